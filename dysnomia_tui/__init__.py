@@ -1,0 +1,1 @@
+"""The face (app, cli) and the engine of Dysnomia TUI."""

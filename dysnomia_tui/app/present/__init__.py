@@ -1,0 +1,1 @@
+"""State to rows of text: pure functions, no widget."""

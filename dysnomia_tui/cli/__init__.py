@@ -1,0 +1,1 @@
+"""The commands: argparse over the engine, never Textual."""

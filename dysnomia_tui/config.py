@@ -1,0 +1,59 @@
+"""Where things are, and how the operator wants them: environment, platformdirs, ``config.toml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from dysnomia_store.gcmodel import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSettings:
+    """What config.toml says of one component, merged from general to particular."""
+
+    policy: Policy = field(default_factory=Policy)
+    labels: tuple[str, ...] = ()
+    stale_after: timedelta | None = None
+    """An age from which the newest good generation is worth an alarm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the engine and the faces need to know of this machine and this user."""
+
+    statedir: Path
+    containers_path: tuple[Path, ...]
+    components_path: tuple[Path, ...]
+    modules_path: tuple[Path, ...]
+    user_config: Path
+    """The folder where what this user adopts is written (``containers/``, ``components/``)."""
+    files: tuple[Path, ...] = ()
+    """The config.toml files that were read, general first."""
+    read_only: bool = False
+    jobs_at_once: int = 2
+    grace: timedelta = timedelta(days=7)
+    """How long what GC took stays in the trash."""
+    guard_hold: timedelta = timedelta(days=7)
+    compression: str = "zstd"
+    level: int | None = None
+    group: str = ""
+    labels: tuple[str, ...] = ()
+    """Of the whole machine: ``PROD``."""
+    theme: str = ""
+    zone: str = "server"
+    """``server``, ``utc`` or ``relative``."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Action id -> keys, comma-separated."""
+    compression_by_container: Mapping[str, str] = field(default_factory=dict)
+    components: Mapping[str, ComponentSettings] = field(default_factory=dict)
+    """By ``container/component``, ``container/*`` or ``*/*``."""
+
+    def component(self, container: str, component: str) -> ComponentSettings:
+        """The most particular settings that apply."""
+        for pattern in (f"{container}/{component}", f"{container}/*", "*/*"):
+            if pattern in self.components:
+                return self.components[pattern]
+        return ComponentSettings()

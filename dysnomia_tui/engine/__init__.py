@@ -1,0 +1,1 @@
+"""Plans, jobs, the journal, the worker process and the audit."""

@@ -1,0 +1,122 @@
+"""A plan: the immutable record of what a change would do. What the operator saw is the object that runs."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dysnomia_store.names import ComponentKey
+
+
+class Grade(enum.IntEnum):
+    """How dangerous an action is, and so how it is confirmed."""
+
+    READ = 0
+    """Nothing is asked."""
+    ADDS = 1
+    """Enter."""
+    UNDOABLE = 2
+    """Type the generation's number, or the count."""
+    FINAL = 3
+    """Type the component's name."""
+
+
+class Kind(enum.StrEnum):
+    """What a plan does. Each has one file in ``engine/jobs/``."""
+
+    SNAPSHOT = "snapshot"
+    RESTORE = "restore"
+    UNDO = "undo"
+    GC = "gc"
+    EMPTY_TRASH = "empty-trash"
+    BRING_BACK = "bring-back"
+    CHECK = "check"
+    VERIFY = "verify"
+    MARK = "mark"
+    ACTIVITY = "activity"
+    IMPORT = "import"
+    ADOPT = "adopt"
+    RECOVER = "recover"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing the job would do, in words that say *would*."""
+
+    text: str
+    key: str = ""
+    """``container/component`` where it is about one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceNeed:
+    """Bytes needed and had in one place."""
+
+    where: str
+    needs: int
+    has: int | None
+    estimated: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would happen.
+
+    ``params`` holds the kind's own arguments as JSON values; ``depends`` what the plan rests on (checked again when
+    the job starts: another value makes the plan stale).
+    """
+
+    kind: Kind
+    title: str
+    """``restore generation 211 of postgresql/orders``."""
+    keys: tuple[ComponentKey, ...]
+    grade: Grade
+    steps: tuple[Step, ...]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    depends: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    blockers: tuple[str, ...] = ()
+    """Why it cannot run; a plan with blockers is refused by ``submit``."""
+    replaces: str = ""
+    """What is replaced, in words; ``""`` where nothing is."""
+    space: tuple[SpaceNeed, ...] = ()
+    command: tuple[str, ...] = ()
+    """The equivalent command line."""
+    confirm: str = ""
+    """What the operator types to confirm: the number, the count, the component's name; ``""`` for Enter."""
+    made: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """Hex sha256 over everything but ``made``: two plans that would do the same have the same digest."""
+        return hashlib.sha256(json.dumps(self.to_json() | {"made": None}, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        data["made"] = self.made.isoformat() if self.made else None
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Plan:
+        made = data.get("made")
+        return cls(
+            kind=Kind(data["kind"]),
+            title=data["title"],
+            keys=tuple(ComponentKey(**key) for key in data["keys"]),
+            grade=Grade(data["grade"]),
+            steps=tuple(Step(**step) for step in data["steps"]),
+            params=data["params"],
+            depends=data["depends"],
+            warnings=tuple(data["warnings"]),
+            blockers=tuple(data["blockers"]),
+            replaces=data["replaces"],
+            space=tuple(SpaceNeed(**need) for need in data["space"]),
+            command=tuple(data["command"]),
+            confirm=data["confirm"],
+            made=datetime.fromisoformat(made) if made else None,
+        )

@@ -1,0 +1,1 @@
+"""The snapshot store on disk: layout, write, read, check, GC plan and apply. Knows no plugin."""

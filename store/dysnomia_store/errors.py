@@ -1,0 +1,55 @@
+"""What can go wrong in the store, each with a message for the operator and the way out."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Anything the store refuses or fails at.
+
+    ``message`` names the thing; ``hint`` names the way out, and may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}: {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+class NameRejected(StoreError):
+    """A name that may not stand in the store."""
+
+    def __init__(self, name: str, what: str, why: str) -> None:
+        super().__init__(f"{name!r} cannot be the name of a {what}, because {why}", "choose another name")
+        self.name = name
+
+
+class NotFound(StoreError):
+    """A component, generation or snapshot that is not there."""
+
+
+class Locked(StoreError):
+    """Another process writes this component; ``holder`` says who, as far as it is readable."""
+
+    def __init__(self, message: str, holder: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.holder = holder
+
+
+class Corrupt(StoreError):
+    """Bytes that are not what was written."""
+
+
+class Incomplete(StoreError):
+    """A dump that ended before its end marker."""
+
+
+class StoreFull(StoreError):
+    """No space left where the store is."""
+
+
+class NotPermitted(StoreError):
+    """The store, or a part of it, may not be read or written by this user."""
+
+
+class Refused(StoreError):
+    """What was asked would break a promise of the store (a stale plan, a pinned generation)."""

@@ -1,0 +1,96 @@
+"""The records of garbage collection: policy, plan, trash. The functions are in gc.py and trash.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dysnomia_store.names import ComponentKey
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What to keep of one component. Rules are ORed; a rule of 0 or None keeps nothing by itself.
+
+    An empty policy deletes nothing. Periods are calendar periods in UTC; the newest good one of each is kept.
+    """
+
+    last: int = 0
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    within: timedelta | None = None
+
+    @property
+    def empty(self) -> bool:
+        return self == Policy()
+
+
+@dataclass(frozen=True, slots=True)
+class GcLine:
+    """One generation in the plan."""
+
+    key: ComponentKey
+    number: int
+    id: str
+    keep: bool
+    rules: tuple[str, ...]
+    """Why it is kept (``last 3``, ``pinned: before migration (alice)``, ``daily``, ``only good one``, ``in use by
+    job 88``), or why it goes."""
+    content_size: int | None
+    stored_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class GcSnapshot:
+    """A snapshot that no kept generation needs: what its going frees."""
+
+    key: ComponentKey
+    id: str
+    stored_size: int
+    orphan: bool
+    """True where no generation points at it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class GcPlan:
+    """What a collection would do. Hashable content: see ``digest``."""
+
+    lines: tuple[GcLine, ...]
+    snapshots: tuple[GcSnapshot, ...]
+    broken_links: tuple[tuple[ComponentKey, str], ...]
+    """Generation links that lead nowhere (their names), which would be removed."""
+    freed: int
+    """Exact bytes of all ``snapshots``: what comes back once the trash is emptied."""
+    at: datetime
+    """What time the plan took it to be."""
+    generations: Mapping[str, str] = field(default_factory=dict)
+    """Per component (``container/component``), the digest of the generations it was made from: when that moved, the
+    plan is stale."""
+
+    @property
+    def dropped(self) -> tuple[GcLine, ...]:
+        return tuple(line for line in self.lines if not line.keep)
+
+
+@dataclass(frozen=True, slots=True)
+class TrashEntry:
+    """Something collected that can still be brought back."""
+
+    name: str
+    """Its name in the trash; unique."""
+    key: ComponentKey
+    id: str
+    generations: tuple[int, ...]
+    """The links that go back with it."""
+    stored_size: int
+    collected: datetime
+    freed_on: datetime
+    """When a later write job may free it."""
+    job: str = ""
+    who: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
