@@ -172,7 +172,7 @@ class Dumped:
     complete: bool | None = True
     tool_versions: Mapping[str, str] = field(default_factory=dict)
     surroundings: Mapping[str, Any] = field(default_factory=dict)
-    """What belongs to the unit but not to its dump, as JSON values: carried over when it is restored and live is gone."""
+    """What belongs to the unit but not to its dump, as JSON values: carried over when live is gone."""
     warnings: tuple[str, ...] = ()
     """For the outcome: files that changed while read, parts that are not in the dump."""
 
