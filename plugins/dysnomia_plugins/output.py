@@ -1,0 +1,135 @@
+"""What child processes print: drained so that they never block, kept bounded, without secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
+
+from dysnomia_plugins.errors import PluginError
+
+READ = 1 << 18
+POLL_MS = 100
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|PWD$", re.IGNORECASE)
+_NO_SECRET = re.compile(r"FILE$|PATH$|DIR$|^PWD$", re.IGNORECASE)
+
+
+class Redactor:
+    """Takes known secrets out of a text. Longest first, so that a secret within another leaves no rest."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    @staticmethod
+    def secrets_of(env: Mapping[str, str]) -> list[str]:
+        """The values of an environment that are secrets by the names of their variables."""
+        return [value for name, value in env.items() if _SECRET_NAME.search(name) and not _NO_SECRET.search(name)]
+
+    def redact(self, raw: bytes) -> str:
+        """The text of ``raw``, with every secret replaced."""
+        text = raw.decode("utf-8", "backslashreplace")
+        for secret in self._secrets:
+            text = text.replace(secret.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), "***")
+        return text
+
+
+class Keeper:
+    """Keeps the head and the tail of what it is fed, within ``limit`` bytes.
+
+    Where something had to go, whole lines go: half a line might hold half a secret. ``strict`` keeps the head only
+    (the rest is dropped and ``overflowed`` says so)."""
+
+    def __init__(self, limit: int, *, strict: bool = False) -> None:
+        self._head_limit = limit if strict else limit // 4
+        self._tail_limit = 0 if strict else limit - self._head_limit
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.overflowed = False
+
+    def feed(self, data: bytes) -> None:
+        room = self._head_limit - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        if not data:
+            return
+        self._tail += data
+        if len(self._tail) > self._tail_limit:
+            self.overflowed = True
+            del self._tail[: len(self._tail) - self._tail_limit]
+
+    def content(self) -> bytes:
+        if not self.overflowed:
+            return bytes(self._head + self._tail)
+        head = self._head[: self._head.rfind(b"\n") + 1]
+        tail = self._tail[self._tail.find(b"\n") + 1 :] if b"\n" in self._tail else b""
+        return bytes(head + b"[...]\n" + tail)
+
+
+class LineSplitter:
+    """Turns chunks into calls with one line each, without its newline."""
+
+    def __init__(self, call: Callable[[bytes], object]) -> None:
+        self._call = call
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._call(line)
+
+    def finish(self) -> None:
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._call(rest)
+
+
+class Drain:
+    """A thread that reads a pipe to its end and hands on what it gets.
+
+    When the callback fails, the pipe is still read (its writer must not block), and ``error`` has the failure."""
+
+    def __init__(self, stream: IO[bytes], sink: Callable[[bytes], None]) -> None:
+        self.error: PluginError | None = None
+        self._stream = stream
+        self._sink = sink
+        self._until: float | None = None
+        self._thread = threading.Thread(target=self._drain, name="drain", daemon=True)
+        self._thread.start()
+
+    def finish(self, linger: float) -> None:
+        """Wait for the end of the pipe, but at most ``linger`` seconds: somebody else may hold it open."""
+        self._until = time.monotonic() + linger
+        self._thread.join()
+        self._stream.close()
+
+    def _drain(self) -> None:
+        whole = False
+        try:
+            self._read(self._sink)
+            whole = True
+        except PluginError as error:
+            self.error = error
+        finally:
+            if not whole and self.error is None:
+                self.error = PluginError("the output of a program could not be understood")
+            self._read(None)
+
+    def _read(self, sink: Callable[[bytes], None] | None) -> None:
+        poller = select.poll()
+        descriptor = self._stream.fileno()
+        poller.register(descriptor, select.POLLIN | select.POLLHUP)
+        while True:
+            if not poller.poll(POLL_MS):
+                if self._until is not None and time.monotonic() > self._until:
+                    return
+                continue
+            data = os.read(descriptor, READ)
+            if not data:
+                return
+            if sink is not None:
+                sink(data)
