@@ -1,0 +1,54 @@
+# One command each. `make demo` and `make test` work on a fresh clone with python3 and make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help demo test lint types bench screenshots wheel clean packages
+
+help:
+	@echo "make demo         open the program on a demo store (made on first use; no root, no server)"
+	@echo "make test         lint, types, import rules and every test"
+	@echo "make lint         lint, types and import rules alone"
+	@echo "make bench        the figures of the README, measured here"
+	@echo "make screenshots  screenshots/*.svg again, from the demo"
+	@echo "make wheel        dist/*.whl"
+	@echo "make clean        what the others made"
+
+$(VENV)/.run: pyproject.toml .ci/constraints.txt .ci/venv
+	@.ci/venv $(VENV) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml .ci/constraints.txt .ci/venv
+	@.ci/venv $(VENV) '.[dev]'
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run
+	@$(VENV)/bin/dysnomia-tui demo
+
+packages:
+	@.ci/packages
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+# Tests of one server or one terminal stay together (xdist_group), the others are dealt to two workers. pytest comes last,
+# so that its summary is what one sees.
+test: packages lint
+	$(PY) -m pytest -q -n 2 --dist loadgroup
+
+bench: packages $(VENV)/.dev
+	$(PY) -m tests.benchmarks
+
+screenshots: $(VENV)/.dev
+	$(PY) -m tests.e2e.screenshots screenshots
+
+wheel: $(VENV)/.dev
+	$(PY) -m build --wheel
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks snapshot_report.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
