@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from dysnomia_plugins.base import Found as Found
+from dysnomia_plugins.base import Probe as Probe
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 
