@@ -1,0 +1,167 @@
+"""Executable modules in Dysnomia's calling convention: ``MODULE ACTIVITY COMPONENT_PATH CONTAINER``.
+
+The convention, as Dysnomia 0.10.2 has it (``scripts/dysnomia.in``): a clean environment that holds every property of
+the container but ``type``, then ``PATH`` and ``DYSNOMIA_STATEDIR``. A bash array cannot stand in an environment, so a
+module gets its elements joined by a space. The names of component and container are the last parts of the second and
+third argument. The module links the generations it makes under ``DYSNOMIA_STATEDIR``, which here is a private folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, cast
+
+from dysnomia_plugins.base import Component, Context, PrivateStatePlugin, PropertyValue
+from dysnomia_plugins.errors import PluginError
+
+ACTIVITIES = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage")
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEPT_VARIABLES = frozenset({"PATH", "DYSNOMIA_STATEDIR"})
+_SNIFFED = 1 << 20
+
+
+def module_names(modules_path: Sequence[Path]) -> tuple[str, ...]:
+    """The names of the executables on a modules path. A folder that cannot be read holds none."""
+    names: set[str] = set()
+    for folder in modules_path:
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        names.update(entry.name for entry in entries if _runs(Path(entry.path)))
+    return tuple(sorted(names))
+
+
+def find_module(type_name: str, modules_path: Sequence[Path]) -> Path | None:
+    """The executable of a type: the first on the path, or the type itself where it is an absolute path.
+
+    A folder stands for the one module in its ``libexec/dysnomia``, as Dysnomia has it."""
+    if type_name.startswith("/"):
+        path = Path(type_name)
+        if path.is_dir():
+            found = [entry for entry in sorted((path / "libexec" / "dysnomia").glob("*")) if _runs(entry)]
+            return found[0] if len(found) == 1 else None
+        return path if _runs(path) else None
+    if not type_name or "/" in type_name or type_name.startswith("."):
+        return None
+    return next((path for folder in modules_path if _runs(path := folder / type_name)), None)
+
+
+def external_module(path: Path, type_name: str) -> ExternalModule:
+    """A plugin for one executable: a class of its own, since the type is a class's."""
+    title = f"module {path.name}"
+    made = type("ExternalModule", (ExternalModule,), {"type": type_name, "title": title, "module": path})
+    return cast("ExternalModule", made())
+
+
+class ModuleConvention(PrivateStatePlugin):
+    """Whatever is run as Dysnomia runs a module. Subclasses say which command that is."""
+
+    def command(self, component: Component, activity: str) -> Sequence[str | bytes]:
+        """The argv of an activity. Raises PluginError where there is nothing to run."""
+        raise NotImplementedError
+
+    def activate(self, ctx: Context) -> None:
+        self.run(ctx, "activate", _private(ctx, marker=None))
+
+    def deactivate(self, ctx: Context) -> None:
+        self.run(ctx, "deactivate", _private(ctx, marker="activated"))
+
+    def lock(self, ctx: Context) -> None:
+        self.run(ctx, "lock", _private(ctx, marker="activated"))
+
+    def unlock(self, ctx: Context) -> None:
+        self.run(ctx, "unlock", _private(ctx, marker="activated"))
+
+    def run(self, ctx: Context, activity: str, statedir: Path) -> None:
+        """Run the module. What it prints goes to the job's log; a status other than 0 raises ProcessFailed."""
+        argv = self.command(ctx.component, activity)
+        environment = module_environment(ctx.component.properties, path=ctx.tool_path, statedir=statedir)
+        ctx.cancel.check()
+        with ctx.runner.reading(argv, env=environment) as stdout:
+            for line in stdout:
+                ctx.progress.log(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """An interactive bash with the container's properties as variables, as ``dysnomia --shell`` gives it."""
+        environment = module_environment(component.properties)
+        environment["this_dysnomia_module"] = os.fsdecode(self.command(component, "shell")[0])
+        environment["this_component"] = str(component.path)
+        environment["this_container"] = component.key.container
+        return ("bash", "-i"), environment
+
+
+class ExternalModule(ModuleConvention):
+    """An executable on the modules path."""
+
+    type: ClassVar[str] = ""
+    title: ClassVar[str] = "module"
+    module: ClassVar[Path] = Path("/nonexistent")
+
+    def activities(self) -> frozenset[str]:
+        """The activities the module's ``case`` names; all of them where it is no script that can be looked into."""
+        return _case_labels(self.module) or frozenset(ACTIVITIES)
+
+    def command(self, component: Component, activity: str) -> Sequence[str | bytes]:
+        if not _runs(self.module):
+            raise PluginError(f"the module {self.module} is no longer there, or may not be run")
+        return (os.fsencode(self.module), activity, os.fsencode(component.path), component.key.container)
+
+
+def module_environment(
+    properties: Mapping[str, PropertyValue], *, path: str | None = None, statedir: Path | None = None
+) -> dict[str, str]:
+    """The environment a module gets.
+
+    Raises:
+        PluginError: a property whose name can be no variable, or would hide one of the convention's own.
+    """
+    environment: dict[str, str] = {}
+    for name, value in properties.items():
+        if name == "type":
+            continue
+        if _VARIABLE.fullmatch(name) is None or name in _KEPT_VARIABLES:
+            raise PluginError(f"the property {name!r} cannot be handed to a module as a variable", "rename it")
+        environment[name] = value if isinstance(value, str) else " ".join(value)
+        if "\0" in environment[name]:
+            raise PluginError(f"the property {name!r} holds a NUL byte, which no variable can")
+    if path is not None:
+        environment["PATH"] = path
+    if statedir is not None:
+        environment["DYSNOMIA_STATEDIR"] = str(statedir)
+    return environment
+
+
+def _private(ctx: Context, *, marker: str | None) -> Path:
+    """A private state directory for an activity that keeps no snapshot, with the marker a module expects to move."""
+    statedir = ctx.staging / "state"
+    statedir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if marker is not None:
+        path = statedir / marker / ctx.component.key.container / ctx.component.key.component
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    return statedir
+
+
+def _runs(path: Path) -> bool:
+    try:
+        return path.is_file() and os.access(path, os.X_OK)
+    except OSError:
+        return False
+
+
+def _case_labels(module: Path) -> frozenset[str]:
+    """The activities that stand as labels of a ``case`` in a script; empty where that cannot be told."""
+    try:
+        with module.open("rb") as file:
+            text = file.read(_SNIFFED)
+    except OSError:
+        return frozenset()
+    if not text.startswith(b"#!"):
+        return frozenset()
+    labels = frozenset(name for name in ACTIVITIES if re.search(rb"(?m)^[^#\n]*\b%s\s*[|)]" % name.encode(), text))
+    return labels if "activate" in labels else frozenset()

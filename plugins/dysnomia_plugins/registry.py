@@ -1,0 +1,102 @@
+"""Which types there are: by entry point, then as executables on the modules path.
+
+Listing imports nothing; a type is imported when it is asked for, so a broken plugin spoils only its own type.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from dysnomia_plugins.base import Plugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.external import external_module, find_module, module_names
+
+GROUP = "dysnomia.plugins"
+
+
+class Registry:
+    """The types that can be had here. One instance of each plugin is made, when it is first asked for."""
+
+    def __init__(
+        self,
+        modules_path: Sequence[Path] = (),
+        *,
+        extra: Mapping[str, Callable[[], Plugin]] | None = None,
+        installed: Sequence[EntryPoint] | None = None,
+    ) -> None:
+        """
+        Args:
+            modules_path: folders with executable modules in Dysnomia's convention (``DYSNOMIA_MODULES_PATH``).
+            extra: types by name that come before all others (an embedding program's own, or a test's).
+            installed: entry points to use instead of those of the installed distributions.
+        """
+        self._modules_path = tuple(modules_path)
+        self._extra = dict(extra or {})
+        self._installed = None if installed is None else {point.name: point for point in installed}
+        self._made: dict[str, Plugin] = {}
+
+    def types(self) -> tuple[str, ...]:
+        """The names of all types, sorted. Imports none of them."""
+        return tuple(sorted({*self._extra, *self._points(), *module_names(self._modules_path)}))
+
+    def __contains__(self, type_name: object) -> bool:
+        return isinstance(type_name, str) and (
+            type_name in self._extra
+            or type_name in self._points()
+            or find_module(type_name, self._modules_path) is not None
+        )
+
+    def get(self, type_name: str) -> Plugin:
+        """The plugin of a type.
+
+        A type that starts with ``/`` is the path of an executable module, as Dysnomia allows.
+
+        Raises:
+            PluginError: there is no such type, or it cannot be imported; the message names it.
+        """
+        made = self._made.get(type_name)
+        if made is None:
+            made = self._made[type_name] = self._make(type_name)
+        return made
+
+    def _points(self) -> Mapping[str, EntryPoint]:
+        if self._installed is None:
+            self._installed = {point.name: point for point in entry_points(group=GROUP)}
+        return self._installed
+
+    def _make(self, type_name: str) -> Plugin:
+        if type_name in self._extra:
+            return self._extra[type_name]()
+        point = self._points().get(type_name)
+        if point is not None:
+            return _imported(point)
+        path = find_module(type_name, self._modules_path)
+        if path is not None:
+            return external_module(path, type_name)
+        known = ", ".join(self.types()) or "none"
+        searched = ":".join(map(str, self._modules_path)) or "empty"
+        raise PluginError(
+            f"there is no type {type_name!r}",
+            f"known types are {known}; the modules path is {searched}",
+        )
+
+
+def _imported(point: EntryPoint) -> Plugin:
+    """Import a plugin. What a stranger's module raises while it is imported is not known beforehand, so each kind
+    of failure that Python itself raises becomes a PluginError."""
+    try:
+        made = point.load()
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, NameError, RuntimeError, OSError) as error:
+        raise PluginError(
+            f"the plugin of type {point.name!r} ({point.value}) cannot be imported",
+            f"{type(error).__name__}: {error}",
+        ) from error
+    if not (inspect.isclass(made) and issubclass(made, Plugin)):
+        raise PluginError(f"the plugin of type {point.name!r} ({point.value}) is no Plugin class")
+    if inspect.isabstract(made):
+        missing = ", ".join(sorted(made.__abstractmethods__))
+        raise PluginError(f"the plugin of type {point.name!r} ({point.value}) lacks {missing}")
+    return made()
