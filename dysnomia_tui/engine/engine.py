@@ -6,7 +6,6 @@ Every method may be called from any thread; none needs a terminal; none that rea
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -17,23 +16,14 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.views import Event, JobView, Overview, RowChange, SectionChange, TrashView
+
+__all__ = ["LIVE", "Diff", "Engine", "RestoreTarget", "Side"]
 
 LIVE = "live"
 Side = int | str
 """One side of a diff: a generation's number, or ``LIVE``."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreTarget:
-    """Where a restore goes."""
-
-    kind: str = "replace"
-    """``replace``, ``copy`` or ``sections`` (some sections into a copy)."""
-    name: str = ""
-    """The copy's name."""
-    sections: tuple[str, ...] = ()
-    """``kind:name`` of the sections."""
 
 
 class Diff:

@@ -1,0 +1,196 @@
+"""What the engine can do to one component, in-process: over the store, the plugin and the journal of a job.
+
+The worker runs exactly these; so do the tests that prove them. Each takes the component's lock, first puts right
+what dead jobs left there, and ends with everything durable or with live as it was.
+
+    snapshot(bench) -> Snapshotted          restore(bench, number, target) -> Restored
+    undo(bench, of) -> Restored             recover(bench, left) -> Settled
+    verify(bench, number) -> Check          check(bench, number) -> Check
+    activity(bench, name)                   activate, deactivate, collect-garbage, lock, unlock
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dysnomia_plugins.base import Context, PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.errors import NotSafe, Unsupported
+from dysnomia_store.model import Generation, Reason
+from dysnomia_store.store import Committed, ComponentLock
+from dysnomia_tui.engine import modules, restoring
+from dysnomia_tui.engine.bench import Bench, Left
+from dysnomia_tui.engine.checking import check, require_sound, verify
+from dysnomia_tui.engine.restoring import Restored, RestoreTarget, settle_others
+from dysnomia_tui.engine.settling import Settled, recover
+
+__all__ = [
+    "Bench",
+    "Left",
+    "RestoreTarget",
+    "Restored",
+    "Settled",
+    "Snapshotted",
+    "activity",
+    "check",
+    "import_folder",
+    "recover",
+    "restore",
+    "snapshot",
+    "undo",
+    "verify",
+]
+
+
+@dataclass(frozen=True)
+class Snapshotted:
+    """How a snapshot came out."""
+
+    committed: Committed
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def generation(self) -> Generation:
+        return self.committed.generation
+
+
+def snapshot(bench: Bench, *, reason: Reason = Reason.MANUAL, text: str = "") -> Snapshotted:
+    """Make a generation of what is live, or record that the newest one was seen again.
+
+    Raises StoreError or PluginError, and then nothing was added.
+    """
+    with bench.locked("snapshot") as lock:
+        settle_others(bench, lock)
+        if isinstance(bench.plugin, PrivateStatePlugin):
+            bench.progress.phase("dump")
+            return Snapshotted(modules.run_snapshot(bench, bench.plugin, lock, reason=reason, text=text))
+        return _dump_live(bench, restoring.state_plugin(bench), lock, reason, text)
+
+
+def _dump_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, reason: Reason, text: str) -> Snapshotted:
+    bench.journal.step("dump")
+    bench.progress.phase("dump")
+    with (
+        bench.context() as ctx,
+        bench.store.draft(bench.key, job=bench.job, compression=bench.compression, level=bench.level) as draft,
+    ):
+        dumped = plugin.dump(ctx, plugin.live(bench.component), draft)
+        bench.cancel.check()
+        bench.progress.phase("commit")
+        bench.journal.step("commit")
+        committed = bench.store.commit(
+            lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
+            complete=dumped.complete, reason=reason, text=text, who=bench.who, job=bench.job,
+            tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=bench.host,
+        )  # fmt: skip
+    bench.journal.step("settled", swapped=False)
+    return Snapshotted(committed, tuple(dumped.warnings))
+
+
+def restore(
+    bench: Bench,
+    number: int,
+    target: RestoreTarget | None = None,
+    *,
+    text: str = "",
+    guard: bool = True,
+    snapshot_id: str = "",
+) -> Restored:
+    """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before."""
+    if not isinstance(bench.plugin, PrivateStatePlugin):
+        return restoring.restore(bench, number, target, text=text, guard=guard, snapshot_id=snapshot_id)
+    if target is not None and target.kind != "replace":
+        raise Unsupported(f"a module of type {bench.plugin.type!r} restores in place only", "replace what is live")
+    return _restore_by_module(bench, bench.plugin, number, text, guard, snapshot_id)
+
+
+def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
+    """Undo a restore that job ``of`` made; see ``restoring.undo``."""
+    if not isinstance(bench.plugin, PrivateStatePlugin):
+        return restoring.undo(bench, of, text=text)
+    swap = restoring.step_of(of, "swap")
+    if swap is None or not swap.get("guard"):
+        raise Unsupported(f"job {of.job} made no guard", "restore another generation")
+    return _restore_by_module(bench, bench.plugin, int(str(swap["guard"])), text or f"undo of job {of.job}", True, "")
+
+
+def _restore_by_module(
+    bench: Bench, plugin: PrivateStatePlugin, number: int, text: str, guard: bool, snapshot_id: str
+) -> Restored:
+    """A module restores over what is live, so what is live is snapshotted first: writes in between are in neither."""
+    with bench.locked(f"restore {number}") as lock:
+        settle_others(bench, lock)
+        generation = bench.store.generation(bench.key, number)
+        if snapshot_id and generation.id != snapshot_id:
+            raise NotSafe(f"generation {number} of {bench.key} is another snapshot now", "plan it again")
+        require_sound(bench, generation)
+        made: Generation | None = None
+        if guard:
+            bench.progress.phase("guard")
+            reserved = bench.store.reserve(lock)
+            made = modules.run_snapshot(
+                bench, plugin, lock, reason=Reason.GUARD, text=f"guard of job {bench.job}", number=reserved
+            ).generation
+            restoring.hold(bench, made, Left(bench.job, bench.journal, bench.who))
+        bench.journal.step("swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text)
+        bench.progress.phase("restore")
+        modules.run_restore(bench, plugin, generation)
+        bench.journal.step("swapped")
+        linked = bench.store.link(
+            lock, generation.id, reason=Reason.RESTORE, restored=number, text=text, who=bench.who, job=bench.job
+        )
+        bench.journal.step("settled", swapped=True)
+        return Restored(number, linked, made, made.number if made else None)
+
+
+def activity(bench: Bench, name: str) -> None:
+    """Run ``activate``, ``deactivate``, ``collect-garbage``, ``lock`` or ``unlock``; markers follow.
+
+    Raises Unsupported where the type has no such activity.
+    """
+    if name not in bench.plugin.activities() | {"lock", "unlock"}:
+        raise Unsupported(f"type {bench.plugin.type!r} has no activity {name!r}")
+    with bench.locked(name) as lock:
+        settle_others(bench, lock)
+        bench.progress.phase(name)
+        if isinstance(bench.plugin, PrivateStatePlugin):
+            modules.run_activity(bench, bench.plugin, name)
+            return
+        with bench.context() as ctx:
+            _ACTIVITIES[name](bench, ctx)
+
+
+def _activate(bench: Bench, ctx: Context) -> None:
+    bench.plugin.activate(ctx)
+    bench.store.set_state(bench.key, active=True, garbage=False)
+
+
+def _deactivate(bench: Bench, ctx: Context) -> None:
+    """State that stays behind is garbage: it may be collected, and comes back with the next activation."""
+    bench.plugin.deactivate(ctx)
+    bench.store.set_state(bench.key, active=False, garbage=isinstance(bench.plugin, StatePlugin))
+
+
+def _collect_garbage(bench: Bench, ctx: Context) -> None:
+    plugin = restoring.state_plugin(bench)
+    if (bench.store.root / "activated" / bench.key.container / bench.key.component).exists():
+        raise NotSafe(f"{bench.key} is active", "deactivate it first")
+    plugin.collect_garbage(ctx)
+    bench.store.set_state(bench.key, active=False, garbage=False)
+
+
+_ACTIVITIES: Mapping[str, Callable[[Bench, Context], None]] = {
+    "activate": _activate,
+    "deactivate": _deactivate,
+    "collect-garbage": _collect_garbage,
+    "lock": lambda bench, ctx: bench.plugin.lock(ctx),
+    "unlock": lambda bench, ctx: bench.plugin.unlock(ctx),
+}
+
+
+def import_folder(bench: Bench, folder: Path) -> Committed:
+    """Take a snapshot folder made elsewhere into the store."""
+    with bench.locked("import") as lock:
+        settle_others(bench, lock)
+        return bench.store.import_folder(lock, folder, who=bench.who, job=bench.job)

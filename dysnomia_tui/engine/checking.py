@@ -1,0 +1,140 @@
+"""Two proofs of a snapshot: its bytes are what was written (check), and it is a backup (verify by restore)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from dysnomia_plugins.base import Purpose, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
+from dysnomia_store.sink import ContentSink
+from dysnomia_tui.engine.bench import Bench
+from dysnomia_tui.engine.restoring import settle_others, state_plugin
+from dysnomia_tui.engine.trust import made_here
+
+
+def check(bench: Bench, number: int) -> Check:
+    """Read every byte of a generation's snapshot, compare it with what was written, and record the result."""
+    generation = bench.store.generation(bench.key, number)
+    bench.progress.phase("check")
+    total = generation.metadata.stored_size if generation.metadata else None
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        bench.cancel.check()
+        bench.progress.advance(done, total)
+
+    result = bench.store.check(bench.key, generation.id, on_bytes=advance)
+    recorded = Check(at=bench.clock(), how="bytes", result=result.result, text=result.text, job=bench.job)
+    bench.store.record_check(bench.key, generation.id, recorded)
+    return recorded
+
+
+def require_sound(bench: Bench, generation: Generation) -> None:
+    """Check before a module gets it, which verifies nothing itself. Raises Corrupt."""
+    result = bench.store.check(bench.key, generation.id)
+    if result.result in (CheckResult.CORRUPT, CheckResult.MISSING):
+        raise Corrupt(
+            f"generation {generation.number} of {bench.key} is {result.result}: {result.text}", "take another"
+        )
+
+
+def verify(bench: Bench, number: int) -> Check:
+    """Load a generation into a scratch place, dump that, and compare the digests: the proof that it can come back.
+
+    Records the result. Raises what load and dump raise for reasons that say nothing of the snapshot (a server that
+    is down, a full disk, a cancel); a snapshot that does not load is a result, not an error.
+    """
+    plugin = state_plugin(bench)
+    with bench.locked(f"verify {number}") as lock:
+        settle_others(bench, lock)
+        generation = bench.store.generation(bench.key, number)
+        bench.journal.step("load", number=number, id=generation.id)
+        result, text = _prove(bench, plugin, generation)
+        bench.journal.step("settled", swapped=False)
+    recorded = Check(at=bench.clock(), how="restore", result=result, text=text, job=bench.job)
+    bench.store.record_check(bench.key, generation.id, recorded)
+    return recorded
+
+
+def _prove(bench: Bench, plugin: StatePlugin, generation: Generation) -> tuple[CheckResult, str]:
+    stored = bench.store.stored(bench.key, generation.id)
+    with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+        scratch = plugin.place(ctx, Purpose.SCRATCH)
+        try:
+            bench.progress.phase("load")
+            try:
+                plugin.load(ctx, stored, scratch)
+            except Corrupt as error:
+                return CheckResult.CORRUPT, error.message
+            bench.progress.phase("dump")
+            again = DigestDraft(ctx.staging)
+            dumped = plugin.dump(ctx, scratch, again)
+        finally:
+            with bench.shielded():
+                plugin.drop(ctx, scratch)
+        bench.progress.phase("compare")
+        before = generation.metadata.tool_versions if generation.metadata else {}
+        same_tools = dict(before) == dict(dumped.tool_versions)
+        return compare(_digests(stored.sections()), again.sections, same_tools=same_tools)
+
+
+Digests = dict[tuple[str, str], tuple[str, Form]]
+
+
+def compare(expected: Digests, found: Digests, *, same_tools: bool) -> tuple[CheckResult, str]:
+    """Compare the sections of a snapshot with those of its restored copy. Data sections decide.
+
+    Wording of schema (form TEXT) by another version of the tools is not comparable, and no fault of the snapshot.
+    """
+    differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    wording = [name for name in differ if all(side[name][1] is Form.TEXT for side in (expected, found) if name in side)]
+    data = [name for name in differ if name not in wording]
+    if data or (wording and same_tools):
+        shown = ", ".join(" ".join(name) for name in (data or wording)[:5])
+        more = len(data or wording) - 5
+        return CheckResult.CORRUPT, f"its restored copy differs in {shown}" + (f" and {more} more" if more > 0 else "")
+    if wording:
+        return CheckResult.OK, (
+            f"the data is the same; {len(wording)} sections of schema are worded by another version of the tools"
+        )
+    return CheckResult.OK, f"restored and dumped again: {len(expected)} sections are the same"
+
+
+def _digests(sections: Iterable[Section]) -> Digests:
+    return {(section.kind, section.name): (section.digest, section.form) for section in sections}
+
+
+@contextmanager
+def _digesting(name: str, draft: DigestDraft) -> Iterator[ContentSink]:
+    from dysnomia_store.artefact import DigestSink
+
+    sink = DigestSink(name, draft)
+    yield sink
+    sink.close()
+
+
+class DigestDraft:
+    """A draft that keeps nothing but the digests of its sections (the plugin layer's ``Draft``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sections: Digests = {}
+
+    def artefact(self, name: str) -> AbstractContextManager[ContentSink]:
+        return _digesting(name, self)
+
+    def claim(self, snapshot_id: str) -> None:
+        """A module that names its snapshots itself is never verified by a digest."""
+        raise PluginError("a snapshot that names itself cannot be verified by its digest")
+
+    def add(self, section: Section) -> None:
+        self.sections[section.kind, section.name] = (section.digest, section.form)
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
+        """The key of a section is no part of its digest."""

@@ -1,0 +1,404 @@
+"""Restore and undo of a type that swaps, in the one order that loses nothing.
+
+    load beside (every byte verified as it streams) -> reserve the guard's number -> journal -> swap
+    -> link the restored generation -> dump what was set aside as the guard, hold it -> drop it
+
+Until the swap, live is untouched. From the swap on, live is the restored state and what was live stands aside; it is
+dropped only once the guard is a durable generation. Until then undo swaps it back.
+
+The engine's steps in the journal, each written before what it names:
+``load``, ``swap`` (with the guard's number), ``swapped``, ``linked``, ``guarded``, ``dropped``; ``reverted``;
+for a copy, ``copy`` and ``copied``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
+from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, Unsupported
+from dysnomia_store.errors import StoreError
+from dysnomia_store.model import Generation, Marks, Pin, Reason, Section
+from dysnomia_store.store import ComponentLock
+from dysnomia_tui.engine.bench import Bench, Left
+from dysnomia_tui.engine.trust import made_here
+
+
+@dataclass(frozen=True)
+class RestoreTarget:
+    """Where a restore goes."""
+
+    kind: str = "replace"
+    """``replace``, ``copy`` or ``sections`` (some sections into a copy)."""
+    name: str = ""
+    """The copy's name."""
+    sections: tuple[str, ...] = ()
+    """``kind:name`` of the sections."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """How a restore came out. Live is the restored state whatever else is said here (except for a copy)."""
+
+    restored: int | None
+    """The generation that was restored; None where what stood aside was swapped back."""
+    generation: Generation | None = None
+    """The new generation that says what is live; None where it could not be linked (then ``warnings`` says why)."""
+    guard: Generation | None = None
+    guard_number: int | None = None
+    aside: str = ""
+    """Where what was live still stands, if it could not be made a generation yet."""
+    copy: str = ""
+    """Where the copy stands."""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left to be done."""
+        return bool(self.copy) or (self.generation is not None and not self.aside)
+
+
+def restore(
+    bench: Bench,
+    number: int,
+    target: RestoreTarget | None = None,
+    *,
+    text: str = "",
+    guard: bool = True,
+    snapshot_id: str = "",
+) -> Restored:
+    """Restore generation ``number`` of the bench's component.
+
+    Args:
+        target: replace what is live (the default), or make a copy beside it.
+        text: the operator's words for it.
+        guard: False where the plan said that live cannot be dumped: then a guard is tried and its failure is no
+            failure of the restore.
+        snapshot_id: what the plan was made from; another id there now is refused.
+
+    Raises StoreError or PluginError with live untouched.
+    """
+    plugin = state_plugin(bench)
+    target = target or RestoreTarget()
+    with bench.locked(f"restore {number}") as lock:
+        settle_others(bench, lock)
+        generation = bench.store.generation(bench.key, number)
+        if snapshot_id and generation.id != snapshot_id:
+            raise NotSafe(f"generation {number} of {bench.key} is another snapshot now", "plan the restore again")
+        with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+            if target.kind == "replace":
+                return _replace(bench, plugin, ctx, lock, generation, text, guard)
+            return _copy(bench, plugin, ctx, generation, target)
+
+
+def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
+    """Undo a restore: swap back what it set aside while that stands, else restore its guard. Itself guarded.
+
+    Raises NotFound where neither is there, and what ``restore`` raises.
+    """
+    plugin = state_plugin(bench)
+    swap = step_of(of, "swap")
+    if swap is None:
+        raise NotSafe(f"job {of.job} replaced nothing", "there is nothing to undo")
+    number = int(str(swap["guard"]))
+    with bench.locked(f"undo job {of.job}") as lock:
+        settle_others(bench, lock, but=of.job)
+        with bench.context(of=of) as ctx:
+            with bench.shielded():
+                swapped = step_of(of, "swapped") is not None or plugin.recover(ctx)
+            aside = plugin.place(ctx, Purpose.ASIDE)
+            standing = swapped and step_of(of, "guarded") is None and plugin.exists(ctx, aside)
+        if not swapped:
+            raise NotSafe(f"job {of.job} never replaced what was live", "there is nothing to undo")
+        if standing:
+            with bench.context() as ctx:
+                return _swap_back(bench, plugin, ctx, lock, of, aside, text)
+        guard = bench.store.generation(bench.key, number)
+        with bench.context(made_here=made_here(bench.store, guard)) as ctx:
+            return _replace(bench, plugin, ctx, lock, guard, text or f"undo of job {of.job}", True)
+
+
+def state_plugin(bench: Bench) -> StatePlugin:
+    """The bench's plugin, which must hold state. Raises Unsupported."""
+    if not isinstance(bench.plugin, StatePlugin):
+        raise Unsupported(f"{bench.key} is of type {bench.plugin.type!r}, which holds no state of its own")
+    return bench.plugin
+
+
+def step_of(left: Left, name: str) -> dict[str, object] | None:
+    """The data of the newest engine step ``name`` in a job's journal."""
+    return next((dict(data) for entry, data in reversed(left.journal.steps()) if entry == name), None)
+
+
+def settle_others(bench: Bench, lock: ComponentLock, but: str = "") -> None:
+    """Put right what dead jobs left on this component, before anything else is written."""
+    from dysnomia_tui.engine.settling import settle
+
+    for left in bench.unsettled():
+        if left.job not in (but, bench.job):
+            bench.progress.log(f"putting right what job {left.job} left behind")
+            settle(bench, lock, left)
+
+
+# --- replace -------------------------------------------------------------------------------------------------------
+
+
+def _replace(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    generation: Generation,
+    text: str,
+    guard: bool,
+) -> Restored:
+    stored = bench.store.stored(bench.key, generation.id)
+    beside = plugin.place(ctx, Purpose.BESIDE)
+    bench.journal.step("load", number=generation.number, id=generation.id)
+    bench.progress.phase("load")
+    try:
+        plugin.load(ctx, stored, beside)
+        ctx.cancel.check()
+        number = bench.store.reserve(lock)
+        bench.journal.step(
+            "swap", guard=number, id=generation.id, restored=generation.number, text=text, try_guard=guard
+        )
+    except BaseException:
+        with bench.shielded():
+            plugin.drop(ctx, beside)
+        raise
+    _swap(bench, plugin, ctx, beside)
+    return finish(bench, plugin, ctx, lock, Left(bench.job, bench.journal, bench.who))
+
+
+def _swap_back(
+    bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, of: Left, aside: Place, text: str
+) -> Restored:
+    """Exchange live with what job ``of`` set aside. What is live now becomes this job's guard."""
+    number = bench.store.reserve(lock)
+    bench.journal.step(
+        "swap", guard=number, id="", restored=None, text=text or f"undo of job {of.job}", try_guard=True, of=of.job,
+        beside=aside.name,
+    )  # fmt: skip
+    _swap(bench, plugin, ctx, aside, keep_beside=True)
+    of.journal.step("undone", by=bench.job)
+    return finish(bench, plugin, ctx, lock, Left(bench.job, bench.journal, bench.who))
+
+
+def _swap(bench: Bench, plugin: StatePlugin, ctx: Context, beside: Place, *, keep_beside: bool = False) -> None:
+    """The swap itself. Raises with live as it was; a swap that failed after the exchange counts as done."""
+    bench.progress.phase("swap")
+    try:
+        plugin.swap(ctx, beside, plugin.place(ctx, Purpose.ASIDE))
+    except (PluginError, StoreError, OSError) as error:
+        with bench.shielded():
+            if not plugin.recover(ctx):
+                if not keep_beside:
+                    plugin.drop(ctx, beside)
+                _drop_spent_aside(plugin, ctx)
+                bench.journal.step("reverted")
+                raise
+        bench.progress.log(f"the swap is made, though it did not end well: {error}")
+    bench.journal.step("swapped")
+
+
+def _drop_spent_aside(plugin: StatePlugin, ctx: Context) -> None:
+    """After a swap that was reverted: what stands aside is a spare copy, unless live is not there."""
+    aside = plugin.place(ctx, Purpose.ASIDE)
+    if plugin.exists(ctx, plugin.live(ctx.component)) and plugin.exists(ctx, aside):
+        plugin.drop(ctx, aside)
+
+
+# --- from the swap on: also what a recovery does -------------------------------------------------------------------
+
+
+def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, left: Left) -> Restored:
+    """Link, guard, drop: everything from the swap on, each only where it was not done yet.
+
+    Nothing here may undo the restore: what fails is said in ``warnings``, and the next writer tries again.
+    """
+    swap = step_of(left, "swap")
+    assert swap is not None
+    restored = None if swap["restored"] is None else int(str(swap["restored"]))
+    warnings: list[str] = []
+    generation: Generation | None = None
+    if restored is not None:
+        try:
+            generation = _link(bench, lock, left, str(swap["id"]), restored, str(swap["text"]))
+        except (StoreError, OSError) as error:
+            warnings.append(f"live is generation {restored}, but that could not be recorded: {error}")
+    guard, aside = _guard(bench, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
+    if restored is None:
+        generation = _record_live(bench, plugin, ctx, lock, left, str(swap["text"]), warnings)
+    return Restored(
+        restored=restored,
+        generation=generation,
+        guard=guard,
+        guard_number=int(str(swap["guard"])),
+        aside=aside,
+        warnings=tuple(warnings),
+    )
+
+
+def _link(bench: Bench, lock: ComponentLock, left: Left, snapshot_id: str, restored: int, text: str) -> Generation:
+    """The newest generation says what is live. Done once for a job."""
+    found = _made_by(bench, left.job, Reason.RESTORE)
+    if found is None:
+        found = bench.store.link(
+            lock, snapshot_id, reason=Reason.RESTORE, restored=restored, text=text, who=left.who or bench.who,
+            job=left.job,
+        )  # fmt: skip
+    left.journal.step("linked", number=found.number)
+    return found
+
+
+def _record_live(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    left: Left,
+    text: str,
+    warnings: list[str],
+) -> Generation | None:
+    """After a swap back: live is no stored snapshot yet, so one is made of it."""
+    found = _made_by(bench, left.job, Reason.RESTORE)
+    if found is not None:
+        return found
+    bench.progress.phase("snapshot")
+    try:
+        with bench.store.draft(bench.key, job=left.job, compression=bench.compression, level=bench.level) as draft:
+            dumped = plugin.dump(ctx, plugin.live(ctx.component), draft)
+            return bench.store.commit(
+                lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of,
+                end=dumped.end, complete=dumped.complete, reason=Reason.RESTORE, text=text,
+                who=left.who or bench.who, job=left.job, number=bench.store.reserve(lock),
+                tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=bench.host,
+            ).generation  # fmt: skip
+    except (PluginError, StoreError, OSError) as error:
+        warnings.append(f"what is live again could not be made a generation: {error}")
+        return None
+
+
+def _made_by(bench: Bench, job: str, reason: Reason) -> Generation | None:
+    generations = bench.store.generations(bench.key)
+    return next((one for one in reversed(generations) if one.job == job and one.reason is reason), None)
+
+
+def _guard(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    left: Left,
+    number: int,
+    warnings: list[str],
+) -> tuple[Generation | None, str]:
+    """Make what was set aside the generation that was reserved for it, hold it, then drop it.
+
+    Returns the guard, and where what was live still stands if it could not be made one.
+    """
+    aside = plugin.place(ctx, Purpose.ASIDE)
+    guard = _guard_of(bench, left.job, number)
+    if guard is None:
+        if not plugin.exists(ctx, aside):
+            return None, ""
+        try:
+            guard = _dump_guard(bench, plugin, ctx, lock, left, aside, number, warnings)
+        except (PluginError, StoreError, OSError) as error:
+            swap = step_of(left, "swap") or {}
+            what = "was cancelled" if isinstance(error, Cancelled) else f"failed ({error})"
+            warnings.append(f"the guard {what}: what was live before stands at {aside.name}")
+            if not swap.get("try_guard", True):
+                left.journal.step("unguarded", aside=aside.name)
+            return None, aside.name
+    hold(bench, guard, left)
+    left.journal.step("guarded", number=number)
+    try:
+        with bench.shielded():
+            for place in plugin.left_behind(ctx):
+                plugin.drop(ctx, place)
+    except (PluginError, OSError) as error:
+        warnings.append(f"what was set aside could not be removed: {error}")
+        return guard, ""
+    left.journal.step("dropped")
+    return guard, ""
+
+
+def _dump_guard(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    left: Left,
+    aside: Place,
+    number: int,
+    warnings: list[str],
+) -> Generation:
+    bench.progress.phase("guard")
+    with bench.store.draft(bench.key, job=left.job, compression=bench.compression, level=bench.level) as draft:
+        dumped = plugin.dump(ctx, aside, draft)
+        warnings.extend(dumped.warnings)
+        return bench.store.commit(
+            lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
+            complete=dumped.complete, reason=Reason.GUARD, text=f"guard of job {left.job}",
+            who=left.who or bench.who, job=left.job, number=number, tool_versions=dumped.tool_versions,
+            surroundings=dumped.surroundings, host=bench.host,
+        ).generation  # fmt: skip
+
+
+def _guard_of(bench: Bench, job: str, number: int) -> Generation | None:
+    """The guard a job made, if it is durable. Another tool may have taken the number: then it is none."""
+    found = [one for one in bench.store.generations(bench.key) if one.number == number and one.job == job and one.id]
+    return found[0] if found else None
+
+
+def hold(bench: Bench, guard: Generation, left: Left) -> None:
+    """Keep the guard from GC for its time. Done once."""
+    if any(pin.held_by == left.job for pin in guard.marks.pins):
+        return
+    now = bench.clock()
+    pin = Pin(
+        why=f"guard of job {left.job}", who=left.who or bench.who, at=now, until=now + bench.guard_hold,
+        held_by=left.job,
+    )  # fmt: skip
+    marks = guard.marks
+    held = Marks(pins=(*marks.pins, pin), verdict=marks.verdict, tags=marks.tags, note=marks.note)
+    bench.store.mark(bench.key, guard.number, held, who=left.who or bench.who)
+
+
+# --- copy ----------------------------------------------------------------------------------------------------------
+
+
+def _copy(bench: Bench, plugin: StatePlugin, ctx: Context, generation: Generation, target: RestoreTarget) -> Restored:
+    place = plugin.named(bench.component, target.name)
+    if plugin.exists(ctx, place):
+        raise NotSafe(f"{place.name} is already there", "choose another name for the copy")
+    stored = bench.store.stored(bench.key, generation.id)
+    sections = chosen(stored.sections(), target.sections) if target.kind == "sections" else None
+    bench.journal.step("copy", place=target.name)
+    bench.progress.phase("load")
+    try:
+        plugin.load(ctx, stored, place, sections)
+    except NotSafe:
+        raise
+    except BaseException:
+        with bench.shielded():
+            plugin.drop(ctx, place)
+        raise
+    bench.journal.step("copied")
+    return Restored(restored=generation.number, copy=place.name)
+
+
+def chosen(sections: Iterable[Section], names: Sequence[str]) -> tuple[Section, ...]:
+    """The sections called ``kind:name``. Raises NotSafe, naming the first that is not there."""
+    wanted = dict.fromkeys(names)
+    if not wanted:
+        raise NotSafe("no section was chosen", "name at least one")
+    found = [section for section in sections if f"{section.kind}:{section.name}" in wanted]
+    there = {f"{section.kind}:{section.name}" for section in found}
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise NotSafe(f"the snapshot holds no {missing[0].replace(':', ' ', 1)}", "look at its contents")
+    return tuple(found)
