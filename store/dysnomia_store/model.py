@@ -112,7 +112,7 @@ class Delta:
     removed: int
     net_rows: int | None
     schema: bool
-    """True where a section of form TEXT and kind ``schema`` differs, or a section was added or removed."""
+    """True where a section of form TEXT and kind ``schema`` differs, or one of form ROWS came or went."""
 
 
 @dataclass(frozen=True, slots=True)

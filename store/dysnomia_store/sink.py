@@ -27,7 +27,9 @@ class ContentSink(Protocol):
         key: tuple[str, ...] = (),
         attributes: Mapping[str, str] | None = None,
     ) -> None:
-        """Start a section; the one before must have ended. Attributes go into the section's digest, sorted."""
+        """Start a section; the one before must have ended. Attributes go into the section's digest, sorted.
+
+        Kind and name together identify it: no other section of the snapshot has both."""
 
     def write(self, data: Buffer) -> None:
         """Add bytes that are both stored and part of the identity."""

@@ -1,0 +1,224 @@
+"""The identity of an artefact: sha256 over its canonical content, section by section.
+
+A *section's* digest is the sha256 of its canonical bytes; where it has attributes, the sha256 of that hex digest and
+the attributes. The *artefact's* digest is the sha256 of one JSON line a section (kind, name, attributes, digest) and
+one a run of bytes between sections, in order. So no byte is hashed twice, two artefacts with the same digest hold the
+same sections with the same bytes at the same places (moving bytes from one file to the next is another digest), and
+the digest also vouches for the digests in the contents index.
+
+The version below is that of this construction; what the bytes of a section are is the plugin's ``digest_version``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dysnomia_store.model import Form, Section
+from dysnomia_store.sink import Buffer
+
+CONSTRUCTION = b"dysnomia canonical content 1\n"
+
+
+class SectionTarget(Protocol):
+    """Where finished sections go: an ``IndexWriter``, a list in a test."""
+
+    def add(self, section: Section) -> None: ...
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Digested:
+    """What a whole artefact came to."""
+
+    digest: str
+    """Canonical digest, hex."""
+    content_size: int
+    """Bytes of stored content, before compression."""
+    rows: int | None
+    """Records in all sections that count them; None where none does."""
+    sections: int
+
+
+@dataclass(slots=True)
+class _Open:
+    """The section that is under way."""
+
+    kind: str
+    name: str
+    form: Form
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    attributes: Mapping[str, str]
+    offset: int
+    canonical: int = 0
+    digest_only: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """Digests and counts an artefact while it streams by, and tells a target of each section that ended."""
+
+    target: SectionTarget
+    artefact: str
+    position: int = 0
+    """Bytes of stored content so far."""
+    _rows: int | None = None
+    _sections: int = 0
+    _whole: hashlib._Hash = field(default_factory=lambda: hashlib.sha256(CONSTRUCTION))
+    _part: hashlib._Hash = field(default_factory=hashlib.sha256)
+    _between: int = 0
+    _open: _Open | None = None
+
+    def begin(
+        self,
+        kind: str,
+        name: str,
+        form: Form,
+        columns: tuple[str, ...],
+        key: tuple[str, ...],
+        attributes: Mapping[str, str] | None,
+    ) -> None:
+        if self._open is not None:
+            raise ValueError(f"section {name!r} begins inside section {self._open.name!r}")
+        self._close_run()
+        self._open = _Open(kind, name, form, columns, key, dict(attributes or {}), self.position)
+
+    def stored(self, size: int) -> None:
+        """``size`` bytes of content were stored."""
+        self.position += size
+
+    def canonical(self, data: Buffer) -> None:
+        """``data`` is part of the identity."""
+        self._part.update(data)
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        if self._open is None:
+            self._between += size
+        else:
+            self._open.canonical += size
+
+    def unstored(self, data: Buffer) -> None:
+        """``data`` is part of the identity, and what it stands for cannot be found by offset."""
+        self.canonical(data)
+        if self._open is not None:
+            self._open.digest_only = True
+
+    def describe(self, columns: tuple[str, ...] | None, key: tuple[str, ...] | None) -> None:
+        current = self._current()
+        if columns is not None:
+            current.columns = columns
+        if key is not None:
+            current.key = key
+
+    def end(self, rows: int | None, size: int | None) -> None:
+        current = self._current()
+        self._open = None
+        section = self._finished(current, self._part.hexdigest(), rows, size)
+        attributes = sorted(current.attributes.items())
+        self._whole.update(_line(current.kind, current.name, attributes, section.digest))
+        self._part = hashlib.sha256()
+        self._sections += 1
+        if rows is not None:
+            self._rows = rows + (self._rows or 0)
+        self.target.add(section)
+
+    def result(self) -> Digested:
+        """The digest of all of it. Raises ValueError while a section is open."""
+        if self._open is not None:
+            raise ValueError(f"section {self._open.name!r} has not ended")
+        self._close_run()
+        return Digested(self._whole.hexdigest(), self.position, self._rows, self._sections)
+
+    def _current(self) -> _Open:
+        if self._open is None:
+            raise ValueError("there is no section under way")
+        return self._open
+
+    def _close_run(self) -> None:
+        if self._between:
+            self._whole.update(_line(self._between, self._part.hexdigest()))
+            self._part = hashlib.sha256()
+            self._between = 0
+
+    def _finished(self, current: _Open, digest: str, rows: int | None, size: int | None) -> Section:
+        if current.attributes:
+            digest = hashlib.sha256(_line(digest, sorted(current.attributes.items()))).hexdigest()
+        length = self.position - current.offset
+        by_offset = not current.digest_only or length > 0
+        return Section(
+            kind=current.kind,
+            name=current.name,
+            form=current.form,
+            size=current.canonical if size is None else size,
+            digest=digest,
+            rows=rows,
+            offset=current.offset if by_offset else None,
+            length=length if by_offset else None,
+            artefact=self.artefact,
+            columns=current.columns,
+            key=current.key,
+            attributes=current.attributes,
+        )
+
+
+def _line(*values: object) -> bytes:
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+class TallySink:
+    """The part of a ``ContentSink`` that counts; ``_keep`` is what a sink that stores adds to it."""
+
+    def __init__(self, target: SectionTarget, artefact: str) -> None:
+        self._target = target
+        self._tally = Tally(target, artefact)
+
+    def _keep(self, data: Buffer) -> None:
+        """Store bytes. Nothing is stored here."""
+
+    def begin_section(
+        self,
+        kind: str,
+        name: str,
+        form: Form,
+        *,
+        columns: tuple[str, ...] = (),
+        key: tuple[str, ...] = (),
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        self._tally.begin(kind, name, form, columns, key, attributes)
+
+    def write(self, data: Buffer) -> None:
+        self._tally.canonical(data)
+        self.store_only(data)
+
+    def write_masked(self, data: Buffer, canonical: Buffer) -> None:
+        self._tally.canonical(canonical)
+        self.store_only(data)
+
+    def digest_only(self, canonical: Buffer) -> None:
+        self._tally.unstored(canonical)
+
+    def store_only(self, data: Buffer) -> None:
+        self._keep(data)
+        self._tally.stored(data.nbytes if isinstance(data, memoryview) else len(data))
+
+    def describe_section(self, *, columns: tuple[str, ...] | None = None, key: tuple[str, ...] | None = None) -> None:
+        self._tally.describe(columns, key)
+
+    def end_section(self, rows: int | None = None, *, size: int | None = None) -> None:
+        self._tally.end(rows, size)
+
+    def amend_section(self, kind: str, name: str, *, key: tuple[str, ...]) -> None:
+        self._target.amend(kind, name, key)
+
+
+class DigestSink(TallySink):
+    """A ``ContentSink`` that stores nothing and works out digest and contents (of another tool's snapshot)."""
+
+    def close(self) -> Digested:
+        """What the content came to. Raises ValueError while a section is open."""
+        return self._tally.result()

@@ -1,0 +1,58 @@
+"""How an artefact's bytes reach the disk: the two calls the store's own disk object has as well.
+
+The store hands its disk object in, so that one place makes, syncs (and in tests, fails) every file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from dysnomia_store.errors import NotPermitted, StoreFull
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Files(Protocol):
+    """Creates and syncs files."""
+
+    def create(self, path: Path) -> BinaryIO:
+        """Open a new file for writing, unbuffered, mode 0600. Raises FileExistsError where there is one."""
+
+    def fsync(self, file: BinaryIO) -> None:
+        """Return when the file's bytes are on the disk."""
+
+
+class PlainFiles:
+    """``Files`` straight on the operating system."""
+
+    def create(self, path: Path) -> BinaryIO:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return open(descriptor, "wb", buffering=0)  # noqa: PTH123 (a descriptor, owned by the caller)
+
+    def fsync(self, file: BinaryIO) -> None:
+        os.fsync(file.fileno())
+
+
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write every byte: an unbuffered file may take fewer (a signal, a disk that is nearly full)."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of a full disk or a lack of permission into the store's own errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise StoreFull(f"no space left while writing {path}", "free some, or collect garbage first") from error
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise NotPermitted(f"{path} cannot be written ({error.strerror})") from error
+        raise
