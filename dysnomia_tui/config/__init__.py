@@ -1,0 +1,9 @@
+"""Where things are, and how the operator wants them: environment, platformdirs, ``config.toml``."""
+
+from __future__ import annotations
+
+from dysnomia_tui.config.errors import SettingsError
+from dysnomia_tui.config.load import load_settings
+from dysnomia_tui.config.model import ComponentSettings, Settings
+
+__all__ = ["ComponentSettings", "Settings", "SettingsError", "load_settings"]

@@ -1,0 +1,124 @@
+"""Settings of this machine and this user: the environment over the user's config.toml over the machine's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dysnomia_tui.config.model import ComponentSettings, Settings
+from dysnomia_tui.config.toml import Document, read_document
+
+MACHINE = Path("/etc/dysnomia-tui")
+CONTAINERS = Path("/etc/dysnomia/containers")
+COMPONENTS = Path("/etc/dysnomia/components")
+ROOT_STATEDIR = Path("/var/state/dysnomia")
+LIBEXEC = tuple(Path(prefix, "libexec/dysnomia") for prefix in ("/usr/local", "/usr", "/run/current-system/sw"))
+"""Where a Dysnomia that is installed keeps its modules: searched after DYSNOMIA_MODULES_PATH, where it exists."""
+
+
+def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: int | None = None) -> Settings:
+    """Read environment and files.
+
+    Args:
+        environ: the environment (``DYSNOMIA_STATEDIR``, ``…_CONTAINERS_PATH``, ``…_COMPONENTS_PATH``,
+            ``…_MODULES_PATH``, ``XDG_CONFIG_HOME``, ``HOME``).
+        machine: the folder of the machine's own config.toml.
+        uid: as whom; the effective user if None.
+
+    Raises SettingsError, naming file and line.
+    """
+    root = (os.geteuid() if uid is None else uid) == 0
+    user_config = _user_config(environ)
+    documents = []
+    for folder in dict.fromkeys((machine, user_config)):
+        try:
+            documents.append(read_document(folder / "config.toml"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except IsADirectoryError:
+            continue
+    top = _merged_top(documents)
+    home = Path(environ.get("HOME") or "~").expanduser()
+    own = () if root else (user_config,)
+    return Settings(
+        statedir=_path(environ, "STATEDIR", top.pop("statedir", ROOT_STATEDIR if root else home / ".dysnomia")),
+        containers_path=(
+            *_paths(environ, "CONTAINERS_PATH", top.pop("containers_path", (CONTAINERS,))),
+            *(folder / "containers" for folder in own),
+        ),
+        components_path=(
+            *_paths(environ, "COMPONENTS_PATH", top.pop("components_path", (COMPONENTS,))),
+            *(folder / "components" for folder in own),
+        ),
+        modules_path=(
+            *_paths(environ, "MODULES_PATH", top.pop("modules_path", ())),
+            *(folder for folder in LIBEXEC if folder.is_dir()),
+        ),
+        user_config=user_config,
+        files=tuple(document.path for document in documents),
+        keys=_joined(document.keys for document in documents),
+        compression_by_container=_joined(document.compression_by_container for document in documents),
+        components=_components(documents),
+        **top,
+    )
+
+
+def _user_config(environ: Mapping[str, str]) -> Path:
+    given = environ.get("XDG_CONFIG_HOME", "")
+    if given.startswith("/"):
+        return Path(given) / "dysnomia-tui"
+    if environ.get("HOME", "").startswith("/"):
+        return Path(environ["HOME"]) / ".config" / "dysnomia-tui"
+    from platformdirs import user_config_path
+
+    return user_config_path("dysnomia-tui")
+
+
+def _path(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    value = environ.get(f"DYSNOMIA_{name}", "")
+    return Path(value).absolute() if value else default
+
+
+def _paths(environ: Mapping[str, str], name: str, default: Sequence[Path]) -> tuple[Path, ...]:
+    value = environ.get(f"DYSNOMIA_{name}", "")
+    return tuple(Path(part).absolute() for part in value.split(":") if part) if value else tuple(default)
+
+
+def _merged_top(documents: Sequence[Document]) -> dict[str, Any]:
+    """The later file wins; but labels add up, and what the machine made read-only no user makes writable."""
+    top: dict[str, Any] = {}
+    for document in documents:
+        labels = dict.fromkeys((*top.get("labels", ()), *document.top.get("labels", ())))
+        read_only = top.get("read_only", False) or document.top.get("read_only", False)
+        top.update(document.top)
+        top.update({"labels": tuple(labels), "read_only": read_only})
+    return top
+
+
+def _joined(mappings: Any) -> Mapping[str, str]:
+    joined: dict[str, str] = {}
+    for mapping in mappings:
+        joined.update(mapping)
+    return joined
+
+
+def _components(documents: Sequence[Document]) -> Mapping[str, ComponentSettings]:
+    """Each pattern with all that the more general ones say merged in: labels add up, the rest is overruled."""
+    given: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        for pattern, said in document.components.items():
+            given.setdefault(pattern, {}).update(said)
+    return {pattern: _layered(given, pattern) for pattern in given}
+
+
+def _layered(given: Mapping[str, Mapping[str, Any]], pattern: str) -> ComponentSettings:
+    container = pattern.partition("/")[0]
+    settings = ComponentSettings()
+    for layer in dict.fromkeys(("*/*", f"{container}/*", pattern)):
+        said = given.get(layer, {})
+        labels = tuple(dict.fromkeys((*settings.labels, *said.get("labels", ()))))
+        settings = replace(settings, **{**said, "labels": labels})
+    return settings

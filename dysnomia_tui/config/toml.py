@@ -1,0 +1,230 @@
+"""``config.toml``, read strictly: an unknown key, a wrong type or a bad value is refused with file and line.
+
+read_only = false           labels = ["PROD"]          compression = "zstd"       level = 3
+jobs_at_once = 2            grace = "7d"               guard_hold = "7d"          group = ""
+theme = ""                  zone = "server"            statedir = "/var/state/dysnomia"
+
+[keys]                      # action = "keys, comma-separated"
+[containers.NAME]           # compression = "xz"
+[components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
+[components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dysnomia_store.gcmodel import Policy
+from dysnomia_tui.config.durations import parse_duration
+from dysnomia_tui.config.errors import SettingsError
+
+COMPRESSIONS = ("zstd", "xz", "none")
+ZONES = ("server", "utc", "relative")
+PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+
+Reader = Callable[[Any], Any]
+Trail = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file as read: top-level settings by the names of ``Settings``, and the tables below."""
+
+    path: Path
+    top: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    compression_by_container: Mapping[str, str] = field(default_factory=dict)
+    components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By pattern: ``labels``, ``stale_after``, ``policy``, each only where it is given."""
+
+
+def read_document(path: Path) -> Document:
+    """Raises SettingsError, naming file and line; FileNotFoundError is the caller's to expect."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    except PermissionError:
+        raise SettingsError(f"{path} may not be read by this user", "ask its owner to make it readable") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
+    return _Reading(path, text).document(data)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    path: Path
+    text: str
+
+    def document(self, data: Mapping[str, Any]) -> Document:
+        tables: dict[str, Reader] = dict.fromkeys(("keys", "containers", "components"), _table)
+        top = self._values(data, {**TOP, **tables}, ())
+        keys = top.pop("keys", {})
+        containers = top.pop("containers", {})
+        components = top.pop("components", {})
+        return Document(
+            path=self.path,
+            top=top,
+            keys={name: self._value(value, _string, ("keys", name)) for name, value in keys.items()},
+            compression_by_container={
+                name: settings["compression"]
+                for name, table in containers.items()
+                if (settings := self._subtable(table, CONTAINER, ("containers", name)))
+            },
+            components={
+                pattern: self._component(table, ("components", pattern)) for pattern, table in components.items()
+            },
+        )
+
+    def _component(self, table: Any, trail: Trail) -> Mapping[str, Any]:
+        pattern = trail[-1]
+        if pattern.count("/") != 1 or (pattern.startswith("*/") and pattern != "*/*"):
+            raise self._error(trail, f"{pattern!r} is no component", "write NAME/COMPONENT, NAME/* or */*")
+        settings = self._subtable(table, COMPONENT, trail)
+        if "retention" in settings:
+            settings["policy"] = Policy(**self._subtable(settings.pop("retention"), RETENTION, (*trail, "retention")))
+        return settings
+
+    def _subtable(self, table: Any, known: Mapping[str, Reader], trail: Trail) -> dict[str, Any]:
+        return self._values(self._value(table, _table, trail), known, trail)
+
+    def _values(self, table: Mapping[str, Any], known: Mapping[str, Reader], trail: Trail) -> dict[str, Any]:
+        for name in table:
+            if name not in known:
+                raise self._error((*trail, name), f"unknown key {name!r}", nearest(name, known))
+        return {name: self._value(value, known[name], (*trail, name)) for name, value in table.items()}
+
+    def _value(self, value: Any, read: Reader, trail: Trail) -> Any:
+        try:
+            return read(value)
+        except ValueError as error:
+            raise self._error(trail, f"{trail[-1]}: {error}", "correct that line") from None
+
+    def _error(self, trail: Trail, message: str, hint: str) -> SettingsError:
+        line = line_of(self.text, trail)
+        where = f"{self.path}, line {line}" if line else str(self.path)
+        return SettingsError(f"{where}: {message}", hint)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The hint for an unknown key."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def line_of(text: str, trail: Trail) -> int | None:
+    """The line (from 1) where the key at ``trail`` stands, as far as a look at the lines can tell."""
+    table: Trail = ()
+    best: int | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$", line)
+        if header:
+            table = _dotted(header[1])
+            if table == trail:
+                return number
+            if best is None and table[: len(trail)] == trail:
+                best = number
+            continue
+        key = re.match(r"\s*([^=#]+?)\s*=", line)
+        if key:
+            here = (*table, *_dotted(key[1]))
+            if here == trail or here[: len(trail)] == trail:
+                return number
+            if here == trail[: len(here)]:
+                best = number
+    return best
+
+
+def _dotted(text: str) -> Trail:
+    return tuple(
+        bare or double or single for double, single, bare in re.findall(r'"([^"]*)"|\'([^\']*)\'|([\w*-]+)', text)
+    )
+
+
+# --- readers of single values: each raises ValueError with what was expected ---------------------------------------
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("a table is expected here")
+    return value
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text in quotes is expected")
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false is expected")
+    return value
+
+
+def _whole(low: int, high: int) -> Reader:
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high} is expected")
+        return value
+
+    return read
+
+
+def _one_of(choices: Collection[str]) -> Reader:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)} is expected")
+        return str(value)
+
+    return read
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError('a list of texts is expected, as in ["PROD"]')
+    return tuple(value)
+
+
+def _path(value: Any) -> Path:
+    path = Path(_string(value))
+    if not path.is_absolute():
+        raise ValueError("an absolute path is expected")
+    return path
+
+
+def _paths(value: Any) -> tuple[Path, ...]:
+    return tuple(_path(one) for one in _strings(value))
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(_string(value))
+
+
+TOP: Mapping[str, Reader] = {
+    "statedir": _path,
+    "containers_path": _paths,
+    "components_path": _paths,
+    "modules_path": _paths,
+    "read_only": _boolean,
+    "jobs_at_once": _whole(1, 64),
+    "grace": _duration,
+    "guard_hold": _duration,
+    "compression": _one_of(COMPRESSIONS),
+    "level": _whole(1, 22),
+    "group": _string,
+    "labels": _strings,
+    "theme": _string,
+    "zone": _one_of(ZONES),
+}
+CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
+COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration, "retention": _table}
+RETENTION: Mapping[str, Reader] = dict.fromkeys(PERIODS, _whole(0, 100_000)) | {"within": _duration}
