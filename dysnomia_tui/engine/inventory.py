@@ -1,0 +1,143 @@
+"""Which containers and components are configured: the files on Dysnomia's search paths.
+
+A container is a file of properties, found by name, the first on the path winning. A component is a file or folder
+``<container>/<component>``. One that cannot be read spoils only itself. Light to import: the query commands use it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import ComponentKey, validate_name
+from dysnomia_tui.engine.errors import ConfigError, Unknown
+from dysnomia_tui.engine.properties import read_properties
+
+NIX_HASH = re.compile(r"[0-9a-df-np-sv-z]{32}-")
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredContainer:
+    """A container's file, as read."""
+
+    name: str
+    path: Path
+    properties: Mapping[str, PropertyValue] = field(default_factory=dict)
+    problem: str = ""
+    """Why it cannot be used: names file and line."""
+
+    @property
+    def type(self) -> str:
+        value = self.properties.get("type", "")
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is configured on this machine."""
+
+    containers: Mapping[str, ConfiguredContainer]
+    components: Mapping[ComponentKey, Path]
+    problems: tuple[str, ...] = ()
+    """Odd names and unreadable folders, in words."""
+
+    def components_of(self, container: str) -> tuple[ComponentKey, ...]:
+        return tuple(sorted(key for key in self.components if key.container == container))
+
+    def container(self, name: str) -> ConfiguredContainer:
+        """Raises Unknown where there is none, ConfigError where its file has a fault."""
+        found = self.containers.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.containers)) or "none"
+            raise Unknown(f"there is no container {name!r}", f"configured are: {known}")
+        if found.problem:
+            raise ConfigError(found.problem, "correct the file")
+        return found
+
+    def component(self, key: ComponentKey) -> Component:
+        """What an activity is about. Raises Unknown or ConfigError."""
+        container = self.container(key.container)
+        path = self.components.get(key)
+        if path is None:
+            known = ", ".join(one.component for one in self.components_of(key.container)) or "none"
+            raise Unknown(f"there is no component {key}", f"of this container are configured: {known}")
+        return Component(key=key, path=path, properties=container.properties)
+
+
+def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Path]) -> Inventory:
+    """Look along the search paths. Never raises for what it finds there."""
+    problems: list[str] = []
+    containers: dict[str, ConfiguredContainer] = {}
+    for entry in _entries(containers_path, "container", problems):
+        if entry.name not in containers:
+            containers[entry.name] = _container(entry.name, entry)
+    components: dict[ComponentKey, Path] = {}
+    for folder in _entries(components_path, "container", problems):
+        if not folder.is_dir():
+            problems.append(f"{folder} is no folder of components")
+            continue
+        for entry in _entries([folder], "component", problems):
+            components.setdefault(ComponentKey(folder.name, entry.name), entry)
+    for key in sorted(components):
+        if key.container not in containers:
+            problems.append(f"component {key} is configured, but no container {key.container!r} is")
+    return Inventory(dict(sorted(containers.items())), dict(sorted(components.items())), tuple(dict.fromkeys(problems)))
+
+
+def by_path(argument: str) -> Path | None:
+    """The path that an argument of a command is, or None where it is a name (Dysnomia: ``/…`` and ``./…``)."""
+    return Path(argument) if argument.startswith(("/", "./")) else None
+
+
+def name_of(path: Path, nix_store: str = "/nix/store") -> str:
+    """The name of a component or container given by its path: one in the Nix store loses its hash."""
+    name = path.name
+    if str(path.parent) == nix_store and NIX_HASH.match(name):
+        return name[33:]
+    return name
+
+
+def read_container(path: Path, name: str = "") -> ConfiguredContainer:
+    """A container given by its file."""
+    return _container(name or name_of(path), path)
+
+
+def _entries(folders: Iterable[Path], what: str, problems: list[str]) -> Iterable[Path]:
+    for folder in folders:
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{folder} cannot be read ({error.strerror})")
+            continue
+        for name in names:
+            if name.startswith(".") or name.endswith("~"):
+                continue
+            try:
+                validate_name(name, what)
+            except NameRejected as error:
+                problems.append(f"in {folder}: {error.message}")
+                continue
+            yield folder / name
+
+
+def _container(name: str, path: Path) -> ConfiguredContainer:
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return ConfiguredContainer(name, path, problem=f"{path} is a folder, not a file of key=value lines")
+        properties = read_properties(path)
+    except ConfigError as error:
+        return ConfiguredContainer(name, path, problem=error.message)
+    except OSError as error:
+        return ConfiguredContainer(name, path, problem=f"{path} cannot be read ({error.strerror})")
+    container = ConfiguredContainer(name, path, properties)
+    if not container.type:
+        return ConfiguredContainer(name, path, properties, problem=f"{path} names no type (a line type=…)")
+    return container
