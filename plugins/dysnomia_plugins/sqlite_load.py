@@ -1,0 +1,173 @@
+"""Turning a stored page copy back into a file: written, checked against the contents index, cut down to sections."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.sqlite_open import HEADER_SIZE, Header, connect, explained
+from dysnomia_plugins.sqlite_reader import SCHEMA_KIND, Reader, SchemaObject, Table, quoted
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Form, Section
+
+CHUNK = 1 << 20
+
+
+def write_out(stored: Stored, path: Path, cancel: CancelToken, progress: Progress | None = None) -> None:
+    """Write the page copy into the new private file ``path``; every byte is verified as it streams.
+
+    Raises PluginError, FileExistsError, and what the store raises for bytes that are not what was written.
+    """
+    metadata = stored.metadata
+    total = metadata.content_size if metadata is not None else None
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    done = 0
+    with os.fdopen(descriptor, "wb", buffering=0) as file, stored.open() as content:
+        while chunk := content.read(CHUNK):
+            cancel.check()
+            file.write(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress.advance(done, total)
+
+
+def header_of(stored: Stored) -> Header:
+    """The header of a stored page copy; reads no more than its first bytes. Raises NotADatabase."""
+    with stored.open() as content:
+        head = b""
+        while len(head) < HEADER_SIZE and (more := content.read(HEADER_SIZE - len(head))):
+            head += more
+    return Header.parse(head)
+
+
+def check_loaded(path: Path, stored: Stored, cancel: CancelToken) -> None:
+    """Compare what was written with the contents index, and ask SQLite whether it is sound. Raises Corrupt."""
+    with Reader(path) as reader:
+        damage = reader.damage()
+        if damage:
+            raise Corrupt(f"the snapshot loads as a damaged database ({damage})", "choose another generation")
+        tables = {table.name: table for table in reader.tables(reader.objects())}
+        for section in stored.sections():
+            cancel.check()
+            if section.form is not Form.ROWS:
+                continue
+            table = tables.pop(section.name, None)
+            found = reader.count(table) if table is not None else None
+            if found is None or (section.rows is not None and found != section.rows):
+                raise Corrupt(
+                    f"table {section.name!r} holds {found} rows, and the contents index says {section.rows}",
+                    "check the snapshot",
+                )
+        if tables:
+            raise Corrupt(f"table {next(iter(tables))!r} is not in the contents index", "check the snapshot")
+
+
+def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section]) -> None:
+    """Make ``target`` hold only those sections of ``whole``: their tables, rows, rowids and indexes.
+
+    With the schema among them everything is declared as it was, and the other tables stand empty. Without it, views
+    and triggers, which may speak of what is not there, are left out; the log says so. Tables behind a virtual table
+    come together with it. Raises PluginError.
+    """
+    with Reader(whole) as reader:
+        objects = reader.objects()
+        tables = list(reader.tables(objects))
+        settings = reader.settings
+    target.touch(0o600, exist_ok=False)
+    with explained(target), closing(connect(target)) as db:
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", "ignore_check_constraints=ON", "foreign_keys=OFF"):
+            db.execute(f"PRAGMA {pragma}")
+        _Cut(ctx, db, whole, objects, tables, sections).run(settings)
+
+
+class _Cut:
+    """One building of a copy that holds a part."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        db: sqlite3.Connection,
+        whole: Path,
+        objects: Sequence[SchemaObject],
+        tables: Sequence[Table],
+        sections: Sequence[Section],
+    ) -> None:
+        self._ctx = ctx
+        self._db = db
+        self._whole = whole
+        self._objects = objects
+        self._tables = {table.name: table for table in tables}
+        self._everything = any(section.kind == SCHEMA_KIND for section in sections)
+        self._virtual = [one for one in objects if one.virtual]
+        wanted = {section.name for section in sections}
+        self._families = {one.name for one in self._virtual if any(self._behind(one, name) for name in wanted)}
+        kept = [one for one in self._virtual if one.name in self._families]
+        self._wanted = wanted | {name for one in kept for name in self._tables if self._behind(one, name)}
+
+    def _behind(self, virtual: SchemaObject, name: str) -> bool:
+        """Whether a table is one of those behind a virtual table."""
+        table = self._tables.get(name)
+        return table is not None and table.kind == "shadow" and name.lower().startswith(virtual.name.lower() + "_")
+
+    def run(self, settings: dict[str, str]) -> None:
+        db = self._db
+        db.execute(f"PRAGMA encoding='{settings['encoding']}'")
+        for name in ("user_version", "application_id"):
+            db.execute(f"PRAGMA {name}={int(settings[name])}")
+        db.execute("ATTACH ? AS whole", (os.fsencode(self._whole).decode(),))
+        db.execute("BEGIN")
+        declared = [one for one in self._objects if self._everything or self._is_wanted(one)]
+        self._declare([one for one in declared if one.type == "table"])
+        for table in self._tables.values():
+            if table.name in self._wanted:
+                self._ctx.cancel.check()
+                self._fill(table)
+        self._declare([one for one in declared if one.type == "index"])
+        later = [one for one in declared if one.type not in ("table", "index")]
+        if self._everything:
+            self._declare(later)
+        db.execute("COMMIT")
+        db.execute("DETACH whole")
+        if not self._everything:
+            self._ctx.progress.log("only the chosen tables and their indexes are in the copy: no views, no triggers")
+
+    def _is_wanted(self, one: SchemaObject) -> bool:
+        return one.name in self._families if one.virtual else one.table in self._wanted
+
+    def _declare(self, objects: Sequence[SchemaObject]) -> None:
+        """Virtual tables first: they make the tables behind them. What SQLite makes by itself is left to it."""
+        for one in sorted(objects, key=lambda one: not one.virtual):
+            if one.name.lower().startswith("sqlite_") or self._is_there(one.name):
+                continue
+            try:
+                self._db.execute(one.sql)
+            except sqlite3.OperationalError as error:
+                if one.type == "table":
+                    raise PluginError(f"{one.type} {one.name!r} cannot be made here ({error})") from None
+                self._ctx.progress.log(f"{one.type} {one.name!r} is left out ({error})")
+
+    def _is_there(self, name: str) -> bool:
+        row = self._db.execute("SELECT 1 FROM main.sqlite_master WHERE name = ?", (name,)).fetchone()
+        return row is not None
+
+    def _fill(self, table: Table) -> None:
+        if not self._is_there(table.name):
+            return
+        columns = [
+            quoted(row[1]) for row in self._db.execute(f"PRAGMA whole.table_xinfo({quoted(table.name)})") if row[6] == 0
+        ]
+        if table.rowid:
+            columns.insert(0, table.rowid)
+        name, names = quoted(table.name), ", ".join(columns)
+        self._db.execute(f"DELETE FROM main.{name}")
+        self._db.execute(f"INSERT INTO main.{name} ({names}) SELECT {names} FROM whole.{name} NOT INDEXED")
+        if self._is_there("sqlite_sequence"):
+            self._db.execute(
+                "INSERT INTO main.sqlite_sequence SELECT * FROM whole.sqlite_sequence WHERE name = ?"
+                " AND name NOT IN (SELECT name FROM main.sqlite_sequence)", (table.name,),
+            )  # fmt: skip

@@ -1,0 +1,203 @@
+"""Opening SQLite databases safely, and saying in words what went wrong.
+
+A live file is touched through SQLite alone: ``open`` and ``close`` of the same file in this process would drop the
+POSIX locks that SQLite holds on it (sqlite.org/howtocorrupt.html, section 2.2). Only private copies are read as files.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from dysnomia_plugins.base import CancelToken, Progress
+from dysnomia_plugins.errors import NotSafe, PluginError
+
+MAGIC = b"SQLite format 3\x00"
+HEADER_SIZE = 100
+BUSY_ROUND = 1.0
+"""Seconds SQLite itself waits for a lock, between two looks at the cancel token."""
+LOCK_TIMEOUT = 30.0
+"""Seconds until a database that others keep locked is given up."""
+COPY_STEP = 1024
+"""Pages copied between two looks at the cancel token."""
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class NotADatabase(PluginError):
+    """The file is there, and SQLite cannot read it as a database."""
+
+
+class DatabaseLocked(PluginError):
+    """Another process kept the database locked until the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first 100 bytes of a database file say (sqlite.org/fileformat2.html, section 1.3)."""
+
+    page_size: int
+    wal: bool
+    encoding: int
+    """1: UTF-8, 2: UTF-16le, 3: UTF-16be; 0 in a database that holds nothing yet."""
+    schema_cookie: int
+
+    @classmethod
+    def parse(cls, head: bytes) -> Header:
+        """Raises NotADatabase."""
+        if len(head) < HEADER_SIZE or not head.startswith(MAGIC):
+            raise NotADatabase("this is not the page copy of an SQLite database")
+        size = struct.unpack_from(">H", head, 16)[0]
+        cookie, encoding = struct.unpack_from(">I", head, 40)[0], struct.unpack_from(">I", head, 56)[0]
+        return cls(65536 if size == 1 else size, head[18] == 2, encoding, cookie)
+
+
+def connect(path: Path | str, *, mode: str = "rw", immutable: bool = False) -> sqlite3.Connection:
+    """Open ``path`` in autocommit mode; the file must exist unless ``mode`` is ``rwc``.
+
+    Names of any bytes are safe: they travel percent-encoded. ``immutable`` is for private copies only: no locks, no
+    -wal, no -shm. Nothing is read until the first statement. Raises PluginError.
+    """
+    uri = f"file:{quote(os.fsencode(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+    with explained(path):
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_ROUND)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
+
+
+@contextmanager
+def explained(path: Path | str) -> Iterator[None]:
+    """Turn what SQLite raises about ``path`` into a PluginError in an operator's words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from None
+    except UnicodeEncodeError:
+        raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be asked for in SQL") from None
+
+
+def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
+    """One error of SQLite's as ours."""
+    where, code = show(path), getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotADatabase(f"{where} is not an SQLite database", "it may be encrypted, or overwritten")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return NotADatabase(f"{where} is damaged ({error})", "restore a good generation")
+    if code in _BUSY:
+        return DatabaseLocked(f"{where} is locked by another process", "look who has it open, and try again")
+    if code == sqlite3.SQLITE_FULL:
+        return PluginError(f"no space is left where {where} is", "free some there, and try again")
+    if code == sqlite3.SQLITE_READONLY:
+        return PluginError(f"{where} may not be written ({error})", "run as its owner or as root")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return PluginError(f"{where} cannot be opened ({error})", "is it there, and may you read it and its folder?")
+    return PluginError(f"SQLite failed on {where} ({error})")
+
+
+def show(path: Path | str) -> str:
+    """A path for a message: bytes that are no text become ``?``-free escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class Deadline:
+    """Until when a lock is waited for; asked between the rounds that SQLite waits itself."""
+
+    def __init__(
+        self, path: Path, seconds: float, cancel: CancelToken, who: Callable[[Path], str] | None = None
+    ) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._cancel = cancel
+        self._who = who
+
+    def check(self) -> None:
+        """Raise Cancelled if asked to, DatabaseLocked when the time is over."""
+        self._cancel.check()
+        if time.monotonic() >= self._until:
+            holders = self._who(self._path) if self._who is not None else ""
+            raise DatabaseLocked(
+                f"{show(self._path)} stayed locked for {self._seconds:g} s"
+                + (f" (open in {holders})" if holders else ""),
+                "end what holds it, or try again later",
+            )
+
+    def insist(self, connection: sqlite3.Connection, *statements: str) -> list[object]:
+        """Run statements, again and again while the database is busy; the first row of the last one.
+
+        Raises sqlite3.Error, DatabaseLocked, Cancelled."""
+        while True:
+            self.check()
+            try:
+                row: list[object] = []
+                for statement in statements:
+                    row = list(connection.execute(statement).fetchone() or ())
+                return row
+            except sqlite3.OperationalError as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if not is_busy(error):
+                    raise
+
+
+def copy_pages(source: Path, target: Path, deadline: Deadline, cancel: CancelToken, progress: Progress) -> None:
+    """Copy the database at ``source``, page by page and within one read transaction, into the new file ``target``.
+
+    What was acknowledged before the call is in the copy. Writers go on meanwhile in WAL mode, and wait in the others.
+    Memory is bounded. Raises PluginError; what was written of ``target`` is for the caller to remove.
+    """
+    with explained(source), closing(connect(source)) as reader, closing(_private(target)) as writer:
+        deadline.insist(reader, "BEGIN", "SELECT count(*) FROM sqlite_master")
+        size = int(reader.execute("PRAGMA page_size").fetchone()[0])
+
+        def step(status: int, remaining: int, total: int) -> None:
+            cancel.check()
+            if status in _BUSY:
+                deadline.check()
+            progress.advance((total - remaining) * size, total * size)
+
+        reader.backup(writer, pages=COPY_STEP, progress=step, sleep=0.05)
+        reader.execute("ROLLBACK")
+
+
+def _private(target: Path) -> sqlite3.Connection:
+    """A new file of ours that nobody else reads, so that it needs no journal; whoever keeps it makes it durable."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    writer = connect(target)
+    writer.execute("PRAGMA journal_mode=OFF")
+    writer.execute("PRAGMA synchronous=OFF")
+    return writer
+
+
+def make_durable(path: Path) -> None:
+    """Flush a file of ours and the folder it is in. Never for a live file."""
+    for name, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        descriptor = os.open(name, flags | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def is_database(path: Path, deadline: Deadline) -> bool:
+    """Whether SQLite reads ``path`` as a database. A locked one is one. Raises PluginError where it cannot tell."""
+    try:
+        with explained(path), closing(connect(path)) as connection:
+            deadline.insist(connection, "SELECT count(*) FROM sqlite_master")
+    except NotADatabase:
+        return False
+    return True
+
+
+def refuse_strange(path: Path) -> None:
+    """Raise NotSafe where ``path`` is something else than a regular file (a folder, a device)."""
+    if path.exists() and not path.is_file():
+        raise NotSafe(f"{show(path)} is not a regular file", "an SQLite database is one")
