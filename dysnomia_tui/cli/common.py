@@ -1,0 +1,164 @@
+"""What the four commands share: their parser, their errors and exit codes, and the way to the engine.
+
+Nothing here imports Textual, and the engine only when it is used: a query of the store must answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from dysnomia_tui.cli.output import say, visible
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.engine import Engine
+
+EXITS = """\
+exit codes:
+  0 done            1 failed          2 wrong usage or configuration
+  3 done in part    4 locked or busy (--no-wait)
+  5 not found       6 refused (read-only, no permission, stale plan, not confirmed)
+  7 corrupt         8 a server is down, or a tool is missing
+  9 no space left  10 cancelled     130 interrupted
+"""
+
+
+class Usage(EngineError):
+    """The command line makes no sense."""
+
+    exit = Exit.USAGE
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def __init__(self, prog: str, description: str, *, epilog: str = EXITS) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(int(Exit.USAGE), f"{self.prog}: {visible(message)} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    """``--version``: reads the distribution's metadata only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        parser.exit(0, f"{parser.prog} (dysnomia-tui {version()})\n")
+
+
+def version() -> str:
+    """The version of the distribution that is installed."""
+    from importlib.metadata import version as installed
+
+    return installed("dysnomia-tui")
+
+
+def add_general(parser: argparse.ArgumentParser) -> None:
+    """The options that every command has."""
+    parser.add_argument("--json", action="store_true", help="write the result as one JSON document")
+    parser.add_argument(
+        "--statedir", type=Path, metavar="DIR", help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)"
+    )
+    parser.add_argument("-v", "--version", action=_Version, help="show the version")
+
+
+def add_change(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that changes something."""
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why: kept with the generation and in the audit")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument(
+        "--no-wait", action="store_true", help="do not queue behind another job on the component: exit with 4"
+    )
+
+
+def load(statedir: Path | None = None) -> Settings:
+    """The settings of this machine and user. Raises ConfigError naming file and line."""
+    from dysnomia_tui.config import load_settings
+
+    environ = dict(os.environ)
+    if statedir is not None:
+        environ["DYSNOMIA_STATEDIR"] = str(statedir.absolute())
+    return load_settings(environ)
+
+
+def open_engine(settings: Settings, *, read_only: bool = False) -> Engine:
+    """The engine on these settings."""
+    from dysnomia_tui.engine.engine import Engine
+
+    return Engine(settings, read_only=read_only)
+
+
+def exit_of(error: BaseException) -> Exit:
+    """The exit code that tells a script what kind of failure this is."""
+    if isinstance(error, EngineError):
+        return error.exit
+    from dysnomia_tui.config.errors import SettingsError
+
+    if isinstance(error, SettingsError):
+        return Exit.USAGE
+    if isinstance(error, OSError):
+        return _OS_EXITS.get(error.errno or 0, Exit.FAILED)
+    from dysnomia_store import errors as store
+
+    exits: tuple[tuple[type[store.StoreError], Exit], ...] = (
+        (store.NameRejected, Exit.USAGE),
+        (store.NotFound, Exit.NOT_FOUND),
+        (store.Locked, Exit.LOCKED),
+        (store.Corrupt, Exit.CORRUPT),
+        (store.Incomplete, Exit.CORRUPT),
+        (store.StoreFull, Exit.NO_SPACE),
+        (store.NotPermitted, Exit.REFUSED),
+        (store.Refused, Exit.REFUSED),
+    )
+    return next((code for kind, code in exits if isinstance(error, kind)), Exit.FAILED)
+
+
+_OS_EXITS = {
+    errno.EACCES: Exit.REFUSED,
+    errno.EPERM: Exit.REFUSED,
+    errno.EROFS: Exit.REFUSED,
+    errno.ENOSPC: Exit.NO_SPACE,
+    errno.EDQUOT: Exit.NO_SPACE,
+    errno.ENOENT: Exit.NOT_FOUND,
+}
+
+
+def run(prog: str, body: Callable[[], int]) -> int:
+    """Run a command's body: whatever it fails at becomes one line and an exit code, never a traceback."""
+    from dysnomia_store.errors import StoreError
+    from dysnomia_tui.config.errors import SettingsError
+
+    try:
+        status = body()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has enough. Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.FAILED)
+    except KeyboardInterrupt:
+        say(f"{prog}: interrupted")
+        return int(Exit.INTERRUPTED)
+    except (EngineError, StoreError, SettingsError) as error:
+        say(f"{prog}: {error}")
+        return int(exit_of(error))
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        say(f"{prog}: {where}{error.strerror or error}")
+        return int(exit_of(error))
+    return int(status)

@@ -1,0 +1,254 @@
+"""``dysnomia-snapshots``: query, check, compare, collect and import snapshots, under Dysnomia's own name and options.
+
+The queries read the store's folders and nothing else: they import neither the engine nor a plugin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
+from dysnomia_tui.cli.names import plain_name
+from dysnomia_tui.cli.output import say, write_json, write_line, write_lines
+from dysnomia_tui.engine.errors import Exit, Unknown
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.store import Store
+
+PROG = "dysnomia-snapshots"
+
+
+class Line(NamedTuple):
+    """One generation, as the queries list it."""
+
+    container: str
+    component: str
+    generation: int
+    id: str
+
+    @property
+    def path(self) -> str:
+        """As Dysnomia writes it: ``container/component/id``."""
+        return f"{self.container}/{self.component}/{self.id}"
+
+
+def parser() -> Parser:
+    found = Parser(PROG, "Manage the store of snapshots.")
+    what = found.add_mutually_exclusive_group()
+    what.add_argument("--query-latest", action="store_true", help="the paths of each component's latest snapshot")
+    what.add_argument("--query-all", action="store_true", help="the paths of the snapshots of all generations")
+    what.add_argument("--print-missing", action="store_true", help="those of PATH… that are not in the store")
+    what.add_argument("--resolve", action="store_true", help="PATH… as absolute paths")
+    what.add_argument("--gc", action="store_true", help="remove older generations (they can be brought back)")
+    what.add_argument("--import", dest="import_", action="store_true", help="take the snapshot folders PATH… in")
+    what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
+    found.add_argument("paths", nargs="*", metavar="PATH", help="container/component/id; a folder for --import")
+    found.add_argument("--check", action="store_true", help="queries: read every byte and compare; 7 if any is corrupt")
+    found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
+    found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    found.add_argument("--keep", type=int, default=1, metavar="NUM", help="--gc: generations to keep (default: 1)")
+    found.add_argument("--now", action="store_true", help="--gc: free at once; cannot be undone")
+    found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
+    add_change(found)
+    add_general(found)
+    return found
+
+
+def main() -> int:
+    """Entry point. Returns the exit code."""
+    return run(PROG, lambda: _main(parser().parse_args()))
+
+
+def _main(args: argparse.Namespace) -> int:
+    if args.paths and not (args.print_missing or args.resolve or args.import_):
+        raise Usage(f"{args.paths[0]!r} means nothing here", "paths go with --print-missing, --resolve and --import")
+    if args.query_latest or args.query_all:
+        return _query(args)
+    if args.print_missing or args.resolve:
+        return _paths(args)
+    if args.gc:
+        return _gc(args)
+    if args.import_:
+        return _import(args)
+    if args.diff:
+        from dysnomia_tui.cli.diffing import compare
+
+        return compare(args)
+    raise Usage("no operation specified", "give --query-latest, --query-all, --gc, --diff … (see --help)")
+
+
+def wanted(args: argparse.Namespace) -> tuple[str, str]:
+    """The container and component asked for, ``""`` where any will do. Raises NameRejected."""
+    from dysnomia_store.names import validate_name
+
+    container = plain_name(args.container, os.environ) if args.container else ""
+    component = plain_name(args.component, os.environ) if args.component else ""
+    if container:
+        validate_name(container, "container")
+    if component:
+        validate_name(component, "component")
+    return container, component
+
+
+def lines(store: Store, container: str, component: str, *, latest: bool) -> Iterator[Line]:
+    """The generations in the store, by component and then by number."""
+    last: Line | None = None
+    for key, number, snapshot in store.all_generations():
+        if (container and key.container != container) or (component and key.component != component):
+            continue
+        line = Line(key.container, key.component, number, snapshot)
+        if latest and last is not None and last[:2] != line[:2]:
+            yield last
+        if latest:
+            last = line
+        else:
+            yield line
+    if last is not None:
+        yield last
+
+
+def _open(args: argparse.Namespace) -> Store:
+    from dysnomia_store.store import Store
+
+    return Store(load(args.statedir).statedir)
+
+
+def _query(args: argparse.Namespace) -> int:
+    store = _open(args)
+    found = lines(store, *wanted(args), latest=args.query_latest)
+    if args.check:
+        return _checked(store, found, as_json=args.json)
+    if args.json:
+        write_json([line._asdict() | {"path": line.path} for line in found])
+    else:
+        write_lines(line.path for line in found)
+    return Exit.OK
+
+
+def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
+    """Check each snapshot, say what is wrong by name, and go on."""
+    from dysnomia_store.model import Check, CheckResult
+    from dysnomia_store.names import ComponentKey
+
+    results: dict[str, Check] = {}
+    records, bad = [], 0
+    for line in found:
+        if not as_json:
+            write_line(line.path)
+        if line.path not in results:
+            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id)
+            bad += _say_check(line, results[line.path])
+        check = results[line.path]
+        records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
+    if as_json:
+        write_json(records)
+    unverifiable = sum(check.result is CheckResult.UNVERIFIABLE for check in results.values())
+    say(f"{len(results)} checked: {len(results) - bad - unverifiable} ok, {bad} bad, {unverifiable} unverifiable")
+    return Exit.CORRUPT if bad else Exit.OK
+
+
+def _say_check(line: Line, check: object) -> bool:
+    """Say what a check found, unless all is well. Returns whether the snapshot is bad."""
+    from dysnomia_store.model import Check, CheckResult
+
+    assert isinstance(check, Check)
+    detail = f": {check.text}" if check.text else ""
+    if check.result is CheckResult.OK:
+        return False
+    if check.result is CheckResult.UNVERIFIABLE:
+        say(f"WARNING: {line.path} cannot be verified{detail}")
+        return False
+    say(f"{check.result.value}: {line.path}{detail}")
+    return True
+
+
+def _paths(args: argparse.Namespace) -> int:
+    root = load(args.statedir).statedir / "snapshots"
+    relative = [_valid_path(path) for path in args.paths]
+    if args.resolve:
+        result = [str(root / path) for path in relative]
+    else:
+        result = [path for path in relative if not os.path.lexists(root / path)]
+    if args.json:
+        write_json(result)
+    else:
+        write_lines(result)
+    return Exit.OK
+
+
+def _valid_path(path: str) -> str:
+    """A relative snapshot path whose three parts are names. Raises Usage, NameRejected."""
+    from dysnomia_store.names import ComponentKey, validate_name
+
+    parts = path.rstrip("/").split("/")
+    if len(parts) != 3:
+        raise Usage(f"{path!r} is no snapshot path", "write container/component/id")
+    ComponentKey.of(parts[0], parts[1])
+    validate_name(parts[2], "snapshot id")
+    return "/".join(parts)
+
+
+def _gc(args: argparse.Namespace) -> int:
+    from dysnomia_store.gcmodel import Policy
+    from dysnomia_store.store import Store
+    from dysnomia_tui.cli.jobs import settle
+
+    if args.keep < 0:
+        raise Usage(f"--keep {args.keep} keeps less than nothing")
+    settings = load(args.statedir)
+    container, component = wanted(args)
+    stored = Store(settings.statedir).keys()
+    keys = [
+        key
+        for key in stored
+        if (not container or key.container == container) and (not component or key.component == component)
+    ]
+    if not keys and (container or component):
+        raise Unknown(f"nothing in the store is called {container or '*'}/{component or '*'}")
+    engine = open_engine(settings)
+    review = engine.gc_review(keys, Policy(last=args.keep))
+    if not review.dropped and not review.snapshots and not review.broken_links:
+        say("nothing to remove")
+        if args.json:
+            write_json({"exit": 0, "job": None, "plan": None})
+        return Exit.OK
+    plan = engine.plan_gc(review, now=args.now, text=args.reason)
+    status = settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+    if status is Exit.OK and not args.dry_run:
+        for line in review.dropped:
+            say(f"Removing old generation symlink: {line.key}/{line.number}")
+        for snapshot in review.snapshots:
+            say(f"Removing old snapshot: {snapshot.key}/{snapshot.id}")
+    return status
+
+
+def one_component(args: argparse.Namespace) -> ComponentKey:
+    """The component that has to be named with -C and -c."""
+    from dysnomia_store.names import ComponentKey
+
+    container, component = wanted(args)
+    if not container:
+        raise Usage("no container specified", "name it with -C")
+    if not component:
+        raise Usage("no component specified", "name it with -c")
+    return ComponentKey(container, component)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.jobs import settle
+
+    key = one_component(args)
+    folders = [Path(os.path.abspath(path)) for path in args.paths]  # noqa: PTH100 (a link at the end is refused later)
+    if not folders:
+        return Exit.OK
+    for folder in folders:
+        if not folder.is_dir():
+            raise Unknown(f"{folder} is no folder with a snapshot")
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_import(key, folders)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)

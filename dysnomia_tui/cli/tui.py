@@ -1,0 +1,179 @@
+"""``dysnomia-tui``: opens the terminal interface; its sub-commands answer without one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
+from dysnomia_tui.cli.output import say, visible, write_json, write_line, write_lines
+from dysnomia_tui.engine.errors import Exit
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+
+PROG = "dysnomia-tui"
+
+
+class SubParser(Parser):
+    """A sub-command's parser: takes the general options after the sub-command's name as well as before it."""
+
+    def __init__(self, *, prog: str, description: str = "", **_: object) -> None:
+        super().__init__(prog, description)
+        self.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
+        self.add_argument("--statedir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store")
+
+
+def parser() -> Parser:
+    found = Parser(PROG, "See, snapshot, compare, restore and clear the state on this machine.")
+    found.add_argument("--read-only", action="store_true", help="nothing can be changed")
+    add_general(found)
+    commands = found.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
+    demo = commands.add_parser("demo", help="open a demo store, made on first use")
+    demo.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
+    demo.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
+    commands.add_parser("plugins", help="the types of state that are known here")
+    config = commands.add_parser("config", help="the configuration in force")
+    config.add_argument("what", choices=["show"])
+    jobs = commands.add_parser("jobs", help="what runs, and what has ended")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
+    cancel = commands.add_parser("cancel", help="ask a job to stop")
+    cancel.add_argument("job", metavar="JOB")
+    undo = commands.add_parser("undo", help="undo a restore or a collection")
+    undo.add_argument("job", metavar="JOB")
+    add_change(undo)
+    timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
+    timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
+    return found
+
+
+def main() -> int:
+    """Entry point. Returns the exit code."""
+    return run(PROG, lambda: _main(parser().parse_args()))
+
+
+def _main(args: argparse.Namespace) -> int:
+    commands = {
+        None: _open,
+        "demo": _demo,
+        "plugins": _plugins,
+        "config": _config,
+        "jobs": _jobs,
+        "cancel": _cancel,
+        "undo": _undo,
+        "timeline": _timeline,
+    }
+    return commands[args.command](args)
+
+
+def _open(args: argparse.Namespace) -> int:
+    return _run_app(load(args.statedir), read_only=args.read_only)
+
+
+def _run_app(settings: Settings, *, read_only: bool) -> int:
+    """The only way from here to Textual."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Usage(
+            "there is no terminal to open on", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
+        )
+    from dysnomia_tui.app.app import run as run_app
+
+    return run_app(settings, read_only=read_only)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from dysnomia_tui.demo import build, place
+
+    if args.prepare is not None:
+        build.make(args.prepare, reset=args.reset, say=say)
+        if args.json:
+            write_json(place.environment(args.prepare))
+        else:
+            write_lines(f"{name}={value}" for name, value in place.environment(args.prepare).items())
+        return Exit.OK
+    folder = place.default_folder()
+    build.make(folder, reset=args.reset, say=say)
+    return _run_app(place.settings(folder), read_only=args.read_only)
+
+
+def _plugins(args: argparse.Namespace) -> int:
+    from dysnomia_plugins.errors import PluginError
+    from dysnomia_plugins.registry import Registry
+
+    registry = Registry(load(args.statedir).modules_path)
+    records = []
+    for name in registry.types():
+        try:
+            plugin = registry.get(name)
+        except PluginError as error:
+            records.append({"type": name, "title": "", "activities": [], "problem": str(error)})
+        else:
+            activities = sorted(plugin.activities())
+            records.append({"type": name, "title": plugin.title, "activities": activities, "problem": ""})
+    if args.json:
+        write_json(records)
+        return Exit.OK
+    for record in records:
+        words = record["problem"] or ", ".join(record["activities"])
+        write_line(visible(f"{record['type']:<22} {record['title']:<28} {words}"))
+    return Exit.OK
+
+
+def _config(args: argparse.Namespace) -> int:
+    from dataclasses import fields
+
+    settings = load(args.statedir)
+    if args.json:
+        write_json(settings)
+        return Exit.OK
+    from dysnomia_tui.cli.output import jsonable
+
+    for field in fields(settings):
+        value = jsonable(getattr(settings, field.name))
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        write_line(visible(f"{field.name} = {shown}"))
+    return Exit.OK
+
+
+def _jobs(args: argparse.Namespace) -> int:
+    found = open_engine(load(args.statedir), read_only=True).jobs(args.limit)
+    if args.json:
+        write_json(list(found))
+        return Exit.OK
+    for job in found:
+        when = job.created.strftime("%Y-%m-%d %H:%M:%SZ")
+        write_line(visible(f"{job.id:>5}  {when}  {job.state:<11}  {job.title}  {job.message}").rstrip())
+    return Exit.OK
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    engine = open_engine(load(args.statedir))
+    job = engine.job(args.job)
+    if job.state.ended:
+        say(f"job {job.id} has already ended: {job.state}")
+        return Exit.OK
+    engine.cancel(args.job)
+    say(f"asked job {job.id} ({job.title}) to cancel; it says itself when it has")
+    return Exit.OK
+
+
+def _undo(args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.jobs import settle
+
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_undo(args.job)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+
+
+def _timeline(args: argparse.Namespace) -> int:
+    from dysnomia_store.names import ComponentKey
+
+    key = ComponentKey.parse(args.component) if args.component else None
+    text = open_engine(load(args.statedir), read_only=True).timeline(key)
+    if args.json:
+        write_json(text.splitlines())
+    else:
+        write_lines(text.splitlines())
+    return Exit.OK

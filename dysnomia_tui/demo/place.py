@@ -1,0 +1,42 @@
+"""Where the demo lies, and the settings that lead to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+
+MARKER = ".dysnomia-demo"
+"""A file that says that a folder was made here, and may be thrown away and made anew."""
+
+PARTS = ("containers", "components", "state", "live", "config")
+
+
+def default_folder() -> Path:
+    """The demo's place among this user's data."""
+    from platformdirs import user_data_path
+
+    return user_data_path("dysnomia-tui") / "demo"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The variables that point Dysnomia's commands, and ours, at the demo in ``folder``."""
+    root = folder.absolute()
+    return {
+        "DYSNOMIA_STATEDIR": str(root / "state"),
+        "DYSNOMIA_CONTAINERS_PATH": str(root / "containers"),
+        "DYSNOMIA_COMPONENTS_PATH": str(root / "components"),
+        "DYSNOMIA_MODULES_PATH": "",
+        "XDG_CONFIG_HOME": str(root / "config"),
+    }
+
+
+def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings on the demo alone: nothing of this machine's own configuration is shown, nor written to."""
+    from dysnomia_tui.config import load_settings
+
+    return load_settings({**(os.environ if environ is None else environ), **environment(folder)})
