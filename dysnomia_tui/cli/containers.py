@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
 from dysnomia_tui.cli.names import plain_name
@@ -15,7 +15,9 @@ from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.config import Settings
     from dysnomia_tui.engine.engine import Engine
+    from dysnomia_tui.engine.inventory import Inventory
     from dysnomia_tui.engine.plan import Plan
     from dysnomia_tui.engine.views import ComponentView, ContainerView, JobView
 
@@ -54,7 +56,7 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    queries = {
+    queries: dict[str, Callable[[Settings, str], Iterable[str]]] = {
         "query_containers": query_containers,
         "query_available_components": query_available,
         "query_activated_components": query_activated,
@@ -70,14 +72,15 @@ def _main(args: argparse.Namespace) -> int:
     change = next((name for name in changes if getattr(args, name)), None)
     if query is None and change is None:
         raise Usage("no action specified", "give --query-containers, --snapshot, --restore … (see --help)")
-    engine = open_engine(load(args.statedir))
+    settings = load(args.statedir)
     if query is not None:
-        found = list(queries[query](engine, _only(args)))
+        found = list(queries[query](settings, _only(args)))
         if args.json:
             write_json(found)
         else:
             write_lines(found)
         return Exit.OK
+    engine = open_engine(settings)
     assert change is not None
     return changes[change](engine, args)
 
@@ -98,22 +101,32 @@ def _components(engine: Engine, only: str, wanted: Callable[[ComponentView], boo
     return [view for container in _containers(engine, only) for view in container.components if wanted(view)]
 
 
-def query_containers(engine: Engine, only: str) -> Iterator[str]:
-    """Names of configured containers."""
-    return (view.name for view in _containers(engine, only) if view.file)
+def query_containers(settings: Settings, only: str) -> Iterator[str]:
+    """Names of the configured containers."""
+    return (name for name in _inventory(settings).containers if not only or name == only)
 
 
-def query_available(engine: Engine, only: str) -> Iterator[str]:
+def query_available(settings: Settings, only: str) -> Iterator[str]:
     """``container/component`` of what stands on the components path."""
-    from dysnomia_tui.engine.views import Health
-
-    absent = (Health.FOUND, Health.GONE)
-    return (str(view.key) for view in _components(engine, only, lambda view: view.health not in absent))
+    return (str(key) for key in _inventory(settings).components if not only or key.container == only)
 
 
-def query_activated(engine: Engine, only: str) -> Iterator[str]:
+def query_activated(settings: Settings, only: str) -> Iterator[str]:
     """``container/component`` of what is marked active in the store."""
-    return (str(view.key) for view in _components(engine, only, lambda view: view.active))
+    from dysnomia_store.store import Store
+
+    summaries = Store(settings.statedir).summaries()
+    return (str(key) for key in sorted(summaries) if summaries[key].active and (not only or key.container == only))
+
+
+def _inventory(settings: Settings) -> Inventory:
+    """What is configured; what of it cannot be read is said, and the rest is there."""
+    from dysnomia_tui.engine.inventory import read_inventory
+
+    inventory = read_inventory(settings.containers_path, settings.components_path)
+    for problem in inventory.problems:
+        say(f"warning: {problem}")
+    return inventory
 
 
 def _holding(engine: Engine, args: argparse.Namespace, activity: str) -> list[ComponentView]:
@@ -185,7 +198,7 @@ def _operation(engine: Engine, args: argparse.Namespace) -> int:
 
 
 def _deploy(engine: Engine, args: argparse.Namespace) -> int:
-    available = set(query_available(engine, _only(args)))
+    available = set(query_available(engine.settings, _only(args)))
     views = _components(engine, _only(args), lambda _: True)
     work = [
         (view.key, _planner(engine, view.key, "deactivate"))
@@ -209,8 +222,9 @@ def _each(engine: Engine, args: argparse.Namespace, work: Sequence[tuple[Compone
     from dysnomia_tui.cli import jobs
 
     exits: list[Exit] = []
-    records = []
+    records: list[dict[str, Any]] = []
     for key, planner in work:
+        record: dict[str, Any]
         try:
             plan = planner()
             if args.dry_run:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
 from dysnomia_tui.cli.names import given_path, plain_name
-from dysnomia_tui.engine.errors import Exit, Unknown
+from dysnomia_tui.engine.errors import Unknown
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
@@ -54,7 +54,7 @@ def _main(args: argparse.Namespace) -> int:
     settings, key = _locate(load(args.statedir), args.container, args.component)
     engine = open_engine(settings)
     if args.shell:
-        return _shell(engine, key)
+        _shell(engine, key)
     from dysnomia_tui.cli.jobs import settle
 
     plan = _plan(engine, key, args)
@@ -147,10 +147,9 @@ def _number(engine: Engine, key: ComponentKey, asked: int | None) -> int:
     return generations[0].number
 
 
-def _shell(engine: Engine, key: ComponentKey) -> int:
+def _shell(engine: Engine, key: ComponentKey) -> NoReturn:
     argv, environment = engine.shell(key)
     try:
         os.execvpe(argv[0], list(argv), {**os.environ, **environment})
     except FileNotFoundError:
         raise Unknown(f"{argv[0]} is not installed") from None
-    return Exit.OK
