@@ -1,0 +1,265 @@
+"""The app: wiring only. Answers of the engine become state, state becomes screens; actions pass one gate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app import theme
+from dysnomia_tui.app.actions import REGISTRY, Action, key_name, keys_of
+from dysnomia_tui.app.client import Answered, Client
+from dysnomia_tui.app.confirming import Confirming
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.keymap import checked_keymap
+from dysnomia_tui.app.navigation import Navigation
+from dysnomia_tui.app.present.text import visible
+from dysnomia_tui.app.present.times import Times, ZoneKind
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.terminal import osc52, refuse, run_demo
+from dysnomia_tui.app.watch import Watch
+from dysnomia_tui.app.widgets.bars import AlarmBar, FooterBar, HeadBar, JobStrip
+from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.views import JobView
+
+
+class DysnomiaApp(App[str]):
+    """See, snapshot, compare, restore and clear the state on this machine."""
+
+    TITLE = "dysnomia"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+    ESCAPE_TO_MINIMIZE = False
+    CSS = """
+    Screen { background: $background; }
+    Toast { max-width: 76; width: auto; }
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine],
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        environ: Mapping[str, str] | None = None,
+        poll: bool = True,
+    ) -> None:
+        """Make the app; nothing is read before the first frame.
+
+        Args:
+            make_engine: called once, in a thread.
+            settings: config.toml's.
+            clock: what time it is (UTC); the system's by default.
+            environ: the terminal's environment; the process's by default.
+            poll: whether jobs and overview are looked at again and again (tests look when they want to).
+        """
+        environ = os.environ if environ is None else environ
+        no_color = "NO_COLOR" in environ
+        super().__init__()
+        self.settings = settings
+        self.clock = clock or _now
+        self.state = AppState()
+        self.client = Client(self, make_engine)
+        self.watch_engine = Watch(self, poll)
+        self.confirming = Confirming(self)
+        self.go = Navigation(self)
+        kind = ZoneKind(settings.zone) if settings.zone in list(ZoneKind) else ZoneKind.SERVER
+        self._times = Times(kind, self.clock())
+        self._alarm = -1
+        self._environ = environ
+        self.animation_level = "none"
+        self.ansi_theme_dark = theme.ANSI_DARK
+        self.ansi_theme_light = theme.ANSI_LIGHT
+        for own in (theme.DARK, theme.LIGHT):
+            self.register_theme(own)
+        wanted = settings.theme if settings.theme in self.available_themes else ""
+        self.theme = theme.pick(wanted, environ, no_color or self.no_color)
+
+    def get_default_screen(self) -> Screen[Any]:
+        from dysnomia_tui.app.screens.main import MainScreen
+
+        return MainScreen()
+
+    def on_mount(self) -> None:
+        keymap, problems = checked_keymap(self.settings.keys)
+        self.set_keymap(keymap)
+        for problem in problems:
+            self.notify(problem, severity="warning", markup=False, timeout=15)
+        if self.settings.theme and self.settings.theme not in self.available_themes:
+            self.notify(f"no theme {self.settings.theme!r}", severity="warning", markup=False)
+        self.set_interval(1, self._tick)
+        # The first frame is on the screen before the store is read.
+        self.call_after_refresh(self.watch_engine.start)
+
+    @on(Answered)
+    def _answered(self, message: Answered) -> None:
+        self.client.answered(message)
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def times(self) -> Times:
+        """How times are written now."""
+        return self._times.at(self.clock())
+
+    def set_state(self, state: AppState) -> None:
+        """Take a new state and have the screen in front drawn from it. Held back under an open confirmation."""
+        self.state = state
+        if isinstance(self.screen, DysnomiaScreen):
+            self.screen.redraw_bars()
+            self.screen.on_state(state)
+
+    def _tick(self) -> None:
+        for bar in (HeadBar, JobStrip) if self.state.jobs else (HeadBar,):
+            for widget in self.screen.query(bar):
+                widget.refresh()
+
+    def next_zone(self) -> None:
+        """Server, UTC, relative, and round again, on every screen."""
+        self._times = replace(self._times, kind=self._times.kind.following)
+        for screen in self.screen_stack:
+            if isinstance(screen, DysnomiaScreen):
+                screen.on_times(self.times)
+                screen.redraw_bars()
+
+    def look_again(self) -> None:
+        """Read everything again."""
+        self.watch_engine.look(everything=True)
+        self.notify("reading again", timeout=1.5)
+
+    def next_alarm(self) -> None:
+        """Put the cursor on the next thing that needs a person, on the main screen."""
+        alarms = self.state.overview.alarms if self.state.overview is not None else ()
+        if not alarms:
+            return
+        self._alarm = (self._alarm + 1) % len(alarms)
+        alarm = alarms[self._alarm]
+        self.notify(
+            alarm.text,
+            title=f"{self._alarm + 1} of {len(alarms)} need you",
+            severity="warning",
+            markup=False,
+            timeout=8,
+        )
+        if alarm.key is not None:
+            self.show_component(alarm.key)
+
+    def show_component(self, key: ComponentKey, number: int | None = None) -> None:
+        """Close what is in front of the main screen and put its cursor on a component (and a generation)."""
+        from dysnomia_tui.app.screens.main import MainScreen
+
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if isinstance(self.screen, MainScreen):
+            self.screen.show_component(key, number)
+
+    # --- actions -------------------------------------------------------------------------------------------------
+
+    def here(self) -> Here:
+        """Where the operator is, on the screen in front."""
+        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, DysnomiaScreen)), None)
+        here = screen.here() if screen is not None else Here()
+        overview = self.state.overview
+        read_only = overview.read_only if overview is not None else "the store is still being read"
+        return replace(
+            here,
+            read_only=read_only or ("configured so" if self.settings.read_only else ""),
+            loaded=overview is not None,
+            undo=self.state.undoable(here.key),
+            alarms=len(overview.alarms) if overview is not None else 0,
+        )
+
+    def perform(self, action: Action, host: object) -> None:
+        """Run an action on the screen or widget that has it, or say why it cannot be done."""
+        reason = action.why_not(self.here())
+        if reason:
+            self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
+        else:
+            action.run(host)
+
+    def perform_id(self, action_id: str) -> None:
+        """Run an action by id on whatever in front has it: the focused widget first, then up to the screen."""
+        action = REGISTRY[action_id]
+        node = self.focused or self.screen
+        for host in node.ancestors_with_self:
+            if isinstance(host, ActionHost) and hasattr(host, action.method):
+                self.perform(action, host)
+                return
+        self.notify(f"{action.title}: not on this screen", severity="warning", markup=False)
+
+    def open_action_list(self, make: Callable[[Here, tuple[str, ...]], Screen[str | None]]) -> None:
+        """Open help or palette over the screen in front; what is chosen there runs here."""
+        screen = self.screen
+        scopes = (screen.SCOPE, "list", "everywhere") if isinstance(screen, DysnomiaScreen) else ("everywhere",)
+
+        def chosen(answer: str | None) -> None:
+            if answer and answer.startswith("component:"):
+                self.show_component(ComponentKey.parse(answer.removeprefix("component:")))
+            elif answer:
+                self.perform_id(answer)
+
+        self.push_screen(make(self.here(), scopes), chosen)
+
+    def key_of(self, action_id: str) -> str:
+        """The first key of an action, as it is shown."""
+        keys = keys_of(REGISTRY[action_id], self.settings.keys)
+        return key_name(keys[0]) if keys else f":{action_id}"
+
+    def plan(self, make: Callable[[Engine], Plan], submitted: Callable[[JobView], None] | None = None) -> None:
+        """Make a plan in a thread, then confirm and submit it."""
+        self.confirming.plan(make, submitted)
+
+    def confirm(self, plan: Plan, submitted: Callable[[JobView], None] | None = None) -> None:
+        """Ask as the plan's grade demands; if confirmed, submit exactly this plan."""
+        self.confirming.confirm(plan, submitted)
+
+    def copy(self, text: str, what: str) -> None:
+        """Put ``text`` on the clipboard of the terminal the operator sits at, through tmux and screen."""
+        sequence = osc52(text, self._environ)
+        if sequence is None or self._driver is None:
+            self.notify(f"{what} is too long for a terminal's clipboard", severity="warning", markup=False)
+            return
+        self._driver.write(sequence)
+        self.notify(visible(text), title="copied (where the terminal allows it)", markup=False, timeout=4)
+
+    def trouble(self, problem: str) -> None:
+        """Say what went wrong."""
+        self.notify(problem, severity="error", markup=False, timeout=12)
+
+    def refresh_lines(self) -> None:
+        """Draw alarms and footer again (what they are made from has changed)."""
+        for bar in (AlarmBar, FooterBar):
+            for widget in self.screen.query(bar):
+                widget.refresh()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def run(settings: Settings, *, read_only: bool) -> int:
+    """Run the app until it is closed; the exit code.
+
+    Raises nothing for a terminal that cannot show it: says so in one line.
+    """
+    if refuse(os.environ):
+        return 1
+    if os.environ.get("SSH_CONNECTION"):
+        os.environ.setdefault("TEXTUAL_FPS", "30")
+    app = DysnomiaApp(lambda: Engine(settings, read_only=read_only), settings)
+    answer = app.run()
+    if answer == "demo":
+        return run_demo()
+    return app.return_code or 0

@@ -1,0 +1,73 @@
+"""How to get from one screen to another. Screens are imported when they are first opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from dysnomia_store.model import Section
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.engine import Side
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from dysnomia_tui.app.app import DysnomiaApp
+
+
+class Navigation:
+    """Opens screens on an app."""
+
+    def __init__(self, app: DysnomiaApp) -> None:
+        self._app = app
+
+    def _open(self, screen: Screen[None]) -> None:
+        self._app.push_screen(screen)
+
+    def help(self) -> None:
+        """All actions that work here."""
+        from dysnomia_tui.app.screens.palette import HelpScreen
+
+        self._app.open_action_list(HelpScreen)
+
+    def palette(self) -> None:
+        """Everything by name."""
+        from dysnomia_tui.app.screens.palette import PaletteScreen
+
+        self._app.open_action_list(PaletteScreen)
+
+    def browse(self, key: ComponentKey, number: int, section: Section | None = None) -> None:
+        """Look into a generation: its sections, and the rows or lines of one."""
+        from dysnomia_tui.app.screens.browse import BrowseScreen
+
+        self._open(BrowseScreen(key, number, section))
+
+    def diff(self, key: ComponentKey, old: Side, new: Side) -> None:
+        """Compare two generations, or one with what is live."""
+        from dysnomia_tui.app.screens.diff import DiffScreen
+
+        self._open(DiffScreen(key, old, new))
+
+    def restore(self, key: ComponentKey, number: int) -> None:
+        """Choose a target, see the plan, follow the job, see how it ended."""
+        from dysnomia_tui.app.screens.restore import RestoreScreen
+
+        self._open(RestoreScreen(key, number))
+
+    def gc(self, keys: Collection[ComponentKey], drop: Collection[tuple[ComponentKey, int]] = ()) -> None:
+        """Review a collection; ``drop`` are the generations marked for it."""
+        from dysnomia_tui.app.screens.gc import GcScreen
+
+        self._open(GcScreen(tuple(keys), tuple(drop)))
+
+    def store(self) -> None:
+        """Where the space is."""
+        from dysnomia_tui.app.screens.store import StoreScreen
+
+        self._open(StoreScreen())
+
+    def jobs(self, job_id: str = "") -> None:
+        """All jobs, the cursor on ``job_id``."""
+        from dysnomia_tui.app.screens.jobs import JobsScreen
+
+        self._open(JobsScreen(job_id))

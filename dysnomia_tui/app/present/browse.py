@@ -1,0 +1,89 @@
+"""A look into a generation: its sections in a list, the rows or lines of one in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from rich.text import Text
+
+from dysnomia_store.model import Form, Section
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.sizes import size, tally
+from dysnomia_tui.app.present.text import cut_middle, plain, plural
+
+UNKNOWN_ROWS = 1_000_000
+"""Rows assumed where the index does not count them; the end is found when it is reached."""
+CELL = 24
+"""Cells of a column of rows."""
+
+
+def section_key(section: Section) -> Hashable:
+    return section.kind, section.name, section.artefact
+
+
+def section_words(section: Section) -> str:
+    return f"{section.kind} {section.name}"
+
+
+def section_columns(cells: int) -> tuple[Column[Section], ...]:
+    """Name and rows (or bytes)."""
+    name = max(cells - 6, 8)
+    return (
+        Column(
+            "name", "", name, lambda section: plain(cut_middle(section.name, name)), lambda section: section.name, gap=0
+        ),
+        Column("size", "", 5, _amount, lambda section: section.rows or section.size, "right", descending=True),
+    )
+
+
+def _amount(section: Section) -> Text:
+    return plain(tally(section.rows) if section.rows is not None else size(section.size), styles.DIM)
+
+
+def title(section: Section) -> str:
+    """``table orders, 4,102,331 rows``."""
+    if section.form is Form.BYTES:
+        return f"{section.kind} {section.name}, {size(section.size)}"
+    what = plural(section.rows, "row") if section.rows is not None else size(section.size)
+    return f"{section.kind} {section.name}, {what}"
+
+
+def row_count(section: Section) -> int:
+    """Rows to be offered for scrolling."""
+    if section.form is Form.BYTES:
+        return 0
+    return section.rows if section.rows is not None else UNKNOWN_ROWS
+
+
+def why_empty(section: Section) -> str:
+    if section.form is Form.BYTES:
+        attributes = "  ".join(f"{name} {value}" for name, value in section.attributes.items())
+        return f"opaque: {size(section.size)}, {section.digest[:16]}  {attributes}".rstrip()
+    return "no rows"
+
+
+def row_columns(section: Section, cells_of: Callable[[int], Sequence[str | None] | None]) -> tuple[Column[int], ...]:
+    """A column for each of the section's, its key first underlined; one for the line where it is text."""
+    number = Column[int]("#", "#", 7, lambda row: plain(str(row + 1), styles.DIM), align="right", gap=0)
+    if section.form is Form.TEXT or not section.columns:
+        return (number, Column("line", "", 200, lambda row: _cell(cells_of(row), 0)))
+    columns = [
+        Column[int](
+            f"c{at}",
+            name + (" key" if name in section.key else ""),
+            CELL,
+            lambda row, at=at: _cell(cells_of(row), at),  # type: ignore[misc]
+        )
+        for at, name in enumerate(section.columns)
+    ]
+    return (number, *columns)
+
+
+def _cell(cells: Sequence[str | None] | None, at: int) -> Text:
+    if cells is None:
+        return plain("…", styles.DIM)
+    if at >= len(cells):
+        return Text("")
+    cell = cells[at]
+    return plain("NULL", styles.DIM) if cell is None else plain(cell)

@@ -1,0 +1,161 @@
+"""The first pane: containers, their components, and what was found and is not adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.sizes import age, size
+from dysnomia_tui.app.present.text import cut_middle, join, plain
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.engine.views import ComponentView, ContainerView, Found, Health, Probe
+
+FOUND = "?"
+"""The key of the line above what was found."""
+DEMO = "demo"
+"""The key of the line that opens the demo, where nothing is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeRow:
+    """One line of the pane: a container, a component, the heading of what was found, or one of those."""
+
+    key: str | ComponentKey
+    container: ContainerView | None = None
+    component: ComponentView | None = None
+    found: Found | None = None
+    probe: Probe | None = None
+    open: bool = True
+
+    @property
+    def is_component(self) -> bool:
+        return self.component is not None
+
+
+def tree(state: AppState, closed: Collection[str]) -> list[TreeRow]:
+    """The lines, containers in the order of the configuration."""
+    rows: list[TreeRow] = []
+    for container in state.containers():
+        is_open = container.name not in closed
+        probe = state.probes.get(container.name)
+        rows.append(TreeRow(container.name, container, probe=probe, open=is_open))
+        if is_open:
+            rows.extend(TreeRow(view.key, container, view) for view in container.components)
+    found = found_rows(state)
+    if found:
+        is_open = FOUND not in closed
+        rows.append(TreeRow(FOUND, open=is_open))
+        rows.extend(found if is_open else ())
+    if state.overview is not None and not state.overview.containers:
+        rows.append(TreeRow(DEMO))
+    return rows
+
+
+def found_rows(state: AppState) -> list[TreeRow]:
+    """What could be adopted."""
+    return [TreeRow(f"?{item.type}/{item.container}/{item.component}", found=item) for item in state.found or ()]
+
+
+def columns(cells: int, times: Times) -> Sequence[Column[TreeRow]]:
+    """The pane's one column, drawn to its width."""
+    return (Column("name", "", max(cells, 10), lambda row: line(row, times, cells), gap=0),)
+
+
+def words(row: TreeRow) -> str:
+    """What a filter looks in."""
+    parts = [str(row.key)]
+    if row.container is not None:
+        parts += [row.container.name, row.container.type]
+    if row.component is not None:
+        parts += [row.component.health.value, row.component.problem, *row.component.labels]
+    if row.found is not None:
+        parts += [row.found.type, row.found.detail, "found"]
+    return " ".join(parts)
+
+
+def line(row: TreeRow, times: Times, cells: int) -> Text:
+    """One line of the pane, its state at the right."""
+    if row.component is not None:
+        return _spread(_lead(row.component), row.component.key.component, _component_state(row.component, times), cells)
+    if row.container is not None:
+        arrow = plain("▾" if row.open else "▸")
+        return _spread(arrow, row.container.name, _container_state(row), cells, styles.STRONG)
+    if row.found is not None:
+        look = styles.HEALTH[Health.FOUND]
+        state = plain(size(row.found.size) if row.found.readable else "locked", styles.DIM)
+        return _spread(plain(f" {look.glyph}", look.style), row.found.component, state, cells)
+    if row.key == DEMO:
+        return _spread(plain("▸", styles.INFO), "try the demo", Text(""), cells, styles.INFO)
+    return _spread(plain("▾" if row.open else "▸"), "found, not adopted", Text(""), cells, styles.STRONG)
+
+
+def _spread(lead: Text, name: str, state: Text, cells: int, style: str = "") -> Text:
+    """Lead, name and state in one line; the name gives way in its middle."""
+    room = max(cells - lead.cell_len - state.cell_len - 2, 4)
+    shown = cut_middle(name, room)
+    line = join([lead, plain(shown, style)])
+    gap = cells - line.cell_len - state.cell_len
+    if gap < 1:
+        return line
+    line.append(" " * gap)
+    line.append_text(state)
+    return line
+
+
+def _lead(view: ComponentView) -> Text:
+    look = styles.HEALTH[Health.BUSY] if view.job else styles.HEALTH[view.health]
+    return plain(f" {look.glyph}", look.style)
+
+
+def _component_state(view: ComponentView, times: Times) -> Text:
+    look = styles.HEALTH[view.health]
+    word = plain(look.word, look.style)
+    newest = view.newest
+    since = ""
+    if newest is not None and view.health in (Health.OK, Health.STALE, Health.BUSY):
+        since = f"{age(times.now - newest.unchanged_until):>3}"
+    labels = [plain(label, "bold red") for label in view.labels if label == "PROD"]
+    return join([*labels, word, plain(since), plain(f"{view.generations:>3}", styles.DIM)])
+
+
+def _container_state(row: TreeRow) -> Text:
+    if row.container is not None and row.container.problem:
+        return plain("! error", styles.BAD)
+    probe = row.probe
+    if probe is None:
+        return plain("…", styles.DIM)
+    if not probe.up:
+        return plain("not answering" if _silent(probe) else "down", styles.BAD)
+    clients = plain(f"{probe.clients}⇄", styles.DIM) if probe.clients else Text("")
+    version = plain(probe.version, styles.DIM)
+    return join([clients, version, plain("up", styles.GOOD)])
+
+
+def _silent(probe: Probe) -> bool:
+    return "not answer" in probe.detail or "no answer" in probe.detail
+
+
+def heading(view: ComponentView | None, container: ContainerView | None, probe: Probe | None) -> Text:
+    """The second pane's title: ``orders: up, 7 clients``."""
+    if view is None:
+        return plain(container.name if container is not None else "Generations")
+    parts = []
+    if probe is None:
+        parts.append("…")
+    elif not probe.up:
+        parts.append("not answering" if _silent(probe) else "down")
+    else:
+        parts.append("up")
+        if probe.clients is not None:
+            parts.append(f"{probe.clients} client{'' if probe.clients == 1 else 's'}")
+        if probe.size is not None and container is not None and len(container.components) == 1:
+            parts.append(f"{size(probe.size)} live")
+    if not view.active:
+        parts = ["garbage" if view.garbage else "inactive"]
+    return plain(f"{view.key.component}: {', '.join(parts)}")

@@ -1,0 +1,190 @@
+"""The second pane: generations, newest first, and the columns that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from dysnomia_store.model import Generation, Reason
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.sizes import signed, size
+from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.present.times import Times
+
+LEGEND = "=211 restored 211   P pinned   * marked   ! needs a person   ~ time estimated"
+WIDE = 84
+"""Cells from which on the columns of the wide screen fit."""
+
+
+def columns(cells: int, times: Times, digits: int) -> Sequence[Column[Generation]]:
+    """The columns for a pane of ``cells`` cells.
+
+    Args:
+        cells: width of the pane.
+        times: zone and time.
+        digits: of the largest number.
+    """
+    wide = cells >= WIDE
+    number = max(digits, 3)
+    shown: list[Column[Generation]] = [
+        Column("mark", "", 1, lambda g: Text(""), gap=0, is_mark=True),
+        Column(
+            "number", "#", number, lambda g: plain(str(g.number)), lambda g: g.number, "right", gap=0, descending=True
+        ),
+        Column("id", "id", 10 if wide else 7, lambda g: plain(g.id[: 10 if wide else 7], styles.DIM), lambda g: g.id),
+        Column(
+            "as-of",
+            " as of",
+            16 if wide else 13,
+            lambda g: as_of(g, times, wide),
+            lambda g: g.as_of,
+            gap=1 if wide else 0,
+            descending=True,
+        ),
+        Column("why", "why", 8 if wide else 6, why, lambda g: why(g).plain, flex=1 if wide else 0),
+        Column(
+            "size", "size", 5 if wide else 4, lambda g: plain(size(content_size(g))), _content, "right", descending=True
+        ),
+    ]
+    if wide:
+        shown.append(
+            Column(
+                "stored",
+                "stored",
+                6,
+                lambda g: plain(size(stored_size(g)), styles.DIM),
+                _stored,
+                "right",
+                descending=True,
+            )
+        )
+        shown.append(Column("sections", "sect", 5, changed_sections, _changed, "right", descending=True))
+    shown.append(
+        Column("rows", "net rows" if wide else "±rows", 8 if wide else 7, net_rows, _net, "right", descending=True)
+    )
+    if wide:
+        shown.append(
+            Column("job", "job", 5, lambda g: plain(f"J{g.job}" if g.job else "", styles.DIM), lambda g: g.job, "right")
+        )
+        shown.append(
+            Column("state", "state", 14, lambda g: state(g, wide=True), lambda g: state(g, wide=True).plain, flex=1)
+        )
+    else:
+        shown.append(
+            Column("state", "st", 6, lambda g: state(g, wide=False), lambda g: state(g, wide=False).plain, flex=1)
+        )
+    shown.append(Column("pin", "", 1, pin, lambda g: not g.marks.pins, gap=0))
+    if cells < 46:
+        shown = [column for column in shown if column.id not in ("id", "rows")]
+    return tuple(shown)
+
+
+def words(generation: Generation) -> str:
+    """What a filter looks in."""
+    parts = [str(generation.number), generation.id, why(generation).plain, generation.text, generation.who]
+    parts += [generation.marks.note, *generation.marks.tags, state(generation, wide=True).plain]
+    if generation.marks.pins:
+        parts.append("pinned")
+    return " ".join(parts)
+
+
+def as_of(generation: Generation, times: Times, wide: bool) -> Text:
+    """When its view of the data began; ``~`` where only the link's own time is known."""
+    about = "~" if generation.as_of_estimated else " "
+    shown = times.long(generation.as_of) if wide else times.short(generation.as_of)
+    return plain(about + shown, styles.DIM if generation.as_of_estimated else styles.PLAIN)
+
+
+def why(generation: Generation) -> Text:
+    """Why it came to be, in six cells: ``alice``, ``cron``, ``guard``, ``=211``, ``import``."""
+    reason = generation.reason
+    if reason is Reason.RESTORE:
+        return plain(f"={generation.restored}" if generation.restored is not None else "=", styles.INFO)
+    if reason is Reason.GUARD:
+        return plain("guard", styles.WARN)
+    if reason is Reason.SCHEDULED:
+        return plain("cron")
+    if reason is Reason.IMPORT:
+        return plain("import", styles.DIM)
+    if reason is Reason.MANUAL:
+        return plain(generation.who or "manual")
+    return plain("?", styles.DIM)
+
+
+def reason_words(generation: Generation) -> str:
+    """Why it came to be, in words."""
+    reason = generation.reason
+    who = f" by {generation.who}" if generation.who else ""
+    if reason is Reason.RESTORE:
+        return f"restored from {generation.restored}{who}"
+    if reason is Reason.GUARD:
+        return f"guard of what was live before a restore{who}"
+    if reason is Reason.SCHEDULED:
+        return f"scheduled{who}"
+    if reason is Reason.IMPORT:
+        return f"imported{who}"
+    if reason is Reason.MANUAL:
+        return f"made by hand{who}"
+    return "why it was made is not known"
+
+
+def net_rows(generation: Generation) -> Text:
+    """Rows more or fewer than in the generation before; ``schema`` where tables came, went or changed their form."""
+    delta = generation.delta
+    if delta is None:
+        return plain("·" if generation.metadata is not None else "?", styles.DIM)
+    if delta.schema:
+        return plain("schema", styles.WARN)
+    if delta.net_rows is None:
+        changed = delta.changed + delta.added + delta.removed
+        return plain(f"{changed} ch." if changed else "same", styles.PLAIN if changed else styles.DIM)
+    if delta.net_rows == 0:
+        return plain("±0" if delta.changed else "same", styles.DIM)
+    return plain(signed(delta.net_rows), styles.GOOD if delta.net_rows > 0 else styles.BAD)
+
+
+def changed_sections(generation: Generation) -> Text:
+    """``~3`` sections that differ from the generation before."""
+    delta = generation.delta
+    if delta is None:
+        return plain("")
+    count = delta.changed + delta.added + delta.removed
+    return plain(f"~{count}" if count else "=", styles.WARN if count else styles.DIM)
+
+
+def state(generation: Generation, *, wide: bool) -> Text:
+    """Its state: glyph and word."""
+    look = styles.state_of(generation)
+    return plain(f"{look.glyph} {look.words if wide else look.word}", look.style)
+
+
+def pin(generation: Generation) -> Text:
+    return plain("P", styles.MARK) if generation.marks.pins else Text("")
+
+
+def content_size(generation: Generation) -> int | None:
+    return generation.metadata.content_size if generation.metadata is not None else None
+
+
+def stored_size(generation: Generation) -> int | None:
+    return generation.metadata.stored_size if generation.metadata is not None else None
+
+
+def _content(generation: Generation) -> int:
+    return content_size(generation) or 0
+
+
+def _stored(generation: Generation) -> int:
+    return stored_size(generation) or 0
+
+
+def _changed(generation: Generation) -> int:
+    delta = generation.delta
+    return delta.changed + delta.added + delta.removed if delta is not None else -1
+
+
+def _net(generation: Generation) -> int:
+    delta = generation.delta
+    return delta.net_rows or 0 if delta is not None else 0

@@ -1,0 +1,67 @@
+"""The head of every screen: who and where one is, and what needs a person."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.sizes import size
+from dysnomia_tui.app.present.text import cut, cut_middle, join, plain, plural, spread
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.state import AppState
+
+
+def head(state: AppState, times: Times, cells: int) -> Text:
+    """Host, labels, who, whether anything can be changed, store, free space; the time and its zone at the right."""
+    clock = plain(f"  {times.clock()} ")
+    overview = state.overview
+    if overview is None:
+        return spread(plain(" dysnomia", styles.STRONG), clock, cells)
+    labels = [plain(label, "bold reverse red" if label == "PROD" else styles.INFO) for label in overview.labels]
+    mode = plain("READ-ONLY", "bold reverse yellow") if overview.read_only else plain("RW", styles.GOOD)
+    free = overview.disk_free
+    tight = free is not None and overview.disk_total is not None and free * 20 < overview.disk_total
+    space = plain(f"{size(free)} free" + (" !" if tight else ""), styles.BAD if tight else styles.PLAIN)
+    who = join([plain(overview.who), mode])
+    fixed = [plain(overview.host, styles.STRONG), *labels]
+    around = join([join(fixed), who, space], "  ").cell_len + clock.cell_len + 5
+    store = plain(cut_middle(overview.store, max(cells - around, 8)), styles.DIM)
+    return spread(join([join([" ", join(fixed)], ""), who, store, space], "  "), clock, cells)
+
+
+def alarms(state: AppState, key: str, cells: int) -> Text:
+    """What needs a person, in one line: always there, so that nothing jumps.
+
+    Args:
+        state: the state.
+        key: the key that goes to the next alarm, as it is shown.
+        cells: width.
+    """
+    overview = state.overview
+    if state.problem:
+        return cut(join([plain(" ! the store cannot be read:", styles.BAD), plain(state.problem, styles.BAD)]), cells)
+    if overview is None:
+        return plain(" reading the store…", styles.DIM)
+    if not overview.alarms:
+        calm = f"  {overview.read_only or overview.notice}" if overview.read_only or overview.notice else ""
+        return cut(join([plain(" ● nothing needs you", styles.GOOD), plain(calm, styles.DIM)], ""), cells)
+    count = len(overview.alarms)
+    lead = plain(f" ! {count} need{'s' if count == 1 else ''} you: ", styles.BAD)
+    texts = join([plain(alarm.text, styles.WARN) for alarm in overview.alarms], "; ")
+    return spread(join([lead, texts], ""), plain(f"  {key} next ", styles.KEY), cells)
+
+
+def marks_and_path(marks: Text, path: str, cells: int) -> Text:
+    """What is marked and what its deletion frees; the path of the selection at the right."""
+    room = max(cells - marks.cell_len - 4, 12)
+    return spread(join([" ", marks], ""), plain(f" {cut_middle(path, room)} ", styles.DIM), cells)
+
+
+def marked(count: int, freed: int | None, problem: str = "", *, stay: str = "") -> Text:
+    """``1 marked: to trash: 100M``; ``freed`` None while it is worked out."""
+    if not count:
+        return Text("", end="")
+    if problem:
+        return join([plain(f"{plural(count, 'generation')} marked:", styles.MARK), plain(problem, styles.WARN)])
+    what = "…" if freed is None else f"to trash: {size(freed)}"
+    return plain(f"{count} marked: {what}{stay}", styles.MARK)

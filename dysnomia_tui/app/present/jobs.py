@@ -1,0 +1,74 @@
+"""Jobs in a line: the strip at the foot of every screen, the toasts, the list."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rich.text import Text
+
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.sizes import duration, size, tally
+from dysnomia_tui.app.present.text import cut, join, plain, spread
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.engine.views import JobState, JobView
+
+
+def amount(count: int, unit: str) -> str:
+    """A quantity of a job's unit: bytes as sizes, anything else counted."""
+    return size(count) if unit == "bytes" else f"{tally(count)} {unit}".rstrip()
+
+
+def progress(job: JobView) -> Text:
+    """``dump 62%  410M  198M/s  1s left``: what is known of it."""
+    parts = [plain(job.phase or styles.JOB[job.state].word, styles.BUSY)]
+    if job.total:
+        parts.append(plain(f"{min(100 * job.done // job.total, 100)}%", styles.STRONG))
+    if job.done:
+        parts.append(plain(amount(job.done, job.unit)))
+    if job.rate:
+        parts.append(plain(f"{amount(round(job.rate), job.unit)}/s", styles.DIM))
+        if job.total and job.done < job.total:
+            left = timedelta(seconds=(job.total - job.done) / job.rate)
+            parts.append(plain(f"{duration(left)} left", styles.DIM))
+    return join(parts, "  ")
+
+
+def job_line(job: JobView, times: Times) -> Text:
+    """One job: number, title, and how far it is or how it ended."""
+    look = styles.JOB[job.state]
+    lead = join([plain(f"J{job.id}", styles.STRONG), plain(job.title)])
+    if job.state is JobState.RUNNING:
+        tail = progress(job)
+    elif job.state is JobState.QUEUED:
+        tail = plain(f"waits for J{job.behind}" if job.behind else job.message or "queued", styles.INFO)
+    else:
+        word = plain(f"{look.glyph} {look.word}", look.style)
+        when = plain(times.ago(job.ended), styles.DIM) if job.ended else Text("")
+        tail = join([word, plain(job.message), when], "  ")
+    return join([lead, tail], "  ")
+
+
+def strip(jobs: tuple[JobView, ...], times: Times, key: str, cells: int) -> Text:
+    """The job strip: the first that runs and how many more; else the last one that ended."""
+    if not jobs:
+        return plain(" no jobs yet", styles.DIM)
+    open_jobs = [job for job in jobs if not job.state.ended]
+    first = open_jobs[0] if open_jobs else max(jobs, key=lambda job: job.ended or job.created)
+    who = plain(f"  by {first.who}", styles.DIM) if open_jobs and first.who else Text("")
+    line = join([" ", job_line(first, times), who], "")
+    more = f"  +{len(open_jobs) - 1} more" if len(open_jobs) > 1 else ""
+    return spread(cut(line, cells), plain(f"{more}  {key} jobs ", styles.KEY), cells)
+
+
+def outcome(job: JobView) -> tuple[str, str, str]:
+    """Title, words and severity (``information``, ``warning``, ``error``) of the toast when a job has ended."""
+    look = styles.JOB[job.state]
+    severity = "information"
+    if job.state in (JobState.FAILED, JobState.INTERRUPTED):
+        severity = "error"
+    elif job.state is not JobState.DONE:
+        severity = "warning"
+    words = job.message or look.word
+    if job.undoable:
+        words += " (u undoes it)"
+    return f"J{job.id} {job.title}: {look.word}", words, severity

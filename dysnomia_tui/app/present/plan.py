@@ -1,0 +1,94 @@
+"""A plan in words: what would happen, what it needs, what stands in its way, and how it is confirmed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.sizes import size
+from dysnomia_tui.app.present.text import join, plain, visible
+from dysnomia_tui.engine.plan import Grade, Plan, SpaceNeed
+
+
+def title(plan: Plan) -> Text:
+    """``Would restore generation 211 of postgresql/orders``."""
+    return plain(f"Would {plan.title}", styles.STRONG)
+
+
+def grade_line(plan: Plan) -> Text:
+    """How dangerous it is: a glyph and words."""
+    look = styles.GRADE[plan.grade]
+    return plain(f"{look.glyph} {look.word}", look.style)
+
+
+def body(plan: Plan) -> list[Text]:
+    """The plan's paragraphs, what matters most first: blockers, warnings, what is replaced, steps, space, command."""
+    lines: list[Text] = []
+    for blocker in plan.blockers:
+        lines.append(_item("✗ cannot run: ", blocker, styles.BAD))
+    for warning in plan.warnings:
+        lines.append(_item("! ", warning, styles.WARN))
+    if plan.replaces:
+        lines.append(_item("replaces: ", plan.replaces, styles.STRONG))
+    if lines:
+        lines.append(Text(""))
+    for number, step in enumerate(plan.steps, 1):
+        lines.append(_item(f"{number:2} ", step.text, styles.PLAIN))
+    if plan.space:
+        lines.append(Text(""))
+        lines.extend(_space(need) for need in plan.space)
+    if plan.command:
+        lines.append(Text(""))
+        lines.append(_item("same as: ", command_line(plan.command), styles.DIM))
+    return lines
+
+
+def _item(lead: str, raw: str, style: str) -> Text:
+    text = Text(lead, style=style or styles.DIM)
+    text.append(visible(raw), style=style)
+    return text
+
+
+def _space(need: SpaceNeed) -> Text:
+    about = "~" if need.estimated else ""
+    short = need.has is not None and need.has < need.needs
+    has = "unknown" if need.has is None else size(need.has)
+    words = f"{about}{size(need.needs)} needed, {has} free" + (" — not enough" if short else "")
+    return join([plain(f"{need.where}:", styles.DIM), plain(words, styles.BAD if short else styles.PLAIN)])
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """The equivalent command, quoted for a shell."""
+    return shlex.join(argv)
+
+
+def to_type(plan: Plan) -> str:
+    """What must be typed to confirm; ``""`` where Enter is enough.
+
+    A plan of grade 2 or 3 that names nothing is still never confirmed by Enter alone: its component's name is asked
+    for, or the word that says what it does.
+    """
+    if plan.grade <= Grade.ADDS:
+        return ""
+    return plan.confirm or (plan.keys[0].component if len(plan.keys) == 1 else str(plan.kind.value))
+
+
+def what_to_type(plan: Plan) -> Text:
+    """The line above the field."""
+    wanted = to_type(plan)
+    if plan.blockers:
+        return plain("It cannot run: see above.", styles.BAD)
+    if not wanted:
+        return join([plain("Enter", styles.KEY), plain("does it,"), plain("Esc", styles.KEY), plain("leaves it be")])
+    return join(
+        [
+            plain("Type"),
+            plain(wanted, styles.KEY),
+            plain("and Enter to do it;"),
+            plain("Esc", styles.KEY),
+            plain("leaves it be"),
+        ]
+    )

@@ -1,0 +1,69 @@
+"""Bytes, counts, rates and spans of time in few cells."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+_UNITS = "KMGTPE"
+
+
+def size(count: int | None) -> str:
+    """Bytes in at most four cells, by 1024: ``0B``, ``999B``, ``1.2K``, ``12M``, ``1.0G``; ``?`` where not known."""
+    if count is None:
+        return "?"
+    if count < 1000:
+        return f"{count}B"
+    return _scaled(count, 1024)
+
+
+def tally(count: int) -> str:
+    """A count in at most four cells, by 1000: ``999``, ``1.2K``, ``12M``."""
+    return str(count) if count < 1000 else _scaled(count, 1000)
+
+
+def _scaled(count: int, base: int) -> str:
+    value = float(count)
+    for unit in _UNITS:
+        value /= base
+        if value < 9.95:
+            return f"{value:.1f}{unit}"
+        if value < 999.5:
+            return f"{value:.0f}{unit}"
+    return f"{value:.0f}{_UNITS[-1]}"
+
+
+def signed(count: int) -> str:
+    """A difference with its sign in at most seven cells: ``+1,204``, ``-3``, ``+3.1M``, ``±0``."""
+    if count == 0:
+        return "±0"
+    sign = "+" if count > 0 else "-"
+    magnitude = abs(count)
+    return f"{sign}{magnitude:,}" if magnitude < 100_000 else f"{sign}{tally(magnitude)}"
+
+
+def duration(span: timedelta | float) -> str:
+    """How long something took or takes: ``0.4 s``, ``8 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    seconds = span.total_seconds() if isinstance(span, timedelta) else float(span)
+    if seconds < 0.95:
+        return f"{max(seconds, 0.0):.1f} s"
+    whole = round(seconds)
+    for unit, length, lower, lower_length in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= length:
+            rest = whole % length // lower_length
+            return f"{whole // length} {unit}" + (f" {rest} {lower}" if rest else "")
+    return f"{whole} s"
+
+
+def age(span: timedelta) -> str:
+    """How long ago, in at most three cells: ``now``, ``12m``, ``3h``, ``14d``, ``9w``, ``2y``."""
+    seconds = span.total_seconds()
+    if seconds < 60:
+        return "now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m"
+    if seconds < 48 * 3600:
+        return f"{int(seconds // 3600)}h"
+    days = int(seconds // 86400)
+    if days < 100:
+        return f"{days}d"
+    return f"{days // 7}w" if days < 700 else f"{days // 365}y"

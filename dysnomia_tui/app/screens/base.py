@@ -1,0 +1,147 @@
+"""The frame of every full screen: head, alarms, body, job strip, path bar, footer.
+
+A screen of its own subclasses ``DysnomiaScreen``, sets ``SCOPE`` and ``BINDINGS = bindings("<scope>", "everywhere")``,
+composes its middle in ``compose_body`` and redraws in ``on_state``. Its actions stand in the registry and are methods
+``act_<id>`` here. It asks the engine through ``self.dysnomia.client.ask(topic, call, then)`` and submits changes with
+``self.dysnomia.confirm(plan)``, which asks as the plan's grade demands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, PathBar
+from dysnomia_tui.app.widgets.filter_line import FilterLine
+from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+
+MIN_COLUMNS = 60
+MIN_ROWS = 15
+
+
+class DysnomiaScreen(ActionHost, Screen[None]):
+    """A full screen."""
+
+    SCOPE: ClassVar[str] = ""
+    """Its name in the registry."""
+    BINDINGS = bindings("everywhere")
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny-w"),
+        (MIN_COLUMNS, "-narrow"),
+        (80, "-normal"),
+        (100, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny-h"),
+        (MIN_ROWS, "-short"),
+        (24, "-whole"),
+        (30, "-tall"),
+    ]
+    DEFAULT_CSS = """
+    DysnomiaScreen { layers: base cover; }
+    DysnomiaScreen #body { height: 1fr; width: 100%; }
+    DysnomiaScreen #small { display: none; width: 100%; height: 100%; content-align: center middle; text-align: center; }
+    DysnomiaScreen.-tiny-w > *, DysnomiaScreen.-tiny-h > * { display: none; }
+    DysnomiaScreen.-tiny-w > #small, DysnomiaScreen.-tiny-h > #small { display: block; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield HeadBar(id="head")
+        yield AlarmBar(id="alarms")
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield JobStrip(id="strip")
+        yield FilterLine(id="filter")
+        yield PathBar(id="path")
+        yield FooterBar(self.SCOPE, "list", "everywhere", id="footer")
+        yield Static(id="small", markup=False)
+
+    def compose_body(self) -> Iterable[Widget]:
+        """The middle of the screen."""
+        raise NotImplementedError
+
+    def here(self) -> Here:
+        """Where the operator is on this screen; the app fills in what holds everywhere."""
+        return Here()
+
+    def on_state(self, state: AppState) -> None:
+        """The world has changed: draw it. Called on mount, on change, and when the screen comes back to the front."""
+
+    def on_times(self, times: Times) -> None:
+        """The zone has changed: write the times again."""
+
+    def on_mount(self) -> None:
+        self.on_state(self.dysnomia.state)
+
+    def on_screen_resume(self) -> None:
+        self.dysnomia.watch_engine.release()
+        self.redraw_bars()
+        self.on_state(self.dysnomia.state)
+
+    def on_resize(self) -> None:
+        size = self.app.size
+        self.query_one("#small", Static).update(
+            Text(f"{size.width}x{size.height} is too small\n{MIN_COLUMNS}x{MIN_ROWS} is the least\njobs go on; q quits")
+        )
+        self.redraw_bars()
+
+    def redraw_bars(self) -> None:
+        """Draw the lines around the screen again."""
+        for bar in self.query(Bar):
+            bar.refresh()
+
+    def set_path(self, path: str, marks: Text | None = None) -> None:
+        """The path of the selection (without the host), and the marks."""
+        bar = self.query_one(PathBar)
+        overview = self.dysnomia.state.overview
+        bar.path = f"{overview.host}/{path}" if overview is not None and path else path
+        if marks is not None:
+            bar.marks = marks
+        self.query_one(FooterBar).refresh()
+
+    @on(VirtualTable.FilterAsked)
+    def _filter_asked(self, event: VirtualTable.FilterAsked) -> None:
+        event.stop()
+        self.query_one(FilterLine).open_for(event.table)
+
+    # --- what works everywhere ----------------------------------------------------------------------------------
+
+    def act_help(self) -> None:
+        self.dysnomia.go.help()
+
+    def act_palette(self) -> None:
+        self.dysnomia.go.palette()
+
+    def act_zone(self) -> None:
+        self.dysnomia.next_zone()
+
+    def act_alarm(self) -> None:
+        self.dysnomia.next_alarm()
+
+    def act_jobs(self) -> None:
+        self.dysnomia.go.jobs()
+
+    def act_store(self) -> None:
+        self.dysnomia.go.store()
+
+    def act_refresh(self) -> None:
+        self.dysnomia.look_again()
+
+    def act_back(self) -> None:
+        self.act_quit()
+
+    def act_quit(self) -> None:
+        self.dysnomia.pop_screen()

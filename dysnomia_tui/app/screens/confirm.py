@@ -1,0 +1,190 @@
+"""The one confirmation: what would happen, and as much to do for it as it is dangerous.
+
+Nothing confirms within half a second of the first paint, and what was typed before is dropped, so that no key meant
+for another screen can do anything here. The focus starts on leaving things be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from dysnomia_tui.app.present import plan as present
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.text import join, plain
+from dysnomia_tui.engine.plan import Grade, Plan
+
+if TYPE_CHECKING:
+    from dysnomia_tui.app.app import DysnomiaApp
+
+ARMED_AFTER = 0.5
+"""Seconds after the first paint before anything can confirm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """It was confirmed."""
+
+    why: str = ""
+    """The operator's own words, for the audit."""
+
+
+class ConfirmScreen(ModalScreen["Decision | None"]):
+    """Asks about one plan. Dismissed with a Decision, or with None where nothing is to be done."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave it be", show=False),
+        Binding("enter", "enter", "Do it", show=False),
+        Binding("ctrl+d,pagedown", "scroll(1)", "Down", show=False),
+        Binding("ctrl+u,pageup", "scroll(-1)", "Up", show=False),
+        Binding("down", "scroll_line(1)", "Down", show=False),
+        Binding("up", "scroll_line(-1)", "Up", show=False),
+        Binding("ctrl+y", "copy", "Copy the command", show=False),
+    ]
+    DEFAULT_CSS = """
+    ConfirmScreen { align: center middle; }
+    ConfirmScreen > Vertical {
+        width: 76; max-width: 96%; height: auto; max-height: 94%;
+        border: round $warning; border-title-style: bold; padding: 0 1; background: $surface;
+    }
+    ConfirmScreen.grade-1 > Vertical { border: round $success; }
+    ConfirmScreen.grade-3 > Vertical { border: heavy $error; }
+    ConfirmScreen #where { height: 1; }
+    ConfirmScreen #plan { height: auto; max-height: 12; margin: 1 0; scrollbar-size-vertical: 1; }
+    ConfirmScreen #plan > Static { height: auto; }
+    ConfirmScreen #ask { height: auto; }
+    ConfirmScreen #wrong { height: 1; color: $error; }
+    ConfirmScreen Input { height: 1; border: none; padding: 0 1; background: $panel; margin: 0 0 0 0; }
+    ConfirmScreen Input:focus { border: none; background: $boost; }
+    ConfirmScreen Horizontal { height: 1; margin-top: 0; }
+    ConfirmScreen Horizontal > Static { width: 1fr; height: 1; }
+    ConfirmScreen Button { height: 1; min-width: 14; border: none; margin-left: 2; line-pad: 0; }
+    ConfirmScreen Button:focus { text-style: bold reverse; }
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(classes=f"grade-{int(plan.grade)}")
+        self.plan = plan
+        self._wanted = present.to_type(plan)
+        self._armed = False
+
+    @property
+    def armed(self) -> bool:
+        """Whether half a second has gone by since the first paint: before that every key is dropped."""
+        return self._armed
+
+    @property
+    def _can_run(self) -> bool:
+        return not self.plan.blockers
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = {1: "Confirm", 2: "Confirm", 3: "CANNOT BE UNDONE"}.get(int(self.plan.grade), "Confirm")
+            yield Static(id="where")
+            with VerticalScroll(id="plan", can_focus=False):
+                yield Static(present.title(self.plan))
+                yield Static(Text(""))
+                for line in present.body(self.plan):
+                    yield Static(line)
+            yield Static(present.what_to_type(self.plan), id="ask")
+            if self._wanted and self._can_run:
+                yield Input(id="typed", placeholder=self._wanted, disabled=True)
+                yield Input(id="why", placeholder="why (for the audit; may stay empty)", disabled=True)
+            yield Static(id="wrong", markup=False)
+            with Horizontal():
+                yield Static("")
+                yield Button("Leave it be", id="leave", disabled=True)
+                if self._can_run:
+                    yield Button("Do it", id="do", disabled=True, variant="error" if self._wanted else "success")
+
+    def on_mount(self) -> None:
+        overview = cast("DysnomiaApp", self.app).state.overview
+        host = [plain(overview.host, styles.STRONG)] if overview is not None else []
+        labels = [plain(label, "bold reverse red") for label in overview.labels] if overview is not None else []
+        keys = ", ".join(str(key) for key in self.plan.keys[:3]) + (" …" if len(self.plan.keys) > 3 else "")
+        where = join([*host, *labels, plain(keys), present.grade_line(self.plan)], "  ")
+        self.query_one("#where", Static).update(where)
+        self.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        self.set_timer(ARMED_AFTER, self._arm)
+
+    def _arm(self) -> None:
+        self._armed = True
+        for widget in self.query("Button, Input"):
+            widget.disabled = False
+        self._review()
+        self.query_one("#leave", Button).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        if not self._armed:
+            if event.key != "escape":
+                event.stop()
+                event.prevent_default()
+            return
+        # Typing goes to the field at once, though the focus rests on leaving things be.
+        field = self.query_one_optional("#typed", Input)
+        if field is not None and isinstance(self.focused, Button) and event.is_printable and event.character:
+            event.stop()
+            event.prevent_default()
+            field.focus(scroll_visible=False)
+            field.insert_text_at_cursor(event.character)
+
+    @on(Input.Changed, "#typed")
+    def _review(self) -> None:
+        self.query_one("#wrong", Static).update("")
+        button = self.query_one_optional("#do", Button)
+        if button is not None:
+            button.disabled = not self._armed or self._typed() != self._wanted
+
+    def _typed(self) -> str:
+        field = self.query_one_optional("#typed", Input)
+        return field.value if field is not None else ""
+
+    def _confirm(self) -> None:
+        if not self._armed or not self._can_run:
+            return
+        if self._typed() != self._wanted:
+            typed = "nothing" if not self._typed() else "something else"
+            self.query_one("#wrong", Static).update(f"{typed} was typed; nothing was done")
+            return
+        why = self.query_one_optional("#why", Input)
+        self.dismiss(Decision(why.value.strip() if why is not None else ""))
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self._confirm()
+
+    @on(Button.Pressed, "#do")
+    def _do(self) -> None:
+        self._confirm()
+
+    @on(Button.Pressed, "#leave")
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_enter(self) -> None:
+        self._confirm()
+
+    def action_scroll(self, direction: int) -> None:
+        view = self.query_one("#plan", VerticalScroll)
+        view.scroll_relative(y=direction * max(view.size.height - 1, 1), animate=False)
+
+    def action_scroll_line(self, direction: int) -> None:
+        self.query_one("#plan", VerticalScroll).scroll_relative(y=direction, animate=False)
+
+    def action_copy(self) -> None:
+        cast("DysnomiaApp", self.app).copy(present.command_line(self.plan.command), "the command")
+
+    @property
+    def grade(self) -> Grade:
+        return self.plan.grade

@@ -1,0 +1,400 @@
+"""The main screen: components, generations, what is in the one under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from rich.text import Text
+from textual import events, on
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from dysnomia_store.gcmodel import GcPlan, Policy
+from dysnomia_store.model import Generation, Section
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import components, detail, generations, header, welcome
+from dysnomia_tui.app.present.components import TreeRow
+from dysnomia_tui.app.present.detail import Contents
+from dysnomia_tui.app.present.text import escaped
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.main_actions import MainActions
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.widgets.lines import LinesView
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.engine import Engine
+
+_PANES = {"tree": "-pane-1", "generations": "-pane-2", "detail": "-pane-3"}
+
+
+class MainScreen(MainActions, DysnomiaScreen):
+    """Three panes: 1 components, 2 generations, 3 one generation."""
+
+    SCOPE = "main"
+    BINDINGS = bindings("main", "everywhere")
+    AUTO_FOCUS = "#tree"
+    DEFAULT_CSS = """
+    MainScreen #panes { height: 1fr; }
+    MainScreen #tree { width: 25; height: 100%; border: round $border-blurred; }
+    MainScreen #right { width: 1fr; height: 100%; }
+    MainScreen #generations { height: 1fr; border: round $border-blurred; }
+    MainScreen #detail { height: 8; border: round $border-blurred; }
+    MainScreen #panes VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled;
+        scrollbar-size: 0 0; }
+    MainScreen #panes VirtualTable:focus { border: round $primary; border-title-color: $text;
+        border-title-style: bold; }
+    MainScreen:ansi #panes VirtualTable:focus { border: heavy ansi_default; }
+    MainScreen.-wide #tree { width: 34; }
+    MainScreen.-wide #panes VirtualTable { scrollbar-size-vertical: 1; }
+    MainScreen.-tall #detail { height: 40%; }
+    MainScreen.-short #detail { display: none; }
+    MainScreen.-short.-pane-3 #detail { display: block; height: 1fr; }
+    MainScreen.-short.-pane-3 #generations { display: none; }
+    MainScreen.-narrow #tree { width: 100%; display: none; }
+    MainScreen.-narrow.-pane-1 #tree { display: block; }
+    MainScreen.-narrow.-pane-1 #right { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(classes="-pane-1")
+        self._folded: set[str] = set()
+        self._known: dict[ComponentKey, tuple[Generation, ...]] = {}
+        self._contents: dict[tuple[ComponentKey, int, str], Contents] = {}
+        self._marks: dict[ComponentKey, frozenset[int]] = {}
+        self._stamp: object = None
+        self._shown_key: ComponentKey | None = None
+        self._sections: dict[int, Section] = {}
+        self._wanted: tuple[ComponentKey, int | None] | None = None
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Horizontal(id="panes"):
+            yield VirtualTable[TreeRow](
+                key=lambda row: row.key, words=components.words, head=False, id="tree", empty="reading the store…"
+            )
+            with Vertical(id="right"):
+                yield VirtualTable[Generation](
+                    key=lambda g: g.number, words=generations.words, markable=True, id="generations"
+                )
+                yield LinesView(id="detail")
+
+    @property
+    def units(self) -> VirtualTable[TreeRow]:
+        return self.query_one("#tree", VirtualTable)
+
+    @property
+    def list(self) -> VirtualTable[Generation]:
+        return self.query_one("#generations", VirtualTable)
+
+    @property
+    def detail(self) -> LinesView:
+        return self.query_one("#detail", LinesView)
+
+    # --- where the operator is ----------------------------------------------------------------------------------
+
+    def here(self) -> Here:
+        row = self.units.item
+        if row is None:
+            return Here()
+        generation = self.list.item if row.component is not None and self._shown_key == row.key else None
+        return Here(
+            container=row.container,
+            component=row.component,
+            found=row.found,
+            generation=generation,
+            marks=self._marked(),
+        )
+
+    def _generations(self) -> Sequence[Generation]:
+        return self.list.items
+
+    def _marked(self) -> tuple[int, ...]:
+        return tuple(sorted(self._marks.get(self._shown_key, ()))) if self._shown_key is not None else ()
+
+    def show_component(self, key: ComponentKey, number: int | None = None) -> None:
+        """Put the cursor on a component, and on one of its generations."""
+        self._folded.discard(key.container)
+        self.units.set_filter("")
+        self._fill_tree(self.dysnomia.state)
+        self._wanted = (key, number)
+        if not self.units.go_to(key):
+            self._wanted = None
+            return
+        if self._shown_key == key and number is not None:
+            self.list.set_filter("")
+            self.list.go_to(number)
+        (self.units if number is None else self.list).focus()
+
+    # --- state -> panes -----------------------------------------------------------------------------------------
+
+    def on_state(self, state: AppState) -> None:
+        self._fill_tree(state)
+        self._follow(self.units.item)
+
+    def on_times(self, times: Times) -> None:
+        self._set_columns()
+        self._draw_detail()
+
+    def on_resize(self, event: events.Resize | None = None) -> None:
+        super().on_resize()
+        self.call_after_refresh(self._set_columns)
+
+    def _set_columns(self) -> None:
+        times = self.dysnomia.times
+        self.units.set_columns(components.columns(self.units.scrollable_content_region.width, times))
+        known = self._known.get(self._shown_key, ()) if self._shown_key is not None else ()
+        digits = len(str(max((generation.number for generation in known), default=0)))
+        self.list.set_columns(generations.columns(self.list.scrollable_content_region.width, times, digits))
+
+    def _fill_tree(self, state: AppState) -> None:
+        rows = components.tree(state, self._folded)
+        first = self.units.item is None
+        to = next((row.key for row in rows if row.is_component), None) if first else None
+        self.units.set_empty(Text(welcome.waiting(state), style="dim"))
+        if rows != list(self.units.items):
+            self.units.set_items(rows, to=to)
+        self.units.border_title = "1 Components"
+
+    @on(VirtualTable.Highlighted, "#tree")
+    def _row_changed(self, event: VirtualTable.Highlighted) -> None:
+        self._follow(event.item)
+
+    def _follow(self, row: TreeRow | None) -> None:
+        """Show what the row under the tree's cursor stands for."""
+        key = row.component.key if row is not None and row.component is not None else None
+        state = self.dysnomia.state
+        jobs = [job.id for job in state.jobs if key in job.keys and job.state.ended]
+        stamp = (key, row.component if row is not None else None, tuple(jobs))
+        if key != self._shown_key:
+            self._show_key(key)
+        if key is not None and stamp != self._stamp:
+            self.dysnomia.client.ask(
+                "generations",
+                lambda engine: (key, engine.generations(key)),
+                self._have_generations,
+                self._no_generations,
+            )
+        self._stamp = stamp
+        self._describe(row)
+        if key is None or self.list.item is None:
+            self._draw_detail()
+
+    def _show_key(self, key: ComponentKey | None) -> None:
+        self._shown_key = key
+        self.list.set_filter("")
+        self.list.set_marks(())
+        self.list.set_items(self._known.get(key, ()) if key is not None else ())
+        self.list.set_empty(Text("reading its generations…" if key is not None else "", style="dim"))
+        if key is not None:
+            self.list.set_marks(sorted(self._marks.get(key, ())))
+            self.list.act_top()
+        self._set_columns()
+
+    def _have_generations(self, answer: tuple[ComponentKey, tuple[Generation, ...]]) -> None:
+        key, found = answer
+        self._known[key] = found
+        if key != self._shown_key:
+            return
+        wanted = self._wanted[1] if self._wanted is not None and self._wanted[0] == key else None
+        self._wanted = None
+        self.list.set_empty(Text("no generation yet", style="dim"))
+        if tuple(self.list.items) != found or wanted is not None:
+            self.list.set_items(found, to=wanted)
+            self.list.set_marks(sorted(set(self._marks.get(key, ())) & {g.number for g in found}))
+        self._set_columns()
+        self._describe(self.units.item)
+        self._draw_detail()
+
+    def _no_generations(self, problem: str) -> None:
+        self.list.set_empty(Text(problem, style="bold red"))
+
+    def _describe(self, row: TreeRow | None) -> None:
+        container = row.container if row is not None else None
+        probe = self.dysnomia.state.probes.get(container.name) if container is not None else None
+        heading = components.heading(row.component if row is not None else None, container, probe)
+        self.list.border_title = escaped(f"2 {heading.plain}")
+        self._position()
+        self.set_path(self._path(row))
+
+    def _path(self, row: TreeRow | None) -> str:
+        if row is None or row.container is None:
+            return ""
+        parts = [row.container.name]
+        if row.component is not None:
+            parts.append(row.component.key.component)
+            if self.list.item is not None:
+                parts.append(str(self.list.item.number))
+        return "/".join(parts)
+
+    def _position(self) -> None:
+        table = self.list
+        if not table.items:
+            table.border_subtitle = ""
+            return
+        hidden = f" of {len(table.items)}, filter: {table.filter_text}" if table.filter_text else ""
+        place = f"{table.row + 1 if table.shown else 0}/{len(table.shown)}{hidden}"
+        wide = self.has_class("-wide")
+        table.border_subtitle = escaped(f"{generations.LEGEND}   {place}" if wide and not hidden else place)
+
+    # --- the third pane -----------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Highlighted, "#generations")
+    def _generation_changed(self) -> None:
+        self._describe(self.units.item)
+        self._draw_detail(top=True)
+
+    def _draw_detail(self, *, top: bool = False) -> None:
+        row = self.units.item
+        generation = self.list.item if row is not None and row.component is not None else None
+        times = self.dysnomia.times
+        state = self.dysnomia.state
+        if generation is not None:
+            known = self._contents.get((generation.key, generation.number, generation.id))
+            if known is None and generation.id:
+                self._read_contents(generation)
+            self.detail.border_title = f"3 Generation {generation.number}"
+            shown = known if known is not None or generation.id else Contents()
+            made = detail.lines(generation, shown, times)
+            self._sections = dict(made.sections)
+            self.detail.show(made.texts, top=top)
+            return
+        self.detail.border_title = "3 Contents"
+        lines: Sequence[Text] = welcome.lines(state)
+        if row is not None and row.component is not None:
+            lines = detail.component_lines(row.component, state.read_only, self.dysnomia.key_of("snapshot"))
+        elif row is not None and row.container is not None:
+            container, probe = row.container, state.probes.get(row.container.name)
+            self.detail.border_title = escaped(f"3 {container.name}")
+            lines = detail.container_lines(container, probe)
+        elif row is not None and row.found is not None:
+            lines = detail.found_lines(row.found)
+        self.detail.show(lambda _cells: lines, top=top)
+
+    def _read_contents(self, generation: Generation) -> None:
+        known = (generation.key, generation.number, generation.id)
+
+        def have(contents: Contents) -> None:
+            if len(self._contents) > 200:
+                self._contents.clear()
+            self._contents[known] = contents
+            if self.list.item is not None and self.list.item.number == generation.number:
+                self._draw_detail()
+
+        def failed(problem: str) -> None:
+            have(Contents(problem=problem))
+
+        self.dysnomia.client.ask("contents", lambda engine: read_contents(engine, generation), have, failed)
+
+    # --- marks --------------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.MarksChanged, "#generations")
+    def _marks_changed(self) -> None:
+        key = self._shown_key
+        if key is None:
+            return
+        numbers = frozenset(number for number in self.list.marks if isinstance(number, int))
+        self._marks[key] = numbers
+        self.set_path(self._path(self.units.item), header.marked(len(numbers), None))
+        if numbers:
+            drop = [(key, number) for number in sorted(numbers)]
+            self.dysnomia.client.ask(
+                "marks",
+                lambda engine: engine.gc_review([key], Policy(), drop=drop),
+                lambda plan: self._have_freed(key, numbers, plan),
+                self._no_freed,
+            )
+
+    def _have_freed(self, key: ComponentKey, numbers: frozenset[int], plan: GcPlan) -> None:
+        if key == self._shown_key and numbers == self._marks.get(key):
+            freed = sum(snapshot.stored_size for snapshot in plan.snapshots if not snapshot.orphan)
+            stay = [line for line in plan.lines if line.keep and line.number in numbers]
+            why = f"; {len(stay)} would stay ({stay[0].rules[0] if stay[0].rules else 'kept'})" if stay else ""
+            self.set_path(self._path(self.units.item), header.marked(len(numbers), freed, stay=why))
+
+    def _no_freed(self, problem: str) -> None:
+        self.set_path(self._path(self.units.item), header.marked(len(self._marked()), None, problem))
+
+    # --- moving between panes -----------------------------------------------------------------------------------
+
+    @on(VirtualTable.Chosen, "#tree")
+    def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
+        row: TreeRow = event.item
+        if row.found is not None:
+            self.dysnomia.perform_id("adopt")
+        elif row.is_component:
+            self.list.focus()
+        elif row.key == components.DEMO:
+            self.dysnomia.perform_id("demo")
+        else:
+            self._folded ^= {str(row.key)}
+            self._fill_tree(self.dysnomia.state)
+
+    @on(VirtualTable.Chosen, "#generations")
+    def _generation_chosen(self) -> None:
+        self.detail.focus()
+
+    @on(VirtualTable.Chosen, "#detail")
+    def _section_chosen(self) -> None:
+        self.dysnomia.perform_id("browse")
+
+    def act_browse(self) -> None:
+        generation = self.list.item
+        if generation is not None:
+            self.dysnomia.go.browse(generation.key, generation.number, self._section_under_cursor())
+
+    def _section_under_cursor(self) -> Section | None:
+        line = self.detail.item
+        return self._sections.get(line.source) if line is not None and self.detail.has_focus else None
+
+    @on(VirtualTable.Edge)
+    def _edge(self, event: VirtualTable.Edge) -> None:
+        order: list[VirtualTable[Any]] = [self.units, self.list, self.detail]
+        at = order.index(event.table) + event.direction
+        if 0 <= at < len(order):
+            order[at].focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        name = event.widget.id or ""
+        if name in _PANES:
+            self.remove_class(*_PANES.values())
+            self.add_class(_PANES[name])
+            self.call_after_refresh(self._set_columns)
+
+    def act_pane_1(self) -> None:
+        self._go_to_pane(self.units)
+
+    def act_pane_2(self) -> None:
+        self._go_to_pane(self.list)
+
+    def act_pane_3(self) -> None:
+        self._go_to_pane(self.detail)
+
+    def act_pane_next(self) -> None:
+        self._turn(1)
+
+    def act_pane_before(self) -> None:
+        self._turn(-1)
+
+    def _turn(self, direction: int) -> None:
+        order: list[VirtualTable[Any]] = [self.units, self.list, self.detail]
+        at = next((index for index, table in enumerate(order) if table.has_focus), 0)
+        self._go_to_pane(order[(at + direction) % len(order)])
+
+    def _go_to_pane(self, table: VirtualTable[Any]) -> None:
+        """Focus a pane, unhiding it first where the screen shows only one (a hidden widget takes no focus)."""
+        self.remove_class(*_PANES.values())
+        self.add_class(_PANES[table.id or "tree"])
+        self.call_after_refresh(table.focus)
+
+
+def read_contents(engine: Engine, generation: Generation) -> Contents:
+    """What is in a generation, and what changed: two reads of indexes, no dump."""
+    changes = tuple(engine.changes(generation.key, generation.number))
+    stream = engine.sections(generation.key, generation.number)
+    listed = tuple(islice(stream, detail.AT_MOST))
+    total = generation.metadata.sections if generation.metadata is not None else None
+    more = max((total or 0) - len(listed), 0) if len(listed) == detail.AT_MOST else 0
+    return Contents(changes[: detail.AT_MOST], listed, more)

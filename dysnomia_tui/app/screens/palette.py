@@ -1,0 +1,178 @@
+"""Everything by name: ``:`` lists actions, components and screens; ``?`` lists the keys that work here.
+
+Both are read from the registry; what cannot be done here is listed too, with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from dysnomia_tui.app.actions import in_scope, key_name, keys_of
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+
+if TYPE_CHECKING:
+    from dysnomia_tui.app.app import DysnomiaApp
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: an action, or a component to jump to."""
+
+    id: str
+    """An action's id, or ``component:<container>/<component>``."""
+    title: str
+    help: str
+    keys: str = ""
+    where: str = ""
+    why_not: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"{self.title} {self.help} {self.keys} {self.id} {self.where}"
+
+
+def _title(entry: Entry) -> Text:
+    return plain(entry.title, styles.DIM if entry.why_not else styles.STRONG)
+
+
+def _help(entry: Entry) -> Text:
+    if entry.why_not:
+        return plain(f"not here: {entry.why_not}", styles.WARN)
+    return plain(entry.help)
+
+
+class ActionList(ModalScreen["str | None"]):
+    """A list that is filtered by typing. Dismissed with the chosen entry's id, or None."""
+
+    NAME: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Close", show=False),
+        Binding("down,ctrl+n", "move('down')", "Down", show=False),
+        Binding("up,ctrl+p", "move('up')", "Up", show=False),
+        Binding("pagedown,ctrl+d", "move('page_down')", "Page down", show=False, priority=True),
+        Binding("pageup,ctrl+u", "move('page_up')", "Page up", show=False, priority=True),
+    ]
+    DEFAULT_CSS = """
+    ActionList { align: center top; }
+    ActionList > Vertical {
+        width: 90; max-width: 100%; height: 1fr; max-height: 40; margin: 1 1;
+        border: round $primary; padding: 0 1; background: $surface;
+    }
+    ActionList Input { height: 1; border: none; padding: 0 1; background: $panel; }
+    ActionList Input:focus { border: none; }
+    ActionList VirtualTable { height: 1fr; margin-top: 1; }
+    """
+
+    def __init__(self, here: Here, scopes: tuple[str, ...]) -> None:
+        super().__init__()
+        self._here = here
+        self._scopes = scopes
+
+    @property
+    def dysnomia(self) -> DysnomiaApp:
+        """The app, by its own type."""
+        return cast("DysnomiaApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as box:
+            box.border_title = self.NAME
+            yield Input(placeholder="type to filter; ↑ ↓ choose, Enter runs, Esc closes", id="line")
+            yield VirtualTable[Entry](
+                key=lambda entry: entry.id,
+                words=lambda entry: entry.words,
+                head=False,
+                empty="nothing has that name",
+                id="entries",
+            )
+
+    def on_mount(self) -> None:
+        self._table.can_focus = False
+        self._table.set_columns(self._columns())
+        self._table.set_items(self.entries())
+
+    @property
+    def _table(self) -> VirtualTable[Entry]:
+        return self.query_one("#entries", VirtualTable)
+
+    def _columns(self) -> tuple[Column[Entry], ...]:
+        return (
+            Column("keys", "", 9, lambda entry: plain(entry.keys, styles.KEY), gap=0),
+            Column("title", "", 20, _title),
+            Column("help", "", 20, _help, flex=1),
+        )
+
+    def entries(self) -> list[Entry]:
+        """What is listed."""
+        raise NotImplementedError
+
+    def actions(self, *scopes: str) -> list[Entry]:
+        """Entries of the actions of these scopes."""
+        remapped = self.dysnomia.settings.keys
+        return [
+            Entry(
+                action.id,
+                action.title,
+                action.help,
+                " ".join(key_name(key) for key in keys_of(action, remapped)),
+                action.scope,
+                action.why_not(self._here),
+            )
+            for action in in_scope(*scopes)
+        ]
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        self._table.set_filter(event.value.strip())
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.value.strip() in ("q", "q!", "quit"):
+            self.dismiss("quit")
+        elif self._table.item is not None:
+            self.dismiss(self._table.item.id)
+
+    @on(VirtualTable.Chosen)
+    def _chosen(self, event: VirtualTable.Chosen) -> None:
+        self.dismiss(event.item.id)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_move(self, how: str) -> None:
+        getattr(self._table, f"act_{how}")()
+
+
+class HelpScreen(ActionList):
+    """All keys that work on the screen behind."""
+
+    NAME = "Keys that work here"
+
+    def entries(self) -> list[Entry]:
+        return self.actions(*self._scopes)
+
+
+class PaletteScreen(ActionList):
+    """Every action that works here and every component, by name."""
+
+    NAME = "Commands"
+
+    def entries(self) -> list[Entry]:
+        jumps = [
+            Entry(f"component:{view.key}", f"go to {view.key.component}", str(view.key), where=view.type)
+            for view in self.dysnomia.state.components()
+        ]
+        scopes = [scope for scope in self._scopes if scope != "list"]
+        return [*self.actions(*scopes), *jumps]

@@ -1,0 +1,59 @@
+"""What the app knows of the world: one frozen record, replaced as answers come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.views import ComponentView, ContainerView, Found, JobState, JobView, Overview, Probe
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """Everything the screens are drawn from."""
+
+    overview: Overview | None = None
+    """None until the store was read for the first time."""
+    jobs: tuple[JobView, ...] = ()
+    """Running first, then newest first."""
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    """By container; one that is missing has not answered yet."""
+    found: tuple[Found, ...] | None = None
+    """State that is not adopted; None while it is looked for."""
+    problem: str = ""
+    """Why the last look at the store failed."""
+
+    def with_probe(self, container: str, probe: Probe) -> AppState:
+        return replace(self, probes={**self.probes, container: probe})
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be changed, or ``""``."""
+        return self.overview.read_only if self.overview is not None else ""
+
+    def containers(self) -> tuple[ContainerView, ...]:
+        return self.overview.containers if self.overview is not None else ()
+
+    def component(self, key: ComponentKey | None) -> ComponentView | None:
+        """The component, as it was last seen."""
+        return next((view for view in self.components() if view.key == key), None)
+
+    def container(self, name: str) -> ContainerView | None:
+        return next((view for view in self.containers() if view.name == name), None)
+
+    def components(self) -> Iterator[ComponentView]:
+        for container in self.containers():
+            yield from container.components
+
+    def running(self) -> tuple[JobView, ...]:
+        """Jobs that have not ended."""
+        return tuple(job for job in self.jobs if not job.state.ended)
+
+    def undoable(self, key: ComponentKey | None) -> JobView | None:
+        """The newest job on the component that can be undone."""
+        jobs = [job for job in self.jobs if job.undoable and key in job.keys and job.state.ended]
+        return max(jobs, key=lambda job: job.created, default=None)
+
+    def interrupted(self) -> bool:
+        return any(job.state is JobState.INTERRUPTED for job in self.jobs)

@@ -1,0 +1,45 @@
+"""The terminal around the app: what it cannot do, the clipboard through tmux and screen, the demo."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from collections.abc import Mapping
+
+CLIPBOARD_LIMIT = 74_994
+"""Bytes of base64 that terminals take in one OSC 52 sequence."""
+
+
+def refuse(environ: Mapping[str, str]) -> bool:
+    """Say in one line why this terminal cannot show the app, and return True; False where it can."""
+    reason = ""
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        reason = "there is no terminal to show it on; the commands work without one (dysnomia-snapshots --help)"
+    elif environ.get("TERM", "") in ("", "dumb", "unknown"):
+        reason = f"a terminal of type {environ.get('TERM') or 'unknown'!r} cannot show it; set TERM (xterm-256color)"
+    if reason:
+        print(f"dysnomia-tui: {reason}", file=sys.stderr)
+    return bool(reason)
+
+
+def osc52(text: str, environ: Mapping[str, str]) -> str | None:
+    """The escape sequence that puts ``text`` on the clipboard of the terminal one sits at, wrapped for tmux or
+    screen; None where it is longer than terminals take."""
+    encoded = base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
+    if len(encoded) > CLIPBOARD_LIMIT:
+        return None
+    sequence = f"\x1b]52;c;{encoded}\x07"
+    if environ.get("TMUX"):
+        # Passed on as it is where allow-passthrough is on; tmux's own set-clipboard takes the bare one.
+        doubled = sequence.replace("\x1b", "\x1b\x1b")
+        return f"{sequence}\x1bPtmux;{doubled}\x1b\\"
+    if environ.get("TERM", "").startswith("screen"):
+        return f"\x1bP{sequence}\x1b\\"
+    return sequence
+
+
+def run_demo() -> int:
+    """Open the demo in this terminal; its exit code."""
+    argv = [sys.executable, "-c", "import sys; from dysnomia_tui.cli.tui import main; sys.exit(main(['demo']))"]
+    return subprocess.run(argv, check=False).returncode

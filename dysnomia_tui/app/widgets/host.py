@@ -1,0 +1,24 @@
+"""What carries actions out: the screens and widgets whose bindings come from the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.dom import DOMNode
+
+from dysnomia_tui.app.actions import REGISTRY
+
+if TYPE_CHECKING:
+    from dysnomia_tui.app.app import DysnomiaApp
+
+
+class ActionHost(DOMNode):
+    """Runs ``act('<id>')`` through the app's gate, then its own method ``act_<id>``."""
+
+    @property
+    def dysnomia(self) -> DysnomiaApp:
+        """The app, by its own type."""
+        return cast("DysnomiaApp", self.app)
+
+    def action_act(self, action_id: str) -> None:
+        self.dysnomia.perform(REGISTRY[action_id], self)

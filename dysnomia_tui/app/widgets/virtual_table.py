@@ -1,0 +1,493 @@
+"""A table of any length on Textual's line API: only the rows on the screen are ever rendered.
+
+The cursor and the marks are kept by key, not by row, so they stay where they are when the list is read again, sorted
+or filtered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.present.columns import Column, lay_out
+from dysnomia_tui.app.present.text import fit
+from dysnomia_tui.app.widgets.host import ActionHost
+
+T = TypeVar("T")
+MARK = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sorted by which column; ``""`` leaves the order that was given."""
+
+    column: str = ""
+    reverse: bool = False
+
+
+class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
+    """Rows of items. What a row looks like is the columns' affair (pure functions of the item)."""
+
+    BINDINGS = bindings("list")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "virtual-table--cursor",
+        "virtual-table--cursor-blurred",
+        "virtual-table--head",
+        "virtual-table--marked",
+    }
+    DEFAULT_CSS = """
+    VirtualTable {
+        background: transparent;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 1;
+        overflow-x: hidden;
+    }
+    VirtualTable > .virtual-table--cursor { background: $primary; color: $text; text-style: bold; }
+    VirtualTable > .virtual-table--cursor-blurred { background: $surface-lighten-2; }
+    VirtualTable > .virtual-table--head { text-style: bold; color: $text-muted; }
+    VirtualTable > .virtual-table--marked { text-style: bold; }
+    VirtualTable:ansi > .virtual-table--cursor { text-style: reverse bold; background: ansi_default; }
+    VirtualTable:ansi > .virtual-table--cursor-blurred { text-style: underline; background: ansi_default; }
+    VirtualTable:nocolor > .virtual-table--cursor { text-style: reverse bold; }
+    VirtualTable:nocolor > .virtual-table--cursor-blurred { text-style: underline; }
+    """
+
+    class Highlighted(Message):
+        """The cursor is on another item (or on none)."""
+
+        def __init__(self, table: VirtualTable[Any], item: Any) -> None:
+            super().__init__()
+            self.table = table
+            self.item = item
+
+        @property
+        def control(self) -> VirtualTable[Any]:
+            return self.table
+
+    class Chosen(Message):
+        """Enter, or a click on the line under the cursor."""
+
+        def __init__(self, table: VirtualTable[Any], item: Any) -> None:
+            super().__init__()
+            self.table = table
+            self.item = item
+
+        @property
+        def control(self) -> VirtualTable[Any]:
+            return self.table
+
+    class MarksChanged(Message):
+        """The set of marked keys is another."""
+
+        def __init__(self, table: VirtualTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> VirtualTable[Any]:
+            return self.table
+
+    class Edge(Message):
+        """Left or right was pressed where there is nothing more to scroll to: -1 or +1."""
+
+        def __init__(self, table: VirtualTable[Any], direction: int) -> None:
+            super().__init__()
+            self.table = table
+            self.direction = direction
+
+    class FilterAsked(Message):
+        """``/`` was pressed."""
+
+        def __init__(self, table: VirtualTable[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+    def __init__(
+        self,
+        columns: Sequence[Column[T]] = (),
+        *,
+        key: Callable[[T], Hashable],
+        words: Callable[[T], str] | None = None,
+        head: bool = True,
+        markable: bool = False,
+        selectable: Callable[[T], bool] | None = None,
+        empty: str = "",
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """Make an empty table.
+
+        Args:
+            key: what identifies an item across reads.
+            words: what a filter looks in; None takes the text of all cells.
+            head: whether there is a line of column titles.
+            markable: whether items can be marked.
+            selectable: on which items the cursor may rest; None means all.
+            empty: what to show when there is nothing.
+        """
+        super().__init__(id=id, classes=classes)
+        self._columns = tuple(columns)
+        self._key = key
+        self._words = words
+        self._head = 1 if head else 0
+        self._markable = markable
+        self._selectable = selectable
+        self._empty = Text(empty, style="dim")
+        self._items: Sequence[T] = ()
+        self._view: Sequence[T] = ()
+        self._rows: dict[Hashable, int] = {}
+        self._cursor = 0
+        self._marks: set[Hashable] = set()
+        self._order = Order()
+        self._filter = ""
+        self._widths: tuple[int, ...] = ()
+        self._strips: dict[tuple[int, bool, bool], Strip] = {}
+
+    # --- what is in it ------------------------------------------------------------------------------------------
+
+    @property
+    def items(self) -> Sequence[T]:
+        """All items, in the order they were given."""
+        return self._items
+
+    @property
+    def shown(self) -> Sequence[T]:
+        """The items that pass the filter, in the order of the screen."""
+        return self._view
+
+    @property
+    def item(self) -> T | None:
+        """The item under the cursor."""
+        return self._view[self._cursor] if 0 <= self._cursor < len(self._view) else None
+
+    @property
+    def row(self) -> int:
+        """The cursor's row, from 0."""
+        return self._cursor
+
+    @property
+    def order(self) -> Order:
+        return self._order
+
+    @property
+    def filter_text(self) -> str:
+        return self._filter
+
+    @property
+    def marks(self) -> frozenset[Hashable]:
+        """Keys of the marked items, whether or not a filter hides them."""
+        return frozenset(self._marks)
+
+    def set_columns(self, columns: Sequence[Column[T]]) -> None:
+        """Show other columns (another width of the screen, another zone); cursor, marks and order stay."""
+        self._columns = tuple(columns)
+        self._lay_out()
+
+    def set_empty(self, words: Text) -> None:
+        """What is shown while there is nothing to list."""
+        self._empty = words
+        self.refresh()
+
+    def set_items(self, items: Sequence[T], *, to: Hashable | None = None) -> None:
+        """Show these items. The cursor stays on its key (or goes to ``to``); marks of items that are gone go."""
+        before = to if to is not None else (self._key(self.item) if self.item is not None else None)
+        self._items = items
+        if self._marks:
+            kept = self._marks & {self._key(item) for item in items}
+            if kept != self._marks:
+                self._marks = kept
+                self.post_message(self.MarksChanged(self))
+        self._review(before)
+
+    def set_filter(self, text: str) -> None:
+        """Show only the items whose words hold ``text`` (with a leading ``!``: that do not)."""
+        if text != self._filter:
+            self._filter = text
+            self._review(self._key(self.item) if self.item is not None else None)
+
+    def set_order(self, order: Order) -> None:
+        self._order = order
+        self._review(self._key(self.item) if self.item is not None else None)
+
+    def set_marks(self, keys: Sequence[Hashable]) -> None:
+        self._marks = set(keys)
+        self._changed_marks()
+
+    def go_to(self, key: Hashable) -> bool:
+        """Put the cursor on the item with this key. False where it is not shown."""
+        row = self._row_of(key)
+        if row is None:
+            return False
+        self._move(row)
+        return True
+
+    def invalidate(self) -> None:
+        """Render every row again (what the columns are made from has changed)."""
+        self._strips.clear()
+        self.refresh()
+
+    def _row_of(self, key: Hashable) -> int | None:
+        if not self._rows and self._view:
+            self._rows = {self._key(item): row for row, item in enumerate(self._view)}
+        return self._rows.get(key)
+
+    def _review(self, stay_on: Hashable | None) -> None:
+        """Filter and sort again, and keep the cursor on its key; where that is gone, on its row."""
+        view = self._items
+        if wanted := self._filter.removeprefix("!").casefold():
+            inverse = self._filter.startswith("!")
+            view = [item for item in view if (wanted in self._words_of(item).casefold()) != inverse]
+        sort = next((column.sort for column in self._columns if column.id == self._order.column), None)
+        if sort is not None:
+            view = sorted(view, key=sort, reverse=self._order.reverse)
+        self._view = view
+        self._rows = {}
+        was = self._cursor
+        row = self._row_of(stay_on) if stay_on is not None else None
+        self._cursor = self._nearest(row if row is not None else min(was, max(len(view) - 1, 0)), 1)
+        self._lay_out()
+        self.post_message(self.Highlighted(self, self.item))
+
+    def _words_of(self, item: T) -> str:
+        if self._words is not None:
+            return self._words(item)
+        return " ".join(column.cell(item).plain for column in self._columns)
+
+    # --- laying out and rendering -------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self._widths = lay_out(self._columns, self.scrollable_content_region.width)
+        wide = sum(column.gap + width for column, width in zip(self._columns, self._widths, strict=True))
+        self.virtual_size = Size(max(wide, 1), len(self._view) + self._head)
+        self._strips.clear()
+        self._show_cursor()
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        scroll_x, scroll_y = self.scroll_offset
+        if self._head and y == 0:
+            return self._strip(self._titles(), self.get_component_rich_style("virtual-table--head"), scroll_x, width)
+        row = y + scroll_y - self._head
+        if not self._view and y == self._head:
+            return self._strip(self._empty, Style(), 0, width)
+        if not 0 <= row < len(self._view):
+            return Strip.blank(width, self.rich_style)
+        item = self._view[row]
+        marked = self._key(item) in self._marks
+        cached = (row, row == self._cursor, marked)
+        strip = self._strips.get(cached)
+        if strip is None:
+            if len(self._strips) > 500:
+                self._strips.clear()
+            strip = self._strips[cached] = self._row_strip(item, row == self._cursor, marked)
+        return strip.crop(scroll_x, scroll_x + width).extend_cell_length(width, self._row_style(row == self._cursor))
+
+    def _row_style(self, cursor: bool) -> Style:
+        if not cursor:
+            return self.rich_style
+        name = "virtual-table--cursor" if self.has_focus else "virtual-table--cursor-blurred"
+        return self.rich_style + self.get_component_rich_style(name)
+
+    def _row_strip(self, item: T, cursor: bool, marked: bool) -> Strip:
+        line = Text(no_wrap=True, end="")
+        for column, width in zip(self._columns, self._widths, strict=True):
+            line.append(" " * column.gap)
+            cell = column.cell(item)
+            if column.is_mark and marked:
+                cell = Text(MARK, style="bold magenta")
+            line.append_text(fit(cell, width, column.align))
+        style = self._row_style(cursor)
+        if marked and not cursor:
+            style = style + self.get_component_rich_style("virtual-table--marked", partial=True)
+        return self._strip(line, style, 0, None)
+
+    def _strip(self, text: Text, style: Style, offset: int, width: int | None) -> Strip:
+        strip = Strip(text.render(self.app.console)).apply_style(self.rich_style + style)
+        if width is None:
+            return strip
+        return strip.crop(offset, offset + width).extend_cell_length(width, self.rich_style + style)
+
+    def _titles(self) -> Text:
+        line = Text(no_wrap=True, end="")
+        for column, width in zip(self._columns, self._widths, strict=True):
+            title = column.title
+            if column.id == self._order.column and column.sort is not None:
+                title = f"{title}{'▼' if self._order.reverse else '▲'}"
+            line.append(" " * column.gap)
+            line.append_text(fit(Text(title), width, column.align))
+        return line
+
+    def on_focus(self) -> None:
+        self.invalidate()
+
+    def on_blur(self) -> None:
+        self.invalidate()
+
+    # --- the cursor ---------------------------------------------------------------------------------------------
+
+    @property
+    def page(self) -> int:
+        """Rows on the screen."""
+        return max(self.scrollable_content_region.height - self._head, 1)
+
+    def _nearest(self, row: int, direction: int) -> int:
+        """The nearest row the cursor may rest on, looking in ``direction`` first."""
+        if self._selectable is None or not self._view:
+            return row
+        last = len(self._view) - 1
+        for way in (direction, -direction):
+            at = row
+            while 0 <= at <= last:
+                if self._selectable(self._view[at]):
+                    return at
+                at += way
+        return row
+
+    def _move(self, row: int, direction: int = 1) -> None:
+        last = len(self._view) - 1
+        row = self._nearest(max(0, min(row, last)), direction) if last >= 0 else 0
+        moved = row != self._cursor
+        self._cursor = row
+        self._show_cursor()
+        self.refresh()
+        if moved:
+            self.post_message(self.Highlighted(self, self.item))
+
+    def _show_cursor(self) -> None:
+        top = round(self.scroll_offset.y)
+        target = top
+        if self._cursor < top:
+            target = self._cursor if self._cursor > self._first_selectable() else 0
+        elif self._cursor >= top + self.page:
+            target = self._cursor - self.page + 1
+        if target != top:
+            self.scroll_to(y=target, animate=False)
+
+    def _first_selectable(self) -> int:
+        return self._nearest(0, 1) if self._view else 0
+
+    def act_down(self) -> None:
+        self._move(self._cursor + 1, 1)
+
+    def act_up(self) -> None:
+        self._move(self._cursor - 1, -1)
+
+    def act_top(self) -> None:
+        self._move(0, 1)
+
+    def act_bottom(self) -> None:
+        self._move(len(self._view) - 1, -1)
+
+    def act_half_down(self) -> None:
+        self._move(self._cursor + max(self.page // 2, 1), 1)
+
+    def act_half_up(self) -> None:
+        self._move(self._cursor - max(self.page // 2, 1), -1)
+
+    def act_page_down(self) -> None:
+        self._move(self._cursor + self.page, 1)
+
+    def act_page_up(self) -> None:
+        self._move(self._cursor - self.page, -1)
+
+    def act_left(self) -> None:
+        if self.scroll_offset.x > 0:
+            self.scroll_to(x=max(self.scroll_offset.x - 8, 0), animate=False)
+        else:
+            self.post_message(self.Edge(self, -1))
+
+    def act_right(self) -> None:
+        if self.scroll_offset.x < self.max_scroll_x:
+            self.scroll_to(x=min(self.scroll_offset.x + 8, self.max_scroll_x), animate=False)
+        else:
+            self.post_message(self.Edge(self, 1))
+
+    def act_into(self) -> None:
+        if self.item is not None:
+            self.post_message(self.Chosen(self, self.item))
+
+    # --- marks, order, filter -----------------------------------------------------------------------------------
+
+    def act_mark(self) -> None:
+        if self._markable and self.item is not None:
+            self._marks ^= {self._key(self.item)}
+            self._changed_marks()
+            self.act_down()
+
+    def act_mark_all(self) -> None:
+        if self._markable:
+            shown = {self._key(item) for item in self._view}
+            self._marks = self._marks - shown if shown <= self._marks else self._marks | shown
+            self._changed_marks()
+
+    def act_unmark(self) -> None:
+        if self._marks:
+            self._marks.clear()
+            self._changed_marks()
+
+    def _changed_marks(self) -> None:
+        self.post_message(self.MarksChanged(self))
+        self.refresh()
+
+    def act_sort(self) -> None:
+        """The next column that can be sorted by; after the last one, the order as given."""
+        ids = ["", *(column.id for column in self._columns if column.sort is not None)]
+        at = ids.index(self._order.column) if self._order.column in ids else 0
+        self._sort_by(ids[(at + 1) % len(ids)])
+
+    def act_sort_reverse(self) -> None:
+        if self._order.column:
+            self.set_order(Order(self._order.column, not self._order.reverse))
+
+    def _sort_by(self, column_id: str) -> None:
+        column = next((column for column in self._columns if column.id == column_id), None)
+        self.set_order(Order(column_id, column.descending) if column is not None else Order())
+
+    def act_filter(self) -> None:
+        self.post_message(self.FilterAsked(self))
+
+    # --- mouse --------------------------------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if self._head and offset.y == 0:
+            self._click_head(offset.x + round(self.scroll_offset.x))
+            return
+        row = offset.y + round(self.scroll_offset.y) - self._head
+        if not 0 <= row < len(self._view):
+            return
+        if self._selectable is not None and not self._selectable(self._view[row]):
+            return
+        if row == self._cursor and event.chain > 1:
+            self.act_into()
+        else:
+            self._move(row)
+
+    def _click_head(self, x: int) -> None:
+        at = 0
+        for column, width in zip(self._columns, self._widths, strict=True):
+            at += column.gap + width
+            if x < at:
+                if column.sort is None:
+                    return
+                if column.id == self._order.column:
+                    self.act_sort_reverse()
+                else:
+                    self._sort_by(column.id)
+                return
