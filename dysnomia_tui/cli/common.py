@@ -59,7 +59,8 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        parser.exit(0, f"{parser.prog} (dysnomia-tui {version()})\n")
+        sys.stdout.write(f"{parser.prog} (dysnomia-tui {version()})\n")
+        parser.exit(0)
 
 
 def version() -> str:

@@ -16,8 +16,10 @@ def is_path(text: str) -> bool:
 
 
 def plain_name(text: str, environ: Mapping[str, str]) -> str:
-    """The name that a name or path stands for: its last part, without the hash of a Nix store path."""
-    base = os.path.basename(text.rstrip("/")) if "/" in text else text  # noqa: PTH119 (may hold any bytes)
+    """The name that an argument stands for: of a path its last part, without the hash of a Nix store path."""
+    if not is_path(text):
+        return text
+    base = text.rstrip("/").rpartition("/")[2]
     prefix = environ.get("NIX_STORE_DIR") or "/nix/store"
     if text.startswith(prefix.rstrip("/") + "/") and len(base) > NIX_HASH:
         return base[NIX_HASH:]

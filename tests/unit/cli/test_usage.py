@@ -1,0 +1,199 @@
+"""What makes no sense gets one clear line and exit code 2; nobody sees a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dysnomia_store import errors as store_errors
+from dysnomia_tui.cli import common, containers, dysnomia, names, snapshots, tui
+from dysnomia_tui.config import SettingsError
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+MAINS = {
+    "dysnomia": dysnomia.main,
+    "dysnomia-snapshots": snapshots.main,
+    "dysnomia-containers": containers.main,
+    "dysnomia-tui": tui.main,
+}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty world: no configuration of this machine's is looked at."""
+    for part in ("containers", "components", "state", "config"):
+        (tmp_path / part).mkdir()
+    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
+    monkeypatch.setenv("DYSNOMIA_CONTAINERS_PATH", str(tmp_path / "containers"))
+    monkeypatch.setenv("DYSNOMIA_COMPONENTS_PATH", str(tmp_path / "components"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def call(monkeypatch: pytest.MonkeyPatch, prog: str, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", [prog, *arguments])
+    try:
+        return MAINS[prog]()
+    except SystemExit as left:
+        return int(left.code or 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dysnomia",
+        "dysnomia --frobnicate",
+        "dysnomia -o snapshot",
+        "dysnomia -o snapshot -C sqlite",
+        "dysnomia -o fly -C sqlite -c orders",
+        "dysnomia -o snapshot -C sqlite -c orders --generation 3",
+        "dysnomia -o restore -C sqlite -c orders --generation three",
+        "dysnomia -o snapshot -C sqlite -c orders --as copy",
+        "dysnomia -o restore -C sqlite -c orders --section table:orders",
+        "dysnomia -o restore -C sqlite -c orders --scheduled",
+        "dysnomia -o snapshot -C sqlite -c ../orders",
+        "dysnomia -o snapshot -C .hidden -c orders",
+        "dysnomia-snapshots",
+        "dysnomia-snapshots --query-all --query-latest",
+        "dysnomia-snapshots --query-all stray",
+        "dysnomia-snapshots --gc --keep -1",
+        "dysnomia-snapshots --gc --keep many",
+        "dysnomia-snapshots --resolve ../../etc/passwd",
+        "dysnomia-snapshots --resolve a/../c",
+        "dysnomia-snapshots --print-missing only/two",
+        "dysnomia-snapshots --import /tmp",
+        "dysnomia-snapshots --import -C sqlite /tmp",
+        "dysnomia-snapshots --diff 1",
+        "dysnomia-snapshots --diff 1 2",
+        "dysnomia-snapshots --diff one two -C sqlite -c orders",
+        "dysnomia-containers",
+        "dysnomia-containers -o fly",
+        "dysnomia-tui frobnicate",
+        "dysnomia-tui jobs --limit many",
+        "dysnomia-tui",
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(
+    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prog, *arguments = line.split()
+    assert call(monkeypatch, prog, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith(f"{prog}"), err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("prog", MAINS)
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version(
+    prog: str, option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, prog, option) == 0
+    out = capsys.readouterr().out
+    assert prog in out
+    if option == "--help":
+        for code in Exit:
+            assert f" {int(code)} " in out, "every exit code is in the help"
+
+
+@pytest.mark.parametrize("prog", ["dysnomia", "dysnomia-snapshots", "dysnomia-containers"])
+def test_a_syntax_error_in_config_toml_names_file_and_line(
+    prog: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "config" / "dysnomia-tui"
+    folder.mkdir()
+    (folder / "config.toml").write_text('theme = "a"\nthis is wrong\n')
+    arguments = {
+        "dysnomia": ["-o", "snapshot", "-C", "a", "-c", "b"],
+        "dysnomia-snapshots": ["--query-all"],
+        "dysnomia-containers": ["--query-containers"],
+    }[prog]
+    assert call(monkeypatch, prog, *arguments) == 2
+    err = capsys.readouterr().err
+    assert "config.toml" in err
+    assert "line 2" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EngineError("x"), Exit.FAILED),
+        (common.Usage("x"), Exit.USAGE),
+        (SettingsError("x"), Exit.USAGE),
+        (store_errors.NotFound("x"), Exit.NOT_FOUND),
+        (store_errors.Locked("x", "job 3"), Exit.LOCKED),
+        (store_errors.Corrupt("x"), Exit.CORRUPT),
+        (store_errors.StoreFull("x"), Exit.NO_SPACE),
+        (store_errors.NotPermitted("x"), Exit.REFUSED),
+        (OSError(errno.ENOSPC, "No space left"), Exit.NO_SPACE),
+        (PermissionError(errno.EACCES, "Permission denied", "/srv/x"), Exit.REFUSED),
+        (KeyboardInterrupt(), Exit.INTERRUPTED),
+    ],
+)
+def test_every_failure_is_a_line_and_its_exit_code(
+    error: BaseException, code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body() -> int:
+        raise error
+
+    assert common.run("prog", body) == int(code)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("prog: ")
+
+
+def test_an_error_about_a_file_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/new\nline")
+
+    common.run("prog", body)
+    assert capsys.readouterr().err == "prog: /srv/new\\nline: Permission denied\n"
+
+
+def test_a_reader_that_left_is_no_traceback(tmp_path: Path) -> None:
+    """``dysnomia-snapshots --help | head -0``: the pipe is closed before anything is written."""
+    read, write = os.pipe()
+    os.close(read)
+    code = "from dysnomia_tui.cli.common import run\nfrom dysnomia_tui.cli.output import write_lines\n"
+    code += "import sys\nsys.exit(run('p', lambda: write_lines('x' * 100 for _ in range(10000)) or 0))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == int(Exit.FAILED)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("orders", "orders"),
+        ("/etc/dysnomia/components/sqlite/orders", "orders"),
+        ("./orders/", "orders"),
+        ("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-orders", "orders"),
+        ("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-orders/", "orders"),
+    ],
+)
+def test_the_name_that_an_argument_stands_for(given: str, name: str) -> None:
+    assert names.plain_name(given, {}) == name
+
+
+def test_a_nix_store_elsewhere() -> None:
+    path = "/gnu/store/0123456789abcdfghijklmnpqrsvwxyz-orders"
+    assert names.plain_name(path, {}) != "orders"
+    assert names.plain_name(path, {"NIX_STORE_DIR": "/gnu/store"}) == "orders"
+
+
+@pytest.mark.parametrize("module", ["dysnomia", "snapshots", "containers", "tui", "jobs", "diffing"])
+def test_no_command_imports_textual_or_a_plugin_to_start(module: str) -> None:
+    code = (
+        f"import sys, dysnomia_tui.cli.{module}\n"
+        "heavy = {'textual', 'rich', 'psutil', 'sqlite3', 'dysnomia_plugins.registry'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
