@@ -1,0 +1,89 @@
+"""The wheel carries all it needs: built, installed into an empty environment, and run far from the source tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` folder of an environment in which there is nothing but the wheel and what it asks for."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=False)
+    constraints = ROOT / ".ci" / "constraints.txt"
+    run([*PIP, "--python", str(folder / "bin" / "python"), "install", "--constraint", str(constraints), str(wheel)])
+    return folder / "bin"
+
+
+def run(argv: list[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, f"{argv}: {done.stderr}"
+    return done.stdout
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {"HOME": str(home), "PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONSAFEPATH": "1"}
+
+
+def test_the_wheel_holds_three_packages_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "dysnomia_tui",
+        "dysnomia_plugins",
+        "dysnomia_store",
+    }
+    for package in ("dysnomia_tui", "dysnomia_plugins", "dysnomia_store"):
+        assert f"{package}/py.typed" in names
+    source = {str(path.relative_to(ROOT)) for path in (ROOT / "dysnomia_tui").rglob("*.tcss")}
+    assert source <= set(names), "style sheets travel with the app"
+
+
+@pytest.mark.parametrize("command", ["dysnomia-tui", "dysnomia", "dysnomia-snapshots", "dysnomia-containers"])
+def test_each_command_is_there(installed: Path, command: str, tmp_path: Path) -> None:
+    out = run([str(installed / command), "--version"], cwd=tmp_path, env=environment(tmp_path))
+    assert out.startswith(f"{command} (dysnomia-tui ")
+
+
+def test_what_is_installed_is_what_runs(installed: Path, tmp_path: Path) -> None:
+    code = "import dysnomia_tui, dysnomia_plugins, dysnomia_store as s; print(s.__file__)"
+    out = run([str(installed / "python"), "-c", code], cwd=tmp_path, env=environment(tmp_path))
+    assert out.startswith(str(installed.parent))
+
+
+def test_the_built_in_types_are_found(installed: Path, tmp_path: Path) -> None:
+    out = run([str(installed / "dysnomia-tui"), "plugins"], cwd=tmp_path, env=environment(tmp_path))
+    for kind in ("sqlite-database", "fileset", "postgresql-database", "wrapper", "echo"):
+        assert f"\n{kind} " in f"\n{out}"
+    assert "cannot be imported" not in out
+
+
+def test_it_makes_a_demo_and_snapshots_it(installed: Path, tmp_path: Path) -> None:
+    home = environment(tmp_path)
+    out = run([str(installed / "dysnomia-tui"), "demo", "--prepare", str(tmp_path / "demo")], cwd=tmp_path, env=home)
+    home |= dict(line.split("=", 1) for line in out.splitlines())
+    key = ("-C", "sqlite-database", "-c", "orders")
+    before = run([str(installed / "dysnomia-snapshots"), "--query-latest", *key], cwd=tmp_path, env=home)
+    run([str(installed / "dysnomia"), "-o", "snapshot", *key], cwd=tmp_path, env=home)
+    after = run([str(installed / "dysnomia-snapshots"), "--query-latest", *key], cwd=tmp_path, env=home)
+    assert before != after, "the worker ran, from the installed package, and made a generation"
