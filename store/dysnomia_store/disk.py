@@ -1,0 +1,291 @@
+"""Every change the store makes to the file system, one method a system call.
+
+One object, so that one place sets owners and modes, turns errors into words, and in tests counts each call and fails
+it. Nothing here replaces what is there: renames and links fail where their goal exists.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import io
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+
+Before = Callable[[str, str], None]
+"""Called with the name of each call and its path just before it is made; may raise OSError in its place."""
+
+
+@contextmanager
+def in_words(doing: str) -> Iterator[None]:
+    """Turn an OSError into a StoreError that says what was being done.
+
+    Raises:
+        StoreFull, NotPermitted, StoreError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise said(error, doing) from error
+
+
+def said(error: OSError, doing: str) -> StoreError:
+    """What an OSError is to an operator."""
+    where = f" ({os.fsdecode(error.filename)})" if error.filename is not None else ""
+    if error.errno in NO_SPACE:
+        return StoreFull(f"no space left while {doing}{where}", "free some space, or collect garbage and delete it now")
+    if error.errno in NOT_ALLOWED:
+        return NotPermitted(f"not permitted while {doing}{where}: {error.strerror}", "run it as the store's owner")
+    return StoreError(f"{doing} failed{where}: {error.strerror}")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who besides the owner may see what the store writes."""
+
+    gid: int | None = None
+    """A group that may read everything, or None."""
+
+    @property
+    def folder(self) -> int:
+        return 0o700 if self.gid is None else 0o750
+
+    @property
+    def file(self) -> int:
+        return 0o600 if self.gid is None else 0o640
+
+
+class _Watched(io.RawIOBase):
+    """A file whose every write is announced first."""
+
+    def __init__(self, raw: io.FileIO, before: Before, path: str) -> None:
+        self._raw = raw
+        self._before = before
+        self._path = path
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        self._before("write", self._path)
+        return self._raw.write(data)  # type: ignore[call-overload,no-any-return]
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class Disk:
+    """The system calls that change a store."""
+
+    def __init__(self, access: Access | None = None, before: Before | None = None) -> None:
+        self.access = access or Access()
+        self._before = before
+
+    def _announce(self, call: str, path: Path) -> None:
+        if self._before is not None:
+            self._before(call, str(path))
+
+    # Files.
+
+    def create(self, path: Path, mode: int | None = None) -> BinaryIO:
+        """Open a new file for writing, unbuffered. Raises FileExistsError where there is one."""
+        self._announce("create", path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            self._give(descriptor, mode or self.access.file)
+        except OSError:
+            os.close(descriptor)
+            raise
+        raw = io.FileIO(descriptor, "wb")
+        return cast(BinaryIO, raw if self._before is None else _Watched(raw, self._before, str(path)))
+
+    def fsync(self, file: BinaryIO) -> None:
+        """Return when the file's bytes are on the disk."""
+        if self._before is not None:
+            self._before("fsync", str(getattr(file, "name", "")))
+        os.fsync(file.fileno())
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        """Write a whole new file and wait until its bytes are on the disk. Its folder is not synced."""
+        with self.create(path) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            self.fsync(file)
+
+    def append(self, path: Path, line: bytes) -> None:
+        """Add a line to a file in one write, and wait until it is on the disk.
+
+        A line that a crash cut short is ended first, so that only it is lost.
+        """
+        self._announce("append", path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size == 0:
+                self._give(descriptor, self.access.file)
+            elif os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            view = memoryview(line)
+            while view:
+                self._announce("write", path)
+                view = view[os.write(descriptor, view) :]
+            self._announce("fsync", path)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def fsync_path(self, path: Path) -> None:
+        """Wait until a file's bytes, or a folder's entries, are on the disk."""
+        self._announce("fsync", path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def copy_file(self, source: Path, target: Path, mode: int | None = None) -> None:
+        """Copy a regular file's bytes, never through a link, and sync the copy."""
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with io.FileIO(descriptor, "rb") as reading:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "is not a regular file", str(source))
+            with self.create(target, mode) as writing:
+                shutil.copyfileobj(reading, writing, 1 << 20)
+                self.fsync(writing)
+
+    def preallocate(self, path: Path, size: int) -> None:
+        """Make a file of ``size`` bytes that really take space."""
+        with self.create(path) as file:
+            self._announce("write", path)
+            os.posix_fallocate(file.fileno(), 0, size)
+            self.fsync(file)
+
+    # Folders.
+
+    def mkdir(self, path: Path, mode: int | None = None) -> None:
+        """Make one folder. Raises FileExistsError."""
+        self._announce("mkdir", path)
+        path.mkdir(0o700)
+        self._give(path, mode or self.access.folder)
+
+    def make_folders(self, path: Path, root: Path) -> None:
+        """Make ``path`` and what is missing above it down from ``root``, each durable in its parent."""
+        missing = []
+        at = path
+        while at != root and not at.is_dir():
+            missing.append(at)
+            at = at.parent
+        for folder in reversed(missing):
+            try:
+                self.mkdir(folder)
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise
+            self.fsync_path(folder.parent)
+
+    def rmdir(self, path: Path) -> None:
+        self._announce("rmdir", path)
+        path.rmdir()
+
+    def rmdir_if_empty(self, path: Path) -> bool:
+        """Delete a folder that holds nothing; True where it is gone."""
+        try:
+            self.rmdir(path)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+        return True
+
+    # Entries.
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Rename, never replacing. Raises FileExistsError."""
+        self._announce("rename", target)
+        _rename_noreplace(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Another hard link, never replacing, never through a symbolic link. Raises FileExistsError."""
+        self._announce("link", target)
+        os.link(source, target, follow_symlinks=False)
+
+    def symlink(self, points_at: str, path: Path) -> None:
+        """A symbolic link, never replacing. Raises FileExistsError."""
+        self._announce("symlink", path)
+        path.symlink_to(points_at)
+
+    def unlink(self, path: Path, *, missing_ok: bool = False) -> None:
+        self._announce("unlink", path)
+        path.unlink(missing_ok=missing_ok)
+
+    def chmod(self, path: Path, mode: int, gid: int | None = None) -> None:
+        self._announce("chmod", path)
+        if gid is not None:
+            os.chown(path, -1, gid, follow_symlinks=False)
+        path.chmod(mode)
+
+    def touch_folder(self, path: Path) -> None:
+        """Move a folder's time on: what it holds has changed although its entries have not."""
+        self._announce("utime", path)
+        os.utime(path)
+
+    def remove_tree(self, path: Path) -> None:
+        """Delete a file, or a folder and all in it, never following a link. What is gone already is passed over."""
+        try:
+            kind = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(kind):
+            self.unlink(path, missing_ok=True)
+            return
+        if kind & 0o300 != 0o300:
+            path.chmod(0o700)
+        for name in os.listdir(path):
+            self.remove_tree(path / name)
+        self.rmdir(path)
+
+    def _give(self, what: int | Path, mode: int) -> None:
+        """Set mode and group, whatever the umask; the mode last, since a change of group may clear bits of it."""
+        if self.access.gid is not None:
+            os.chown(what, -1, self.access.gid)
+        os.chmod(what, mode)  # noqa: PTH101 (a descriptor as well)
+
+
+def _rename_noreplace(source: Path, target: Path) -> None:
+    """renameat2(RENAME_NOREPLACE); where a file system has not got it, link and unlink, or a check for folders."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    if source.is_dir() and not source.is_symlink():
+        # rename(2) itself refuses a folder that holds anything, and only the lock's holder renames here.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        source.rename(target)
+    else:
+        os.link(source, target, follow_symlinks=False)
+        source.unlink()

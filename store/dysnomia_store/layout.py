@@ -1,0 +1,96 @@
+"""Where everything of a store is. Nothing here touches the disk.
+
+Dysnomia's own folders (``snapshots``, ``generations``, ``checksums``, ``activated``, ``garbage``) are laid out as its
+0.10.2 has them; ours stand beside, in folders that it ignores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dysnomia_store.names import ComponentKey
+
+THEIRS = ("snapshots", "generations", "checksums", "activated", "garbage")
+OURS = (
+    "metadata", "history", "checks", "marks", "audit", "jobs", "reserved",
+    "staging", "trash", "locks", "cache", "reserve", "store.json",
+)  # fmt: skip
+"""Top-level names that are ours."""
+_LONG = 180
+
+
+def stem(snapshot_id: str) -> str:
+    """A file name's beginning for an id: itself, or a digest of one too long to take a suffix.
+
+    The digest's leading dot keeps it apart from ids, none of which starts with one.
+    """
+    raw = os.fsencode(snapshot_id)
+    return snapshot_id if len(raw) <= _LONG else "." + hashlib.sha256(raw).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one state directory."""
+
+    root: Path
+
+    def top(self, name: str) -> Path:
+        return self.root / name
+
+    def of(self, name: str, key: ComponentKey) -> Path:
+        """The component's own folder (or file) below a top-level folder."""
+        return self.root / name / key.container / key.component
+
+    def snapshot(self, key: ComponentKey, snapshot_id: str) -> Path:
+        return self.of("snapshots", key) / snapshot_id
+
+    def link(self, key: ComponentKey, number: int) -> Path:
+        return self.of("generations", key) / str(number)
+
+    def checksum(self, key: ComponentKey, snapshot_id: str) -> Path:
+        return self.of("checksums", key) / snapshot_id
+
+    def metadata(self, key: ComponentKey, snapshot_id: str) -> Path:
+        return self.of("metadata", key) / f"{stem(snapshot_id)}.json"
+
+    def index(self, key: ComponentKey, snapshot_id: str) -> Path:
+        return self.of("metadata", key) / f"{stem(snapshot_id)}.index.zst"
+
+    def history(self, key: ComponentKey, number: int, snapshot_id: str) -> Path:
+        return self.of("history", key) / f"{number}.{stem(snapshot_id)}.json"
+
+    def seen(self, key: ComponentKey) -> Path:
+        return self.of("history", key) / "seen.jsonl"
+
+    def checks(self, key: ComponentKey, snapshot_id: str) -> Path:
+        return self.of("checks", key) / f"{stem(snapshot_id)}.jsonl"
+
+    def mark(self, key: ComponentKey, number: int, snapshot_id: str, turn: int) -> Path:
+        return self.of("marks", key) / f"{number}.{turn}.{stem(snapshot_id)}.json"
+
+    def copies(self, key: ComponentKey) -> Path:
+        """Where hard-linked copies of pinned snapshots stand."""
+        return self.of("marks", key) / "copies"
+
+    @staticmethod
+    def target(key: ComponentKey, snapshot_id: str) -> str:
+        """What a generation's link says, byte for byte as Dysnomia writes it."""
+        return f"../../../snapshots/{key.container}/{key.component}/{snapshot_id}"
+
+
+def pointed_at(key: ComponentKey, target: str) -> str | None:
+    """The id a generation's link names, or None where it leads elsewhere.
+
+    An absolute target is taken where it ends in the same three names, as a moved store may hold.
+    """
+    container, _, rest = target.rpartition("/")[0].rpartition("/")
+    snapshot_id = target.rpartition("/")[2]
+    if rest != key.component or snapshot_id in ("", ".", ".."):
+        return None
+    head, _, name = container.rpartition("/")
+    if name != key.container or not (head == "../../../snapshots" or head.endswith("/snapshots")):
+        return None
+    return snapshot_id

@@ -1,0 +1,208 @@
+"""The store's records as JSON and back. Every file names its format, so that a later version can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import (
+    Check,
+    CheckResult,
+    Delta,
+    FileEntry,
+    History,
+    Marks,
+    Metadata,
+    Pin,
+    Reason,
+    Seen,
+    Verdict,
+)
+
+FORMAT = 1
+
+Json = dict[str, Any]
+
+
+def dump(record: Mapping[str, Any]) -> bytes:
+    """One line of JSON. Surrogate escapes survive, since everything outside ASCII is escaped."""
+    return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def load(data: bytes | str, what: str) -> Json:
+    """A record's JSON. Raises Corrupt, naming ``what``."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(f"{what} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise Corrupt(f"{what} cannot be read: it is no record")
+    return value
+
+
+def stamp(at: datetime) -> str:
+    """A time as written: ISO 8601 in UTC, microseconds kept."""
+    return at.astimezone(UTC).isoformat()
+
+
+def moment(text: str) -> datetime:
+    """A written time. One without a zone is taken as UTC. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def metadata_json(record: Metadata) -> Json:
+    return {
+        "format": FORMAT,
+        "id": record.id,
+        "type": record.type,
+        "content_size": record.content_size,
+        "stored_size": record.stored_size,
+        "files": [[entry.path, entry.size, entry.sha256] for entry in record.files],
+        "digest": record.digest,
+        "digest_version": record.digest_version,
+        "complete": record.complete,
+        "sections": record.sections,
+        "rows": record.rows,
+        "tool_versions": dict(record.tool_versions),
+        "host": record.host,
+        "surroundings": dict(record.surroundings),
+        "origin": record.origin,
+    }
+
+
+def metadata_of(data: Json) -> Metadata:
+    return Metadata(
+        id=data["id"],
+        type=data["type"],
+        content_size=data["content_size"],
+        stored_size=data["stored_size"],
+        files=tuple(FileEntry(path, size, sha256) for path, size, sha256 in data["files"]),
+        digest=data["digest"],
+        digest_version=data["digest_version"],
+        complete=data["complete"],
+        sections=data["sections"],
+        rows=data["rows"],
+        tool_versions=data["tool_versions"],
+        host=data["host"],
+        surroundings=data["surroundings"],
+        origin=data["origin"],
+    )
+
+
+def delta_json(record: Delta | None) -> Json | None:
+    if record is None:
+        return None
+    return {
+        "since": record.since,
+        "since_id": record.since_id,
+        "changed": record.changed,
+        "added": record.added,
+        "removed": record.removed,
+        "net_rows": record.net_rows,
+        "schema": record.schema,
+    }
+
+
+def history_json(record: History) -> Json:
+    return {
+        "format": FORMAT,
+        "number": record.number,
+        "id": record.id,
+        "as_of": stamp(record.as_of),
+        "end": stamp(record.end),
+        "reason": str(record.reason),
+        "text": record.text,
+        "restored": record.restored,
+        "who": record.who,
+        "job": record.job,
+        "delta": delta_json(record.delta),
+        "surroundings": dict(record.surroundings),
+    }
+
+
+def history_of(data: Json) -> History:
+    delta = data["delta"]
+    return History(
+        number=data["number"],
+        id=data["id"],
+        as_of=moment(data["as_of"]),
+        end=moment(data["end"]),
+        reason=Reason(data["reason"]),
+        text=data["text"],
+        restored=data["restored"],
+        who=data["who"],
+        job=data["job"],
+        delta=None if delta is None else Delta(**delta),
+        surroundings=data["surroundings"],
+    )
+
+
+def seen_json(number: int, snapshot_id: str, record: Seen) -> Json:
+    return {
+        "number": number,
+        "id": snapshot_id,
+        "as_of": stamp(record.as_of),
+        "job": record.job,
+        "who": record.who,
+        "surroundings": dict(record.surroundings),
+    }
+
+
+def seen_of(data: Json) -> tuple[int, str, Seen]:
+    """(generation, id, what was seen)."""
+    seen = Seen(moment(data["as_of"]), data.get("job", ""), data.get("who", ""), data.get("surroundings", {}))
+    return int(data["number"]), str(data["id"]), seen
+
+
+def pin_json(record: Pin) -> Json:
+    return {
+        "why": record.why,
+        "who": record.who,
+        "at": stamp(record.at),
+        "until": None if record.until is None else stamp(record.until),
+        "held_by": record.held_by,
+    }
+
+
+def pin_of(data: Json) -> Pin:
+    until = data["until"]
+    return Pin(data["why"], data["who"], moment(data["at"]), None if until is None else moment(until), data["held_by"])
+
+
+def marks_json(record: Marks) -> Json:
+    return {
+        "pins": [pin_json(pin) for pin in record.pins],
+        "verdict": None if record.verdict is None else str(record.verdict),
+        "tags": list(record.tags),
+        "note": record.note,
+    }
+
+
+def marks_of(data: Json) -> Marks:
+    verdict = data["verdict"]
+    return Marks(
+        pins=tuple(pin_of(pin) for pin in data["pins"]),
+        verdict=None if verdict is None else Verdict(verdict),
+        tags=tuple(data["tags"]),
+        note=data["note"],
+    )
+
+
+def check_json(record: Check) -> Json:
+    return {
+        "at": stamp(record.at),
+        "how": record.how,
+        "result": str(record.result),
+        "text": record.text,
+        "job": record.job,
+    }
+
+
+def check_of(data: Json) -> Check:
+    return Check(
+        moment(data["at"]), data["how"], CheckResult(data["result"]), data.get("text", ""), data.get("job", "")
+    )

@@ -1,0 +1,34 @@
+"""The markers of a component, as Dysnomia has them: an empty file says it is active, another that it is garbage."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from dysnomia_store.disk import in_words
+from dysnomia_store.house import House
+from dysnomia_store.layout import Layout
+from dysnomia_store.names import ComponentKey
+
+
+def marked_as(layout: Layout, key: ComponentKey) -> tuple[bool, bool]:
+    """(active, garbage)."""
+    return layout.of("activated", key).exists(), layout.of("garbage", key).exists()
+
+
+def mark_as(house: House, key: ComponentKey, *, active: bool, garbage: bool) -> None:
+    """Make or delete the markers. What is set comes first: between the two the component is never nothing.
+
+    Raises StoreError.
+    """
+    wanted = sorted((("activated", active), ("garbage", garbage)), key=lambda pair: not pair[1])
+    with in_words(f"marking {key}"):
+        for name, present in wanted:
+            path = house.layout.of(name, key)
+            if present and not path.exists():
+                house.folder(path.parent)
+                with suppress(FileExistsError):
+                    house.disk.create(path).close()
+                house.disk.fsync_path(path.parent)
+            elif not present and path.exists():
+                house.disk.unlink(path, missing_ok=True)
+                house.disk.fsync_path(path.parent)

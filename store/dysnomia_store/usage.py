@@ -1,0 +1,74 @@
+"""Where the space is, and how it grew."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dysnomia_store.errors import NotPermitted
+from dysnomia_store.store import Usage
+from dysnomia_store.views import at
+
+if TYPE_CHECKING:
+    from dysnomia_store.component import Reading
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.store import Store
+
+MOST_DAYS = 3660
+"""Days of growth that are told; what is older stands in the first point."""
+
+
+def usage(store: Store) -> Usage:
+    """Add up a store. What may not be read counts as nothing."""
+    by_component: dict[ComponentKey, int] = {}
+    orphans = 0
+    days: dict[int, int] = {}
+    for key in store.keys():  # noqa: SIM118 (no mapping)
+        try:
+            reading = store.reading(key)
+        except NotPermitted:
+            continue
+        by_component[key] = sum(snap.stored_size for snap in reading.snaps.values() if snap.exists)
+        first = _first_links(reading)
+        for snap in reading.snaps.values():
+            if not snap.exists:
+                continue
+            if snap.id not in first:
+                orphans += snap.stored_size
+            else:
+                day = first[snap.id] // 86_400_000_000
+                days[day] = days.get(day, 0) + snap.stored_size
+    total, free = _disk(store)
+    return Usage(by_component, orphans, sum(entry.stored_size for entry in store.trash()), total, free, _growth(days))
+
+
+def _first_links(reading: Reading) -> dict[str, int]:
+    """When each snapshot that is linked came, in microseconds."""
+    first: dict[str, int] = {}
+    for number in sorted(reading.gens):
+        gen = reading.gens[number]
+        first.setdefault(gen.id, gen.as_of)
+    return first
+
+
+def _growth(days: dict[int, int]) -> tuple[tuple[datetime, int], ...]:
+    """Bytes that were there at each day's end, of those that are there now."""
+    if not days:
+        return ()
+    last = max(days)
+    first = max(min(days), last - MOST_DAYS)
+    total = sum(size for day, size in days.items() if day < first)
+    points = []
+    for day in range(first, last + 1):
+        total += days.get(day, 0)
+        points.append((at(day * 86_400_000_000), total))
+    return tuple(points)
+
+
+def _disk(store: Store) -> tuple[int, int]:
+    where = store.root
+    while not where.is_dir() and where != where.parent:
+        where = where.parent
+    space = os.statvfs(where)
+    return space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
