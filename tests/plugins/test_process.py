@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,14 @@ class Token:
     def check(self) -> None:
         if self.cancelled:
             raise Cancelled("cancelled")
+
+
+def gone(pid: int) -> bool:
+    """Whether a process runs no more."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_run_gives_output_and_a_clean_environment() -> None:
@@ -148,7 +157,7 @@ def test_cancel_kills_the_whole_group(tmp_path: Path) -> None:
     thread.join(60)
     assert len(failures) == 1
     for pid in map(int, pids.read_text().split()):
-        wait_until(lambda pid=pid: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+        wait_until(partial(gone, pid))
 
 
 def test_nothing_is_started_once_cancelled() -> None:

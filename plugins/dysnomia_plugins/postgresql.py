@@ -1,0 +1,277 @@
+"""The type ``postgresql-database``: a database of a PostgreSQL server, dumped by pg_dump, restored beside and swapped.
+
+A place is a database, by its name. See pg/server.py for the container's properties.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dysnomia_plugins.base import (
+    Component,
+    Context,
+    Draft,
+    Dumped,
+    Found,
+    Place,
+    Preflight,
+    Probe,
+    Purpose,
+    Row,
+    Runner,
+    StatePlugin,
+    Stored,
+)
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, Truncated
+from dysnomia_plugins.pg import discover as discovery
+from dysnomia_plugins.pg import load as loading
+from dysnomia_plugins.pg import preflight as preflights
+from dysnomia_plugins.pg import rows, surroundings, swap
+from dysnomia_plugins.pg.client import Client, tool_path
+from dysnomia_plugins.pg.contents import TABLE, ContentsWriter, scan
+from dysnomia_plugins.pg.names import MAX_BYTES, check_database, identifier
+from dysnomia_plugins.pg.scanner import DumpScanner
+from dysnomia_plugins.pg.server import Server
+from dysnomia_store.model import Section
+from dysnomia_store.sink import ContentSink
+
+ARTEFACT = "dump.pgsql"
+START_SECONDS = 10.0
+"""How long an activation waits for a server that is starting, as Dysnomia's module does."""
+START_POLL = 0.25
+
+
+class PostgresqlDatabase(StatePlugin):
+    """A database of a PostgreSQL server."""
+
+    type: ClassVar[str] = "postgresql-database"
+    title: ClassVar[str] = "PostgreSQL database"
+    tools: ClassVar[tuple[str, ...]] = ("psql", "pg_dump")
+    digest_version: ClassVar[int] = 1
+
+    # Life.
+
+    def activate(self, ctx: Context) -> None:
+        """Create the database where there is none, with ``postgresql-databases/*.sql`` of the component in it.
+
+        It is filled under another name, and gets its own when it is whole."""
+        name = self._name(ctx.component)
+        client = Client.of(ctx)
+        self._await_server(ctx, client)
+        if client.exists(name):
+            return
+        beside = self.place(ctx, Purpose.BESIDE).name
+        self.drop(ctx, Place(beside))
+        client.script(f"CREATE DATABASE {identifier(beside)};")
+        try:
+            for path in initial_state(ctx.component.path):
+                ctx.progress.log(f"loading {path.name}")
+                self._load_file(ctx, client, beside, path)
+            client.script(f"ALTER DATABASE {identifier(beside)} RENAME TO {identifier(name)};")
+        except BaseException:
+            client.drop_database(beside)
+            raise
+
+    def _await_server(self, ctx: Context, client: Client) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            ctx.cancel.check()
+            try:
+                _ = client.version
+                return
+            except ServerDown:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(START_POLL)
+
+    def _load_file(self, ctx: Context, client: Client, database: str, path: Path) -> None:
+        argv = [client.psql.path, "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+        with (
+            path.open("rb") as source,
+            client.explained(),
+            ctx.runner.writing(argv, env=client.environment(database), user=client.server.os_user) as stdin,
+        ):
+            while data := source.read(1 << 20):
+                stdin.write(data)
+
+    def deactivate(self, ctx: Context) -> None:
+        """The database stays; the engine marks it as garbage."""
+
+    def collect_garbage(self, ctx: Context) -> None:
+        """Drop the database, with whoever is connected to it."""
+        client = Client.of(ctx)
+        client.drop_database(self._name(ctx.component))
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """psql on the database; as root by way of the role's user."""
+        server = Server.of(component)
+        argv = [tool_path("psql", None)]
+        if server.os_user:
+            argv = ["setpriv", f"--reuid={server.os_user}", f"--regid={_group(server.os_user)}", "--init-groups", *argv]
+        env = server.environment(component.key.component, "dysnomia-shell")
+        del env["PGOPTIONS"], env["PGCONNECT_TIMEOUT"]
+        return argv, env
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        client = Client(Server.of(component), runner, application="dysnomia-probe", connect_timeout=2)
+        return discovery.probe(client, component.key.component)
+
+    def discover(self, runner: Runner) -> Iterable[Found]:
+        return discovery.discover(runner)
+
+    # Places.
+
+    def _name(self, component: Component) -> str:
+        return check_database(component.key.component)
+
+    def live(self, component: Component) -> Place:
+        return Place(component.key.component)
+
+    def place(self, ctx: Context, purpose: Purpose) -> Place:
+        suffix = {Purpose.BESIDE: "", Purpose.ASIDE: "_aside", Purpose.SCRATCH: "_scratch"}[purpose]
+        name = f"dysnomia_{ctx.tag}"
+        if len(name) + len("_scratch") > MAX_BYTES:
+            name = f"dysnomia_{ctx.tag[:8]}_{sha256(ctx.tag.encode()).hexdigest()[:32]}"
+        return Place(name + suffix)
+
+    def named(self, component: Component, name: str) -> Place:
+        if name in (component.key.component, "postgres", "template0", "template1"):
+            raise NotSafe(f"a copy cannot be called {name!r}", "choose another name")
+        return Place(check_database(name))
+
+    def exists(self, ctx: Context, place: Place) -> bool:
+        return Client.of(ctx).exists(place.name)
+
+    def drop(self, ctx: Context, place: Place) -> None:
+        if place == self.live(ctx.component):
+            raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
+        client = Client.of(ctx)
+        client.end_backends()
+        client.drop_database(place.name)
+
+    # Snapshot.
+
+    def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
+        client = Client.of(ctx)
+        ctx.progress.phase("dump")
+        around = surroundings.read(client, place.name)
+        if around is None:
+            raise PluginError(
+                f"there is no database {place.name} on the server at {client.server}", "activate it first"
+            )
+        argv = [client.pg_dump.path, "--format=plain", "--no-password"]
+        as_of = datetime.now(UTC)
+        with draft.artefact(ARTEFACT) as sink:
+            with (
+                client.explained(),
+                ctx.runner.reading(argv, env=client.environment(place.name), user=client.server.os_user) as stream,
+            ):
+                scanner = DumpScanner(stream)
+                writer = self._scan(ctx, scanner, sink)
+            if not scanner.complete:
+                raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
+        return Dumped(
+            as_of=as_of,
+            end=datetime.now(UTC),
+            complete=True,
+            tool_versions={"postgresql": writer.server_version, "pg_dump": writer.client_version},
+            surroundings=around,
+            warnings=(client.tool_warning,) if client.tool_warning else (),
+        )
+
+    def _scan(self, ctx: Context, scanner: DumpScanner, sink: ContentSink) -> ContentsWriter:
+        writer = ContentsWriter(sink)
+        done = 0
+        for part, data in scanner.pieces():
+            writer.write(part, data)
+            done += len(data)
+            ctx.progress.advance(done)
+        writer.finish()
+        return writer
+
+    def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
+        with stored.open() as stream:
+            scanner = DumpScanner(stream)
+            scan(scanner, sink)
+        return scanner.complete
+
+    # Restore.
+
+    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        return preflights.preflight(ctx, Client.of(ctx), stored, replace=replace)
+
+    def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        client = Client.of(ctx)
+        check_database(place.name)
+        if client.exists(place.name):
+            raise NotSafe(f"there is a database {place.name} already", "choose another name")
+        around = surroundings.read(client, self._name(ctx.component))
+        if around is None and stored.metadata is not None:
+            around = dict(stored.metadata.surroundings) or None
+            ctx.journal.step(swap.LOADED, around=around)
+        loading.create(client, place.name, around)
+        loader = loading.Loader(ctx, client, place.name)
+        if sections is None:
+            total = stored.metadata.content_size if stored.metadata else None
+            counts = self._tables(stored) if stored.metadata else iter(())
+            with stored.open() as stream:
+                loader.whole(stream, counts, total)
+        else:
+            self._load_some(ctx, loader, stored, sections)
+        ctx.progress.phase("analyze")
+        client.script("ANALYZE;", place.name)
+        if place not in (self.place(ctx, Purpose.BESIDE), self.place(ctx, Purpose.SCRATCH)):
+            self._open(client, place, around)
+
+    def _tables(self, stored: Stored) -> Iterator[Section]:
+        return (section for section in stored.sections() if section.kind == TABLE)
+
+    def _load_some(self, ctx: Context, loader: loading.Loader, stored: Stored, wanted: Sequence[Section]) -> None:
+        taken, missing, count = loading.chosen_sections(stored, wanted)
+        total = sum(section.length or 0 for section in taken)
+        tables = (section for section in taken if section.kind == TABLE)
+        loader.some(loading.SectionsReader(stored, taken), tables, total)
+        if count:
+            more = f" and {count - len(missing)} more" if count > len(missing) else ""
+            ctx.progress.log(f"left out: the rows of {', '.join(missing)}{more}")
+        for name in loader.left_out:
+            ctx.progress.log(f"left out: the foreign key {name}")
+
+    def _open(self, client: Client, place: Place, around: Mapping[str, Any] | None) -> None:
+        """A copy is given what the original has beyond its dump, and opened."""
+        if around is None:
+            client.script(f"ALTER DATABASE {identifier(place.name)} WITH CONNECTION LIMIT -1;")
+            return
+        sql = surroundings.giving({**around, "template": False}, place.name, surroundings.read(client, place.name))
+        client.script(f"BEGIN;\n{sql}COMMIT;\n")
+
+    def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
+        swap.swap(ctx, Client.of(ctx), self._name(ctx.component), beside.name, aside.name)
+
+    def recover(self, ctx: Context) -> bool:
+        return swap.recover(ctx, Client.of(ctx))
+
+    # Contents.
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        return rows.raw_rows(stored, section)
+
+    def parse_row(self, section: Section, raw: bytes) -> Row:
+        return rows.parse_row(section, raw)
+
+
+def initial_state(component: Path) -> list[Path]:
+    """The dumps a component begins with, in the order of their names."""
+    folder = component / "postgresql-databases"
+    return sorted(folder.glob("*.sql")) if folder.is_dir() else []
+
+
+def _group(user: str) -> int:
+    import pwd
+
+    return pwd.getpwnam(user).pw_gid
