@@ -26,7 +26,7 @@ _ENCODERS: dict[type, _Encoder] = {
     bytes: lambda value: b"b%d:%b" % (len(value), value),
     type(None): lambda value: b"n",
 }
-_LIKE_A_NUMBER = re.compile(r"[+-]?(\d|\.\d|inf|nan)|\\x|'", re.IGNORECASE)
+_LIKE_A_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$|-?inf$|nan$|\\x|'", re.IGNORECASE)
 
 
 def encode_row(row: Sequence[Value], _encoders: dict[type, _Encoder] = _ENCODERS) -> bytes:

@@ -1,0 +1,26 @@
+"""SQLite through the conformance suite: in WAL mode, and with a rollback journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.conformance import World
+from tests.plugins.conformance_cases import Conformance
+from tests.plugins.worlds_sqlite import SqliteWorld
+
+
+class TestWal(Conformance):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        with SqliteWorld(tmp_path / "world", "wal") as world:
+            yield world
+
+
+class TestRollbackJournal(Conformance):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        with SqliteWorld(tmp_path / "world", "delete") as world:
+            yield world
