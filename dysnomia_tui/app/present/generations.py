@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.text import Text
 
@@ -13,9 +14,13 @@ from dysnomia_tui.app.present.sizes import signed, size
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 
-LEGEND = "=211 restored 211   P pinned   * marked   ! needs a person   ~ time estimated"
-WIDE = 84
+LEGEND = "=211 restored 211  P pinned  * marked  ! needs a person  ~ estimated"
+WIDE = 82
 """Cells from which on the columns of the wide screen fit."""
+WIDER = 90
+"""Cells from which on the job stands there too."""
+TIGHT = 46
+"""Cells below which id and rows are left out."""
 
 
 def columns(cells: int, times: Times, digits: int) -> Sequence[Column[Generation]]:
@@ -26,59 +31,55 @@ def columns(cells: int, times: Times, digits: int) -> Sequence[Column[Generation
         times: zone and time.
         digits: of the largest number.
     """
-    wide = cells >= WIDE
-    number = max(digits, 3)
-    shown: list[Column[Generation]] = [
-        Column("mark", "", 1, lambda g: Text(""), gap=0, is_mark=True),
-        Column(
-            "number", "#", number, lambda g: plain(str(g.number)), lambda g: g.number, "right", gap=0, descending=True
-        ),
-        Column("id", "id", 10 if wide else 7, lambda g: plain(g.id[: 10 if wide else 7], styles.DIM), lambda g: g.id),
-        Column(
-            "as-of",
-            " as of",
-            16 if wide else 13,
-            lambda g: as_of(g, times, wide),
-            lambda g: g.as_of,
-            gap=1 if wide else 0,
-            descending=True,
-        ),
-        Column("why", "why", 8 if wide else 6, why, lambda g: why(g).plain, flex=1 if wide else 0),
-        Column(
-            "size", "size", 5 if wide else 4, lambda g: plain(size(content_size(g))), _content, "right", descending=True
-        ),
-    ]
-    if wide:
-        shown.append(
-            Column(
-                "stored",
-                "stored",
-                6,
-                lambda g: plain(size(stored_size(g)), styles.DIM),
-                _stored,
-                "right",
-                descending=True,
-            )
-        )
-        shown.append(Column("sections", "sect", 5, changed_sections, _changed, "right", descending=True))
-    shown.append(
-        Column("rows", "net rows" if wide else "±rows", 8 if wide else 7, net_rows, _net, "right", descending=True)
+    mark = Column[Generation]("mark", "", 1, lambda g: Text(""), gap=0, is_mark=True)
+    number = Column[Generation](
+        "number", "#", max(digits, 3), _number, lambda g: g.number, "right", gap=0, descending=True
     )
-    if wide:
-        shown.append(
-            Column("job", "job", 5, lambda g: plain(f"J{g.job}" if g.job else "", styles.DIM), lambda g: g.job, "right")
-        )
-        shown.append(
-            Column("state", "state", 14, lambda g: state(g, wide=True), lambda g: state(g, wide=True).plain, flex=1)
-        )
-    else:
-        shown.append(
-            Column("state", "st", 6, lambda g: state(g, wide=False), lambda g: state(g, wide=False).plain, flex=1)
-        )
-    shown.append(Column("pin", "", 1, pin, lambda g: not g.marks.pins, gap=0))
-    if cells < 46:
-        shown = [column for column in shown if column.id not in ("id", "rows")]
-    return tuple(shown)
+    pinned = Column[Generation]("pin", "", 1, pin, lambda g: not g.marks.pins, gap=0)
+    if cells >= WIDE:
+        return (mark, number, *_wide(times, cells >= WIDER), pinned)
+    return (mark, number, *_narrow(times, cells < TIGHT), pinned)
+
+
+def _narrow(times: Times, tight: bool) -> list[Column[Generation]]:
+    shown: list[Column[Generation]] = [
+        Column("id", "id", 7, lambda g: plain(g.id[:7], styles.DIM), lambda g: g.id),
+        Column("as-of", " as of", 13, lambda g: as_of(g, times, wide=False), _as_of, gap=0, descending=True),
+        Column("why", "why", 6, why, lambda g: why(g).plain),
+        Column("size", "size", 4, lambda g: plain(size(content_size(g))), _content, "right", descending=True),
+        Column("rows", "±rows", 7, net_rows, _net, "right", descending=True),
+        Column("state", "st", 6, lambda g: state(g, wide=False), lambda g: state(g, wide=False).plain, flex=1),
+    ]
+    return [column for column in shown if not tight or column.id not in ("id", "rows")]
+
+
+def _wide(times: Times, wider: bool) -> list[Column[Generation]]:
+    shown: list[Column[Generation]] = [
+        Column("id", "id", 8, lambda g: plain(g.id[:8], styles.DIM), lambda g: g.id),
+        Column("as-of", " as of", 16, lambda g: as_of(g, times, wide=True), _as_of, descending=True),
+        Column("why", "why", 6, why, lambda g: why(g).plain, flex=1),
+        Column("size", "size", 5, lambda g: plain(size(content_size(g))), _content, "right", descending=True),
+        Column(
+            "stored", "stored", 6, lambda g: plain(size(stored_size(g)), styles.DIM), _stored, "right", descending=True
+        ),
+        Column("sections", "sect", 4, changed_sections, _changed, "right", descending=True),
+        Column("rows", "net rows", 8, net_rows, _net, "right", descending=True),
+        Column("job", "job", 6, lambda g: plain(f"J{g.job}" if g.job else "", styles.DIM), _job, "right"),
+        Column("state", "state", 14, lambda g: state(g, wide=True), lambda g: state(g, wide=True).plain, flex=1),
+    ]
+    return [column for column in shown if wider or column.id != "job"]
+
+
+def _number(generation: Generation) -> Text:
+    return plain(str(generation.number))
+
+
+def _as_of(generation: Generation) -> datetime:
+    return generation.as_of
+
+
+def _job(generation: Generation) -> tuple[int, str]:
+    return len(generation.job), generation.job
 
 
 def words(generation: Generation) -> str:

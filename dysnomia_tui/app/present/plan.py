@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from rich.table import Table
 from rich.text import Text
 
 from dysnomia_tui.app.present import styles
@@ -24,40 +25,41 @@ def grade_line(plan: Plan) -> Text:
     return plain(f"{look.glyph} {look.word}", look.style)
 
 
-def body(plan: Plan) -> list[Text]:
-    """The plan's paragraphs, what matters most first: blockers, warnings, what is replaced, steps, space, command."""
-    lines: list[Text] = []
+def body(plan: Plan) -> Table:
+    """The plan in two columns, what matters most first: blockers, warnings, what is replaced, steps, space, command."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1, overflow="fold")
     for blocker in plan.blockers:
-        lines.append(_item("✗ cannot run: ", blocker, styles.BAD))
+        _row(grid, "✗", f"cannot run: {blocker}", styles.BAD)
     for warning in plan.warnings:
-        lines.append(_item("! ", warning, styles.WARN))
+        _row(grid, "!", warning, styles.WARN)
     if plan.replaces:
-        lines.append(_item("replaces: ", plan.replaces, styles.STRONG))
-    if lines:
-        lines.append(Text(""))
+        _row(grid, "⇒", f"would replace {plan.replaces}", styles.STRONG)
+    if plan.blockers or plan.warnings or plan.replaces:
+        grid.add_row()
     for number, step in enumerate(plan.steps, 1):
-        lines.append(_item(f"{number:2} ", step.text, styles.PLAIN))
+        _row(grid, str(number), step.text, styles.PLAIN)
     if plan.space:
-        lines.append(Text(""))
-        lines.extend(_space(need) for need in plan.space)
+        grid.add_row()
+    for need in plan.space:
+        grid.add_row("", _space(need))
     if plan.command:
-        lines.append(Text(""))
-        lines.append(_item("same as: ", command_line(plan.command), styles.DIM))
-    return lines
+        grid.add_row()
+        _row(grid, "$", command_line(plan.command), styles.DIM)
+    return grid
 
 
-def _item(lead: str, raw: str, style: str) -> Text:
-    text = Text(lead, style=style or styles.DIM)
-    text.append(visible(raw), style=style)
-    return text
+def _row(grid: Table, lead: str, raw: str, style: str) -> None:
+    grid.add_row(Text(lead, style=style or styles.DIM), Text(visible(raw), style=style))
 
 
 def _space(need: SpaceNeed) -> Text:
     about = "~" if need.estimated else ""
     short = need.has is not None and need.has < need.needs
     has = "unknown" if need.has is None else size(need.has)
-    words = f"{about}{size(need.needs)} needed, {has} free" + (" — not enough" if short else "")
-    return join([plain(f"{need.where}:", styles.DIM), plain(words, styles.BAD if short else styles.PLAIN)])
+    words = f"{about}{size(need.needs)} needed, {has} free" + (", NOT ENOUGH" if short else "")
+    return Text.assemble((f"{visible(need.where)}: ", styles.DIM), (words, styles.BAD if short else styles.PLAIN))
 
 
 def command_line(argv: Sequence[str]) -> str:

@@ -85,7 +85,7 @@ _CORRUPT = Look("✗", "CORR", BAD, "CORRUPT")
 _MISSING = Look("✗", "MISS", BAD, "files MISSING")
 _PART = Look("✗", "PART", BAD, "INCOMPLETE")
 _SUSPICIOUS = Look("!", "susp", WARN, "suspicious")
-_UNSURE = Look("●", "ok?", WARN, "completeness unknown")
+_UNSURE = Look("●", "ok?", WARN, "complete?")
 
 
 def state_of(generation: Generation) -> Look:

@@ -38,13 +38,13 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     SCOPE: ClassVar[str] = ""
     """Its name in the registry."""
     BINDINGS = bindings("everywhere")
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it so
         (0, "-tiny-w"),
         (MIN_COLUMNS, "-narrow"),
         (80, "-normal"),
         (100, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-tiny-h"),
         (MIN_ROWS, "-short"),
         (24, "-whole"),
@@ -53,7 +53,8 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     DEFAULT_CSS = """
     DysnomiaScreen { layers: base cover; }
     DysnomiaScreen #body { height: 1fr; width: 100%; }
-    DysnomiaScreen #small { display: none; width: 100%; height: 100%; content-align: center middle; text-align: center; }
+    DysnomiaScreen #small { display: none; width: 100%; height: 100%; content-align: center middle;
+        text-align: center; }
     DysnomiaScreen.-tiny-w > *, DysnomiaScreen.-tiny-h > * { display: none; }
     DysnomiaScreen.-tiny-w > #small, DysnomiaScreen.-tiny-h > #small { display: block; }
     """
@@ -64,9 +65,9 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         with Container(id="body"):
             yield from self.compose_body()
         yield JobStrip(id="strip")
-        yield FilterLine(id="filter")
+        yield FilterLine(widget_id="filter")
         yield PathBar(id="path")
-        yield FooterBar(self.SCOPE, "list", "everywhere", id="footer")
+        yield FooterBar(self.SCOPE, "list", "everywhere", widget_id="footer")
         yield Static(id="small", markup=False)
 
     def compose_body(self) -> Iterable[Widget]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.containers import Horizontal
 from textual.widget import Widget
 
@@ -53,10 +53,10 @@ class BrowseScreen(DysnomiaScreen):
                 key=browse.section_key,
                 words=browse.section_words,
                 head=False,
-                id="sections",
+                widget_id="sections",
                 empty="reading what is in it…",
             )
-            yield VirtualTable[int](key=lambda row: row, words=self._row_words, id="rows")
+            yield VirtualTable[int](key=lambda row: row, words=self._row_words, widget_id="rows")
 
     @property
     def sections(self) -> VirtualTable[Section]:
@@ -67,7 +67,6 @@ class BrowseScreen(DysnomiaScreen):
         return self.query_one("#rows", VirtualTable)
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.sections.border_title = escaped(f"{self._of.component} generation {self._number}")
         key, number = self._of, self._number
         self.dysnomia.client.ask(
@@ -78,8 +77,7 @@ class BrowseScreen(DysnomiaScreen):
         )
         self.set_path(f"{key}/{number}")
 
-    def on_resize(self, event: events.Resize | None = None) -> None:
-        super().on_resize()
+    def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
 
     def _set_columns(self) -> None:

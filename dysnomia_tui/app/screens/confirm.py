@@ -67,7 +67,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     ConfirmScreen Input:focus { border: none; background: $boost; }
     ConfirmScreen Horizontal { height: 1; margin-top: 0; }
     ConfirmScreen Horizontal > Static { width: 1fr; height: 1; }
-    ConfirmScreen Button { height: 1; min-width: 14; border: none; margin-left: 2; line-pad: 0; }
+    ConfirmScreen Button { min-width: 14; margin-left: 2; }
     ConfirmScreen Button:focus { text-style: bold reverse; }
     """
 
@@ -93,18 +93,20 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
             with VerticalScroll(id="plan", can_focus=False):
                 yield Static(present.title(self.plan))
                 yield Static(Text(""))
-                for line in present.body(self.plan):
-                    yield Static(line)
+                yield Static(present.body(self.plan))
             yield Static(present.what_to_type(self.plan), id="ask")
             if self._wanted and self._can_run:
-                yield Input(id="typed", placeholder=self._wanted, disabled=True)
+                # Without select_on_focus: the first key that is typed brings the focus, and must not be typed over.
+                yield Input(id="typed", placeholder=self._wanted, disabled=True, select_on_focus=False)
                 yield Input(id="why", placeholder="why (for the audit; may stay empty)", disabled=True)
             yield Static(id="wrong", markup=False)
             with Horizontal():
                 yield Static("")
-                yield Button("Leave it be", id="leave", disabled=True)
+                yield Button("Leave it be", id="leave", disabled=True, compact=True)
                 if self._can_run:
-                    yield Button("Do it", id="do", disabled=True, variant="error" if self._wanted else "success")
+                    yield Button(
+                        "Do it", id="do", disabled=True, compact=True, variant="error" if self._wanted else "success"
+                    )
 
     def on_mount(self) -> None:
         overview = cast("DysnomiaApp", self.app).state.overview

@@ -73,13 +73,17 @@ class MainScreen(MainActions, DysnomiaScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal(id="panes"):
             yield VirtualTable[TreeRow](
-                key=lambda row: row.key, words=components.words, head=False, id="tree", empty="reading the store…"
+                key=lambda row: row.key,
+                words=components.words,
+                head=False,
+                widget_id="tree",
+                empty="reading the store…",
             )
             with Vertical(id="right"):
                 yield VirtualTable[Generation](
-                    key=lambda g: g.number, words=generations.words, markable=True, id="generations"
+                    key=lambda g: g.number, words=generations.words, markable=True, widget_id="generations"
                 )
-                yield LinesView(id="detail")
+                yield LinesView(widget_id="detail")
 
     @property
     def units(self) -> VirtualTable[TreeRow]:
@@ -138,8 +142,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         self._set_columns()
         self._draw_detail()
 
-    def on_resize(self, event: events.Resize | None = None) -> None:
-        super().on_resize()
+    def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
 
     def _set_columns(self) -> None:
@@ -237,7 +240,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         hidden = f" of {len(table.items)}, filter: {table.filter_text}" if table.filter_text else ""
         place = f"{table.row + 1 if table.shown else 0}/{len(table.shown)}{hidden}"
         wide = self.has_class("-wide")
-        table.border_subtitle = escaped(f"{generations.LEGEND}   {place}" if wide and not hidden else place)
+        table.border_subtitle = escaped(f"{place}   {generations.LEGEND}" if wide and not hidden else place)
 
     # --- the third pane -----------------------------------------------------------------------------------------
 

@@ -22,8 +22,10 @@ from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.engine.engine import LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+
+    from dysnomia_tui.engine.plan import Plan
 
 
 class MainActions(ActionHost):
@@ -220,13 +222,22 @@ class MainActions(ActionHost):
             value=generation.marks.note,
         )
 
-    def _ask(self, title: str, about: str, accept: str, placeholder: str, typed: object, *, value: str = "") -> None:
+    def _ask(
+        self,
+        title: str,
+        about: str,
+        accept: str,
+        placeholder: str,
+        typed: Callable[[str | None], None],
+        *,
+        value: str = "",
+    ) -> None:
         screen = PromptScreen(title, about, accept=accept, placeholder=placeholder, value=value)
-        self.dysnomia.push_screen(screen, typed)  # type: ignore[arg-type]
+        self.dysnomia.push_screen(screen, typed)
 
     def _mark(self, key: ComponentKey, generation: Generation, marks: Marks, text: str) -> None:
-        def planned(plan: object) -> None:
-            self.dysnomia.confirming.confirmed_by_typing(plan, text.strip())  # type: ignore[arg-type]
+        def planned(plan: Plan) -> None:
+            self.dysnomia.confirming.confirmed_by_typing(plan, text.strip())
 
         self.dysnomia.client.ask(
             "plan",

@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from dysnomia_tui.app.actions import in_scope, key_name, keys_of
 from dysnomia_tui.app.here import Here
@@ -74,6 +74,7 @@ class ActionList(ModalScreen["str | None"]):
     ActionList Input { height: 1; border: none; padding: 0 1; background: $panel; }
     ActionList Input:focus { border: none; }
     ActionList VirtualTable { height: 1fr; margin-top: 1; }
+    ActionList #about { height: 2; margin-top: 1; color: $text-muted; }
     """
 
     def __init__(self, here: Here, scopes: tuple[str, ...]) -> None:
@@ -95,8 +96,9 @@ class ActionList(ModalScreen["str | None"]):
                 words=lambda entry: entry.words,
                 head=False,
                 empty="nothing has that name",
-                id="entries",
+                widget_id="entries",
             )
+            yield Static(id="about")
 
     def on_mount(self) -> None:
         self._table.can_focus = False
@@ -143,6 +145,14 @@ class ActionList(ModalScreen["str | None"]):
             self.dismiss("quit")
         elif self._table.item is not None:
             self.dismiss(self._table.item.id)
+
+    @on(VirtualTable.Highlighted)
+    def _highlighted(self, event: VirtualTable.Highlighted) -> None:
+        about = self.query_one("#about", Static)
+        entry: Entry | None = event.item
+        text = _help(entry) if entry is not None else Text("")
+        text.no_wrap = False
+        about.update(text)
 
     @on(VirtualTable.Chosen)
     def _chosen(self, event: VirtualTable.Chosen) -> None:

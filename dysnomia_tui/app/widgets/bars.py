@@ -67,8 +67,8 @@ class FooterBar(Bar):
     LAST = ("help", "quit")
     """Always shown: whoever is lost finds these two."""
 
-    def __init__(self, *scopes: str, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *scopes: str, widget_id: str | None = None) -> None:
+        super().__init__(id=widget_id)
         self._scopes = scopes
         self._spans: list[tuple[int, int, str]] = []
 

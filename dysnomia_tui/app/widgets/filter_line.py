@@ -24,8 +24,10 @@ class FilterLine(Input):
     FilterLine.-open { display: block; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(placeholder="filter (a leading ! shows the others); Enter keeps it, Esc takes it away", id=id)
+    def __init__(self, *, widget_id: str | None = None) -> None:
+        super().__init__(
+            placeholder="filter (a leading ! shows the others); Enter keeps it, Esc takes it away", id=widget_id
+        )
         self._table: VirtualTable[Any] | None = None
 
     def open_for(self, table: VirtualTable[Any]) -> None:

@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp
 
 
-class ActionHost(DOMNode):
-    """Runs ``act('<id>')`` through the app's gate, then its own method ``act_<id>``."""
+class ActionHost:
+    """Runs ``act('<id>')`` through the app's gate, then its own method ``act_<id>``.
+
+    A plain mixin, not a ``DOMNode``: Textual takes CSS and bindings from the first base that is one, and that must be
+    the widget or screen.
+    """
 
     @property
     def dysnomia(self) -> DysnomiaApp:
         """The app, by its own type."""
-        return cast("DysnomiaApp", self.app)
+        return cast("DysnomiaApp", cast(DOMNode, self).app)
 
     def action_act(self, action_id: str) -> None:
         self.dysnomia.perform(REGISTRY[action_id], self)

@@ -38,8 +38,10 @@ class LinesView(VirtualTable[Line]):
     LinesView:nocolor > .virtual-table--cursor-blurred { text-style: none; }
     """
 
-    def __init__(self, *, id: str | None = None, empty: str = "") -> None:
-        super().__init__((Column("text", "", 1, _text, gap=0, flex=1),), key=_number, head=False, empty=empty, id=id)
+    def __init__(self, *, widget_id: str | None = None, empty: str = "") -> None:
+        super().__init__(
+            (Column("text", "", 1, _text, gap=0, flex=1),), key=_number, head=False, empty=empty, widget_id=widget_id
+        )
         self._make: Callable[[int], Sequence[Text]] = lambda _cells: ()
 
     def show(self, make: Callable[[int], Sequence[Text]], *, top: bool = False) -> None:
@@ -69,4 +71,3 @@ class LinesView(VirtualTable[Line]):
 
     def on_resize(self) -> None:
         self._fill()
-        super().on_resize()

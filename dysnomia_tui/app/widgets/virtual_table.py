@@ -122,7 +122,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         markable: bool = False,
         selectable: Callable[[T], bool] | None = None,
         empty: str = "",
-        id: str | None = None,
+        widget_id: str | None = None,
         classes: str | None = None,
     ) -> None:
         """Make an empty table.
@@ -135,7 +135,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             selectable: on which items the cursor may rest; None means all.
             empty: what to show when there is nothing.
         """
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=widget_id, classes=classes)
         self._columns = tuple(columns)
         self._key = key
         self._words = words
