@@ -241,7 +241,7 @@ class Reader:
 
     def _stand_in(self) -> None:
         """Stand-ins for the collations an application brings: reading in stored order never calls them."""
-        known = {_text(row[0]).upper() for row in self._db.execute("SELECT name FROM pragma_collation_list")}
+        known = {"BINARY", "NOCASE", "RTRIM"}  # pragma_collation_list also names those that are only asked for
         pattern = re.compile(r"\bCOLLATE\s+[\"\[`']?(\w+)", re.IGNORECASE)
         for (sql,) in self._db.execute("SELECT sql FROM sqlite_master WHERE sql LIKE '%collate%'").fetchall():
             for name in pattern.findall(_text(sql)):
