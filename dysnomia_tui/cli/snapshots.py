@@ -95,11 +95,15 @@ def wanted(args: argparse.Namespace) -> tuple[str, str]:
     return container, component
 
 
-def lines(store: Store, container: str, component: str, *, latest: bool) -> Iterator[Line]:
-    """The generations in the store, by component and then by number."""
+def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
+    """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
+    from dysnomia_store.layout import Layout
+    from dysnomia_store.survey import all_generations
+
     last: Line | None = None
-    for key, number, snapshot in store.all_generations():
-        if (container and key.container != container) or (component and key.component != component):
+    for key, number, snapshot in all_generations(Layout(statedir), container or None, component or None):
+        if not snapshot:
+            say(f"WARNING: generation {number} of {key} leads nowhere")
             continue
         line = Line(key.container, key.component, number, snapshot)
         if latest and last is not None and last[:2] != line[:2]:
@@ -112,17 +116,13 @@ def lines(store: Store, container: str, component: str, *, latest: bool) -> Iter
         yield last
 
 
-def _open(args: argparse.Namespace) -> Store:
-    from dysnomia_store.store import Store
-
-    return Store(load(args.statedir).statedir)
-
-
 def _query(args: argparse.Namespace) -> int:
-    store = _open(args)
-    found = lines(store, *wanted(args), latest=args.query_latest)
+    statedir = load(args.statedir).statedir
+    found = lines(statedir, *wanted(args), latest=args.query_latest)
     if args.check:
-        return _checked(store, found, as_json=args.json)
+        from dysnomia_store.store import Store
+
+        return _checked(Store(statedir), found, as_json=args.json)
     if args.json:
         write_json([line._asdict() | {"path": line.path} for line in found])
     else:

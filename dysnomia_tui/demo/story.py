@@ -128,7 +128,9 @@ class Story:
             made = self.chronicle.snapshot(ORDERS, who="root(alice)", reason=Reason.MANUAL, text=text)
             self._keep(name, made)
 
-        self._at(self._day(days, hour, minute), act)
+        at = self._day(days, hour, minute)
+        self._at(at - timedelta(minutes=3), lambda: self.shop.day(at, 12))
+        self._at(at, act)
 
     def _judge(self, name: str, verdict: Verdict, note: str) -> None:
         self.chronicle.judge(self._known[name], verdict, note)
@@ -138,7 +140,7 @@ class Story:
         self.chronicle.restore(ORDERS, number, who="root(alice)", text="the clean-up took open orders with it")
 
     def _crm(self) -> None:
-        for days in (*_NIGHTS[::2], *_NIGHTS[1::3], *_LATELY):
+        for days in dict.fromkeys((*_NIGHTS[::2], *_NIGHTS[1::3], *_LATELY)):
             self._nightly(CRM, days, self.crm.day)
 
     def _settings(self) -> None:
