@@ -189,8 +189,9 @@ class RestoreCases:
         world.seed()
         first = driver.snapshot().generation
         then = world.whole()
+        choose = random.Random(5)
         for name in world.changes():
-            world.change(name, random.Random(5))
+            world.change(name, choose)
         now = world.whole()
         bench = driver.bench()
         restored = activities.restore(bench, first.number)

@@ -247,7 +247,7 @@ _CHANGES: dict[str, Callable[[sqlite3.Connection, Random], None]] = {
     "text that is not UTF-8": _sql("UPDATE loose SET v = CAST(x'fffe' || '{word}' AS TEXT) WHERE rowid = {loose}"),
     "blob byte": _sql("UPDATE orders SET sign = randomblob(9) WHERE rowid = {order}"),
     "rowid": _sql("UPDATE loose SET rowid = {n} WHERE rowid = (SELECT max(rowid) FROM loose)"),
-    "row of a table without a key": _sql("INSERT INTO loose SELECT v FROM loose LIMIT 1"),
+    "row of a table without a key": _sql("INSERT INTO loose(v) SELECT v FROM loose LIMIT 1"),
     "row": _sql("INSERT INTO customers(name, credit) VALUES('{word}', NULL)"),
     "row gone": _sql(
         "DELETE FROM prices WHERE (item, day) = (SELECT item, day FROM prices ORDER BY {n} % 7, day LIMIT 1)"
