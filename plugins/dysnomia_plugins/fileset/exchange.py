@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH116, PTH120, PTH211
+# ruff: noqa: PTH103, PTH106
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """The swap: what is live and what was loaded beside it change places, root by root.
 

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH116, PTH120, PTH211
+# ruff: noqa: PTH112
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """The type ``fileset``: folders of files below a target folder.
 

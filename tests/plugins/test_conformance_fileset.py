@@ -1,0 +1,19 @@
+"""Filesets through the conformance suite, on a real file system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.conformance import World
+from tests.plugins.conformance_cases import Conformance
+from tests.plugins.worlds_fileset import FilesetWorld
+
+
+class TestFileset(Conformance):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        with FilesetWorld(tmp_path / "world") as world:
+            yield world
