@@ -1,0 +1,207 @@
+"""The comparing process: compares every section in turn, and answers requests for rows between two batches.
+
+It reads the store and writes nothing but unlinked private files. It ends when its standard input does, which is when
+its parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.compare import Pair, changed_between, changed_sections
+from dysnomia_store.contents import encode
+from dysnomia_store.errors import StoreError
+from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows
+from dysnomia_tui.engine.diff.pairing import Cells
+from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
+from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
+from dysnomia_tui.engine.diff.wire import RowsRequest, row_of, send
+
+PROBLEMS = (StoreError, PluginError, OSError)
+PAUSE = 0.1
+"""Seconds between two words on progress."""
+
+
+class Work:
+    """One diff: its sections, what is known of each, and what was asked for."""
+
+    def __init__(self, old: Opened, new: Opened, folder: Path, out: IO[bytes], asked: queue.Queue[RowsRequest]) -> None:
+        self._old, self._new = old, new
+        self._folder = folder
+        self._out = out
+        self._asked = asked
+        self._comparer = Comparer(old, new, folder, self._tick)
+        self._changes = spill_changes(_changed(old, new, folder), folder)
+        self._done: dict[int, Compared] = {}
+        self._failed: dict[int, str] = {}
+        self._under_way: set[int] = set()
+        self._cursor: tuple[int, int, Iterator[bytes]] | None = None
+        self._rows = 0
+        self._said = 0.0
+        self._all_rows = 0
+
+    def run(self) -> None:
+        """Send the sections, compare each, then answer until the parent is gone."""
+        self._send_sections()
+        for number in range(len(self._changes)):
+            self._answer_all()
+            if number not in self._done and number not in self._failed:
+                self._compare(number, whole=False)
+        send(self._out, {"ready": True, "progress": [self._all_rows, self._all_rows]})
+        while True:
+            self._answer(self._asked.get())
+
+    def _send_sections(self) -> None:
+        for number in range(len(self._changes)):
+            old, new = self._pair(number)
+            if old is not None and new is not None:
+                self._all_rows += sum(2 * (section.rows or section.size // 64) for section in (old, new))
+            send(
+                self._out,
+                {
+                    "section": number,
+                    "old": encode(old).decode() if old else None,
+                    "new": encode(new).decode() if new else None,
+                },
+            )
+        send(self._out, {"sections": len(self._changes)})
+
+    def _pair(self, number: int) -> Pair:
+        return as_pair(next(self._changes.page(number, 1)))
+
+    def _compare(self, number: int, *, whole: bool) -> None:
+        self._under_way.add(number)
+        try:
+            compared = self._comparer.compare(self._pair(number), whole=whole)
+        except PROBLEMS as error:
+            self._failed[number] = _in_words(error)
+            send(self._out, {"counts": number, "failed": self._failed[number]})
+            return
+        finally:
+            self._under_way.discard(number)
+        before = self._done.get(number)
+        if before is not None:
+            before.close()
+        self._done[number] = compared
+        send(self._out, {"counts": number, "is": compared.counts, "note": compared.note})
+
+    def _tick(self, rows: int) -> None:
+        self._rows += rows
+        now = time.monotonic()
+        if now - self._said >= PAUSE:
+            self._said = now
+            send(self._out, {"progress": [min(self._rows, self._all_rows), self._all_rows]})
+        self._answer_all()
+
+    def _answer_all(self) -> None:
+        """Answer what was asked, unless it is about a section that is being compared: that waits for it."""
+        later: list[RowsRequest] = []
+        while True:
+            try:
+                request = self._asked.get_nowait()
+            except queue.Empty:
+                break
+            if request.section in self._under_way:
+                later.append(request)
+            else:
+                self._answer(request)
+        for request in later:
+            self._asked.put(request)
+
+    def _answer(self, request: RowsRequest) -> None:
+        try:
+            send(self._out, {"rows": request.number, "is": self._page(request)})
+        except PROBLEMS as error:
+            send(self._out, {"rows": request.number, "failed": _in_words(error)})
+
+    def _page(self, request: RowsRequest) -> list[Any]:
+        old, new = self._pair(request.section)
+        if old is None or new is None:
+            return self._one_sided(request, (old, new))
+        known = self._done.get(request.section)
+        if request.section not in self._failed and (known is None or known.postponed):
+            self._compare(request.section, whole=True)
+        if request.section in self._failed:
+            raise StoreError(self._failed[request.section])
+        compared = self._done[request.section]
+        if compared.rows is None or compared.sides is None:
+            return []
+        before, after = compared.sides
+        return [
+            row_of(before.cells(was) if was is not None else None, after.cells(is_) if is_ is not None else None, line)
+            for was, is_, line in compared.rows.page(request.start, request.count)
+        ]
+
+    def _one_sided(self, request: RowsRequest, pair: Pair) -> list[Any]:
+        """Rows straight from the artefact; going on from the last page is quick, going back begins anew."""
+        old, new = pair
+        opened, section = (self._new, new) if new else (self._old, old)
+        assert section is not None
+        if self._cursor is None or self._cursor[0] != request.section or self._cursor[1] > request.start:
+            self._cursor = request.section, 0, one_sided_rows(opened, section)
+        _, at, rows = self._cursor
+        for _ in islice(rows, request.start - at):
+            pass
+        page = list(islice(rows, request.count))
+        self._cursor = request.section, request.start + len(page), rows
+        found: list[Any] = []
+        for index, raw in enumerate(page):
+            cells: Cells = opened.reader.parse_row(section, raw).cells
+            line = request.start + index + 1 if not section.columns else None
+            found.append(row_of(None, cells, line) if new else row_of(cells, None, line))
+        return found
+
+
+def _changed(old: Opened, new: Opened, folder: Path) -> Iterator[Pair]:
+    before, after = getattr(old.stored, "index", None), getattr(new.stored, "index", None)
+    if before is not None and after is not None:
+        return changed_between(before, after, spill=folder)
+    return changed_sections(old.stored.sections(), new.stored.sections(), spill=folder)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    return str(error)
+
+
+def _listen(stream: IO[bytes], asked: queue.Queue[RowsRequest], folder: Path) -> None:
+    """Take requests until the parent is gone; then leave nothing behind."""
+    for line in stream:
+        asked.put(RowsRequest(*json.loads(line)))
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+
+def main() -> int:
+    """Read what to compare from standard input, and compare it."""
+    stdin, out = sys.stdin.buffer, sys.stdout.buffer
+    spec = json.loads(stdin.readline())
+    folder = Path(spec["folder"])
+    asked: queue.Queue[RowsRequest] = queue.Queue()
+    threading.Thread(target=_listen, args=(stdin, asked, folder), daemon=True).start()
+    try:
+        with ExitStack() as stack:
+            sides = []
+            for name in ("old", "new"):
+                side = SideSpec(**spec[name])
+                scratch = folder / name
+                scratch.mkdir(mode=0o700)
+                sides.append(stack.enter_context(opener_of(side)(side.args, scratch)))
+            Work(sides[0], sides[1], folder, out, asked).run()
+    except PROBLEMS as error:
+        send(out, {"failed": _in_words(error)})
+        return 1
+    return 0

@@ -1,0 +1,179 @@
+"""One section compared: how many rows or lines came, went and changed, and which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from dysnomia_plugins.base import Stored
+from dysnomia_store.compare import Pair
+from dysnomia_store.model import Form, Section
+from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes
+from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, buckets_for, fetch, join
+from dysnomia_tui.engine.diff.spill import Records
+from dysnomia_tui.engine.diff.text import TooLong, changed_lines
+
+SMALL = 8 << 20
+"""Bytes of both sides together that are compared in memory, row by row."""
+MOST_EAGER = 1_000_000
+"""Rows that are fetched and paired without being asked for; beyond, only their numbers are known at first."""
+AS_A_SET = "too many lines for a comparison in order: lines are compared as a set"
+OPAQUE = "not rows or lines: only size and digest are compared"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One side of a diff, ready to be read."""
+
+    reader: Reader
+    stored: Stored
+
+
+@dataclass(slots=True)
+class Compared:
+    """What a section's comparison came to."""
+
+    added: int | None = None
+    removed: int | None = None
+    changed: int | None = None
+    note: str = ""
+    """What an operator should know of how it was compared."""
+    rows: Records | None = None
+    """(old row or None, new row or None, line or None); None where it was not worked out."""
+    sides: tuple[Side, Side] | None = None
+    postponed: bool = False
+    """True where the counts are not paired yet, since there are very many."""
+
+    @property
+    def counts(self) -> tuple[int | None, int | None, int | None]:
+        return self.added, self.removed, self.changed
+
+    def close(self) -> None:
+        if self.rows is not None:
+            self.rows.close()
+
+
+@dataclass(frozen=True)
+class Comparer:
+    """Compares sections of two sides. ``tick`` is told of the rows read, and may raise to stop."""
+
+    old: Opened
+    new: Opened
+    folder: Path
+    tick: Tick = field(compare=False)
+
+    def compare(self, pair: Pair, *, whole: bool = False) -> Compared:
+        """Compare one section.
+
+        Args:
+            pair: the section on both sides; one that only one side has is counted from the index.
+            whole: fetch and pair the rows however many they are.
+
+        Raises:
+            StoreError, PluginError, OSError: from reading either side, or a spill folder that is full.
+        """
+        old, new = pair
+        if old is None or new is None:
+            return _one_sided(old, new)
+        if old.form is not new.form or new.form is Form.BYTES:
+            return Compared(note=OPAQUE)
+        if new.form is Form.TEXT:
+            return self._text(old, new)
+        return self._rows(old, new, Shape.of(old, new), whole)
+
+    def _text(self, old: Section, new: Section) -> Compared:
+        shape = Shape((), (), same=True)
+        sides = self._sides(old, new, shape)
+        found = Records(self.folder)
+        result = Compared(0, 0, 0, rows=found, sides=sides)
+        try:
+            for change in changed_lines(sides[0].batches, sides[1].batches, self.tick):
+                self._keep(result, *change)
+        except TooLong:
+            found.close()
+            compared = self._rows(old, new, shape, whole=True)
+            compared.note = AS_A_SET
+            return compared
+        found.seal()
+        return result
+
+    def _rows(self, old: Section, new: Section, shape: Shape, whole: bool) -> Compared:
+        sides = self._sides(old, new, shape)
+        if old.size + new.size <= SMALL:
+            removed, added = self._in_memory(*sides)
+            return self._paired(sides, removed, added)
+        only_old, only_new = Excess(self.folder), Excess(self.folder)
+        try:
+            self._hashed(sides, only_old, only_new)
+            if only_old.rows + only_new.rows > MOST_EAGER and not whole:
+                return Compared(only_new.rows, only_old.rows, 0, sides=sides, postponed=True)
+            return self._paired(
+                sides,
+                fetch(sides[0].batches, only_old, self.tick, self.folder),
+                fetch(sides[1].batches, only_new, self.tick, self.folder),
+            )
+        finally:
+            only_old.close()
+            only_new.close()
+
+    def _sides(self, old: Section, new: Section, shape: Shape) -> tuple[Side, Side]:
+        return (
+            Side(self.old.reader, self.old.stored, old, shape),
+            Side(self.new.reader, self.new.stored, new, shape),
+        )
+
+    def _in_memory(self, old: Side, new: Side) -> tuple[Iterable[bytes], Iterable[bytes]]:
+        before, after = self._counted(old), self._counted(new)
+        return (before - after).elements(), (after - before).elements()
+
+    def _counted(self, side: Side) -> Counter[bytes]:
+        rows: Counter[bytes] = Counter()
+        for batch in side.batches():
+            rows.update(batch)
+            self.tick(len(batch))
+        return rows
+
+    def _hashed(self, sides: tuple[Side, Side], only_old: Excess, only_new: Excess) -> None:
+        buckets = buckets_for(max(side.section.rows or side.section.size // 64 for side in sides))
+        hashes = [Hashes(self.folder, buckets) for _ in sides]
+        try:
+            for scanned, side in zip(hashes, sides, strict=True):
+                scanned.scan(side.batches(), self.tick)
+            join(hashes[0], hashes[1], only_old, only_new, range(buckets))
+        finally:
+            for scanned in hashes:
+                scanned.close()
+
+    def _paired(self, sides: tuple[Side, Side], removed: Iterable[bytes], added: Iterable[bytes]) -> Compared:
+        result = Compared(0, 0, 0, rows=Records(self.folder), sides=sides)
+        for before, after in changes(*sides, removed, added, self.folder):
+            self._keep(result, before, after, None)
+        assert result.rows is not None
+        result.rows.seal()
+        return result
+
+    def _keep(self, result: Compared, old: bytes | None, new: bytes | None, line: int | None) -> None:
+        assert result.rows is not None
+        result.rows.append((old, new, line))
+        if old is None:
+            result.added = (result.added or 0) + 1
+        elif new is None:
+            result.removed = (result.removed or 0) + 1
+        else:
+            result.changed = (result.changed or 0) + 1
+
+
+def _one_sided(old: Section | None, new: Section | None) -> Compared:
+    section = new or old
+    assert section is not None
+    if section.form is Form.BYTES:
+        return Compared(note=OPAQUE)
+    return Compared(section.rows, 0, 0) if new else Compared(0, section.rows, 0)
+
+
+def one_sided_rows(opened: Opened, section: Section) -> Iterator[bytes]:
+    """The rows of a section that only one side has."""
+    return chain.from_iterable(opened.reader.raw_rows(opened.stored, section))

@@ -1,0 +1,286 @@
+"""The side of a diff that the engine hands out: starts the comparing process, and knows what it has said so far."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, overload
+
+from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
+from dysnomia_tui.engine.diff.sides import SideSpec
+from dysnomia_tui.engine.diff.spill import Records, private_folder
+from dysnomia_tui.engine.diff.wire import row_change, send
+from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.views import RowChange, SectionChange
+
+Counts = tuple[int | None, int | None, int | None]
+NOT_YET: Counts = (None, None, None)
+END_WAIT = 5.0
+"""Seconds the process gets to end by itself when a diff is closed."""
+
+
+class DiffFailed(EngineError):
+    """A comparison that could not be made, or not of this section."""
+
+
+class Diff:
+    """A comparison under way: a child process that spills to private files. Close it when done.
+
+    Every method may be called from any thread.
+    """
+
+    old_title: str
+    new_title: str
+
+    def __init__(self, old: SideSpec, new: SideSpec, *, spill: Path | None = None) -> None:
+        self.old_title, self.new_title = old.title, new.title
+        self._folder = private_folder(spill)
+        self._lock = threading.Condition()
+        self._kept = Records(self._folder)
+        self._sections = 0
+        self._counts: dict[int, Counts] = {}
+        self._notes: dict[int, str] = {}
+        self._answers: dict[int, Mapping[str, Any]] = {}
+        self._asked = 0
+        self._progress: tuple[int, int | None] = (0, None)
+        self._ready = False
+        self._closed = False
+        self._error = ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "dysnomia_tui.engine.diff"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._listener = threading.Thread(target=self._listen, name="diff", daemon=True)
+        self._listener.start()
+        self._send({"old": asdict(old), "new": asdict(new), "folder": str(self._folder)})
+
+    @property
+    def ready(self) -> bool:
+        """Whether every section has been compared."""
+        with self._lock:
+            return self._ready
+
+    @property
+    def error(self) -> str:
+        """Why it failed, or ``""``. A section that alone could not be compared says so in its ``note``."""
+        with self._lock:
+            return self._error
+
+    def progress(self) -> tuple[int, int | None]:
+        """Rows read, and how many there are to read (an estimate; None until it is known)."""
+        with self._lock:
+            return self._progress
+
+    def sections(self) -> Sequence[SectionChange]:
+        """What differs, schema first, then in order of name; grows and gains counts while it runs.
+
+        A view: lengths and counts are those of the moment they are asked for, and nothing is held in memory."""
+        return _Sections(self)
+
+    def rows(self, section: SectionChange, start: int, count: int) -> Sequence[RowChange]:
+        """Changed rows of one section from ``start``; compares the section first where that was not done yet.
+
+        Raises DiffFailed, with the reason.
+        """
+        number = self._number_of(section)
+        with self._lock:
+            self._asked += 1
+            request = self._asked
+        self._send([request, number, start, count])
+        with self._lock:
+            self._lock.wait_for(lambda: request in self._answers or self._closed or bool(self._error))
+            answer = self._answers.pop(request, None)
+            problem = self._error or "the diff was closed"
+        if answer is None:
+            raise DiffFailed(problem)
+        if "failed" in answer:
+            raise DiffFailed(str(answer["failed"]))
+        return [row_change(sent) for sent in answer["is"]]
+
+    def note(self, section: SectionChange) -> str:
+        """What an operator should know of how a section was compared, or why it could not be; or ``""``."""
+        number = self._number_of(section)
+        with self._lock:
+            return self._notes.get(number, "")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is ready or has failed. Returns whether it is ready. ``timeout`` in seconds."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._ready or self._closed or bool(self._error), timeout)
+            return self._ready
+
+    def close(self) -> None:
+        """End the process and remove what it spilled. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._lock.notify_all()
+        process = self._process
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(END_WAIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._listener.join(END_WAIT)
+        with self._lock:
+            self._kept.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Diff:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What the process says.
+
+    def _listen(self) -> None:
+        process = self._process
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stderr: list[bytes] = []
+        errors = threading.Thread(target=_last_of, args=(process.stderr, stderr), daemon=True)
+        errors.start()
+        with process.stdout:
+            for line in process.stdout:
+                message = json.loads(line)
+                with self._lock:
+                    self._heard(message)
+                    self._lock.notify_all()
+        status = process.wait()
+        errors.join(END_WAIT)
+        with self._lock:
+            if not self._closed and not self._error:
+                last = b"".join(stderr).decode(errors="replace").strip().splitlines()
+                self._error = f"the comparing process ended with status {status}" + (f" ({last[-1]})" if last else "")
+            self._lock.notify_all()
+
+    def _heard(self, message: Mapping[str, Any]) -> None:
+        if self._closed:
+            return
+        if "progress" in message:
+            done, total = message["progress"]
+            self._progress = done, total
+        if "section" in message:
+            old, new = message["old"], message["new"]
+            self._kept.append((old.encode() if old else None, new.encode() if new else None))
+        elif "sections" in message:
+            self._kept.seal()
+            self._sections = message["sections"]
+        elif "counts" in message:
+            number = message["counts"]
+            if "failed" in message:
+                self._notes[number] = message["failed"]
+            else:
+                added, removed, changed = message["is"]
+                self._counts[number] = added, removed, changed
+                if message["note"]:
+                    self._notes[number] = message["note"]
+        elif "rows" in message:
+            self._answers[message["rows"]] = message
+        elif "failed" in message:
+            self._error = message["failed"]
+        elif "ready" in message:
+            self._ready = True
+
+    def _send(self, message: Any) -> None:
+        stream = self._process.stdin
+        assert stream is not None
+        with self._lock:
+            if self._closed:
+                raise DiffFailed("the diff was closed")
+            with contextlib.suppress(BrokenPipeError):
+                send(stream, message)
+
+    # The sections, by number.
+
+    def _count(self) -> int:
+        with self._lock:
+            return 0 if self._closed else self._sections
+
+    def _page(self, start: int, count: int) -> list[SectionChange]:
+        with self._lock:
+            if self._closed:
+                return []
+            records = list(self._kept.page(start, count))
+            counts = [self._counts.get(start + index, NOT_YET) for index in range(len(records))]
+        return [as_change(as_pair(record), known) for record, known in zip(records, counts, strict=True)]
+
+    def _number_of(self, change: SectionChange) -> int:
+        """The number of a section that was handed out: they are sorted by name, so it is searched for."""
+        with self._lock:
+            if self._closed:
+                raise DiffFailed("the diff was closed")
+        wanted = order_of(change.section)
+        low, high = 0, self._count()
+        while low < high:
+            middle = (low + high) // 2
+            if order_of(self._page(middle, 1)[0].section) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        found = self._page(low, 1)
+        if not found or order_of(found[0].section) != wanted:
+            raise DiffFailed(f"{change.section.kind} {change.section.name} is not in this diff")
+        return low
+
+
+def start_diff(old: SideSpec, new: SideSpec, *, spill: Path | None = None) -> Diff:
+    """Begin to compare two sides in a process of their own. ``spill`` is where its private folder is made."""
+    return Diff(old, new, spill=spill)
+
+
+class _Sections(Sequence[SectionChange]):
+    """The changed sections of a diff, read from its file as they are looked at."""
+
+    def __init__(self, diff: Diff) -> None:
+        self._diff = diff
+
+    def __len__(self) -> int:
+        return self._diff._count()
+
+    @overload
+    def __getitem__(self, index: int) -> SectionChange: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[SectionChange]: ...
+
+    def __getitem__(self, index: int | slice) -> SectionChange | Sequence[SectionChange]:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                return self._diff._page(start, max(0, stop - start))
+            return [self[number] for number in range(start, stop, step)]
+        number = index if index >= 0 else len(self) + index
+        found = self._diff._page(number, 1) if number >= 0 else []
+        if not found:
+            raise IndexError(index)
+        return found[0]
+
+    def __iter__(self) -> Iterator[SectionChange]:
+        start = 0
+        while page := self._diff._page(start, 200):
+            yield from page
+            start += len(page)
+
+
+def _last_of(stream: IO[bytes], kept: list[bytes]) -> None:
+    """Keep the last lines of a stream, reading all of it."""
+    with stream:
+        for line in stream:
+            kept.append(line)
+            del kept[:-20]
