@@ -43,6 +43,8 @@ _SNAP = (
     "id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig, size_sig,"
     " last_check, check_sig"
 )
+_LIGHT_GEN = _GEN.replace("history", "NULL")
+_LIGHT_SNAP = _SNAP.replace(" metadata,", " NULL,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,10 @@ class Cache:
     def reading(self, key: ComponentKey) -> Reading:
         """Everything of a component, judged."""
         return self._with(key, self._load)
+
+    def light(self, key: ComponentKey) -> Reading:
+        """The same without the texts of history and metadata: enough to count by."""
+        return self._with(key, lambda db, cid: self._load(db, cid, light=True))
 
     def some(self, key: ComponentKey, numbers: Iterable[int]) -> Reading:
         """The generations with these numbers and their snapshots only."""
@@ -197,11 +203,12 @@ class Cache:
         sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"
         return Glance(*db.execute(sql, (cid,)).fetchone())
 
-    def _load(self, db: sqlite3.Connection, cid: int) -> Reading:
+    def _load(self, db: sqlite3.Connection, cid: int, *, light: bool = False) -> Reading:
         reading = Reading()
-        for gen in map(_gen, db.execute(f"SELECT {_GEN} FROM gen WHERE cid = ? ORDER BY number", (cid,))):
+        gens, snaps = (_LIGHT_GEN, _LIGHT_SNAP) if light else (_GEN, _SNAP)
+        for gen in map(_gen, db.execute(f"SELECT {gens} FROM gen WHERE cid = ? ORDER BY number", (cid,))):
             reading.gens[gen.number] = gen
-        for snap in map(_snap, db.execute(f"SELECT {_SNAP} FROM snap WHERE cid = ?", (cid,))):
+        for snap in map(_snap, db.execute(f"SELECT {snaps} FROM snap WHERE cid = ?", (cid,))):
             reading.snaps[snap.id] = snap
         inode, offset = db.execute("SELECT seen_inode, seen_offset FROM comp WHERE cid = ?", (cid,)).fetchone()
         reading.seen_at = (inode or 0, offset or 0)
@@ -240,7 +247,7 @@ def _make(db: sqlite3.Connection) -> None:
 
 def prove(layout: Layout, key: ComponentKey) -> tuple[str, bool]:
     """What a component's folders look like from outside, and whether they have been still for long enough."""
-    parts = []
+    parts: list[str] = []
     newest = 0
     for name in _WATCHED:
         newest = max(newest, _look(layout.of(name, key), parts))

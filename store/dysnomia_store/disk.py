@@ -79,9 +79,9 @@ class _Watched(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:
+    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
         self._before("write", self._path)
-        return self._raw.write(data)  # type: ignore[call-overload,no-any-return]
+        return self._raw.write(data)
 
     def fileno(self) -> int:
         return self._raw.fileno()

@@ -204,11 +204,10 @@ class Store:
 
     def newest_good_before(self, key: ComponentKey, when: datetime) -> Generation | None:
         """By as-of time; a generation counts until it was last seen."""
-        from dysnomia_store.views import generations, newest_good_before
+        from dysnomia_store.views import newest_good_before
 
-        reading = self._cache.reading(key)
-        number = newest_good_before(reading, when)
-        return None if number is None else generations(key, reading, (number,))[0]
+        number = newest_good_before(self.reading(key), when)
+        return None if number is None else self.generation(key, number)
 
     def usage(self) -> Usage:
         """Where the space is, and how it grew."""
@@ -218,11 +217,11 @@ class Store:
 
     def reading(self, key: ComponentKey) -> Reading:
         """What was read of a component, undigested, for those who count over all of it."""
-        return self._cache.reading(key)
+        return self._cache.light(key)
 
     def orphans(self, key: ComponentKey) -> tuple[str, ...]:
         """Ids of snapshots no generation points at."""
-        reading = self._cache.reading(key)
+        reading = self.reading(key)
         linked = {gen.id for gen in reading.gens.values()}
         return tuple(sorted(snap.id for snap in reading.snaps.values() if snap.exists and snap.id not in linked))
 
@@ -440,7 +439,7 @@ class Store:
         from dysnomia_store.gc import plan
         from dysnomia_store.gcstate import gc_state
 
-        states = [gc_state(key, self._cache.reading(key)) for key in sorted(set(keys))]
+        states = [gc_state(key, self.reading(key)) for key in sorted(set(keys))]
         return plan(states, policy, at=self._house.clock(), keep=keep, drop=drop, in_use=in_use or {})
 
     def apply_gc(
@@ -460,13 +459,12 @@ class Store:
         for key in collector.keys:
             with self._locked(key, who=who, job=job, doing="collecting garbage") as lock:
                 self.heal(lock)
-                collector.check(key, self._cache.reading(key))
+                collector.check(key, self.reading(key))
         for key in collector.keys:
             if collector.stopped:
                 break
             with self._locked(key, who=who, job=job, doing="collecting garbage"):
-                collector.check(key, self._cache.reading(key))
-                collector.collect(key)
+                collector.collect(key, lambda key=key: self.reading(key))  # type: ignore[misc]
         if grace <= 0:
             return ()
         made = {collection.path for collection in collector.made}

@@ -7,6 +7,7 @@ trash needs no space, and what a crash left half-way is still either in its plac
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping
@@ -211,7 +212,9 @@ def listed(layout: Layout) -> Iterator[tuple[TrashEntry, Collected]]:
 
 def _tail(snapshot_id: str) -> str:
     """An id in an entry's name: itself, unless it is too long to type."""
-    return snapshot_id if len(snapshot_id) <= 64 else snapshot_id[:64]
+    if len(snapshot_id) <= 64:
+        return snapshot_id
+    return hashlib.sha256(os.fsencode(snapshot_id)).hexdigest()
 
 
 def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Collected]]:

@@ -1,0 +1,111 @@
+"""What dead jobs left: staging folders, and snapshots described but never moved into their place."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dysnomia_store.component import entries, links
+from dysnomia_store.disk import in_words
+from dysnomia_store.errors import Locked, NameRejected
+from dysnomia_store.house import House
+from dysnomia_store.layout import stem
+from dysnomia_store.names import ComponentKey
+
+if TYPE_CHECKING:
+    from dysnomia_store.store import Store
+
+_OF_PROCESS = re.compile(r"pid(\d+)")
+
+
+def sweep(store: Store, house: House, alive: Callable[[str], bool]) -> Iterator[str]:
+    """Put right what can be, and say each thing that was. What a writer holds is left alone. Raises StoreError."""
+    with in_words("sweeping the store"):
+        for entry in list(entries(house.layout.top("staging"))):
+            job = entry.name.rpartition(".")[0]
+            if not _lives(job, alive):
+                house.disk.remove_tree(Path(entry.path))
+                if not _OF_PROCESS.fullmatch(job):
+                    yield f"deleted what job {job} left in staging"
+        for entry in list(entries(house.layout.top("trash"))):
+            if not (Path(entry.path) / "collection.json").exists() and _empty(Path(entry.path)):
+                house.disk.remove_tree(Path(entry.path))
+    for key in _described(house):
+        try:
+            with store.lock(key, who="", job="", doing="sweeping") as lock:
+                store.heal(lock)
+                yield from _undescribe(house, key)
+        except Locked:
+            continue
+
+
+def _lives(job: str, alive: Callable[[str], bool]) -> bool:
+    own = _OF_PROCESS.fullmatch(job)
+    if own is None:
+        return alive(job)
+    try:
+        os.kill(int(own[1]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _empty(folder: Path) -> bool:
+    """Whether no file or link lies anywhere below."""
+    return not any(names for _, _, names in os.walk(folder)) and not any(
+        os.path.islink(Path(at) / name)  # noqa: PTH114
+        for at, folders, _ in os.walk(folder)
+        for name in folders
+    )
+
+
+def _described(house: House) -> Iterator[ComponentKey]:
+    """Components of which something is described that never came to be."""
+    for container in entries(house.layout.top("metadata")):
+        for component in entries(Path(container.path)):
+            try:
+                key = ComponentKey.of(container.name, component.name)
+            except NameRejected:
+                continue
+            if any(True for _ in _undescribed(house, key)):
+                yield key
+
+
+def _undescribed(house: House, key: ComponentKey) -> Iterator[Path]:
+    """Metadata of ours (and the checksum written with it) of a snapshot that is not there, and that neither a link nor
+    history ever named: the mark of a commit cut short. Where ``snapshots`` is merely not mounted, they are named."""
+    names = [entry.name for entry in entries(house.layout.of("metadata", key))]
+    stems = {name.removesuffix(".json").removesuffix(".index.zst") for name in names}
+    gone = stems - {stem(name) for name in _listed(house.layout.of("snapshots", key))}
+    if not gone:
+        return
+    gone -= {stem(snapshot_id) for _, snapshot_id, _ in links(house.layout, key)}
+    gone -= {name.partition(".")[2].removesuffix(".json") for name in _listed(house.layout.of("history", key))}
+    for name in names:
+        if name.removesuffix(".json").removesuffix(".index.zst") in gone:
+            yield house.layout.of("metadata", key) / name
+    for name in _listed(house.layout.of("checksums", key)):
+        if stem(name) in gone:
+            yield house.layout.of("checksums", key) / name
+
+
+def _listed(folder: Path) -> list[str]:
+    """Names in a folder that may be missing; one that cannot be read is an error here."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _undescribe(house: House, key: ComponentKey) -> Iterator[str]:
+    with in_words(f"sweeping {key}"):
+        paths = list(_undescribed(house, key))
+        for path in paths:
+            house.disk.unlink(path, missing_ok=True)
+    if paths:
+        yield f"deleted the description of a snapshot of {key} that was never finished"
