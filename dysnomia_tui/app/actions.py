@@ -7,14 +7,14 @@ An action names what it does and when it cannot be done; the screen or widget th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from textual.binding import Binding, BindingType
 
 from dysnomia_tui.app import reasons
-from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.action import Action
+from dysnomia_tui.app.action import action as _a
+from dysnomia_tui.app.actions_screens import SCREENS
 from dysnomia_tui.engine.plan import Grade
 
 _NAMES = {
@@ -41,55 +41,6 @@ _NAMES = {
     "asterisk": "*",
     "at": "@",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Something an operator can do."""
-
-    id: str
-    """Stable: ``config.toml`` remaps by it."""
-    title: str
-    help: str
-    """One sentence."""
-    keys: tuple[str, ...]
-    """In order; the first is the one shown. Plain characters and names that reach a server through ssh and tmux."""
-    scope: str
-    """Where it works: ``everywhere``, ``list``, or a screen's name."""
-    grade: Grade = Grade.READ
-    """The least grade of danger that what it starts can have: from ``ADDS`` on it is gated when read-only."""
-    footer: str = ""
-    """Its word in the footer; ``""`` keeps it out."""
-    disabled_reason: Callable[[Here], str] = reasons.never
-    """Why it cannot be done here, or ``""``."""
-
-    @property
-    def method(self) -> str:
-        return "act_" + self.id.replace("-", "_")
-
-    def why_not(self, here: Here) -> str:
-        """Why it cannot be done here, the read-only gate included; ``""`` if it can."""
-        if self.grade >= Grade.ADDS and here.read_only:
-            return f"read-only: {here.read_only}"
-        return self.disabled_reason(here)
-
-    def run(self, host: object) -> None:
-        """Carry it out on the screen or widget that has it."""
-        method: Callable[[], Any] = getattr(host, self.method)
-        method()
-
-
-def _a(
-    id_: str,
-    keys: str,
-    title: str,
-    help_: str,
-    scope: str,
-    grade: Grade = Grade.READ,
-    footer: str = "",
-    why: Callable[[Here], str] = reasons.never,
-) -> Action:
-    return Action(id_, title, help_, tuple(keys.split()), scope, grade, footer, why)
 
 
 _LIST = (
@@ -290,7 +241,7 @@ _MAIN = (
     _a("pane-before", "shift+tab", "Pane before", "Go to the pane before.", "main"),
 )
 
-ACTIONS: tuple[Action, ...] = (*_MAIN, *_LIST, *_EVERYWHERE)
+ACTIONS: tuple[Action, ...] = (*_MAIN, *SCREENS, *_LIST, *_EVERYWHERE)
 """Every action, in the order of footer and help."""
 
 REGISTRY: Mapping[str, Action] = {action.id: action for action in ACTIONS}

@@ -15,7 +15,8 @@ from textual.screen import Screen
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app import theme
-from dysnomia_tui.app.actions import REGISTRY, Action, key_name, keys_of
+from dysnomia_tui.app.action import Action
+from dysnomia_tui.app.actions import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
 from dysnomia_tui.app.confirming import Confirming
 from dysnomia_tui.app.here import Here

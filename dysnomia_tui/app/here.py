@@ -28,6 +28,8 @@ class Here:
     undo: JobView | None = None
     """The newest job on the component that can be undone."""
     alarms: int = 0
+    planned: bool = False
+    """Whether the screen has a plan to go on with."""
 
     @property
     def key(self) -> ComponentKey | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from dysnomia_tui.app.actions import ACTIONS, REGISTRY, Action, in_scope, keys_of
+from dysnomia_tui.app.action import Action
+from dysnomia_tui.app.actions import ACTIONS, REGISTRY, in_scope, keys_of
 from dysnomia_tui.engine.plan import Grade
 
 NEVER_ARRIVE = frozenset({"ctrl+enter", "shift+enter", "ctrl+i", "ctrl+m", "ctrl+h"})

@@ -122,3 +122,23 @@ def cannot_collect_live(here: Here) -> str:
 
 def _can(activities: frozenset[str], activity: str) -> bool:
     return activity in activities
+
+
+def no_job(here: Here) -> str:
+    return "" if here.job is not None else "no job is selected"
+
+
+def cannot_cancel(here: Here) -> str:
+    if here.job is None:
+        return no_job(here)
+    return f"J{here.job.id} has ended" if here.job.state.ended else ""
+
+
+def cannot_undo_job(here: Here) -> str:
+    if here.job is None:
+        return no_job(here)
+    return "" if here.job.undoable else f"what J{here.job.id} did cannot be undone"
+
+
+def no_plan(here: Here) -> str:
+    return "" if here.planned else "the plan is still being made"

@@ -41,5 +41,5 @@ def osc52(text: str, environ: Mapping[str, str]) -> str | None:
 
 def run_demo() -> int:
     """Open the demo in this terminal; its exit code."""
-    argv = [sys.executable, "-c", "import sys; from dysnomia_tui.cli.tui import main; sys.exit(main(['demo']))"]
+    argv = [sys.executable, "-c", "import sys; from dysnomia_tui.cli.tui import main; sys.exit(main())", "demo"]
     return subprocess.run(argv, check=False).returncode

@@ -125,7 +125,9 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         for widget in self.query("Button, Input"):
             widget.disabled = False
         self._review()
-        self.query_one("#leave", Button).focus()
+        # Where Enter alone confirms (grade 1) no button has the focus; elsewhere it rests on leaving things be.
+        if self._wanted or not self._can_run:
+            self.query_one("#leave", Button).focus()
 
     def on_key(self, event: events.Key) -> None:
         if not self._armed:
@@ -150,7 +152,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
 
     def _typed(self) -> str:
         field = self.query_one_optional("#typed", Input)
-        return field.value if field is not None else ""
+        return field.value.strip() if field is not None else ""
 
     def _confirm(self) -> None:
         if not self._armed or not self._can_run:

@@ -1,0 +1,108 @@
+"""Driving the app in tests: waiting for conditions, never for a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from dysnomia_tui.app.app import DysnomiaApp
+from dysnomia_tui.app.screens.confirm import ConfirmScreen
+from dysnomia_tui.app.screens.main import MainScreen
+from dysnomia_tui.config import Settings
+from tests.app.fake_engine import NOW, FakeEngine, World, fake_settings, world
+
+DEADLINE = 60.0
+"""Seconds; only a hang takes as long."""
+TERMINAL = {"TERM": "xterm-256color"}
+
+
+@dataclass
+class Driven:
+    """A running app, its engine and its pilot."""
+
+    app: DysnomiaApp
+    engine: FakeEngine
+    pilot: Pilot[str]
+
+    @property
+    def screen(self) -> Screen[Any]:
+        return self.app.screen
+
+    @property
+    def main(self) -> MainScreen:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    async def until(self, condition: Callable[[], object], what: str = "") -> None:
+        """Go on when the condition holds."""
+        end = time.monotonic() + DEADLINE
+        while not condition():
+            assert time.monotonic() < end, f"never: {what or condition}"
+            await self.pilot.pause(0.01)
+
+    async def settled(self) -> None:
+        """Go on when no read is under way and every message was handled."""
+        await self.pilot.pause()
+        await self.until(lambda: self.app.client.idle, "no read under way")
+        await self.pilot.pause()
+        await self.until(lambda: self.app.client.idle, "no read under way")
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, each once the one before had its effect."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settled()
+
+    async def confirmation(self) -> ConfirmScreen:
+        """The confirmation in front, once it is armed."""
+        await self.until(lambda: isinstance(self.screen, ConfirmScreen), "a confirmation")
+        screen = self.screen
+        assert isinstance(screen, ConfirmScreen)
+        await self.until(lambda: screen.armed, "the confirmation is armed")
+        await self.pilot.pause()
+        return screen
+
+    def text(self) -> str:
+        """What stands on the screen, line by line."""
+        return "\n".join(line.text.rstrip() for line in self.screen._compositor.render_strips())
+
+    def toasts(self) -> str:
+        """What the toasts say."""
+        return "\n".join(f"{toast.title} {toast.message}" for toast in self.app._notifications)
+
+
+def make_app(
+    engine: FakeEngine, settings: Settings | None = None, *, clock: Callable[[], datetime] = lambda: NOW
+) -> DysnomiaApp:
+    """An app on a fake engine, with a fixed time, that looks only when it is told to."""
+    return DysnomiaApp(lambda: engine, settings or engine.settings, clock=clock, environ=TERMINAL, poll=False)
+
+
+@asynccontextmanager
+async def driven(
+    of: World | None = None,
+    *,
+    size: tuple[int, int] = (80, 24),
+    settings: Settings | None = None,
+    read_only: bool = False,
+    wait: bool = True,
+) -> AsyncIterator[Driven]:
+    """Run the app on a world."""
+    engine = FakeEngine(of or world(), settings or fake_settings(), read_only=read_only)
+    app = make_app(engine)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        run = Driven(app, engine, pilot)
+        if wait:
+            await run.until(lambda: app.state.overview is not None, "the first overview")
+            await run.settled()
+        yield run
+        engine.gate.set()
