@@ -1,0 +1,39 @@
+"""One demo for all end-to-end tests of a worker, and copies of it that a test may change."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dysnomia_tui.demo import build, place
+from tests.e2e.world import World
+
+NOW = datetime(2026, 3, 14, 15, 9, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo that nobody changes."""
+    folder = tmp_path_factory.mktemp("demo")
+    assert build.make(folder, now=NOW)
+    return folder
+
+
+@pytest.fixture
+def own_demo(demo: Path, tmp_path: Path) -> Callable[[], World]:
+    """Makes a copy of the demo to work on; its configuration leads to the copy alone."""
+
+    def make() -> World:
+        folder = tmp_path / "demo"
+        shutil.copytree(demo, folder, symlinks=True)
+        for path in (folder / "containers").iterdir():
+            path.write_text(path.read_text().replace(str(demo), str(folder)))
+        world = World(folder, extra=place.environment(folder))
+        (folder / "home").mkdir()
+        return world
+
+    return make
