@@ -10,7 +10,7 @@ from rich.text import Text
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.jobs import progress
-from dysnomia_tui.app.present.sizes import duration, size
+from dysnomia_tui.app.present.sizes import duration
 from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.views import Event, JobState, JobView
@@ -102,16 +102,29 @@ def _failed(value: Any) -> Iterable[Text]:
     return [plain(str(value), styles.BAD)]
 
 
+def _generations(value: Any) -> Iterable[Text]:
+    for one in value:
+        yield plain(f"made generation {one['number']} of {one['key']} ({str(one['id'])[:12]})")
+
+
+def _checks(value: Any) -> Iterable[Text]:
+    for number, check in value.items():
+        bad = check["result"] in ("corrupt", "missing")
+        style = styles.BAD if bad else styles.GOOD if check["result"] == "ok" else styles.WARN
+        yield plain(f"generation {number}: {check['result']} {check['text']}".rstrip(), style)
+
+
 _DETAILS: Mapping[str, Callable[[Any], Iterable[Text]]] = {
     "failed": _failed,
-    "generation": _one("generation"),
+    "generations": _generations,
     "guard": _one("what was live is kept as generation"),
     "aside": _one("what was live stands at"),
     "copy": _one("the copy stands at"),
-    "freed": lambda value: [plain(f"{size(int(value))} freed")],
-    "trashed": lambda value: [plain(f"{size(int(value))} to the trash")],
-    "clients": _many(styles.PLAIN),
+    "checks": _checks,
+    "bytes": lambda value: [plain(f"{int(value):,} bytes")],
+    "clients": lambda value: [plain(f"back: {line}") for line in value],
     "warnings": _many(styles.WARN),
+    "hint": _one("way out:"),
 }
 
 
@@ -124,13 +137,13 @@ def _event(event: Event, times: Times) -> Text:
     at = plain(times.clock_of(event.at), styles.DIM)
     data = event.data
     if event.kind == "log":
-        return join([at, plain(str(data.get("text", "")))], "  ")
+        return join([at, plain(str(data.get("line", "")))], "  ")
     if event.kind == "phase":
         return join([at, plain(f"▸ {data.get('name', '')}", styles.BUSY)], "  ")
     if event.kind == "result":
-        state = str(data.get("state", data.get("status", "")))
+        state = str(data.get("state", ""))
         style = styles.JOB[JobState(state)].style if state in list(JobState) else styles.STRONG
         return join([at, plain(state, style), plain(str(data.get("message", "")))], "  ")
-    if event.kind == "queued" and data.get("behind"):
-        return join([at, plain(f"queued behind J{data['behind']}", styles.INFO)], "  ")
+    if event.kind == "waiting":
+        return join([at, plain(str(data.get("text", "")), styles.INFO)], "  ")
     return join([at, plain(event.kind, styles.INFO)], "  ")

@@ -54,6 +54,10 @@ class Times:
             " relative" if self.kind is ZoneKind.RELATIVE else ""
         )
 
+    def clock_of(self, when: datetime) -> str:
+        """``14:22:07``, the time of day alone (relative: how long ago)."""
+        return self.ago(when) if self.kind is ZoneKind.RELATIVE else f"{self.local(when):%H:%M:%S}"
+
     def short(self, when: datetime) -> str:
         """In at most twelve cells: ``22 Nov 12:00``, ``3h ago``, ``22 Nov 2024`` for another year."""
         if self.kind is ZoneKind.RELATIVE:

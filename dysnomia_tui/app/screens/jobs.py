@@ -1,0 +1,189 @@
+"""All jobs, running first: how each stands, its log as it grows, cancel, undo, and the timeline of an incident."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.text import Text
+from textual import on
+from textual.containers import Vertical
+from textual.timer import Timer
+from textual.widget import Widget
+
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.files import write_private
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import job_log
+from dysnomia_tui.app.present.text import escaped
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.widgets.lines import LinesView
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.views import Event, JobView
+
+KEPT = 5_000
+"""Events of one job that are kept in the log on the screen; the whole of it stands in the job's folder."""
+EVERY = 0.5
+"""Seconds between two looks at a running job's log."""
+
+
+class JobsScreen(DysnomiaScreen):
+    """Every job this store has seen."""
+
+    SCOPE = "jobs"
+    BINDINGS = bindings("jobs", "everywhere")
+    AUTO_FOCUS = "#list"
+    DEFAULT_CSS = """
+    JobsScreen #list { height: 45%; border: round $border-blurred; scrollbar-size-horizontal: 0; }
+    JobsScreen #log { height: 1fr; border: round $border-blurred; scrollbar-size-horizontal: 0; }
+    JobsScreen VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
+    JobsScreen VirtualTable:focus { border: round $primary; border-title-color: $text; }
+    """
+
+    def __init__(self, job_id: str = "") -> None:
+        super().__init__()
+        self._first = job_id
+        self._shown = ""
+        self._after = 0
+        self._events: list[Event] = []
+        self._timer: Timer | None = None
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield VirtualTable[JobView](
+                key=lambda job: job.id, words=job_log.words, widget_id="list", empty="no jobs yet"
+            )
+            yield LinesView(widget_id="log", empty="no job is selected")
+
+    @property
+    def jobs(self) -> VirtualTable[JobView]:
+        return self.query_one("#list", VirtualTable)
+
+    @property
+    def log_view(self) -> LinesView:
+        return self.query_one("#log", LinesView)
+
+    def here(self) -> Here:
+        return Here(job=self.jobs.item)
+
+    def on_mount(self) -> None:
+        self.jobs.border_title = "Jobs"
+        self._timer = self.set_interval(EVERY, self._look)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._set_columns)
+
+    def _set_columns(self) -> None:
+        self.jobs.set_columns(job_log.columns(self.jobs.scrollable_content_region.width, self.dysnomia.times))
+
+    def on_times(self, times: Times) -> None:
+        self._set_columns()
+        self._show()
+
+    def on_state(self, state: AppState) -> None:
+        self._set_columns()
+        first, self._first = self._first, ""
+        self.jobs.set_items(state.jobs, to=first or None)
+        self._show()
+
+    @on(VirtualTable.Highlighted, "#list")
+    def _moved(self) -> None:
+        job = self.jobs.item
+        if job is None or job.id == self._shown:
+            return
+        self._shown, self._after, self._events = job.id, 0, []
+        self.set_path(f"J{job.id}")
+        self._show(top=True)
+        self._look()
+
+    def _look(self) -> None:
+        """Read what the job's log has gained."""
+        job = self.jobs.item
+        if job is None or self.app.screen is not self:
+            return
+        job_id, after = job.id, self._after
+
+        def have(answer: tuple[Sequence[Event], int]) -> None:
+            events, here = answer
+            if job_id != self._shown or after != self._after or not events:
+                return
+            self._after = here
+            self._events = [*self._events, *events][-KEPT:]
+            follow = self.log_view.row >= len(self.log_view.shown) - 1 or not self.log_view.has_focus
+            self._show()
+            if follow and not job.state.ended:
+                self.log_view.act_bottom()
+            self._look()
+
+        self.dysnomia.client.ask(f"events {id(self)}", lambda engine: engine.events(job_id, after), have)
+
+    def _show(self, *, top: bool = False) -> None:
+        job = self.jobs.item
+        if job is None:
+            return
+        times, events = self.dysnomia.times, list(self._events)
+        self.log_view.border_title = escaped(f"J{job.id} {job.title}")
+
+        def lines(_cells: int) -> list[Text]:
+            return [*job_log.summary(job, times), Text(""), *job_log.log_lines(events, times)]
+
+        self.log_view.show(lines, top=top)
+
+    @on(VirtualTable.Chosen, "#list")
+    def _chosen(self) -> None:
+        self.log_view.focus()
+
+    # --- actions ------------------------------------------------------------------------------------------------
+
+    def act_job_pane(self) -> None:
+        (self.log_view if self.jobs.has_focus else self.jobs).focus()
+
+    def act_job_cancel(self) -> None:
+        job = self.jobs.item
+        assert job is not None
+        self.dysnomia.client.ask(
+            f"cancel {job.id}",
+            lambda engine: engine.cancel(job.id),
+            lambda _none: self.dysnomia.notify(
+                f"J{job.id} was asked to stop; it says itself when it has", markup=False
+            ),
+            self.dysnomia.trouble,
+        )
+
+    def act_job_undo(self) -> None:
+        job = self.jobs.item
+        assert job is not None
+        self.dysnomia.plan(lambda engine: engine.plan_undo(job.id))
+
+    def act_job_go(self) -> None:
+        job = self.jobs.item
+        if job is not None and job.keys:
+            self.dysnomia.show_component(job.keys[0])
+
+    def act_job_export(self) -> None:
+        job = self.jobs.item
+        key = job.keys[0] if job is not None and len(job.keys) == 1 else None
+        path = Path.home() / f"timeline-{self.dysnomia.clock():%Y%m%dT%H%M%SZ}.txt"
+
+        def typed(answer: str | None) -> None:
+            if not answer:
+                return
+            target = Path(answer).expanduser()
+            self.dysnomia.client.ask(
+                "export",
+                lambda engine: write_private(target, engine.timeline(key)),
+                lambda size: self.dysnomia.notify(f"{target}: {size} bytes", title="exported", markup=False),
+                self.dysnomia.trouble,
+            )
+
+        about = f"The audit of {key or 'everything'} as a UTC timeline, to a new file that only you can read:"
+        self.dysnomia.push_screen(PromptScreen("Export", about, value=str(path), accept="writes it"), typed)
+
+    def act_back(self) -> None:
+        if self.log_view.has_focus:
+            self.jobs.focus()
+        else:
+            self.act_quit()
