@@ -5,9 +5,9 @@ The worker process makes a ``Bench`` from a job's folder; tests make one by hand
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,7 +80,7 @@ class Bench:
         """The context a plugin gets, for this job or for the recovery of another. Its staging folder goes after."""
         job = of.job if of else self.job
         journal = of.journal if of else self.journal
-        staging = self._staging(job)
+        staging = self._staging()
         try:
             yield Context(
                 component=self.component,
@@ -104,11 +104,11 @@ class Bench:
         else:
             yield
 
-    def _staging(self, job: str) -> Path:
+    def _staging(self) -> Path:
         """A private folder on the store's file system, called so that the store's sweep knows whose it is."""
-        staging = self.store.root / "staging" / f"{job}.work.{os.getpid()}"
+        staging = self.store.root / "staging"
         staging.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return staging
+        return Path(tempfile.mkdtemp(prefix=f"{self.job}.work.", dir=staging))
 
     @contextmanager
     def locked(self, doing: str) -> Iterator[ComponentLock]:

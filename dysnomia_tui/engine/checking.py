@@ -112,9 +112,9 @@ def _digests(sections: Iterable[Section]) -> Digests:
 
 @contextmanager
 def _digesting(name: str, draft: DigestDraft) -> Iterator[ContentSink]:
-    from dysnomia_store.artefact import DigestSink
+    from dysnomia_store.canonical import DigestSink
 
-    sink = DigestSink(name, draft)
+    sink = DigestSink(draft, name)
     yield sink
     sink.close()
 

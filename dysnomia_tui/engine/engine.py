@@ -1,60 +1,56 @@
 """The engine: what the app and the commands talk to. Reads the world, makes plans, submits jobs and watches them.
 
-Every method may be called from any thread; none needs a terminal; none that reads ever waits for a writer.
+Every method may be called from any thread; none needs a terminal; none that reads ever waits for a writer. All raise
+EngineError, with an exit code.
 """
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dysnomia_plugins.base import Found, Probe
+from dysnomia_plugins.base import Found, Plugin, Probe
 from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.model import Generation, Marks, Reason, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine import asking, audit
+from dysnomia_tui.engine.bench import utc_now
+from dysnomia_tui.engine.diff.handle import Diff
+from dysnomia_tui.engine.errors import Blocked, ReadOnly, Stale, Unknown
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.events import read_events
+from dysnomia_tui.engine.jobs.identity import who
+from dysnomia_tui.engine.jobs.submit import submit_job
+from dysnomia_tui.engine.overview import look
 from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.planning import keeping, state
+from dysnomia_tui.engine.planning.depends import why_stale
 from dysnomia_tui.engine.restoring import RestoreTarget
-from dysnomia_tui.engine.views import Event, JobView, Overview, RowChange, SectionChange, TrashView
+from dysnomia_tui.engine.rights import why_read_only
+from dysnomia_tui.engine.translate import translated
+from dysnomia_tui.engine.views import Event, JobState, JobView, Overview, SectionChange, TrashView
+from dysnomia_tui.engine.world import World
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.browsing import Browser
 
 __all__ = ["LIVE", "Diff", "Engine", "RestoreTarget", "Side"]
 
 LIVE = "live"
 Side = int | str
 """One side of a diff: a generation's number, or ``LIVE``."""
-
-
-class Diff:
-    """A comparison under way: a child process that spills to private files. Close it when done."""
-
-    old_title: str
-    new_title: str
-
-    @property
-    def ready(self) -> bool:
-        """Whether every section has been compared."""
-        raise NotImplementedError
-
-    @property
-    def error(self) -> str:
-        """Why it failed, or ``""``."""
-        raise NotImplementedError
-
-    def progress(self) -> tuple[int, int | None]:
-        raise NotImplementedError
-
-    def sections(self) -> Sequence[SectionChange]:
-        """What differs, schema first, then in order of name; grows and gains counts while it runs."""
-        raise NotImplementedError
-
-    def rows(self, section: SectionChange, start: int, count: int) -> Sequence[RowChange]:
-        """Changed rows of one section from ``start``; compares the section first where that was not done yet."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        raise NotImplementedError
+POLL = 0.1
+RECOVERY_TRIES = 3
+"""Recoveries of one job that are submitted unasked; after that a person has to look."""
+JOBS_LOOKED_AT = 200
 
 
 class Engine:
@@ -63,72 +59,132 @@ class Engine:
     settings: Settings
 
     def __init__(
-        self, settings: Settings, *, read_only: bool = False, clock: Callable[[], datetime] | None = None
-    ) -> None: ...
+        self,
+        settings: Settings,
+        *,
+        read_only: bool = False,
+        clock: Callable[[], datetime] | None = None,
+        extra_types: Mapping[str, Callable[[], Plugin]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._asked_read_only = read_only
+        self._clock = clock or utc_now
+        self._world = World(settings, clock, extra_types)
+        self._board = JobBoard(self._world.jobs)
+        self._guard = threading.Lock()
+        self._browser: Browser | None = None
+
+    def close(self) -> None:
+        """End the processes that were kept for browsing. The engine can be used again."""
+        with self._guard:
+            browser, self._browser = self._browser, None
+        if browser is not None:
+            browser.close()
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be changed, or ``""``."""
+        return why_read_only(self.settings, self._asked_read_only)
 
     # Reading.
 
     def overview(self) -> Overview:
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
-        raise NotImplementedError
+        with translated():
+            return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
         """Newest first."""
-        raise NotImplementedError
+        with translated():
+            return tuple(reversed(self._world.store.generations(key)))
 
     def sections(self, key: ComponentKey, number: int) -> Iterator[Section]:
         """The contents of a generation, streamed from its index (rescanned where there is none)."""
-        raise NotImplementedError
+        from dysnomia_tui.engine.contents import sections_of
+
+        with translated():
+            yield from sections_of(self._world, self._world.store.generation(key, number))
 
     def changes(self, key: ComponentKey, number: int) -> Sequence[SectionChange]:
         """Sections that differ from the generation before, from the two indexes; no dump is read."""
-        raise NotImplementedError
+        from dysnomia_tui.engine.contents import changes_since
+
+        with translated():
+            return changes_since(self._world, key, number)
 
     def browse(
         self, key: ComponentKey, number: int, section: Section, start: int, count: int
     ) -> Sequence[tuple[str | None, ...]]:
         """Rows (or lines) of a section."""
-        raise NotImplementedError
+        from dysnomia_tui.engine.browsing import Browser
+
+        with self._guard:
+            if self._browser is None:
+                self._browser = Browser(self._world)
+        with translated():
+            return self._browser.rows(key, number, section, start, count)
 
     def find_time(self, key: ComponentKey, when: datetime) -> Generation | None:
         """The newest good generation whose state held at or before ``when``."""
-        raise NotImplementedError
+        with translated():
+            return self._world.store.newest_good_before(key, when)
 
     def probe(self, container: str) -> Probe:
         """Ask the container's server, in a process that gets two seconds. Never raises for a server that is down."""
-        raise NotImplementedError
+        with translated():
+            keys = self._world.inventory().components_of(container)
+        return self.probe_component(keys[0]) if keys else Probe(up=False, detail="no component is configured in it")
+
+    def probe_component(self, key: ComponentKey) -> Probe:
+        """The same, about one component: its size, its clients."""
+        return asking.probe(self.settings, key)
 
     def discover(self) -> Sequence[Found]:
         """State on this machine that is not configured."""
-        raise NotImplementedError
+        configured = self._world.inventory()
+        found = asking.discover(self.settings)
+        return [one for one in found if ComponentKey(one.container, one.component) not in configured.components]
 
     def usage(self) -> Usage:
-        raise NotImplementedError
+        with translated():
+            return self._world.store.usage()
 
     def trash(self) -> Sequence[TrashView]:
-        raise NotImplementedError
+        with translated():
+            return [
+                TrashView(entry.name, entry.key, entry.generations, entry.stored_size, entry.collected, entry.freed_on)
+                for entry in self._world.store.trash()
+            ]
 
     def diff(self, key: ComponentKey, old: Side, new: Side) -> Diff:
         """Begin to compare two generations, or one with what is live."""
-        raise NotImplementedError
+        from dysnomia_tui.engine.contents import side
+        from dysnomia_tui.engine.diff.handle import start_diff
+
+        with translated():
+            return start_diff(side(self._world, key, old), side(self._world, key, new))
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:
         """argv and environment of the server's own client on the component."""
-        raise NotImplementedError
+        with translated():
+            return self._world.plugin(key).shell(self._world.component(key))
 
     # Planning. A plan never changes anything.
 
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
-        raise NotImplementedError
+        with translated():
+            return state.plan_snapshot(self._world, keys, reason, text, self._clock())
 
     def plan_restore(
         self, key: ComponentKey, number: int, target: RestoreTarget | None = None, *, text: str = ""
     ) -> Plan:
-        raise NotImplementedError
+        with translated():
+            return state.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
 
     def plan_undo(self, job_id: str) -> Plan:
         """Undo a restore (from its guard) or a collection (from the trash)."""
-        raise NotImplementedError
+        with translated():
+            return state.plan_undo(self._world, self._board, job_id, self._clock())
 
     def gc_review(
         self,
@@ -139,70 +195,144 @@ class Engine:
         drop: Collection[tuple[ComponentKey, int]] = (),
     ) -> GcPlan:
         """What a collection would do: recomputed as the operator types. ``policy`` None takes config.toml's."""
-        raise NotImplementedError
+
+        def of(key: ComponentKey) -> Policy:
+            return policy if policy is not None else self.settings.component(key.container, key.component).policy
+
+        with translated():
+            return self._world.store.plan_gc(keys, of, keep=keep, drop=drop, in_use=self._in_use())
+
+    def _in_use(self) -> Mapping[tuple[ComponentKey, str], str]:
+        """Snapshots that waiting and running jobs are about."""
+        used = {}
+        for waiting in self._board.waiting():
+            plan = self._board.folder(str(waiting.number)).plan()
+            if "id" in plan.params:
+                used[plan.keys[0], str(plan.params["id"])] = f"job {waiting.number}"
+        return used
 
     def plan_gc(self, review: GcPlan, *, now: bool = False, text: str = "") -> Plan:
         """The plan that carries a review out; ``now`` frees at once (grade 3)."""
-        raise NotImplementedError
+        with translated():
+            return keeping.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
 
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
-        raise NotImplementedError
+        with translated():
+            return keeping.plan_empty_trash(self._world, names, self._clock())
 
     def plan_bring_back(self, names: Collection[str]) -> Plan:
-        raise NotImplementedError
+        with translated():
+            return keeping.plan_bring_back(self._world, names, self._clock())
 
     def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
         """Read every byte of the generations' snapshots."""
-        raise NotImplementedError
+        with translated():
+            return state.plan_check(self._world, key, numbers, self._clock())
 
     def plan_verify(self, key: ComponentKey, number: int) -> Plan:
         """Verify by restore into a scratch place."""
-        raise NotImplementedError
+        with translated():
+            return state.plan_verify(self._world, key, number, self._clock())
 
     def plan_mark(self, key: ComponentKey, number: int, marks: Marks, text: str = "") -> Plan:
         """Pin, known good or bad, tags, note."""
-        raise NotImplementedError
+        with translated():
+            return keeping.plan_mark(self._world, key, number, marks, text, self._clock())
 
     def plan_activity(self, key: ComponentKey, activity: str) -> Plan:
         """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``."""
-        raise NotImplementedError
+        with translated():
+            return state.plan_activity(self._world, key, activity, self._clock())
 
     def plan_adopt(self, found: Found) -> Plan:
         """The files that would be written for found state."""
-        raise NotImplementedError
+        with translated():
+            return keeping.plan_adopt(self._world, found, self._clock())
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path]) -> Plan:
-        raise NotImplementedError
+        with translated():
+            return keeping.plan_import(key, folders, self._clock())
+
+    def plan_recover(self, job_id: str) -> Plan:
+        """Put right what an interrupted job left behind."""
+        with translated():
+            return keeping.plan_recover(self._board, job_id, self._clock())
 
     # Running.
 
     def submit(self, plan: Plan, *, why: str = "") -> JobView:
         """Start a detached worker on exactly this plan. Raises ReadOnly, Blocked, Stale."""
-        raise NotImplementedError
+        if self.read_only:
+            raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
+        if plan.blockers:
+            raise Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
+        with translated():
+            reason = why_stale(self._world, plan)
+            if reason:
+                raise Stale(f"the plan no longer holds: {reason}", "look at it again")
+            job_id = submit_job(
+                self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock()
+            )
+            return self._board.view(job_id)
 
-    def jobs(self, limit: int = 200) -> Sequence[JobView]:
+    def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
         """Running first, then newest first. Interrupted ones are seen here."""
-        raise NotImplementedError
+        return self._board.views(limit)
 
     def job(self, job_id: str) -> JobView:
-        raise NotImplementedError
+        return self._board.view(job_id)
 
     def events(self, job_id: str, after: int = 0) -> tuple[Sequence[Event], int]:
         """Events of a job from byte ``after`` of its file, and the next ``after``."""
-        raise NotImplementedError
+        return read_events(self._board.folder(job_id).events, after)
 
     def follow(self, job_id: str) -> Iterator[Event]:
-        """Events as they come, until the result."""
-        raise NotImplementedError
+        """Events as they come, until the result. A job that is interrupted, or whose result could not be written
+        among its events, ends with a result all the same."""
+        after = 0
+        while True:
+            ended = self._board.view(job_id).state.ended
+            events, after = self.events(job_id, after)
+            for event in events:
+                yield event
+                if event.kind == "result":
+                    return
+            if ended and not events:
+                view = self._board.view(job_id)
+                data = {"state": view.state.value, "message": view.message, "details": dict(view.details)}
+                yield Event(view.ended or self._clock(), "result", {**data, "exit": view.details.get("exit", 1)})
+                return
+            if not events:
+                time.sleep(POLL)
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop. It says itself when it has."""
-        raise NotImplementedError
+        if self.read_only:
+            raise ReadOnly(f"job {job_id} was not asked to stop: {self.read_only}", "changes are refused here")
+        folder = self._board.folder(job_id)
+        if self._board.view(job_id).state.ended:
+            raise Unknown(f"job {job_id} has ended already", "there is nothing to cancel")
+        with translated():
+            folder.ask_cancel(who(os.environ))
 
     def recover(self) -> Sequence[JobView]:
         """Submit the recovery of interrupted jobs, where this user may write; otherwise does nothing."""
-        raise NotImplementedError
+        if self.read_only:
+            return ()
+        jobs = self._board.views(JOBS_LOOKED_AT)
+        recoveries = [(job, self._board.folder(job.id).plan().params["job"]) for job in jobs if job.kind == "recover"]
+        submitted = []
+        for job in jobs:
+            if job.state is not JobState.INTERRUPTED or "recovered" in job.details or job.kind == "recover":
+                continue
+            mine = [recovery for recovery, of in recoveries if of == job.id]
+            if any(not recovery.state.ended for recovery in mine) or len(mine) >= RECOVERY_TRIES:
+                continue
+            if not self._board.alive(job.id):
+                submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
+        return submitted
 
     def timeline(self, key: ComponentKey | None = None) -> str:
         """The audit as a UTC timeline of an incident, for handing over."""
-        raise NotImplementedError
+        with translated():
+            return audit.timeline(self.settings.statedir, socket.gethostname(), key)

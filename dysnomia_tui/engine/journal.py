@@ -32,11 +32,11 @@ class FileJournal:
         self._read()
 
     @classmethod
-    def create(cls, path: Path) -> Self:
+    def create(cls, path: Path, size: int = PREALLOCATED) -> Self:
         """Make the file with its space set aside. Raises OSError (a full disk: before anything was touched)."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _allocate(fd, PREALLOCATED)
+            _allocate(fd, size)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -69,7 +69,7 @@ class FileJournal:
 
     def _read(self) -> None:
         try:
-            content = self.path.read_bytes()
+            content = _until_zero(self.path)
         except FileNotFoundError:
             return
         position = 0
@@ -110,6 +110,17 @@ class MemoryJournal:
 
     def steps(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         return tuple(self._entries)
+
+
+def _until_zero(path: Path) -> bytes:
+    """The written part of the file: what comes after it was only set aside."""
+    content = b""
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(8192):
+            content += chunk
+            if b"\0" in chunk:
+                return content[: content.index(b"\0")]
+    return content
 
 
 def _allocate(fd: int, size: int) -> None:

@@ -1,0 +1,107 @@
+"""The child process that asks a server one question: ``python -m dysnomia_tui.engine.answer``.
+
+Reads the question from standard input, writes the answer to standard output, both JSON, and kills itself when its
+time is up: counted from here, so that a slow start is not the server's fault.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dysnomia_plugins.base import Component, Context, Plugin, Runner, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+from dysnomia_store.errors import StoreError
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.jobs.request import settings_from_json
+from dysnomia_tui.engine.journal import MemoryJournal
+from dysnomia_tui.engine.redact import Redactor, secrets_of
+from dysnomia_tui.engine.translate import words_of
+from dysnomia_tui.engine.trust import made_here
+from dysnomia_tui.engine.world import World
+
+
+class Silent:
+    """A progress nobody watches."""
+
+    def phase(self, name: str) -> None:
+        return None
+
+    def advance(self, done: int, total: int | None = None, unit: str = "bytes") -> None:
+        return None
+
+    def log(self, line: str) -> None:
+        return None
+
+
+def main() -> int:
+    question = json.loads(sys.stdin.buffer.read())
+    signal.setitimer(signal.ITIMER_REAL, question["limit"])  # SIGALRM's default ends the process
+    world = World(settings_from_json(question["settings"]))
+    redactor = Redactor()
+    try:
+        if question["op"] == "discover":
+            answer = _discover(world)
+        else:
+            key = ComponentKey.parse(question["key"])
+            component = world.component(key)
+            secrets = secrets_of(component.properties)
+            redactor = Redactor(secrets)
+            runner = ProcessRunner(secrets=secrets)
+            plugin = world.plugin(key)
+            if question["op"] == "probe":
+                answer = asdict(plugin.probe(component, runner))
+            else:
+                answer = _preflight(world, plugin, component, runner, question)
+        said: Mapping[str, Any] = {"answer": answer}
+    except (PluginError, StoreError, EngineError, OSError) as error:
+        said = {"error": redactor.text(words_of(error)[0])}
+    sys.stdout.write(json.dumps(said))
+    sys.stdout.flush()
+    return 0
+
+
+def _discover(world: World) -> Mapping[str, Any]:
+    found: list[Mapping[str, Any]] = []
+    for name in world.registry.types():
+        plugin = world.plugin_of_type(name)
+        if plugin is not None:
+            found.extend(asdict(one) for one in plugin.discover(ProcessRunner()))
+    return {"found": found}
+
+
+def _preflight(
+    world: World, plugin: Plugin, component: Component, runner: Runner, question: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    if not isinstance(plugin, StatePlugin):
+        raise PluginError(f"type {plugin.type!r} holds no state of its own")
+    generation = world.store.generation(component.key, int(question["number"]))
+    ctx = Context(
+        component=component,
+        runner=runner,
+        progress=Silent(),
+        cancel=NeverCancelled(),
+        journal=MemoryJournal(),
+        staging=Path(world.settings.statedir) / "staging",
+        tag=f"{world.store.id[:8]}_plan",
+        made_here=made_here(world.store, generation),
+    )
+    result = plugin.preflight(ctx, world.store.stored(component.key, generation.id), replace=question["replace"])
+    return {
+        "findings": [(finding.severity.value, finding.text) for finding in result.findings],
+        "live_bytes": result.live_bytes,
+        "needs": result.needs,
+        "swap": result.swap,
+        "guard": result.guard,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""Questions to servers, asked in a child process that gets a time and is killed after it.
+
+A server that is stopped, a mount that hangs or a module that loops holds up its child, never the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.jobs.request import settings_to_json
+
+PROBE_LIMIT = 2.0
+"""Seconds for a probe, start of the child not counted."""
+START_ALLOWANCE = 3.0
+"""Seconds that the child may take to start on a loaded machine; it says when it has."""
+DISCOVER_LIMIT = 15.0
+NOT_ANSWERING = "not answering"
+
+
+class NoAnswer(Exception):
+    """The child gave none: it was killed at its limit, or failed (then the text says how)."""
+
+
+def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Probe:
+    """Ask a component's server. Never raises: one that does not answer is ``up=False``."""
+    try:
+        answer = ask(settings, {"op": "probe", "key": str(key)}, limit)
+    except NoAnswer as error:
+        return Probe(up=False, detail=str(error))
+    return Probe(**{**answer, "who": tuple(answer["who"])})
+
+
+def preflight(settings: Settings, key: ComponentKey, number: int, *, replace: bool, limit: float) -> Preflight:
+    """What a restore would meet. A server that does not answer is a blocker among the findings."""
+    try:
+        answer = ask(settings, {"op": "preflight", "key": str(key), "number": number, "replace": replace}, limit)
+    except NoAnswer as error:
+        return Preflight(findings=(Finding(Severity.BLOCKER, f"the server of {key} is {error}"),))
+    return Preflight(
+        findings=tuple(Finding(Severity(severity), text) for severity, text in answer["findings"]),
+        live_bytes=answer["live_bytes"],
+        needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
+        swap=answer["swap"],
+        guard=answer["guard"],
+    )
+
+
+def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Found]:
+    """State on this machine that is not configured. Empty where the child gave no answer."""
+    try:
+        answer = ask(settings, {"op": "discover"}, limit)
+    except NoAnswer:
+        return ()
+    return tuple(
+        Found(**{**found, "properties": {name: _value(value) for name, value in found["properties"].items()}})
+        for found in answer["found"]
+    )
+
+
+def ask(settings: Settings, question: Mapping[str, Any], limit: float) -> Mapping[str, Any]:
+    """Put one question. Raises NoAnswer."""
+    text = json.dumps({"settings": settings_to_json(settings), "limit": limit, **question}).encode()
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "dysnomia_tui.engine.answer"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise NoAnswer(f"not to be asked ({error.strerror})") from None
+    with child:
+        try:
+            output, _ = child.communicate(text, timeout=limit + START_ALLOWANCE)
+        except subprocess.TimeoutExpired:
+            raise NoAnswer(NOT_ANSWERING) from None
+        finally:
+            _kill_group(child)
+    return _answer(output)
+
+
+def _answer(output: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        raise NoAnswer(NOT_ANSWERING) from None
+    if "error" in answer:
+        raise NoAnswer(str(answer["error"]))
+    result: Mapping[str, Any] = answer["answer"]
+    return result
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Whatever the child started goes with it: they share its group, which is its own."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _value(value: Any) -> str | tuple[str, ...]:
+    return value if isinstance(value, str) else tuple(value)

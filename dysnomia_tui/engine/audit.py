@@ -1,0 +1,73 @@
+"""The audit: who did what, when, why, and how it ended. Append-only, one JSON line each, a file a month (UTC)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.redact import visible
+
+
+def append(statedir: Path, at: datetime, entry: Mapping[str, Any]) -> None:
+    """Add a line and see it on disk. Raises OSError."""
+    folder = statedir / "audit"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    line = json.dumps({"at": at.isoformat(), **entry}).encode() + b"\n"
+    fd = os.open(folder / f"{at:%Y-%m}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, line)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def entries(statedir: Path) -> Iterator[Mapping[str, Any]]:
+    """All lines, oldest first. Torn lines are left out. Raises OSError where the audit may not be read."""
+    folder = statedir / "audit"
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict) and "at" in entry:
+                    yield entry
+
+
+def timeline(statedir: Path, host: str, key: ComponentKey | None = None) -> str:
+    """The audit as text for handing over: one line an event, in UTC."""
+    wanted = str(key) if key else ""
+    head = f"Timeline of {wanted or 'all components'} on {host}, times in UTC"
+    lines = [visible(head), ""]
+    for entry in entries(statedir):
+        if wanted and wanted not in entry.get("keys", ()):
+            continue
+        lines.append(visible(_line(entry)))
+    if len(lines) == 2:
+        lines.append("nothing was done")
+    return "\n".join(lines) + "\n"
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    at = datetime.fromisoformat(str(entry["at"]))
+    words = [
+        f"{at:%Y-%m-%d %H:%M:%S}Z",
+        f"J{entry.get('job', '')}",
+        str(entry.get("who", "")),
+        str(entry.get("event", "")),
+    ]
+    words.append(str(entry.get("title", "")))
+    text = "  ".join(words)
+    if entry.get("why"):
+        text += f"  because {entry['why']!r}"
+    if entry.get("message"):
+        text += f"  -> {entry['message']}"
+    return text

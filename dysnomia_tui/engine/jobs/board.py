@@ -1,0 +1,238 @@
+"""All jobs of a store, from their folders: what they are doing, how they ended, which are interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.bench import Left
+from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.engine.jobs.events import last_words
+from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
+from dysnomia_tui.engine.jobs.queue import Waiting
+from dysnomia_tui.engine.journal import FileJournal
+from dysnomia_tui.engine.plan import Kind, Plan
+from dysnomia_tui.engine.settling import needs_settling
+from dysnomia_tui.engine.views import Event, JobState, JobView
+
+UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
+"""Kinds that are done in a moment and wait for nobody."""
+UNDOABLE = frozenset({Kind.RESTORE, Kind.UNDO, Kind.GC})
+
+
+class JobBoard:
+    """The jobs of one store. Jobs that are over are kept in memory: they do not change any more."""
+
+    def __init__(self, jobs: Path) -> None:
+        self.path = jobs
+        self._over: dict[int, JobView] = {}
+
+    def folder(self, job_id: str) -> JobFolder:
+        """Raises Unknown."""
+        folder = JobFolder(self.path / job_id)
+        if not (job_id.isascii() and job_id.isdecimal()) or not folder.path.is_dir():
+            raise Unknown(f"there is no job {job_id!r}", "see the list of jobs")
+        return folder
+
+    def view(self, job_id: str) -> JobView:
+        """Raises Unknown."""
+        return self._view(self.folder(job_id))
+
+    def views(self, limit: int) -> Sequence[JobView]:
+        """Running and waiting first, then newest first."""
+        numbers = job_numbers(self.path)
+        newest = numbers[::-1][:limit]
+        floor = self.floor()
+        older = [number for number in numbers if number > floor and number not in set(newest)]
+        views = []
+        for number in (*newest, *reversed(older)):
+            with suppress(Unknown, OSError, ValueError, KeyError):
+                views.append(self._view(JobFolder(self.path / str(number))))
+        views.sort(key=lambda view: (view.state.ended, -int(view.id)))
+        return views[:limit]
+
+    def _view(self, folder: JobFolder) -> JobView:
+        kept = self._over.get(int(folder.id))
+        if kept is not None:
+            return kept
+        try:
+            view = job_view(folder)
+        except (OSError, ValueError, KeyError) as error:
+            raise Unknown(f"job {folder.id} cannot be read ({error})", "see the permissions of the store") from None
+        finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
+        if finished and not view.undoable:
+            self._over[int(folder.id)] = view
+        return view
+
+    # What the worker asks.
+
+    def floor(self) -> int:
+        """All jobs up to this number are over, and left nothing behind."""
+        try:
+            return int((self.path / "floor").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def raise_floor(self) -> None:
+        """Move the floor up as far as it goes. A convenience: it may fail, and then costs time only."""
+        floor = self.floor()
+        highest = floor
+        for number in job_numbers(self.path):
+            if number <= floor:
+                continue
+            if not is_over(JobFolder(self.path / str(number))):
+                break
+            highest = number
+        if highest != floor:
+            with suppress(OSError):
+                temporary = self.path / f".floor-{highest}"
+                temporary.write_text(str(highest))
+                temporary.replace(self.path / "floor")
+
+    def waiting(self) -> Sequence[Waiting]:
+        """The jobs that have not ended and whose worker lives."""
+        found = []
+        for folder in self._above_floor():
+            record = folder.record()
+            if record.last("result") is not None or not folder.held:
+                continue
+            plan = _plan_of(folder)
+            if plan is not None and plan.kind not in UNQUEUED:
+                found.append(Waiting(int(folder.id), frozenset(plan.keys), record.last("started") is not None))
+        return found
+
+    def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[Left]:
+        """Jobs that left something behind on a component: their worker is gone, or their guard is still aside."""
+        found = []
+        for folder in self._above_floor():
+            if folder.id == but or folder.held:
+                continue
+            plan = _plan_of(folder)
+            if plan is None:
+                continue
+            for index, journal in folder.journals():
+                if index < len(plan.keys) and plan.keys[index] == key:
+                    left = _left(folder, journal)
+                    if needs_settling(left):
+                        found.append(left)
+        return found
+
+    def left(self, job_id: str, index: int = 0) -> Left:
+        """A job's journal, for its undo. Raises Unknown."""
+        folder = self.folder(job_id)
+        return _left(folder, FileJournal(folder.path / f"journal.{index}"))
+
+    def alive(self, job_id: str) -> bool:
+        """Whether a job's worker, or a child of it, lives."""
+        return JobFolder(self.path / job_id).held
+
+    def _above_floor(self) -> Sequence[JobFolder]:
+        floor = self.floor()
+        return [JobFolder(self.path / str(number)) for number in job_numbers(self.path) if number > floor]
+
+
+def is_over(folder: JobFolder) -> bool:
+    """Whether a job has ended and left nothing behind that a later one must put right."""
+    try:
+        record = folder.record()
+        if record.last("result") is None and (record.last("recovered") is None or folder.held):
+            return False
+        return not any(needs_settling(_left(folder, journal)) for _, journal in folder.journals())
+    except OSError:
+        return False
+
+
+def job_view(folder: JobFolder) -> JobView:
+    """Read one job. Raises OSError, ValueError or KeyError where its folder cannot be read."""
+    plan = folder.plan()
+    request = folder.request()
+    held = folder.held  # before the record: a job that ends in between is not taken for interrupted
+    record = folder.record()
+    result = record.last("result")
+    started = record.last("started")
+    words = last_words(folder.events)
+    state = _state(folder, held, result, started)
+    view = JobView(
+        id=folder.id,
+        kind=plan.kind.value,
+        title=plan.title,
+        keys=plan.keys,
+        state=state,
+        who=str(request.get("who", "")),
+        why=str(request.get("why", "")),
+        created=datetime.fromisoformat(request["created"]).astimezone(UTC),
+        started=_time(started),
+        ended=_time(result),
+        phase=str(words["phase"].data.get("name", "")) if "phase" in words and not state.ended else "",
+        done=0, total=None, unit="bytes", rate=None, message="",
+    )  # fmt: skip
+    if state.ended:
+        return _ended(view, result, record.last("recovered"), record.last("undone"))
+    return _moving(view, words)
+
+
+def _state(
+    folder: JobFolder, held: bool, result: Mapping[str, Any] | None, started: Mapping[str, Any] | None
+) -> JobState:
+    if result is not None:
+        return JobState(result["state"])
+    worker = folder.worker
+    if not held or (worker is not None and not worker.alive):
+        return JobState.INTERRUPTED
+    if folder.cancel_asked:
+        return JobState.CANCELLING
+    return JobState.QUEUED if started is None else JobState.RUNNING
+
+
+def _ended(
+    view: JobView,
+    result: Mapping[str, Any] | None,
+    recovered: Mapping[str, Any] | None,
+    undone: Mapping[str, Any] | None,
+) -> JobView:
+    if result is None:
+        details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
+        message = str(recovered["text"]) if recovered else "its process is gone; what it left is put right next"
+        return replace(view, message=message, details=details)
+    details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
+    undoable = bool(details.get("undoable")) and undone is None and Kind(view.kind) in UNDOABLE
+    return replace(view, message=str(result["message"]), details=details, undoable=undoable)
+
+
+def _moving(view: JobView, words: Mapping[str, Event]) -> JobView:
+    progress = words.get("progress")
+    phase = words.get("phase")
+    if progress is not None and (phase is None or progress.at >= phase.at):
+        data = progress.data
+        view = replace(view, done=data["done"], total=data["total"], unit=data["unit"], rate=data["rate"])
+    if view.state is JobState.QUEUED or (view.started is None and "waiting" in words):
+        waiting = words.get("waiting")
+        if waiting is not None:
+            view = replace(view, behind=str(waiting.data.get("behind", "")), message=str(waiting.data.get("text", "")))
+    elif "log" in words:
+        view = replace(view, message=str(words["log"].data.get("line", "")))
+    return view
+
+
+def _time(entry: Mapping[str, Any] | None) -> datetime | None:
+    return datetime.fromisoformat(entry["at"]).astimezone(UTC) if entry else None
+
+
+def _plan_of(folder: JobFolder) -> Plan | None:
+    try:
+        return folder.plan()
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _left(folder: JobFolder, journal: FileJournal) -> Left:
+    try:
+        who = str(folder.request().get("who", ""))
+    except (OSError, ValueError):
+        who = ""
+    return Left(job=folder.id, journal=journal, who=who)

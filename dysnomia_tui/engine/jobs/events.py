@@ -1,0 +1,117 @@
+"""A job's events: written by the worker, read by whoever watches.
+
+A line of ``events.jsonl`` is ``{"at": …, "kind": …, …}``. A line that cannot be written (a full disk) is dropped: what
+must not be lost stands in the job's record and journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dysnomia_tui.engine.redact import Redactor
+from dysnomia_tui.engine.views import Event
+
+INTERVAL = 0.1
+"""Seconds between two progress events at least: ten a second at most."""
+TAIL = 16 * 1024
+"""Bytes from the end in which a job's last word is looked for."""
+CHUNK = 1 << 20
+
+
+class EventLog:
+    """Appends to a job's events. Safe to call from any thread; never raises for a line it could not write."""
+
+    def __init__(self, path: Path, redactor: Redactor, clock: Callable[[], datetime]) -> None:
+        self._path = path
+        self._redactor = redactor
+        self._clock = clock
+        self._guard = threading.Lock()
+
+    def write(self, kind: str, **data: Any) -> None:
+        line = json.dumps({"at": self._clock().isoformat(), "kind": kind, **self._redactor.clean(data)})
+        with self._guard:
+            try:
+                fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    os.write(fd, line.encode() + b"\n")
+                finally:
+                    os.close(fd)
+            except OSError:
+                return
+
+
+class JobProgress:
+    """The plugin layer's ``Progress``: coalesced, redacted, with a rate."""
+
+    def __init__(self, log: EventLog, key: str = "") -> None:
+        self._log = log
+        self._key = key
+        self._guard = threading.Lock()
+        self._next = 0.0
+        self._began = time.monotonic()
+        self._first = 0
+
+    def phase(self, name: str) -> None:
+        with self._guard:
+            self._began = time.monotonic()
+            self._first = 0
+            self._next = 0.0
+        self._log.write("phase", name=name, key=self._key)
+
+    def advance(self, done: int, total: int | None = None, unit: str = "bytes") -> None:
+        now = time.monotonic()
+        with self._guard:
+            if now < self._next and done != total:
+                return
+            self._next = now + INTERVAL
+            elapsed = now - self._began
+            rate = (done - self._first) / elapsed if elapsed > INTERVAL else None
+        self._log.write("progress", done=done, total=total, unit=unit, rate=rate, key=self._key)
+
+    def log(self, line: str) -> None:
+        self._log.write("log", line=line, key=self._key)
+
+
+def read_events(path: Path, after: int) -> tuple[Sequence[Event], int]:
+    """Whole lines from byte ``after`` on, at most a mebibyte of them, and where to go on."""
+    try:
+        with path.open("rb") as file:
+            file.seek(after)
+            data = file.read(CHUNK)
+    except OSError:
+        return (), after
+    stop = data.rfind(b"\n") + 1
+    return tuple(_parsed(data[:stop])), after + stop
+
+
+def last_words(path: Path) -> Mapping[str, Event]:
+    """The newest event of each kind, as far as the end of the file shows."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL))
+            data = file.read()
+    except OSError:
+        return {}
+    if size > TAIL:
+        data = data[data.find(b"\n") + 1 :]
+    return {event.kind: event for event in _parsed(data)}
+
+
+def _parsed(data: bytes) -> list[Event]:
+    events = []
+    for line in data.splitlines():
+        try:
+            fields = json.loads(line)
+            at = datetime.fromisoformat(fields.pop("at"))
+            events.append(Event(at.astimezone(UTC), fields.pop("kind"), fields))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            continue  # a torn line, after a full disk
+    return events

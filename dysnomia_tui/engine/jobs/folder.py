@@ -1,0 +1,170 @@
+"""The folder of one job: ``jobs/<id>/``.
+
+plan.json      the plan that runs, as the operator saw it
+request.json   who, why, when, and where things are
+record         started, ended, recovered: a small preallocated journal, so that a full disk cannot hide an outcome
+journal.<n>    of the plan's n-th component: the steps of a swap
+events.jsonl   what is happening, for watchers; a line that cannot be written is left out
+lock           held by the worker while it lives, and by its children
+cancel         there when someone asked it to stop
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dysnomia_tui.engine.jobs.identity import ProcessIdentity
+from dysnomia_tui.engine.journal import FileJournal
+from dysnomia_tui.engine.plan import Plan
+
+RECORD_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """A job by its folder. Making one touches nothing."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    # Reading.
+
+    def plan(self) -> Plan:
+        """Raises OSError, ValueError or KeyError where it cannot be read."""
+        return Plan.from_json(json.loads((self.path / "plan.json").read_bytes()))
+
+    def request(self) -> Mapping[str, Any]:
+        data: Mapping[str, Any] = json.loads((self.path / "request.json").read_bytes())
+        return data
+
+    def record(self) -> FileJournal:
+        return FileJournal(self.path / "record")
+
+    def journal(self, index: int) -> FileJournal:
+        """The journal of the plan's component ``index``, made where it is not there yet."""
+        path = self.path / f"journal.{index}"
+        with suppress(FileExistsError):
+            return FileJournal.create(path)
+        return FileJournal(path)
+
+    def journals(self) -> Iterator[tuple[int, FileJournal]]:
+        """The journals that exist, with the index of their component in the plan."""
+        for name in sorted(os.listdir(self.path)):
+            if name.startswith("journal."):
+                yield int(name.removeprefix("journal.")), FileJournal(self.path / name)
+
+    @property
+    def held(self) -> bool:
+        """Whether the worker, or a child of it, still holds the job's lock. Never waits."""
+        try:
+            fd = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    @property
+    def worker(self) -> ProcessIdentity | None:
+        """The worker's process, once it has said who it is."""
+        said = self.record().last("worker")
+        return ProcessIdentity(said["pid"], said["start"], said["boot"]) if said else None
+
+    @property
+    def cancel_asked(self) -> bool:
+        return (self.path / "cancel").exists()
+
+    # Writing.
+
+    def ask_cancel(self, who: str) -> None:
+        """Ask the worker to stop. Raises OSError."""
+        fd = os.open(self.path / "cancel", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            file.write(who)
+
+
+def create_job(jobs: Path, plan: Plan, request: Mapping[str, Any], created: datetime) -> tuple[JobFolder, int]:
+    """Make a job's folder, whole before it can be seen, and take its lock.
+
+    Returns the folder and the descriptor of its lock, which the worker is to inherit: from its first moment the job
+    is either held by somebody or interrupted. Raises OSError with nothing left behind.
+    """
+    staged = jobs / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+    staged.mkdir(mode=0o700)
+    try:
+        _write(staged / "plan.json", json.dumps(plan.to_json()).encode())
+        _write(staged / "request.json", json.dumps({**request, "created": created.isoformat()}).encode())
+        _write(staged / "events.jsonl", b"")
+        FileJournal.create(staged / "record", RECORD_BYTES).close()
+        lock = os.open(staged / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            folder = _publish(jobs, staged)
+        except BaseException:
+            os.close(lock)
+            raise
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    return folder, lock
+
+
+def job_numbers(jobs: Path) -> list[int]:
+    """The numbers of all jobs, ascending. Empty where there are none, or the folder may not be read."""
+    try:
+        return sorted(int(name) for name in os.listdir(jobs) if name.isascii() and name.isdecimal())
+    except OSError:
+        return []
+
+
+def _publish(jobs: Path, staged: Path) -> JobFolder:
+    """Give the folder the next number. A rename onto a folder that is there fails, so two never share one."""
+    number = max(job_numbers(jobs), default=0) + 1
+    while True:
+        target = jobs / str(number)
+        try:
+            staged.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            number += 1
+            continue
+        _sync_folder(jobs)
+        return JobFolder(target)
+
+
+def _write(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

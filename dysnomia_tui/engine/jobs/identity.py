@@ -1,0 +1,71 @@
+"""Who a process is, and who a person is."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NO_LOGIN = 4294967295
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process, told apart from a later one with the same number: by when it started, and in which boot.
+
+    The start is in clock ticks since the boot, so that a change of the clock does not move it.
+    """
+
+    pid: int
+    start: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity | None:
+        """The process ``pid`` now; None where there is none, or only a zombie."""
+        try:
+            text = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:
+            return None
+        fields = text.rpartition(b")")[2].split()
+        if fields[0] in (b"Z", b"X"):
+            return None
+        return cls(pid, int(fields[19]), _boot())
+
+    @property
+    def alive(self) -> bool:
+        return ProcessIdentity.of(self.pid) == self
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def login_user(environ: Mapping[str, str]) -> str:
+    """The user who logged in, behind sudo and su too: ``/proc/self/loginuid``, else what sudo says."""
+    try:
+        uid = int(Path("/proc/self/loginuid").read_text())
+    except (OSError, ValueError):
+        uid = NO_LOGIN
+    if uid != NO_LOGIN:
+        return user_name(uid)
+    return environ.get("SUDO_USER", "")
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def who(environ: Mapping[str, str]) -> str:
+    """``root(alice)``: the effective user, and the login user where they differ."""
+    effective = user_name(os.geteuid())
+    login = login_user(environ)
+    return f"{effective}({login})" if login and login != effective else effective

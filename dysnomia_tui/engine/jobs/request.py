@@ -1,0 +1,34 @@
+"""What a worker needs to know of the settings it was submitted under, as JSON: never a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dysnomia_tui.config import Settings
+
+_PATHS = ("statedir", "user_config")
+_PATH_LISTS = ("containers_path", "components_path", "modules_path")
+_TIMES = ("grace", "guard_hold")
+_PLAIN = ("jobs_at_once", "compression", "level", "group")
+
+
+def settings_to_json(settings: Settings) -> Mapping[str, Any]:
+    """The part of the settings that a job depends on."""
+    data: dict[str, Any] = {name: str(getattr(settings, name)) for name in _PATHS}
+    data |= {name: [str(path) for path in getattr(settings, name)] for name in _PATH_LISTS}
+    data |= {name: getattr(settings, name).total_seconds() for name in _TIMES}
+    data |= {name: getattr(settings, name) for name in _PLAIN}
+    data["compression_by_container"] = dict(settings.compression_by_container)
+    return data
+
+
+def settings_from_json(data: Mapping[str, Any]) -> Settings:
+    """Raises KeyError where something is missing."""
+    given: dict[str, Any] = {name: Path(data[name]) for name in _PATHS}
+    given |= {name: tuple(Path(path) for path in data[name]) for name in _PATH_LISTS}
+    given |= {name: timedelta(seconds=data[name]) for name in _TIMES}
+    given |= {name: data[name] for name in _PLAIN}
+    return Settings(**given, compression_by_container=dict(data["compression_by_container"]))

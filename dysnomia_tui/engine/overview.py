@@ -1,0 +1,176 @@
+"""The whole machine at a glance, from configuration, the store's cache and the jobs. Asks no server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Summary
+from dysnomia_tui.engine.health import Facts, concerns, judge
+from dysnomia_tui.engine.inventory import ConfiguredContainer, Inventory
+from dysnomia_tui.engine.jobs.identity import who
+from dysnomia_tui.engine.planning.grades import labels_of
+from dysnomia_tui.engine.redact import shown
+from dysnomia_tui.engine.views import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
+from dysnomia_tui.engine.world import World
+
+NEARLY_FULL = 0.03
+"""Share of the disk that is left when it is worth an alarm."""
+WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
+
+
+def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
+    """Read everything once."""
+    inventory = world.inventory()
+    summaries = world.store.summaries()
+    containers = tuple(_containers(world, inventory, summaries, jobs, now))
+    free, total = _disk(world)
+    return Overview(
+        host=socket.gethostname(),
+        who=who(os.environ),
+        read_only=read_only,
+        store=str(world.settings.statedir),
+        store_id=world.store.id,
+        disk_free=free,
+        disk_total=total,
+        labels=world.settings.labels,
+        containers=containers,
+        alarms=tuple(_alarms(world, inventory, containers, jobs, free, total)),
+        at=now,
+        notice=_notice(),
+    )
+
+
+def _containers(
+    world: World,
+    inventory: Inventory,
+    summaries: Mapping[ComponentKey, Summary],
+    jobs: Sequence[JobView],
+    now: datetime,
+) -> Iterator[ContainerView]:
+    names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
+    for name in names:
+        configured = inventory.containers.get(name)
+        plugin, problem = _plugin(world, configured)
+        keys = sorted({key for key in (*summaries, *inventory.components) if key.container == name})
+        yield ContainerView(
+            name=name,
+            type=configured.type if configured else "",
+            title=plugin.title if plugin else "",
+            properties=shown(configured.properties) if configured else {},
+            components=tuple(
+                _component(world, inventory, key, summaries.get(key), plugin, problem, jobs, now) for key in keys
+            ),
+            problem=problem,
+            file=str(configured.path) if configured else "",
+        )
+
+
+def _plugin(world: World, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str]:
+    if configured is None:
+        return None, ""
+    if configured.problem:
+        return None, configured.problem
+    try:
+        plugin = world.registry.get(configured.type)
+    except PluginError as error:
+        return None, f"{configured.path}: {error.message}"
+    missing = [tool for tool in plugin.tools if shutil.which(tool, path=_tool_path()) is None]
+    return plugin, f"{', '.join(missing)} is not installed" if missing else ""
+
+
+def _tool_path() -> str:
+    return os.environ.get("PATH", os.defpath) + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+def _component(
+    world: World,
+    inventory: Inventory,
+    key: ComponentKey,
+    summary: Summary | None,
+    plugin: Plugin | None,
+    problem: str,
+    jobs: Sequence[JobView],
+    now: datetime,
+) -> ComponentView:
+    mine = [job for job in jobs if key in job.keys]
+    job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
+    facts = Facts(
+        configured=key in inventory.components and key.container in inventory.containers,
+        holds_state=isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities(),
+        problem=problem,
+        summary=summary,
+        job=job,
+        last=next((one for one in mine if concerns(one)), None),
+        stale_after=world.settings.component(key.container, key.component).stale_after,
+    )
+    health, words = judge(facts, now)
+    return ComponentView(
+        key=key,
+        type=plugin.type if plugin else "",
+        health=health,
+        problem=words,
+        active=summary.active if summary else False,
+        garbage=summary.garbage if summary else False,
+        generations=summary.generations if summary else 0,
+        newest=summary.newest if summary else None,
+        newest_good=summary.newest_good if summary else None,
+        stored_size=summary.stored_size if summary else 0,
+        job=job.id if job else "",
+        labels=labels_of(world.settings, key),
+        can=plugin.activities() if plugin and facts.configured else frozenset(),
+    )
+
+
+def _alarms(
+    world: World,
+    inventory: Inventory,
+    containers: Sequence[ContainerView],
+    jobs: Sequence[JobView],
+    free: int | None,
+    total: int | None,
+) -> Iterator[Alarm]:
+    for job in jobs:
+        key = job.keys[0] if job.keys else None
+        if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
+            yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
+        elif job.details.get("aside") and job.undoable:
+            yield Alarm(f"job {job.id}: what was live stands at {job.details['aside']}, not yet a generation", key)
+    for container in containers:
+        if container.problem:
+            yield Alarm(f"{container.name}: {container.problem}")
+        for component in container.components:
+            if component.health in WORTH_AN_ALARM and not container.problem:
+                yield Alarm(f"{component.key.component} {component.health.value}: {component.problem}", component.key)
+    for problem in inventory.problems:
+        yield Alarm(problem)
+    for text in world.store.strange():
+        yield Alarm(text)
+    if free is not None and total and free < total * NEARLY_FULL:
+        yield Alarm(f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free")
+
+
+def _disk(world: World) -> tuple[int | None, int | None]:
+    there = world.settings.statedir
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        usage = shutil.disk_usage(there)
+    except OSError:
+        return None, None
+    return usage.free, usage.total
+
+
+def _notice() -> str:
+    if os.geteuid() == 0:
+        return ""
+    return (
+        "not root: databases and files of other users, their processes and their stores may not be seen;"
+        " sudo dysnomia-tui shows all"
+    )

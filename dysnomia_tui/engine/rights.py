@@ -1,0 +1,25 @@
+"""Why nothing may be changed here, if so."""
+
+from __future__ import annotations
+
+import os
+
+from dysnomia_tui.config import Settings
+
+
+def why_read_only(settings: Settings, asked: bool) -> str:
+    """``--read-only``, the configuration, or no permission on the store; ``""`` where changes may be made."""
+    if asked:
+        return "--read-only"
+    if settings.read_only:
+        return "config.toml says read_only"
+    there = settings.statedir
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        return f"{there} is no folder"
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return f"{there} is on a read-only file system"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"no permission to write {settings.statedir}"
+    return ""

@@ -1,0 +1,74 @@
+"""Errors of the store and of plugins, as the engine's: each with its exit code."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dysnomia_plugins import errors as plugin
+from dysnomia_store import errors as store
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+_EXITS: tuple[tuple[type[Exception], Exit], ...] = (
+    (plugin.Cancelled, Exit.CANCELLED),
+    (plugin.ServerDown, Exit.UNAVAILABLE),
+    (plugin.WrongCredentials, Exit.UNAVAILABLE),
+    (plugin.ToolMissing, Exit.UNAVAILABLE),
+    (plugin.NotSafe, Exit.REFUSED),
+    (plugin.Unsupported, Exit.REFUSED),
+    (plugin.Truncated, Exit.FAILED),
+    (store.NameRejected, Exit.USAGE),
+    (store.NotFound, Exit.NOT_FOUND),
+    (store.Locked, Exit.LOCKED),
+    (store.Corrupt, Exit.CORRUPT),
+    (store.Incomplete, Exit.CORRUPT),
+    (store.StoreFull, Exit.NO_SPACE),
+    (store.NotPermitted, Exit.REFUSED),
+    (store.Refused, Exit.REFUSED),
+)
+
+Expected = (EngineError, plugin.PluginError, store.StoreError, OSError)
+"""What may go wrong in a job without being a mistake of ours."""
+
+
+def exit_of(error: Exception) -> Exit:
+    """The exit code an error stands for."""
+    if isinstance(error, EngineError):
+        return error.exit
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Exit.NO_SPACE
+    return next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.FAILED)
+
+
+def words_of(error: Exception) -> tuple[str, str]:
+    """Message and hint of an error."""
+    if isinstance(error, (EngineError, plugin.PluginError, store.StoreError)):
+        return error.message, error.hint
+    if isinstance(error, OSError):
+        return os_error_words(error), ""
+    return str(error), ""
+
+
+def os_error_words(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
+def as_engine_error(error: Exception) -> EngineError:
+    """The same error as an ``EngineError``."""
+    if isinstance(error, EngineError):
+        return error
+    message, hint = words_of(error)
+    made = EngineError(message, hint)
+    made.exit = exit_of(error)
+    return made
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise errors of the layers below as EngineError."""
+    try:
+        yield
+    except (plugin.PluginError, store.StoreError, OSError) as error:
+        raise as_engine_error(error) from error

@@ -1,0 +1,242 @@
+"""The detached worker of one job: ``python -m dysnomia_tui.engine.worker JOBDIR LOCKFD``.
+
+The process that is started forks and ends at once; its child leads a session of its own, ignores SIGHUP, and has no
+terminal, so that neither a lost line nor the end of the program that submitted the job touches it. It holds the
+job's lock (descriptor LOCKFD) until it ends, and so do its children.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.jobs.folder import JobFolder
+    from dysnomia_tui.engine.jobs.work import Outcome, Work
+
+POLL = 0.05
+"""Seconds between two looks at whether it is this job's turn."""
+UMASK = 0o077
+
+
+def main(argv: list[str]) -> int:
+    folder, lock = Path(argv[1]), int(argv[2])
+    os.umask(UMASK)
+    ready, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        return 0 if os.read(ready, 1) == b"1" else 1
+    os.close(ready)
+    os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _detach(folder)
+    run(folder, lock, tell)
+    return 0
+
+
+def _detach(folder: Path) -> None:
+    """No terminal; what Python itself says when something unforeseen happens goes to a file."""
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        err = os.open(folder / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        err = null
+    for target, source in ((0, null), (1, null), (2, err)):
+        os.dup2(source, target)
+
+
+def run(path: Path, lock: int, tell: int) -> None:
+    """Say who we are, let the starter go, wait for our turn, run, and leave the outcome behind."""
+    from dysnomia_tui.engine.jobs.folder import JobFolder
+    from dysnomia_tui.engine.jobs.identity import ProcessIdentity
+
+    folder = JobFolder(path)
+    me = ProcessIdentity.of(os.getpid())
+    assert me is not None
+    folder.record().step("worker", pid=me.pid, start=me.start, boot=me.boot)
+    os.write(tell, b"1")
+    os.close(tell)
+    _Worker(folder, lock).run()
+
+
+class _Worker:
+    """Everything after the start. Imports are here: they take longer than the start itself."""
+
+    def __init__(self, folder: JobFolder, lock: int) -> None:
+        from dysnomia_tui.engine.jobs.board import JobBoard
+        from dysnomia_tui.engine.jobs.events import EventLog
+        from dysnomia_tui.engine.jobs.request import settings_from_json
+        from dysnomia_tui.engine.jobs.work import JobCancel, Work
+        from dysnomia_tui.engine.redact import Redactor
+        from dysnomia_tui.engine.running import Shield
+        from dysnomia_tui.engine.world import World
+
+        request = folder.request()
+        cancel = JobCancel(folder)
+        signal.signal(signal.SIGTERM, lambda number, frame: cancel.ask())
+        world = World(settings_from_json(request["settings"]))
+        self.record = folder.record()
+        self.work = Work(
+            world=world,
+            board=JobBoard(world.jobs),
+            folder=folder,
+            plan=folder.plan(),
+            who=str(request["who"]),
+            why=str(request.get("why", "")),
+            host=str(request.get("host", "")),
+            log=EventLog(folder.events, Redactor(), _now),
+            cancel=Shield(cancel),
+            lock=lock,
+            clock=_now,
+        )
+
+    def run(self) -> None:
+        outcome = self._outcome()
+        self._end(outcome)
+
+    def _outcome(self) -> Outcome:
+        from dysnomia_tui.engine.errors import Exit, Stale
+        from dysnomia_tui.engine.jobs.work import Outcome
+        from dysnomia_tui.engine.translate import Expected, exit_of, words_of
+        from dysnomia_tui.engine.views import JobState
+
+        try:
+            slot = self._wait()
+            try:
+                return self._perform()
+            finally:
+                os.close(slot)
+        except Expected as error:
+            message, hint = words_of(error)
+            code = exit_of(error)
+            if code is Exit.CANCELLED:
+                return Outcome(JobState.CANCELLED, message, code, hint)
+            return Outcome(JobState.STALE if isinstance(error, Stale) else JobState.FAILED, message, code, hint)
+
+    def _wait(self) -> int:
+        """Wait for our turn. Returns the descriptor of the slot we run in. Raises Cancelled."""
+        from dysnomia_tui.engine.jobs.board import UNQUEUED
+        from dysnomia_tui.engine.jobs.queue import Waiting, turn
+
+        plan, work = self.work.plan, self.work
+        if plan.kind in UNQUEUED:
+            self.record.step("started", at=_now().isoformat())
+            return os.open(os.devnull, os.O_RDONLY)
+        me = Waiting(int(work.id), frozenset(plan.keys), started=False)
+        at_once = work.world.settings.jobs_at_once
+        said = -1
+        while True:
+            work.cancel.check()
+            now = turn(me, work.board.waiting(), at_once)
+            slot = _slot(work.world.settings.statedir, at_once) if now.may else None
+            if slot is not None:
+                self.record.step("started", at=_now().isoformat())
+                work.log.write("started")
+                return slot
+            if now.behind is not None and now.behind != said:
+                said = now.behind
+                work.log.write("waiting", behind=str(said), text=f"waits for job {said}: {now.why}")
+            time.sleep(POLL)
+
+    def _perform(self) -> Outcome:
+        from dysnomia_tui.engine.errors import Stale
+        from dysnomia_tui.engine.planning.depends import why_stale
+
+        reason = why_stale(self.work.world, self.work.plan)
+        if reason:
+            raise Stale(f"nothing was touched: {reason}", "look at the plan again")
+        self._audit("started", "")
+        outcome = _performer(self.work)(self.work)
+        self._housekeeping()
+        return outcome
+
+    def _housekeeping(self) -> None:
+        """Every writer empties what is due. What cannot be done now is done by the next."""
+        from dysnomia_tui.engine.plan import Kind
+        from dysnomia_tui.engine.translate import Expected
+
+        if self.work.plan.kind in (Kind.SNAPSHOT, Kind.GC):
+            with suppress(*Expected):
+                self.work.world.store.empty_trash()
+
+    def _end(self, outcome: Outcome) -> None:
+        from dysnomia_tui.engine.redact import Redactor
+
+        clean = Redactor().clean
+        said = {
+            "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
+            "hint": clean(outcome.hint), "details": outcome.details, "at": _now().isoformat(),
+        }  # fmt: skip
+        self.record.step("result", **said)
+        self.work.log.write("result", **said)
+        self._audit(outcome.state.value, outcome.message)
+        self.work.board.raise_floor()
+
+    def _audit(self, event: str, message: str) -> None:
+        from dysnomia_tui.engine import audit
+
+        plan, work = self.work.plan, self.work
+        entry: Mapping[str, object] = {
+            "job": work.id, "event": event, "kind": plan.kind.value, "title": plan.title,
+            "keys": [str(key) for key in plan.keys], "who": work.who, "why": work.why, "host": work.host,
+            "message": message,
+        }  # fmt: skip
+        try:
+            audit.append(work.world.settings.statedir, _now(), entry)
+        except OSError as error:
+            work.log.write("log", line=f"the audit could not be written: {error.strerror}")
+
+
+def _performer(work: Work) -> Callable[[Work], Outcome]:
+    """The function that does what the plan's kind says."""
+    from dysnomia_tui.engine.jobs import keeping, state
+    from dysnomia_tui.engine.plan import Kind
+
+    if work.plan.kind is Kind.UNDO:
+        return keeping.run_bring_back if work.plan.params["of"] == "gc" else state.run_undo_restore
+    return {
+        Kind.SNAPSHOT: state.run_snapshot,
+        Kind.RESTORE: state.run_restore,
+        Kind.CHECK: state.run_check,
+        Kind.VERIFY: state.run_verify,
+        Kind.ACTIVITY: state.run_activity,
+        Kind.GC: keeping.run_gc,
+        Kind.EMPTY_TRASH: keeping.run_empty_trash,
+        Kind.BRING_BACK: keeping.run_bring_back,
+        Kind.MARK: keeping.run_mark,
+        Kind.IMPORT: keeping.run_import,
+        Kind.ADOPT: keeping.run_adopt,
+        Kind.RECOVER: keeping.run_recover,
+    }[work.plan.kind]
+
+
+def _slot(statedir: Path, at_once: int) -> int | None:
+    """One of the N places to run in, or None where all are taken. Held by the descriptor."""
+    import fcntl
+
+    folder = statedir / "jobs"
+    for number in range(at_once):
+        fd = os.open(folder / f".slot.{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            continue
+        return fd
+    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,89 @@
+"""What the engine reads of this machine: settings, store, types, configured containers and components."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from dysnomia_plugins.base import Component, Plugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.registry import Registry
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Store
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.inventory import Inventory, read_inventory
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class World:
+    """One state directory and one configuration. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] | None = None,
+        extra_types: Mapping[str, Callable[[], Plugin]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.store = Store(settings.statedir, clock=clock)
+        self.registry = Registry(settings.modules_path, extra=extra_types)
+        self._guard = threading.Lock()
+        self._inventory: tuple[Stamp, Inventory] | None = None
+
+    @property
+    def jobs(self) -> Path:
+        return self.settings.statedir / "jobs"
+
+    def inventory(self) -> Inventory:
+        """What is configured, read again when a file or folder on the search paths changed.
+
+        A ``$(…)`` in a file is run when the file is read, not at each look.
+        """
+        stamp = self._stamp()
+        with self._guard:
+            if self._inventory is None or self._inventory[0] != stamp:
+                fresh = read_inventory(self.settings.containers_path, self.settings.components_path)
+                self._inventory = (stamp, fresh)
+            return self._inventory[1]
+
+    def component(self, key: ComponentKey) -> Component:
+        """Raises Unknown, ConfigError."""
+        return self.inventory().component(key)
+
+    def plugin(self, key: ComponentKey) -> Plugin:
+        """The plugin of a component's container. Raises Unknown, ConfigError, PluginError."""
+        return self.registry.get(self.inventory().container(key.container).type)
+
+    def plugin_of_type(self, type_name: str) -> Plugin | None:
+        """None where the type is not known here, or is broken."""
+        try:
+            return self.registry.get(type_name) if type_name else None
+        except PluginError:
+            return None
+
+    def _stamp(self) -> Stamp:
+        """Changes whenever anything the inventory was read from does."""
+        stamps: list[tuple[str, int, int, int]] = []
+        for folder in (*self.settings.containers_path, *self.settings.components_path):
+            _add_stamp(stamps, folder)
+            try:
+                with os.scandir(folder) as entries:
+                    paths = sorted(Path(entry.path) for entry in entries)
+            except OSError:
+                continue
+            for path in paths:
+                _add_stamp(stamps, path)
+        return tuple(stamps)
+
+
+def _add_stamp(stamps: list[tuple[str, int, int, int]], path: Path) -> None:
+    try:
+        status = path.stat()
+    except OSError:
+        stamps.append((str(path), 0, 0, 0))
+        return
+    stamps.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino ^ status.st_mode))
