@@ -15,7 +15,7 @@ import pytest
 
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.gcmodel import Policy
-from dysnomia_store.model import Generation
+from dysnomia_store.model import Generation, Reason
 from dysnomia_tui.engine import activities
 from dysnomia_tui.engine.activities import Bench
 from tests.plugins.conformance import World
@@ -140,6 +140,8 @@ class _Story:
         self.driver.assert_intact(self.ids)
         assert self.driver.left_behind(job) == []
         assert not self.driver.unsettled()
+        said = [one for one in self.driver.generations() if one.job == job and one.reason is Reason.RESTORE]
+        assert bool(said) == (live == self.then), "the newest generation says what is live"
         if live == self.then:
             self.seen.add("new")
             guards = [one for one in self.driver.generations() if one.id == self.identity]

@@ -235,13 +235,12 @@ _CHANGES: dict[str, Callable[[sqlite3.Connection, Random], None]] = {
     "real cell, by one unit in the last place": _sql(
         "UPDATE customers SET credit = credit * (1 + 2.220446049250313e-16) WHERE id = 1"
     ),
-    "storage class": _sql(
-        "UPDATE loose SET v = CASE typeof(v) WHEN 'text' THEN {n} ELSE '{n}' END WHERE rowid = {loose}"
-    ),
+    "storage class": _sql("UPDATE loose SET v = CASE typeof(v) WHEN 'text' THEN 1 ELSE '1' END WHERE rowid = 2"),
     "integer for real": _sql("UPDATE loose SET v = CASE typeof(v) WHEN 'real' THEN 1 ELSE 1.0 END WHERE rowid = 3"),
     "NULL for empty": _sql("UPDATE loose SET v = CASE WHEN v IS NULL THEN '' ELSE NULL END WHERE rowid = {loose}"),
     "text for blob": _sql(
-        "UPDATE loose SET v = CASE typeof(v) WHEN 'text' THEN CAST('x' AS BLOB) ELSE 'x' END WHERE rowid = {loose}"
+        "UPDATE loose SET v = CASE typeof(v) WHEN 'blob' THEN CAST(v AS TEXT) WHEN 'text' THEN CAST(v AS BLOB)"
+        " ELSE x'00' END WHERE rowid = 5"
     ),
     "text behind NUL": _sql("UPDATE loose SET v = CAST(x'6100' || '{word}' AS TEXT) WHERE rowid = {loose}"),
     "text that is not UTF-8": _sql("UPDATE loose SET v = CAST(x'fffe' || '{word}' AS TEXT) WHERE rowid = {loose}"),
