@@ -100,6 +100,8 @@ class ArtefactWriter(TallySink):
         compress, self._finish, workers = _codec(compression, level)
         self._compressor = Compressor(self._put, compress, workers)
         self._cutter = Cutter(self._compressor.add)
+        if self._framed:
+            self._put(footer.OPENING)
 
     def begin_section(
         self,

@@ -77,8 +77,8 @@ def identity(kind: str, name: str) -> bytes:
 
 
 def identity_of(line: bytes) -> bytes:
-    """The same, of a line. A quote inside a name is escaped, so the first ``"],{"`` is where the name ends."""
-    return blake2b(line[1 : line.index(b'"],{"') + 2], digest_size=16).digest()
+    """The same, of a line. A quote inside a name is escaped, so the first ``"],{"form"`` is where the name ends."""
+    return blake2b(line[1 : line.index(b'"],{"form"') + 2], digest_size=16).digest()
 
 
 def without_place(line: bytes) -> bytes:

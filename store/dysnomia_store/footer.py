@@ -1,5 +1,7 @@
 """A zstd file that explains itself: a skippable frame at its end, which every zstd reader passes over.
 
+A small one at its start says that the other belongs to it, so that a file cut between two frames is known to be cut.
+
 Layout (RFC 8878, section 3.1.2): magic 0x184D2A5E and payload size, 4 bytes each, little endian; then our payload: a
 zstd frame of JSON, its size in 4 bytes, and 8 bytes that say whose it is, so that the frame is found from the end.
 """
@@ -20,6 +22,8 @@ _MAGIC = 0x184D2A5E
 _HEAD = struct.Struct("<II")
 _TAIL = struct.Struct("<I8s")
 _OURS = b"DYSNOMIA"
+OPENING = _HEAD.pack(_MAGIC, len(_OURS)) + _OURS
+"""What stands at the start."""
 _MOST = 1 << 28
 """A footer larger than 256 MiB (some 10 TB of content) is not believed."""
 
@@ -35,14 +39,16 @@ def encode(about: Mapping[str, Any]) -> bytes:
 def read(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int] | None:
     """What the footer of a file says, and where it starts; None where there is none of ours.
 
-    Raises Corrupt where there is one and it is damaged.
+    Raises Corrupt where there is one and it is damaged, or where the start says that there should be one.
     """
     end = os.fstat(file.fileno()).st_size
-    if end < _HEAD.size + _TAIL.size:
+    opened = os.pread(file.fileno(), len(OPENING), 0) == OPENING
+    tail = os.pread(file.fileno(), _TAIL.size, end - _TAIL.size) if end > len(OPENING) + _TAIL.size else b""
+    if not tail.endswith(_OURS):
+        if opened:
+            raise Corrupt(f"{path} is damaged: it was cut short")
         return None
-    size, ours = _TAIL.unpack(os.pread(file.fileno(), _TAIL.size, end - _TAIL.size))
-    if ours != _OURS:
-        return None
+    size, _ = _TAIL.unpack(tail)
     start = end - _TAIL.size - size - _HEAD.size
     if start < 0 or size > _MOST:
         raise Corrupt(f"{path} is damaged: its footer does not fit in it")

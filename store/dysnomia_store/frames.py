@@ -45,12 +45,14 @@ class FrameTable:
     content: Sequence[int]
 
     @classmethod
-    def of(cls, sizes: Sequence[tuple[int, int]]) -> FrameTable:
-        """From (stored size, content size) of each frame. Raises ValueError for sizes that no frame has."""
+    def of(cls, sizes: Sequence[tuple[int, int]], start: int = 0) -> FrameTable:
+        """From (stored size, content size) of each frame, the first at byte ``start``.
+
+        Raises ValueError for sizes that no frame has."""
         if any(not 0 < stored <= 2 * MOST_FRAME or not 0 < content <= MOST_FRAME for stored, content in sizes):
             raise ValueError("a frame of an impossible size")
         return cls(
-            array("Q", accumulate((stored for stored, _ in sizes), initial=0)),
+            array("Q", accumulate((stored for stored, _ in sizes), initial=start)),
             array("Q", accumulate((content for _, content in sizes), initial=0)),
         )
 

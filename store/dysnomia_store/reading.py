@@ -117,7 +117,7 @@ class ArtefactReader:
             return
         about, self._end = found
         try:
-            table = FrameTable.of(about.get("frames", ()))
+            table = FrameTable.of(about.get("frames", ()), len(footer.OPENING))
             if "dysnomia-artefact" not in about or table.stored[-1] != self._end:
                 raise ValueError("its frames do not fill it")
         except (TypeError, ValueError) as error:
@@ -129,6 +129,7 @@ class ArtefactReader:
         watched = _Watched(file)
         if self._table is not None:
             table = self._table
+            watched.exactly(table.stored[0])
             yield from read_ahead(lambda number: watched.exactly(table.stored_size(number)), table, range(len(table)))
         elif self._suffix:
             with _decoder(self._suffix, watched) as decoder:
