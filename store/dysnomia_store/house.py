@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class House:
                 self.disk.make_folders(root, anchor)
         path = self.layout.top("store.json")
         if not path.exists():
-            said = {"format": records.FORMAT, "id": secrets.token_hex(16), "made": records.stamp(self.clock())}
+            said = {"format": records.FORMAT, "id": os.urandom(16).hex(), "made": records.stamp(self.clock())}
             try:
                 self.publish(path, records.dump(said))
             except FileExistsError:
@@ -65,7 +64,7 @@ class House:
 
     def stage(self, job: str) -> Path:
         """A new folder in staging. ``job`` says whose it is, for the sweep; ``""`` means this process's own."""
-        name = f"{job or f'pid{os.getpid()}'}.{secrets.token_hex(6)}"
+        name = f"{job or f'pid{os.getpid()}'}.{os.urandom(6).hex()}"
         path = self.folder(self.layout.top("staging")) / name
         self.disk.mkdir(path)
         return path
@@ -85,7 +84,7 @@ class House:
     def publish(self, path: Path, data: bytes) -> None:
         """Make a whole file appear under its name, durable with its folder. Raises FileExistsError."""
         self.folder(path.parent)
-        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{secrets.token_hex(6)}"
+        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
         try:
             self.disk.write_new(temporary, data)
             self.disk.rename(temporary, path)

@@ -6,7 +6,6 @@ Dysnomia's own folders (``snapshots``, ``generations``, ``checksums``, ``activat
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,11 @@ def stem(snapshot_id: str) -> str:
     The digest's leading dot keeps it apart from ids, none of which starts with one.
     """
     raw = os.fsencode(snapshot_id)
-    return snapshot_id if len(raw) <= _LONG else "." + hashlib.sha256(raw).hexdigest()
+    if len(raw) <= _LONG:
+        return snapshot_id
+    import hashlib  # takes longer than all else here, and is hardly ever needed
+
+    return "." + hashlib.sha256(raw).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

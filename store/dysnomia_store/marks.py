@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 
 from dysnomia_store import records
-from dysnomia_store.component import entries, number_of
 from dysnomia_store.disk import in_words
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.house import House
 from dysnomia_store.layout import Layout, stem
+from dysnomia_store.links import entries, number_of
 from dysnomia_store.locks import records_lock
 from dysnomia_store.model import Marks, Pin
 from dysnomia_store.names import ComponentKey

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from dysnomia_store.component import entries, number_of
 from dysnomia_store.disk import in_words
 from dysnomia_store.house import House
 from dysnomia_store.layout import Layout, pointed_at
+from dysnomia_store.links import entries, number_of
 from dysnomia_store.names import ComponentKey
 
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dysnomia_store.component import entries, links, number_of
 from dysnomia_store.errors import NameRejected, NotPermitted
 from dysnomia_store.layout import OURS, THEIRS, Layout
+from dysnomia_store.links import entries, links, number_of
 from dysnomia_store.names import ComponentKey, validate_name
 
 _NAMED = ("snapshots", "generations", "activated", "garbage")

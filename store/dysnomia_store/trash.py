@@ -17,12 +17,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dysnomia_store import records
-from dysnomia_store.component import entries, number_of, tree_size
+from dysnomia_store.component import tree_size
 from dysnomia_store.disk import in_words
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.gcmodel import TrashEntry
 from dysnomia_store.house import House
 from dysnomia_store.layout import Layout, pointed_at
+from dysnomia_store.links import entries, number_of
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.numbers import reserve
 
