@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Stored
@@ -61,9 +62,11 @@ def _rescan_entry(entry: Entry, sink: ContentSink) -> None:
     member = entry.member
     if member.kind is not Kind.FILE:
         sink.begin_section(member.kind, member.name, Form.BYTES, attributes=member.attributes())
-        entry.skip()
-        sink.write_masked(entry.raw + entry.tail, member.canonical())
-        sink.end_section(size=0)
+        try:
+            entry.skip()
+        finally:
+            sink.write_masked(entry.raw + entry.tail, member.canonical())
+            sink.end_section(size=0)
         return
     chunks = entry.content()
     head: list[tuple[int, bytes]] = []
@@ -76,15 +79,16 @@ def _rescan_entry(entry: Entry, sink: ContentSink) -> None:
     sink.write_masked(entry.raw, member.canonical())
     digest = ContentDigest()
     at = 0
-    for part in (head, chunks):
-        for offset, data in part:
+    try:
+        for offset, data in chain(head, chunks):
             digest.skip(offset - at)
             digest.feed(data)
             sink.store_only(data)
             at = offset + len(data)
-    digest.skip(member.size - at)
-    sink.write_masked(entry.tail, digest.end())
-    sink.end_section(size=member.size)
+        digest.skip(member.size - at)
+    finally:
+        sink.write_masked(entry.tail, digest.end())
+        sink.end_section(size=member.size)
 
 
 def _text(head: Sequence[tuple[int, bytes]], size: int) -> bool:

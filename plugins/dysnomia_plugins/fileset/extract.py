@@ -32,12 +32,18 @@ class Trust:
     owner: tuple[int, int] | None = None
     """For what was not made here: whose all files become (-1: as stored); None takes owners by name, where there
     are such here."""
+    exact: bool = False
+    """Whether it is an error where something cannot be set here (a proof would call it damage)."""
     root: bool = field(default_factory=lambda: os.geteuid() == 0)
     """Whether owners can be set at all."""
 
     def apply(self, member: Member) -> Member | None:
         """The member as it may be extracted; None where it may not be."""
         uid, gid = self._owner(member)
+        if self.exact and member.kind is not Kind.HARDLINK and (uid, gid) != (member.uid, member.gid):
+            raise PluginError(
+                f"{member.name} belongs to {member.uid}:{member.gid}, which only root can set", "run it as root"
+            )
         member = replace(member, uid=uid, gid=gid)
         if self.made_here:
             return member
@@ -201,7 +207,7 @@ class Extractor:
         try:
             write_xattrs(target, member.xattrs)
         except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EACCES):
+            if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EACCES) or self.trust.exact:
                 raise
             if not self.lost_xattrs:
                 self.log(f"extended attributes of {member.name} cannot be set here: {error.strerror}")
@@ -259,6 +265,8 @@ class Extractor:
         elif member.kind is Kind.FIFO:
             os.mkfifo(name, 0o600, dir_fd=parent)
         elif not self.trust.root:
+            if self.trust.exact:
+                raise PluginError(f"{member.name} is a {member.kind}, which only root can make", "run it as root")
             self.left_out.append(f"{member.name}: a {member.kind}, which only root can make")
             return
         else:

@@ -162,8 +162,12 @@ class Fileset(StatePlugin):
             as_of=as_of,
             end=datetime.now(UTC),
             complete=True,
-            tool_versions={"file system": layout.mount_of(layout.target).kind},
-            surroundings={"target": layout.spec.target, "roots": list(layout.spec.roots), "owner": layout.spec.owner},
+            surroundings={
+                "target": layout.spec.target,
+                "roots": list(layout.spec.roots),
+                "owner": layout.spec.owner,
+                "file system": layout.mount_of(layout.target).kind,
+            },
             warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
         )
 
@@ -194,7 +198,10 @@ class Fileset(StatePlugin):
         if place == layout.live or self.exists(ctx, place):
             raise NotSafe(f"{place.name} is already there", "nothing was loaded over it")
         owner = owner_ids(layout.spec.owner) if layout.spec.owner else None
-        Loader(ctx, layout, stored, place, Trust(ctx.made_here, owner)).run(sections)
+        scratch = purpose_of(place) == Purpose.SCRATCH
+        # A proof needs every attribute. Nobody but its maker may enter a scratch folder, so nothing in it can harm.
+        trust = Trust(ctx.made_here or scratch, owner, exact=scratch)
+        Loader(ctx, layout, stored, place, trust).run(sections)
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         layout = layout_of(ctx.component)

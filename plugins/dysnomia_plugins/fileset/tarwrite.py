@@ -47,7 +47,7 @@ def header(member: Member, extents: Extents | None = None) -> tuple[bytes, int]:
     size = member.size if member.kind is Kind.FILE else 0
     table = b""
     if extents is not None:
-        table = _sparse_table(extents)
+        table = _sparse_table(extents, member.size)
         records += [
             (b"GNU.sparse.major", b"1"),
             (b"GNU.sparse.minor", b"0"),
@@ -162,8 +162,12 @@ def _decimal(nanoseconds: int) -> bytes:
     return f"{sign}{seconds}{fraction}".encode()
 
 
-def _sparse_table(extents: Extents) -> bytes:
-    """The map of a sparse file: the number of runs, then offset and length of each, filled up to whole blocks."""
+def _sparse_table(extents: Extents, size: int) -> bytes:
+    """The map of a sparse file: the number of runs, then offset and length of each, filled up to whole blocks.
+
+    A hole at the end is marked by an empty run there: without it GNU tar makes the file too short."""
+    if not extents or sum(extents[-1]) < size:
+        extents = [*extents, (size, 0)]
     numbers = [len(extents), *(number for extent in extents for number in extent)]
     table = b"".join(b"%d\n" % number for number in numbers)
     return table + padding(len(table))
