@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dysnomia_tui.config.model import ComponentSettings, Settings
-from dysnomia_tui.config.toml import Document, read_document
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config.toml import Document
 
 MACHINE = Path("/etc/dysnomia-tui")
 CONTAINERS = Path("/etc/dysnomia/containers")
@@ -34,12 +36,10 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
     user_config = _user_config(environ)
     documents = []
     for folder in dict.fromkeys((machine, user_config)):
-        try:
+        if (folder / "config.toml").is_file():
+            from dysnomia_tui.config.toml import read_document  # the parser only where there is something to parse
+
             documents.append(read_document(folder / "config.toml"))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except IsADirectoryError:
-            continue
     top = _merged_top(documents)
     home = Path(environ.get("HOME") or "~").expanduser()
     own = () if root else (user_config,)

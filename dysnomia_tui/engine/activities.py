@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, PrivateStatePlugin, StatePlugin
-from dysnomia_plugins.errors import NotSafe, Unsupported
+from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.store import Committed, ComponentLock
 from dysnomia_tui.engine import modules, restoring
@@ -73,7 +73,7 @@ def _dump_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, reason: R
     bench.progress.phase("dump")
     with (
         bench.context() as ctx,
-        bench.store.draft(bench.key, job=bench.job, compression=bench.compression, level=bench.level) as draft,
+        bench.draft() as draft,
     ):
         dumped = plugin.dump(ctx, plugin.live(bench.component), draft)
         bench.cancel.check()
@@ -135,7 +135,13 @@ def _restore_by_module(
             restoring.hold(bench, made, Left(bench.job, bench.journal, bench.who))
         bench.journal.step("swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text)
         bench.progress.phase("restore")
-        modules.run_restore(bench, plugin, generation)
+        try:
+            modules.run_restore(bench, plugin, generation)
+        except PluginError as error:
+            held = f"; what was live before is generation {made.number}" if made else ""
+            raise PluginError(
+                f"the module may have left it half restored ({error.message}){held}", "undo it"
+            ) from error
         bench.journal.step("swapped")
         linked = bench.store.link(
             lock, generation.id, reason=Reason.RESTORE, restored=number, text=text, who=bench.who, job=bench.job

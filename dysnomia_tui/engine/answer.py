@@ -17,7 +17,7 @@ from typing import Any
 from dysnomia_plugins.base import Component, Context, Plugin, Runner, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
-from dysnomia_store.errors import StoreError
+from dysnomia_store.errors import Corrupt, Incomplete, StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.request import settings_from_json
@@ -93,7 +93,10 @@ def _preflight(
         tag=f"{world.store.id[:8]}_plan",
         made_here=made_here(world.store, generation),
     )
-    result = plugin.preflight(ctx, world.store.stored(component.key, generation.id), replace=question["replace"])
+    try:
+        result = plugin.preflight(ctx, world.store.stored(component.key, generation.id), replace=question["replace"])
+    except (Corrupt, Incomplete) as error:
+        raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
     return {
         "findings": [(finding.severity.value, finding.text) for finding in result.findings],
         "live_bytes": result.live_bytes,

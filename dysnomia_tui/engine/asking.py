@@ -27,7 +27,7 @@ NOT_ANSWERING = "not answering"
 
 
 class NoAnswer(Exception):
-    """The child gave none: it was killed at its limit, or failed (then the text says how)."""
+    """The child gave none: it was killed at its limit (``NOT_ANSWERING``), or says what failed."""
 
 
 def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Probe:
@@ -44,7 +44,8 @@ def preflight(settings: Settings, key: ComponentKey, number: int, *, replace: bo
     try:
         answer = ask(settings, {"op": "preflight", "key": str(key), "number": number, "replace": replace}, limit)
     except NoAnswer as error:
-        return Preflight(findings=(Finding(Severity.BLOCKER, f"the server of {key} is {error}"),))
+        text = f"the server of {key} is {NOT_ANSWERING}" if str(error) == NOT_ANSWERING else str(error)
+        return Preflight(findings=(Finding(Severity.BLOCKER, text),))
     return Preflight(
         findings=tuple(Finding(Severity(severity), text) for severity, text in answer["findings"]),
         live_bytes=answer["live_bytes"],

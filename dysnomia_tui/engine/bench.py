@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from dysnomia_plugins.base import CancelToken, Component, Context, Journal, Plugin, Progress, Runner
 from dysnomia_store.errors import Locked
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.snapshots import SnapshotDraft
 from dysnomia_store.store import ComponentLock, Store
 from dysnomia_tui.engine.journal import PluginJournal
 from dysnomia_tui.engine.running import HoldingRunner, Shield
@@ -71,6 +72,17 @@ class Bench:
     def key(self) -> ComponentKey:
         return self.component.key
 
+    def draft(self, job: str = "") -> AbstractContextManager[SnapshotDraft]:
+        """A snapshot in the making, described as this plugin's."""
+        return self.store.draft(
+            self.key,
+            job=job or self.job,
+            compression=self.compression,
+            level=self.level,
+            type=self.plugin.type,
+            digest_version=getattr(self.plugin, "digest_version", 0),
+        )
+
     def tag(self, job: str = "") -> str:
         """What goes into the name of everything a job makes: ``<8 hex of the store's id>_<job id>``."""
         return f"{self.store.id[:8]}_{job or self.job}"
@@ -108,7 +120,7 @@ class Bench:
         """A private folder on the store's file system, called so that the store's sweep knows whose it is."""
         staging = self.store.root / "staging"
         staging.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{self.job}.work.", dir=staging))
+        return Path(tempfile.mkdtemp(prefix=f"{self.job}.", dir=staging))
 
     @contextmanager
     def locked(self, doing: str) -> Iterator[ComponentLock]:
@@ -127,6 +139,8 @@ class Bench:
             break
         try:
             self._held.append(lock.fileno())
+            for healed in self.store.heal(lock):
+                self.progress.log(healed.text)
             yield lock
         finally:
             self._held.clear()

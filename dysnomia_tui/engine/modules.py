@@ -106,7 +106,7 @@ def _commit(
     text: str,
     number: int | None,
 ) -> Committed:
-    with bench.store.draft(bench.key, job=bench.job) as draft:
+    with bench.draft() as draft:
         for entry in sorted(written.iterdir()):
             entry.rename(draft.folder / entry.name)
         draft.claim(written.name)

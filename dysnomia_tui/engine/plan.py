@@ -27,7 +27,7 @@ class Grade(enum.IntEnum):
 
 
 class Kind(enum.StrEnum):
-    """What a plan does. Each has one file in ``engine/jobs/``."""
+    """What a plan does. ``engine/planning`` makes the plan of each, ``engine/jobs`` runs it."""
 
     SNAPSHOT = "snapshot"
     RESTORE = "restore"

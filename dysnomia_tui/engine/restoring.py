@@ -268,7 +268,7 @@ def _record_live(
         return found
     bench.progress.phase("snapshot")
     try:
-        with bench.store.draft(bench.key, job=left.job, compression=bench.compression, level=bench.level) as draft:
+        with bench.draft() as draft:
             dumped = plugin.dump(ctx, plugin.live(ctx.component), draft)
             return bench.store.commit(
                 lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of,
@@ -337,7 +337,7 @@ def _dump_guard(
     warnings: list[str],
 ) -> Generation:
     bench.progress.phase("guard")
-    with bench.store.draft(bench.key, job=left.job, compression=bench.compression, level=bench.level) as draft:
+    with bench.draft() as draft:
         dumped = plugin.dump(ctx, aside, draft)
         warnings.extend(dumped.warnings)
         return bench.store.commit(

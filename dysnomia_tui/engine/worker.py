@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.jobs.folder import JobFolder
@@ -119,7 +119,8 @@ class _Worker:
             code = exit_of(error)
             if code is Exit.CANCELLED:
                 return Outcome(JobState.CANCELLED, message, code, hint)
-            return Outcome(JobState.STALE if isinstance(error, Stale) else JobState.FAILED, message, code, hint)
+            state = JobState.STALE if isinstance(error, Stale) else JobState.FAILED
+            return Outcome(state, message, code, hint, _after_failure(self.work))
 
     def _wait(self) -> int:
         """Wait for our turn. Returns the descriptor of the slot we run in. Raises Cancelled."""
@@ -150,6 +151,8 @@ class _Worker:
         from dysnomia_tui.engine.errors import Stale
         from dysnomia_tui.engine.planning.depends import why_stale
 
+        if self.work.plan.digest != self.work.folder.request()["digest"]:
+            raise Stale("nothing was touched: the plan in the job's folder is not the one that was submitted")
         reason = why_stale(self.work.world, self.work.plan)
         if reason:
             raise Stale(f"nothing was touched: {reason}", "look at the plan again")
@@ -171,11 +174,15 @@ class _Worker:
         from dysnomia_tui.engine.redact import Redactor
 
         clean = Redactor().clean
-        said = {
+        said: dict[str, Any] = {
             "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
             "hint": clean(outcome.hint), "details": outcome.details, "at": _now().isoformat(),
         }  # fmt: skip
-        self.record.step("result", **said)
+        try:
+            self.record.step("result", **said)
+        except OSError:  # longer than what was set aside, on a full disk
+            said["details"] = {name: said["details"][name] for name in ("guard", "undoable") if name in said["details"]}
+            self.record.step("result", **said)
         self.work.log.write("result", **said)
         self._audit(outcome.state.value, outcome.message)
         self.work.board.raise_floor()
@@ -216,6 +223,17 @@ def _performer(work: Work) -> Callable[[Work], Outcome]:
         Kind.ADOPT: keeping.run_adopt,
         Kind.RECOVER: keeping.run_recover,
     }[work.plan.kind]
+
+
+def _after_failure(work: Work) -> Mapping[str, Any]:
+    """A module's restore that failed half-way can be undone from its guard; a swap that failed was taken back."""
+    from dysnomia_tui.engine.plan import Kind
+
+    if work.plan.kind not in (Kind.RESTORE, Kind.UNDO) or not work.plan.keys:
+        return {}
+    steps = {name: data for _, journal in work.folder.journals() for name, data in journal.steps()}
+    guard = steps.get("swap", {}).get("guard")
+    return {"guard": guard, "undoable": True} if guard and "reverted" not in steps else {}
 
 
 def _slot(statedir: Path, at_once: int) -> int | None:

@@ -29,7 +29,7 @@ class World:
         extra_types: Mapping[str, Callable[[], Plugin]] | None = None,
     ) -> None:
         self.settings = settings
-        self.store = Store(settings.statedir, clock=clock)
+        self.store = Store(settings.statedir, clock=clock, group=settings.group)
         self.registry = Registry(settings.modules_path, extra=extra_types)
         self._guard = threading.Lock()
         self._inventory: tuple[Stamp, Inventory] | None = None

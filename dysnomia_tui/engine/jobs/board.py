@@ -17,6 +17,7 @@ from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.plan import Kind, Plan
+from dysnomia_tui.engine.redact import visible
 from dysnomia_tui.engine.settling import needs_settling
 from dysnomia_tui.engine.views import Event, JobState, JobView
 
@@ -172,7 +173,8 @@ def job_view(folder: JobFolder) -> JobView:
         done=0, total=None, unit="bytes", rate=None, message="",
     )  # fmt: skip
     if state.ended:
-        return _ended(view, result, record.last("recovered"), record.last("undone"))
+        unforeseen = "" if result is not None else _last_line(folder.path / "worker.log")
+        return _ended(view, result, record.last("recovered"), record.last("undone"), unforeseen)
     return _moving(view, words)
 
 
@@ -194,10 +196,13 @@ def _ended(
     result: Mapping[str, Any] | None,
     recovered: Mapping[str, Any] | None,
     undone: Mapping[str, Any] | None,
+    unforeseen: str,
 ) -> JobView:
     if result is None:
         details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
         message = str(recovered["text"]) if recovered else "its process is gone; what it left is put right next"
+        if unforeseen:
+            message = f"it ended unforeseen ({unforeseen}); {message}"
         return replace(view, message=message, details=details)
     details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
     undoable = bool(details.get("undoable")) and undone is None and Kind(view.kind) in UNDOABLE
@@ -217,6 +222,15 @@ def _moving(view: JobView, words: Mapping[str, Event]) -> JobView:
     elif "log" in words:
         view = replace(view, message=str(words["log"].data.get("line", "")))
     return view
+
+
+def _last_line(path: Path) -> str:
+    """What Python said last, where a worker ended by a fault of the program."""
+    try:
+        lines = path.read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return visible(lines[-1]) if lines else ""
 
 
 def _time(entry: Mapping[str, Any] | None) -> datetime | None:

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from dysnomia_tui.engine import audit
+from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
-from dysnomia_tui.engine.jobs.folder import create_job
+from dysnomia_tui.engine.jobs.folder import JobFolder, create_job
 from dysnomia_tui.engine.jobs.request import settings_to_json
 from dysnomia_tui.engine.jobs.spawn import start_worker
-from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.plan import Kind, Plan
 from dysnomia_tui.engine.redact import Redactor
+from dysnomia_tui.engine.views import JobState
 from dysnomia_tui.engine.world import World
+
+MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 
 
 def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime) -> str:
     """Returns the job's id. Raises OSError or EngineError where it could not be started."""
     world.jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
     why = Redactor().text(why)
-    request = {"who": who, "why": why, "host": host, "settings": settings_to_json(world.settings)}
-    folder, lock = create_job(world.jobs, plan, request, now)
+    request: dict[str, Any] = {"who": who, "why": why, "host": host, "settings": settings_to_json(world.settings)}
+    request["digest"] = plan.digest
+    folder, lock = _created(world, plan, request, now)
     try:
         EventLog(folder.events, Redactor(), lambda: now).write("queued", title=plan.title, who=who, why=why)
-        audit.append(
-            world.settings.statedir,
-            now,
-            {
-                "job": folder.id, "event": "submitted", "kind": plan.kind.value, "title": plan.title,
-                "keys": [str(key) for key in plan.keys], "who": who, "why": why, "host": host, "message": "",
-            },
-        )  # fmt: skip
+        entry = {
+            "job": folder.id, "event": "submitted", "kind": plan.kind.value, "title": plan.title,
+            "keys": [str(key) for key in plan.keys], "who": who, "why": why, "host": host, "message": "",
+        }  # fmt: skip
+        with suppress(OSError):  # the worker's own lines say when it cannot be written
+            audit.append(world.settings.statedir, now, entry)
         start_worker(folder, lock, f"dysnomia-{world.store.id[:8] or 'store'}-job-{folder.id}")
+    except EngineError as error:
+        folder.record().step(
+            "result", state=JobState.FAILED.value, exit=int(error.exit), message=error.message, hint=error.hint,
+            details={}, at=now.isoformat(),
+        )  # fmt: skip
+        raise
     finally:
         os.close(lock)
     return folder.id
+
+
+def _created(world: World, plan: Plan, request: Mapping[str, Any], now: datetime) -> tuple[JobFolder, int]:
+    """Make the job's folder; on a full disk, what makes room gets the store's reserve for it."""
+    try:
+        return create_job(world.jobs, plan, request, now)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if not full or plan.kind not in MAKES_ROOM or not world.store.give_reserve():
+            raise
+        return create_job(world.jobs, plan, request, now)

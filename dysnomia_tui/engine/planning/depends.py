@@ -10,6 +10,7 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.redact import is_secret
 from dysnomia_tui.engine.world import World
 
 GENERATION = "generation"
@@ -33,9 +34,13 @@ def trash_depends(names: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def fingerprint(world: World, key: ComponentKey) -> str:
-    """A digest of how a component is configured: another type, target or server is another digest."""
+    """A digest of how a component is configured: another type, target or server is another digest.
+
+    Secrets are left out: a digest of one could be guessed from.
+    """
     component = world.component(key)
-    said = json.dumps([str(component.path), sorted(component.properties.items())])
+    plain = sorted((name, value) for name, value in component.properties.items() if not is_secret(name))
+    said = json.dumps([str(component.path), plain])
     return hashlib.sha256(said.encode()).hexdigest()
 
 
