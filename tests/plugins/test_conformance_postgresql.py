@@ -1,0 +1,21 @@
+"""PostgreSQL through the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.conformance import World
+from tests.plugins.conformance_cases import Conformance
+from tests.plugins.services import PostgresServer
+from tests.plugins.worlds_postgresql import PostgresqlWorld
+
+
+@pytest.mark.server
+class TestPostgresql(Conformance):
+    @pytest.fixture
+    def world(self, postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
+        with PostgresqlWorld(postgres, tmp_path / "world") as world:
+            yield world
