@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from rich.text import Text
 from textual import on
 from textual.containers import Vertical
-from textual.timer import Timer
 from textual.widget import Widget
 
 from dysnomia_tui.app.actions import bindings
 from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present import job_log
-from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import PromptScreen
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.app.widgets.lines import LinesView
+from dysnomia_tui.app.widgets.job_log import JobLog
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.views import Event, JobView
-
-KEPT = 5_000
-"""Events of one job that are kept in the log on the screen; the whole of it stands in the job's folder."""
-EVERY = 0.5
-"""Seconds between two looks at a running job's log."""
+from dysnomia_tui.engine.views import JobView
 
 
 class JobsScreen(DysnomiaScreen):
@@ -46,32 +38,27 @@ class JobsScreen(DysnomiaScreen):
     def __init__(self, job_id: str = "") -> None:
         super().__init__()
         self._first = job_id
-        self._shown = ""
-        self._after = 0
-        self._events: list[Event] = []
-        self._timer: Timer | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
             yield VirtualTable[JobView](
                 key=lambda job: job.id, words=job_log.words, widget_id="list", empty="no jobs yet"
             )
-            yield LinesView(widget_id="log", empty="no job is selected")
+            yield JobLog(widget_id="log")
 
     @property
     def jobs(self) -> VirtualTable[JobView]:
         return self.query_one("#list", VirtualTable)
 
     @property
-    def log_view(self) -> LinesView:
-        return self.query_one("#log", LinesView)
+    def log_view(self) -> JobLog:
+        return self.query_one("#log", JobLog)
 
     def here(self) -> Here:
         return Here(job=self.jobs.item)
 
     def on_mount(self) -> None:
         self.jobs.border_title = "Jobs"
-        self._timer = self.set_interval(EVERY, self._look)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
@@ -81,56 +68,19 @@ class JobsScreen(DysnomiaScreen):
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
-        self._show()
+        self.log_view.rewrite()
 
     def on_state(self, state: AppState) -> None:
         self._set_columns()
         first, self._first = self._first, ""
         self.jobs.set_items(state.jobs, to=first or None)
-        self._show()
+        self.log_view.follow(self.jobs.item)
 
     @on(VirtualTable.Highlighted, "#list")
     def _moved(self) -> None:
         job = self.jobs.item
-        if job is None or job.id == self._shown:
-            return
-        self._shown, self._after, self._events = job.id, 0, []
-        self.set_path(f"J{job.id}")
-        self._show(top=True)
-        self._look()
-
-    def _look(self) -> None:
-        """Read what the job's log has gained."""
-        job = self.jobs.item
-        if job is None or self.app.screen is not self:
-            return
-        job_id, after = job.id, self._after
-
-        def have(answer: tuple[Sequence[Event], int]) -> None:
-            events, here = answer
-            if job_id != self._shown or after != self._after or not events:
-                return
-            self._after = here
-            self._events = [*self._events, *events][-KEPT:]
-            follow = self.log_view.row >= len(self.log_view.shown) - 1 or not self.log_view.has_focus
-            self._show()
-            if follow and not job.state.ended:
-                self.log_view.act_bottom()
-            self._look()
-
-        self.dysnomia.client.ask(f"events {id(self)}", lambda engine: engine.events(job_id, after), have)
-
-    def _show(self, *, top: bool = False) -> None:
-        job = self.jobs.item
-        if job is None:
-            return
-        times, events = self.dysnomia.times, list(self._events)
-        self.log_view.border_title = escaped(f"J{job.id} {job.title}")
-
-        def lines(_cells: int) -> list[Text]:
-            return [*job_log.summary(job, times), Text(""), *job_log.log_lines(events, times)]
-
-        self.log_view.show(lines, top=top)
+        self.log_view.follow(job)
+        self.set_path(f"J{job.id}" if job is not None else "")
 
     @on(VirtualTable.Chosen, "#list")
     def _chosen(self) -> None:

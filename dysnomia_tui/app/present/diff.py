@@ -1,0 +1,213 @@
+"""A comparison, always old -> new: the sections that differ in a list, the changed rows or lines of one in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from rich.text import Text
+
+from dysnomia_store.model import Form, Section
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.sizes import signed, size, tally
+from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
+from dysnomia_tui.engine.views import Change, RowChange, SectionChange
+
+UNKNOWN_ROWS = 1_000_000
+"""Rows offered while it is not known how many differ; the end is found when it is reached."""
+CELL = 22
+"""Cells of a column of rows."""
+ARROW = "→"
+RowOf = Callable[[int], RowChange | None]
+
+
+def change_key(change: SectionChange) -> Hashable:
+    return change.section.kind, change.section.name, change.section.artefact
+
+
+def change_words(change: SectionChange) -> str:
+    return f"{change.section.kind} {change.section.name} {styles.CHANGE[change.change].word}"
+
+
+def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
+    """Glyph, name, and what changed in it."""
+    counts = 15 if cells >= 34 else 10
+    name = max(cells - counts - 3, 8)
+    return (
+        Column("change", "", 1, _glyph, lambda change: change.change.value, gap=0),
+        Column("name", "", name, lambda change: plain(cut_middle(_name(change), name)), _name),
+        Column("counts", "", counts, counts_of, _weight, "right", descending=True),
+    )
+
+
+def _glyph(change: SectionChange) -> Text:
+    look = styles.CHANGE[change.change]
+    return plain(look.glyph, look.style)
+
+
+def _name(change: SectionChange) -> str:
+    section = change.section
+    return section.name if section.kind in ("table", "file") else f"{section.kind} {section.name}"
+
+
+def _weight(change: SectionChange) -> int:
+    return (change.added or 0) + (change.removed or 0) + (change.changed or 0)
+
+
+def counts_of(change: SectionChange) -> Text:
+    """``+12 -3 ~7`` once the rows were compared; before that the net rows, and bytes of what is opaque."""
+    if change.section.form is Form.BYTES:
+        before, after = _size(change.old), _size(change.new)
+        return plain(f"{size(before)}{ARROW}{size(after)}" if change.old and change.new else size(after or before))
+    if change.added is None or change.removed is None:
+        net = _net_rows(change)
+        return plain("…" if net is None else f"{signed(net)} …", styles.DIM)
+    parts = [
+        plain(f"{sign}{tally(count)}", style)
+        for sign, count, style in (
+            ("+", change.added, styles.GOOD),
+            ("-", change.removed, styles.BAD),
+            ("~", change.changed or 0, styles.WARN),
+        )
+        if count
+    ]
+    return join(parts) if parts else plain("order only" if change.change is Change.CHANGED else "", styles.DIM)
+
+
+def _size(section: Section | None) -> int:
+    return section.size if section is not None else 0
+
+
+def _net_rows(change: SectionChange) -> int | None:
+    old = change.old.rows if change.old is not None else 0
+    new = change.new.rows if change.new is not None else 0
+    return new - old if old is not None and new is not None else None
+
+
+def summary(changes: Sequence[SectionChange]) -> Text:
+    """``2 tables changed, 1 added``: the whole comparison in a line."""
+    counted = [(look, sum(1 for change in changes if change.change is kind)) for kind, look in styles.CHANGE.items()]
+    parts = [plain(f"{look.glyph}{count} {look.word}", look.style) for look, count in counted if count]
+    return join(parts, "  ") if parts else plain("nothing differs", styles.GOOD)
+
+
+def row_count(change: SectionChange) -> int:
+    """Rows to be offered for scrolling."""
+    if change.section.form is Form.BYTES:
+        return 0
+    if change.added is not None and change.removed is not None:
+        return change.added + change.removed + (change.changed or 0)
+    return UNKNOWN_ROWS
+
+
+def title(change: SectionChange) -> str:
+    look = styles.CHANGE[change.change]
+    return f"{change.section.kind} {change.section.name}: {look.word}"
+
+
+def about(change: SectionChange, note: str) -> list[Text]:
+    """What stands above the rows: attributes that changed, columns that came and went, how it was compared."""
+    lines = [plain(note, styles.WARN)] if note else []
+    old, new = change.old, change.new
+    before = old.attributes if old is not None else {}
+    after = new.attributes if new is not None else {}
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            lines.append(_from_to(name, before.get(name), after.get(name)))
+    if old is not None and new is not None and old.columns != new.columns:
+        came = [column for column in new.columns if column not in old.columns]
+        went = [column for column in old.columns if column not in new.columns]
+        lines.extend(plain(f"+ column {column}", styles.GOOD) for column in came)
+        lines.extend(plain(f"- column {column}", styles.BAD) for column in went)
+        if not came and not went:
+            lines.append(plain("the columns stand in another order", styles.WARN))
+    return lines
+
+
+def _from_to(name: str, before: str | None, after: str | None) -> Text:
+    old = plain("(none)" if before is None else before, styles.BAD)
+    new = plain("(none)" if after is None else after, styles.GOOD)
+    return join([plain(name, styles.STRONG), old, ARROW, new])
+
+
+def why_empty(change: SectionChange) -> str:
+    if change.section.form is Form.BYTES:
+        return f"opaque: {size(_size(change.old))} {ARROW} {size(_size(change.new))}; only size and digest are compared"
+    if change.change is Change.CHANGED:
+        return "the same rows in another order, or only what stands above changed"
+    return "no rows"
+
+
+def row_columns(change: SectionChange, row_of: RowOf) -> tuple[Column[int], ...]:
+    """Glyph, then a column for each of the section's with changed cells as ``old → new``; lines of a text by number."""
+    glyph = Column[int]("change", "", 1, lambda at: _row_glyph(row_of(at)), gap=0)
+    if change.section.form is Form.TEXT or not change.section.columns:
+        number = Column[int]("#", "#", 6, lambda at: _line_number(row_of(at)), align="right")
+        return (glyph, number, Column("line", "", 300, lambda at: _line(row_of(at))))
+    section = change.section
+    columns = [
+        Column[int](
+            f"c{at}",
+            name + (" key" if name in section.key else ""),
+            CELL,
+            lambda row, at=at: cell(row_of(row), at),  # type: ignore[misc]
+        )
+        for at, name in enumerate(section.columns)
+    ]
+    return (glyph, *columns)
+
+
+def _row_glyph(row: RowChange | None) -> Text:
+    if row is None:
+        return plain("…", styles.DIM)
+    look = styles.CHANGE[row.change]
+    return plain(look.glyph, look.style)
+
+
+def _line_number(row: RowChange | None) -> Text:
+    return plain(str(row.line) if row is not None and row.line is not None else "", styles.DIM)
+
+
+def _line(row: RowChange | None) -> Text:
+    if row is None:
+        return plain("…", styles.DIM)
+    cells = row.new if row.new is not None else row.old
+    return plain((cells[0] or "") if cells else "", _side_style(row.change))
+
+
+def _side_style(change: Change) -> str:
+    return {Change.ADDED: styles.GOOD, Change.REMOVED: styles.BAD}.get(change, styles.PLAIN)
+
+
+def cell(row: RowChange | None, at: int) -> Text:
+    """One cell; a changed one as old and new, both marked."""
+    if row is None:
+        return plain("…", styles.DIM)
+    if row.change is Change.CHANGED and at in row.cells and row.old is not None and row.new is not None:
+        old, new = _value(row.old, at, "strike red"), _value(row.new, at, "bold green")
+        return join([old, plain(ARROW, styles.DIM), new])
+    cells = row.new if row.new is not None else row.old or ()
+    return _value(cells, at, _side_style(row.change))
+
+
+def _value(cells: Sequence[str | None], at: int, style: str) -> Text:
+    if at >= len(cells):
+        return Text("")
+    value = cells[at]
+    if value is None:
+        return plain("NULL", f"{style} dim".strip())
+    return plain(value or "''", style)
+
+
+def row_words(row: RowChange | None) -> str:
+    """What a filter looks in."""
+    if row is None:
+        return ""
+    return " ".join(value or "" for side in (row.old, row.new) for value in side or ())
+
+
+def working(done: int, total: int | None) -> str:
+    """How far the comparison is, in words."""
+    if not done:
+        return "comparing…"
+    return f"comparing… {plural(done, 'row')}" + (f" of {total:,}" if total else "")

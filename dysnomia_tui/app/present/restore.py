@@ -1,0 +1,97 @@
+"""The targets a restore can have, and the generation it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from dysnomia_store.model import Generation, Section
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.generations import content_size, reason_words
+from dysnomia_tui.app.present.sizes import size, tally
+from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.engine.engine import RestoreTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One of the three, as far as the operator has filled it in."""
+
+    kind: str
+    """``replace``, ``copy`` or ``sections``."""
+    name: str = ""
+    sections: tuple[str, ...] = ()
+
+    @property
+    def filled(self) -> bool:
+        """Whether nothing is missing that a plan needs."""
+        if self.kind == "replace":
+            return True
+        return bool(self.name) and (self.kind == "copy" or bool(self.sections))
+
+    def asked(self) -> RestoreTarget:
+        return RestoreTarget(self.kind, self.name, self.sections)
+
+
+def target_columns() -> tuple[Column[Target], ...]:
+    return (
+        Column("target", "", 22, lambda target: plain(_TITLE[target.kind], styles.STRONG), gap=1),
+        Column("words", "", 20, _words, flex=1),
+    )
+
+
+_TITLE = {"replace": "replace what is live", "copy": "copy as another name", "sections": "some sections"}
+
+
+def _words(target: Target) -> Text:
+    if target.kind == "replace":
+        return plain("what is live becomes a guard generation first; undo brings it back")
+    name = plain(f"as {target.name}", styles.INFO) if target.name else plain("Enter names it", styles.DIM)
+    if target.kind == "copy":
+        return join([name, plain("live stays untouched", styles.DIM)], "; ")
+    chosen = plural(len(target.sections), "section") if target.sections else "Enter chooses them"
+    return join([plain(chosen, styles.INFO if target.sections else styles.DIM), name], "; ")
+
+
+def about(generation: Generation, times: Times) -> Text:
+    """The generation in a line: what is restored."""
+    held = times.full(generation.as_of)
+    if generation.as_of_estimated:
+        held = f"~{held}"
+    look = styles.state_of(generation)
+    return join(
+        [
+            plain(f"generation {generation.number}", styles.STRONG),
+            plain(generation.id[:12], styles.DIM),
+            plain(f"as of {held}"),
+            plain(reason_words(generation), styles.DIM),
+            plain(size(content_size(generation))),
+            plain(f"{look.glyph} {look.words}", look.style),
+        ],
+        "  ",
+    )
+
+
+def section_id(section: Section) -> str:
+    """As ``RestoreTarget.sections`` names it."""
+    return f"{section.kind}:{section.name}"
+
+
+def section_columns(cells: int) -> tuple[Column[Section], ...]:
+    """Mark, kind, name, rows."""
+    name = max(cells - 22, 8)
+    return (
+        Column("mark", "", 1, lambda _section: Text(""), gap=0, is_mark=True),
+        Column("kind", "kind", 8, lambda section: plain(section.kind, styles.DIM), lambda section: section.kind),
+        Column(
+            "name", "name", name, lambda section: plain(cut_middle(section.name, name)), lambda section: section.name
+        ),
+        Column("rows", "rows", 8, _amount, lambda section: section.rows or section.size, "right", descending=True),
+    )
+
+
+def _amount(section: Section) -> Text:
+    return plain(tally(section.rows) if section.rows is not None else size(section.size), styles.DIM)

@@ -1,0 +1,264 @@
+"""Two generations compared, or one with what is live: sections at the left, the changed rows of one at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from rich.text import Text
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import diff as present
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.text import escaped, plain
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.widgets.pages import Pages
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.engine import LIVE, Diff, Side
+from dysnomia_tui.engine.views import RowChange, SectionChange
+
+AT_MOST = 20_000
+"""Sections listed; a filter narrows them."""
+EVERY = 0.3
+"""Seconds between two looks at a comparison under way."""
+
+
+class DiffScreen(DysnomiaScreen):
+    """A comparison."""
+
+    SCOPE = "diff"
+    BINDINGS = bindings("diff", "everywhere")
+    AUTO_FOCUS = "#sections"
+    DEFAULT_CSS = """
+    DiffScreen #left { width: 36; height: 100%; }
+    DiffScreen #sections { height: 1fr; border: round $border-blurred; scrollbar-size: 0 0; }
+    DiffScreen #right { width: 1fr; height: 100%; border: round $border-blurred; border-title-color: $text-muted; }
+    DiffScreen #right:focus-within { border: round $primary; border-title-color: $text; }
+    DiffScreen #about { height: auto; max-height: 6; }
+    DiffScreen #rows { height: 1fr; overflow-x: auto; scrollbar-size-horizontal: 1; scrollbar-size-vertical: 1; }
+    DiffScreen #sections { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
+    DiffScreen #sections:focus { border: round $primary; border-title-color: $text; }
+    DiffScreen.-narrow #left { width: 26; }
+    """
+
+    def __init__(self, key: ComponentKey, old: Side, new: Side) -> None:
+        super().__init__()
+        self._of = key
+        self._old = old
+        self._new = new
+        self._diff: Diff | None = None
+        self._ended = False
+        self._change: SectionChange | None = None
+        self._pages: Pages[RowChange] = Pages(200)
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Horizontal():
+            with Vertical(id="left"):
+                yield VirtualTable[SectionChange](
+                    key=present.change_key,
+                    words=present.change_words,
+                    head=False,
+                    widget_id="sections",
+                    empty="dumping what is live…" if LIVE in (self._old, self._new) else "comparing…",
+                )
+            with Vertical(id="right"):
+                yield Static(id="about")
+                yield VirtualTable[int](key=lambda row: row, words=self._row_words, widget_id="rows")
+
+    @property
+    def sections(self) -> VirtualTable[SectionChange]:
+        return self.query_one("#sections", VirtualTable)
+
+    @property
+    def rows(self) -> VirtualTable[int]:
+        return self.query_one("#rows", VirtualTable)
+
+    def here(self) -> Here:
+        state = self.dysnomia.state
+        return Here(component=state.component(self._of), container=state.container(self._of.container))
+
+    @property
+    def _title(self) -> str:
+        return f"{self._old} {present.ARROW} {self._new}"
+
+    def on_mount(self) -> None:
+        self.sections.border_title = escaped(f"{self._of.component} {self._title}")
+        self.set_path(f"{self._of}/{self._title}")
+        key, old, new = self._of, self._old, self._new
+        self.dysnomia.client.ask(
+            f"diff {id(self)}", lambda engine: engine.diff(key, old, new), self._begun, self._failed
+        )
+        self.set_interval(EVERY, self._look)
+
+    def on_unmount(self) -> None:
+        diff, self._diff = self._diff, None
+        self._ended = True
+        if diff is not None:
+            self.dysnomia.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._set_columns)
+
+    def _set_columns(self) -> None:
+        self.sections.set_columns(present.section_columns(self.sections.scrollable_content_region.width))
+
+    # --- the comparison under way -------------------------------------------------------------------------------
+
+    def _begun(self, diff: Diff) -> None:
+        if not self.is_attached:
+            self.dysnomia.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
+            return
+        self._diff = diff
+        # The titles carry numbers and times; the zone is the engine's: UTC.
+        title = Text(f"{diff.old_title} {present.ARROW} {diff.new_title}")
+        self.set_path(f"{self._of}/{self._title}", plain(title.plain, styles.DIM))
+        self._look()
+
+    def _failed(self, problem: str) -> None:
+        self._ended = True
+        self.sections.set_empty(plain(problem, styles.BAD))
+        self.query_one("#about", Static).update(plain(problem, styles.BAD))
+        self.dysnomia.trouble(problem)
+
+    def _look(self) -> None:
+        """Take what the comparison has found since the last look."""
+        diff = self._diff
+        if diff is None or self._ended:
+            return
+
+        def read(_engine: object) -> tuple[tuple[SectionChange, ...], bool, str, tuple[int, int | None]]:
+            ready = diff.ready
+            return tuple(islice(diff.sections(), AT_MOST)), ready, diff.error, diff.progress()
+
+        self.dysnomia.client.ask(f"diff look {id(self)}", read, self._have)
+
+    def _have(self, answer: tuple[tuple[SectionChange, ...], bool, str, tuple[int, int | None]]) -> None:
+        changes, ready, error, (done, total) = answer
+        if not self.is_attached or self._ended:
+            return
+        if error:
+            self._failed(error)
+            return
+        self._ended = ready
+        self._set_columns()
+        if ready:
+            self.sections.set_empty(plain("nothing differs", styles.GOOD))
+        elif changes:
+            self.sections.set_empty(Text("…"))
+        if changes != self.sections.items:
+            self.sections.set_items(changes)
+        left = present.summary(changes).plain if ready else present.working(done, total)
+        self.sections.border_subtitle = escaped(left)
+        if ready and not changes:
+            self.query_one("#about", Static).update(
+                plain(f"{self._old} and {self._new} hold the same state", styles.GOOD)
+            )
+
+    # --- one section --------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Highlighted, "#sections")
+    def _section_changed(self, event: VirtualTable.Highlighted) -> None:
+        change: SectionChange | None = event.item
+        if change is None:
+            return
+        same = self._change is not None and present.change_key(change) == present.change_key(self._change)
+        counted = same and self._change is not None and present.row_count(self._change) == present.row_count(change)
+        self._change = change
+        if same:
+            if not counted and present.row_count(change) != present.UNKNOWN_ROWS:
+                self.rows.set_items(range(present.row_count(change)))
+            return
+        self._pages = Pages(200)
+        self.query_one("#right").border_title = escaped(present.title(change))
+        self._say_about(change)
+        self.rows.set_columns(present.row_columns(change, self._row))
+        self.rows.set_empty(plain(present.why_empty(change), styles.DIM))
+        self.rows.set_items(range(present.row_count(change)), to=0)
+
+    def _say_about(self, change: SectionChange) -> None:
+        diff = self._diff
+        note = getattr(diff, "note", None)
+        if note is None:
+            self._show_about(change, "")
+            return
+        self.dysnomia.client.ask(
+            f"diff note {id(self)}", lambda _engine: str(note(change)), lambda words: self._show_about(change, words)
+        )
+
+    def _show_about(self, change: SectionChange, note: str) -> None:
+        if self._change is None or present.change_key(change) != present.change_key(self._change):
+            return
+        lines = present.about(change, note)
+        about = self.query_one("#about", Static)
+        about.update(Text("\n").join(lines))
+        about.display = bool(lines)
+
+    def _row_words(self, row: int) -> str:
+        return present.row_words(self._pages.get(row))
+
+    def _row(self, row: int) -> RowChange | None:
+        """A changed row; None while it is read, which is begun here."""
+        found = self._pages.get(row)
+        if found is None:
+            self._read(self._pages.page_of(row))
+        return found
+
+    def _read(self, page: int) -> None:
+        change, pages, diff = self._change, self._pages, self._diff
+        if change is None or diff is None or not pages.begin(page):
+            return
+
+        def have(rows: Sequence[RowChange]) -> None:
+            pages.put(page, rows)
+            if pages is self._pages and self.is_attached:
+                if len(rows) < pages.size:
+                    self.rows.set_items(range(page * pages.size + len(rows)))
+                self.rows.invalidate()
+
+        def failed(problem: str) -> None:
+            pages.put(page, ())
+            if pages is self._pages and self.is_attached:
+                self.rows.set_empty(plain(problem, styles.BAD))
+                self.rows.set_items(())
+
+        self.dysnomia.client.ask(
+            f"diff rows {id(pages)} {page}",
+            lambda _engine: tuple(diff.rows(change, page * pages.size, pages.size)),
+            have,
+            failed,
+        )
+
+    # --- actions ------------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Chosen, "#sections")
+    def act_diff_into(self) -> None:
+        self.rows.focus()
+
+    def act_diff_back(self) -> None:
+        self.sections.focus()
+
+    @on(VirtualTable.Edge)
+    def _edge(self, event: VirtualTable.Edge) -> None:
+        (self.sections if event.direction < 0 else self.rows).focus()
+
+    def act_diff_next(self) -> None:
+        self.sections.act_down()
+
+    def act_diff_before(self) -> None:
+        self.sections.act_up()
+
+    def act_diff_restore(self) -> None:
+        if isinstance(self._old, int):
+            self.dysnomia.go.restore(self._of, self._old)
+
+    def act_back(self) -> None:
+        if self.rows.has_focus:
+            self.sections.focus()
+        else:
+            self.act_quit()

@@ -1,0 +1,37 @@
+"""The server's own client on a component: the app steps aside until it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.present.text import visible
+
+if TYPE_CHECKING:
+    from dysnomia_tui.app.app import DysnomiaApp
+
+
+def open_shell(app: DysnomiaApp, key: ComponentKey) -> None:
+    """Ask the engine for the client's argv and environment, and run it in this terminal."""
+    app.client.ask("shell", lambda engine: engine.shell(key), lambda found: _run(app, key, *found), app.trouble)
+
+
+def _run(app: DysnomiaApp, key: ComponentKey, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    problem = ""
+    try:
+        with app.suspend():
+            print(f"\n{visible(str(key))}: {visible(argv[0])}; leaving it comes back\n", flush=True)
+            status = subprocess.run(argv, env={**os.environ, **env}, check=False).returncode
+            problem = f"{argv[0]} ended with status {status}" if status else ""
+    except SuspendNotSupported:
+        problem = "this terminal cannot be handed over"
+    except OSError as error:
+        problem = f"{argv[0]}: {error.strerror}"
+    if problem:
+        app.trouble(problem)
+    app.watch_engine.look(everything=True)
