@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from dysnomia_store.errors import NotPermitted, StoreFull
+from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -55,4 +55,6 @@ def explained(path: Path) -> Iterator[None]:
             raise StoreFull(f"no space left while writing {path}", "free some, or collect garbage first") from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise NotPermitted(f"{path} cannot be written ({error.strerror})") from error
-        raise
+        if isinstance(error, FileExistsError):
+            raise
+        raise StoreError(f"{path} cannot be written ({error.strerror})", "look at the disk it is on") from error
