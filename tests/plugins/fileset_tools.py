@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -132,16 +133,18 @@ class TarStored:
 
 
 class Notebook:
-    """A journal in memory."""
+    """A journal in a file of JSON lines: it outlives the process that wrote it."""
 
-    def __init__(self) -> None:
-        self.entries: list[tuple[str, Mapping[str, Any]]] = []
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def step(self, name: str, /, **data: Any) -> None:
-        self.entries.append((name, data))
+        with self.path.open("a") as file:
+            file.write(json.dumps([name, data]) + "\n")
 
     def steps(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        return list(self.entries)
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [(name, data) for name, data in map(json.loads, lines)]
 
 
 def make_context(component: Component, folder: Path, *, made_here: bool = True, tag: str = "0123abcd_7") -> Context:
@@ -154,7 +157,7 @@ def make_context(component: Component, folder: Path, *, made_here: bool = True, 
         runner=ProcessRunner(token),
         progress=Reporter(),
         cancel=token,
-        journal=Notebook(),
+        journal=Notebook(folder / f"journal-{tag}"),
         staging=staging,
         tag=tag,
         made_here=made_here,

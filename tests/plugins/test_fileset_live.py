@@ -1,0 +1,398 @@
+"""Filesets that are in use: files that change while they are read, programs that keep files open."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Component, Purpose, Severity
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.fileset import Fileset, dump, plugin
+from dysnomia_plugins.fileset.places import RootAt
+from dysnomia_plugins.fileset.users import users_of
+from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_plugins.process import ProcessRunner
+from dysnomia_tui.engine import activities
+from tests.plugins.driver import Driver, Token
+from tests.plugins.fileset_tools import TarDraft, TarStored, dump_to_tar, load_beside, make_context
+from tests.plugins.worlds_fileset import ROOT, FilesetWorld, fileset_component, tree
+from tests.waiting import wait_until
+
+BIG = 3 << 20
+KEEPER = """
+import os, sys
+path, log, mapped = sys.argv[1:]
+file = os.open(path, os.O_RDWR | os.O_APPEND)
+out = open(log, "a", buffering=1)
+n = 0
+for line in sys.stdin:
+    os.write(file, b"%d\\n" % n)
+    out.write(f"{n}\\n")
+    n += 1
+    print("ok", flush=True)
+"""
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Component:
+    folder = tmp_path / "srv" / "data"
+    folder.mkdir(parents=True)
+    for name in "abc":
+        (folder / name).write_text(f"content of {name}\n")
+    return fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n")
+
+
+class Keeper:
+    """A program that opened a file once and writes a line to it when told to."""
+
+    def __init__(self, path: Path, log: Path) -> None:
+        log.touch()
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", KEEPER, str(path), str(log), ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.write()
+
+    def write(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == b"ok\n"
+
+    def acknowledged(self) -> set[int]:
+        return {int(line) for line in self.log.read_text().splitlines()}
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@contextmanager
+def kept_open(path: Path, log: Path) -> Iterator[Keeper]:
+    keeper = Keeper(path, log)
+    try:
+        yield keeper
+    finally:
+        keeper.end()
+
+
+def _change_while_read(monkeypatch: pytest.MonkeyPatch, change: Callable[[int], None]) -> list[int]:
+    """Call ``change(count)`` after each read of content."""
+    calls: list[int] = []
+    pread = os.pread
+
+    def reading(descriptor: int, size: int, offset: int) -> bytes:
+        data = pread(descriptor, size, offset)
+        calls.append(size)
+        change(len(calls))
+        return data
+
+    monkeypatch.setattr(os, "pread", reading)
+    return calls
+
+
+def _dumped(component: Component, tmp_path: Path) -> tuple[TarStored, tuple[str, ...]]:
+    ctx = make_context(component, tmp_path)
+    draft = TarDraft(tmp_path)
+    fileset = Fileset()
+    dumped = fileset.dump(ctx, fileset.live(component), draft)
+    return TarStored(draft.tar), tuple(dumped.warnings)
+
+
+def test_a_small_file_that_changes_once_is_read_again(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "srv" / "data" / "a"
+    _change_while_read(monkeypatch, lambda count: _append(path, b"more") if count == 1 else None)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    place = load_beside(make_context(component, tmp_path), stored)
+    assert (place / "data" / "a").read_bytes() == path.read_bytes()
+    assert not any("while it was read" in warning for warning in warnings)
+    assert any("changed while the snapshot was taken" in warning and "data/a" in warning for warning in warnings)
+
+
+def test_a_small_file_that_never_rests_is_said(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "srv" / "data" / "a"
+    calls = _change_while_read(monkeypatch, lambda count: _append(path, b"x"))
+    stored, warnings = _dumped(component, tmp_path)
+    assert "data/a changed while it was read" in warnings
+    assert len(calls) >= dump.TRIES
+    assert stored.rescanned()[2], "what was stored is an archive all the same"
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["written lately", "at rest"])
+@pytest.mark.parametrize("how", ["grows", "shrinks", "is rewritten"])
+def test_a_large_file_that_never_rests_is_said(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, old: bool
+) -> None:
+    path = tmp_path / "srv" / "data" / "big"
+    path.write_bytes(b"b" * BIG)
+    monkeypatch.setattr(dump, "HOT", 0.0 if old else 3600.0)
+    count = 0
+
+    def change(_: int) -> None:
+        nonlocal count
+        count += 1
+        if how == "grows":
+            _append(path, b"x")
+        elif how == "shrinks":
+            os.truncate(path, max(BIG - 100_000 * count, BIG // 2))
+        else:
+            with path.open("r+b") as file:
+                file.write(b"%d" % count)
+
+    _change_while_read(monkeypatch, change)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    assert "data/big changed while it was read" in warnings
+    assert stored.rescanned()[2]
+    load_beside(make_context(component, tmp_path), stored)
+
+
+def test_a_large_file_that_is_written_now_and_then_is_stored_as_it_was_at_one_moment(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first half and the second are always written together, so a torn copy shows."""
+    path = tmp_path / "srv" / "data" / "big"
+    path.write_bytes(b"0" * BIG)
+
+    def change(count: int) -> None:
+        if count == 2:
+            path.write_bytes(b"1" * BIG)
+
+    _change_while_read(monkeypatch, change)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    place = load_beside(make_context(component, tmp_path), stored)
+    assert (place / "data" / "big").read_bytes() == b"1" * BIG
+    assert not any("while it was read" in warning for warning in warnings)
+
+
+def test_what_vanishes_and_appears_is_said(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "srv" / "data"
+    (folder / "sub").mkdir()
+
+    def change(count: int) -> None:
+        if count == 1:
+            (folder / "c").unlink()
+            (folder / "sub").rmdir()
+            (folder / "new").write_text("new")
+
+    _change_while_read(monkeypatch, change)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    assert {"data/c vanished", "data/sub vanished", "data got or lost files"} <= set(warnings)
+    place = load_beside(make_context(component, tmp_path), stored)
+    assert sorted(os.listdir(place / "data")) == ["a", "b"]
+
+
+def test_a_folder_swapped_for_a_link_while_read_is_not_followed(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who may write in a fileset must not get a root's snapshot to hold what they may not read."""
+    folder = tmp_path / "srv" / "data"
+    (folder / "sub").mkdir()
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+
+    def change(count: int) -> None:
+        if count == 1:
+            shutil.rmtree(folder / "sub")
+            (folder / "sub").symlink_to(secret)
+            (folder / "c").unlink()
+            (folder / "c").symlink_to(secret / "key")
+
+    _change_while_read(monkeypatch, change)
+    stored, _ = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    assert b"secret" not in stored.tar.read_bytes().replace(os.fsencode(secret), b"")
+
+
+def test_a_socket_is_left_out_and_said(component: Component, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "srv" / "data" / "sock"))
+        _, warnings = _dumped(component, tmp_path)
+    assert "data/sock is a socket, which cannot be stored" in warnings
+
+
+def test_nothing_to_snapshot_is_an_error_and_a_missing_folder_is_said(tmp_path: Path) -> None:
+    target = tmp_path / "srv"
+    component = fileset_component(tmp_path / "component", target, "mkdir one\nmkdir two\n")
+    with pytest.raises(PluginError, match="nothing to snapshot"):
+        _dumped(component, tmp_path)
+    (target / "one").mkdir(parents=True)
+    _, warnings = _dumped(component, tmp_path)
+    assert warnings == ("two is not there",)
+
+
+def test_a_root_that_is_a_link_is_refused(component: Component, tmp_path: Path) -> None:
+    data = tmp_path / "srv" / "data"
+    data.rename(tmp_path / "elsewhere")
+    data.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PluginError, match="link"):
+        _dumped(component, tmp_path)
+
+
+def test_a_target_folder_that_is_a_link_is_followed(component: Component, tmp_path: Path) -> None:
+    (tmp_path / "srv").rename(tmp_path / "disk")
+    (tmp_path / "srv").symlink_to(tmp_path / "disk")
+    stored, _ = _dumped(component, tmp_path)
+    ctx = make_context(component, tmp_path)
+    fileset = Fileset()
+    before = tree(tmp_path / "disk" / "data")
+    (tmp_path / "disk" / "data" / "a").write_text("other")
+    fileset.load(ctx, stored, fileset.place(ctx, Purpose.BESIDE))
+    fileset.swap(ctx, fileset.place(ctx, Purpose.BESIDE), fileset.place(ctx, Purpose.ASIDE))
+    assert tree(tmp_path / "srv" / "data") == before
+
+
+def test_who_uses_files_is_named(component: Component, tmp_path: Path) -> None:
+    data = tmp_path / "srv" / "data"
+    with kept_open(data / "a", tmp_path / "log") as keeper:
+        found = users_of([str(data)])
+        assert [(user.pid, user.path, user.writes) for user in found] == [(keeper.process.pid, str(data / "a"), True)]
+        probe = Fileset().probe(component, ProcessRunner(Token()))
+        assert probe.up
+        assert probe.clients == 1
+        assert str(keeper.process.pid) in probe.who[0]
+        stored = dump_to_tar(component, tmp_path / "dump")
+        preflight = Fileset().preflight(make_context(component, tmp_path), stored, replace=True)
+        assert any(
+            finding.severity is Severity.WARNING and str(keeper.process.pid) in finding.text
+            for finding in preflight.findings
+        )
+    assert users_of([str(data)]) == ()
+    reader = subprocess.Popen(["tail", "-f", data / "a"], stdout=subprocess.DEVNULL)
+    sitter = subprocess.Popen(["sleep", "600"], cwd=data)
+    try:
+        shown = wait_until(lambda: found if len(found := users_of([str(data)])) == 2 else ())
+        assert {user.pid: (user.writes, user.stands) for user in shown} == {
+            reader.pid: (False, False),
+            sitter.pid: (False, True),
+        }
+        assert users_of([str(data)], writers_only=True) == ()
+    finally:
+        for process in (reader, sitter):
+            process.kill()
+            process.wait()
+
+
+def test_a_file_mapped_for_writing_counts_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "mapped"
+    path.write_bytes(bytes(4096))
+    code = (
+        "import ctypes, os, sys\nfile = os.open(sys.argv[1], os.O_RDWR)\nlibc = ctypes.CDLL(None)\n"
+        "libc.mmap.restype = ctypes.c_void_p\nlibc.mmap(None, ctypes.c_size_t(4096), 3, 1, file, ctypes.c_long(0))\n"
+        "os.close(file)\nprint('ok', flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ok\n"
+        assert str(path) not in [os.readlink(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
+        assert [user.pid for user in users_of([str(tmp_path)], writers_only=True)] == [process.pid]
+        process.communicate()
+
+
+def test_a_program_that_keeps_its_file_open_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore, writes to the old file, undo, and the other way round: each acknowledged line is live or in a guard."""
+    monkeypatch.setattr(plugin, "SETTLE", 0.2)
+    with FilesetWorld(tmp_path / "world") as world:
+        driver = Driver(world, tmp_path / "store")
+        world.seed()
+        first = driver.snapshot().generation
+        then = world.whole()
+        with kept_open(world.path("data/log"), tmp_path / "log") as keeper:
+            bench = driver.bench()
+            restored = activities.restore(bench, first.number)
+            driver.dead.append(bench.job)
+            assert world.whole() == then
+            assert restored.guard is None, "what was set aside is still written to, so it must stand"
+            assert restored.aside
+            assert any(str(keeper.process.pid) in warning for warning in restored.warnings)
+            keeper.write()
+            driver.snapshot()
+            keeper.write()
+            assert keeper.acknowledged() == {0, 1, 2}
+            driver.undo(bench.job)
+            keeper.write()
+            assert world.written() == keeper.acknowledged() == {0, 1, 2, 3}
+        assert driver.left_behind(bench.job) == []
+
+
+def test_the_guard_is_made_by_the_next_job_once_the_program_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin, "SETTLE", 0.2)
+    with FilesetWorld(tmp_path / "world") as world:
+        driver = Driver(world, tmp_path / "store")
+        world.seed()
+        first = driver.snapshot().generation
+        with kept_open(world.path("data/log"), tmp_path / "log") as keeper:
+            bench = driver.bench()
+            restored = activities.restore(bench, first.number)
+            driver.dead.append(bench.job)
+            keeper.write()
+            acknowledged = keeper.acknowledged()
+        driver.snapshot()
+        assert restored.guard_number is not None
+        copy = driver.restored_elsewhere(restored.guard_number, "guard")
+        assert world.written(copy) == acknowledged == {0, 1}
+        assert driver.left_behind(bench.job) == []
+
+
+def test_what_was_set_aside_and_is_written_while_it_is_dumped_stands(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = dump_to_tar(component, tmp_path / "dump")
+    ctx = make_context(component, tmp_path)
+    fileset = Fileset()
+    aside = fileset.place(ctx, Purpose.ASIDE)
+    fileset.load(ctx, stored, fileset.place(ctx, Purpose.BESIDE))
+    fileset.swap(ctx, fileset.place(ctx, Purpose.BESIDE), aside)
+    late = Path(aside.name) / "data" / "b"
+    _change_while_read(monkeypatch, lambda count: _append(late, b"late") if count == 3 else None)
+    with pytest.raises(NotSafe, match="written to"):
+        fileset.dump(ctx, aside, TarDraft(tmp_path))
+    assert late.read_bytes().endswith(b"late")
+
+
+@pytest.mark.skipif(not ROOT, reason="root reads everything")
+def test_what_may_not_be_read_fails_and_is_named(component: Component, tmp_path: Path) -> None:
+    """A snapshot that lacks a file is none."""
+    (tmp_path / "srv" / "data" / "b").chmod(0)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            try:
+                list(Walk([RootAt("data", str(tmp_path / "srv" / "data"), "")]))
+            except PluginError as error:
+                status = 0 if "data/b cannot be read" in str(error) and "root" in error.hint else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
