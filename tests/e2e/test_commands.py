@@ -162,9 +162,10 @@ def test_a_flipped_byte_is_not_restored_and_live_is_as_it_was(world: World) -> N
     data[len(data) // 2] ^= 0xFF
     victim.chmod(0o600)
     victim.write_bytes(data)
-    done = world.run("dysnomia", "-o", "restore", *ORDERS, "--generation", "1", status=7)
+    done = world.run("dysnomia", "-o", "restore", *ORDERS, "--generation", "1", status=None)
+    assert done.status in (6, 7), "refused by the plan, or found by the job"
+    assert "damaged" in done.err or "corrupt" in done.err.lower()
     assert items(world) == ["one", "two"]
-    assert "Traceback" not in done.err
     world.run("dysnomia", "-o", "restore", *ORDERS, "--generation", "2")
 
 
@@ -216,6 +217,7 @@ def test_a_command_that_is_killed_leaves_its_job_running(world: World, deadly: s
     command.communicate(timeout=60)
     (job,) = {one["id"] for one in world.jobs()} - before
     ended = wait_until(lambda: next((one for one in world.jobs() if one["id"] == job and one["ended"]), None))
+    assert ended is not None
     assert ended["state"] == "done"
     assert items(world) == ["one"]
 

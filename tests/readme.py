@@ -1,0 +1,62 @@
+"""The generated parts of README.md: the key table from the registry of actions, the example from its file.
+
+``python -m tests.readme`` writes them again; a test fails where they are stale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+EXAMPLE = ROOT / "tests" / "examples" / "textfile.py"
+
+
+def key_table() -> str:
+    """The keys, as the registry has them; the action's name is what ``config.toml`` remaps by."""
+    from dysnomia_tui.app.actions import ACTIONS, key_name
+
+    rows = ["| keys | action | where | what it does |", "| --- | --- | --- | --- |"]
+    for action in ACTIONS:
+        keys = " ".join(f"`{key_name(key)}`" for key in action.keys)
+        cells = (keys, action.id, action.scope, action.help)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def example() -> str:
+    """The example plugin."""
+    return f"```python\n{EXAMPLE.read_text('utf-8').rstrip()}\n```"
+
+
+PARTS: dict[str, Callable[[], str]] = {"keys": key_table, "plugin": example}
+
+
+def generated(text: str) -> str:
+    """``text`` with its generated parts made anew."""
+    for name, make in PARTS.items():
+        text = replaced(text, name, make())
+    return text
+
+
+def replaced(text: str, name: str, content: str) -> str:
+    """``text`` with ``content`` between the marks called ``name``. Raises ValueError where they are not there."""
+    made, count = re.subn(
+        rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)",
+        lambda found: f"{found[1]}{content}\n{found[2]}",
+        text,
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise ValueError(f"README.md has {count} parts called {name!r}")
+    return made
+
+
+def main() -> None:
+    README.write_text(generated(README.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The README says what is so: its generated parts are not stale, its tables whole, its example works."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Component
+from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Store
+from dysnomia_tui.cli import containers, dysnomia, snapshots, tui
+from dysnomia_tui.demo.chronicle import Quiet
+from dysnomia_tui.engine import activities
+from dysnomia_tui.engine.activities import Bench, Left
+from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.journal import FileJournal
+from dysnomia_tui.engine.running import Shield
+from tests import readme
+from tests.examples.textfile import TextFile
+
+TEXT = readme.README.read_text("utf-8")
+
+
+def test_the_generated_parts_are_not_stale() -> None:
+    assert readme.generated(TEXT) == TEXT, "run `make readme`"
+
+
+def test_a_stale_part_would_be_noticed() -> None:
+    assert readme.generated(TEXT.replace("| keys | action |", "| keys | actoin |")) == TEXT
+    with pytest.raises(ValueError, match="keys"):
+        readme.generated(TEXT.replace("<!-- /keys -->", ""))
+
+
+@pytest.mark.parametrize("code", list(Exit))
+def test_every_exit_code_is_in_the_table(code: Exit) -> None:
+    assert re.search(rf"^\| {int(code)} \| \w", TEXT, re.MULTILINE)
+
+
+def test_options_that_the_readme_names_are_there() -> None:
+    known = {
+        option
+        for made in (dysnomia.parser(), snapshots.parser(), containers.parser(), tui.parser())
+        for action in made._actions
+        for option in action.option_strings
+    }
+    commands = TEXT[TEXT.index("## Commands") : TEXT.index("## Configuration")]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", commands))
+    assert len(named) > 15
+    assert named <= known
+
+
+def test_every_file_and_picture_it_points_at_is_there() -> None:
+    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", TEXT):
+        assert (readme.ROOT / target).is_file(), target
+    for named in re.findall(r"`(tests/[\w/.]+)`", TEXT):
+        assert (readme.ROOT / named).exists(), named
+
+
+def bench(store: Store, component: Component, folder: Path, job: str) -> Bench:
+    cancel = Shield(NeverCancelled())
+    journal = FileJournal.create(folder / f"{job}.journal")
+    return Bench(
+        store=store, plugin=TextFile(), component=component, job=job, who="me", journal=journal,
+        runner=ProcessRunner(cancel), progress=Quiet(), cancel=cancel, clock=lambda: datetime.now(UTC),
+    )  # fmt: skip
+
+
+def test_the_example_plugin_snapshots_restores_and_undoes(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "poem").mkdir()
+    (tmp_path / "poem" / "initial.txt").write_text("roses are red\n")
+    component = Component(ComponentKey("texts", "poem"), tmp_path / "poem", {"folder": str(tmp_path / "live")})
+    store = Store(tmp_path / "state")
+    live = tmp_path / "live" / "poem.txt"
+
+    activities.activity(bench(store, component, tmp_path, "1"), "activate")
+    first = activities.snapshot(bench(store, component, tmp_path, "2")).generation
+    assert not activities.snapshot(bench(store, component, tmp_path, "3")).committed.new, "an unchanged state is seen"
+    live.write_text("roses are blue\n")
+    second = activities.snapshot(bench(store, component, tmp_path, "4")).generation
+    assert second.id != first.id
+
+    live.write_text("roses are gone\n")
+    restoring = bench(store, component, tmp_path, "5")
+    restored = activities.restore(restoring, first.number)
+    assert live.read_text() == "roses are red\n"
+    assert restored.guard is not None
+
+    activities.undo(bench(store, component, tmp_path, "6"), Left("5", restoring.journal))
+    assert live.read_text() == "roses are gone\n"
+    assert [path.name for path in live.parent.iterdir()] == ["poem.txt"], "nothing of a job's is left"
+
+
+def test_the_example_can_be_verified_and_compared(tmp_path: Path) -> None:
+    (tmp_path / "poem").mkdir()
+    component = Component(ComponentKey("texts", "poem"), tmp_path / "poem", {"folder": str(tmp_path)})
+    (tmp_path / "poem.txt").write_text("one\ntwo\n")
+    store = Store(tmp_path / "state")
+    made = activities.snapshot(bench(store, component, tmp_path, "1")).generation
+    check = activities.verify(bench(store, component, tmp_path, "2"), made.number)
+    assert check.result == "ok"
+    stored = store.stored(made.key, made.id)
+    (section,) = stored.sections()
+    plugin = TextFile()
+    rows = [plugin.parse_row(section, raw).cells for batch in plugin.raw_rows(stored, section) for raw in batch]
+    assert rows == [("one",), ("two",)]
