@@ -50,9 +50,11 @@ from dysnomia_plugins.sqlite_files import (
 )
 from dysnomia_plugins.sqlite_load import CHUNK, check_loaded, cut_down, write_out
 from dysnomia_plugins.sqlite_open import (
+    BUSY_ROUND,
     LOCK_TIMEOUT,
     DatabaseLocked,
     Deadline,
+    NotADatabase,
     connect,
     copy_pages,
     explained,
@@ -245,15 +247,16 @@ class SqliteDatabase(StatePlugin):
         return Deadline(path, _lock_timeout(ctx.component), ctx.cancel, who)
 
     def _surroundings(self, ctx: Context, path: Path) -> dict[str, Any]:
-        """What belongs to the file but not to its content; of a guard, what the live file has."""
+        """What belongs to the file but not to its content; of a guard, what the live file has, if that can be read."""
         live = live_file(ctx.component)
         about = live if live.exists() else path
         found = surroundings_of(about)
-        with explained(about), closing(connect(about)) as connection:
-            deadline = self._deadline(ctx, about)
-            for name in ("journal_mode", "page_size", "auto_vacuum"):
-                found[name] = deadline.insist(connection, f"PRAGMA {name}")[0]
-        return found
+        if about != path:
+            try:
+                return found | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
+            except (NotADatabase, DatabaseLocked):
+                pass  # the dump is of another file, and must not fail for this one
+        return found | _pragmas(path, self._deadline(ctx, path))
 
     def _finish_load(self, ctx: Context, stored: Stored, work: Path, target: Path, own: bool) -> None:
         """Owner, mode and journal mode as live has them, else as recorded; then durable, and under its own name."""
@@ -295,6 +298,12 @@ def _lock_timeout(component: Component) -> float:
     if not 0 <= seconds <= 86400:
         raise PluginError(f"sqliteLockTimeout of container {component.key.container!r} is {text!r}", "give seconds")
     return seconds
+
+
+def _pragmas(path: Path, deadline: Deadline) -> dict[str, Any]:
+    with explained(path), closing(connect(path)) as connection:
+        names = ("journal_mode", "page_size", "auto_vacuum")
+        return {name: deadline.insist(connection, f"PRAGMA {name}")[0] for name in names}
 
 
 def _store(copied: Path, sink: ContentSink, ctx: Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import hashlib
 import os
@@ -44,11 +45,19 @@ def live_file(component: Component) -> Path:
     Raises PluginError where more than one file could be meant: to guess would risk the wrong one.
     """
     folder, name = folder_of(component), component.key.component
-    there = [folder / (name + suffix) for suffix in SUFFIXES if (folder / (name + suffix)).is_file()]
+    there = [folder / (name + suffix) for suffix in SUFFIXES if _is_file(folder / (name + suffix))]
     if len(there) > 1:
         names = " and ".join(show(path) for path in there)
         raise PluginError(f"component {name!r} could be {names}", f"name the component {there[1].name!r}, say")
     return Path(os.path.realpath(there[0] if there else folder / name))
+
+
+def _is_file(path: Path) -> bool:
+    """Never an error: with a suffix a name may be too long to be."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def job_file(live: Path, tag: str, purpose: str) -> Path:
@@ -85,8 +94,11 @@ def sidecar(path: Path, suffix: str) -> Path:
 def remove(path: Path) -> None:
     """Delete a database whole; the file itself first, so that no crash leaves it without what its -wal holds."""
     for one in (path, *(sidecar(path, suffix) for suffix in SIDECARS)):
-        with contextlib.suppress(FileNotFoundError):
+        try:
             one.unlink()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+                raise
 
 
 # --- owner and mode ------------------------------------------------------------------------------------------------

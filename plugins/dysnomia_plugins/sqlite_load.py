@@ -167,7 +167,8 @@ class _Cut:
         self._db.execute(f"DELETE FROM main.{name}")
         self._db.execute(f"INSERT INTO main.{name} ({names}) SELECT {names} FROM whole.{name} NOT INDEXED")
         if self._is_there("sqlite_sequence"):
-            self._db.execute(
-                "INSERT INTO main.sqlite_sequence SELECT * FROM whole.sqlite_sequence WHERE name = ?"
-                " AND name NOT IN (SELECT name FROM main.sqlite_sequence)", (table.name,),
-            )  # fmt: skip
+            for statement in (
+                "DELETE FROM main.sqlite_sequence WHERE name = ?",
+                "INSERT INTO main.sqlite_sequence SELECT * FROM whole.sqlite_sequence WHERE name = ?",
+            ):
+                self._db.execute(statement, (table.name,))
