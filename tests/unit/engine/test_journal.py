@@ -1,0 +1,79 @@
+"""A journal's step is on disk when it returns; a torn one was never taken; a full disk does not stop it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dysnomia_tui.engine.journal import PREALLOCATED, FileJournal, MemoryJournal, PluginJournal
+
+
+def test_what_was_written_is_read_by_another(tmp_path: Path) -> None:
+    journal = FileJournal.create(tmp_path / "j")
+    journal.step("load", number=1)
+    journal.step("swap", text="zeile\n\x00\udce9", nested={"a": [1, None]})
+    again = FileJournal(tmp_path / "j")
+    assert again.steps() == journal.steps()
+    assert again.last("swap") == {"text": "zeile\n\x00\udce9", "nested": {"a": [1, None]}}
+    again.step("swapped")
+    assert [name for name, _ in FileJournal(tmp_path / "j").steps()] == ["load", "swap", "swapped"]
+
+
+def test_its_space_is_set_aside_when_it_is_made(tmp_path: Path) -> None:
+    FileJournal.create(tmp_path / "j")
+    status = (tmp_path / "j").stat()
+    assert status.st_size == PREALLOCATED
+    assert status.st_blocks * 512 >= PREALLOCATED
+    assert status.st_mode & 0o777 == 0o600
+
+
+def test_it_is_never_made_over_another(tmp_path: Path) -> None:
+    FileJournal.create(tmp_path / "j").step("load")
+    with pytest.raises(FileExistsError):
+        FileJournal.create(tmp_path / "j")
+
+
+@given(st.data())
+def test_a_torn_or_damaged_end_is_as_if_never_taken(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("torn") / "j"
+    journal = FileJournal.create(path, size=4096)
+    names = data.draw(st.lists(st.sampled_from(["load", "swap", "drop"]), min_size=1, max_size=6))
+    ends = []
+    for name in names:
+        journal.step(name, data="x" * data.draw(st.integers(0, 30)))
+        ends.append(path.read_bytes().index(b"\0"))
+    journal.close()
+    cut = data.draw(st.integers(0, ends[-1] - 1))
+    content = bytearray(path.read_bytes())
+    content[cut:] = bytes(len(content) - cut)
+    path.write_bytes(content)
+    whole = sum(1 for end in ends if end <= cut)
+    read = FileJournal(path)
+    assert [name for name, _ in read.steps()] == names[:whole]
+    read.step("after")
+    assert [name for name, _ in FileJournal(path).steps()] == [*names[:whole], "after"]
+
+
+def test_it_grows_beyond_what_was_set_aside(tmp_path: Path) -> None:
+    journal = FileJournal.create(tmp_path / "j", size=64)
+    for number in range(50):
+        journal.step("step", number=number)
+    assert [data["number"] for _, data in FileJournal(tmp_path / "j").steps()] == list(range(50))
+
+
+def test_one_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert FileJournal(tmp_path / "none").steps() == ()
+
+
+def test_a_plugin_sees_only_its_own_steps() -> None:
+    whole = MemoryJournal()
+    plugin = PluginJournal(whole)
+    whole.step("swap", guard=3)
+    plugin.step("rename", to="x")
+    assert plugin.steps() == (("rename", {"to": "x"}),)
+    assert [name for name, _ in whole.steps()] == ["swap", "plugin"]
