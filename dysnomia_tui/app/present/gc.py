@@ -1,0 +1,170 @@
+"""The GC review: the policy as it is typed, and every generation with KEEP or DELETE and the rule."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rich.text import Text
+
+from dysnomia_store.gcmodel import GcLine, GcPlan, Policy
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.columns import Column
+from dysnomia_tui.app.present.sizes import size
+from dysnomia_tui.app.present.text import join, plain, plural
+from dysnomia_tui.app.present.times import Times
+
+EXAMPLE = "last 7 daily 14 weekly 8 monthly 12 within 2d"
+_COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
+_UNIT = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class PolicyNotUnderstood(ValueError):
+    """What was typed is no policy; the message says what would be."""
+
+
+def parse_policy(typed: str) -> Policy | None:
+    """``last 7 daily 14 within 2d`` (``=``, ``:`` and commas may stand between); ``""`` is None: config.toml's.
+
+    Raises PolicyNotUnderstood.
+    """
+    words = re.split(r"[\s=:,]+", typed.strip().casefold())
+    if words == [""]:
+        return None
+    if len(words) % 2:
+        raise PolicyNotUnderstood(f"{words[-1]!r} has no number: {EXAMPLE}")
+    counts: dict[str, int] = {}
+    within: timedelta | None = None
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        if name == "within":
+            within = _span(value)
+        elif name not in _COUNTS:
+            raise PolicyNotUnderstood(f"{name!r} is no rule: {EXAMPLE}")
+        elif not value.isdecimal():
+            raise PolicyNotUnderstood(f"{name} takes a whole number, not {value!r}")
+        else:
+            counts[name] = int(value)
+    return Policy(within=within, **counts)
+
+
+def _span(value: str) -> timedelta:
+    match = _SPAN.fullmatch(value)
+    if match is None:
+        raise PolicyNotUnderstood(f"within takes a span such as 36h or 2d, not {value!r}")
+    return timedelta(seconds=float(match[1]) * _UNIT[match[2]])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the review: a generation, or the head of a component with its subtotal (``line`` None)."""
+
+    key: ComponentKey
+    line: GcLine | None
+    as_of: datetime | None = None
+    marked: str = ""
+    """The operator's own word on it: ``keep``, ``delete`` or ``""``."""
+    subtotal: Text | None = None
+
+
+def entry_key(entry: Entry) -> Hashable:
+    return entry.key, entry.line.number if entry.line is not None else 0
+
+
+def entry_words(entry: Entry) -> str:
+    if entry.line is None:
+        return str(entry.key)
+    word = "keep" if entry.line.keep else "delete"
+    return f"{entry.key} {entry.line.number} {entry.line.id} {word} {' '.join(entry.line.rules)}"
+
+
+def entries(
+    plan: GcPlan,
+    as_of: dict[tuple[ComponentKey, int], datetime],
+    keep: frozenset[tuple[ComponentKey, int]],
+    drop: frozenset[tuple[ComponentKey, int]],
+) -> list[Entry]:
+    """The review's lines, newest generation first, each component under its head."""
+    by_key: dict[ComponentKey, list[GcLine]] = {}
+    for line in plan.lines:
+        by_key.setdefault(line.key, []).append(line)
+    freed = Counter[ComponentKey]()
+    for snapshot in plan.snapshots:
+        freed[snapshot.key] += snapshot.stored_size
+    shown: list[Entry] = []
+    for key, lines in by_key.items():
+        shown.append(Entry(key, None, subtotal=_subtotal(key, lines, freed[key])))
+        for line in sorted(lines, key=lambda one: one.number, reverse=True):
+            where = (key, line.number)
+            marked = "keep" if where in keep else "delete" if where in drop else ""
+            shown.append(Entry(key, line, as_of.get(where), marked))
+    return shown
+
+
+def _subtotal(key: ComponentKey, lines: Sequence[GcLine], freed: int) -> Text:
+    gone = sum(1 for line in lines if not line.keep)
+    kept = plain(f"keep {len(lines) - gone}", styles.GOOD)
+    going = plain(f"delete {gone}", styles.BAD if gone else styles.DIM)
+    return join([plain(str(key), styles.STRONG), kept, going, plain(size(freed) if freed else "", styles.WARN)], "  ")
+
+
+def columns(cells: int, times: Times) -> tuple[Column[Entry], ...]:
+    """Word, number, as-of, sizes, and the rule."""
+    rule = max(cells - 44, 10)
+    shown: list[Column[Entry]] = [
+        Column("word", "", 8, _word, gap=0),
+        Column("number", "#", 5, lambda entry: _of(entry, lambda line: str(line.number)), align="right"),
+        Column("as-of", "as of", 13, lambda entry: plain(times.short(entry.as_of) if entry.as_of else "")),
+        Column(
+            "stored",
+            "stored",
+            6,
+            lambda entry: _of(entry, lambda line: size(line.stored_size), styles.DIM),
+            align="right",
+        ),
+        Column("id", "id", 7, lambda entry: _of(entry, lambda line: line.id[:7], styles.DIM)),
+        Column("rule", "why", rule, _rule, flex=1),
+    ]
+    return tuple(column for column in shown if cells >= 64 or column.id != "id")
+
+
+def _of(entry: Entry, words: object, style: str = "") -> Text:
+    return plain(words(entry.line), style) if entry.line is not None and callable(words) else Text("")
+
+
+def _word(entry: Entry) -> Text:
+    if entry.line is None:
+        return Text("")
+    if entry.line.keep:
+        return plain("● KEEP", styles.GOOD)
+    return plain("✗ DELETE", styles.BAD)
+
+
+def _rule(entry: Entry) -> Text:
+    if entry.line is None:
+        return entry.subtotal or plain(str(entry.key), styles.STRONG)
+    rules = plain("; ".join(entry.line.rules), styles.DIM if entry.line.keep else styles.PLAIN)
+    overruled = (entry.marked == "delete" and entry.line.keep) or (entry.marked == "keep" and not entry.line.keep)
+    mark = plain(f"[you: {entry.marked}{', but' if overruled else ''}]", styles.MARK) if entry.marked else Text("")
+    return join([mark, rules])
+
+
+def totals(plan: GcPlan, until: datetime | None, times: Times) -> Text:
+    """``would delete 12 of 40 generations: 310M to the trash, free after 29 Nov``."""
+    gone = len(plan.dropped)
+    orphans = sum(1 for snapshot in plan.snapshots if snapshot.orphan)
+    if not gone and not plan.snapshots and not plan.broken_links:
+        return plain("nothing would be deleted", styles.GOOD)
+    what = plain(f"would delete {gone} of {plural(len(plan.lines), 'generation')}", styles.STRONG)
+    exact = plain(f"{plan.freed:,} bytes", styles.WARN)
+    how = "freed at once, for good" if until is None else f"to the trash, freed after {times.full(until)}"
+    parts = [what, join([exact, plain(how)])]
+    if orphans:
+        parts.append(plain(plural(orphans, "orphan"), styles.DIM))
+    if plan.broken_links:
+        parts.append(plain(plural(len(plan.broken_links), "link") + " that lead nowhere", styles.DIM))
+    return join(parts, ": ") if len(parts) == 2 else join([join(parts[:2], ": "), *parts[2:]], "; ")

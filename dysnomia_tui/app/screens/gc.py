@@ -1,0 +1,271 @@
+"""The GC review: every generation KEEP or DELETE and by which rule, as the policy is typed and marks overrule it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from dysnomia_store.gcmodel import GcPlan, Policy
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import gc as present
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.gc import Entry, PolicyNotUnderstood, parse_policy
+from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.views import JobView
+
+Where = tuple[ComponentKey, int]
+
+
+class GcTable(VirtualTable[Entry]):
+    """The review's lines: ``space`` turns the word round, ``*`` reviews every component."""
+
+    def act_mark(self) -> None:
+        screen = self.screen
+        if isinstance(screen, GcScreen):
+            screen.turn()
+            self.act_down()
+
+    def act_mark_all(self) -> None:
+        self.dysnomia.perform_id("gc-all")
+
+    def act_unmark(self) -> None:
+        screen = self.screen
+        if isinstance(screen, GcScreen):
+            screen.unmark()
+
+
+class GcScreen(DysnomiaScreen):
+    """What a collection would do."""
+
+    SCOPE = "gc"
+    BINDINGS = bindings("gc", "everywhere")
+    AUTO_FOCUS = "#lines"
+    DEFAULT_CSS = """
+    GcScreen #policy-line { height: 1; padding: 0 1; }
+    GcScreen #policy-line Static { width: auto; }
+    GcScreen #policy { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
+    GcScreen #policy:focus { border: none; background: $boost; }
+    GcScreen #totals { height: 1; padding: 0 1; }
+    GcScreen #lines { height: 1fr; border: round $border-blurred; border-title-color: $text-muted; }
+    GcScreen #lines:focus { border: round $primary; border-title-color: $text; }
+    """
+
+    def __init__(self, keys: tuple[ComponentKey, ...], drop: tuple[Where, ...] = ()) -> None:
+        super().__init__()
+        self._opened_on = keys
+        self._keys = keys
+        self._keep: set[Where] = set()
+        self._drop: set[Where] = set(drop)
+        self._policy: Policy | None = None
+        self._now = False
+        self._review: GcPlan | None = None
+        self._as_of: dict[Where, datetime] = {}
+        self._job = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Vertical():
+            with Horizontal(id="policy-line"):
+                yield Static("keep ", markup=False)
+                yield Input(id="policy", placeholder=f"config.toml's policy; e types another: {present.EXAMPLE}")
+            yield Static(id="totals")
+            yield GcTable(
+                key=present.entry_key,
+                words=present.entry_words,
+                widget_id="lines",
+                empty="working it out…",
+            )
+
+    @property
+    def lines(self) -> GcTable:
+        return self.query_one("#lines", GcTable)
+
+    @property
+    def review(self) -> GcPlan | None:
+        """The review on the screen; None while it is worked out."""
+        return self._review
+
+    def here(self) -> Here:
+        entry = self.lines.item
+        key = entry.key if entry is not None else self._opened_on[0]
+        return Here(component=self.dysnomia.state.component(key), planned=self._review is not None)
+
+    def on_mount(self) -> None:
+        self._recompute()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._set_columns)
+
+    def on_times(self, times: Times) -> None:
+        self._set_columns()
+        self._say()
+
+    def _set_columns(self) -> None:
+        self.lines.set_columns(present.columns(self.lines.scrollable_content_region.width, self.dysnomia.times))
+
+    def on_screen_resume(self) -> None:
+        # Generations may have come or gone while another screen was in front.
+        self._recompute()
+        super().on_screen_resume()
+
+    # --- the review ---------------------------------------------------------------------------------------------
+
+    def _recompute(self) -> None:
+        keys, policy = self._keys, self._policy
+        keep, drop = frozenset(self._keep), frozenset(self._drop)
+        missing = [key for key in keys if not any(where[0] == key for where in self._as_of)]
+
+        def read(engine: Engine) -> tuple[GcPlan, dict[Where, datetime]]:
+            review = engine.gc_review(keys, policy, keep=keep, drop=drop)
+            return review, {(key, one.number): one.as_of for key in missing for one in engine.generations(key)}
+
+        def have(answer: tuple[GcPlan, dict[Where, datetime]]) -> None:
+            asked, now = (keys, policy, keep, drop), (self._keys, self._policy, self._keep, self._drop)
+            if not self.is_attached or asked != now:
+                return
+            self._review = answer[0]
+            self._as_of |= answer[1]
+            self._show()
+
+        self.dysnomia.client.ask(f"gc {id(self)}", read, have, self._failed)
+
+    def _failed(self, problem: str) -> None:
+        self._review = None
+        self.lines.set_empty(plain(problem, styles.BAD))
+        self.lines.set_items(())
+        self.query_one("#totals", Static).update(plain(problem, styles.BAD))
+
+    def _show(self) -> None:
+        review = self._review
+        if review is None:
+            return
+        self._set_columns()
+        self.lines.set_empty(plain("there is no generation", styles.DIM))
+        shown = present.entries(review, self._as_of, frozenset(self._keep), frozenset(self._drop))
+        self.lines.set_items(shown)
+        self._say()
+
+    def _say(self) -> None:
+        review = self._review
+        if review is None:
+            return
+        until = None if self._now else self.dysnomia.clock() + self.dysnomia.settings.grace
+        totals = present.totals(review, until, self.dysnomia.times)
+        self.query_one("#totals", Static).update(totals)
+        which = str(self._keys[0]) if len(self._keys) == 1 else f"{len(self._keys)} components"
+        self.lines.border_title = plain(f"WOULD be done to {which}").plain.replace("[", r"\[")
+        self.set_path(f"{which}/gc", totals)
+
+    # --- the policy ---------------------------------------------------------------------------------------------
+
+    @on(Input.Changed, "#policy")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        try:
+            policy = parse_policy(event.value)
+        except PolicyNotUnderstood as problem:
+            # Half a word is no policy: what stands on the screen stays, and cannot be carried out.
+            self._review = None
+            self.query_one("#totals", Static).update(plain(str(problem), styles.WARN))
+            return
+        self._policy = policy
+        self._review = None
+        self._recompute()
+
+    @on(Input.Submitted, "#policy")
+    def _policy_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.lines.focus()
+
+    # --- marks --------------------------------------------------------------------------------------------------
+
+    def _where(self) -> Where | None:
+        entry = self.lines.item
+        return (entry.key, entry.line.number) if entry is not None and entry.line is not None else None
+
+    def turn(self) -> None:
+        """Turn the word of the line under the cursor round."""
+        entry = self.lines.item
+        if entry is not None and entry.line is not None:
+            if entry.line.keep:
+                self.act_gc_drop()
+            else:
+                self.act_gc_keep()
+
+    def unmark(self) -> None:
+        """Take all the operator's own words back."""
+        self._keep.clear()
+        self._drop.clear()
+        self._review = None
+        self._recompute()
+
+    def act_gc_keep(self) -> None:
+        self._overrule(self._keep, self._drop)
+
+    def act_gc_drop(self) -> None:
+        self._overrule(self._drop, self._keep)
+
+    def _overrule(self, into: set[Where], out: set[Where]) -> None:
+        where = self._where()
+        if where is None:
+            return
+        out.discard(where)
+        into ^= {where}
+        self._review = None
+        self._recompute()
+
+    # --- actions ------------------------------------------------------------------------------------------------
+
+    def act_gc_policy(self) -> None:
+        self.query_one("#policy", Input).focus()
+
+    def act_gc_all(self) -> None:
+        if self._keys == self._opened_on:
+            every = tuple(view.key for view in self.dysnomia.state.components() if view.generations)
+            self._keys = every or self._opened_on
+        else:
+            self._keys = self._opened_on
+        self._review = None
+        self._recompute()
+
+    def act_gc_now(self) -> None:
+        self._now = not self._now
+        self._say()
+
+    def act_gc_apply(self) -> None:
+        review, free_now = self._review, self._now
+        if review is None:
+            self.dysnomia.notify("the review is still being worked out, or the policy is not understood", markup=False)
+            return
+        self.dysnomia.plan(lambda engine: engine.plan_gc(review, now=free_now), self._submitted)
+
+    def _submitted(self, job: JobView) -> None:
+        self._job = job.id
+        self._keep.clear()
+        self._drop.clear()
+
+    def act_gc_undo(self) -> None:
+        jobs = self.dysnomia.state.jobs
+        own = [job for job in jobs if job.kind == "gc" and job.undoable]
+        chosen = next((job for job in own if job.id == self._job), own[0] if own else None)
+        if chosen is None:
+            self.dysnomia.notify("there is no collection to bring back", severity="warning")
+            return
+        job_id = chosen.id
+        self.dysnomia.plan(lambda engine: engine.plan_undo(job_id))
+
+    def act_back(self) -> None:
+        if self.query_one("#policy", Input).has_focus:
+            self.lines.focus()
+        else:
+            self.act_quit()

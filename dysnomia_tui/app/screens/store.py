@@ -1,0 +1,133 @@
+"""The store: where the space is, how it grew, when the disk is full, and what is in the trash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.text import Text
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from dysnomia_store.store import Usage
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import store as present
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.store import Share
+from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.views import TrashView
+
+
+class StoreScreen(DysnomiaScreen):
+    """The whole store at a glance."""
+
+    SCOPE = "store"
+    BINDINGS = bindings("store", "everywhere")
+    AUTO_FOCUS = "#shares"
+    DEFAULT_CSS = """
+    StoreScreen #head-lines { height: auto; min-height: 2; padding: 0 1; }
+    StoreScreen #shares { height: 2fr; border: round $border-blurred; scrollbar-size-horizontal: 0; }
+    StoreScreen #trash { height: 1fr; min-height: 5; border: round $border-blurred; scrollbar-size-horizontal: 0; }
+    StoreScreen VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
+    StoreScreen VirtualTable:focus { border: round $primary; border-title-color: $text; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._usage: Usage | None = None
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield Static(id="head-lines")
+            yield VirtualTable[Share](key=present.share_key, widget_id="shares", empty="measuring…")
+            yield VirtualTable[TrashView](
+                key=present.trash_key, markable=True, widget_id="trash", empty="the trash is empty"
+            )
+
+    @property
+    def shares(self) -> VirtualTable[Share]:
+        return self.query_one("#shares", VirtualTable)
+
+    @property
+    def trash(self) -> VirtualTable[TrashView]:
+        return self.query_one("#trash", VirtualTable)
+
+    def here(self) -> Here:
+        share = self.shares.item
+        return Here(component=share.view if share is not None else None)
+
+    def on_mount(self) -> None:
+        self.shares.border_title = "Space by component"
+        self.trash.border_title = "Trash"
+        overview = self.dysnomia.state.overview
+        self.set_path("store", plain(overview.store if overview is not None else "", styles.DIM))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def on_times(self, times: Times) -> None:
+        self._draw()
+
+    def on_state(self, state: AppState) -> None:
+        def read(engine: Engine) -> tuple[Usage, Sequence[TrashView]]:
+            return engine.usage(), tuple(engine.trash())
+
+        self.dysnomia.client.ask(f"usage {id(self)}", read, self._have, self._failed)
+
+    def _failed(self, problem: str) -> None:
+        self.query_one("#head-lines", Static).update(plain(problem, styles.BAD))
+
+    def _have(self, answer: tuple[Usage, Sequence[TrashView]]) -> None:
+        if not self.is_attached:
+            return
+        self._usage, trash = answer
+        self.shares.set_empty(plain("the store is empty", styles.DIM))
+        self.shares.set_items(present.shares(self._usage, tuple(self.dysnomia.state.components())))
+        self.trash.set_items(trash)
+        self._draw()
+
+    def _draw(self) -> None:
+        times = self.dysnomia.times
+        self.shares.set_columns(present.share_columns(self.shares.scrollable_content_region.width, times))
+        self.trash.set_columns(present.trash_columns(self.trash.scrollable_content_region.width, times))
+        if self._usage is not None:
+            lines = present.head(self._usage, times, max(self.app.size.width - 2, 10))
+            self.query_one("#head-lines", Static).update(Text("\n").join(lines))
+
+    # --- actions ------------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Chosen, "#shares")
+    def _chosen(self) -> None:
+        share = self.shares.item
+        if share is not None:
+            self.dysnomia.show_component(share.key)
+
+    def act_store_next(self) -> None:
+        (self.trash if self.shares.has_focus else self.shares).focus()
+
+    def _names(self) -> tuple[str, ...]:
+        marked = self.trash.marks
+        one = self.trash.item
+        names = tuple(entry.name for entry in self.trash.items if entry.name in marked)
+        return names or ((one.name,) if one is not None else ())
+
+    def act_trash_back(self) -> None:
+        names = self._names()
+        if not names:
+            self.dysnomia.notify("the trash is empty", severity="warning")
+            return
+        self.dysnomia.plan(lambda engine: engine.plan_bring_back(names))
+
+    def act_trash_empty(self) -> None:
+        if not self.trash.items:
+            self.dysnomia.notify("the trash is empty", severity="warning")
+            return
+        names = self._names() if self.trash.marks else None
+        self.dysnomia.plan(lambda engine: engine.plan_empty_trash(names))
