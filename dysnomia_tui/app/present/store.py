@@ -53,13 +53,22 @@ def share_columns(cells: int, times: Times) -> tuple[Column[Share], ...]:
     name = min(max(cells // 3, 16), 32)
     bar = max(min(cells - name - 36, 40), 6)
     return (
-        Column("name", "component", name, lambda share: plain(cut_middle(str(share.key), name)), lambda s: str(s.key), gap=0),
+        Column(
+            "name",
+            "component",
+            name,
+            lambda share: plain(cut_middle(str(share.key), name)),
+            lambda s: str(s.key),
+            gap=0,
+        ),
         Column("bar", "", bar, lambda share: plain(bar_of(share.stored, share.largest, bar), styles.INFO)),
-        Column("stored", "stored", 6, lambda share: plain(size(share.stored)), lambda s: s.stored, "right", descending=True),
+        Column(
+            "stored", "stored", 6, lambda share: plain(size(share.stored)), lambda s: s.stored, "right", descending=True
+        ),
         Column("count", "gens", 5, _count, lambda s: s.view.generations if s.view else 0, "right", descending=True),
         Column("newest", "newest", 8, lambda share: _newest(share, times), _newest_time, "right"),
         Column("health", "", 9, _health, lambda s: s.view.health.value if s.view else "", flex=1),
-    )  # fmt: skip
+    )
 
 
 def _count(share: Share) -> Text:
@@ -157,10 +166,20 @@ def trash_columns(cells: int, times: Times) -> tuple[Column[TrashView], ...]:
         Column("mark", "", 1, lambda _entry: Text(""), gap=0, is_mark=True),
         Column("name", "trash", name, lambda entry: plain(cut_middle(str(entry.key), name)), lambda e: str(e.key)),
         Column("numbers", "gens", 10, _numbers, lambda e: e.generations),
-        Column("stored", "bytes", 6, lambda e: plain(size(e.stored_size)), lambda e: e.stored_size, "right", descending=True),
-        Column("collected", "collected", 13, lambda e: plain(times.short(e.collected), styles.DIM), lambda e: e.collected),
+        Column(
+            "stored",
+            "bytes",
+            6,
+            lambda e: plain(size(e.stored_size)),
+            lambda e: e.stored_size,
+            "right",
+            descending=True,
+        ),
+        Column(
+            "collected", "collected", 13, lambda e: plain(times.short(e.collected), styles.DIM), lambda e: e.collected
+        ),
         Column("freed", "freed on", 13, lambda e: plain(times.short(e.freed_on)), lambda e: e.freed_on, flex=1),
-    )  # fmt: skip
+    )
 
 
 def _numbers(entry: TrashView) -> Text:

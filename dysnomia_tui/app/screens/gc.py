@@ -130,7 +130,10 @@ class GcScreen(DysnomiaScreen):
             return review, {(key, one.number): one.as_of for key in missing for one in engine.generations(key)}
 
         def have(answer: tuple[GcPlan, dict[Where, datetime]]) -> None:
-            asked, now = (keys, policy, keep, drop), (self._keys, self._policy, self._keep, self._drop)
+            asked, now = (
+                (keys, policy, keep, drop),
+                (self._keys, self._policy, frozenset(self._keep), frozenset(self._drop)),
+            )
             if not self.is_attached or asked != now:
                 return
             self._review = answer[0]
