@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +25,7 @@ from dysnomia_store.compare import Pair, changed_between, changed_sections
 from dysnomia_store.contents import encode
 from dysnomia_store.errors import StoreError
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows
+from dysnomia_tui.engine.diff.helper import Helper
 from dysnomia_tui.engine.diff.pairing import Cells
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
@@ -42,7 +44,8 @@ class Work:
         self._folder = folder
         self._out = out
         self._asked = asked
-        self._comparer = Comparer(old, new, folder, self._tick)
+        alone = Comparer(old, new, folder, self._tick)
+        self._comparer = replace(alone, helper=Helper(folder, alone.side))
         self._changes = spill_changes(_changed(old, new, folder), folder)
         self._done: dict[int, Compared] = {}
         self._failed: dict[int, str] = {}

@@ -11,10 +11,12 @@ from pathlib import Path
 from dysnomia_plugins.base import Stored
 from dysnomia_store.compare import Pair
 from dysnomia_store.model import Form, Section
+from dysnomia_tui.engine.diff.helper import WORTH_IT, Helper
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes
-from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, buckets_for, fetch, join
+from dysnomia_tui.engine.diff.rows import Excess, Tick
 from dysnomia_tui.engine.diff.spill import Records
 from dysnomia_tui.engine.diff.text import TooLong, changed_lines
+from dysnomia_tui.engine.diff.twopass import Alone, ByTwo, TwoPass
 
 SMALL = 8 << 20
 """Bytes of both sides together that are compared in memory, row by row."""
@@ -64,6 +66,7 @@ class Comparer:
     new: Opened
     folder: Path
     tick: Tick = field(compare=False)
+    helper: Helper | None = None
 
     def compare(self, pair: Pair, *, whole: bool = False) -> Compared:
         """Compare one section.
@@ -82,11 +85,10 @@ class Comparer:
             return Compared(note=OPAQUE)
         if new.form is Form.TEXT:
             return self._text(old, new)
-        return self._rows(old, new, Shape.of(old, new), whole)
+        return self._rows(old, new, whole)
 
     def _text(self, old: Section, new: Section) -> Compared:
-        shape = Shape((), (), same=True)
-        sides = self._sides(old, new, shape)
+        sides = self._sides(old, new, _shape(old, new))
         found = Records(self.folder)
         result = Compared(0, 0, 0, rows=found, sides=sides)
         try:
@@ -94,30 +96,40 @@ class Comparer:
                 self._keep(result, *change)
         except TooLong:
             found.close()
-            compared = self._rows(old, new, shape, whole=True)
+            compared = self._rows(old, new, whole=True)
             compared.note = AS_A_SET
             return compared
         found.seal()
         return result
 
-    def _rows(self, old: Section, new: Section, shape: Shape, whole: bool) -> Compared:
-        sides = self._sides(old, new, shape)
+    def _rows(self, old: Section, new: Section, whole: bool) -> Compared:
+        sides = self._sides(old, new, _shape(old, new))
         if old.size + new.size <= SMALL:
             removed, added = self._in_memory(*sides)
             return self._paired(sides, removed, added)
         only_old, only_new = Excess(self.folder), Excess(self.folder)
+        reading = self._two_pass((old, new), sides)
         try:
-            self._hashed(sides, only_old, only_new)
+            reading.compare(only_old, only_new)
             if only_old.rows + only_new.rows > MOST_EAGER and not whole:
                 return Compared(only_new.rows, only_old.rows, 0, sides=sides, postponed=True)
-            return self._paired(
-                sides,
-                fetch(sides[0].batches, only_old, self.tick, self.folder),
-                fetch(sides[1].batches, only_new, self.tick, self.folder),
-            )
+            return self._paired(sides, *reading.fetched(only_old, only_new))
         finally:
             only_old.close()
             only_new.close()
+
+    def _two_pass(self, pair: tuple[Section, Section], sides: tuple[Side, Side]) -> TwoPass:
+        helper = self.helper
+        if helper is None or helper.busy or sum(section.size for section in pair) < WORTH_IT:
+            return Alone(sides, self.folder, self.tick)
+        return ByTwo(pair, sides, self.folder, self.tick, helper)
+
+    def side(self, which: int, pair: Pair) -> Side:
+        """One side of a section that both sides have, in this process or the other."""
+        old, new = pair
+        assert old is not None
+        assert new is not None
+        return self._sides(old, new, _shape(old, new))[which]
 
     def _sides(self, old: Section, new: Section, shape: Shape) -> tuple[Side, Side]:
         return (
@@ -136,17 +148,6 @@ class Comparer:
             self.tick(len(batch))
         return rows
 
-    def _hashed(self, sides: tuple[Side, Side], only_old: Excess, only_new: Excess) -> None:
-        buckets = buckets_for(max(side.section.rows or side.section.size // 64 for side in sides))
-        hashes = [Hashes(self.folder, buckets) for _ in sides]
-        try:
-            for scanned, side in zip(hashes, sides, strict=True):
-                scanned.scan(side.batches(), self.tick)
-            join(hashes[0], hashes[1], only_old, only_new, range(buckets))
-        finally:
-            for scanned in hashes:
-                scanned.close()
-
     def _paired(self, sides: tuple[Side, Side], removed: Iterable[bytes], added: Iterable[bytes]) -> Compared:
         result = Compared(0, 0, 0, rows=Records(self.folder), sides=sides)
         for before, after in changes(*sides, removed, added, self.folder):
@@ -164,6 +165,11 @@ class Comparer:
             result.removed = (result.removed or 0) + 1
         else:
             result.changed = (result.changed or 0) + 1
+
+
+def _shape(old: Section, new: Section) -> Shape:
+    """Lines have no columns and no key."""
+    return Shape((), (), same=True) if new.form is Form.TEXT else Shape.of(old, new)
 
 
 def _one_sided(old: Section | None, new: Section | None) -> Compared:

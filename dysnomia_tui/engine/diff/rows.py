@@ -14,7 +14,6 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -43,21 +42,34 @@ def buckets_for(rows: int) -> int:
     return wanted
 
 
-@dataclass
 class Hashes:
     """The hashes of one side's rows, by bucket, in one unlinked file."""
 
-    folder: Path
-    buckets: int
-    rows: int = 0
-    _segments: list[array[int]] = field(default_factory=list)
-    """Of each bucket: offset and length in bytes, one pair a flush."""
-    _file: IO[bytes] | None = None
+    def __init__(self, folder: Path, buckets: int) -> None:
+        self.buckets = buckets
+        self.rows = 0
+        self._segments: list[array[int]] = [array("Q") for _ in range(buckets)]
+        """Of each bucket: offset and length in bytes, one pair a flush."""
+        self._file = temporary(folder, buffering=0)
+
+    @classmethod
+    def of(cls, folder: Path, buckets: int, rows: int, segments: list[array[int]], file: IO[bytes]) -> Hashes:
+        """Those another process has made."""
+        made = cls(folder, buckets)
+        made._file.close()
+        made.rows, made._segments, made._file = rows, segments, file
+        return made
+
+    @property
+    def parts(self) -> tuple[int, int, list[array[int]]]:
+        """All but the file, for ``of``."""
+        return self.buckets, self.rows, self._segments
+
+    def fileno(self) -> int:
+        return self._file.fileno()
 
     def scan(self, batches: Batches, tick: Tick) -> None:
         """Read a side for the first time."""
-        self._file = temporary(self.folder, buffering=0)
-        self._segments = [array("Q") for _ in range(self.buckets)]
         mask = self.buckets - 1
         held: list[list[int]] = [[] for _ in range(self.buckets)]
         adders = [bucket.append for bucket in held]
@@ -75,7 +87,6 @@ class Hashes:
         self.rows += count
 
     def _flush(self, held: list[list[int]]) -> None:
-        assert self._file is not None
         offset = self._file.tell()
         pieces: list[bytes] = []
         for bucket, segments in zip(held, self._segments, strict=True):
@@ -91,7 +102,6 @@ class Hashes:
 
     def bucket(self, number: int) -> Iterator[array[int]]:
         """A bucket's hashes, a piece at a time: one may be huge, if one row is repeated millions of times."""
-        assert self._file is not None
         segments = self._segments[number]
         for index in range(0, len(segments), 2):
             piece = array("q")
@@ -102,54 +112,71 @@ class Hashes:
         return self.rows
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
 
-@dataclass
 class Excess:
-    """The hashes one side has more often than the other, and how much more, in a file."""
+    """The hashes one side has more often than the other, and how much more, in a file or two."""
 
-    folder: Path
-    rows: int = 0
-    """Rows too many, repetitions counted."""
-    hashes: int = 0
-    _file: IO[bytes] | None = None
+    def __init__(self, folder: Path) -> None:
+        self.rows = 0
+        """Rows too many, repetitions counted."""
+        self.hashes = 0
+        self._files = [temporary(folder)]
+
+    @classmethod
+    def of(cls, folder: Path, rows: int, hashes: int, *descriptors: int) -> Excess:
+        """What another process has found."""
+        made = cls(folder)
+        made.rows, made.hashes = rows, hashes
+        made._files.extend(os.fdopen(descriptor, "rb") for descriptor in descriptors)
+        return made
+
+    def adopt(self, other: Excess) -> None:
+        """Add what another process has found, in other buckets."""
+        self.rows += other.rows
+        self.hashes += other.hashes
+        self._files.extend(other._files)
 
     def add(self, excess: dict[int, int]) -> None:
-        if not excess:
-            return
-        if self._file is None:
-            self._file = temporary(self.folder)
         pairs = array("q")
         for value, count in excess.items():
             pairs.append(value)
             pairs.append(count)
-        self._file.write(pairs.tobytes())
+        self._files[0].write(pairs.tobytes())
         self.hashes += len(excess)
         self.rows += sum(excess.values())
 
+    def filenos(self) -> list[int]:
+        """Of all its files, written out."""
+        self._files[0].flush()
+        return [file.fileno() for file in self._files]
+
+    def one_file(self) -> int:
+        """A descriptor of the file this process has written, for another."""
+        self._files[0].flush()
+        return os.dup(self._files[0].fileno())
+
     def parts(self, most: int = MOST_WANTED) -> Iterator[dict[int, int]]:
         """All of it, at most ``most`` hashes at a time."""
-        if self._file is None:
-            return
-        self._file.seek(0)
-        while data := self._file.read(most * 2 * _WIDTH):
-            pairs = array("q")
-            pairs.frombytes(data)
-            yield dict(zip(pairs[::2], pairs[1::2], strict=True))
+        self._files[0].flush()
+        for file in self._files:
+            offset = 0
+            while data := os.pread(file.fileno(), most * 2 * _WIDTH, offset):
+                offset += len(data)
+                pairs = array("q")
+                pairs.frombytes(data)
+                yield dict(zip(pairs[::2], pairs[1::2], strict=True))
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        for file in self._files:
+            file.close()
 
 
 def join(old: Hashes, new: Hashes, only_old: Excess, only_new: Excess, which: Iterable[int]) -> None:
     """Compare buckets of the two sides."""
     for number in which:
         before, after = _counts(old.bucket(number)), _counts(new.bucket(number))
-        if before == after:
-            continue
         if isinstance(before, set) and isinstance(after, set):
             only_old.add(dict.fromkeys(before - after, 1))
             only_new.add(dict.fromkeys(after - before, 1))
@@ -184,7 +211,9 @@ def fetch(read: Callable[[], Batches], excess: Excess, tick: Tick, folder: Path)
     if excess.hashes == 0:
         return
     if excess.hashes <= MOST_WANTED:
-        (wanted,) = excess.parts()
+        wanted: dict[int, int] = {}
+        for part in excess.parts():
+            wanted.update(part)
         yield from _matching(read(), wanted, tick)
         return
     yield from _fetch_many(read(), excess, tick, folder)
@@ -213,9 +242,7 @@ def _fetch_many(batches: Batches, excess: Excess, tick: Tick, folder: Path) -> I
         mask = parts - 1
         for batch in batches:
             for row in batch:
-                file = rows[hash(row) & mask]
-                file.write(len(row).to_bytes(_WIDTH, "little"))
-                file.write(row)
+                write_rows(rows[hash(row) & mask], (row,))
             tick(len(batch))
         for part in excess.parts():
             for value, count in part.items():
@@ -226,13 +253,21 @@ def _fetch_many(batches: Batches, excess: Excess, tick: Tick, folder: Path) -> I
             pairs.frombytes(counted.read())
             wanted = dict(zip(pairs[::2], pairs[1::2], strict=True))
             spread.seek(0)
-            yield from _matching(_batches_in(spread), wanted, _quiet)
+            yield from _matching(batches_in(spread), wanted, _quiet)
     finally:
         for file in files:
             file.close()
 
 
-def _batches_in(file: IO[bytes]) -> Iterator[list[bytes]]:
+def write_rows(file: IO[bytes], rows: Iterable[bytes]) -> None:
+    """Add rows to a file, each behind its length."""
+    for row in rows:
+        file.write(len(row).to_bytes(_WIDTH, "little"))
+        file.write(row)
+
+
+def batches_in(file: IO[bytes]) -> Iterator[list[bytes]]:
+    """The rows of such a file."""
     batch: list[bytes] = []
     size = 0
     while head := file.read(_WIDTH):

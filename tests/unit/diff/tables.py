@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from select import select
 from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Row, Stored
@@ -120,3 +122,24 @@ def open_folder(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 def open_made(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     """Makes a snapshot in the diff's own scratch folder first, as is done with what is live."""
     yield opened(write(scratch / "made", Table("t", [b"%d\tx" % number for number in range(1, args["rows"] + 1)])))
+
+
+class GatedReader(TableReader):
+    """A reader that comes to the end of the section ``slow`` only when a byte is written into a pipe."""
+
+    def __init__(self, gate: Path) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        yield from super().raw_rows(stored, section)
+        if section.name == "slow":
+            gate = os.open(self._gate, os.O_RDONLY | os.O_NONBLOCK)
+            while not (select([gate], [], [], 0.01)[0] and os.read(gate, 1)):
+                yield []
+
+
+@contextmanager
+def open_gated(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
+    folder = Path(args["folder"])
+    yield Opened(GatedReader(Path(args["gate"])), FolderStored(folder))

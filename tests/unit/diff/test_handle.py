@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -168,3 +170,50 @@ def test_what_opens_a_side_may_dump_into_its_scratch_folder(tmp_path: Path) -> N
         assert diff.new_title == "live"
         assert [change.added for change in diff.sections()] == [3]
     assert list(spill.iterdir()) == []
+
+
+def test_rows_are_answered_while_another_section_is_being_compared(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    old = write(tmp_path / "old", Table("slow", [b"1\ta"]), Table("z", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("slow", [b"1\tb"]), Table("z", [b"1\tb"]))
+    gated = SideSpec("old", "tests.unit.diff.tables:open_gated", {"folder": str(old), "gate": str(gate)})
+    with start_diff(gated, spec(new), spill=tmp_path) as diff:
+        wait_until(lambda: len(diff.sections()) == 2 or diff.error)
+        slow, other = diff.sections()
+        assert [row.new for row in diff.rows(other, 1, 5)] == [("1", "b")]
+        assert not diff.ready
+        assert diff.sections()[0] == slow
+        assert diff.sections()[1].added == 1
+        with gate.open("wb") as opening:
+            opening.write(b"!")
+        assert diff.wait(PATIENCE), diff.error
+        assert diff.sections()[0].added == 1
+
+
+def test_everything_goes_when_the_program_is_killed(tmp_path: Path) -> None:
+    """SIGKILL: nothing of ours runs any more to clean up, and still no process and no file stays."""
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    code = """
+import sys
+from pathlib import Path
+from dysnomia_tui.engine.diff.handle import start_diff
+from tests.unit.diff.tables import spec
+diff = start_diff(spec(Path(sys.argv[1])), spec(Path(sys.argv[2])), spill=Path(sys.argv[3]))
+assert diff.wait(60)
+print(diff._process.pid, flush=True)
+sys.stdin.read()
+"""
+    argv = [sys.executable, "-c", code, str(old), str(new), str(spill)]
+    program = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with program:
+        assert program.stdout is not None
+        child = psutil.Process(int(program.stdout.readline()))
+        processes = [child, *child.children()]
+        assert len(processes) == 2
+        program.kill()
+    wait_until(lambda: not any(process.is_running() for process in processes))
+    wait_until(lambda: not list(spill.iterdir()))

@@ -1,0 +1,90 @@
+"""The two readings of both sides of a large section: by this process alone, or with the help of another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from dysnomia_store.compare import Pair
+from dysnomia_tui.engine.diff.helper import Helper
+from dysnomia_tui.engine.diff.pairing import Side
+from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, buckets_for, fetch, join
+
+Rows = tuple[Iterable[bytes], Iterable[bytes]]
+
+
+class TwoPass(Protocol):
+    """Finds the rows that only one side has."""
+
+    def compare(self, only_old: Excess, only_new: Excess) -> None:
+        """The first reading of both sides: how many rows there are on one side only, and their hashes."""
+
+    def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
+        """The second: the rows themselves. The first side's are to be read before the second's."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One side after the other."""
+
+    sides: tuple[Side, Side]
+    folder: Path
+    tick: Tick
+
+    def compare(self, only_old: Excess, only_new: Excess) -> None:
+        buckets = buckets_of(self.sides)
+        hashes = [Hashes(self.folder, buckets) for _ in self.sides]
+        try:
+            for scanned, side in zip(hashes, self.sides, strict=True):
+                scanned.scan(side.batches(), self.tick)
+            join(hashes[0], hashes[1], only_old, only_new, range(buckets))
+        finally:
+            for scanned in hashes:
+                scanned.close()
+
+    def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
+        old, new = self.sides
+        return (
+            fetch(old.batches, only_old, self.tick, self.folder),
+            fetch(new.batches, only_new, self.tick, self.folder),
+        )
+
+
+@dataclass(frozen=True)
+class ByTwo:
+    """The old side here, the new one there; then half of the buckets each."""
+
+    pair: Pair
+    sides: tuple[Side, Side]
+    folder: Path
+    tick: Tick
+    helper: Helper
+
+    def compare(self, only_old: Excess, only_new: Excess) -> None:
+        buckets = buckets_of(self.sides)
+        self.helper.scan(1, self.pair, buckets)
+        old = Hashes(self.folder, buckets)
+        try:
+            old.scan(self.sides[0].batches(), self.tick)
+            new = self.helper.hashes(self.tick)
+            try:
+                self.helper.join(old, new, range(1, buckets, 2))
+                join(old, new, only_old, only_new, range(0, buckets, 2))
+                others = self.helper.excess(self.tick)
+            finally:
+                new.close()
+        finally:
+            old.close()
+        only_old.adopt(others[0])
+        only_new.adopt(others[1])
+
+    def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
+        self.helper.fetch(1, self.pair, only_new)
+        return fetch(self.sides[0].batches, only_old, self.tick, self.folder), self.helper.rows(self.tick)
+
+
+def buckets_of(sides: tuple[Side, Side]) -> int:
+    """How many buckets suit the larger side; its rows are guessed where they were not counted."""
+    return buckets_for(max(side.section.rows or side.section.size // 64 for side in sides))

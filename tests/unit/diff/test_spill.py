@@ -1,0 +1,56 @@
+"""Spill files: private, gone with their process, and right however small the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dysnomia_tui.engine.diff.spill import Records, private_folder, sorted_records, spill_root, sweep
+
+
+@given(st.lists(st.tuples(st.integers(), st.binary(max_size=5))), st.integers(1, 200))
+def test_a_sort_with_any_memory_is_a_sort(
+    tmp_path_factory: pytest.TempPathFactory, records: list[tuple[int, bytes]], memory: int
+) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    found = sorted_records(records, folder, weight=lambda record: 10, run_bytes=memory)
+    assert list(found) == sorted(records)
+    assert list(folder.iterdir()) == []
+
+
+def test_any_page_of_records_is_read(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    for number in range(1000):
+        records.append((number, b"x" * (number % 7), None))
+    for start, count in [(0, 3), (63, 2), (64, 1), (990, 100), (1000, 1), (5000, 1), (-1, 5), (3, 0)]:
+        wanted = range(start, min(1000, start + count)) if start >= 0 else range(0)
+        assert [record[0] for record in records.page(start, count)] == list(wanted)
+    records.append((1000, b"", None))
+    assert next(iter(records.page(1000, 1)))[0] == 1000
+
+
+def test_a_folder_is_private_and_a_dead_process_s_folder_is_swept(tmp_path: Path) -> None:
+    mine = private_folder(tmp_path)
+    assert mine.stat().st_mode & 0o777 == 0o700
+    code = "import sys, pathlib; from dysnomia_tui.engine.diff.spill import private_folder as made"
+    code += "; print(made(pathlib.Path(sys.argv[1])))"
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    dead = Path(ran.stdout.strip())
+    assert dead.is_dir()
+    (tmp_path / "dysnomia-diff.odd").mkdir()
+    sweep(tmp_path)
+    assert not dead.exists()
+    assert mine.is_dir()
+    assert (tmp_path / "dysnomia-diff.odd").is_dir()
+
+
+def test_files_go_where_the_operator_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert spill_root() == tmp_path
+    monkeypatch.delenv("TMPDIR")
+    assert spill_root().is_dir()
