@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.sqlite_open import HEADER_SIZE, Header, connect, explained
+from dysnomia_plugins.sqlite_open import HEADER_SIZE, Header, connect, explained, show, uri_of
 from dysnomia_plugins.sqlite_reader import SCHEMA_KIND, Reader, SchemaObject, Table, quoted
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Form, Section
@@ -27,13 +28,24 @@ def write_out(stored: Stored, path: Path, cancel: CancelToken, progress: Progres
     total = metadata.content_size if metadata is not None else None
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     done = 0
-    with os.fdopen(descriptor, "wb", buffering=0) as file, stored.open() as content:
+    with os.fdopen(descriptor, "wb") as file, stored.open() as content:
         while chunk := content.read(CHUNK):
             cancel.check()
-            file.write(chunk)
+            with _writing(path):
+                file.write(chunk)
+                file.flush()
             done += len(chunk)
             if progress is not None:
                 progress.advance(done, total)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space there, and try again" if error.errno == errno.ENOSPC else ""
+        raise PluginError(f"{show(path)} cannot be written ({error.strerror})", hint) from error
 
 
 def header_of(stored: Stored) -> Header:
@@ -82,6 +94,8 @@ def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section
     with explained(target), closing(connect(target)) as db:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "ignore_check_constraints=ON", "foreign_keys=OFF"):
             db.execute(f"PRAGMA {pragma}")
+        if not ctx.made_here:  # what is declared may not call functions that reach outside
+            db.execute("PRAGMA trusted_schema=OFF")
         _Cut(ctx, db, whole, objects, tables, sections).run(settings)
 
 
@@ -119,7 +133,7 @@ class _Cut:
         db.execute(f"PRAGMA encoding='{settings['encoding']}'")
         for name in ("user_version", "application_id"):
             db.execute(f"PRAGMA {name}={int(settings[name])}")
-        db.execute("ATTACH ? AS whole", (os.fsencode(self._whole).decode(),))
+        db.execute("ATTACH ? AS whole", (uri_of(self._whole, "ro", immutable=True),))
         db.execute("BEGIN")
         declared = [one for one in self._objects if self._everything or self._is_wanted(one)]
         self._declare([one for one in declared if one.type == "table"])

@@ -58,13 +58,18 @@ class Header:
         return cls(65536 if size == 1 else size, head[18] == 2, encoding, cookie)
 
 
+def uri_of(path: Path | str, mode: str, *, immutable: bool = False) -> str:
+    """``path`` for SQLite, whatever bytes are in it: they travel percent-encoded."""
+    return f"file:{quote(os.fsencode(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+
+
 def connect(path: Path | str, *, mode: str = "rw", immutable: bool = False) -> sqlite3.Connection:
     """Open ``path`` in autocommit mode; the file must exist unless ``mode`` is ``rwc``.
 
-    Names of any bytes are safe: they travel percent-encoded. ``immutable`` is for private copies only: no locks, no
-    -wal, no -shm. Nothing is read until the first statement. Raises PluginError.
+    ``immutable`` is for private copies only: no locks, no -wal, no -shm. Nothing is read until the first statement.
+    Raises PluginError.
     """
-    uri = f"file:{quote(os.fsencode(path))}?mode={mode}" + ("&immutable=1" if immutable else "")
+    uri = uri_of(path, mode, immutable=immutable)
     with explained(path):
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_ROUND)
 
@@ -118,6 +123,10 @@ class Deadline:
         self._until = time.monotonic() + seconds
         self._cancel = cancel
         self._who = who
+
+    def anew(self) -> Deadline:
+        """The same time once more, from now."""
+        return Deadline(self._path, self._seconds, self._cancel, self._who)
 
     def check(self) -> None:
         """Raise Cancelled if asked to, DatabaseLocked when the time is over."""

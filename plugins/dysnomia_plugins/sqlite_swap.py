@@ -32,7 +32,6 @@ from dysnomia_plugins.sqlite_open import (
     connect,
     copy_pages,
     explained,
-    is_busy,
     is_database,
     make_durable,
     refuse_strange,
@@ -61,9 +60,10 @@ def swap(ctx: Context, live: Path, beside: Path, aside: Path, lock_timeout: floa
         _by_backup(ctx, live, beside, aside, deadline)
     elif how == "create":
         _by_link(ctx, live, beside)
+        ctx.journal.step(SWAPPED)
     else:
         _by_rename(live, beside, aside)
-    ctx.journal.step(SWAPPED)
+        ctx.journal.step(SWAPPED)
     remove(beside)
 
 
@@ -113,7 +113,7 @@ class _Guarding:
         ctx.progress.phase("guard")
         ctx.journal.step(LOCKED)
         if self.wal:
-            copy_pages(self.live, self.aside, self.deadline, ctx.cancel, ctx.progress)
+            copy_pages(self.live, self.aside, self.deadline.anew(), ctx.cancel, ctx.progress)
             with closing(connect(self.live)) as reader:
                 cookie = int(reader.execute("PRAGMA schema_version").fetchone()[0])
         else:
@@ -142,7 +142,8 @@ def _by_backup(ctx: Context, live: Path, beside: Path, aside: Path, deadline: De
         guarding = _Guarding(ctx, live, aside, wal, page_size, deadline)
         # Fewer pages than there are, so that the first step is never the last one: the guard comes between.
         source.backup(target, pages=min(PAGES, pages - 1), progress=guarding, sleep=0.05)
-        _tidy(target, wal, full)
+    ctx.journal.step(SWAPPED)
+    _tidy(ctx, live, wal, full)
 
 
 def page_size_refusal(live: Path, there: int, wanted: int) -> str:
@@ -167,16 +168,16 @@ def _pad(source: sqlite3.Connection) -> bool:
     return full
 
 
-def _tidy(target: sqlite3.Connection, wal: bool, full: bool) -> None:
+def _tidy(ctx: Context, live: Path, wal: bool, full: bool) -> None:
     """After the swap, as far as nobody is in the way: empty the -wal, which holds the whole database now."""
     try:
-        if full:
-            target.execute("PRAGMA auto_vacuum=FULL")
-        if wal:
-            target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.OperationalError as error:
-        if not is_busy(error):
-            raise
+        with closing(connect(live)) as connection:
+            if full:
+                connection.execute("PRAGMA auto_vacuum=FULL")
+            if wal:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except (sqlite3.Error, PluginError) as error:
+        ctx.progress.log(f"{show(live)} is restored; its -wal could not be emptied now ({error})")
 
 
 # --- by link and rename --------------------------------------------------------------------------------------------

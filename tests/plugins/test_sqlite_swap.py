@@ -6,6 +6,9 @@ import dataclasses
 import os
 import signal
 import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,43 @@ def test_large_pages_do_not_reach_the_live_file_before_the_guard(tmp_path: Path)
     assert bench.identity() == first.digest
 
 
+def test_a_full_disk_leaves_the_old_state(bench: SqliteBench) -> None:
+    """Room for what is loaded and the guard, and not for the transaction itself."""
+    with _tmpfs(bench.databases, bench.live.stat().st_size * 7 // 2) as roomy:
+        if not roomy:
+            pytest.skip("only root may mount a small file system")
+        first = bench.dump()
+        bench.run("UPDATE t SET v = hex(randomblob(200))")
+        now = bench.identity()
+        filler = bench.databases / "filler"
+        ctx = bench.job()
+        bench.sqlite.load(ctx, first, beside := bench.sqlite.place(ctx, Purpose.BESIDE))
+        about = os.statvfs(bench.databases)
+        filler.write_bytes(bytes(max(0, about.f_bavail * about.f_frsize - bench.live.stat().st_size * 3 // 2)))
+        with pytest.raises(PluginError, match="space"):
+            bench.sqlite.swap(ctx, beside, bench.sqlite.place(ctx, Purpose.ASIDE))
+        assert not bench.sqlite.recover(ctx)
+        assert bench.sound()
+        assert bench.identity() == now
+
+
+@contextmanager
+def _tmpfs(folder: Path, size: int) -> Iterator[bool]:
+    """A small file system in the place of a folder, with what was in it. False where that may not be."""
+    content = {one.name: one.read_bytes() for one in folder.iterdir()}
+    mounted = os.geteuid() == 0 and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
+    ).returncode == 0  # fmt: skip
+    try:
+        if mounted:
+            for name, data in content.items():
+                (folder / name).write_bytes(data)
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
 # --- page sizes, the smallest databases ----------------------------------------------------------------------------
 
 
@@ -203,6 +243,19 @@ def test_an_empty_file_is_an_empty_database(tmp_path: Path) -> None:
     aside = bench.replace(full)
     assert bench.run("SELECT v FROM t") == [(1,)]
     assert bench.identity(aside) == empty.digest
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_another_text_encoding_is_restored_and_said_before(tmp_path: Path, mode: str) -> None:
+    wide = _snapshot_of(tmp_path, "PRAGMA encoding='UTF-16le'", "CREATE TABLE t(v TEXT)", "INSERT INTO t VALUES('é')")
+    bench = SqliteBench(tmp_path, "CREATE TABLE t(v TEXT)", "INSERT INTO t VALUES('x')", f"PRAGMA journal_mode={mode}")
+    found = bench.sqlite.preflight(bench.job(), wide, replace=True).findings
+    assert any("connect anew" in one.text for one in found)
+    now = bench.identity()
+    aside = bench.replace(wide)
+    assert bench.identity() == wide.digest
+    assert bench.run("SELECT v FROM t") == [("é",)]
+    assert bench.identity(aside) == now
 
 
 def test_full_text_and_rtree_answer_after_a_restore(tmp_path: Path) -> None:
