@@ -164,7 +164,7 @@ class PostgresqlDatabase(StatePlugin):
             raise PluginError(
                 f"there is no database {place.name} on the server at {client.server}", "activate it first"
             )
-        argv = [client.pg_dump.path, "--format=plain", "--no-password"]
+        argv = [client.pg_dump, "--format=plain", "--no-password"]
         as_of = datetime.now(UTC)
         with draft.artefact(ARTEFACT) as sink:
             with (

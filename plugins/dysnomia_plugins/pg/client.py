@@ -75,6 +75,7 @@ class Client:
         self._runner = runner
         self._connect_timeout = connect_timeout
         self._maintenance = ""
+        self._version = 0
 
     @classmethod
     def of(cls, ctx: Context) -> Client:
@@ -92,10 +93,16 @@ class Client:
 
     # Tools.
 
-    @cached_property
+    @property
     def version(self) -> int:
         """The server's ``server_version_num``. Raises ServerDown, WrongCredentials."""
-        return int(self.ask("SELECT current_setting('server_version_num')::int"))
+        if not self._version:
+            self._version = int(self.ask("SELECT current_setting('server_version_num')::int"))
+        return self._version
+
+    def note_version(self, version: int) -> None:
+        """Some query told the server's version by the way."""
+        self._version = version
 
     @property
     def major(self) -> int:
@@ -107,15 +114,17 @@ class Client:
         return self._tool("psql")
 
     @cached_property
-    def pg_dump(self) -> Tool:
-        return self._tool("pg_dump")
+    def pg_dump(self) -> str:
+        """The path of pg_dump of the server's major version, else of the one on the PATH."""
+        return tool_path("pg_dump", self.major)
 
-    @property
+    @cached_property
     def tool_warning(self) -> str:
         """Where the client tools are not of the server's major version: that; else ``""``."""
-        if self.pg_dump.major == self.major:
+        if f"{self.major}/bin/" in self.pg_dump:
             return ""
-        return f"pg_dump {self.pg_dump.major} is used for a server of version {self.major}"
+        major = self._tool("pg_dump").major
+        return "" if major == self.major else f"pg_dump {major} is used for a server of version {self.major}"
 
     def _tool(self, name: str) -> Tool:
         path = tool_path(name, self.major)

@@ -27,20 +27,11 @@ LIST_SETTINGS = frozenset(
 """Settings that are lists of quoted names (GUC_LIST_QUOTE in ``src/backend/utils/misc/guc_tables.c``)."""
 
 
-def _locale_columns(version: int) -> str:
-    """Where the server keeps provider and ICU locale: both came with 15, the locale was renamed in 17."""
-    if version >= 170000:
-        return "d.datlocprovider::text, d.datlocale::text"
-    if version >= 150000:
-        return "d.datlocprovider::text, d.daticulocale::text"
-    return "'c', NULL::text"
-
-
 def read(client: Client, database: str) -> Surroundings | None:
     """All of it, or None where there is no such database."""
-    provider, locale = _locale_columns(client.version).split(", ")
-    return client.ask(  # type: ignore[no-any-return]
+    found = client.ask(
         f"""SELECT json_build_object(
+          'version', current_setting('server_version_num')::int,
           'owner', pg_get_userbyid(d.datdba)::text,
           'acl', (SELECT json_agg(json_build_object(
                 'grantor', pg_get_userbyid(a.grantor)::text,
@@ -58,10 +49,16 @@ def read(client: Client, database: str) -> Surroundings | None:
               unnest(s.setconfig) WITH ORDINALITY AS u(c, n) WHERE s.setdatabase = d.oid),
           'encoding', pg_encoding_to_char(d.encoding),
           'collate', d.datcollate::text, 'ctype', d.datctype::text,
-          'provider', {provider}, 'locale', {locale},
+          'provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+          'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
           'tablespace', t.spcname::text)
         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = {literal(database)}"""
     )
+    if found is None:
+        return None
+    around: dict[str, Any] = found
+    client.note_version(around.pop("version"))
+    return around
 
 
 def creation(around: Surroundings | None, version: int) -> str:
