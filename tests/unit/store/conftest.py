@@ -1,0 +1,27 @@
+"""Where the stores of these tests stand."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.store.shop import Shop
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A short-lived folder, in memory where that can be had: these tests sync each file thousands of times."""
+    memory = Path("/dev/shm")
+    base = tempfile.mkdtemp(prefix="store-", dir=memory if memory.is_dir() else None)
+    yield Path(base)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def shop(place: Path) -> Shop:
+    """An empty store."""
+    return Shop(place / "state")
