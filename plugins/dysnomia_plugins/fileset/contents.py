@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
@@ -11,6 +12,7 @@ from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.files import CHUNK, SNIFFED, content_rows, is_text
 from dysnomia_plugins.fileset.member import ContentDigest, Kind, Member
 from dysnomia_plugins.fileset.tarread import Entry, TarReader
+from dysnomia_store.canonical import DigestSink
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
@@ -38,6 +40,26 @@ def rescan_tar(stream: BinaryIO, sink: ContentSink) -> bool:
         return False
     sink.store_only(archive.rest)
     return archive.ended
+
+
+def index_of(stream: BinaryIO) -> list[Section]:
+    """The sections of an archive that has no contents index (another tool's)."""
+    found = _Collected([])
+    sink = DigestSink(found, ARTEFACT)
+    rescan_tar(stream, sink)
+    sink.close()
+    return found.sections
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    sections: list[Section]
+
+    def add(self, section: Section) -> None:
+        self.sections.append(section)
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
+        """A fileset's sections have no keys."""
 
 
 class Repeated:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset.confined import folder_at, rename_new, sync_file_system, write_xattrs
-from dysnomia_plugins.fileset.contents import ARTEFACT
+from dysnomia_plugins.fileset.contents import ARTEFACT, index_of
 from dysnomia_plugins.fileset.extract import Extractor, Trust
 from dysnomia_plugins.fileset.member import Kind, Member, kind_of
 from dysnomia_plugins.fileset.places import Layout, RootAt, purpose_of
 from dysnomia_plugins.fileset.spec import below, sort_key
 from dysnomia_plugins.fileset.tarread import BadArchive, Entry, TarReader
 from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
 
 _GAP = 1 << 20
@@ -46,7 +47,7 @@ class Loader:
         making = self.layout.copy_in_the_making(self.place, self.ctx.tag) if copy else ""
         try:
             try:
-                wanted = None if sections is None else Chosen.of(self.stored.sections(), sections)
+                wanted = None if sections is None else self._chosen(sections)
                 self._extract(making, wanted)
             except BaseException:
                 self._close(abandon=True)
@@ -62,6 +63,13 @@ class Loader:
                     os.fsync(parent)
         except OSError as error:
             raise _explained(error, self.place) from error
+
+    def _chosen(self, sections: Sequence[Section]) -> Chosen:
+        try:
+            return Chosen.of(self.stored.sections(), sections)
+        except NotFound:
+            with self.stored.open(ARTEFACT) as stream:
+                return Chosen.of(index_of(stream), sections)
 
     # Extraction.
 
