@@ -79,6 +79,11 @@ def show_cell(value: Value, affinity: str, encoding: str = "utf-8") -> str | Non
     return repr(value)
 
 
+def quoted(name: str) -> str:
+    """An identifier for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def affinity_of(declared: str) -> str:
     """The affinity of a column by its declared type (sqlite.org/datatype3.html, section 3.1)."""
     name = declared.upper()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.sqlite_cells import quoted
 from dysnomia_plugins.sqlite_open import HEADER_SIZE, Header, connect, explained, show, uri_of
-from dysnomia_plugins.sqlite_reader import SCHEMA_KIND, Reader, SchemaObject, Table, quoted
+from dysnomia_plugins.sqlite_reader import SCHEMA_KIND, Reader, SchemaObject, Table
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Form, Section
 

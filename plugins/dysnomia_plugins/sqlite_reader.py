@@ -18,9 +18,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_plugins import sqlite_large
 from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.sqlite_cells import Value, affinity_of, encode_row
+from dysnomia_plugins.sqlite_cells import Value, affinity_of, encode_row, quoted
 from dysnomia_plugins.sqlite_open import connect, explained
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
@@ -209,6 +210,16 @@ class Reader:
         if batch:
             yield batch
 
+    def stream(self, table: Table) -> Iterator[tuple[int, bytes]]:
+        """(how many rows ended, their canonical bytes), in pieces of bounded size."""
+        with explained(self.path):
+            large = bool(table.ordered) and not self.wide and sqlite_large.has_large_rows(self._db, table.name)
+        if not large:
+            yield from ((len(batch), b"".join(batch)) for batch in self.batches(table))
+            return
+        with explained(self.path):
+            yield from sqlite_large.stream(self._db, table.name, table.ordered, table.columns, shown=bool(table.rowid))
+
     def count(self, table: Table) -> int:
         with explained(self.path):
             return int(self._db.execute(f"SELECT count(*) FROM {quoted(table.name)} NOT INDEXED").fetchone()[0])
@@ -264,10 +275,10 @@ def scan(reader: Reader, sink: ContentSink, cancel: CancelToken) -> None:
         )
         sink.digest_only(b"")  # also of an empty table: what it holds is not found by offset
         count = 0
-        for batch in reader.batches(table):
+        for rows, canonical in reader.stream(table):
             cancel.check()
-            sink.digest_only(b"".join(batch))
-            count += len(batch)
+            sink.digest_only(canonical)
+            count += rows
         sink.end_section(count)
 
 
@@ -286,11 +297,6 @@ def find_table(reader: Reader, section: Section) -> Table:
         if table.name == section.name:
             return table
     raise PluginError(f"the snapshot holds no table {section.name!r}", "its contents index is of another snapshot")
-
-
-def quoted(name: str) -> str:
-    """An identifier for SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(value: bytearray | str | None) -> str:

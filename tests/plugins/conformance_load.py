@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dysnomia_tui.engine import activities
 from tests.plugins.conformance import World
-from tests.plugins.driver import Driver, in_child
+from tests.plugins.driver import Driver, in_child, memory_now, peak_memory
 from tests.waiting import wait_until
 
 BIG = 200 << 20
@@ -51,24 +51,16 @@ class LoadCases:
         world.grow(BIG)
 
         def work() -> None:
-            base = _peak(reset=True)
+            base = memory_now()
             number = driver.snapshot().generation.number
-            peak = _peak(reset=True)
-            assert peak - base <= ROOM, f"the snapshot took {(peak - base) >> 20} MB"
+            grown = peak_memory() - base
+            assert grown <= ROOM, f"the snapshot took {grown >> 20} MB"
+            memory_now()
             driver.restore(number)
-            peak = _peak(reset=False)
-            assert peak - base <= ROOM, f"the restore took {(peak - base) >> 20} MB"
+            grown = peak_memory() - base
+            assert grown <= ROOM, f"the restore took {grown >> 20} MB"
 
         assert in_child(work) == 0
         metadata = driver.generations()[0].metadata
         assert metadata is not None
         assert metadata.content_size >= BIG * 3 // 4, "the state was as big as it should be"
-
-
-def _peak(*, reset: bool) -> int:
-    """The most memory this process has had (bytes), since the last reset (proc(5), clear_refs)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    return peak

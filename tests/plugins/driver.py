@@ -244,3 +244,15 @@ def in_child(work: Callable[[], object]) -> int:
         return os.WTERMSIG(status)
     assert os.WEXITSTATUS(status) == 0, said
     return 0
+
+
+def peak_memory() -> int:
+    """The most memory (bytes) that this process has had since ``memory_now``."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+
+def memory_now() -> int:
+    """The memory (bytes) of this process; the peak is counted anew from here (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_memory()

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.process import NeverCancelled
-from dysnomia_plugins.sqlite_cells import Value, affinity_of, decode_row, encode_row, show_cell
+from dysnomia_plugins.sqlite_cells import Value, affinity_of, decode_row, encode_row, quoted, show_cell
 from dysnomia_plugins.sqlite_contents import parse_row
-from dysnomia_plugins.sqlite_reader import Reader, quoted, scan
+from dysnomia_plugins.sqlite_reader import Reader, scan
 from dysnomia_store.artefact import DigestSink
 from dysnomia_store.model import Form, Section
+from tests.plugins.driver import in_child, memory_now, peak_memory
 
 VALUES = st.one_of(
     st.none(),
@@ -52,6 +53,16 @@ class Contents:
         return [parse_row(self.sections[kind, table], raw).cells for raw in self.rows[table]]
 
 
+class Nowhere:
+    """Takes sections and forgets them."""
+
+    def add(self, section: Section) -> None:
+        assert section.digest
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
+        raise AssertionError("nothing is amended")
+
+
 class Database:
     """A database under test; each ``run`` opens and closes it."""
 
@@ -65,6 +76,13 @@ class Database:
 
     def contents(self) -> Contents:
         return Contents(self.path)
+
+    def contents_only_digest(self) -> str:
+        """Without holding any row."""
+        sink = DigestSink(Nowhere(), "dump.sqlite")
+        with Reader(self.path) as reader:
+            scan(reader, sink, NeverCancelled())
+        return sink.close().digest
 
     @property
     def digest(self) -> str:
@@ -279,6 +297,37 @@ def test_the_schema_as_text(db: Database) -> None:
         "CREATE INDEX i ON t(a);",
     ]
     assert db.contents().sections["schema", "main"].form is Form.TEXT
+
+
+def test_large_cells_have_the_same_bytes_in_pieces(db: Database) -> None:
+    megabyte = 1 << 20
+    db.run(
+        'CREATE TABLE t("a ""b" TEXT, b BLOB, c)',
+        f"INSERT INTO t VALUES(printf('%.*c', {9 * megabyte}, 'é'), zeroblob({3 * megabyte}), 1)",
+        f"INSERT INTO t VALUES(CAST(zeroblob({9 * megabyte}) AS TEXT), NULL, 2.5), ('x', x'00', 'y')",
+        "CREATE TABLE keyed(id INTEGER PRIMARY KEY, v)",
+        f"INSERT INTO keyed VALUES(7, zeroblob({10 * megabyte}))",
+    )
+    with Reader(db.path) as reader:
+        for table in reader.tables(reader.objects()):
+            pieces = list(reader.stream(table))
+            whole = b"".join(reader.rows(table))
+            assert b"".join(piece for _, piece in pieces) == whole
+            assert sum(rows for rows, _ in pieces) == reader.count(table)
+            assert len(pieces) > 8, "it came in pieces"
+
+
+def test_memory_is_bounded_whatever_the_size_of_a_cell(tmp_path: Path) -> None:
+    db = Database(tmp_path / "some.db")
+    db.run("CREATE TABLE t(v)", "INSERT INTO t VALUES(zeroblob(300000000)), (1)")
+
+    def work() -> None:
+        base = memory_now()
+        assert db.contents_only_digest()
+        grown = peak_memory() - base
+        assert grown <= 40 << 20, f"{grown >> 20} MB"
+
+    assert in_child(work) == 0
 
 
 def test_an_empty_table_has_no_place_in_the_artefact(db: Database) -> None:
