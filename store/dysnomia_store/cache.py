@@ -22,6 +22,8 @@ from dysnomia_store.disk import Disk
 from dysnomia_store.judge import failed, judge
 from dysnomia_store.layout import Layout
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.quiet import no_cycles
+from dysnomia_store.views import Line
 
 VERSION = 1
 T = TypeVar("T")
@@ -42,6 +44,10 @@ _GEN = "number, id, as_of, estimated, until, seen, history, mark_name, marks, su
 _SNAP = (
     "id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig, size_sig,"
     " last_check, check_sig"
+)
+_LINES = (
+    "SELECT number, gen.id, as_of, estimated, until, seen, history, marks, suspicious, trouble, metadata, last_check"
+    " FROM gen LEFT JOIN snap ON snap.cid = gen.cid AND snap.id = gen.id WHERE gen.cid = ?"
 )
 _LIGHT_GEN = _GEN.replace("history", "NULL")
 _LIGHT_SNAP = _SNAP.replace(" metadata,", " NULL,")
@@ -75,18 +81,14 @@ class Cache:
         """The component at a glance."""
         return self._with(key, self._glance)
 
-    def reading(self, key: ComponentKey) -> Reading:
-        """Everything of a component, judged."""
-        return self._with(key, self._load)
-
     def light(self, key: ComponentKey) -> Reading:
-        """The same without the texts of history and metadata: enough to count by."""
+        """Everything of a component, judged, but for the texts of history and metadata: enough to count by."""
         return self._with(key, lambda db, cid: self._load(db, cid, light=True))
 
-    def some(self, key: ComponentKey, numbers: Iterable[int]) -> Reading:
-        """The generations with these numbers and their snapshots only."""
-        wanted = tuple(numbers)
-        return self._with(key, lambda db, cid: self._load_some(db, cid, wanted))
+    def lines(self, key: ComponentKey, numbers: Iterable[int] | None = None) -> list[Line]:
+        """What there is of every generation, or of those with these numbers, in their order."""
+        wanted = None if numbers is None else sorted(numbers)
+        return self._with(key, lambda db, cid: self._lines(db, cid, wanted))
 
     def forget(self) -> None:
         """Prove everything anew at the next look."""
@@ -108,7 +110,8 @@ class Cache:
         with self._lock:
             try:
                 db = self._open()
-                return ask(db, self._fresh(db, key))
+                with no_cycles():
+                    return ask(db, self._fresh(db, key))
             except sqlite3.Error as error:
                 if self._private:
                     raise
@@ -214,15 +217,10 @@ class Cache:
         reading.seen_at = (inode or 0, offset or 0)
         return reading
 
-    def _load_some(self, db: sqlite3.Connection, cid: int, numbers: Iterable[int]) -> Reading:
-        reading = Reading()
-        for number in numbers:
-            for gen in map(_gen, db.execute(f"SELECT {_GEN} FROM gen WHERE cid = ? AND number = ?", (cid, number))):
-                reading.gens[gen.number] = gen
-                sql = f"SELECT {_SNAP} FROM snap WHERE cid = ? AND id = ?"
-                for snap in map(_snap, db.execute(sql, (cid, os.fsencode(gen.id)))):
-                    reading.snaps[snap.id] = snap
-        return reading
+    def _lines(self, db: sqlite3.Connection, cid: int, numbers: list[int] | None) -> list[Line]:
+        if numbers is None:
+            return list(map(Line._make, db.execute(f"{_LINES} ORDER BY number", (cid,))))
+        return [Line._make(row) for number in numbers for row in db.execute(f"{_LINES} AND number = ?", (cid, number))]
 
 
 def connect(path: str, *, uri: bool = False) -> sqlite3.Connection:

@@ -138,7 +138,7 @@ class Store:
         try:
             glance = self._cache.glance(key)
             wanted = [number for number in (glance.newest, glance.newest_good) if number is not None]
-            found = {one.number: one for one in generations(key, self._cache.some(key, set(wanted)))}
+            found = {one.number: one for one in generations(key, self._cache.lines(key, set(wanted)))}
         except NotPermitted:
             return Summary(key, 0, None, None, 0, active, garbage, 0)
         return Summary(
@@ -159,13 +159,13 @@ class Store:
         """
         from dysnomia_store.views import generations
 
-        return generations(key, self._cache.reading(key))
+        return generations(key, self._cache.lines(key))
 
     def generation(self, key: ComponentKey, number: int) -> Generation:
         """Raises NotFound, naming what is there."""
         from dysnomia_store.views import generations
 
-        found = generations(key, self._cache.some(key, (number,)))
+        found = generations(key, self._cache.lines(key, (number,)))
         if not found:
             there = sorted(number for _, number, _ in self.all_generations(key.container, key.component))
             span = f"it has {len(there)}, {there[0]} to {there[-1]}" if there else "it has none"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
 
 from dysnomia_store import records
-from dysnomia_store.component import Gen, Reading, Snap
-from dysnomia_store.model import Check, Generation, Marks, Metadata, Reason
+from dysnomia_store.component import Reading
+from dysnomia_store.model import Generation, History, Marks, Metadata, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.quiet import no_cycles
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_MARKS = Marks()
+_UNTOLD = History(0, "", _EPOCH, _EPOCH, Reason.UNKNOWN)
+_BATCH = 2000
 
 
 def at(micros: int) -> datetime:
@@ -20,48 +27,68 @@ def at(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def generations(key: ComponentKey, reading: Reading, numbers: Iterable[int] | None = None) -> tuple[Generation, ...]:
-    """The generations of a reading, in the order of their numbers."""
-    metadata: dict[str, tuple[Metadata | None, Check | None]] = {}
-    wanted = sorted(reading.gens) if numbers is None else numbers
-    return tuple(_generation(key, reading.gens[number], reading.snaps, metadata) for number in wanted)
+class Line(NamedTuple):
+    """What the index says of a generation."""
+
+    number: int
+    id: bytes
+    as_of: int
+    estimated: int
+    until: int
+    seen: int
+    history: str | None
+    marks: str | None
+    suspicious: str
+    trouble: str
+    metadata: str | None
+    check: str | None
 
 
-def _generation(
-    key: ComponentKey, gen: Gen, snaps: dict[str, Snap], known: dict[str, tuple[Metadata | None, Check | None]]
-) -> Generation:
-    if gen.id not in known:
-        known[gen.id] = _of_snapshot(snaps.get(gen.id))
-    metadata, check = known[gen.id]
-    history = None if gen.history is None else records.history_of(records.load(gen.history, "history"))
-    as_of = at(gen.as_of) if history is None else history.as_of
+def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, ...]:
+    """The records of a component's generations, in the order of the lines."""
+    found: list[Generation] = []
+    metadata: dict[bytes, Metadata | None] = {}
+    rest = iter(lines)
+    with no_cycles():
+        while batch := list(islice(rest, _BATCH)):
+            # One call of the parser for many records: what a call costs is more than what most of them do.
+            histories = _parsed(line.history for line in batch)
+            described = _parsed(None if line.id in metadata else line.metadata for line in batch)
+            for line, history, said in zip(batch, histories, described, strict=True):
+                if line.id not in metadata:
+                    metadata[line.id] = None if said is None else records.metadata_of(said)
+                found.append(_generation(key, line, history, metadata[line.id]))
+    return tuple(found)
+
+
+def _parsed(texts: Iterable[str | None]) -> list[records.Json | None]:
+    whole: list[records.Json | None] = json.loads("[" + ",".join(text or "null" for text in texts) + "]")
+    return whole
+
+
+def _generation(key: ComponentKey, line: Line, history: records.Json | None, metadata: Metadata | None) -> Generation:
+    told = _UNTOLD if history is None else records.history_of(history)
+    as_of = at(line.as_of) if history is None else told.as_of
     return Generation(
         key=key,
-        number=gen.number,
-        id=gen.id,
+        number=line.number,
+        id=os.fsdecode(line.id),
         as_of=as_of,
-        as_of_estimated=gen.estimated,
-        unchanged_until=as_of if gen.until <= gen.as_of else at(gen.until),
-        seen=gen.seen,
-        reason=Reason.UNKNOWN if history is None else history.reason,
-        text="" if history is None else history.text,
-        restored=None if history is None else history.restored,
-        who="" if history is None else history.who,
-        job="" if history is None else history.job,
-        delta=None if history is None else history.delta,
+        as_of_estimated=line.estimated == 1,
+        unchanged_until=as_of if line.until <= line.as_of else at(line.until),
+        seen=line.seen,
+        reason=told.reason,
+        text=told.text,
+        restored=told.restored,
+        who=told.who,
+        job=told.job,
+        delta=told.delta,
         metadata=metadata,
-        marks=_NO_MARKS if gen.marks is None else records.marks_of(records.load(gen.marks, "marks")),
-        last_check=check,
-        suspicious=gen.suspicious,
-        problem=gen.trouble,
+        marks=_NO_MARKS if line.marks is None else records.marks_of(records.load(line.marks, "marks")),
+        last_check=None if line.check is None else records.check_of(records.load(line.check, "check")),
+        suspicious=line.suspicious,
+        problem=line.trouble,
     )
-
-
-def _of_snapshot(snap: Snap | None) -> tuple[Metadata | None, Check | None]:
-    if snap is None:
-        return None, None
-    metadata = None if snap.metadata is None else records.metadata_of(records.load(snap.metadata, "metadata"))
-    return metadata, None if snap.check is None else records.check_of(records.load(snap.check, "check"))
 
 
 def newest_good_before(reading: Reading, when: datetime) -> int | None:
