@@ -278,6 +278,9 @@ def _was_replaced(ctx: Context, live: Path, beside: Path, aside: Path, cookie: i
     with explained(live), closing(connect(live)) as reader:
         if int(str(deadline.insist(reader, "PRAGMA schema_version")[0])) == cookie:
             return False
+    gone = [show(one) for one in (beside, aside) if not one.exists()]
+    if gone:
+        raise NotSafe(f"whether {show(live)} was replaced cannot be told without {gone[0]}", "look at it yourself")
     copy_pages(live, copied, deadline, ctx.cancel, ctx.progress)
     try:
         new, old = _votes(copied, beside, aside)
