@@ -25,7 +25,7 @@ _DIFF = (
 
 _RESTORE = (
     action(
-        "target", "t", "Target", "Choose the next target: replace, copy, some sections.", "restore", footer="target"
+        "target", "tab", "Target", "Choose the next target: replace, copy, some sections.", "restore", footer="target"
     ),
     action(
         "go",

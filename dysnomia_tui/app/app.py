@@ -45,6 +45,7 @@ class DysnomiaApp(App[str]):
     ESCAPE_TO_MINIMIZE = False
     CSS = """
     Screen { background: $background; }
+    ModalScreen { background: $background 60%; }
     Toast { max-width: 76; width: auto; }
     """
 
@@ -106,7 +107,9 @@ class DysnomiaApp(App[str]):
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
-        self.client.answered(message)
+        # While the app closes its screens are gone before its messages are.
+        if self.screen_stack:
+            self.client.answered(message)
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size, tally
-from dysnomia_tui.app.present.text import cut_middle, plain, plural
+from dysnomia_tui.app.present.text import cut_middle, plain, plural, visible, width
 
 UNKNOWN_ROWS = 1_000_000
 """Rows assumed where the index does not count them; the end is found when it is reached."""
 CELL = 24
-"""Cells of a column of rows."""
+"""Cells of a column of rows before the first of them were read."""
+WIDEST = 40
+"""Cells that a column of rows never exceeds by itself."""
 
 
 def section_key(section: Section) -> Hashable:
@@ -63,21 +66,36 @@ def why_empty(section: Section) -> str:
     return "no rows"
 
 
-def row_columns(section: Section, cells_of: Callable[[int], Sequence[str | None] | None]) -> tuple[Column[int], ...]:
-    """A column for each of the section's, its key first underlined; one for the line where it is text."""
+def row_columns(
+    section: Section,
+    cells_of: Callable[[int], Sequence[str | None] | None],
+    sample: Sequence[Sequence[str | None]] = (),
+) -> tuple[Column[int], ...]:
+    """A column for each of the section's, as wide as the sample needs; one for the line where it is text."""
     number = Column[int]("#", "#", 7, lambda row: plain(str(row + 1), styles.DIM), align="right", gap=0)
     if section.form is Form.TEXT or not section.columns:
         return (number, Column("line", "", 200, lambda row: _cell(cells_of(row), 0)))
     columns = [
         Column[int](
             f"c{at}",
-            name + (" key" if name in section.key else ""),
-            CELL,
+            _column_title(section, name),
+            _cells_needed(_column_title(section, name), at, sample),
             lambda row, at=at: _cell(cells_of(row), at),  # type: ignore[misc]
         )
         for at, name in enumerate(section.columns)
     ]
     return (number, *columns)
+
+
+def _column_title(section: Section, name: str) -> str:
+    return visible(name) + (" key" if name in section.key else "")
+
+
+def _cells_needed(title: str, at: int, sample: Sequence[Sequence[str | None]]) -> int:
+    if not sample:
+        return CELL
+    longest = max((width(row[at] or "NULL") for row in sample if at < len(row)), default=4)
+    return min(max(longest, cell_len(title) + 1), WIDEST)
 
 
 def _cell(cells: Sequence[str | None] | None, at: int) -> Text:

@@ -52,7 +52,7 @@ def tree(state: AppState, closed: Collection[str]) -> list[TreeRow]:
         is_open = FOUND not in closed
         rows.append(TreeRow(FOUND, open=is_open))
         rows.extend(found if is_open else ())
-    if state.overview is not None and not state.overview.containers:
+    if state.overview is not None and not state.overview.containers and state.found is not None:
         rows.append(TreeRow(DEMO))
     return rows
 

@@ -15,8 +15,10 @@ from dysnomia_tui.engine.views import Change, RowChange, SectionChange
 
 UNKNOWN_ROWS = 1_000_000
 """Rows offered while it is not known how many differ; the end is found when it is reached."""
-CELL = 22
-"""Cells of a column of rows."""
+CELL = 40
+"""Cells of a column of rows at most."""
+UNREAD = 12
+"""Cells of a column before any row was read."""
 ARROW = "→"
 RowOf = Callable[[int], RowChange | None]
 
@@ -130,6 +132,11 @@ def _from_to(name: str, before: str | None, after: str | None) -> Text:
     return join([plain(name, styles.STRONG), old, ARROW, new])
 
 
+def sides(old: str, new: str) -> Text:
+    """``25 as of 20 Nov 02:00 → 27 as of 22 Nov 02:00 UTC``: always old -> new."""
+    return join([plain(old, styles.STRONG), ARROW, plain(new, styles.STRONG)])
+
+
 def why_empty(change: SectionChange) -> str:
     if change.section.form is Form.BYTES:
         return f"opaque: {size(_size(change.old))} {ARROW} {size(_size(change.new))}; only size and digest are compared"
@@ -138,8 +145,11 @@ def why_empty(change: SectionChange) -> str:
     return "no rows"
 
 
-def row_columns(change: SectionChange, row_of: RowOf) -> tuple[Column[int], ...]:
-    """Glyph, then a column for each of the section's with changed cells as ``old → new``; lines of a text by number."""
+def row_columns(change: SectionChange, row_of: RowOf, read: Sequence[RowChange] = ()) -> tuple[Column[int], ...]:
+    """Glyph, then a column for each of the section's with changed cells as ``old → new``; lines of a text by number.
+
+    A column is as wide as its widest cell among the rows that were ``read``, at most ``CELL``.
+    """
     glyph = Column[int]("change", "", 1, lambda at: _row_glyph(row_of(at)), gap=0)
     if change.section.form is Form.TEXT or not change.section.columns:
         number = Column[int]("#", "#", 6, lambda at: _line_number(row_of(at)), align="right")
@@ -149,12 +159,17 @@ def row_columns(change: SectionChange, row_of: RowOf) -> tuple[Column[int], ...]
         Column[int](
             f"c{at}",
             name + (" key" if name in section.key else ""),
-            CELL,
+            _width(name + (" key" if name in section.key else ""), read, at),
             lambda row, at=at: cell(row_of(row), at),  # type: ignore[misc]
         )
         for at, name in enumerate(section.columns)
     ]
     return (glyph, *columns)
+
+
+def _width(title: str, read: Sequence[RowChange], at: int) -> int:
+    widest = max((cell(row, at).cell_len for row in read), default=UNREAD)
+    return min(max(widest, len(title)), CELL)
 
 
 def _row_glyph(row: RowChange | None) -> Text:

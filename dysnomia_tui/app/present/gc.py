@@ -18,7 +18,7 @@ from dysnomia_tui.app.present.sizes import size
 from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
 
-EXAMPLE = "last 7 daily 14 weekly 8 monthly 12 within 2d"
+EXAMPLE = "last 7 daily 14 within 2d"
 _COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
 _UNIT = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -97,7 +97,8 @@ def entries(
         freed[snapshot.key] += snapshot.stored_size
     shown: list[Entry] = []
     for key, lines in by_key.items():
-        shown.append(Entry(key, None, subtotal=_subtotal(key, lines, freed[key])))
+        if len(by_key) > 1:
+            shown.append(Entry(key, None, subtotal=_subtotal(key, lines, freed[key])))
         for line in sorted(lines, key=lambda one: one.number, reverse=True):
             where = (key, line.number)
             marked = "keep" if where in keep else "delete" if where in drop else ""
@@ -144,9 +145,14 @@ def _word(entry: Entry) -> Text:
     return plain("✗ DELETE", styles.BAD)
 
 
+def head_line(entry: Entry) -> Text:
+    """The head of a component, over the whole line."""
+    return join([plain("▾"), entry.subtotal or plain(str(entry.key), styles.STRONG)])
+
+
 def _rule(entry: Entry) -> Text:
     if entry.line is None:
-        return entry.subtotal or plain(str(entry.key), styles.STRONG)
+        return Text("")
     rules = plain("; ".join(entry.line.rules), styles.DIM if entry.line.keep else styles.PLAIN)
     overruled = (entry.marked == "delete" and entry.line.keep) or (entry.marked == "keep" and not entry.line.keep)
     mark = plain(f"[you: {entry.marked}{', but' if overruled else ''}]", styles.MARK) if entry.marked else Text("")
@@ -154,14 +160,14 @@ def _rule(entry: Entry) -> Text:
 
 
 def totals(plan: GcPlan, until: datetime | None, times: Times) -> Text:
-    """``would delete 12 of 40 generations: 310M to the trash, free after 29 Nov``."""
+    """``would delete 12 of 40: 310,000 bytes to the trash, freed after 29 Nov 14:05``: in one line of 80."""
     gone = len(plan.dropped)
     orphans = sum(1 for snapshot in plan.snapshots if snapshot.orphan)
     if not gone and not plan.snapshots and not plan.broken_links:
         return plain("nothing would be deleted", styles.GOOD)
-    what = plain(f"would delete {gone} of {plural(len(plan.lines), 'generation')}", styles.STRONG)
+    what = plain(f"would delete {gone} of {len(plan.lines)}", styles.STRONG)
     exact = plain(f"{plan.freed:,} bytes", styles.WARN)
-    how = "freed at once, for good" if until is None else f"to the trash, freed after {times.full(until)}"
+    how = "freed at once, for good" if until is None else f"to the trash, freed after {times.short(until).strip()}"
     parts = [what, join([exact, plain(how)])]
     if orphans:
         parts.append(plain(plural(orphans, "orphan"), styles.DIM))

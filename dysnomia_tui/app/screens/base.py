@@ -142,7 +142,16 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         self.dysnomia.look_again()
 
     def act_back(self) -> None:
-        self.act_quit()
+        if not self.drop_filter():
+            self.act_quit()
+
+    def drop_filter(self) -> bool:
+        """Take the focused table's filter away; False where it has none."""
+        table = self.focused
+        if isinstance(table, VirtualTable) and table.filter_text:
+            table.set_filter("")
+            return True
+        return False
 
     def act_quit(self) -> None:
         self.dysnomia.pop_screen()

@@ -130,6 +130,8 @@ class BrowseScreen(DysnomiaScreen):
         def have(rows: Sequence[Cells]) -> None:
             pages.put(page, rows)
             if pages is self._pages:
+                if page == 0:
+                    self.rows.set_columns(browse.row_columns(section, self._cells, rows))
                 if len(rows) < pages.size:
                     self.rows.set_items(range(page * pages.size + len(rows)))
                 self.rows.invalidate()

@@ -19,7 +19,7 @@ from textual.widgets import Button, Input, Static
 
 from dysnomia_tui.app.present import plan as present
 from dysnomia_tui.app.present import styles
-from dysnomia_tui.app.present.text import join, plain
+from dysnomia_tui.app.present.text import cut_middle, join, plain
 from dysnomia_tui.engine.plan import Grade, Plan
 
 if TYPE_CHECKING:
@@ -112,8 +112,9 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         overview = cast("DysnomiaApp", self.app).state.overview
         host = [plain(overview.host, styles.STRONG)] if overview is not None else []
         labels = [plain(label, "bold reverse red") for label in overview.labels] if overview is not None else []
-        keys = ", ".join(str(key) for key in self.plan.keys[:3]) + (" …" if len(self.plan.keys) > 3 else "")
-        where = join([*host, *labels, plain(keys), present.grade_line(self.plan)], "  ")
+        keys = ", ".join(cut_middle(str(key), 34) for key in self.plan.keys[:3])
+        keys += f" and {len(self.plan.keys) - 3} more" if len(self.plan.keys) > 3 else ""
+        where = join([*host, *labels, present.grade_line(self.plan), plain(keys)], "  ")
         self.query_one("#where", Static).update(where)
         self.call_after_refresh(self._painted)
 

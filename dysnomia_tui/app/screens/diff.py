@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 
 from rich.text import Text
@@ -17,6 +18,7 @@ from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, plain
+from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -36,6 +38,8 @@ class DiffScreen(DysnomiaScreen):
     BINDINGS = bindings("diff", "everywhere")
     AUTO_FOCUS = "#sections"
     DEFAULT_CSS = """
+    DiffScreen #sides { height: 1; padding: 0 1; }
+    DiffScreen Horizontal { height: 1fr; }
     DiffScreen #left { width: 36; height: 100%; }
     DiffScreen #sections { height: 1fr; border: round $border-blurred; scrollbar-size: 0 0; }
     DiffScreen #right { width: 1fr; height: 100%; border: round $border-blurred; border-title-color: $text-muted; }
@@ -56,8 +60,11 @@ class DiffScreen(DysnomiaScreen):
         self._ended = False
         self._change: SectionChange | None = None
         self._pages: Pages[RowChange] = Pages(200)
+        self._as_of: Mapping[int, datetime] = {}
+        self._since = datetime.now(UTC)
 
     def compose_body(self) -> Iterable[Widget]:
+        yield Static(id="sides")
         with Horizontal():
             with Vertical(id="left"):
                 yield VirtualTable[SectionChange](
@@ -89,10 +96,18 @@ class DiffScreen(DysnomiaScreen):
 
     def on_mount(self) -> None:
         self.sections.border_title = escaped(f"{self._of.component} {self._title}")
+        self._since = self.dysnomia.clock()
         self.set_path(f"{self._of}/{self._title}")
+        self.on_times(self.dysnomia.times)
         key, old, new = self._of, self._old, self._new
         self.dysnomia.client.ask(
             f"diff {id(self)}", lambda engine: engine.diff(key, old, new), self._begun, self._failed
+        )
+        sides = [side for side in (old, new) if isinstance(side, int)]
+        self.dysnomia.client.ask(
+            f"diff times {id(self)}",
+            lambda engine: {one.number: one.as_of for one in engine.generations(key) if one.number in sides},
+            self._have_times,
         )
         self.set_interval(EVERY, self._look)
 
@@ -115,10 +130,21 @@ class DiffScreen(DysnomiaScreen):
             self.dysnomia.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
             return
         self._diff = diff
-        # The titles carry numbers and times; the zone is the engine's: UTC.
-        title = Text(f"{diff.old_title} {present.ARROW} {diff.new_title}")
-        self.set_path(f"{self._of}/{self._title}", plain(title.plain, styles.DIM))
         self._look()
+
+    def _have_times(self, as_of: Mapping[int, datetime]) -> None:
+        self._as_of = as_of
+        self.on_times(self.dysnomia.times)
+
+    def on_times(self, times: Times) -> None:
+        self.query_one("#sides", Static).update(
+            present.sides(self._side(self._old, times), self._side(self._new, times))
+        )
+
+    def _side(self, side: Side, times: Times) -> str:
+        if not isinstance(side, int):
+            return f"live, {times.full(self._since)}"
+        return f"{side} as of {times.full(self._as_of[side])}" if side in self._as_of else str(side)
 
     def _failed(self, problem: str) -> None:
         self._ended = True
@@ -217,6 +243,8 @@ class DiffScreen(DysnomiaScreen):
         def have(rows: Sequence[RowChange]) -> None:
             pages.put(page, rows)
             if pages is self._pages and self.is_attached:
+                if page == 0:
+                    self.rows.set_columns(present.row_columns(change, self._row, rows))
                 if len(rows) < pages.size:
                     self.rows.set_items(range(page * pages.size + len(rows)))
                 self.rows.invalidate()

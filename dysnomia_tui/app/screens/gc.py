@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from rich.text import Text
 from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -29,6 +30,9 @@ Where = tuple[ComponentKey, int]
 
 class GcTable(VirtualTable[Entry]):
     """The review's lines: ``space`` turns the word round, ``*`` reviews every component."""
+
+    def line_of(self, item: Entry) -> Text | None:
+        return present.head_line(item) if item.line is None else None
 
     def act_mark(self) -> None:
         screen = self.screen
@@ -77,7 +81,7 @@ class GcScreen(DysnomiaScreen):
         with Vertical():
             with Horizontal(id="policy-line"):
                 yield Static("keep ", markup=False)
-                yield Input(id="policy", placeholder=f"config.toml's policy; e types another: {present.EXAMPLE}")
+                yield Input(id="policy", placeholder=f"what config.toml says; e types another: {present.EXAMPLE}")
             yield Static(id="totals")
             yield GcTable(
                 key=present.entry_key,
@@ -167,7 +171,7 @@ class GcScreen(DysnomiaScreen):
         self.query_one("#totals", Static).update(totals)
         which = str(self._keys[0]) if len(self._keys) == 1 else f"{len(self._keys)} components"
         self.lines.border_title = plain(f"WOULD be done to {which}").plain.replace("[", r"\[")
-        self.set_path(f"{which}/gc", totals)
+        self.set_path(f"{which}/gc")
 
     # --- the policy ---------------------------------------------------------------------------------------------
 

@@ -42,6 +42,9 @@ class MainScreen(MainActions, DysnomiaScreen):
     MainScreen #tree { width: 25; height: 100%; border: round $border-blurred; }
     MainScreen #right { width: 1fr; height: 100%; }
     MainScreen #generations { height: 1fr; border: round $border-blurred; }
+    MainScreen #welcome { display: none; height: 1fr; border: round $border-blurred; }
+    MainScreen.-bare #welcome { display: block; }
+    MainScreen.-bare #generations { display: none; }
     MainScreen #detail { height: 8; border: round $border-blurred; }
     MainScreen #panes VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled;
         scrollbar-size: 0 0; }
@@ -83,6 +86,7 @@ class MainScreen(MainActions, DysnomiaScreen):
                 yield VirtualTable[Generation](
                     key=lambda g: g.number, words=generations.words, markable=True, widget_id="generations"
                 )
+                yield LinesView(widget_id="welcome")
                 yield LinesView(widget_id="detail")
 
     @property
@@ -100,6 +104,8 @@ class MainScreen(MainActions, DysnomiaScreen):
     # --- where the operator is ----------------------------------------------------------------------------------
 
     def here(self) -> Here:
+        if self.query_one_optional("#tree") is None:
+            return Here()
         row = self.units.item
         if row is None:
             return Here()
@@ -155,11 +161,17 @@ class MainScreen(MainActions, DysnomiaScreen):
     def _fill_tree(self, state: AppState) -> None:
         rows = components.tree(state, self._folded)
         first = self.units.item is None
-        to = next((row.key for row in rows if row.is_component), None) if first else None
+        to = next((row.key for row in rows if row.is_component or row.found is not None), None) if first else None
         self.units.set_empty(Text(welcome.waiting(state), style="dim"))
         if rows != list(self.units.items):
             self.units.set_items(rows, to=to)
         self.units.border_title = "1 Components"
+        bare = state.overview is not None and not state.overview.containers
+        self.set_class(bare, "-bare")
+        if bare:
+            welcome_pane = self.query_one("#welcome", LinesView)
+            welcome_pane.border_title = "Welcome"
+            welcome_pane.show(lambda _cells: welcome.lines(state))
 
     @on(VirtualTable.Highlighted, "#tree")
     def _row_changed(self, event: VirtualTable.Highlighted) -> None:
@@ -265,7 +277,7 @@ class MainScreen(MainActions, DysnomiaScreen):
             self.detail.show(made.texts, top=top)
             return
         self.detail.border_title = "3 Contents"
-        lines: Sequence[Text] = welcome.lines(state)
+        lines: Sequence[Text] = ()
         if row is not None and row.component is not None:
             lines = detail.component_lines(row.component, state.read_only, self.dysnomia.key_of("snapshot"))
         elif row is not None and row.container is not None:
@@ -365,6 +377,18 @@ class MainScreen(MainActions, DysnomiaScreen):
             self.remove_class(*_PANES.values())
             self.add_class(_PANES[name])
             self.call_after_refresh(self._set_columns)
+
+    def act_back(self) -> None:
+        """A filter first, then one pane to the left; never out of the app."""
+        if self.drop_filter():
+            self._position()
+        elif self.detail.has_focus:
+            self._go_to_pane(self.list)
+        elif self.list.has_focus:
+            self._go_to_pane(self.units)
+
+    def act_quit(self) -> None:
+        self.dysnomia.exit()
 
     def act_pane_1(self) -> None:
         self._go_to_pane(self.units)

@@ -133,9 +133,10 @@ class RestoreScreen(DysnomiaScreen):
         self.job_log.rewrite()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(
-            lambda: self.choose.set_columns(present.section_columns(self.choose.scrollable_content_region.width))
-        )
+        self.call_after_refresh(self._set_columns)
+
+    def _set_columns(self) -> None:
+        self.choose.set_columns(present.section_columns(self.choose.scrollable_content_region.width))
 
     def on_state(self, state: AppState) -> None:
         job = next((one for one in state.jobs if one.id == self._job), None)
@@ -202,6 +203,7 @@ class RestoreScreen(DysnomiaScreen):
     def _choose_sections(self) -> None:
         self.add_class("choosing")
         self.choose.focus()
+        self.call_after_refresh(self._set_columns)
         if self.choose.items:
             return
         key, number = self._of, self._number

@@ -302,7 +302,14 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         name = "virtual-table--cursor" if self.has_focus else "virtual-table--cursor-blurred"
         return self.rich_style + self.get_component_rich_style(name)
 
+    def line_of(self, item: T) -> Text | None:
+        """A whole line instead of cells, for an item that is a head; None for one that has cells."""
+        return None
+
     def _row_strip(self, item: T, cursor: bool, marked: bool) -> Strip:
+        whole = self.line_of(item)
+        if whole is not None:
+            return self._strip(fit(whole, self.virtual_size.width), self._row_style(cursor), 0, None)
         line = Text(no_wrap=True, end="")
         for column, width in zip(self._columns, self._widths, strict=True):
             line.append(" " * column.gap)

@@ -1,0 +1,366 @@
+"""The main screen, driven by keys over the fake engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dysnomia_plugins.base import Probe
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
+from dysnomia_tui.engine.plan import Kind
+from dysnomia_tui.engine.views import ComponentView, Health, JobState
+from tests.app.driving import driven
+from tests.app.fake_engine import CRM, DOCUMENTS, ORDERS, World, component, generation, job, world
+
+
+async def test_at_80x24_everything_that_matters_is_on_the_screen() -> None:
+    async with driven() as run:
+        await run.press("2")
+        text = run.text()
+        for part in ("db1", "PROD", "root(alice)", "RW", "UTC", "2 need you", "crm FAILED 02:00", "118G free"):
+            assert part in text.splitlines()[0] + text.splitlines()[1]
+        assert "214 425fc11 22 Nov 12:00 cron   1.4G  +1,159 ● ok" in text
+        assert "=211" in text
+        assert "✗ BAD" in text
+        assert "J91 snapshot crm" in text
+        assert "db1/postgresql/orders/214" in text
+        assert len(text.splitlines()) == 24
+
+
+async def test_the_first_frame_comes_before_the_store_is_read() -> None:
+    async with driven(wait=False) as run:
+        run.engine.gate.clear()
+        await run.pilot.pause()
+        assert "reading the store…" in run.text()
+        run.engine.gate.set()
+        await run.until(lambda: run.app.state.overview is not None)
+        await run.settled()
+        assert "orders" in run.text()
+
+
+async def test_a_key_pressed_before_the_store_was_read_says_why_it_does_nothing() -> None:
+    async with driven(wait=False) as run:
+        run.engine.gate.clear()
+        await run.pilot.press("s")
+        await run.until(lambda: "Snapshot" in run.toasts())
+        assert "still being read" in run.toasts()
+        run.engine.gate.set()
+
+
+async def test_the_cursor_stays_on_its_generation_when_another_is_made() -> None:
+    async with driven() as run:
+        await run.press("2", "j", "j")
+        assert run.main.list.item is not None
+        assert run.main.list.item.number == 212
+        line = (generation(ORDERS, 215), *run.engine.world.lines[ORDERS])
+        run.engine.world.lines[ORDERS] = line
+        first = run.engine.world.containers[0]
+        views = (replace(first.components[0], newest=line[0], generations=41), *first.components[1:])
+        run.engine.world.containers = (replace(first, components=views), *run.engine.world.containers[1:])
+        run.app.watch_engine.look()
+        await run.until(lambda: run.main.list.items and run.main.list.items[0].number == 215)
+        assert run.main.list.item.number == 212
+
+
+async def test_marks_show_exactly_what_their_deletion_would_free() -> None:
+    async with driven() as run:
+        # 211 and 213 share one snapshot: only both together free it.
+        await run.press("2", "j", "space")
+        await run.until(lambda: "1 marked: to trash: 0B" in run.text())
+        await run.press("j", "space")
+        await run.until(lambda: "2 marked: to trash: 1" in run.text())
+        line = next(line for line in run.text().splitlines() if "marked" in line)
+        assert line.split("to trash: ")[1].startswith("119M")
+
+
+async def test_marks_survive_sort_filter_and_a_visit_elsewhere() -> None:
+    async with driven() as run:
+        await run.press("2", "space", "S", "slash", *"guard", "enter")
+        assert run.main.here().marks == (214,)
+        await run.press("escape", "1", "j", "k")
+        assert run.main.here().marks == (214,)
+        await run.press("U") if run.main.list.has_focus else await run.press("2", "U")
+        assert run.main.here().marks == ()
+
+
+async def test_a_filter_is_live_shown_and_taken_away_by_escape() -> None:
+    async with driven() as run:
+        await run.press("2", "slash", *"guard")
+        assert [g.number for g in run.main.list.shown] == [212]
+        await run.press("enter")
+        assert "1/1 of 40, filter: guard" in run.text()
+        await run.press("escape")
+        assert len(run.main.list.shown) == 40
+
+
+async def test_sorting_goes_through_the_columns_and_back() -> None:
+    async with driven() as run:
+        await run.press("2", "S")
+        assert run.main.list.order.column == "number"
+        assert run.main.list.shown[0].number == 214
+        await run.press("R")
+        assert run.main.list.shown[0].number == 175
+
+
+async def test_a_click_on_a_head_sorts_and_on_a_row_goes_there() -> None:
+    async with driven() as run:
+        table = run.main.list
+        await run.pilot.click(table, offset=(35, 1))
+        await run.settled()
+        assert table.order.column == "size"
+        await run.pilot.click(table, offset=(10, 4))
+        await run.settled()
+        assert table.row == 2
+        assert table.has_focus
+
+
+async def test_enter_goes_in_and_shows_the_contents_then_the_rows() -> None:
+    async with driven() as run:
+        await run.press("enter", "enter")
+        assert run.main.detail.has_focus
+        text = run.text()
+        assert "~ orders" in text
+        assert "+1,204" in text
+        await run.press("G", "enter")
+        await run.until(lambda: type(run.screen).__name__ == "BrowseScreen")
+        await run.settled()
+        assert "part_36" in run.text()
+        await run.press("l")
+        await run.until(lambda: "name [3]" in run.text())
+        await run.until(lambda: "NULL" in run.text())
+        await run.press("q")
+        assert run.screen is run.main
+
+
+async def test_next_alarm_goes_to_what_needs_a_person_from_any_screen() -> None:
+    async with driven() as run:
+        await run.press("a")
+        assert run.main.here().key == CRM
+        await run.press("a")
+        assert run.main.here().key == DOCUMENTS
+        await run.press("a")
+        assert run.main.here().key == CRM
+
+
+async def test_time_lands_on_the_newest_good_generation_before() -> None:
+    async with driven() as run:
+        await run.press("2", "at")
+        await run.until(lambda: isinstance(run.screen, PromptScreen))
+        await run.press(*"noon", "enter")
+        assert "is no time" in run.text()
+        run.screen.query_one("#line").value = ""  # type: ignore[attr-defined]
+        await run.press(*"22 Nov 11:59".replace(" ", "_").replace("_", "~").split("~")[0], "space", *"Nov", "space")
+        await run.press(*"11", "colon", *"59", "enter")
+        await run.until(lambda: run.screen is run.main)
+        await run.settled()
+        # 213 is older and good; 212 is bad.
+        assert run.main.list.item is not None
+        assert run.main.list.item.number == 213
+
+
+async def test_the_zone_goes_round_everywhere() -> None:
+    async with driven() as run:
+        await run.press("2")
+        assert "22 Nov 12:00" in run.text()
+        await run.press("t")
+        assert "2h ago" in run.text()
+        assert "relative" in run.text().splitlines()[0]
+
+
+async def test_a_server_that_hangs_is_said_to_and_nothing_waits() -> None:
+    slow = world()
+    slow.probes["postgresql"] = Probe(False, detail="it did not answer within 2 s")
+    async with driven(slow) as run:
+        await run.until(lambda: "not answering" in run.text())
+        assert "orders: not answering" in run.text()
+
+
+async def test_read_only_refuses_every_change_and_says_why() -> None:
+    async with driven(read_only=True) as run:
+        assert "READ-ONLY" in run.text().splitlines()[0]
+        await run.press("2", "s", "p", "b", "n", "u", "v", "exclamation_mark")
+        assert run.screen is run.main
+        assert run.engine.submitted == []
+        assert run.toasts().count("read-only: --read-only") == 7
+
+
+@pytest.mark.parametrize(("key", "field"), [("p", "pins"), ("b", "verdict"), ("n", "note")])
+async def test_what_is_said_of_a_generation_becomes_a_plan(key: str, field: str) -> None:
+    async with driven() as run:
+        await run.press("2", "j", key)
+        await run.until(lambda: isinstance(run.screen, PromptScreen))
+        await run.press(*"why", "enter")
+        await run.until(lambda: run.engine.submitted)
+        plan = run.engine.submitted[0]
+        assert plan.kind is Kind.MARK
+        assert plan.params["number"] == 213
+        assert plan.params[field] in (1, "bad", "why")
+
+
+async def test_escape_in_a_prompt_changes_nothing() -> None:
+    async with driven() as run:
+        await run.press("2", "n")
+        await run.until(lambda: isinstance(run.screen, PromptScreen))
+        await run.press("x", "escape")
+        assert run.screen is run.main
+        assert run.engine.submitted == []
+
+
+async def test_check_or_verify_asks_which() -> None:
+    async with driven() as run:
+        await run.press("2", "v")
+        await run.until(lambda: isinstance(run.screen, ChoiceScreen))
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        # Grade 0: reading needs no confirmation.
+        assert run.engine.submitted[0].kind is Kind.CHECK
+
+
+async def test_a_job_that_ends_is_told_and_offers_undo() -> None:
+    async with driven() as run:
+        done = job(
+            91, JobState.DONE, title="restore 210 of orders", keys=(ORDERS,), message="live is 210", undoable=True
+        )
+        run.engine.world.jobs = (done,)
+        run.app.watch_engine.look_at_jobs()
+        await run.until(lambda: "live is 210 (u undoes it)" in run.toasts())
+
+
+async def test_nothing_is_redrawn_under_an_open_confirmation() -> None:
+    async with driven() as run:
+        await run.press("s")
+        screen = await run.confirmation()
+        before = run.app.state
+        run.engine.world.alarms = ()
+        run.app.watch_engine.look()
+        await run.settled()
+        assert run.app.state is before
+        screen.dismiss(None)
+        await run.until(lambda: run.screen is run.main)
+        await run.until(lambda: run.app.state.overview is not None and run.app.state.overview.alarms == ())
+
+
+async def test_interrupted_jobs_are_recovered_by_who_may_write_and_only_once() -> None:
+    broken = world()
+    broken.jobs = (job(91, JobState.INTERRUPTED),)
+    async with driven(broken) as run:
+        await run.until(lambda: run.engine.recovered == 1)
+        run.app.watch_engine.look_at_jobs()
+        await run.settled()
+        assert run.engine.recovered == 1
+    async with driven(broken, read_only=True) as run:
+        await run.settled()
+        assert run.engine.recovered == 0
+
+
+async def test_first_start_lists_what_was_found_and_adopts_it() -> None:
+    bare = World(found=world().found, labels=(), notice="you are not root: only what alice may read is listed")
+    async with driven(bare) as run:
+        await run.until(lambda: "wiki" in run.text())
+        text = run.text()
+        assert "Nothing is configured here yet" in text
+        assert "not root" in text
+        assert "try the demo" in text
+        assert "sqliteDir = /srv/wiki" in run.text()
+        await run.press("enter")
+        await run.confirmation()
+        assert "would write /etc/dysnomia/containers/sqlite-wiki" in run.text()
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        assert run.engine.submitted[0].kind is Kind.ADOPT
+
+
+async def test_found_state_that_cannot_be_read_shows_the_line_that_could() -> None:
+    bare = World(found=world().found[1:], labels=())
+    async with driven(bare) as run:
+        await run.until(lambda: "old" in run.text())
+        await run.press("enter")
+        assert "sudo -u postgres dysnomia-tui" in run.toasts()
+        assert run.engine.submitted == []
+
+
+async def test_a_store_that_cannot_be_read_says_so_and_goes_on() -> None:
+    class Broken(Exception):
+        pass
+
+    async with driven(wait=False) as run:
+
+        def fails() -> object:
+            raise PermissionError(13, "Permission denied", "/var/state/dysnomia")
+
+        run.engine.overview = fails  # type: ignore[assignment,method-assign]
+        await run.until(lambda: run.app.state.problem)
+        assert "/var/state/dysnomia: Permission denied" in run.text()
+
+
+async def test_a_bug_in_a_read_does_not_take_the_app_down() -> None:
+    async with driven() as run:
+
+        def fails(key: ComponentKey) -> object:
+            raise ZeroDivisionError("oops [/b]")
+
+        run.engine.generations = fails  # type: ignore[assignment,method-assign]
+        await run.press("j")
+        await run.until(lambda: "internal error (ZeroDivisionError" in run.text())
+        await run.press("k")
+        assert "orders" in run.text()
+
+
+async def test_names_from_outside_do_nothing() -> None:
+    nasty = world()
+    keys = [ComponentKey("postgresql", name) for name in ("x[/y]", "e\x1b[2Jvil\n", "n" * 255, "\udcff\udcfe")]
+    views: list[ComponentView] = [component(key, Health.OK, (generation(key, 1),)) for key in keys]
+    nasty.lines |= {key: (generation(key, 1, text="[red]\x1b]0;x\x07"),) for key in keys}
+    first = nasty.containers[0]
+    nasty.containers = (replace(first, components=tuple(views), problem="line 3: [/oops]\x1b[0m"),)
+    async with driven(nasty) as run:
+        for _ in keys:
+            await run.press("s")
+            await run.confirmation()
+            await run.press("escape", "j")
+        text = run.text()
+        assert "x[/y]" in text
+        assert "e\\e[2Jvil\\n" in text
+        assert "nnn…nnn" in text
+        assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40), (200, 60), (40, 10), (1, 1)])
+async def test_every_size_is_usable_or_says_so(size: tuple[int, int]) -> None:
+    async with driven(size=size) as run:
+        await run.press("2", "3", "1", "2")
+        text = run.text()
+        if size >= (60, 15):
+            assert "214" in text
+        elif size == (40, 10):
+            assert "40x10 is too small" in text
+        await run.pilot.resize_terminal(80, 24)
+        await run.until(lambda: "is too small" not in run.text())
+
+
+async def test_q_closes_the_app_and_a_hanging_read_does_not_hold_it() -> None:
+    async with driven() as run:
+        run.engine.gate.clear()
+        run.app.watch_engine.look()
+        await run.pilot.press("q")
+        await run.until(lambda: run.app._exit)
+        run.engine.gate.set()
+
+
+async def test_the_palette_goes_to_components_and_runs_actions() -> None:
+    async with driven() as run:
+        await run.press("colon", *"settings", "enter")
+        assert run.main.here().component is not None
+        assert run.main.here().component.key.component == "settings"
+        await run.press("colon", *"relative", "enter")
+        assert "relative" in run.text().splitlines()[0]
+
+
+async def test_help_lists_every_action_of_the_screen_and_why_not() -> None:
+    async with driven(read_only=True, size=(120, 60)) as run:
+        await run.press("question_mark")
+        text = run.text()
+        assert "not here: read-only" in text
+        assert "Half a page down" in text

@@ -1,0 +1,162 @@
+"""The virtual table: any length, the cursor and the marks by key, only what is on the screen rendered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.text import Text
+from textual.app import App, ComposeResult
+
+from dysnomia_tui.app.present.columns import Column, lay_out
+from dysnomia_tui.app.widgets.virtual_table import Order, VirtualTable
+
+ROWS = 120_000
+
+
+class Counted:
+    """Cells that count how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.cells = 0
+
+    def columns(self) -> tuple[Column[int], ...]:
+        return (
+            Column("mark", "", 1, lambda n: Text(""), gap=0, is_mark=True),
+            Column("n", "n", 8, self.cell, lambda n: n, "right", descending=True),
+            Column("odd", "odd", 4, lambda n: Text("odd" if n % 2 else ""), lambda n: n % 2, flex=1),
+        )
+
+    def cell(self, number: int) -> Text:
+        self.cells += 1
+        return Text(f"[b]{number}[/x]")
+
+
+class TableApp(App[None]):
+    """A table alone."""
+
+    def __init__(self, items: range, **more: Any) -> None:
+        super().__init__()
+        self.counted = Counted()
+        self.table = VirtualTable[int](self.counted.columns(), key=lambda n: n, words=str, markable=True, **more)
+        self.first = items
+        self.seen: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+
+    def on_mount(self) -> None:
+        self.table.set_items(self.first)
+
+    def perform(self, action: Any, host: Any) -> None:
+        action.run(host)
+
+    def on_virtual_table_chosen(self, event: VirtualTable.Chosen) -> None:
+        self.seen.append(f"chosen {event.item}")
+
+    def on_virtual_table_edge(self, event: VirtualTable.Edge) -> None:
+        self.seen.append(f"edge {event.direction}")
+
+
+async def test_only_the_rows_on_the_screen_are_rendered_however_long_the_list() -> None:
+    app = TableApp(range(ROWS))
+    async with app.run_test(size=(40, 20)) as pilot:
+        await pilot.pause()
+        assert app.counted.cells <= 100
+        app.counted.cells = 0
+        await pilot.press("G")
+        await pilot.pause()
+        assert app.table.item == ROWS - 1
+        assert app.counted.cells <= 100
+        app.counted.cells = 0
+        for _ in range(50):
+            await pilot.press("k")
+        await pilot.pause()
+        # A step renders at most the screen; the row cache keeps it to the few rows that changed.
+        assert app.counted.cells <= 50 * 6 + 100
+
+
+async def test_moving() -> None:
+    app = TableApp(range(ROWS))
+    async with app.run_test(size=(40, 21)) as pilot:
+        await pilot.press("j", "j", "down", "k")
+        assert app.table.row == 2
+        await pilot.press("ctrl+d")
+        assert app.table.row == 12
+        await pilot.press("ctrl+u", "ctrl+u")
+        assert app.table.row == 0
+        await pilot.press("pagedown", "pagedown")
+        assert app.table.row == 40
+        await pilot.press("g")
+        assert app.table.row == 0
+        assert app.table.scroll_offset.y == 0
+        await pilot.press("k", "enter", "h", "l")
+        await pilot.pause()
+        assert app.seen == ["chosen 0", "edge -1", "edge 1"]
+
+
+async def test_cursor_and_marks_are_by_key_through_refresh_sort_and_filter() -> None:
+    app = TableApp(range(1000))
+    async with app.run_test(size=(40, 20)) as pilot:
+        app.table.go_to(500)
+        await pilot.press("space", "space")
+        assert app.table.marks == {500, 501}
+        assert app.table.item == 502
+        app.table.set_items(range(400, 2000))
+        assert app.table.item == 502
+        app.table.set_order(Order("n", reverse=True))
+        assert app.table.item == 502
+        assert app.table.shown[0] == 1999
+        app.table.set_filter("50")
+        assert app.table.item == 502
+        assert app.table.marks == {500, 501}
+        app.table.set_filter("!5")
+        assert all("5" not in str(n) for n in app.table.shown)
+        app.table.set_filter("")
+        app.table.set_items(range(501, 600))
+        assert app.table.marks == {501}, "what is gone is not marked"
+
+
+async def test_mark_all_means_what_is_shown() -> None:
+    app = TableApp(range(100))
+    async with app.run_test(size=(40, 20)) as pilot:
+        app.table.set_filter("9")
+        await pilot.press("asterisk")
+        assert app.table.marks == {n for n in range(100) if "9" in str(n)}
+        await pilot.press("asterisk")
+        assert app.table.marks == frozenset()
+
+
+async def test_when_the_row_under_the_cursor_goes_the_next_one_is_taken() -> None:
+    app = TableApp(range(10))
+    async with app.run_test(size=(40, 20)):
+        app.table.go_to(5)
+        app.table.set_items([n for n in range(10) if n != 5])
+        assert app.table.item == 6
+        app.table.set_items([])
+        assert app.table.item is None
+        app.table.set_items(range(3))
+        assert app.table.item == 0
+
+
+@pytest.mark.parametrize(
+    "keys", [("j", "k", "g", "G", "ctrl+d", "ctrl+u", "space", "asterisk", "U", "S", "R", "enter")]
+)
+async def test_an_empty_table_takes_every_key(keys: tuple[str, ...]) -> None:
+    app = TableApp(range(0), empty="nothing [here]")
+    async with app.run_test(size=(40, 20)) as pilot:
+        await pilot.press(*keys)
+        assert app.table.item is None
+        assert app.table.marks == frozenset()
+
+
+def test_columns_share_what_is_left_over() -> None:
+    columns = [
+        Column[int]("a", "", 3, lambda n: Text("")),
+        Column[int]("b", "", 3, lambda n: Text(""), flex=1),
+        Column[int]("c", "", 3, lambda n: Text(""), flex=2),
+    ]
+    assert lay_out(columns, 12) == (3, 3, 3)
+    assert lay_out(columns, 22) == (3, 7, 9)
+    assert sum(lay_out(columns, 50)) + 3 == 50
+    assert lay_out(columns, 5) == (3, 3, 3)
