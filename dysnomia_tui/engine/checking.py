@@ -11,13 +11,20 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
+from dysnomia_store.snapshots import StoredSnapshot
 from dysnomia_tui.engine.bench import Bench
+from dysnomia_tui.engine.indexing import ensure_index
 from dysnomia_tui.engine.restoring import settle_others, state_plugin
 from dysnomia_tui.engine.trust import made_here
 
+BAD = (CheckResult.CORRUPT, CheckResult.MISSING)
+
 
 def check(bench: Bench, number: int) -> Check:
-    """Read every byte of a generation's snapshot, compare it with what was written, and record the result."""
+    """Read every byte of a generation's snapshot, compare it with what was written, and record the result.
+
+    A snapshot without a contents index (another tool's) gets one.
+    """
     generation = bench.store.generation(bench.key, number)
     bench.progress.phase("check")
     total = generation.metadata.stored_size if generation.metadata else None
@@ -32,13 +39,16 @@ def check(bench: Bench, number: int) -> Check:
     result = bench.store.check(bench.key, generation.id, on_bytes=advance)
     recorded = Check(at=bench.clock(), how="bytes", result=result.result, text=result.text, job=bench.job)
     bench.store.record_check(bench.key, generation.id, recorded)
+    if bench.store.stored(bench.key, generation.id).index is None and result.result not in BAD:
+        with bench.locked(f"index {number}") as lock:
+            ensure_index(bench, lock, generation)
     return recorded
 
 
 def require_sound(bench: Bench, generation: Generation) -> None:
     """Check before a module gets it, which verifies nothing itself. Raises Corrupt."""
     result = bench.store.check(bench.key, generation.id)
-    if result.result in (CheckResult.CORRUPT, CheckResult.MISSING):
+    if result.result in BAD:
         raise Corrupt(
             f"generation {generation.number} of {bench.key} is {result.result}: {result.text}", "take another"
         )
@@ -55,15 +65,17 @@ def verify(bench: Bench, number: int) -> Check:
         settle_others(bench, lock)
         generation = bench.store.generation(bench.key, number)
         bench.journal.step("load", number=number, id=generation.id)
-        result, text = _prove(bench, plugin, generation)
+        stored = ensure_index(bench, lock, generation)
+        result, text = _prove(bench, plugin, generation, stored)
         bench.journal.step("settled", swapped=False)
     recorded = Check(at=bench.clock(), how="restore", result=result, text=text, job=bench.job)
     bench.store.record_check(bench.key, generation.id, recorded)
     return recorded
 
 
-def _prove(bench: Bench, plugin: StatePlugin, generation: Generation) -> tuple[CheckResult, str]:
-    stored = bench.store.stored(bench.key, generation.id)
+def _prove(
+    bench: Bench, plugin: StatePlugin, generation: Generation, stored: StoredSnapshot
+) -> tuple[CheckResult, str]:
     with bench.context(made_here=made_here(bench.store, generation)) as ctx:
         scratch = plugin.place(ctx, Purpose.SCRATCH)
         try:
@@ -79,7 +91,7 @@ def _prove(bench: Bench, plugin: StatePlugin, generation: Generation) -> tuple[C
             with bench.shielded():
                 plugin.drop(ctx, scratch)
         bench.progress.phase("compare")
-        before = generation.metadata.tool_versions if generation.metadata else {}
+        before = stored.metadata.tool_versions if stored.metadata else {}
         same_tools = dict(before) == dict(dumped.tool_versions)
         return compare(_digests(stored.sections()), again.sections, same_tools=same_tools)
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Context, StatePlugin, Stored
+from dysnomia_plugins.base import Component, Context, PropertyValue, StatePlugin, Stored
 from dysnomia_plugins.errors import Unsupported
 from dysnomia_plugins.files import FilesReader
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
-from dysnomia_store.canonical import DigestSink
 from dysnomia_store.compare import changed_between, changed_sections
-from dysnomia_store.contents import Index, IndexWriter
+from dysnomia_store.contents import Index
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
@@ -25,6 +24,7 @@ from dysnomia_tui.engine.answer import Silent
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.diff.sections import as_change
 from dysnomia_tui.engine.diff.sides import SideSpec, stored_side
+from dysnomia_tui.engine.indexing import work_out
 from dysnomia_tui.engine.jobs.request import settings_from_json, settings_to_json
 from dysnomia_tui.engine.journal import MemoryJournal
 from dysnomia_tui.engine.redact import secrets_of
@@ -95,19 +95,21 @@ def changes_since(world: World, key: ComponentKey, number: int) -> Sequence[Sect
 def rescanned(world: World, generation: Generation, stored: StoredSnapshot, scratch: Path) -> Rescanned:
     """Work the contents index out, into ``scratch``."""
     path = scratch / "index.zst"
-    writer = IndexWriter(path)
-    reader = reader_of(world, generation)
-    if isinstance(reader, StatePlugin):
-        sink = DigestSink(writer, stored.artefacts()[0] if stored.artefacts() else "")
-        with _context(world, generation.key, scratch, trusted=made_here(world.store, generation)) as ctx:
-            reader.rescan(ctx, stored, sink)
-        sink.close()
-    else:
-        sink = DigestSink(writer, "")
-        reader.rescan(stored, sink)
-        sink.close()
-    writer.close()
+    component = world.inventory().components.get(generation.key)
+    ctx = _context(
+        world,
+        Component(generation.key, component or Path("/nonexistent"), _properties(world, generation.key)),
+        scratch,
+        trusted=made_here(world.store, generation),
+    )
+    work_out(reader_of(world, generation), ctx, stored, path, generation.id)
     return Rescanned(stored, path)
+
+
+def _properties(world: World, key: ComponentKey) -> Mapping[str, PropertyValue]:
+    """Those of its container, where it is still configured."""
+    container = world.inventory().containers.get(key.container)
+    return container.properties if container else {}
 
 
 def reader_of(world: World, generation: Generation) -> StatePlugin | FilesReader:
@@ -120,10 +122,9 @@ def reader_of(world: World, generation: Generation) -> StatePlugin | FilesReader
     return plugin if isinstance(plugin, StatePlugin) else FilesReader()
 
 
-@contextmanager
-def _context(world: World, key: ComponentKey, scratch: Path, *, trusted: bool) -> Iterator[Context]:
-    component = world.component(key)
-    yield Context(
+def _context(world: World, component: Component, scratch: Path, *, trusted: bool) -> Context:
+    """A context for reading: it journals nothing and is never cancelled; its process is killed instead."""
+    return Context(
         component=component,
         runner=ProcessRunner(secrets=secrets_of(component.properties)),
         progress=Silent(),
@@ -188,8 +189,8 @@ def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     base = scratch / "live"
     base.mkdir(mode=0o700)
     draft = SnapshotDraft(base)
-    with _context(world, key, scratch, trusted=True) as ctx:
-        plugin.dump(ctx, plugin.live(ctx.component), draft)
+    component = world.component(key)
+    plugin.dump(_context(world, component, scratch, trusted=True), plugin.live(component), draft)
     yield Opened(plugin, draft.stored())
 
 

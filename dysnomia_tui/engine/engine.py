@@ -330,7 +330,7 @@ class Engine:
                 continue
             if not self._board.alive(job.id):
                 submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
-        return submitted
+        return tuple(submitted)
 
     def timeline(self, key: ComponentKey | None = None) -> str:
         """The audit as a UTC timeline of an incident, for handing over."""

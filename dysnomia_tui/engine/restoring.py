@@ -22,6 +22,7 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Generation, Marks, Pin, Reason, Section
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
+from dysnomia_tui.engine.indexing import ensure_index
 from dysnomia_tui.engine.trust import made_here
 
 
@@ -89,7 +90,7 @@ def restore(
         with bench.context(made_here=made_here(bench.store, generation)) as ctx:
             if target.kind == "replace":
                 return _replace(bench, plugin, ctx, lock, generation, text, guard)
-            return _copy(bench, plugin, ctx, generation, target)
+            return _copy(bench, plugin, ctx, lock, generation, target)
 
 
 def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
@@ -153,7 +154,7 @@ def _replace(
     text: str,
     guard: bool,
 ) -> Restored:
-    stored = bench.store.stored(bench.key, generation.id)
+    stored = ensure_index(bench, lock, generation)
     beside = plugin.place(ctx, Purpose.BESIDE)
     bench.journal.step("load", number=generation.number, id=generation.id)
     bench.progress.phase("load")
@@ -371,11 +372,18 @@ def hold(bench: Bench, guard: Generation, left: Left) -> None:
 # --- copy ----------------------------------------------------------------------------------------------------------
 
 
-def _copy(bench: Bench, plugin: StatePlugin, ctx: Context, generation: Generation, target: RestoreTarget) -> Restored:
+def _copy(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    generation: Generation,
+    target: RestoreTarget,
+) -> Restored:
     place = plugin.named(bench.component, target.name)
     if plugin.exists(ctx, place):
         raise NotSafe(f"{place.name} is already there", "choose another name for the copy")
-    stored = bench.store.stored(bench.key, generation.id)
+    stored = ensure_index(bench, lock, generation)
     sections = chosen(stored.sections(), target.sections) if target.kind == "sections" else None
     bench.journal.step("copy", place=target.name)
     bench.progress.phase("load")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from dysnomia_store.errors import StoreFull
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
@@ -55,7 +56,11 @@ def _created(world: World, plan: Plan, request: Mapping[str, Any], now: datetime
     try:
         return create_job(world.jobs, plan, request, now)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if not full or plan.kind not in MAKES_ROOM or not world.store.give_reserve():
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+        if plan.kind not in MAKES_ROOM or not world.store.give_reserve():
+            raise StoreFull(
+                f"{plan.title} was not begun: the disk of {world.settings.statedir} is full",
+                "collect garbage with 'delete now', or empty the trash",
+            ) from error
         return create_job(world.jobs, plan, request, now)

@@ -99,9 +99,9 @@ class Machine:
 
     def end(self, engine: Engine, job_id: str) -> JobView:
         """Wait until a job has ended, and its worker too."""
-        view = wait_until(lambda: found if (found := engine.job(job_id)).state.ended else None)
+        wait_until(lambda: engine.job(job_id).state.ended)
         wait_until(lambda: not self.folder(job_id).held)
-        return view
+        return engine.job(job_id)
 
     def folder(self, job_id: str) -> JobFolder:
         return JobFolder(self.root / "state" / "jobs" / job_id)

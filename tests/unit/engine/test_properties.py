@@ -106,7 +106,7 @@ def test_what_is_read_is_what_bash_reads(words: list[str]) -> None:
         ours = parse(text)
     except ConfigError:
         return
-    script = text + "".join(f'printf "%s\\0" "$v{number}"\n' for number in range(len(words)))
+    script = text + "\n" + "".join(f'printf "%s\\0" "$v{number}"\n' for number in range(len(words)))
     done = subprocess.run(
         ["bash", "--norc", "-c", script],
         capture_output=True,

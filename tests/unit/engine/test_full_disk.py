@@ -1,0 +1,87 @@
+"""A full disk: what was there stays, it is said, and a collection still works and makes room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dysnomia_store.model import Reason
+from dysnomia_tui.engine.errors import EngineError, Exit
+from dysnomia_tui.engine.views import JobState
+from tests.unit.engine.machine import ORDERS, Machine, make_machine
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def small() -> Iterator[Machine]:
+    """A machine whose store is on a file system of 96 MiB."""
+    root = Path(tempfile.mkdtemp(prefix="dysnomia-full-"))
+    machine = make_machine(root)
+    (root / "state").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96m,mode=700", "tmpfs", str(root / "state")]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        shutil.rmtree(root)
+        pytest.skip("needs to mount a tmpfs")
+    yield machine
+    subprocess.run(["umount", "-l", str(root / "state")], check=True)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def fill(machine: Machine) -> None:
+    """Leave no byte free."""
+    with (machine.root / "state" / "ballast").open("wb", buffering=0) as file:
+        for size in (MEGABYTE, 4096):
+            try:
+                while True:
+                    file.write(os.urandom(size))
+            except OSError:
+                continue
+
+
+def test_nothing_is_lost_and_a_collection_still_works(small: Machine) -> None:
+    engine = small.engine()
+    for number in range(2, 5):
+        small.execute(f"INSERT INTO t VALUES ({number}, hex(randomblob(200000)))")
+        assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    before = [(one.number, one.id) for one in engine.generations(ORDERS)]
+    small.execute("INSERT INTO t VALUES (9, hex(randomblob(3000000)))")
+    fill(small)
+
+    with pytest.raises(EngineError) as caught:
+        small.run(engine, engine.plan_snapshot([ORDERS]))
+    assert caught.value.exit is Exit.NO_SPACE
+    assert [(one.number, one.id) for one in engine.generations(ORDERS)] == before
+    assert engine.overview().containers
+    assert any("nearly full" in alarm.text for alarm in engine.overview().alarms)
+
+    review = engine.gc_review([ORDERS], None, drop=[(ORDERS, 1), (ORDERS, 2)])
+    job = small.run(engine, engine.plan_gc(review, now=True))
+    assert job.state is JobState.DONE, job.message
+    assert [one.number for one in engine.generations(ORDERS)] == [3]
+    (small.root / "state" / "ballast").unlink()
+    assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+
+
+def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: Machine) -> None:
+    engine = small.engine()
+    assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    small.execute("INSERT INTO t VALUES (9, hex(randomblob(6000000)))")
+    rows = small.rows()
+    free = shutil.disk_usage(small.root / "state").free
+    (small.root / "state" / "ballast").write_bytes(bytes(free - 4 * MEGABYTE))  # enough to restore, not for the guard
+    job = small.run(engine, engine.plan_restore(ORDERS, 1))
+    assert job.state is JobState.PARTLY, job.message
+    assert small.rows() == [1]
+    assert job.details["aside"]
+    assert any("not yet a generation" in alarm.text for alarm in engine.overview().alarms)
+    (small.root / "state" / "ballast").unlink()
+    assert small.run(engine, engine.plan_undo(job.id)).state is JobState.DONE
+    assert small.rows() == rows
+    assert [one.reason for one in engine.generations(ORDERS)].count(Reason.GUARD) == 1

@@ -1,0 +1,255 @@
+"""What is shown: the overview, health and alarms, contents, diffs, secrets hidden, the audit's timeline."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Found, PropertyValue
+from dysnomia_store.model import Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Summary
+from dysnomia_tui.config import ComponentSettings
+from dysnomia_tui.engine import asking, audit
+from dysnomia_tui.engine.engine import LIVE, Engine
+from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
+from dysnomia_tui.engine.health import Facts, judge
+from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown, visible
+from dysnomia_tui.engine.views import Change, Health, JobState
+from tests.unit.engine.machine import CRM, ORDERS, TEXT, Machine
+from tests.waiting import wait_until
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "upstream-store.tar.gz"
+
+
+def component(engine: Engine, key: ComponentKey) -> tuple[Health, str]:
+    found = [
+        one for container in engine.overview().containers for one in container.components if one.key == key
+    ]  # fmt: skip
+    assert len(found) == 1
+    return found[0].health, found[0].problem
+
+
+def test_before_anything_was_written_the_overview_lists_what_is_configured(machine: Machine, engine: Engine) -> None:
+    overview = engine.overview()
+    assert [container.name for container in overview.containers] == ["files", "module", "sqlite"]
+    assert not (machine.root / "state").exists(), "looking writes nothing"
+    assert overview.read_only == ""
+    assert overview.disk_free
+
+
+def test_health_follows_what_happens(machine: Machine, engine: Engine) -> None:
+    assert component(engine, ORDERS)[0] is Health.INACTIVE
+    machine.run(engine, engine.plan_activity(ORDERS, "activate"))
+    assert component(engine, ORDERS) == (Health.NEVER, "never snapshotted")
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert component(engine, ORDERS) == (Health.OK, "")
+    path = machine.root / "data" / "orders.db"
+    good = path.read_bytes()
+    path.write_bytes(b"no database" * 100)
+    failed = machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert failed.state is JobState.FAILED
+    health, problem = component(engine, ORDERS)
+    assert health is Health.FAILED
+    assert problem.startswith("snapshot failed: ")
+    assert any(alarm.key == ORDERS for alarm in engine.overview().alarms)
+    path.write_bytes(good)
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert component(engine, ORDERS) == (Health.OK, "")
+    machine.run(engine, engine.plan_activity(ORDERS, "deactivate"))
+    assert component(engine, ORDERS)[0] is Health.GARBAGE
+    (machine.root / "components" / "sqlite" / "orders").unlink()
+    assert component(engine, ORDERS)[0] is Health.GONE
+
+
+def test_a_component_with_a_job_on_it_is_busy(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    assert component(engine, TEXT)[0] is Health.BUSY
+    machine.hold(held=False)
+    machine.end(engine, job.id)
+    assert component(engine, TEXT)[0] is not Health.BUSY
+
+
+def test_an_old_generation_is_stale(machine: Machine, engine: Engine) -> None:
+    machine.run(engine, engine.plan_activity(ORDERS, "activate"))
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    later = Engine(
+        replace(machine.settings, components={"*/*": ComponentSettings(stale_after=timedelta(hours=26))}),
+        clock=lambda: datetime.now(UTC) + timedelta(days=3),
+    )
+    assert component(later, ORDERS)[0] is Health.STALE
+
+
+def test_a_broken_container_leaves_the_others(machine: Machine, engine: Engine) -> None:
+    (machine.root / "containers" / "files").write_text("type=fileset\nrm -rf /\n")
+    (machine.root / "containers" / "odd").write_text("type=no-such-type\n")
+    overview = engine.overview()
+    problems = {container.name: container.problem for container in overview.containers}
+    assert "files, line 2" in problems["files"]
+    assert "no-such-type" in problems["odd"]
+    assert problems["sqlite"] == ""
+    assert any("line 2" in alarm.text for alarm in overview.alarms)
+
+
+def test_health_of_nothing_special() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    summary = Summary(ORDERS, 0, None, None, 0, active=True, garbage=False, problems=0)
+    facts = Facts(True, False, "", summary, None, None, None)
+    assert judge(facts, now) == (Health.OK, "")
+    assert judge(replace(facts, problem="x"), now) == (Health.FAILED, "x")
+    assert judge(replace(facts, configured=False), now)[0] is Health.GONE
+
+
+# --- contents ------------------------------------------------------------------------------------------------------
+
+
+def test_contents_changes_rows_and_diffs(machine: Machine, engine: Engine) -> None:
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    machine.insert(2)
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    machine.execute("UPDATE t SET text = 'changed' WHERE id = 1")
+    table = next(section for section in engine.sections(ORDERS, 2) if section.name == "t")
+    assert table.rows == 2
+    assert [(one.change, one.section.name) for one in engine.changes(ORDERS, 2)] == [(Change.CHANGED, "t")]
+    assert {one.change for one in engine.changes(ORDERS, 1)} == {Change.ADDED}
+    assert [row[0] for row in engine.browse(ORDERS, 2, table, 0, 10)] == ["1", "2"]
+    assert [row[0] for row in engine.browse(ORDERS, 2, table, 1, 10)] == ["2"]
+    diff = engine.diff(ORDERS, 1, LIVE)
+    assert diff.wait(60), diff.error
+    (section,) = diff.sections()
+    assert (section.added, section.removed, section.changed) == (1, 0, 1)
+    diff.close()
+
+
+def test_looking_works_without_leave_to_write(machine: Machine, engine: Engine) -> None:
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    viewer = machine.engine(read_only=True)
+    table = next(section for section in viewer.sections(ORDERS, 1) if section.name == "t")
+    assert viewer.browse(ORDERS, 1, table, 0, 1)
+    diff = viewer.diff(ORDERS, 1, LIVE)
+    assert diff.wait(60)
+    diff.close()
+    viewer.close()
+
+
+def test_another_tools_store_is_read_and_its_unknowns_are_said(machine: Machine) -> None:
+    with tarfile.open(FIXTURE) as archive:
+        archive.extractall(machine.root / "theirs", filter="data")
+    statedir = next(path.parent for path in (machine.root / "theirs").rglob("generations"))
+    engine = machine.engine(statedir=statedir)
+    overview = engine.overview()
+    views = [one for container in overview.containers for one in container.components if one.generations]
+    assert views
+    for view in views:
+        for generation in engine.generations(view.key):
+            assert generation.as_of_estimated
+            assert generation.reason is Reason.UNKNOWN
+            assert list(engine.sections(view.key, generation.number))
+    engine.close()
+
+
+def test_what_is_not_there_is_an_engine_error_with_its_code(engine: Engine) -> None:
+    for question in (
+        lambda: engine.plan_snapshot([ComponentKey("sqlite", "none")]),
+        lambda: engine.plan_restore(ORDERS, 99),
+        lambda: engine.job("99"),
+        lambda: engine.job("../../etc"),
+        lambda: list(engine.sections(ORDERS, 99)),
+        lambda: engine.diff(ORDERS, 1, 2),
+    ):
+        with pytest.raises(EngineError) as caught:
+            question()
+        assert caught.value.exit is Exit.NOT_FOUND
+
+
+# --- asking --------------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_says_size_and_clients(engine: Engine, machine: Machine) -> None:
+    probe = engine.probe("sqlite")
+    assert probe.up
+    assert engine.probe_component(ORDERS).size == (machine.root / "data" / "orders.db").stat().st_size
+    assert not engine.probe("none").up
+
+
+def test_one_that_does_not_answer_is_said_to_be_so(machine: Machine) -> None:
+    probe = asking.probe(machine.settings, ORDERS, limit=0.001)
+    assert (probe.up, probe.detail) == (False, asking.NOT_ANSWERING)
+
+
+def test_what_is_found_can_be_adopted_and_is_then_configured(machine: Machine, engine: Engine) -> None:
+    found = Found("sqlite-database", "mine", "wiki", {"sqliteDir": f"{machine.root}/my data"})
+    plan = engine.plan_adopt(found)
+    assert sorted(plan.params["files"]) == [
+        f"{machine.root}/components/mine/wiki", f"{machine.root}/containers/mine",
+    ]  # fmt: skip
+    assert f"sqliteDir='{machine.root}/my data'" in "".join(step.text for step in plan.steps)
+    assert machine.run(engine, plan).state is JobState.DONE
+    assert component(engine, ComponentKey("mine", "wiki"))[0] is Health.NEVER
+    assert "is configured already" in " ".join(engine.plan_adopt(found).blockers)
+    assert engine.plan_adopt(replace(found, container="../etc")).blockers
+
+
+# --- secrets and the audit -----------------------------------------------------------------------------------------
+
+
+def test_secrets_are_nowhere(machine: Machine, engine: Engine) -> None:
+    script = machine.root / "modules" / "text-file"
+    script.write_text(script.read_text().replace('echo "activity', 'echo "secret is $password"; echo "activity'))
+    job = machine.run(engine, engine.plan_snapshot([TEXT]))
+    assert job.state is JobState.DONE
+    log = [str(event.data.get("line")) for event in engine.events(job.id)[0] if event.kind == "log"]
+    assert any(f"secret is {HIDDEN}" in line for line in log)
+    for folder, _, names in os.walk(machine.root / "state"):
+        for name in names:
+            assert b"hunter22" not in Path(folder, name).read_bytes(), name
+    container = next(one for one in engine.overview().containers if one.name == "module")
+    assert container.properties["password"] == HIDDEN
+
+
+def test_what_is_hidden_and_what_is_made_visible() -> None:
+    properties: dict[str, PropertyValue] = {
+        "postgresqlPassword": "s3cret!",
+        "port": "5432",
+        "tokens": ("aaaa", "b"),
+        "type": "x",
+    }
+    assert shown(properties) == {"postgresqlPassword": HIDDEN, "port": "5432", "tokens": HIDDEN, "type": "x"}
+    redactor = Redactor(secrets_of(properties))
+    assert redactor.text("at s3cret! in aaaa b") == f"at {HIDDEN} in {HIDDEN} b"
+    assert redactor.clean({"a": ["s3cret!\x1b[2J"]}) == {"a": [f"{HIDDEN}\\x1b[2J"]}
+    assert visible("a\tb\nc\x9bd") == "a\\x09b\\x0ac\\x9bd"
+
+
+def test_the_timeline_tells_an_incident_in_utc(machine: Machine, engine: Engine) -> None:
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    job = engine.submit(engine.plan_snapshot([CRM]), why="checking \x1b[31m")
+    machine.end(engine, job.id)
+    text = engine.timeline(CRM)
+    assert "sqlite/orders" not in text
+    assert "\x1b" not in text
+    lines = text.splitlines()[2:]
+    assert ["submitted" in lines[0], "started" in lines[1], "done" in lines[2]] == [True] * 3
+    assert all(line[19] == "Z" for line in lines)
+    assert "checking" in lines[0]
+    assert (machine.root / "state" / "audit").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_torn_line_of_the_audit_is_left_out(tmp_path: Path) -> None:
+    audit.append(tmp_path, datetime(2026, 1, 31, 23, tzinfo=UTC), {"job": "1", "title": "a"})
+    audit.append(tmp_path, datetime(2026, 2, 1, 1, tzinfo=UTC), {"job": "2", "title": "b"})
+    with (tmp_path / "audit" / "2026-01.jsonl").open("ab") as file:
+        file.write(b'{"at": "2026-')
+    assert [entry["job"] for entry in audit.entries(tmp_path)] == ["1", "2"]
+
+
+def test_unknown_activities_are_named(engine: Engine) -> None:
+    with pytest.raises(Unknown, match="no activity 'explode'"):
+        engine.plan_activity(ORDERS, "explode")

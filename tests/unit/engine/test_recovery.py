@@ -1,0 +1,109 @@
+"""A worker killed at any moment leaves live old or new and never between; the next writer puts the rest right."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+
+import pytest
+
+from dysnomia_store.model import CheckResult, Reason
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.views import JobState
+from tests.unit.engine.machine import ORDERS, TEXT, Machine
+from tests.waiting import wait_until
+
+
+def interrupt(machine: Machine, engine: Engine, job_id: str) -> JobState:
+    """Kill the worker with SIGKILL; what the job then is."""
+    os.kill(machine.worker_pid(job_id), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(job_id).held)
+    return engine.job(job_id).state
+
+
+def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    assert interrupt(machine, engine, job.id) is JobState.INTERRUPTED
+    assert any("interrupted" in alarm.text for alarm in engine.overview().alarms)
+    machine.hold(held=False)
+    recoveries = engine.recover()
+    assert [recovery.kind for recovery in recoveries] == ["recover"]
+    assert machine.end(engine, recoveries[0].id).state is JobState.DONE
+    assert engine.recover() == ()
+    assert "recovered" in engine.job(job.id).details
+    assert not any("interrupted" in alarm.text for alarm in engine.overview().alarms)
+    assert list((machine.root / "state" / "staging").iterdir()) == []
+    assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
+
+
+def test_a_viewer_recovers_nothing(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    interrupt(machine, engine, job.id)
+    viewer = machine.engine(read_only=True)
+    assert viewer.recover() == ()
+    assert len(viewer.jobs()) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_restores_killed_anywhere(machine: Machine, engine: Engine, seed: int) -> None:
+    """The moment is random; wherever it falls, the same must hold."""
+    chance = random.Random(seed)
+    machine.execute("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i+1 FROM n WHERE i<40000) "
+                    "INSERT INTO t SELECT i, hex(randomblob(20)) FROM n")  # fmt: skip
+    old = machine.rows()
+    assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
+    machine.execute("DELETE FROM t WHERE id % 3 = 0")
+    now = machine.rows()
+    job = engine.submit(engine.plan_restore(ORDERS, 1))
+    events = engine.follow(job.id)
+    for _ in range(chance.randint(1, 12)):
+        if next(events).kind == "result":
+            break
+    state = interrupt(machine, engine, job.id) if not engine.job(job.id).state.ended else JobState.DONE
+    if state is JobState.INTERRUPTED:
+        for recovery in engine.recover():
+            assert machine.end(engine, recovery.id).state is JobState.DONE, engine.job(recovery.id).message
+    live = machine.rows()
+    assert live in (old, now)
+    generations = engine.generations(ORDERS)
+    if live == old:  # restored: the guard is a generation, and the newest says what is live
+        assert generations[0].id == generations[-1].id
+        assert any(one.reason is Reason.GUARD and one.marks.pins for one in generations)
+    leftovers = [path.name for path in (machine.root / "data").iterdir() if "dysnomia" in path.name]
+    assert leftovers == []
+    numbers = [one.number for one in generations]
+    view = machine.run(engine, engine.plan_check(ORDERS, numbers))
+    assert {check["result"] for check in view.details["checks"].values()} == {CheckResult.OK.value}
+    again = machine.run(engine, engine.plan_restore(ORDERS, 1))
+    assert again.state is JobState.DONE, again.message
+    assert machine.rows() == old
+
+
+def test_the_next_writer_puts_right_what_nobody_recovered(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    interrupt(machine, engine, job.id)
+    machine.hold(held=False)
+    assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
+
+
+def test_a_recovery_is_not_tried_for_ever(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    interrupt(machine, engine, job.id)
+    journal = machine.folder(job.id).journal(0)
+    journal.step("swap", guard=9, id="", restored=None, text="")
+    (machine.root / "components" / "module" / "text").unlink()  # now its recovery must fail
+    tries = 0
+    while recoveries := engine.recover():
+        tries += 1
+        assert machine.end(engine, recoveries[0].id).state is JobState.FAILED
+    assert tries == 3
+    assert any("interrupted" in alarm.text for alarm in engine.overview().alarms)
