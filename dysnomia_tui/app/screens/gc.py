@@ -21,9 +21,10 @@ from dysnomia_tui.app.present.gc import Entry, PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import JobView
+from dysnomia_tui.engine.views import JobView, Overview
 
 Where = tuple[ComponentKey, int]
 
@@ -76,6 +77,7 @@ class GcScreen(DysnomiaScreen):
         self._review: GcPlan | None = None
         self._as_of: dict[Where, datetime] = {}
         self._job = ""
+        self._seen: Overview | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
@@ -104,9 +106,6 @@ class GcScreen(DysnomiaScreen):
         key = entry.key if entry is not None else self._opened_on[0]
         return Here(component=self.dysnomia.state.component(key), planned=self._review is not None)
 
-    def on_mount(self) -> None:
-        self._recompute()
-
     def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
 
@@ -117,10 +116,12 @@ class GcScreen(DysnomiaScreen):
     def _set_columns(self) -> None:
         self.lines.set_columns(present.columns(self.lines.scrollable_content_region.width, self.dysnomia.times))
 
-    def on_screen_resume(self) -> None:
-        # Generations may have come or gone while another screen was in front.
-        self._recompute()
-        super().on_screen_resume()
+    def on_state(self, state: AppState) -> None:
+        # Generations may have come or gone: a review is carried out only as long as it is the newest.
+        if state.overview is not self._seen:
+            self._seen = state.overview
+            self._as_of.clear()
+            self._recompute()
 
     # --- the review ---------------------------------------------------------------------------------------------
 
