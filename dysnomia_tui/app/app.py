@@ -46,6 +46,7 @@ class DysnomiaApp(App[str]):
     CSS = """
     Screen { background: $background; }
     ModalScreen { background: $background 60%; }
+    ToastRack { margin-bottom: 3; }
     Toast { max-width: 76; width: auto; }
     """
 
