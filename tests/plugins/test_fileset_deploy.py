@@ -18,8 +18,9 @@ from dysnomia_plugins.fileset.places import Layout, Mount, own_name
 from dysnomia_plugins.fileset.spec import collapse, owner_ids, read_spec
 from dysnomia_plugins.fileset.walk import Walk
 from dysnomia_plugins.process import ProcessRunner
-from dysnomia_store.model import Form, Metadata, Section
+from dysnomia_store.model import CheckResult, Form, Metadata, Section
 from dysnomia_store.store import Store
+from dysnomia_tui.engine import activities
 from tests.plugins.driver import Driver, Token
 from tests.plugins.fileset_tools import TarStored, dump_to_tar, load_beside, logged, make_context
 from tests.plugins.worlds_fileset import ROOT, FilesetWorld, fileset_component, make_tree, tree
@@ -340,7 +341,7 @@ def test_what_was_loaded_is_compared_with_the_index(tmp_path: Path) -> None:
         layout = Layout(read_spec(component))
         members = (seen.member for seen in Walk(layout.roots_at(layout.live), open_files=False))
         try:
-            compare(sections, members, strict=True, owners=ROOT, check=lambda: None)
+            compare(lambda: sections, members, strict=True, owners=ROOT, check=lambda: None)
         except PluginError:
             return True
         return False
@@ -407,6 +408,10 @@ def test_dysnomias_snapshots_are_restored(tmp_path: Path) -> None:
         assert sorted(os.listdir(target / "data" / "uploads")) == [f"f{n}.txt" for n in range(1, files + 1)]
         assert restored.guard is not None
         assert all((target / "data" / "uploads" / f"f{n}.txt").stat().st_size == 7 for n in range(1, files + 1))
+    for number in (1, 2, 3):
+        check = activities.verify(driver.bench(), number)
+        assert check.result is CheckResult.OK, check.text
+        driver.restore(number)
     some = [one for one in TarStored(_unpacked(driver, 3, tmp_path)).sections() if one.name == "data/uploads/f2.txt"]
     plugin = Fileset()
     with driver.context() as ctx:

@@ -7,6 +7,7 @@ import os
 import random
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,13 @@ import pytest
 from dysnomia_plugins.base import Component, Context, Purpose
 from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.fileset import Fileset
+from dysnomia_plugins.fileset.load import compare
 from dysnomia_plugins.fileset.member import Kind, Member
+from dysnomia_plugins.fileset.places import RootAt
 from dysnomia_plugins.fileset.tarread import BadArchive, TarReader
 from dysnomia_plugins.fileset.tarwrite import END, header
+from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_store.model import Metadata
 from tests.plugins.fileset_tools import TarStored, add, dump_to_tar, load_beside, logged, make_context, make_tar
 from tests.plugins.worlds_fileset import ROOT, fileset_component, make_tree, tree
 
@@ -240,6 +245,28 @@ def test_dysnomias_nested_folders_are_stored_twice_and_loaded_once(ctx: Context,
     _, sections, complete = stored.rescanned()
     assert complete
     assert [section.name for section in sections] == ["data", "data/uploads", "data/uploads/f"]
+
+
+def test_an_index_in_any_order_is_compared(tmp_path: Path) -> None:
+    """GNU tar stores in the order of the directory, so another name of a file may come first."""
+    component = fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n")
+
+    def fill(archive: tarfile.TarFile) -> None:
+        add(archive, "data/", type=FOLDER, mode=0o755)
+        add(archive, "data/z", b"content")
+        add(archive, "data/a", type=HARD, linkname="data/z")
+        add(archive, "data/m", b"more")
+
+    stored = make_tar(tmp_path / "any.tar", fill)
+    digest, sections, complete = stored.rescanned()
+    stored.metadata = Metadata(digest, "fileset", 0, 0, (), "", 1, complete, sections=len(sections))
+    ctx = make_context(component, tmp_path)
+    place = load_beside(ctx, stored)
+    assert (place / "data" / "a").stat().st_ino == (place / "data" / "z").stat().st_ino
+    members = [seen.member for seen in Walk([RootAt("data", str(place / "data"), "")], open_files=False)]
+    for wrong in (sections[:-1], [*sections, replace(sections[-1], name="data/b")], [*sections[:-1], sections[1]]):
+        with pytest.raises(PluginError, match="not loaded as it was stored"):
+            compare(lambda wrong=wrong: wrong, members, strict=False, owners=False, check=lambda: None)  # type: ignore[misc]
 
 
 def test_any_flipped_byte_is_an_error_or_another_archive_but_never_a_crash(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ TICK = 0.025
 """Seconds in which two writes may get the same time from the kernel's clock."""
 COPIED = 1 << 30
 """Bytes up to which a large file that is being written is copied aside."""
-HOT = 60.0
+HOT = 5.0
 """Seconds since its last change up to which a large file counts as being written."""
 
 Extents = Sequence[tuple[int, int]]

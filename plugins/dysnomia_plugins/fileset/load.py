@@ -155,7 +155,7 @@ class Loader:
         if making and any(not any(below(one, root.root) for root in roots) for one in _tops(making)):
             return
         compare(
-            self.stored.sections(),
+            self.stored.sections,
             (seen.member for seen in Walk(roots, open_files=False)),
             strict=self.trust.made_here and not lost,
             owners=self.trust.root,
@@ -164,46 +164,57 @@ class Loader:
 
 
 def compare(
-    sections: Iterable[Section],
+    sections: Callable[[], Iterable[Section]],
     members: Iterable[Member],
     *,
     strict: bool,
     owners: bool,
     check: Callable[[], None],
 ) -> None:
-    """Compare a contents index with what stands on disk, both in the order they are stored.
+    """Compare a contents index with what stands on disk, which comes in the order we store in.
 
-    An index that is not in that order (another tool's archive) is not compared.
+    The index of another tool's archive may be in any order; then which of a file's names came first is not compared.
 
     Args:
+        sections: gives the index, from its beginning each time.
         strict: every attribute must be the same, not only names, kinds and sizes.
         owners: owners too.
+        check: called now and then; may raise.
 
     Raises PluginError at the first difference.
     """
+    ours = in_order(sections())
+    index = sections() if ours else sorted(sections(), key=lambda section: sort_key(section.name))
     there = iter(members)
-    last: tuple[bytes, ...] | None = None
-    for section in sections:
+    for section in index:
         check()
-        key = sort_key(section.name)
-        if last is not None and key <= last:
+        if not strict and section.kind in (Kind.CHAR, Kind.DISK):
             return
-        last = key
         member = next(there, None)
         if member is None or member.name != section.name:
             found = "nothing" if member is None else repr(member.name)
             raise _differs(section.name, f"{found} stands in its place")
-        if not strict and (section.kind in (Kind.CHAR, Kind.DISK)):
-            return
+        if not ours and Kind.HARDLINK in (member.kind, section.kind):
+            continue
         if member.kind != section.kind or member.size != section.size:
-            raise _differs(
-                section.name, f"{section.kind} of {section.size} bytes became {member.kind} of {member.size}"
-            )
+            was, now = f"{section.kind} of {section.size} bytes", f"{member.kind} of {member.size}"
+            raise _differs(section.name, f"{was} became {now}")
         if strict and _shown(member.attributes(), owners) != _shown(section.attributes, owners):
             raise _differs(section.name, f"{dict(section.attributes)} became {dict(member.attributes())}")
     extra = next(there, None)
     if extra is not None:
         raise _differs(extra.name, "the snapshot does not hold it")
+
+
+def in_order(sections: Iterable[Section]) -> bool:
+    """Whether sections come in the order we store in."""
+    last: tuple[bytes, ...] | None = None
+    for section in sections:
+        key = sort_key(section.name)
+        if last is not None and key <= last:
+            return False
+        last = key
+    return True
 
 
 def _shown(attributes: Mapping[str, str], owners: bool) -> Mapping[str, str]:

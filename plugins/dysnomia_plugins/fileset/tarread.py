@@ -292,7 +292,8 @@ def confined(name: bytes) -> str:
 def _check_sum(block: bytes) -> None:
     given = _number(block[148:156], "checksum")
     rest = block[:148] + b" " * 8 + block[156:]
-    if given not in (sum(rest), sum(byte - 256 if byte > 127 else byte for byte in rest)):
+    unsigned = sum(rest)
+    if given != unsigned and given != unsigned - 256 * sum(byte > 127 for byte in rest):
         raise BadArchive("a header's checksum is wrong: this is no tar archive, or it is damaged")
 
 
