@@ -14,7 +14,8 @@ CLIPBOARD_LIMIT = 74_994
 def refuse(environ: Mapping[str, str]) -> bool:
     """Say in one line why this terminal cannot show the app, and return True; False where it can."""
     reason = ""
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
+    # The screen is drawn on standard error (as Textual does), the keys come from standard input.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         reason = "there is no terminal to show it on; the commands work without one (dysnomia-snapshots --help)"
     elif environ.get("TERM", "") in ("", "dumb", "unknown"):
         reason = f"a terminal of type {environ.get('TERM') or 'unknown'!r} cannot show it; set TERM (xterm-256color)"

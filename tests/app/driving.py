@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from textual import events
+from textual.keys import _get_unicode_name_from_key
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -48,6 +51,16 @@ class Driven:
             assert time.monotonic() < end, f"never: {what or condition}"
             await self.pilot.pause(0.01)
 
+    async def burst(self, *keys: str) -> None:
+        """Send keys as fast as a terminal does, with no wait between them; go on when all were handled."""
+        driver = self.app._driver
+        assert driver is not None
+        for key in keys:
+            event = events.Key(key, character_of(key))
+            event.set_sender(self.app)
+            driver.send_message(event)
+        await self.pilot.pause()
+
     async def settled(self) -> None:
         """Go on when no read is under way and every message was handled."""
         await self.pilot.pause()
@@ -78,6 +91,16 @@ class Driven:
     def toasts(self) -> str:
         """What the toasts say."""
         return "\n".join(f"{toast.title} {toast.message}" for toast in self.app._notifications)
+
+
+def character_of(key: str) -> str | None:
+    """The character that a key types, if any."""
+    if len(key) == 1:
+        return key
+    try:
+        return unicodedata.lookup(_get_unicode_name_from_key(key))
+    except KeyError:
+        return None
 
 
 def make_app(

@@ -202,6 +202,12 @@ class FakeDiff(Diff):
             )
         return made
 
+    def note(self, section: SectionChange) -> str:
+        return ""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return True
+
     def close(self) -> None:
         self.closed = True
 

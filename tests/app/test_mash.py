@@ -25,7 +25,7 @@ KEYS = sorted(
     | {"1", "2", "3", "4", "0", "9", "y", "n", "o", "enter", "escape", "tab", "backspace", "space", "x"}
 )
 NAMED = {"@": "at", "/": "slash", ":": "colon", "?": "question_mark", "!": "exclamation_mark", "*": "asterisk"}
-ROUNDS = 220
+ROUNDS = 40
 
 Opener = Callable[[Driven], None]
 
@@ -88,17 +88,14 @@ class Witness:
 
 
 async def mash(run: Driven, witness: Witness, chance: random.Random, rounds: int, reopen: Opener) -> None:
+    """Keys in bursts of up to eight, as somebody types them; back to the screen under test now and then."""
     for turn in range(rounds):
-        if run.app._exit:
-            return
         witness.screens[type(run.screen).__name__] += 1
-        key = chance.choice(KEYS)
-        await run.pilot.press(NAMED.get(key, key))
-        if turn % 40 == 39:
-            await run.settled()
-            if run.screen is run.main:
-                reopen(run)
-                await run.settled()
+        keys = (chance.choice(KEYS) for _ in range(chance.randint(1, 8)))
+        await run.burst(*(NAMED.get(key, key) for key in keys))
+        if turn % 10 == 9 and run.screen is run.main:
+            reopen(run)
+    await run.settled()
 
 
 def _close_all(run: Driven) -> None:
@@ -140,10 +137,10 @@ async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.Mon
             _close_all(run)
             CONFIRMATIONS[grade](run)
             await run.confirmation()
-            await mash(run, witness, chance, 60, CONFIRMATIONS[grade])
+            await mash(run, witness, chance, 20, CONFIRMATIONS[grade])
         witness.check(run.engine)
         assert witness.shown[grade] >= 4
-        assert witness.screens["ConfirmScreen"] > 10
+        assert witness.screens["ConfirmScreen"] >= 4
 
 
 async def test_every_grade_can_be_confirmed_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import age, size
-from dysnomia_tui.app.present.text import cut_middle, join, plain
+from dysnomia_tui.app.present.text import cut_middle, join, plain, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.views import ComponentView, ContainerView, Found, Health, Probe
@@ -89,14 +89,17 @@ def line(row: TreeRow, times: Times, cells: int) -> Text:
     if row.found is not None:
         look = styles.HEALTH[Health.FOUND]
         state = plain(size(row.found.size) if row.found.readable else "locked", styles.DIM)
-        return _spread(plain(f" {look.glyph}", look.style), row.found.component, state, cells)
+        return _spread(plain(f" {look.glyph}", look.style), row.found.component, [state], cells)
     if row.key == DEMO:
-        return _spread(plain("▸", styles.INFO), "try the demo", Text(""), cells, styles.INFO)
-    return _spread(plain("▾" if row.open else "▸"), "found, not adopted", Text(""), cells, styles.STRONG)
+        return _spread(plain("▸", styles.INFO), "try the demo", [Text("")], cells, styles.INFO)
+    return _spread(plain("▾" if row.open else "▸"), "found, not adopted", [Text("")], cells, styles.STRONG)
 
 
-def _spread(lead: Text, name: str, state: Text, cells: int, style: str = "") -> Text:
-    """Lead, name and state in one line; the name gives way in its middle."""
+def _spread(lead: Text, name: str, states: Sequence[Text], cells: int, style: str = "") -> Text:
+    """Lead, name and state in one line: the fullest state that leaves the name whole, else the briefest, and then the
+    name gives way in its middle."""
+    whole = cells - lead.cell_len - width(name) - 2
+    state = next((state for state in states if state.cell_len <= whole), states[-1])
     room = max(cells - lead.cell_len - state.cell_len - 2, 4)
     shown = cut_middle(name, room)
     line = join([lead, plain(shown, style)])
@@ -113,7 +116,8 @@ def _lead(view: ComponentView) -> Text:
     return plain(f" {look.glyph}", look.style)
 
 
-def _component_state(view: ComponentView, times: Times) -> Text:
+def _component_state(view: ComponentView, times: Times) -> list[Text]:
+    """Label, health, age of the newest and number of generations; then with less of it."""
     look = styles.HEALTH[view.health]
     word = plain(look.word, look.style)
     newest = view.newest
@@ -121,20 +125,28 @@ def _component_state(view: ComponentView, times: Times) -> Text:
     if newest is not None and view.health in (Health.OK, Health.STALE, Health.BUSY):
         since = f"{age(times.now - newest.unchanged_until):>3}"
     labels = [plain(label, "bold red") for label in view.labels if label == "PROD"]
-    return join([*labels, word, plain(since), plain(f"{view.generations:>3}", styles.DIM)])
+    count = plain(f"{view.generations:>3}", styles.DIM)
+    return [
+        join([*labels, word, plain(since), count]),
+        join([*labels, word, plain(since.strip()), count]),
+        join([*labels, word, count]),
+        join([*labels, word]),
+    ]
 
 
-def _container_state(row: TreeRow) -> Text:
+def _container_state(row: TreeRow) -> list[Text]:
+    """Clients, version and whether it is up; then with less of it."""
     if row.container is not None and row.container.problem:
-        return plain("! error", styles.BAD)
+        return [plain("! error", styles.BAD)]
     probe = row.probe
     if probe is None:
-        return plain("…", styles.DIM)
+        return [plain("…", styles.DIM)]
     if not probe.up:
-        return plain("not answering" if _silent(probe) else "down", styles.BAD)
+        return [plain("not answering" if _silent(probe) else "down", styles.BAD)]
     clients = plain(f"{probe.clients}⇄", styles.DIM) if probe.clients else Text("")
     version = plain(probe.version, styles.DIM)
-    return join([clients, version, plain("up", styles.GOOD)])
+    up = plain("up", styles.GOOD)
+    return [join([clients, version, up]), join([clients, up]), up]
 
 
 def _silent(probe: Probe) -> bool:

@@ -154,17 +154,24 @@ def row_columns(change: SectionChange, row_of: RowOf, read: Sequence[RowChange] 
     if change.section.form is Form.TEXT or not change.section.columns:
         number = Column[int]("#", "#", 6, lambda at: _line_number(row_of(at)), align="right")
         return (glyph, number, Column("line", "", 300, lambda at: _line(row_of(at))))
-    section = change.section
+    keys = change.section.key
     columns = [
         Column[int](
             f"c{at}",
-            name + (" key" if name in section.key else ""),
-            _width(name + (" key" if name in section.key else ""), read, at),
+            name + (" key" if name in keys else ""),
+            _width(name + (" key" if name in keys else ""), read, at),
             lambda row, at=at: cell(row_of(row), at),  # type: ignore[misc]
         )
-        for at, name in enumerate(section.columns)
+        for at, name in enumerate(columns_of(change))
     ]
     return (glyph, *columns)
+
+
+def columns_of(change: SectionChange) -> tuple[str, ...]:
+    """In the order of a row's cells: the new section's columns, then those that only the old one had."""
+    columns = change.section.columns
+    old = change.old.columns if change.old is not None else ()
+    return columns + tuple(name for name in old if name not in columns)
 
 
 def _width(title: str, read: Sequence[RowChange], at: int) -> int:

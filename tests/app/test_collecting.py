@@ -1,0 +1,135 @@
+"""The GC review: KEEP or DELETE with the rule, recomputed as the policy is typed, overruled by marks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from dysnomia_store.gcmodel import Policy
+from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
+from dysnomia_tui.app.screens.gc import GcScreen
+from dysnomia_tui.engine.plan import Grade
+from tests.app.driving import Driven, driven
+from tests.app.fake_engine import CRM, ORDERS
+
+
+async def opened(run: Driven, drop: tuple[int, ...] = ()) -> GcScreen:
+    run.app.go.gc([CRM], [(CRM, number) for number in drop])
+    await run.settled()
+    assert isinstance(run.screen, GcScreen)
+    return run.screen
+
+
+@pytest.mark.parametrize(
+    ("typed", "policy"),
+    [
+        ("", None),
+        ("  ", None),
+        ("last 3", Policy(last=3)),
+        ("last=3, daily=14", Policy(last=3, daily=14)),
+        ("Last 1 within 36h", Policy(last=1, within=timedelta(hours=36))),
+        ("hourly 1 weekly 2 monthly 3 yearly 4", Policy(hourly=1, weekly=2, monthly=3, yearly=4)),
+    ],
+)
+def test_policies_that_are_understood(typed: str, policy: Policy | None) -> None:
+    assert parse_policy(typed) == policy
+
+
+@pytest.mark.parametrize("typed", ["last", "last x", "lats 3", "last -1", "within 2", "within 2y", "3 last"])
+def test_policies_that_are_not_are_refused_with_an_example(typed: str) -> None:
+    with pytest.raises(PolicyNotUnderstood):
+        parse_policy(typed)
+
+
+async def test_without_a_policy_nothing_is_deleted() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        assert "nothing would be deleted" in run.text()
+        assert "DELETE" not in run.text()
+        assert screen.review is not None
+        assert screen.review.dropped == ()
+
+
+async def test_the_review_is_recomputed_as_the_policy_is_typed() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("e", *"last", "space", "3", "enter")
+        assert screen.review is not None
+        assert len(screen.review.dropped) == 28
+        assert "would delete 28 of 31" in run.text()
+        assert screen.lines.has_focus
+
+
+async def test_half_a_policy_cannot_be_carried_out() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("e", *"last", "enter", "X")
+        assert screen.review is None
+        assert run.screen is screen
+        assert run.engine.submitted == []
+
+
+async def test_marks_overrule_the_policy_both_ways() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("e", *"last", "space", "3", "enter", "g", "d")
+        assert screen.review is not None
+        assert 31 in {line.number for line in screen.review.dropped}
+        await run.press("j", "j", "j", "K")
+        assert 28 not in {line.number for line in screen.review.dropped}
+        await run.press("U")
+        assert len(screen.review.dropped) == 28
+
+
+async def test_marked_generations_come_along_from_the_main_screen() -> None:
+    async with driven() as run:
+        screen = await opened(run, drop=(3, 4))
+        assert screen.review is not None
+        assert {line.number for line in screen.review.dropped} == {3, 4}
+
+
+async def test_every_component_is_reviewed_with_subtotals() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("*")
+        assert "5 components" in run.text() or "4 components" in run.text()
+        assert {entry.key for entry in screen.lines.items} >= {CRM, ORDERS}
+        assert any(entry.line is None for entry in screen.lines.items), "a head with its subtotal"
+        await run.press("*")
+        assert {entry.key for entry in screen.lines.items} == {CRM}
+
+
+async def test_carrying_it_out_asks_for_the_count_and_runs_the_very_plan() -> None:
+    async with driven() as run:
+        await opened(run, drop=(3, 4))
+        await run.press("X")
+        confirmation = await run.confirmation()
+        assert confirmation.plan.grade is Grade.UNDOABLE
+        await run.press("2", "enter")
+        await run.until(lambda: run.engine.submitted)
+        assert run.engine.submitted[0] is confirmation.plan
+
+
+async def test_freeing_at_once_is_grade_3() -> None:
+    async with driven() as run:
+        await opened(run, drop=(3, 4))
+        await run.press("N")
+        assert "freed at once" in run.text()
+        await run.press("X")
+        confirmation = await run.confirmation()
+        assert confirmation.plan.grade is Grade.FINAL
+
+
+async def test_u_brings_back_what_the_last_collection_took() -> None:
+    async with driven() as run:
+        await opened(run, drop=(3, 4))
+        await run.press("X")
+        await run.confirmation()
+        await run.press("2", "enter")
+        await run.until(lambda: run.engine.submitted)
+        run.app.watch_engine.look_at_jobs()
+        await run.settled()
+        await run.press("u")
+        confirmation = await run.confirmation()
+        assert confirmation.plan.title.startswith("undo J")

@@ -1,0 +1,147 @@
+"""The comparison: always old -> new, sections first, then the rows of one with their changed cells marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dysnomia_store.model import Form, Section
+from dysnomia_tui.app.present import diff as present
+from dysnomia_tui.app.screens.diff import DiffScreen
+from dysnomia_tui.app.screens.restore import RestoreScreen
+from dysnomia_tui.engine.views import Change, RowChange, SectionChange
+from tests.app.driving import Driven, driven
+from tests.app.fake_engine import ORDERS
+
+
+def section(name: str = "orders", rows: int | None = 10, **changes: object) -> Section:
+    base = Section("table", name, Form.ROWS, 100, "aa", rows, columns=("id", "state"), key=("id",))
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def opened(run: Driven) -> DiffScreen:
+    assert isinstance(run.screen, DiffScreen)
+    return run.screen
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (SectionChange(Change.CHANGED, section(rows=10), section(rows=13)), "+3 …"),
+        (SectionChange(Change.CHANGED, section(), section(), 12, 3, 7), "+12 -3 ~7"),
+        (SectionChange(Change.CHANGED, section(), section(), 0, 0, 0), "order only"),
+        (SectionChange(Change.ADDED, None, section(), 10, 0, 0), "+10"),
+        (
+            SectionChange(Change.CHANGED, section(form=Form.BYTES, size=2048), section(form=Form.BYTES, size=4096)),
+            "2.0K→4.0K",
+        ),
+    ],
+)
+def test_a_section_says_what_changed_in_it(change: SectionChange, words: str) -> None:
+    assert present.counts_of(change).plain == words
+
+
+def test_a_changed_cell_shows_old_and_new_and_the_others_the_new_alone() -> None:
+    row = RowChange(Change.CHANGED, ("1", "pending"), ("1", None), frozenset({1}))
+    assert present.cell(row, 0).plain == "1"
+    assert present.cell(row, 1).plain == "pending → NULL"
+
+
+def test_rows_have_the_new_columns_and_then_those_that_only_the_old_one_had() -> None:
+    change = SectionChange(
+        Change.CHANGED, section(columns=("id", "state", "note")), section(columns=("id", "state", "total"))
+    )
+    assert present.columns_of(change) == ("id", "state", "total", "note")
+    assert [line.plain for line in present.about(change, "")] == ["+ column total", "- column note"]
+
+
+def test_attributes_that_changed_stand_above_the_content() -> None:
+    change = SectionChange(
+        Change.CHANGED,
+        section(attributes={"mode": "0644", "owner": "www"}),
+        section(attributes={"mode": "0600", "owner": "www"}),
+    )
+    assert [line.plain for line in present.about(change, "")] == ["mode 0644 → 0600"]
+
+
+def test_a_column_is_as_wide_as_its_widest_cell_and_never_too_wide() -> None:
+    change = SectionChange(Change.CHANGED, section(), section(), 1, 0, 0)
+    rows = [RowChange(Change.ADDED, None, ("1", "x" * 200))]
+    widths = {column.id: column.width for column in present.row_columns(change, lambda _at: rows[0], rows)}
+    assert widths["c0"] == len("id key")
+    assert widths["c1"] == present.CELL
+
+
+async def test_two_generations_are_compared_old_to_new() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        text = run.text()
+        assert "213 as of" in text
+        assert text.index("213 as of") < text.index("214 as of")
+        assert "orders" in text
+        assert "pending → shipped" in text
+        assert "~2 changed" in text
+
+
+async def test_enter_goes_into_the_rows_and_escape_comes_back() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("enter")
+        assert opened(run).rows.has_focus
+        await run.press("escape")
+        assert opened(run).sections.has_focus
+        await run.press("escape")
+        assert run.screen is run.main
+
+
+async def test_rows_load_as_one_scrolls_and_the_last_one_is_reached() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("enter", "G")
+        screen = opened(run)
+        assert screen.rows.row == screen.rows.shown[-1]
+        await run.until(lambda: "1203" in run.text() or screen.rows.row < 1203, "the last row is drawn")
+
+
+async def test_n_and_p_open_the_next_section_and_the_one_before() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("n")
+        item = opened(run).sections.item
+        assert item is not None
+        assert item.section.name == "users"
+        await run.press("p")
+        item = opened(run).sections.item
+        assert item is not None
+        assert item.section.name == "orders"
+
+
+async def test_hostile_rows_are_shown_as_text() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        assert "[b]x[/y]\\e[2J" in run.text()
+
+
+async def test_r_restores_the_older_side() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("r")
+        assert isinstance(run.screen, RestoreScreen)
+        assert "generation 213" in run.text()
+
+
+async def test_closing_the_screen_ends_the_comparison() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        diff = opened(run)._diff
+        assert diff is not None
+        await run.press("q")
+        await run.until(lambda: getattr(diff, "closed", False), "the comparing process is ended")
