@@ -23,7 +23,7 @@ from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.request import settings_from_json
 from dysnomia_tui.engine.journal import MemoryJournal
 from dysnomia_tui.engine.redact import Redactor, secrets_of
-from dysnomia_tui.engine.translate import words_of
+from dysnomia_tui.engine.translate import exit_of, words_of
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
 
@@ -62,7 +62,7 @@ def main() -> int:
                 answer = _preflight(world, plugin, component, runner, question)
         said: Mapping[str, Any] = {"answer": answer}
     except (PluginError, StoreError, EngineError, OSError) as error:
-        said = {"error": redactor.text(words_of(error)[0])}
+        said = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
     sys.stdout.write(json.dumps(said))
     sys.stdout.flush()
     return 0

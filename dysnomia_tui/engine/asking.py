@@ -16,6 +16,7 @@ from typing import Any
 from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.jobs.request import settings_to_json
 
 PROBE_LIMIT = 2.0
@@ -29,6 +30,10 @@ NOT_ANSWERING = "not answering"
 class NoAnswer(Exception):
     """The child gave none: it was killed at its limit (``NOT_ANSWERING``), or says what failed."""
 
+    def __init__(self, text: str, code: Exit = Exit.UNAVAILABLE) -> None:
+        super().__init__(text)
+        self.exit = code
+
 
 def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Probe:
     """Ask a component's server. Never raises: one that does not answer is ``up=False``."""
@@ -40,12 +45,13 @@ def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> 
 
 
 def preflight(settings: Settings, key: ComponentKey, number: int, *, replace: bool, limit: float) -> Preflight:
-    """What a restore would meet. A server that does not answer is a blocker among the findings."""
+    """What a restore would meet. Raises NoAnswer: a server that does not answer, a damaged snapshot."""
     try:
         answer = ask(settings, {"op": "preflight", "key": str(key), "number": number, "replace": replace}, limit)
     except NoAnswer as error:
-        text = f"the server of {key} is {NOT_ANSWERING}" if str(error) == NOT_ANSWERING else str(error)
-        return Preflight(findings=(Finding(Severity.BLOCKER, text),))
+        if str(error) == NOT_ANSWERING:
+            raise NoAnswer(f"the server of {key} is {NOT_ANSWERING}") from None
+        raise
     return Preflight(
         findings=tuple(Finding(Severity(severity), text) for severity, text in answer["findings"]),
         live_bytes=answer["live_bytes"],
@@ -93,7 +99,7 @@ def _answer(output: bytes) -> Mapping[str, Any]:
     except ValueError:
         raise NoAnswer(NOT_ANSWERING) from None
     if "error" in answer:
-        raise NoAnswer(str(answer["error"]))
+        raise NoAnswer(str(answer["error"]), Exit(answer["exit"]))
     result: Mapping[str, Any] = answer["answer"]
     return result
 

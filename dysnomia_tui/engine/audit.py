@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.jobs.folder import share
 from dysnomia_tui.engine.redact import visible
 
 
-def append(statedir: Path, at: datetime, entry: Mapping[str, Any]) -> None:
-    """Add a line and see it on disk. Raises OSError."""
+def append(statedir: Path, at: datetime, entry: Mapping[str, Any], group: str = "") -> None:
+    """Add a line and see it on disk; a ``group`` may read it. Raises OSError."""
     folder = statedir / "audit"
+    path = folder / f"{at:%Y-%m}.jsonl"
+    new = not path.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     line = json.dumps({"at": at.isoformat(), **entry}).encode() + b"\n"
-    fd = os.open(folder / f"{at:%Y-%m}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.write(fd, line)
         os.fsync(fd)
     finally:
         os.close(fd)
+    if new and group:
+        share(folder, group)
 
 
 def entries(statedir: Path) -> Iterator[Mapping[str, Any]]:

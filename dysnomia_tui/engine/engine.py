@@ -24,7 +24,7 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import asking, audit
 from dysnomia_tui.engine.bench import utc_now
 from dysnomia_tui.engine.diff.handle import Diff
-from dysnomia_tui.engine.errors import Blocked, ReadOnly, Stale, Unknown
+from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import read_events
 from dysnomia_tui.engine.jobs.identity import who
@@ -265,7 +265,9 @@ class Engine:
         if self.read_only:
             raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
         if plan.blockers:
-            raise Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
+            blocked = Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
+            blocked.exit = Exit(plan.params.get("blocked", Exit.REFUSED))
+            raise blocked
         with translated():
             reason = why_stale(self._world, plan)
             if reason:

@@ -197,7 +197,7 @@ class _Worker:
             "message": message,
         }  # fmt: skip
         try:
-            audit.append(work.world.settings.statedir, _now(), entry)
+            audit.append(work.world.settings.statedir, _now(), entry, work.world.settings.group)
         except OSError as error:
             work.log.write("log", line=f"the audit could not be written: {error.strerror}")
 

@@ -123,6 +123,16 @@ class JobBoard:
                         found.append(left)
         return found
 
+    def dead_recoveries(self, job_id: str) -> Sequence[JobFolder]:
+        """Recoveries of a job that were interrupted themselves."""
+        found = []
+        for folder in self._above_floor():
+            plan = _plan_of(folder)
+            mine = plan is not None and plan.kind is Kind.RECOVER and plan.params["job"] == job_id
+            if mine and not folder.held and folder.record().last("result") is None:
+                found.append(folder)
+        return found
+
     def left(self, job_id: str, index: int = 0) -> Left:
         """A job's journal, for its undo. Raises Unknown."""
         folder = self.folder(job_id)

@@ -20,6 +20,9 @@ from dysnomia_tui.engine.views import Event
 
 INTERVAL = 0.1
 """Seconds between two progress events at least: ten a second at most."""
+MOST_LINES = 20_000
+"""Lines of output that a job's log keeps of one component."""
+LONGEST_LINE = 4096
 TAIL = 16 * 1024
 """Bytes from the end in which a job's last word is looked for."""
 CHUNK = 1 << 20
@@ -57,6 +60,7 @@ class JobProgress:
         self._next = 0.0
         self._began = time.monotonic()
         self._first = 0
+        self._lines = 0
 
     def phase(self, name: str) -> None:
         with self._guard:
@@ -76,7 +80,13 @@ class JobProgress:
         self._log.write("progress", done=done, total=total, unit=unit, rate=rate, key=self._key)
 
     def log(self, line: str) -> None:
-        self._log.write("log", line=line, key=self._key)
+        with self._guard:
+            self._lines += 1
+            lines = self._lines
+        if lines < MOST_LINES:
+            self._log.write("log", line=line[:LONGEST_LINE], key=self._key)
+        elif lines == MOST_LINES:
+            self._log.write("log", line="further output is left out", key=self._key)
 
 
 def read_events(path: Path, after: int) -> tuple[Sequence[Event], int]:

@@ -104,12 +104,15 @@ class JobFolder:
             file.write(who)
 
 
-def create_job(jobs: Path, plan: Plan, request: Mapping[str, Any], created: datetime) -> tuple[JobFolder, int]:
+def create_job(
+    jobs: Path, plan: Plan, request: Mapping[str, Any], created: datetime, group: str = ""
+) -> tuple[JobFolder, int]:
     """Make a job's folder, whole before it can be seen, and take its lock.
 
     Returns the folder and the descriptor of its lock, which the worker is to inherit: from its first moment the job
     is either held by somebody or interrupted. Raises OSError with nothing left behind.
     """
+    _sweep(jobs)
     staged = jobs / f".new-{os.getpid()}-{secrets.token_hex(4)}"
     staged.mkdir(mode=0o700)
     try:
@@ -120,6 +123,8 @@ def create_job(jobs: Path, plan: Plan, request: Mapping[str, Any], created: date
         lock = os.open(staged / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if group:
+                share(staged, group)
             folder = _publish(jobs, staged)
         except BaseException:
             os.close(lock)
@@ -136,6 +141,25 @@ def job_numbers(jobs: Path) -> list[int]:
         return sorted(int(name) for name in os.listdir(jobs) if name.isascii() and name.isdecimal())
     except OSError:
         return []
+
+
+def _sweep(jobs: Path) -> None:
+    """Remove what a submitter left that was killed before its job could be seen."""
+    for name in os.listdir(jobs):
+        if name.startswith(".new-"):
+            pid = name.split("-")[1]
+            if pid.isdecimal() and ProcessIdentity.of(int(pid)) is None:
+                shutil.rmtree(jobs / name, ignore_errors=True)
+
+
+def share(folder: Path, group: str) -> None:
+    """Let a group read a folder and the files in it. Raises OSError or LookupError where there is no such group."""
+    import grp
+
+    gid = grp.getgrnam(group).gr_gid
+    for path, mode in ((folder, 0o750), *((path, 0o640) for path in folder.iterdir() if path.is_file())):
+        os.chown(path, -1, gid)
+        path.chmod(mode)
 
 
 def _publish(jobs: Path, staged: Path) -> JobFolder:

@@ -155,5 +155,6 @@ def run_recover(work: Work) -> Outcome:
     if problems:
         raise EngineError(f"job {dead.id} is not put right yet: {'; '.join(problems)}", "see to that, then recover it")
     text = "; ".join(texts) or "nothing was left behind"
-    dead.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
+    for folder in (dead, *work.board.dead_recoveries(dead.id)):
+        folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})

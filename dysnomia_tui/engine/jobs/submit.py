@@ -13,7 +13,7 @@ from dysnomia_store.errors import StoreFull
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
-from dysnomia_tui.engine.jobs.folder import JobFolder, create_job
+from dysnomia_tui.engine.jobs.folder import JobFolder, create_job, share
 from dysnomia_tui.engine.jobs.request import settings_to_json
 from dysnomia_tui.engine.jobs.spawn import start_worker
 from dysnomia_tui.engine.plan import Kind, Plan
@@ -26,7 +26,10 @@ MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 
 def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime) -> str:
     """Returns the job's id. Raises OSError or EngineError where it could not be started."""
-    world.jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not world.jobs.is_dir():
+        world.jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if world.settings.group:
+            share(world.jobs, world.settings.group)
     why = Redactor().text(why)
     request: dict[str, Any] = {"who": who, "why": why, "host": host, "settings": settings_to_json(world.settings)}
     request["digest"] = plan.digest
@@ -38,7 +41,7 @@ def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: 
             "keys": [str(key) for key in plan.keys], "who": who, "why": why, "host": host, "message": "",
         }  # fmt: skip
         with suppress(OSError):  # the worker's own lines say when it cannot be written
-            audit.append(world.settings.statedir, now, entry)
+            audit.append(world.settings.statedir, now, entry, world.settings.group)
         start_worker(folder, lock, f"dysnomia-{world.store.id[:8] or 'store'}-job-{folder.id}")
     except EngineError as error:
         folder.record().step(
@@ -54,7 +57,7 @@ def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: 
 def _created(world: World, plan: Plan, request: Mapping[str, Any], now: datetime) -> tuple[JobFolder, int]:
     """Make the job's folder; on a full disk, what makes room gets the store's reserve for it."""
     try:
-        return create_job(world.jobs, plan, request, now)
+        return create_job(world.jobs, plan, request, now, world.settings.group)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -63,4 +66,4 @@ def _created(world: World, plan: Plan, request: Mapping[str, Any], now: datetime
                 f"{plan.title} was not begun: the disk of {world.settings.statedir} is full",
                 "collect garbage with 'delete now', or empty the trash",
             ) from error
-        return create_job(world.jobs, plan, request, now)
+        return create_job(world.jobs, plan, request, now, world.settings.group)

@@ -11,7 +11,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.model import CheckResult, Generation, Reason, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import asking
-from dysnomia_tui.engine.errors import Blocked, Unknown
+from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, trash_depends
@@ -73,7 +73,7 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
     generation = world.store.generation(key, number)
     plugin = world.plugin(key)
     replace = target.kind == "replace"
-    preflight = _preflight(world, key, generation, replace=replace)
+    preflight, code = _preflight_or_blocker(world, key, generation, replace=replace)
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
     guard = not irreversible
     base = (Grade.UNDOABLE if guard else Grade.FINAL) if replace else Grade.ADDS
@@ -94,6 +94,7 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
             "target": {"kind": target.kind, "name": target.name, "sections": list(target.sections)},
             "guard": guard,
             "text": text,
+            "blocked": int(code),
         },
         depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
         warnings=tuple(warnings),
@@ -104,6 +105,16 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
         confirm=confirmation(grade, (key,), str(number)),
         made=now,
     )
+
+
+def _preflight_or_blocker(
+    world: World, key: ComponentKey, generation: Generation, *, replace: bool
+) -> tuple[Preflight, Exit]:
+    """What a restore would meet, and the exit code that its blockers, if any, stand for."""
+    try:
+        return _preflight(world, key, generation, replace=replace), Exit.REFUSED
+    except asking.NoAnswer as error:
+        return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
 
 def _preflight(world: World, key: ComponentKey, generation: Generation, *, replace: bool) -> Preflight:
@@ -126,11 +137,19 @@ def _preflight(world: World, key: ComponentKey, generation: Generation, *, repla
 
 
 def preflight_grade(world: World, plan: Plan) -> str:
-    """At the start of a restore: why its grade is another now than what the operator confirmed, or ``""``."""
+    """At the start of a restore: why its grade is another now than what the operator confirmed, or ``""``.
+
+    Raises EngineError where it cannot be begun at all.
+    """
     target = plan.params["target"]["kind"]
     generation = world.store.generation(plan.keys[0], int(plan.params["number"]))
-    findings = _preflight(world, plan.keys[0], generation, replace=target == "replace").findings
-    for finding in findings:
+    try:
+        found = _preflight(world, plan.keys[0], generation, replace=target == "replace")
+    except asking.NoAnswer as error:
+        failed = EngineError(f"nothing was touched: {error}", "what was live still is")
+        failed.exit = error.exit
+        raise failed from None
+    for finding in found.findings:
         if finding.severity is Severity.BLOCKER:
             return finding.text
         if finding.severity is Severity.IRREVERSIBLE and plan.params["guard"]:
@@ -289,7 +308,7 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
     """Raises NotFound, Unknown, ConfigError."""
     generation = world.store.generation(key, number)
     plugin = world.plugin(key)
-    preflight = _preflight(world, key, generation, replace=False)
+    preflight, code = _preflight_or_blocker(world, key, generation, replace=False)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     if not isinstance(plugin, StatePlugin):
         blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
@@ -302,7 +321,7 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
             Step(f"generation {number} would be loaded into a scratch place and dumped again", str(key)),
             Step("both digests would be compared, and the scratch place removed", str(key)),
         ),
-        params={"number": number, "id": generation.id},
+        params={"number": number, "id": generation.id, "blocked": int(code)},
         depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
         blockers=tuple(blockers),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),

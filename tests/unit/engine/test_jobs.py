@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import itertools
 import json
 import os
@@ -290,3 +291,25 @@ def test_a_process_is_told_apart_from_a_later_one_with_its_number() -> None:
     assert not replace(me, start=me.start - 1).alive
     assert not replace(me, boot="another").alive
     assert ProcessIdentity.of(2**22 + 1) is None
+
+
+def test_a_group_may_watch_and_nobody_else(machine: Machine) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    engine = machine.engine(group=group)
+    job = machine.run(engine, engine.plan_snapshot([ORDERS]))
+    state = machine.root / "state"
+    for path in (state / "jobs", machine.folder(job.id).path, state / "audit"):
+        assert path.stat().st_mode & 0o777 == 0o750, path
+    for name in ("plan.json", "request.json", "events.jsonl", "record", "lock"):
+        assert (machine.folder(job.id).path / name).stat().st_mode & 0o777 == 0o640, name
+
+
+def test_what_a_killed_submitter_left_is_swept(machine: Machine, engine: Engine) -> None:
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    left = machine.root / "state" / "jobs" / f".new-{2**22 + 1}-abcd"
+    left.mkdir()
+    mine = machine.root / "state" / "jobs" / f".new-{os.getpid()}-abcd"
+    mine.mkdir()
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert not left.exists()
+    assert mine.exists()

@@ -6,7 +6,7 @@ import pytest
 
 from dysnomia_store.model import CheckResult, Marks, Reason
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
-from dysnomia_tui.engine.errors import Blocked
+from dysnomia_tui.engine.errors import Blocked, Exit
 from dysnomia_tui.engine.plan import Grade
 from dysnomia_tui.engine.trust import TRUSTED_TAG, made_here
 from dysnomia_tui.engine.views import JobState
@@ -78,8 +78,12 @@ def test_a_damaged_snapshot_never_reaches_live(two: Machine, engine: Engine) -> 
     path.chmod(0o600)
     path.write_bytes(data)
     job = two.run(engine, plan)
-    assert job.state in (JobState.FAILED, JobState.STALE), job.message
+    assert job.state is JobState.FAILED
     assert "damaged" in job.message
+    assert job.details["exit"] == Exit.CORRUPT
+    with pytest.raises(Blocked, match="damaged") as caught:
+        engine.submit(engine.plan_restore(ORDERS, 1))
+    assert caught.value.exit is Exit.CORRUPT
     assert two.rows() == [1, 2, 3]
     check = two.run(engine, engine.plan_check(ORDERS, [1, 2]))
     assert check.state is JobState.PARTLY
