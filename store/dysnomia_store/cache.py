@@ -27,6 +27,8 @@ from dysnomia_store.views import Line
 
 VERSION = 1
 T = TypeVar("T")
+PATIENCE = 5.0
+"""Seconds to wait for another process that writes the index, before going on without it."""
 _WATCHED = ("generations", "snapshots", "history", "metadata", "checks", "marks")
 _RACY = 50_000_000
 """Nanoseconds. A folder changed so short a time before it was read may change again without its time moving on
@@ -224,7 +226,7 @@ class Cache:
 
 
 def connect(path: str, *, uri: bool = False) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=5, check_same_thread=False, uri=uri, isolation_level=None)
+    db = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False, uri=uri, isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")  # made again when it is torn; an fsync would only hold readers up
     db.execute("PRAGMA cache_size = -16000")
     return db

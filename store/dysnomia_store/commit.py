@@ -87,9 +87,9 @@ def see(house: House, key: ComponentKey, number: int, snapshot_id: str, about: A
 
 def generation(house: House, key: ComponentKey, snapshot_id: str, about: About, number: int | None = None) -> int:
     """Write the history of a new generation and link it. Returns its number. Raises StoreError."""
-    if not house.layout.snapshot(key, snapshot_id).is_dir():
-        raise NotFound(f"snapshot {snapshot_id} of {key} is not in the store")
     with in_words(f"linking a generation of {key}"):
+        if not house.layout.snapshot(key, snapshot_id).is_dir():
+            raise NotFound(f"snapshot {snapshot_id} of {key} is not in the store")
         if number is not None and os.path.lexists(house.layout.link(key, number)):
             raise Refused(f"generation {number} of {key} is there already", "look at the component again")
         change = _delta(house, key, snapshot_id)

@@ -148,7 +148,7 @@ def micros(seconds: float) -> int:
 
 def _read_snapshots(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
     folder = layout.of("snapshots", key)
-    readable = os.access(folder, os.R_OK | os.X_OK) or not folder.exists()
+    readable = _may_list(folder)
     wanted = {gen.id for gen in now.gens.values() if gen.id}
     metas = {e.name: e for e in entries(layout.of("metadata", key)) if e.name.endswith(".json")}
     checked = {e.name: e for e in entries(layout.of("checks", key)) if e.name.endswith(".jsonl")}
@@ -166,6 +166,17 @@ def _read_snapshots(layout: Layout, key: ComponentKey, before: Reading, now: Rea
         check = checked.get(name + ".jsonl")
         if check is not None:
             _take_check(snap, old, check)
+
+
+def _may_list(folder: Path) -> bool:
+    """Whether what is not in a folder's listing is not there."""
+    try:
+        folder.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _take_metadata(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:

@@ -37,8 +37,9 @@ def heal(house: House, key: ComponentKey) -> tuple[Healed, ...]:
 
     Raises StoreError.
     """
-    if not house.layout.copies(key).is_dir():
-        return ()
+    with in_words(f"bringing back what was pinned of {key}"):
+        if not house.layout.copies(key).is_dir():
+            return ()
     with in_words(f"bringing back what was pinned of {key}"), records_lock(house.disk, house.layout, key):
         marks.drop_copies(house, key)
         kept = marks.copies(house.layout, key)

@@ -44,13 +44,14 @@ class House:
 
     def ready(self) -> None:
         """Make the state directory and its identity, where they are not there yet."""
-        root = self.layout.root
-        if not root.is_dir():
-            with in_words("making the state directory"):
+        with in_words("making the state directory"):
+            root = self.layout.root
+            if not root.is_dir():
                 anchor = next(parent for parent in root.parents if parent.is_dir())
                 self.disk.make_folders(root, anchor)
-        path = self.layout.top("store.json")
-        if not path.exists():
+            path = self.layout.top("store.json")
+            if path.exists():
+                return
             said = {"format": records.FORMAT, "id": os.urandom(16).hex(), "made": records.stamp(self.clock())}
             try:
                 self.publish(path, records.dump(said))

@@ -203,7 +203,8 @@ class StoredSnapshot:
     @property
     def index(self) -> Path | None:
         """Its contents index, or None where none was written."""
-        return self._index if self._index is not None and self._index.exists() else None
+        # A path's own ``exists`` raises where a folder above may not be read.
+        return self._index if self._index is not None and os.path.exists(self._index) else None  # noqa: PTH110
 
     def artefacts(self) -> tuple[str, ...]:
         """Names without compression suffix, sorted. Raises NotFound where its folder is gone, NotPermitted."""

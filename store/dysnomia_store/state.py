@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from dysnomia_store.disk import in_words
@@ -12,7 +13,7 @@ from dysnomia_store.names import ComponentKey
 
 def marked_as(layout: Layout, key: ComponentKey) -> tuple[bool, bool]:
     """(active, garbage)."""
-    return layout.of("activated", key).exists(), layout.of("garbage", key).exists()
+    return os.path.exists(layout.of("activated", key)), os.path.exists(layout.of("garbage", key))  # noqa: PTH110
 
 
 def mark_as(house: House, key: ComponentKey, *, active: bool, garbage: bool) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from dysnomia_store.disk import Disk
 from dysnomia_store.errors import StoreError
-
 from tests.unit.store.shop import Shop
 
 Work = Callable[[Shop], object]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Check, CheckResult
-
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 FILES = {"a.txt": b"alpha", "sub/b.txt": b"beta", "c.txt": b"gamma"}

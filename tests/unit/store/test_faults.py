@@ -1,7 +1,7 @@
 """Whatever call fails, and however: old generations stay whole, and the next run puts things right.
 
-Every write, fsync, rename, link, symlink, mkdir and unlink of a commit, an import, a pin and a collection is counted, and
-then each one is met by SIGKILL, by an I/O error and by a full disk.
+Every write, fsync, rename, link, symlink, mkdir and unlink of a commit, an import, a pin and a collection is counted,
+and then each one is met by SIGKILL, by an I/O error and by a full disk.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import Marks, Pin, Reason
-
 from tests.unit.store.faults import calls_of, each_fault
 from tests.unit.store.shop import KEY, START, Shop, rows
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.gc import plan
 from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.gcstate import GcGeneration, GcState
 from dysnomia_store.model import Marks, Pin, Verdict
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -28,7 +28,9 @@ def state(*generations: GcGeneration, orphans: tuple[str, ...] = (), broken: tup
     return GcState(KEY, generations, sizes, broken, "digest")
 
 
-def gen(number: int, at: datetime = NOW, *, good: bool = True, marks: Marks | None = None, of: str = "") -> GcGeneration:
+def gen(
+    number: int, at: datetime = NOW, *, good: bool = True, marks: Marks | None = None, of: str = ""
+) -> GcGeneration:
     return GcGeneration(number, of or f"id{number}", micros(at), good, 10, 10, marks)
 
 
@@ -251,7 +253,9 @@ class TestApply:
         elif change == "pin":
             shop.store.mark(KEY, 1, Marks(pins=(Pin("mine", "bob", START),)), who="bob")
         else:
-            (shop.root / "generations/databases/orders/9").symlink_to(f"../../../snapshots/databases/orders/{shop.ids()[1]}")
+            (shop.root / "generations/databases/orders/9").symlink_to(
+                f"../../../snapshots/databases/orders/{shop.ids()[1]}"
+            )
         before = shop.ids()
         with pytest.raises(Refused, match="changed since"):
             shop.store.apply_gc(made, grace=60, who="alice", job="9")

@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.model import Marks, Reason, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
-
 from tests.unit.store.shop import HOUR, KEY, START, Shop, rows
 
 

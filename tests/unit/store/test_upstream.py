@@ -7,11 +7,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from dysnomia_store.errors import NotFound
 from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import CheckResult, Form, Marks, Metadata, Pin, Reason, Section
 from dysnomia_store.names import ComponentKey
-
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
 
@@ -94,7 +94,7 @@ def test_we_go_on_where_it_stopped(theirs: Shop) -> None:
     assert made.number == 4
     assert made.delta is None
     link = theirs.root / "generations/postgresql-database/testdb/4"
-    assert os.path.samefile(link, theirs.store.stored(key, made.id).folder)
+    assert link.samefile(theirs.store.stored(key, made.id).folder)
 
 
 class TestItsCollectionUnderUs:

@@ -1,0 +1,185 @@
+"""The index is never the truth: whatever happens to it, what is shown is what is on the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dysnomia_store import component
+from dysnomia_store.errors import NotPermitted
+from dysnomia_store.model import Check, CheckResult, Marks
+from tests.unit.store.shop import KEY, START, Shop, rows
+from tests.waiting import wait_until
+
+
+def index(shop: Shop) -> Path:
+    (path,) = (shop.root / "cache").glob("*.db")
+    return path
+
+
+def settled(shop: Shop) -> None:
+    """Read until the index has proof that it is fresh."""
+
+    def proven() -> bool:
+        shop.store.summaries()
+        with sqlite3.connect(index(shop)) as db:
+            return all(proof for (proof,) in db.execute("SELECT proof FROM comp"))
+
+    wait_until(proven)
+
+
+@pytest.fixture
+def full(shop: Shop) -> Shop:
+    for count in (100, 101, 102):
+        shop.commit(rows(count))
+    settled(shop)
+    return shop
+
+
+def test_a_fresh_index_is_not_read_again(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = full.again()
+
+    def refuse(*_: object) -> component.Reading:
+        raise AssertionError("the disk was read")
+
+    monkeypatch.setattr("dysnomia_store.cache.read", refuse)
+    assert len(other.store.generations(KEY)) == 3
+    assert other.store.summaries()[KEY].generations == 3
+    full.store.close()
+    os.utime(full.root / "history/databases/orders")
+    with pytest.raises(AssertionError, match="was read"):
+        other.store.summaries()
+
+
+CHANGES: dict[str, Callable[[Shop], object]] = {
+    "a commit": lambda it: it.commit(rows(200)),
+    "seen again": lambda it: it.commit(rows(102)),
+    "a mark": lambda it: it.store.mark(KEY, 2, Marks(note="new"), who="a"),
+    "a check": lambda it: it.store.record_check(KEY, it.ids()[2], Check(START, "bytes", CheckResult.CORRUPT)),
+    "another check": lambda it: [
+        it.store.record_check(KEY, it.ids()[2], Check(START, "bytes", one)) for one in CheckResult
+    ],
+    "a link deleted": lambda it: (it.root / "generations/databases/orders/2").unlink(),
+    "a link that leads nowhere": lambda it: (it.root / "generations/databases/orders/9").symlink_to("nowhere"),
+    "a snapshot deleted": lambda it: shutil.rmtree(it.root / "snapshots/databases/orders" / it.ids()[2]),
+    "history deleted": lambda it: shutil.rmtree(it.root / "history/databases/orders"),
+    "metadata deleted": lambda it: shutil.rmtree(it.root / "metadata"),
+    "marks deleted": lambda it: shutil.rmtree(it.root / "marks", ignore_errors=True),
+    "all of it deleted": lambda it: [shutil.rmtree(it.root / name) for name in ("generations", "snapshots")],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_changes_is_seen_by_another_process(full: Shop, change: str) -> None:
+    """And what was kept of before gives the same as reading all of it anew."""
+    reader = full.again()
+    reader.store.mark(KEY, 1, Marks(note="old"), who="a")
+    settled(reader)
+    before = reader.store.generations(KEY)
+    CHANGES[change](full)
+    after = reader.store.generations(KEY)
+    shutil.rmtree(full.root / "cache")
+    assert after == full.again().store.generations(KEY)
+    assert after != before
+    assert [one.number for one in after] == reader.numbers()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b"no database" * 1000),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.write_bytes(path.read_bytes()[:4096] + os.urandom(30000)),
+        lambda path: path.write_bytes(b""),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+)
+def test_an_index_that_is_spoiled_is_made_again(full: Shop, spoil: Callable[[Path], object]) -> None:
+    expected = full.store.generations(KEY)
+    path = index(full)
+    full.store.close()
+    spoil(path)
+    for _ in range(2):
+        other = full.again()
+        assert other.store.generations(KEY) == expected
+        assert other.store.summaries()[KEY].generations == 3
+        other.store.close()
+
+
+def test_a_process_that_holds_the_index_for_long_holds_nobody_up(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dysnomia_store.cache.PATIENCE", 0.05)
+    with sqlite3.connect(index(full)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        full.commit(rows(103))
+        assert len(full.again().store.generations(KEY)) == 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_one_who_may_only_read_sees_all_and_changes_nothing(full: Shop, place: Path) -> None:
+    for path in [place, *full.root.rglob("*"), full.root]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    full.commit(rows(103))
+    for path in full.root.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    expected = full.store.generations(KEY)
+    before = sorted((str(path), path.lstat().st_mtime_ns) for path in full.root.rglob("*"))
+
+    def look() -> None:
+        other = full.again()
+        assert other.store.generations(KEY) == expected
+        assert other.store.summaries()[KEY].generations == 4
+        assert other.all_ok()
+        with pytest.raises(NotPermitted):
+            other.commit(rows(9))
+        with pytest.raises(NotPermitted):
+            other.store.mark(KEY, 1, Marks(), who="eve")
+
+    assert as_nobody(look) == 0
+    assert sorted((str(path), path.lstat().st_mtime_ns) for path in full.root.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_may_not_be_read_is_said(full: Shop, place: Path) -> None:
+    """Dysnomia's own folders are open to all, ours are not: what it knows is shown, the rest is named."""
+    for path in (place, full.root, *(full.root / "generations").rglob("*"), full.root / "generations"):
+        if not path.is_symlink():
+            path.chmod(0o755)
+
+    def look() -> None:
+        store = full.again().store
+        assert [one.number for one in store.generations(KEY)] == [1, 2, 3]
+        assert all(one.as_of_estimated and not one.problem for one in store.generations(KEY))
+        assert "metadata may not be read by this user" in store.strange()
+        with pytest.raises(NotPermitted):
+            store.stored(KEY, full.ids()[1])
+
+    assert as_nobody(look) == 0
+    full.root.chmod(0o700)
+
+    def refused() -> None:
+        with pytest.raises(NotPermitted, match="may not be read"):
+            full.again().store.keys()
+
+    assert as_nobody(refused) == 0
+
+
+def as_nobody(work: Callable[[], None]) -> int:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
