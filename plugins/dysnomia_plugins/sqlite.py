@@ -265,9 +265,10 @@ class SqliteDatabase(StatePlugin):
         live = live_file(ctx.component)
         metadata = stored.metadata
         surroundings = metadata.surroundings if metadata is not None else {}
-        if surroundings.get("journal_mode") == "wal" and not (own and live.exists()):
-            with explained(work), closing(connect(work)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
+        with explained(work), closing(connect(work)) as connection:
+            connection.execute(
+                f"PRAGMA journal_mode={'WAL' if surroundings.get('journal_mode') == 'wal' else 'DELETE'}"
+            )
         dress(work, live if live.exists() else None, surroundings)
         make_durable(work)
         if own:

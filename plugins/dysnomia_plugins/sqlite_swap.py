@@ -133,6 +133,7 @@ def _by_backup(ctx: Context, live: Path, beside: Path, aside: Path, deadline: De
         target.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         target.execute("PRAGMA synchronous=FULL")
         wal = deadline.insist(target, "PRAGMA journal_mode")[0] == "wal"
+        source.execute("PRAGMA journal_mode=DELETE")  # else a snapshot taken in WAL mode would bring its mode along
         full = _pad(source)
         page_size = int(source.execute("PRAGMA page_size").fetchone()[0])
         there = int(str(deadline.insist(target, "PRAGMA page_size")[0]))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import Context, Purpose, Severity
+from dysnomia_plugins.base import Context, Place, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.sqlite_open import DatabaseLocked
 from tests.plugins.bare import BareStored, Notes, Silent
@@ -49,6 +49,25 @@ def test_the_file_stays_and_those_who_have_it_open_see_the_restored_state(bench:
     assert bench.identity(aside) == before
     assert bench.run("SELECT count(*) FROM t") == [(3001,)]
     assert bench.sound()
+
+
+@pytest.mark.parametrize("then", ["wal", "delete"])
+@pytest.mark.parametrize("now", ["wal", "delete"])
+def test_the_journal_mode_is_lives_own_and_a_copys_is_the_snapshots(tmp_path: Path, then: str, now: str) -> None:
+    bench = SqliteBench(tmp_path, f"PRAGMA journal_mode={then}", "CREATE TABLE t(v)", "INSERT INTO t VALUES(1)")
+    first = bench.dump()
+    bench.run(f"PRAGMA journal_mode={now}", "INSERT INTO t VALUES(2)")
+    aside = bench.replace(first)
+    assert bench.run("PRAGMA journal_mode") == [(now,)]
+    assert bench.identity() == first.digest
+    undo = bench.job()
+    bench.sqlite.swap(undo, Place(str(aside)), bench.sqlite.place(undo, Purpose.ASIDE))
+    assert bench.run("PRAGMA journal_mode") == [(now,)]
+    assert bench.run("SELECT v FROM t") == [(1,), (2,)]
+    copy = bench.sqlite.named(bench.component, "copy")
+    bench.sqlite.load(bench.job(), first, copy)
+    assert bench.run("PRAGMA journal_mode", at=copy.name) == [(then,)]
+    assert bench.identity(Path(copy.name)) == first.digest
 
 
 def test_a_kill_at_any_page_leaves_the_old_state_whole(bench: SqliteBench) -> None:
