@@ -186,8 +186,7 @@ def bring_back(house: House, key: ComponentKey, pairs: list[tuple[TrashEntry, tr
         StoreError.
     """
     for entry, collection in pairs:
-        whole = collection.snapshot(entry.id).is_dir() or house.layout.snapshot(key, entry.id or "-").is_dir()
-        if entry.id and not whole and entry.generations:
+        if entry.id and entry.generations and not _somewhere(house, key, entry.id, collection):
             raise Refused(f"snapshot {entry.id} of {key} is neither here nor in the trash", "its link stays there")
         for number in entry.generations:
             if os.path.lexists(house.layout.link(key, number)):
@@ -195,13 +194,31 @@ def bring_back(house: House, key: ComponentKey, pairs: list[tuple[TrashEntry, tr
     numbers = []
     with in_words(f"bringing back generations of {key}"):
         for entry, collection in pairs:
-            if entry.id:
-                trash.put_back_snapshot(house, collection, entry.id)
+            lies = _somewhere(house, key, entry.id, collection) if entry.id else None
+            if lies is not None:
+                trash.put_back_snapshot(house, lies, entry.id)
             for number in entry.generations:
                 trash.put_back_link(house, collection, number)
                 numbers.append(number)
             if collection.snapshot(entry.id).exists() and entry.id:
-                trash.free(house, entry, collection)  # the same snapshot was made again meanwhile
+                trash.free_snapshot(house, collection, entry.id)  # the same was made again meanwhile
         for _, collection in pairs:
             trash.close_if_empty(house, collection)
     return sorted(numbers)
+
+
+def _somewhere(
+    house: House, key: ComponentKey, snapshot_id: str, collection: trash.Collected
+) -> trash.Collected | None:
+    """The collection from which a snapshot is put back: its own, where it is there or in the store, else a later one
+    that took it when the last link that needed it went."""
+    if collection.snapshot(snapshot_id).is_dir() or house.layout.snapshot(key, snapshot_id).is_dir():
+        return collection
+    return next(
+        (
+            other
+            for other in trash.collections(house.layout)
+            if other.key == key and other.snapshot(snapshot_id).is_dir()
+        ),
+        None,
+    )

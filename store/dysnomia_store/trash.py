@@ -232,14 +232,36 @@ def free(house: House, entry: TrashEntry, collection: Collected) -> int:
     with in_words("emptying the trash"):
         if entry.generations:
             reserve(house, collection.key, max(entry.generations))
-        house.disk.remove_tree(collection.snapshot(entry.id))
+        if entry.id:
+            free_snapshot(house, collection, entry.id)
         for number in entry.generations:
             house.disk.unlink(collection.link(number), missing_ok=True)
-        if entry.id:
-            for name in PARTS:
-                lies = collection.path / name / part(house.layout, collection.key, entry.id, name).name
-                house.disk.unlink(lies, missing_ok=True)
+        _drop_useless(house, collection.key, entry.id)
     return entry.stored_size
+
+
+def free_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+    """Delete a snapshot that lies in a collection, and what is written of it. Raises OSError."""
+    house.disk.remove_tree(collection.snapshot(snapshot_id))
+    for name in PARTS:
+        lies = collection.path / name / part(house.layout, collection.key, snapshot_id, name).name
+        house.disk.unlink(lies, missing_ok=True)
+
+
+def _drop_useless(house: House, key: ComponentKey, snapshot_id: str) -> None:
+    """Delete the links of other collections to a snapshot that is nowhere any longer: nothing brings them back."""
+    if not snapshot_id or house.layout.snapshot(key, snapshot_id).is_dir():
+        return
+    others = [one for one in collections(house.layout) if one.key == key]
+    if any(one.snapshot(snapshot_id).is_dir() for one in others):
+        return
+    for one in others:
+        useless = [number for number, points_at in one.links().items() if points_at == snapshot_id]
+        if useless:
+            reserve(house, key, max(useless))
+        for number in useless:
+            house.disk.unlink(one.link(number), missing_ok=True)
+        close_if_empty(house, one)
 
 
 def close_if_empty(house: House, collection: Collected) -> None:

@@ -13,7 +13,7 @@ from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.gc import plan
 from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.gcstate import GcGeneration, GcState
-from dysnomia_store.model import Marks, Pin, Verdict
+from dysnomia_store.model import Marks, Pin, Reason, Verdict
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -242,6 +242,35 @@ class TestApply:
         assert [entry.generations for entry in shop.store.trash()] == [(1,)]
         with pytest.raises(NotFound, match="not in the trash"):
             shop.store.bring_back(["nothing"], who="alice", job="10")
+
+    def test_links_whose_snapshot_went_later_come_back_with_it(self, shop: Shop) -> None:
+        """1 and 2 share a snapshot: the collection of 2 took it, that of 1 could not."""
+        shop.commit(rows(100))
+        with shop.store.lock(KEY, who="", job="", doing="") as lock:
+            shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+        shop.commit(rows(101))
+        before = shop.ids()
+        (first,) = shop.collect(Policy(last=2))
+        (second,) = shop.collect(Policy(last=1))
+        assert (first.stored_size, first.generations, second.generations) == (0, (1,), (2,))
+        shop.store.bring_back([first.name], who="", job="")
+        assert shop.numbers() == [1, 3]
+        assert shop.all_ok()
+        (left,) = shop.store.trash()
+        assert (left.generations, left.stored_size) == ((2,), 0)
+        shop.store.bring_back([left.name], who="", job="")
+        assert shop.ids() == before
+
+    def test_a_snapshot_freed_takes_the_links_with_it_that_only_it_could_serve(self, shop: Shop) -> None:
+        shop.commit(rows(100))
+        with shop.store.lock(KEY, who="", job="", doing="") as lock:
+            shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+        shop.commit(rows(101))
+        shop.collect(Policy(last=2))
+        (second,) = shop.collect(Policy(last=1))
+        shop.store.empty_trash([second.name])
+        assert shop.store.trash() == ()
+        assert shop.commit(rows(102)).generation.number == 4
 
     @pytest.mark.parametrize("change", ["commit", "pin", "another tool's link"])
     def test_a_plan_is_refused_when_what_it_rests_on_changed(self, shop: Shop, change: str) -> None:

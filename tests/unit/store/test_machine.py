@@ -1,0 +1,172 @@
+"""The store against a model of it in memory: whatever is done, in whatever order, both say the same."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from dysnomia_store.gcmodel import Policy
+from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
+from tests.unit.store.shop import KEY, START, Shop, rows
+from tests.unit.store.test_faults import as_bash_collects
+
+STATES = st.integers(100, 104)
+
+
+@dataclass
+class Model:
+    """What the store should be."""
+
+    links: dict[int, int] = field(default_factory=dict)
+    """Number -> state."""
+    seen: dict[int, int] = field(default_factory=dict)
+    pinned: set[int] = field(default_factory=set)
+    bad: set[int] = field(default_factory=set)
+    trashed: dict[int, int] = field(default_factory=dict)
+    used: int = 0
+
+    def next(self) -> int:
+        self.used += 1
+        return self.used
+
+
+class Machine(RuleBasedStateMachine):
+    """Commits, restores, reservations, marks, collections (ours and bash Dysnomia's), undo, sweeps, crashes of the
+    cache and new processes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        memory = Path("/dev/shm")
+        self.base = Path(tempfile.mkdtemp(prefix="store-", dir=memory if memory.is_dir() else None))
+        self.shop = Shop(self.base / "state")
+        self.model = Model()
+
+    def teardown(self) -> None:
+        self.shop.store.close()
+        shutil.rmtree(self.base)
+
+    def newest(self) -> int:
+        return max(self.model.links)
+
+    @rule(state=STATES)
+    def commit(self, state: int) -> None:
+        made = self.shop.commit(rows(state))
+        model = self.model
+        if model.links and model.links[self.newest()] == state:
+            assert not made.new
+            model.seen[self.newest()] += 1
+        else:
+            number = model.next()
+            assert (made.new, made.generation.number) == (True, number)
+            model.links[number] = state
+            model.seen[number] = 1
+
+    @rule(state=STATES)
+    def guard(self, state: int) -> None:
+        with self.shop.store.lock(KEY, who="", job="1", doing="") as lock:
+            number = self.shop.store.reserve(lock)
+        assert number == self.model.next()
+        self.shop.commit(rows(state), number=number, reason=Reason.GUARD)
+        self.model.links[number] = state
+        self.model.seen[number] = 1
+
+    @precondition(lambda self: self.model.links)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.links)))
+        with self.shop.store.lock(KEY, who="", job="1", doing="") as lock:
+            made = self.shop.store.link(lock, self.shop.ids()[number], reason=Reason.RESTORE, restored=number)
+        assert made.number == self.model.next()
+        self.model.links[made.number] = self.model.links[number]
+        self.model.seen[made.number] = 1
+
+    @precondition(lambda self: self.model.links)
+    @rule(data=st.data(), pin=st.booleans(), bad=st.booleans())
+    def mark(self, data: st.DataObject, pin: bool, bad: bool) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.links)))
+        pins = (Pin("why", "alice", START),) if pin else ()
+        verdict = Verdict.BAD if bad else None
+        self.shop.store.mark(KEY, number, Marks(pins=pins, verdict=verdict), who="alice")
+        for chosen, on in ((self.model.pinned, pin), (self.model.bad, bad)):
+            chosen.add(number) if on else chosen.discard(number)
+
+    @rule(last=st.integers(1, 4), now=st.booleans())
+    def collect(self, last: int, now: bool) -> None:
+        model = self.model
+        good = [number for number in sorted(model.links) if number not in model.bad]
+        keep = set(sorted(model.links)[-last:]) | set(good[-last:]) | model.pinned
+        self.shop.collect(Policy(last=last), grace=0 if now else 3600)
+        for number in model.links.keys() - keep:
+            state = model.links.pop(number)
+            if now:
+                model.bad.discard(number)
+            else:
+                model.trashed[number] = state
+
+    @rule()
+    def bring_back(self) -> None:
+        self.shop.store.bring_back([entry.name for entry in self.shop.store.trash()], who="", job="2")
+        self.model.links |= self.model.trashed
+        self.model.trashed.clear()
+
+    @rule()
+    def empty_trash(self) -> None:
+        self.shop.store.empty_trash([entry.name for entry in self.shop.store.trash()])
+        self.model.bad -= self.model.trashed.keys()
+        self.model.trashed.clear()
+
+    @precondition(lambda self: self.model.links and not self.model.trashed)
+    @rule()
+    def bash_collects_all_but_the_last(self) -> None:
+        """Its collection knows no pins; the next writer brings the pinned ones back."""
+        as_bash_collects(self.shop, keep=1)
+        last = self.newest()
+        with self.shop.store.lock(KEY, who="", job="3", doing="") as lock:
+            self.shop.store.heal(lock)
+        for number in list(self.model.links):
+            if number != last and number not in self.model.pinned:
+                del self.model.links[number]
+                self.model.bad.discard(number)
+
+    @rule()
+    def sweep(self) -> None:
+        list(self.shop.store.sweep(alive=lambda _: False))
+
+    @rule()
+    def another_process(self) -> None:
+        self.shop.store.close()
+        self.shop = self.shop.again()
+
+    @rule()
+    def the_cache_is_lost(self) -> None:
+        self.shop.store.close()
+        shutil.rmtree(self.shop.root / "cache", ignore_errors=True)
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        found = self.shop.store.generations(KEY)
+        model = self.model
+        assert [one.number for one in found] == sorted(model.links)
+        states = {one.number: one.metadata.rows for one in found if one.metadata is not None}
+        assert states == model.links
+        assert {one.number: one.seen for one in found} == {number: model.seen[number] for number in model.links}
+        assert {one.number for one in found if one.marks.pins} == model.pinned & model.links.keys()
+        assert {one.number for one in found if not one.good} == model.bad & model.links.keys()
+        assert len({one.id for one in found}) == len(set(model.links.values()))
+        trashed = {number for entry in self.shop.store.trash() for number in entry.generations}
+        assert trashed == model.trashed.keys()
+
+    @invariant()
+    def every_byte_is_right(self) -> None:
+        for generation in {one.id: one for one in self.shop.store.generations(KEY)}.values():
+            assert self.shop.store.check(KEY, generation.id).result is CheckResult.OK
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True)
