@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.base import Component, Place, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset import Fileset
+from dysnomia_plugins.fileset.confined import LinkInTheWay, folder_at
 from dysnomia_plugins.fileset.load import compare
 from dysnomia_plugins.fileset.places import Layout, Mount, own_name
 from dysnomia_plugins.fileset.spec import collapse, owner_ids, read_spec
@@ -186,6 +187,43 @@ def test_collection_follows_no_link_and_leaves_the_rest(tmp_path: Path) -> None:
     Fileset().collect_garbage(make_context(component, tmp_path))
     assert os.listdir(target) == ["other"]
     assert (tmp_path / "outside" / "file").read_text() == "kept"
+
+
+def test_no_link_above_a_root_leads_root_elsewhere(tmp_path: Path) -> None:
+    """Whoever owns the target folder could put one there while a job runs."""
+    target = tmp_path / "srv"
+    component = fileset_component(tmp_path / "one", target, "mkdir deep/er/two\n")
+    make_tree(target / "deep" / "er" / "two")
+    stored = dump_to_tar(component, tmp_path / "dump")
+    victim = tmp_path / "victim"
+    make_tree(victim / "er" / "two")
+    before = tree(victim)
+    (target / "deep").rename(tmp_path / "away")
+    (target / "deep").symlink_to(victim)
+    ctx = make_context(component, tmp_path)
+    plugin = Fileset()
+    beside = plugin.place(ctx, Purpose.BESIDE)
+    plugin.load(ctx, stored, beside)
+    for harm in (
+        lambda: plugin.collect_garbage(ctx),
+        lambda: plugin.swap(ctx, beside, plugin.place(ctx, Purpose.ASIDE)),
+        lambda: dump_to_tar(component, tmp_path / "dump2"),
+        lambda: plugin.activate(ctx),
+    ):
+        with pytest.raises(PluginError, match="link"):
+            harm()
+        assert tree(victim) == before
+
+
+def test_a_folder_is_opened_from_the_top(tmp_path: Path) -> None:
+    for path in ("/", "/tmp", str(tmp_path)):
+        with folder_at(path) as descriptor:
+            os.fsync(descriptor)
+            assert os.fstat(descriptor).st_ino == os.stat(path).st_ino  # noqa: PTH116
+    (tmp_path / "link").symlink_to(tmp_path)
+    for path in (f"{tmp_path}/link", f"{tmp_path}/link/x"):
+        with pytest.raises(LinkInTheWay), folder_at(path):
+            pass
 
 
 def test_the_shell_stands_in_the_target_folder(tmp_path: Path) -> None:
@@ -408,7 +446,7 @@ def test_dysnomias_snapshots_are_restored(tmp_path: Path) -> None:
         assert sorted(os.listdir(target / "data" / "uploads")) == [f"f{n}.txt" for n in range(1, files + 1)]
         assert restored.guard is not None
         assert all((target / "data" / "uploads" / f"f{n}.txt").stat().st_size == 7 for n in range(1, files + 1))
-    for number in (1, 2, 3):
+    for number in (1, 2, 3) if ROOT else ():  # its files are root's, and a proof needs every attribute
         check = activities.verify(driver.bench(), number)
         assert check.result is CheckResult.OK, check.text
         driver.restore(number)

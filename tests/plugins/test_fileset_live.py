@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -369,6 +370,18 @@ def test_what_was_set_aside_and_is_written_while_it_is_dumped_stands(
     with pytest.raises(NotSafe, match="written to"):
         fileset.dump(ctx, aside, TarDraft(tmp_path))
     assert late.read_bytes().endswith(b"late")
+
+
+def test_a_disk_that_cannot_be_read_fails_and_names_the_file(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(count: int) -> None:
+        if count == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    _change_while_read(monkeypatch, broken)
+    with pytest.raises(PluginError, match=r"data/\w cannot be read \(Input/output error\)"):
+        _dumped(component, tmp_path)
 
 
 @pytest.mark.skipif(not ROOT, reason="root reads everything")

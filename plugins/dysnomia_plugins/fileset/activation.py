@@ -1,4 +1,4 @@
-# ruff: noqa: PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH116, PTH211
+# ruff: noqa: PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH211
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """Activation, deactivation and collection of a fileset, as Dysnomia's module does them."""
 
@@ -9,6 +9,7 @@ import posixpath
 from contextlib import suppress
 
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.fileset.confined import folder_at
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.spec import Link, owner_ids
 
@@ -24,9 +25,10 @@ def activate(layout: Layout) -> None:
         for folder in spec.folders:
             path = _below(layout, folder)
             os.makedirs(path, exist_ok=True)
-            seen = os.stat(path)
-            if (uid, gid) != (seen.st_uid, seen.st_gid):
-                os.chown(path, uid, gid)
+            with folder_at(path) as made:
+                seen = os.fstat(made)
+                if (uid, gid) != (seen.st_uid, seen.st_gid):
+                    os.fchown(made, uid, gid)
         for link in spec.links:
             _link(layout, link)
     except OSError as error:

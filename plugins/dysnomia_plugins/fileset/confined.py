@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dysnomia_plugins.errors import NotSafe, PluginError
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASSING = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2
 
@@ -39,22 +40,34 @@ def open_below(folder: int, parts: Sequence[str]) -> int:
 
 def open_folder(name: str, parent: int) -> int:
     """Open one folder. Raises LinkInTheWay where it is a link or no folder, else OSError."""
-    try:
-        return os.open(name, FOLDER_FLAGS, dir_fd=parent)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise LinkInTheWay(f"{name!r} is no folder, or a link to one", "nothing was followed") from error
-        raise
+    return _step(name, parent, last=True)
 
 
 @contextmanager
 def folder_at(path: str) -> Iterator[int]:
-    """A descriptor of a folder; its last part may be no link."""
-    descriptor = os.open(path, FOLDER_FLAGS)
+    """A descriptor of a folder, given by an absolute path none of whose parts may be a link.
+
+    Whoever owns a folder above could otherwise lead root elsewhere. Raises LinkInTheWay, OSError."""
+    parts = [part for part in path.split("/") if part]
+    descriptor = os.open("/", _PASSING if parts else FOLDER_FLAGS)
     try:
+        for at, part in enumerate(parts):
+            deeper = _step(part, descriptor, last=at == len(parts) - 1)
+            os.close(descriptor)
+            descriptor = deeper
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _step(name: str, parent: int, *, last: bool) -> int:
+    """Open one part of a path. Those before the last need no permission to be read, only to be passed."""
+    try:
+        return os.open(name, FOLDER_FLAGS if last else _PASSING, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise LinkInTheWay(f"{name!r} is no folder, or a link to one", "nothing was followed") from error
+        raise
 
 
 def proc_path(name: str, parent: int) -> str:

@@ -73,12 +73,15 @@ class TreeDump:
         self.warnings += walk.left_out
 
     def _member(self, seen: Seen) -> None:
-        if seen.member.kind is not Kind.FILE:
-            write_member(self.sink, seen.member)
-        elif seen.stat.st_size <= SMALL:
-            self._small(seen)
-        else:
-            self._large(seen)
+        try:
+            if seen.member.kind is not Kind.FILE:
+                write_member(self.sink, seen.member)
+            elif seen.stat.st_size <= SMALL:
+                self._small(seen)
+            else:
+                self._large(seen)
+        except OSError as error:
+            raise PluginError(f"{seen.path} cannot be read ({error.strerror})", "nothing was stored") from error
         self._done += seen.member.size
         self.ctx.progress.advance(self._done)
 

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH103
+# ruff: noqa: PTH102, PTH103
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """A stored fileset into a place that is not live, whole or in part, and the check that it came out as it was stored."""
 
@@ -57,8 +57,8 @@ class Loader:
             self.ctx.progress.phase("check")
             self._check(making, wanted)
             if copy:
-                with folder_at(posixpath.dirname(making)) as parent:
-                    os.chmod(making, 0o755)
+                with folder_at(making) as made, folder_at(posixpath.dirname(making)) as parent:
+                    os.fchmod(made, 0o755)
                     rename_new(posixpath.basename(making), parent, posixpath.basename(self.place.name), parent)
                     os.fsync(parent)
         except OSError as error:

@@ -31,6 +31,8 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
         if free is not None and free < needed:
             text = f"{layout.target} has {free:,} bytes free, and the snapshot needs {needed:,}"
             findings.append(Finding(Severity.BLOCKER, text))
+    if replace and whole:
+        needs.append(("for the guard, before compression, in the store", live, _free(str(ctx.staging))))
     if replace:
         findings += _in_the_way(layout, stored, paths)
     return Preflight(

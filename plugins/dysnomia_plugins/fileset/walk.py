@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.confined import LinkInTheWay, open_folder, proc_path, read_xattrs
+from dysnomia_plugins.fileset.confined import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
 from dysnomia_plugins.fileset.member import Kind, Member, kind_of
 from dysnomia_plugins.fileset.places import RootAt, own_name
 
@@ -220,20 +220,11 @@ def _opened_root(root: RootAt) -> Iterator[int]:
     """Open a root. Below the target folder no part of its path may be a link.
 
     Raises PluginError for a link, FileNotFoundError where the root is not there."""
-    parts = [] if root.root == "." else root.root.split("/")
-    start = root.path[: -len(root.root) - 1] if parts else posixpath.dirname(root.path)
-    descriptor = os.open(start or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in parts or [posixpath.basename(root.path)]:
-            try:
-                deeper = open_folder(part, descriptor)
-            except LinkInTheWay as error:
-                raise PluginError(
-                    f"{root.path} goes through a link, or is no folder",
-                    "name the real folder in .dysnomia-fileset, or make the link the target folder",
-                ) from error
-            os.close(descriptor)
-            descriptor = deeper
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        with folder_at(root.path) as descriptor:
+            yield descriptor
+    except LinkInTheWay as error:
+        raise PluginError(
+            f"{root.path} goes through a link, or is no folder",
+            "name the real folder in .dysnomia-fileset, or make the link the target folder",
+        ) from error
