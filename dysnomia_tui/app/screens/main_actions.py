@@ -304,7 +304,7 @@ class MainActions(ActionHost):
             choices.append(Choice(path, "the path", visible(path)))
         if here.key is not None and here.generation is not None:
             choices.append(Choice(here.generation.id, "the snapshot's id", here.generation.id))
-            argv = ["dysnomia", "-o", "restore", "-c", here.key.container, "-C", here.key.component]
+            argv = ["dysnomia", "-o", "restore", "-c", here.key.component, "-C", here.key.container]
             command = shlex.join([*argv, "--generation", str(here.generation.number)])
             choices.append(Choice(command, "the command that restores it", visible(command)))
         if here.container is not None and here.key is None:

@@ -1,0 +1,176 @@
+"""What every screen looks like, at 80x24 and 120x40: SVG pictures, with a fixed clock, host and world.
+
+After a change that is meant, look at the new pictures and take them with ``pytest tests/app --snapshot-update``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from dysnomia_tui.app.app import DysnomiaApp
+from dysnomia_tui.engine.plan import Grade
+from tests.app.driving import TERMINAL, Driven, make_app
+from tests.app.fake_engine import NOW, ORDERS, FakeEngine, World, fake_settings, world
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="the pictures are taken with one version of Python"
+)
+Compare = Callable[..., bool]
+Opener = Callable[[Driven], Awaitable[None]]
+SIZES = [(80, 24), (120, 40)]
+
+
+async def _main(run: Driven) -> None:
+    await run.press("2", "j", "space", "j", "space")
+    await run.until(lambda: "to trash: 119M" in run.text())
+
+
+async def _components(run: Driven) -> None:
+    await run.press("k")
+
+
+async def _help(run: Driven) -> None:
+    await run.press("question_mark")
+
+
+async def _palette(run: Driven) -> None:
+    await run.press("colon", *"res")
+
+
+async def _browse(run: Driven) -> None:
+    run.app.go.browse(ORDERS, 214)
+    await run.settled()
+    await run.press("j", "l")
+
+
+async def _diff(run: Driven) -> None:
+    run.app.go.diff(ORDERS, 213, 214)
+    await run.settled()
+
+
+async def _restore(run: Driven) -> None:
+    run.app.go.restore(ORDERS, 211)
+    await run.settled()
+
+
+async def _gc(run: Driven) -> None:
+    run.app.go.gc([ORDERS], [(ORDERS, 205), (ORDERS, 204)])
+    await run.settled()
+
+
+async def _store(run: Driven) -> None:
+    run.app.go.store()
+    await run.settled()
+
+
+async def _jobs(run: Driven) -> None:
+    run.app.go.jobs()
+    await run.settled()
+
+
+async def _confirm_2(run: Driven) -> None:
+    run.app.confirm(run.engine.plan_restore(ORDERS, 211))
+    await run.confirmation()
+
+
+async def _confirm_3(run: Driven) -> None:
+    plan = replace(run.engine.plan_empty_trash(), warnings=("it cannot be brought back",))
+    assert plan.grade is Grade.FINAL
+    run.app.confirm(plan)
+    await run.confirmation()
+
+
+async def _prompt(run: Driven) -> None:
+    await run.press("2", "at")
+    await run.press("minus", "2", "h")
+
+
+async def _choice(run: Driven) -> None:
+    await run.press("2", "v")
+
+
+SCREENS: dict[str, Opener] = {
+    "main": _main,
+    "container": _components,
+    "help": _help,
+    "palette": _palette,
+    "browse": _browse,
+    "diff": _diff,
+    "restore": _restore,
+    "gc": _gc,
+    "store": _store,
+    "jobs": _jobs,
+    "confirm-2": _confirm_2,
+    "confirm-3": _confirm_3,
+    "prompt": _prompt,
+    "choice": _choice,
+}
+
+
+def _opened(app: DysnomiaApp, engine: FakeEngine, opener: Opener) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    async def before(pilot: Pilot[Any]) -> None:
+        run = Driven(app, engine, pilot)
+        await run.until(lambda: app.state.overview is not None and app.state.found is not None)
+        await run.settled()
+        await opener(run)
+        await run.settled()
+        for field in app.screen.query("Input"):
+            field.cursor_blink = False  # type: ignore[attr-defined]
+        app.clear_notifications()
+        await run.settled()
+
+    return before
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", SCREENS)
+def test_screen(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
+    engine = FakeEngine(world())
+    app = make_app(engine)
+    assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, SCREENS[name]))
+
+
+@pytest.mark.parametrize("size", [(60, 15), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_small(size: tuple[int, int], snap_compare: Compare) -> None:
+    engine = FakeEngine(world())
+    app = make_app(engine)
+
+    async def pane_2(run: Driven) -> None:
+        await run.press("2")
+
+    assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, pane_2))
+
+
+async def _nothing(run: Driven) -> None:
+    return None
+
+
+def test_first_start(snap_compare: Compare) -> None:
+    engine = FakeEngine(World(found=world().found, labels=(), notice="you are not root: only alice's are listed"))
+    app = make_app(engine)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=_opened(app, engine, _nothing))
+
+
+def test_read_only(snap_compare: Compare) -> None:
+    engine = FakeEngine(world(), read_only=True)
+    app = make_app(engine)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=_opened(app, engine, _nothing))
+
+
+@pytest.mark.parametrize(
+    "environ", [{"NO_COLOR": "1"}, {"TERM": "linux"}, {"COLORFGBG": "0;15"}], ids=lambda e: next(iter(e))
+)
+def test_poor_and_light_terminals(
+    environ: dict[str, str], snap_compare: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "NO_COLOR" in environ:
+        monkeypatch.setenv("NO_COLOR", "1")
+    engine = FakeEngine(world())
+    app = DysnomiaApp(lambda: engine, fake_settings(), clock=lambda: NOW, environ={**TERMINAL, **environ}, poll=False)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=_opened(app, engine, _main))
