@@ -12,7 +12,7 @@ import pytest
 from dysnomia_tui.demo import build, place
 from tests.e2e.world import World
 
-NOW = datetime(2026, 3, 14, 15, 9, tzinfo=UTC)
+NOW = datetime(2025, 3, 14, 15, 9, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")

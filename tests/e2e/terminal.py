@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,10 @@ class Terminal:
         """What stands on the screen now."""
         return self.tmux("capture-pane", "-p", "-t", "test")
 
+    def styled(self) -> str:
+        """The same with the colours and styles it is shown in, as escape sequences."""
+        return self.tmux("capture-pane", "-p", "-e", "-t", "test")
+
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names (``Enter``, ``Escape``, ``C-c``, ``x``)."""
         self.tmux("send-keys", "-t", "test", *keys)
@@ -78,6 +82,13 @@ class Terminal:
         except AssertionError:
             raise AssertionError(f"{texts} not on the screen:\n{seen}") from None
         return seen
+
+    def until(self, condition: Callable[[], object], timeout: float = TIMEOUT) -> None:
+        """Wait for a condition; the screen is shown where it never comes."""
+        try:
+            wait_until(condition, timeout, interval=0.3)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen shows:\n{self.screen()}") from None
 
     def wait_gone(self, text: str, timeout: float = TIMEOUT) -> str:
         """The screen, once ``text`` is no longer on it."""
