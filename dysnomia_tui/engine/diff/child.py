@@ -11,6 +11,7 @@ import os
 import queue
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -193,6 +194,7 @@ def main() -> int:
     stdin, out = sys.stdin.buffer, sys.stdout.buffer
     spec = json.loads(stdin.readline())
     folder = Path(spec["folder"])
+    tempfile.tempdir = str(folder)  # what a plugin writes out for reading goes with the rest, however this ends
     asked: queue.Queue[RowsRequest] = queue.Queue()
     threading.Thread(target=_listen, args=(stdin, asked, folder), daemon=True).start()
     try:
