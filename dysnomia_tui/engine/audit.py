@@ -34,10 +34,14 @@ def append(statedir: Path, at: datetime, entry: Mapping[str, Any], group: str = 
 def entries(statedir: Path) -> Iterator[Mapping[str, Any]]:
     """All lines, oldest first. Torn lines are left out. Raises OSError where the audit may not be read."""
     folder = statedir / "audit"
-    if not folder.is_dir():
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
         return
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
+    for name in names:
+        if not name.endswith(".jsonl"):
+            continue
+        with (folder / name).open("rb") as file:
             for line in file:
                 try:
                     entry = json.loads(line)

@@ -62,6 +62,10 @@ class FileJournal:
         """The data of the newest entry called ``name``."""
         return next((data for entry, data in reversed(self._entries) if entry == name), None)
 
+    def trim(self) -> None:
+        """Give back the space that was set aside and not needed: nothing more is to be done. Raises OSError."""
+        os.truncate(self.path, self._end)
+
     def close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)

@@ -43,7 +43,7 @@ def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -
         containers=containers,
         alarms=tuple(_alarms(world, inventory, containers, jobs, free, total)),
         at=now,
-        notice=_notice(),
+        notice=_notice(world),
     )
 
 
@@ -167,9 +167,14 @@ def _disk(world: World) -> tuple[int | None, int | None]:
     return usage.free, usage.total
 
 
-def _notice() -> str:
+def _notice(world: World) -> str:
     if os.geteuid() == 0:
         return ""
+    statedir = world.settings.statedir
+    parts = [statedir, *(statedir / name for name in ("generations", "snapshots", "metadata"))]
+    hidden = [part for part in parts if part.exists() and not os.access(part, os.R_OK | os.X_OK)]
+    if hidden:
+        return f"{hidden[0]} may not be read by you, so generations are not shown: sudo dysnomia-tui shows them"
     return (
         "not root: databases and files of other users, their processes and their stores may not be seen;"
         " sudo dysnomia-tui shows all"

@@ -168,6 +168,7 @@ def _replace(
     except BaseException:
         with bench.shielded():
             plugin.drop(ctx, beside)
+        bench.journal.step("reverted")
         raise
     _swap(bench, plugin, ctx, beside)
     return finish(bench, plugin, ctx, lock, Left(bench.job, bench.journal, bench.who))
@@ -390,10 +391,12 @@ def _copy(
     try:
         plugin.load(ctx, stored, place, sections)
     except NotSafe:
+        bench.journal.step("reverted")  # it is not ours: nobody may drop it for us later either
         raise
     except BaseException:
         with bench.shielded():
             plugin.drop(ctx, place)
+        bench.journal.step("reverted")
         raise
     bench.journal.step("copied")
     return Restored(restored=generation.number, copy=place.name)

@@ -42,9 +42,7 @@ def needs_settling(left: Left) -> bool:
     names = {name for name, _ in left.journal.steps()}
     if not names or SETTLED in names or "dropped" in names or "undone" in names or "unguarded" in names:
         return False
-    if "copy" in names:
-        return "copied" not in names
-    return "reverted" not in names
+    return not names & {"copied", "reverted"}
 
 
 def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
@@ -91,7 +89,7 @@ def _sweep_places(plugin: StatePlugin, ctx: Context, left: Left) -> tuple[str, .
         if place.name != borrowed:
             places.append(place)
     copy = step_of(left, "copy")
-    if copy is not None and step_of(left, "copied") is None:
+    if copy is not None and step_of(left, "copied") is None and step_of(left, "reverted") is None:
         place = plugin.named(ctx.component, str(copy["place"]))
         if plugin.exists(ctx, place):
             places.append(place)

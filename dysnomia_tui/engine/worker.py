@@ -185,6 +185,8 @@ class _Worker:
             self.record.step("result", **said)
         self.work.log.write("result", **said)
         self._audit(outcome.state.value, outcome.message)
+        with suppress(OSError):
+            self.work.folder.trim()
         self.work.board.raise_floor()
 
     def _audit(self, event: str, message: str) -> None:

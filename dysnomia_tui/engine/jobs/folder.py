@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.jobs.identity import ProcessIdentity
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.plan import Plan
@@ -96,6 +97,15 @@ class JobFolder:
         return (self.path / "cancel").exists()
 
     # Writing.
+
+    def trim(self) -> None:
+        """Give back what an ended job's journals set aside, unless something is left to be put right."""
+        from dysnomia_tui.engine.settling import needs_settling
+
+        for _, journal in self.journals():
+            if not needs_settling(Left(self.id, journal)):
+                journal.trim()
+        self.record().trim()
 
     def ask_cancel(self, who: str) -> None:
         """Ask the worker to stop. Raises OSError."""

@@ -157,4 +157,5 @@ def run_recover(work: Work) -> Outcome:
     text = "; ".join(texts) or "nothing was left behind"
     for folder in (dead, *work.board.dead_recoveries(dead.id)):
         folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
+        folder.trim()
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})

@@ -74,6 +74,8 @@ def run_restore(work: Work) -> Outcome:
 
 def run_undo_restore(work: Work) -> Outcome:
     of = work.plan.params["job"]
+    if work.board.folder(of).record().last("undone") is not None:
+        raise Stale(f"nothing was touched: job {of} is undone already", "look at what is live now")
     restored = activities.undo(work.bench(), work.board.left(of), text=f"undo of job {of}")
     work.board.folder(of).record().step("undone", by=work.id)
     return _restored(work, restored)

@@ -234,6 +234,8 @@ def _restore_command(key: ComponentKey, number: int, target: RestoreTarget, text
 def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan:
     """Raises Unknown, Blocked."""
     view = board.view(job_id)
+    if board.folder(job_id).record().last("undone") is not None:
+        raise Blocked(f"job {job_id} is undone already", "look at what is live now")
     if view.kind == Kind.GC.value:
         return _plan_undo_gc(world, job_id, now)
     if view.kind not in (Kind.RESTORE.value, Kind.UNDO.value):

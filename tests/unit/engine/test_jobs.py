@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown
+from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, ReadOnly, Stale, Unknown
+from dysnomia_tui.engine.jobs import spawn
 from dysnomia_tui.engine.jobs.identity import ProcessIdentity
 from dysnomia_tui.engine.plan import Plan
 from dysnomia_tui.engine.views import JobState
@@ -313,3 +314,47 @@ def test_what_a_killed_submitter_left_is_swept(machine: Machine, engine: Engine)
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     assert not left.exists()
     assert mine.exists()
+
+
+# --- starting ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", [("nice",), ("false",)])
+def test_a_scope_that_cannot_be_made_does_not_stop_the_job(
+    machine: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch, prefix: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(spawn, "scope", lambda name: prefix)
+    job = machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert job.state is JobState.DONE
+    assert len(engine.generations(ORDERS)) == 1
+
+
+def test_a_worker_that_cannot_be_started_is_said_at_once(
+    machine: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = engine.plan_snapshot([ORDERS])
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(EngineError, match="could not be started"):
+        engine.submit(plan)
+    assert engine.job("1").state is JobState.FAILED
+
+
+def test_a_fault_of_the_program_is_an_interrupted_job_that_says_so(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    held = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    plan = engine.plan_snapshot([TEXT])
+    job = engine.submit(replace(plan, params={}))  # no reason: a KeyError in the worker
+    machine.hold(held=False)
+    machine.end(engine, held.id)
+    view = machine.end(engine, job.id)
+    assert view.state is JobState.INTERRUPTED
+    assert "KeyError" in view.message
+
+
+def test_an_ended_job_gives_back_what_its_journals_set_aside(machine: Machine, engine: Engine) -> None:
+    job = machine.run(engine, engine.plan_snapshot([ORDERS]))
+    folder = machine.folder(job.id)
+    assert sum(path.stat().st_blocks * 512 for path in folder.path.iterdir()) < 64 * 1024
+    assert [name for name, _ in folder.journal(0).steps()] == ["dump", "commit", "settled"]
+    assert engine.job(job.id).message == "generation 1"

@@ -253,3 +253,42 @@ def test_a_torn_line_of_the_audit_is_left_out(tmp_path: Path) -> None:
 def test_unknown_activities_are_named(engine: Engine) -> None:
     with pytest.raises(Unknown, match="no activity 'explode'"):
         engine.plan_activity(ORDERS, "explode")
+
+
+# --- another user --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_without_leave_is_told_what_may_not_be_read(machine: Machine, engine: Engine) -> None:
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    machine.root.chmod(0o755)
+    look(machine.root)  # everything is imported before we become somebody who may not read the interpreter
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        os.write(writing, look(machine.root).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        said = file.read()
+    os.waitpid(child, 0)
+    assert "no permission to write" in said
+    assert "may not be read by you" in said
+    assert "timeline: Permission denied" in said
+
+
+def look(root: Path) -> str:
+    """What an operator would be shown, a line each."""
+    engine = Machine(root).engine()
+    overview = engine.overview()
+    try:
+        timeline = engine.timeline()
+    except EngineError as error:
+        timeline = error.message
+    return "\n".join(
+        [overview.read_only, overview.notice, f"timeline: {timeline}", *(one.text for one in overview.alarms)]
+    )

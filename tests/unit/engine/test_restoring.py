@@ -45,6 +45,11 @@ def test_undo_brings_back_what_was_written_and_is_itself_guarded(two: Machine, e
     undo = two.run(engine, plan)
     assert two.rows() == [1, 2, 3]
     assert engine.job(restore.id).undoable is False
+    late = two.run(engine, plan)
+    assert (late.state, "undone already" in late.message) == (JobState.STALE, True)
+    assert two.rows() == [1, 2, 3]
+    with pytest.raises(Blocked, match="undone already"):
+        engine.plan_undo(restore.id)
     again = two.run(engine, engine.plan_undo(undo.id))
     assert again.state is JobState.DONE
     assert two.rows() == [1, 77]
@@ -121,7 +126,7 @@ def test_a_collection_is_undone_from_the_trash(two: Machine, engine: Engine) -> 
     assert two.run(engine, engine.plan_undo(job.id)).state is JobState.DONE
     assert [(one.number, one.id) for one in engine.generations(ORDERS)] == [(one.number, one.id) for one in before]
     assert not engine.job(job.id).undoable
-    with pytest.raises(Blocked, match="in the trash any more"):
+    with pytest.raises(Blocked, match="undone already"):
         engine.plan_undo(job.id)
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from dysnomia_plugins.base import Draft, Dumped, Place
-from dysnomia_plugins.errors import Cancelled, PluginError
+from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError
 from dysnomia_plugins.fileset import Fileset
 from dysnomia_plugins.process import ProcessRunner
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine import activities
-from dysnomia_tui.engine.activities import Bench, Left
+from dysnomia_tui.engine.activities import Bench, Left, RestoreTarget
 from dysnomia_tui.engine.answer import Silent
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.running import Shield
@@ -174,3 +174,41 @@ def test_a_cancel_before_the_swap_leaves_live_and_nothing_else(bed: Bed) -> None
         activities.restore(bench, 1)
     assert bed.files() == {"a": "new"}
     assert bed.beside() == []
+
+
+def test_a_copy_that_was_refused_is_never_dropped_for_us_later(bed: Bed) -> None:
+    """Somebody made the same name between our look and our load: it is theirs."""
+    theirs = Path(bed.machine.root / "theirs")
+
+    class Late(Fileset):
+        def load(self, ctx: Any, stored: Any, place: Place, sections: Any = None) -> None:
+            theirs.mkdir()
+            raise NotSafe(f"{place.name} is already there")
+
+        def named(self, component: Any, name: str) -> Place:
+            return Place(str(theirs))
+
+        def exists(self, ctx: Any, place: Place) -> bool:
+            return theirs.exists() if place == Place(str(theirs)) else super().exists(ctx, place)
+
+        def drop(self, ctx: Any, place: Place) -> None:
+            assert place != Place(str(theirs)), "dropped what is another's"
+            super().drop(ctx, place)
+
+    with pytest.raises(NotSafe):
+        activities.restore(bed.bench(Late()), 1, RestoreTarget("copy", "theirs"))
+    activities.snapshot(bed.bench(Late()))
+    assert theirs.exists()
+
+
+def test_a_copy_whose_worker_died_is_dropped_by_the_next_writer(bed: Bed) -> None:
+    bench = bed.bench()
+    with bench.context() as ctx:
+        plugin = Fileset()
+        place = plugin.named(bench.component, "half")
+        bench.journal.step("copy", place="half")
+        plugin.load(ctx, bed.world.store.stored(DOCS, bed.world.store.generation(DOCS, 1).id), place)
+        assert plugin.exists(ctx, place)
+        activities.snapshot(bed.bench())
+        assert not plugin.exists(ctx, place)
+    assert bed.files() == {"a": "new"}
