@@ -103,6 +103,10 @@ class PostgresServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         settings = dict(SETTINGS)
         if self.tcp_port:

@@ -11,8 +11,8 @@ from typing import Any
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.pg.client import Client
-from dysnomia_plugins.pg.contents import SCHEMA
-from dysnomia_plugins.pg.names import identifiers, literal
+from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA
+from dysnomia_plugins.pg.names import check_database, identifiers, literal
 from dysnomia_plugins.pg.scanner import DumpScanner, Part
 from dysnomia_plugins.pg.surroundings import roles as roles_around
 
@@ -41,6 +41,8 @@ class Needs:
     extensions: set[str] = field(default_factory=set)
     tablespaces: set[str] = field(default_factory=set)
     subscriptions: set[str] = field(default_factory=set)
+    large_objects: int = 0
+    """How many the snapshot holds."""
 
     def look(self, statement: bytes) -> None:
         """Take note of one statement."""
@@ -62,10 +64,11 @@ class Needs:
 
 
 def needs_of(stored: Stored) -> Needs:
-    """What the snapshot's definitions need, from its sections of kind schema alone."""
+    """What the snapshot needs, from its index and its sections of kind schema alone."""
     needs = Needs()
     left = SCHEMA_LIMIT
     for section in stored.sections():
+        needs.large_objects += section.kind == LARGE_OBJECT
         if section.kind != SCHEMA or section.offset is None or section.length is None or left <= 0:
             continue
         with stored.open_range(section.artefact, section.offset, min(section.length, left)) as stream:
@@ -80,6 +83,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     """The findings of a restore of ``stored``. A server that does not answer is a finding, too."""
     live = ctx.component.key.component
     try:
+        check_database(live)
         facts = _facts(client, live)
         findings = [
             *_missing(client, stored),
@@ -151,6 +155,8 @@ def _missing(client: Client, stored: Stored) -> Iterator[Finding]:
         gone = sorted(roles_around(stored.metadata.surroundings) - set(there["roles"]) - needs.real_roles)
         if gone:
             yield Finding(Severity.WARNING, f"when it was dumped, the database was of roles that are gone: {gone}")
+    if needs.large_objects:
+        yield Finding(Severity.NOTE, f"{needs.large_objects} large objects would be restored under their numbers")
     if needs.subscriptions:
         names = ", ".join(sorted(needs.subscriptions))
         yield Finding(Severity.NOTE, f"subscriptions would be restored as disabled: {names}")
@@ -199,11 +205,6 @@ def _about_live(facts: Mapping[str, Any], live: str) -> Iterator[Finding]:
         )
     for name in facts["subscriptions"] or ():
         yield Finding(Severity.BLOCKER, f"the subscription {name} writes to {live}: disable it first")
-
-
-def large_objects(client: Client, database: str) -> int:
-    """How many a database holds."""
-    return int(client.ask("SELECT count(*) FROM pg_largeobject_metadata", database))
 
 
 def _free(folder: str | None) -> int | None:

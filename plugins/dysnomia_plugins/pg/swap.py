@@ -21,7 +21,7 @@ from dysnomia_plugins.pg.surroundings import Surroundings, giving, read
 
 STEP = "postgresql-swap"
 LOADED = "postgresql-loaded"
-TRIES = 8
+TRIES = 5
 IN_USE = "is being accessed by other users"
 LOCK_TIMEOUT = "lock timeout"
 
@@ -34,6 +34,7 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str) -> No
     if beside_oid is None:
         raise PluginError(f"the database {beside} is not there")
     live_oid = client.oid(live)
+    refuse_prepared(client, live)
     around = read(client, live) if live_oid is not None else loaded(ctx.journal)
     present = read(client, beside)
     ctx.journal.step(
@@ -55,6 +56,14 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str) -> No
             if attempt == TRIES or not (IN_USE in error.stderr or LOCK_TIMEOUT in error.stderr):
                 raise
             ctx.progress.log(f"{live} could not be renamed ({error.message}); trying again")
+
+
+def refuse_prepared(client: Client, live: str) -> None:
+    """A prepared transaction holds its database's name. Raises NotSafe."""
+    gids = client.ask(f"SELECT json_agg(gid) FROM pg_prepared_xacts WHERE database = {literal(live)}")
+    if gids:
+        names = ", ".join(map(repr, gids))
+        raise NotSafe(f"prepared transactions hold {live}: {names}", "commit them or roll them back, then try again")
 
 
 def loaded(journal: Journal) -> Surroundings | None:
@@ -108,15 +117,20 @@ def _stop(client: Client, thread: threading.Thread) -> None:
 
 def _ender(live: str, live_oid: int, beside: str, beside_oid: int) -> str:
     """Ends the sessions on both databases while the rename holds its lock; stops once live has another name."""
-    return f"""DO $do$ DECLARE deadline timestamptz := clock_timestamp() + interval '20 s'; BEGIN
+    return f"""DO $do$ DECLARE deadline timestamptz := clock_timestamp() + interval '20 s'; one int; BEGIN
       WHILE clock_timestamp() < deadline LOOP
         EXIT WHEN NOT EXISTS (SELECT FROM pg_database WHERE oid = {live_oid:d} AND datname = {literal(live)});
         PERFORM pg_stat_clear_snapshot();
         IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass
                    AND objid = {live_oid:d} AND mode = 'AccessExclusiveLock' AND granted) THEN
-          PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (
-            (datid = {live_oid:d} AND datname = {literal(live)})
-            OR (datid = {beside_oid:d} AND datname = {literal(beside)}));
+          FOR one IN SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND (
+              (datid = {live_oid:d} AND datname = {literal(live)})
+              OR (datid = {beside_oid:d} AND datname = {literal(beside)})) LOOP
+            BEGIN
+              PERFORM pg_terminate_backend(one);
+            EXCEPTION WHEN insufficient_privilege THEN NULL;  -- a superuser's: the rename will name it
+            END;
+          END LOOP;
         END IF;
         PERFORM pg_sleep(0.01);
       END LOOP;
