@@ -12,6 +12,7 @@ from dysnomia_tui.app.actions import in_scope, key_name, keys_of
 from dysnomia_tui.app.present import header, jobs, styles
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 
 class Bar(ActionHost, Widget):
@@ -74,7 +75,12 @@ class FooterBar(Bar):
         self._spans: list[tuple[int, int, str]] = []
 
     def _entries(self) -> list[Action]:
-        shown = [action for action in in_scope(*self._scopes) if action.footer and action.keys]
+        marks = any(table.markable for table in self.screen.query(VirtualTable))
+        shown = [
+            action
+            for action in in_scope(*self._scopes)
+            if action.footer and action.keys and (marks or action.id != "mark")
+        ]
         last = [action for action in shown if action.id in self.LAST]
         return [action for action in shown if action.id not in self.LAST] + last
 

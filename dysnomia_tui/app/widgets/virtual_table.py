@@ -156,6 +156,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     # --- what is in it ------------------------------------------------------------------------------------------
 
     @property
+    def markable(self) -> bool:
+        """Whether its items can be marked."""
+        return self._markable
+
+    @property
     def items(self) -> Sequence[T]:
         """All items, in the order they were given."""
         return self._items
@@ -320,6 +325,9 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         style = self._row_style(cursor)
         if marked and not cursor:
             style = style + self.get_component_rich_style("virtual-table--marked", partial=True)
+        if cursor and self.has_focus:
+            # One colour on the cursor's ground, or half of the states could not be read on it; glyph and word stay.
+            line.stylize(Style(color=style.color, bold=True, dim=False))
         return self._strip(line, style, 0, None)
 
     def _strip(self, text: Text, style: Style, offset: int, width: int | None) -> Strip:

@@ -1,0 +1,116 @@
+"""The terminal around the app: themes, the clipboard, the client's threads, files written for the operator."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from pathlib import Path
+
+import pytest
+
+from dysnomia_tui.app.files import write_private
+from dysnomia_tui.app.terminal import CLIPBOARD_LIMIT, osc52
+from dysnomia_tui.app.theme import pick
+from tests.app.driving import driven
+from tests.app.fake_engine import fake_settings
+
+
+@pytest.mark.parametrize(
+    ("wanted", "environ", "no_color", "theme"),
+    [
+        ("", {"TERM": "xterm-256color"}, False, "dysnomia-dark"),
+        ("", {"TERM": "xterm", "COLORTERM": "truecolor"}, False, "dysnomia-dark"),
+        ("", {"TERM": "xterm-256color", "COLORFGBG": "0;15"}, False, "dysnomia-light"),
+        ("", {"TERM": "linux"}, False, "ansi-dark"),
+        ("", {"TERM": "screen", "COLORFGBG": "0;7"}, False, "ansi-light"),
+        ("", {"TERM": "xterm-256color"}, True, "ansi-dark"),
+        ("nord", {"TERM": "linux"}, True, "nord"),
+    ],
+)
+def test_the_theme_fits_the_terminal(wanted: str, environ: dict[str, str], no_color: bool, theme: str) -> None:
+    assert pick(wanted, environ, no_color) == theme
+
+
+def test_the_clipboard_through_tmux_and_screen() -> None:
+    coded = base64.b64encode(b"postgresql/caf\xe9").decode()
+    plain = osc52("postgresql/caf\udce9", {})
+    assert plain == f"\x1b]52;c;{coded}\x07"
+    in_tmux = osc52("postgresql/caf\udce9", {"TMUX": "/tmp/x"})
+    assert in_tmux == f"{plain}\x1bPtmux;\x1b\x1b]52;c;{coded}\x07\x1b\\"
+    assert osc52("x", {"TERM": "screen.xterm"}) == "\x1bP\x1b]52;c;eA==\x07\x1b\\"
+
+
+def test_what_is_too_long_for_a_terminal_is_not_sent() -> None:
+    assert osc52("x" * CLIPBOARD_LIMIT, {}) is None
+
+
+def test_files_are_new_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "timeline.txt"
+    assert write_private(path, "a\n") == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        write_private(path, "b")
+    assert path.read_text() == "a\n"
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError):
+        write_private(tmp_path / "link", "c")
+
+
+async def test_a_theme_and_keys_of_the_configuration_are_used_or_refused_aloud() -> None:
+    async with driven(settings=fake_settings(theme="nord", keys={"zone": "z", "nope": "y"})) as run:
+        assert run.app.theme == "nord"
+        assert "there is no action 'nope'" in run.toasts()
+        before = run.app.times.kind
+        await run.press("z")
+        assert run.app.times.kind is not before
+    async with driven(settings=fake_settings(theme="no-such-theme")) as run:
+        assert "no-such-theme" in run.toasts()
+
+
+async def test_only_the_latest_question_of_a_topic_is_asked() -> None:
+    async with driven() as run:
+        gate = threading.Event()
+        asked: list[int] = []
+        got: list[int] = []
+
+        def call(number: int) -> int:
+            gate.wait()
+            asked.append(number)
+            return number
+
+        for number in range(50):
+            run.app.client.ask("topic", lambda engine, number=number: call(number), got.append)  # type: ignore[misc]
+        gate.set()
+        await run.until(lambda: 49 in got)
+        assert asked == [0, 49]
+        assert got == [0, 49]
+
+
+async def test_a_hanging_question_holds_up_no_other() -> None:
+    async with driven() as run:
+        gate = threading.Event()
+        got: list[str] = []
+        run.app.client.ask("hangs", lambda engine: gate.wait(), lambda _: None)
+        for number in range(20):
+            run.app.client.ask(f"other {number}", lambda engine: "yes", got.append)
+        await run.until(lambda: len(got) == 20)
+        gate.set()
+
+
+async def test_the_export_writes_the_timeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with driven() as run:
+        await run.press("e", "enter")
+        await run.until(lambda: list(tmp_path.iterdir()))
+        await run.until(lambda: "exported" in run.toasts())
+        assert "alice restored 211" in next(tmp_path.iterdir()).read_text()
+
+
+async def test_copy_offers_path_id_and_command() -> None:
+    async with driven() as run:
+        await run.press("2", "c")
+        text = run.text()
+        assert "postgresql/orders/214" in text
+        assert "dysnomia -o restore -c orders -C postgresql --generation 214" in text
+        await run.press("enter")
+        await run.until(lambda: "copied" in run.toasts())
