@@ -87,6 +87,14 @@ class Cache:
         """Everything of a component, judged, but for the texts of history and metadata: enough to count by."""
         return self._with(key, lambda db, cid: self._load(db, cid, light=True))
 
+    def proven(self, key: ComponentKey) -> str:
+        """What is equal only while nothing of a component changed; ``""`` where it changed too short a time ago."""
+
+        def ask(db: sqlite3.Connection, cid: int) -> str:
+            return str(db.execute("SELECT proof FROM comp WHERE cid = ?", (cid,)).fetchone()[0])
+
+        return self._with(key, ask)
+
     def lines(self, key: ComponentKey, numbers: Iterable[int] | None = None) -> list[Line]:
         """What there is of every generation, or of those with these numbers, in their order."""
         wanted = None if numbers is None else sorted(numbers)

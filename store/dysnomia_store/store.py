@@ -89,6 +89,8 @@ class Store:
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}
         self._mutex = threading.Lock()
         self._cached: Cache | None = None
+        self._listed: tuple[ComponentKey | None, str, tuple[Generation, ...]] = None, "", ()
+        """The generations that were listed last: a screen asks for the same ones again and again."""
 
     @property
     def id(self) -> str:
@@ -159,7 +161,15 @@ class Store:
         """
         from dysnomia_store.views import generations
 
-        return generations(key, self._cache.lines(key))
+        proof = self._cache.proven(key)
+        with self._mutex:
+            known, its_proof, found = self._listed
+        if known == key and proof and proof == its_proof:
+            return found
+        found = generations(key, self._cache.lines(key))
+        with self._mutex:
+            self._listed = key, proof, found
+        return found
 
     def generation(self, key: ComponentKey, number: int) -> Generation:
         """Raises NotFound, naming what is there."""

@@ -56,21 +56,29 @@ def test_a_fresh_index_is_not_read_again(full: Shop, monkeypatch: pytest.MonkeyP
         other.store.summaries()
 
 
+def every_check(shop: Shop) -> None:
+    for result in CheckResult:
+        shop.store.record_check(KEY, shop.ids()[2], Check(START, "bytes", result))
+
+
+def all_deleted(shop: Shop) -> None:
+    for name in ("generations", "snapshots"):
+        shutil.rmtree(shop.root / name)
+
+
 CHANGES: dict[str, Callable[[Shop], object]] = {
     "a commit": lambda it: it.commit(rows(200)),
     "seen again": lambda it: it.commit(rows(102)),
     "a mark": lambda it: it.store.mark(KEY, 2, Marks(note="new"), who="a"),
     "a check": lambda it: it.store.record_check(KEY, it.ids()[2], Check(START, "bytes", CheckResult.CORRUPT)),
-    "another check": lambda it: [
-        it.store.record_check(KEY, it.ids()[2], Check(START, "bytes", one)) for one in CheckResult
-    ],
+    "every check": every_check,
     "a link deleted": lambda it: (it.root / "generations/databases/orders/2").unlink(),
     "a link that leads nowhere": lambda it: (it.root / "generations/databases/orders/9").symlink_to("nowhere"),
     "a snapshot deleted": lambda it: shutil.rmtree(it.root / "snapshots/databases/orders" / it.ids()[2]),
     "history deleted": lambda it: shutil.rmtree(it.root / "history/databases/orders"),
     "metadata deleted": lambda it: shutil.rmtree(it.root / "metadata"),
     "marks deleted": lambda it: shutil.rmtree(it.root / "marks", ignore_errors=True),
-    "all of it deleted": lambda it: [shutil.rmtree(it.root / name) for name in ("generations", "snapshots")],
+    "all of it deleted": all_deleted,
 }
 
 

@@ -45,6 +45,11 @@ def to_link(at: Path) -> None:
     (at / "a.txt").symlink_to("../elsewhere")
 
 
+def to_pipe(at: Path) -> None:
+    (at / "a.txt").unlink()
+    os.mkfifo(at / "a.txt")
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], CheckResult, str]] = {
     "a flipped bit": (lambda at: flip(at / "a.txt"), CheckResult.CORRUPT, "a.txt is damaged: its bytes changed"),
     "cut short": (lambda at: (at / "a.txt").write_bytes(b"al"), CheckResult.CORRUPT, "2 bytes, not 5"),
@@ -54,7 +59,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], CheckResult, str]] = {
     "one too many": (lambda at: (at / "d").write_bytes(b""), CheckResult.CORRUPT, "d does not belong to it"),
     "a link in place of a file": (to_link, CheckResult.CORRUPT, "a.txt is damaged"),
     "a pipe in place of a file": (
-        lambda at: ((at / "a.txt").unlink(), os.mkfifo(at / "a.txt")), CheckResult.CORRUPT, "a.txt cannot be read"),
+        to_pipe, CheckResult.CORRUPT, "a.txt cannot be read"),
     "a link into an older snapshot": (
         lambda at: (at / "99").symlink_to("x"), CheckResult.CORRUPT, "99 does not belong to it"),
     "all of it gone": (shutil.rmtree, CheckResult.MISSING, "its folder is gone"),

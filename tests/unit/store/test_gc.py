@@ -144,7 +144,8 @@ class TestBytes:
 def policies(draw: st.DrawFn) -> Policy:
     count = st.integers(0, 6)
     within = st.none() | st.timedeltas(timedelta(0), timedelta(days=100))
-    return Policy(*(draw(count) for _ in range(6)), within=draw(within))
+    last, hourly, daily, weekly, monthly, yearly = (draw(count) for _ in range(6))
+    return Policy(last, hourly, daily, weekly, monthly, yearly, draw(within))
 
 
 @st.composite
