@@ -14,7 +14,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.sqlite_cells import quoted
 from dysnomia_plugins.sqlite_open import HEADER_SIZE, Header, connect, explained, show, uri_of
 from dysnomia_plugins.sqlite_reader import SCHEMA_KIND, Reader, SchemaObject, Table
-from dysnomia_store.errors import Corrupt
+from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Form, Section
 
 CHUNK = 1 << 20
@@ -59,13 +59,17 @@ def header_of(stored: Stored) -> Header:
 
 
 def check_loaded(path: Path, stored: Stored, cancel: CancelToken) -> None:
-    """Compare what was written with the contents index, and ask SQLite whether it is sound. Raises Corrupt."""
+    """Compare what was written with the contents index, and ask SQLite whether it is sound. Raises Corrupt.
+
+    Without an index (a snapshot that was copied here) it is the latter alone."""
     with Reader(path) as reader:
         damage = reader.damage()
         if damage:
             raise Corrupt(f"the snapshot loads as a damaged database ({damage})", "choose another generation")
         tables = {table.name: table for table in reader.tables(reader.objects())}
-        for section in stored.sections():
+        indexed = False  # (there always is a section: the schema)
+        for section in _known_sections(stored):
+            indexed = True
             cancel.check()
             if section.form is not Form.ROWS:
                 continue
@@ -76,8 +80,16 @@ def check_loaded(path: Path, stored: Stored, cancel: CancelToken) -> None:
                     f"table {section.name!r} holds {found} rows, and the contents index says {section.rows}",
                     "check the snapshot",
                 )
-        if tables:
+        if tables and indexed:
             raise Corrupt(f"table {next(iter(tables))!r} is not in the contents index", "check the snapshot")
+
+
+def _known_sections(stored: Stored) -> Iterator[Section]:
+    """The contents index; nothing for a snapshot that has none yet."""
+    try:
+        yield from stored.sections()
+    except NotFound:
+        return
 
 
 def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section]) -> None:

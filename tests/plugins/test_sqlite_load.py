@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store.errors import Corrupt
+from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Section
 from tests.plugins.bare import BareStored
 from tests.plugins.sqlite_bench import SqliteBench
@@ -57,6 +58,20 @@ def _with_rows(stored: BareStored, rows: int) -> BareStored:
 def _without_tables(stored: BareStored) -> BareStored:
     stored._sections = tuple(one for one in stored._sections if one.kind != "table")
     return stored
+
+
+def test_without_a_contents_index_it_is_loaded_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = SqliteBench(tmp_path, "CREATE TABLE t(v)", "INSERT INTO t VALUES(1), (2)")
+    stored = bench.dump()
+
+    def nothing() -> Iterator[Section]:
+        raise NotFound("there is no contents index")
+        yield
+
+    monkeypatch.setattr(stored, "sections", nothing)
+    bench.run("DELETE FROM t")
+    bench.replace(stored)
+    assert bench.identity() == stored.digest
 
 
 def test_a_damaged_database_is_not_loaded(tmp_path: Path) -> None:
