@@ -11,9 +11,10 @@ import pytest
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import PluginError
+from dysnomia_store.artefact import DigestSink
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Section
-from tests.plugins.bare import BareStored
+from tests.plugins.bare import BareDraft, BareStored
 from tests.plugins.sqlite_bench import SqliteBench
 
 # --- loading -------------------------------------------------------------------------------------------------------
@@ -66,7 +67,6 @@ def test_without_a_contents_index_it_is_loaded_all_the_same(tmp_path: Path, monk
 
     def nothing() -> Iterator[Section]:
         raise NotFound("there is no contents index")
-        yield
 
     monkeypatch.setattr(stored, "sections", nothing)
     bench.run("DELETE FROM t")
@@ -85,6 +85,17 @@ def test_a_damaged_database_is_not_loaded(tmp_path: Path) -> None:
     stored = bench.dump()
     with pytest.raises(Corrupt, match="damaged database"):
         bench.replace(stored)
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_rescan_finds_what_the_dump_told(tmp_path: Path, mode: str) -> None:
+    bench = SqliteBench(tmp_path, f"PRAGMA journal_mode={mode}", "CREATE TABLE t(v)", "INSERT INTO t VALUES(1), ('a')")
+    stored = bench.dump()
+    again = BareDraft(tmp_path)
+    sink = DigestSink(again, "dump.sqlite")
+    assert bench.sqlite.rescan(bench.job(), stored, sink) is True
+    assert sink.close().digest == stored.digest
+    assert again.sections == list(stored.sections())
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------
