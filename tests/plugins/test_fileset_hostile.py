@@ -22,8 +22,9 @@ from dysnomia_plugins.fileset.tarread import BadArchive, TarReader
 from dysnomia_plugins.fileset.tarwrite import END, header
 from dysnomia_plugins.fileset.walk import Walk
 from dysnomia_store.model import Metadata
+from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_tools import TarStored, add, dump_to_tar, load_beside, logged, make_context, make_tar
-from tests.plugins.worlds_fileset import ROOT, fileset_component, make_tree, tree
+from tests.plugins.worlds_fileset import fileset_component, make_tree, tree
 
 LINK, HARD, FOLDER = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE
 

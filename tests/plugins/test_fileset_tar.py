@@ -17,8 +17,9 @@ from dysnomia_plugins.base import Component
 from dysnomia_plugins.fileset.member import ContentDigest, Kind, Member
 from dysnomia_plugins.fileset.tarread import TarReader
 from dysnomia_plugins.fileset.tarwrite import END, header, padding
+from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_tools import TarStored, dump_to_tar, load_beside, make_context
-from tests.plugins.worlds_fileset import ROOT, fileset_component, make_tree, tree
+from tests.plugins.worlds_fileset import fileset_component, make_tree, tree
 
 _NAME = st.binary(min_size=1, max_size=255).map(lambda raw: os.fsdecode(raw.replace(b"/", b"_").replace(b"\0", b"-")))
 _PART = _NAME.filter(lambda name: name not in (".", ".."))
