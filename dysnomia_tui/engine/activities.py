@@ -22,7 +22,8 @@ from dysnomia_store.store import Committed, ComponentLock
 from dysnomia_tui.engine import modules, restoring
 from dysnomia_tui.engine.bench import Bench, Left
 from dysnomia_tui.engine.checking import check, require_sound, verify
-from dysnomia_tui.engine.restoring import Restored, RestoreTarget, settle_others
+from dysnomia_tui.engine.guarding import Restored, hold, step_of
+from dysnomia_tui.engine.restoring import RestoreTarget, settle_others
 from dysnomia_tui.engine.settling import Settled, recover
 
 __all__ = [
@@ -109,7 +110,7 @@ def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
     """Undo a restore that job ``of`` made; see ``restoring.undo``."""
     if not isinstance(bench.plugin, PrivateStatePlugin):
         return restoring.undo(bench, of, text=text)
-    swap = restoring.step_of(of, "swap")
+    swap = step_of(of, "swap")
     if swap is None or not swap.get("guard"):
         raise Unsupported(f"job {of.job} made no guard", "restore another generation")
     return _restore_by_module(bench, bench.plugin, int(str(swap["guard"])), text or f"undo of job {of.job}", True, "")
@@ -132,7 +133,7 @@ def _restore_by_module(
             made = modules.run_snapshot(
                 bench, plugin, lock, reason=Reason.GUARD, text=f"guard of job {bench.job}", number=reserved
             ).generation
-            restoring.hold(bench, made, Left(bench.job, bench.journal, bench.who))
+            hold(bench, made, Left(bench.job, bench.journal, bench.who))
         bench.journal.step("swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text)
         bench.progress.phase("restore")
         try:

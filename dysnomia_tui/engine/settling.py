@@ -12,7 +12,7 @@ from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
-from dysnomia_tui.engine.restoring import Restored, finish, step_of
+from dysnomia_tui.engine.guarding import Restored, finish, step_of
 
 SETTLED = "settled"
 """The journal's entry that says that nothing is left to be done for a job."""

@@ -8,9 +8,10 @@ from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.model import Check, CheckResult, Generation, Reason
 from dysnomia_tui.engine import activities, asking
 from dysnomia_tui.engine.errors import Exit, Stale
+from dysnomia_tui.engine.guarding import Restored
 from dysnomia_tui.engine.jobs.work import Outcome, Work
 from dysnomia_tui.engine.planning.state import preflight_grade
-from dysnomia_tui.engine.restoring import Restored, RestoreTarget
+from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.translate import Expected, exit_of, words_of
 from dysnomia_tui.engine.views import JobState
 

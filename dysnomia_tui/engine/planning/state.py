@@ -12,11 +12,12 @@ from dysnomia_store.model import CheckResult, Generation, Reason, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import asking
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
+from dysnomia_tui.engine.guarding import step_of
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, trash_depends
 from dysnomia_tui.engine.planning.grades import confirmation, graded
-from dysnomia_tui.engine.restoring import RestoreTarget, step_of
+from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
 
