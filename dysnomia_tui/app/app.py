@@ -69,8 +69,10 @@ class DysnomiaApp(App[str]):
             poll: whether jobs and overview are looked at again and again (tests look when they want to).
         """
         environ = os.environ if environ is None else environ
-        no_color = "NO_COLOR" in environ
-        super().__init__()
+        chosen = theme.pick(settings.theme, environ, "NO_COLOR" in environ)
+        # Told now, for this is where Textual decides what NO_COLOR means: no colours at all, or greys of our own (which
+        # over the terminal's own ground would be black on black).
+        super().__init__(ansi_color=True if chosen in theme.NATIVE else None)
         self.settings = settings
         self.clock = clock or _now
         self.state = AppState()
@@ -87,8 +89,14 @@ class DysnomiaApp(App[str]):
         self.ansi_theme_light = theme.ANSI_LIGHT
         for own in (theme.DARK, theme.LIGHT):
             self.register_theme(own)
-        wanted = settings.theme if settings.theme in self.available_themes else ""
-        self.theme = theme.pick(wanted, environ, no_color or self.no_color)
+        self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        if self.theme in theme.NATIVE:
+            # Textual's own are black and white: lines that cannot be seen on a ground of that colour.
+            variables["border-blurred"] = "ansi_bright_black"
+        return variables
 
     def get_default_screen(self) -> Screen[Any]:
         from dysnomia_tui.app.screens.main import MainScreen

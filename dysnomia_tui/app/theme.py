@@ -88,6 +88,8 @@ ANSI_LIGHT = TerminalTheme(
     ],
 )
 
+NATIVE = ("ansi-dark", "ansi-light")
+"""The themes in the terminal's own sixteen colours."""
 NAMES = ("dysnomia-dark", "dysnomia-light", "ansi-dark", "ansi-light")
 """What ``theme`` in config.toml can be, besides Textual's own."""
 

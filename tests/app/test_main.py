@@ -12,7 +12,7 @@ from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.engine.plan import Kind
 from dysnomia_tui.engine.views import ComponentView, Health, JobState
 from tests.app.driving import driven
-from tests.app.fake_engine import CRM, DOCUMENTS, ORDERS, World, component, generation, job, world
+from tests.app.fake_engine import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
 
 
 async def test_at_80x24_everything_that_matters_is_on_the_screen() -> None:
@@ -352,8 +352,7 @@ async def test_q_closes_the_app_and_a_hanging_read_does_not_hold_it() -> None:
 async def test_the_palette_goes_to_components_and_runs_actions() -> None:
     async with driven() as run:
         await run.press("colon", *"settings", "enter")
-        assert run.main.here().component is not None
-        assert run.main.here().component.key.component == "settings"
+        assert run.main.here().key == SETTINGS
         await run.press("colon", *"relative", "enter")
         assert "relative" in run.text().splitlines()[0]
 

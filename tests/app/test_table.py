@@ -134,7 +134,7 @@ async def test_when_the_row_under_the_cursor_goes_the_next_one_is_taken() -> Non
         app.table.set_items([n for n in range(10) if n != 5])
         assert app.table.item == 6
         app.table.set_items([])
-        assert app.table.item is None
+        assert not app.table.shown
         app.table.set_items(range(3))
         assert app.table.item == 0
 

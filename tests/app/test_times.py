@@ -17,8 +17,8 @@ AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 
 
 def utc(*parts: int) -> datetime:
-    year, month, day, *rest = parts
-    return datetime(year, month, day, *rest, tzinfo=UTC)  # type: ignore[arg-type]
+    year, month, day, hour, minute, second = (*parts, 0, 0, 0)[:6]
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 def times(kind: ZoneKind = ZoneKind.UTC, now: datetime = NOW) -> Times:
