@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import Component, Purpose, Severity
+from dysnomia_plugins.base import Component, Context, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset import Fileset, exchange
+from dysnomia_plugins.fileset.places import Layout
+from dysnomia_plugins.fileset.spec import read_spec
 from tests.plugins.driver import in_child
 from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_scene import Scene
@@ -82,6 +84,34 @@ def test_a_root_that_is_a_mount_point(tmp_path: Path) -> None:
 def _without_own(state: object) -> object:
     assert isinstance(state, list)
     return [one for one in state if not one[0].startswith(b".dysnomia-")]
+
+
+@needs_mounts
+def test_what_was_set_aside_on_a_mount_point_is_moved_back(tmp_path: Path) -> None:
+    def work() -> None:
+        scene = Scene(tmp_path)
+        (scene.target / "one").mkdir()
+        _mount("tmpfs", scene.target / "one")
+        scene.fill()
+        scene.load()
+        scene.swap()
+        undo = make_context(scene.component, tmp_path, tag="0123abcd_8")
+        aside = scene.plugin.place(undo, Purpose.ASIDE)
+        scene.plugin.swap(undo, scene.place(Purpose.ASIDE), aside)
+        assert list(scene.plugin.left_behind(scene.ctx)) == []
+        assert tree_of(scene, undo) == scene.then
+        for place in scene.plugin.left_behind(undo):
+            scene.plugin.drop(undo, place)
+        assert scene.state() == scene.now
+
+    _in_private_mounts(work)
+
+
+def tree_of(scene: Scene, ctx: Context) -> list[object]:
+    """What a job set aside, root by root."""
+    layout = Layout(read_spec(scene.component))
+    found = {one.root: one.path for one in layout.roots_at(scene.plugin.place(ctx, Purpose.ASIDE))}
+    return [tree(Path(found[root])) for root in scene.roots]
 
 
 @needs_mounts
