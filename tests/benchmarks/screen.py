@@ -1,0 +1,175 @@
+"""The screen, measured from outside: the program in a pseudo-terminal, its output put together by an emulator."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyte
+
+from tests.benchmarks.measure import Figure, absolute, ratio, seconds
+
+SIZE = (120, 36)
+KEYS = 120
+PATIENCE = 60.0
+"""Seconds until something that does not come fails the run."""
+EMPTY = """
+from textual.app import App
+from textual.widgets import Static
+class Empty(App):
+    def compose(self):
+        yield Static("Nothing here")
+Empty().run()
+"""
+
+
+class Watched:
+    """A program in a terminal."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.screen = pyte.Screen(*SIZE)
+        self._stream = pyte.ByteStream(self.screen)
+        self.started = time.perf_counter()
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.execve(argv[0], list(argv), dict(environment))
+            finally:
+                os._exit(127)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
+
+    def read(self, timeout: float) -> bool:
+        """Take what it has written. Whether there was anything."""
+        if not select.select([self.fd], [], [], timeout)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except OSError:
+            return False
+        self._stream.feed(data)
+        return bool(data)
+
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    def until(self, condition: Callable[[str], bool]) -> float:
+        """Seconds since its start until the screen is so."""
+        end = time.perf_counter() + PATIENCE
+        while not condition(self.text()):
+            assert time.perf_counter() < end, f"never on the screen:\n{self.text()}"
+            self.read(0.5)
+        return time.perf_counter() - self.started
+
+    def quiet(self) -> None:
+        """Go on when it has written nothing for a while."""
+        while self.read(0.3):
+            pass
+
+    def key(self, key: bytes) -> float:
+        """Press a key; seconds until the screen has moved."""
+        before = self.text()
+        start = time.perf_counter()
+        os.write(self.fd, key)
+        while self.text() == before:
+            assert time.perf_counter() - start < PATIENCE, f"nothing moved:\n{before}"
+            self.read(0.5)
+        return time.perf_counter() - start
+
+
+@contextmanager
+def running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Watched]:
+    watched = Watched(argv, environment)
+    try:
+        yield watched
+    finally:
+        os.kill(watched.pid, signal.SIGKILL)
+        os.waitpid(watched.pid, 0)
+        os.close(watched.fd)
+
+
+def measure(state: Path) -> Sequence[Figure]:
+    """First frame and full screen on a store of 100,000 generations, and keys on it."""
+    root = Path(tempfile.mkdtemp(prefix="bench."))
+    environment = _environment(root, state)
+    program = [str(Path(sys.executable).parent / "dysnomia-tui")]
+    # Once, so that the store's cache is there, as it is on a machine in use.
+    with running(program, environment) as watched:
+        watched.until(_full)
+    first, full, empty = [], [], []
+    for _ in range(3):
+        with running(program, environment) as watched:
+            first.append(watched.until(lambda text: bool(text.strip())))
+            full.append(watched.until(_full))
+        with running([sys.executable, "-c", EMPTY], environment) as watched:
+            empty.append(watched.until(lambda text: "Nothing here" in text))
+    figures = [
+        ratio("first frame, store of 100,000 generations", min(first), "an empty Textual app", min(empty), 2),
+        absolute(
+            "then the full main screen", (min(full) - min(first)) * 1000, 1000, "ms", seconds(min(full)) + " in all"
+        ),
+    ]
+    with running(program, environment) as watched:
+        watched.until(_full)
+        watched.quiet()
+        figures.append(absolute("a key while 10,000 rows scroll, p95", _p95(_scroll(watched)), 50, "ms"))
+        flood = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.flood"], env=environment | _PATH)
+        try:
+            watched.until(lambda text: "shop1" in text and "check" in text)
+            times = _scroll(watched)
+            assert flood.poll() is None, "the flood ended before the keys did"
+            figures.append(absolute("a key while a job floods events, p95", _p95(times), 50, "ms"))
+        finally:
+            flood.kill()
+            flood.wait()
+    return figures
+
+
+_PATH = {"PYTHONPATH": str(Path.cwd())}
+
+
+def _full(text: str) -> bool:
+    """The components, and the newest generation of the one under the cursor, are there."""
+    return "shop9" in text and "10000" in text.replace(",", "")
+
+
+def _scroll(watched: Watched) -> list[float]:
+    os.write(watched.fd, b"2")
+    watched.quiet()
+    return [watched.key(b"j" if number % 40 < 35 else b"\x04") for number in range(KEYS)]
+
+
+def _p95(times: list[float]) -> float:
+    return sorted(times)[int(len(times) * 0.95)] * 1000
+
+
+def _environment(root: Path, state: Path) -> dict[str, str]:
+    (root / "containers").mkdir()
+    (root / "containers" / "postgresql").write_text('type="echo"\n')
+    for number in range(10):
+        folder = root / "components" / "postgresql"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"shop{number}").touch()
+    return {
+        "HOME": str(root),
+        "PATH": os.defpath,
+        "LC_ALL": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "DYSNOMIA_STATEDIR": str(state),
+        "DYSNOMIA_CONTAINERS_PATH": str(root / "containers"),
+        "DYSNOMIA_COMPONENTS_PATH": str(root / "components"),
+        "DYSNOMIA_MODULES_PATH": str(root / "modules"),
+        "XDG_CONFIG_HOME": str(root / "config"),
+    }

@@ -1,0 +1,78 @@
+"""``python -m tests.benchmarks.work``: one activity in a process of its own, as a job has it.
+
+What is timed there is the activity with the start of Python and its imports; the engine's queue and the command's
+own start are not in it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dysnomia_plugins.base import Component, Purpose, StatePlugin
+from dysnomia_plugins.postgresql import PostgresqlDatabase
+from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Store
+from dysnomia_tui.engine import activities
+from dysnomia_tui.engine.activities import Bench
+from dysnomia_tui.engine.journal import FileJournal
+from dysnomia_tui.engine.running import Shield
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def phase(self, name: str) -> None:
+        return
+
+    def advance(self, done: int, total: int | None = None, unit: str = "bytes") -> None:
+        return
+
+    def log(self, line: str) -> None:
+        return
+
+
+def bench_of(folder: Path, socket: Path, job: str) -> Bench:
+    """A bench on the database ``bench`` of the server with that socket folder."""
+    key = ComponentKey.of("postgresql", "bench")
+    component = folder / "component"
+    component.mkdir(exist_ok=True)
+    properties = {"type": "postgresql-database", "postgresqlRuntimeDir": str(socket)}
+    journal = folder / f"journal-{job}"
+    if not journal.exists():
+        FileJournal.create(journal).close()
+    shield = Shield(NeverCancelled())
+    return Bench(
+        store=Store(folder / "state"),
+        plugin=PostgresqlDatabase(),
+        component=Component(key, component, properties),
+        job=job,
+        who="bench",
+        journal=FileJournal(journal),
+        runner=ProcessRunner(shield),
+        progress=Silent(),
+        cancel=shield,
+    )
+
+
+def load(bench: Bench) -> None:
+    """A restore's load: into a database beside live, checked against the contents index."""
+    plugin = bench.plugin
+    assert isinstance(plugin, StatePlugin)
+    newest = bench.store.generations(bench.key)[-1]
+    with bench.context() as ctx:
+        plugin.load(ctx, bench.store.stored(bench.key, newest.id), plugin.place(ctx, Purpose.BESIDE))
+
+
+def main() -> None:
+    what, folder, socket, job = sys.argv[1:]
+    bench = bench_of(Path(folder), Path(socket), job)
+    if what == "snapshot":
+        activities.snapshot(bench)
+    else:
+        load(bench)
+
+
+if __name__ == "__main__":
+    main()
