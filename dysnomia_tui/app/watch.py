@@ -109,7 +109,9 @@ class Watch:
             for job in ended:
                 title, words, severity = outcome(job)
                 self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)  # type: ignore[arg-type]
-            if ended:
+            if any(job.kind == "adopt" for job in ended):
+                self.look(everything=True)
+            elif ended:
                 self.look_at_overview(probe=True)
         self._seen_jobs = True
         self._recover()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_store.errors import NameRejected
-from dysnomia_store.gcmodel import GcPlan
+from dysnomia_store.gcmodel import GcPlan, TrashEntry
 from dysnomia_store.model import Marks
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.config import Settings
@@ -102,13 +102,7 @@ def plan_bring_back(world: World, names: Collection[str], now: datetime) -> Plan
         title=f"bring back {sum(len(entry.generations) for entry in entries)} generations",
         keys=tuple(sorted({entry.key for entry in entries})),
         grade=Grade.ADDS,
-        steps=tuple(
-            Step(
-                f"generations {', '.join(map(str, entry.generations)) or 'none'} of {entry.key} would come back",
-                str(entry.key),
-            )
-            for entry in entries
-        ),
+        steps=come_back(entries),
         params={"names": [entry.name for entry in entries]},
         depends=trash_depends({entry.name: entry.id for entry in entries}),
         blockers=() if entries else ("nothing was chosen",),
@@ -147,6 +141,29 @@ def plan_import(key: ComponentKey, folders: Collection[Path], now: datetime) -> 
     )
 
 
+def come_back(entries: Collection[TrashEntry]) -> tuple[Step, ...]:
+    """What bringing these back would do, a step a component."""
+    numbers: dict[ComponentKey, list[int]] = {}
+    for entry in entries:
+        numbers.setdefault(entry.key, []).extend(entry.generations)
+    return tuple(
+        Step(f"{_ranges(found)} of {key} would come back" if found else f"an orphan of {key} would come back", str(key))
+        for key, found in sorted(numbers.items())
+    )
+
+
+def _ranges(numbers: Collection[int]) -> str:
+    """``generations 1-4, 7``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    said = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"generation {said}" if len(set(numbers)) == 1 else f"generations {said}"
+
+
 def plan_adopt(world: World, found: Found, now: datetime) -> Plan:
     """The files that would be written: the container's, where there is none yet, and the component's."""
     blockers = []
@@ -174,7 +191,7 @@ def plan_adopt(world: World, found: Found, now: datetime) -> Plan:
         keys=(key,),
         grade=Grade.ADDS,
         steps=tuple(
-            Step(f"{path} would be written" + (f":\n{content}" if content else ", empty"), str(key))
+            Step(f"{path} would be written: {'; '.join(content.splitlines()) or 'empty'}", str(key))
             for path, content in files.items()
         ),
         params={"files": files},

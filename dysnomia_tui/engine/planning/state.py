@@ -17,6 +17,7 @@ from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, trash_depends
 from dysnomia_tui.engine.planning.grades import confirmation, graded
+from dysnomia_tui.engine.planning.keeping import come_back
 from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
@@ -276,11 +277,7 @@ def _plan_undo_gc(world: World, job_id: str, now: datetime) -> Plan:
         title=f"undo job {job_id}: bring back {count} generations",
         keys=keys,
         grade=Grade.ADDS,
-        steps=tuple(
-            Step(f"generations {', '.join(map(str, entry.generations)) or 'none'} of {entry.key} would come back",
-                 str(entry.key))
-            for entry in entries
-        ),
+        steps=come_back(entries),
         params={"job": job_id, "of": "gc", "names": [entry.name for entry in entries]},
         depends=trash_depends({entry.name: entry.id for entry in entries}),
         made=now,
