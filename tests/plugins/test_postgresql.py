@@ -327,6 +327,8 @@ def test_a_store_of_dysnomias_is_read_and_restored(postgres: PostgresServer, tmp
                 ctx = bare.context(str(generation.number))
                 assert bare.plugin.rescan(ctx, stored, sink) is True
                 assert [one for one in index.sections if one.kind == "table"]
+                found = bare.plugin.preflight(ctx, stored, replace=True)
+                assert not [one for one in found.findings if one.severity is Severity.BLOCKER]
                 beside = bare.plugin.place(ctx, Purpose.BESIDE)
                 bare.plugin.load(ctx, stored, beside)
                 bare.plugin.swap(ctx, beside, bare.plugin.place(ctx, Purpose.ASIDE))

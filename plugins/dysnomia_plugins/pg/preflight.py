@@ -13,11 +13,14 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA
 from dysnomia_plugins.pg.names import check_database, identifiers, literal
-from dysnomia_plugins.pg.scanner import DumpScanner, Part
+from dysnomia_plugins.pg.scanner import DumpScanner, Part, Readable
 from dysnomia_plugins.pg.surroundings import roles as roles_around
+from dysnomia_store.errors import NotFound
 
 SCHEMA_LIMIT = 64 << 20
 """Bytes of definitions that are looked through; a load names what is missing beyond them."""
+UNINDEXED_LIMIT = 16 << 20
+"""Bytes of a dump without an index that are looked through."""
 
 _NAME = rb'((?:"(?:[^"]|"")*"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*))'
 _OWNER = re.compile(rb"ALTER .* OWNER TO " + _NAME + rb";\Z", re.DOTALL)
@@ -64,19 +67,46 @@ class Needs:
 
 
 def needs_of(stored: Stored) -> Needs:
-    """What the snapshot needs, from its index and its sections of kind schema alone."""
+    """What the snapshot needs, from its index and its sections of kind schema alone.
+
+    Where no index was written (another tool's snapshot), from as much of the dump as can be read at once."""
     needs = Needs()
+    try:
+        _look_by_index(stored, needs)
+    except NotFound:
+        with stored.open() as stream:
+            _look(_Bounded(stream, UNINDEXED_LIMIT), needs)
+    return needs
+
+
+def _look_by_index(stored: Stored, needs: Needs) -> None:
     left = SCHEMA_LIMIT
     for section in stored.sections():
         needs.large_objects += section.kind == LARGE_OBJECT
         if section.kind != SCHEMA or section.offset is None or section.length is None or left <= 0:
             continue
         with stored.open_range(section.artefact, section.offset, min(section.length, left)) as stream:
-            for part, data in DumpScanner(stream).pieces():
-                if part is Part.STATEMENT:
-                    needs.look(data)
+            _look(stream, needs)
         left -= section.length
-    return needs
+
+
+def _look(stream: Readable, needs: Needs) -> None:
+    for part, data in DumpScanner(stream).pieces():
+        if part is Part.STATEMENT:
+            needs.look(data)
+
+
+class _Bounded:
+    """The first bytes of a stream."""
+
+    def __init__(self, stream: Readable, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(min(size, self._left))
+        self._left -= len(data)
+        return data
 
 
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
