@@ -12,6 +12,7 @@ import pytest
 
 from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import Marks, Pin, Reason
+from dysnomia_store.names import ComponentKey
 from tests.unit.store.faults import calls_of, each_fault
 from tests.unit.store.shop import KEY, START, Shop, rows
 
@@ -207,9 +208,10 @@ def as_bash_collects(shop: Shop, keep: int) -> None:
                     path.unlink()
 
 
-def test_nothing_is_called_done_before_it_is_durable(shop: Shop, place: Path) -> None:
+@pytest.mark.parametrize("key", [KEY, ComponentKey("new", "one")], ids=["an old component", "new folders"])
+def test_nothing_is_called_done_before_it_is_durable(shop: Shop, place: Path, key: ComponentKey) -> None:
     """Every entry that a commit makes is followed by a sync of its folder; those of the snapshot before its link."""
-    calls = calls_of(shop, lambda it: it.commit({"new": rows(3)}, key=KEY), place / "copy")
+    calls = calls_of(shop, lambda it: it.commit({"new": rows(3)}, key=key), place / "copy")
     synced = {at: path for at, (call, path) in enumerate(calls) if call == "fsync"}
     link = next(at for at, (call, _) in enumerate(calls) if call == "symlink")
     for at, (call, path) in enumerate(calls):

@@ -328,6 +328,30 @@ class TestApply:
         assert shop.store.trash() == ()
         assert shop.commit(rows(103)).generation.number == made.number + 1
 
+    def test_nor_those_of_what_lies_in_the_trash(self, shop: Shop) -> None:
+        for count in (100, 101, 102):
+            shop.commit(rows(count))
+        for path in (shop.root / "history/databases/orders").iterdir():
+            path.unlink()
+        shop.store.apply_gc(shop.plan(drop=[2, 3]), grace=3600, who="a", job="9")
+        assert shop.commit(rows(103)).generation.number == 4
+
+    def test_what_another_tool_links_meanwhile_is_not_taken(self, shop: Shop) -> None:
+        """bash Dysnomia knows no locks."""
+        for count in (100, 101, 102):
+            shop.commit(rows(count))
+        wanted = shop.ids()[2]
+        link = shop.root / "generations/databases/orders/4"
+
+        def meanwhile(done: int, _: int) -> None:
+            if done == 1:
+                link.symlink_to(f"../../../snapshots/databases/orders/{wanted}")
+
+        shop.store.apply_gc(shop.plan(Policy(last=1)), grace=0, who="a", job="9", on_step=meanwhile)
+        assert shop.numbers() == [3, 4]
+        assert shop.ids()[4] == wanted
+        assert shop.all_ok()
+
     def test_orphans_and_broken_links(self, shop: Shop) -> None:
         for count in (100, 101, 102):
             shop.commit(rows(count))
