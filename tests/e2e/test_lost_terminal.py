@@ -9,11 +9,13 @@ import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import NOW
 from tests.e2e.terminal import TIMEOUT, Terminal, alive, terminal
 from tests.e2e.test_story import Session
 from tests.e2e.world import World
@@ -65,7 +67,7 @@ def test_the_restore_goes_on(own_demo: Callable[[], World], lose: Callable[[Term
         session.go_to_orders()
         first.press("@")
         first.wait_for("Newest good generation")
-        first.type("2025-03-08 13:30 UTC")
+        first.type(f"{NOW - timedelta(days=6):%F} 13:30 UTC")
         first.press("Enter")
         first.wait_for(f"orders/{RESTORED}")
         before = session.customers
