@@ -208,9 +208,9 @@ class PostgresqlDatabase(StatePlugin):
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         client = Client.of(ctx)
         check_database(place.name)
+        around = surroundings.read(client, self._name(ctx.component))
         if client.exists(place.name):
             raise NotSafe(f"there is a database {place.name} already", "choose another name")
-        around = surroundings.read(client, self._name(ctx.component))
         if around is None and stored.metadata is not None:
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
@@ -255,6 +255,11 @@ class PostgresqlDatabase(StatePlugin):
 
     def recover(self, ctx: Context) -> bool:
         return swap.recover(ctx, Client.of(ctx))
+
+    def left_behind(self, ctx: Context) -> Iterable[Place]:
+        places = [self.place(ctx, purpose) for purpose in Purpose]
+        found = Client.of(ctx).oids(*(place.name for place in places))
+        return [place for place, oid in zip(places, found, strict=True) if oid is not None]
 
     # Contents.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,11 +191,6 @@ class Client:
     def exists(self, database: str) -> bool:
         return bool(self.ask(f"SELECT count(*) FROM pg_database WHERE datname = {literal(database)}"))
 
-    def oid(self, database: str) -> int | None:
-        """The database's oid; None where there is none of that name."""
-        found = self.ask(f"SELECT oid::bigint FROM pg_database WHERE datname = {literal(database)}")
-        return None if found is None else int(found)
-
     def name_of(self, oid: int) -> str | None:
         found = self.ask(f"SELECT to_json(datname::text) FROM pg_database WHERE oid = {oid:d}")
         return None if found is None else str(found)
@@ -215,13 +210,30 @@ class Client:
             END $do$;"""
         )
 
+    def oids(self, *databases: str) -> list[int | None]:
+        """The oids of several databases; None for each that is not there."""
+        names = ", ".join(f"({n}, {literal(name)})" for n, name in enumerate(databases))
+        found: list[int | None] = self.ask(
+            "SELECT json_agg(d.oid::bigint ORDER BY v.n)"
+            f" FROM (VALUES {names}) v(n, name) LEFT JOIN pg_database d ON d.datname = v.name"
+        )
+        return found
+
     def drop_database(self, database: str) -> None:
         """Drop it if it is there, with whoever is connected. Subscriptions in it are forgotten, not their slots."""
-        if not self.exists(database):
+        facts = self.ask(
+            f"""SELECT json_build_object('version', current_setting('server_version_num')::int,
+              'template', d.datistemplate,
+              'subscriptions', (SELECT json_agg(s.subname::text) FROM pg_subscription s WHERE s.subdbid = d.oid))
+            FROM pg_database d WHERE d.datname = {literal(database)}"""
+        )
+        if facts is None:
             return
+        self.note_version(facts["version"])
         name = identifier(database)
-        self._forget_subscriptions(database)
-        self.script(f"ALTER DATABASE {name} WITH IS_TEMPLATE false;")
+        self._forget_subscriptions(database, facts["subscriptions"] or ())
+        if facts["template"]:
+            self.script(f"ALTER DATABASE {name} WITH IS_TEMPLATE false;")
         if self.version >= 130000:
             self.script(f"DROP DATABASE IF EXISTS {name} WITH (FORCE);")
             return
@@ -231,12 +243,8 @@ class Client:
             f"DROP DATABASE IF EXISTS {name};"
         )
 
-    def _forget_subscriptions(self, database: str) -> None:
-        found = self.ask(
-            "SELECT json_agg(s.subname::text) FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid"
-            f" WHERE d.datname = {literal(database)}"
-        )
-        for subscription in found or ():
+    def _forget_subscriptions(self, database: str, subscriptions: Sequence[str]) -> None:
+        for subscription in subscriptions:
             name = identifier(subscription)
             self.script(
                 f"ALTER SUBSCRIPTION {name} DISABLE;\nALTER SUBSCRIPTION {name} SET (slot_name = NONE);\n"

@@ -28,12 +28,11 @@ LOCK_TIMEOUT = "lock timeout"
 
 def swap(ctx: Context, client: Client, live: str, beside: str, aside: str) -> None:
     """Make ``beside`` live, and what was live ``aside``. Raises with nothing changed."""
-    if client.oid(aside) is not None:
+    live_oid, beside_oid, aside_oid = client.oids(live, beside, aside)
+    if aside_oid is not None:
         raise NotSafe(f"there is a database {aside} already", "a job before was not put right")
-    beside_oid = client.oid(beside)
     if beside_oid is None:
         raise PluginError(f"the database {beside} is not there")
-    live_oid = client.oid(live)
     refuse_prepared(client, live)
     around = read(client, live) if live_oid is not None else loaded(ctx.journal)
     present = read(client, beside)
