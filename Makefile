@@ -42,7 +42,7 @@ test: packages lint
 	$(PY) -m pytest -q -n 2 --dist loadgroup
 
 bench: packages $(VENV)/.dev
-	$(PY) -m tests.benchmarks
+	$(PY) -m tests.benchmarks --readme
 
 readme: $(VENV)/.dev
 	$(PY) -m tests.readme

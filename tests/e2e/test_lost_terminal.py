@@ -83,7 +83,7 @@ def test_the_restore_goes_on(own_demo: Callable[[], World], lose: Callable[[Term
             job = job_of(world)
             assert job is not None
             assert job["state"] == "running", "it did not die with its terminal"
-        ended = wait_until(lambda: (job_of(world) or {})["ended"] and job_of(world), TIMEOUT, interval=0.3)
+        ended = wait_until(lambda: _ended(world, "restore"), TIMEOUT, interval=0.3)
         assert ended["state"] == "done", ended
     assert session.customers != before
     paths = world.run("dysnomia-snapshots", "--query-all", "-C", "sqlite-database", "-c", "orders").lines
