@@ -5,6 +5,7 @@ A place is a database, by its name. See pg/server.py for the container's propert
 
 from __future__ import annotations
 
+import pwd
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -277,6 +278,4 @@ def initial_state(component: Path) -> list[Path]:
 
 
 def _group(user: str) -> int:
-    import pwd
-
     return pwd.getpwnam(user).pw_gid

@@ -13,7 +13,6 @@ import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 from dysnomia_plugins.base import Component, PropertyValue
@@ -162,12 +161,3 @@ def _reason(text: str) -> str:
         if match := re.search(r"failed: (.*)|error: (.*)", line):
             return next(group for group in match.groups() if group)
     return lines[0] if lines else "no reason given"
-
-
-def readable_passfile(path: str) -> bool:
-    """Whether libpq would take a password file: there, ours to read, and private."""
-    try:
-        mode = Path(path).stat().st_mode
-    except OSError:
-        return False
-    return os.access(path, os.R_OK) and not mode & 0o077
