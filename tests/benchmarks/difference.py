@@ -52,6 +52,8 @@ def open_lines(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 
 
 def measure() -> Sequence[Figure]:
+    # The comparing process imports nothing from the folder it stands in; the opener above is found by this.
+    os.environ["PYTHONPATH"] = str(Path.cwd())
     folder = Path(tempfile.mkdtemp(prefix="bench.", dir="/var/tmp"))
     try:
         _write_both(folder)

@@ -131,7 +131,7 @@ def measure(state: Path) -> Sequence[Figure]:
             assert flood.poll() is None, "the flood ended before the keys did"
             figures.append(absolute("a key while a job floods events, p95", _p95(times), 50, "ms"))
         finally:
-            flood.kill()
+            flood.send_signal(signal.SIGINT)
             flood.wait()
     return figures
 

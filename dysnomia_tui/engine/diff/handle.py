@@ -54,7 +54,7 @@ class Diff:
         self._closed = False
         self._error = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dysnomia_tui.engine.diff"],
+            [sys.executable, "-P", "-m", "dysnomia_tui.engine.diff"],  # -P: never from the folder we stand in
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -191,6 +191,17 @@ def test_rows_are_answered_while_another_section_is_being_compared(tmp_path: Pat
         assert diff.sections()[0].added == 1
 
 
+def test_nothing_is_imported_from_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write there would else run code as the operator."""
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    for name in ("json.py", "queue.py", "psutil.py", "dysnomia_tui.py"):
+        (tmp_path / name).write_text("raise SystemExit('run from the folder')\n")
+    monkeypatch.chdir(tmp_path)
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE), diff.error
+
+
 def test_everything_goes_when_the_program_is_killed(tmp_path: Path) -> None:
     """SIGKILL: nothing of ours runs any more to clean up, and still no process and no file stays."""
     old = write(tmp_path / "old", Table("t", [b"1\ta"]))
