@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual.widgets import Input
@@ -106,9 +107,10 @@ def _close_all(run: Driven) -> None:
 @pytest.mark.parametrize("read_only", [False, True], ids=["rw", "ro"])
 @pytest.mark.parametrize("name", SCREENS)
 async def test_no_key_does_anything_dangerous(
-    name: str, read_only: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    name: str, read_only: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     witness = Witness(monkeypatch)
     chance = random.Random(f"{name} {read_only}")
     if read_only and name in ("PromptScreen", "ChoiceScreen"):
@@ -127,8 +129,9 @@ async def test_no_key_does_anything_dangerous(
 
 
 @pytest.mark.parametrize("grade", CONFIRMATIONS)
-async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     witness = Witness(monkeypatch)
     chance = random.Random(int(grade))
     async with driven() as run:

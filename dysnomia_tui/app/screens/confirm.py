@@ -118,6 +118,10 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         self.query_one("#where", Static).update(where)
         self.call_after_refresh(self._painted)
 
+    def on_resize(self) -> None:
+        # What is left once frame, question, fields and buttons have their lines.
+        self.query_one("#plan").styles.max_height = max(self.app.size.height - 12, 3)
+
     def _painted(self) -> None:
         self.set_timer(ARMED_AFTER, self._arm)
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from textual.app import SuspendNotSupported
 
 from dysnomia_store.model import Generation, Marks, Pin, Verdict
 from dysnomia_store.names import ComponentKey
@@ -18,11 +14,12 @@ from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen, PromptScreen
+from dysnomia_tui.app.screens.shell import open_shell
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.engine.engine import LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from dysnomia_tui.engine.plan import Plan
@@ -351,21 +348,4 @@ class MainActions(ActionHost):
     def act_shell(self) -> None:
         key = self.here().key
         assert key is not None
-        self.dysnomia.client.ask(
-            "shell", lambda engine: engine.shell(key), lambda found: self._shell(key, *found), self.dysnomia.trouble
-        )
-
-    def _shell(self, key: ComponentKey, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        problem = ""
-        try:
-            with self.dysnomia.suspend():
-                print(f"\n{visible(str(key))}: {visible(argv[0])}; leaving it comes back\n", flush=True)
-                status = subprocess.run(argv, env={**os.environ, **env}, check=False).returncode
-                problem = f"{argv[0]} ended with status {status}" if status else ""
-        except SuspendNotSupported:
-            problem = "this terminal cannot be handed over"
-        except OSError as error:
-            problem = f"{argv[0]}: {error.strerror}"
-        if problem:
-            self.dysnomia.trouble(problem)
-        self.dysnomia.watch_engine.look(everything=True)
+        open_shell(self.dysnomia, key)
