@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import App
 from textual.binding import BindingType
@@ -19,6 +21,7 @@ from dysnomia_tui.app.action import Action
 from dysnomia_tui.app.actions import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
 from dysnomia_tui.app.confirming import Confirming
+from dysnomia_tui.app.crash import report
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.keymap import checked_keymap
 from dysnomia_tui.app.navigation import Navigation
@@ -246,6 +249,11 @@ class DysnomiaApp(App[str]):
             return
         self._driver.write(sequence)
         self.notify(visible(text), title="copied (where the terminal allows it)", markup=False, timeout=4)
+
+    def _fatal_error(self) -> None:
+        """Textual's way out after a bug, which would show a traceback with the values of variables in it."""
+        self._exit_renderables.append(Text(report(sys.exc_info()[1])))
+        self._close_messages_no_wait()
 
     def trouble(self, problem: str) -> None:
         """Say what went wrong."""

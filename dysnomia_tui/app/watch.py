@@ -25,6 +25,8 @@ TICK = 0.5
 JOBS_TICKS = 4
 OVERVIEW_TICKS = 20
 PROBE_TICKS = 60
+AT_ONCE = 4
+"""Servers asked side by side: each is a process for up to two seconds."""
 
 
 class Watch:
@@ -37,6 +39,7 @@ class Watch:
         self._seen_jobs = False
         self._recovered = False
         self._held: AppState | None = None
+        self._to_probe: list[str] = []
 
     def start(self) -> None:
         """Begin: read everything once, then on a timer."""
@@ -137,11 +140,15 @@ class Watch:
         self.look_at_jobs()
 
     def _probe_all(self) -> None:
-        for container in self._latest.containers():
-            self._probe(container.name)
+        waiting = [container.name for container in self._latest.containers()]
+        self._to_probe = [*waiting[AT_ONCE:]]
+        for name in waiting[:AT_ONCE]:
+            self._probe(name)
 
     def _probe(self, name: str) -> None:
         def have(probe: Probe) -> None:
+            if self._to_probe:
+                self._probe(self._to_probe.pop(0))
             if self._latest.probes.get(name) != probe:
                 self._take(self._latest.with_probe(name, probe))
 

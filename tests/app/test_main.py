@@ -295,6 +295,7 @@ async def test_a_store_that_cannot_be_read_says_so_and_goes_on() -> None:
         assert "/var/state/dysnomia: Permission denied" in run.text()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_bug_in_a_read_does_not_take_the_app_down() -> None:
     async with driven() as run:
 

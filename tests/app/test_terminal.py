@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dysnomia_plugins.base import Probe
 from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.terminal import CLIPBOARD_LIMIT, osc52
 from dysnomia_tui.app.theme import pick
 from tests.app.driving import driven
-from tests.app.fake_engine import fake_settings
+from tests.app.fake_engine import fake_settings, world
 
 
 @pytest.mark.parametrize(
@@ -114,3 +117,58 @@ async def test_copy_offers_path_id_and_command() -> None:
         assert "dysnomia -o restore -c orders -C postgresql --generation 214" in text
         await run.press("enter")
         await run.until(lambda: "copied" in run.toasts())
+
+
+async def _crash(shown: list[str]) -> None:
+    """Run the app into a bug, and note what it would say on the way out."""
+    async with driven() as run:
+
+        def fails() -> None:
+            secret = "hunter2"
+            raise ZeroDivisionError(f"oops {len(secret)}\x1b[2J")
+
+        run.app.call_later(fails)
+        await run.until(lambda: run.app._exit_renderables)
+        shown += [str(item) for item in run.app._exit_renderables]
+
+
+async def test_a_bug_shows_a_line_and_a_file_but_no_traceback_and_no_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shown: list[str] = []
+    with pytest.raises(ZeroDivisionError):
+        await _crash(shown)
+    assert "internal error (ZeroDivisionError: oops 7\\e[2J)" in shown[0]
+    assert "Traceback" not in shown[0]
+    written = next(tmp_path.glob("dysnomia-tui-*.txt"))
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert "in fails" in written.read_text()
+    assert "hunter2" not in written.read_text().replace('secret = "hunter2"', "")
+
+
+async def test_many_containers_are_asked_a_few_at_a_time() -> None:
+    crowd = world()
+    crowd.containers = tuple(replace(crowd.containers[1], name=f"c{n}", components=()) for n in range(30))
+    async with driven(crowd, wait=False) as run:
+        asking = 0
+        most = 0
+        lock = threading.Lock()
+        probe = run.engine.probe
+
+        def counted(container: str) -> Probe:
+            nonlocal asking, most
+            with lock:
+                asking += 1
+                most = max(most, asking)
+            try:
+                return probe(container)
+            finally:
+                with lock:
+                    asking -= 1
+
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr(run.engine, "probe", counted)
+        await run.until(lambda: len(run.app.state.probes) == 30)
+        assert most <= 4
+        monkey.undo()
