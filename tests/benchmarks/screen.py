@@ -101,8 +101,11 @@ def running(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[Wat
 
 def measure(state: Path) -> Sequence[Figure]:
     """First frame and full screen on a store of 100,000 generations, and keys on it."""
-    root = Path(tempfile.mkdtemp(prefix="bench."))
-    environment = _environment(root, state)
+    with tempfile.TemporaryDirectory(prefix="bench.") as root:
+        return _measure(_environment(Path(root), state))
+
+
+def _measure(environment: dict[str, str]) -> Sequence[Figure]:
     program = [str(Path(sys.executable).parent / "dysnomia-tui")]
     # Once, so that the store's cache is there, as it is on a machine in use.
     with running(program, environment) as watched:
