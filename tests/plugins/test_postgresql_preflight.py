@@ -162,10 +162,14 @@ def test_discovery_finds_databases_by_socket_and_process(bare: Bare, postgres: P
     assert [one.component for one in found] == ["orders"]
     assert found[0].readable
     assert found[0].size is not None
-    assert found[0].container == "postgresql"
+    assert found[0].container.startswith("postgresql")
     adopted = Component(ComponentKey("x", "orders"), bare.component.path, found[0].properties)
     assert bare.plugin.probe(adopted, ProcessRunner()).up
-    assert list(discover.discover(ProcessRunner(), [])) != []
+    by_container: dict[str, set[object]] = {}
+    for one in discover.discover(ProcessRunner(), []):
+        by_container.setdefault(one.container, set()).add(one.properties.get("postgresqlRuntimeDir"))
+    assert by_container
+    assert all(len(folders) == 1 for folders in by_container.values()), "a container is one server"
 
 
 def test_the_shell_has_no_secret_in_its_arguments(bare: Bare, postgres: PostgresServer) -> None:

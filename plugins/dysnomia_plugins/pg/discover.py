@@ -54,11 +54,13 @@ _PROBE = """SELECT json_build_object(
   'exists', EXISTS (SELECT FROM pg_database WHERE datname = {name}),
   'size', (SELECT CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
       THEN pg_database_size(oid) END FROM pg_database WHERE datname = {name}),
-  'clients', (SELECT count(*) FROM pg_stat_activity WHERE datname = {name} AND backend_type = 'client backend'),
+  'clients', (SELECT count(*) FROM pg_stat_activity WHERE datname = {name} AND backend_type = 'client backend'
+      AND pid <> pg_backend_pid()),
   'who', (SELECT json_agg(w) FROM (SELECT concat_ws(' ', usename, 'from', coalesce(host(client_addr), 'this machine'),
         nullif('(' || application_name || ')', '()'), coalesce(state, ''), 'since',
         to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')) AS w
       FROM pg_stat_activity WHERE datname = {name} AND backend_type = 'client backend'
+      AND pid <> pg_backend_pid()
       ORDER BY backend_start LIMIT 100) a))"""
 
 
@@ -73,8 +75,14 @@ class Cluster:
 
 def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
     """Every database on every server that runs here. What may not be seen is named, with the line that could."""
-    for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder)):
-        yield from _databases(cluster, runner)
+    taken: set[str] = set()
+    for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
+        name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
+        container = next(
+            one for one in itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2))) if one not in taken
+        )
+        taken.add(container)
+        yield from _databases(cluster, container, runner)
 
 
 def _clusters(folders: Iterable[str]) -> set[Cluster]:
@@ -133,7 +141,7 @@ def _folder_in_lock_file(path: Path) -> Iterator[str]:
         yield lines[4]
 
 
-def _databases(cluster: Cluster, runner: Runner) -> Iterator[Found]:
+def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Found]:
     properties: dict[str, PropertyValue] = {"type": _TYPE}
     if cluster.owner != "postgres":
         properties["postgresqlUsername"] = cluster.owner
@@ -141,7 +149,6 @@ def _databases(cluster: Cluster, runner: Runner) -> Iterator[Found]:
         properties["postgresqlPort"] = str(cluster.port)
     if os.path.realpath(cluster.folder) != os.path.realpath(RUNTIME_DIR):
         properties["postgresqlRuntimeDir"] = cluster.folder
-    container = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
     server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
     client = Client(server, runner, connect_timeout=2)
     try:
