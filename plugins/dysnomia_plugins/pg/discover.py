@@ -78,9 +78,8 @@ def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> 
     taken: set[str] = set()
     for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
         name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
-        container = next(
-            one for one in itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2))) if one not in taken
-        )
+        numbered = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+        container = next(one for one in numbered if one not in taken)
         taken.add(container)
         yield from _databases(cluster, container, runner)
 
