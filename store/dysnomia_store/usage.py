@@ -7,19 +7,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dysnomia_store.errors import NotPermitted
-from dysnomia_store.store import Usage
+from dysnomia_store.summary import Usage
 from dysnomia_store.views import at
 
 if TYPE_CHECKING:
     from dysnomia_store.component import Reading
     from dysnomia_store.names import ComponentKey
-    from dysnomia_store.store import Store
+    from dysnomia_store.readside import ReadableStore
 
 MOST_DAYS = 3660
 """Days of growth that are told; what is older stands in the first point."""
 
 
-def usage(store: Store) -> Usage:
+def usage(store: ReadableStore) -> Usage:
     """Add up a store. What may not be read counts as nothing."""
     by_component: dict[ComponentKey, int] = {}
     orphans = 0
@@ -66,7 +66,7 @@ def _growth(days: dict[int, int]) -> tuple[tuple[datetime, int], ...]:
     return tuple(points)
 
 
-def _disk(store: Store) -> tuple[int, int]:
+def _disk(store: ReadableStore) -> tuple[int, int]:
     where = store.root
     while not where.is_dir() and where != where.parent:
         where = where.parent

@@ -1,0 +1,48 @@
+"""What a store says of itself at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from dysnomia_store.model import Generation
+from dysnomia_store.names import ComponentKey
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One component at a glance, from the cache."""
+
+    key: ComponentKey
+    generations: int
+    newest: Generation | None
+    newest_good: Generation | None
+    stored_size: int
+    """Real bytes of all its snapshots."""
+    active: bool
+    garbage: bool
+    problems: int
+    """Generations that are suspicious, failed a check, lead nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit came to."""
+
+    generation: Generation
+    new: bool
+    """False where the newest generation already held this state: it was only seen again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Where the space is."""
+
+    by_component: Mapping[ComponentKey, int]
+    orphans: int
+    trash: int
+    disk_total: int
+    disk_free: int
+    growth: tuple[tuple[datetime, int], ...]
+    """Stored bytes over time, one point a day, oldest first."""
