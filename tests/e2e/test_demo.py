@@ -112,7 +112,7 @@ def test_every_snapshot_of_it_is_sound(demo: Path) -> None:
     assert " 0 bad, 0 unverifiable" in done.err
 
 
-def test_what_is_there_is_left_unless_it_is_reset(own_demo: Callable[[], World]) -> None:
+def test_what_is_there_is_left(own_demo: Callable[[], World]) -> None:
     world = own_demo()
     live = world.root / "live" / "databases" / "crm"
     made = live.stat().st_mtime_ns
@@ -120,12 +120,21 @@ def test_what_is_there_is_left_unless_it_is_reset(own_demo: Callable[[], World])
     assert "is in" in done.err
     assert f"DYSNOMIA_STATEDIR={world.root}/state" in done.out.splitlines()
     assert live.stat().st_mtime_ns == made
-    (world.root / "mine").write_text("kept")
-    (world.root / "state" / "mine").write_text("gone")
-    world.run("dysnomia-tui", "demo", "--reset", "--prepare", str(world.root))
-    assert (world.root / "mine").read_text() == "kept"
-    assert not (world.root / "state" / "mine").exists()
-    assert live.exists()
+
+
+def test_a_reset_throws_away_what_a_demo_is_made_of_and_nothing_else(
+    own_demo: Callable[[], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = own_demo().root
+    (folder / "mine").write_text("kept")
+    (folder / "state" / "mine").write_text("gone")
+    filled: list[Path] = []
+    monkeypatch.setattr(build, "_fill", lambda where, *_: filled.append(where))
+    assert build.make(folder, reset=True)
+    assert filled == [folder]
+    assert (folder / "mine").read_text() == "kept"
+    assert not (folder / "state").exists()
+    assert not (folder / "live").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
