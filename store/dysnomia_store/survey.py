@@ -35,14 +35,24 @@ def _pairs(top: Path) -> Iterator[tuple[str, str]]:
                 yield container.name, component.name
 
 
+def _listed(folder: Path) -> list[str]:
+    """Names in a folder, sorted; nothing where it is missing. One that may not be read is said, not taken as empty."""
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except PermissionError:
+        raise NotPermitted(f"{folder} may not be read", "run it as the store's owner") from None
+
+
 def all_generations(
     layout: Layout, container: str | None = None, component: str | None = None
 ) -> Iterator[tuple[ComponentKey, int, str]]:
     """(key, number, id) of every link, sorted. Raises NotPermitted."""
     top = layout.top("generations")
-    containers = sorted(entry.name for entry in entries(top)) if container is None else [container]
+    containers = _listed(top) if container is None else [container]
     for outer in containers:
-        components = sorted(entry.name for entry in entries(top / outer)) if component is None else [component]
+        components = _listed(top / outer) if component is None else [component]
         for inner in components:
             try:
                 key = ComponentKey.of(outer, inner)
