@@ -95,6 +95,14 @@ def wanted(args: argparse.Namespace) -> tuple[str, str]:
     return container, component
 
 
+def store_folder(args: argparse.Namespace) -> Path:
+    """Where the store is; it need not be there yet. Raises Usage where something else is."""
+    statedir = load(args.statedir).statedir
+    if statedir.exists() and not statedir.is_dir():
+        raise Usage(f"{statedir} is no folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
+    return statedir
+
+
 def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
     """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
     from dysnomia_store.layout import Layout
@@ -117,7 +125,7 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
 
 
 def _query(args: argparse.Namespace) -> int:
-    statedir = load(args.statedir).statedir
+    statedir = store_folder(args)
     found = lines(statedir, *wanted(args), latest=args.query_latest)
     if args.check:
         from dysnomia_store.store import Store
@@ -168,7 +176,7 @@ def _say_check(line: Line, check: object) -> bool:
 
 
 def _paths(args: argparse.Namespace) -> int:
-    root = load(args.statedir).statedir / "snapshots"
+    root = store_folder(args) / "snapshots"
     relative = [_valid_path(path) for path in args.paths]
     if args.resolve:
         result = [str(root / path) for path in relative]
@@ -202,7 +210,7 @@ def _gc(args: argparse.Namespace) -> int:
         raise Usage(f"--keep {args.keep} keeps less than nothing")
     settings = load(args.statedir)
     container, component = wanted(args)
-    stored = Store(settings.statedir).keys()
+    stored = Store(store_folder(args)).keys()
     keys = [
         key
         for key in stored

@@ -197,3 +197,39 @@ def test_no_command_imports_textual_or_a_plugin_to_start(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("option", ["--query-all", "--query-latest", "--gc", "--resolve"])
+def test_a_store_that_is_no_folder(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert call(monkeypatch, "dysnomia-snapshots", option, "--statedir", str(tmp_path / "file")) == 2
+    assert "is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["generations", "generations/a"])
+def test_a_folder_that_may_not_be_read_is_named_and_not_taken_as_empty(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root may read anything, so the refusal is the system call's own, made up here."""
+    folder = tmp_path / "state" / closed
+    folder.mkdir(parents=True)
+    listdir = os.listdir
+
+    def refusing(path: str | Path) -> list[str]:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refusing)
+    assert call(monkeypatch, "dysnomia-snapshots", "--query-all") == int(Exit.REFUSED)
+    assert str(folder) in capsys.readouterr().err
+
+
+def test_a_store_that_is_not_there_yet_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "dysnomia-snapshots", "--query-all", "--statedir", str(tmp_path / "not-yet")) == 0
+    assert capsys.readouterr() == ("", "")
+    assert not (tmp_path / "not-yet").exists()
