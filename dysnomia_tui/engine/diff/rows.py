@@ -24,7 +24,9 @@ Tick = Callable[[int], None]
 """Told of the rows read since it was last told; may raise to stop."""
 
 HELD_HASHES = 1 << 18
-"""Hashes held before they are written out: some 10 MB."""
+"""Hashes held before they are written out: 2 MB."""
+PACKED_HASHES = 1 << 14
+"""Hashes held as objects, before they are packed."""
 BUCKET_HASHES = 40_000
 MOST_BUCKETS = 1024
 MOST_FILES = 128
@@ -71,31 +73,36 @@ class Hashes:
     def scan(self, batches: Batches, tick: Tick) -> None:
         """Read a side for the first time."""
         mask = self.buckets - 1
-        held: list[list[int]] = [[] for _ in range(self.buckets)]
-        adders = [bucket.append for bucket in held]
+        now: list[list[int]] = [[] for _ in range(self.buckets)]
+        adders = [bucket.append for bucket in now]
+        held = [array("q") for _ in now]
         count = 0
         for batch in batches:
+            # The one loop over every row: nothing may be added here that is not needed.
             for value in map(hash, batch):
                 adders[value & mask](value)
             count += len(batch)
-            if count >= HELD_HASHES:
-                self._flush(held)
+            if count >= PACKED_HASHES:
+                _pack(now, held)
                 self.rows += count
                 count = 0
+                if len(held[0]) * self.buckets >= HELD_HASHES:
+                    self._flush(held)
             tick(len(batch))
+        _pack(now, held)
         self._flush(held)
         self.rows += count
 
-    def _flush(self, held: list[list[int]]) -> None:
+    def _flush(self, held: list[array[int]]) -> None:
         offset = self._file.tell()
         pieces: list[bytes] = []
         for bucket, segments in zip(held, self._segments, strict=True):
             if bucket:
-                piece = array("q", bucket).tobytes()
+                piece = bucket.tobytes()
                 pieces.append(piece)
                 segments.extend((offset, len(piece)))
                 offset += len(piece)
-                bucket.clear()
+                del bucket[:]
         view = memoryview(b"".join(pieces))
         while view:
             view = view[self._file.write(view) :]
@@ -113,6 +120,13 @@ class Hashes:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _pack(lists: list[list[int]], arrays: list[array[int]]) -> None:
+    """Move hashes from lists, where each is an object, into arrays, while they are still near the processor."""
+    for packed, bucket in zip(arrays, lists, strict=True):
+        packed.fromlist(bucket)
+        bucket.clear()
 
 
 class Excess:
@@ -178,8 +192,9 @@ def join(old: Hashes, new: Hashes, only_old: Excess, only_new: Excess, which: It
     for number in which:
         before, after = _counts(old.bucket(number)), _counts(new.bucket(number))
         if isinstance(before, set) and isinstance(after, set):
-            only_old.add(dict.fromkeys(before - after, 1))
-            only_new.add(dict.fromkeys(after - before, 1))
+            one_side = before ^ after
+            only_old.add(dict.fromkeys(one_side & before, 1))
+            only_new.add(dict.fromkeys(one_side & after, 1))
         else:
             first, second = Counter(before), Counter(after)
             only_old.add(dict(first - second))

@@ -54,6 +54,7 @@ def compared(folder: Path, old: Table, new: Table, way: str = "in memory", batch
         if way != "in memory":
             patch.setattr(compare, "SMALL", -1)
             patch.setattr(rows, "HELD_HASHES", 4)
+            patch.setattr(rows, "PACKED_HASHES", 3)
             patch.setattr(rows, "BUCKET_HASHES", 3)
             patch.setattr(spill, "RUN_BYTES", 50)
         if way.endswith("many"):
