@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Component, Context, Plugin, Runner, StatePlugin
+from dysnomia_plugins.base import Component, Context, Plugin, Runner, Severity, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
@@ -97,13 +97,27 @@ def _preflight(
         result = plugin.preflight(ctx, world.store.stored(component.key, generation.id), replace=question["replace"])
     except (Corrupt, Incomplete) as error:
         raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
+    findings = [(finding.severity.value, finding.text) for finding in result.findings]
+    if question["copy"]:
+        findings += [(Severity.BLOCKER.value, text) for text in _against_copy(plugin, ctx, question["copy"])]
     return {
-        "findings": [(finding.severity.value, finding.text) for finding in result.findings],
+        "findings": findings,
         "live_bytes": result.live_bytes,
         "needs": result.needs,
         "swap": result.swap,
         "guard": result.guard,
     }
+
+
+def _against_copy(plugin: StatePlugin, ctx: Context, name: str) -> list[str]:
+    """Why nothing can be copied to ``name``: it is no name for one, or something stands there."""
+    try:
+        place = plugin.named(ctx.component, name)
+        if plugin.exists(ctx, place):
+            return [f"{place.name} is already there: choose another name for the copy"]
+    except PluginError as error:
+        return [error.message]
+    return []
 
 
 if __name__ == "__main__":

@@ -44,10 +44,14 @@ def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> 
     return Probe(**{**answer, "who": tuple(answer["who"])})
 
 
-def preflight(settings: Settings, key: ComponentKey, number: int, *, replace: bool, limit: float) -> Preflight:
-    """What a restore would meet. Raises NoAnswer: a server that does not answer, a damaged snapshot."""
+def preflight(
+    settings: Settings, key: ComponentKey, number: int, *, replace: bool, limit: float, copy: str = ""
+) -> Preflight:
+    """What a restore would meet, into a copy called ``copy`` if given. Raises NoAnswer: a server that does not
+    answer, a damaged snapshot."""
+    question = {"op": "preflight", "key": str(key), "number": number, "replace": replace, "copy": copy}
     try:
-        answer = ask(settings, {"op": "preflight", "key": str(key), "number": number, "replace": replace}, limit)
+        answer = ask(settings, question, limit)
     except NoAnswer as error:
         if str(error) == NOT_ANSWERING:
             raise NoAnswer(f"the server of {key} is {NOT_ANSWERING}") from None

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.jobs.folder import share
+from dysnomia_tui.engine.plan import Plan
 from dysnomia_tui.engine.redact import visible
+from dysnomia_tui.engine.views import JobState
+
+SUBMITTED = "submitted"
+CANCEL_ASKED = "cancel asked"
+ENDED = frozenset(state.value for state in JobState if state.ended)
+
+
+def entry_of(job: str, plan: Plan, event: str, *, who: str, why: str, host: str, message: str = "") -> dict[str, Any]:
+    """A line about a job."""
+    return {
+        "job": job, "event": event, "kind": plan.kind.value, "title": plan.title,
+        "keys": [str(key) for key in plan.keys], "who": who, "why": why, "host": host, "message": message,
+    }  # fmt: skip
 
 
 def append(statedir: Path, at: datetime, entry: Mapping[str, Any], group: str = "") -> None:
@@ -51,12 +65,27 @@ def entries(statedir: Path) -> Iterator[Mapping[str, Any]]:
                     yield entry
 
 
-def timeline(statedir: Path, host: str, key: ComponentKey | None = None) -> str:
-    """The audit as text for handing over: one line an event, in UTC."""
+def unended(statedir: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The jobs of which the audit says that they began and not how they ended: their first line, by job."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for entry in entries(statedir):
+        job, event = str(entry.get("job", "")), entry.get("event")
+        if event in ENDED:
+            found.pop(job, None)
+        elif event == SUBMITTED:
+            found[job] = entry
+    return found
+
+
+def timeline(
+    statedir: Path, host: str, key: ComponentKey | None = None, more: Collection[Mapping[str, Any]] = ()
+) -> str:
+    """The audit as text for handing over: one line an event, in UTC. ``more`` are entries that nobody has written
+    down yet (of a job whose process is gone), each in its place."""
     wanted = str(key) if key else ""
     head = f"Timeline of {wanted or 'all components'} on {host}, times in UTC"
     lines = [visible(head), ""]
-    for entry in entries(statedir):
+    for entry in sorted([*entries(statedir), *more], key=_when):
         if wanted and wanted not in entry.get("keys", ()):
             continue
         lines.append(visible(_line(entry)))
@@ -65,8 +94,13 @@ def timeline(statedir: Path, host: str, key: ComponentKey | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(entry: Mapping[str, Any]) -> str:
+def _when(entry: Mapping[str, Any]) -> datetime:
     at = datetime.fromisoformat(str(entry["at"]))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    at = _when(entry).astimezone(UTC)
     words = [
         f"{at:%Y-%m-%d %H:%M:%S}Z",
         f"J{entry.get('job', '')}",

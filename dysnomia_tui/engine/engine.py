@@ -11,9 +11,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dysnomia_plugins.base import Found, Plugin, Probe
 from dysnomia_store.gcmodel import GcPlan, Policy
@@ -31,7 +32,8 @@ from dysnomia_tui.engine.jobs.identity import who
 from dysnomia_tui.engine.jobs.submit import submit_job
 from dysnomia_tui.engine.overview import look
 from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.planning import keeping, state
+from dysnomia_tui.engine.planning import keeping, state, undo
+from dysnomia_tui.engine.planning import marks as marking
 from dysnomia_tui.engine.planning.depends import why_stale
 from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.rights import why_read_only
@@ -165,7 +167,10 @@ class Engine:
             return start_diff(side(self._world, key, old), side(self._world, key, new))
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:
-        """argv and environment of the server's own client on the component."""
+        """argv and environment of the server's own client on the component. Raises ReadOnly: whoever is in it can
+        change what is live."""
+        if self.read_only:
+            raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")
         with translated():
             return self._world.plugin(key).shell(self._world.component(key))
 
@@ -184,7 +189,7 @@ class Engine:
     def plan_undo(self, job_id: str) -> Plan:
         """Undo a restore (from its guard) or a collection (from the trash)."""
         with translated():
-            return state.plan_undo(self._world, self._board, job_id, self._clock())
+            return undo.plan_undo(self._world, self._board, job_id, self._clock())
 
     def gc_review(
         self,
@@ -234,10 +239,18 @@ class Engine:
         with translated():
             return state.plan_verify(self._world, key, number, self._clock())
 
-    def plan_mark(self, key: ComponentKey, number: int, marks: Marks, text: str = "") -> Plan:
-        """Pin, known good or bad, tags, note."""
+    def plan_mark(
+        self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
+    ) -> Plan:
+        """Pin, known good or bad, tags, note: what differs from ``seen``, the marks that the operator had before
+        them (those of this moment, if not given). Merged with what others said meanwhile."""
         with translated():
-            return keeping.plan_mark(self._world, key, number, marks, text, self._clock())
+            return marking.plan_mark(self._world, key, number, marks, seen, text, self._clock())
+
+    def plan_trust(self, key: ComponentKey, number: int, *, trusted: bool = True) -> Plan:
+        """Let an imported generation be loaded as one that was made here, or no longer."""
+        with translated():
+            return marking.plan_trust(self._world, key, number, trusted, self._clock())
 
     def plan_activity(self, key: ComponentKey, activity: str) -> Plan:
         """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``."""
@@ -251,7 +264,7 @@ class Engine:
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path]) -> Plan:
         with translated():
-            return keeping.plan_import(key, folders, self._clock())
+            return keeping.plan_import(self._world, key, folders, self._clock())
 
     def plan_recover(self, job_id: str) -> Plan:
         """Put right what an interrupted job left behind."""
@@ -316,6 +329,12 @@ class Engine:
             raise Unknown(f"job {job_id} has ended already", "there is nothing to cancel")
         with translated():
             folder.ask_cancel(who(os.environ))
+            plan = folder.plan()
+        entry = audit.entry_of(
+            folder.id, plan, audit.CANCEL_ASKED, who=who(os.environ), why="", host=socket.gethostname()
+        )
+        with suppress(OSError):  # it is asked all the same; the job says itself how it ended
+            audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
 
     def recover(self) -> Sequence[JobView]:
         """Submit the recovery of interrupted jobs, where this user may write; otherwise does nothing."""
@@ -337,4 +356,16 @@ class Engine:
     def timeline(self, key: ComponentKey | None = None) -> str:
         """The audit as a UTC timeline of an incident, for handing over."""
         with translated():
-            return audit.timeline(self.settings.statedir, socket.gethostname(), key)
+            return audit.timeline(self.settings.statedir, socket.gethostname(), key, self._gone())
+
+    def _gone(self) -> Sequence[Mapping[str, Any]]:
+        """Endings that nobody has written down yet: of jobs whose process is gone."""
+        found = []
+        for job, entry in audit.unended(self.settings.statedir).items():
+            with suppress(Unknown, OSError):
+                view = self._board.view(job)
+                if view.state is JobState.INTERRUPTED:
+                    last = datetime.fromtimestamp(self._board.folder(job).events.stat().st_mtime, UTC)
+                    at = max(last, datetime.fromisoformat(str(entry["at"])))
+                    found.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
+        return found

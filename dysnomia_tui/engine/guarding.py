@@ -5,12 +5,12 @@ Run by the restore itself and by whoever recovers it: each part is done only whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_store.errors import StoreError
-from dysnomia_store.model import Generation, Marks, Pin, Reason
+from dysnomia_store.model import Generation, Pin, Reason
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
 
@@ -192,6 +192,6 @@ def hold(bench: Bench, guard: Generation, left: Left) -> None:
         why=f"guard of job {left.job}", who=left.who or bench.who, at=now, until=now + bench.guard_hold,
         held_by=left.job,
     )  # fmt: skip
-    marks = guard.marks
-    held = Marks(pins=(*marks.pins, pin), verdict=marks.verdict, tags=marks.tags, note=marks.note)
-    bench.store.mark(bench.key, guard.number, held, who=left.who or bench.who)
+    bench.store.remark(
+        bench.key, guard.number, lambda said: replace(said, pins=(*said.pins, pin)), who=left.who or bench.who
+    )

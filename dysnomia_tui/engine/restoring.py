@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
 from dysnomia_store.errors import StoreError
-from dysnomia_store.model import Generation, Section
+from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
 from dysnomia_tui.engine.guarding import Restored, finish, step_of
@@ -144,7 +144,24 @@ def _replace(
         bench.journal.step("reverted")
         raise
     _swap(bench, plugin, ctx, beside)
+    _record_verified(bench, generation)
     return finish(bench, plugin, ctx, lock, Left(bench.job, bench.journal, bench.who))
+
+
+def _record_verified(bench: Bench, generation: Generation) -> None:
+    """Every byte was compared with what was written while it was loaded: as good as a check, and later than any.
+
+    No restore fails because it could not be written down. What has no digests on record was not verified.
+    """
+    if generation.metadata is None or not generation.metadata.files:
+        return
+    said = Check(
+        at=bench.clock(), how="bytes", result=CheckResult.OK, text="verified while it was restored", job=bench.job
+    )
+    try:
+        bench.store.record_check(bench.key, generation.id, said)
+    except (StoreError, OSError) as error:
+        bench.progress.log(f"that generation {generation.number} was verified could not be recorded: {error}")
 
 
 def _swap_back(
@@ -214,6 +231,8 @@ def _copy(
         bench.journal.step("reverted")
         raise
     bench.journal.step("copied")
+    if sections is None:
+        _record_verified(bench, generation)
     return Restored(restored=generation.number, copy=place.name)
 
 

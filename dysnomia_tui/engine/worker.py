@@ -192,12 +192,8 @@ class _Worker:
     def _audit(self, event: str, message: str) -> None:
         from dysnomia_tui.engine import audit
 
-        plan, work = self.work.plan, self.work
-        entry: Mapping[str, object] = {
-            "job": work.id, "event": event, "kind": plan.kind.value, "title": plan.title,
-            "keys": [str(key) for key in plan.keys], "who": work.who, "why": work.why, "host": work.host,
-            "message": message,
-        }  # fmt: skip
+        work = self.work
+        entry = audit.entry_of(work.id, work.plan, event, who=work.who, why=work.why, host=work.host, message=message)
         try:
             audit.append(work.world.settings.statedir, _now(), entry, work.world.settings.group)
         except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,7 +71,17 @@ def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
 
 def write(house: House, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
     """Replace what is said of a generation. Raises StoreError."""
+    change(house, key, number, snapshot_id, lambda said: marks, who)
+
+
+def change(
+    house: House, key: ComponentKey, number: int, snapshot_id: str, how: Callable[[Marks], Marks], who: str
+) -> None:
+    """Say something else of a generation, made by ``how`` from what is said at that moment: nobody's words between
+    reading and writing are lost. Raises StoreError, and what ``how`` raises, with nothing written."""
     with in_words(f"marking generation {number} of {key}"), records_lock(house.disk, house.layout, key):
+        before = marked(house.layout, key).get((number, snapshot_id))
+        marks = how(before.marks if before is not None else Marks())
         if active(marks.pins, house.clock()):
             keep_copy(house, key, snapshot_id)
         _write(house, key, number, snapshot_id, marks, who)

@@ -183,6 +183,17 @@ class Store(ReadableStore):
         self._house.ready()
         write(self._house, key, number, found.id, marks, who)
 
+    def remark(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
+        """Change what operators say of a generation, from what is said at that moment, under the lock of its
+        records. Raises NotFound, NotPermitted, and what ``how`` raises."""
+        from dysnomia_store.marks import change
+
+        found = self.generation(key, number)
+        if not found.id:
+            raise Refused(f"generation {number} of {key} cannot be marked", found.problem)
+        self._house.ready()
+        change(self._house, key, number, found.id, how, who)
+
     def record_check(self, key: ComponentKey, snapshot_id: str, check: Check) -> None:
         """Add a result to what is known of a snapshot. Raises StoreError."""
         from dysnomia_store.checks import record

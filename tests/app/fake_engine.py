@@ -573,7 +573,9 @@ class FakeEngine(Engine):
             "would load it into a scratch database and drop it again",
         )
 
-    def plan_mark(self, key: ComponentKey, number: int, marks: Marks, text: str = "") -> Plan:
+    def plan_mark(
+        self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
+    ) -> Plan:
         return self._plan(
             Kind.MARK,
             f"mark generation {number} of {key}",

@@ -238,7 +238,7 @@ class MainActions(ActionHost):
 
         self.dysnomia.client.ask(
             "plan",
-            lambda engine: engine.plan_mark(key, generation.number, marks, text.strip()),
+            lambda engine: engine.plan_mark(key, generation.number, marks, text.strip(), seen=generation.marks),
             planned,
             self.dysnomia.trouble,
         )

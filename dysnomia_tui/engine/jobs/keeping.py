@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dysnomia_store.errors import Refused
-from dysnomia_tui.engine import activities
+from dysnomia_tui.engine import activities, audit
 from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.jobs.work import Outcome, Work
-from dysnomia_tui.engine.planning.gcjson import gc_from_json, marks_from_json
+from dysnomia_tui.engine.marking import MarkChange, merged
+from dysnomia_tui.engine.planning.gcjson import gc_from_json
 from dysnomia_tui.engine.settling import needs_settling
 from dysnomia_tui.engine.translate import Expected, exit_of, words_of
 from dysnomia_tui.engine.views import JobState
@@ -84,8 +86,12 @@ def run_bring_back(work: Work) -> Outcome:
 
 
 def run_mark(work: Work) -> Outcome:
+    """Merged with what is said at that moment, under the lock of the records."""
     params = work.plan.params
-    work.world.store.mark(work.plan.keys[0], params["number"], marks_from_json(params["marks"]), who=work.who)
+    change = MarkChange.from_json(params["change"])
+    work.world.store.remark(
+        work.plan.keys[0], params["number"], lambda said: merged(said, change, work.who), who=work.who
+    )
     return Outcome(JobState.DONE, f"{work.plan.title}: recorded")
 
 
@@ -156,6 +162,19 @@ def run_recover(work: Work) -> Outcome:
         raise EngineError(f"job {dead.id} is not put right yet: {'; '.join(problems)}", "see to that, then recover it")
     text = "; ".join(texts) or "nothing was left behind"
     for folder in (dead, *work.board.dead_recoveries(dead.id)):
+        _say_interrupted(work, folder, text)
         folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
         folder.trim()
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})
+
+
+def _say_interrupted(work: Work, folder: JobFolder, text: str) -> None:
+    """The end of a job that could not write its own into the audit."""
+    request = folder.request()
+    message = f"its process was gone; job {work.id} put it right: {text}"
+    entry = audit.entry_of(
+        folder.id, folder.plan(), JobState.INTERRUPTED.value, who=str(request.get("who", "")),
+        why=str(request.get("why", "")), host=str(request.get("host", "")), message=message,
+    )  # fmt: skip
+    with suppress(OSError):
+        audit.append(work.world.settings.statedir, work.clock(), entry, work.world.settings.group)

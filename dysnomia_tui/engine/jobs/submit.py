@@ -36,10 +36,7 @@ def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: 
     folder, lock = _created(world, plan, request, now)
     try:
         EventLog(folder.events, Redactor(), lambda: now).write("queued", title=plan.title, who=who, why=why)
-        entry = {
-            "job": folder.id, "event": "submitted", "kind": plan.kind.value, "title": plan.title,
-            "keys": [str(key) for key in plan.keys], "who": who, "why": why, "host": host, "message": "",
-        }  # fmt: skip
+        entry = audit.entry_of(folder.id, plan, audit.SUBMITTED, who=who, why=why, host=host)
         with suppress(OSError):  # the worker's own lines say when it cannot be written
             audit.append(world.settings.statedir, now, entry, world.settings.group)
         start_worker(folder, lock, f"dysnomia-{world.store.id[:8] or 'store'}-job-{folder.id}")

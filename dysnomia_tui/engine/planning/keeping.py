@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_store.errors import NameRejected
-from dysnomia_store.gcmodel import GcPlan, TrashEntry
-from dysnomia_store.model import Marks
+from dysnomia_store.gcmodel import GcPlan, Policy, TrashEntry
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import Blocked, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, Step
-from dysnomia_tui.engine.planning.depends import generation_depends, trash_depends
-from dysnomia_tui.engine.planning.gcjson import gc_to_json, marks_to_json
+from dysnomia_tui.engine.planning.depends import trash_depends
+from dysnomia_tui.engine.planning.gcjson import gc_to_json
 from dysnomia_tui.engine.planning.grades import confirmation, graded
 from dysnomia_tui.engine.redact import is_secret
 from dysnomia_tui.engine.world import World
+
+MOST_COMPARED = 2000
+"""Generations up to which the command that would do the same as a review is looked for."""
+MOST_TRIED = 4
 
 
 def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: datetime) -> Plan:
@@ -45,6 +48,8 @@ def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: dat
     if not free_now and keys:
         until = now + world.settings.grace
         steps.append(Step(f"{review.freed:,} bytes would be free after {until:%Y-%m-%d %H:%M} UTC"))
+    elif len(keys) > 1:
+        steps.append(Step(f"{review.freed:,} bytes would be free at once, in all"))
     count = len(review.dropped)
     grades = confirmation(grade, keys, str(count))
     return Plan(
@@ -56,9 +61,40 @@ def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: dat
         params={"review": gc_to_json(review), "now": free_now, "text": text},
         warnings=("what is freed at once cannot be brought back",) if free_now else (),
         blockers=() if keys else ("nothing would be collected",),
-        replaces=f"{count} generations, {review.freed:,} bytes",
+        command=_gc_command(world, review, keys, free_now, text),
         confirm=grades,
         made=now,
+    )
+
+
+def _gc_command(
+    world: World, review: GcPlan, keys: Sequence[ComponentKey], free_now: bool, text: str
+) -> tuple[str, ...]:
+    """``dysnomia-snapshots --gc --keep N`` where it would do exactly this; a collection picked by hand has none."""
+    if not keys or len(review.lines) > MOST_COMPARED:
+        return ()
+    containers = sorted({key.container for key in keys})
+    where: tuple[str, ...] = ("-C", containers[0]) if len(containers) == 1 else ()
+    if len(keys) == 1:
+        where += ("-c", keys[0].component)
+    stored = [key for key in world.store.keys() if not where or key.container == containers[0]]  # noqa: SIM118
+    of = keys if len(keys) == 1 else stored
+    kept = Counter(line.key for line in review.lines if line.keep)
+    for last in sorted({1, *kept.values()})[:MOST_TRIED]:
+        policy = Policy(last=last)
+        if _taken(world.store.plan_gc(of, lambda _, policy=policy: policy)) == _taken(review):
+            now = ("--now",) if free_now else ()
+            reason = ("--reason", text) if text else ()
+            return ("dysnomia-snapshots", "--gc", "--keep", str(last), *where, *now, *reason)
+    return ()
+
+
+def _taken(review: GcPlan) -> tuple[object, ...]:
+    """What a collection takes, whatever the rules say why."""
+    return (
+        sorted((line.key, line.number, line.id) for line in review.dropped),
+        sorted((one.key, one.id) for one in review.snapshots),
+        sorted(review.broken_links),
     )
 
 
@@ -76,15 +112,17 @@ def plan_empty_trash(world: World, names: Collection[str] | None, now: datetime)
         title=f"empty the trash: {len(entries)} snapshots",
         keys=keys,
         grade=grade,
-        steps=tuple(
-            Step(f"{entry.stored_size:,} bytes of {entry.key} would be freed at once", str(entry.key))
-            for entry in entries
+        steps=(
+            *(
+                Step(f"{entry.stored_size:,} bytes of {entry.key} would be freed at once", str(entry.key))
+                for entry in entries
+            ),
+            *([Step(f"{size:,} bytes would be freed in all")] if len(entries) > 1 else []),
         ),
         params={"names": [entry.name for entry in entries]},
         depends=trash_depends({entry.name: entry.id for entry in entries}),
         warnings=("what is freed cannot be brought back",),
         blockers=() if entries else ("the trash is empty",),
-        replaces=f"{size:,} bytes in the trash",
         confirm=confirmation(grade, keys, str(len(entries))) if keys else "",
         made=now,
     )
@@ -97,46 +135,47 @@ def plan_bring_back(world: World, names: Collection[str], now: datetime) -> Plan
     if missing:
         raise Unknown(f"{missing[0]} is not in the trash", "see what is there")
     entries = [there[name] for name in sorted(set(names))]
+    keys = tuple(sorted({entry.key for entry in entries}))
+    grade = graded(world.settings, keys, Grade.ADDS)
+    count = sum(len(entry.generations) for entry in entries)
     return Plan(
         kind=Kind.BRING_BACK,
-        title=f"bring back {sum(len(entry.generations) for entry in entries)} generations",
-        keys=tuple(sorted({entry.key for entry in entries})),
-        grade=Grade.ADDS,
+        title=f"bring back {count} generations",
+        keys=keys,
+        grade=grade,
         steps=come_back(entries),
         params={"names": [entry.name for entry in entries]},
         depends=trash_depends({entry.name: entry.id for entry in entries}),
         blockers=() if entries else ("nothing was chosen",),
+        command=_bring_back_command(world, entries),
+        confirm=confirmation(grade, keys, str(count)) if keys else "",
         made=now,
     )
 
 
-def plan_mark(world: World, key: ComponentKey, number: int, marks: Marks, text: str, now: datetime) -> Plan:
-    """Raises NotFound."""
-    generation = world.store.generation(key, number)
-    return Plan(
-        kind=Kind.MARK,
-        title=text or f"mark generation {number} of {key}",
-        keys=(key,),
-        grade=Grade.ADDS,
-        steps=(Step(text or f"what is said of generation {number} would change", str(key)),),
-        params={"number": number, "marks": marks_to_json(marks)},
-        depends=generation_depends(key, number, generation.id),
-        made=now,
-    )
+def _bring_back_command(world: World, entries: Collection[TrashEntry]) -> tuple[str, ...]:
+    """All that one collection took comes back by its undo; a part of it has no command."""
+    jobs = {entry.job for entry in entries}
+    job = next(iter(jobs)) if len(jobs) == 1 else ""
+    if not job or {entry.name for entry in world.store.trash() if entry.job == job} != {one.name for one in entries}:
+        return ()
+    return ("dysnomia-tui", "undo", job)
 
 
-def plan_import(key: ComponentKey, folders: Collection[Path], now: datetime) -> Plan:
+def plan_import(world: World, key: ComponentKey, folders: Collection[Path], now: datetime) -> Plan:
     """Folders named by their snapshot's id. They stay untrusted until an operator says otherwise."""
     blockers = [f"{folder} is no folder" for folder in folders if not folder.is_dir()]
+    grade = graded(world.settings, (key,), Grade.ADDS)
     return Plan(
         kind=Kind.IMPORT,
         title=f"import {len(folders)} snapshots into {key}",
         keys=(key,),
-        grade=Grade.ADDS,
+        grade=grade,
         steps=tuple(Step(f"{folder} would be copied into the store, and verified", str(key)) for folder in folders),
         params={"folders": [str(folder.absolute()) for folder in folders]},
         blockers=tuple(blockers) if folders else ("no folder was named",),
         command=("dysnomia-snapshots", "--import", "-C", key.container, "-c", key.component, *map(str, folders)),
+        confirm=confirmation(grade, (key,), str(len(folders))),
         made=now,
     )
 
@@ -185,17 +224,19 @@ def plan_adopt(world: World, found: Found, now: datetime) -> Plan:
     elif existing.problem or dict(existing.properties) != {"type": found.type, **found.properties}:
         blockers.append(f"{existing.path} is there already and says something else")
     files[str(components / found.container / found.component)] = ""
+    grade = graded(world.settings, (key,), Grade.ADDS)
     return Plan(
         kind=Kind.ADOPT,
         title=f"adopt {key}",
         keys=(key,),
-        grade=Grade.ADDS,
+        grade=grade,
         steps=tuple(
             Step(f"{path} would be written: {'; '.join(content.splitlines()) or 'empty'}", str(key))
             for path, content in files.items()
         ),
         params={"files": files},
         blockers=tuple(blockers),
+        confirm=confirmation(grade, (key,), key.component),
         made=now,
     )
 
@@ -239,7 +280,10 @@ def quoted(value: str) -> str:
 
 
 def plan_recover(board: JobBoard, job_id: str, now: datetime) -> Plan:
-    """Put right what an interrupted job left. Raises Unknown."""
+    """Put right what an interrupted job left. Raises Unknown.
+
+    Never more than grade 1, whatever the labels: it is submitted unasked, and only finishes what was confirmed.
+    """
     view = board.view(job_id)
     return Plan(
         kind=Kind.RECOVER,

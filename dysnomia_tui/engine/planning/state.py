@@ -1,4 +1,4 @@
-"""Plans of snapshot, restore, undo, verify, check and the activities."""
+"""Plans of snapshot, restore, verify, check and the activities."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 
 from dysnomia_plugins.base import Finding, Preflight, PrivateStatePlugin, Severity, StatePlugin
 from dysnomia_plugins.errors import PluginError
+from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import CheckResult, Generation, Reason, Verdict
-from dysnomia_store.names import ComponentKey
+from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine import asking
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
-from dysnomia_tui.engine.guarding import step_of
-from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, trash_depends
+from dysnomia_tui.engine.planning.depends import component_depends, generation_depends
 from dysnomia_tui.engine.planning.grades import confirmation, graded
-from dysnomia_tui.engine.planning.keeping import come_back
 from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
@@ -44,7 +42,7 @@ def plan_snapshot(world: World, keys: Collection[ComponentKey], reason: Reason, 
         plugin = world.plugin(key)
         if "snapshot" not in plugin.activities():
             blockers.append(f"{key} is of type {plugin.type!r}, which holds no state")
-    grade = Grade.ADDS
+    grade = graded(world.settings, ordered, Grade.ADDS)
     return Plan(
         kind=Kind.SNAPSHOT,
         title=f"snapshot {ordered[0]}" if len(ordered) == 1 else f"snapshot {len(ordered)} components",
@@ -55,6 +53,7 @@ def plan_snapshot(world: World, keys: Collection[ComponentKey], reason: Reason, 
         depends=depends,
         blockers=tuple(blockers),
         command=_snapshot_command(world, ordered, text),
+        confirm=confirmation(grade, ordered, str(len(ordered))),
         made=now,
     )
 
@@ -75,13 +74,15 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
     generation = world.store.generation(key, number)
     plugin = world.plugin(key)
     replace = target.kind == "replace"
-    preflight, code = _preflight_or_blocker(world, key, generation, replace=replace)
+    named, wrong = _target_blockers(world, generation, target, isinstance(plugin, StatePlugin))
+    copy = "" if replace or wrong is Exit.USAGE else target.name
+    preflight, code = preflight_or_blocker(world, key, generation, replace=replace, copy=copy)
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
     guard = not irreversible
     base = (Grade.UNDOABLE if guard else Grade.FINAL) if replace else Grade.ADDS
     grade = graded(world.settings, (key,), base)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
-    blockers += _blockers(generation, target, isinstance(plugin, StatePlugin))
+    blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
     warnings = irreversible + _warnings(world, generation) + warnings
     return Plan(
@@ -96,12 +97,12 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
             "target": {"kind": target.kind, "name": target.name, "sections": list(target.sections)},
             "guard": guard,
             "text": text,
-            "blocked": int(code),
+            "blocked": int(wrong or code),
         },
         depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
         warnings=tuple(warnings),
         blockers=tuple(blockers),
-        replaces=_replaces(key, preflight) if replace else "",
+        replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text),
         confirm=confirmation(grade, (key,), str(number)),
@@ -109,20 +110,23 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
     )
 
 
-def _preflight_or_blocker(
-    world: World, key: ComponentKey, generation: Generation, *, replace: bool
+def preflight_or_blocker(
+    world: World, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
 ) -> tuple[Preflight, Exit]:
-    """What a restore would meet, and the exit code that its blockers, if any, stand for."""
+    """What a restore would meet, and the exit code that its blockers, if any, stand for. A ``copy`` that could not
+    be called so, or is there already, is one."""
     try:
-        return _preflight(world, key, generation, replace=replace), Exit.REFUSED
+        return _preflight(world, key, generation, replace=replace, copy=copy), Exit.REFUSED
     except asking.NoAnswer as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
 
-def _preflight(world: World, key: ComponentKey, generation: Generation, *, replace: bool) -> Preflight:
+def _preflight(world: World, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "") -> Preflight:
     plugin = world.plugin(key)
     if isinstance(plugin, StatePlugin):
-        return asking.preflight(world.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT)
+        return asking.preflight(
+            world.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy
+        )
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
             findings=(
@@ -132,7 +136,7 @@ def _preflight(world: World, key: ComponentKey, generation: Generation, *, repla
                     " the guard and the restore is in neither",
                 ),
             ),
-            swap="The module would restore over what is live.",
+            swap="the module would restore over what is live",
             guard="a snapshot of what is live, taken by the module just before",
         )
     return Preflight(findings=(Finding(Severity.BLOCKER, f"type {plugin.type!r} holds no state"),))
@@ -162,7 +166,8 @@ def preflight_grade(world: World, plan: Plan) -> str:
 def _restore_title(key: ComponentKey, number: int, target: RestoreTarget) -> str:
     if target.kind == "replace":
         return f"restore generation {number} of {key}"
-    what = f"{len(target.sections)} sections of generation" if target.kind == "sections" else "generation"
+    count = len(target.sections)
+    what = f"{count} section{'' if count == 1 else 's'} of generation" if target.kind == "sections" else "generation"
     return f"restore {what} {number} of {key} as {target.name}"
 
 
@@ -177,28 +182,64 @@ def _restore_steps(
         )
     steps = [
         Step(f"generation {generation.number} would be loaded beside what is live, every byte verified", name),
-        Step(preflight.swap or "It would take the place of what is live.", name),
+        Step(as_step(preflight.swap) or "it would take the place of what is live", name),
         Step(f"a new generation would say that {generation.number} is live again", name),
     ]
     if guard:
         what = preflight.guard or "what was live"
-        steps.append(Step(f"the guard would become a generation, held for a week: {what}", name))
+        steps.append(Step(f"the guard would become a generation, held for a week: {as_step(what)}", name))
     else:
         steps.append(Step("no guard would be made: this could not be undone", name))
     return tuple(steps)
 
 
-def _blockers(generation: Generation, target: RestoreTarget, holds_state: bool) -> list[str]:
+def as_step(sentence: str) -> str:
+    """A plugin's sentence as one of the plan's steps: a small letter, no stop."""
+    text = sentence.strip().removesuffix(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _target_blockers(
+    world: World, generation: Generation, target: RestoreTarget, holds_state: bool
+) -> tuple[list[str], Exit | None]:
+    """What stands against the target itself, and the exit code where that is another than a refusal."""
     blockers = []
+    code: Exit | None = None
     if generation.problem:
         blockers.append(f"generation {generation.number}: {generation.problem}")
-    if target.kind != "replace" and not holds_state:
+    if target.kind == "replace":
+        return blockers, code
+    if not holds_state:
         blockers.append("this type of state restores in place only")
-    if target.kind != "replace" and not target.name:
-        blockers.append("a copy needs a name")
-    if target.kind == "sections" and not target.sections:
-        blockers.append("no section was chosen")
-    return blockers
+    try:
+        validate_name(target.name, "copy")
+    except NameRejected as error:
+        blockers.append(error.message if target.name else "a copy needs a name")
+        code = Exit.USAGE
+    if target.name == generation.key.component:
+        blockers.append(f"{target.name} is what is live: a copy needs a name of its own")
+        code = Exit.USAGE
+    if target.kind == "sections":
+        missing = _missing_sections(world, generation, target.sections)
+        if missing:
+            blockers.append(missing)
+            code = code or Exit.NOT_FOUND
+    return blockers, code
+
+
+def _missing_sections(world: World, generation: Generation, names: Collection[str]) -> str:
+    """Which of the sections ``kind:name`` is not in the snapshot, as far as its contents index says."""
+    if not names:
+        return "no section was chosen"
+    stored = world.store.stored(generation.key, generation.id) if generation.id and not generation.problem else None
+    if stored is None or stored.index is None:
+        return ""
+    missing = dict.fromkeys(names)
+    for section in stored.sections():
+        missing.pop(f"{section.kind}:{section.name}", None)
+        if not missing:
+            return ""
+    return f"generation {generation.number} holds no {', '.join(name.replace(':', ' ', 1) for name in missing)}"
 
 
 def _warnings(world: World, generation: Generation) -> list[str]:
@@ -219,69 +260,18 @@ def _warnings(world: World, generation: Generation) -> list[str]:
     return warnings
 
 
-def _replaces(key: ComponentKey, preflight: Preflight) -> str:
+def replaced(key: ComponentKey, preflight: Preflight) -> str:
     size = f" (~{preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
     return f"what is live of {key}{size}"
 
 
 def _restore_command(key: ComponentKey, number: int, target: RestoreTarget, text: str) -> tuple[str, ...]:
+    copy = ("--as", target.name) if target.kind != "replace" else ()
     if target.kind == "sections":
-        return ()
-    copy = ("--as", target.name) if target.kind == "copy" else ()
+        copy += tuple(word for name in target.sections for word in ("--section", name))
     reason = ("--reason", text) if text else ()
     words = ("dysnomia", "-o", "restore", "-c", key.component, "-C", key.container)
     return (*words, "--generation", str(number), *copy, *reason)
-
-
-def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan:
-    """Raises Unknown, Blocked."""
-    view = board.view(job_id)
-    if board.folder(job_id).record().last("undone") is not None:
-        raise Blocked(f"job {job_id} is undone already", "look at what is live now")
-    if view.kind == Kind.GC.value:
-        return _plan_undo_gc(world, job_id, now)
-    if view.kind not in (Kind.RESTORE.value, Kind.UNDO.value):
-        raise Blocked(f"job {job_id} ({view.title}) cannot be undone", "only a restore and a collection can")
-    key = view.keys[0]
-    swap = step_of(board.left(job_id), "swap")
-    if swap is None:
-        raise Blocked(f"job {job_id} replaced nothing", "there is nothing to undo")
-    guard = int(str(swap["guard"]))
-    grade = graded(world.settings, (key,), Grade.UNDOABLE)
-    return Plan(
-        kind=Kind.UNDO,
-        title=f"undo job {job_id}: {view.title}",
-        keys=(key,),
-        grade=grade,
-        steps=(
-            Step(f"what was live before job {job_id} (guard {guard}) would take the place of what is live", str(key)),
-            Step("what is live now would become a guard itself, held for a week", str(key)),
-        ),
-        params={"job": job_id, "guard": guard, "of": "restore"},
-        depends=component_depends(world, key),
-        warnings=("what was written since that restore would be in the new guard only",),
-        replaces=f"what is live of {key}",
-        confirm=confirmation(grade, (key,), str(guard)),
-        made=now,
-    )
-
-
-def _plan_undo_gc(world: World, job_id: str, now: datetime) -> Plan:
-    entries = [entry for entry in world.store.trash() if entry.job == job_id]
-    if not entries:
-        raise Blocked(f"nothing of job {job_id} is in the trash any more", "what was freed cannot come back")
-    keys = tuple(sorted({entry.key for entry in entries}))
-    count = sum(len(entry.generations) for entry in entries)
-    return Plan(
-        kind=Kind.UNDO,
-        title=f"undo job {job_id}: bring back {count} generations",
-        keys=keys,
-        grade=Grade.ADDS,
-        steps=come_back(entries),
-        params={"job": job_id, "of": "gc", "names": [entry.name for entry in entries]},
-        depends=trash_depends({entry.name: entry.id for entry in entries}),
-        made=now,
-    )  # fmt: skip
 
 
 def plan_check(world: World, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
@@ -291,32 +281,46 @@ def plan_check(world: World, key: ComponentKey, numbers: Collection[int], now: d
     for generation in generations:
         depends |= generation_depends(key, generation.number, generation.id)
     what = f"generation {generations[0].number}" if len(generations) == 1 else f"{len(generations)} generations"
+    grade = graded(world.settings, (key,), Grade.ADDS)
+    every = len(generations) == len(world.store.generations(key))
     return Plan(
         kind=Kind.CHECK,
         title=f"check {what} of {key}",
         keys=(key,),
-        grade=Grade.ADDS,
+        grade=grade,
         steps=(Step(f"every byte of {what} would be read and compared with what was written", str(key)),),
         params={"numbers": [generation.number for generation in generations]},
         depends=depends,
-        command=("dysnomia-snapshots", "--query-all", "--check", "-C", key.container, "-c", key.component),
+        command=_check_command(key, [generation.number for generation in generations], every=every),
+        confirm=confirmation(grade, (key,), str(generations[0].number if len(generations) == 1 else len(generations))),
         made=now,
     )
+
+
+def _check_command(key: ComponentKey, numbers: Sequence[int], *, every: bool) -> tuple[str, ...]:
+    """Some of several generations have no command of their own."""
+    if len(numbers) == 1:
+        where = ("-c", key.component, "-C", key.container)
+        return ("dysnomia", "-o", "check", *where, "--generation", str(numbers[0]))
+    if every:
+        return ("dysnomia-snapshots", "--query-all", "--check", "-C", key.container, "-c", key.component)
+    return ()
 
 
 def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> Plan:
     """Raises NotFound, Unknown, ConfigError."""
     generation = world.store.generation(key, number)
     plugin = world.plugin(key)
-    preflight, code = _preflight_or_blocker(world, key, generation, replace=False)
+    preflight, code = preflight_or_blocker(world, key, generation, replace=False)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     if not isinstance(plugin, StatePlugin):
         blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
+    grade = graded(world.settings, (key,), Grade.ADDS)
     return Plan(
         kind=Kind.VERIFY,
         title=f"verify generation {number} of {key} by restoring it",
         keys=(key,),
-        grade=Grade.ADDS,
+        grade=grade,
         steps=(
             Step(f"generation {number} would be loaded into a scratch place and dumped again", str(key)),
             Step("both digests would be compared, and the scratch place removed", str(key)),
@@ -325,6 +329,8 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
         depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
         blockers=tuple(blockers),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
+        command=("dysnomia", "-o", "verify", "-c", key.component, "-C", key.container, "--generation", str(number)),
+        confirm=confirmation(grade, (key,), str(number)),
         made=now,
     )
 
@@ -339,6 +345,7 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
     try:
         if activity not in world.plugin(key).activities() | {"lock", "unlock"}:
             blockers.append(f"type {world.plugin(key).type!r} has no activity {activity!r}")
+        blockers += _activity_blockers(world, key, activity)
     except PluginError as error:
         blockers.append(error.message)
     params: dict[str, Any] = {"activity": activity}
@@ -350,9 +357,29 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         steps=(Step(f"{key} {words}", str(key)),),
         params=params,
         depends=component_depends(world, key),
+        warnings=_activity_warnings(world, key, activity),
         blockers=tuple(blockers),
-        replaces=f"what is live of {key}" if activity == "collect-garbage" else "",
         command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),
         confirm=confirmation(grade, (key,), key.component),
         made=now,
     )
+
+
+def _is_active(world: World, key: ComponentKey) -> bool:
+    return (world.store.root / "activated" / key.container / key.component).exists()
+
+
+def _activity_blockers(world: World, key: ComponentKey, activity: str) -> list[str]:
+    """A module of Dysnomia's convention looks at its markers itself."""
+    if activity == "collect-garbage" and isinstance(world.plugin(key), StatePlugin) and _is_active(world, key):
+        return [f"{key} is active: deactivate it first"]
+    return []
+
+
+def _activity_warnings(world: World, key: ComponentKey, activity: str) -> tuple[str, ...]:
+    """To activate twice is allowed, as it is in Dysnomia; an operator should know that they do."""
+    if activity == "activate" and _is_active(world, key):
+        return (f"{key} is active already",)
+    if activity == "collect-garbage":
+        return ("what is live would be deleted, and cannot be brought back but from its generations",)
+    return ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dysnomia_store.model import CheckResult, Marks, Reason
@@ -60,7 +62,7 @@ def test_a_copy_leaves_live_alone(two: Machine, engine: Engine) -> None:
     assert (plan.grade, plan.confirm, plan.replaces) == (Grade.ADDS, "", "")
     assert two.run(engine, plan).state is JobState.DONE
     assert two.rows() == [1, 2, 3]
-    refused = two.run(engine, engine.plan_restore(ORDERS, 2, RestoreTarget("copy", "orders_old")))
+    refused = two.run(engine, replace(engine.plan_restore(ORDERS, 2, RestoreTarget("copy", "orders_old")), blockers=()))
     assert refused.state is JobState.FAILED
     assert "already" in refused.message
     assert len(engine.generations(ORDERS)) == 2
@@ -69,7 +71,9 @@ def test_a_copy_leaves_live_alone(two: Machine, engine: Engine) -> None:
 def test_sections_go_into_a_copy_and_a_wrong_one_is_named(two: Machine, engine: Engine) -> None:
     target = RestoreTarget("sections", "part", ("table:t",))
     assert two.run(engine, engine.plan_restore(ORDERS, 1, target)).state is JobState.DONE
-    wrong = two.run(engine, engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "part2", ("table:none",))))
+    wrong_plan = engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "part2", ("table:none",)))
+    assert wrong_plan.blockers == ("generation 1 holds no table none",)
+    wrong = two.run(engine, replace(wrong_plan, blockers=()))
     assert (wrong.state, "table none" in wrong.message) == (JobState.FAILED, True)
     assert engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "x", ())).blockers
 
