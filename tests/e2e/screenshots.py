@@ -23,7 +23,7 @@ from dysnomia_store.store import Usage
 from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.demo import build, place
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import Found, JobView, Overview
+from dysnomia_tui.engine.views import Event, Found, JobView, Overview
 
 NOW = datetime(2026, 11, 22, 14, 22, 7, tzinfo=UTC)
 DEMO = Path("/tmp/shop")
@@ -59,6 +59,9 @@ SHOTS = (
     Shot("gc", ("X",), ("KEEP",)),
     Shot("again", ("escape",), ("2 orders",), keep=False),
     Shot("store", ("o",), ("trash",)),
+    Shot("again", ("escape",), ("2 orders",), keep=False),
+    Shot("check", ("v",), ("Check",), keep=False),
+    Shot("palette", ("escape", "colon"), ("Commands",)),
 )
 
 
@@ -78,9 +81,24 @@ class ShownEngine(Engine):
         return replace(super().usage(), disk_free=DISK * 9 // 10, disk_total=DISK)
 
     def jobs(self, limit: int = 200) -> Sequence[JobView]:
-        """Those that the story made just now, as if it were a minute ago."""
-        found = super().jobs(limit)
-        return [replace(job, created=NOW - timedelta(minutes=1 + age)) for age, job in enumerate(found)]
+        return [_when(job) for job in super().jobs(limit)]
+
+    def job(self, job_id: str) -> JobView:
+        return _when(super().job(job_id))
+
+    def events(self, job_id: str, after: int = 0) -> tuple[Sequence[Event], int]:
+        found, after = super().events(job_id, after)
+        return [replace(event, at=NOW - AGO) for event in found], after
+
+
+AGO = timedelta(minutes=1)
+
+
+def _when(job: JobView) -> JobView:
+    """A job that was done for these pictures, as if it were a minute ago and took two seconds."""
+    started = NOW - AGO
+    ended = started + timedelta(seconds=2) if job.ended else None
+    return replace(job, created=started, started=started, ended=ended, who="root(alice)", rate=None)
 
 
 def words(svg: str) -> str:

@@ -11,13 +11,18 @@ from tests.e2e.world import World
 KEY = ("-C", "notes", "-c", "diary")
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
+def notes_world(tmp_path: Path) -> World:
+    """A container of the module's type with one component, active."""
     world = World(tmp_path)
     world.container("notes", type="notes", notesDir=str(tmp_path / "live"))
     world.component("notes/diary", "notes/first", "dear diary\n")
     world.run("dysnomia", "-o", "activate", *KEY)
     return world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return notes_world(tmp_path)
 
 
 def diary(world: World) -> dict[str, str]:

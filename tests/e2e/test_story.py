@@ -32,8 +32,8 @@ class Session:
     terminal: Terminal
     world: World
 
-    def open(self, *options: str) -> str:
-        """Start the program and wait until the store was read."""
+    def start(self, *options: str) -> None:
+        """Start the program."""
         argv = [str(BIN / "dysnomia-tui"), *options]
         try:
             self.terminal.tmux("has-session", "-t", "test")
@@ -41,15 +41,23 @@ class Session:
             self.terminal.start(argv, self.world.environment)
         else:
             self.terminal.again(argv, self.world.environment)
+
+    def open(self, *options: str) -> str:
+        """Start the program on a demo and wait until the store was read."""
+        self.start(*options)
         return self.terminal.wait_for("need you", "orders", "Generation ")
 
-    def go_to_orders(self) -> None:
+    def go_to(self, key: str) -> None:
+        """Put the cursor on a component, through the palette."""
         self.terminal.press(":")
         self.terminal.wait_for("Commands")
-        self.terminal.type("sqlite-database/orders")
-        self.terminal.wait_for("│  sqlite-database/orders")
+        self.terminal.type(key)
+        self.terminal.wait_for(f"│  {key}")
         self.terminal.press("Enter")
-        self.terminal.wait_for("2 orders")
+        self.terminal.wait_for(f"2 {key.partition('/')[2]}")
+
+    def go_to_orders(self) -> None:
+        self.go_to("sqlite-database/orders")
 
     def confirm(self) -> str:
         """Do what the confirmation asks for. Returns what had to be typed, ``""`` for Enter alone.
