@@ -25,7 +25,13 @@ _DIFF = (
 
 _RESTORE = (
     action(
-        "target", "tab", "Target", "Choose the next target: replace, copy, some sections.", "restore", footer="target"
+        "target",
+        "tab",
+        "Target",
+        "Choose the next target: replace, copy, some sections.",
+        "restore",
+        footer="target",
+        why=reasons.job_submitted,
     ),
     action(
         "go",
@@ -36,8 +42,26 @@ _RESTORE = (
         footer="go on",
         why=reasons.no_plan,
     ),
-    action("restore-undo", "u", "Undo", "Undo the restore that has just ended.", "restore", Grade.ADDS, footer="undo"),
-    action("restore-cancel", "x", "Cancel", "Ask the running restore to stop.", "restore", Grade.ADDS, footer="cancel"),
+    action(
+        "restore-undo",
+        "u",
+        "Undo",
+        "Undo the restore that has just ended.",
+        "restore",
+        Grade.ADDS,
+        "undo",
+        reasons.cannot_undo_job,
+    ),
+    action(
+        "restore-cancel",
+        "x",
+        "Cancel",
+        "Ask the running restore to stop.",
+        "restore",
+        Grade.ADDS,
+        "cancel",
+        reasons.cannot_cancel,
+    ),
     action("restore-shell", "!", "Shell", "Open the server's own client on what was restored.", "restore", Grade.ADDS),
 )
 

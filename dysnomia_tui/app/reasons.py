@@ -140,5 +140,11 @@ def cannot_undo_job(here: Here) -> str:
     return "" if here.job.undoable else f"what J{here.job.id} did cannot be undone"
 
 
+def job_submitted(here: Here) -> str:
+    return f"J{here.job.id} is what was asked for" if here.job is not None else ""
+
+
 def no_plan(here: Here) -> str:
+    if here.job is not None:
+        return job_submitted(here)
     return "" if here.planned else "the plan is still being made"

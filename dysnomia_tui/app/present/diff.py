@@ -10,7 +10,7 @@ from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size, tally
-from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
+from dysnomia_tui.app.present.text import cut_start, join, plain, plural
 from dysnomia_tui.engine.views import Change, RowChange, SectionChange
 
 UNKNOWN_ROWS = 1_000_000
@@ -33,11 +33,11 @@ def change_words(change: SectionChange) -> str:
 
 def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
     """Glyph, name, and what changed in it."""
-    counts = 15 if cells >= 34 else 10
+    counts = 11 if cells >= 28 else 8
     name = max(cells - counts - 3, 8)
     return (
         Column("change", "", 1, _glyph, lambda change: change.change.value, gap=0),
-        Column("name", "", name, lambda change: plain(cut_middle(_name(change), name)), _name),
+        Column("name", "", name, lambda change: plain(cut_start(_name(change), name)), _name),
         Column("counts", "", counts, counts_of, _weight, "right", descending=True),
     )
 
@@ -104,7 +104,7 @@ def row_count(change: SectionChange) -> int:
 
 def title(change: SectionChange) -> str:
     look = styles.CHANGE[change.change]
-    return f"{change.section.kind} {change.section.name}: {look.word}"
+    return f"{look.glyph} {look.word} {change.section.kind} {change.section.name}"
 
 
 def about(change: SectionChange, note: str) -> list[Text]:

@@ -118,8 +118,18 @@ def spark(values: Sequence[int], cells: int) -> str:
     return "".join(_BARS[round((value - low) * (len(_BARS) - 1) / (high - low))] for value in values)
 
 
+def when_full(usage: Usage, times: Times) -> str:
+    """When the disk is full, in words."""
+    when = full_when(usage)
+    if when is not None:
+        return f"disk full about {times.local(when):%d %b %Y} at this rate"
+    growing = len(usage.growth) > 1 and usage.growth[-1][1] > usage.growth[0][1]
+    return "disk not full for many years at this rate" if growing else "not growing"
+
+
 def full_when(usage: Usage) -> datetime | None:
-    """When the disk is full if the store goes on growing as it did; None where it does not grow."""
+    """When the disk is full if the store goes on growing as it did; None where it does not grow, or so
+    slowly that it takes more than ten years."""
     if len(usage.growth) < 2:
         return None
     (first, was), (last, is_now) = usage.growth[0], usage.growth[-1]
@@ -127,7 +137,7 @@ def full_when(usage: Usage) -> datetime | None:
     if days < 1 or is_now <= was:
         return None
     left = usage.disk_free / ((is_now - was) / days)
-    return last + left * DAY if left < 36_500 else None
+    return last + left * DAY if left < 3_650 else None
 
 
 def head(usage: Usage, times: Times, cells: int) -> list[Text]:
@@ -147,8 +157,7 @@ def head(usage: Usage, times: Times, cells: int) -> list[Text]:
         first, last = usage.growth[0], usage.growth[-1]
         days = max(round((last[0] - first[0]) / DAY), 1)
         ends = f"{size(first[1])} → {size(last[1])} in {plural(days, 'day')}"
-        when = full_when(usage)
-        full = f"full about {times.full(when)}" if when is not None else "not growing"
+        full = when_full(usage, times)
         words = join([plain(ends), plain(full, styles.DIM)], "   ")
         line = spark([value for _, value in usage.growth], max(cells - words.cell_len - 4, 10))
         lines.append(join([plain(line, styles.INFO), words], "  "))

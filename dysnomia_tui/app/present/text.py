@@ -82,6 +82,17 @@ def cut_middle(raw: str, cells: int) -> str:
     return f"{head}{ELLIPSIS}{tail}"
 
 
+def cut_start(raw: str, cells: int) -> str:
+    """``raw`` made visible in at most ``cells`` cells, its start replaced by ``…`` where it is longer.
+
+    For the paths of files under one folder: their ends tell them apart.
+    """
+    shown = visible(raw)
+    if cell_len(shown) <= cells:
+        return shown
+    return ELLIPSIS + _take(shown[::-1], cells - 1)[::-1] if cells > 1 else ELLIPSIS[:cells]
+
+
 def _take(raw: str, cells: int) -> str:
     used = 0
     for index, char in enumerate(raw):

@@ -142,6 +142,7 @@ class RestoreScreen(DysnomiaScreen):
         job = next((one for one in state.jobs if one.id == self._job), None)
         if job is not None:
             self.job_log.follow(job)
+            self.redraw_bars()
 
     # --- the target, and its plan -------------------------------------------------------------------------------
 
@@ -260,21 +261,13 @@ class RestoreScreen(DysnomiaScreen):
         self.job_log.follow(job)
 
     def act_restore_undo(self) -> None:
-        job = self._ended_job()
-        if job is not None and job.undoable:
-            self.dysnomia.plan(lambda engine: engine.plan_undo(job.id), self._submitted)
-        else:
-            self.dysnomia.notify("there is nothing to undo here", severity="warning")
-
-    def _ended_job(self) -> JobView | None:
         job = self.job_log.job
-        return job if job is not None and job.state.ended else None
+        assert job is not None
+        self.dysnomia.plan(lambda engine: engine.plan_undo(job.id), self._submitted)
 
     def act_restore_cancel(self) -> None:
         job = self.job_log.job
-        if job is None or job.state.ended:
-            self.dysnomia.notify("no job is running here", severity="warning")
-            return
+        assert job is not None
         self.dysnomia.client.ask(
             f"cancel {job.id}",
             lambda engine: engine.cancel(job.id),
