@@ -42,6 +42,8 @@ class Shot:
     keep: bool = True
     hides: str = ""
     """What must no longer be on the screen."""
+    rest: float = 0.0
+    """Seconds to stay before the next keys: a confirmation hears nothing at first."""
 
 
 SHOTS = (
@@ -60,8 +62,11 @@ SHOTS = (
     Shot("again", ("escape",), ("2 orders",), keep=False),
     Shot("store", ("o",), ("trash",)),
     Shot("again", ("escape",), ("2 orders",), keep=False),
-    Shot("check", ("v",), ("Check",), keep=False),
-    Shot("palette", ("escape", "colon"), ("Commands",)),
+    Shot("palette", ("colon",), ("Commands",)),
+    Shot("check", ("escape", "v"), ("Check generation",), keep=False),
+    Shot("check", ("enter",), ("Enter does it",), keep=False, rest=1),
+    Shot("checked", ("enter",), ("done",), keep=False, hides="Enter does it"),
+    Shot("jobs", ("J",), ("1 ok", "started")),
 )
 
 
@@ -139,6 +144,7 @@ async def take(folder: Path) -> None:
                 await pilot.press(key)
                 await pilot.pause(0.1)
             svg = await _until(pilot, shot)
+            await pilot.pause(shot.rest)
             if shot.keep:
                 (folder / f"{shot.name}.svg").write_text(stable(svg), "utf-8")
                 print(folder / f"{shot.name}.svg")
