@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 
 from dysnomia_tui.app.present.jobs import outcome
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.views import Found, JobView, Overview, Probe
+from dysnomia_tui.engine.views import Found, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp
@@ -110,6 +110,8 @@ class Watch:
             ended = self._just_ended(latest.jobs, jobs)
             self._take(replace(latest, jobs=jobs))
             for job in ended:
+                if job.kind == "mark" and job.state is JobState.DONE:
+                    continue  # the list shows it
                 title, words, severity = outcome(job)
                 self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)  # type: ignore[arg-type]
             if any(job.kind == "adopt" for job in ended):

@@ -2,14 +2,14 @@
 
 A screen of its own subclasses ``DysnomiaScreen``, sets ``SCOPE`` and ``BINDINGS = bindings("<scope>", "everywhere")``,
 composes its middle in ``compose_body`` and redraws in ``on_state``. Its actions stand in the registry and are methods
-``act_<id>`` here. It asks the engine through ``self.dysnomia.client.ask(topic, call, then)`` and submits changes with
+``act_<id>`` here. It asks the engine through ``self.ask(topic, call, then)`` and submits changes with
 ``self.dysnomia.confirm(plan)``, which asks as the plan's grade demands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual import on
@@ -20,16 +20,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.client import Failed
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, PathBar
 from dysnomia_tui.app.widgets.filter_line import FilterLine
-from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS, ActionHost
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-
-MIN_COLUMNS = 60
-MIN_ROWS = 15
 
 
 class DysnomiaScreen(ActionHost, Screen[None]):
@@ -98,6 +96,21 @@ class DysnomiaScreen(ActionHost, Screen[None]):
             Text(f"{size.width}x{size.height} is too small\n{MIN_COLUMNS}x{MIN_ROWS} is the least\njobs go on; q quits")
         )
         self.redraw_bars()
+
+    def ask(
+        self, topic: str, call: Callable[[Engine], T], then: Callable[[T], None], failed: Failed | None = None
+    ) -> None:
+        """Read something for this screen: an answer that comes when it has been closed is dropped."""
+
+        def still_here(value: T) -> None:
+            if self in self.app.screen_stack:
+                then(value)
+
+        def still_failed(problem: str) -> None:
+            if failed is not None and self in self.app.screen_stack:
+                failed(problem)
+
+        self.dysnomia.client.ask(topic, call, still_here, still_failed)
 
     def redraw_bars(self) -> None:
         """Draw the lines around the screen again."""

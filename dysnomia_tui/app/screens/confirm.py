@@ -20,6 +20,8 @@ from textual.widgets import Button, Input, Static
 from dysnomia_tui.app.present import plan as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import cut_middle, join, plain
+from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS
+from dysnomia_tui.app.widgets.since import Since, compared
 from dysnomia_tui.engine.plan import Grade, Plan
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         width: 76; max-width: 96%; height: auto; max-height: 94%;
         border: round $warning; border-title-style: bold; padding: 0 1; background: $surface;
     }
+    ConfirmScreen ToastRack { display: none; }
+    ConfirmScreen #small { display: none; }
+    ConfirmScreen.too-small > Vertical { display: none; }
+    ConfirmScreen.too-small #small { display: block; width: auto; }
     ConfirmScreen.grade-1 > Vertical { border: round $success; }
     ConfirmScreen.grade-3 > Vertical { border: heavy $error; }
     ConfirmScreen #where { height: 1; }
@@ -87,6 +93,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         return not self.plan.blockers
 
     def compose(self) -> ComposeResult:
+        yield Static(f"{MIN_COLUMNS}x{MIN_ROWS} is the least\nto confirm anything;\nEsc leaves it be", id="small")
         with Vertical() as box:
             box.border_title = {1: "Confirm", 2: "Confirm", 3: "CANNOT BE UNDONE"}.get(int(self.plan.grade), "Confirm")
             yield Static(id="where")
@@ -94,10 +101,13 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
                 yield Static(present.title(self.plan))
                 yield Static(Text(""))
                 yield Static(present.body(self.plan))
+            since = compared(self.plan)
+            if since is not None and self._can_run:
+                yield Since(*since)
             yield Static(present.what_to_type(self.plan), id="ask")
             if self._wanted and self._can_run:
                 # Without select_on_focus: the first key that is typed brings the focus, and must not be typed over.
-                yield Input(id="typed", placeholder=self._wanted, disabled=True, select_on_focus=False)
+                yield Input(id="typed", placeholder="what is named above", disabled=True, select_on_focus=False)
                 yield Input(id="why", placeholder="why (for the audit; may stay empty)", disabled=True)
             yield Static(id="wrong", markup=False)
             with Horizontal():
@@ -111,14 +121,28 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     def on_mount(self) -> None:
         overview = cast("DysnomiaApp", self.app).state.overview
         host = [plain(overview.host, styles.STRONG)] if overview is not None else []
-        labels = [plain(label, "bold reverse red") for label in overview.labels] if overview is not None else []
+        labels = [plain(label, "bold reverse red") for label in self._labels()]
         keys = ", ".join(cut_middle(str(key), 34) for key in self.plan.keys[:3])
         keys += f" and {len(self.plan.keys) - 3} more" if len(self.plan.keys) > 3 else ""
         where = join([*host, *labels, present.grade_line(self.plan), plain(keys)], "  ")
         self.query_one("#where", Static).update(where)
         self.call_after_refresh(self._painted)
 
+    def _labels(self) -> list[str]:
+        """The machine's labels and those of the components the plan is about."""
+        state = cast("DysnomiaApp", self.app).state
+        labels = dict.fromkeys(state.overview.labels if state.overview is not None else ())
+        for key in self.plan.keys:
+            view = state.component(key)
+            labels |= dict.fromkeys(view.labels if view is not None else ())
+        return list(labels)
+
+    @property
+    def _too_small(self) -> bool:
+        return self.app.size.width < MIN_COLUMNS or self.app.size.height < MIN_ROWS
+
     def on_resize(self) -> None:
+        self.set_class(self._too_small, "too-small")
         # What is left once frame, question, fields and buttons have their lines.
         self.query_one("#plan").styles.max_height = max(self.app.size.height - 12, 3)
 
@@ -160,7 +184,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         return field.value.strip() if field is not None else ""
 
     def _confirm(self) -> None:
-        if not self._armed or not self._can_run:
+        if not self._armed or not self._can_run or self._too_small:
             return
         if self._typed() != self._wanted:
             typed = "nothing" if not self._typed() else "something else"

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp
 
 
+MIN_COLUMNS = 60
+MIN_ROWS = 15
+"""The least terminal in which anything is shown; below it nothing is done that could not be seen."""
+WORKS_UNSEEN = frozenset({"quit", "back"})
+
+
 class ActionHost:
     """Runs ``act('<id>')`` through the app's gate, then its own method ``act_<id>``.
 
@@ -25,4 +31,7 @@ class ActionHost:
         return cast("DysnomiaApp", cast(DOMNode, self).app)
 
     def action_act(self, action_id: str) -> None:
+        size = self.dysnomia.size
+        if (size.width < MIN_COLUMNS or size.height < MIN_ROWS) and action_id not in WORKS_UNSEEN:
+            return
         self.dysnomia.perform(REGISTRY[action_id], self)
