@@ -194,7 +194,12 @@ def show_plan(plan: Plan, *, as_json: bool) -> Exit:
     else:
         for line in plan_lines(plan):
             write_line(visible(line))
-    return Exit.REFUSED if plan.blockers else Exit.OK
+    return _blocked_exit(plan) if plan.blockers else Exit.OK
+
+
+def _blocked_exit(plan: Plan) -> Exit:
+    """What the plan's blockers stand for: a server that is down, a name that cannot be, else a refusal."""
+    return Exit(plan.params.get("blocked", Exit.REFUSED))
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -223,7 +228,9 @@ def settle(engine: Engine, plan: Plan, *, why: str, dry_run: bool, no_wait: bool
     if dry_run:
         return show_plan(plan, as_json=as_json)
     if plan.blockers:
-        raise Blocked(f"cannot {plan.title}", "; ".join(plan.blockers))
+        blocked = Blocked(f"cannot {plan.title}", "; ".join(plan.blockers))
+        blocked.exit = _blocked_exit(plan)
+        raise blocked
     for warning in plan.warnings:
         say(f"warning: {warning}")
     job = carry_out(engine, plan, why=why, no_wait=no_wait)

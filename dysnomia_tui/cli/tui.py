@@ -44,6 +44,11 @@ def parser() -> Parser:
     undo = commands.add_parser("undo", help="undo a restore or a collection")
     undo.add_argument("job", metavar="JOB")
     add_change(undo)
+    trust = commands.add_parser("trust", help="load an imported generation as one that was made here")
+    trust.add_argument("component", metavar="CONTAINER/COMPONENT")
+    trust.add_argument("generation", type=int, metavar="N")
+    trust.add_argument("--withdraw", action="store_true", help="trust it no longer")
+    add_change(trust)
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
     return found
@@ -63,6 +68,7 @@ def _main(args: argparse.Namespace) -> int:
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,
+        "trust": _trust,
         "timeline": _timeline,
     }
     return commands[args.command](args)
@@ -164,6 +170,15 @@ def _undo(args: argparse.Namespace) -> int:
 
     engine = open_engine(load(args.statedir))
     plan = engine.plan_undo(args.job)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+
+
+def _trust(args: argparse.Namespace) -> int:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.cli.jobs import settle
+
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_trust(ComponentKey.parse(args.component), args.generation, trusted=not args.withdraw)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 

@@ -14,7 +14,9 @@ from dysnomia_plugins.sqlite_open import DatabaseLocked, Header, NotADatabase, c
 from dysnomia_plugins.sqlite_swap import page_size_refusal
 
 _ENCODINGS = {"UTF-8": 1, "UTF-16le": 2, "UTF-16be": 3}
-_BY_BACKUP = "the live file's content is replaced within one transaction of SQLite's own; no file is renamed"
+_BY_BACKUP = (
+    "the live file's content would be replaced within one transaction of SQLite's own; no file would be renamed"
+)
 _GUARD = "taken under the write lock of that transaction: it holds every write that was acknowledged"
 
 
@@ -61,7 +63,7 @@ def _replacing(found: _Findings, live: Path, header: Header) -> tuple[str, str]:
     """How the swap is made, and what the guard is."""
     if not live.exists():
         found.add(Severity.NOTE, f"there is no live file: {show(live)} would be made")
-        return "the file appears under its name in one step", "there is nothing live to guard"
+        return "the file would appear under its name in one step", "there is nothing live to guard"
     if not live.is_file():
         found.add(Severity.BLOCKER, f"{show(live)} is not a regular file")
         return "", ""
@@ -110,7 +112,7 @@ def _not_a_database(found: _Findings, live: Path, why: str, holders: str) -> tup
     beside = [suffix for suffix in ("-wal", "-journal") if sidecar(live, suffix).exists()]
     if beside:
         found.add(Severity.NOTE, f"what stands beside it is kept with it: {', '.join(beside)}")
-    return "the file is set aside, and the restored one takes its name", "none: the file itself is kept"
+    return "the file would be set aside, and the restored one take its name", "none: the file itself is kept"
 
 
 def _free(folder: Path) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -81,12 +81,15 @@ def _gc_command(
     of = keys if len(keys) == 1 else stored
     kept = Counter(line.key for line in review.lines if line.keep)
     for last in sorted({1, *kept.values()})[:MOST_TRIED]:
-        policy = Policy(last=last)
-        if _taken(world.store.plan_gc(of, lambda _, policy=policy: policy)) == _taken(review):
+        if _taken(world.store.plan_gc(of, _always(Policy(last=last)))) == _taken(review):
             now = ("--now",) if free_now else ()
             reason = ("--reason", text) if text else ()
             return ("dysnomia-snapshots", "--gc", "--keep", str(last), *where, *now, *reason)
     return ()
+
+
+def _always(policy: Policy) -> Callable[[ComponentKey], Policy]:
+    return lambda key: policy
 
 
 def _taken(review: GcPlan) -> tuple[object, ...]:

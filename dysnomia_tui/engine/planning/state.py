@@ -266,7 +266,7 @@ def replaced(key: ComponentKey, preflight: Preflight) -> str:
 
 
 def _restore_command(key: ComponentKey, number: int, target: RestoreTarget, text: str) -> tuple[str, ...]:
-    copy = ("--as", target.name) if target.kind != "replace" else ()
+    copy: tuple[str, ...] = ("--as", target.name) if target.kind != "replace" else ()
     if target.kind == "sections":
         copy += tuple(word for name in target.sections for word in ("--section", name))
     reason = ("--reason", text) if text else ()

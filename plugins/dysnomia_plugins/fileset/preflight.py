@@ -39,7 +39,7 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
         findings=tuple(findings),
         live_bytes=live if whole else None,
         needs=tuple(needs),
-        swap=_swap(layout) if replace else "nothing is replaced",
+        swap=_swap(layout) if replace else "nothing would be replaced",
         guard=_guard() if replace else "",
     )
 
@@ -106,24 +106,24 @@ def _swap(layout: Layout) -> str:
     kinds = {layout.mount_of(root.path).kind for root in layout.roots_at(layout.live)}
     if inside:
         return (
-            f"{', '.join(inside)} is a mount point, which cannot be exchanged: its entries are moved out one by one "
-            "and the new ones in; for a moment programs see only some of them"
+            f"{', '.join(inside)} is a mount point, which cannot be exchanged: its entries would be moved out one by "
+            "one and the new ones in; for a moment programs would see only some of them"
         )
     if kinds - ONE_STEP:
         return (
-            f"on {', '.join(sorted(kinds - ONE_STEP))} folders cannot always be exchanged: they are where that works, "
-            "else their entries are moved one by one"
+            f"on {', '.join(sorted(kinds - ONE_STEP))} folders cannot always be exchanged: they would be where that "
+            "works, else their entries would be moved one by one"
         )
     if len(layout.spec.roots) > 1:
-        return f"{len(layout.spec.roots)} folders are exchanged, each in one step that cannot be seen half done"
-    return "the folder is exchanged in one step that cannot be seen half done"
+        return f"{len(layout.spec.roots)} folders would be exchanged, each in one step that cannot be seen half done"
+    return "the folder would be exchanged in one step that cannot be seen half done"
 
 
 def _guard() -> str:
     seen = "" if os.geteuid() == 0 else " (only your own can be seen)"
     return (
-        "what was live is set aside whole and becomes a generation once no program writes in it any more"
-        f"{seen}; until then undo brings back the very files. A program that only stands in the folder, and opens "
+        "what is live would be set aside whole, and become a generation once no program writes in it any more"
+        f"{seen}; until then undo would bring back the very files. A program that only stands in the folder, and opens "
         "files there later without their path, is not waited for"
     )
 

@@ -181,3 +181,8 @@ def test_a_plan_with_a_blocker_is_refused_before_it_is_submitted() -> None:
         jobs.settle(cast(Engine, fake), blocked, why="", dry_run=False, no_wait=False, as_json=False)
     assert not fake.submitted
     assert jobs.show_plan(blocked, as_json=False) is Exit.REFUSED
+    unusable = replace(blocked, params={"blocked": int(Exit.USAGE)})
+    with pytest.raises(Blocked) as caught:
+        jobs.settle(cast(Engine, fake), unusable, why="", dry_run=False, no_wait=False, as_json=False)
+    assert caught.value.exit is Exit.USAGE
+    assert jobs.show_plan(unusable, as_json=False) is Exit.USAGE

@@ -358,3 +358,32 @@ def test_an_ended_job_gives_back_what_its_journals_set_aside(machine: Machine, e
     assert sum(path.stat().st_blocks * 512 for path in folder.path.iterdir()) < 64 * 1024
     assert [name for name, _ in folder.journal(0).steps()] == ["dump", "commit", "settled"]
     assert engine.job(job.id).message == "generation 1"
+
+
+# --- the audit -----------------------------------------------------------------------------------------------------
+
+
+def test_who_asked_for_a_cancel_is_in_the_timeline(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    engine.cancel(job.id)
+    assert machine.end(engine, job.id).state is JobState.CANCELLED
+    events = [line.split("  ")[3] for line in engine.timeline(TEXT).splitlines()[2:]]
+    assert events == ["submitted", "started", "cancel asked", "cancelled"]
+
+
+def test_an_interrupted_job_has_an_end_in_the_timeline(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    os.kill(machine.worker_pid(job.id), signal.SIGKILL)
+    machine.hold(held=False)
+    machine.end(engine, job.id)
+    lines = engine.timeline(TEXT).splitlines()[2:]
+    assert [line.split("  ")[3] for line in lines] == ["submitted", "started", "interrupted"]
+    (recovery,) = engine.recover()
+    assert machine.end(engine, recovery.id).state is JobState.DONE
+    lines = [line for line in engine.timeline(TEXT).splitlines()[2:] if line.split("  ")[1] == f"J{job.id}"]
+    assert [line.split("  ")[3] for line in lines] == ["submitted", "started", "interrupted"]
+    assert f"job {recovery.id} put it right" in lines[-1]

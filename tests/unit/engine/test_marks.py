@@ -1,4 +1,4 @@
-"""What is said of a generation: several operators at once, the hold of a guard, and whom an import needs to be trusted."""
+"""What is said of a generation: several operators at once, the hold of a guard, trust in what was imported."""
 
 from __future__ import annotations
 
