@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
 
@@ -30,6 +29,7 @@ from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.terminal import osc52, refuse, run_demo
+from dysnomia_tui.app.typing_ahead import TypingAhead
 from dysnomia_tui.app.watch import Watch
 from dysnomia_tui.app.widgets.bars import AlarmBar, FooterBar, HeadBar, JobStrip
 from dysnomia_tui.app.widgets.host import ActionHost
@@ -39,7 +39,7 @@ from dysnomia_tui.engine.plan import Plan
 from dysnomia_tui.engine.views import JobView
 
 
-class DysnomiaApp(App[str]):
+class DysnomiaApp(TypingAhead):
     """See, snapshot, compare, restore and clear the state on this machine."""
 
     TITLE = "dysnomia"

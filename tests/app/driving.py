@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from textual import events
-from textual.keys import _get_unicode_name_from_key
+from textual.keys import REPLACED_KEYS, _get_unicode_name_from_key
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -98,7 +98,7 @@ def character_of(key: str) -> str | None:
     if len(key) == 1:
         return key
     try:
-        return unicodedata.lookup(_get_unicode_name_from_key(key))
+        return unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(key, key)))
     except KeyError:
         return None
 

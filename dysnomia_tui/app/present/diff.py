@@ -221,13 +221,6 @@ def _value(cells: Sequence[str | None], at: int, style: str) -> Text:
     return plain(value or "''", style)
 
 
-def row_words(row: RowChange | None) -> str:
-    """What a filter looks in."""
-    if row is None:
-        return ""
-    return " ".join(value or "" for side in (row.old, row.new) for value in side or ())
-
-
 def working(done: int, total: int | None) -> str:
     """How far the comparison is, in words."""
     if not done:

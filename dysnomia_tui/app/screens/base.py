@@ -28,6 +28,9 @@ from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, Job
 from dysnomia_tui.app.widgets.filter_line import FilterLine
 from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS, ActionHost
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.engine import Engine
+
+T = TypeVar("T")
 
 
 class DysnomiaScreen(ActionHost, Screen[None]):

@@ -56,7 +56,7 @@ class BrowseScreen(DysnomiaScreen):
                 widget_id="sections",
                 empty="reading what is in it…",
             )
-            yield VirtualTable[int](key=lambda row: row, words=self._row_words, widget_id="rows")
+            yield VirtualTable[int](key=lambda row: row, filterable=False, widget_id="rows")
 
     @property
     def sections(self) -> VirtualTable[Section]:
@@ -69,7 +69,7 @@ class BrowseScreen(DysnomiaScreen):
     def on_mount(self) -> None:
         self.sections.border_title = escaped(f"{self._of.component} generation {self._number}")
         key, number = self._of, self._number
-        self.dysnomia.client.ask(
+        self.ask(
             f"sections {id(self)}",
             lambda engine: tuple(islice(engine.sections(key, number), AT_MOST)),
             self._have,
@@ -111,9 +111,6 @@ class BrowseScreen(DysnomiaScreen):
     def _edge(self, event: VirtualTable.Edge) -> None:
         (self.sections if event.direction < 0 else self.rows).focus()
 
-    def _row_words(self, row: int) -> str:
-        return " ".join(cell or "" for cell in self._pages.get(row) or ())
-
     def _cells(self, row: int) -> Sequence[str | None] | None:
         """The cells of a row; None while they are read, which is begun here."""
         found = self._pages.get(row)
@@ -141,7 +138,7 @@ class BrowseScreen(DysnomiaScreen):
             if pages is self._pages:
                 self.dysnomia.trouble(problem)
 
-        self.dysnomia.client.ask(
+        self.ask(
             f"browse {id(pages)} {page}",
             lambda engine: tuple(engine.browse(key, number, section, page * pages.size, pages.size)),
             have,

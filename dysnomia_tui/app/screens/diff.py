@@ -76,7 +76,7 @@ class DiffScreen(DysnomiaScreen):
                 )
             with Vertical(id="right"):
                 yield Static(id="about")
-                yield VirtualTable[int](key=lambda row: row, words=self._row_words, widget_id="rows")
+                yield VirtualTable[int](key=lambda row: row, filterable=False, widget_id="rows")
 
     @property
     def sections(self) -> VirtualTable[SectionChange]:
@@ -104,7 +104,7 @@ class DiffScreen(DysnomiaScreen):
             f"diff {id(self)}", lambda engine: engine.diff(key, old, new), self._begun, self._failed
         )
         sides = [side for side in (old, new) if isinstance(side, int)]
-        self.dysnomia.client.ask(
+        self.ask(
             f"diff times {id(self)}",
             lambda engine: {one.number: one.as_of for one in engine.generations(key) if one.number in sides},
             self._have_times,
@@ -162,7 +162,7 @@ class DiffScreen(DysnomiaScreen):
             ready = diff.ready
             return tuple(islice(diff.sections(), AT_MOST)), ready, diff.error, diff.progress()
 
-        self.dysnomia.client.ask(f"diff look {id(self)}", read, self._have)
+        self.ask(f"diff look {id(self)}", read, self._have)
 
     def _have(self, answer: tuple[tuple[SectionChange, ...], bool, str, tuple[int, int | None]]) -> None:
         changes, ready, error, (done, total) = answer
@@ -213,7 +213,7 @@ class DiffScreen(DysnomiaScreen):
         if note is None:
             self._show_about(change, "")
             return
-        self.dysnomia.client.ask(
+        self.ask(
             f"diff note {id(self)}", lambda _engine: str(note(change)), lambda words: self._show_about(change, words)
         )
 
@@ -224,9 +224,6 @@ class DiffScreen(DysnomiaScreen):
         about = self.query_one("#about", Static)
         about.update(Text("\n").join(lines))
         about.display = bool(lines)
-
-    def _row_words(self, row: int) -> str:
-        return present.row_words(self._pages.get(row))
 
     def _row(self, row: int) -> RowChange | None:
         """A changed row; None while it is read, which is begun here."""
@@ -255,7 +252,7 @@ class DiffScreen(DysnomiaScreen):
                 self.rows.set_empty(plain(problem, styles.BAD))
                 self.rows.set_items(())
 
-        self.dysnomia.client.ask(
+        self.ask(
             f"diff rows {id(pages)} {page}",
             lambda _engine: tuple(diff.rows(change, page * pages.size, pages.size)),
             have,

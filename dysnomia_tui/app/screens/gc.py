@@ -145,7 +145,7 @@ class GcScreen(DysnomiaScreen):
             self._as_of |= answer[1]
             self._show()
 
-        self.dysnomia.client.ask(f"gc {id(self)}", read, have, self._failed)
+        self.ask(f"gc {id(self)}", read, have, self._failed)
 
     def _failed(self, problem: str) -> None:
         self._review = None

@@ -122,7 +122,7 @@ class JobsScreen(DysnomiaScreen):
             if not answer:
                 return
             target = Path(answer).expanduser()
-            self.dysnomia.client.ask(
+            self.ask(
                 "export",
                 lambda engine: write_private(target, engine.timeline(key)),
                 lambda size: self.dysnomia.notify(f"{target}: {size} bytes", title="exported", markup=False),

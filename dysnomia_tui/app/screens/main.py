@@ -136,7 +136,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         if self._shown_key == key and number is not None:
             self.list.set_filter("")
             self.list.go_to(number)
-        (self.units if number is None else self.list).focus()
+        self._go_to_pane(self.units if number is None else self.list)
 
     # --- state -> panes -----------------------------------------------------------------------------------------
 
@@ -340,7 +340,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         if row.found is not None:
             self.dysnomia.perform_id("adopt")
         elif row.is_component:
-            self.list.focus()
+            self._go_to_pane(self.list)
         elif row.key == components.DEMO:
             self.dysnomia.perform_id("demo")
         else:
@@ -349,7 +349,7 @@ class MainScreen(MainActions, DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#generations")
     def _generation_chosen(self) -> None:
-        self.detail.focus()
+        self._go_to_pane(self.detail)
 
     @on(VirtualTable.Chosen, "#detail")
     def _section_chosen(self) -> None:
@@ -369,7 +369,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         order: list[VirtualTable[Any]] = [self.units, self.list, self.detail]
         at = order.index(event.table) + event.direction
         if 0 <= at < len(order):
-            order[at].focus()
+            self._go_to_pane(order[at])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         name = event.widget.id or ""
@@ -414,7 +414,9 @@ class MainScreen(MainActions, DysnomiaScreen):
         """Focus a pane, unhiding it first where the screen shows only one (a hidden widget takes no focus)."""
         self.remove_class(*_PANES.values())
         self.add_class(_PANES[table.id or "tree"])
-        self.call_after_refresh(table.focus)
+        # Now, not at the next refresh: the next key may be there already.
+        self.app.stylesheet.update(self)
+        table.focus()
 
 
 def read_contents(engine: Engine, generation: Generation) -> Contents:

@@ -115,7 +115,7 @@ class RestoreScreen(DysnomiaScreen):
         self.set_path(f"{self._of}/{self._number}")
         self.targets.set_items(tuple(self._targets.values()), to=self._kind)
         key, number = self._of, self._number
-        self.dysnomia.client.ask(
+        self.ask(
             f"restore of {id(self)}",
             lambda engine: next((one for one in engine.generations(key) if one.number == number), None),
             self._have_generation,
@@ -178,7 +178,7 @@ class RestoreScreen(DysnomiaScreen):
             if self.is_attached and target == self.target:
                 words.update(plain(problem, styles.BAD))
 
-        self.dysnomia.client.ask(
+        self.ask(
             f"restore plan {id(self)}",
             lambda engine: engine.plan_restore(key, number, target.asked()),
             have,
@@ -213,7 +213,7 @@ class RestoreScreen(DysnomiaScreen):
             self.choose.set_empty(plain("nothing is in it", styles.DIM))
             self.choose.set_items([section for section in sections if section.kind != "schema"])
 
-        self.dysnomia.client.ask(
+        self.ask(
             f"restore sections {id(self)}",
             lambda engine: tuple(islice(engine.sections(key, number), AT_MOST)),
             have,

@@ -79,7 +79,7 @@ class StoreScreen(DysnomiaScreen):
         def read(engine: Engine) -> tuple[Usage, Sequence[TrashView]]:
             return engine.usage(), tuple(engine.trash())
 
-        self.dysnomia.client.ask(f"usage {id(self)}", read, self._have, self._failed)
+        self.ask(f"usage {id(self)}", read, self._have, self._failed)
 
     def _failed(self, problem: str) -> None:
         self.query_one("#head-lines", Static).update(plain(problem, styles.BAD))

@@ -21,7 +21,6 @@ class FilterLine(Input):
     DEFAULT_CSS = """
     FilterLine { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
     FilterLine:focus { border: none; }
-    FilterLine.-open { display: block; }
     """
 
     def __init__(self, *, widget_id: str | None = None) -> None:
@@ -34,13 +33,14 @@ class FilterLine(Input):
         """Begin to filter ``table``."""
         self._table = table
         self.value = table.filter_text
-        self.add_class("-open")
-        self.focus()
+        self.display = True
+        # At once, so that the next key comes here.
+        self.screen.set_focus(self)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self._table is not None and self.has_class("-open"):
+        if self._table is not None and self.display:
             self._table.set_filter(event.value)
 
     @on(Input.Submitted)
@@ -55,7 +55,7 @@ class FilterLine(Input):
         self._close()
 
     def _close(self) -> None:
-        self.remove_class("-open")
+        self.display = False
         if self._table is not None:
             self._table.focus()
         self._table = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from rich.style import Style
 from rich.text import Text
@@ -120,6 +120,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         words: Callable[[T], str] | None = None,
         head: bool = True,
         markable: bool = False,
+        filterable: bool = True,
         selectable: Callable[[T], bool] | None = None,
         empty: str = "",
         widget_id: str | None = None,
@@ -132,6 +133,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             words: what a filter looks in; None takes the text of all cells.
             head: whether there is a line of column titles.
             markable: whether items can be marked.
+            filterable: False where the items are only numbers of rows that are read as they come on the screen.
             selectable: on which items the cursor may rest; None means all.
             empty: what to show when there is nothing.
         """
@@ -141,6 +143,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._words = words
         self._head = 1 if head else 0
         self._markable = markable
+        self._filterable = filterable
         self._selectable = selectable
         self._empty = Text(empty, style="dim")
         self._items: Sequence[T] = ()
@@ -152,6 +155,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._filter = ""
         self._widths: tuple[int, ...] = ()
         self._strips: dict[tuple[int, bool, bool], Strip] = {}
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        """Take the focus at once, so that the next key comes here."""
+        self.screen.set_focus(self, scroll_visible)
+        return self
 
     # --- what is in it ------------------------------------------------------------------------------------------
 
@@ -473,7 +481,10 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self.set_order(Order(column_id, column.descending) if column is not None else Order())
 
     def act_filter(self) -> None:
-        self.post_message(self.FilterAsked(self))
+        if self._filterable:
+            self.post_message(self.FilterAsked(self))
+        else:
+            self.dysnomia.notify("this list is read as it is scrolled: it cannot be filtered", severity="warning")
 
     # --- mouse --------------------------------------------------------------------------------------------------
 
