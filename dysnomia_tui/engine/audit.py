@@ -82,16 +82,20 @@ def timeline(
 ) -> str:
     """The audit as text for handing over: one line an event, in UTC. ``more`` are entries that nobody has written
     down yet (of a job whose process is gone), each in its place."""
-    wanted = str(key) if key else ""
-    head = f"Timeline of {wanted or 'all components'} on {host}, times in UTC"
+    head = f"Timeline of {key or 'all components'} on {host}, times in UTC"
     lines = [visible(head), ""]
-    for entry in sorted([*entries(statedir), *more], key=_when):
-        if wanted and wanted not in entry.get("keys", ()):
-            continue
-        lines.append(visible(_line(entry)))
+    lines += [visible(_line(entry)) for entry in in_order(statedir, key, more)]
     if len(lines) == 2:
         lines.append("nothing was done")
     return "\n".join(lines) + "\n"
+
+
+def in_order(
+    statedir: Path, key: ComponentKey | None = None, more: Collection[Mapping[str, Any]] = ()
+) -> list[Mapping[str, Any]]:
+    """The entries of a timeline, oldest first; those about ``key`` where one is given."""
+    found = sorted([*entries(statedir), *more], key=_when)
+    return [entry for entry in found if key is None or str(key) in entry.get("keys", ())]
 
 
 def _when(entry: Mapping[str, Any]) -> datetime:

@@ -358,6 +358,11 @@ class Engine:
         with translated():
             return audit.timeline(self.settings.statedir, socket.gethostname(), key, self._gone())
 
+    def audit_entries(self, key: ComponentKey | None = None) -> Sequence[Mapping[str, Any]]:
+        """What the timeline is made of, oldest first: each as it was written down (``at`` in ISO 8601)."""
+        with translated():
+            return audit.in_order(self.settings.statedir, key, self._gone())
+
     def _gone(self) -> Sequence[Mapping[str, Any]]:
         """Endings that nobody has written down yet: of jobs whose process is gone."""
         found = []
