@@ -60,7 +60,7 @@ class TableApp(App[None]):
 
 async def test_only_the_rows_on_the_screen_are_rendered_however_long_the_list() -> None:
     app = TableApp(range(ROWS))
-    async with app.run_test(size=(40, 20)) as pilot:
+    async with app.run_test(size=(80, 20)) as pilot:
         await pilot.pause()
         assert app.counted.cells <= 100
         app.counted.cells = 0
@@ -78,7 +78,7 @@ async def test_only_the_rows_on_the_screen_are_rendered_however_long_the_list() 
 
 async def test_moving() -> None:
     app = TableApp(range(ROWS))
-    async with app.run_test(size=(40, 21)) as pilot:
+    async with app.run_test(size=(80, 21)) as pilot:
         await pilot.press("j", "j", "down", "k")
         assert app.table.row == 2
         await pilot.press("ctrl+d")
@@ -97,7 +97,7 @@ async def test_moving() -> None:
 
 async def test_cursor_and_marks_are_by_key_through_refresh_sort_and_filter() -> None:
     app = TableApp(range(1000))
-    async with app.run_test(size=(40, 20)) as pilot:
+    async with app.run_test(size=(80, 20)) as pilot:
         app.table.go_to(500)
         await pilot.press("space", "space")
         assert app.table.marks == {500, 501}
@@ -119,7 +119,7 @@ async def test_cursor_and_marks_are_by_key_through_refresh_sort_and_filter() -> 
 
 async def test_mark_all_means_what_is_shown() -> None:
     app = TableApp(range(100))
-    async with app.run_test(size=(40, 20)) as pilot:
+    async with app.run_test(size=(80, 20)) as pilot:
         app.table.set_filter("9")
         await pilot.press("asterisk")
         assert app.table.marks == {n for n in range(100) if "9" in str(n)}
@@ -129,7 +129,7 @@ async def test_mark_all_means_what_is_shown() -> None:
 
 async def test_when_the_row_under_the_cursor_goes_the_next_one_is_taken() -> None:
     app = TableApp(range(10))
-    async with app.run_test(size=(40, 20)):
+    async with app.run_test(size=(80, 20)):
         app.table.go_to(5)
         app.table.set_items([n for n in range(10) if n != 5])
         assert app.table.item == 6
@@ -144,7 +144,7 @@ async def test_when_the_row_under_the_cursor_goes_the_next_one_is_taken() -> Non
 )
 async def test_an_empty_table_takes_every_key(keys: tuple[str, ...]) -> None:
     app = TableApp(range(0), empty="nothing [here]")
-    async with app.run_test(size=(40, 20)) as pilot:
+    async with app.run_test(size=(80, 20)) as pilot:
         await pilot.press(*keys)
         assert app.table.item is None
         assert app.table.marks == frozenset()
