@@ -573,6 +573,16 @@ class FakeEngine(Engine):
             "would load it into a scratch database and drop it again",
         )
 
+    def plan_trust(self, key: ComponentKey, number: int, *, trusted: bool = True) -> Plan:
+        return self._plan(
+            Kind.MARK,
+            f"trust generation {number} of {key}",
+            (key,),
+            Grade.UNDOABLE,
+            "would trust it",
+            confirm=str(number),
+        )
+
     def plan_mark(
         self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
     ) -> Plan:

@@ -11,6 +11,8 @@ from dysnomia_store.model import Generation, Marks, Pin, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present.pins import EXAMPLE as EXAMPLE_PIN
+from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen, PromptScreen
@@ -165,16 +167,29 @@ class MainActions(ActionHost):
             self._mark(key, generation, replace(generation.marks, pins=kept), "unpinned")
             return
 
-        def typed(why: str | None) -> None:
-            if why is not None:
-                pin = Pin(why=why.strip(), who="", at=self.dysnomia.clock())
+        times = self.dysnomia.times
+
+        def wrong(text: str) -> str:
+            try:
+                parse_pin(text, times)
+            except PinNotUnderstood as problem:
+                return str(problem)
+            return ""
+
+        def typed(text: str | None) -> None:
+            if text is not None:
+                why, until = parse_pin(text, times)
+                pin = Pin(why=why, who="", at=self.dysnomia.clock(), until=until)
                 self._mark(key, generation, replace(generation.marks, pins=(*generation.marks.pins, pin)), why)
 
-        self._ask(
-            f"Pin generation {generation.number} of {key.component}",
-            "It would be kept by every collection until the pin is taken away.",
-            "pins it",
-            "why",
+        self.dysnomia.push_screen(
+            PromptScreen(
+                f"Pin generation {generation.number} of {key.component}",
+                "Every collection would keep it, for good or until a time.",
+                placeholder=EXAMPLE_PIN,
+                accept="pins it",
+                check=wrong,
+            ),
             typed,
         )
 
@@ -219,6 +234,29 @@ class MainActions(ActionHost):
             value=generation.marks.note,
         )
 
+    def act_tags(self) -> None:
+        key, generation = self._on()
+        was = generation.marks.tags
+
+        def typed(text: str | None) -> None:
+            if text is not None:
+                tags = tuple(dict.fromkeys(text.replace(",", " ").split()))
+                if tags != was:
+                    self._mark(key, generation, replace(generation.marks, tags=tags), "")
+
+        self._ask(
+            f"Tags of generation {generation.number} of {key.component}",
+            "Words to find it by with the filter, with blanks between them.",
+            "writes them",
+            "",
+            typed,
+            value=" ".join(was),
+        )
+
+    def act_trust(self) -> None:
+        key, generation = self._on()
+        self.dysnomia.plan(lambda engine: engine.plan_trust(key, generation.number))
+
     def _ask(
         self,
         title: str,
@@ -261,7 +299,7 @@ class MainActions(ActionHost):
             if text is not None:
                 self._find(key, parse_time(text, times))
 
-        zone = "UTC" if times.name == "relative" else times.name
+        zone = times.local(times.now).tzname() or "the server's zone"
         self.dysnomia.push_screen(
             PromptScreen(
                 f"Newest good generation of {key.component} before",

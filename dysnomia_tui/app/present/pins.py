@@ -1,0 +1,53 @@
+"""A pin as it is typed: why, and until when it holds."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+
+from dysnomia_tui.app.present.times import Times, ZoneKind
+
+_UNTIL = re.compile(r"(?P<why>.*?)(?:^|[\s,;]+)until\s+(?P<when>\S.*)", re.IGNORECASE | re.DOTALL)
+_SPAN = re.compile(r"(\d+)\s*([hdw])")
+_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_HOURS = {"h": 1, "d": 24, "w": 168}
+EXAMPLE = "before the migration until 2w (or until 2026-01-31)"
+
+
+class PinNotUnderstood(ValueError):
+    """The time after ``until`` is none; the message says what would be."""
+
+
+def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
+    """The reason, and until when (UTC); None holds until the pin is taken away. A day is meant to its end.
+
+    Raises PinNotUnderstood.
+    """
+    found = _UNTIL.fullmatch(typed.strip())
+    if found is None:
+        return typed.strip(), None
+    when = found["when"].strip().casefold()
+    until = _after(when, times) or _end_of(when, times)
+    if until is None:
+        raise PinNotUnderstood(f"until {when!r} is no time; try until 2w, until 36h or until 2026-01-31")
+    if until <= times.now:
+        raise PinNotUnderstood(f"until {when!r} is past")
+    return found["why"].strip(), until
+
+
+def _after(when: str, times: Times) -> datetime | None:
+    span = _SPAN.fullmatch(when)
+    return times.now + timedelta(hours=int(span[1]) * _HOURS[span[2]]) if span else None
+
+
+def _end_of(when: str, times: Times) -> datetime | None:
+    day = _DAY.fullmatch(when)
+    if day is None:
+        return None
+    try:
+        naive = datetime.combine(date(int(day[1]), int(day[2]), int(day[3])), time(23, 59, 59))
+    except ValueError:
+        return None
+    if times.kind is ZoneKind.UTC:
+        return naive.replace(tzinfo=UTC)
+    return (naive.replace(tzinfo=times.server) if times.server is not None else naive.astimezone()).astimezone(UTC)
