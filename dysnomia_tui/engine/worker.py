@@ -144,7 +144,7 @@ class _Worker:
                 return slot
             if now.behind is not None and now.behind != said:
                 said = now.behind
-                work.log.write("waiting", behind=str(said), text=f"waits for job {said}: {now.why}")
+                work.log.write("waiting", behind=str(said), text=_waits(work, said, now.why))
             time.sleep(POLL)
 
     def _perform(self) -> Outcome:
@@ -232,6 +232,18 @@ def _after_failure(work: Work) -> Mapping[str, Any]:
     steps = {name: data for _, journal in work.folder.journals() for name, data in journal.steps()}
     guard = steps.get("swap", {}).get("guard")
     return {"guard": guard, "undoable": True} if guard and "reverted" not in steps else {}
+
+
+def _waits(work: Work, number: int, why: str) -> str:
+    """Behind whose job, on what, and since when."""
+    from dysnomia_tui.engine.errors import Unknown
+
+    try:
+        other = work.board.view(str(number))
+    except Unknown:
+        return f"waits for job {number}: {why}"
+    since = f", running since {other.started:%H:%M:%S} UTC" if other.started else ", waiting itself"
+    return f"waits for job {number} ({other.title}) by {other.who}{since}: {why}"
 
 
 def _slot(statedir: Path, at_once: int) -> int | None:

@@ -257,6 +257,8 @@ class Severity(enum.StrEnum):
     WARNING = "warning"
     IRREVERSIBLE = "irreversible"
     """Possible, but cannot be undone: the plan becomes grade 3."""
+    DANGEROUS = "dangerous"
+    """Possible, and with consequences that no undo takes back, a copy's and a verification's too: grade 3."""
     BLOCKER = "blocker"
     """The plan is refused."""
 

@@ -101,14 +101,14 @@ def test_an_untrusted_snapshot_is_final_for_a_superuser(bare: Bare, postgres: Po
     seed(postgres)
     stored = bare.dump()
     found = bare.plugin.preflight(bare.context(made_here=False), stored, replace=True)
-    assert any(one.severity is Severity.IRREVERSIBLE and "superuser" in one.text for one in found.findings)
+    assert any(one.severity is Severity.DANGEROUS and "superuser" in one.text for one in found.findings)
     postgres.sql("CREATE ROLE dysnomia_owner LOGIN CREATEDB; ALTER DATABASE orders OWNER TO dysnomia_owner")
     as_owner = Component(
         bare.component.key, bare.component.path, {**postgres.properties, "postgresqlUsername": "dysnomia_owner"}
     )
     bare.component = as_owner
     calm = bare.plugin.preflight(bare.context(made_here=False), stored, replace=True)
-    assert not any(one.severity is Severity.IRREVERSIBLE for one in calm.findings)
+    assert not any(one.severity is Severity.DANGEROUS for one in calm.findings)
 
 
 def test_an_owner_that_is_no_superuser_restores(bare: Bare, postgres: PostgresServer) -> None:

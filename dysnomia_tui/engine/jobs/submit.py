@@ -27,7 +27,8 @@ MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime) -> str:
     """Returns the job's id. Raises OSError or EngineError where it could not be started."""
     if not world.jobs.is_dir():
-        world.jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_root(world)
+        world.jobs.mkdir(mode=0o700, exist_ok=True)
         if world.settings.group:
             share(world.jobs, world.settings.group)
     why = Redactor().text(why)
@@ -49,6 +50,17 @@ def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: 
     finally:
         os.close(lock)
     return folder.id
+
+
+def _make_root(world: World) -> None:
+    """A store that a job makes is as private as one that a snapshot makes. Raises OSError or LookupError."""
+    root = world.settings.statedir
+    if root.is_dir():
+        return
+    root.parent.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
+    if world.settings.group:
+        share(root, world.settings.group)
 
 
 def _created(world: World, plan: Plan, request: Mapping[str, Any], now: datetime) -> tuple[JobFolder, int]:

@@ -58,7 +58,14 @@ class JobCancel:
 
     def check(self) -> None:
         if self.cancelled:
-            raise Cancelled("cancelled by the operator")
+            raise Cancelled(f"cancelled by {self._by()}")
+
+    def _by(self) -> str:
+        """Who asked; a signal to the worker has no name."""
+        try:
+            return self._path.read_text("utf-8", "replace").strip() or "the operator"
+        except OSError:
+            return "a signal"
 
 
 @dataclass(frozen=True)

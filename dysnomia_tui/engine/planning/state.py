@@ -78,13 +78,16 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
     copy = "" if replace or wrong is Exit.USAGE else target.name
     preflight, code = preflight_or_blocker(world, key, generation, replace=replace, copy=copy)
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
+    dangerous = _dangerous(preflight)
     guard = not irreversible
-    base = (Grade.UNDOABLE if guard else Grade.FINAL) if replace else Grade.ADDS
+    base = Grade.UNDOABLE if replace else Grade.ADDS
+    if irreversible or dangerous:
+        base = Grade.FINAL
     grade = graded(world.settings, (key,), base)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    warnings = irreversible + _warnings(world, generation) + warnings
+    warnings = irreversible + dangerous + _warnings(world, generation) + warnings
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -160,6 +163,8 @@ def preflight_grade(world: World, plan: Plan) -> str:
             return finding.text
         if finding.severity is Severity.IRREVERSIBLE and plan.params["guard"]:
             return f"it could no longer be undone: {finding.text}"
+        if finding.severity is Severity.DANGEROUS and plan.grade < Grade.FINAL:
+            return f"it is more dangerous now: {finding.text}"
     return ""
 
 
@@ -191,6 +196,10 @@ def _restore_steps(
     else:
         steps.append(Step("no guard would be made: this could not be undone", name))
     return tuple(steps)
+
+
+def _dangerous(preflight: Preflight) -> list[str]:
+    return [finding.text for finding in preflight.findings if finding.severity is Severity.DANGEROUS]
 
 
 def as_step(sentence: str) -> str:
@@ -315,7 +324,9 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     if not isinstance(plugin, StatePlugin):
         blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
-    grade = graded(world.settings, (key,), Grade.ADDS)
+    dangerous = _dangerous(preflight)
+    grade = graded(world.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
+    warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
     return Plan(
         kind=Kind.VERIFY,
         title=f"verify generation {number} of {key} by restoring it",
@@ -327,6 +338,7 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
         ),
         params={"number": number, "id": generation.id, "blocked": int(code)},
         depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
+        warnings=tuple(dangerous + warnings),
         blockers=tuple(blockers),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=("dysnomia", "-o", "verify", "-c", key.component, "-C", key.container, "--generation", str(number)),

@@ -20,6 +20,8 @@ from dysnomia_tui.engine.planning.state import as_step, preflight_or_blocker, re
 from dysnomia_tui.engine.views import JobView
 from dysnomia_tui.engine.world import World
 
+NO_WAY_BACK = (Severity.IRREVERSIBLE, Severity.DANGEROUS)
+
 
 @dataclass(frozen=True)
 class _Before:
@@ -50,7 +52,7 @@ def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan
     key = view.keys[0]
     before = _before(world, key, job_id, int(str(swap["guard"])), swap["restored"])
     preflight, code = _preflight(world, key, before)
-    irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
+    irreversible = [finding.text for finding in preflight.findings if finding.severity in NO_WAY_BACK]
     grade = graded(world.settings, (key,), Grade.FINAL if irreversible else Grade.UNDOABLE)
     depends = dict(component_depends(world, key))
     if before.guard is not None:

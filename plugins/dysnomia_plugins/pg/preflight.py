@@ -210,7 +210,7 @@ def _trust(ctx: Context, client: Client) -> Iterator[Finding]:
         return
     if client.superuser:
         yield Finding(
-            Severity.IRREVERSIBLE,
+            Severity.DANGEROUS,
             f"this snapshot was imported and is not trusted, and {client.server.user!r} is a superuser: its statements"
             " could run programs on the server",
         )

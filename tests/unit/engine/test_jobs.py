@@ -387,3 +387,30 @@ def test_an_interrupted_job_has_an_end_in_the_timeline(machine: Machine, engine:
     lines = [line for line in engine.timeline(TEXT).splitlines()[2:] if line.split("  ")[1] == f"J{job.id}"]
     assert [line.split("  ")[3] for line in lines] == ["submitted", "started", "interrupted"]
     assert f"job {recovery.id} put it right" in lines[-1]
+
+
+def test_a_store_that_a_job_makes_is_private(machine: Machine, engine: Engine) -> None:
+    assert not (machine.root / "state").exists()
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert (machine.root / "state").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_store_of_a_group_is_open_to_it(machine: Machine) -> None:
+    engine = machine.engine(group=grp.getgrgid(os.getgid()).gr_name)
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert (machine.root / "state").stat().st_mode & 0o777 == 0o750
+
+
+def test_who_waits_is_told_behind_whose_job_and_since_when(machine: Machine, engine: Engine) -> None:
+    machine.hold()
+    first = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    second = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: engine.job(second.id).behind == first.id)
+    said = engine.job(second.id).message
+    assert said.startswith(f"waits for job {first.id} (snapshot module/text) by {first.who}, running since ")
+    engine.cancel(second.id)
+    view = machine.end(engine, second.id)
+    assert (view.state, view.message) == (JobState.CANCELLED, f"cancelled by {view.who}")
+    machine.hold(held=False)
+    machine.end(engine, first.id)

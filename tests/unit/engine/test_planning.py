@@ -6,9 +6,10 @@ import argparse
 
 import pytest
 
-from dysnomia_plugins.base import Found
+from dysnomia_plugins.base import Finding, Found, Preflight, Severity
 from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import CheckResult, Marks
+from dysnomia_tui.engine import asking
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly
 from dysnomia_tui.engine.plan import Grade, Plan
@@ -143,6 +144,29 @@ def test_prod_raises_every_grade_but_reading(two: Machine, engine: Engine) -> No
     }  # fmt: skip
     assert prod.plan_gc(prod.gc_review([ORDERS], None, drop=[(ORDERS, 2)])).grade in (Grade.FINAL, Grade.UNDOABLE)
     assert prod.plan_restore(ORDERS, 2).grade is Grade.FINAL
+
+
+def test_what_is_dangerous_is_final_whatever_the_target_and_guarded_all_the_same(
+    two: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "its statements could run programs on the server"
+    monkeypatch.setattr(asking, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.DANGEROUS, text),)))
+    for plan in (
+        engine.plan_restore(ORDERS, 1),
+        engine.plan_restore(ORDERS, 1, RestoreTarget("copy", "was")),
+        engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "was", ("table:t",))),
+        engine.plan_verify(ORDERS, 1),
+    ):
+        assert (plan.grade, plan.confirm) == (Grade.FINAL, "orders"), plan.title
+        assert text in plan.warnings
+    steps = " ".join(step.text for step in engine.plan_restore(ORDERS, 1).steps)
+    assert "the guard would become a generation" in steps
+    monkeypatch.setattr(
+        asking, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.IRREVERSIBLE, "no guard"),))
+    )
+    plain = engine.plan_restore(ORDERS, 1)
+    assert plain.grade is Grade.FINAL
+    assert "no guard would be made" in " ".join(step.text for step in plain.steps)
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
