@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, PrivateStatePlugin, StatePlugin
-from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
+from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, Unsupported
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.store import Committed, ComponentLock
 from dysnomia_tui.engine import modules, restoring
@@ -24,7 +24,7 @@ from dysnomia_tui.engine.bench import Bench, Left
 from dysnomia_tui.engine.checking import check, require_sound, verify
 from dysnomia_tui.engine.guarding import Restored, hold, step_of
 from dysnomia_tui.engine.restoring import RestoreTarget, settle_others
-from dysnomia_tui.engine.settling import Settled, recover
+from dysnomia_tui.engine.settling import Settled, recover, resolve
 
 __all__ = [
     "Bench",
@@ -50,6 +50,8 @@ class Snapshotted:
 
     committed: Committed
     warnings: tuple[str, ...] = ()
+    half: str = ""
+    """Why it may be of half a restore, or ``""``. Among the warnings too."""
 
     @property
     def generation(self) -> Generation:
@@ -65,8 +67,17 @@ def snapshot(bench: Bench, *, reason: Reason = Reason.MANUAL, text: str = "") ->
         settle_others(bench, lock)
         if isinstance(bench.plugin, PrivateStatePlugin):
             bench.progress.phase("dump")
-            return Snapshotted(modules.run_snapshot(bench, bench.plugin, lock, reason=reason, text=text))
+            half = _half_restored(bench)
+            text = "; ".join(filter(None, (text, half)))
+            committed = modules.run_snapshot(bench, bench.plugin, lock, reason=reason, text=text)
+            return Snapshotted(committed, (half,) if half else (), half)
         return _dump_live(bench, restoring.state_plugin(bench), lock, reason, text)
+
+
+def _half_restored(bench: Bench) -> str:
+    """A warning where what is live may be neither what it was nor what a module was to restore; else ``""``."""
+    jobs = ", ".join(f"job {left.job}" for left in bench.half_restored())
+    return f"live may be half restored, by {jobs}" if jobs else ""
 
 
 def _dump_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, reason: Reason, text: str) -> Snapshotted:
@@ -129,12 +140,10 @@ def _restore_by_module(
         made: Generation | None = None
         if guard:
             bench.progress.phase("guard")
-            reserved = bench.store.reserve(lock)
-            made = modules.run_snapshot(
-                bench, plugin, lock, reason=Reason.GUARD, text=f"guard of job {bench.job}", number=reserved
-            ).generation
-            hold(bench, made, Left(bench.job, bench.journal, bench.who))
-        bench.journal.step("swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text)
+            made = _guard_by_module(bench, plugin, lock)
+        bench.journal.step(
+            "swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text, in_place=True
+        )
         bench.progress.phase("restore")
         try:
             modules.run_restore(bench, plugin, generation)
@@ -144,11 +153,32 @@ def _restore_by_module(
                 f"the module may have left it half restored ({error.message}){held}", "undo it"
             ) from error
         bench.journal.step("swapped")
+        resolve(bench, bench.job)
         linked = bench.store.link(
             lock, generation.id, reason=Reason.RESTORE, restored=number, text=text, who=bench.who, job=bench.job
         )
         bench.journal.step("settled", swapped=True)
         return Restored(number, linked, made, made.number if made else None)
+
+
+def _guard_by_module(bench: Bench, plugin: PrivateStatePlugin, lock: ComponentLock) -> Generation | None:
+    """Snapshot what is live, and hold it.
+
+    What is half restored may be more than its module can snapshot: that must not stand in the way of making it whole,
+    and there is the guard of the job that left it so. Raises PluginError, StoreError.
+    """
+    half = _half_restored(bench)
+    text = "; ".join(filter(None, (f"guard of job {bench.job}", half)))
+    number = bench.store.reserve(lock)
+    try:
+        made = modules.run_snapshot(bench, plugin, lock, reason=Reason.GUARD, text=text, number=number).generation
+    except PluginError as error:
+        if not half or isinstance(error, Cancelled):
+            raise
+        bench.progress.log(f"{half}, and could not be snapshotted ({error.message}): no guard is made of it")
+        return None
+    hold(bench, made, Left(bench.job, bench.journal, bench.who))
+    return made
 
 
 def activity(bench: Bench, name: str) -> None:

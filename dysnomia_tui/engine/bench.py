@@ -64,6 +64,8 @@ class Bench:
     host: str = field(default_factory=socket.gethostname)
     unsettled: Callable[[], Sequence[Left]] = tuple
     """Jobs on this component that left something behind: the next writer, who holds the lock, puts it right."""
+    half_restored: Callable[[], Sequence[Left]] = tuple
+    """Jobs on this component whose module did not come to the end of its restore, and nothing made live whole since."""
     _held: list[int] = field(default_factory=list)
     """Descriptors of the locks held now: child processes hold them as well, so that a dead worker's children keep
     other writers out while they end."""

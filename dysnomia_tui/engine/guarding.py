@@ -54,7 +54,7 @@ def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock,
     generation: Generation | None = None
     if restored is not None:
         try:
-            generation = _link(bench, lock, left, str(swap["id"]), restored, str(swap["text"]))
+            generation = link_restored(bench, lock, left, str(swap["id"]), restored, str(swap["text"]))
         except (StoreError, OSError) as error:
             warnings.append(f"live is generation {restored}, but that could not be recorded: {error}")
     guard, aside = _guard(bench, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
@@ -70,7 +70,9 @@ def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock,
     )
 
 
-def _link(bench: Bench, lock: ComponentLock, left: Left, snapshot_id: str, restored: int, text: str) -> Generation:
+def link_restored(
+    bench: Bench, lock: ComponentLock, left: Left, snapshot_id: str, restored: int, text: str
+) -> Generation:
     """The newest generation says what is live. Done once for a job."""
     found = _made_by(bench, left.job, Reason.RESTORE)
     if found is None:

@@ -140,6 +140,10 @@ def _alarms(
         key = job.keys[0] if job.keys else None
         if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
             yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
+        if job.details.get("half"):
+            guard = job.details.get("guard")
+            way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
+            yield Alarm(f"live of {key} may be half restored, by job {job.id}: {way}", key)
         elif job.details.get("aside") and job.undoable:
             yield Alarm(f"job {job.id}: what was live stands at {job.details['aside']}, not yet a generation", key)
     for container in containers:

@@ -12,10 +12,12 @@ from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
-from dysnomia_tui.engine.guarding import Restored, finish, step_of
+from dysnomia_tui.engine.guarding import Restored, finish, link_restored, step_of
 
 SETTLED = "settled"
 """The journal's entry that says that nothing is left to be done for a job."""
+RESOLVED = "resolved"
+"""The journal's entry that says which later job made whole what this one left half restored."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,14 @@ class Settled:
     restored: Restored | None = None
     dropped: tuple[str, ...] = ()
     """Places that were removed."""
+    half: bool = False
+    """True where a module restored in place and did not come to its end: live may be neither old nor new."""
 
     @property
     def text(self) -> str:
         """In words, for the log and the outcome."""
+        if self.half:
+            return f"job {self.job} did not come to its end: live may be half restored; undo it, or restore another"
         if self.swapped:
             return f"job {self.job} had replaced what was live; it was finished"
         return f"job {self.job} had not replaced anything; what was live still is"
@@ -45,12 +51,22 @@ def needs_settling(left: Left) -> bool:
     return not names & {"copied", "reverted"}
 
 
+def half_restored(left: Left) -> bool:
+    """Whether a module restored in place, did not come to its end, and nothing made live whole since.
+
+    Of a job whose worker is gone. From the journal alone, so it can be asked of any job at any time.
+    """
+    swap = step_of(left, "swap")
+    if swap is None or not swap.get("in_place"):
+        return False
+    return step_of(left, "swapped") is None and step_of(left, RESOLVED) is None
+
+
 def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
     """Finish or revert what job ``left`` began. Raises PluginError where the plugin cannot tell."""
     plugin = bench.plugin
-    if not isinstance(plugin, StatePlugin):
-        left.journal.step(SETTLED, swapped=False)
-        return Settled(left.job, swapped=False)
+    if not isinstance(plugin, StatePlugin) or (step_of(left, "swap") or {}).get("in_place"):
+        return _settle_module(bench, lock, left)
     with bench.context(of=left) as ctx:
         with bench.shielded():
             swapped = plugin.recover(ctx) or step_of(left, "swapped") is not None
@@ -67,6 +83,27 @@ def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
             dropped = _sweep_places(plugin, ctx, left)
         left.journal.step(SETTLED, swapped=False)
         return Settled(left.job, swapped=False, dropped=dropped)
+
+
+def _settle_module(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
+    """A module swaps nothing: it ended well, or nobody can tell what it left. Its guard is a generation already."""
+    swap = step_of(left, "swap")
+    if swap is not None and step_of(left, "swapped") is not None:
+        resolve(bench, left.job, but=left.job)
+        number = int(str(swap["restored"]))
+        linked = link_restored(bench, lock, left, str(swap["id"]), number, str(swap["text"]))
+        left.journal.step(SETTLED, swapped=True)
+        return Settled(left.job, swapped=True, restored=Restored(number, linked))
+    half = half_restored(left)
+    left.journal.step(SETTLED, swapped=False, half=half)
+    return Settled(left.job, swapped=False, half=half)
+
+
+def resolve(bench: Bench, by: str, but: str = "") -> None:
+    """A restore by a module ended well, so live is whole: what earlier jobs left half restored is over."""
+    for left in bench.half_restored():
+        if left.job not in (but, bench.job):
+            left.journal.step(RESOLVED, by=by)
 
 
 def recover(bench: Bench, left: Left) -> Settled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,13 +12,14 @@ from typing import Any
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.engine.guarding import step_of
 from dysnomia_tui.engine.jobs.events import last_words
 from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.plan import Kind, Plan
 from dysnomia_tui.engine.redact import visible
-from dysnomia_tui.engine.settling import needs_settling
+from dysnomia_tui.engine.settling import half_restored, needs_settling
 from dysnomia_tui.engine.views import Event, JobState, JobView
 
 UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
@@ -45,7 +46,7 @@ class JobBoard:
         return self._view(self.folder(job_id))
 
     def views(self, limit: int) -> Sequence[JobView]:
-        """Running and waiting first, then newest first."""
+        """Running and waiting first, then newest first. What left live half restored is never left out."""
         numbers = job_numbers(self.path)
         newest = numbers[::-1][:limit]
         floor = self.floor()
@@ -55,7 +56,7 @@ class JobBoard:
             with suppress(Unknown, OSError, ValueError, KeyError):
                 views.append(self._view(JobFolder(self.path / str(number))))
         views.sort(key=lambda view: (view.state.ended, -int(view.id)))
-        return views[:limit]
+        return [*views[:limit], *(view for view in views[limit:] if view.details.get("half"))]
 
     def _view(self, folder: JobFolder) -> JobView:
         kept = self._over.get(int(folder.id))
@@ -109,6 +110,13 @@ class JobBoard:
 
     def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[Left]:
         """Jobs that left something behind on a component: their worker is gone, or their guard is still aside."""
+        return self._left_on(key, but, needs_settling)
+
+    def half_restored(self, key: ComponentKey, but: str = "") -> Sequence[Left]:
+        """Jobs after which live of a component may be half restored, still."""
+        return self._left_on(key, but, half_restored)
+
+    def _left_on(self, key: ComponentKey, but: str, matters: Callable[[Left], bool]) -> Sequence[Left]:
         found = []
         for folder in self._above_floor():
             if folder.id == but or folder.held:
@@ -119,7 +127,7 @@ class JobBoard:
             for index, journal in folder.journals():
                 if index < len(plan.keys) and plan.keys[index] == key:
                     left = _left(folder, journal)
-                    if needs_settling(left):
+                    if matters(left):
                         found.append(left)
         return found
 
@@ -153,7 +161,8 @@ def is_over(folder: JobFolder) -> bool:
         record = folder.record()
         if record.last("result") is None and (record.last("recovered") is None or folder.held):
             return False
-        return not any(needs_settling(_left(folder, journal)) for _, journal in folder.journals())
+        lefts = [Left(folder.id, journal) for _, journal in folder.journals()]
+        return not any(needs_settling(left) or half_restored(left) for left in lefts)
     except OSError:
         return False
 
@@ -184,7 +193,8 @@ def job_view(folder: JobFolder) -> JobView:
     )  # fmt: skip
     if state.ended:
         unforeseen = "" if result is not None else _last_line(folder.path / "worker.log")
-        return _ended(view, result, record.last("recovered"), record.last("undone"), unforeseen)
+        ended = _ended(view, result, record.last("recovered"), record.last("undone"), unforeseen)
+        return _with_live(ended, folder) if plan.kind in (Kind.RESTORE, Kind.UNDO) else ended
     return _moving(view, words)
 
 
@@ -217,6 +227,24 @@ def _ended(
     details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
     undoable = bool(details.get("undoable")) and undone is None and Kind(view.kind) in UNDOABLE
     return replace(view, message=str(result["message"]), details=details, undoable=undoable)
+
+
+def _with_live(view: JobView, folder: JobFolder) -> JobView:
+    """A restore in place that did not come to its end: said, and undoable, until live was made whole."""
+    for _, journal in folder.journals():
+        left = Left(folder.id, journal)
+        swap = step_of(left, "swap")
+        if swap is None or not swap.get("in_place") or step_of(left, "swapped") is not None:
+            continue
+        half = half_restored(left)
+        details = {**view.details, "guard": swap["guard"] or None}
+        message = view.message
+        if half:
+            details["half"] = True
+            if view.state is JobState.INTERRUPTED and "recovered" not in details:
+                message = f"live may be half restored: {message}"
+        return replace(view, details=details, message=message, undoable=half and bool(swap["guard"]))
+    return view
 
 
 def _moving(view: JobView, words: Mapping[str, Event]) -> JobView:

@@ -23,6 +23,7 @@ def run_snapshot(work: Work) -> Outcome:
     made: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
     warnings: list[str] = []
+    doubts: list[str] = []
     last: Exception | None = None
     reason = Reason(work.plan.params["reason"])
     for index, key in enumerate(work.plan.keys):
@@ -37,12 +38,13 @@ def run_snapshot(work: Work) -> Outcome:
             work.log.write("log", line=f"{key}: {failed[str(key)]}", key=str(key))
             continue
         warnings.extend(result.warnings)
+        doubts.extend(filter(None, (result.half,)))
         made.append(_generation(result.generation) | {"new": result.committed.new})
     details = {"generations": made, "failed": failed, "warnings": warnings}
     if last is not None and not made:
         message, hint = words_of(last)
         return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
-    message = _snapshot_message(made, failed)
+    message = "; ".join((_snapshot_message(made, failed), *doubts))
     if failed:
         return Outcome(JobState.PARTLY, message, Exit.PARTLY, "see the log", details)
     return Outcome(JobState.DONE, message, details=details)

@@ -112,4 +112,5 @@ class Work:
             clock=self.clock,
             host=self.host,
             unsettled=lambda: self.board.unsettled(key, but=self.id),
+            half_restored=lambda: self.board.half_restored(key, but=self.id),
         )
