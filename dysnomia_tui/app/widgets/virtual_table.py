@@ -51,6 +51,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 1;
         overflow-x: hidden;
+        scrollbar-gutter: stable;
     }
     VirtualTable > .virtual-table--cursor { background: $primary; color: $text; text-style: bold; }
     VirtualTable > .virtual-table--cursor-blurred { background: $surface-lighten-2; }
