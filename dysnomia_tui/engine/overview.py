@@ -10,6 +10,7 @@ from datetime import datetime
 
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
+from dysnomia_store.errors import NotPermitted
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
 from dysnomia_tui.engine.health import Facts, concerns, judge
@@ -28,7 +29,11 @@ WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
     """Read everything once."""
     inventory = world.inventory()
-    summaries = world.store.summaries()
+    try:
+        summaries = world.store.summaries()
+        strange = tuple(world.store.strange())
+    except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
+        summaries, strange = {}, (error.message,)
     containers = tuple(_containers(world, inventory, summaries, jobs, now))
     free, total = _disk(world)
     return Overview(
@@ -41,7 +46,7 @@ def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -
         disk_total=total,
         labels=world.settings.labels,
         containers=containers,
-        alarms=tuple(_alarms(world, inventory, containers, jobs, free, total)),
+        alarms=tuple(_alarms(inventory, containers, jobs, strange, free, total)),
         at=now,
         notice=_notice(world),
     )
@@ -129,10 +134,10 @@ def _component(
 
 
 def _alarms(
-    world: World,
     inventory: Inventory,
     containers: Sequence[ContainerView],
     jobs: Sequence[JobView],
+    strange: Sequence[str],
     free: int | None,
     total: int | None,
 ) -> Iterator[Alarm]:
@@ -154,7 +159,7 @@ def _alarms(
                 yield Alarm(f"{component.key.component} {component.health.value}: {component.problem}", component.key)
     for problem in inventory.problems:
         yield Alarm(problem)
-    for text in world.store.strange():
+    for text in strange:
         yield Alarm(text)
     if free is not None and total and free < total * NEARLY_FULL:
         yield Alarm(f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free")
@@ -176,7 +181,8 @@ def _notice(world: World) -> str:
         return ""
     statedir = world.settings.statedir
     parts = [statedir, *(statedir / name for name in ("generations", "snapshots", "metadata"))]
-    hidden = [part for part in parts if part.exists() and not os.access(part, os.R_OK | os.X_OK)]
+    # os.path, not Path: below a folder that may not be entered there is nothing to see, and no error to raise
+    hidden = [part for part in parts if os.path.exists(part) and not os.access(part, os.R_OK | os.X_OK)]  # noqa: PTH110
     if hidden:
         return f"{hidden[0]} may not be read by you, so generations are not shown: sudo dysnomia-tui shows them"
     return (
