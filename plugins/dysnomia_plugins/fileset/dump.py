@@ -23,6 +23,7 @@ from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.files import SNIFFED, is_text
 from dysnomia_plugins.fileset.confined import read_xattrs
+from dysnomia_plugins.fileset.extract import MAX_DEPTH
 from dysnomia_plugins.fileset.member import ContentDigest, Kind, Member
 from dysnomia_plugins.fileset.places import RootAt
 from dysnomia_plugins.fileset.tarread import CHUNK, MAX_EXTENTS
@@ -40,6 +41,8 @@ COPIED = 1 << 30
 """Bytes up to which a large file that is being written is copied aside."""
 HOT = 5.0
 """Seconds since its last change up to which a large file counts as being written."""
+SHOWN = 200
+"""Characters of a very long name in a message."""
 
 Extents = Sequence[tuple[int, int]]
 
@@ -62,6 +65,7 @@ class TreeDump:
         walk = Walk(self.roots)
         for seen in walk:
             self.ctx.cancel.check()
+            _refuse_too_deep(seen.member)
             self._member(seen)
             self.members += 1
         if len(walk.missing) == len(self.roots):
@@ -165,6 +169,16 @@ class TreeDump:
                     offset += len(data)
                     self.ctx.progress.advance(self._done + offset)
         return whole and _same(before, os.fstat(descriptor))
+
+
+def _refuse_too_deep(member: Member) -> None:
+    """What could not be restored is not stored either. Raises PluginError."""
+    if member.kind is Kind.FOLDER and member.name.count("/") >= MAX_DEPTH:
+        name = member.name if len(member.name) <= SHOWN else f"{member.name[:SHOWN]}…"
+        raise PluginError(
+            f"{name} holds folders nested deeper than {MAX_DEPTH}, which could not be restored",
+            "nothing was stored: move them out of the fileset",
+        )
 
 
 def changed_since(roots: Sequence[RootAt], since: int) -> list[str]:
