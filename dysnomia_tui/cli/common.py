@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import errno
+import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from dysnomia_tui.cli.output import say, visible
+from dysnomia_tui.cli.output import say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Usage(EngineError):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
+    """A parser whose complaint is one line: it raises Usage."""
 
     def __init__(self, prog: str, description: str, *, epilog: str = EXITS) -> None:
         super().__init__(
@@ -49,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(int(Exit.USAGE), f"{self.prog}: {visible(message)} (see {self.prog} --help)\n")
+        raise Usage(f"{message} (see {self.prog} --help)")
 
 
 class _Version(argparse.Action):
@@ -140,10 +141,25 @@ _OS_EXITS = {
 }
 
 
-def run(prog: str, body: Callable[[], int]) -> int:
-    """Run a command's body: whatever it fails at becomes one line and an exit code, never a traceback."""
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether ``--json`` is among the options, also where the rest of the command line makes no sense."""
+    options = itertools.takewhile(lambda word: word != "--", argv)
+    return "--json" in options
+
+
+def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run a command's body: whatever it fails at becomes one line and an exit code, never a traceback.
+
+    ``as_json``: and an object with both on standard output, for who reads nothing else.
+    """
     from dysnomia_store.errors import StoreError
     from dysnomia_tui.config.errors import SettingsError
+
+    def failed(code: Exit, text: str) -> int:
+        say(f"{prog}: {text}")
+        if as_json:
+            write_error(code, text)
+        return int(code)
 
     try:
         status = body()
@@ -153,13 +169,16 @@ def run(prog: str, body: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.FAILED)
     except KeyboardInterrupt:
-        say(f"{prog}: interrupted")
-        return int(Exit.INTERRUPTED)
+        return failed(Exit.INTERRUPTED, "interrupted")
     except (EngineError, StoreError, SettingsError) as error:
-        say(f"{prog}: {error}")
-        return int(exit_of(error))
+        return failed(exit_of(error), str(error))
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        say(f"{prog}: {where}{error.strerror or error}")
-        return int(exit_of(error))
+        return failed(exit_of(error), f"{where}{error.strerror or error}")
     return int(status)
+
+
+def write_error(code: Exit, text: str) -> None:
+    """What ``--json`` writes of a command that failed: ``{"error": …, "exit": …}``."""
+    write_json({"exit": int(code), "error": text})
+    sys.stdout.flush()

@@ -8,7 +8,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
+from dysnomia_tui.cli.choosing import newest
+from dysnomia_tui.cli.common import (
+    Parser,
+    Usage,
+    add_change,
+    add_general,
+    load,
+    open_engine,
+    run,
+    wants_json,
+    write_error,
+)
 from dysnomia_tui.cli.names import plain_name
 from dysnomia_tui.cli.output import say, write_json, write_lines
 from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
@@ -52,7 +63,7 @@ def parser() -> Parser:
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()))
+    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -155,14 +166,15 @@ def _restore(engine: Engine, args: argparse.Namespace) -> int:
     views = [view for view in _holding(engine, args, "restore") if view.newest is not None]
     if not args.dry_run and not args.yes and not _confirmed():
         say("Not executing the restore operations!")
+        if args.json:
+            write_error(Exit.REFUSED, "not confirmed: give -y")
         return Exit.REFUSED
     return _each(engine, args, [(view.key, _planner_restore(engine, view, args)) for view in views])
 
 
 def _planner_restore(engine: Engine, view: ComponentView, args: argparse.Namespace) -> Callable[[], Plan]:
     def plan() -> Plan:
-        newest = engine.generations(view.key)[0]
-        return engine.plan_restore(view.key, newest.number, text=args.reason)
+        return engine.plan_restore(view.key, newest(engine, view.key).number, text=args.reason)
 
     return plan
 
@@ -229,7 +241,7 @@ def _each(engine: Engine, args: argparse.Namespace, work: Sequence[tuple[Compone
             plan = planner()
             if args.dry_run:
                 record = {"plan": jobs.plan_json(plan)}
-                exits.append(jobs.show_plan(plan, as_json=False) if not args.json else Exit.OK)
+                exits.append(jobs.show_plan(plan, as_json=False) if not args.json else jobs.could(plan))
             else:
                 job = _one(engine, plan, args)
                 record = jobs.report(plan, job)
@@ -249,10 +261,6 @@ def _each(engine: Engine, args: argparse.Namespace, work: Sequence[tuple[Compone
 
 def _one(engine: Engine, plan: Plan, args: argparse.Namespace) -> JobView:
     from dysnomia_tui.cli import jobs
-    from dysnomia_tui.engine.errors import Blocked
 
-    if plan.blockers:
-        raise Blocked(f"cannot {plan.title}", "; ".join(plan.blockers))
-    for warning in plan.warnings:
-        say(f"warning: {warning}")
+    jobs.refuse_blocked(plan)
     return jobs.carry_out(engine, plan, why=args.reason, no_wait=args.no_wait)

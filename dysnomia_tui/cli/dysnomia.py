@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
+from dysnomia_tui.cli.choosing import last, newest, numbered
+from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.names import given_path, plain_name
 from dysnomia_tui.engine.errors import Unknown
 
@@ -46,7 +48,7 @@ def parser() -> Parser:
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()))
+    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -133,18 +135,16 @@ def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
     if args.operation == "verify":
         return engine.plan_verify(key, _number(engine, key, args.generation))
     if args.operation == "check":
-        return engine.plan_check(key, [_number(engine, key, args.generation)])
+        # A check leaves no broken link out: it is there to find them.
+        number = last(engine, key).number if args.generation is None else args.generation
+        return engine.plan_check(key, [number])
     return engine.plan_activity(key, args.operation)
 
 
 def _number(engine: Engine, key: ComponentKey, asked: int | None) -> int:
-    """The generation that was asked for; the last where none was, as Dysnomia has it."""
-    if asked is not None:
-        return asked
-    generations = engine.generations(key)
-    if not generations:
-        raise Unknown(f"{key} has no generations", f"make one with: {PROG} -o snapshot -C {key.container} …")
-    return generations[0].number
+    """The generation that was asked for; the last that has a snapshot where none was."""
+    found = newest(engine, key) if asked is None else numbered(engine, key, asked)
+    return found.number
 
 
 def _shell(engine: Engine, key: ComponentKey) -> NoReturn:

@@ -194,12 +194,24 @@ def show_plan(plan: Plan, *, as_json: bool) -> Exit:
     else:
         for line in plan_lines(plan):
             write_line(visible(line))
-    return _blocked_exit(plan) if plan.blockers else Exit.OK
+    return could(plan)
 
 
-def _blocked_exit(plan: Plan) -> Exit:
-    """What the plan's blockers stand for: a server that is down, a name that cannot be, else a refusal."""
-    return Exit(plan.params.get("blocked", Exit.REFUSED))
+def could(plan: Plan) -> Exit:
+    """Whether a plan could be carried out; if not, what its blockers stand for: a corrupt snapshot, a server that is
+    down, a name that cannot be, else a refusal."""
+    return Exit(plan.params.get("blocked", Exit.REFUSED)) if plan.blockers else Exit.OK
+
+
+def refuse_blocked(plan: Plan) -> None:
+    """Raises Blocked, with the exit code that fits, where the plan says itself that it cannot be; says its
+    warnings otherwise."""
+    if plan.blockers:
+        blocked = Blocked(f"cannot {plan.title}", "; ".join(plan.blockers))
+        blocked.exit = could(plan)
+        raise blocked
+    for warning in plan.warnings:
+        say(f"warning: {warning}")
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -227,12 +239,7 @@ def settle(engine: Engine, plan: Plan, *, why: str, dry_run: bool, no_wait: bool
     """
     if dry_run:
         return show_plan(plan, as_json=as_json)
-    if plan.blockers:
-        blocked = Blocked(f"cannot {plan.title}", "; ".join(plan.blockers))
-        blocked.exit = _blocked_exit(plan)
-        raise blocked
-    for warning in plan.warnings:
-        say(f"warning: {warning}")
+    refuse_blocked(plan)
     job = carry_out(engine, plan, why=why, no_wait=no_wait)
     if as_json:
         write_json(report(plan, job))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
+from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.names import plain_name
 from dysnomia_tui.cli.output import say, write_json, write_line, write_lines
 from dysnomia_tui.engine.errors import Exit, Unknown
@@ -48,10 +49,15 @@ def parser() -> Parser:
     what.add_argument("--import", dest="import_", action="store_true", help="take the snapshot folders PATH… in")
     what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
     found.add_argument("paths", nargs="*", metavar="PATH", help="container/component/id; a folder for --import")
-    found.add_argument("--check", action="store_true", help="queries: read every byte and compare; 7 if any is corrupt")
+    found.add_argument(
+        "--check",
+        action="store_true",
+        help="read every byte and compare; 7 if any is corrupt (alone: with --query-all)",
+    )
     found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
-    found.add_argument("--keep", type=int, default=1, metavar="NUM", help="--gc: generations to keep (default: 1)")
+    found.add_argument("--keep", type=int, metavar="NUM", help="--gc: generations to keep of each (default: 1)")
+    found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
     found.add_argument("--now", action="store_true", help="--gc: free at once; cannot be undone")
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
     add_change(found)
@@ -61,18 +67,23 @@ def parser() -> Parser:
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()))
+    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
     if args.paths and not (args.print_missing or args.resolve or args.import_):
         raise Usage(f"{args.paths[0]!r} means nothing here", "paths go with --print-missing, --resolve and --import")
-    if args.query_latest or args.query_all:
+    other = args.print_missing or args.resolve or args.gc or args.import_ or args.diff
+    if args.check and other:
+        raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
+    if args.query_latest or args.query_all or args.check:
         return _query(args)
     if args.print_missing or args.resolve:
         return _paths(args)
     if args.gc:
-        return _gc(args)
+        from dysnomia_tui.cli.collecting import collect
+
+        return collect(args)
     if args.import_:
         return _import(args)
     if args.diff:
@@ -199,40 +210,6 @@ def _valid_path(path: str) -> str:
     ComponentKey.of(parts[0], parts[1])
     validate_name(parts[2], "snapshot id")
     return "/".join(parts)
-
-
-def _gc(args: argparse.Namespace) -> int:
-    from dysnomia_store.gcmodel import Policy
-    from dysnomia_store.store import Store
-    from dysnomia_tui.cli.jobs import settle
-
-    if args.keep < 0:
-        raise Usage(f"--keep {args.keep} keeps less than nothing")
-    settings = load(args.statedir)
-    container, component = wanted(args)
-    stored = Store(store_folder(args)).keys()
-    keys = [
-        key
-        for key in stored
-        if (not container or key.container == container) and (not component or key.component == component)
-    ]
-    if not keys and (container or component):
-        raise Unknown(f"nothing in the store is called {container or '*'}/{component or '*'}")
-    engine = open_engine(settings)
-    review = engine.gc_review(keys, Policy(last=args.keep))
-    if not review.dropped and not review.snapshots and not review.broken_links:
-        say("nothing to remove")
-        if args.json:
-            write_json({"exit": 0, "job": None, "plan": None})
-        return Exit.OK
-    plan = engine.plan_gc(review, now=args.now, text=args.reason)
-    status = settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
-    if status is Exit.OK and not args.dry_run:
-        for line in review.dropped:
-            say(f"Removing old generation symlink: {line.key}/{line.number}")
-        for snapshot in review.snapshots:
-            say(f"Removing old snapshot: {snapshot.key}/{snapshot.id}")
-    return status
 
 
 def one_component(args: argparse.Namespace) -> ComponentKey:

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run
+from dysnomia_tui.cli.choosing import component
+from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
+from dysnomia_tui.cli.marking import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.output import say, visible, write_json, write_line, write_lines
 from dysnomia_tui.engine.errors import Exit
 
@@ -44,11 +46,8 @@ def parser() -> Parser:
     undo = commands.add_parser("undo", help="undo a restore or a collection")
     undo.add_argument("job", metavar="JOB")
     add_change(undo)
-    trust = commands.add_parser("trust", help="load an imported generation as one that was made here")
-    trust.add_argument("component", metavar="CONTAINER/COMPONENT")
-    trust.add_argument("generation", type=int, metavar="N")
-    trust.add_argument("--withdraw", action="store_true", help="trust it no longer")
-    add_change(trust)
+    add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
+    add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
     return found
@@ -56,7 +55,7 @@ def parser() -> Parser:
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()))
+    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
@@ -68,7 +67,8 @@ def _main(args: argparse.Namespace) -> int:
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,
-        "trust": _trust,
+        "mark": mark,
+        "trust": trust,
         "timeline": _timeline,
     }
     return commands[args.command](args)
@@ -157,11 +157,14 @@ def _jobs(args: argparse.Namespace) -> int:
 def _cancel(args: argparse.Namespace) -> int:
     engine = open_engine(load(args.statedir))
     job = engine.job(args.job)
-    if job.state.ended:
+    asked = not job.state.ended
+    if asked:
+        engine.cancel(args.job)
+        say(f"asked job {job.id} ({job.title}) to cancel; it says itself when it has")
+    else:
         say(f"job {job.id} has already ended: {job.state}")
-        return Exit.OK
-    engine.cancel(args.job)
-    say(f"asked job {job.id} ({job.title}) to cancel; it says itself when it has")
+    if args.json:
+        write_json({"job": job.id, "asked": asked, "state": job.state})
     return Exit.OK
 
 
@@ -173,22 +176,11 @@ def _undo(args: argparse.Namespace) -> int:
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 
-def _trust(args: argparse.Namespace) -> int:
-    from dysnomia_store.names import ComponentKey
-    from dysnomia_tui.cli.jobs import settle
-
-    engine = open_engine(load(args.statedir))
-    plan = engine.plan_trust(ComponentKey.parse(args.component), args.generation, trusted=not args.withdraw)
-    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
-
-
 def _timeline(args: argparse.Namespace) -> int:
-    from dysnomia_store.names import ComponentKey
-
-    key = ComponentKey.parse(args.component) if args.component else None
-    text = open_engine(load(args.statedir), read_only=True).timeline(key)
+    key = component(args.component) if args.component else None
+    engine = open_engine(load(args.statedir), read_only=True)
     if args.json:
-        write_json(text.splitlines())
+        write_json(list(engine.audit_entries(key)))
     else:
-        write_lines(text.splitlines())
+        write_lines(engine.timeline(key).splitlines())
     return Exit.OK

@@ -186,3 +186,17 @@ def test_a_plan_with_a_blocker_is_refused_before_it_is_submitted() -> None:
         jobs.settle(cast(Engine, fake), unusable, why="", dry_run=False, no_wait=False, as_json=False)
     assert caught.value.exit is Exit.USAGE
     assert jobs.show_plan(unusable, as_json=False) is Exit.USAGE
+
+
+@pytest.mark.parametrize("code", [Exit.CORRUPT, Exit.UNAVAILABLE, Exit.USAGE])
+def test_what_blocks_a_plan_is_its_exit_code(code: Exit) -> None:
+    fake = FakeEngine()
+    blocked = replace(PLAN, blockers=("it is so",), params={"blocked": int(code)})
+    for dry_run in (False, True):
+        try:
+            status = jobs.settle(cast(Engine, fake), blocked, why="", dry_run=dry_run, no_wait=False, as_json=False)
+        except Blocked as error:
+            status = error.exit
+        assert status is code
+    assert not fake.submitted
+    assert jobs.could(replace(PLAN, params={"blocked": int(code)})) is Exit.OK, "a plan without a blocker can be"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +42,10 @@ def test_every_exit_code_is_in_the_table(code: Exit) -> None:
 
 
 def test_options_that_the_readme_names_are_there() -> None:
-    known = {
-        option
-        for made in (dysnomia.parser(), snapshots.parser(), containers.parser(), tui.parser())
-        for action in made._actions
-        for option in action.option_strings
-    }
+    parsers = [dysnomia.parser(), snapshots.parser(), containers.parser(), tui.parser()]
+    subs = [action for made in parsers for action in made._actions if isinstance(action, argparse._SubParsersAction)]
+    parsers += [made for action in subs for made in action.choices.values()]
+    known = {option for made in parsers for action in made._actions for option in action.option_strings}
     commands = TEXT[TEXT.index("## Commands") : TEXT.index("## Configuration")]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", commands))
     assert len(named) > 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -11,16 +12,10 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store import errors as store_errors
-from dysnomia_tui.cli import common, containers, dysnomia, names, snapshots, tui
+from dysnomia_tui.cli import common, names
 from dysnomia_tui.config import SettingsError
 from dysnomia_tui.engine.errors import EngineError, Exit
-
-MAINS = {
-    "dysnomia": dysnomia.main,
-    "dysnomia-snapshots": snapshots.main,
-    "dysnomia-containers": containers.main,
-    "dysnomia-tui": tui.main,
-}
+from tests.unit.cli.calling import MAINS, call
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +27,6 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DYSNOMIA_CONTAINERS_PATH", str(tmp_path / "containers"))
     monkeypatch.setenv("DYSNOMIA_COMPONENTS_PATH", str(tmp_path / "components"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
-def call(monkeypatch: pytest.MonkeyPatch, prog: str, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", [prog, *arguments])
-    try:
-        return MAINS[prog]()
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +49,8 @@ def call(monkeypatch: pytest.MonkeyPatch, prog: str, *arguments: str) -> int:
         "dysnomia-snapshots --query-all stray",
         "dysnomia-snapshots --gc --keep -1",
         "dysnomia-snapshots --gc --keep many",
+        "dysnomia-snapshots --gc --keep 2 --policy",
+        "dysnomia-snapshots --gc --check",
         "dysnomia-snapshots --resolve ../../etc/passwd",
         "dysnomia-snapshots --resolve a/../c",
         "dysnomia-snapshots --print-missing only/two",
@@ -74,6 +63,16 @@ def call(monkeypatch: pytest.MonkeyPatch, prog: str, *arguments: str) -> int:
         "dysnomia-containers -o fly",
         "dysnomia-tui frobnicate",
         "dysnomia-tui jobs --limit many",
+        "dysnomia-tui timeline bad",
+        "dysnomia-tui timeline /bad",
+        "dysnomia-tui trust sqlite 1",
+        "dysnomia-tui trust sqlite/orders one",
+        "dysnomia-tui mark sqlite/orders 1",
+        "dysnomia-tui mark sqlite/orders 1 --until 30d --good",
+        "dysnomia-tui mark sqlite/orders 1 --good --bad",
+        "dysnomia-tui mark sqlite/orders 1 --pin why --until yesterday",
+        "dysnomia-tui mark sqlite/orders 1 --pin why --until 2001-01-01",
+        "dysnomia-tui mark sqlite/orders 1 --tag trusted",
         "dysnomia-tui",
     ],
 )
@@ -87,6 +86,29 @@ def test_wrong_usage_is_one_line_and_2(
     assert len(err.splitlines()) == 1, err
     assert err.startswith(f"{prog}"), err
     assert "Traceback" not in err
+
+
+def test_wrong_usage_under_json_is_an_object_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for prog in MAINS:
+        assert call(monkeypatch, prog, "--json", "--frobnicate") == 2
+        out, err = capsys.readouterr()
+        found = json.loads(out)
+        assert found["exit"] == 2
+        assert err == f"{prog}: {found['error']}\n"
+
+
+def test_what_stands_behind_two_dashes_is_no_option() -> None:
+    assert common.wants_json(["jobs", "--json"])
+    assert not common.wants_json(["--resolve", "--", "--json"])
+
+
+def test_a_component_is_written_with_its_container(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "dysnomia-tui", "timeline", "bad") == 2
+    assert capsys.readouterr().err == "dysnomia-tui: 'bad' names no component: write CONTAINER/COMPONENT\n"
 
 
 @pytest.mark.parametrize("prog", MAINS)
@@ -188,7 +210,9 @@ def test_a_nix_store_elsewhere() -> None:
     assert names.plain_name(path, {"NIX_STORE_DIR": "/gnu/store"}) == "orders"
 
 
-@pytest.mark.parametrize("module", ["dysnomia", "snapshots", "containers", "tui", "jobs", "diffing"])
+@pytest.mark.parametrize(
+    "module", ["dysnomia", "snapshots", "containers", "tui", "jobs", "diffing", "choosing", "collecting", "marking"]
+)
 def test_no_command_imports_textual_or_a_plugin_to_start(module: str) -> None:
     code = (
         f"import sys, dysnomia_tui.cli.{module}\n"

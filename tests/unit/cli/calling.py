@@ -1,0 +1,25 @@
+"""The commands, called within the test's own process."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from dysnomia_tui.cli import containers, dysnomia, snapshots, tui
+
+MAINS = {
+    "dysnomia": dysnomia.main,
+    "dysnomia-snapshots": snapshots.main,
+    "dysnomia-containers": containers.main,
+    "dysnomia-tui": tui.main,
+}
+
+
+def call(monkeypatch: pytest.MonkeyPatch, prog: str, *arguments: str) -> int:
+    """Run a command; its exit code."""
+    monkeypatch.setattr(sys, "argv", [prog, *arguments])
+    try:
+        return MAINS[prog]()
+    except SystemExit as left:
+        return int(left.code or 0)
