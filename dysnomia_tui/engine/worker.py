@@ -133,18 +133,21 @@ class _Worker:
             return os.open(os.devnull, os.O_RDONLY)
         me = Waiting(int(work.id), frozenset(plan.keys), started=False)
         at_once = work.world.settings.jobs_at_once
-        said = -1
+        said = (-1, False)
         while True:
             work.cancel.check()
-            now = turn(me, work.board.waiting(), at_once)
+            waiting = work.board.waiting()
+            now = turn(me, waiting, at_once)
             slot = _slot(work.world.settings.statedir, at_once) if now.may else None
             if slot is not None:
                 self.record.step("started", at=_now().isoformat())
                 work.log.write("started")
                 return slot
-            if now.behind is not None and now.behind != said:
-                said = now.behind
-                work.log.write("waiting", behind=str(said), text=_waits(work, said, now.why))
+            if now.behind is not None:
+                ahead = (now.behind, any(one.started for one in waiting if one.number == now.behind))
+                if ahead != said:  # another job, or the same, which runs now
+                    said = ahead
+                    work.log.write("waiting", behind=str(now.behind), text=_waits(work, now.behind, now.why))
             time.sleep(POLL)
 
     def _perform(self) -> Outcome:
