@@ -62,6 +62,15 @@ _RESTORE = (
         "cancel",
         reasons.cannot_cancel,
     ),
+    action(
+        "cancel-front",
+        "X",
+        "Cancel the job in front",
+        "Ask the job that this one waits for to stop.",
+        "restore",
+        Grade.ADDS,
+        why=reasons.waits_for_none,
+    ),
     action("restore-shell", "!", "Shell", "Open the server's own client on what was restored.", "restore", Grade.ADDS),
 )
 
@@ -128,6 +137,15 @@ _JOBS = (
         reasons.cannot_cancel,
     ),
     action("job-undo", "u", "Undo", "Undo what the job did.", "jobs", Grade.ADDS, "undo", reasons.cannot_undo_job),
+    action(
+        "job-cancel-front",
+        "X",
+        "Cancel the job in front",
+        "Ask the job that this one waits for to stop.",
+        "jobs",
+        Grade.ADDS,
+        why=reasons.waits_for_none,
+    ),
     action("job-go", "", "Go to its component", "Show the component the job is about.", "jobs", why=reasons.no_job),
     action(
         "job-export",

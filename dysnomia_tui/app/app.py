@@ -241,6 +241,15 @@ class DysnomiaApp(TypingAhead):
         """Ask as the plan's grade demands; if confirmed, submit exactly this plan."""
         self.confirming.confirm(plan, submitted)
 
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to stop. It says itself when it has."""
+        self.client.ask(
+            f"cancel {job_id}",
+            lambda engine: engine.cancel(job_id),
+            lambda _none: self.notify(f"J{job_id} was asked to stop; it says itself when it has", markup=False),
+            self.trouble,
+        )
+
     def copy(self, text: str, what: str) -> None:
         """Put ``text`` on the clipboard of the terminal the operator sits at, through tmux and screen."""
         sequence = osc52(text, self._environ)

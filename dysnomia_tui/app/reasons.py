@@ -29,6 +29,8 @@ def no_component(here: Here) -> str:
 
 def no_generation(here: Here) -> str:
     if here.generation is None:
+        if here.component is not None and here.component.generations:
+            return "its generations are still being read"
         return no_component(here) or "it has no generation yet; s takes the first snapshot"
     return ""
 
@@ -148,3 +150,9 @@ def no_plan(here: Here) -> str:
     if here.job is not None:
         return job_submitted(here)
     return "" if here.planned else "the plan is still being made"
+
+
+def waits_for_none(here: Here) -> str:
+    if here.job is None:
+        return no_job(here)
+    return "" if here.job.behind else f"J{here.job.id} waits for no other job"

@@ -364,3 +364,12 @@ async def test_help_lists_every_action_of_the_screen_and_why_not() -> None:
         text = run.text()
         assert "not here: read-only" in text
         assert "Half a page down" in text
+
+
+async def test_a_key_that_comes_before_the_generations_were_read_says_so() -> None:
+    async with driven() as run:
+        run.engine.gate.clear()
+        await run.pilot.press("j", "d")
+        await run.until(lambda: "Compare" in run.toasts())
+        assert "its generations are still being read" in run.toasts()
+        run.engine.gate.set()

@@ -63,6 +63,7 @@ def test_the_worst_state_is_the_one_shown(changes: dict[str, object], word: str)
     ("reason", "restored", "who", "shown"),
     [
         (Reason.MANUAL, None, "alice", "alice"),
+        (Reason.MANUAL, None, "root(alice)", "alice"),
         (Reason.MANUAL, None, "", "manual"),
         (Reason.SCHEDULED, None, "cron", "cron"),
         (Reason.GUARD, None, "alice", "guard"),

@@ -128,3 +128,21 @@ def test_the_page_of_a_job_names_what_came_of_it() -> None:
     assert "postgresql/crm: pg_dump was killed" in lines
     assert "generation 3: corrupt dump.pgsql.zst" in lines
     assert "a file changed while it was read" in lines
+
+
+async def test_a_job_that_waits_offers_to_cancel_the_one_in_front() -> None:
+    async with driven() as run:
+        waiting = job(92, JobState.QUEUED, title="restore generation 7", behind="91", message="waits for job 91")
+        run.engine.world.jobs = (*run.engine.world.jobs, waiting)
+        run.app.go.jobs("92")
+        run.app.watch_engine.look_at_jobs()
+        await run.until(lambda: "restore generation 7" in run.text(), "the waiting job")
+        assert isinstance(run.screen, JobsScreen)
+        run.screen.jobs.go_to("92")
+        await run.settled()
+        assert "X asks the job in front to stop" in run.text()
+        await run.press("X")
+        assert run.engine.cancelled == ["91"]
+        run.screen.jobs.go_to("90")
+        await run.press("X")
+        assert run.engine.cancelled == ["91"]

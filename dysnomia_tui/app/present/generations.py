@@ -110,8 +110,14 @@ def why(generation: Generation) -> Text:
     if reason is Reason.IMPORT:
         return plain("import", styles.DIM)
     if reason is Reason.MANUAL:
-        return plain(generation.who or "manual")
+        return plain(_person(generation.who) or "manual")
     return plain("?", styles.DIM)
+
+
+def _person(who: str) -> str:
+    """Who it really was: ``alice`` of ``root(alice)``."""
+    login = who.rpartition("(")[2]
+    return login.removesuffix(")") if who.endswith(")") else who
 
 
 def reason_words(generation: Generation) -> str:

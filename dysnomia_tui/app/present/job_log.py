@@ -70,7 +70,7 @@ def summary(job: JobView, times: Times) -> list[Text]:
     if job.why:
         lines.append(plain(f"why: {job.why}"))
     if job.state is JobState.QUEUED:
-        behind = f"waits for J{job.behind}" if job.behind else "waits for its turn"
+        behind = "X asks the job in front to stop" if job.behind else "waits for its turn"
         lines.append(plain(behind, styles.INFO))
     elif not job.state.ended:
         lines.append(progress(job))

@@ -94,14 +94,12 @@ class JobsScreen(DysnomiaScreen):
     def act_job_cancel(self) -> None:
         job = self.jobs.item
         assert job is not None
-        self.dysnomia.client.ask(
-            f"cancel {job.id}",
-            lambda engine: engine.cancel(job.id),
-            lambda _none: self.dysnomia.notify(
-                f"J{job.id} was asked to stop; it says itself when it has", markup=False
-            ),
-            self.dysnomia.trouble,
-        )
+        self.dysnomia.cancel(job.id)
+
+    def act_job_cancel_front(self) -> None:
+        job = self.jobs.item
+        assert job is not None
+        self.dysnomia.cancel(job.behind)
 
     def act_job_undo(self) -> None:
         job = self.jobs.item

@@ -268,12 +268,12 @@ class RestoreScreen(DysnomiaScreen):
     def act_restore_cancel(self) -> None:
         job = self.job_log.job
         assert job is not None
-        self.dysnomia.client.ask(
-            f"cancel {job.id}",
-            lambda engine: engine.cancel(job.id),
-            lambda _none: self.dysnomia.notify(f"J{job.id} was asked to stop; it says itself when it has"),
-            self.dysnomia.trouble,
-        )
+        self.dysnomia.cancel(job.id)
+
+    def act_cancel_front(self) -> None:
+        job = self.job_log.job
+        assert job is not None
+        self.dysnomia.cancel(job.behind)
 
     def act_restore_shell(self) -> None:
         open_shell(self.dysnomia, self._of)
