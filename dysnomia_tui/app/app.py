@@ -259,6 +259,10 @@ class DysnomiaApp(TypingAhead):
         self._driver.write(sequence)
         self.notify(visible(text), title="copied (where the terminal allows it)", markup=False, timeout=4)
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C, at any moment: says how to leave, and that nothing is lost by it."""
+        self.notify(f"{self.key_of('quit')} closes; jobs go on", markup=False, timeout=4)
+
     def _fatal_error(self) -> None:
         """Textual's way out after a bug, which would show a traceback with the values of variables in it."""
         self._exit_renderables.append(Text(report(sys.exc_info()[1])))

@@ -373,3 +373,13 @@ async def test_a_key_that_comes_before_the_generations_were_read_says_so() -> No
         await run.until(lambda: "Compare" in run.toasts())
         assert "its generations are still being read" in run.toasts()
         run.engine.gate.set()
+
+
+async def test_ctrl_c_says_how_to_leave_on_any_screen() -> None:
+    async with driven() as run:
+        await run.press("ctrl+c")
+        assert "q closes; jobs go on" in run.toasts()
+        run.app.confirm(run.engine.plan_restore(ORDERS, 211))
+        await run.confirmation()
+        await run.press("ctrl+c")
+        assert run.engine.submitted == []
