@@ -40,7 +40,7 @@ def job_line(job: JobView, times: Times) -> Text:
     if job.state is JobState.RUNNING:
         tail = progress(job)
     elif job.state is JobState.QUEUED:
-        tail = plain(f"waits for J{job.behind}" if job.behind else job.message or "queued", styles.INFO)
+        tail = plain(job.message or (f"waits for J{job.behind}" if job.behind else "queued"), styles.INFO)
     else:
         word = plain(f"{look.glyph} {look.word}", look.style)
         when = plain(times.ago(job.ended), styles.DIM) if job.ended else Text("")
