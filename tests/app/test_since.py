@@ -19,6 +19,20 @@ async def test_what_was_written_since_the_restore_is_named() -> None:
         run.app.confirm(undo(run))
         await run.confirmation()
         await run.until(lambda: "written since the restore: orders" in run.text(), "the comparison")
+        assert "Leave it be" in run.text(), "the buttons are on the screen at 80x24"
+
+
+async def test_no_toast_covers_what_is_confirmed() -> None:
+    async with driven() as run:
+        run.app.notify("J1 is done", timeout=60)
+        await run.settled()
+        assert "J1 is done" in run.text()
+        run.app.confirm(run.engine.plan_restore(ORDERS, 211))
+        await run.confirmation()
+        run.app.notify("J2 is done", timeout=60)
+        await run.settled()
+        assert "is done" not in run.text()
+        assert "Leave it be" in run.text()
 
 
 async def test_an_undo_without_a_restored_generation_compares_nothing() -> None:

@@ -58,7 +58,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         width: 76; max-width: 96%; height: auto; max-height: 94%;
         border: round $warning; border-title-style: bold; padding: 0 1; background: $surface;
     }
-    ConfirmScreen ToastRack { display: none; }
+    ConfirmScreen ToastRack { max-height: 0; }
     ConfirmScreen #small { display: none; }
     ConfirmScreen.too-small > Vertical { display: none; }
     ConfirmScreen.too-small #small { display: block; width: auto; }
@@ -144,7 +144,8 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     def on_resize(self) -> None:
         self.set_class(self._too_small, "too-small")
         # What is left once frame, question, fields and buttons have their lines.
-        self.query_one("#plan").styles.max_height = max(self.app.size.height - 12, 3)
+        taken = 12 + sum(widget.outer_size.height or 2 for widget in self.query("#since"))
+        self.query_one("#plan").styles.max_height = max(self.app.size.height - taken, 3)
 
     def _painted(self) -> None:
         self.set_timer(ARMED_AFTER, self._arm)
