@@ -131,6 +131,24 @@ async def test_the_mouse_confirms_only_what_was_typed() -> None:
         await run.until(lambda: run.engine.submitted)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 15), (60, 17), (60, 18), (80, 20)])
+@pytest.mark.parametrize("kind", ["restore", "undo"])
+async def test_the_buttons_are_seen_however_long_the_plan_is(kind: str, size: tuple[int, int]) -> None:
+    from dysnomia_tui.engine.plan import Kind, Step
+
+    async with driven(size=size) as run:
+        long = tuple(
+            Step(f"step {number} would be taken, and it takes more than a line to say") for number in range(30)
+        )
+        plan = plan_of(run, Grade.UNDOABLE, kind=Kind(kind), params={"restored": 211}, steps=long)
+        screen = await ask(run, plan)
+        frame = screen.query_one("Vertical").content_region
+        for name in ("#leave", "#do"):
+            region = screen.query_one(name).region
+            assert region.height == 1
+            assert frame.contains_region(region), f"{name} lies at {region}, the frame at {frame}"
+
+
 @pytest.mark.parametrize("grade", [Grade.UNDOABLE, Grade.FINAL])
 def test_a_dangerous_plan_that_names_nothing_is_still_never_confirmed_by_enter(grade: Grade) -> None:
     from dysnomia_tui.engine.plan import Kind

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ARMED_AFTER = 0.5
 """Seconds after the first paint before anything can confirm."""
+ROWS_FOR_SINCE = 18
+"""Rows of the terminal from which there is room for what was written since a restore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +145,13 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
 
     def on_resize(self) -> None:
         self.set_class(self._too_small, "too-small")
-        # What is left once frame, question, fields and buttons have their lines.
-        taken = 12 + sum(widget.outer_size.height or 2 for widget in self.query("#since"))
-        self.query_one("#plan").styles.max_height = max(self.app.size.height - taken, 3)
+        # What is left of the box once frame, question, fields and buttons have their lines. What was written since
+        # goes first where it is tight: buttons that cannot be seen are worse.
+        rows, taken = self.app.size.height, 10
+        for since in self.query("#since"):
+            since.display = rows >= ROWS_FOR_SINCE
+            taken += 2 if since.display else 0
+        self.query_one("#plan").styles.max_height = max(int(rows * 0.94) - taken, 3)
 
     def _painted(self) -> None:
         self.set_timer(ARMED_AFTER, self._arm)
