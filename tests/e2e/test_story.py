@@ -183,7 +183,7 @@ def test_the_whole_story(session: Session) -> None:
     kept = session.numbers
     assert set(kept) < set(many)
 
-    terminal.wait_for("collect", "done")
+    terminal.wait_for("nothing would be deleted", "done")
     terminal.press("u")
     seen = terminal.wait_for("Confirm")
     assert "bring back" in seen, seen

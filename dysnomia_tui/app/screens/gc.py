@@ -267,7 +267,9 @@ class GcScreen(DysnomiaScreen):
         own = [job for job in jobs if job.kind == "gc" and job.undoable]
         chosen = next((job for job in own if job.id == self._job), own[0] if own else None)
         if chosen is None:
-            self.dysnomia.notify("there is no collection to bring back", severity="warning")
+            running = any(job.kind == "gc" and not job.state.ended for job in jobs)
+            words = "the collection is still running" if running else "there is no collection to bring back"
+            self.dysnomia.notify(words, severity="warning")
             return
         job_id = chosen.id
         self.dysnomia.plan(lambda engine: engine.plan_undo(job_id))
