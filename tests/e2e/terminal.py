@@ -117,8 +117,9 @@ class Terminal:
 
     @property
     def status(self) -> int:
-        """The exit status of the program that has ended."""
-        return int(self.tmux("display-message", "-p", "-t", "test", "#{pane_dead_status}"))
+        """The exit status of the program that has ended (tmux knows it a moment after the end itself)."""
+        told = "#{pane_dead_status}"
+        return int(wait_until(lambda: self.tmux("display-message", "-p", "-t", "test", told).strip(), TIMEOUT))
 
     def resize(self, width: int, height: int) -> None:
         self.tmux("resize-window", "-t", "test", "-x", str(width), "-y", str(height))
