@@ -119,8 +119,8 @@ class DysnomiaApp(TypingAhead):
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
-        # While the app closes its screens are gone before its messages are.
-        if self.screen_stack:
+        # While the app closes, its screens and what is on them are gone before its messages are.
+        if self.is_running and self.screen_stack:
             self.client.answered(message)
 
     # --- state ---------------------------------------------------------------------------------------------------
