@@ -115,12 +115,6 @@ class Terminal:
         """Whether the program has ended."""
         return self.tmux("display-message", "-p", "-t", "test", "#{pane_dead}").strip() == "1"
 
-    @property
-    def status(self) -> int:
-        """The exit status of the program that has ended (tmux knows it a moment after the end itself)."""
-        told = "#{pane_dead_status}"
-        return int(wait_until(lambda: self.tmux("display-message", "-p", "-t", "test", told).strip(), TIMEOUT))
-
     def resize(self, width: int, height: int) -> None:
         self.tmux("resize-window", "-t", "test", "-x", str(width), "-y", str(height))
 
