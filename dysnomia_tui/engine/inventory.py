@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_plugins.errors import BadProperties
+from dysnomia_plugins.properties import read_properties
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
-from dysnomia_tui.engine.properties import read_properties
 
 NIX_HASH = re.compile(r"[0-9a-df-np-sv-z]{32}-")
 
@@ -133,7 +134,7 @@ def _container(name: str, path: Path) -> ConfiguredContainer:
         if stat.S_ISDIR(path.stat().st_mode):
             return ConfiguredContainer(name, path, problem=f"{path} is a folder, not a file of key=value lines")
         properties = read_properties(path)
-    except ConfigError as error:
+    except BadProperties as error:
         return ConfiguredContainer(name, path, problem=error.message)
     except OSError as error:
         return ConfiguredContainer(name, path, problem=f"{path} cannot be read ({error.strerror})")

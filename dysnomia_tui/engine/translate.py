@@ -17,6 +17,7 @@ _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (plugin.ToolMissing, Exit.UNAVAILABLE),
     (plugin.NotSafe, Exit.REFUSED),
     (plugin.Unsupported, Exit.REFUSED),
+    (plugin.BadProperties, Exit.USAGE),
     (plugin.Truncated, Exit.FAILED),
     (store.NameRejected, Exit.USAGE),
     (store.NotFound, Exit.NOT_FOUND),

@@ -53,3 +53,7 @@ class NotSafe(PluginError):
 
 class ToolMissing(PluginError):
     """A client program that the type needs is not installed."""
+
+
+class BadProperties(PluginError):
+    """A file of ``key=value`` lines that cannot be read; names file and line."""

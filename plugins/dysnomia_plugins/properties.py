@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from dysnomia_plugins.base import PropertyValue
-from dysnomia_tui.engine.errors import ConfigError
+from dysnomia_plugins.errors import BadProperties
 
 MAX_BYTES = 1 << 20
 """A larger file is refused: it is no list of properties."""
@@ -35,32 +35,35 @@ def parse_properties(text: str, name: str, substitute: Substitute | None = None)
         name: the file, for messages.
         substitute: what runs ``$(…)``; without one such a line is an error.
 
-    Raises ConfigError, naming file and line.
+    Raises BadProperties, naming file and line.
     """
     return _Parser(text, name, substitute).parse()
 
 
-def read_properties(path: Path) -> Mapping[str, PropertyValue]:
-    """Read a file, running ``$(…)`` only under the ownership rule. Raises ConfigError, naming file and line."""
-    from dysnomia_tui.engine.expand import substitution_for
+def read_properties(path: Path, substitute: Substitute | None = None) -> Mapping[str, PropertyValue]:
+    """Read a file, running ``$(…)`` only under the ownership rule (or by ``substitute`` instead, if given).
+
+    Raises BadProperties, naming file and line."""
+    from dysnomia_plugins.expand import substitution_for
 
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{path} is no regular file", "put a file of key=value lines there")
+                raise BadProperties(f"{path} is no regular file", "put a file of key=value lines there")
             content = _read(fd)
         finally:
             os.close(fd)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror})", "see its permissions") from None
+        raise BadProperties(f"{path} cannot be read ({error.strerror})", "see its permissions") from None
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_BYTES >> 10} KiB", "that is no list of properties")
+        raise BadProperties(f"{path} is larger than {MAX_BYTES >> 10} KiB", "that is no list of properties")
     if b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
-        raise ConfigError(f"{path}, line {line}: a NUL byte", "that is no text")
-    return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), substitution_for(path, status))
+        raise BadProperties(f"{path}, line {line}: a NUL byte", "that is no text")
+    runs = substitute if substitute is not None else substitution_for(path, status)
+    return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), runs)
 
 
 def _read(fd: int) -> bytes:
@@ -96,7 +99,7 @@ class _Parser:
             line = self.text.count("\n", 0, min(self.at, len(self.text))) + 1
             first = self.text.count("\n", 0, start) + 1
             where = f"line {line}" if line == first or line - first > 200 else f"line {first}"
-            raise ConfigError(f"{self.name}, {where}: {fault}", "write key=value, with quotes where needed") from None
+            raise BadProperties(f"{self.name}, {where}: {fault}", "write key=value, with quotes where needed") from None
         return self.values
 
     # What lies between statements.

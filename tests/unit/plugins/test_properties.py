@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dysnomia_tui.engine import expand
-from dysnomia_tui.engine.errors import ConfigError
-from dysnomia_tui.engine.properties import parse_properties, read_properties
+from dysnomia_plugins import expand
+from dysnomia_plugins.errors import BadProperties
+from dysnomia_plugins.properties import parse_properties, read_properties
 
 
 def parse(text: str) -> dict[str, object]:
@@ -75,7 +75,7 @@ def test_what_is_understood(text: str, expected: dict[str, object]) -> None:
     ],
 )
 def test_what_is_refused_with_file_and_line(text: str, line: int, says: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(BadProperties) as caught:
         parse_properties(text, "/etc/x")
     assert caught.value.message.startswith(f"/etc/x, line {line}: ")
     assert says in caught.value.message
@@ -88,7 +88,7 @@ def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
     said = "file, line "
     try:
         parse(text)
-    except ConfigError as error:
+    except BadProperties as error:
         said = error.message
     assert said.startswith("file, line ")
 
@@ -104,7 +104,7 @@ def test_what_is_read_is_what_bash_reads(words: list[str]) -> None:
     text = "".join(f"v{number}={word}\n" for number, word in enumerate(words))
     try:
         ours = parse(text)
-    except ConfigError:
+    except BadProperties:
         return
     script = text + "\n" + "".join(f'printf "%s\\0" "$v{number}"\n' for number in range(len(words)))
     done = subprocess.run(
@@ -151,14 +151,14 @@ def test_its_environment_is_clean_and_its_input_empty(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("mode", [0o602, 0o666])
 def test_it_is_not_run_where_others_may_write_the_file(tmp_path: Path, mode: int) -> None:
     path = written(tmp_path, "a=1\nb=$(touch ran)\n", mode)
-    with pytest.raises(ConfigError, match=r"line 2: .*everyone may write the file"):
+    with pytest.raises(BadProperties, match=r"line 2: .*everyone may write the file"):
         read_properties(path)
 
 
 def test_it_is_not_run_where_others_may_replace_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "b=$(id)\n")
     tmp_path.chmod(0o777)
-    with pytest.raises(ConfigError, match="everyone may write its folder"):
+    with pytest.raises(BadProperties, match="everyone may write its folder"):
         read_properties(path)
 
 
@@ -166,7 +166,7 @@ def test_it_is_not_run_where_others_may_replace_the_file(tmp_path: Path) -> None
 def test_it_is_not_run_where_the_file_is_anothers(tmp_path: Path) -> None:
     path = written(tmp_path, "b=$(id)\n")
     os.chown(path, 12345, 0)
-    with pytest.raises(ConfigError, match="belongs to user 12345"):
+    with pytest.raises(BadProperties, match="belongs to user 12345"):
         read_properties(path)
 
 
@@ -181,7 +181,7 @@ def test_one_that_does_not_end_is_ended(tmp_path: Path) -> None:
 
 def test_one_that_fails_says_its_status(tmp_path: Path) -> None:
     path = written(tmp_path, "a=$(echo no >&2; exit 3)\n")
-    with pytest.raises(ConfigError, match=r"line 1: \$\(…\): ended with status 3 \(no\)"):
+    with pytest.raises(BadProperties, match=r"line 1: \$\(…\): ended with status 3 \(no\)"):
         read_properties(path)
 
 
@@ -189,14 +189,14 @@ def test_files_that_are_no_property_files(tmp_path: Path) -> None:
     for content, says in ((b"a=1\n\0", "line 2: a NUL byte"), (b"a" * (1 << 20) + b"a", "larger than")):
         path = tmp_path / "odd"
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match=says):
+        with pytest.raises(BadProperties, match=says):
             read_properties(path)
-    with pytest.raises(ConfigError, match="no regular file"):
+    with pytest.raises(BadProperties, match="no regular file"):
         read_properties(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="no regular file"):
+    with pytest.raises(BadProperties, match="no regular file"):
         read_properties(tmp_path / "pipe")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(BadProperties, match="cannot be read"):
         read_properties(tmp_path / "none")
 
 

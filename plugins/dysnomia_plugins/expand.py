@@ -14,7 +14,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from dysnomia_tui.engine.properties import Substitute
+from dysnomia_plugins.properties import Substitute
 
 TIME_LIMIT = 5.0
 """Seconds for one substitution."""
