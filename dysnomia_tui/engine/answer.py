@@ -10,11 +10,12 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Component, Context, Plugin, Runner, Severity, StatePlugin
+from dysnomia_plugins.base import Component, Context, Found, Plugin, Runner, Severity, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
@@ -69,12 +70,36 @@ def main() -> int:
 
 
 def _discover(world: World) -> Mapping[str, Any]:
+    """What is on this machine and not configured yet, under whatever name."""
     found: list[Mapping[str, Any]] = []
     for name in world.registry.types():
         plugin = world.plugin_of_type(name)
         if plugin is not None:
-            found.extend(asdict(one) for one in plugin.discover(ProcessRunner()))
+            configured = _configured(world, plugin)
+            found.extend(
+                asdict(one) for one in plugin.discover(ProcessRunner()) if _whereabouts(plugin, one) not in configured
+            )
     return {"found": found}
+
+
+def _configured(world: World, plugin: Plugin) -> set[tuple[str, ...]]:
+    """Where the configured components of a type are; one that cannot be told is left out."""
+    inventory = world.inventory()
+    places: set[tuple[str, ...]] = set()
+    for key in inventory.components:
+        with suppress(EngineError, PluginError, OSError):
+            if inventory.container(key.container).type == plugin.type:
+                places.add(plugin.whereabouts(inventory.component(key)))
+    return places
+
+
+def _whereabouts(plugin: Plugin, found: Found) -> tuple[str, ...]:
+    """Where found state is; nowhere for a server of which nothing may be seen."""
+    try:
+        key = ComponentKey.of(found.container, found.component)
+        return plugin.whereabouts(Component(key, Path(), found.properties))
+    except (PluginError, StoreError, OSError):
+        return ()
 
 
 def _preflight(

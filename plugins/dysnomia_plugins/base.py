@@ -329,6 +329,14 @@ class Plugin(ABC):
         """What is on this machine that it could manage. Never fails for what it may not see: says so."""
         return ()
 
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        """Where the component's unit of state is, in words that are the same however its container is called or its
+        properties are written: found state of the same whereabouts is configured already.
+
+        The default takes the name and every property as it stands."""
+        properties = (f"{name}={component.properties[name]}" for name in sorted(component.properties))
+        return (component.key.component, *properties)
+
 
 class StatePlugin(Plugin):
     """A type that holds state: snapshot, restore, and all that makes them safe."""

@@ -125,6 +125,9 @@ class PostgresqlDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discovery.discover(runner)
 
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        return (*Server.of(component).whereabouts, component.key.component)
+
     # Places.
 
     def _name(self, component: Component) -> str:

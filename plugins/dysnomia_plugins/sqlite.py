@@ -233,6 +233,9 @@ class SqliteDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return sqlite_discover.discover(self.type)
 
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        return (str(live_file(component)),)
+
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         program = shutil.which("sqlite3", path=TOOL_PATH)
         if program is None:

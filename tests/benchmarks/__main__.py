@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import difference, postgres, scale, screen
+from tests.benchmarks import difference, hanging, postgres, scale, screen
 from tests.benchmarks.measure import Figure, table
 
 
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
     "store": _large_store,
     "check": scale.checking,
     "diff": difference.measure,
+    "hanging": hanging.measure,
 }
 
 

@@ -19,6 +19,7 @@ from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, WrongCredentials
 
 RUNTIME_DIR = "/var/run/postgresql"
+DEFAULT_PORT = "5432"
 CONNECT_TIMEOUT = 15
 """Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
 
@@ -70,6 +71,11 @@ class Server:
             return pwd.getpwnam(self.user).pw_name
         except KeyError:
             return None
+
+    @property
+    def whereabouts(self) -> tuple[str, str]:
+        """Host or folder, and port: the same for every way to write them down."""
+        return (self.host or os.path.realpath(self.folder), self.port or DEFAULT_PORT)
 
     def environment(
         self, database: str, application: str = "dysnomia", connect_timeout: int = CONNECT_TIMEOUT

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import tarfile
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +43,18 @@ def test_before_anything_was_written_the_overview_lists_what_is_configured(machi
     assert not (machine.root / "state").exists(), "looking writes nothing"
     assert overview.read_only == ""
     assert overview.disk_free
+
+
+def test_what_is_configured_is_not_found_again(machine: Machine, engine: Engine) -> None:
+    """However its container is called, and however its name is written: ``orders`` is the file ``orders.db``."""
+    with closing(sqlite3.connect(machine.root / "data" / "stray.db")) as stray, stray:
+        stray.execute("CREATE TABLE t (n)")
+    files = (machine.root / "data" / f"{name}.db" for name in ("orders", "stray"))
+    with ExitStack() as open_files:
+        for path in files:
+            open_files.enter_context(path.open("rb"))
+        found = {one.component for one in engine.discover() if str(machine.root) in str(one.properties)}
+    assert found == {"stray.db"}
 
 
 def test_health_follows_what_happens(machine: Machine, engine: Engine) -> None:
