@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.choosing import component
 from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
+from dysnomia_tui.cli.installing import install_modules
 from dysnomia_tui.cli.marking import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.output import say, visible, write_json, write_line, write_lines
 from dysnomia_tui.engine.errors import Exit
@@ -48,6 +49,8 @@ def parser() -> Parser:
     add_change(undo)
     add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
     add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
+    install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
+    install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
     return found
@@ -69,6 +72,7 @@ def _main(args: argparse.Namespace) -> int:
         "undo": _undo,
         "mark": mark,
         "trust": trust,
+        "install-modules": install_modules,
         "timeline": _timeline,
     }
     return commands[args.command](args)
@@ -108,7 +112,8 @@ def _plugins(args: argparse.Namespace) -> int:
     from dysnomia_plugins.errors import PluginError
     from dysnomia_plugins.registry import Registry
 
-    registry = Registry(load(args.statedir).modules_path)
+    settings = load(args.statedir)
+    registry = Registry(settings.modules_path, libexec=settings.libexec)
     records = []
     for name in registry.types():
         try:

@@ -18,7 +18,7 @@ CONTAINERS = Path("/etc/dysnomia/containers")
 COMPONENTS = Path("/etc/dysnomia/components")
 ROOT_STATEDIR = Path("/var/state/dysnomia")
 LIBEXEC = tuple(Path(prefix, "libexec/dysnomia") for prefix in ("/usr/local", "/usr", "/run/current-system/sw"))
-"""Where a Dysnomia that is installed keeps its modules: searched after DYSNOMIA_MODULES_PATH, where it exists."""
+"""Where a Dysnomia that is installed keeps its modules: searched last, for types that nothing else gives."""
 
 
 def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: int | None = None) -> Settings:
@@ -53,10 +53,8 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
             *_paths(environ, "COMPONENTS_PATH", top.pop("components_path", (COMPONENTS,))),
             *(folder / "components" for folder in own),
         ),
-        modules_path=(
-            *_paths(environ, "MODULES_PATH", top.pop("modules_path", ())),
-            *(folder for folder in LIBEXEC if folder.is_dir()),
-        ),
+        modules_path=_paths(environ, "MODULES_PATH", top.pop("modules_path", ())),
+        libexec=tuple(folder for folder in LIBEXEC if folder.is_dir()),
         user_config=user_config,
         files=tuple(document.path for document in documents),
         keys=_joined(document.keys for document in documents),

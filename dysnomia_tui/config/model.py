@@ -28,8 +28,11 @@ class Settings:
     containers_path: tuple[Path, ...]
     components_path: tuple[Path, ...]
     modules_path: tuple[Path, ...]
+    """Folders with modules that come before the types of the same name that are installed with the program."""
     user_config: Path
     """The folder where what this user adopts is written (``containers/``, ``components/``)."""
+    libexec: tuple[Path, ...] = ()
+    """Folders with modules that come after those: of a Dysnomia on this machine."""
     files: tuple[Path, ...] = ()
     """The config.toml files that were read, general first."""
     read_only: bool = False

@@ -158,6 +158,7 @@ def side(world: World, key: ComponentKey, which: int | str) -> SideSpec:
         snapshot_id=generation.id,
         type_name=reader.type if isinstance(reader, StatePlugin) else "",
         modules_path=world.settings.modules_path,
+        libexec=world.settings.libexec,
     )
 
 

@@ -30,7 +30,7 @@ class World:
     ) -> None:
         self.settings = settings
         self.store = Store(settings.statedir, clock=clock, group=settings.group)
-        self.registry = Registry(settings.modules_path, extra=extra_types)
+        self.registry = Registry(settings.modules_path, libexec=settings.libexec, extra=extra_types)
         self._guard = threading.Lock()
         self._inventory: tuple[Stamp, Inventory] | None = None
 

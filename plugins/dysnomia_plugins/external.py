@@ -22,6 +22,11 @@ ACTIVITIES = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore",
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEPT_VARIABLES = frozenset({"PATH", "DYSNOMIA_STATEDIR"})
 _SNIFFED = 1 << 20
+OURS = b"# A type of dysnomia-tui, for bash Dysnomia and Disnix."
+"""The second line of an executable that calls a type of ours: never taken for a module of another's."""
+_SOURCED = re.compile(r"(?m)^[ \t]*(?:source|\.)[ \t]+[\"']?([^\s\"';]*/dysnomia/util)\b")
+_ASSIGNED = re.compile(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=[\"']?([^\s\"';]*)")
+_REFERRED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 def module_names(modules_path: Sequence[Path]) -> tuple[str, ...]:
@@ -32,7 +37,7 @@ def module_names(modules_path: Sequence[Path]) -> tuple[str, ...]:
             entries = list(os.scandir(folder))
         except OSError:
             continue
-        names.update(entry.name for entry in entries if _runs(Path(entry.path)))
+        names.update(entry.name for entry in entries if _is_module(Path(entry.path)))
     return tuple(sorted(names))
 
 
@@ -48,7 +53,7 @@ def find_module(type_name: str, modules_path: Sequence[Path]) -> Path | None:
         return path if _runs(path) else None
     if not type_name or "/" in type_name or type_name.startswith("."):
         return None
-    return next((path for folder in modules_path if _runs(path := folder / type_name)), None)
+    return next((path for folder in modules_path if _is_module(path := folder / type_name)), None)
 
 
 def external_module(path: Path, type_name: str) -> ExternalModule:
@@ -109,7 +114,34 @@ class ExternalModule(ModuleConvention):
     def command(self, component: Component, activity: str) -> Sequence[str | bytes]:
         if not _runs(self.module):
             raise PluginError(f"the module {self.module} is no longer there, or may not be run")
+        util = missing_util(self.module)
+        if util is not None:
+            raise PluginError(
+                f"the module {self.module} sources {util}, which is not there;"
+                f" it comes with: dysnomia-tui install-modules {util.parents[2]}",
+            )
         return (os.fsencode(self.module), activity, os.fsencode(component.path), component.key.container)
+
+
+def missing_util(module: Path) -> Path | None:
+    """The ``…/share/dysnomia/util`` that a script sources and that is not there, as far as its text tells.
+
+    Without it a module may well end with status 0 and have done nothing.
+    """
+    try:
+        with module.open("rb") as file:
+            text = file.read(_SNIFFED).decode("utf-8", "replace")
+    except OSError:
+        return None
+    if not text.startswith("#!"):
+        return None
+    said = dict(_ASSIGNED.findall(text))
+    for path in _SOURCED.findall(text):
+        for _ in range(4):  # ${datarootdir} -> ${prefix}/share -> /usr/share, as configure writes them
+            path = _REFERRED.sub(lambda found: said.get(found[1] or found[2], found[0]), path)
+        if path.startswith("/") and "$" not in path and not os.path.exists(path):  # noqa: PTH110 (it may not be read)
+            return Path(path)
+    return None
 
 
 def module_environment(
@@ -152,6 +184,17 @@ def _runs(path: Path) -> bool:
         return path.is_file() and os.access(path, os.X_OK)
     except OSError:
         return False
+
+
+def _is_module(path: Path) -> bool:
+    """An executable that is none of those that ``install-modules`` makes: they would lead back here."""
+    if not _runs(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return OURS not in file.read(512)
+    except OSError:
+        return True  # it may be run and not read
 
 
 def _case_labels(module: Path) -> frozenset[str]:

@@ -1,6 +1,8 @@
-"""Which types there are: by entry point, then as executables on the modules path.
+"""Which types there are: as executables on the modules path, by entry point, then in the libexec of a Dysnomia.
 
-Listing imports nothing; a type is imported when it is asked for, so a broken plugin spoils only its own type.
+That is the order of Dysnomia itself, which searches ``DYSNOMIA_MODULES_PATH`` before its own modules: whoever puts a
+module of their own there means it. Listing imports nothing; a type is imported when it is asked for, so a broken plugin
+spoils only its own type.
 """
 
 from __future__ import annotations
@@ -24,29 +26,30 @@ class Registry:
         self,
         modules_path: Sequence[Path] = (),
         *,
+        libexec: Sequence[Path] = (),
         extra: Mapping[str, Callable[[], Plugin]] | None = None,
         installed: Sequence[EntryPoint] | None = None,
     ) -> None:
         """
         Args:
             modules_path: folders with executable modules in Dysnomia's convention (``DYSNOMIA_MODULES_PATH``).
+            libexec: folders where an installed Dysnomia keeps its modules: they give what nothing else does.
             extra: types by name that come before all others (an embedding program's own, or a test's).
             installed: entry points to use instead of those of the installed distributions.
         """
         self._modules_path = tuple(modules_path)
+        self._libexec = tuple(libexec)
         self._extra = dict(extra or {})
         self._installed = None if installed is None else {point.name: point for point in installed}
         self._made: dict[str, Plugin] = {}
 
     def types(self) -> tuple[str, ...]:
         """The names of all types, sorted. Imports none of them."""
-        return tuple(sorted({*self._extra, *self._points(), *module_names(self._modules_path)}))
+        return tuple(sorted({*self._extra, *self._points(), *module_names(self._folders)}))
 
     def __contains__(self, type_name: object) -> bool:
         return isinstance(type_name, str) and (
-            type_name in self._extra
-            or type_name in self._points()
-            or find_module(type_name, self._modules_path) is not None
+            type_name in self._extra or type_name in self._points() or find_module(type_name, self._folders) is not None
         )
 
     def get(self, type_name: str) -> Plugin:
@@ -62,6 +65,10 @@ class Registry:
             made = self._made[type_name] = self._make(type_name)
         return made
 
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return (*self._modules_path, *self._libexec)
+
     def _points(self) -> Mapping[str, EntryPoint]:
         if self._installed is None:
             self._installed = {point.name: point for point in entry_points(group=GROUP)}
@@ -70,14 +77,17 @@ class Registry:
     def _make(self, type_name: str) -> Plugin:
         if type_name in self._extra:
             return self._extra[type_name]()
-        point = self._points().get(type_name)
-        if point is not None:
-            return _imported(point)
         path = find_module(type_name, self._modules_path)
         if path is not None:
             return external_module(path, type_name)
+        point = self._points().get(type_name)
+        if point is not None:
+            return _imported(point)
+        path = find_module(type_name, self._libexec)
+        if path is not None:
+            return external_module(path, type_name)
         known = ", ".join(self.types()) or "none"
-        searched = ":".join(map(str, self._modules_path)) or "empty"
+        searched = ":".join(map(str, self._folders)) or "empty"
         raise PluginError(
             f"there is no type {type_name!r}",
             f"known types are {known}; the modules path is {searched}",

@@ -11,7 +11,7 @@ import pytest
 from dysnomia_plugins.base import Component, Context, PrivateStatePlugin, PropertyValue
 from dysnomia_plugins.echo import Echo
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed
-from dysnomia_plugins.external import ACTIVITIES, external_module, module_environment
+from dysnomia_plugins.external import ACTIVITIES, external_module, missing_util, module_environment
 from dysnomia_plugins.wrapper import Wrapper
 from dysnomia_store.names import ComponentKey
 from tests.plugins.driver import Token
@@ -123,6 +123,34 @@ def test_a_module_that_fails_says_so_with_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailed, match=r"status 3.*no way"):
         plugin.activate(ctx)
     assert "out" in logged(ctx)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "source {util}",
+        '. "{util}"',
+        "export prefix={prefix}\n  source ${{prefix}}/share/dysnomia/util",
+        "prefix={prefix}\nexport datarootdir=$prefix/share\nsource ${{datarootdir}}/dysnomia/util",
+    ],
+)
+def test_a_module_without_the_functions_it_sources_is_not_run(tmp_path: Path, text: str) -> None:
+    util = tmp_path / "share" / "dysnomia" / "util"
+    text = "#!/bin/bash\n" + text.format(util=util, prefix=tmp_path) + "\necho ran\n"
+    module = script(tmp_path / "mine", text)
+    plugin = external_module(module, "mine")
+    ctx = context(component_at(tmp_path / "thing"), tmp_path)
+    with pytest.raises(PluginError, match=f"install-modules {tmp_path}"):
+        plugin.activate(ctx)
+    assert logged(ctx) == []
+    script(util, "")
+    plugin.activate(ctx)
+    assert logged(ctx) == ["ran"]
+
+
+@pytest.mark.parametrize("text", ["source $HOME/share/dysnomia/util", "# source /no/share/dysnomia/util", "source x"])
+def test_what_cannot_be_told_from_its_text_is_left_to_bash(tmp_path: Path, text: str) -> None:
+    assert missing_util(script(tmp_path / "mine", f"#!/bin/bash\n{text}\n")) is None
 
 
 def test_a_module_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dysnomia_plugins.echo import Echo
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.external import ExternalModule
 from dysnomia_plugins.registry import GROUP, Registry
+from dysnomia_tui.cli.installing import shim
 
 BUILT_IN = {"echo", "fileset", "postgresql-database", "sqlite-database", "wrapper"}
 
@@ -87,9 +88,26 @@ def test_an_unknown_type_names_those_there_are(tmp_path: Path) -> None:
     assert "nope" not in Registry()
 
 
-def test_modules_come_after_entry_points_and_the_first_folder_wins(tmp_path: Path) -> None:
+def test_the_modules_path_comes_first_and_the_libexec_of_a_dysnomia_last(tmp_path: Path) -> None:
+    """As in Dysnomia: its own modules give way to those on DYSNOMIA_MODULES_PATH."""
+    module(tmp_path / "path", "echo")
+    module(tmp_path / "libexec", "fileset")
+    module(tmp_path / "libexec", "process-of-theirs")
+    registry = Registry((tmp_path / "path",), libexec=(tmp_path / "libexec",))
+    assert isinstance(registry.get("echo"), ExternalModule)
+    assert not isinstance(registry.get("fileset"), ExternalModule)
+    assert isinstance(registry.get("process-of-theirs"), ExternalModule)
+    assert {"echo", "fileset", "process-of-theirs"} <= set(registry.types())
+
+
+def test_what_calls_a_type_of_ours_is_no_module(tmp_path: Path) -> None:
+    module(tmp_path / "path", "echo", text=shim("echo"))
+    registry = Registry((tmp_path / "path",))
+    assert isinstance(registry.get("echo"), Echo)
+
+
+def test_of_modules_the_first_folder_wins(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    module(second, "echo")
     module(second, "mine")
     winner = module(first, "mine")
     module(first, "not executable", 0o644)
@@ -98,7 +116,6 @@ def test_modules_come_after_entry_points_and_the_first_folder_wins(tmp_path: Pat
     assert "mine" in registry.types()
     assert "not executable" not in registry.types()
     assert "a folder" not in registry.types()
-    assert isinstance(registry.get("echo"), Echo)
     mine = registry.get("mine")
     assert isinstance(mine, ExternalModule)
     assert (mine.type, mine.module) == ("mine", winner)

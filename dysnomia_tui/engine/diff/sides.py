@@ -56,6 +56,7 @@ def stored_side(
     snapshot_id: str,
     type_name: str,
     modules_path: tuple[Path, ...] = (),
+    libexec: tuple[Path, ...] = (),
 ) -> SideSpec:
     """A snapshot in the store.
 
@@ -70,6 +71,7 @@ def stored_side(
         "id": snapshot_id,
         "type": type_name,
         "modules_path": [str(path) for path in modules_path],
+        "libexec": [str(path) for path in libexec],
     }
     return SideSpec(title, f"{__name__}:open_stored", args)
 
@@ -79,16 +81,17 @@ def open_stored(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     """Open what ``stored_side`` describes; where it has no contents index, it is worked out first."""
     store = Store(Path(args["statedir"]))
     stored = store.stored(ComponentKey(args["container"], args["component"]), args["id"])
-    reader = reader_of(args["type"], tuple(map(Path, args["modules_path"])))
+    folders = [tuple(map(Path, args[name])) for name in ("modules_path", "libexec")]
+    reader = reader_of(args["type"], *folders)
     if stored.index is None:
         raise NotFound(f"{args['id']} has no contents index", "check it, and the index is worked out")
     yield Opened(reader, stored)
 
 
-def reader_of(type_name: str, modules_path: tuple[Path, ...]) -> StatePlugin | FilesReader:
+def reader_of(type_name: str, modules_path: tuple[Path, ...], libexec: tuple[Path, ...]) -> StatePlugin | FilesReader:
     """What reads the rows of a type's snapshots."""
     try:
-        plugin = Registry(modules_path).get(type_name)
+        plugin = Registry(modules_path, libexec=libexec).get(type_name)
     except PluginError:
         return FilesReader()
     return plugin if isinstance(plugin, StatePlugin) else FilesReader()

@@ -10,7 +10,7 @@ from typing import Any
 from dysnomia_tui.config import Settings
 
 _PATHS = ("statedir", "user_config")
-_PATH_LISTS = ("containers_path", "components_path", "modules_path")
+_PATH_LISTS = ("containers_path", "components_path", "modules_path", "libexec")
 _TIMES = ("grace", "guard_hold")
 _PLAIN = ("jobs_at_once", "compression", "level", "group")
 
