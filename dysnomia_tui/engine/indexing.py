@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, StatePlugin, Stored
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.files import FilesReader
-from dysnomia_store.canonical import DigestSink
+from dysnomia_store.canonical import Digested, DigestSink, SectionTarget
 from dysnomia_store.contents import Index, IndexWriter
 from dysnomia_store.model import Generation, Metadata
-from dysnomia_store.snapshots import StoredSnapshot
+from dysnomia_store.sink import ContentSink
+from dysnomia_store.snapshots import StoredSnapshot, identity
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench
 from dysnomia_tui.engine.trust import made_here
@@ -20,27 +25,51 @@ def work_out(reader: StatePlugin | FilesReader, ctx: Context, stored: Stored, pa
 
     Raises Corrupt, PluginError, OSError.
     """
-    names = stored.artefacts()
     with IndexWriter(path) as writer:
-        sink = DigestSink(writer, names[0] if names and isinstance(reader, StatePlugin) else "")
+        draft = DigestingDraft(path.parent, writer)
         complete: bool | None = None
         if isinstance(reader, StatePlugin):
-            complete = reader.rescan(ctx, stored, sink)
+            complete = reader.rescan_artefacts(ctx, stored, draft)
         else:
-            reader.rescan(stored, sink)
-        known = sink.close()
+            with draft.artefact("") as sink:
+                reader.rescan(stored, sink)
+    known = draft.results.values()
+    rows = [one.rows for one in known if one.rows is not None]
     return Metadata(
         id=snapshot_id,
         type=reader.type if isinstance(reader, StatePlugin) else "",
-        content_size=known.content_size,
+        content_size=sum(one.content_size for one in known),
         stored_size=0,
         files=(),
-        digest=known.digest if isinstance(reader, StatePlugin) else "",
+        digest=draft.digest if isinstance(reader, StatePlugin) else "",
         digest_version=reader.digest_version,
         complete=complete,
-        sections=known.sections,
-        rows=known.rows,
+        sections=sum(one.sections for one in known),
+        rows=sum(rows) if rows else None,
     )
+
+
+@dataclass
+class DigestingDraft:
+    """A draft that stores nothing: it works out digests, and hands on the sections (the plugin layer's ``Draft``)."""
+
+    folder: Path
+    target: SectionTarget
+    results: dict[str, Digested] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The id that a snapshot of these artefacts has."""
+        return identity({name: one.digest for name, one in self.results.items()})
+
+    @contextmanager
+    def artefact(self, name: str) -> Iterator[ContentSink]:
+        sink = DigestSink(self.target, name)
+        yield sink
+        self.results[name] = sink.close()
+
+    def claim(self, snapshot_id: str) -> None:
+        raise PluginError("a snapshot that names itself has no digest to be worked out")
 
 
 def ensure_index(bench: Bench, lock: ComponentLock, generation: Generation) -> StoredSnapshot:

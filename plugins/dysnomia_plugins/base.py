@@ -383,6 +383,14 @@ class StatePlugin(Plugin):
 
         Returns whether it is complete (None: cannot be known)."""
 
+    def rescan_artefacts(self, ctx: Context, stored: Stored, draft: Draft) -> bool | None:
+        """The same for a type whose snapshots are several artefacts: ``draft`` stores nothing.
+
+        The default gives ``rescan`` the sink of the only one."""
+        names = stored.artefacts()
+        with draft.artefact(names[0] if names else "") as sink:
+            return self.rescan(ctx, stored, sink)
+
     # Restore.
 
     @abstractmethod

@@ -14,12 +14,11 @@ from typing import Any
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import Cancelled
 from dysnomia_plugins.process import ProcessRunner
-from dysnomia_store.artefact import DigestSink
 from dysnomia_store.model import CheckResult, Generation, Section
-from dysnomia_store.sink import ContentSink
 from dysnomia_store.store import Store
 from dysnomia_tui.engine import activities
 from dysnomia_tui.engine.activities import Bench, Left, Restored, RestoreTarget, Snapshotted
+from dysnomia_tui.engine.indexing import DigestingDraft
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.running import Shield
 from dysnomia_tui.engine.settling import needs_settling
@@ -75,21 +74,8 @@ class Mortal(FileJournal):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _Ids:
-    """A draft that keeps only the digest of its one artefact: the id the snapshot would have."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.digest = ""
-
-    @contextmanager
-    def artefact(self, name: str) -> Iterator[ContentSink]:
-        sink = DigestSink(self, name)
-        yield sink
-        self.digest = sink.close().digest
-
-    def claim(self, snapshot_id: str) -> None:
-        raise AssertionError("a type that holds state never names its snapshots")
+class _Sections:
+    """Where the sections go of a dump of which only the id is wanted."""
 
     def add(self, section: Section) -> None:
         assert section.digest
@@ -185,7 +171,7 @@ class Driver:
     def identity(self, place: Place | None = None) -> str:
         """The id that a snapshot of a place would have; nothing is stored."""
         with self.context() as ctx:
-            draft = _Ids(ctx.staging)
+            draft = DigestingDraft(ctx.staging, _Sections())
             self.world.plugin.dump(ctx, place or self.world.plugin.live(self.world.component), draft)
             return draft.digest
 
