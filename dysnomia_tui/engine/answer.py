@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Component, Context, Found, Plugin, Runner, Severity, StatePlugin
+from dysnomia_plugins.base import Component, Context, Found, Plugin, Probe, Runner, Severity, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+from dysnomia_plugins.status import Fact, Status, Tone
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
@@ -27,6 +30,9 @@ from dysnomia_tui.engine.redact import Redactor, secrets_of
 from dysnomia_tui.engine.translate import exit_of, words_of
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
+
+TOGETHER = 0.8
+"""Seconds in which the components of one container are asked one after the other: less than a probe's two."""
 
 
 class Silent:
@@ -50,6 +56,10 @@ def main() -> int:
     try:
         if question["op"] == "discover":
             answer = _discover(world)
+        elif question["op"] == "container":
+            keys = world.inventory().components_of(question["container"])
+            redactor = Redactor(secrets_of(world.inventory().container(question["container"]).properties))
+            answer = asdict(together([(key.component, partial(_probe, world, key)) for key in keys]))
         else:
             key = ComponentKey.parse(question["key"])
             component = world.component(key)
@@ -59,6 +69,8 @@ def main() -> int:
             plugin = world.plugin(key)
             if question["op"] == "probe":
                 answer = asdict(plugin.probe(component, runner))
+            elif question["op"] == "condition":
+                answer = _condition(plugin, component, runner, redactor)
             else:
                 answer = _preflight(world, plugin, component, runner, question)
         said: Mapping[str, Any] = {"answer": answer}
@@ -67,6 +79,61 @@ def main() -> int:
     sys.stdout.write(json.dumps(said))
     sys.stdout.flush()
     return 0
+
+
+def _probe(world: World, key: ComponentKey) -> Probe:
+    """One component that cannot be asked does not spoil its container."""
+    component = world.component(key)
+    try:
+        return world.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
+    except PluginError as error:
+        return Probe(up=False, detail=error.message)
+
+
+def together(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float = TOGETHER) -> Probe:
+    """What a container's components say of their one server: its size is all of theirs, its clients those of all.
+
+    Asked one after the other as long as there is time; the first that is there says whether the server is.
+    """
+    if not components:
+        return Probe(up=False, detail="no component is configured in it")
+    until = time.monotonic() + seconds
+    said: list[tuple[str, Probe]] = []
+    for name, ask in components:
+        if said and time.monotonic() > until:
+            break
+        said.append((name, ask()))
+    first = next((one for _, one in said if one.up), said[0][1])
+    sizes = [one.size for _, one in said if one.size is not None]
+    clients = [one.clients for _, one in said if one.clients is not None]
+    many = len(components) > 1
+    who = [f"{name}: {text}" if many else text for name, one in said for text in one.who]
+    details = [f"{name}: {one.detail}" if many else one.detail for name, one in said if one.detail]
+    if all(one.detail == first.detail for _, one in said):
+        details = [first.detail] if first.detail else []  # they all say the same: it is the server's word
+    if len(said) < len(components):
+        details.append(f"size and clients are those of the first {len(said)} of {len(components)} components")
+    return Probe(
+        up=first.up,
+        version=first.version,
+        size=sum(sizes) if sizes else None,
+        clients=sum(clients) if clients else None,
+        who=tuple(who),
+        detail="; ".join(details),
+    )
+
+
+def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: Redactor) -> Mapping[str, Any]:
+    """Probe and status. What a type logged may hold whatever its programs wrote: known secrets are taken out."""
+    probe = plugin.probe(component, runner)
+    try:
+        status = asdict(plugin.status(component, runner))
+    except PluginError as error:
+        status = asdict(Status(facts=(Fact(error.message, tone=Tone.BAD),)))
+    for fact in (*status["facts"], *status["log"]):
+        fact["text"] = redactor.text(fact["text"])
+        fact["since"] = fact["since"].isoformat() if fact["since"] is not None else None
+    return {"probe": asdict(probe), "status": status}
 
 
 def _discover(world: World) -> Mapping[str, Any]:

@@ -11,13 +11,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
+from dysnomia_plugins.status import Fact, Status, Tone
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.jobs.request import settings_to_json
+from dysnomia_tui.engine.views import Condition
 
 PROBE_LIMIT = 2.0
 """Seconds for a probe, start of the child not counted."""
@@ -41,7 +44,37 @@ def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> 
         answer = ask(settings, {"op": "probe", "key": str(key)}, limit)
     except NoAnswer as error:
         return Probe(up=False, detail=str(error))
+    return _probe(answer)
+
+
+def probe_container(settings: Settings, container: str, limit: float = PROBE_LIMIT) -> Probe:
+    """Ask about every component of a container, as far as the time goes. Never raises."""
+    try:
+        return _probe(ask(settings, {"op": "container", "container": container}, limit))
+    except NoAnswer as error:
+        return Probe(up=False, detail=str(error))
+
+
+def condition(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Condition:
+    """Ask a component's server and its type. Never raises: what does not answer is ``up=False`` and says nothing."""
+    try:
+        answer = ask(settings, {"op": "condition", "key": str(key)}, limit)
+    except NoAnswer as error:
+        return Condition(Probe(up=False, detail=str(error)))
+    status = answer["status"]
+    facts, log = (tuple(_fact(fact) for fact in status[name]) for name in ("facts", "log"))
+    return Condition(
+        _probe(answer["probe"]), Status(status["word"], Tone(status["tone"]), facts, log, status["log_note"])
+    )
+
+
+def _probe(answer: Mapping[str, Any]) -> Probe:
     return Probe(**{**answer, "who": tuple(answer["who"])})
+
+
+def _fact(fact: Mapping[str, Any]) -> Fact:
+    since = datetime.fromisoformat(fact["since"]) if fact["since"] else None
+    return Fact(fact["text"], since, fact["memory"], Tone(fact["tone"]))
 
 
 def preflight(

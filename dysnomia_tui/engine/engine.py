@@ -38,7 +38,7 @@ from dysnomia_tui.engine.planning.depends import why_stale
 from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.rights import why_read_only
 from dysnomia_tui.engine.translate import translated
-from dysnomia_tui.engine.views import Event, JobState, JobView, Overview, SectionChange, TrashView
+from dysnomia_tui.engine.views import Condition, Event, JobState, JobView, Overview, SectionChange, TrashView
 from dysnomia_tui.engine.world import World
 
 if TYPE_CHECKING:
@@ -132,14 +132,13 @@ class Engine:
             return self._world.store.newest_good_before(key, when)
 
     def probe(self, container: str) -> Probe:
-        """Ask the container's server, in a process that gets two seconds. Never raises for a server that is down."""
-        with translated():
-            keys = self._world.inventory().components_of(container)
-        return self.probe_component(keys[0]) if keys else Probe(up=False, detail="no component is configured in it")
+        """Ask the container's server, in a process that gets two seconds: is it up, which version; size and clients
+        of all its components. Never raises for a server that is down."""
+        return asking.probe_container(self.settings, container)
 
-    def probe_component(self, key: ComponentKey) -> Probe:
-        """The same, about one component: its size, its clients."""
-        return asking.probe(self.settings, key)
+    def condition(self, key: ComponentKey) -> Condition:
+        """The same, about one component, and what its type tells of it. Never raises either."""
+        return asking.condition(self.settings, key)
 
     def discover(self) -> Sequence[Found]:
         """State on this machine that is not configured."""

@@ -23,6 +23,7 @@ from dysnomia_tui.engine.world import World
 
 NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
+STATELESS = "its type holds no state of its own: there is nothing to snapshot"
 WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 
 
@@ -106,9 +107,10 @@ def _component(
 ) -> ComponentView:
     mine = [job for job in jobs if key in job.keys]
     job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
+    holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
     facts = Facts(
         configured=key in inventory.components and key.container in inventory.containers,
-        holds_state=isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities(),
+        holds_state=holds_state,
         problem=problem,
         summary=summary,
         job=job,
@@ -130,6 +132,7 @@ def _component(
         job=job.id if job else "",
         labels=labels_of(world.settings, key),
         can=plugin.activities() if plugin and facts.configured else frozenset(),
+        stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
 
 

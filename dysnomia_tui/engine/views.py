@@ -10,6 +10,9 @@ from typing import Any
 
 from dysnomia_plugins.base import Found as Found
 from dysnomia_plugins.base import Probe as Probe
+from dysnomia_plugins.status import Fact as Fact
+from dysnomia_plugins.status import Status as Status
+from dysnomia_plugins.status import Tone as Tone
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 
@@ -58,6 +61,16 @@ class ComponentView:
     """Of found state: bytes live."""
     can: frozenset[str] = frozenset()
     """Activities of its type; ``snapshot`` and ``restore`` are missing where it holds no state."""
+    stateless: str = ""
+    """Of a configured component whose type holds no state: why it has no generations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How one component is now, as its server and its type tell."""
+
+    probe: Probe
+    status: Status = field(default_factory=Status)
 
 
 @dataclass(frozen=True, slots=True)

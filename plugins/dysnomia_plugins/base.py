@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
+from dysnomia_plugins.status import Status
 from dysnomia_store.model import Metadata, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.sink import ContentSink
@@ -294,6 +295,10 @@ class Plugin(ABC):
     """In words, for the screen."""
     tools: ClassVar[tuple[str, ...]] = ()
     """Client programs it needs."""
+    packages: ClassVar[Mapping[str, str]] = {}
+    """The Debian package of a tool, where it is not called as the tool is."""
+    stateless: ClassVar[str] = ""
+    """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
 
     def activities(self) -> frozenset[str]:
         """Which activities it has."""
@@ -324,6 +329,10 @@ class Plugin(ABC):
     def probe(self, component: Component, runner: Runner) -> Probe:
         """Is it up? The engine gives it two seconds in a process of its own."""
         return Probe(up=True)
+
+    def status(self, component: Component, runner: Runner) -> Status:
+        """How the component is, in lines for an operator. Asked with ``probe``, in the same two seconds."""
+        return Status()
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         """What is on this machine that it could manage. Never fails for what it may not see: says so."""

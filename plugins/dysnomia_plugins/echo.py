@@ -12,6 +12,7 @@ class Echo(Plugin):
 
     type: ClassVar[str] = "echo"
     title: ClassVar[str] = "echo"
+    stateless: ClassVar[str] = "it does nothing, so there is nothing to keep"
 
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "lock", "unlock"})

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Found, PropertyValue
+from dysnomia_plugins.status import Status
 from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
@@ -187,10 +188,15 @@ def test_what_is_not_there_is_an_engine_error_with_its_code(engine: Engine) -> N
 
 
 def test_a_probe_says_size_and_clients(engine: Engine, machine: Machine) -> None:
+    sizes = {key: (machine.root / "data" / f"{key.component}.db").stat().st_size for key in (ORDERS, CRM)}
     probe = engine.probe("sqlite")
-    assert probe.up
-    assert engine.probe_component(ORDERS).size == (machine.root / "data" / "orders.db").stat().st_size
-    assert not engine.probe("none").up
+    assert (probe.up, probe.size) == (True, sum(sizes.values())), "a container's size is that of its components"
+    condition = engine.condition(ORDERS)
+    assert (condition.probe.up, condition.probe.size) == (True, sizes[ORDERS])
+    assert condition.status == Status()
+    for nothing in (engine.probe("none"), engine.condition(ComponentKey("none", "x")).probe):
+        assert not nothing.up
+        assert nothing.detail
 
 
 def test_one_that_does_not_answer_is_said_to_be_so(machine: Machine) -> None:
