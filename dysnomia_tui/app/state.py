@@ -28,6 +28,16 @@ class AppState:
         return replace(self, probes={**self.probes, container: probe})
 
     @property
+    def notice(self) -> str:
+        """What this user may not see, and how to see it; ``""`` if nothing."""
+        return self.overview.notice if self.overview is not None else ""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the store may not be read: then an empty list says nothing."""
+        return self.overview is not None and self.overview.hidden
+
+    @property
     def read_only(self) -> str:
         """Why nothing can be changed, or ``""``."""
         return self.overview.read_only if self.overview is not None else ""

@@ -149,7 +149,11 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _jobs(args: argparse.Namespace) -> int:
-    found = open_engine(load(args.statedir), read_only=True).jobs(args.limit)
+    from dysnomia_tui.engine.seeing import check_readable
+
+    settings = load(args.statedir)
+    check_readable(settings.statedir)
+    found = open_engine(settings, read_only=True).jobs(args.limit)
     if args.json:
         write_json(list(found))
         return Exit.OK

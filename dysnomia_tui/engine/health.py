@@ -28,6 +28,8 @@ class Facts:
     last: JobView | None
     """The last job on it that snapshotted or checked, and has ended."""
     stale_after: timedelta | None
+    readable: bool = True
+    """Whether this user may read what the store holds of it."""
 
 
 def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
@@ -44,6 +46,8 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
         return Health.GARBAGE, failure
     if failure:
         return Health.FAILED, failure
+    if not facts.readable:
+        return Health.UNKNOWN, "what the store holds of it may not be read by you"
     if summary is None or not summary.active:
         return Health.INACTIVE, ""
     if not facts.holds_state:

@@ -13,6 +13,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import NotPermitted
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
+from dysnomia_tui.engine import seeing
 from dysnomia_tui.engine.health import Facts, concerns, judge
 from dysnomia_tui.engine.inventory import ConfiguredContainer, Inventory
 from dysnomia_tui.engine.jobs.identity import who
@@ -30,11 +31,13 @@ WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
     """Read everything once."""
     inventory = world.inventory()
+    summaries: Mapping[ComponentKey, Summary] | None
+    notice = seeing.notice(world.settings.statedir)
     try:
         summaries = world.store.summaries()
         strange = tuple(world.store.strange())
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
-        summaries, strange = {}, (error.message,)
+        summaries, strange = None, (notice or error.message,)
     containers = tuple(_containers(world, inventory, summaries, jobs, now))
     free, total = _disk(world)
     return Overview(
@@ -49,17 +52,19 @@ def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -
         containers=containers,
         alarms=tuple(_alarms(inventory, containers, jobs, strange, free, total)),
         at=now,
-        notice=_notice(world),
+        notice=notice,
+        hidden=summaries is None,
     )
 
 
 def _containers(
     world: World,
     inventory: Inventory,
-    summaries: Mapping[ComponentKey, Summary],
+    summaries: Mapping[ComponentKey, Summary] | None,
     jobs: Sequence[JobView],
     now: datetime,
 ) -> Iterator[ContainerView]:
+    readable, summaries = summaries is not None, summaries or {}
     names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
     for name in names:
         configured = inventory.containers.get(name)
@@ -71,7 +76,8 @@ def _containers(
             title=plugin.title if plugin else "",
             properties=shown(configured.properties) if configured else {},
             components=tuple(
-                _component(world, inventory, key, summaries.get(key), plugin, problem, jobs, now) for key in keys
+                _component(world, inventory, key, summaries.get(key), plugin, problem, jobs, now, readable=readable)
+                for key in keys
             ),
             problem=problem,
             file=str(configured.path) if configured else "",
@@ -104,6 +110,8 @@ def _component(
     problem: str,
     jobs: Sequence[JobView],
     now: datetime,
+    *,
+    readable: bool,
 ) -> ComponentView:
     mine = [job for job in jobs if key in job.keys]
     job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
@@ -116,6 +124,7 @@ def _component(
         job=job,
         last=next((one for one in mine if concerns(one)), None),
         stale_after=world.settings.component(key.container, key.component).stale_after,
+        readable=readable and (summary is None or summary.readable),
     )
     health, words = judge(facts, now)
     return ComponentView(
@@ -177,18 +186,3 @@ def _disk(world: World) -> tuple[int | None, int | None]:
     except OSError:
         return None, None
     return usage.free, usage.total
-
-
-def _notice(world: World) -> str:
-    if os.geteuid() == 0:
-        return ""
-    statedir = world.settings.statedir
-    parts = [statedir, *(statedir / name for name in ("generations", "snapshots", "metadata"))]
-    # os.path, not Path: below a folder that may not be entered there is nothing to see, and no error to raise
-    hidden = [part for part in parts if os.path.exists(part) and not os.access(part, os.R_OK | os.X_OK)]  # noqa: PTH110
-    if hidden:
-        return f"{hidden[0]} may not be read by you, so generations are not shown: sudo dysnomia-tui shows them"
-    return (
-        "not root: databases and files of other users, their processes and their stores may not be seen;"
-        " sudo dysnomia-tui shows all"
-    )

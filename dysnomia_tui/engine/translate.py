@@ -39,6 +39,8 @@ def exit_of(error: Exception) -> Exit:
         return error.exit
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Exit.NO_SPACE
+    if isinstance(error, PermissionError):
+        return Exit.REFUSED
     return next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.FAILED)
 
 

@@ -36,6 +36,8 @@ class Health(enum.StrEnum):
     """In the store, no longer configured."""
     BUSY = "busy"
     """A job is on it."""
+    UNKNOWN = "unknown"
+    """What the store holds of it may not be read by this user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class Overview:
     at: datetime
     notice: str = ""
     """For those who are not root: what may be seen and what not."""
+    hidden: bool = False
+    """The store may not be read: an empty list says nothing."""
 
 
 class JobState(enum.StrEnum):

@@ -48,7 +48,7 @@ class ReadableStore(OpenedStore):
         return {key: self.summary(key) for key in self.keys()}
 
     def summary(self, key: ComponentKey) -> Summary:
-        """One component at a glance. What may not be read of it counts as nothing."""
+        """One component at a glance. What may not be read of it counts as nothing, and ``readable`` says so."""
         from dysnomia_store.state import marked_as
         from dysnomia_store.views import generations
 
@@ -58,7 +58,7 @@ class ReadableStore(OpenedStore):
             wanted = [number for number in (glance.newest, glance.newest_good) if number is not None]
             found = {one.number: one for one in generations(key, self._cache.lines(key, set(wanted)))}
         except NotPermitted:
-            return Summary(key, 0, None, None, 0, active, garbage, 0)
+            return Summary(key, 0, None, None, 0, active, garbage, 0, readable=False)
         return Summary(
             key=key,
             generations=glance.count,

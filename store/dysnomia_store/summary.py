@@ -24,6 +24,8 @@ class Summary:
     garbage: bool
     problems: int
     """Generations that are suspicious, failed a check, lead nowhere."""
+    readable: bool = True
+    """False where its generations may not be read by this user: then their number is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,15 +155,19 @@ def test_alarms_are_counted_and_calm_is_said() -> None:
 def test_the_job_strip() -> None:
     running = job(91, JobState.RUNNING)
     waits = job(92, JobState.QUEUED, behind="91")
-    line = jobs.strip((running, waits), TIMES, "J", 100).plain
+    line = jobs.strip(AppState(jobs=(running, waits)), TIMES, "J", 100).plain
     assert "J91 snapshot crm" in line
     assert "62%" in line
     assert "198M/s" in line
     assert "+1 more" in line
     assert "waits for J91" in jobs.job_line(waits, TIMES).plain
     ended = job(90, JobState.FAILED, message="pg_dump was killed by signal 9")
-    assert "✗ FAILED  pg_dump was killed" in jobs.strip((ended,), TIMES, "J", 100).plain
-    assert jobs.strip((), TIMES, "J", 80).plain == " no jobs yet"
+    assert "✗ FAILED  pg_dump was killed" in jobs.strip(AppState(jobs=(ended,)), TIMES, "J", 100).plain
+    assert jobs.strip(AppState(), TIMES, "J", 80).plain == " no jobs yet"
+    overview = state().overview
+    assert overview is not None
+    hidden = AppState(replace(overview, hidden=True))
+    assert "may not be read" in jobs.strip(hidden, TIMES, "J", 80).plain, "an empty list would be a claim"
 
 
 @pytest.mark.parametrize(

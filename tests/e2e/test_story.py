@@ -169,7 +169,7 @@ def test_the_whole_story(session: Session) -> None:
     assert {newest.reason.value, guard.reason.value} == {"restore", "guard"}
 
     terminal.press("Escape")
-    terminal.wait_for("2 orders")
+    terminal.wait_for("2 orders", f"restore generation {sound.number}", "● done")
     terminal.press("u")
     session.confirm()
     session.ended("undo")

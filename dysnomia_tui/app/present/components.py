@@ -125,6 +125,8 @@ def _component_state(view: ComponentView, times: Times) -> list[Text]:
     if newest is not None and view.health in (Health.OK, Health.STALE, Health.BUSY):
         since = f"{age(times.now - newest.unchanged_until):>3}"
     labels = [plain(label, "bold red") for label in view.labels if label == "PROD"]
+    if view.health is Health.UNKNOWN:
+        return [join([*labels, word]), word]
     count = plain(f"{view.generations:>3}", styles.DIM)
     return [
         join([*labels, word, plain(since), count]),
@@ -168,6 +170,8 @@ def heading(view: ComponentView | None, container: ContainerView | None, probe: 
             parts.append(f"{probe.clients} client{'' if probe.clients == 1 else 's'}")
         if probe.size is not None and container is not None and len(container.components) == 1:
             parts.append(f"{size(probe.size)} live")
-    if not view.active:
+    if view.health is Health.UNKNOWN:
+        parts = ["unknown"]
+    elif not view.active:
         parts = ["garbage" if view.garbage else "inactive"]
     return plain(f"{view.key.component}: {', '.join(parts)}")

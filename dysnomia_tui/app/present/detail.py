@@ -13,7 +13,7 @@ from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
 from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.engine.views import Change, ComponentView, ContainerView, Found, Probe, SectionChange
+from dysnomia_tui.engine.views import Change, ComponentView, ContainerView, Found, Health, Probe, SectionChange
 
 AT_MOST = 5_000
 """Sections listed in the pane; the rest are counted."""
@@ -214,13 +214,15 @@ def probe_lines(probe: Probe) -> list[Text]:
     return shown
 
 
-def component_lines(view: ComponentView, read_only: str, key: str) -> list[Text]:
-    """A component without generations, or one whose generations are still read."""
+def component_lines(view: ComponentView, read_only: str, key: str, notice: str = "") -> list[Text]:
+    """A component without generations, or one whose generations are still read, or may not be (``notice`` says how)."""
     look = styles.HEALTH[view.health]
     shown = [plain(f"{look.glyph} {look.word}", look.style)]
     if view.problem:
         shown.append(plain(view.problem, styles.WARN))
-    if not view.generations and "snapshot" in view.can:
+    if view.health is Health.UNKNOWN:
+        shown.append(plain(notice, styles.INFO))
+    elif not view.generations and "snapshot" in view.can:
         hint = f"nothing can be changed: {read_only}" if read_only else f"{key} takes the first snapshot"
         shown.append(plain(hint, styles.INFO))
     elif not view.generations:

@@ -10,6 +10,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.sizes import duration, size, tally
 from dysnomia_tui.app.present.text import cut, join, plain, spread
 from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.views import JobState, JobView
 
 
@@ -48,10 +49,15 @@ def job_line(job: JobView, times: Times) -> Text:
     return join([lead, tail], "  ")
 
 
-def strip(jobs: tuple[JobView, ...], times: Times, key: str, cells: int) -> Text:
+NONE = "no jobs yet"
+HIDDEN = "which jobs there are may not be read by you"
+
+
+def strip(state: AppState, times: Times, key: str, cells: int) -> Text:
     """The job strip: the first that runs and how many more; else the last one that ended."""
+    jobs = state.jobs
     if not jobs:
-        return plain(" no jobs yet", styles.DIM)
+        return plain(f" {HIDDEN if state.hidden else NONE}", styles.DIM)
     open_jobs = [job for job in jobs if not job.state.ended]
     first = open_jobs[0] if open_jobs else max(jobs, key=lambda job: job.ended or job.created)
     who = plain(f"  by {first.who}", styles.DIM) if open_jobs and first.who else Text("")

@@ -49,6 +49,7 @@ HEALTH = {
     Health.FOUND: Look("?", "found", INFO),
     Health.GONE: Look("×", "gone", DIM),
     Health.BUSY: Look("»", "busy", BUSY),
+    Health.UNKNOWN: Look("·", "unknown", WARN),
 }
 
 JOB = {

@@ -12,7 +12,9 @@ from textual.widget import Widget
 from dysnomia_tui.app.actions import bindings
 from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.here import Here
-from dysnomia_tui.app.present import job_log
+from dysnomia_tui.app.present import job_log, styles
+from dysnomia_tui.app.present.jobs import HIDDEN, NONE
+from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import PromptScreen
@@ -41,9 +43,7 @@ class JobsScreen(DysnomiaScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
-            yield VirtualTable[JobView](
-                key=lambda job: job.id, words=job_log.words, widget_id="list", empty="no jobs yet"
-            )
+            yield VirtualTable[JobView](key=lambda job: job.id, words=job_log.words, widget_id="list", empty=NONE)
             yield JobLog(widget_id="log")
 
     @property
@@ -73,6 +73,7 @@ class JobsScreen(DysnomiaScreen):
     def on_state(self, state: AppState) -> None:
         self._set_columns()
         first, self._first = self._first, ""
+        self.jobs.set_empty(plain(HIDDEN if state.hidden else NONE, styles.DIM))
         self.jobs.set_items(state.jobs, to=first or None)
         self.log_view.follow(self.jobs.item)
 

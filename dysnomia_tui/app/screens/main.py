@@ -279,7 +279,8 @@ class MainScreen(MainActions, DysnomiaScreen):
         self.detail.border_title = "3 Contents"
         lines: Sequence[Text] = ()
         if row is not None and row.component is not None:
-            lines = detail.component_lines(row.component, state.read_only, self.dysnomia.key_of("snapshot"))
+            key = self.dysnomia.key_of("snapshot")
+            lines = detail.component_lines(row.component, state.read_only, key, state.notice)
         elif row is not None and row.container is not None:
             container, probe = row.container, state.probes.get(row.container.name)
             self.detail.border_title = escaped(f"3 {container.name}")

@@ -83,12 +83,15 @@ class StoreScreen(DysnomiaScreen):
 
     def _failed(self, problem: str) -> None:
         self.query_one("#head-lines", Static).update(plain(problem, styles.BAD))
+        for table in (self.shares, self.trash):
+            table.set_empty(plain("not known", styles.DIM))
 
     def _have(self, answer: tuple[Usage, Sequence[TrashView]]) -> None:
         if not self.is_attached:
             return
         self._usage, trash = answer
         self.shares.set_empty(plain("the store is empty", styles.DIM))
+        self.trash.set_empty(plain("the trash is empty", styles.DIM))
         self.shares.set_items(present.shares(self._usage, tuple(self.dysnomia.state.components())))
         self.trash.set_items(trash)
         self._draw()

@@ -46,7 +46,7 @@ class JobStrip(Bar):
 
     def render(self) -> Text:
         app = self.dysnomia
-        return jobs.strip(app.state.jobs, app.times, app.key_of("jobs"), self.size.width)
+        return jobs.strip(app.state, app.times, app.key_of("jobs"), self.size.width)
 
     def on_click(self) -> None:
         self.dysnomia.perform_id("jobs")

@@ -296,8 +296,10 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         if self._head and y == 0:
             return self._strip(self._titles(), self.get_component_rich_style("virtual-table--head"), scroll_x, width)
         row = y + scroll_y - self._head
-        if not self._view and y == self._head:
-            return self._strip(self._empty, Style(), 0, width)
+        if not self._view and y >= self._head:
+            lines = self._empty.wrap(self.app.console, max(width, 1))
+            shown = lines[y - self._head] if y - self._head < len(lines) else Text("")
+            return self._strip(shown, Style(), 0, width)
         if not 0 <= row < len(self._view):
             return Strip.blank(width, self.rich_style)
         item = self._view[row]

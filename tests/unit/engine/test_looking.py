@@ -18,7 +18,7 @@ from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
 from dysnomia_tui.config import ComponentSettings
-from dysnomia_tui.engine import asking, audit
+from dysnomia_tui.engine import asking, audit, seeing
 from dysnomia_tui.engine.engine import LIVE, Engine
 from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
 from dysnomia_tui.engine.health import Facts, judge
@@ -299,6 +299,9 @@ def test_a_user_without_leave_is_told_what_may_not_be_read(machine: Machine, eng
     assert "no permission to write" in said
     assert "may not be read by you" in said
     assert "timeline: Permission denied" in said
+    assert f"sudo dysnomia-tui --statedir {machine.root}/state shows them" in said
+    assert "sqlite/orders is unknown" in said, "it may well be active, and have generations"
+    assert "hidden" in said
 
 
 def look(root: Path) -> str:
@@ -310,5 +313,27 @@ def look(root: Path) -> str:
     except EngineError as error:
         timeline = error.message
     return "\n".join(
-        [overview.read_only, overview.notice, f"timeline: {timeline}", *(one.text for one in overview.alarms)]
+        [
+            overview.read_only,
+            overview.notice,
+            f"timeline: {timeline}",
+            *(one.text for one in overview.alarms),
+            *(f"{one.key} is {one.health}" for container in overview.containers for one in container.components),
+            "hidden" if overview.hidden else "",
+        ]
     )
+
+
+def test_the_machines_own_store_is_named_to_who_looks_into_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the exact line that shows it."""
+    own, machines = tmp_path / "own", tmp_path / "machine's"
+    own.mkdir()
+    machines.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    owner = machines.owner()
+    words = "" if owner == "root" else f"-u {owner} "
+    assert f"sudo {words}dysnomia-tui --statedir '" in seeing.notice(own, [machines])
+    assert "another store" in seeing.notice(own, [machines])
+    assert "another store" not in seeing.notice(own, [own, tmp_path / "nowhere"])
