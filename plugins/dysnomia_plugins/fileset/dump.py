@@ -14,7 +14,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -57,12 +57,14 @@ class TreeDump:
     warnings: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     """What changed while it was read, in words."""
+    skip: Collection[str] = ()
+    """Names right in a root that are no part of it."""
     members: int = 0
     _done: int = 0
 
     def run(self) -> None:
         """Raises PluginError where something cannot be read, or nothing is there."""
-        walk = Walk(self.roots)
+        walk = Walk(self.roots, skip=self.skip)
         for seen in walk:
             self.ctx.cancel.check()
             _refuse_too_deep(seen.member)

@@ -11,7 +11,7 @@ import os
 import posixpath
 import pwd
 import stat
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -50,11 +50,13 @@ class _Frame:
 class Walk:
     """Goes over the roots of a fileset at one place.
 
-    ``open_files``: whether files are opened (a snapshot) or only looked at (a check).
+    ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``skip``: names right in a root
+    that are no part of it.
     """
 
     roots: Sequence[RootAt]
     open_files: bool = True
+    skip: Collection[str] = ()
     changed: list[str] = field(default_factory=list)
     """What vanished or changed while it was looked at, in words."""
     left_out: list[str] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Walk:
                 if entry is None:
                     self._leave(frames.pop())
                     continue
-                if len(frames) == 1 and own_name(entry):
+                if len(frames) == 1 and (entry in self.skip or own_name(entry)):
                     continue
                 name = entry if frame.name == "." else f"{frame.name}/{entry}"
                 path = posixpath.join(frame.path, entry)

@@ -1,0 +1,80 @@
+"""A new repository with its initial state, as Dysnomia's module makes it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from pathlib import Path
+
+from dysnomia_plugins.base import Context, Place
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.fileset.confined import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.fileset.spec import owner_ids
+from dysnomia_plugins.svn.places import Layout, remove, wrapper_of
+from dysnomia_plugins.svn.repository import Repository
+
+_READ = 1 << 18
+
+
+def activate(ctx: Context, layout: Layout, beside: Place) -> None:
+    """Make it beside, and give it its name when it is whole. Where something is, it is left alone.
+
+    Raises PluginError; what was made then is the caller's to drop."""
+    if os.path.lexists(layout.live):
+        Repository(layout.live, ctx.runner).require()
+        return
+    gid = owner_ids(f":{layout.group}")[1] if layout.group else -1
+    try:
+        Path(layout.parent).mkdir(parents=True, exist_ok=True)
+        remove(wrapper_of(beside))
+        repository = Repository(beside.name, ctx.runner, os.geteuid())
+        repository.create()
+        for path in initial_state(ctx.component.path):
+            ctx.progress.log(f"loading {path.name}")
+            _load(repository, path)
+        if gid >= 0:
+            share(repository.path, gid)
+        with folder_at(posixpath.dirname(beside.name)) as source, folder_at(layout.parent) as target:
+            sync_file_system(source)
+            rename_new(posixpath.basename(beside.name), source, posixpath.basename(layout.live), target)
+            os.fsync(target)
+    except OSError as error:
+        raise PluginError(
+            f"{layout.live} could not be created: {error.strerror}",
+            "run it as root" if isinstance(error, PermissionError) else "",
+        ) from error
+    remove(wrapper_of(beside))
+
+
+def initial_state(component: Path) -> list[Path]:
+    """The dumps a component begins with, in the order of their names."""
+    folder = component / "subversion-repositories"
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def _load(repository: Repository, path: Path) -> None:
+    with path.open("rb") as source, repository.loading() as stdin:
+        while data := source.read(_READ):
+            stdin.write(data)
+
+
+def share(path: str, gid: int) -> None:
+    """Give all of it to a group that may write, new files too (``chgrp -R``, ``g+w``, ``g+s`` on ``db``).
+
+    Raises OSError."""
+    for at, _, names, folder in os.fwalk(path, follow_symlinks=False):
+        inside = at == f"{path}/db" or at.startswith(f"{path}/db/")
+        _share(folder, gid, stat.S_ISGID if inside else 0)
+        for name in names:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                _share(descriptor, gid, 0)
+            finally:
+                os.close(descriptor)
+
+
+def _share(descriptor: int, gid: int, more: int) -> None:
+    os.fchown(descriptor, -1, gid)
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    os.fchmod(descriptor, mode | stat.S_IWGRP | more)

@@ -1,0 +1,152 @@
+# ruff: noqa: PTH112
+"""What is there: is a repository up, who has it open, and which repositories this machine has."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+from dysnomia_plugins.base import Found, Probe, Runner
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.fileset.places import own_name
+from dysnomia_plugins.fileset.preflight import measure
+from dysnomia_plugins.fileset.users import users_of
+from dysnomia_plugins.svn.locks import read_locks
+from dysnomia_plugins.svn.places import Layout
+from dysnomia_plugins.svn.repository import Repository, version
+from dysnomia_plugins.svn.servers import serving, svnserves
+
+USUAL = ("/srv/svn", "/srv/repos", "/var/svn", "/var/lib/svn", "/home/svn", "/usr/local/svn")
+APACHE = ("/etc/apache2", "/etc/httpd")
+_PARENT = re.compile(rb"^\s*SVNParentPath\s+\"?([^\"\n]+?)\"?\s*$", re.MULTILINE | re.IGNORECASE)
+_PATH = re.compile(rb"^\s*SVNPath\s+\"?([^\"\n]+?)\"?\s*$", re.MULTILINE | re.IGNORECASE)
+_TYPE = "subversion-repository"
+_MAX_CONFIG = 1 << 20
+_MOST = 2000
+"""Entries of a folder that are looked at."""
+
+
+def probe(layout: Layout, runner: Runner) -> Probe:
+    """Never raises: a repository that cannot be read is an answer."""
+    repository = Repository(layout.live, runner)
+    try:
+        repository.require()
+        tool = version(runner, timeout=1.0)
+        youngest = repository.youngest(timeout=1.0)
+        locks = len(read_locks(Path(layout.live)))
+    except (PluginError, ValueError) as error:
+        return Probe(up=False, detail=str(error))
+    size, whole = measure([layout.live], deadline=time.monotonic() + 0.5)
+    users = users_of([layout.live])
+    servers = serving(layout.live)
+    detail = f"r{youngest}" + (f", {locks} lock{'s' if locks != 1 else ''}" if locks else "")
+    if servers:
+        detail += f", served by {', '.join(map(str, servers[:3]))}"
+    return Probe(
+        up=True,
+        version=tool,
+        size=size if whole else None,
+        clients=len(users),
+        who=tuple(map(str, users)),
+        detail=detail,
+    )
+
+
+def discover() -> Iterator[Found]:
+    """Repositories below the roots of servers that run here, in Apache's configuration, and in the usual folders."""
+    seen: set[str] = set()
+    names: dict[str, str] = {}
+    for folder in _folders():
+        for path in _repositories(folder):
+            real = os.path.realpath(path)
+            if real in seen:
+                continue
+            seen.add(real)
+            yield _found(path, _container(posixpath.dirname(path), names))
+
+
+def _found(path: str, container: str) -> Found:
+    size, whole = measure([path], deadline=time.monotonic() + 0.1)
+    youngest = _youngest(path)
+    return Found(
+        type=_TYPE,
+        container=container,
+        component=posixpath.basename(path),
+        properties={"type": _TYPE, "svnBaseDir": posixpath.dirname(path)},
+        size=size if whole else None,
+        detail=f"r{youngest}, at {path}" if youngest else f"at {path}",
+        readable=os.access(f"{path}/db/revs", os.R_OK | os.X_OK),
+        remedy="" if os.geteuid() == 0 or os.access(f"{path}/db/revs", os.R_OK | os.X_OK) else "sudo dysnomia-tui",
+    )
+
+
+def _youngest(path: str) -> str:
+    """``db/current`` begins with it in every format."""
+    try:
+        words = Path(path, "db", "current").read_text("ascii").split()
+    except (OSError, ValueError):
+        return ""
+    return words[0] if words and words[0].isdigit() else ""
+
+
+def _container(folder: str, names: dict[str, str]) -> str:
+    """A name of its own for each folder of repositories."""
+    if folder not in names:
+        taken = set(names.values())
+        names[folder] = next(
+            name for name in ("subversion", *(f"subversion-{at}" for at in count(2))) if name not in taken
+        )  # fmt: skip
+    return names[folder]
+
+
+def _folders() -> Iterator[str]:
+    """Folders that are repositories, or hold some."""
+    for server in svnserves():
+        if server.root != "/":
+            yield server.root
+    yield from _apache()
+    yield from USUAL
+
+
+def _apache() -> Iterator[str]:
+    for top in APACHE:
+        for at, _, files in os.walk(top, followlinks=True):
+            if at.count("/") > 5:
+                continue
+            for name in files:
+                if name.endswith((".conf", ".load")):
+                    yield from _named_in(Path(at, name))
+
+
+def _named_in(path: Path) -> Iterator[str]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_CONFIG)
+    except OSError:
+        return
+    for found in (*_PARENT.findall(text), *_PATH.findall(text)):
+        yield os.fsdecode(found)
+
+
+def _repositories(folder: str) -> Iterator[str]:
+    """The folder itself, or those right in it."""
+    if _is_repository(folder):
+        yield folder
+        return
+    try:
+        names = sorted(os.listdir(folder))[:_MOST]
+    except OSError:
+        return
+    for name in names:
+        path = posixpath.join(folder, name)
+        if not own_name(name) and not name.startswith((".", "-")) and _is_repository(path):
+            yield path
+
+
+def _is_repository(path: str) -> bool:
+    return Path(path, "format").is_file() and os.path.isdir(f"{path}/db") and os.path.isdir(f"{path}/hooks")

@@ -1,0 +1,121 @@
+# Paths are plain strings here, as in what is shared with the fileset.
+"""Where a repository stands, and the folders that a job makes for one beside it.
+
+A place is a repository's folder. What a job makes stands in a folder of its own that nobody but the repository's
+owner may enter, ``.dysnomia-<tag>-<purpose>/repository`` beside what is live: on the same file system, so that an
+exchange is one rename, and out of the reach of a server that serves all of ``svnBaseDir``.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+
+from dysnomia_plugins.base import Component, Place, Purpose
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.fileset.confined import folder_at, remove_tree
+from dysnomia_plugins.fileset.places import own_name, purpose_of
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import validate_name
+
+COPY = "copy"
+_REPOSITORY = "repository"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places of one component."""
+
+    base: str
+    """``svnBaseDir``, absolute."""
+    live: str
+    """The repository, links followed."""
+    group: str
+    """``svnGroup``; ``""`` leaves groups as they are."""
+
+    @classmethod
+    def of(cls, component: Component) -> Layout:
+        """Raises PluginError where the container does not say where repositories are."""
+        base = component.prop("svnBaseDir")
+        if not base.startswith("/"):
+            said = f"svnBaseDir is {base!r}" if base else "svnBaseDir is not set"
+            raise PluginError(
+                f"{component.key} has no absolute folder for repositories: {said}",
+                f"set svnBaseDir in the container {component.key.container}",
+            )
+        name = component.key.component
+        _check_text(name)
+        return cls(base, os.path.realpath(posixpath.join(base, name)), component.prop("svnGroup"))
+
+    @property
+    def parent(self) -> str:
+        return posixpath.dirname(self.live)
+
+    def made(self, tag: str, purpose: Purpose | str) -> Place:
+        """The place a job uses for a purpose."""
+        return Place(posixpath.join(self.parent, f".dysnomia-{tag}-{purpose}", _REPOSITORY))
+
+    def named(self, name: str) -> Place:
+        """The place of a copy: beside what is live. Raises PluginError."""
+        try:
+            validate_name(name, "copy")
+        except NameRejected as error:
+            raise PluginError(error.message, error.hint) from error
+        _check_text(name)
+        if name == posixpath.basename(self.live):
+            raise PluginError(f"{name!r} is what is live", "choose another name for the copy")
+        return Place(posixpath.join(self.parent, name))
+
+
+def wrapper_of(place: Place) -> str:
+    """The folder that a job made for a place; ``""`` where none did."""
+    folder = posixpath.dirname(place.name)
+    return folder if own_name(posixpath.basename(folder)) else ""
+
+
+def purpose_at(place: Place) -> str:
+    """``beside``, ``aside``, ``scratch``, ``copy``, or ``""`` for a place that no job made."""
+    wrapper = wrapper_of(place)
+    return purpose_of(Place(wrapper)) if wrapper else ""
+
+
+def make_wrapper(place: Place, uid: int) -> None:
+    """Have the folder around a place, which only ``uid`` may enter. Idempotent. Raises OSError."""
+    wrapper = wrapper_of(place)
+    if not wrapper:
+        return
+    os.makedirs(wrapper, mode=0o700, exist_ok=True)  # noqa: PTH103
+    with folder_at(wrapper) as descriptor:
+        os.fchmod(descriptor, 0o700)
+        if os.geteuid() == 0:
+            os.fchown(descriptor, uid, -1)
+
+
+def remove(path: str) -> None:
+    """Delete a folder and all in it. Idempotent. Raises PluginError."""
+    try:
+        with folder_at(posixpath.dirname(path)) as parent:
+            remove_tree(posixpath.basename(path), parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
+
+
+def refuse_mount(path: str) -> None:
+    """A mount point cannot be exchanged. Raises NotSafe."""
+    if os.path.ismount(path):
+        raise NotSafe(
+            f"{path} is a mount point, which cannot be exchanged",
+            "mount its file system one folder higher, or restore a copy; live is as it was",
+        )
+
+
+def _check_text(name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PluginError(
+            f"{name.encode('utf-8', 'backslashreplace').decode()!r} is no UTF-8", "Subversion takes no such path"
+        ) from None

@@ -1,0 +1,226 @@
+# ruff: noqa: PTH112
+"""A repository on disk, asked and changed by Subversion's own programs.
+
+They run as the owner of the repository where we are root: what they make then is the owner's, as what a server makes.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dysnomia_plugins.base import Place, Runner
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
+from dysnomia_plugins.svn.places import make_wrapper
+
+MAX_CONFIG = 1 << 20
+_NO_HOME = {"HOME": "/nonexistent"}
+"""Nobody's own Subversion settings count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whose a repository's data is, and who may write it. Not in a dump: carried over."""
+
+    uid: int
+    gid: int
+    folder_mode: int
+    file_mode: int
+
+    @classmethod
+    def at(cls, repository: str) -> Access | None:
+        """Of a repository; None where there is none."""
+        try:
+            folder, file = Path(repository, "db").stat(), Path(repository, "db", "current").stat()
+        except OSError:
+            return None
+        return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
+
+    @classmethod
+    def read(cls, data: Any) -> Access | None:
+        """From a snapshot's surroundings, which may be anybody's."""
+        try:
+            values = {name: int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")}
+        except (TypeError, KeyError, ValueError):
+            return None
+        return cls(**values)
+
+    def apply(self, path: str) -> None:
+        """Give it to all below ``path``, following no link. What Subversion made read-only stays so.
+
+        Raises OSError."""
+        root = os.geteuid() == 0
+        for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
+            if root:
+                os.fchown(folder, self.uid, self.gid)
+            os.fchmod(folder, self.folder_mode & 0o3777)
+            for name in names:
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    if root:
+                        os.fchown(descriptor, self.uid, self.gid)
+                    if os.fstat(descriptor).st_mode & stat.S_IWUSR:
+                        os.fchmod(descriptor, self.file_mode & 0o777)
+                finally:
+                    os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One repository."""
+
+    path: str
+    runner: Runner
+    uid: int = -1
+    """Whose programs are run; -1: the owner of what is there."""
+
+    @property
+    def there(self) -> bool:
+        return os.path.isdir(self.path)
+
+    @property
+    def owner(self) -> int:
+        """The uid that its data belongs to; our own where that cannot be seen."""
+        if self.uid >= 0:
+            return self.uid
+        try:
+            return Path(self.path, "db").stat().st_uid
+        except OSError:
+            return os.geteuid()
+
+    @property
+    def user(self) -> str | None:
+        """Who runs its programs; None is whoever we are."""
+        if os.geteuid() != 0 or self.owner == 0:
+            return None
+        try:
+            return pwd.getpwuid(self.owner).pw_name
+        except KeyError:
+            return None
+
+    def require(self) -> None:
+        """Raises PluginError unless a repository of a kind that can be handled is there."""
+        if not Path(self.path, "format").is_file() or not os.path.isdir(f"{self.path}/db"):
+            raise PluginError(f"there is no Subversion repository at {self.path}", "activate it first")
+        kind = self.read("db/fs-type").strip()
+        if kind not in ("fsfs", ""):
+            raise NotSafe(
+                f"{self.path} is of the kind {kind!r}", "only FSFS is handled: svnadmin dump and load makes it one"
+            )
+
+    def read(self, name: str) -> str:
+        """A small file in it; empty where it cannot be read."""
+        try:
+            with open(f"{self.path}/{name}", "rb") as file:  # noqa: PTH123
+                return file.read(MAX_CONFIG).decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
+
+    def run(self, program: str, *arguments: str, timeout: float | None = None) -> str:
+        """A program's output. Raises PluginError with what it said."""
+        with explained(self.path):
+            argv = [program, *arguments]
+            done = self.runner.run(argv, env=_NO_HOME, user=self.user, timeout=timeout)
+        return done.stdout.decode("utf-8", "backslashreplace")
+
+    def youngest(self, timeout: float | None = None) -> int:
+        """The newest revision. Raises PluginError."""
+        return int(self.run("svnlook", "youngest", self.path, timeout=timeout))
+
+    def uuid(self) -> str:
+        """Raises PluginError."""
+        return self.run("svnlook", "uuid", self.path).strip()
+
+    def version_needed(self) -> str:
+        """The oldest Subversion that can use it, as ``svnadmin info`` says; empty where it does not."""
+        for line in self.run("svnadmin", "info", self.path).splitlines():
+            name, _, value = line.partition(": ")
+            if name == "Compatible With Version":
+                return value.strip()
+        return ""
+
+    def create(self, compatible: str = "") -> None:
+        """Make it, empty. Raises PluginError."""
+        make_wrapper(Place(self.path), self.owner)
+        if compatible:
+            try:
+                self.run("svnadmin", "create", "--fs-type=fsfs", f"--compatible-version={compatible}", self.path)
+                return
+            except ProcessFailed:
+                if self.there:
+                    raise
+        self.run("svnadmin", "create", "--fs-type=fsfs", self.path)
+
+    @contextmanager
+    def dumping(self) -> Iterator[BinaryIO]:
+        """Its whole history as a stream. Raises PluginError, also when it ends too early."""
+        make_wrapper(Place(self.path), self.owner)
+        argv = ["svnadmin", "dump", "--quiet", self.path]
+        with explained(self.path), self.runner.reading(argv, env=_NO_HOME, user=self.user) as stream:
+            yield stream
+
+    @contextmanager
+    def loading(self) -> Iterator[BinaryIO]:
+        """Takes a dump; it runs no hooks. Raises PluginError.
+
+        Properties are taken as they are: those of old repositories break rules that came later."""
+        argv = ["svnadmin", "load", "--quiet", "--force-uuid", "--bypass-prop-validation", "--no-flush-to-disk"]
+        with (
+            explained(self.path),
+            self.runner.writing([*argv, self.path], env=_NO_HOME, user=self.user) as stream,
+        ):
+            yield stream
+
+    @contextmanager
+    def freezing(self, argv: Sequence[str], on_line: Any) -> Iterator[BinaryIO]:
+        """A program that runs while nobody can write to it. Raises PluginError."""
+        whole = ["svnadmin", "freeze", self.path, "--", *argv]
+        with (
+            explained(self.path),
+            self.runner.writing(whole, env=_NO_HOME, user=self.user, on_stdout=on_line) as stream,
+        ):
+            yield stream
+
+    def surroundings(self) -> Mapping[str, Any]:
+        """What belongs to it and is in no dump, as JSON values."""
+        access = Access.at(self.path)
+        found: dict[str, Any] = {
+            "uuid": self.uuid(),
+            "compatible": self.version_needed(),
+            "fsfs.conf": self.read("db/fsfs.conf"),
+        }
+        if access is not None:
+            names = ("uid", "gid", "folder_mode", "file_mode")
+            found["access"] = {name: getattr(access, name) for name in names}
+        return found
+
+
+def version(runner: Runner, timeout: float | None = None) -> str:
+    """Of the programs here. Raises PluginError."""
+    done = runner.run(["svnadmin", "--version", "--quiet"], env=_NO_HOME, timeout=timeout)
+    return done.stdout.decode("ascii", "backslashreplace").strip()
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """What Subversion's programs say, in our words where there are some."""
+    try:
+        yield
+    except ProcessFailed as error:
+        said = error.stderr
+        if "Permission denied" in said or "E000013" in said:
+            raise ServerDown(f"{path} may not be used", _last(said)) from error
+        if "E000028" in said or "No space left" in said:
+            raise PluginError(f"no space left where {path} is", "free some space; nothing was replaced") from error
+        raise
+
+
+def _last(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[-1] if lines else "run it as root, or as its owner"

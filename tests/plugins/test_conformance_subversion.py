@@ -1,0 +1,20 @@
+"""Subversion through the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.conformance import World
+from tests.plugins.conformance_cases import Conformance
+from tests.plugins.worlds_subversion import SubversionWorld
+
+
+@pytest.mark.server
+class TestSubversion(Conformance):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        with SubversionWorld(tmp_path / "world") as world:
+            yield world
