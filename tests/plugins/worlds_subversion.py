@@ -122,11 +122,11 @@ class SubversionWorld(World):
         if not path.exists():
             return None
         dump = run("svnadmin", "dump", "-q", str(path))
-        locks = run("svnadmin", "lslocks", str(path)).decode().split("\n\n")
+        locks = run("svnadmin", "lslocks", str(path)).decode().split("Path: ")
         raw = sorted(file.read_bytes() for file in (path / "db/locks").rglob("*") if file.is_file())
         dates = sorted(line for content in raw for line in content.split(b"\n") if line.startswith(b"20"))
         beside = [(name, tree(path / name)) for name in sorted(os.listdir(path)) if name not in ("db", "locks")]
-        return dump, sorted(locks), dates, path.stat().st_mode, beside
+        return dump, sorted(lock.strip() for lock in locks), dates, path.stat().st_mode, beside
 
     def changes(self) -> Sequence[str]:
         return tuple(CHANGES)

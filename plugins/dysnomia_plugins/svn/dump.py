@@ -23,17 +23,16 @@ def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
     repository = Repository(place.name, ctx.runner)
     repository.require()
     ctx.progress.phase("dump")
-    surroundings = repository.surroundings()
-    youngest = repository.youngest()
+    info = repository.info()
     as_of = datetime.now(UTC)
     # The list of revisions is known only while the dump goes by, so both are written side by side.
     with draft.artefact(DUMP) as sink, draft.artefact(REVISIONS) as rows:
         with repository.dumping() as stream:
             reader = DumpReader(stream)
             write_history(reader, _Counting(ctx, sink), rows)
-        if reader.last is None or reader.last < youngest:
+        if reader.last is None or reader.last < info.youngest:
             raise Truncated(
-                f"the dump of {place.name} ended at r{reader.last} where r{youngest} is there",
+                f"the dump of {place.name} ended at r{reader.last} where r{info.youngest} is there",
                 "nothing was kept; svnadmin verify looks for damage",
             )
     with draft.artefact(LOCKS) as sink:
@@ -45,7 +44,7 @@ def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
         end=datetime.now(UTC),
         complete=True,
         tool_versions={"subversion": version(ctx.runner)},
-        surroundings={**surroundings, "youngest": reader.last},
+        surroundings={**repository.surroundings(info), "youngest": reader.last},
         warnings=tuple(warnings),
     )
 

@@ -73,7 +73,7 @@ class Loader:
         """What is not in the snapshot's dump: as live has it, or as the snapshot's maker said."""
         if Access.at(live.path) is not None:
             try:
-                return live.surroundings()
+                return live.surroundings(live.info())
             except PluginError as error:
                 self.ctx.progress.log(f"what is live cannot be asked for its settings: {error.message}")
         return self.stored.metadata.surroundings if self.stored.metadata is not None else {}
@@ -100,7 +100,8 @@ class Loader:
             listed.end_section()
             if expected is not None and target.section is not None and target.section.digest != expected:
                 raise PluginError("the snapshot's history is not what its list says", "nothing was replaced")
-        if repository.youngest() != last or (reader.uuid and repository.uuid() != reader.uuid):
+        made = repository.info()
+        if made.youngest != last or (reader.uuid and made.uuid != reader.uuid):
             raise PluginError(f"{repository.path} was not loaded to r{last}", "nothing was replaced")
 
     def _expected(self) -> str | None:

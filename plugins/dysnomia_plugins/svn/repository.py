@@ -72,6 +72,16 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Info:
+    """What ``svnadmin info`` says of a repository."""
+
+    uuid: str
+    youngest: int
+    compatible: str
+    """The oldest Subversion that can use it; empty where that is not said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """One repository."""
 
@@ -133,17 +143,16 @@ class Repository:
         """The newest revision. Raises PluginError."""
         return int(self.run("svnlook", "youngest", self.path, timeout=timeout))
 
-    def uuid(self) -> str:
-        """Raises PluginError."""
-        return self.run("svnlook", "uuid", self.path).strip()
-
-    def version_needed(self) -> str:
-        """The oldest Subversion that can use it, as ``svnadmin info`` says; empty where it does not."""
-        for line in self.run("svnadmin", "info", self.path).splitlines():
-            name, _, value = line.partition(": ")
-            if name == "Compatible With Version":
-                return value.strip()
-        return ""
+    def info(self) -> Info:
+        """What Subversion says of it. Raises PluginError."""
+        lines = self.run("svnadmin", "info", self.path).splitlines()
+        said = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+        try:
+            return Info(said["UUID"], int(said["Revisions"]), said.get("Compatible With Version", ""))
+        except (KeyError, ValueError):
+            raise PluginError(
+                f"svnadmin says nothing that is understood of {self.path}", "is it older than 1.9?"
+            ) from None
 
     def create(self, compatible: str = "") -> None:
         """Make it, empty. Raises PluginError."""
@@ -187,12 +196,12 @@ class Repository:
         ):
             yield stream
 
-    def surroundings(self) -> Mapping[str, Any]:
+    def surroundings(self, info: Info) -> Mapping[str, Any]:
         """What belongs to it and is in no dump, as JSON values."""
         access = Access.at(self.path)
         found: dict[str, Any] = {
-            "uuid": self.uuid(),
-            "compatible": self.version_needed(),
+            "uuid": info.uuid,
+            "compatible": info.compatible,
             "fsfs.conf": self.read("db/fsfs.conf"),
         }
         if access is not None:
