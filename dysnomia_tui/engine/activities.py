@@ -24,7 +24,8 @@ from dysnomia_tui.engine.bench import Bench, Left
 from dysnomia_tui.engine.checking import check, require_sound, verify
 from dysnomia_tui.engine.guarding import Restored, hold, step_of
 from dysnomia_tui.engine.restoring import RestoreTarget, settle_others
-from dysnomia_tui.engine.settling import Settled, recover, resolve
+from dysnomia_tui.engine.settling import SETTLED, Settled, begin_activity, recover, resolve
+from dysnomia_tui.engine.translate import Expected, words_of
 
 __all__ = [
     "Bench",
@@ -195,7 +196,35 @@ def activity(bench: Bench, name: str) -> None:
             modules.run_activity(bench, bench.plugin, name)
             return
         with bench.context() as ctx:
-            _ACTIVITIES[name](bench, ctx)
+            if isinstance(bench.plugin, StatePlugin):
+                _ACTIVITIES[name](bench, ctx)
+            else:
+                _whole_or_taken_back(bench, ctx, name)
+
+
+def _whole_or_taken_back(bench: Bench, ctx: Context, name: str) -> None:
+    """An activity of a type without state: what one that fails has made is taken back, and nothing stays half done.
+
+    One that dies is taken back by the next writer, or by the recovery of its job (``settle``)."""
+    begin_activity(bench, name)
+    try:
+        _ACTIVITIES[name](bench, ctx)
+    except Expected as error:
+        if name == "activate":
+            _take_back(bench, ctx, error)
+        bench.journal.step(SETTLED, swapped=False)
+        raise
+    bench.journal.step(SETTLED, swapped=False)
+
+
+def _take_back(bench: Bench, ctx: Context, why: Exception) -> None:
+    """What cannot be taken back is said with what went wrong first, and left to the next writer."""
+    try:
+        with bench.shielded():
+            bench.plugin.take_back(ctx)
+    except Expected as error:
+        message, hint = words_of(error)
+        raise PluginError(f"{words_of(why)[0]}; {message}", hint) from why
 
 
 def _activate(bench: Bench, ctx: Context) -> None:
@@ -211,7 +240,7 @@ def _deactivate(bench: Bench, ctx: Context) -> None:
 
 def _collect_garbage(bench: Bench, ctx: Context) -> None:
     plugin = restoring.state_plugin(bench)
-    if (bench.store.root / "activated" / bench.key.container / bench.key.component).exists():
+    if bench.active:
         raise NotSafe(f"{bench.key} is active", "deactivate it first")
     plugin.collect_garbage(ctx)
     bench.store.set_state(bench.key, active=False, garbage=False)

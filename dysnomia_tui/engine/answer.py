@@ -132,7 +132,7 @@ def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: R
         status = asdict(Status(facts=(Fact(error.message, tone=Tone.BAD),)))
     for fact in (*status["facts"], *status["log"]):
         fact["text"] = redactor.text(fact["text"])
-        fact["since"] = fact["since"].isoformat() if fact["since"] is not None else None
+        fact["at"] = fact["at"].isoformat() if fact["at"] is not None else None
     return {"probe": asdict(probe), "status": status}
 
 

@@ -73,8 +73,8 @@ def _probe(answer: Mapping[str, Any]) -> Probe:
 
 
 def _fact(fact: Mapping[str, Any]) -> Fact:
-    since = datetime.fromisoformat(fact["since"]) if fact["since"] else None
-    return Fact(fact["text"], since, fact["memory"], Tone(fact["tone"]))
+    at = datetime.fromisoformat(fact["at"]) if fact["at"] else None
+    return Fact(fact["text"], at, fact["memory"], Tone(fact["tone"]))
 
 
 def preflight(

@@ -74,6 +74,11 @@ class Bench:
     def key(self) -> ComponentKey:
         return self.component.key
 
+    @property
+    def active(self) -> bool:
+        """Whether the component is marked as active."""
+        return (self.store.root / "activated" / self.key.container / self.key.component).exists()
+
     def draft(self, job: str = "") -> AbstractContextManager[SnapshotDraft]:
         """A snapshot in the making, described as this plugin's."""
         return self.store.draft(

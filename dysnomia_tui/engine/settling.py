@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
+from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
@@ -16,6 +16,8 @@ from dysnomia_tui.engine.guarding import Restored, finish, link_restored, step_o
 
 SETTLED = "settled"
 """The journal's entry that says that nothing is left to be done for a job."""
+ACTIVITY = "activity"
+"""The journal's entry before an activity of a type without state."""
 RESOLVED = "resolved"
 """The journal's entry that says which later job made whole what this one left half restored."""
 
@@ -30,6 +32,8 @@ class Settled:
     restored: Restored | None = None
     dropped: tuple[str, ...] = ()
     """Places that were removed."""
+    unfinished: str = ""
+    """The activity of a type without state that did not come to its end; an activation has been taken back."""
     half: bool = False
     """True where a module restored in place and did not come to its end: live may be neither old nor new."""
 
@@ -38,6 +42,10 @@ class Settled:
         """In words, for the log and the outcome."""
         if self.half:
             return f"job {self.job} did not come to its end: live may be half restored; undo it, or restore another"
+        if self.unfinished == "activate":
+            return f"job {self.job} did not come to the end of its activation; what it had made was taken back"
+        if self.unfinished:
+            return f"job {self.job} did not come to the end of its {self.unfinished}: do it again"
         if self.swapped:
             return f"job {self.job} had replaced what was live; it was finished"
         return f"job {self.job} had not replaced anything; what was live still is"
@@ -65,6 +73,8 @@ def half_restored(left: Left) -> bool:
 def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
     """Finish or revert what job ``left`` began. Raises PluginError where the plugin cannot tell."""
     plugin = bench.plugin
+    if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
+        return _settle_activity(bench, left)
     if not isinstance(plugin, StatePlugin) or (step_of(left, "swap") or {}).get("in_place"):
         return _settle_module(bench, lock, left)
     with bench.context(of=left) as ctx:
@@ -83,6 +93,25 @@ def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
             dropped = _sweep_places(plugin, ctx, left)
         left.journal.step(SETTLED, swapped=False)
         return Settled(left.job, swapped=False, dropped=dropped)
+
+
+def begin_activity(bench: Bench, name: str) -> None:
+    """Written before an activity of a type without state begins."""
+    bench.journal.step(ACTIVITY, name=name, active=bench.active)
+
+
+def _settle_activity(bench: Bench, left: Left) -> Settled:
+    """A type without state. Its marker is set after all else: one that moved says that only the journal lacks its end.
+
+    Of an activation that did not come to its end, nothing stays. A deactivation is done again by who wanted it."""
+    began = step_of(left, ACTIVITY) or {}
+    name = str(began.get("name", ""))
+    ended = bench.active != began.get("active", bench.active)
+    if name == "activate" and not ended:
+        with bench.context(of=left) as ctx, bench.shielded():
+            bench.plugin.take_back(ctx)
+    left.journal.step(SETTLED, swapped=False)
+    return Settled(left.job, swapped=False, unfinished="" if ended else name)
 
 
 def _settle_module(bench: Bench, lock: ComponentLock, left: Left) -> Settled:

@@ -252,10 +252,12 @@ def _is_there(account: Account, name: str, number: int, wanted: int | None) -> s
 
 
 def _new_user(user: User) -> Step:
+    # A group of the user's own name stands in the way of useradd's making one, unless it is theirs.
+    group = user.group or (user.name if group_id(user.name) is not None else "")
     argv = ["useradd"]
     for option, value in (
         ("-u", "" if user.uid is None else str(user.uid)),
-        ("-g", user.group),
+        ("-g", group),
         ("-c", user.description),
         ("-d", user.home or NO_HOME),
         ("-s", user.shell),
@@ -356,15 +358,16 @@ def _run(step: Step, runner: Runner, say: Callable[[str], None], tries: int, pau
 
 def _make_home(user: User) -> None:
     """The folder, and its owner's own where there is one."""
-    folder = Path(user.home)
+    home = Path(user.home)
+    missing = [folder for folder in (home, *home.parents) if not folder.exists()]
     try:
-        if user.home_only:
-            folder.mkdir(parents=True, exist_ok=True)
-            return
-        entry = pwd.getpwnam(user.name)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700)
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
+        entry = None if user.home_only else pwd.getpwnam(user.name)
+        for folder in reversed(missing):
+            folder.mkdir()
+            folder.chmod(0o755)  # whatever our umask: as mkdir -p in Dysnomia makes them
+        if entry is not None:
+            os.chown(home, entry.pw_uid, entry.pw_gid)
+            home.chmod(0o700)
     except KeyError:
         raise PluginError(f"there is no user {user.name} any more", "try again") from None
     except OSError as error:

@@ -312,6 +312,11 @@ class Plugin(ABC):
     def deactivate(self, ctx: Context) -> None:
         """Take it out of service. State stays. Idempotent."""
 
+    def take_back(self, ctx: Context) -> None:
+        """An activation failed, was cancelled or died: take back what it made, by what it wrote to its journal.
+
+        For types without state; one that holds state has ``recover``. Never cancelled; idempotent."""
+
     def lock(self, ctx: Context) -> None:
         """Ask whether an upgrade may begin. The default allows it."""
 

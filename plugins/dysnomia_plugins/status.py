@@ -22,8 +22,8 @@ class Fact:
     """One line. Times and sizes are values, so that the screen shows them in its own zone and units."""
 
     text: str
-    since: datetime | None = None
-    """Since when that is so (of a line of a log: when it was written)."""
+    at: datetime | None = None
+    """The time that the text ends with (``web.service active since``); of a line of a log, when it was written."""
     memory: int | None = None
     """Bytes that it takes."""
     tone: Tone = Tone.PLAIN

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.plugins.services import PostgresServer
+from tests.plugins.systemd_machine import SystemdMachine
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,10 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server. A test leaves it as it found it, but for databases and roles of its own."""
     with PostgresServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def systemd() -> Iterator[SystemdMachine]:
+    """A machine with a systemd of its own. A test leaves it as it found it, but for files of its own."""
+    with SystemdMachine() as machine:
+        yield machine

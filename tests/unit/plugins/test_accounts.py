@@ -198,6 +198,14 @@ def test_somebody_else_was_quicker(machine: dict[str, int]) -> None:
     assert programs.ran == []
 
 
+def test_a_group_of_the_users_own_name_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "user_id", lambda name: None)
+    monkeypatch.setattr(accounts, "group_id", {"shop": 5}.get)
+    (shop, other) = accounts.plan_add_users([User("shop"), User("other")])
+    assert shop.argv == ("useradd", "-g", "shop", "-d", "/dev/null", "-M", "shop")
+    assert "-g" not in other.argv
+
+
 def test_only_the_home_folder_is_made_where_only_that_is_wanted(machine: dict[str, int], tmp_path: Path) -> None:
     home = tmp_path / "deep" / "home"
     text = f"homeDir={home}\ncreateHomeDir=1\ncreateHomeDirOnly=1\n"
