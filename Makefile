@@ -4,13 +4,14 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test lint bench readme screenshots wheel clean packages
+.PHONY: help demo test lint bench matrix readme screenshots wheel clean packages
 
 help:
 	@echo "make demo         open the program on a demo store (made on first use; no root, no server)"
 	@echo "make test         lint, types, import rules and every test"
 	@echo "make lint         lint, types and import rules alone"
 	@echo "make bench        the figures of the README, measured here"
+	@echo "make matrix       the table of types and cases in README.md again, from a run of the conformance suite"
 	@echo "make readme       the generated parts of README.md again"
 	@echo "make screenshots  screenshots/*.svg again, from the demo"
 	@echo "make wheel        dist/*.whl"
@@ -43,6 +44,9 @@ test: packages lint
 
 bench: packages $(VENV)/.dev
 	$(PY) -m tests.benchmarks --readme
+
+matrix: packages $(VENV)/.dev
+	$(PY) -m tests.matrix
 
 readme: $(VENV)/.dev
 	$(PY) -m tests.readme

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -299,7 +299,11 @@ class BadLuckCases:
 
 
 class Conformance(DeployCases, IdentityCases, RestoreCases, BadLuckCases, LoadCases, CrashCases):
-    """All of them. A type's own class gives the ``world``."""
+    """All of them. A type's own class gives the ``world``, and what it is called in the table of types and cases."""
+
+    column: ClassVar[str] = ""
+    server: ClassVar[Sequence[str]] = ()
+    """The command that tells which version of the server is here."""
 
     @pytest.fixture
     def driver(self, world: World, tmp_path: Path) -> Driver:

@@ -13,6 +13,8 @@ from tests.plugins.worlds_fileset import FilesetWorld
 
 
 class TestFileset(Conformance):
+    column = "fileset"
+
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
         with FilesetWorld(tmp_path / "world") as world:

@@ -15,6 +15,9 @@ from tests.plugins.worlds_postgresql import PostgresqlWorld
 
 @pytest.mark.server
 class TestPostgresql(Conformance):
+    column = "postgresql-database"
+    server = ("postgres", "--version")
+
     @pytest.fixture
     def world(self, postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
         with PostgresqlWorld(postgres, tmp_path / "world") as world:

@@ -13,6 +13,9 @@ from tests.plugins.worlds_sqlite import SqliteWorld
 
 
 class TestWal(Conformance):
+    column = "sqlite-database, WAL"
+    server = ("python3", "-c", "import sqlite3; print(sqlite3.sqlite_version)")
+
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
         with SqliteWorld(tmp_path / "world", "wal") as world:
@@ -20,6 +23,9 @@ class TestWal(Conformance):
 
 
 class TestRollbackJournal(Conformance):
+    column = "sqlite-database, rollback journal"
+    server = TestWal.server
+
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
         with SqliteWorld(tmp_path / "world", "delete") as world:

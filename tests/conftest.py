@@ -1,0 +1,16 @@
+"""Of all tests: the table of types and cases is gathered while they run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.matrix import Matrix
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--matrix-file", default="", help="write the outcomes by case and type to this file, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    worker = hasattr(config, "workerinput")
+    config.pluginmanager.register(Matrix("" if worker else config.getoption("--matrix-file")), "matrix")

@@ -1,0 +1,156 @@
+"""Which type passes which case of the conformance suite: gathered while the tests run, printed at their end.
+
+A test class joins with ``column`` (the type, and what is special about it) and ``server`` (the command that tells which
+version of it is here). ``python -m tests.matrix`` runs them all and writes the table into README.md, with the versions;
+a test fails where types, cases or servers there are no longer those that are here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PATH = "/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/lib/systemd"
+MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
+_VERSION = re.compile(r"\d+(?:\.\d+)*")
+
+
+class Matrix:
+    """A pytest plugin: outcomes by case and column. Works with workers too: they pass on what they ran."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._outcomes: dict[str, dict[str, str]] = {}
+        self._places: dict[str, str] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        column = getattr(getattr(item, "cls", None), "column", "")
+        if column and isinstance(item, pytest.Function):
+            code = item.function.__code__
+            place = f"{Path(code.co_filename).name} {code.co_firstlineno:05}"
+            report.user_properties.append(("matrix", [column, words(item.originalname), place]))
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties:
+            if name == "matrix" and isinstance(value, list) and (report.when == "call" or not report.passed):
+                column, case, place = (str(part) for part in value)
+                self._places[case] = place
+                row = self._outcomes.setdefault(case, {})
+                if row.get(column) != "failed":
+                    row[column] = report.outcome
+
+    @property
+    def outcomes(self) -> dict[str, dict[str, str]]:
+        """By case, in the order in which they are written down, and column."""
+        return {case: self._outcomes[case] for case in sorted(self._outcomes, key=self._places.__getitem__)}
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._file:
+            Path(self._file).write_text(json.dumps(self.outcomes))
+        if not self.outcomes:
+            return
+        columns = sorted({column for row in self.outcomes.values() for column in row})
+        terminalreporter.section("types of state, case by case")
+        for number, column in enumerate(columns, 1):
+            terminalreporter.write_line(f"  {number}  {column}")
+        terminalreporter.write_line(f"{'':<76}" + "".join(f"{number:>2}" for number in range(1, len(columns) + 1)))
+        for case, row in self.outcomes.items():
+            marks = "".join(f"{MARKS.get(row.get(column, ''), ' '):>2}" for column in columns)
+            terminalreporter.write_line(f"{case:<76}{marks}")
+
+
+def words(name: str) -> str:
+    """``test_any_generation_is_restored_exactly`` as words."""
+    return name.removeprefix("test_").replace("_", " ")
+
+
+# --- what there is ---------------------------------------------------------------------------------------------------
+
+
+def classes() -> Sequence[type]:
+    """The test classes that are a column, by its name."""
+    found: dict[str, type] = {}
+    for path in sorted((ROOT / "tests" / "plugins").glob("test_*.py")):
+        module = importlib.import_module(f"tests.plugins.{path.stem}")
+        for made in vars(module).values():
+            column = vars(made).get("column") if isinstance(made, type) else None
+            if column and made.__module__ == module.__name__:
+                found[column] = made
+    return [found[name] for name in sorted(found)]
+
+
+def cases(of: type) -> list[str]:
+    """The cases of a class, in words."""
+    return [words(name) for name in dir(of) if name.startswith("test_")]
+
+
+def version(of: type) -> str:
+    """Which version of a column's server is here; ``""`` where it has none, or it is not installed."""
+    argv: Sequence[str] = getattr(of, "server", ())
+    program = shutil.which(argv[0], path=PATH) if argv else None
+    if program is None:
+        return ""
+    done = subprocess.run([program, *argv[1:]], capture_output=True, text=True, check=False)
+    match = _VERSION.search(done.stdout + done.stderr)
+    return match[0] if match else ""
+
+
+def significant(number: str) -> str:
+    """The part of a version that matters: 15 of 15.18, 10.11 of 10.11.19."""
+    parts = number.split(".")
+    return parts[0] if len(parts) < 3 else ".".join(parts[:2])
+
+
+# --- the README ------------------------------------------------------------------------------------------------------
+
+
+def table(outcomes: Mapping[str, Mapping[str, str]], versions: Mapping[str, str]) -> str:
+    """As Markdown: a row a case, a column a type, the servers' versions below the heads."""
+    columns = sorted(versions)
+    rows = [
+        "| case | " + " | ".join(f"`{column}`" for column in columns) + " |",
+        "| --- |" + " :-: |" * len(columns),
+        "| version here | " + " | ".join(versions[column] or "·" for column in columns) + " |",
+    ]
+    for case, row in outcomes.items():
+        rows.append(f"| {case} | " + " | ".join(MARKS.get(row.get(column, ""), "·") for column in columns) + " |")
+    return "\n".join(rows)
+
+
+def parsed(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Versions by column, and marks by case and column, of such a table."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.strip().splitlines()]
+    columns = [cell.strip("`") for cell in lines[0][1:]]
+    versions = dict(zip(columns, lines[2][1:], strict=True))
+    return versions, {line[0]: dict(zip(columns, line[1:], strict=True)) for line in lines[3:]}
+
+
+def main() -> int:
+    """Run every class that is a column and write the table. Returns pytest's status."""
+    from tests.readme import README, replaced
+
+    files = {Path(str(sys.modules[made.__module__].__file__)) for made in classes()}
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", f"--matrix-file={file.name}"]
+        status = subprocess.run([*argv, *map(str, sorted(files))], cwd=ROOT, check=False).returncode
+        outcomes = json.loads(Path(file.name).read_text())
+    versions = {made.column: version(made) for made in classes()}  # type: ignore[attr-defined]
+    README.write_text(replaced(README.read_text("utf-8"), "matrix", table(outcomes, versions)), "utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
