@@ -215,10 +215,14 @@ def read_ahead(
         read: gives the stored bytes of the n-th frame; called in order, in the caller's thread.
         table: where each frame is.
         which: the frames wanted.
+        workers: how many threads decompress; with 0 it is done in the caller's, when a frame is asked for.
 
     Raises:
         ZstdError: from a frame that is damaged; whatever ``read`` raises.
     """
+    if workers == 0:
+        yield from (decompress_frame(read(number), table.content_size(number)) for number in which)
+        return
     workers = workers or threads()
     under_way: deque[Future[bytes]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decompress")

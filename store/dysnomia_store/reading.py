@@ -42,14 +42,16 @@ class ArtefactReader:
     Args:
         path: the file.
         sha256: what the manifest says of its bytes, hex; None where nothing does (then the footer's own is used).
+        workers: threads that decompress ahead; None for as many as suit a machine that does nothing else.
 
     Raises:
         NotFound, NotPermitted: from the constructor.
         Corrupt: naming the file, from the constructor or while reading.
     """
 
-    def __init__(self, path: Path, *, sha256: str | None = None) -> None:
+    def __init__(self, path: Path, *, sha256: str | None = None, workers: int | None = None) -> None:
         self.path = path
+        self._workers = workers
         self.name, self._suffix = split_suffix(path.name)
         self._sha256 = sha256
         self.about: dict[str, Any] | None = None
@@ -130,7 +132,10 @@ class ArtefactReader:
         if self._table is not None:
             table = self._table
             watched.exactly(table.stored[0])
-            yield from read_ahead(lambda number: watched.exactly(table.stored_size(number)), table, range(len(table)))
+            frames = range(len(table))
+            yield from read_ahead(
+                lambda number: watched.exactly(table.stored_size(number)), table, frames, self._workers
+            )
         elif self._suffix:
             with _decoder(self._suffix, watched) as decoder:
                 while piece := decoder.read(PIECE):
@@ -159,7 +164,7 @@ class ArtefactReader:
             return os.pread(file.fileno(), table.stored_size(number), table.stored[number])
 
         start = table.content[which.start] if which else 0
-        yield from _slice(read_ahead(read, table, which), offset - start, length)
+        yield from _slice(read_ahead(read, table, which, self._workers), offset - start, length)
 
 
 class _Watched(io.RawIOBase):

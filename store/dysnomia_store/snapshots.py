@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -186,6 +187,7 @@ class StoredSnapshot:
         *,
         files: tuple[FileEntry, ...] | None = None,
     ) -> None:
+        self._workers: int | None = None
         self._folder = folder
         self._metadata = metadata
         self._index = index
@@ -231,7 +233,14 @@ class StoredSnapshot:
         if path is None:
             raise NotFound(f"{self._folder.name} holds no {artefact!r}", f"it holds {', '.join(names) or 'nothing'}")
         entry = None if self._files is None else self._files.get(path)
-        return ArtefactReader(self._folder / path, sha256=None if entry is None else entry.sha256)
+        sha256 = None if entry is None else entry.sha256
+        return ArtefactReader(self._folder / path, sha256=sha256, workers=self._workers)
+
+    def with_workers(self, workers: int) -> StoredSnapshot:
+        """The same, read with so many threads that decompress ahead; 0 where the processors have enough to do."""
+        other = copy(self)
+        other._workers = workers
+        return other
 
     def sections(self) -> Iterator[Section]:
         """The contents index, streamed. Raises NotFound where none was written (see ``Store.write_index``)."""

@@ -7,11 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from dysnomia_plugins.base import Row, Stored
+from dysnomia_plugins.lines import in_lines
+from dysnomia_plugins.pg.rows import READ
 from dysnomia_store.artefact import ArtefactWriter
 from dysnomia_store.contents import IndexWriter
 from dysnomia_store.model import Form, Section
@@ -33,11 +36,7 @@ class LineReader:
         assert section.offset is not None
         assert section.length is not None
         with stored.open_range(section.artefact, section.offset, section.length) as stream:
-            rest = b""
-            while piece := stream.read(1 << 20):
-                lines = (rest + piece).split(b"\n")
-                rest = lines.pop()
-                yield lines
+            yield from in_lines(iter(partial(stream.read, READ), b""))
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         cells = tuple(raw.decode().split("\t"))

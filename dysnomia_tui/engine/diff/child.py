@@ -25,6 +25,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.compare import Pair, changed_between, changed_sections
 from dysnomia_store.contents import encode
 from dysnomia_store.errors import StoreError
+from dysnomia_store.snapshots import StoredSnapshot
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows
 from dysnomia_tui.engine.diff.helper import Helper
 from dysnomia_tui.engine.diff.pairing import Cells
@@ -35,6 +36,8 @@ from dysnomia_tui.engine.diff.wire import RowsRequest, row_of, send
 PROBLEMS = (StoreError, PluginError, OSError)
 PAUSE = 0.1
 """Seconds between two words on progress."""
+MOST_WORKERS = 4
+"""Threads that decompress, for each side."""
 
 
 class Work:
@@ -175,6 +178,14 @@ def _changed(old: Opened, new: Opened, folder: Path) -> Iterator[Pair]:
     return changed_sections(old.stored.sections(), new.stored.sections(), spill=folder)
 
 
+def _for_two(opened: Opened) -> Opened:
+    """Two processes read at once, each busy on a processor of its own: threads that decompress get what is left."""
+    if not isinstance(opened.stored, StoredSnapshot):
+        return opened
+    spare = len(os.sched_getaffinity(0)) - 2
+    return replace(opened, stored=opened.stored.with_workers(max(0, min(MOST_WORKERS, spare // 2))))
+
+
 def _in_words(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
@@ -204,7 +215,7 @@ def main() -> int:
                 side = SideSpec(**spec[name])
                 scratch = folder / name
                 scratch.mkdir(mode=0o700)
-                sides.append(stack.enter_context(opener_of(side)(side.args, scratch)))
+                sides.append(_for_two(stack.enter_context(opener_of(side)(side.args, scratch))))
             Work(sides[0], sides[1], folder, out, asked).run()
     except PROBLEMS as error:
         send(out, {"failed": _in_words(error)})

@@ -115,6 +115,7 @@ class Comparer:
                 return Compared(only_new.rows, only_old.rows, 0, sides=sides, postponed=True)
             return self._paired(sides, *reading.fetched(only_old, only_new))
         finally:
+            reading.close()
             only_old.close()
             only_new.close()
 

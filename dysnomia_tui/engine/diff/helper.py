@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
+from dysnomia_tui.engine.diff.order import Order
 from dysnomia_tui.engine.diff.pairing import Side
 from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, batches_in, fetch, join, write_rows
 from dysnomia_tui.engine.diff.spill import temporary
@@ -80,6 +81,12 @@ class Helper:
             for batch in batches_in(file):
                 yield from batch
 
+    def forget(self, tick: Tick) -> None:
+        """Let go of what was remembered of the first reading. (One that failed here may still run there.)"""
+        if not self.busy:
+            self._ask(("forget",))
+            self._answer(tick)
+
     def close(self) -> None:
         """End the other process."""
         self._socket.close()
@@ -109,10 +116,15 @@ class _Tasks:
 
     folder: Path
     side: SideMaker
+    remembered: tuple[int, Any, Order] | None = None
+    """The order of the rows read last, and whose they are."""
 
     def scan(self, descriptors: list[int], which: int, pair: Any, buckets: int) -> tuple[Any, list[int]]:
+        self.forget([])
+        order = Order(self.folder)
+        self.remembered = which, pair, order
         hashes = Hashes(self.folder, buckets)
-        hashes.scan(self.side(which, pair).batches(), _quiet)
+        hashes.scan(self.side(which, pair).batches(), _quiet, order)
         return hashes.parts, [os.dup(hashes.fileno())]
 
     def join(self, descriptors: list[int], old: Parts, new: Parts, which: range) -> tuple[Any, list[int]]:
@@ -127,9 +139,17 @@ class _Tasks:
     def fetch(self, descriptors: list[int], which: int, pair: Any, rows: int, hashes: int) -> tuple[Any, list[int]]:
         excess = Excess.of(self.folder, rows, hashes, *descriptors)
         file = temporary(self.folder)
-        write_rows(file, fetch(self.side(which, pair).batches, excess, _quiet, self.folder))
+        known = self.remembered
+        order = known[2] if known is not None and known[:2] == (which, pair) else None
+        write_rows(file, fetch(self.side(which, pair).batches, excess, _quiet, self.folder, order))
         file.flush()
         return None, [os.dup(file.fileno())]
+
+    def forget(self, descriptors: list[int]) -> tuple[Any, list[int]]:
+        if self.remembered is not None:
+            self.remembered[2].close()
+            self.remembered = None
+        return None, []
 
 
 def _serve(link: socket.socket, folder: Path, side: SideMaker) -> NoReturn:

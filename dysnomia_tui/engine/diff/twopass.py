@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from dysnomia_store.compare import Pair
 from dysnomia_tui.engine.diff.helper import Helper
+from dysnomia_tui.engine.diff.order import Order
 from dysnomia_tui.engine.diff.pairing import Side
 from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, buckets_for, fetch, join
 
@@ -24,6 +25,9 @@ class TwoPass(Protocol):
     def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
         """The second: the rows themselves. The first side's are to be read before the second's."""
 
+    def close(self) -> None:
+        """Forget what was remembered between the readings."""
+
 
 @dataclass(frozen=True)
 class Alone:
@@ -32,24 +36,30 @@ class Alone:
     sides: tuple[Side, Side]
     folder: Path
     tick: Tick
+    orders: list[Order] = field(default_factory=list)
 
     def compare(self, only_old: Excess, only_new: Excess) -> None:
         buckets = buckets_of(self.sides)
+        self.orders.extend(Order(self.folder) for _ in self.sides)
         hashes = [Hashes(self.folder, buckets) for _ in self.sides]
         try:
-            for scanned, side in zip(hashes, self.sides, strict=True):
-                scanned.scan(side.batches(), self.tick)
+            for scanned, side, order in zip(hashes, self.sides, self.orders, strict=True):
+                scanned.scan(side.batches(), self.tick, order)
             join(hashes[0], hashes[1], only_old, only_new, range(buckets))
         finally:
             for scanned in hashes:
                 scanned.close()
 
     def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
-        old, new = self.sides
-        return (
-            fetch(old.batches, only_old, self.tick, self.folder),
-            fetch(new.batches, only_new, self.tick, self.folder),
+        old, new = (
+            fetch(side.batches, only, self.tick, self.folder, order)
+            for side, only, order in zip(self.sides, (only_old, only_new), self.orders, strict=True)
         )
+        return old, new
+
+    def close(self) -> None:
+        for order in self.orders:
+            order.close()
 
 
 @dataclass(frozen=True)
@@ -61,13 +71,16 @@ class ByTwo:
     folder: Path
     tick: Tick
     helper: Helper
+    orders: list[Order] = field(default_factory=list)
+    """Of the old side. The other process remembers that of the new one."""
 
     def compare(self, only_old: Excess, only_new: Excess) -> None:
         buckets = buckets_of(self.sides)
         self.helper.scan(1, self.pair, buckets)
+        self.orders.append(Order(self.folder))
         old = Hashes(self.folder, buckets)
         try:
-            old.scan(self.sides[0].batches(), self.tick)
+            old.scan(self.sides[0].batches(), self.tick, self.orders[0])
             new = self.helper.hashes(self.tick)
             try:
                 self.helper.join(old, new, range(1, buckets, 2))
@@ -82,7 +95,13 @@ class ByTwo:
 
     def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
         self.helper.fetch(1, self.pair, only_new)
-        return fetch(self.sides[0].batches, only_old, self.tick, self.folder), self.helper.rows(self.tick)
+        here = fetch(self.sides[0].batches, only_old, self.tick, self.folder, self.orders[0])
+        return here, self.helper.rows(self.tick)
+
+    def close(self) -> None:
+        for order in self.orders:
+            order.close()
+        self.helper.forget(self.tick)
 
 
 def buckets_of(sides: tuple[Side, Side]) -> int:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.lines import in_lines
 from dysnomia_plugins.pg.contents import copy_target, python_codec
 from dysnomia_plugins.pg.scanner import DumpScanner, Part, Readable
 from dysnomia_store.model import Form, Section
 
-READ = 1 << 18
+READ = 1 << 16
 
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|(.))", re.DOTALL)
 _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -20,15 +21,15 @@ _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v
 def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
     """The records of a table (without their line ends), or the lines of another section, in batches.
 
-    A batch is what about 256 KiB of the dump hold. Where the section's place is not known, the dump is read whole."""
+    A batch is what about 64 KiB of the dump hold. Where the section's place is not known, the dump is read whole."""
     if section.offset is None or section.length is None:
         yield from _found(stored, section)
         return
     with stored.open_range(section.artefact, section.offset, section.length) as stream:
         if section.form is Form.ROWS:
-            yield from _lines(_data(DumpScanner(stream, chunk=READ)))
+            yield from in_lines(_data(DumpScanner(stream, chunk=READ)))
         else:
-            yield from _lines(_chunks(stream))
+            yield from in_lines(_chunks(stream))
 
 
 def _chunks(stream: Readable) -> Iterator[bytes]:
@@ -52,7 +53,7 @@ def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         pieces = DumpScanner(stream).pieces()
         for part, data in pieces:
             if part is Part.COPY and (copy_target(data) or ("",))[0] == section.name:
-                yield from _lines(_until_end(pieces))
+                yield from in_lines(_until_end(pieces))
                 return
 
 
@@ -61,21 +62,6 @@ def _until_end(pieces: Iterator[tuple[Part, bytes]]) -> Iterator[bytes]:
         if part is not Part.ROWS:
             return
         yield data
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
-    """Lines in batches. A line longer than a chunk is put together once, whatever its length."""
-    begun: list[bytes] = []
-    for chunk in chunks:
-        first, *lines = chunk.split(b"\n")
-        begun.append(first)
-        if not lines:
-            continue
-        last = lines.pop()
-        yield [b"".join(begun), *lines]
-        begun = [last] if last else []
-    if begun:
-        yield [b"".join(begun)]
 
 
 def parse_row(section: Section, raw: bytes) -> Row:

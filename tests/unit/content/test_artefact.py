@@ -168,6 +168,21 @@ def test_gz_and_foreign_zstd_are_read(tmp_path: Path) -> None:
         assert stream.read() == WHOLE[MIB - 5 : MIB + 5]
 
 
+def test_without_threads_the_same_is_read_and_damage_is_seen(tmp_path: Path) -> None:
+    result, _ = write(tmp_path, PARTS)
+    path = tmp_path / result.file_name
+    before = threading.active_count()
+    with ArtefactReader(path, workers=0).open_range(3, len(WHOLE) - 3) as stream:
+        assert stream.read(10) == WHOLE[3:13]
+        assert threading.active_count() == before
+        assert stream.read() == WHOLE[13:]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(Corrupt), ArtefactReader(path, workers=0).open() as stream:
+        stream.read()
+
+
 def test_the_footer_says_what_it_is_without_metadata(tmp_path: Path) -> None:
     with ArtefactWriter(tmp_path, "dump", index=Kept(), about={"type": "echo", "digest_version": 3}) as sink:
         sink.write(b"content")

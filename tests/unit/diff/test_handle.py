@@ -21,6 +21,15 @@ from tests.waiting import wait_until
 PATIENCE = 60.0
 
 
+def test_the_key_of_its_hashes_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    old, new = write(tmp_path / "old", Table("t", [b"a"])), write(tmp_path / "new", Table("t", [b"b"]))
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        (child,) = (one for one in psutil.Process().children() if "dysnomia_tui.engine.diff" in one.cmdline())
+        assert "PYTHONHASHSEED" not in child.environ()
+
+
 def started(tmp_path: Path, old: Path, new: Path) -> Diff:
     spill = tmp_path / "spill"
     spill.mkdir(exist_ok=True)

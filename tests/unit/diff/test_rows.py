@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from dysnomia_store.compare import Pair, changed_sections
 from dysnomia_tui.engine.diff import compare, pairing, rows, spill
 from dysnomia_tui.engine.diff.compare import Compared, Comparer
 from dysnomia_tui.engine.diff.helper import Helper
+from dysnomia_tui.engine.diff.order import Order
+from dysnomia_tui.engine.diff.rows import Excess, Hashes, fetch
 from tests.unit.diff.tables import Table, opened, write
 
 hostile = st.binary(max_size=6) | st.sampled_from(
@@ -54,7 +56,8 @@ def compared(folder: Path, old: Table, new: Table, way: str = "in memory", batch
         if way != "in memory":
             patch.setattr(compare, "SMALL", -1)
             patch.setattr(rows, "HELD_HASHES", 4)
-            patch.setattr(rows, "PACKED_HASHES", 3)
+            patch.setattr(rows, "HELD_A_BUCKET", 2)
+            patch.setattr(rows, "PIECE_HASHES", 3)
             patch.setattr(rows, "BUCKET_HASHES", 3)
             patch.setattr(spill, "RUN_BYTES", 50)
         if way.endswith("many"):
@@ -139,6 +142,72 @@ def test_repeated_rows_are_counted(tmp_path: Path) -> None:
     found = compared(tmp_path, Table("t", [b"x"] * 5), Table("t", [b"x"] * 3 + [b"y"] * 2), "hashed")
     assert found is not None
     assert found.counts == (2, 2, 0)
+
+
+def test_one_row_repeated_very_often_is_counted_in_little_memory(tmp_path: Path) -> None:
+    sides = [
+        opened(write(tmp_path / name, Table("t", [b"often"] * count + [b"%d" % n for n in range(1000)])))
+        for name, count in (("old", 300_000), ("new", 300_007))
+    ]
+    (pair,) = changed_sections(sides[0].stored.sections(), sides[1].stored.sections())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "SMALL", -1)
+        patch.setattr(rows, "PIECE_HASHES", 1 << 10)
+        tracemalloc.start()
+        found = Comparer(sides[0], sides[1], tmp_path, quiet).compare(pair)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert found.counts == (7, 0, 0)
+    assert peak < 10 << 20
+
+
+def test_more_buckets_than_a_byte_tells(tmp_path: Path) -> None:
+    old = [b"%d\ta" % number for number in range(3000)]
+    new = [b"%d\ta" % number for number in range(1, 3001)] * 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "buckets_for", lambda _: 1024)
+        patch.setattr("dysnomia_tui.engine.diff.twopass.buckets_for", lambda _: 1024)
+        patch.setattr(rows, "HELD_HASHES", 700)
+        patch.setattr(rows, "HELD_A_BUCKET", 1)
+        patch.setattr(compare, "SMALL", -1)
+        sides = [opened(write(tmp_path / str(n), Table("t", given))) for n, given in enumerate((old, new))]
+        (pair,) = changed_sections(sides[0].stored.sections(), sides[1].stored.sections())
+        found = Comparer(sides[0], sides[1], tmp_path, quiet).compare(pair)
+    changes = raw_changes(found)
+    assert Counter(was for was, _ in changes if was) == Counter(old) - Counter(new)
+    assert Counter(now for _, now in changes if now) == Counter(new) - Counter(old)
+
+
+def test_rows_that_come_in_another_order_the_second_time_are_found_all_the_same(tmp_path: Path) -> None:
+    given = [[b"%d" % number] for number in range(100)]
+    order, only = Order(tmp_path), Excess(tmp_path)
+    hashes = Hashes(tmp_path, 1)
+    hashes.scan(given, quiet, order)
+    only.add({hash(b"3"): 1, hash(b"70"): 1})
+    found = fetch(lambda: reversed(given), only, quiet, tmp_path, order)
+    assert sorted(found) == [b"3", b"70"]
+    for opened_file in (order, only, hashes):
+        opened_file.close()
+
+
+def test_the_second_reading_looks_only_into_batches_that_hold_what_is_wanted(tmp_path: Path) -> None:
+    class Counting(list[bytes]):
+        looked = 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            Counting.looked += 1
+            return super().__iter__()
+
+    given = [Counting([b"%d" % number]) for number in range(100)]
+    order, only = Order(tmp_path), Excess(tmp_path)
+    hashes = Hashes(tmp_path, 1)
+    hashes.scan(given, quiet, order)
+    Counting.looked = 0
+    only.add({hash(b"3"): 1, hash(b"70"): 1})
+    assert list(fetch(lambda: iter(given), only, quiet, tmp_path, order)) == [b"3", b"70"]
+    assert Counting.looked == 2
+    for opened_file in (order, only, hashes):
+        opened_file.close()
 
 
 def test_keys_are_in_order_numbers_as_numbers(tmp_path: Path) -> None:
