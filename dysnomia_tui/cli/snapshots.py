@@ -46,9 +46,12 @@ def parser() -> Parser:
     what.add_argument("--print-missing", action="store_true", help="those of PATH… that are not in the store")
     what.add_argument("--resolve", action="store_true", help="PATH… as absolute paths")
     what.add_argument("--gc", action="store_true", help="remove older generations (they can be brought back)")
-    what.add_argument("--import", dest="import_", action="store_true", help="take the snapshot folders PATH… in")
+    what.add_argument("--import", dest="import_", action="store_true", help="take snapshot folders, or an archive, in")
+    what.add_argument("--export", action="store_true", help="write the generations of ID… to a FILE, for --import")
     what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
-    found.add_argument("paths", nargs="*", metavar="PATH", help="container/component/id; a folder for --import")
+    found.add_argument(
+        "paths", nargs="*", metavar="PATH", help="container/component/id; a folder or archive for --import"
+    )
     found.add_argument(
         "--check",
         action="store_true",
@@ -71,9 +74,10 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    if args.paths and not (args.print_missing or args.resolve or args.import_):
-        raise Usage(f"{args.paths[0]!r} means nothing here", "paths go with --print-missing, --resolve and --import")
-    other = args.print_missing or args.resolve or args.gc or args.import_ or args.diff
+    if args.paths and not (args.print_missing or args.resolve or args.import_ or args.export):
+        with_paths = "--print-missing, --resolve, --import and --export"
+        raise Usage(f"{args.paths[0]!r} means nothing here", f"paths go with {with_paths}")
+    other = args.print_missing or args.resolve or args.gc or args.import_ or args.export or args.diff
     if args.check and other:
         raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
     if args.query_latest or args.query_all or args.check:
@@ -86,6 +90,10 @@ def _main(args: argparse.Namespace) -> int:
         return collect(args)
     if args.import_:
         return _import(args)
+    if args.export:
+        from dysnomia_tui.cli.archiving import export
+
+        return export(args, wanted(args))
     if args.diff:
         from dysnomia_tui.cli.diffing import compare
 
@@ -227,13 +235,18 @@ def one_component(args: argparse.Namespace) -> ComponentKey:
 def _import(args: argparse.Namespace) -> int:
     from dysnomia_tui.cli.jobs import settle
 
+    if len(args.paths) == 1 and not (args.container or args.component) and os.path.isfile(args.paths[0]):  # noqa: PTH113
+        from dysnomia_tui.cli.archiving import import_archive
+
+        return import_archive(args, Path(args.paths[0]))
     key = one_component(args)
     folders = [Path(os.path.abspath(path)) for path in args.paths]  # noqa: PTH100 (a link at the end is refused later)
     if not folders:
         return Exit.OK
     for folder in folders:
         if not folder.is_dir():
-            raise Unknown(f"{folder} is no folder with a snapshot")
+            hint = "an archive is imported alone, without -C and -c" if folder.is_file() else ""
+            raise Unknown(f"{folder} is no folder with a snapshot", hint)
     engine = open_engine(load(args.statedir))
     plan = engine.plan_import(key, folders)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)

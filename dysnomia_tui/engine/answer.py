@@ -28,7 +28,7 @@ from dysnomia_tui.engine.jobs.request import settings_from_json
 from dysnomia_tui.engine.journal import MemoryJournal
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 from dysnomia_tui.engine.translate import exit_of, words_of
-from dysnomia_tui.engine.trust import made_here
+from dysnomia_tui.engine.trust import believed, made_here
 from dysnomia_tui.engine.world import World
 
 TOGETHER = 0.8
@@ -185,8 +185,9 @@ def _preflight(
         tag=f"{world.store.id[:8]}_plan",
         made_here=made_here(world.store, generation),
     )
+    stored = believed(world.store, generation, world.store.stored(component.key, generation.id))
     try:
-        result = plugin.preflight(ctx, world.store.stored(component.key, generation.id), replace=question["replace"])
+        result = plugin.preflight(ctx, stored, replace=question["replace"])
     except (Corrupt, Incomplete) as error:
         raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
     findings = [(finding.severity.value, finding.text) for finding in result.findings]

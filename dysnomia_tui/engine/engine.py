@@ -32,7 +32,7 @@ from dysnomia_tui.engine.jobs.identity import who
 from dysnomia_tui.engine.jobs.submit import submit_job
 from dysnomia_tui.engine.overview import look
 from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.planning import keeping, state, undo
+from dysnomia_tui.engine.planning import archives, keeping, state, undo
 from dysnomia_tui.engine.planning import marks as marking
 from dysnomia_tui.engine.planning.depends import why_stale
 from dysnomia_tui.engine.restoring import RestoreTarget
@@ -42,6 +42,7 @@ from dysnomia_tui.engine.views import Condition, Event, JobState, JobView, Overv
 from dysnomia_tui.engine.world import World
 
 if TYPE_CHECKING:
+    from dysnomia_store.archive import Archive
     from dysnomia_tui.engine.browsing import Browser
 
 __all__ = ["LIVE", "Diff", "Engine", "RestoreTarget", "Side"]
@@ -99,6 +100,11 @@ class Engine:
         """Newest first."""
         with translated():
             return tuple(reversed(self._world.store.generations(key)))
+
+    def links(self, container: str = "", component: str = "") -> Sequence[tuple[ComponentKey, int, str]]:
+        """Component, number and id (``""`` where it leads nowhere) of every generation, straight from the links."""
+        with translated():
+            return tuple(self._world.store.all_generations(container or None, component or None))
 
     def sections(self, key: ComponentKey, number: int) -> Iterator[Section]:
         """The contents of a generation, streamed from its index (rescanned where there is none)."""
@@ -164,6 +170,17 @@ class Engine:
 
         with translated():
             return start_diff(side(self._world, key, old), side(self._world, key, new))
+
+    def export(
+        self,
+        chosen: Mapping[ComponentKey, Collection[Generation]],
+        path: Path,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Archive:
+        """Write generations to an archive, a file that is not there yet. The store is only read."""
+        with translated():
+            generations = {key: tuple(found) for key, found in chosen.items()}
+            return self._world.store.export(generations, path, host=socket.gethostname(), on_bytes=on_bytes)
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:
         """argv and environment of the server's own client on the component. Raises ReadOnly: whoever is in it can
@@ -264,6 +281,11 @@ class Engine:
     def plan_import(self, key: ComponentKey, folders: Collection[Path]) -> Plan:
         with translated():
             return keeping.plan_import(self._world, key, folders, self._clock())
+
+    def plan_import_archive(self, path: Path) -> Plan:
+        """An archive that ``export`` wrote."""
+        with translated():
+            return archives.plan_import_archive(self._world, path, self._clock())
 
     def plan_recover(self, job_id: str) -> Plan:
         """Put right what an interrupted job left behind."""

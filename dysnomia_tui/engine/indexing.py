@@ -17,7 +17,7 @@ from dysnomia_store.sink import ContentSink
 from dysnomia_store.snapshots import StoredSnapshot, identity
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench
-from dysnomia_tui.engine.trust import made_here
+from dysnomia_tui.engine.trust import believed, made_here
 
 
 def work_out(reader: StatePlugin | FilesReader, ctx: Context, stored: Stored, path: Path, snapshot_id: str) -> Metadata:
@@ -73,10 +73,13 @@ class DigestingDraft:
 
 
 def ensure_index(bench: Bench, lock: ComponentLock, generation: Generation) -> StoredSnapshot:
-    """The stored snapshot of a generation, with a contents index: made and kept where there was none."""
+    """The stored snapshot of a generation, with a contents index: made and kept where there was none.
+
+    What an imported one says of its surroundings is not taken over until it is trusted.
+    """
     stored = bench.store.stored(bench.key, generation.id)
     if stored.index is not None:
-        return stored
+        return believed(bench.store, generation, stored)
     reader = bench.plugin if isinstance(bench.plugin, StatePlugin) else FilesReader()
     bench.progress.phase("index")
     with bench.context(made_here=made_here(bench.store, generation)) as ctx:
@@ -84,4 +87,4 @@ def ensure_index(bench: Bench, lock: ComponentLock, generation: Generation) -> S
         metadata = work_out(reader, ctx, stored, path, generation.id)
         with Index(path) as index:
             bench.store.write_index(lock, generation.id, metadata, index.sections())
-    return bench.store.stored(bench.key, generation.id)
+    return believed(bench.store, generation, bench.store.stored(bench.key, generation.id))

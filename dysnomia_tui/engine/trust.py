@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dysnomia_store.model import Generation
+from dysnomia_store.snapshots import StoredSnapshot
 from dysnomia_store.store import Store
 
 TRUSTED_TAG = "trusted"
@@ -18,3 +19,8 @@ def made_here(store: Store, generation: Generation) -> bool:
         return True
     metadata = generation.metadata
     return bool(metadata and store.id and metadata.origin == store.id and generation.job)
+
+
+def believed(store: Store, generation: Generation, stored: StoredSnapshot) -> StoredSnapshot:
+    """What may be believed of a snapshot: of one from elsewhere, its bytes, and not what it says was around it."""
+    return stored if made_here(store, generation) else stored.without_surroundings()

@@ -41,6 +41,7 @@ class About:
     who: str = ""
     job: str = ""
     surroundings: Mapping[str, Any] | None = None
+    source: str = ""
 
 
 def newest(house: House, key: ComponentKey) -> tuple[int, str] | None:
@@ -130,6 +131,7 @@ def write_history(
         job=about.job,
         delta=change,
         surroundings=about.surroundings or {},
+        source=about.source,
     )
     path = house.layout.history(key, number, snapshot_id)
     if path.exists():

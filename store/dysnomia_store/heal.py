@@ -122,7 +122,7 @@ def _as_it_was(house: House, key: ComponentKey, number: int, snapshot_id: str) -
     if history is not None:
         return About(
             history.as_of, history.end, history.reason, history.text, history.restored, history.who, history.job,
-            history.surroundings,
+            history.surroundings, history.source,
         )  # fmt: skip
     now = house.clock()
     return About(now, now, Reason.UNKNOWN, f"was generation {number}")

@@ -38,8 +38,7 @@ def digest_entry(folder: Path, path: str, on_bytes: OnBytes | None = None) -> Fi
     where = folder / path
     kind = where.lstat().st_mode
     if stat.S_ISLNK(kind):
-        target = os.fsencode(where.readlink())
-        return FileEntry(path, len(target), hashlib.sha256(_LINK + target).hexdigest())
+        return link_entry(path, os.readlink(where))
     if not stat.S_ISREG(kind):
         raise Refused(f"{path} is neither a file, a folder nor a link, and cannot be part of a snapshot")
     digest = hashlib.sha256()
@@ -50,6 +49,12 @@ def digest_entry(folder: Path, path: str, on_bytes: OnBytes | None = None) -> Fi
         if on_bytes is not None:
             on_bytes(len(piece))
     return FileEntry(path, size, digest.hexdigest())
+
+
+def link_entry(path: str, target: str) -> FileEntry:
+    """A symbolic link by where it points."""
+    raw = os.fsencode(target)
+    return FileEntry(path, len(raw), hashlib.sha256(_LINK + raw).hexdigest())
 
 
 def pieces(path: Path) -> Iterator[memoryview]:

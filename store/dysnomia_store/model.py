@@ -143,6 +143,8 @@ class History:
     job: str = ""
     delta: Delta | None = None
     surroundings: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    """Where an archive's generation was made: ``<store id>/<number>``; ``""`` for what was not in one."""
 
 
 class Verdict(StrEnum):

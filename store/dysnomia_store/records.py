@@ -121,6 +121,7 @@ def history_json(record: History) -> Json:
         "job": record.job,
         "delta": delta_json(record.delta),
         "surroundings": dict(record.surroundings),
+        **({"source": record.source} if record.source else {}),
     }
 
 
@@ -138,6 +139,7 @@ def history_of(data: Json) -> History:
         job=data["job"],
         delta=None if delta is None else Delta(**delta),
         surroundings=data["surroundings"],
+        source=data.get("source", ""),
     )
 
 

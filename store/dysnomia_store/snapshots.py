@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -197,6 +197,12 @@ class StoredSnapshot:
     @property
     def metadata(self) -> Metadata | None:
         return self._metadata
+
+    def without_surroundings(self) -> StoredSnapshot:
+        """The same, with nothing said of what was around it: owners, grants and settings that a stranger chose."""
+        metadata = None if self._metadata is None else replace(self._metadata, surroundings={})
+        files = None if self._files is None else tuple(self._files.values())
+        return StoredSnapshot(self._folder, metadata, self._index, files=files)
 
     @property
     def folder(self) -> Path:

@@ -20,13 +20,14 @@ from dysnomia_store.locks import ComponentLock, Holder
 from dysnomia_store.model import Check, Generation, Marks, Metadata, Reason, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.readside import ReadableStore
-from dysnomia_store.summary import Committed, Summary, Usage
+from dysnomia_store.summary import Committed, Imported, Summary, Usage
 
 if TYPE_CHECKING:
+    from dysnomia_store.archive import Archive
     from dysnomia_store.heal import Healed
     from dysnomia_store.snapshots import SnapshotDraft
 
-__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Store", "Summary", "Usage"]
+__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Store", "Summary", "Usage"]
 
 
 class Store(ReadableStore):
@@ -211,6 +212,71 @@ class Store(ReadableStore):
         self.heal(lock)
         made, new = import_folder(self._house, key, folder, who=who, job=job, move=move)
         return Committed(self.generation(key, made), new)
+
+    # Archives: several snapshots with what is known of them, in one file.
+
+    def export(
+        self,
+        chosen: Mapping[ComponentKey, Sequence[Generation]],
+        path: Path,
+        *,
+        host: str = "",
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Archive:
+        """Write generations and their snapshots to a file that is not there yet. Changes nothing in the store.
+
+        Raises NotFound, Corrupt, Refused, StoreError: then there is no file.
+        """
+        from dysnomia_store.exporting import describe, write
+
+        archive = describe(self._house, chosen, host)
+        write(self._house, archive, path, on_bytes)
+        return archive
+
+    def import_archive(
+        self,
+        path: Path,
+        *,
+        digest: str = "",
+        who: str = "",
+        job: str = "",
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Take an archive in: all of it is verified before any of it is put anywhere. Run again, it goes on.
+
+        Args:
+            digest: of the record it had when it was looked at (``ArchiveReader.digest``).
+            on_bytes: told of each piece, first as it is verified, then as it is copied.
+
+        Raises NotFound, Refused, NameRejected, Corrupt, StoreError.
+        """
+        from contextlib import ExitStack
+
+        from dysnomia_store.unpacking import opened, unpack
+
+        self._house.ready()
+        with opened(path, digest) as reader, in_words(f"importing {path}"), ExitStack() as stack:
+            reader.verify(on_bytes)
+            for key in sorted(component.key for component in reader.archive.components):
+                self.heal(stack.enter_context(self._locked(key, who=who, job=job, doing="import")))
+            came = unpack(self._house, reader, who=who, job=job, on_bytes=on_bytes)
+        return Imported(tuple(self.generation(key, number) for key, number in came.made), came.already)
+
+    def missing_of(self, archive: Archive) -> int:
+        """Bytes of an archive that are not here yet."""
+        from dysnomia_store.unpacking import missing
+
+        return missing(self._house, archive)
+
+    def free_bytes(self) -> int | None:
+        """Bytes that are free where the store is, or will be; None where that cannot be told."""
+        from dysnomia_store.house import free_bytes
+
+        at = next((path for path in (self.root, *self.root.parents) if path.is_dir()), self.root)
+        try:
+            return free_bytes(at)
+        except OSError:
+            return None
 
     # Garbage collection.
 

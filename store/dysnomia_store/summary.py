@@ -38,6 +38,16 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """What the import of an archive came to."""
+
+    made: tuple[Generation, ...]
+    """Those that are new, in the archive's order."""
+    already: int
+    """How many of the archive's were here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Where the space is."""
 

@@ -11,6 +11,7 @@ from dysnomia_store.errors import Refused
 from dysnomia_tui.engine import activities, audit
 from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
+from dysnomia_tui.engine.jobs.archives import run_import_archive
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.jobs.work import Outcome, Work
 from dysnomia_tui.engine.marking import MarkChange, merged
@@ -96,6 +97,8 @@ def run_mark(work: Work) -> Outcome:
 
 
 def run_import(work: Work) -> Outcome:
+    if "archive" in work.plan.params:
+        return run_import_archive(work)
     key = work.plan.keys[0]
     made: list[dict[str, Any]] = []
     failed: dict[str, str] = {}

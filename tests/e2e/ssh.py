@@ -1,0 +1,95 @@
+"""An sshd of the test's own on loopback: its own keys, its own port, gone at the end."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.world import Done
+from tests.plugins.services import GUARDED, free_port, missing
+from tests.waiting import wait_until
+
+SSHD = shutil.which("sshd", path=f"/usr/sbin:{os.defpath}")
+PRIVILEGE_SEPARATION = Path("/run/sshd")
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A machine that is reached by ssh, and what its sessions find in their environment."""
+
+    folder: Path
+    port: int
+
+    @property
+    def options(self) -> list[str]:
+        return [
+            "-F", "none", "-i", str(self.folder / "key"), "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
+            "-o", f"UserKnownHostsFile={self.folder / 'known'}", "-o", "StrictHostKeyChecking=yes",
+        ]  # fmt: skip
+
+    @property
+    def user(self) -> str:
+        return pwd.getpwuid(os.getuid()).pw_name
+
+    def run(self, command: str, *, stdin: bytes = b"", status: int = 0) -> Done:
+        """Run a command line there, as whoever runs the tests. ``stdin`` is what it reads."""
+        done = subprocess.run(
+            ["ssh", *self.options, "-p", str(self.port), f"{self.user}@127.0.0.1", command],
+            input=stdin, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        found = Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert found.status == status, found.err
+        return found
+
+    def fetch(self, source: str, target: Path) -> None:
+        """Copy a file or folder from there, as scp does."""
+        where = f"{self.user}@127.0.0.1:{source}"
+        subprocess.run(
+            ["scp", "-q", "-r", *self.options, "-P", str(self.port), where, str(target)],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+
+
+@contextmanager
+def sshd(environment: Mapping[str, str]) -> Iterator[Sshd]:
+    """Start one. Fails or skips where there is none (see ``missing``)."""
+    if SSHD is None or shutil.which("ssh") is None:
+        missing("sshd", "apt-get install openssh-server openssh-client")
+    assert SSHD is not None
+    if os.getuid() == 0:
+        PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)  # which sshd wants, and its package makes at boot
+    folder = Path(tempfile.mkdtemp(prefix="ssh."))
+    try:
+        for name in ("key", "host"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+        shutil.copy(folder / "key.pub", folder / "authorized")
+        port = free_port()
+        host_key = " ".join((folder / "host.pub").read_text().split()[:2])
+        (folder / "known").write_text(f"[127.0.0.1]:{port} {host_key}\n")
+        given = " ".join(f'"{name}={value}"' for name, value in environment.items())
+        (folder / "conf").write_text(
+            f"ListenAddress 127.0.0.1:{port}\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'authorized'}\n"
+            f"PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+            f"Subsystem sftp internal-sftp\nSetEnv {given}\n"
+        )
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [*GUARDED, SSHD, "-D", "-e", "-f", str(folder / "conf")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        try:
+            wait_until(lambda: server.poll() is not None or "listening" in (folder / "log").read_text())
+            assert server.poll() is None, (folder / "log").read_text()
+            yield Sshd(folder, port)
+        finally:
+            server.terminate()
+            server.wait(30)
+    finally:
+        shutil.rmtree(folder)
