@@ -74,7 +74,7 @@ def test_what_is_installed_is_what_runs(installed: Path, tmp_path: Path) -> None
 
 def test_the_built_in_types_are_found(installed: Path, tmp_path: Path) -> None:
     out = run([str(installed / "dysnomia-tui"), "plugins"], cwd=tmp_path, env=environment(tmp_path))
-    for kind in ("sqlite-database", "fileset", "postgresql-database", "wrapper", "echo"):
+    for kind in ("sqlite-database", "fileset", "postgresql-database", "subversion-repository", "wrapper", "echo"):
         assert f"\n{kind} " in f"\n{out}"
     assert "cannot be imported" not in out
 

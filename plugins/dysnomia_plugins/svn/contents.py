@@ -93,6 +93,8 @@ def rescan(stored: Stored, draft: Draft) -> bool | None:
         return None
     with draft.artefact(FILES) as sink, stored.open(FILES) as stream:
         whole = rescan_tar(stream, sink)
+    if not ours:
+        return None if whole else False
     return whole and _same_revisions(stored)
 
 

@@ -8,7 +8,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from dysnomia_plugins.base import Found, Probe, Runner
@@ -98,9 +98,8 @@ def _container(folder: str, names: dict[str, str]) -> str:
     """A name of its own for each folder of repositories."""
     if folder not in names:
         taken = set(names.values())
-        names[folder] = next(
-            name for name in ("subversion", *(f"subversion-{at}" for at in count(2))) if name not in taken
-        )  # fmt: skip
+        numbered = chain(["subversion"], (f"subversion-{at}" for at in count(2)))
+        names[folder] = next(name for name in numbered if name not in taken)
     return names[folder]
 
 

@@ -162,7 +162,7 @@ class DumpReader:
     def _node(self, headers: Mapping[bytes, bytes], raw: bytes, write: Callable[[Buffer], None]) -> None:
         if self._current is None:
             raise BadDump("the dump changes a path before its first revision")
-        digest = hashlib.sha256(raw)
+        digest = hashlib.sha256(raw.lstrip(b"\n"))
         length = _length(headers)
         if length <= CHUNK:
             content = b"".join(self._take(length))
