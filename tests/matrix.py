@@ -1,8 +1,8 @@
 """Which type passes which case of the conformance suite: gathered while the tests run, printed at their end.
 
-A test class joins with ``column`` (the type, and what is special about it) and ``server`` (the command that tells which
-version of it is here). ``python -m tests.matrix`` runs them all and writes the table into README.md, with the versions;
-a test fails where types, cases or servers there are no longer those that are here.
+A test class or module joins with ``column`` (the type, and what is special about it) and ``server`` (the command that
+tells which version of it is here). ``python -m tests.matrix [column …]`` runs them (all) and writes the table into
+README.md, with the versions; a test fails where types, cases or servers there are no longer those that are here.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PATH = "/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/lib/systemd"
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
+MEANT = {mark: outcome for outcome, mark in MARKS.items()}
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
@@ -36,8 +40,7 @@ class Matrix:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        column = getattr(getattr(item, "cls", None), "column", "")
-        if column and isinstance(item, pytest.Function):
+        if isinstance(item, pytest.Function) and (column := column_of(item)):
             code = item.function.__code__
             place = f"{Path(code.co_filename).name} {code.co_firstlineno:05}"
             report.user_properties.append(("matrix", [column, words(item.originalname), place]))
@@ -72,6 +75,12 @@ class Matrix:
             terminalreporter.write_line(f"{case:<76}{marks}")
 
 
+def column_of(item: pytest.Function) -> str:
+    """The column a test is of; ``""`` if of none."""
+    found: str = getattr(item.cls or item.module, "column", "")
+    return found
+
+
 def words(name: str) -> str:
     """``test_any_generation_is_restored_exactly`` as words."""
     return name.removeprefix("test_").replace("_", " ")
@@ -80,32 +89,42 @@ def words(name: str) -> str:
 # --- what there is ---------------------------------------------------------------------------------------------------
 
 
-def classes() -> Sequence[type]:
-    """The test classes that are a column, by its name."""
-    found: dict[str, type] = {}
+@dataclass(frozen=True)
+class Column:
+    """A type, or one way it is used: the cases of one class, or of one module."""
+
+    name: str
+    server: Sequence[str]
+    cases: tuple[str, ...]
+    file: Path
+
+    @property
+    def version(self) -> str:
+        """Which version of its server is here; ``""`` where it has none, or it is not installed."""
+        program = shutil.which(self.server[0], path=PATH) if self.server else None
+        if program is None:
+            return ""
+        done = subprocess.run([program, *self.server[1:]], capture_output=True, text=True, check=False)
+        match = _VERSION.search(done.stdout + done.stderr)
+        return match[0] if match else ""
+
+
+def columns() -> Sequence[Column]:
+    """Those that are here, by name."""
+    found = []
     for path in sorted((ROOT / "tests" / "plugins").glob("test_*.py")):
         module = importlib.import_module(f"tests.plugins.{path.stem}")
-        for made in vars(module).values():
-            column = vars(made).get("column") if isinstance(made, type) else None
-            if column and made.__module__ == module.__name__:
-                found[column] = made
-    return [found[name] for name in sorted(found)]
+        for holder in (module, *vars(module).values()):
+            if getattr(holder, "__module__", module.__name__) != module.__name__ or "column" not in vars_of(holder):
+                continue
+            cases = tuple(words(name) for name in dir(holder) if name.startswith("test_"))
+            found.append(Column(vars_of(holder)["column"], vars_of(holder).get("server", ()), cases, path))
+    return sorted(found, key=lambda column: column.name)
 
 
-def cases(of: type) -> list[str]:
-    """The cases of a class, in words."""
-    return [words(name) for name in dir(of) if name.startswith("test_")]
-
-
-def version(of: type) -> str:
-    """Which version of a column's server is here; ``""`` where it has none, or it is not installed."""
-    argv: Sequence[str] = getattr(of, "server", ())
-    program = shutil.which(argv[0], path=PATH) if argv else None
-    if program is None:
-        return ""
-    done = subprocess.run([program, *argv[1:]], capture_output=True, text=True, check=False)
-    match = _VERSION.search(done.stdout + done.stderr)
-    return match[0] if match else ""
+def vars_of(holder: object) -> Mapping[str, Any]:
+    """What a class or a module says itself; nothing of anything else."""
+    return vars(holder) if isinstance(holder, (type, ModuleType)) else {}
 
 
 def significant(number: str) -> str:
@@ -138,16 +157,35 @@ def parsed(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     return versions, {line[0]: dict(zip(columns, line[1:], strict=True)) for line in lines[3:]}
 
 
-def main() -> int:
-    """Run every class that is a column and write the table. Returns pytest's status."""
-    from tests.readme import README, replaced
+def in_readme() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """What the README says now."""
+    from tests.readme import README
 
-    files = {Path(str(sys.modules[made.__module__].__file__)) for made in classes()}
+    found = re.search(r"<!-- matrix:[^\n]*-->\n(.*?)<!-- /matrix -->", README.read_text("utf-8"), re.DOTALL)
+    return parsed(found[1]) if found else ({}, {})
+
+
+def run(files: Iterable[Path]) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run test files. pytest's status, and the outcomes."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", f"--matrix-file={file.name}"]
-        status = subprocess.run([*argv, *map(str, sorted(files))], cwd=ROOT, check=False).returncode
-        outcomes = json.loads(Path(file.name).read_text())
-    versions = {made.column: version(made) for made in classes()}  # type: ignore[attr-defined]
+        status = subprocess.run([*argv, *map(str, files)], cwd=ROOT, check=False).returncode
+        return status, json.loads(Path(file.name).read_text())
+
+
+def main() -> int:
+    """Run the columns that are named (all, if none) and write the table. Returns pytest's status."""
+    from tests.readme import README, replaced
+
+    there = columns()
+    names = sys.argv[1:] or [column.name for column in there]
+    status, fresh = run(sorted({column.file for column in there if column.name in names}))
+    said, rows = in_readme()
+    outcomes: dict[str, dict[str, str]] = {}
+    for case in dict.fromkeys([*fresh, *rows]):
+        kept = {name: MEANT.get(mark, "") for name, mark in rows.get(case, {}).items() if name not in names}
+        outcomes[case] = {**kept, **fresh.get(case, {})}
+    versions = {column.name: column.version if column.name in names else said.get(column.name, "") for column in there}
     README.write_text(replaced(README.read_text("utf-8"), "matrix", table(outcomes, versions)), "utf-8")
     return status
 

@@ -97,6 +97,9 @@ class SubversionRepository(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover()
 
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        return (os.path.realpath(Layout.of(component).live),)
+
     # Places.
 
     def live(self, component: Component) -> Place:

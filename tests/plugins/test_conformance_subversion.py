@@ -14,6 +14,9 @@ from tests.plugins.worlds_subversion import SubversionWorld
 
 @pytest.mark.server
 class TestSubversion(Conformance):
+    column = "subversion-repository"
+    server = ("svnadmin", "--version", "--quiet")
+
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
         with SubversionWorld(tmp_path / "world") as world:

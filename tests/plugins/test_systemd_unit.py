@@ -10,6 +10,8 @@ import pytest
 from tests.plugins.systemd_machine import SystemdMachine
 from tests.waiting import wait_until
 
+column = "systemd-unit"
+server = ("systemctl", "--version")
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("systemd")]
 
 COMPONENTS = Path("/etc/dysnomia/components/units")
