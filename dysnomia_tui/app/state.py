@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.views import ComponentView, ContainerView, Found, JobState, JobView, Overview, Probe
+from dysnomia_tui.engine.views import ComponentView, Condition, ContainerView, Found, JobState, JobView, Overview, Probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class AppState:
     """State that is not adopted; None while it is looked for."""
     problem: str = ""
     """Why the last look at the store failed."""
+    conditions: Mapping[ComponentKey, Condition] = field(default_factory=dict)
+    """Of components that the cursor was on."""
 
     def with_probe(self, container: str, probe: Probe) -> AppState:
         return replace(self, probes={**self.probes, container: probe})
@@ -36,6 +38,9 @@ class AppState:
     def hidden(self) -> bool:
         """Whether the store may not be read: then an empty list says nothing."""
         return self.overview is not None and self.overview.hidden
+
+    def with_condition(self, key: ComponentKey, condition: Condition) -> AppState:
+        return replace(self, conditions={**self.conditions, key: condition})
 
     @property
     def read_only(self) -> str:

@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen
+from textual.timer import Timer
 
+from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.jobs import outcome
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.views import Found, JobState, JobView, Overview, Probe
+from dysnomia_tui.engine.views import Condition, Found, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp
@@ -25,6 +27,10 @@ TICK = 0.5
 JOBS_TICKS = 4
 OVERVIEW_TICKS = 20
 PROBE_TICKS = 60
+CONDITION_TICKS = 10
+"""Between two questions about the component under the cursor, where its lines are all that is shown of it."""
+REST = 0.2
+"""Seconds that the cursor rests on a component before it is asked about: a key held down asks about none."""
 AT_ONCE = 4
 """Servers asked side by side: each is a process for up to two seconds."""
 
@@ -40,6 +46,8 @@ class Watch:
         self._recovered = False
         self._held: AppState | None = None
         self._to_probe: list[str] = []
+        self._attended: ComponentKey | None = None
+        self._resting: Timer | None = None
 
     def start(self) -> None:
         """Begin: read everything once, then on a timer."""
@@ -56,6 +64,8 @@ class Watch:
             self.look_at_overview()
         if self._ticks % PROBE_TICKS == 0:
             self._probe_all()
+        if self._ticks % CONDITION_TICKS == 0:
+            self._ask_again()
 
     def look(self, *, everything: bool = False) -> None:
         """Read jobs and overview now; with ``everything``, ask the servers too and look for what is not adopted."""
@@ -142,6 +152,7 @@ class Watch:
         self.look_at_jobs()
 
     def _probe_all(self) -> None:
+        self._ask_condition()
         waiting = [container.name for container in self._latest.containers()]
         self._to_probe = [*waiting[AT_ONCE:]]
         for name in waiting[:AT_ONCE]:
@@ -158,6 +169,43 @@ class Watch:
             have(Probe(up=False, detail=problem))
 
         self._app.client.ask(f"probe {name}", lambda engine: engine.probe(name), have, failed)
+
+    # --- the component under the cursor ---------------------------------------------------------------------------
+
+    def attend(self, key: ComponentKey | None) -> None:
+        """The cursor is on this component: ask how it is, and keep asking. None: on no component."""
+        if key == self._attended:
+            return
+        self._attended = key
+        if self._resting is not None:
+            self._resting.stop()
+        if key is None:
+            return
+        if self._poll:
+            self._resting = self._app.set_timer(REST, self._ask_condition)
+        else:
+            self._ask_condition()
+
+    def _ask_again(self) -> None:
+        """Only what is looked at, and may change while nothing else of it is shown."""
+        view = self._latest.component(self._attended)
+        if view is not None and view.stateless and len(self._app.screen_stack) == 1:
+            self._ask_condition()
+
+    def _ask_condition(self) -> None:
+        key = self._attended
+        view = self._latest.component(key)
+        if key is None or view is None or view.health is Health.GONE:
+            return
+
+        def have(condition: Condition) -> None:
+            if self._latest.conditions.get(key) != condition:
+                self._take(self._latest.with_condition(key, condition))
+
+        def failed(problem: str) -> None:
+            have(Condition(Probe(up=False, detail=problem)))
+
+        self._app.client.ask("condition", lambda engine: engine.condition(key), have, failed)
 
     def _have_found(self, found: tuple[Found, ...]) -> None:
         if found != self._latest.found:

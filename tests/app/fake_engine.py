@@ -36,6 +36,7 @@ from dysnomia_tui.engine.views import (
     Alarm,
     Change,
     ComponentView,
+    Condition,
     ContainerView,
     Event,
     Health,
@@ -225,6 +226,8 @@ class World:
     containers: tuple[ContainerView, ...] = ()
     lines: dict[ComponentKey, tuple[Generation, ...]] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
+    conditions: dict[ComponentKey, Condition] = field(default_factory=dict)
+    """Of those whose type tells more than their container's probe."""
     found: tuple[Found, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     jobs: tuple[JobView, ...] = ()
@@ -363,6 +366,8 @@ class FakeEngine(Engine):
         self.submitted: list[Plan] = []
         self.cancelled: list[str] = []
         self.recovered = 0
+        self.asked: list[ComponentKey] = []
+        """The components whose condition was asked for."""
         self.gate = threading.Event()
         """Reads wait for it: a test that wants to see the first frame clears it."""
         self.gate.set()
@@ -414,6 +419,12 @@ class FakeEngine(Engine):
     def probe(self, container: str) -> Probe:
         self.gate.wait()
         return self.world.probes.get(container, Probe(False, detail="connection refused"))
+
+    def condition(self, key: ComponentKey) -> Condition:
+        self.gate.wait()
+        self.asked.append(key)
+        known = self.world.conditions.get(key)
+        return known if known is not None else Condition(self.probe(key.container))
 
     def discover(self) -> Sequence[Found]:
         self.gate.wait()

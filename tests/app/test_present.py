@@ -19,7 +19,7 @@ from dysnomia_tui.app.present import plan as plans
 from dysnomia_tui.app.present.columns import lay_out
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.views import Health, JobState
+from dysnomia_tui.engine.views import Condition, Health, JobState
 from tests.app.fake_engine import NOW, ORDERS, FakeEngine, component, generation, job, orders_generations, world
 
 TIMES = Times(ZoneKind.UTC, NOW)
@@ -132,7 +132,8 @@ def test_the_tree_folds_and_lists_what_was_found_last() -> None:
 def test_the_heading_says_how_the_server_is(probe: Probe | None, said: str) -> None:
     found = state()
     view = found.component(ORDERS)
-    assert said in components.heading(view, found.container("postgresql"), probe).plain
+    known = Condition(probe) if probe is not None else None
+    assert said in components.heading(view, found.container("postgresql"), probe, known).plain
 
 
 @pytest.mark.parametrize("cells", [60, 80, 120, 200])

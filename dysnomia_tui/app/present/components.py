@@ -11,10 +11,10 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import age, size
-from dysnomia_tui.app.present.text import cut_middle, join, plain, width
+from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.views import ComponentView, ContainerView, Found, Health, Probe
+from dysnomia_tui.engine.views import ComponentView, Condition, ContainerView, Found, Health, Probe
 
 FOUND = "?"
 """The key of the line above what was found."""
@@ -127,7 +127,7 @@ def _component_state(view: ComponentView, times: Times) -> list[Text]:
     labels = [plain(label, "bold red") for label in view.labels if label == "PROD"]
     if view.health is Health.UNKNOWN:
         return [join([*labels, word]), word]
-    count = plain(f"{view.generations:>3}", styles.DIM)
+    count = plain("  -" if view.stateless and not view.generations else f"{view.generations:>3}", styles.DIM)
     return [
         join([*labels, word, plain(since), count]),
         join([*labels, word, plain(since.strip()), count]),
@@ -155,23 +155,37 @@ def _silent(probe: Probe) -> bool:
     return "not answer" in probe.detail or "no answer" in probe.detail
 
 
-def heading(view: ComponentView | None, container: ContainerView | None, probe: Probe | None) -> Text:
-    """The second pane's title: ``orders: up, 7 clients``."""
+def heading(
+    view: ComponentView | None,
+    container: ContainerView | None,
+    probe: Probe | None,
+    condition: Condition | None = None,
+) -> Text:
+    """The second pane's title: ``orders: up, 7 clients``; of a container ``15/main: up, 15.4``.
+
+    Size and clients are a component's own: its container's are those of all of them."""
     if view is None:
-        return plain(container.name if container is not None else "Generations")
-    parts = []
-    if probe is None:
-        parts.append("…")
-    elif not probe.up:
-        parts.append("not answering" if _silent(probe) else "down")
-    else:
-        parts.append("up")
-        if probe.clients is not None:
-            parts.append(f"{probe.clients} client{'' if probe.clients == 1 else 's'}")
-        if probe.size is not None and container is not None and len(container.components) == 1:
-            parts.append(f"{size(probe.size)} live")
-    if view.health is Health.UNKNOWN:
-        parts = ["unknown"]
-    elif not view.active:
+        if container is None:
+            return plain("Generations")
+        up = _up(probe) if not container.problem else "error"
+        return plain(", ".join(filter(None, (f"{container.name}: {up}", probe.version if probe and probe.up else ""))))
+    own = condition.probe if condition is not None else probe
+    status = condition.status.word if condition is not None else ""
+    parts = [status or _up(own)]
+    alone = container is not None and len(container.components) == 1
+    if own is not None and own.up and (condition is not None or alone):
+        if own.clients is not None:
+            parts.append(plural(own.clients, "client"))
+        if own.size is not None:
+            parts.append(f"{size(own.size)} live")
+    if not view.active:
         parts = ["garbage" if view.garbage else "inactive"]
+        if status not in ("", "not installed", "inactive"):
+            parts.append(f"and yet {status}")
     return plain(f"{view.key.component}: {', '.join(parts)}")
+
+
+def _up(probe: Probe | None) -> str:
+    if probe is None:
+        return "…"
+    return "up" if probe.up else "not answering" if _silent(probe) else "down"

@@ -13,7 +13,7 @@ from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
 from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.engine.views import Change, ComponentView, ContainerView, Found, Health, Probe, SectionChange
+from dysnomia_tui.engine.views import Change, ComponentView, Found, Health, Probe, SectionChange
 
 AT_MOST = 5_000
 """Sections listed in the pane; the rest are counted."""
@@ -180,21 +180,6 @@ def _net(change: SectionChange) -> str:
         if new.size != old.size:
             return ("+" if new.size > old.size else "-") + size(abs(new.size - old.size))
     return "±0"
-
-
-def container_lines(container: ContainerView, probe: Probe | None) -> list[Text]:
-    """A container in the third pane: what it is, how it is, its properties."""
-    shown = [plain(f"{container.title or container.type}, {plural(len(container.components), 'component')}")]
-    if container.problem:
-        shown.append(plain(f"! {container.problem}", styles.BAD))
-    if probe is None:
-        shown.append(plain("asking its server…", styles.DIM))
-    else:
-        shown.extend(probe_lines(probe))
-    if container.file:
-        shown.append(plain(container.file, styles.DIM))
-    shown.extend(plain(f"{name} = {value}") for name, value in sorted(container.properties.items()))
-    return shown
 
 
 def probe_lines(probe: Probe) -> list[Text]:

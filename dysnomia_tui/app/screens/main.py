@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
-from typing import Any
 
 from rich.text import Text
 from textual import events, on
@@ -16,22 +14,21 @@ from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions import bindings
 from dysnomia_tui.app.here import Here
-from dysnomia_tui.app.present import components, detail, generations, header, welcome
+from dysnomia_tui.app.present import components, condition, detail, generations, header, welcome
 from dysnomia_tui.app.present.components import TreeRow
 from dysnomia_tui.app.present.detail import Contents
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.reading import read_contents
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.main_actions import MainActions
+from dysnomia_tui.app.screens.main_panes import PANES, MainPanes
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.lines import LinesView
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.engine import Engine
-
-_PANES = {"tree": "-pane-1", "generations": "-pane-2", "detail": "-pane-3"}
 
 
-class MainScreen(MainActions, DysnomiaScreen):
+class MainScreen(MainPanes, MainActions, DysnomiaScreen):
     """Three panes: 1 components, 2 generations, 3 one generation."""
 
     SCOPE = "main"
@@ -43,8 +40,11 @@ class MainScreen(MainActions, DysnomiaScreen):
     MainScreen #right { width: 1fr; height: 100%; }
     MainScreen #generations { height: 1fr; border: round $border-blurred; }
     MainScreen #welcome { display: none; height: 1fr; border: round $border-blurred; }
+    MainScreen #told { display: none; height: 1fr; border: round $border-blurred; }
+    MainScreen.-told #told { display: block; }
+    MainScreen.-told #generations { display: none; }
     MainScreen.-bare #welcome { display: block; }
-    MainScreen.-bare #generations { display: none; }
+    MainScreen.-bare #generations, MainScreen.-bare #told { display: none; }
     MainScreen #detail { height: 8; border: round $border-blurred; }
     MainScreen #panes VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled;
         scrollbar-size: 0 0; }
@@ -56,7 +56,7 @@ class MainScreen(MainActions, DysnomiaScreen):
     MainScreen.-tall #detail { height: 40%; }
     MainScreen.-short #detail { display: none; }
     MainScreen.-short.-pane-3 #detail { display: block; height: 1fr; }
-    MainScreen.-short.-pane-3 #generations { display: none; }
+    MainScreen.-short.-pane-3 #generations, MainScreen.-short.-pane-3 #told { display: none; }
     MainScreen.-narrow #tree { width: 100%; display: none; }
     MainScreen.-narrow.-pane-1 #tree { display: block; }
     MainScreen.-narrow.-pane-1 #right { display: none; }
@@ -71,6 +71,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         self._stamp: object = None
         self._shown_key: ComponentKey | None = None
         self._sections: dict[int, Section] = {}
+        self._told_of: str | ComponentKey | None = None
         self._wanted: tuple[ComponentKey, int | None] | None = None
 
     def compose_body(self) -> Iterable[Widget]:
@@ -86,20 +87,9 @@ class MainScreen(MainActions, DysnomiaScreen):
                 yield VirtualTable[Generation](
                     key=lambda g: g.number, words=generations.words, markable=True, widget_id="generations"
                 )
+                yield LinesView(widget_id="told")
                 yield LinesView(widget_id="welcome")
                 yield LinesView(widget_id="detail")
-
-    @property
-    def units(self) -> VirtualTable[TreeRow]:
-        return self.query_one("#tree", VirtualTable)
-
-    @property
-    def list(self) -> VirtualTable[Generation]:
-        return self.query_one("#generations", VirtualTable)
-
-    @property
-    def detail(self) -> LinesView:
-        return self.query_one("#detail", LinesView)
 
     # --- where the operator is ----------------------------------------------------------------------------------
 
@@ -136,7 +126,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         if self._shown_key == key and number is not None:
             self.list.set_filter("")
             self.list.go_to(number)
-        self._go_to_pane(self.units if number is None else self.list)
+        self.go_to_pane(self.units if number is None else self.list)
 
     # --- state -> panes -----------------------------------------------------------------------------------------
 
@@ -146,6 +136,7 @@ class MainScreen(MainActions, DysnomiaScreen):
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
+        self._describe(self.units.item)
         self._draw_detail()
 
     def on_resize(self) -> None:
@@ -193,6 +184,7 @@ class MainScreen(MainActions, DysnomiaScreen):
                 self._no_generations,
             )
         self._stamp = stamp
+        self.dysnomia.watch_engine.attend(key)
         self._describe(row)
         if key is None or self.list.item is None:
             self._draw_detail()
@@ -228,9 +220,20 @@ class MainScreen(MainActions, DysnomiaScreen):
 
     def _describe(self, row: TreeRow | None) -> None:
         container = row.container if row is not None else None
-        probe = self.dysnomia.state.probes.get(container.name) if container is not None else None
-        heading = components.heading(row.component if row is not None else None, container, probe)
-        self.list.border_title = escaped(f"2 {heading.plain}")
+        view = row.component if row is not None else None
+        state = self.dysnomia.state
+        probe = state.probes.get(container.name) if container is not None else None
+        known = state.conditions.get(view.key) if view is not None else None
+        heading = escaped(f"2 {components.heading(view, container, probe, known).plain}")
+        self.list.border_title = self.told.border_title = heading
+        lines: Sequence[Text] = ()
+        if view is not None and view.stateless and not view.generations:
+            lines = condition.told(view, known, self.dysnomia.times)
+        elif view is None and container is not None:
+            lines = condition.container_told(container, probe)
+        self.tell(bool(lines))
+        self.told.show(lambda _cells: lines, top=row is None or row.key != self._told_of)
+        self._told_of = row.key if row is not None else None
         self._position()
         self.set_path(self._path(row))
 
@@ -278,13 +281,14 @@ class MainScreen(MainActions, DysnomiaScreen):
             return
         self.detail.border_title = "3 Contents"
         lines: Sequence[Text] = ()
-        if row is not None and row.component is not None:
+        if row is not None and row.component is not None and row.component.stateless:
+            lines = condition.why_no_generations(row.component, state.conditions.get(row.component.key))
+        elif row is not None and row.component is not None:
             key = self.dysnomia.key_of("snapshot")
             lines = detail.component_lines(row.component, state.read_only, key, state.notice)
         elif row is not None and row.container is not None:
-            container, probe = row.container, state.probes.get(row.container.name)
-            self.detail.border_title = escaped(f"3 {container.name}")
-            lines = detail.container_lines(container, probe)
+            self.detail.border_title = escaped(f"3 {row.container.name}")
+            lines = condition.container_settings(row.container)
         elif row is not None and row.found is not None:
             lines = detail.found_lines(row.found)
         self.detail.show(lambda _cells: lines, top=top)
@@ -333,7 +337,7 @@ class MainScreen(MainActions, DysnomiaScreen):
     def _no_freed(self, problem: str) -> None:
         self.set_path(self._path(self.units.item), header.marked(len(self._marked()), None, problem))
 
-    # --- moving between panes -----------------------------------------------------------------------------------
+    # --- choosing -------------------------------------------------------------------------------------------------
 
     @on(VirtualTable.Chosen, "#tree")
     def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
@@ -341,7 +345,7 @@ class MainScreen(MainActions, DysnomiaScreen):
         if row.found is not None:
             self.dysnomia.perform_id("adopt")
         elif row.is_component:
-            self._go_to_pane(self.list)
+            self.go_to_pane(self.second)
         elif row.key == components.DEMO:
             self.dysnomia.perform_id("demo")
         else:
@@ -350,7 +354,7 @@ class MainScreen(MainActions, DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#generations")
     def _generation_chosen(self) -> None:
-        self._go_to_pane(self.detail)
+        self.go_to_pane(self.detail)
 
     @on(VirtualTable.Chosen, "#detail")
     def _section_chosen(self) -> None:
@@ -365,66 +369,26 @@ class MainScreen(MainActions, DysnomiaScreen):
         line = self.detail.item
         return self._sections.get(line.source) if line is not None and self.detail.has_focus else None
 
+    # --- moving between panes: the rest is in MainPanes -----------------------------------------------------------
+
     @on(VirtualTable.Edge)
     def _edge(self, event: VirtualTable.Edge) -> None:
-        order: list[VirtualTable[Any]] = [self.units, self.list, self.detail]
-        at = order.index(event.table) + event.direction
-        if 0 <= at < len(order):
-            self._go_to_pane(order[at])
+        at = self.order.index(event.table) + event.direction
+        if 0 <= at < len(self.order):
+            self.go_to_pane(self.order[at])
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         name = event.widget.id or ""
-        if name in _PANES:
-            self.remove_class(*_PANES.values())
-            self.add_class(_PANES[name])
+        if name in PANES:
+            self.now_in(name)
             self.call_after_refresh(self._set_columns)
 
     def act_back(self) -> None:
         """A filter first, then one pane to the left; never out of the app."""
         if self.drop_filter():
             self._position()
-        elif self.detail.has_focus:
-            self._go_to_pane(self.list)
-        elif self.list.has_focus:
-            self._go_to_pane(self.units)
+        else:
+            self.one_pane_back()
 
     def act_quit(self) -> None:
         self.dysnomia.exit()
-
-    def act_pane_1(self) -> None:
-        self._go_to_pane(self.units)
-
-    def act_pane_2(self) -> None:
-        self._go_to_pane(self.list)
-
-    def act_pane_3(self) -> None:
-        self._go_to_pane(self.detail)
-
-    def act_pane_next(self) -> None:
-        self._turn(1)
-
-    def act_pane_before(self) -> None:
-        self._turn(-1)
-
-    def _turn(self, direction: int) -> None:
-        order: list[VirtualTable[Any]] = [self.units, self.list, self.detail]
-        at = next((index for index, table in enumerate(order) if table.has_focus), 0)
-        self._go_to_pane(order[(at + direction) % len(order)])
-
-    def _go_to_pane(self, table: VirtualTable[Any]) -> None:
-        """Focus a pane, unhiding it first where the screen shows only one (a hidden widget takes no focus)."""
-        self.remove_class(*_PANES.values())
-        self.add_class(_PANES[table.id or "tree"])
-        # Now, not at the next refresh: the next key may be there already.
-        self.app.stylesheet.update(self)
-        table.focus()
-
-
-def read_contents(engine: Engine, generation: Generation) -> Contents:
-    """What is in a generation, and what changed: two reads of indexes, no dump."""
-    changes = tuple(engine.changes(generation.key, generation.number))
-    stream = engine.sections(generation.key, generation.number)
-    listed = tuple(islice(stream, detail.AT_MOST))
-    total = generation.metadata.sections if generation.metadata is not None else None
-    more = max((total or 0) - len(listed), 0) if len(listed) == detail.AT_MOST else 0
-    return Contents(changes[: detail.AT_MOST], listed, more)
