@@ -12,6 +12,7 @@ from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load
 from dysnomia_tui.cli.installing import install_modules
 from dysnomia_tui.cli.marking import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.output import say, visible, write_json, write_line, write_lines
+from dysnomia_tui.cli.plugins import plugins
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def parser() -> Parser:
     demo = commands.add_parser("demo", help="open a demo store, made on first use")
     demo.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
     demo.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
-    commands.add_parser("plugins", help="the types of state that are known here")
+    commands.add_parser("plugins", help="the types that are known here, where each comes from and what it needs")
     config = commands.add_parser("config", help="the configuration in force")
     config.add_argument("what", choices=["show"])
     jobs = commands.add_parser("jobs", help="what runs, and what has ended")
@@ -65,7 +66,7 @@ def _main(args: argparse.Namespace) -> int:
     commands = {
         None: _open,
         "demo": _demo,
-        "plugins": _plugins,
+        "plugins": plugins,
         "config": _config,
         "jobs": _jobs,
         "cancel": _cancel,
@@ -106,30 +107,6 @@ def _demo(args: argparse.Namespace) -> int:
     folder = place.default_folder()
     build.make(folder, reset=args.reset, say=say)
     return _run_app(place.settings(folder), read_only=args.read_only)
-
-
-def _plugins(args: argparse.Namespace) -> int:
-    from dysnomia_plugins.errors import PluginError
-    from dysnomia_plugins.registry import Registry
-
-    settings = load(args.statedir)
-    registry = Registry(settings.modules_path, libexec=settings.libexec)
-    records = []
-    for name in registry.types():
-        try:
-            plugin = registry.get(name)
-        except PluginError as error:
-            records.append({"type": name, "title": "", "activities": [], "problem": str(error)})
-        else:
-            activities = sorted(plugin.activities())
-            records.append({"type": name, "title": plugin.title, "activities": activities, "problem": ""})
-    if args.json:
-        write_json(records)
-        return Exit.OK
-    for record in records:
-        words = record["problem"] or ", ".join(record["activities"])
-        write_line(visible(f"{record['type']:<22} {record['title']:<28} {words}"))
-    return Exit.OK
 
 
 def _config(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from dysnomia_tui.engine.inventory import ConfiguredContainer, Inventory
 from dysnomia_tui.engine.jobs.identity import who
 from dysnomia_tui.engine.planning.grades import labels_of
 from dysnomia_tui.engine.redact import shown
+from dysnomia_tui.engine.types import what_is_missing
 from dysnomia_tui.engine.views import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.world import World
 
@@ -93,12 +94,7 @@ def _plugin(world: World, configured: ConfiguredContainer | None) -> tuple[Plugi
         plugin = world.registry.get(configured.type)
     except PluginError as error:
         return None, f"{configured.path}: {error.message}"
-    missing = [tool for tool in plugin.tools if shutil.which(tool, path=_tool_path()) is None]
-    return plugin, f"{', '.join(missing)} is not installed" if missing else ""
-
-
-def _tool_path() -> str:
-    return os.environ.get("PATH", os.defpath) + ":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    return plugin, what_is_missing(plugin)
 
 
 def _component(

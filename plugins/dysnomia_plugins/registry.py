@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.external import external_module, find_module, module_names
 
 GROUP = "dysnomia.plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a type comes from."""
+
+    origin: str
+    """``dysnomia-tui 0.1.0``: a distribution and its version; of a module its path."""
+    module: str
+    """``package.module:Class``, or the path again."""
 
 
 class Registry:
@@ -65,6 +76,21 @@ class Registry:
             made = self._made[type_name] = self._make(type_name)
         return made
 
+    def source(self, type_name: str) -> Source:
+        """Where a type comes from; imports nothing. Raises PluginError where there is no such type."""
+        if type_name in self._extra:
+            return Source("the program itself", "")
+        point = self._points().get(type_name)
+        path = find_module(type_name, self._modules_path)
+        if path is None and point is None:
+            path = find_module(type_name, self._libexec)
+        if path is not None:
+            return Source(str(path), str(path))
+        if point is not None:
+            dist = point.dist
+            return Source(f"{dist.name} {dist.version}" if dist is not None else point.module, point.value)
+        raise self._unknown(type_name)
+
     @property
     def _folders(self) -> tuple[Path, ...]:
         return (*self._modules_path, *self._libexec)
@@ -86,11 +112,13 @@ class Registry:
         path = find_module(type_name, self._libexec)
         if path is not None:
             return external_module(path, type_name)
+        raise self._unknown(type_name)
+
+    def _unknown(self, type_name: str) -> PluginError:
         known = ", ".join(self.types()) or "none"
         searched = ":".join(map(str, self._folders)) or "empty"
-        raise PluginError(
-            f"there is no type {type_name!r}",
-            f"known types are {known}; the modules path is {searched}",
+        return PluginError(
+            f"there is no type {type_name!r}", f"known types are {known}; the modules path is {searched}"
         )
 
 

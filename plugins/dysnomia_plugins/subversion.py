@@ -51,6 +51,7 @@ class SubversionRepository(StatePlugin):
     type: ClassVar[str] = "subversion-repository"
     title: ClassVar[str] = "Subversion repository"
     tools: ClassVar[tuple[str, ...]] = ("svnadmin", "svnlook")
+    packages: ClassVar[Mapping[str, str]] = {"svnadmin": "subversion", "svnlook": "subversion"}
     digest_version: ClassVar[int] = 1
 
     # Life.
