@@ -5,6 +5,8 @@ The worker process makes a ``Bench`` from a job's folder; tests make one by hand
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import socket
 import tempfile
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dysnomia_plugins.base import CancelToken, Component, Context, Journal, Plugin, Progress, Runner
+from dysnomia_plugins.base import CancelToken, Component, Context, Journal, Plugin, Progress, Runner, StatePlugin
 from dysnomia_store.errors import Locked
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.snapshots import SnapshotDraft
@@ -28,6 +30,18 @@ LOCK_ROUND = 0.25
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
+    """The user who may read a snapshot besides its owner: whom bash Dysnomia's module of the type becomes, where the
+    store is one that it restores from as well. ``""`` for nobody."""
+    if compression != "xz" or os.geteuid() != 0 or not isinstance(plugin, StatePlugin):
+        return ""
+    user = plugin.dump_reader(component)
+    try:
+        return pwd.getpwnam(user).pw_name if user else ""
+    except KeyError:
+        return ""  # as whom nobody restores here
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,7 @@ class Bench:
             level=self.level,
             type=self.plugin.type,
             digest_version=getattr(self.plugin, "digest_version", 0),
+            reader=dump_reader(self.plugin, self.component, self.compression),
         )
 
     def tag(self, job: str = "") -> str:

@@ -14,6 +14,8 @@ from dysnomia_plugins.registry import Registry
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.bench import dump_reader
+from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.inventory import Inventory, read_inventory
 
 Stamp = tuple[tuple[str, int, int, int], ...]
@@ -57,6 +59,14 @@ class World:
     def plugin(self, key: ComponentKey) -> Plugin:
         """The plugin of a component's container. Raises Unknown, ConfigError, PluginError."""
         return self.registry.get(self.inventory().container(key.container).type)
+
+    def dump_reader(self, key: ComponentKey) -> str:
+        """Who may read what is imported for a component besides the store's owner (see ``bench.dump_reader``)."""
+        compression = self.settings.compression_by_container.get(key.container, self.settings.compression)
+        try:
+            return dump_reader(self.plugin(key), self.component(key), compression)
+        except (EngineError, PluginError):
+            return ""  # nothing is configured that would restore it
 
     def plugin_of_type(self, type_name: str) -> Plugin | None:
         """None where the type is not known here, or is broken."""

@@ -361,6 +361,11 @@ class StatePlugin(Plugin):
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
 
+    def dump_reader(self, component: Component) -> str:
+        """The user whom bash Dysnomia's module of this type becomes to read a snapshot, ``""`` where it stays whoever
+        it is: with ``compression=xz`` that user may read what is stored."""
+        return ""
+
     @abstractmethod
     def collect_garbage(self, ctx: Context) -> None:
         """Delete the live state of a deactivated component."""

@@ -205,6 +205,9 @@ class PostgresqlDatabase(StatePlugin):
             scan(scanner, sink)
         return scanner.complete
 
+    def dump_reader(self, component: Component) -> str:
+        return Server.of(component).os_user or ""
+
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:

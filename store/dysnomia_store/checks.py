@@ -109,7 +109,7 @@ def _without_manifest(
     if match is Match.SAME:
         return CheckResult.OK, "by Dysnomia's checksum"
     if match is Match.OTHER_ORDER:
-        return CheckResult.OK, "by Dysnomia's checksum, its files in another order"
+        return CheckResult.UNVERIFIABLE, "its files are listed in another order than when its checksum was written"
     if match is Match.DIFFERENT:
         return CheckResult.CORRUPT, "its bytes are not those of Dysnomia's checksum"
     return CheckResult.UNVERIFIABLE, "Dysnomia's checksum depends on the order of its files on the disk it was made on"

@@ -32,11 +32,13 @@ class Explained:
     rows: int | None
 
 
-def import_folder(house: House, key: ComponentKey, folder: Path, *, who: str, job: str, move: bool) -> tuple[int, bool]:
+def import_folder(
+    house: House, key: ComponentKey, folder: Path, *, who: str, job: str, move: bool, reader: int | None = None
+) -> tuple[int, bool]:
     """Make a snapshot folder, named by its id, the newest generation. The caller holds the lock.
 
     A folder of this store itself is only linked, as Dysnomia does. Else it is copied, never through a link; with
-    ``move`` the original is deleted once the generation stands.
+    ``move`` the original is deleted once the generation stands. ``reader`` is a group that may read it.
 
     Returns:
         The generation's number, and whether it is new.
@@ -54,7 +56,7 @@ def import_folder(house: House, key: ComponentKey, folder: Path, *, who: str, jo
     if own.is_dir() and own.samefile(folder):
         return generation(house, key, snapshot_id, _about(house, own, who, job)), True
     with in_words(f"importing {folder}"), house.staging(job) as base:
-        draft = SnapshotDraft(base, disk=house.disk)
+        draft = SnapshotDraft(base, disk=house.disk, reader=reader)
         _copy(house, folder, draft.folder)
         draft.claim(snapshot_id)
         sealed = draft.seal()

@@ -65,7 +65,7 @@ def _install_as(house: House, key: ComponentKey, draft: SnapshotDraft, sealed: S
     house.disk.rename(draft.folder, target)
     house.disk.fsync_path(target.parent)
     if draft.reader is not None:
-        _let_through(house, target.parent)
+        let_through(house, target.parent)
     return sealed.id
 
 
@@ -136,7 +136,7 @@ def set_aside(house: House, key: ComponentKey, snapshot_id: str) -> None:
     trash.settle(house, collection)
 
 
-def _let_through(house: House, folder: Path) -> None:
+def let_through(house: House, folder: Path) -> None:
     """Let another user pass (not list) the folders above a snapshot that it may read."""
     at = folder
     while True:

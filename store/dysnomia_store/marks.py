@@ -135,7 +135,10 @@ def keep_copy(house: House, key: ComponentKey, snapshot_id: str) -> None:
 
 def link_tree(house: House, source: Path, target: Path) -> None:
     """A second tree of the same files. Raises OSError."""
-    house.disk.mkdir(target, source.stat().st_mode & 0o777)
+    at = source.stat()
+    house.disk.mkdir(target, at.st_mode & 0o777)
+    if at.st_gid != target.stat().st_gid:
+        house.disk.chmod(target, at.st_mode & 0o777, at.st_gid)
     with os.scandir(source) as found:
         for entry in found:
             if entry.is_dir(follow_symlinks=False):

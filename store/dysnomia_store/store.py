@@ -203,14 +203,17 @@ class Store(ReadableStore):
         record(self._house, key, snapshot_id, check)
 
     def import_folder(
-        self, lock: ComponentLock, folder: Path, *, who: str = "", job: str = "", move: bool = False
+        self, lock: ComponentLock, folder: Path, *, who: str = "", job: str = "", move: bool = False, reader: str = ""
     ) -> Committed:
-        """Take a snapshot folder (named by its id) made elsewhere. Verified where it explains itself."""
+        """Take a snapshot folder (named by its id) made elsewhere. Verified where it explains itself. ``reader`` as of
+        ``draft``."""
         from dysnomia_store.importing import import_folder
 
         key = self._holding(lock)
         self.heal(lock)
-        made, new = import_folder(self._house, key, folder, who=who, job=job, move=move)
+        made, new = import_folder(
+            self._house, key, folder, who=who, job=job, move=move, reader=_group_of(reader) if reader else None
+        )
         return Committed(self.generation(key, made), new)
 
     # Archives: several snapshots with what is known of them, in one file.
@@ -241,12 +244,14 @@ class Store(ReadableStore):
         who: str = "",
         job: str = "",
         on_bytes: Callable[[int], None] | None = None,
+        reader: Callable[[ComponentKey], str] = lambda _: "",
     ) -> Imported:
         """Take an archive in: all of it is verified before any of it is put anywhere. Run again, it goes on.
 
         Args:
             digest: of the record it had when it was looked at (``ArchiveReader.digest``).
             on_bytes: told of each piece, first as it is verified, then as it is copied.
+            reader: a component's, as of ``draft``.
 
         Raises NotFound, Refused, NameRejected, Corrupt, StoreError.
         """
@@ -255,11 +260,13 @@ class Store(ReadableStore):
         from dysnomia_store.unpacking import opened, unpack
 
         self._house.ready()
-        with opened(path, digest) as reader, in_words(f"importing {path}"), ExitStack() as stack:
-            reader.verify(on_bytes)
-            for key in sorted(component.key for component in reader.archive.components):
+        with opened(path, digest) as opened_archive, in_words(f"importing {path}"), ExitStack() as stack:
+            opened_archive.verify(on_bytes)
+            for key in sorted(component.key for component in opened_archive.archive.components):
                 self.heal(stack.enter_context(self._locked(key, who=who, job=job, doing="import")))
-            came = unpack(self._house, reader, who=who, job=job, on_bytes=on_bytes)
+            users = {one.key: reader(one.key) for one in opened_archive.archive.components}
+            readers = {key: _group_of(user) for key, user in users.items() if user}
+            came = unpack(self._house, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
         return Imported(tuple(self.generation(key, number) for key, number in came.made), came.already)
 
     def missing_of(self, archive: Archive) -> int:

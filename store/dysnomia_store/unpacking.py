@@ -12,11 +12,12 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tarfile import HeaderError, TarInfo
+from types import MappingProxyType
 
 from dysnomia_store import archive as form
 from dysnomia_store.archive import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
@@ -187,9 +188,18 @@ def missing(house: House, archive: Archive) -> int:
     )
 
 
-def unpack(house: House, reader: ArchiveReader, *, who: str, job: str, on_bytes: OnBytes | None = None) -> Unpacked:
+def unpack(
+    house: House,
+    reader: ArchiveReader,
+    *,
+    who: str,
+    job: str,
+    on_bytes: OnBytes | None = None,
+    readers: Mapping[ComponentKey, int] = MappingProxyType({}),
+) -> Unpacked:
     """Take a verified archive in. The caller holds the locks of all its components, and has called ``verify``.
 
+    ``readers`` are groups that may read a component's snapshots.
     Where a snapshot is not what it says, those that this call put into the store are taken out again.
 
     Raises Corrupt, StoreFull, StoreError: then no generation was linked, or those that were are whole.
@@ -204,7 +214,8 @@ def unpack(house: House, reader: ArchiveReader, *, who: str, job: str, on_bytes:
         for component in archive.components:
             for snapshot in component.snapshots:
                 with in_words(f"importing {snapshot.id} of {component.key}"):
-                    found, new = _take(house, reader, component.key, snapshot, job, on_bytes)
+                    draft_reader = readers.get(component.key)
+                    found, new = _take(house, reader, component.key, snapshot, job, on_bytes, draft_reader)
                 stands[component.key, snapshot.id] = found
                 if new:
                     came.append((component.key, found))
@@ -220,13 +231,14 @@ def unpack(house: House, reader: ArchiveReader, *, who: str, job: str, on_bytes:
 def _take(
     house: House, reader: ArchiveReader, key: ComponentKey, snapshot: ArchivedSnapshot, job: str,
     on_bytes: OnBytes | None,
+    group: int | None,
 ) -> tuple[str, bool]:  # fmt: skip
     """Put one snapshot into the store, unless it is there. Returns the id it stands under, and whether it is new."""
     if _here(house, key, snapshot):
         return snapshot.id, False
     expected = form.manifest(snapshot.files, snapshot.links)
     with house.staging(job) as base:
-        draft = SnapshotDraft(base, disk=house.disk)
+        draft = SnapshotDraft(base, disk=house.disk, reader=group)
         for path in snapshot.folders:
             house.disk.mkdir(draft.folder / path)
         for entry in snapshot.files:

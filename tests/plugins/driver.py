@@ -87,8 +87,9 @@ class _Sections:
 class Driver:
     """A store in ``folder``, and jobs on a world's component."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, *, compression: str = "zstd") -> None:
         self.world = world
+        self.compression = compression
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(folder / "state")
@@ -138,6 +139,7 @@ class Driver:
             progress=reporter or Reporter(),
             cancel=shield,
             wait=60.0,
+            compression=self.compression,
             unsettled=self.unsettled,
         )
 

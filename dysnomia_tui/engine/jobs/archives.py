@@ -24,7 +24,12 @@ def run_import_archive(work: Work) -> Outcome:
         progress.advance(done, total or None)
 
     came = work.world.store.import_archive(
-        Path(params["archive"]), digest=params["digest"], who=work.who, job=work.id, on_bytes=on_bytes
+        Path(params["archive"]),
+        digest=params["digest"],
+        who=work.who,
+        job=work.id,
+        on_bytes=on_bytes,
+        reader=work.world.dump_reader,
     )
     made = [{"key": str(one.key), "number": one.number, "id": one.id} for one in came.made]
     said = f"{len(made)} imported" + (f", {came.already} were here already" if came.already else "")

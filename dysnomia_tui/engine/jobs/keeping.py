@@ -107,7 +107,9 @@ def run_import(work: Work) -> Outcome:
         work.cancel.check()
         try:
             with work.world.store.lock(key, who=work.who, job=work.id, doing="import", wait=None) as lock:
-                committed = work.world.store.import_folder(lock, Path(folder), who=work.who, job=work.id)
+                committed = work.world.store.import_folder(
+                    lock, Path(folder), who=work.who, job=work.id, reader=work.world.dump_reader(key)
+                )
         except Expected as error:
             last = error
             failed[folder] = words_of(error)[0]

@@ -51,7 +51,10 @@ def test_what_it_does_not_know_is_said_as_unknown(theirs: Shop) -> None:
 def test_it_checks(theirs: Shop) -> None:
     for key in theirs.store.keys():  # noqa: SIM118 (no mapping)
         for generation in theirs.store.generations(key):
-            assert theirs.store.check(key, generation.id).result is CheckResult.OK, generation
+            found = theirs.store.check(key, generation.id)
+            if found.result is not CheckResult.OK:  # it was unpacked here, so that its files may be in another order
+                assert key.container == "wrapper"
+                assert (found.result, found.text.partition(" ")[0]) == (CheckResult.UNVERIFIABLE, "its")
     key = ComponentKey("mysql-database", "testdb")
     newest = theirs.store.generations(key)[-1]
     path = theirs.store.stored(key, newest.id).folder / "dump.sql.xz"
