@@ -17,7 +17,7 @@ from dysnomia_plugins.external import ExternalModule
 from dysnomia_plugins.registry import GROUP, Registry
 from dysnomia_tui.cli.installing import shim
 
-BUILT_IN = {"echo", "fileset", "postgresql-database", "sqlite-database", "wrapper"}
+BUILT_IN = {"echo", "fileset", "postgresql-database", "redis-database", "sqlite-database", "wrapper"}
 
 
 def module(folder: Path, name: str, mode: int = 0o755, text: str = "#!/bin/sh\n") -> Path:
