@@ -34,6 +34,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.process import ProcessRunner
+from dysnomia_plugins.status import Status
 from dysnomia_plugins.svn import contents, discover, swap
 from dysnomia_plugins.svn import dump as dumping
 from dysnomia_plugins.svn.activation import activate
@@ -95,8 +96,11 @@ class SubversionRepository(StatePlugin):
     def probe(self, component: Component, runner: Runner) -> Probe:
         return discover.probe(Layout.of(component), runner)
 
+    def status(self, component: Component, runner: Runner) -> Status:
+        return discover.status(Layout.of(component), runner)
+
     def discover(self, runner: Runner) -> Iterable[Found]:
-        return discover.discover()
+        return discover.discover(runner)
 
     def whereabouts(self, component: Component) -> tuple[str, ...]:
         return (os.path.realpath(Layout.of(component).live),)

@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_a_snapshot_of_dysnomias_is_listed_checked_and_proved(theirs: Driver) ->
     plugin = theirs.world.plugin
     section = sections[contents.HISTORY]
     rows = [plugin.parse_row(section, raw) for batch in plugin.raw_rows(stored, section) for raw in batch]
-    assert [row.cells[:5] for row in rows] == [("r5", "root", "2026-11-22 12:44:30Z", "r5", "5")]
+    assert [row.cells[:5] for row in rows] == [("r5", "root", "r5", "2026-11-22 12:44:30Z", "5")]
     assert activities.verify(theirs.bench(), 3).result is CheckResult.OK
 
 
@@ -405,6 +406,20 @@ def test_a_probe_says_revision_size_locks_and_server(world: SubversionWorld, ser
         probe = world.plugin.probe(world.component, ProcessRunner())
     assert not probe.up
     assert "no Subversion repository" in probe.detail
+
+
+def test_its_status_is_its_newest_commit(world: SubversionWorld) -> None:
+    world.seed()
+    mucc(world.live, "why\n\nand more", "mkdir", "new")
+    status = world.plugin.status(world.component, ProcessRunner())
+    assert status.word == "r10"
+    assert status.facts[0].text == f"r10 by {pwd.getpwuid(os.geteuid()).pw_name} at"
+    assert status.facts[1].text == "why"
+    since = status.facts[0].at
+    assert since is not None
+    assert abs((datetime.now(UTC) - since).total_seconds()) < 600
+    with world.unreachable():
+        assert world.plugin.status(world.component, ProcessRunner()).facts == ()
 
 
 def test_repositories_below_the_root_of_a_server_are_found(world: SubversionWorld, served: str) -> None:

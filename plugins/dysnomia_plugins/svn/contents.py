@@ -29,13 +29,14 @@ FILES = "files.tar"
 
 HISTORY = ("history", "revisions")
 LOCKED = ("list", "locks")
-REVISION_COLUMNS = ("revision", "author", "date", "log", "paths", "content")
+REVISION_COLUMNS = ("rev", "author", "log", "date", "paths", "content")
+"""The log before the date: both are wide, and in a narrow terminal it is the log that tells."""
 _BATCH = 500
 _MAX_LINE = 1 << 20
 
 
 def begin_revisions(sink: ContentSink) -> None:
-    sink.begin_section(*HISTORY, Form.ROWS, columns=REVISION_COLUMNS, key=("revision",))
+    sink.begin_section(*HISTORY, Form.ROWS, columns=REVISION_COLUMNS, key=("rev",))
 
 
 class Takes(Protocol):
@@ -164,8 +165,10 @@ def _revision_row(raw: bytes) -> Row:
         number, author, date, log, changes, digest = json.loads(raw)
     except (ValueError, TypeError) as error:
         raise BadDump("the snapshot's list of revisions holds a line that is none", repr(raw[:60])) from error
+    said = _text(log)
     cells = (
-        f"r{number}", _text(author), _date(_text(date)), _text(log), str(changes), str(digest)[:12],
+        f"r{number}", _text(author), None if said is None else said.rstrip(), _date(_text(date)), str(changes),
+        str(digest)[:12],
     )  # fmt: skip
     return Row(key=cells[:1], cells=cells)
 

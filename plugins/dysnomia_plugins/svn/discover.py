@@ -8,6 +8,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.fileset.places import own_name
 from dysnomia_plugins.fileset.preflight import measure
 from dysnomia_plugins.fileset.users import users_of
+from dysnomia_plugins.status import Fact, Status, Tone
 from dysnomia_plugins.svn.locks import read_locks
 from dysnomia_plugins.svn.places import Layout
 from dysnomia_plugins.svn.repository import Repository, version
@@ -27,6 +29,8 @@ _PARENT = re.compile(rb"^\s*SVNParentPath\s+\"?([^\"\n]+?)\"?\s*$", re.MULTILINE
 _PATH = re.compile(rb"^\s*SVNPath\s+\"?([^\"\n]+?)\"?\s*$", re.MULTILINE | re.IGNORECASE)
 _TYPE = "subversion-repository"
 _MAX_CONFIG = 1 << 20
+_ANSWER = 1.2
+"""Seconds for a question to Subversion's programs."""
 _MOST = 2000
 """Entries of a folder that are looked at."""
 
@@ -36,12 +40,15 @@ def probe(layout: Layout, runner: Runner) -> Probe:
     repository = Repository(layout.live, runner)
     try:
         repository.require()
-        tool = version(runner, timeout=1.0)
-        youngest = repository.youngest(timeout=1.0)
+        youngest = repository.current()
         locks = len(read_locks(Path(layout.live)))
-    except (PluginError, ValueError) as error:
+    except PluginError as error:
         return Probe(up=False, detail=str(error))
-    size, whole = measure([layout.live], deadline=time.monotonic() + 0.5)
+    try:
+        tool = version(runner, timeout=_ANSWER)
+    except PluginError:
+        tool = ""
+    size, whole = measure([layout.live], deadline=time.monotonic() + 0.3)
     users = users_of([layout.live])
     servers = serving(layout.live)
     detail = f"r{youngest}" + (f", {locks} lock{'s' if locks != 1 else ''}" if locks else "")
@@ -57,7 +64,32 @@ def probe(layout: Layout, runner: Runner) -> Probe:
     )
 
 
-def discover() -> Iterator[Found]:
+def status(layout: Layout, runner: Runner) -> Status:
+    """The newest commit. Never raises."""
+    repository = Repository(layout.live, runner)
+    try:
+        said = repository.run("svnlook", "info", layout.live, timeout=_ANSWER).splitlines()
+        youngest = repository.current()
+    except PluginError:
+        return Status()
+    author, date = [*said, "", ""][:2]
+    log = next((line for line in said[3:] if line.strip()), "")
+    when = _moment(date)
+    facts = [Fact(f"r{youngest}" + (f" by {author}" if author else "") + (" at" if when else ""), at=when)]
+    if log:
+        facts.append(Fact(log.strip(), tone=Tone.DIM))
+    return Status(word=f"r{youngest}", facts=tuple(facts))
+
+
+def _moment(date: str) -> datetime | None:
+    """``2026-11-25 23:59:59 +0000 (Wed, 25 Nov 2026)``."""
+    try:
+        return datetime.strptime(date[:25], "%Y-%m-%d %H:%M:%S %z").astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def discover(runner: Runner) -> Iterator[Found]:
     """Repositories below the roots of servers that run here, in Apache's configuration, and in the usual folders."""
     seen: set[str] = set()
     names: dict[str, str] = {}
@@ -67,31 +99,28 @@ def discover() -> Iterator[Found]:
             if real in seen:
                 continue
             seen.add(real)
-            yield _found(path, _container(posixpath.dirname(path), names))
+            yield _found(path, _container(posixpath.dirname(path), names), runner)
 
 
-def _found(path: str, container: str) -> Found:
+def _found(path: str, container: str, runner: Runner) -> Found:
     size, whole = measure([path], deadline=time.monotonic() + 0.1)
-    youngest = _youngest(path)
     return Found(
         type=_TYPE,
         container=container,
         component=posixpath.basename(path),
         properties={"type": _TYPE, "svnBaseDir": posixpath.dirname(path)},
         size=size if whole else None,
-        detail=f"r{youngest}, at {path}" if youngest else f"at {path}",
+        detail=f"{_revision(path, runner)}at {path}",
         readable=os.access(f"{path}/db/revs", os.R_OK | os.X_OK),
         remedy="" if os.geteuid() == 0 or os.access(f"{path}/db/revs", os.R_OK | os.X_OK) else "sudo dysnomia-tui",
     )
 
 
-def _youngest(path: str) -> str:
-    """``db/current`` begins with it in every format."""
+def _revision(path: str, runner: Runner) -> str:
     try:
-        words = Path(path, "db", "current").read_text("ascii").split()
-    except (OSError, ValueError):
+        return f"r{Repository(path, runner).current()}, "
+    except PluginError:
         return ""
-    return words[0] if words and words[0].isdigit() else ""
 
 
 def _container(folder: str, names: dict[str, str]) -> str:

@@ -18,8 +18,6 @@ from dysnomia_plugins.svn.servers import serving
 
 _BUDGET = 0.3
 """Seconds to count what is live."""
-_ANSWER = 0.5
-"""Seconds for a question to Subversion's programs."""
 
 
 def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) -> Preflight:
@@ -68,7 +66,7 @@ def _of_live(live: Repository, stored: Stored) -> Iterator[Finding]:
         yield Finding(Severity.BLOCKER, f"{live.path} is a mount point, which cannot be exchanged: restore a copy")
     try:
         live.require()
-        youngest = live.youngest(_ANSWER)
+        youngest = live.current()
     except PluginError as error:
         yield Finding(
             Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made of it"

@@ -143,6 +143,13 @@ class Repository:
         """The newest revision. Raises PluginError."""
         return int(self.run("svnlook", "youngest", self.path, timeout=timeout))
 
+    def current(self) -> int:
+        """The newest revision as the file system keeps it, asked without a program. Raises PluginError."""
+        words = self.read("db/current").split()
+        if not words or not words[0].isdecimal():
+            raise PluginError(f"{self.path} does not say which its newest revision is", "svnadmin recover may help")
+        return int(words[0])
+
     def info(self) -> Info:
         """What Subversion says of it. Raises PluginError."""
         lines = self.run("svnadmin", "info", self.path).splitlines()
