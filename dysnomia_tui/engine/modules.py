@@ -8,6 +8,7 @@ real store in the order that store promises.
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, PrivateStatePlugin
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.external import ModuleConvention
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Committed, ComponentLock
@@ -35,6 +37,7 @@ def private_state(bench: Bench, ctx: Context, generation: Generation | None = No
                 _touch(_at(statedir, marker, bench.key))
         if generation is not None:
             _seed(bench, statedir, generation)
+            _let_read(bench, statedir)
         yield statedir
     finally:
         shutil.rmtree(statedir, ignore_errors=True)
@@ -130,6 +133,28 @@ def _seed(bench: Bench, statedir: Path, generation: Generation) -> None:
         copy = _at(statedir, "checksums", bench.key) / generation.id
         copy.parent.mkdir(parents=True)
         shutil.copyfile(checksum, copy)
+
+
+def _let_read(bench: Bench, statedir: Path) -> None:
+    """Let the user whom the module becomes read what it restores, as it can in a store of bash Dysnomia's.
+
+    Such a module deletes what is live first, and takes a snapshot that it could not read for an empty one.
+    """
+    users = bench.plugin.becomes(bench.component) if isinstance(bench.plugin, ModuleConvention) else ()
+    if os.geteuid() != 0 or not users:
+        return
+    gid = pwd.getpwnam(users[0]).pw_gid if len(users) == 1 and users[0] != "*" else None
+    for at, folders, names in os.walk(statedir):
+        for name in ("", *names):
+            path = Path(at, name)
+            if path.is_symlink():
+                continue
+            if gid is not None:
+                os.chown(path, -1, gid)
+            more = 0o050 if gid is not None else 0o055
+            path.chmod(path.stat().st_mode & 0o7777 | (more if not name else more & 0o044))
+        del folders
+    bench.store.let_through(statedir)
 
 
 def _at(statedir: Path, part: str, key: ComponentKey) -> Path:

@@ -9,6 +9,7 @@ third argument. The module links the generations it makes under ``DYSNOMIA_STATE
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ OURS = b"# A type of dysnomia-tui, for bash Dysnomia and Disnix."
 """The second line of an executable that calls a type of ours: never taken for a module of another's."""
 _SOURCED = re.compile(r"(?m)^[ \t]*(?:source|\.)[ \t]+[\"']?([^\s\"';]*/dysnomia/util)\b")
 _ASSIGNED = re.compile(r"(?m)^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=[\"']?([^\s\"';]*)")
+_AS_ANOTHER = re.compile(rb"(?m)^[^#\n]*\b(?:su|sudo|runuser|setpriv|setuidgid|doas|gosu)[ \t]")
 _REFERRED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -70,6 +72,11 @@ class ModuleConvention(PrivateStatePlugin):
         """The argv of an activity. Raises PluginError where there is nothing to run."""
         raise NotImplementedError
 
+    def becomes(self, component: Component) -> Sequence[str]:
+        """The users that the module may become to read a snapshot, by the properties that name one; ``*`` where it
+        becomes somebody whom nothing names. Empty where it stays who it is."""
+        return ()
+
     def activate(self, ctx: Context) -> None:
         self.run(ctx, "activate", _private(ctx, marker=None))
 
@@ -110,6 +117,12 @@ class ExternalModule(ModuleConvention):
     def activities(self) -> frozenset[str]:
         """The activities the module's ``case`` names; all of them where it is no script that can be looked into."""
         return _case_labels(self.module) or frozenset(ACTIVITIES)
+
+    def becomes(self, component: Component) -> Sequence[str]:
+        if not _becomes_another(self.module):
+            return ()
+        values = [value for value in component.properties.values() if isinstance(value, str)]
+        return sorted({user for value in values if (user := _user(value))}) or ("*",)
 
     def command(self, component: Component, activity: str) -> Sequence[str | bytes]:
         if not _runs(self.module):
@@ -184,6 +197,25 @@ def _runs(path: Path) -> bool:
         return path.is_file() and os.access(path, os.X_OK)
     except OSError:
         return False
+
+
+def _becomes_another(module: Path) -> bool:
+    """Whether its text runs something as another user; a program that is no text may."""
+    try:
+        with module.open("rb") as file:
+            text = file.read(_SNIFFED)
+    except OSError:
+        return True
+    return not text.startswith(b"#!") or _AS_ANOTHER.search(text) is not None
+
+
+def _user(name: str) -> str:
+    """The user of that name, unless it is root; ``""`` where there is none."""
+    try:
+        found = pwd.getpwnam(name) if name and "\0" not in name else None
+    except (KeyError, ValueError):
+        return ""
+    return found.pw_name if found is not None and found.pw_uid != 0 else ""
 
 
 def _is_module(path: Path) -> bool:

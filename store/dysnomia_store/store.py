@@ -44,6 +44,15 @@ class Store(ReadableStore):
 
     # Writing: all under the component's lock.
 
+    def let_through(self, folder: Path) -> None:
+        """Let anyone pass (not list) a folder of the store and those above it: for a module that becomes another user.
+
+        Raises StoreError."""
+        from dysnomia_store.install import let_through
+
+        with in_words(f"opening the way to {folder}"):
+            let_through(self._house, folder)
+
     def heal(self, lock: ComponentLock) -> tuple[Healed, ...]:
         """Bring back pinned generations that bash Dysnomia collected. Every writer does it first by itself."""
         from dysnomia_store.heal import heal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,24 @@ def test_numbers_that_another_gave_out_again_are_told_apart(books: Books) -> Non
     assert (found["generation"], found["id"] != first) == (1, True)
     history = list((books.state / "history/books/shop").glob("1.*.json"))
     assert [path.name for path in history] == [f"1.{first}.json"], "what was written of ours is not said of theirs"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("user", ["nobody", "$(echo nobody)"])
+def test_one_that_becomes_another_user_can_read_what_it_restores(user: str) -> None:
+    """A store of ours is nobody else's business; but such a module, as many of Dysnomia's are, has to get at it."""
+    with tempfile.TemporaryDirectory(prefix="books.", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        books = Books(Path(folder))
+        books.prepare()
+        books.container("books", type="ledger", ledgerDir=str(books.live.parent), ledgerUser=user)
+        books.run("dysnomia", "-o", "activate", *KEY)
+        books.run("dysnomia", "-o", "snapshot", *KEY)
+        books.live.write_text("changed\n")
+        books.run("dysnomia", "-o", "restore", *KEY)
+        assert books.live.read_text() == "opened\n"
+        for path in books.state.rglob("*"):
+            assert path.is_symlink() or path.stat().st_mode & 0o006 == 0, f"{path} is no business of everybody's"
 
 
 def test_without_util_nothing_is_run_and_the_way_out_is_said(books: Books) -> None:

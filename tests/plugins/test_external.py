@@ -153,6 +153,20 @@ def test_what_cannot_be_told_from_its_text_is_left_to_bash(tmp_path: Path, text:
     assert missing_util(script(tmp_path / "mine", f"#!/bin/bash\n{text}\n")) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "properties", "expected"),
+    [
+        ('su $user -s /bin/sh -c "xzcat x | psql"', {"user": "nobody", "port": "5432"}, ["nobody"]),
+        ("  sudo -u games ls", {"port": "5432"}, ["*"]),
+        ("setpriv --reuid=x true", {"a": "nobody", "b": "daemon", "c": "root"}, ["daemon", "nobody"]),
+        ("# su is not called\nsummary=1\nsubset x", {"user": "nobody"}, []),
+    ],
+)
+def test_whom_it_becomes(tmp_path: Path, text: str, properties: dict[str, str], expected: list[str]) -> None:
+    plugin = external_module(script(tmp_path / "mine", f"#!/bin/bash\n{text}\n"), "mine")
+    assert list(plugin.becomes(component_at(tmp_path / "thing", **properties))) == expected
+
+
 def test_a_module_that_is_gone_is_named(tmp_path: Path) -> None:
     path = script(tmp_path / "mine", TELLING)
     plugin = external_module(path, "mine")
