@@ -40,7 +40,7 @@ def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: 
         entry = audit.entry_of(folder.id, plan, audit.SUBMITTED, who=who, why=why, host=host)
         with suppress(OSError):  # the worker's own lines say when it cannot be written
             audit.append(world.settings.statedir, now, entry, world.settings.group)
-        start_worker(folder, lock, f"dysnomia-{world.store.id[:8] or 'store'}-job-{folder.id}")
+        start_worker(folder, lock)
     except EngineError as error:
         folder.record().step(
             "result", state=JobState.FAILED.value, exit=int(error.exit), message=error.message, hint=error.hint,
