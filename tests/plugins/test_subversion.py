@@ -232,6 +232,34 @@ def test_what_is_restored_belongs_to_whom_it_belonged_to(world: SubversionWorld,
     mucc_as(nobody, world.live, "again")
 
 
+@as_root
+def test_what_was_collected_comes_back_to_whom_it_belonged(world: SubversionWorld, driver: Driver) -> None:
+    nobody = pwd.getpwnam("nobody")
+    for path in (world.folder, *world.folder.parents):
+        path.chmod(path.stat().st_mode | 0o011)
+    driver.activity("activate")
+    give(world.live, nobody.pw_uid, 1)
+    number = driver.snapshot().generation.number
+    driver.activity("deactivate")
+    driver.activity("collect-garbage")
+    driver.restore(number)
+    seen = [(world.live / name).stat() for name in (".", "db", "db/current", "conf/authz")]
+    assert {(one.st_uid, one.st_gid) for one in seen} == {(nobody.pw_uid, 1)}
+    mucc_as(nobody, world.live, "again")
+
+
+@as_root
+def test_what_says_nothing_of_its_owner_goes_to_the_group_that_is_configured(
+    theirs: Driver, world: SubversionWorld
+) -> None:
+    with_properties(world, svnGroup="daemon")
+    world.base.mkdir()
+    theirs.restore(3)
+    seen = [(world.base / "repo" / name).stat() for name in ("db", "db/current", "db/revs/0")]
+    assert {one.st_gid for one in seen} == {1}
+    assert all(one.st_mode & 0o020 for one in seen)
+
+
 def give(folder: Path, uid: int, gid: int) -> None:
     for at, names, files in os.walk(folder):
         for name in (".", *names, *files):

@@ -24,7 +24,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
     if os.path.lexists(layout.live):
         Repository(layout.live, ctx.runner).require()
         return
-    gid = owner_ids(f":{layout.group}")[1] if layout.group else -1
+    gid = group_id(layout.group) if layout.group else -1
     try:
         Path(layout.parent).mkdir(parents=True, exist_ok=True)
         remove(wrapper_of(beside))
@@ -34,7 +34,8 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
         if gid >= 0:
-            share(repository.path, gid)
+            share(repository.path, gid, inherit=False)
+            share(f"{repository.path}/db", gid, inherit=True)
         with folder_at(posixpath.dirname(beside.name)) as source, folder_at(layout.parent) as target:
             sync_file_system(source)
             rename_new(posixpath.basename(beside.name), source, posixpath.basename(layout.live), target)
@@ -59,13 +60,17 @@ def _load(repository: Repository, path: Path) -> None:
             stdin.write(data)
 
 
-def share(path: str, gid: int) -> None:
-    """Give all of it to a group that may write, new files too (``chgrp -R``, ``g+w``, ``g+s`` on ``db``).
+def group_id(group: str) -> int:
+    """Raises PluginError where there is no such group here."""
+    return owner_ids(f":{group}")[1]
+
+
+def share(path: str, gid: int, *, inherit: bool) -> None:
+    """Give all below a folder to a group that may write; with ``inherit`` also what will be made in it.
 
     Raises OSError."""
-    for at, _, names, folder in os.fwalk(path, follow_symlinks=False):
-        inside = at == f"{path}/db" or at.startswith(f"{path}/db/")
-        _share(folder, gid, stat.S_ISGID if inside else 0)
+    for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
+        _share(folder, gid, stat.S_ISGID if inherit else 0)
         for name in names:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             try:

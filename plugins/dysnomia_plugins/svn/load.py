@@ -14,7 +14,7 @@ from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset.confined import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.fileset.extract import Trust
-from dysnomia_plugins.fileset.spec import owner_ids
+from dysnomia_plugins.svn.activation import group_id, share
 from dysnomia_plugins.svn.contents import DUMP, FILES, HISTORY, LOCKED, begin_revisions, read_locks_list
 from dysnomia_plugins.svn.dumpfile import DumpReader
 from dysnomia_plugins.svn.files import FilesLoader, Last, clear, copy_files
@@ -60,9 +60,11 @@ class Loader:
             self._history(repository)
         write_locks(Path(repository.path), locks)
         self._files(repository.path, live, wanted)
-        if access is not None:
-            for name in ("db", "locks"):
+        for name in ("db", "locks"):
+            if access is not None:
                 access.apply(f"{repository.path}/{name}")
+            elif self.layout.group:
+                share(f"{repository.path}/{name}", group_id(self.layout.group), inherit=name == "db")
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
         self.ctx.progress.phase("check")
@@ -160,11 +162,9 @@ class Wanted:
 
 
 def _access(around: Mapping[str, Any], layout: Layout) -> Access | None:
+    """Whose the data becomes; None where neither live nor the snapshot's maker says so."""
     found = Access.read(around.get("access"))
-    if layout.group:
-        gid = owner_ids(f":{layout.group}")[1]
-        found = replace(found, gid=gid) if found else found
-    return found
+    return replace(found, gid=group_id(layout.group)) if found and layout.group else found
 
 
 def _write_config(path: str, around: Mapping[str, Any]) -> None:

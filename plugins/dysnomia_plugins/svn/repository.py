@@ -54,6 +54,7 @@ class Access:
     def apply(self, path: str) -> None:
         """Give it to all below ``path``, following no link. What Subversion made read-only stays so.
 
+        Whoever owns the repository could have put another name of somebody's file there: such a one is left alone.
         Raises OSError."""
         root = os.geteuid() == 0
         for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
@@ -61,11 +62,14 @@ class Access:
                 os.fchown(folder, self.uid, self.gid)
             os.fchmod(folder, self.folder_mode & 0o3777)
             for name in names:
-                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
                 try:
+                    seen = os.fstat(descriptor)
+                    if seen.st_nlink != 1 or not stat.S_ISREG(seen.st_mode):
+                        continue
                     if root:
                         os.fchown(descriptor, self.uid, self.gid)
-                    if os.fstat(descriptor).st_mode & stat.S_IWUSR:
+                    if seen.st_mode & stat.S_IWUSR:
                         os.fchmod(descriptor, self.file_mode & 0o777)
                 finally:
                     os.close(descriptor)
