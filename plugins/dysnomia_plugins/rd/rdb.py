@@ -256,7 +256,7 @@ class RdbReader:
     def made(self) -> int:
         """When the file was made, in milliseconds since 1970; 0 where it does not say."""
         ctime = self.about.get("ctime", "0")
-        return int(ctime) * 1000 if ctime.isdigit() else 0
+        return int(ctime) * 1000 if ctime.isascii() and ctime.isdigit() and len(ctime) < 12 else 0
 
     def heads(self) -> Iterator[Head]:
         self._magic()

@@ -56,8 +56,11 @@ _NOTHING = {"list": NONE * 2, "set": NONE, "zset": NONE * 2, "hash": NONE * 2}
 
 def _batched(found: Iterable[bytes]) -> Iterator[list[bytes]]:
     iterator = iter(found)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch
+    try:
+        while batch := list(islice(iterator, BATCH)):
+            yield batch
+    except ValueError:
+        raise Damaged("a field or member stands without its value or score") from None
 
 
 def _function(code: bytes) -> bytes:
