@@ -1,0 +1,42 @@
+# The program as a package: callPackage of a checkout's own expression, with nixpkgs' python3 (3.11 or newer).
+{ lib
+, python3
+, bash
+, src ? ../..
+}:
+
+let
+  project = (builtins.fromTOML (builtins.readFile (src + "/pyproject.toml"))).project;
+in
+python3.pkgs.buildPythonApplication {
+  pname = project.name;
+  inherit (project) version;
+  inherit src;
+  pyproject = true;
+
+  build-system = [ python3.pkgs.hatchling ];
+  dependencies = [
+    python3.pkgs.textual
+    python3.pkgs.rich
+    python3.pkgs.platformdirs
+    python3.pkgs.psutil
+  ] ++ lib.optional (lib.versionOlder python3.version "3.14") python3.pkgs.backports-zstd;
+  # nixpkgs has one version of each: ours are tested with those that pyproject.toml names.
+  pythonRelaxDeps = true;
+
+  buildInputs = [ bash ];
+  # What bash Dysnomia, Disnix and modules written for Dysnomia call: $out/libexec/dysnomia, $out/share/dysnomia/util.
+  postFixup = ''
+    $out/bin/dysnomia-tui install-modules $out
+  '';
+  # The tests want real servers.
+  doCheck = false;
+  pythonImportsCheck = [ "dysnomia_tui" "dysnomia_plugins" "dysnomia_store" ];
+
+  meta = {
+    inherit (project) description;
+    license = lib.licenses.mit;
+    mainProgram = "dysnomia-tui";
+    platforms = lib.platforms.linux;
+  };
+}
