@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.demo import build, place
+from tests.e2e.packaging import ROOT, environment_with
+from tests.e2e.packaging import build as build_wheel
 from tests.e2e.world import World
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -22,6 +24,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     assert build.make(folder, now=NOW)
     return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project's wheel."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` folder of an environment in which there is nothing but the wheel and what it asks for."""
+    return environment_with(tmp_path_factory.mktemp("empty") / "env", wheel)
 
 
 @pytest.fixture

@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import venv
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q")
+from tests.e2e.packaging import ROOT, run
 
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
-    (made,) = folder.glob("*.whl")
-    return made
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ``bin`` folder of an environment in which there is nothing but the wheel and what it asks for."""
-    folder = tmp_path_factory.mktemp("empty")
-    venv.create(folder, with_pip=False)
-    constraints = ROOT / ".ci" / "constraints.txt"
-    run([*PIP, "--python", str(folder / "bin" / "python"), "install", "--constraint", str(constraints), str(wheel)])
-    return folder / "bin"
-
-
-def run(argv: list[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=280)
-    assert done.returncode == 0, f"{argv}: {done.stderr}"
-    return done.stdout
+pytestmark = pytest.mark.xdist_group("wheel")
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -38,12 +38,14 @@ class World:
 
     root: Path
     extra: Mapping[str, str] = field(default_factory=dict)
+    bin: Path = BIN
+    """Where the commands are: those of another environment, for a package installed there."""
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.root / "home"),
-            "PATH": f"{BIN}:{os.defpath}",
+            "PATH": f"{self.bin}:{os.defpath}",
             "LC_ALL": "C.UTF-8",
             "TERM": "xterm-256color",
             "XDG_CONFIG_HOME": str(self.root / "config"),
@@ -74,7 +76,7 @@ class World:
     def start(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command and do not wait for it."""
         return subprocess.Popen(
-            [str(BIN / argv[0]), *argv[1:]],
+            [str(self.bin / argv[0]), *argv[1:]],
             env=self.environment,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
@@ -89,7 +91,7 @@ class World:
 
         Fails where a traceback was shown, whatever the status."""
         done = subprocess.run(
-            [str(BIN / argv[0]), *argv[1:]],
+            [str(self.bin / argv[0]), *argv[1:]],
             env=self.environment,
             cwd=self.root,
             input=stdin if stdin is not None else "",
