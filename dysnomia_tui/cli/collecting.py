@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dysnomia_tui.cli.common import Usage, load, open_engine
 from dysnomia_tui.cli.output import jsonable, say, size, visible, write_json, write_line
-from dysnomia_tui.engine.errors import Exit, Unknown
+from dysnomia_tui.cli.snapshots import PERIODS
+from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
     from dysnomia_store.gcmodel import GcPlan, Policy
@@ -27,21 +28,27 @@ def collect(args: argparse.Namespace) -> int:
 
     if args.keep is not None and args.keep < 0:
         raise Usage(f"--keep {args.keep} keeps less than nothing")
-    if args.keep is not None and args.policy:
-        raise Usage("--keep and --policy are two ways to say what is kept", "give one of them")
+    rules = any(getattr(args, f"keep_{period}") for period in PERIODS)
+    if (args.keep is not None) + args.policy + rules > 1:
+        raise Usage("--keep, --keep-… and --policy are ways to say what is kept", "give one of them")
+    if any(getattr(args, f"keep_{period}") < 0 for period in PERIODS):
+        raise Usage("a rule that keeps less than nothing")
+    if args.now and args.trash:
+        raise Usage("--now and --trash are two ways for what is collected", "give one of them")
     keys = _keys(args)
     settings = load(args.statedir)
+    free_now = args.now or not (args.trash or settings.grace_set)
     engine = open_engine(settings)
     review = engine.gc_review(keys, _policy(settings, keys, args))
     empty = not review.dropped and not review.snapshots and not review.broken_links
     if args.dry_run:
-        return _dry_run(engine, review, args, empty=empty)
+        return _dry_run(engine, review, args, empty=empty, free_now=free_now)
     if empty:
         say("nothing to remove")
         if args.json:
             write_json({"exit": 0, "job": None, "plan": None})
         return Exit.OK
-    plan = engine.plan_gc(review, now=args.now, text=args.reason)
+    plan = engine.plan_gc(review, now=free_now, text=args.reason)
     status = settle(engine, plan, why=args.reason, dry_run=False, no_wait=args.no_wait, as_json=args.json)
     if status is Exit.OK:
         for line in review.dropped:
@@ -52,7 +59,7 @@ def collect(args: argparse.Namespace) -> int:
 
 
 def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
-    """The components of the store that are asked for. Raises Unknown where those that were named are not there."""
+    """The components of the store that are asked for: none where the store has none of that name."""
     from dysnomia_store.store import Store
     from dysnomia_tui.cli.snapshots import store_folder, wanted
 
@@ -64,7 +71,7 @@ def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
         if (not container or key.container == container) and (not component or key.component == component)
     ]
     if not keys and (container or component):
-        raise Unknown(f"nothing in the store is called {container or '*'}/{component or '*'}")
+        say(f"nothing in the store is called {container or '*'}/{component or '*'}")
     return keys
 
 
@@ -73,7 +80,10 @@ def _policy(settings: Settings, keys: Sequence[ComponentKey], args: argparse.Nam
     from dysnomia_store.gcmodel import Policy
 
     if not args.policy:
-        return Policy(last=KEEP if args.keep is None else args.keep)
+        rules = {period: getattr(args, f"keep_{period}") for period in PERIODS}
+        if any(rules.values()):
+            return Policy(**rules)
+        return Policy(last=KEEP if args.keep is None else args.keep, nothing=args.keep == 0)
     without = [key for key in keys if settings.component(key.container, key.component).policy.empty]
     if keys and len(without) == len(keys):
         raise Usage(
@@ -85,10 +95,10 @@ def _policy(settings: Settings, keys: Sequence[ComponentKey], args: argparse.Nam
     return None
 
 
-def _dry_run(engine: Engine, review: GcPlan, args: argparse.Namespace, *, empty: bool) -> Exit:
+def _dry_run(engine: Engine, review: GcPlan, args: argparse.Namespace, *, empty: bool, free_now: bool) -> Exit:
     from dysnomia_tui.cli.jobs import could, plan_json, plan_lines
 
-    plan = None if empty else engine.plan_gc(review, now=args.now, text=args.reason)
+    plan = None if empty else engine.plan_gc(review, now=free_now, text=args.reason)
     keys = sorted({line.key for line in review.lines})
     known = {(one.key, one.number): one for key in keys for one in engine.generations(key)}
     if args.json:

@@ -10,10 +10,11 @@ import errno
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from dysnomia_tui.cli.getopt import as_getopt
 from dysnomia_tui.cli.output import say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
 
@@ -40,7 +41,9 @@ class Usage(EngineError):
 class Parser(argparse.ArgumentParser):
     """A parser whose complaint is one line: it raises Usage."""
 
-    def __init__(self, prog: str, description: str, *, epilog: str = EXITS) -> None:
+    def __init__(self, prog: str, description: str, *, epilog: str = EXITS, theirs: Collection[str] = ()) -> None:
+        """``theirs``: the long options that the command has in Dysnomia."""
+        self.theirs = theirs
         super().__init__(
             prog=prog,
             description=description,
@@ -48,6 +51,14 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    def read(self) -> argparse.Namespace:
+        """Parse this process's command line as getopt does. Operands that mean nothing are ignored, as Dysnomia
+        ignores them, and said."""
+        args = self.parse_args(as_getopt(self, sys.argv[1:], self.theirs))
+        for word in getattr(args, "stray", ()):
+            say(f"{self.prog}: {word!r} means nothing here, and is ignored")
+        return args
 
     def error(self, message: str) -> NoReturn:
         raise Usage(f"{message} (see {self.prog} --help)")
@@ -78,6 +89,11 @@ def add_general(parser: argparse.ArgumentParser) -> None:
         "--statedir", type=Path, metavar="DIR", help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)"
     )
     parser.add_argument("-v", "--version", action=_Version, help="show the version")
+
+
+def add_stray(parser: argparse.ArgumentParser) -> None:
+    """Operands that mean nothing."""
+    parser.add_argument("stray", nargs="*", help=argparse.SUPPRESS)
 
 
 def add_change(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.choosing import newest
 from dysnomia_tui.cli.common import (
@@ -14,6 +15,7 @@ from dysnomia_tui.cli.common import (
     Usage,
     add_change,
     add_general,
+    add_stray,
     load,
     open_engine,
     run,
@@ -21,100 +23,103 @@ from dysnomia_tui.cli.common import (
     write_error,
 )
 from dysnomia_tui.cli.names import plain_name
-from dysnomia_tui.cli.output import say, write_json, write_lines
-from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
+from dysnomia_tui.cli.output import say, write_json, write_line, write_lines
+from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.cli.many import Work
     from dysnomia_tui.config import Settings
     from dysnomia_tui.engine.engine import Engine
     from dysnomia_tui.engine.inventory import Inventory
     from dysnomia_tui.engine.plan import Plan
-    from dysnomia_tui.engine.views import ComponentView, ContainerView, JobView
 
 PROG = "dysnomia-containers"
+THEIRS = (
+    "--query-containers", "--query-available-components", "--query-activated-components", "--generate-expr",
+    "--generate-dot", "--operation", "--deploy", "--snapshot", "--restore", "--collect-garbage", "--container",
+    "--help", "--version",
+)  # fmt: skip
 
 _WARNING = """\
-This operation will restore the state of all mutable components deployed to the
-specified containers! What is live now is kept as a guard where the kind of
-state allows it, and can be brought back with undo. Maybe you prefer to restore
-the state of individual components.
-"""
+All activated components of the containers named (or of all) would be restored,
+each to its last generation. Of what is live now a guard is kept where the kind
+of state allows it, and undo brings it back. To restore single components may
+be what you want.
+
+Are you sure you want to proceed? [n] """
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "Manage all components deployed to a set of containers.")
-    what = found.add_mutually_exclusive_group()
-    what.add_argument("--query-containers", action="store_true", help="the containers there are")
-    what.add_argument("--query-available-components", action="store_true", help="components that can be deployed")
-    what.add_argument("--query-activated-components", action="store_true", help="components that are deployed")
-    what.add_argument("-o", "--operation", metavar="OPERATION", help="run it on all activated components")
-    what.add_argument("--deploy", action="store_true", help="activate what is available, deactivate what no longer is")
-    what.add_argument("--snapshot", action="store_true", help="snapshot all activated components")
-    what.add_argument("--restore", action="store_true", help="restore the last generation of all activated components")
-    what.add_argument("--collect-garbage", action="store_true", help="delete the state of all deactivated components")
+    found = Parser(PROG, "Manage all components deployed to a set of containers.", theirs=THEIRS)
+
+    def action(name: str, text: str) -> None:
+        found.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
+
+    action("--query-containers", "the containers there are")
+    action("--query-available-components", "components that can be deployed")
+    action("--query-activated-components", "components that are deployed")
+    action("--generate-expr", "a Nix expression of all containers and their properties")
+    action("--generate-dot", "a graph (dot) of the components in their containers")
+    action("--deploy", "activate what is available, deactivate what no longer is")
+    action("--snapshot", "snapshot all activated components")
+    action("--restore", "restore the last generation of all activated components")
+    action("--collect-garbage", "delete the state of all deactivated components")
+    found.add_argument(
+        "-o", "--operation", dest="action", type=lambda name: f"-o {name}", metavar="OPERATION",
+        help="run it on all activated components",
+    )  # fmt: skip
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
     found.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
+    found.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="so many components side by side")
     found.add_argument("--scheduled", action="store_true", help="--snapshot: a timer asked for it, not a person")
     add_change(found)
     add_general(found)
+    add_stray(found)
     return found
 
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
+    return run(PROG, lambda: _main(parser().read()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
     queries: dict[str, Callable[[Settings, str], Iterable[str]]] = {
-        "query_containers": query_containers,
-        "query_available_components": query_available,
-        "query_activated_components": query_activated,
+        "query-containers": query_containers,
+        "query-available-components": query_available,
+        "query-activated-components": query_activated,
     }
-    changes: dict[str, Callable[[Engine, argparse.Namespace], int]] = {
-        "deploy": _deploy,
-        "snapshot": _snapshot,
-        "restore": _restore,
-        "collect_garbage": _collect_garbage,
-        "operation": _operation,
-    }
-    query = next((name for name in queries if getattr(args, name)), None)
-    change = next((name for name in changes if getattr(args, name)), None)
-    if query is None and change is None:
+    if not args.action:
         raise Usage("no action specified", "give --query-containers, --snapshot, --restore … (see --help)")
+    if args.jobs < 1:
+        raise Usage(f"--jobs {args.jobs} does nothing")
     settings = load(args.statedir)
-    if query is not None:
-        found = list(queries[query](settings, _only(args)))
+    if args.action in queries:
+        found = list(queries[args.action](settings, _only(args)))
         if args.json:
             write_json(found)
         else:
             write_lines(found)
         return Exit.OK
+    if args.action.startswith("generate-"):
+        return _generate(settings, args)
+    settings = replace(settings, jobs_at_once=max(settings.jobs_at_once, args.jobs))
     engine = open_engine(settings)
-    assert change is not None
-    return changes[change](engine, args)
+    if args.action == "restore" and not (args.dry_run or args.yes):
+        refused = _refused(args)
+        if refused is not None:
+            return refused
+    return _each(engine, args, _phases(engine, args))
 
 
 def _only(args: argparse.Namespace) -> str:
     return plain_name(args.container, os.environ) if args.container else ""
 
 
-def _containers(engine: Engine, only: str) -> list[ContainerView]:
-    """The configured containers (asked for, or all). Raises Unknown where the one asked for is not there."""
-    found = [view for view in engine.overview().containers if not only or view.name == only]
-    if only and not found:
-        raise Unknown(f"No container configuration found for: {only}")
-    return found
-
-
-def _components(engine: Engine, only: str, wanted: Callable[[ComponentView], bool]) -> list[ComponentView]:
-    return [view for container in _containers(engine, only) for view in container.components if wanted(view)]
-
-
 def query_containers(settings: Settings, only: str) -> Iterator[str]:
-    """Names of the configured containers."""
-    return (name for name in _inventory(settings).containers if not only or name == only)
+    """Names of the configured containers: all of them, as Dysnomia says them whatever it is restricted to."""
+    return iter(_inventory(settings).containers)
 
 
 def query_available(settings: Settings, only: str) -> Iterator[str]:
@@ -140,127 +145,107 @@ def _inventory(settings: Settings) -> Inventory:
     return inventory
 
 
-def _holding(engine: Engine, args: argparse.Namespace, activity: str) -> list[ComponentView]:
-    """Activated components whose type has an activity; the others have nothing to do."""
-    return _components(engine, _only(args), lambda view: view.active and activity in view.can)
+def _generate(settings: Settings, args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.generating import dot, nix_expression, read_machine
+
+    inventory = _inventory(settings)
+    for container in inventory.containers.values():
+        if container.problem:
+            say(f"warning: {container.problem}")
+    expression = args.action == "generate-expr"
+    text = nix_expression(read_machine(os.environ), inventory) if expression else dot(inventory)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
+    return Exit.USAGE if any(container.unread for container in inventory.containers.values()) else Exit.OK
 
 
-def _snapshot(engine: Engine, args: argparse.Namespace) -> int:
-    from dysnomia_store.model import Reason
+def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Work]]:
+    """What is to be done: each phase begins when the one before has ended."""
+    from dysnomia_tui.cli.many import Work
 
-    reason = Reason.SCHEDULED if args.scheduled else Reason.MANUAL
-    views = _holding(engine, args, "snapshot")
-    return _each(engine, args, [(view.key, _planner_snapshot(engine, view.key, reason, args)) for view in views])
+    def said(doing: str, key: ComponentKey) -> str:
+        return f"{doing} component: {key.component} in container: {key.container}"
 
-
-def _planner_snapshot(
-    engine: Engine, key: ComponentKey, reason: object, args: argparse.Namespace
-) -> Callable[[], Plan]:
-    from dysnomia_store.model import Reason
-
-    assert isinstance(reason, Reason)
-    return lambda: engine.plan_snapshot([key], reason=reason, text=args.reason)
-
-
-def _restore(engine: Engine, args: argparse.Namespace) -> int:
-    views = [view for view in _holding(engine, args, "restore") if view.newest is not None]
-    if not args.dry_run and not args.yes and not _confirmed():
-        say("Not executing the restore operations!")
-        if args.json:
-            write_error(Exit.REFUSED, "not confirmed: give -y")
-        return Exit.REFUSED
-    return _each(engine, args, [(view.key, _planner_restore(engine, view, args)) for view in views])
-
-
-def _planner_restore(engine: Engine, view: ComponentView, args: argparse.Namespace) -> Callable[[], Plan]:
-    def plan() -> Plan:
-        return engine.plan_restore(view.key, newest(engine, view.key).number, text=args.reason)
-
-    return plan
-
-
-def _confirmed() -> bool:
-    """Ask, as Dysnomia does. Nobody to ask is a no."""
-    if not sys.stdin.isatty():
-        say(f"{PROG}: --restore asks first, and there is no terminal to ask on; give -y")
-        return False
-    sys.stderr.write(_WARNING + "\nAre you sure you want to proceed? [n] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip() == "y"
-
-
-def _collect_garbage(engine: Engine, args: argparse.Namespace) -> int:
-    views = _components(engine, _only(args), lambda view: view.garbage)
-    return _each(engine, args, [(view.key, _planner(engine, view.key, "collect-garbage")) for view in views])
-
-
-def _operation(engine: Engine, args: argparse.Namespace) -> int:
-    from dysnomia_tui.cli.dysnomia import OPERATIONS
-
-    if args.operation not in OPERATIONS:
-        raise Usage(f"there is no operation {args.operation!r}", f"give one of {', '.join(OPERATIONS)}")
-    if args.operation == "snapshot":
-        return _snapshot(engine, args)
-    if args.operation == "restore":
-        return _restore(engine, args)
-    if args.operation in ("check", "verify"):
-        raise Usage(f"{args.operation} is about one component", "use dysnomia, or dysnomia-snapshots --check")
-    views = _components(engine, _only(args), lambda view: view.active)
-    return _each(engine, args, [(view.key, _planner(engine, view.key, args.operation)) for view in views])
-
-
-def _deploy(engine: Engine, args: argparse.Namespace) -> int:
-    available = set(query_available(engine.settings, _only(args)))
-    views = _components(engine, _only(args), lambda _: True)
-    work = [
-        (view.key, _planner(engine, view.key, "deactivate"))
-        for view in views
-        if view.active and str(view.key) not in available
+    there = engine.deployment(_only(args))
+    if args.action == "deploy":
+        return [
+            [Work(key, _activity(engine, key, "deactivate"), said("Deactivating", key)) for key in there.obsolete],
+            [Work(key, _activity(engine, key, "activate"), said("Activating", key)) for key in there.new],
+        ]
+    if args.action == "collect-garbage":
+        name = "collect-garbage"
+        text = "Collecting garbage for"
+        return [
+            [
+                Work(key, _activity(engine, key, name), said(text, key), _idle(engine, key, name))
+                for key in there.garbage
+            ]
+        ]
+    operation = args.action.removeprefix("-o ")
+    if operation in ("check", "verify"):
+        raise Usage(f"{operation} is about one component", "use dysnomia, or dysnomia-snapshots --check")
+    planner = {"snapshot": _snapshot, "restore": _restore}.get(operation)
+    return [
+        [
+            Work(
+                key,
+                planner(engine, key, args) if planner else _activity(engine, key, operation),
+                idle=_idle(engine, key, operation),
+            )
+            for key in there.active
+        ]
     ]
-    work += [
-        (view.key, _planner(engine, view.key, "activate"))
-        for view in views
-        if not view.active and str(view.key) in available
-    ]
-    return _each(engine, args, work)
 
 
-def _planner(engine: Engine, key: ComponentKey, activity: str) -> Callable[[], Plan]:
+def _idle(engine: Engine, key: ComponentKey, operation: str) -> Callable[[], str]:
+    return lambda: engine.nothing_to_do(key, operation)
+
+
+def _activity(engine: Engine, key: ComponentKey, activity: str) -> Callable[[], Plan]:
     return lambda: engine.plan_activity(key, activity)
 
 
-def _each(engine: Engine, args: argparse.Namespace, work: Sequence[tuple[ComponentKey, Callable[[], Plan]]]) -> int:
-    """Carry a plan out for each component, one after the other: one that fails is said, and the rest go on."""
-    from dysnomia_tui.cli import jobs
+def _snapshot(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Callable[[], Plan]:
+    from dysnomia_store.model import Reason
 
-    exits: list[Exit] = []
-    records: list[dict[str, Any]] = []
-    for key, planner in work:
-        record: dict[str, Any]
-        try:
-            plan = planner()
-            if args.dry_run:
-                record = {"plan": jobs.plan_json(plan)}
-                exits.append(jobs.show_plan(plan, as_json=False) if not args.json else jobs.could(plan))
-            else:
-                job = _one(engine, plan, args)
-                record = jobs.report(plan, job)
-                exits.append(jobs.exit_of(job))
-        except EngineError as error:
-            say(f"{key}: {error}")
-            exits.append(error.exit)
-            record = {"exit": int(error.exit), "error": str(error)}
-        records.append({"component": str(key), **record})
-    if not work:
-        say("there is nothing to do")
-    status = jobs.worst(exits)
+    reason = Reason.SCHEDULED if args.scheduled else Reason.MANUAL
+    return lambda: engine.plan_snapshot([key], reason=reason, text=args.reason)
+
+
+def _restore(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Callable[[], Plan]:
+    return lambda: engine.plan_restore(key, newest(engine, key).number, text=args.reason)
+
+
+def _refused(args: argparse.Namespace) -> Exit | None:
+    """Ask, as Dysnomia does, on standard output; a script may answer. None where the answer is yes; a no is no
+    failure, nobody to answer is."""
+    out = sys.stderr if args.json else sys.stdout
+    out.write(_WARNING)
+    out.flush()
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
+    if answer.rstrip("\n") == "y":
+        return None
+    status = Exit.OK if answer else Exit.REFUSED
     if args.json:
-        write_json({"exit": int(status), "components": records})
+        write_error(status, "not confirmed: give -y")
+    else:
+        write_line("Not executing the restore operations!")
+    if not answer:
+        say(f"{PROG}: --restore asks first, and nobody answered; give -y")
     return status
 
 
-def _one(engine: Engine, plan: Plan, args: argparse.Namespace) -> JobView:
+def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[Work]]) -> int:
     from dysnomia_tui.cli import jobs
+    from dysnomia_tui.cli.many import Crew, How
 
-    jobs.refuse_blocked(plan)
-    return jobs.carry_out(engine, plan, why=args.reason, no_wait=args.no_wait)
+    how = How(args.jobs, args.reason, args.no_wait, args.dry_run, args.json)
+    crew = Crew(engine, how)
+    for work in phases:
+        crew.carry_out(work)
+    if not any(phases):
+        say("there is nothing to do")
+    status = jobs.worst(crew.exits)
+    if args.json:
+        write_json({"exit": int(status), "components": crew.records})
+    return status

@@ -6,12 +6,23 @@ import argparse
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.choosing import last, newest, numbered
-from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
-from dysnomia_tui.cli.names import given_path, plain_name
-from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.cli.common import (
+    Parser,
+    Usage,
+    add_change,
+    add_general,
+    add_stray,
+    load,
+    open_engine,
+    run,
+    wants_json,
+)
+from dysnomia_tui.cli.names import given_path, is_path, plain_name
+from dysnomia_tui.cli.output import say, write_json
+from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
@@ -21,15 +32,30 @@ if TYPE_CHECKING:
 
 PROG = "dysnomia"
 OPERATIONS = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage", "verify", "check")
+THEIRS = (
+    "--operation", "--component", "--container", "--shell", "--command", "--environment", "--type", "--help",
+    "--version",
+)  # fmt: skip
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "Snapshot, restore, activate, deactivate or collect one component.")
-    found.add_argument("-o", "--operation", metavar="OPERATION", help=f"one of {', '.join(OPERATIONS)}")
+    found = Parser(PROG, "Snapshot, restore, activate, deactivate or collect one component.", theirs=THEIRS)
+    found.add_argument(
+        "-o", "--operation", metavar="OPERATION", help=f"one of {', '.join(OPERATIONS)}; or one that a module has"
+    )
     found.add_argument("-c", "--component", metavar="COMPONENT", help="name of (or path to) a component")
     found.add_argument(
         "-C", "--container", metavar="CONTAINER", help="name of (or path to) a container's configuration"
     )
+    found.add_argument(
+        "-t", "--type", default="", metavar="TYPE",
+        help="the type, where no configuration names one: a name, a path to a module, or to a package of one",
+    )  # fmt: skip
+    found.add_argument(
+        "-E", "--environment", action="store_true", help="the container's properties are this environment (with -t)"
+    )
+    found.add_argument("--shell", action="store_true", help="open a shell with the container's properties as variables")
+    found.add_argument("--command", default="", metavar="COMMANDS", help="--shell: run these in it, and end")
     found.add_argument(
         "--generation", type=int, metavar="N", help="restore, verify, check: this one (default: the last)"
     )
@@ -40,23 +66,31 @@ def parser() -> Parser:
     found.add_argument(
         "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
     )
-    found.add_argument("--shell", action="store_true", help="open the server's own client on the component")
     add_change(found)
     add_general(found)
+    add_stray(found)
     return found
 
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
+    return run(PROG, lambda: _main(parser().read()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
     _check(args)
-    settings, key = _locate(load(args.statedir), args.container, args.component)
+    settings, key = locate(load(args.statedir), args)
     engine = open_engine(settings)
     if args.shell:
-        _shell(engine, key)
+        from dysnomia_tui.cli.shell import run_shell
+
+        run_shell(engine.session(key), args.command)
+    idle = _idle(engine, key, args)
+    if idle:
+        say(f"{args.operation} {key}: nothing to do, {idle}")
+        if args.json:
+            write_json({"exit": 0, "job": None, "plan": None})
+        return Exit.OK
     from dysnomia_tui.cli.jobs import settle
 
     plan = _plan(engine, key, args)
@@ -66,12 +100,14 @@ def _main(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     if not args.operation and not args.shell:
         raise Usage("no operation specified", f"give one with -o: {', '.join(OPERATIONS)}")
-    if args.operation and args.operation not in OPERATIONS:
-        raise Usage(f"there is no operation {args.operation!r}", f"give one of {', '.join(OPERATIONS)}")
-    if not args.container:
-        raise Usage("no container specified", "name it with -C")
+    if args.environment and not args.type:
+        raise Usage("no type specified", "with --environment, name it with --type")
+    if not args.container and not args.environment:
+        raise Usage("no container specified", "name it with -C, or give --type and --environment")
     if not args.component:
         raise Usage("no component specified", "name it with -c")
+    if args.command and not args.shell:
+        raise Usage("--command goes with --shell")
     if args.generation is not None and args.operation not in ("restore", "verify", "check"):
         raise Usage("--generation goes with restore, verify or check")
     if (args.name or args.section) and args.operation != "restore":
@@ -82,43 +118,52 @@ def _check(args: argparse.Namespace) -> None:
         raise Usage("--scheduled goes with snapshot")
 
 
-def _locate(settings: Settings, container: str, component: str) -> tuple[Settings, ComponentKey]:
-    """The component's key, and the settings on whose search paths it is found."""
+def locate(settings: Settings, args: argparse.Namespace) -> tuple[Settings, ComponentKey]:
+    """The component's key, and settings in which container and component are as the arguments give them."""
     from dysnomia_store.names import ComponentKey
 
-    key = ComponentKey.of(plain_name(container, os.environ), plain_name(component, os.environ))
-    config = given_path(container)
-    if config is not None:
-        if not config.is_file():
-            raise Unknown(f"no container configuration found for: {container}")
-        if config.name != key.container:
-            raise Usage(f"{container} leads to {config}", f"its name would have to be {key.container}")
-        settings = replace(settings, containers_path=(config.parent, *settings.containers_path))
-    path = given_path(component)
-    if path is not None:
-        settings = _with_component(settings, key, component)
+    type_name = os.path.abspath(args.type) if is_path(args.type) else args.type  # noqa: PTH100 (no link is followed)
+    container = args.container or type_name
+    path = given_path(args.component)
+    component = plain_name(str(path), os.environ) if path is not None else args.component
+    key = ComponentKey.of(plain_name(container, os.environ), component)
+    settings = _with_container(settings, key.container, container, type_name, environment=args.environment)
+    if path is not None and path.parent.parent not in _markers(settings):
+        if not path.parent.is_dir():
+            raise Unknown(f"no component configuration found for: {args.component}")
+        settings = replace(settings, given_components={str(key): path})
     return settings, key
 
 
-def _with_component(settings: Settings, key: ComponentKey, component: str) -> Settings:
-    """Settings whose search path holds a component that was given as a path.
-
-    A marker in the store (``activated/``, ``garbage/``) stands for the component of that name, as the bash commands
-    hand markers about; any other path has to be laid out as the search path is, ``…/<container>/<component>``.
-    """
-    path = given_path(component)
-    assert path is not None
+def _markers(settings: Settings) -> list[object]:
+    """Folders of the store whose files stand for the component of that name, as bash Dysnomia hands them about."""
     store = settings.statedir.resolve()
-    if path.parent.parent in (store / "activated", store / "garbage"):
+    return [store / "activated", store / "garbage"]
+
+
+def _with_container(
+    settings: Settings, name: str, argument: str, type_name: str, *, environment: bool
+) -> Settings:  # fmt: skip
+    """Settings with the container that is given by path, by the environment, or with a type for its file."""
+    from dysnomia_tui.config.model import GivenContainer
+
+    if environment:
+        return replace(settings, given_containers={name: GivenContainer(None, type_name)})
+    file = given_path(argument)
+    if file is None and type_name:
+        file = next((path for folder in settings.containers_path if (path := folder / name).is_file()), None)
+    elif file is None:
         return settings
-    if not path.exists():
-        raise Unknown(f"no component configuration found for: {component}")
-    if path.name != key.component or path.parent.name != key.container:
-        raise Usage(
-            f"{component} is not laid out as …/{key.container}/{key.component}",
-            "put its folder's parent on DYSNOMIA_COMPONENTS_PATH and give its name",
-        )
-    return replace(settings, components_path=(path.parent.parent, *settings.components_path))
+    if file is None or not file.is_file():
+        raise Unknown(f"no container configuration found for: {argument}")
+    return replace(settings, given_containers={name: GivenContainer(file, type_name)})
+
+
+def _idle(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> str:
+    """Why there is nothing to do, where nothing was asked for that Dysnomia does not know."""
+    if args.operation in ("verify", "check") or args.generation is not None or args.name:
+        return ""
+    return engine.nothing_to_do(key, args.operation)
 
 
 def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
@@ -145,11 +190,3 @@ def _number(engine: Engine, key: ComponentKey, asked: int | None) -> int:
     """The generation that was asked for; the last that has a snapshot where none was."""
     found = newest(engine, key) if asked is None else numbered(engine, key, asked)
     return found.number
-
-
-def _shell(engine: Engine, key: ComponentKey) -> NoReturn:
-    argv, environment = engine.shell(key)
-    try:
-        os.execvpe(argv[0], list(argv), {**os.environ, **environment})
-    except FileNotFoundError:
-        raise Unknown(f"{argv[0]} is not installed") from None

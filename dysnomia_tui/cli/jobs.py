@@ -88,9 +88,14 @@ def interrupts() -> Iterator[Interrupts]:
 
 @dataclass
 class Follower:
-    """Shows a job's events on standard error: a line that moves in a terminal, else only what is worth a line."""
+    """Shows a job's events on standard error: a line that moves in a terminal, else only what is worth a line.
+
+    What a module wrote on its standard output goes to ours, as it is; among the messages where ours is JSON."""
 
     show: Callable[[str], None] = say
+    prefix: str = "  "
+    pass_on: bool = True
+    """Whether standard output is the modules'."""
     live: bool = field(default_factory=lambda: sys.stderr.isatty())
     _phase: str = ""
     _moving: bool = False
@@ -102,11 +107,15 @@ class Follower:
             self._move(self._phase)
         elif event.kind == "progress":
             self._move(_progress(self._phase, data))
+        elif self.pass_on and "output" in data:
+            self.end()
+            write_line(str(data["output"]))
+            sys.stdout.flush()
         elif event.kind in ("log", "queued", "cancel"):
             text = str(data.get("line") or data.get("text") or data.get("message") or "")
             if text:
                 self.end()
-                self.show(f"  {text}")
+                self.show(f"{self.prefix}{text}")
 
     def _move(self, text: str) -> None:
         if self.live and text:
@@ -136,9 +145,8 @@ def _refuse_busy(engine: Engine, plan: Plan) -> None:
             raise Busy(f"job {job.id} ({job.title}) is on it", "try again when it has ended, or leave --no-wait out")
 
 
-def follow(engine: Engine, job: JobView, hold: Interrupts) -> JobView:
+def follow(engine: Engine, job: JobView, hold: Interrupts, follower: Follower) -> JobView:
     """Show a job's events until it has ended. Ctrl-C asks it to cancel; again, it is left to itself."""
-    follower = Follower()
     seen, asked = 0, False
     while True:
         try:
@@ -158,21 +166,36 @@ def follow(engine: Engine, job: JobView, hold: Interrupts) -> JobView:
             say(f"asked job {job.id} to cancel; Ctrl-C again leaves it to itself")
 
 
-def carry_out(engine: Engine, plan: Plan, *, why: str = "", no_wait: bool = False) -> JobView:
-    """Submit a plan and follow its job to the end.
+def begin(engine: Engine, plan: Plan, *, why: str = "", no_wait: bool = False) -> JobView:
+    """Submit a plan.
 
     Raises Busy with ``no_wait`` where another job is on a component of the plan, and what ``submit`` raises.
     """
     if no_wait:
         _refuse_busy(engine, plan)
+    job = engine.submit(plan, why=why)
+    if no_wait and job.behind:
+        engine.cancel(job.id)
+        raise Busy(f"job {job.behind} came first", "try again when it has ended, or leave --no-wait out")
+    say(f"job {job.id}: {job.title}")
+    return job
+
+
+def say_ended(job: JobView) -> None:
+    say(f"job {job.id} {job.state}" + (f": {job.message}" if job.message else ""))
+
+
+def carry_out(
+    engine: Engine, plan: Plan, *, why: str = "", no_wait: bool = False, pass_on: bool = True
+) -> JobView:  # fmt: skip
+    """Submit a plan and follow its job to the end. Raises what ``begin`` raises.
+
+    ``pass_on``: whether what modules write on standard output goes to ours.
+    """
     with interrupts() as hold:
-        job = engine.submit(plan, why=why)
-        if no_wait and job.behind:
-            engine.cancel(job.id)
-            raise Busy(f"job {job.behind} came first", "try again when it has ended, or leave --no-wait out")
-        say(f"job {job.id}: {job.title}")
-        ended = follow(engine, job, hold)
-    say(f"job {ended.id} {ended.state}" + (f": {ended.message}" if ended.message else ""))
+        job = begin(engine, plan, why=why, no_wait=no_wait)
+        ended = follow(engine, job, hold, Follower(pass_on=pass_on))
+    say_ended(ended)
     return ended
 
 
@@ -240,7 +263,7 @@ def settle(engine: Engine, plan: Plan, *, why: str, dry_run: bool, no_wait: bool
     if dry_run:
         return show_plan(plan, as_json=as_json)
     refuse_blocked(plan)
-    job = carry_out(engine, plan, why=why, no_wait=no_wait)
+    job = carry_out(engine, plan, why=why, no_wait=no_wait, pass_on=not as_json)
     if as_json:
         write_json(report(plan, job))
     return exit_of(job)

@@ -6,8 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-NIX_HASH = 33
-"""Characters before the name in ``/nix/store/<hash>-name``."""
+from dysnomia_tui.config import nix
 
 
 def is_path(text: str) -> bool:
@@ -17,13 +16,7 @@ def is_path(text: str) -> bool:
 
 def plain_name(text: str, environ: Mapping[str, str]) -> str:
     """The name that an argument stands for: of a path its last part, without the hash of a Nix store path."""
-    if not is_path(text):
-        return text
-    base = text.rstrip("/").rpartition("/")[2]
-    prefix = environ.get("NIX_STORE_DIR") or "/nix/store"
-    if text.startswith(prefix.rstrip("/") + "/") and len(base) > NIX_HASH:
-        return base[NIX_HASH:]
-    return base
+    return nix.plain_name(text, environ) if is_path(text) else text
 
 
 def given_path(text: str) -> Path | None:

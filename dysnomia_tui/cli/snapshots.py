@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from dysnomia_store.store import Store
 
 PROG = "dysnomia-snapshots"
+THEIRS = (
+    "--print-missing", "--query-latest", "--query-all", "--check", "--gc", "--import", "--resolve", "--container",
+    "--component", "--keep", "--help", "--version",
+)  # fmt: skip
+PERIODS = {
+    "last": "keep the newest N",
+    "hourly": "keep the newest of each of N hours",
+    "daily": "keep the newest of each of N days",
+    "weekly": "keep the newest of each of N weeks",
+    "monthly": "keep the newest of each of N months",
+    "yearly": "keep the newest of each of N years",
+}
+"""The rules of a policy that count: ``--keep-daily`` and so on."""
 
 
 class Line(NamedTuple):
@@ -39,16 +52,19 @@ class Line(NamedTuple):
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "Manage the store of snapshots.")
-    what = found.add_mutually_exclusive_group()
-    what.add_argument("--query-latest", action="store_true", help="the paths of each component's latest snapshot")
-    what.add_argument("--query-all", action="store_true", help="the paths of the snapshots of all generations")
-    what.add_argument("--print-missing", action="store_true", help="those of PATH… that are not in the store")
-    what.add_argument("--resolve", action="store_true", help="PATH… as absolute paths")
-    what.add_argument("--gc", action="store_true", help="remove older generations (they can be brought back)")
-    what.add_argument("--import", dest="import_", action="store_true", help="take snapshot folders, or an archive, in")
-    what.add_argument("--export", action="store_true", help="write the generations of ID… to a FILE, for --import")
-    what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
+    found = Parser(PROG, "Manage the store of snapshots.", theirs=THEIRS)
+
+    def action(name: str, text: str) -> None:
+        found.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
+
+    action("--query-latest", "the paths of each component's latest snapshot")
+    action("--query-all", "the paths of the snapshots of all generations")
+    action("--print-missing", "those of PATH… that are not in the store")
+    action("--resolve", "PATH… as absolute paths")
+    action("--gc", "remove older generations; what they alone held is freed at once, unless config.toml has a grace")
+    action("--import", "move the snapshot folders PATH… in; or take an archive in")
+    action("--export", "write the generations of ID… to a FILE, for --import")
+    found.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
     found.add_argument(
         "paths", nargs="*", metavar="PATH", help="container/component/id; a folder or archive for --import"
     )
@@ -59,42 +75,54 @@ def parser() -> Parser:
     )
     found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
-    found.add_argument("--keep", type=int, metavar="NUM", help="--gc: generations to keep of each (default: 1)")
-    found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
-    found.add_argument("--now", action="store_true", help="--gc: free at once; cannot be undone")
+    add_policy(found)
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
     add_change(found)
     add_general(found)
     return found
 
 
+def add_policy(found: Parser) -> None:
+    """What ``--gc`` keeps, and where the rest goes."""
+    found.add_argument(
+        "--keep", type=int, metavar="NUM", help="--gc: generations to keep of each (default: 1; 0: none)"
+    )
+    for period, text in PERIODS.items():
+        found.add_argument(
+            f"--keep-{period}", type=int, default=0, metavar="N", help=f"--gc: {text}; several rules add up"
+        )
+    found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
+    found.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")
+    found.add_argument("--trash", action="store_true", help="--gc: into the trash, from which it can be brought back")
+
+
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
+    return run(PROG, lambda: _main(parser().read()), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:
-    if args.paths and not (args.print_missing or args.resolve or args.import_ or args.export):
-        with_paths = "--print-missing, --resolve, --import and --export"
-        raise Usage(f"{args.paths[0]!r} means nothing here", f"paths go with {with_paths}")
-    other = args.print_missing or args.resolve or args.gc or args.import_ or args.export or args.diff
-    if args.check and other:
+    action = args.action or ("diff" if args.diff else "query-all" if args.check else "")
+    if args.check and not action.startswith("query-"):
         raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
-    if args.query_latest or args.query_all or args.check:
-        return _query(args)
-    if args.print_missing or args.resolve:
-        return _paths(args)
-    if args.gc:
+    if action not in ("print-missing", "resolve", "import", "export"):
+        for path in args.paths:
+            say(f"{PROG}: {path!r} means nothing here, and is ignored")
+    if action.startswith("query-"):
+        return _query(args, latest=action == "query-latest")
+    if action in ("print-missing", "resolve"):
+        return _paths(args, resolve=action == "resolve")
+    if action == "gc":
         from dysnomia_tui.cli.collecting import collect
 
         return collect(args)
-    if args.import_:
+    if action == "import":
         return _import(args)
-    if args.export:
+    if action == "export":
         from dysnomia_tui.cli.archiving import export
 
         return export(args, wanted(args))
-    if args.diff:
+    if action == "diff":
         from dysnomia_tui.cli.diffing import compare
 
         return compare(args)
@@ -143,9 +171,9 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
         yield last
 
 
-def _query(args: argparse.Namespace) -> int:
+def _query(args: argparse.Namespace, *, latest: bool) -> int:
     statedir = store_folder(args)
-    found = lines(statedir, *wanted(args), latest=args.query_latest)
+    found = lines(statedir, *wanted(args), latest=latest)
     if args.check:
         from dysnomia_store.store import Store
 
@@ -194,10 +222,10 @@ def _say_check(line: Line, check: object) -> bool:
     return True
 
 
-def _paths(args: argparse.Namespace) -> int:
+def _paths(args: argparse.Namespace, *, resolve: bool) -> int:
     root = store_folder(args) / "snapshots"
     relative = [_valid_path(path) for path in args.paths]
-    if args.resolve:
+    if resolve:
         result = [str(root / path) for path in relative]
     else:
         result = [path for path in relative if not os.path.lexists(root / path)]
@@ -248,5 +276,5 @@ def _import(args: argparse.Namespace) -> int:
             hint = "an archive is imported alone, without -C and -c" if folder.is_file() else ""
             raise Unknown(f"{folder} is no folder with a snapshot", hint)
     engine = open_engine(load(args.statedir))
-    plan = engine.plan_import(key, folders)
+    plan = engine.plan_import(key, folders, move=True)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)

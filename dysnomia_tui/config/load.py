@@ -60,6 +60,7 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
         components=_components(documents),
+        grace_set="grace" in top,
         **top,
     )
 

@@ -21,6 +21,16 @@ class ComponentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenContainer:
+    """A container that a command was given by path, or whose properties are the caller's environment."""
+
+    file: Path | None = None
+    """Its ``key=value`` lines; None where the environment holds its properties."""
+    type: str = ""
+    """The type of a container that names none itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the engine and the faces need to know of this machine and this user."""
 
@@ -39,6 +49,8 @@ class Settings:
     jobs_at_once: int = 2
     grace: timedelta = timedelta(days=7)
     """How long what GC took stays in the trash."""
+    grace_set: bool = False
+    """Whether a configuration says so: what a command collects is freed at once where none does."""
     guard_hold: timedelta = timedelta(days=7)
     compression: str = "zstd"
     level: int | None = None
@@ -53,6 +65,10 @@ class Settings:
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, ComponentSettings] = field(default_factory=dict)
     """By ``container/component``, ``container/*`` or ``*/*``."""
+    given_containers: Mapping[str, GivenContainer] = field(default_factory=dict)
+    """By name: what a command's own arguments say comes before the search path."""
+    given_components: Mapping[str, Path] = field(default_factory=dict)
+    """By ``container/component``."""
 
     def component(self, container: str, component: str) -> ComponentSettings:
         """The most particular settings that apply."""

@@ -183,11 +183,13 @@ def _guard_by_module(bench: Bench, plugin: PrivateStatePlugin, lock: ComponentLo
 
 
 def activity(bench: Bench, name: str) -> None:
-    """Run ``activate``, ``deactivate``, ``collect-garbage``, ``lock`` or ``unlock``; markers follow.
+    """Run ``activate``, ``deactivate``, ``collect-garbage``, ``lock`` or ``unlock``; markers follow. A module may
+    have activities of its own.
 
     Raises Unsupported where the type has no such activity.
     """
-    if name not in bench.plugin.activities() | {"lock", "unlock"}:
+    own = isinstance(bench.plugin, PrivateStatePlugin) and name not in _ACTIVITIES
+    if not own and name not in bench.plugin.activities() | {"lock", "unlock"}:
         raise Unsupported(f"type {bench.plugin.type!r} has no activity {name!r}")
     with bench.locked(name) as lock:
         settle_others(bench, lock)
@@ -229,7 +231,7 @@ def _take_back(bench: Bench, ctx: Context, why: Exception) -> None:
 
 def _activate(bench: Bench, ctx: Context) -> None:
     bench.plugin.activate(ctx)
-    bench.store.set_state(bench.key, active=True, garbage=False)
+    bench.store.set_state(bench.key, active=True, garbage=False, component=bench.component.path)
 
 
 def _deactivate(bench: Bench, ctx: Context) -> None:

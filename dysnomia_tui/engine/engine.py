@@ -32,7 +32,7 @@ from dysnomia_tui.engine.jobs.identity import who
 from dysnomia_tui.engine.jobs.submit import submit_job
 from dysnomia_tui.engine.overview import look
 from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.planning import archives, keeping, state, undo
+from dysnomia_tui.engine.planning import archives, deploy, keeping, state, undo
 from dysnomia_tui.engine.planning import marks as marking
 from dysnomia_tui.engine.planning.depends import why_stale
 from dysnomia_tui.engine.restoring import RestoreTarget
@@ -44,6 +44,8 @@ from dysnomia_tui.engine.world import World
 if TYPE_CHECKING:
     from dysnomia_store.archive import Archive
     from dysnomia_tui.engine.browsing import Browser
+    from dysnomia_tui.engine.planning.deploy import Deployment
+    from dysnomia_tui.engine.session import Session
 
 __all__ = ["LIVE", "Diff", "Engine", "RestoreTarget", "Side"]
 
@@ -190,6 +192,25 @@ class Engine:
         with translated():
             return self._world.plugin(key).shell(self._world.component(key))
 
+    def session(self, key: ComponentKey) -> Session:
+        """What a shell with the container's properties is opened with. Raises ReadOnly, as ``shell`` does."""
+        from dysnomia_tui.engine.session import session
+
+        if self.read_only:
+            raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")
+        with translated():
+            return session(self._world, key)
+
+    def deployment(self, container: str = "") -> Deployment:
+        """What is available, active and garbage, and what a deployment would do; of one container, or of all."""
+        with translated():
+            return deploy.deployment(self._world, container)
+
+    def nothing_to_do(self, key: ComponentKey, activity: str) -> str:
+        """Why an activity of a component has nothing to do, or ``""``. Raises Unknown, ConfigError."""
+        with translated():
+            return deploy.nothing_to_do(self._world, key, activity)
+
     # Planning. A plan never changes anything.
 
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
@@ -269,18 +290,23 @@ class Engine:
             return marking.plan_trust(self._world, key, number, trusted, self._clock())
 
     def plan_activity(self, key: ComponentKey, activity: str) -> Plan:
-        """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``."""
+        """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``; of a module, any."""
         with translated():
             return state.plan_activity(self._world, key, activity, self._clock())
+
+    def plan_deploy(self, container: str = "") -> Plan:
+        """Deactivate what is no longer available, activate what is new; of one container, or of all."""
+        with translated():
+            return deploy.plan_deploy(self._world, container, self._clock())
 
     def plan_adopt(self, found: Found) -> Plan:
         """The files that would be written for found state."""
         with translated():
             return keeping.plan_adopt(self._world, found, self._clock())
 
-    def plan_import(self, key: ComponentKey, folders: Collection[Path]) -> Plan:
+    def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         with translated():
-            return keeping.plan_import(self._world, key, folders, self._clock())
+            return keeping.plan_import(self._world, key, folders, self._clock(), move=move)
 
     def plan_import_archive(self, path: Path) -> Plan:
         """An archive that ``export`` wrote."""

@@ -32,6 +32,10 @@ class ConfiguredContainer:
     properties: Mapping[str, PropertyValue] = field(default_factory=dict)
     problem: str = ""
     """Why it cannot be used: names file and line."""
+    unread: bool = False
+    """Its properties are not known: the file cannot be read, or has a fault."""
+    from_environment: bool = False
+    """Its properties are the environment of whoever called, and more than that."""
 
     @property
     def type(self) -> str:
@@ -104,9 +108,9 @@ def name_of(path: Path, nix_store: str = "/nix/store") -> str:
     return name
 
 
-def read_container(path: Path, name: str = "") -> ConfiguredContainer:
-    """A container given by its file."""
-    return _container(name or name_of(path), path)
+def read_container(path: Path, name: str = "", *, default_type: str = "") -> ConfiguredContainer:
+    """A container given by its file. ``default_type`` is that of a file that names none."""
+    return _container(name or name_of(path), path, default_type)
 
 
 def _entries(folders: Iterable[Path], what: str, problems: list[str]) -> Iterable[Path]:
@@ -129,15 +133,19 @@ def _entries(folders: Iterable[Path], what: str, problems: list[str]) -> Iterabl
             yield folder / name
 
 
-def _container(name: str, path: Path) -> ConfiguredContainer:
+def _container(name: str, path: Path, default_type: str = "") -> ConfiguredContainer:
     try:
         if stat.S_ISDIR(path.stat().st_mode):
-            return ConfiguredContainer(name, path, problem=f"{path} is a folder, not a file of key=value lines")
+            return ConfiguredContainer(
+                name, path, problem=f"{path} is a folder, not a file of key=value lines", unread=True
+            )
         properties = read_properties(path)
     except BadProperties as error:
-        return ConfiguredContainer(name, path, problem=error.message)
+        return ConfiguredContainer(name, path, problem=error.message, unread=True)
     except OSError as error:
-        return ConfiguredContainer(name, path, problem=f"{path} cannot be read ({error.strerror})")
+        return ConfiguredContainer(name, path, problem=f"{path} cannot be read ({error.strerror})", unread=True)
+    if default_type and "type" not in properties:
+        properties = {**properties, "type": default_type}
     container = ConfiguredContainer(name, path, properties)
     if not container.type:
         return ConfiguredContainer(name, path, properties, problem=f"{path} names no type (a line type=…)")

@@ -53,7 +53,7 @@ def run_activity(bench: Bench, plugin: PrivateStatePlugin, activity: str) -> Non
 def take_markers(bench: Bench, statedir: Path) -> None:
     """The module says itself whether the component is active or garbage now."""
     active, garbage = (_at(statedir, marker, bench.key).exists() for marker in MARKERS)
-    bench.store.set_state(bench.key, active=active, garbage=garbage)
+    bench.store.set_state(bench.key, active=active, garbage=garbage, component=bench.component.path if active else None)
 
 
 def run_snapshot(

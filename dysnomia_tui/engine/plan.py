@@ -42,6 +42,7 @@ class Kind(enum.StrEnum):
     IMPORT = "import"
     ADOPT = "adopt"
     RECOVER = "recover"
+    DEPLOY = "deploy"
 
 
 @dataclass(frozen=True, slots=True)

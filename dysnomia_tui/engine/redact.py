@@ -47,9 +47,13 @@ class Redactor:
         self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True))
 
     def text(self, text: str) -> str:
+        return visible(self.hide(text))
+
+    def hide(self, text: str) -> str:
+        """Without secrets, and with whatever else is in it."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
-        return visible(text)
+        return text
 
     def clean(self, value: Any) -> Any:
         """The same for JSON values, all the way down."""

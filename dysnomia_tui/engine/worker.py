@@ -223,6 +223,7 @@ def _performer(work: Work) -> Callable[[Work], Outcome]:
         Kind.IMPORT: keeping.run_import,
         Kind.ADOPT: keeping.run_adopt,
         Kind.RECOVER: keeping.run_recover,
+        Kind.DEPLOY: state.run_deploy,
     }[work.plan.kind]
 
 

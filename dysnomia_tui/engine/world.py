@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from dysnomia_plugins.registry import Registry
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.config import Settings
+from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
 from dysnomia_tui.engine.bench import dump_reader
 from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.given import real_component, with_given
 from dysnomia_tui.engine.inventory import Inventory, read_inventory
 
 Stamp = tuple[tuple[str, int, int, int], ...]
@@ -49,12 +52,23 @@ class World:
         with self._guard:
             if self._inventory is None or self._inventory[0] != stamp:
                 fresh = read_inventory(self.settings.containers_path, self.settings.components_path)
-                self._inventory = (stamp, fresh)
+                self._inventory = (stamp, with_given(fresh, self.settings, os.environ))
             return self._inventory[1]
 
     def component(self, key: ComponentKey) -> Component:
-        """Raises Unknown, ConfigError."""
-        return self.inventory().component(key)
+        """What an activity is about. One that is no longer configured, but still active or garbage, is as it was
+        when it was activated. Raises Unknown, ConfigError."""
+        inventory = self.inventory()
+        left = self.store.deployed_from(key) if key not in inventory.components else None
+        if left is not None:
+            found = Component(key, left, inventory.container(key.container).properties)
+        else:
+            found = inventory.component(key)
+            found = replace(found, path=real_component(found.path, key.component, os.environ))
+        if NIX_STORE_DIR in os.environ and str(found.path).startswith(nix_store(os.environ) + "/"):
+            # A module takes the hash out of the path by itself, and has to know of what store.
+            found = replace(found, properties={**found.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]})
+        return found
 
     def plugin(self, key: ComponentKey) -> Plugin:
         """The plugin of a component's container. Raises Unknown, ConfigError, PluginError."""
@@ -87,6 +101,9 @@ class World:
                 continue
             for path in paths:
                 _add_stamp(stamps, path)
+        for given in self.settings.given_containers.values():
+            if given.file is not None:
+                _add_stamp(stamps, given.file)
         return tuple(stamps)
 
 

@@ -58,6 +58,22 @@ class CancelToken(Protocol):
         """Raise Cancelled if a cancel was asked for."""
 
 
+class OutputLine(str):
+    """A line for the log that a module wrote on its standard output: who called it as a command wants it there, and
+    byte for byte."""
+
+    exact: str
+    """The line with bytes that are no UTF-8 as surrogate escapes."""
+
+    @classmethod
+    def of(cls, raw: bytes) -> OutputLine:
+        """The line of these bytes, without its end."""
+        line = raw.removesuffix(b"\n")
+        made = cls(line.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
+        made.exact = line.decode("utf-8", "surrogateescape")
+        return made
+
+
 class Progress(Protocol):
     """How far an activity is. Cheap to call; the engine writes at most ten a second."""
 
@@ -330,6 +346,18 @@ class Plugin(ABC):
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(f"{self.title} has no shell of its own")
+
+    def hints(self, component: Component) -> Sequence[str]:
+        """What somebody should know who opens a shell on this component, a line each. No secrets."""
+        import shlex
+
+        from dysnomia_plugins.errors import Unsupported
+
+        try:
+            argv, _ = self.shell(component)
+        except Unsupported:
+            return ()
+        return (f"its own client: {shlex.join(argv)}",)
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         """Is it up? The engine gives it two seconds in a process of its own."""

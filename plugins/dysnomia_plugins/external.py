@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
-from dysnomia_plugins.base import Component, Context, PrivateStatePlugin, PropertyValue
+from dysnomia_plugins.base import Component, Context, OutputLine, PrivateStatePlugin, PropertyValue
 from dysnomia_plugins.errors import PluginError
 
 ACTIVITIES = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage")
@@ -96,7 +96,7 @@ class ModuleConvention(PrivateStatePlugin):
         ctx.cancel.check()
         with ctx.runner.reading(argv, env=environment) as stdout:
             for line in stdout:
-                ctx.progress.log(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
+                ctx.progress.log(OutputLine.of(line))
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """An interactive bash with the container's properties as variables, as ``dysnomia --shell`` gives it."""
@@ -105,6 +105,10 @@ class ModuleConvention(PrivateStatePlugin):
         environment["this_component"] = str(component.path)
         environment["this_container"] = component.key.container
         return ("bash", "-i"), environment
+
+    def hints(self, component: Component) -> Sequence[str]:
+        """A module says its own, when it is called for the activity ``shell``."""
+        return ()
 
 
 class ExternalModule(ModuleConvention):

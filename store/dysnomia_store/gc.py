@@ -83,7 +83,7 @@ def _kept(
     if policy.empty:
         for gen in generations:
             by_policy[gen.number] = ["no policy"]
-    else:
+    elif not policy.nothing:
         _count_rules(generations, policy, at, by_policy)
     for number in drop:
         by_policy.pop(number, None)
@@ -93,7 +93,8 @@ def _kept(
             said.append("marked to keep")
         if said:
             by_policy[gen.number] = said + by_policy.get(gen.number, [])
-    _one_good_stays(generations, by_policy)
+    if not policy.nothing:
+        _one_good_stays(generations, by_policy)
     return by_policy
 
 

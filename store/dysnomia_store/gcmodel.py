@@ -24,6 +24,8 @@ class Policy:
     monthly: int = 0
     yearly: int = 0
     within: timedelta | None = None
+    nothing: bool = False
+    """Keep none, not even the last good one: only what is pinned, held or in use stays. Never a default."""
 
     @property
     def empty(self) -> bool:

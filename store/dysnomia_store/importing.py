@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dysnomia_store.artefact import ArtefactReader
-from dysnomia_store.commit import About, commit, generation
+from dysnomia_store.commit import About, commit, generation, newest
 from dysnomia_store.disk import in_words
 from dysnomia_store.errors import Corrupt, NotFound, Refused
 from dysnomia_store.house import House
+from dysnomia_store.legacy import checksum
 from dysnomia_store.manifest import walk
 from dysnomia_store.model import Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
@@ -54,7 +55,7 @@ def import_folder(
         raise NotFound(f"{folder} is no snapshot folder")
     own = house.layout.snapshot(key, snapshot_id)
     if own.is_dir() and own.samefile(folder):
-        return generation(house, key, snapshot_id, _about(house, own, who, job)), True
+        return _link_own(house, key, own, _about(house, own, who, job))
     with in_words(f"importing {folder}"), house.staging(job) as base:
         draft = SnapshotDraft(base, disk=house.disk, reader=reader)
         _copy(house, folder, draft.folder)
@@ -79,6 +80,18 @@ def import_folder(
         if move:
             house.disk.remove_tree(folder)
     return made
+
+
+def _link_own(house: House, key: ComponentKey, own: Path, about: About) -> tuple[int, bool]:
+    """A generation of a snapshot that is in the store already: no new one where it is the newest."""
+    before = newest(house, key)
+    if before is not None and before[1] == own.name:
+        return before[0], False
+    path = house.layout.checksum(key, own.name)
+    with in_words(f"linking {own}"):
+        if not path.exists():
+            house.publish(path, checksum(own).encode())
+    return generation(house, key, own.name, about), True
 
 
 def _about(house: House, folder: Path, who: str, job: str) -> About:

@@ -15,7 +15,7 @@ from dysnomia_store.names import ComponentKey
 THEIRS = ("snapshots", "generations", "checksums", "activated", "garbage")
 OURS = (
     "metadata", "history", "checks", "marks", "audit", "jobs", "reserved",
-    "staging", "trash", "locks", "cache", "reserve", "store.json",
+    "staging", "trash", "locks", "cache", "reserve", "store.json", "deployed",
 )  # fmt: skip
 """Top-level names that are ours."""
 _LONG = 180

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 from dysnomia_store.disk import in_words
 from dysnomia_store.house import House
@@ -33,3 +34,26 @@ def mark_as(house: House, key: ComponentKey, *, active: bool, garbage: bool) -> 
             elif not present and path.exists():
                 house.disk.unlink(path, missing_ok=True)
                 house.disk.fsync_path(path.parent)
+        if not active and not garbage:
+            house.disk.unlink(house.layout.of("deployed", key), missing_ok=True)
+
+
+def remember(house: House, key: ComponentKey, component: Path) -> None:
+    """Write down where the component stood that was activated: to take it out of service when it is no longer
+    configured, what it consists of is needed. Raises StoreError."""
+    path = house.layout.of("deployed", key)
+    with in_words(f"noting where {key} stands"):
+        if remembered(house.layout, key) == component:
+            return
+        house.disk.unlink(path, missing_ok=True)
+        with suppress(FileExistsError):
+            house.publish(path, os.fsencode(component) + b"\n")
+
+
+def remembered(layout: Layout, key: ComponentKey) -> Path | None:
+    """Where the component stood when it was activated; None where that was not by us."""
+    try:
+        said = layout.of("deployed", key).read_bytes()
+    except OSError:
+        return None
+    return Path(os.fsdecode(said.rstrip(b"\n"))) if said.startswith(b"/") else None

@@ -35,12 +35,27 @@ class Store(ReadableStore):
 
     # Markers, as Dysnomia has them.
 
-    def set_state(self, key: ComponentKey, *, active: bool, garbage: bool) -> None:
-        """Set or delete the two marker files. Raises StoreError."""
-        from dysnomia_store.state import mark_as
+    def set_state(self, key: ComponentKey, *, active: bool, garbage: bool, component: Path | None = None) -> None:
+        """Set or delete the two marker files; of what is activated, ``component`` says where it stands.
+
+        Raises StoreError."""
+        from dysnomia_store.state import mark_as, remember
 
         self._house.ready()
+        if component is not None:
+            remember(self._house, key, component)
         mark_as(self._house, key, active=active, garbage=garbage)
+
+    def deployed_from(self, key: ComponentKey) -> Path | None:
+        """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
+        Dysnomia hands that about. None where it is neither."""
+        from dysnomia_store.state import remembered
+
+        markers = [path for name in ("activated", "garbage") if (path := self._layout.of(name, key)).exists()]
+        if not markers:
+            return None
+        known = remembered(self._layout, key)
+        return known if known is not None and known.exists() else markers[0]
 
     # Writing: all under the component's lock.
 

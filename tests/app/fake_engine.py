@@ -628,7 +628,7 @@ class FakeEngine(Engine):
             f"would write /etc/dysnomia/components/{found.container}/{found.component}",
         )
 
-    def plan_import(self, key: ComponentKey, folders: Collection[Path]) -> Plan:
+    def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         return self._plan(Kind.IMPORT, f"import into {key}", (key,), Grade.ADDS)
 
     # Running.

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from rich.text import Text
 
@@ -38,7 +39,7 @@ def parse_policy(typed: str) -> Policy | None:
         return None
     if len(words) % 2:
         raise PolicyNotUnderstood(f"{words[-1]!r} has no number: {EXAMPLE}")
-    counts: dict[str, int] = {}
+    counts: dict[str, Any] = {}
     within: timedelta | None = None
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name == "within":

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_plugins.base import OutputLine
 from dysnomia_tui.engine.redact import Redactor
 from dysnomia_tui.engine.views import Event
 
@@ -38,7 +39,15 @@ class EventLog:
         self._guard = threading.Lock()
 
     def write(self, kind: str, **data: Any) -> None:
-        line = json.dumps({"at": self._clock().isoformat(), "kind": kind, **self._redactor.clean(data)})
+        self._append({"kind": kind, **self._redactor.clean(data)})
+
+    def write_output(self, line: OutputLine, **data: Any) -> None:
+        """A line that a module wrote on standard output: beside what is shown, the line itself, less its secrets."""
+        said = {"line": str(line)[:LONGEST_LINE], **data}
+        self._append({"kind": "log", **self._redactor.clean(said), "output": self._redactor.hide(line.exact)})
+
+    def _append(self, data: Mapping[str, Any]) -> None:
+        line = json.dumps({"at": self._clock().isoformat(), **data})
         with self._guard:
             try:
                 fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -83,7 +92,9 @@ class JobProgress:
         with self._guard:
             self._lines += 1
             lines = self._lines
-        if lines < MOST_LINES:
+        if lines < MOST_LINES and isinstance(line, OutputLine):
+            self._log.write_output(line, key=self._key)
+        elif lines < MOST_LINES:
             self._log.write("log", line=line[:LONGEST_LINE], key=self._key)
         elif lines == MOST_LINES:
             self._log.write("log", line="further output is left out", key=self._key)

@@ -108,7 +108,12 @@ def run_import(work: Work) -> Outcome:
         try:
             with work.world.store.lock(key, who=work.who, job=work.id, doing="import", wait=None) as lock:
                 committed = work.world.store.import_folder(
-                    lock, Path(folder), who=work.who, job=work.id, reader=work.world.dump_reader(key)
+                    lock,
+                    Path(folder),
+                    who=work.who,
+                    job=work.id,
+                    move=bool(work.plan.params.get("move")),
+                    reader=work.world.dump_reader(key),
                 )
         except Expected as error:
             last = error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_tui.config import Settings
+from dysnomia_tui.config.model import GivenContainer
 
 _PATHS = ("statedir", "user_config")
 _PATH_LISTS = ("containers_path", "components_path", "modules_path", "libexec")
@@ -22,6 +23,11 @@ def settings_to_json(settings: Settings) -> Mapping[str, Any]:
     data |= {name: getattr(settings, name).total_seconds() for name in _TIMES}
     data |= {name: getattr(settings, name) for name in _PLAIN}
     data["compression_by_container"] = dict(settings.compression_by_container)
+    data["given_containers"] = {
+        name: {"file": str(given.file) if given.file else None, "type": given.type}
+        for name, given in settings.given_containers.items()
+    }
+    data["given_components"] = {name: str(path) for name, path in settings.given_components.items()}
     return data
 
 
@@ -31,4 +37,14 @@ def settings_from_json(data: Mapping[str, Any]) -> Settings:
     given |= {name: tuple(Path(path) for path in data[name]) for name in _PATH_LISTS}
     given |= {name: timedelta(seconds=data[name]) for name in _TIMES}
     given |= {name: data[name] for name in _PLAIN}
-    return Settings(**given, compression_by_container=dict(data["compression_by_container"]))
+    containers = {
+        name: GivenContainer(Path(said["file"]) if said["file"] else None, said["type"])
+        for name, said in data.get("given_containers", {}).items()
+    }
+    components = {name: Path(path) for name, path in data.get("given_components", {}).items()}
+    return Settings(
+        **given,
+        compression_by_container=dict(data["compression_by_container"]),
+        given_containers=containers,
+        given_components=components,
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.model import Check, CheckResult, Generation, Reason
+from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import activities, asking
 from dysnomia_tui.engine.errors import Exit, Stale
 from dysnomia_tui.engine.guarding import Restored
@@ -160,3 +161,38 @@ def run_activity(work: Work) -> Outcome:
     activities.activity(bench, name)
     kept = isinstance(bench.plugin, StatePlugin) and name == "deactivate"
     return Outcome(JobState.DONE, f"{name}: done" + ("; its state is garbage now" if kept else ""))
+
+
+def run_deploy(work: Work) -> Outcome:
+    """Each component's activity in turn; one that fails does not stop the rest, and what is so already is left."""
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    last: Exception | None = None
+    for index, (key, name) in enumerate(zip(work.plan.keys, work.plan.params["activities"], strict=True)):
+        work.cancel.check()
+        work.log.write("phase", name=f"{name} {key}", key=str(key))
+        try:
+            if _is_active(work, key) is (name == "activate"):
+                work.log.write("log", line=f"{key}: {name}d meanwhile", key=str(key))
+                continue
+            activities.activity(work.bench(index), name)
+        except Expected as error:
+            if work.cancel.cancelled:
+                raise
+            last = error
+            failed[str(key)] = words_of(error)[0]
+            work.log.write("log", line=f"{key}: {failed[str(key)]}", key=str(key))
+            continue
+        done.append(f"{name}d {key}")
+    details = {"done": done, "failed": failed}
+    if last is not None and not done:
+        message, hint = words_of(last)
+        return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
+    message = "; ".join(done) if done else "all of it was done meanwhile"
+    if failed:
+        return Outcome(JobState.PARTLY, f"{message}; {len(failed)} failed", Exit.PARTLY, "see the log", details)
+    return Outcome(JobState.DONE, message, details=details)
+
+
+def _is_active(work: Work, key: ComponentKey) -> bool:
+    return (work.world.store.root / "activated" / key.container / key.component).exists()

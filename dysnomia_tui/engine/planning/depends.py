@@ -39,7 +39,10 @@ def fingerprint(world: World, key: ComponentKey) -> str:
     Secrets are left out: a digest of one could be guessed from.
     """
     component = world.component(key)
-    plain = sorted((name, value) for name, value in component.properties.items() if not is_secret(name))
+    properties = component.properties
+    if world.inventory().container(key.container).from_environment:
+        properties = {"type": properties["type"]}
+    plain = sorted((name, value) for name, value in properties.items() if not is_secret(name))
     said = json.dumps([str(component.path), plain])
     return hashlib.sha256(said.encode()).hexdigest()
 

@@ -82,7 +82,7 @@ def _gc_command(
     kept = Counter(line.key for line in review.lines if line.keep)
     for last in sorted({1, *kept.values()})[:MOST_TRIED]:
         if _taken(world.store.plan_gc(of, _always(Policy(last=last)))) == _taken(review):
-            now = ("--now",) if free_now else ()
+            now = ("--now",) if free_now else ("--trash",)
             reason = ("--reason", text) if text else ()
             return ("dysnomia-snapshots", "--gc", "--keep", str(last), *where, *now, *reason)
     return ()
@@ -165,8 +165,15 @@ def _bring_back_command(world: World, entries: Collection[TrashEntry]) -> tuple[
     return ("dysnomia-tui", "undo", job)
 
 
-def plan_import(world: World, key: ComponentKey, folders: Collection[Path], now: datetime) -> Plan:
-    """Folders named by their snapshot's id. They stay untrusted until an operator says otherwise."""
+def plan_import(
+    world: World, key: ComponentKey, folders: Collection[Path], now: datetime, *, move: bool = False
+) -> Plan:
+    """Folders named by their snapshot's id. They stay untrusted until an operator says otherwise.
+
+    Args:
+        move: the folders are gone afterwards, each once its generation stands. One of this store is only linked.
+    """
+    what = "moved" if move else "copied"
     blockers = [f"{folder} is no folder" for folder in folders if not folder.is_dir()]
     grade = graded(world.settings, (key,), Grade.ADDS)
     return Plan(
@@ -174,8 +181,8 @@ def plan_import(world: World, key: ComponentKey, folders: Collection[Path], now:
         title=f"import {len(folders)} snapshots into {key}",
         keys=(key,),
         grade=grade,
-        steps=tuple(Step(f"{folder} would be copied into the store, and verified", str(key)) for folder in folders),
-        params={"folders": [str(folder.absolute()) for folder in folders]},
+        steps=tuple(Step(f"{folder} would be {what} into the store, and verified", str(key)) for folder in folders),
+        params={"folders": [str(folder.absolute()) for folder in folders], "move": move},
         blockers=tuple(blockers) if folders else ("no folder was named",),
         command=("dysnomia-snapshots", "--import", "-C", key.container, "-c", key.component, *map(str, folders)),
         confirm=confirmation(grade, (key,), str(len(folders))),

@@ -348,15 +348,17 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
 
 
 def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime) -> Plan:
-    """Raises Unknown, ConfigError."""
-    if activity not in ACTIVITIES:
-        raise Unknown(f"there is no activity {activity!r}", f"known are {', '.join(ACTIVITIES)}")
-    base, words = ACTIVITIES[activity]
+    """A module may have activities of its own. Raises Unknown, ConfigError."""
+    base, words = ACTIVITIES.get(activity, (Grade.FINAL, f"would be handed to its module: {activity!r}"))
     grade = graded(world.settings, (key,), base)
     blockers: list[str] = []
     try:
-        if activity not in world.plugin(key).activities() | {"lock", "unlock"}:
-            blockers.append(f"type {world.plugin(key).type!r} has no activity {activity!r}")
+        plugin = world.plugin(key)
+        own = activity not in ACTIVITIES
+        if own and not isinstance(plugin, PrivateStatePlugin):
+            raise Unknown(f"there is no activity {activity!r}", f"known are {', '.join(ACTIVITIES)}")
+        if not own and activity not in plugin.activities() | {"lock", "unlock"}:
+            blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
         blockers += _activity_blockers(world, key, activity)
     except PluginError as error:
         blockers.append(error.message)

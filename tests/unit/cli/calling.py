@@ -14,6 +14,11 @@ MAINS = {
     "dysnomia-containers": containers.main,
     "dysnomia-tui": tui.main,
 }
+PARSERS = {
+    "dysnomia": dysnomia.parser,
+    "dysnomia-snapshots": snapshots.parser,
+    "dysnomia-containers": containers.parser,
+}
 
 
 def call(monkeypatch: pytest.MonkeyPatch, prog: str, *arguments: str) -> int:
