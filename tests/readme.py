@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+DIFFERENCES = ROOT / "tests" / "compat" / "differences.toml"
 EXAMPLE = ROOT / "tests" / "examples" / "textfile.py"
 
 
@@ -31,7 +33,15 @@ def example() -> str:
     return f"```python\n{EXAMPLE.read_text('utf-8').rstrip()}\n```"
 
 
-PARTS: dict[str, Callable[[], str]] = {"keys": key_table, "plugin": example}
+def differences() -> str:
+    """Where our commands do something else than Dysnomia's, as the compatibility suite has it."""
+    rows = ["| Dysnomia 0.10.2 | here |", "| --- | --- |"]
+    for said in tomllib.loads(DIFFERENCES.read_text("utf-8")).values():
+        rows.append(f"| {said['theirs']} | {said['ours']} |".replace("||", "\\|\\|"))
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {"keys": key_table, "differences": differences, "plugin": example}
 
 
 def generated(text: str) -> str:

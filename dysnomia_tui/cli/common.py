@@ -88,6 +88,10 @@ def add_general(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--statedir", type=Path, metavar="DIR", help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)"
     )
+    add_version(parser)
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--version", action=_Version, help="show the version")
 
 

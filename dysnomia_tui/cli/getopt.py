@@ -64,7 +64,7 @@ class _Reader:
         elif isinstance(action.nargs, int):
             self._options += [name, *(self._value(name) for _ in range(action.nargs))]
         else:
-            self._options.append(f"{name}={value if equals else self._value(name)}")
+            self._options.append(_joined(name, value if equals else self._value(name)))
 
     def _whole(self, name: str) -> str:
         if name in self._known:
@@ -88,10 +88,16 @@ class _Reader:
                 continue
             value = letters or self._value(name)
             whole = next((one for one in action.option_strings if one.startswith("--")), None)
-            self._options += [f"{whole}={value}"] if whole else [name, value]
+            self._options += [_joined(whole, value)] if whole else [name, value]
             return
 
     def _value(self, name: str) -> str:
         if not self._words:
             raise BadOption(f"option '{name}' needs a value")
         return self._words.pop(0)
+
+
+def _joined(name: str, value: str) -> str:
+    if value == "--":  # argparse would take it for the end of the options
+        raise BadOption(f"'--' is no value for option '{name}'")
+    return f"{name}={value}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tomllib
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.compat.world import CASES, FACTS, HERE, Case, Machine, read_cases
+from tests.plugins.services import missing
 
 BIN = Path(sys.executable).parent
 DIFFERENCES: Mapping[str, Mapping[str, str]] = tomllib.loads((HERE / "differences.toml").read_text("utf-8"))
@@ -26,6 +28,8 @@ def facts(command: str, case: Case) -> Mapping[str, Any]:
 
 @pytest.mark.parametrize(("command", "case"), ALL, ids=[f"{command}: {case.name}" for command, case in ALL])
 def test_as_dysnomia_does(command: str, case: Case, tmp_path: Path) -> None:
+    if case.root and os.geteuid() != 0:
+        missing("root", "run the tests as root")
     recorded = facts(command, case)
     machine = Machine(tmp_path, case, [BIN], {"XDG_CONFIG_HOME": f"{tmp_path}/config"})
     seen = machine.observe()

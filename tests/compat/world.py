@@ -40,6 +40,8 @@ class Case:
     stdin: str = ""
     terminal: bool = False
     """Standard input, output and error are a terminal."""
+    root: bool = False
+    """Needs root."""
     cwd: str = "."
     differs: str = ""
     """The difference (of differences.toml) that explains why our outcome is another."""

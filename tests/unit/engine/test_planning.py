@@ -199,7 +199,7 @@ def test_plans_name_the_command_that_does_the_same(two: Machine, engine: Engine)
     assert engine.plan_check(ORDERS, [1, 2]).command[:3] == ("dysnomia-snapshots", "--query-all", "--check")
     kept = engine.plan_gc(engine.gc_review([ORDERS], Policy(last=1)), text="full")
     assert kept.command == (
-        "dysnomia-snapshots", "--gc", "--keep", "1", "-C", "sqlite", "-c", "orders", "--reason", "full",
+        "dysnomia-snapshots", "--gc", "--keep", "1", "-C", "sqlite", "-c", "orders", "--trash", "--reason", "full",
     )  # fmt: skip
     picked = engine.plan_gc(engine.gc_review([ORDERS], None, drop=[(ORDERS, 1)]), now=True)
     assert picked.command[2:4] == ("--keep", "1")
