@@ -68,8 +68,16 @@ def shim(type_name: str) -> str:
         mark=OURS.decode(),
         type=shlex.quote(type_name),
         hint=shlex.quote(f"This is a shell session on a component of type {type_name}."),
-        program=f"{shlex.quote(sys.executable)} -P -m dysnomia_tui.cli.module",
+        program=f"{shlex.join(_program())} module",
     )
+
+
+def _program() -> list[str]:
+    """How to call this very program from anywhere: its script, which may set more up than the interpreter does."""
+    script = Path(os.path.abspath(sys.argv[0]))  # noqa: PTH100 (a link in a profile stays one)
+    if script.name == "dysnomia-tui" and os.access(script, os.X_OK):
+        return [str(script)]
+    return [sys.executable, "-P", "-c", "from dysnomia_tui.cli.tui import main; raise SystemExit(main())"]
 
 
 def _write(path: Path, text: str, mode: int) -> None:

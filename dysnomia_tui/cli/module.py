@@ -1,6 +1,6 @@
-"""``python -m dysnomia_tui.cli.module TYPE ACTIVITY COMPONENT CONTAINER``: a type of ours, called as a module.
+"""``dysnomia-tui module TYPE ACTIVITY COMPONENT CONTAINER``: a type of ours, called as a module.
 
-What ``install-modules`` makes calls this. Bash Dysnomia and Disnix run it in an environment that holds the container's
+What ``install-modules`` writes calls this. Bash Dysnomia and Disnix run it in an environment that holds the container's
 properties and ``DYSNOMIA_STATEDIR``, and little else.
 """
 
@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
-from dysnomia_tui.cli import dysnomia
-from dysnomia_tui.cli.common import Usage, run
+from dysnomia_tui.cli.common import Usage
 
-PROG = "dysnomia-module"
 WORDS = 4
 
 
-def main(argv: list[str]) -> int:
-    """Returns the exit code."""
-    if len(argv) != WORDS:
-        return run(PROG, lambda: _complain(argv))
-    type_name, activity, component, container = argv
-    # The type is ours, whatever else is on the path; and the component is a path, as modules are given one.
+def call_module(words: Sequence[str]) -> int:
+    """Returns the exit code. Raises Usage."""
+    if len(words) != WORDS:
+        raise Usage(f"{len(words)} words are no call of a module", "TYPE ACTIVITY COMPONENT CONTAINER")
+    type_name, activity, component, container = words
+    # The type is ours, whatever else is on the path.
     os.environ["DYSNOMIA_MODULES_PATH"] = ""
     sys.argv[1:] = [
         "--environment", f"--type={type_name}", f"--operation={activity}",
         f"--component={component}", f"--container={container}",
     ]  # fmt: skip
+    from dysnomia_tui.cli import dysnomia
+
     return dysnomia.main()
-
-
-def _complain(argv: list[str]) -> int:
-    raise Usage(f"{len(argv)} words are no call of a module", "TYPE ACTIVITY COMPONENT CONTAINER")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,6 +11,7 @@ from dysnomia_tui.cli.choosing import component
 from dysnomia_tui.cli.common import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.installing import install_modules
 from dysnomia_tui.cli.marking import add_mark, add_trust, mark, trust
+from dysnomia_tui.cli.module import call_module
 from dysnomia_tui.cli.output import say, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.plugins import plugins
 from dysnomia_tui.engine.errors import Exit
@@ -52,6 +53,8 @@ def parser() -> Parser:
     add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
     install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
     install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
+    module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
+    module.add_argument("words", nargs="*", metavar="WORD", help="TYPE ACTIVITY COMPONENT CONTAINER")
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
     return found
@@ -74,6 +77,7 @@ def _main(args: argparse.Namespace) -> int:
         "mark": mark,
         "trust": trust,
         "install-modules": install_modules,
+        "module": lambda args: call_module(args.words),
         "timeline": _timeline,
     }
     return commands[args.command](args)

@@ -91,7 +91,8 @@ class Story:
         first = self.now - timedelta(days=DAYS + 1)
         for turn, key in enumerate((ORDERS, CRM, SETTINGS, DOCUMENTS, SITE, UPLOADS)):
             self._at(first + timedelta(minutes=turn), lambda key=key: self.chronicle.do(key, "activate"))  # type: ignore[misc]
-        filled = first + timedelta(hours=1)
+        # Before the first night's trade, also where the story ends just before midnight.
+        filled = first + timedelta(minutes=15)
         self.shop = orders.Orders(self.live / "databases" / "orders", self.dice)
         self.crm = small.Crm(self.live / "databases" / "crm", self.dice)
         self.papers = documents.Documents(self.live / "files" / "documents", self.dice)

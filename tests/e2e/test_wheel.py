@@ -31,6 +31,7 @@ def test_the_wheel_holds_three_packages_and_nothing_else(wheel: Path) -> None:
     source = {str(path.relative_to(ROOT)) for path in (ROOT / "dysnomia_tui").rglob("*.tcss")}
     assert source <= set(names), "style sheets travel with the app"
     assert "dysnomia_tui/share/dysnomia/util" in names, "and so do the functions for modules"
+    assert {"dysnomia_tui/nix/nixos-module.nix", "dysnomia_tui/nix/package.nix"} <= set(names)
 
 
 @pytest.mark.parametrize("command", ["dysnomia-tui", "dysnomia", "dysnomia-snapshots", "dysnomia-containers"])
@@ -56,7 +57,7 @@ def test_what_modules_need_is_laid_down(installed: Path, tmp_path: Path) -> None
     prefix = tmp_path / "prefix"
     run([str(installed / "dysnomia-tui"), "install-modules", str(prefix)], cwd=tmp_path, env=environment(tmp_path))
     assert "createGenerationSymlink()" in (prefix / "share/dysnomia/util").read_text()
-    assert f"exec {installed / 'python'}" in (prefix / "libexec/dysnomia/fileset").read_text()
+    assert f"exec {installed / 'dysnomia-tui'} module fileset" in (prefix / "libexec/dysnomia/fileset").read_text()
 
 
 def test_it_makes_a_demo_and_snapshots_it(installed: Path, tmp_path: Path) -> None:
