@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 DIFFERENCES = ROOT / "tests" / "compat" / "differences.toml"
 EXAMPLE = ROOT / "tests" / "examples" / "textfile.py"
+PROJECT = ROOT / "tests" / "examples" / "pyproject.toml"
 
 
 def key_table() -> str:
@@ -41,7 +42,14 @@ def differences() -> str:
     return "\n".join(rows)
 
 
-PARTS: dict[str, Callable[[], str]] = {"keys": key_table, "differences": differences, "plugin": example}
+def project() -> str:
+    """The example's project file."""
+    return f"```toml\n{PROJECT.read_text('utf-8').rstrip()}\n```"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "keys": key_table, "differences": differences, "plugin": example, "project": project,
+}  # fmt: skip
 
 
 def generated(text: str) -> str:

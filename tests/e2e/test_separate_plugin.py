@@ -78,6 +78,6 @@ def test_the_app_shows_it(world: World) -> None:
     world.run("dysnomia", "-o", "snapshot", *key)
     with terminal() as screen:
         screen.start([str(world.bin / "dysnomia-tui")], world.environment)
-        screen.wait_for("texts", "poem", "ok", "content text")
+        screen.wait_for("texts", "poem", "ok", "beginning chapter")
         screen.press("k")
         screen.wait_for("text file, 1 component", "up")

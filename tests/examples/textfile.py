@@ -1,9 +1,14 @@
-"""A plugin for one more type of state: a text file, replaced as a whole."""
+"""A plugin for one more type of state: a text file in chapters, replaced as a whole.
 
+Whoever writes to such a file locks it first (flock), and looks whether it is still the one that its name leads to.
+"""
+
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from dysnomia_plugins.base import (
     Component,
@@ -17,6 +22,7 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )  # fmt: skip
+from dysnomia_plugins.errors import PluginError
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
@@ -59,8 +65,12 @@ class TextFile(StatePlugin):
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
         began = datetime.now(UTC)
-        with draft.artefact("content.txt") as sink, Path(place.name).open("rb") as source:
-            lines = self._scan(source, sink)
+        try:
+            with Path(place.name).open("rb") as source, draft.artefact("content.txt") as sink:
+                fcntl.flock(source, fcntl.LOCK_SH)
+                lines = self._scan(source, sink)
+        except OSError as error:
+            raise PluginError(f"{place.name} cannot be read ({error.strerror})", "activate it first") from error
         ctx.progress.log(f"{lines} lines")
         return Dumped(as_of=began, end=datetime.now(UTC))
 
@@ -70,13 +80,22 @@ class TextFile(StatePlugin):
         return True
 
     def _scan(self, source: Iterator[bytes], sink: ContentSink) -> int:
-        sink.begin_section("text", "content", Form.TEXT)
-        lines = 0
+        """A line `# title` begins a chapter; what stands before the first is one too. Each has a name of its own."""
+        names = {"beginning": 1}
+        count = lines = 0
+        sink.begin_section("chapter", "beginning", Form.TEXT)
         for line in source:
+            if line.startswith(b"# "):
+                sink.end_section(rows=lines)
+                title = " ".join(line[2:].decode("utf-8", "backslashreplace").split())
+                names[title] = number = names.get(title, 0) + 1
+                sink.begin_section("chapter", title if number == 1 else f"{title}\t{number}", Form.TEXT)
+                lines = 0
             sink.write(line)
             lines += 1
+            count += 1
         sink.end_section(rows=lines)
-        return lines
+        return count
 
     # Restore: load beside what is live, then swap in one step. What was live ends in `aside` and becomes the guard.
 
@@ -84,19 +103,32 @@ class TextFile(StatePlugin):
         return Preflight(swap="one rename", guard="the file that was live, set aside by the swap")
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
-        with stored.open() as source, Path(place.name).open("xb") as target:
-            while data := source.read(1 << 20):
-                ctx.cancel.check()
-                target.write(data)
+        with Path(place.name).open("xb") as target:
+            if sections is None:
+                with stored.open() as source:
+                    self._copy(ctx, source, target)
+            for section in sections or ():
+                with stored.open_range(section.artefact, section.offset or 0, section.length or 0) as source:
+                    self._copy(ctx, source, target)
             target.flush()
             os.fsync(target.fileno())
 
+    def _copy(self, ctx: Context, source: BinaryIO, target: BinaryIO) -> None:
+        while data := source.read(1 << 20):
+            ctx.cancel.check()
+            target.write(data)
+
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
-        live = self.live(ctx.component)
+        """Nobody writes between link and rename: what `aside` holds is the last state that was live."""
+        live = Path(self.live(ctx.component).name)
         ctx.journal.step("exchange", beside=beside.name)
-        if self.exists(ctx, live):
-            os.link(live.name, aside.name)
-        os.replace(beside.name, live.name)
+        with live.open("ab") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            os.link(live, aside.name)
+            os.replace(beside.name, live)
+        folder = os.open(live.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
     def recover(self, ctx: Context) -> bool:
         """The rename either happened or did not: the file beside is gone only if it did."""
@@ -106,7 +138,7 @@ class TextFile(StatePlugin):
     # Contents: lines for the diff.
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
-        with stored.open() as source:
+        with stored.open_range(section.artefact, section.offset or 0, section.length or 0) as source:
             for line in source:
                 yield [line.rstrip(b"\n")]
 
