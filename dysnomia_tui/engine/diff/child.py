@@ -110,7 +110,8 @@ class Work:
         if now - self._said >= PAUSE:
             self._said = now
             send(self._out, {"progress": [min(self._rows, self._all_rows), self._all_rows]})
-        self._answer_all()
+        if not self._asked.empty():
+            self._answer_all()
 
     def _answer_all(self) -> None:
         """Answer what was asked, unless it is about a section that is being compared: that waits for it."""

@@ -29,10 +29,11 @@ Batches = Iterable[Sequence[bytes]]
 Tick = Callable[[int], None]
 """Told of the rows read since it was last told; may raise to stop."""
 
-HELD_HASHES = 1 << 15
+HELD_HASHES = 1 << 16
 """Hashes held as objects before they are written out; or ``HELD_A_BUCKET`` for each bucket, if that is more."""
-HELD_A_BUCKET = 128
-BUCKET_HASHES = 40_000
+HELD_A_BUCKET = 64
+BUCKET_HASHES = 10_000
+"""Few enough that the sets of a bucket stay near the processor."""
 MOST_BUCKETS = 4096
 MOST_FILES = 128
 """Of each kind that are open at once."""
