@@ -7,6 +7,7 @@ read-only disk, a full one) a copy in memory serves this process.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import threading
 import time
@@ -25,8 +26,11 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.quiet import no_cycles
 from dysnomia_store.views import Line
 
-VERSION = 1
+VERSION = 2
 T = TypeVar("T")
+Mark = tuple[int, int]
+"""Of a component's rows: made when they were first read, and how often they changed since."""
+NEVER: Mark = (0, 0)
 PATIENCE = 5.0
 """Seconds to wait for another process that writes the index, before going on without it."""
 _WATCHED = ("generations", "snapshots", "history", "metadata", "checks", "marks")
@@ -35,9 +39,11 @@ _RACY = 50_000_000
 (the kernel's clock for files ticks every 1 to 10 ms): such a reading is not proof of anything later."""
 _SCHEMA = """
 CREATE TABLE comp (cid INTEGER PRIMARY KEY, container BLOB, component BLOB, proof TEXT, seen_inode INT, seen_offset INT,
-    count INT, newest INT, newest_good INT, stored INT, problems INT, UNIQUE (container, component));
+    count INT, newest INT, newest_good INT, stored INT, problems INT, born INT, turn INT,
+    UNIQUE (container, component));
 CREATE TABLE gen (cid INT, number INT, id BLOB, as_of INT, estimated INT, until INT, seen INT, history TEXT,
-    mark_name BLOB, marks TEXT, suspicious TEXT, problem TEXT, good INT, trouble TEXT, PRIMARY KEY (cid, number));
+    mark_name BLOB, marks TEXT, suspicious TEXT, problem TEXT, good INT, trouble TEXT, turn INT,
+    PRIMARY KEY (cid, number));
 CREATE TABLE snap (cid INT, id BLOB, present INT, content_size INT, stored_size INT, complete INT, sections INT,
     metadata TEXT, metadata_error TEXT, metadata_sig TEXT, size_sig TEXT, last_check TEXT, check_sig TEXT,
     PRIMARY KEY (cid, id)) WITHOUT ROWID;
@@ -51,8 +57,26 @@ _LINES = (
     "SELECT number, gen.id, as_of, estimated, until, seen, history, marks, suspicious, trouble, metadata, last_check"
     " FROM gen LEFT JOIN snap ON snap.cid = gen.cid AND snap.id = gen.id WHERE gen.cid = ?"
 )
-_LIGHT_GEN = _GEN.replace("history", "NULL")
-_LIGHT_SNAP = _SNAP.replace(" metadata,", " NULL,")
+_NUMBERS = "SELECT number FROM gen WHERE cid = ? ORDER BY number"
+_LIGHT_GEN = _GEN.replace("history", "substr(history, 1, 0)")
+_LIGHT_SNAP = _SNAP.replace(" metadata,", " substr(metadata, 1, 0),")
+"""With ``""`` for the long texts that are there: they stay in the index."""
+
+
+def _put(table: str, columns: str, key: str, long: str) -> str:
+    """A statement that writes a row, and leaves its long text as it is where that is given as ``""``."""
+    names = columns.split(", ")
+    given = ", ".join(
+        f"{name} = iif(excluded.{name} = '', {name}, excluded.{name})" if name == long else f"{name} = excluded.{name}"
+        for name in names
+        if name != key
+    )
+    values = ", ".join("?" * (len(names) + 1))
+    return f"INSERT INTO {table} (cid, {columns}) VALUES ({values}) ON CONFLICT (cid, {key}) DO UPDATE SET {given}"
+
+
+_PUT_GEN = _put("gen", f"{_GEN}, turn", "number", "history")
+_PUT_SNAP = _put("snap", _SNAP, "id", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +88,16 @@ class Glance:
     newest_good: int | None
     stored: int
     problems: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in the generations of a component since it was last asked."""
+
+    mark: Mark
+    numbers: list[int] | None
+    """All of them, in order; None where ``lines`` are all there is."""
+    lines: list[Line]
 
 
 class Cache:
@@ -85,13 +119,21 @@ class Cache:
 
     def light(self, key: ComponentKey) -> Reading:
         """Everything of a component, judged, but for the texts of history and metadata: enough to count by."""
-        return self._with(key, lambda db, cid: self._load(db, cid, light=True))
+        return self._with(key, self._load)
 
-    def proven(self, key: ComponentKey) -> str:
-        """What is equal only while nothing of a component changed; ``""`` where it changed too short a time ago."""
+    def since(self, key: ComponentKey, mark: Mark) -> Changes:
+        """What changed since an earlier answer's mark; all of it where that is none of this index."""
 
-        def ask(db: sqlite3.Connection, cid: int) -> str:
-            return str(db.execute("SELECT proof FROM comp WHERE cid = ?", (cid,)).fetchone()[0])
+        def ask(db: sqlite3.Connection, cid: int) -> Changes:
+            now: Mark = db.execute("SELECT born, turn FROM comp WHERE cid = ?", (cid,)).fetchone()
+            if now[0] != mark[0]:
+                return Changes(now, None, self._lines(db, cid, None))
+            if now == mark:
+                numbers, rows = [], []
+            else:
+                numbers = [number for (number,) in db.execute(_NUMBERS, (cid,))]
+                rows = db.execute(f"{_LINES} AND gen.turn > ? ORDER BY number", (cid, mark[1])).fetchall()
+            return Changes(now, numbers, list(map(Line._make, rows)))
 
         return self._with(key, ask)
 
@@ -143,7 +185,11 @@ class Cache:
         with self._writing(db):
             row = db.execute("SELECT cid, proof FROM comp WHERE container = ? AND component = ?", names).fetchone()
             if row is None:
-                db.execute("INSERT INTO comp (container, component, proof) VALUES (?, ?, '')", names)
+                born = secrets.randbits(62) | 1
+                db.execute(
+                    "INSERT INTO comp (container, component, proof, born, turn) VALUES (?, ?, '', ?, 0)",
+                    (*names, born),
+                )
                 row = db.execute("SELECT last_insert_rowid()").fetchone()
             cid = int(row[0])
             before = self._load(db, cid)
@@ -216,12 +262,11 @@ class Cache:
         sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"
         return Glance(*db.execute(sql, (cid,)).fetchone())
 
-    def _load(self, db: sqlite3.Connection, cid: int, *, light: bool = False) -> Reading:
+    def _load(self, db: sqlite3.Connection, cid: int) -> Reading:
         reading = Reading()
-        gens, snaps = (_LIGHT_GEN, _LIGHT_SNAP) if light else (_GEN, _SNAP)
-        for gen in map(_gen, db.execute(f"SELECT {gens} FROM gen WHERE cid = ? ORDER BY number", (cid,))):
+        for gen in map(_gen, db.execute(f"SELECT {_LIGHT_GEN} FROM gen WHERE cid = ? ORDER BY number", (cid,))):
             reading.gens[gen.number] = gen
-        for snap in map(_snap, db.execute(f"SELECT {snaps} FROM snap WHERE cid = ?", (cid,))):
+        for snap in map(_snap, db.execute(f"SELECT {_LIGHT_SNAP} FROM snap WHERE cid = ?", (cid,))):
             reading.snaps[snap.id] = snap
         inode, offset = db.execute("SELECT seen_inode, seen_offset FROM comp WHERE cid = ?", (cid,)).fetchone()
         reading.seen_at = (inode or 0, offset or 0)
@@ -335,24 +380,21 @@ def _snap_row(snap: Snap) -> tuple[object, ...]:
 
 
 def _store(db: sqlite3.Connection, cid: int, before: Reading, now: Reading, proof: str) -> None:
-    """Write what changed, and what it comes to."""
+    """Write what changed, and what it comes to. A long text that is ``""`` is the one the index has."""
     gone_gens = [(cid, number) for number in before.gens.keys() - now.gens.keys()]
     gone_snaps = [(cid, os.fsencode(snapshot_id)) for snapshot_id in before.snaps.keys() - now.snaps.keys()]
     db.executemany("DELETE FROM gen WHERE cid = ? AND number = ?", gone_gens)
     db.executemany("DELETE FROM snap WHERE cid = ? AND id = ?", gone_snaps)
-    db.executemany(
-        f"INSERT OR REPLACE INTO gen (cid, {_GEN}) VALUES ({', '.join('?' * 14)})",
-        ((cid, *_gen_row(gen)) for gen in now.gens.values() if before.gens.get(gen.number) != gen),
-    )
-    db.executemany(
-        f"INSERT OR REPLACE INTO snap (cid, {_SNAP}) VALUES ({', '.join('?' * 13)})",
-        ((cid, *_snap_row(snap)) for snap in now.snaps.values() if before.snaps.get(snap.id) != snap),
-    )
+    turn = int(db.execute("SELECT turn FROM comp WHERE cid = ?", (cid,)).fetchone()[0]) + 1
+    changed = {snap.id: snap for snap in now.snaps.values() if before.snaps.get(snap.id) != snap}
+    gens = [gen for gen in now.gens.values() if gen.id in changed or before.gens.get(gen.number) != gen]
+    db.executemany(_PUT_GEN, ((cid, *_gen_row(gen), turn) for gen in gens))
+    db.executemany(_PUT_SNAP, ((cid, *_snap_row(snap)) for snap in changed.values()))
     bad = {snap.id for snap in now.snaps.values() if failed(snap)}
     good = [gen.number for gen in now.gens.values() if gen.good]
     db.execute(
         "UPDATE comp SET proof = ?, seen_inode = ?, seen_offset = ?, count = ?, newest = ?, newest_good = ?,"
-        " stored = ?, problems = ? WHERE cid = ?",
+        " stored = ?, problems = ?, turn = ? WHERE cid = ?",
         (
             proof,
             *now.seen_at,
@@ -361,6 +403,7 @@ def _store(db: sqlite3.Connection, cid: int, before: Reading, now: Reading, proo
             max(good, default=None),
             sum(snap.stored_size for snap in now.snaps.values() if snap.exists),
             sum(1 for gen in now.gens.values() if gen.suspicious or gen.trouble or gen.id in bad),
+            turn if gens or gone_gens else turn - 1,
             cid,
         ),
     )

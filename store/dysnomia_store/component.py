@@ -29,7 +29,7 @@ class Snap:
     complete: bool | None = None
     sections: int | None = None
     metadata: str | None = None
-    """The JSON of its metadata."""
+    """The JSON of its metadata; ``""`` where the index holds it."""
     metadata_error: str = ""
     metadata_sig: str = ""
     size_sig: str = ""
@@ -49,7 +49,7 @@ class Gen:
     until: int = 0
     seen: int = 1
     history: str | None = None
-    """The JSON of its history."""
+    """The JSON of its history; ``""`` where the index holds it."""
     mark_name: str = ""
     marks: str | None = None
     suspicious: str = ""

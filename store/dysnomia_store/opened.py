@@ -39,7 +39,7 @@ class OpenedStore:
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}
         self._mutex = threading.Lock()
         self._cached: Cache | None = None
-        self._listed: tuple[ComponentKey | None, str, tuple[Generation, ...]] = None, "", ()
+        self._listed: tuple[ComponentKey | None, tuple[int, int], tuple[Generation, ...]] = None, (0, 0), ()
         """The generations that were listed last: a screen asks for the same ones again and again."""
 
     @property

@@ -75,16 +75,22 @@ class ReadableStore(OpenedStore):
 
         Raises NotPermitted.
         """
+        from dysnomia_store.cache import NEVER
         from dysnomia_store.views import generations
 
-        proof = self._cache.proven(key)
         with self._mutex:
-            known, its_proof, found = self._listed
-        if known == key and proof and proof == its_proof:
+            known, mark, found = self._listed
+        changes = self._cache.since(key, mark if known == key else NEVER)
+        if known == key and changes.mark == mark:
             return found
-        found = generations(key, self._cache.lines(key))
+        changed = generations(key, changes.lines)
+        if changes.numbers is None:
+            found = changed
+        else:
+            there = {one.number: one for one in found} | {one.number: one for one in changed}
+            found = tuple(there[number] for number in changes.numbers)
         with self._mutex:
-            self._listed = key, proof, found
+            self._listed = key, changes.mark, found
         return found
 
     def generation(self, key: ComponentKey, number: int) -> Generation:

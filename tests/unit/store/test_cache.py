@@ -97,6 +97,28 @@ def test_whatever_changes_is_seen_by_another_process(full: Shop, change: str) ->
     assert [one.number for one in after] == reader.numbers()
 
 
+def test_after_a_change_only_what_changed_is_made_again(full: Shop) -> None:
+    before = full.store.generations(KEY)
+    assert full.store.generations(KEY) is before
+    full.store.record_check(KEY, full.ids()[2], Check(START, "bytes", CheckResult.CORRUPT))
+    full.commit(rows(103))
+    after = full.store.generations(KEY)
+    assert [one.number for one in after] == [1, 2, 3, 4]
+    assert [new is old for new, old in zip(after, before, strict=False)] == [True, False, True]
+    assert after[1].last_check is not None
+
+
+def test_an_index_made_anew_in_between_is_not_taken_for_the_one_before(full: Shop) -> None:
+    reader = full.again()
+    before = reader.store.generations(KEY)
+    reader.store.close()
+    shutil.rmtree(full.root / "cache")
+    full.store.close()
+    (full.root / "generations/databases/orders/2").unlink()
+    full.store.generations(KEY)
+    assert reader.store.generations(KEY) == full.store.generations(KEY) == (before[0], before[2])
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
