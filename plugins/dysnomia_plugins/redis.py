@@ -39,6 +39,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.process import NeverCancelled
 from dysnomia_plugins.rd import contents, discover, initial, places, preflight, swap, temp
 from dysnomia_plugins.rd.facts import Facts, keyspace, read, refuse
+from dysnomia_plugins.rd.files import syncing, writing
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import Server
 from dysnomia_plugins.rd.sync import stream
@@ -206,7 +207,7 @@ class RedisDatabase(StatePlugin):
     def _store(self, ctx: Context, data: Iterable[bytes], sink: ContentSink, spool: Path) -> datetime:
         """Store what the server sends as quickly as it does, so that it can let go of the view it holds for us."""
         done = 0
-        with swap.writing(spool) as write:
+        with writing(spool, durable=False) as write:
             for piece in data:
                 sink.store_only(piece)
                 write(piece)
@@ -257,12 +258,12 @@ class RedisDatabase(StatePlugin):
             if scratch:
                 places.keep_as_of(folder)
             ctx.progress.phase("check")
-            ours = stack.enter_context(
-                temp.serving(
-                    ctx, server, folder, databases=databases, address=address,
-                    keep_expired=not beside, sanitize=not ctx.made_here,
-                )
+            serving = temp.serving(
+                ctx, server, folder, databases=databases, address=address,
+                keep_expired=not beside, sanitize=not ctx.made_here,
             )  # fmt: skip
+            with syncing(temp.dump_of(folder)):
+                ours = stack.enter_context(serving)
             gone = places.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)

@@ -56,7 +56,7 @@ def elements(data: bytes, step: int = 1 << 20) -> Elements:
     reader = RdbReader(RdbStream(Slow(data, step)))
     for head in reader.heads():
         raw = [row for batch in rows(reader.stream, head) for row in batch]
-        found[head.database, head.key] = (head.type, head.expires, [tuple(split(row)[2:]) for row in raw])
+        found[head.database, head.key] = (head.type, head.expires, [tuple(split(row)[1:-1]) for row in raw])
     assert reader.complete
     return found
 
@@ -300,7 +300,7 @@ class TestFiles:
         reader = RdbReader(RdbStream(io.BytesIO(data)))
         head = next(reader.heads())
         [[row]] = rows(reader.stream, head)
-        assert split(row) == [b"a", None, value]
+        assert split(row) == [b"a", value, None]
         again = type(tally)(keys=1)
         again.add([row])
         assert again == tally
@@ -322,7 +322,7 @@ class TestFiles:
         reader = RdbReader(RdbStream(io.BytesIO(data)))
         heads = reader.heads()
         raw = [row for batch in rows(reader.stream, next(heads)) for row in batch]
-        assert [show("stream", row)[2:] for row in raw] == [
+        assert [show("stream", row)[1:-1] for row in raw] == [
             ("entry", None, "5-0", "f v"),
             ("entry", None, "6-2", 'g "w x"'),
             ("stream", None, None, "last 6-2, added 2, deleted up to 0-0"),

@@ -155,7 +155,7 @@ class RedisWorld(World):
             client.many(("APPEND", "one large value", os.urandom(1 << 20)) for _ in range(10))
 
     def some_sections(self) -> tuple[str, ...]:
-        return ("keys:db0 hash", "keys:db5 string", "functions:functions")
+        return ("keys:db0 hash", "keys:db5 string", "functions:libraries")
 
     def part(self, place: Place | None = None) -> object:
         with self.at(place) as client:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import shake_128
+from itertools import chain
 
 from dysnomia_plugins.base import CancelToken, Row, Stored
 from dysnomia_plugins.errors import PluginError, Truncated
@@ -22,7 +23,7 @@ from dysnomia_store.sink import ContentSink
 PREAMBLE = b"redis-database content 1\n"
 DIGEST_VERSION = 1
 KIND = "keys"
-FUNCTIONS = "functions"
+FUNCTIONS, LIBRARIES = "functions", "libraries"
 _WIDTH = 256
 _MODULUS = 1 << (8 * _WIDTH)
 _ORDER = ("string", "hash", "list", "set", "zset", "stream", "function")
@@ -45,11 +46,13 @@ class Tally:
         self.size += sum(map(len, batch))
         self._sum += sum([int.from_bytes(shake_128(row).digest(_WIDTH), "little") for row in batch])
 
-    def add_string(self, before: bytes, value: bytes | Iterator[bytes]) -> None:
+    def add_string(self, before: bytes, value: bytes | Iterator[bytes], after: bytes) -> None:
         """The one row of a string; the value may come in pieces."""
-        hashed = shake_128(before)
-        self.size += len(before)
-        for piece in (value,) if isinstance(value, bytes) else value:
+        if isinstance(value, bytes):
+            self.add((before + value + after,))
+            return
+        hashed = shake_128()
+        for piece in chain((before,), value, (after,)):
             hashed.update(piece)
             self.size += len(piece)
         self.rows += 1
@@ -134,7 +137,7 @@ def describe(found: Scanned, sink: ContentSink) -> None:
 
 
 def name_of(which: Which) -> str:
-    return FUNCTIONS if which[1] == "function" else f"db{which[0]} {which[1]}"
+    return LIBRARIES if which[1] == "function" else f"db{which[0]} {which[1]}"
 
 
 def which_of(section: Section) -> Which:

@@ -8,8 +8,8 @@ from pathlib import Path
 from dysnomia_plugins.base import CancelToken, Context, Stored
 from dysnomia_plugins.rd import contents, temp
 from dysnomia_plugins.rd.facts import Facts
+from dysnomia_plugins.rd.files import writing
 from dysnomia_plugins.rd.rdb import RdbReader, RdbStream
-from dysnomia_plugins.rd.swap import writing
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -41,10 +41,12 @@ def digest(ctx: Context, path: Path, sink: ContentSink, now: int | None = None) 
 def write_out(
     ctx: Context, stored: Stored, folder: Path, run_as: str | None, sections: Sequence[Section] | None
 ) -> None:
-    """Write a snapshot (or those sections of it) as a place's file; every byte is verified as it streams."""
+    """Write a snapshot (or those sections of it) as a place's file; every byte is verified as it streams.
+
+    It is not durable yet: see ``files.syncing``."""
     target = temp.dump_of(folder)
     total = stored.metadata.content_size if stored.metadata is not None else None
-    with writing(target) as write, stored.open() as source:
+    with writing(target, durable=False) as write, stored.open() as source:
         if sections is None:
             done = 0
             while piece := source.read(CHUNK):

@@ -20,7 +20,7 @@ from dysnomia_store.model import Section
 
 SECONDS = 1.0
 _SWAP = (
-    "the data would be loaded by a server of our own beside live, which would take it over in one step: writes wait "
+    "the data would be loaded by a temporary server beside live, and live would take it over in one step: writes wait "
     "for that long, and for a moment reads are answered with LOADING"
 )
 _GUARD = "taken while writes are held up: it holds every write that was acknowledged"
@@ -82,14 +82,18 @@ def _compare(found: _Findings, live: Facts, ours: str, server: Server) -> None:
         )
     clients = int(live.info.get("connected_clients", 1)) - 1
     if clients > 0:
-        found.add(Severity.NOTE, f"{clients} clients are connected: they stay, and their writes wait")
+        found.add(Severity.NOTE, f"{counted(clients, 'client')} connected: they stay, and their writes wait")
     replicas = int(live.info.get("connected_slaves", 0))
     if replicas:
-        found.add(Severity.WARNING, f"its {replicas} replicas would copy all of it anew")
+        found.add(Severity.WARNING, f"{counted(replicas, 'replica')} of it would copy everything anew")
     if live.max_memory:
         found.add(
             Severity.NOTE, f"refused if what is restored takes more than its maxmemory ({live.max_memory >> 20} MiB)"
         )
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _program(ctx: Context, found: _Findings) -> str:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "string": ("key", "expires", "value"),
-    "list": ("key", "expires", "index", "value"),
-    "set": ("key", "expires", "member"),
-    "zset": ("key", "expires", "member", "score"),
-    "hash": ("key", "expires", "field", "value"),
-    "stream": ("key", "expires", "part", "group", "id", "value"),
+    "string": ("key", "value", "expires"),
+    "list": ("key", "index", "value", "expires"),
+    "set": ("key", "member", "expires"),
+    "zset": ("key", "member", "score", "expires"),
+    "hash": ("key", "field", "value", "expires"),
+    "stream": ("key", "part", "group", "id", "value", "expires"),
     "function": ("library", "code"),
 }
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -67,10 +67,10 @@ def show(kind: str, raw: bytes) -> tuple[str | None, ...]:
     """A row's cells for the screen, in the order of its columns."""
     cells = split(raw)
     shown = [None if value is None else text(value) for value in cells]
-    if kind != "function" and cells[1] is not None:
-        shown[1] = moment(int(cells[1]))
-    if kind == "stream" and cells[2] == b"entry" and cells[5] is not None:
-        shown[5] = " ".join(quoted(value) for value in split(cells[5]) if value is not None)
+    if kind != "function":  # an element does not say when its key expires: that is no NULL
+        shown[-1] = "-" if cells[-1] is None else moment(int(cells[-1]))
+    if kind == "stream" and cells[1] == b"entry" and cells[4] is not None:
+        shown[4] = " ".join(quoted(value) for value in split(cells[4]) if value is not None)
     return tuple(shown)
 
 

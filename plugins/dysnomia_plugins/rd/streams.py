@@ -21,9 +21,8 @@ _UNKNOWN = (1 << 64) - 1
 
 def rows(stream: RdbStream, code: int, key: bytes, expires: int | None) -> Iterator[bytes]:
     """The rows of a stream's value; ``key`` is its cell."""
-    before = key + NONE
     for _ in range(stream.length()):
-        yield from _node(before, _raw_id(stream.string()), listpack(stream.string()))
+        yield from _node(key, _raw_id(stream.string()), listpack(stream.string()))
     length = stream.length()
     last = _id(stream)
     deleted, added = (0, 0), length
@@ -32,9 +31,9 @@ def rows(stream: RdbStream, code: int, key: bytes, expires: int | None) -> Itera
         deleted = _id(stream)
         added = stream.length()
     said = f"last {_text(last)}, added {added}, deleted up to {_text(deleted)}".encode()
-    yield key + expiry(expires) + cell(b"stream") + NONE + NONE + cell(said)
+    yield key + cell(b"stream") + NONE + NONE + cell(said) + expiry(expires)
     for _ in range(stream.length()):
-        yield from _group(stream, code, before)
+        yield from _group(stream, code, key)
 
 
 def _node(before: bytes, base: tuple[int, int], items: Sequence[bytes]) -> Iterator[bytes]:
@@ -55,7 +54,7 @@ def _node(before: bytes, base: tuple[int, int], items: Sequence[bytes]) -> Itera
                 at += 2 + count
             if not flags & _DELETED:
                 entry = cell(_text((base[0] + ms, base[1] + seq)).encode())
-                yield before + cell(b"entry") + NONE + entry + cell(pairs(values))
+                yield before + cell(b"entry") + NONE + entry + cell(pairs(values)) + NONE
     except (ValueError, IndexError):
         raise Damaged("a stream is damaged") from None
 
@@ -65,7 +64,7 @@ def _group(stream: RdbStream, code: int, before: bytes) -> Iterator[bytes]:
     last = _id(stream)
     read = stream.length() if code >= _COUNTERS_SINCE else _UNKNOWN
     known = "" if read == _UNKNOWN else f", read {read}"
-    yield before + cell(b"group") + name + NONE + cell(f"last {_text(last)}{known}".encode())
+    yield before + cell(b"group") + name + NONE + cell(f"last {_text(last)}{known}".encode()) + NONE
     given: dict[bytes, bytes] = {}
     for _ in range(stream.length()):
         entry = stream.take(16)
@@ -74,13 +73,13 @@ def _group(stream: RdbStream, code: int, before: bytes) -> Iterator[bytes]:
     for _ in range(stream.length()):
         consumer = stream.string()
         stream.skip(16 if code >= _ACTIVE_SINCE else 8)
-        yield before + cell(b"consumer") + name + cell(consumer) + NONE
+        yield before + cell(b"consumer") + name + cell(consumer) + NONE + NONE
         for _ in range(stream.length()):
             entry = stream.take(16)
             if entry not in given:
                 raise Damaged("a stream's consumer holds an entry that its group was not given")
             said = cell(b"to " + consumer + given.pop(entry))
-            yield before + cell(b"pending") + name + cell(_text(_raw_id(entry)).encode()) + said
+            yield before + cell(b"pending") + name + cell(_text(_raw_id(entry)).encode()) + said + NONE
     if given:
         raise Damaged("a stream's group gave entries to nobody")
 

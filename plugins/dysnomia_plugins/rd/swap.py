@@ -12,10 +12,8 @@ own or its former one. Only a live server that was started again has forgotten i
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.rd import nearer
 from dysnomia_plugins.rd.durable import persist
 from dysnomia_plugins.rd.facts import Facts, keyspace, read, refuse
+from dysnomia_plugins.rd.files import writing
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import Server
 from dysnomia_plugins.rd.sync import stream
@@ -226,7 +225,7 @@ def reachable(live: Connection, facts: Facts, ours: Temporary) -> None:
             except Refused as error:
                 if error.code == "IOERR":
                     raise NotSafe(
-                        f"the server at {live.name} cannot reach a server of ours at {ours.address}:{ours.port}",
+                        f"the server at {live.name} cannot reach a temporary server at {ours.address}:{ours.port}",
                         "it must be able to connect to this machine",
                     ) from None
             return
@@ -257,24 +256,6 @@ def put_back(live: Connection, before: Mapping[str, str]) -> None:
         if live.config(name) != value:
             live.call("CONFIG", "SET", name, value)
     live.call("CLIENT", "UNPAUSE")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[Any]:
-    """Write a new private file; durable on leaving. Raises PluginError where it cannot be written."""
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
-            yield file.write
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise PluginError(f"{path} cannot be written ({error.strerror})", "set redisCopiesDir") from error
 
 
 # --- recovery -------------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def _running(ctx: Context, server: Server, folder: Path, lines: list[str], passw
                 yield connection
                 _stop(connection)
     except ProcessFailed as error:
-        raise PluginError(f"a server of our own on {folder} failed ({_reason(said)})", error.hint) from error
+        raise PluginError(f"the temporary server on {folder} failed ({_reason(said)})", error.hint) from error
     finally:
         os.close(alive)
         if held >= 0:
@@ -224,9 +224,9 @@ def _connect(ctx: Context, folder: Path, password: str, alive: int, said: deque[
             connection.close()
         if select.select([alive], [], [], 0.01 if connection is None else 0.05)[0]:
             ctx.cancel.check()
-            raise _NotStarted(f"a server of our own on {folder} did not load its file: {_reason(said)}")
+            raise _NotStarted(f"the temporary server on {folder} did not load its file: {_reason(said)}")
         if time.monotonic() > deadline:
-            raise PluginError(f"a server of our own on {folder} does not come up ({_reason(said)})")
+            raise PluginError(f"the temporary server on {folder} does not come up ({_reason(said)})")
 
 
 def _ready(connection: Connection) -> bool:

@@ -24,8 +24,8 @@ def rows(stream: RdbStream, head: Head) -> Iterator[Sequence[bytes]]:
     A large string is put together: who only wants its digest asks for ``string_value`` instead."""
     kind = head.type
     if kind == "string":
-        before, value = string_value(stream, head)
-        yield [before + (value if isinstance(value, bytes) else b"".join(value))]
+        before, value, after = string_value(stream, head)
+        yield [before + (value if isinstance(value, bytes) else b"".join(value)) + after]
         return
     if kind == "function":
         yield [_function(stream.string())]
@@ -35,23 +35,20 @@ def rows(stream: RdbStream, head: Head) -> Iterator[Sequence[bytes]]:
         yield from _batched(streams.rows(stream, head.code, key, head.expires))
         return
     if head.expires is not None:
-        yield [key + expiry(head.expires) + _NOTHING[kind]]
+        yield [key + _NOTHING[kind] + expiry(head.expires)]
     elements = _ELEMENTS[head.code](stream)
-    yield from _batched(_SHAPES[kind](key + NONE, elements))
+    yield from _batched(_SHAPES[kind](key, elements))
 
 
-def string_value(stream: RdbStream, head: Head) -> tuple[bytes, bytes | Iterator[bytes]]:
-    """The row of a string: its beginning, and the value's bytes, in pieces where they are many."""
-    before = cell(head.key) + expiry(head.expires)
+def string_value(stream: RdbStream, head: Head) -> tuple[bytes, bytes | Iterator[bytes], bytes]:
+    """The row of a string: what comes before the value, its bytes (in pieces where they are many), what comes after."""
     value = stream.string_or_pieces()
-    if isinstance(value, bytes):
-        return before + b"%d:" % len(value), value
-    size, pieces = value
-    return before + b"%d:" % size, pieces
+    size, content = (len(value), value) if isinstance(value, bytes) else value
+    return cell(head.key) + b"%d:" % size, content, expiry(head.expires)
 
 
 _NOTHING = {"list": NONE * 2, "set": NONE, "zset": NONE * 2, "hash": NONE * 2}
-"""The cells behind the time to live in a row that says only that."""
+"""The cells before the time to live in a row that says only that."""
 
 
 def _batched(found: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -74,19 +71,19 @@ def _function(code: bytes) -> bytes:
 
 
 def _list(before: bytes, elements: Elements) -> Iterator[bytes]:
-    return (before + cell(b"%d" % index) + cell(value) for index, value in enumerate(elements))
+    return (before + cell(b"%d" % index) + cell(value) + NONE for index, value in enumerate(elements))
 
 
 def _set(before: bytes, elements: Elements) -> Iterator[bytes]:
-    return (before + cell(member) for member in elements)
+    return (before + cell(member) + NONE for member in elements)
 
 
 def _pairs(before: bytes, elements: Elements) -> Iterator[bytes]:
-    return (before + cell(one) + cell(other) for one, other in zip(elements, elements, strict=True))
+    return (before + cell(one) + cell(other) + NONE for one, other in zip(elements, elements, strict=True))
 
 
 def _zset(before: bytes, elements: Elements) -> Iterator[bytes]:
-    return (before + cell(one) + cell(score(other)) for one, other in zip(elements, elements, strict=True))
+    return (before + cell(one) + cell(score(other)) + NONE for one, other in zip(elements, elements, strict=True))
 
 
 _SHAPES: Mapping[str, Callable[[bytes, Elements], Iterator[bytes]]] = {
