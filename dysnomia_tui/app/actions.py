@@ -72,6 +72,13 @@ _EVERYWHERE = (
     _a("alarm", "a", "Next alarm", "Go to the next thing that needs a person.", "everywhere", why=reasons.no_alarm),
     _a("jobs", "J", "Jobs", "All jobs: running ones first, their log, cancel.", "everywhere"),
     _a("store", "o", "Store", "Where the space is, how it grew, what is in the trash.", "everywhere"),
+    _a(
+        "deploy",
+        "w",
+        "Deployment",
+        "What is available, active and garbage, and what a deployment would do.",
+        "everywhere",
+    ),
     _a("refresh", "ctrl+l f5", "Look again", "Read the store, the configuration and the servers again.", "everywhere"),
     _a("back", "escape", "Back", "Take back the filter, the marks, or close this screen.", "everywhere"),
     _a("quit", "q", "Close", "Close this screen; on the main screen, quit (jobs go on).", "everywhere", footer="quit"),

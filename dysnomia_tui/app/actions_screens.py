@@ -1,4 +1,4 @@
-"""The registry's entries for the screens beside the main one: diff, restore, GC review, store, jobs."""
+"""The registry's entries for the screens beside the main one: diff, restore, GC review, store, deployment, jobs."""
 
 from __future__ import annotations
 
@@ -125,6 +125,27 @@ _STORE = (
     action("store-next", "tab", "Next pane", "Go to the other pane.", "store"),
 )
 
+_DEPLOY = (
+    action(
+        "deploy-apply",
+        "X",
+        "Deploy",
+        "See the confirmation of exactly this deployment.",
+        "deploy",
+        Grade.ADDS,
+        "deploy",
+        reasons.nothing_to_deploy,
+    ),
+    action(
+        "deploy-scope",
+        "A",
+        "Container or all",
+        "Restrict it to the container under the cursor; again: all containers.",
+        "deploy",
+        footer="container/all",
+    ),
+)
+
 _JOBS = (
     action(
         "job-cancel",
@@ -158,5 +179,5 @@ _JOBS = (
     action("job-pane", "tab", "Log", "Go to the log, or back to the list.", "jobs"),
 )
 
-SCREENS: tuple[Action, ...] = (*_DIFF, *_RESTORE, *_GC, *_STORE, *_JOBS)
+SCREENS: tuple[Action, ...] = (*_DIFF, *_RESTORE, *_GC, *_STORE, *_DEPLOY, *_JOBS)
 """In the order of footer and help."""

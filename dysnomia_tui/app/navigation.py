@@ -66,6 +66,12 @@ class Navigation:
 
         self._open(StoreScreen())
 
+    def deploy(self) -> None:
+        """What a deployment would do."""
+        from dysnomia_tui.app.screens.deploy import DeployScreen
+
+        self._open(DeployScreen())
+
     def jobs(self, job_id: str = "") -> None:
         """All jobs, the cursor on ``job_id``."""
         from dysnomia_tui.app.screens.jobs import JobsScreen

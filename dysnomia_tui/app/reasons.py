@@ -156,3 +156,7 @@ def waits_for_none(here: Here) -> str:
     if here.job is None:
         return no_job(here)
     return "" if here.job.behind else f"J{here.job.id} waits for no other job"
+
+
+def nothing_to_deploy(here: Here) -> str:
+    return "" if here.planned else "nothing would be deployed"

@@ -32,6 +32,7 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import LIVE, Diff, Engine, RestoreTarget, Side
 from dysnomia_tui.engine.errors import Blocked, ReadOnly, Unknown
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
+from dysnomia_tui.engine.planning.deploy import Deployment
 from dysnomia_tui.engine.views import (
     Alarm,
     Change,
@@ -615,6 +616,27 @@ class FakeEngine(Engine):
         grade = Grade.FINAL if activity == "collect-garbage" else Grade.UNDOABLE
         return self._plan(
             Kind.ACTIVITY, f"{activity} {key}", (key,), grade, f"would {activity} {key}", confirm=key.component
+        )
+
+    def deployment(self, container: str = "") -> Deployment:
+        views = [view for one in self.overview().containers for view in one.components]
+        keys = [view.key for view in views if not container or view.key.container == container]
+        return Deployment(
+            available=tuple(key for key in keys if key not in (CRM, LEGACY)),
+            active=tuple(key for key in keys if key not in (DOCUMENTS, LEGACY)),
+            garbage=tuple(key for key in keys if key == LEGACY),
+        )
+
+    def plan_deploy(self, container: str = "") -> Plan:
+        steps = self.deployment(container).steps
+        return self._plan(
+            Kind.DEPLOY,
+            f"deploy {container or 'all containers'}",
+            tuple(key for _, key in steps),
+            Grade.UNDOABLE,
+            *(f"{key} would be {activity}d" for activity, key in steps),
+            confirm=str(len(steps)),
+            blockers=() if steps else ("all that is available is active",),
         )
 
     def plan_adopt(self, found: Found) -> Plan:

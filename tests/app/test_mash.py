@@ -44,6 +44,7 @@ SCREENS: dict[str, Opener] = {
     "RestoreScreen": lambda run: run.app.go.restore(ORDERS, 211),
     "GcScreen": lambda run: run.app.go.gc([ORDERS], [(ORDERS, 205)]),
     "StoreScreen": lambda run: run.app.go.store(),
+    "DeployScreen": lambda run: run.app.go.deploy(),
     "JobsScreen": lambda run: run.app.go.jobs(),
     "PromptScreen": lambda run: run.app.perform_id("note"),
     "ChoiceScreen": lambda run: run.app.perform_id("verify"),

@@ -11,6 +11,7 @@ from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.keymap import NEVER_ARRIVE, checked_keymap
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.browse import BrowseScreen
+from dysnomia_tui.app.screens.deploy import DeployScreen
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.app.screens.jobs import JobsScreen
@@ -27,6 +28,7 @@ SCREENS: list[type[DysnomiaScreen]] = [
     RestoreScreen,
     GcScreen,
     StoreScreen,
+    DeployScreen,
     JobsScreen,
 ]
 

@@ -69,6 +69,11 @@ async def _store(run: Driven) -> None:
     await run.settled()
 
 
+async def _deploy(run: Driven) -> None:
+    await run.press("w")
+    await run.settled()
+
+
 async def _jobs(run: Driven) -> None:
     run.app.go.jobs()
     await run.settled()
@@ -105,6 +110,7 @@ SCREENS: dict[str, Opener] = {
     "restore": _restore,
     "gc": _gc,
     "store": _store,
+    "deploy": _deploy,
     "jobs": _jobs,
     "confirm-2": _confirm_2,
     "confirm-3": _confirm_3,

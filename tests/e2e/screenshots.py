@@ -62,6 +62,8 @@ SHOTS = (
     Shot("again", ("escape",), ("2 orders",), keep=False),
     Shot("store", ("o",), ("trash",)),
     Shot("again", ("escape",), ("2 orders",), keep=False),
+    Shot("deploy", ("w",), ("available", "a deployment"), hides="looking"),
+    Shot("again", ("escape",), ("2 orders",), keep=False),
     Shot("palette", ("colon",), ("Commands",)),
     Shot("check", ("escape", "v"), ("Check generation",), keep=False),
     Shot("check", ("enter",), ("Enter does it",), keep=False, rest=1),

@@ -154,6 +154,9 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     def act_store(self) -> None:
         self.dysnomia.go.store()
 
+    def act_deploy(self) -> None:
+        self.dysnomia.go.deploy()
+
     def act_refresh(self) -> None:
         self.dysnomia.look_again()
 

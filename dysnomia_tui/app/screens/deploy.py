@@ -1,0 +1,100 @@
+"""The deployment: what is available, active and garbage, and what would be done to bring them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual import on
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.present import deploy as present
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.deploy import Line
+from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.planning.deploy import Deployment
+
+
+class DeployScreen(DysnomiaScreen):
+    """Of all containers, or of one."""
+
+    SCOPE = "deploy"
+    BINDINGS = bindings("deploy", "everywhere")
+    AUTO_FOCUS = "#components"
+    DEFAULT_CSS = """
+    DeployScreen #would { height: auto; min-height: 1; padding: 0 1; }
+    DeployScreen #components { height: 1fr; border: round $border-blurred; border-title-color: $text-muted;
+        scrollbar-size-horizontal: 0; }
+    DeployScreen #components:focus { border: round $primary; border-title-color: $text; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._container = ""
+        self._there: Deployment | None = None
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Vertical():
+            yield Static(id="would", markup=False)
+            yield VirtualTable[Line](key=present.line_key, widget_id="components", empty="looking…")
+
+    @property
+    def components(self) -> VirtualTable[Line]:
+        return self.query_one("#components", VirtualTable)
+
+    def here(self) -> Here:
+        line = self.components.item
+        view = self.dysnomia.state.component(line.key) if line is not None else None
+        return Here(component=view, planned=self._there is not None and bool(self._there.steps))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def on_state(self, state: AppState) -> None:
+        container = self._container
+
+        def have(there: Deployment) -> None:
+            if self.is_attached and container == self._container:
+                self._there = there
+                self.components.set_empty(plain("no component is available, active or garbage", styles.DIM))
+                self.components.set_items(present.lines(there))
+                self._draw()
+
+        self.ask(f"deployment {id(self)}", lambda engine: engine.deployment(container), have, self._failed)
+
+    def _failed(self, problem: str) -> None:
+        self._there = None
+        self.query_one("#would", Static).update(plain(problem, styles.BAD))
+        self.components.set_empty(plain("not known", styles.DIM))
+        self.components.set_items(())
+
+    def _draw(self) -> None:
+        self.components.set_columns(present.columns(self.components.scrollable_content_region.width))
+        self.components.border_title = "WOULD be done"
+        if self._there is not None:
+            self.query_one("#would", Static).update(present.head(self._there, self._container))
+        self.set_path(f"{self._container}/deploy" if self._container else "deploy")
+
+    # --- actions ------------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Chosen, "#components")
+    def _chosen(self) -> None:
+        line = self.components.item
+        if line is not None:
+            self.dysnomia.show_component(line.key)
+
+    def act_deploy_scope(self) -> None:
+        line = self.components.item
+        self._container = "" if self._container or line is None else line.key.container
+        self._there = None
+        self.on_state(self.dysnomia.state)
+
+    def act_deploy_apply(self) -> None:
+        container = self._container
+        self.dysnomia.plan(lambda engine: engine.plan_deploy(container))
