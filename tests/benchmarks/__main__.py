@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import difference, hanging, postgres, redis, scale, screen
+from tests.benchmarks import difference, hanging, mariadb, postgres, redis, scale, screen
 from tests.benchmarks.measure import Figure, table
 
 
@@ -17,6 +17,7 @@ def _large_store() -> Sequence[Figure]:
 
 PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
     "postgres": postgres.measure,
+    "mariadb": mariadb.measure,
     "redis": redis.measure,
     "store": _large_store,
     "check": scale.checking,

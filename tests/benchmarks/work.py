@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from dysnomia_plugins.base import Component, Purpose, StatePlugin
-from dysnomia_plugins.postgresql import PostgresqlDatabase
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+from dysnomia_plugins.registry import Registry
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine import activities
@@ -33,19 +33,23 @@ class Silent:
         return
 
 
-def bench_of(folder: Path, socket: Path, job: str) -> Bench:
-    """A bench on the database ``bench`` of the server with that socket folder."""
-    key = ComponentKey.of("postgresql", "bench")
+SOCKETS = {"postgresql-database": "postgresqlRuntimeDir", "mysql-database": "mysqlSocket"}
+"""By type: which property says where the server is."""
+
+
+def bench_of(folder: Path, socket: Path, job: str, kind: str) -> Bench:
+    """A bench on the database ``bench`` of the server with that socket."""
+    key = ComponentKey.of("box", "bench")
     component = folder / "component"
     component.mkdir(exist_ok=True)
-    properties = {"type": "postgresql-database", "postgresqlRuntimeDir": str(socket)}
+    properties = {"type": kind, SOCKETS[kind]: str(socket)}
     journal = folder / f"journal-{job}"
     if not journal.exists():
         FileJournal.create(journal).close()
     shield = Shield(NeverCancelled())
     return Bench(
         store=Store(folder / "state"),
-        plugin=PostgresqlDatabase(),
+        plugin=Registry().get(kind),
         component=Component(key, component, properties),
         job=job,
         who="bench",
@@ -66,8 +70,8 @@ def load(bench: Bench) -> None:
 
 
 def main() -> None:
-    what, folder, socket, job = sys.argv[1:]
-    bench = bench_of(Path(folder), Path(socket), job)
+    what, folder, socket, job, kind = [*sys.argv[1:], "postgresql-database"][:5]
+    bench = bench_of(Path(folder), Path(socket), job, kind)
     if what == "snapshot":
         activities.snapshot(bench)
     else:

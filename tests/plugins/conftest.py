@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.plugins.services import PostgresServer
+from tests.plugins.services_mariadb import MariadbServer
 from tests.plugins.systemd_machine import SystemdMachine
 
 
@@ -22,3 +23,10 @@ def systemd() -> Iterator[SystemdMachine]:
     """A machine with a systemd of its own. A test leaves it as it found it, but for files of its own."""
     with SystemdMachine() as machine:
         yield machine
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """A MariaDB server. A test leaves it as it found it, but for schemas and accounts of its own."""
+    with MariadbServer() as server:
+        yield server

@@ -1,0 +1,162 @@
+"""Loading a dump into a new schema: every byte checked as it streams, every row counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from dysnomia_plugins.base import Context, Stored
+from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
+from dysnomia_plugins.my.client import Client
+from dysnomia_plugins.my.contents import SCHEMA, TABLE, created, insert_target
+from dysnomia_plugins.my.events import EVENTS, EventsFinder, keep
+from dysnomia_plugins.my.names import decode, encode, identifier
+from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, Readable, renamed, unqualified
+from dysnomia_plugins.my.sequences import moved
+from dysnomia_store.model import Section
+
+_WRAPPING = re.compile(rb"/\*M?!\d*\s*|\*/\s*")
+_ALLOWED = re.compile(
+    rb"(?:SET\s+(?!GLOBAL\b|PERSIST|PASSWORD\b|@@GLOBAL|@@PERSIST|ROLE\b|DEFAULT\b|STATEMENT\b)"
+    rb"|DROP\s+(?:TABLE|VIEW|SEQUENCE|TRIGGER|EVENT|FUNCTION|PROCEDURE|PACKAGE(?:\s+BODY)?)\s+IF\s+EXISTS\s+`(?:[^`]|``)*+`\s*\Z"
+    rb"|ALTER\s+TABLE\s+`(?:[^`]|``)*+`\s|DO\s+SETVAL\(`|(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+`(?:[^`]|``)*+`\s"
+    rb"|COMMIT\b|START\s+TRANSACTION\b|BEGIN\s*\Z)",
+    re.IGNORECASE,
+)
+_SKIPPED = re.compile(rb"LOCK\s+TABLES\s|UNLOCK\s+TABLES\b|SET\s+@@GLOBAL\.GTID_PURGED\b|\Z", re.IGNORECASE)
+"""The schema is nobody else's, and a locked table keeps a sequence in its defaults out of reach."""
+_COUNT = b"SELECT ROW_COUNT();\n"
+
+
+class Loader:
+    """One load: the pieces of a dump through a client that has its own commands switched off.
+
+    The sandbox line is dropped, by its place: not every client takes it, and this one needs none. Only statements
+    that a dump of one schema is made of are sent. Rows are counted three times: as they are sent, against the contents
+    index, and by the server."""
+
+    def __init__(self, ctx: Context, client: Client, database: str) -> None:
+        self.events = b""
+        """The text of the dump's events: none is made."""
+        self._ctx = ctx
+        self._client = client
+        self._database = database
+        self._name = encode(identifier(database))
+        self._sent: list[tuple[str, int]] = []
+        self._taken: list[int] = []
+
+    def load(self, source: Readable, counts: Iterator[Section], total: int | None, *, unmarked: bool = False) -> None:
+        """Load a dump. ``counts`` are the tables of its contents index, in the order of the dump; ``unmarked`` says
+        that it may lack its end marker (another tool's snapshot).
+
+        Raises Truncated, NotSafe, ServerDown, ProcessFailed, and what ``source`` raises; what is loaded by then is to
+        be dropped."""
+        scanner = DumpScanner(source)
+        with self._client.loading(self._database, self._output) as stdin:
+            self._send(scanner, stdin, total)
+            if scanner.complete is False or (scanner.complete is None and not unmarked):
+                raise Truncated("the dump ends before its end marker", "restore another generation")
+        self._compare(counts)
+        self._client.script(keep(EVENTS, self.events), self._database)
+
+    def _send(self, scanner: DumpScanner, stdin: BinaryIO, total: int | None) -> None:
+        stdin.write(b"/*M!100100 SET SESSION max_statement_time = 0 */;\n")
+        finder = EventsFinder()
+        done = 0
+        table = ""
+        for piece in scanner.pieces():
+            if finder.takes(piece):
+                self.events += piece.data
+                if piece.part is Part.DELIMITER:
+                    stdin.write(piece.data)
+            elif piece.part is Part.INSERT:
+                table = insert_target(piece.data)[0]
+                stdin.write(piece.data)
+                self._sent.append((table, 0))
+            elif piece.part is Part.ROWS:
+                stdin.write(piece.data)
+                self._sent[-1] = table, self._sent[-1][1] + piece.rows
+                if piece.data.rstrip(b"\n").endswith(b";"):
+                    stdin.write(_COUNT)
+            elif piece.part not in (Part.SANDBOX, Part.HEADER, Part.NAMED, Part.END):
+                stdin.write(self._statement(scanner, piece))
+            done += len(piece.data)
+            self._ctx.progress.advance(done, total)
+
+    def _statement(self, scanner: DumpScanner, piece: Piece) -> bytes:
+        """What is sent for it. Raises NotSafe where it is not of a dump of one schema."""
+        if piece.part is Part.ALTER_DATABASE:
+            return renamed(piece.data, self._name)
+        if piece.part is not Part.STATEMENT:
+            return piece.data
+        text = _WRAPPING.sub(b" ", piece.data[:4096]).strip(b" \t\r\n;")
+        if _SKIPPED.match(text):
+            return b""
+        made = created(piece.data)
+        if not _ALLOWED.match(text) and made is None:
+            said = text[:60].decode("utf-8", "replace")
+            raise NotSafe(
+                f"the dump holds a statement that is not of one schema ({said!r})",
+                "it was not made by mariadb-dump for one schema, and is not loaded",
+            )
+        if made is not None and made.kind == SCHEMA:
+            return moved(piece.data, [decode(scanner.database)], self._database)
+        return unqualified(piece.data) or piece.data
+
+    def _output(self, line: bytes) -> None:
+        if line.isdigit():
+            self._taken.append(int(line))
+
+    def _compare(self, counts: Iterator[Section]) -> None:
+        """The server must have taken what was sent, and the index must know it."""
+        if len(self._taken) != len(self._sent):
+            raise PluginError("the server did not take the whole dump: statements are missing")
+        sums: dict[str, int] = {}
+        for (table, sent), taken in zip(self._sent, self._taken, strict=True):
+            if sent != taken:
+                raise PluginError(f"the server did not take the whole dump: {table}: {sent} rows sent, {taken} taken")
+            sums[table] = sums.get(table, 0) + sent
+        for section in counts:
+            rows = sums.get(section.name, 0)
+            if section.rows is not None and section.rows != rows:
+                raise PluginError(
+                    f"{section.name} has {rows} rows in the dump, and {section.rows} in its contents index"
+                )
+
+
+class WithoutSections:
+    """A stored dump less the rows of some tables, as one readable."""
+
+    def __init__(self, stored: Stored, left_out: Sequence[Section], size: int) -> None:
+        self._stored = stored
+        self._pieces = self._read(left_out, size)
+
+    def _read(self, left_out: Sequence[Section], size: int) -> Iterator[bytes]:
+        position = 0
+        for section in left_out:
+            assert section.offset is not None
+            assert section.length is not None
+            yield from self._range(section.artefact, position, section.offset)
+            position = section.offset + section.length
+        artefact = left_out[0].artefact if left_out else self._stored.artefacts()[0]
+        yield from self._range(artefact, position, size)
+
+    def _range(self, artefact: str, start: int, end: int) -> Iterator[bytes]:
+        if start < end:
+            with self._stored.open_range(artefact, start, end - start) as stream:
+                while data := stream.read(1 << 20):
+                    yield data
+
+    def read(self, size: int, /) -> bytes:
+        """The next piece; at most about a MiB whatever ``size`` is."""
+        return next(self._pieces, b"")
+
+
+def unwanted(stored: Stored, wanted: Sequence[Section]) -> list[Section]:
+    """The tables whose rows a partial load leaves out, in the order of the dump."""
+    names = {section.name for section in wanted if section.kind == TABLE}
+    found = [one for one in stored.sections() if one.kind == TABLE and one.name not in names]
+    if any(one.offset is None or one.length is None for one in found):
+        raise PluginError("it is not known where the tables are in the dump", "restore the whole of it")
+    return found

@@ -1,0 +1,299 @@
+"""The type ``mysql-database``: a schema of a MariaDB server, dumped by mariadb-dump, restored beside and swapped.
+
+A place is a schema, by its name. See my/server.py for the container's properties.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import ClassVar
+
+from dysnomia_plugins.base import (
+    Component,
+    Context,
+    Draft,
+    Dumped,
+    Found,
+    Place,
+    Preflight,
+    Probe,
+    Purpose,
+    Row,
+    Runner,
+    StatePlugin,
+    Stored,
+)
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, Truncated
+from dysnomia_plugins.my import code, rows, surroundings, swap
+from dysnomia_plugins.my import discover as discovery
+from dysnomia_plugins.my import load as loading
+from dysnomia_plugins.my import preflight as preflights
+from dysnomia_plugins.my.client import CLIENTS, Client, program
+from dysnomia_plugins.my.contents import TABLE, ContentsWriter, scan
+from dysnomia_plugins.my.events import EVENTS, kept, woven
+from dysnomia_plugins.my.names import KEPT, MAX_CHARACTERS, check_database
+from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece
+from dysnomia_plugins.my.server import Server
+from dysnomia_store.errors import NotFound
+from dysnomia_store.model import Section
+from dysnomia_store.sink import ContentSink
+
+ARTEFACT = "dump.sql"
+START_SECONDS = 10.0
+"""How long an activation waits for a server that is starting, as Dysnomia's module does."""
+START_POLL = 0.25
+DUMP_OPTIONS = ("--single-transaction", "--quick", "--order-by-primary", "--routines", "--triggers")
+
+
+class MysqlDatabase(StatePlugin):
+    """A schema of a MariaDB server."""
+
+    type: ClassVar[str] = "mysql-database"
+    title: ClassVar[str] = "MariaDB database"
+    tools: ClassVar[tuple[str, ...]] = ("mariadb", "mariadb-dump")
+    packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
+    digest_version: ClassVar[int] = 1
+
+    # Life.
+
+    def activate(self, ctx: Context) -> None:
+        """Create the schema where there is none, with ``mysql-databases/*.sql`` of the component in it.
+
+        It is filled under another name, and gets its own when it is whole."""
+        name = self._name(ctx.component)
+        client = Client.of(ctx)
+        self._await_server(ctx, client)
+        if client.exists(name):
+            return
+        beside, aside = (self.place(ctx, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE))
+        self.drop(ctx, beside)
+        client.script(surroundings.creation(beside.name, None))
+        try:
+            for path in initial_state(ctx.component.path):
+                ctx.progress.log(f"loading {path.name}")
+                self._load_file(client, beside.name, path)
+            swap.swap(ctx, client, name, beside.name, aside.name, lock=False)
+        except BaseException:
+            swap.recover(ctx.journal, client)
+            client.drop_database(beside.name)
+            raise
+
+    def _await_server(self, ctx: Context, client: Client) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            ctx.cancel.check()
+            try:
+                _ = client.version_text
+                return
+            except ServerDown:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(START_POLL)
+
+    def _load_file(self, client: Client, database: str, path: Path) -> None:
+        """An operator's own file, as it is: less the sandbox line, which not every client takes."""
+        with path.open("rb") as source, client.loading(database, _ignore) as stdin:
+            for piece in DumpScanner(source).pieces():
+                if piece.part is not Part.SANDBOX:
+                    stdin.write(piece.data)
+
+    def deactivate(self, ctx: Context) -> None:
+        """The schema stays; the engine marks it as garbage."""
+
+    def collect_garbage(self, ctx: Context) -> None:
+        """Drop the schema, with whoever is in it."""
+        Client.of(ctx).drop_database(self._name(ctx.component))
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """The mariadb client on the schema."""
+        server = Server.of(component)
+        argv = [program(CLIENTS)]
+        if server.defaults_file:
+            argv.append(f"--defaults-extra-file={server.defaults_file}")
+        for option, value in (("user", server.user), ("host", server.host), ("port", server.port)):
+            argv += [f"--{option}={value}"] if value else []
+        if server.socket and not server.host:
+            argv.append(f"--socket={server.socket}")
+        argv.append(f"--database={component.key.component}")
+        if server.os_user:
+            argv = ["setpriv", f"--reuid={server.os_user}", "--clear-groups", "--", *argv]
+        return argv, {"MYSQL_PWD": server.password} if server.password else {}
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        return discovery.probe(Client(Server.of(component), runner, connect_timeout=2), component.key.component)
+
+    def discover(self, runner: Runner) -> Iterable[Found]:
+        return discovery.discover(runner)
+
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        return (*Server.of(component).whereabouts, component.key.component)
+
+    # Places.
+
+    def _name(self, component: Component) -> str:
+        return check_database(component.key.component)
+
+    def live(self, component: Component) -> Place:
+        return Place(component.key.component)
+
+    def place(self, ctx: Context, purpose: Purpose) -> Place:
+        suffix = {Purpose.BESIDE: "", Purpose.ASIDE: "_aside", Purpose.SCRATCH: "_scratch"}[purpose]
+        name = f"dysnomia_{ctx.tag}".lower()
+        if len(name) + len("_scratch") > MAX_CHARACTERS:
+            name = f"dysnomia_{ctx.tag[:8].lower()}_{sha256(ctx.tag.encode()).hexdigest()[:32]}"
+        return Place(name + suffix)
+
+    def named(self, component: Component, name: str) -> Place:
+        if name.lower() == component.key.component.lower():
+            raise NotSafe(f"a copy cannot be called {name!r}", "choose another name")
+        return Place(check_database(name))
+
+    def exists(self, ctx: Context, place: Place) -> bool:
+        return Client.of(ctx).exists(place.name)
+
+    def drop(self, ctx: Context, place: Place) -> None:
+        if place == self.live(ctx.component):
+            raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
+        Client.of(ctx).drop_database(place.name)
+
+    # Snapshot.
+
+    def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
+        client = Client.of(ctx)
+        ctx.progress.phase("dump")
+        looked = surroundings.look(client, place.name)
+        if looked.around is None:
+            raise PluginError(f"there is no database {place.name} at {client.server}", "activate it first")
+        code.refuse_endless(place.name, looked.endless)
+        text = kept(client, place.name).get(EVENTS)
+        options = [*DUMP_OPTIONS, *self._options(client, place, looked, text is not None)]
+        as_of = datetime.now(UTC)
+        with draft.artefact(ARTEFACT) as sink:
+            with client.dumping(place.name, options) as stream:
+                scanner = DumpScanner(stream, exact=False)
+                self._write(ctx, woven(scanner.pieces(), _pieces(text)), sink)
+            if not scanner.complete:
+                raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
+        warnings = []
+        if odd := looked.not_transactional:
+            warnings.append(f"not transactional, so perhaps of no single moment: {preflights.some(odd)}")
+        if looked.floats:
+            warnings.append(f"a dump keeps six digits of FLOAT columns: {preflights.some(looked.floats)}")
+        return Dumped(
+            as_of=as_of,
+            end=datetime.now(UTC),
+            complete=True,
+            tool_versions={"server": client.version_text, "dump": client.dumper_version},
+            surroundings=looked.around,
+            warnings=tuple(warnings),
+        )
+
+    def _options(self, client: Client, place: Place, looked: surroundings.Looked, events_kept: bool) -> list[str]:
+        options = [f"--ignore-table={place.name}.{KEPT}"] if events_kept else ["--events"]
+        if looked.versioned and "--dump-history" in client.dumper_options:
+            options.append("--dump-history")
+        return options
+
+    def _write(self, ctx: Context, pieces: Iterator[Piece], sink: ContentSink) -> None:
+        writer = ContentsWriter(sink)
+        done = 0
+        for piece in pieces:
+            writer.write(piece)
+            done += len(piece.data)
+            ctx.progress.advance(done)
+        writer.finish()
+
+    def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
+        with stored.open() as stream:
+            scanner = DumpScanner(stream)
+            for _ in scan(scanner, sink):
+                ctx.cancel.check()
+        return scanner.complete
+
+    # Restore.
+
+    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        return preflights.preflight(ctx, Client.of(ctx), stored, replace=replace)
+
+    def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        client = Client.of(ctx)
+        check_database(place.name)
+        around = surroundings.look(client, self._name(ctx.component)).around
+        if client.exists(place.name):
+            raise NotSafe(f"there is a database {place.name} already", "choose another name")
+        if around is None and stored.metadata is not None:
+            around = dict(stored.metadata.surroundings) or None
+            ctx.journal.step(swap.LOADED, around=around)
+        client.script(surroundings.creation(place.name, around))
+        loader = loading.Loader(ctx, client, place.name)
+        unmarked = stored.metadata is None or stored.metadata.complete is None
+        total = stored.metadata.content_size if stored.metadata else None
+        if sections is None:
+            counts = self._tables(stored) if stored.metadata else iter(())
+            with stored.open() as stream:
+                loader.load(stream, counts, total, unmarked=unmarked)
+        else:
+            self._load_some(ctx, loader, stored, sections, unmarked)
+        if loader.events.count(b"EVENT `") and place not in self._own(ctx):
+            ctx.progress.log(f"events do not run in a copy: their text is in {place.name}.{KEPT}")
+
+    def _own(self, ctx: Context) -> list[Place]:
+        return [self.place(ctx, purpose) for purpose in Purpose]
+
+    def _tables(self, stored: Stored) -> Iterator[Section]:
+        return (section for section in stored.sections() if section.kind == TABLE)
+
+    def _load_some(
+        self, ctx: Context, loader: loading.Loader, stored: Stored, wanted: Sequence[Section], unmarked: bool
+    ) -> None:
+        if stored.metadata is None:
+            raise NotFound("the size of the snapshot is not known: check it first")
+        left_out = loading.unwanted(stored, wanted)
+        size = stored.metadata.content_size
+        names = {section.name for section in left_out}
+        counts = (section for section in self._tables(stored) if section.name not in names)
+        loader.load(loading.WithoutSections(stored, left_out, size), counts, size, unmarked=unmarked)
+        with_rows = [section.name for section in left_out if section.rows]
+        if with_rows:
+            ctx.progress.log(f"left out: the rows of {preflights.some(with_rows)}")
+
+    def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
+        client = Client.of(ctx)
+        preflights.refuse(client, self._name(ctx.component))
+        swap.swap(ctx, client, self._name(ctx.component), beside.name, aside.name)
+
+    def recover(self, ctx: Context) -> bool:
+        return swap.recover(ctx.journal, Client.of(ctx))
+
+    def left_behind(self, ctx: Context) -> Iterable[Place]:
+        places = self._own(ctx)
+        found = Client.of(ctx).existing(*(place.name for place in places))
+        return [place for place in places if place.name in found]
+
+    # Contents.
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        return rows.raw_rows(stored, section)
+
+    def parse_row(self, section: Section, raw: bytes) -> Row:
+        return rows.parse_row(section, raw)
+
+
+def _pieces(text: bytes | None) -> list[Piece]:
+    """A stretch of events as pieces."""
+    return list(DumpScanner(BytesIO(text)).pieces()) if text else []
+
+
+def _ignore(_line: bytes) -> None:
+    return None
+
+
+def initial_state(component: Path) -> list[Path]:
+    """The dumps a component begins with, in the order of their names."""
+    folder = component / "mysql-databases"
+    return sorted(folder.glob("*.sql")) if folder.is_dir() else []
