@@ -144,11 +144,15 @@ class RedisServer:
 
     def start(self) -> Self:
         lines = "".join(f"{name} {value}\n" for name, value in self.settings.items())
+        become = ["setpriv", f"--reuid={self._user.pw_uid}", f"--regid={self._user.pw_gid}", "--clear-groups", "--"]
         self._process = subprocess.Popen(
-            [*GUARDED, "redis-server", "-"],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, user=self._user.pw_uid, group=self._user.pw_gid, extra_groups=[], cwd="/",
-        )  # fmt: skip
+            [*(become if os.geteuid() == 0 else ()), *GUARDED, "redis-server", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
         assert self._process.stdin is not None
         self._process.stdin.write(lines.encode())
         self._process.stdin.close()
@@ -193,7 +197,11 @@ class RedisServer:
         shutil.rmtree(self.run, ignore_errors=True)
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.remove()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.remove()

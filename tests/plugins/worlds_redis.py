@@ -91,7 +91,7 @@ class RedisWorld(World):
         self.plugin = RedisDatabase()
         secret = PASSWORD.replace("\\", "\\\\")
         self.server = RedisServer({"databases": "24", "user": f'{USER} on ">{secret}" ~* &* +@all', **(settings or {})})
-        self.server.start()
+        self.server.__enter__()
         initial = folder / "component" / "redis-databases"
         initial.mkdir(parents=True)
         (initial / "greeting.redis").write_text(INITIAL)
