@@ -12,295 +12,65 @@ A *place* is where state of this kind can stand: a database name, a folder, a fi
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import ClassVar
 
+from dysnomia_plugins.context import (
+    CancelToken,
+    Component,
+    Context,
+    Finished,
+    Journal,
+    OutputLine,
+    Progress,
+    PropertyValue,
+    Runner,
+)
+from dysnomia_plugins.exchanged import (
+    Draft,
+    Dumped,
+    Finding,
+    Found,
+    Place,
+    Preflight,
+    Probe,
+    Purpose,
+    Row,
+    Severity,
+    Stored,
+)
 from dysnomia_plugins.status import Status
-from dysnomia_store.model import Metadata, Section
-from dysnomia_store.names import ComponentKey
+from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
-PropertyValue = str | tuple[str, ...]
-
-
-# --- what a plugin is handed ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """The component an activity is about."""
-
-    key: ComponentKey
-    path: Path
-    """The component's file or folder with its initial state (an empty file where it has none)."""
-    properties: Mapping[str, PropertyValue]
-    """Its container's properties, ``type`` included."""
-
-    def prop(self, name: str, default: str = "") -> str:
-        """A property as one string; an array gives its first element."""
-        value = self.properties.get(name, default)
-        return value if isinstance(value, str) else (value[0] if value else default)
-
-
-class CancelToken(Protocol):
-    """Asked between steps. An activity stops where nothing is lost and raises Cancelled."""
-
-    @property
-    def cancelled(self) -> bool: ...
-
-    def check(self) -> None:
-        """Raise Cancelled if a cancel was asked for."""
-
-
-class OutputLine(str):
-    """A line for the log that a module wrote on its standard output: who called it as a command wants it there, and
-    byte for byte."""
-
-    exact: str
-    """The line with bytes that are no UTF-8 as surrogate escapes."""
-
-    @classmethod
-    def of(cls, raw: bytes) -> OutputLine:
-        """The line of these bytes, without its end."""
-        line = raw.removesuffix(b"\n")
-        made = cls(line.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
-        made.exact = line.decode("utf-8", "surrogateescape")
-        return made
-
-
-class Progress(Protocol):
-    """How far an activity is. Cheap to call; the engine writes at most ten a second."""
-
-    def phase(self, name: str) -> None:
-        """A new step begins: ``dump``, ``load``, ``check``, ``swap``, ``guard``…"""
-
-    def advance(self, done: int, total: int | None = None, unit: str = "bytes") -> None: ...
-
-    def log(self, line: str) -> None:
-        """A line for the job's log. Control characters and secrets are taken out by the engine."""
-
-
-class Journal(Protocol):
-    """The durable record of a swap: ``step`` returns only when the entry is on disk."""
-
-    def step(self, name: str, /, **data: Any) -> None: ...
-
-    def steps(self) -> Sequence[tuple[str, Mapping[str, Any]]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A child process that ended with 0."""
-
-    stdout: bytes
-    stderr: str
-
-
-class Runner(Protocol):
-    """Child processes: argv lists, never a shell; own process group; killed on cancel and with their parent."""
-
-    def run(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | BinaryIO | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Finished:
-        """Run to the end. ``env`` is the whole environment besides PATH and LC_ALL. Raises ProcessFailed, Cancelled,
-        ToolMissing."""
-
-    def reading(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> AbstractContextManager[BinaryIO]:
-        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
-
-    def writing(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stdout: Any = None,
-    ) -> AbstractContextManager[BinaryIO]:
-        """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0.
-        ``on_stdout(line: bytes)`` is called for each line of output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """All that an activity gets."""
-
-    component: Component
-    runner: Runner
-    progress: Progress
-    cancel: CancelToken
-    journal: Journal
-    staging: Path
-    """A private folder on the store's file system; gone after the job."""
-    tag: str
-    """``<8 hex of the store's id>_<job id>``: goes into the name of all that a job makes on a server or disk."""
-    made_here: bool = True
-    """False for a snapshot that was imported and not trusted: load it with the least privilege that works."""
-    tool_path: str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-
-
-# --- what a plugin gives and takes ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where state of a kind stands, under a name only its plugin understands (a database, a path)."""
-
-    name: str
-
-
-class Purpose(enum.StrEnum):
-    """Why a place that is not live is needed."""
-
-    BESIDE = "beside"
-    ASIDE = "aside"
-    SCRATCH = "scratch"
-
-
-@dataclass(frozen=True, slots=True)
-class Dumped:
-    """What is known when a dump has ended well."""
-
-    as_of: datetime
-    end: datetime
-    complete: bool | None = True
-    tool_versions: Mapping[str, str] = field(default_factory=dict)
-    surroundings: Mapping[str, Any] = field(default_factory=dict)
-    """What belongs to the unit but not to its dump, as JSON values: carried over when live is gone."""
-    warnings: tuple[str, ...] = ()
-    """For the outcome: files that changed while read, parts that are not in the dump."""
-
-
-class Draft(Protocol):
-    """A snapshot in the making, in staging. The engine commits it if the dump ends well."""
-
-    folder: Path
-
-    def artefact(self, name: str) -> AbstractContextManager[ContentSink]:
-        """Start the artefact ``name`` (``dump.pgsql``); the suffix of the store's compression is added."""
-
-    def claim(self, snapshot_id: str) -> None:
-        """For modules that write their own files into ``folder`` and name the snapshot themselves."""
-
-
-class Stored(Protocol):
-    """A snapshot to be read. Every byte is checked against its stored digest as it streams (raises Corrupt)."""
-
-    @property
-    def metadata(self) -> Metadata | None: ...
-
-    @property
-    def folder(self) -> Path: ...
-
-    def artefacts(self) -> tuple[str, ...]:
-        """Names without compression suffix, sorted."""
-
-    def open(self, artefact: str | None = None) -> AbstractContextManager[BinaryIO]:
-        """Stream the uncompressed content (of the only artefact, if none is named) from its start."""
-
-    def open_range(self, artefact: str, offset: int, length: int) -> AbstractContextManager[BinaryIO]:
-        """Stream a part of the uncompressed content: whole frames are read and checked, no more."""
-
-    def sections(self) -> Iterator[Section]:
-        """The contents index, streamed. Worked out by a rescan where none was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One record of a section of form ROWS."""
-
-    key: tuple[str | None, ...]
-    cells: tuple[str | None, ...]
-    """In the order of the section's columns; None is NULL. Bytes that are not text are shown as ``\\x…``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """Is it up, and what is there."""
-
-    up: bool
-    version: str = ""
-    size: int | None = None
-    """Bytes of live state, as the server or the file system says."""
-    clients: int | None = None
-    who: tuple[str, ...] = ()
-    """Who is connected or has files open, a line each."""
-    detail: str = ""
-    """Why it is down, or what an operator should know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """State on this machine that the plugin could manage."""
-
-    type: str
-    container: str
-    """A proposed name."""
-    component: str
-    properties: Mapping[str, PropertyValue]
-    """What the container's file would say."""
-    size: int | None = None
-    detail: str = ""
-    readable: bool = True
-    remedy: str = ""
-    """Where it cannot be read: the exact line (sudo …) that could."""
-
-
-class Severity(enum.StrEnum):
-    NOTE = "note"
-    WARNING = "warning"
-    IRREVERSIBLE = "irreversible"
-    """Possible, but cannot be undone: the plan becomes grade 3."""
-    DANGEROUS = "dangerous"
-    """Possible, and with consequences that no undo takes back, a copy's and a verification's too: grade 3."""
-    BLOCKER = "blocker"
-    """The plan is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something the plan must say before anything is touched."""
-
-    severity: Severity
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """What a restore would need and meet, from metadata and the server's own estimates, within a second."""
-
-    findings: tuple[Finding, ...] = ()
-    live_bytes: int | None = None
-    """Estimated (shown with ``~``)."""
-    needs: tuple[tuple[str, int, int | None], ...] = ()
-    """(place in words, bytes needed, bytes free there or None)."""
-    swap: str = ""
-    """How the swap is made, in one sentence."""
-    guard: str = ""
-    """What the guard is, and where a gap remains, in one sentence."""
+__all__ = [
+    "CancelToken",
+    "Component",
+    "Context",
+    "Draft",
+    "Dumped",
+    "Finding",
+    "Finished",
+    "Found",
+    "Journal",
+    "OutputLine",
+    "Place",
+    "Plugin",
+    "Preflight",
+    "PrivateStatePlugin",
+    "Probe",
+    "Progress",
+    "PropertyValue",
+    "Purpose",
+    "Row",
+    "Runner",
+    "Severity",
+    "StatePlugin",
+    "Status",
+    "Stored",
+]
 
 
 class Plugin(ABC):

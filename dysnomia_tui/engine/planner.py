@@ -1,0 +1,135 @@
+"""The engine's plans: each change is first one of these, an immutable record of what would happen. Making one changes
+nothing, asks a server at most for a second, and needs no right to change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from dysnomia_plugins.base import Found
+from dysnomia_store.gcmodel import GcPlan, Policy
+from dysnomia_store.model import Marks, Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.planning import archives, deploy, keeping, state, undo
+from dysnomia_tui.engine.planning import marks as marking
+from dysnomia_tui.engine.restoring import RestoreTarget
+from dysnomia_tui.engine.translate import translated
+from dysnomia_tui.engine.world import World
+
+
+class Planner:
+    """Makes plans. All methods raise EngineError."""
+
+    settings: Settings
+    _world: World
+    _board: JobBoard
+    _clock: Callable[[], datetime]
+
+    def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
+        with translated():
+            return state.plan_snapshot(self._world, keys, reason, text, self._clock())
+
+    def plan_restore(
+        self, key: ComponentKey, number: int, target: RestoreTarget | None = None, *, text: str = ""
+    ) -> Plan:
+        with translated():
+            return state.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
+
+    def plan_undo(self, job_id: str) -> Plan:
+        """Undo a restore (from its guard) or a collection (from the trash)."""
+        with translated():
+            return undo.plan_undo(self._world, self._board, job_id, self._clock())
+
+    def gc_review(
+        self,
+        keys: Collection[ComponentKey],
+        policy: Policy | None,
+        *,
+        keep: Collection[tuple[ComponentKey, int]] = (),
+        drop: Collection[tuple[ComponentKey, int]] = (),
+    ) -> GcPlan:
+        """What a collection would do: recomputed as the operator types. ``policy`` None takes config.toml's."""
+
+        def of(key: ComponentKey) -> Policy:
+            return policy if policy is not None else self.settings.component(key.container, key.component).policy
+
+        with translated():
+            return self._world.store.plan_gc(keys, of, keep=keep, drop=drop, in_use=self._in_use())
+
+    def _in_use(self) -> Mapping[tuple[ComponentKey, str], str]:
+        """Snapshots that waiting and running jobs are about."""
+        used = {}
+        for waiting in self._board.waiting():
+            plan = self._board.folder(str(waiting.number)).plan()
+            if "id" in plan.params:
+                used[plan.keys[0], str(plan.params["id"])] = f"job {waiting.number}"
+        return used
+
+    def plan_gc(self, review: GcPlan, *, now: bool = False, text: str = "") -> Plan:
+        """The plan that carries a review out; ``now`` frees at once (grade 3)."""
+        with translated():
+            return keeping.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
+
+    def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
+        with translated():
+            return keeping.plan_empty_trash(self._world, names, self._clock())
+
+    def plan_bring_back(self, names: Collection[str]) -> Plan:
+        with translated():
+            return keeping.plan_bring_back(self._world, names, self._clock())
+
+    def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
+        """Read every byte of the generations' snapshots."""
+        with translated():
+            return state.plan_check(self._world, key, numbers, self._clock())
+
+    def plan_verify(self, key: ComponentKey, number: int) -> Plan:
+        """Verify by restore into a scratch place."""
+        with translated():
+            return state.plan_verify(self._world, key, number, self._clock())
+
+    def plan_mark(
+        self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
+    ) -> Plan:
+        """Pin, known good or bad, tags, note: what differs from ``seen``, the marks that the operator had before
+        them (those of this moment, if not given). Merged with what others said meanwhile."""
+        with translated():
+            return marking.plan_mark(self._world, key, number, marks, seen, text, self._clock())
+
+    def plan_trust(self, key: ComponentKey, number: int, *, trusted: bool = True) -> Plan:
+        """Let an imported generation be loaded as one that was made here, or no longer."""
+        with translated():
+            return marking.plan_trust(self._world, key, number, trusted, self._clock())
+
+    def plan_activity(self, key: ComponentKey, activity: str) -> Plan:
+        """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``; of a module, any."""
+        with translated():
+            return state.plan_activity(self._world, key, activity, self._clock())
+
+    def plan_deploy(self, container: str = "") -> Plan:
+        """Deactivate what is no longer available, activate what is new; of one container, or of all."""
+        with translated():
+            return deploy.plan_deploy(self._world, container, self._clock())
+
+    def plan_adopt(self, found: Found) -> Plan:
+        """The files that would be written for found state."""
+        with translated():
+            return keeping.plan_adopt(self._world, found, self._clock())
+
+    def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
+        with translated():
+            return keeping.plan_import(self._world, key, folders, self._clock(), move=move)
+
+    def plan_import_archive(self, path: Path) -> Plan:
+        """An archive that ``export`` wrote."""
+        with translated():
+            return archives.plan_import_archive(self._world, path, self._clock())
+
+    def plan_recover(self, job_id: str) -> Plan:
+        """Put right what an interrupted job left behind."""
+        with translated():
+            return keeping.plan_recover(self._board, job_id, self._clock())

@@ -1,0 +1,143 @@
+"""What a plugin is handed: the component an activity is about, and the context it works in. It touches nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from dysnomia_store.names import ComponentKey
+
+PropertyValue = str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """The component an activity is about."""
+
+    key: ComponentKey
+    path: Path
+    """The component's file or folder with its initial state (an empty file where it has none)."""
+    properties: Mapping[str, PropertyValue]
+    """Its container's properties, ``type`` included."""
+
+    def prop(self, name: str, default: str = "") -> str:
+        """A property as one string; an array gives its first element."""
+        value = self.properties.get(name, default)
+        return value if isinstance(value, str) else (value[0] if value else default)
+
+
+class CancelToken(Protocol):
+    """Asked between steps. An activity stops where nothing is lost and raises Cancelled."""
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    def check(self) -> None:
+        """Raise Cancelled if a cancel was asked for."""
+
+
+class OutputLine(str):
+    """A line for the log that a module wrote on its standard output: who called it as a command wants it there, and
+    byte for byte."""
+
+    exact: str
+    """The line with bytes that are no UTF-8 as surrogate escapes."""
+
+    @classmethod
+    def of(cls, raw: bytes) -> OutputLine:
+        """The line of these bytes, without its end."""
+        line = raw.removesuffix(b"\n")
+        made = cls(line.removesuffix(b"\r").decode("utf-8", "backslashreplace"))
+        made.exact = line.decode("utf-8", "surrogateescape")
+        return made
+
+
+class Progress(Protocol):
+    """How far an activity is. Cheap to call; the engine writes at most ten a second."""
+
+    def phase(self, name: str) -> None:
+        """A new step begins: ``dump``, ``load``, ``check``, ``swap``, ``guard``…"""
+
+    def advance(self, done: int, total: int | None = None, unit: str = "bytes") -> None: ...
+
+    def log(self, line: str) -> None:
+        """A line for the job's log. Control characters and secrets are taken out by the engine."""
+
+
+class Journal(Protocol):
+    """The durable record of a swap: ``step`` returns only when the entry is on disk."""
+
+    def step(self, name: str, /, **data: Any) -> None: ...
+
+    def steps(self) -> Sequence[tuple[str, Mapping[str, Any]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A child process that ended with 0."""
+
+    stdout: bytes
+    stderr: str
+
+
+class Runner(Protocol):
+    """Child processes: argv lists, never a shell; own process group; killed on cancel and with their parent."""
+
+    def run(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | BinaryIO | None = None,
+        user: str | None = None,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Finished:
+        """Run to the end. ``env`` is the whole environment besides PATH and LC_ALL. Raises ProcessFailed, Cancelled,
+        ToolMissing."""
+
+    def reading(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> AbstractContextManager[BinaryIO]:
+        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
+
+    def writing(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+        on_stdout: Any = None,
+    ) -> AbstractContextManager[BinaryIO]:
+        """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0.
+        ``on_stdout(line: bytes)`` is called for each line of output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that an activity gets."""
+
+    component: Component
+    runner: Runner
+    progress: Progress
+    cancel: CancelToken
+    journal: Journal
+    staging: Path
+    """A private folder on the store's file system; gone after the job."""
+    tag: str
+    """``<8 hex of the store's id>_<job id>``: goes into the name of all that a job makes on a server or disk."""
+    made_here: bool = True
+    """False for a snapshot that was imported and not trusted: load it with the least privilege that works."""
+    tool_path: str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
