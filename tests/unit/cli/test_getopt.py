@@ -20,6 +20,7 @@ WORDS = st.sampled_from(
         *("--environment", "--c", "--com", "--component", "--command=x", "-", "stray", "a b", "", "--no", "-x"),
     ]
 )
+ASK_FOR_A_VALUE = ("-o", "-c", "-Ec", "--operation", "--op", "--com", "--component")
 END = st.sampled_from([[], ["--"], ["--", "-x", "--", "stray"]])
 
 
@@ -61,7 +62,7 @@ def by_us(words: list[str]) -> tuple[dict[str, str | None], list[str]] | None:
 @settings(max_examples=200, deadline=None)
 @given(words=st.lists(WORDS, max_size=5), end=END)
 def test_as_getopt_does(words: list[str], end: list[str]) -> None:
-    words = [*words, *([] if words and words[-1] in ("-o", "-c", "-Ec", "--operation", "--op", "--com") else end)]
+    words = [*words, *([] if words and words[-1] in ASK_FOR_A_VALUE else end)]
     if shutil.which("getopt") is None:
         missing("getopt", "apt-get install util-linux")
     assert by_us(words) == by_getopt(words)
