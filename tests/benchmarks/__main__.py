@@ -1,50 +1,59 @@
-"""``python -m tests.benchmarks [part …] [--readme]``: the figures, each with its limit measured in the same run."""
+"""``python -m tests.benchmarks [part …] [--readme]``: the figures, each with its limit measured in the same run.
+
+A part is found by standing in the ``PARTS`` of a module in this folder.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 
-from tests.benchmarks import difference, hanging, mariadb, postgres, redis, scale, screen
-from tests.benchmarks.measure import Figure, table
-
-
-def _large_store() -> Sequence[Figure]:
-    with scale.large_store() as state:
-        return [*scale.listing(state), *scale.planning(state), *screen.measure(state)]
+import tests.benchmarks
+from tests.benchmarks.measure import Figure, Part, conditions, table
 
 
-PARTS: dict[str, Callable[[], Sequence[Figure]]] = {
-    "postgres": postgres.measure,
-    "mariadb": mariadb.measure,
-    "redis": redis.measure,
-    "store": _large_store,
-    "check": scale.checking,
-    "diff": difference.measure,
-    "hanging": hanging.measure,
-}
+def found_parts() -> dict[str, Part]:
+    """Every part by name, in their order."""
+    names_here = (one.name for one in iter_modules(tests.benchmarks.__path__) if one.name != "__main__")
+    modules = [import_module(f"{tests.benchmarks.__name__}.{name}") for name in names_here]
+    parts = sorted((part for module in modules for part in getattr(module, "PARTS", ())), key=lambda part: part.order)
+    names = {part.name: part for part in parts}
+    if len(names) != len(parts):
+        raise ValueError("two parts of one name")
+    return names
 
 
 def main() -> int:
     """Measure, print, and return 1 where a figure is over its limit."""
+    parts = found_parts()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)} (default: all)")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md, of all parts")
     args = parser.parse_args()
-    unknown = set(args.parts) - set(PARTS)
+    unknown = set(args.parts) - set(parts)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if args.readme and args.parts:
+        parser.error("the README shows all parts: name none")
+    about = conditions()
     figures: list[Figure] = []
-    for name in args.parts or PARTS:
+    for name in args.parts or parts:
         print(f"measuring {name}…", file=sys.stderr, flush=True)
-        figures.extend(PARTS[name]())
-    print(table(figures))
+        measured = parts[name].measure()
+        print(table(measured), file=sys.stderr, flush=True)  # of a run that is broken off, this much is known
+        figures.extend(measured)
+    print(about, table(figures), sep="\n\n")
     if args.readme:
-        from tests.readme import README, replaced
-
-        README.write_text(replaced(README.read_text("utf-8"), "bench", table(figures)), "utf-8")
+        _write_readme(f"{about}\n\n{table(figures)}")
     return 0 if all(figure.held for figure in figures) else 1
+
+
+def _write_readme(text: str) -> None:
+    from tests.readme import README, replaced
+
+    README.write_text(replaced(README.read_text("utf-8"), "bench", text), "utf-8")
 
 
 if __name__ == "__main__":

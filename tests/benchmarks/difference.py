@@ -22,7 +22,7 @@ from dysnomia_store.snapshots import StoredSnapshot
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.diff.handle import start_diff
 from dysnomia_tui.engine.diff.sides import SideSpec
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, absolute, in_turns, memory_of, ratio, shell, timed
+from tests.benchmarks.measure import LIMIT_MEMORY, Figure, Part, absolute, in_turns, memory_of, ratio, shell, timed
 
 ROWS = 10_000_000
 CHANGED, DELETED, ADDED = 3000, 1000, 1000
@@ -78,7 +78,7 @@ def _measure(folder: Path) -> Sequence[Figure]:
             path.unlink()
         return taken
 
-    times = in_turns(lambda: timed(ours), theirs, rounds=2)
+    times = in_turns(lambda: timed(ours), theirs)
     with memory_of(os.getpid()) as peak:
         ours()
     work = f"diff of two dumps, {ROWS:,} rows each, shuffled, {CHANGED + DELETED + ADDED:,} differences, by key"
@@ -139,3 +139,6 @@ def _write(
             text.write(data)
             rows += len(lines)
         sink.end_section(rows)
+
+
+PARTS = (Part("diff", measure, order=60),)

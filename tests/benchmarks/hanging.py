@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.measure import Figure, absolute
+from tests.benchmarks.measure import Figure, Part, absolute
 from tests.benchmarks.screen import Watched, running
 from tests.plugins.services import PostgresServer
 
@@ -65,3 +65,6 @@ def _environment(root: Path, server: PostgresServer) -> dict[str, str]:
         "DYSNOMIA_MODULES_PATH": str(root / "modules"),
         "XDG_CONFIG_HOME": str(root / "config"),
     }
+
+
+PARTS = (Part("hanging", measure, order=45),)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, absolute, in_turns, memory_of, ratio, shell, timed
+from tests.benchmarks.measure import LIMIT_MEMORY, Figure, Part, absolute, in_turns, memory_of, ratio, shell, timed
 from tests.plugins.services_mariadb import MariadbServer
 
 ROWS = 1_700_000
@@ -89,3 +89,6 @@ def _measure(server: MariadbServer, folder: Path) -> Sequence[Figure]:
 def _dump_size(dump: Path) -> str:
     counted = subprocess.run(f"zstd -q -dc {dump} | wc -c", shell=True, check=True, capture_output=True)  # noqa: S602
     return f"{int(counted.stdout) / 1e6:.0f} MB"
+
+
+PARTS = (Part("mariadb", measure, order=12),)

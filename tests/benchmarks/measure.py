@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import threading
 import time
@@ -35,6 +37,17 @@ class Figure:
         return self.ratio <= self.hold
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What can be measured by itself: a module in this folder names it in its ``PARTS``, and it is found."""
+
+    name: str
+    """For the command line."""
+    measure: Callable[[], Sequence[Figure]]
+    order: int = 30
+    """Where its lines stand in the table: types of state from 10, stores from 40, the diff at 60."""
+
+
 def ratio(work: str, ours: float, limit: str, theirs: float, hold: float) -> Figure:
     """A figure in times of its limit; both in seconds."""
     return Figure(work, seconds(ours), f"{limit}: {seconds(theirs)}", ours / theirs, hold)
@@ -58,6 +71,22 @@ def table(figures: Sequence[Figure]) -> str:
         cells = (figure.work, figure.measured, figure.limit, ratio_text, f"≤ {hold}", "" if figure.held else "**over**")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
+
+
+def conditions() -> str:
+    """On what it is measured, in a sentence; the load is that of others, before the run."""
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    processors = len(os.sched_getaffinity(0))
+    return (
+        f"Measured on {system}, {processors} processors ({_model()}), Python {platform.python_version()},"
+        f" load {os.getloadavg()[0]:.1f} before the run."
+    )
+
+
+def _model() -> str:
+    names = (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+             if line.startswith("model name"))  # fmt: skip
+    return next(names, platform.machine())
 
 
 def in_turns(*works: Callable[[], float], rounds: int = ROUNDS) -> list[float]:

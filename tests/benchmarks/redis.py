@@ -26,7 +26,7 @@ from dysnomia_tui.engine import activities
 from dysnomia_tui.engine.activities import Bench
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.running import Shield
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, absolute, in_turns, memory_of, ratio, shell, timed
+from tests.benchmarks.measure import LIMIT_MEMORY, Figure, Part, absolute, in_turns, memory_of, ratio, shell, timed
 from tests.benchmarks.work import Silent, load
 from tests.plugins.services_redis import RedisServer, server_user
 
@@ -165,6 +165,9 @@ def main() -> None:
     else:
         load(bench)
     print(phases.digest)
+
+
+PARTS = (Part("redis", measure, order=14),)
 
 
 if __name__ == "__main__":

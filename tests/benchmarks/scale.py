@@ -20,7 +20,7 @@ from dysnomia_store.model import CheckResult, FileEntry, Form, History, Metadata
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import dump, history_json, metadata_json
 from dysnomia_store.store import Store
-from tests.benchmarks.measure import Figure, in_turns, ratio, timed
+from tests.benchmarks.measure import Figure, Part, in_turns, ratio, timed
 
 COMPONENTS = 10
 GENERATIONS = 10_000
@@ -166,3 +166,6 @@ def _read_tree(state: Path, *, records: bool) -> int:
 
 def _count() -> str:
     return f"{COMPONENTS * GENERATIONS:,}"
+
+
+PARTS = (Part("check", checking, order=50),)
