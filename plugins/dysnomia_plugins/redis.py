@@ -141,6 +141,10 @@ class RedisDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover()
 
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        """The server: a component is all that one holds, whatever it is called."""
+        return Server.of(component).whereabouts
+
     # Places.
 
     def live(self, component: Component) -> Place:

@@ -63,6 +63,13 @@ class Server:
             timeout=_number("redisTimeout", one("redisTimeout", str(TIMEOUT)), 86400),
         )
 
+    @property
+    def whereabouts(self) -> tuple[str, ...]:
+        """Socket, or address and port: the same for every way to write them down."""
+        if self.socket:
+            return (os.path.realpath(self.socket),)
+        return ("127.0.0.1" if self.host == "localhost" else self.host, str(self.port))
+
     def secret(self) -> str:
         """The password, ``""`` for none. Raises PluginError where its file cannot be read."""
         if self.password or not self.password_file:
