@@ -175,7 +175,7 @@ class MysqlDatabase(StatePlugin):
         as_of = datetime.now(UTC)
         with draft.artefact(ARTEFACT) as sink:
             with client.dumping(place.name, options) as stream:
-                scanner = DumpScanner(stream, exact=False)
+                scanner = DumpScanner(stream, exact=False, own=True)
                 self._write(ctx, woven(scanner.pieces(), _pieces(text)), sink)
             if not scanner.complete:
                 raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")

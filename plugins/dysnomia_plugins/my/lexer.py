@@ -59,12 +59,12 @@ def within(delimiter: bytes, escapes: bool) -> re.Pattern[bytes]:
 def plain_rows(data: bytes) -> int | None:
     """How many rows whole lines of an INSERT hold, one a line, by counting alone; None where they must be read.
 
-    ``data`` starts with a row and ends with a line. Exact where strings are in single quotes only and hold no raw line
-    end, as mariadb-dump writes them."""
+    ``data`` starts with a row and ends with a line; a semicolon can only be at its end. Exact where strings are in
+    single quotes only and hold no raw line end, as mariadb-dump writes them."""
     if b"),(" in data:
         return None
     lines = data.count(b"\n")
-    if data.count(b"),\n") + data.count(b");\n") < lines:
+    if data.count(b"),\n") + data.endswith(b");\n") < lines:
         return None
     bare = data.replace(b"\\\\", b"").replace(b"\\'", b"") if b"\\" in data else data
     return lines if bare.count(b"'") % 2 == 0 else None
