@@ -157,7 +157,7 @@ class DysnomiaApp(TypingAhead):
 
     def next_alarm(self) -> None:
         """Put the cursor on the next thing that needs a person, on the main screen."""
-        alarms = self.state.overview.alarms if self.state.overview is not None else ()
+        alarms = self.state.alarms()
         if not alarms:
             return
         self._alarm = (self._alarm + 1) % len(alarms)
@@ -194,7 +194,7 @@ class DysnomiaApp(TypingAhead):
             read_only=read_only or ("configured so" if self.settings.read_only else ""),
             loaded=overview is not None,
             undo=self.state.undoable(here.key),
-            alarms=len(overview.alarms) if overview is not None else 0,
+            alarms=len(self.state.alarms()),
         )
 
     def perform(self, action: Action, host: object) -> None:

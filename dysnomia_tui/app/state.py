@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.views import ComponentView, Condition, ContainerView, Found, JobState, JobView, Overview, Probe
+from dysnomia_tui.engine.views import (
+    Alarm,
+    ComponentView,
+    Condition,
+    ContainerView,
+    Found,
+    JobState,
+    JobView,
+    Overview,
+    Probe,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +33,22 @@ class AppState:
     """State that is not adopted; None while it is looked for."""
     problem: str = ""
     """Why the last look at the store failed."""
+    own: Mapping[ComponentKey, Probe] = field(default_factory=dict)
+    """What components say of themselves; those whose container has answered."""
     conditions: Mapping[ComponentKey, Condition] = field(default_factory=dict)
     """Of components that the cursor was on."""
 
-    def with_probe(self, container: str, probe: Probe) -> AppState:
-        return replace(self, probes={**self.probes, container: probe})
+    def with_probe(self, container: str, probe: Probe, own: Mapping[ComponentKey, Probe] | None = None) -> AppState:
+        others = {key: one for key, one in self.own.items() if key.container != container}
+        return replace(self, probes={**self.probes, container: probe}, own={**others, **(own or {})})
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What needs a person: what the store knows, and what components say of themselves."""
+        if self.overview is None:
+            return ()
+        broken = [key for key, probe in self.own.items() if probe.broken]
+        views = [view for key in broken if (view := self.component(key)) is not None and view.active]
+        return (*self.overview.alarms, *(Alarm(f"{v.key.component} {self.own[v.key].word}", v.key) for v in views))
 
     @property
     def notice(self) -> str:

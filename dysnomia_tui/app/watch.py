@@ -7,7 +7,7 @@ answers wait until it is closed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -159,16 +159,17 @@ class Watch:
             self._probe(name)
 
     def _probe(self, name: str) -> None:
-        def have(probe: Probe) -> None:
+        def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             if self._to_probe:
                 self._probe(self._to_probe.pop(0))
-            if self._latest.probes.get(name) != probe:
-                self._take(self._latest.with_probe(name, probe))
+            known = {key: probe for key, probe in self._latest.own.items() if key.container == name}
+            if (self._latest.probes.get(name), known) != said:
+                self._take(self._latest.with_probe(name, *said))
 
         def failed(problem: str) -> None:
-            have(Probe(up=False, detail=problem))
+            have((Probe(up=False, detail=problem), {}))
 
-        self._app.client.ask(f"probe {name}", lambda engine: engine.probe(name), have, failed)
+        self._app.client.ask(f"probe {name}", lambda engine: engine.probes(name), have, failed)
 
     # --- the component under the cursor ---------------------------------------------------------------------------
 

@@ -59,7 +59,11 @@ def main() -> int:
         elif question["op"] == "container":
             keys = world.inventory().components_of(question["container"])
             redactor = Redactor(secrets_of(world.inventory().container(question["container"]).properties))
-            answer = asdict(together([(key.component, partial(_probe, world, key)) for key in keys]))
+            said = asked([(key.component, partial(_probe, world, key)) for key in keys])
+            answer = {
+                "probe": asdict(together(said, len(keys))),
+                "components": {name: asdict(probe) for name, probe in said},
+            }
         else:
             key = ComponentKey.parse(question["key"])
             component = world.component(key)
@@ -73,10 +77,10 @@ def main() -> int:
                 answer = _condition(plugin, component, runner, redactor)
             else:
                 answer = _preflight(world, plugin, component, runner, question)
-        said: Mapping[str, Any] = {"answer": answer}
+        reply: Mapping[str, Any] = {"answer": answer}
     except (PluginError, StoreError, EngineError, OSError) as error:
-        said = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
-    sys.stdout.write(json.dumps(said))
+        reply = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
+    sys.stdout.write(json.dumps(reply))
     sys.stdout.flush()
     return 0
 
@@ -90,29 +94,34 @@ def _probe(world: World, key: ComponentKey) -> Probe:
         return Probe(up=False, detail=error.message)
 
 
-def together(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float = TOGETHER) -> Probe:
-    """What a container's components say of their one server: its size is all of theirs, its clients those of all.
-
-    Asked one after the other as long as there is time; the first that is there says whether the server is.
-    """
-    if not components:
-        return Probe(up=False, detail="no component is configured in it")
+def asked(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float = TOGETHER) -> list[tuple[str, Probe]]:
+    """Ask one after the other, as long as there is time."""
     until = time.monotonic() + seconds
     said: list[tuple[str, Probe]] = []
     for name, ask in components:
         if said and time.monotonic() > until:
             break
         said.append((name, ask()))
+    return said
+
+
+def together(said: Sequence[tuple[str, Probe]], count: int) -> Probe:
+    """What a container's components say of their one server: its size is all of theirs, its clients those of all.
+
+    The first that is there says whether the server is. ``count`` is how many components there are, asked or not.
+    """
+    if not said:
+        return Probe(up=False, detail="no component is configured in it")
     first = next((one for _, one in said if one.up), said[0][1])
     sizes = [one.size for _, one in said if one.size is not None]
     clients = [one.clients for _, one in said if one.clients is not None]
-    many = len(components) > 1
+    many = count > 1
     who = [f"{name}: {text}" if many else text for name, one in said for text in one.who]
     details = [f"{name}: {one.detail}" if many else one.detail for name, one in said if one.detail]
     if all(one.detail == first.detail for _, one in said):
         details = [first.detail] if first.detail else []  # they all say the same: it is the server's word
-    if len(said) < len(components):
-        details.append(f"size and clients are those of the first {len(said)} of {len(components)} components")
+    if len(said) < count:
+        details.append(f"size and clients are those of the first {len(said)} of {count} components")
     return Probe(
         up=first.up,
         version=first.version,

@@ -47,12 +47,18 @@ def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> 
     return _probe(answer)
 
 
-def probe_container(settings: Settings, container: str, limit: float = PROBE_LIMIT) -> Probe:
-    """Ask about every component of a container, as far as the time goes. Never raises."""
+def probe_container(
+    settings: Settings, container: str, limit: float = PROBE_LIMIT
+) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+    """Ask about every component of a container, as far as the time goes: all of them together, and each by itself.
+
+    Never raises."""
     try:
-        return _probe(ask(settings, {"op": "container", "container": container}, limit))
+        answer = ask(settings, {"op": "container", "container": container}, limit)
     except NoAnswer as error:
-        return Probe(up=False, detail=str(error))
+        return Probe(up=False, detail=str(error)), {}
+    each = {ComponentKey(container, name): _probe(probe) for name, probe in answer["components"].items()}
+    return _probe(answer["probe"]), each
 
 
 def condition(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Condition:

@@ -139,6 +139,10 @@ class Engine(Planner):
     def probe(self, container: str) -> Probe:
         """Ask the container's server, in a process that gets two seconds: is it up, which version; size and clients
         of all its components. Never raises for a server that is down."""
+        return self.probes(container)[0]
+
+    def probes(self, container: str) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+        """The same, and each component by itself (those that were asked in the time there was)."""
         return asking.probe_container(self.settings, container)
 
     def condition(self, key: ComponentKey) -> Condition:

@@ -100,6 +100,10 @@ class Probe:
     """Who is connected or has files open, a line each."""
     detail: str = ""
     """Why it is down, or what an operator should know."""
+    word: str = ""
+    """How the component itself is, where its server's being up does not say it: ``active``, ``failed``."""
+    broken: bool = False
+    """Whether that needs a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from typing import ClassVar
 from dysnomia_plugins import accounts
 from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed
-from dysnomia_plugins.sd.manager import Manager, UnitState
-from dysnomia_plugins.sd.status import last_lines, status_of
+from dysnomia_plugins.sd.manager import Manager, UnitState, version_of
+from dysnomia_plugins.sd.status import last_lines, overall, status_of
 from dysnomia_plugins.sd.units import Link, Units, links_of, point, remove, settle_folders, wants_of
-from dysnomia_plugins.status import Status
+from dysnomia_plugins.status import Status, Tone
 
 SETTLE = 0.5
 """Seconds in which a unit that was started must not have failed: a service that dies at once is not in service."""
@@ -167,13 +167,19 @@ class SystemdUnit(Plugin):
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         try:
-            about = Manager.of(component, runner).about()
+            manager = Manager.of(component, runner)
+            about = manager.about()
         except PluginError as error:
             return Probe(up=False, detail=error.message)
         state = about.get("SystemState", "")
         failed = about.get("NFailedUnits", "0")
-        detail = "" if state in ("running", "") else f"systemd is {state}: {failed} failed units"
-        return Probe(up=True, version=about.get("Version", "").split("-")[0].split(" ")[0], detail=detail)
+        detail = "" if state in ("running", "") else f"systemd is {state}; failed units: {failed}"
+        try:
+            units = Units.of(component)
+            word, tone = overall(manager.states(units.started))
+        except PluginError as error:
+            return Probe(up=True, version=version_of(about), detail=error.message, word="unknown", broken=True)
+        return Probe(True, version_of(about), detail=detail, word=word, broken=tone is Tone.BAD)
 
     def status(self, component: Component, runner: Runner) -> Status:
         return status_of(Manager.of(component, runner), Units.of(component))

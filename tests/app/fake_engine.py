@@ -421,6 +421,10 @@ class FakeEngine(Engine):
         self.gate.wait()
         return self.world.probes.get(container, Probe(False, detail="connection refused"))
 
+    def probes(self, container: str) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+        own = {key: known.probe for key, known in self.world.conditions.items() if key.container == container}
+        return self.probe(container), own
+
     def condition(self, key: ComponentKey) -> Condition:
         self.gate.wait()
         self.asked.append(key)

@@ -107,6 +107,20 @@ async def test_what_is_told_is_told_again_without_moving_the_cursor() -> None:
         assert run.main.told.row == row
 
 
+async def test_a_unit_that_failed_is_seen_in_the_tree_and_needs_a_person() -> None:
+    failed = Condition(Probe(True, "252.38", word="failed", broken=True), replace(STATUS, word="failed", tone=Tone.BAD))
+    async with driven(replace(unit(), conditions={WEB: failed}), size=(80, 24)) as run:
+        assert "! web       FAILED   -" in run.text()
+        assert "3 need you" in run.text()
+        await run.press("a", "a", "a")
+        assert "2 web: failed" in run.text(), "the alarm leads there"
+        run.engine.world.conditions[WEB] = Condition(Probe(True, "252.38", word="active"), STATUS)
+        run.app.watch_engine.look(everything=True)
+        await run.settled()
+        assert "● web       active   -" in run.text()
+        assert "2 need you" in run.text()
+
+
 async def test_a_question_that_hangs_holds_up_nothing() -> None:
     async with driven(unit(), size=(80, 24)) as run:
         run.engine.gate.clear()

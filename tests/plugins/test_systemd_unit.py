@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,18 @@ COMPONENTS = Path("/etc/dysnomia/components/units")
 UNITS = Path("/etc/systemd/system")
 LOOP = "[Unit]\nDescription=Loop\n[Service]\nExecStart=/bin/sh -c 'echo here I am; exec sleep 1000'\n"
 ROOT = Path(__file__).resolve().parents[2]
+
+
+TELL = """
+import json, sys
+from dataclasses import asdict
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.cli.common import load
+from dysnomia_tui.engine.engine import Engine
+engine, key = Engine(load()), ComponentKey("units", sys.argv[1])
+said = {"condition": asdict(engine.condition(key)), "own": asdict(engine.probes("units")[1][key])}
+print(json.dumps(said, default=str))
+"""
 
 
 class Components:
@@ -48,6 +63,11 @@ class Components:
         done = self.machine.run("sh", "-c", '"$@" 2>&1; echo "status $?"', "sh", *words)
         assert done.rstrip().endswith(f"status {status}"), done
         return done
+
+    def told(self, name: str) -> dict[str, Any]:
+        """What the engine tells of a component: its condition, and its own part of its container's probe."""
+        said: dict[str, Any] = json.loads(self.machine.run(sys.executable, "-c", TELL, name, cwd=ROOT))
+        return said
 
     def show(self, unit: str, value: str) -> str:
         return self.machine.run("systemctl", "show", "-P", value, unit).strip()
@@ -97,7 +117,9 @@ def test_lock_and_unlock_allow_as_dysnomia_does(units: Components) -> None:
 
 def test_there_is_nothing_to_snapshot(units: Components) -> None:
     units.make("bare", **{"bare.service": LOOP})
-    assert "holds no state" in units.dysnomia("snapshot", "bare", status=6)
+    assert "type systemd-unit has no snapshot" in units.dysnomia("snapshot", "bare"), "nor is that an error in Dysnomia"
+    generations = units.machine.run(Path(sys.executable).with_name("dysnomia-snapshots"), "--query-all", "-C", "units")
+    assert generations == ""
 
 
 def test_the_wanted_units_come_back_with_their_target(units: Components) -> None:
@@ -233,6 +255,36 @@ def test_an_upgrade_that_fails_leaves_what_was_there_before(units: Components) -
     assert units.show("grows.service", "MainPID") == pid
     units.machine.run("rm", COMPONENTS / "grows" / "etc/systemd/system/grows-more.service")
     units.dysnomia("deactivate", "grows")
+
+
+def test_what_is_told_of_a_unit(units: Components) -> None:
+    units.make("talks", **{"talks.service": LOOP.replace("exec sleep 1000", 'echo "<3>worse"; sleep 1000; true')})
+    before = units.told("talks")
+    assert (before["own"]["word"], before["own"]["broken"]) == ("not installed", False)
+    units.dysnomia("activate", "talks")
+    pid = units.show("talks.service", "MainPID")
+    condition = units.told("talks")["condition"]
+    status = condition["status"]
+    (fact,) = status["facts"]
+    assert (condition["probe"]["up"], condition["probe"]["word"], status["word"]) == (True, "active", "active")
+    assert fact["text"] == f"talks.service active (running), pid {pid} and 1 more, since"
+    assert fact["memory"] > 500_000
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(fact["at"])).total_seconds()) < 300
+    lines = {line["text"].split(": ", 1)[1]: line["tone"] for line in status["log"]}
+    assert (lines["here I am"], lines["worse"]) == ("plain", "bad")
+
+    units.machine.run("rm", UNITS / "dysnomia.target.wants" / "talks.service")
+    (_, drift) = units.told("talks")["condition"]["status"]["facts"]
+    assert "would not start after a reboot" in drift["text"]
+
+    units.machine.run("systemctl", "kill", "--signal=KILL", "talks.service")
+    wait_until(lambda: units.show("talks.service", "ActiveState") == "failed")
+    after = units.told("talks")
+    assert (after["own"]["word"], after["own"]["broken"]) == ("failed", True)
+    assert after["condition"]["status"]["facts"][0]["text"].startswith(
+        "talks.service failed (failed), signal, status 9"
+    )
+    units.dysnomia("deactivate", "talks")
 
 
 def test_a_unit_of_the_operators_own_is_never_replaced_or_removed(units: Components) -> None:

@@ -46,7 +46,9 @@ def tree(state: AppState, closed: Collection[str]) -> list[TreeRow]:
         probe = state.probes.get(container.name)
         rows.append(TreeRow(container.name, container, probe=probe, open=is_open))
         if is_open:
-            rows.extend(TreeRow(view.key, container, view) for view in container.components)
+            rows.extend(
+                TreeRow(view.key, container, view, probe=state.own.get(view.key)) for view in container.components
+            )
     found = found_rows(state)
     if found:
         is_open = FOUND not in closed
@@ -82,7 +84,8 @@ def words(row: TreeRow) -> str:
 def line(row: TreeRow, times: Times, cells: int) -> Text:
     """One line of the pane, its state at the right."""
     if row.component is not None:
-        return _spread(_lead(row.component), row.component.key.component, _component_state(row.component, times), cells)
+        states = _component_state(row.component, row.probe, times)
+        return _spread(_lead(row.component, row.probe), row.component.key.component, states, cells)
     if row.container is not None:
         arrow = plain("▾" if row.open else "▸")
         return _spread(arrow, row.container.name, _container_state(row), cells, styles.STRONG)
@@ -111,15 +114,24 @@ def _spread(lead: Text, name: str, states: Sequence[Text], cells: int, style: st
     return line
 
 
-def _lead(view: ComponentView) -> Text:
+def _lead(view: ComponentView, own: Probe | None) -> Text:
     look = styles.HEALTH[Health.BUSY] if view.job else styles.HEALTH[view.health]
+    if _says(view, own) and own is not None and own.broken:
+        look = styles.HEALTH[Health.FAILED]
     return plain(f" {look.glyph}", look.style)
 
 
-def _component_state(view: ComponentView, times: Times) -> list[Text]:
+def _says(view: ComponentView, own: Probe | None) -> bool:
+    """Whether a component in good health has a word of its own for how it is."""
+    return view.health is Health.OK and own is not None and own.word != ""
+
+
+def _component_state(view: ComponentView, own: Probe | None, times: Times) -> list[Text]:
     """Label, health, age of the newest and number of generations; then with less of it."""
     look = styles.HEALTH[view.health]
     word = plain(look.word, look.style)
+    if own is not None and _says(view, own):
+        word = plain(own.word.upper() if own.broken else own.word, styles.BAD if own.broken else look.style)
     newest = view.newest
     since = ""
     if newest is not None and view.health in (Health.OK, Health.STALE, Health.BUSY):

@@ -29,7 +29,7 @@ def told(view: ComponentView, condition: Condition | None, times: Times) -> list
     if condition is None:
         return [plain("asking how it is…", styles.DIM)]
     probe, status = condition.probe, condition.status
-    lines = [] if probe.up and not probe.detail else probe_lines(probe)
+    lines = [] if probe.up else probe_lines(probe)
     lines.extend(fact_line(fact, times) for fact in status.facts)
     if not lines and not status.log_note:
         lines = probe_lines(probe)

@@ -42,12 +42,13 @@ def alarms(state: AppState, key: str, cells: int) -> Text:
         return cut(join([plain(" ! the store cannot be read:", styles.BAD), plain(state.problem, styles.BAD)]), cells)
     if overview is None:
         return plain(" reading the store…", styles.DIM)
-    if not overview.alarms:
+    found = state.alarms()
+    if not found:
         calm = f"  {overview.read_only or overview.notice}" if overview.read_only or overview.notice else ""
         return cut(join([plain(" ● nothing needs you", styles.GOOD), plain(calm, styles.DIM)], ""), cells)
-    count = len(overview.alarms)
+    count = len(found)
     lead = plain(f" ! {count} need{'s' if count == 1 else ''} you: ", styles.BAD)
-    texts = join([plain(alarm.text, styles.WARN) for alarm in overview.alarms], "; ")
+    texts = join([plain(alarm.text, styles.WARN) for alarm in found], "; ")
     return spread(join([lead, texts], ""), plain(f"  {key} next ", styles.KEY), cells)
 
 

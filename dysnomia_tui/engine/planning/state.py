@@ -29,6 +29,11 @@ ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
     "unlock": (Grade.ADDS, "would be told that the upgrade has ended"),
 }
 
+STATELESS_WORDS: Mapping[str, str] = {
+    "activate": "would be put into service",
+    "deactivate": "would be taken out of service; it holds no state that could be lost",
+}
+
 
 def plan_snapshot(world: World, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
     """Raises Unknown, ConfigError where a component is not configured, Blocked where there is none."""
@@ -360,6 +365,8 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         if not own and activity not in plugin.activities() | {"lock", "unlock"}:
             blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
         blockers += _activity_blockers(world, key, activity)
+        if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
+            words = STATELESS_WORDS.get(activity, words)
     except PluginError as error:
         blockers.append(error.message)
     params: dict[str, Any] = {"activity": activity}

@@ -160,3 +160,8 @@ class Manager:
 def parsed(text: str) -> Mapping[str, str]:
     """``key=value`` lines of ``systemctl show``."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def version_of(about: Mapping[str, str]) -> str:
+    """``252.38`` of ``252.38-1~deb12u1``."""
+    return about.get("Version", "").split("-")[0].split(" ")[0]

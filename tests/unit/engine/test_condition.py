@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,34 +46,36 @@ class Talking(Plugin):
         )
 
 
-def saying(*probes: Probe) -> list[tuple[str, Callable[[], Probe]]]:
-    return [(f"c{number}", lambda probe=probe: probe) for number, probe in enumerate(probes)]  # type: ignore[misc]
+def together(*probes: Probe) -> Probe:
+    return answer.together([(f"c{number}", probe) for number, probe in enumerate(probes)], len(probes))
 
 
 def test_a_container_is_as_large_as_its_components_and_has_the_clients_of_all() -> None:
-    said = answer.together(saying(Probe(True, "15", 10, 2, ("web", "cron")), Probe(True, "15", 5, 1, ("job",))))
+    said = together(Probe(True, "15", 10, 2, ("web", "cron")), Probe(True, "15", 5, 1, ("job",)))
     assert said == Probe(True, "15", 15, 3, ("c0: web", "c0: cron", "c1: job"))
 
 
 def test_a_component_that_is_not_there_does_not_make_its_server_down() -> None:
-    said = answer.together(saying(Probe(False, detail="there is no file"), Probe(True, "3", 5)))
+    said = together(Probe(False, detail="there is no file"), Probe(True, "3", 5))
     assert (said.up, said.version, said.size, said.detail) == (True, "3", 5, "c0: there is no file")
 
 
 def test_what_all_say_is_said_once() -> None:
     down = Probe(False, detail="connection refused")
-    assert answer.together(saying(down, down, down)) == down
-    assert answer.together([]).up is False
+    assert together(down, down, down) == down
+    assert answer.together([], 0).up is False
 
 
 def test_one_component_alone_is_the_container() -> None:
     probe = Probe(True, "7", 10, 1, ("me",), "slow disk")
-    assert answer.together(saying(probe)) == probe
+    assert together(probe) == probe
 
 
 def test_when_the_time_is_up_the_rest_is_not_asked() -> None:
-    said = answer.together(saying(*[Probe(True, "1", 10)] * 5), seconds=-1)
-    assert (said.size, said.detail) == (10, "size and clients are those of the first 1 of 5 components")
+    up = Probe(True, "1", 10)
+    said = answer.asked([("a", lambda: up), ("b", lambda: up)], seconds=-1)
+    assert said == [("a", up)]
+    assert answer.together(said, 5).detail == "size and clients are those of the first 1 of 5 components"
 
 
 def asked(plugin: Plugin) -> tuple[list[Fact], list[Fact]]:
