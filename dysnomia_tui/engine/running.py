@@ -67,8 +67,11 @@ class HoldingRunner:
         user: str | None = None,
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
+        on_stderr: Any = None,
     ) -> AbstractContextManager[BinaryIO]:
-        return self._runner.reading(argv, env=env, user=user, cwd=cwd, pass_fds=(*pass_fds, *self._held))
+        return self._runner.reading(
+            argv, env=env, user=user, cwd=cwd, pass_fds=(*pass_fds, *self._held), on_stderr=on_stderr
+        )
 
     def writing(
         self,

@@ -108,8 +108,10 @@ class Runner(Protocol):
         user: str | None = None,
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
+        on_stderr: Any = None,
     ) -> AbstractContextManager[BinaryIO]:
-        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
+        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0.
+        ``on_stderr(line: bytes)`` is called for each line of errors, in another thread."""
 
     def writing(
         self,

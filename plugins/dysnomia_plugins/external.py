@@ -94,7 +94,11 @@ class ModuleConvention(PrivateStatePlugin):
         argv = self.command(ctx.component, activity)
         environment = module_environment(ctx.component.properties, path=ctx.tool_path, statedir=statedir)
         ctx.cancel.check()
-        with ctx.runner.reading(argv, env=environment) as stdout:
+
+        def said(line: bytes) -> None:
+            ctx.progress.log(line.decode("utf-8", "backslashreplace"))
+
+        with ctx.runner.reading(argv, env=environment, on_stderr=said) as stdout:
             for line in stdout:
                 ctx.progress.log(OutputLine.of(line))
 

@@ -108,11 +108,18 @@ class ProcessRunner:
         user: str | None = None,
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
+        on_stderr: Callable[[bytes], Any] | None = None,
     ) -> Iterator[BinaryIO]:
-        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
-        child = self._start(argv, env, user, cwd, pass_fds, read=True)
-        with child:
-            yield child.stdout
+        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0.
+
+        ``on_stderr(line)`` is called in another thread, for each line of errors without its newline."""
+        errors = LineSplitter(on_stderr if on_stderr is not None else _ignore)
+        child = self._start(argv, env, user, cwd, pass_fds, read=True, errors=errors.feed)
+        try:
+            with child:
+                yield child.stdout
+        finally:
+            errors.finish()
 
     @contextlib.contextmanager
     def writing(
@@ -146,6 +153,7 @@ class ProcessRunner:
         read: bool = False,
         write: bool = False,
         sink: Callable[[bytes], None] | None = None,
+        errors: Callable[[bytes], None] | None = None,
         timeout: float | None = None,
     ) -> _Child:
         self._cancel.check()
@@ -170,7 +178,7 @@ class ProcessRunner:
             )
         except OSError as error:
             raise PluginError(f"{program} could not be started ({error.strerror})") from error
-        return _Child(process, program, self._cancel, redactor, sink, timeout)
+        return _Child(process, program, self._cancel, redactor, sink, errors, timeout)
 
     def _wrap(self, argv: Sequence[str | bytes], path: str) -> tuple[str, list[str | bytes]]:
         first = os.fsdecode(argv[0])
@@ -193,6 +201,7 @@ class _Child:
         cancel: CancelToken,
         redactor: Redactor,
         sink: Callable[[bytes], None] | None,
+        errors: Callable[[bytes], None] | None,
         timeout: float | None,
     ) -> None:
         self.program = program
@@ -208,7 +217,8 @@ class _Child:
                 with contextlib.suppress(OSError):  # over the user's limit of pipe pages: works with the default size
                     fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         assert process.stderr is not None
-        self._drains = [Drain(process.stderr, self._errors.feed)]
+        self._heard = errors
+        self._drains = [Drain(process.stderr, self._hear)]
         if sink is not None and process.stdout is not None:
             self._drains.append(Drain(process.stdout, sink))
         self._pidfd = os.pidfd_open(process.pid)
@@ -224,6 +234,11 @@ class _Child:
     def stdout(self) -> BinaryIO:
         assert self._process.stdout is not None
         return self._process.stdout  # type: ignore[return-value]
+
+    def _hear(self, data: bytes) -> None:
+        self._errors.feed(data)
+        if self._heard is not None:
+            self._heard(data)
 
     def stderr(self) -> str:
         """What it printed there so far, bounded, without secrets."""

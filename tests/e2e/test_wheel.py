@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.e2e.packaging import ROOT, run
 
+COMMANDS = tuple(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 pytestmark = pytest.mark.xdist_group("wheel")
 
 
@@ -34,7 +36,7 @@ def test_the_wheel_holds_three_packages_and_nothing_else(wheel: Path) -> None:
     assert {"dysnomia_tui/nix/nixos-module.nix", "dysnomia_tui/nix/package.nix"} <= set(names)
 
 
-@pytest.mark.parametrize("command", ["dysnomia-tui", "dysnomia", "dysnomia-snapshots", "dysnomia-containers"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_is_there(installed: Path, command: str, tmp_path: Path) -> None:
     out = run([str(installed / command), "--version"], cwd=tmp_path, env=environment(tmp_path))
     assert out.startswith(f"{command} (dysnomia-tui ")

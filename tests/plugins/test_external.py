@@ -57,6 +57,14 @@ def context(component: Component, folder: Path) -> Context:
     return make_context(component, folder)
 
 
+def test_what_a_module_complains_of_is_in_the_log_also_when_it_ends_well(tmp_path: Path) -> None:
+    text = "#!/bin/bash\necho done\necho 'the disk is slow' >&2\nprintf 'no newline' >&2\n"
+    plugin = external_module(script(tmp_path / "mine", text), "mine")
+    ctx = context(component_at(tmp_path / "thing"), tmp_path)
+    plugin.activate(ctx)
+    assert sorted(logged(ctx)) == ["done", "no newline", "the disk is slow"]
+
+
 def test_a_module_is_called_as_dysnomia_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAKED", "secret")
     plugin = external_module(script(tmp_path / "mine", TELLING), "mine")
