@@ -70,7 +70,7 @@ class SystemdMachine:
     def __init__(self) -> None:
         if os.geteuid() != 0 or not Path(SYSTEMD).exists() or shutil.which("nsenter") is None:
             missing("a systemd of our own", "run the tests as root, with systemd and util-linux installed")
-        self.folder = Path(tempfile.mkdtemp(prefix="sd.", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="sd-", dir="/tmp"))
         self._groups = [folder / self.folder.name for folder in _hierarchies()]
         self._process: subprocess.Popen[bytes] | None = None
 
