@@ -62,6 +62,7 @@ class RedisDatabase(StatePlugin):
     type: ClassVar[str] = "redis-database"
     title: ClassVar[str] = "Redis server's data"
     tools: ClassVar[tuple[str, ...]] = ("redis-server", "redis-cli")
+    packages: ClassVar[Mapping[str, str]] = {"redis-cli": "redis-tools"}
     digest_version: ClassVar[int] = contents.DIGEST_VERSION
 
     def __init__(self) -> None:
