@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
@@ -39,6 +38,7 @@ from dysnomia_plugins.my.events import EVENTS, kept, woven
 from dysnomia_plugins.my.names import KEPT, MAX_CHARACTERS, check_database
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece
 from dysnomia_plugins.my.server import Server
+from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -142,11 +142,8 @@ class MysqlDatabase(StatePlugin):
         return Place(component.key.component)
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        suffix = {Purpose.BESIDE: "", Purpose.ASIDE: "_aside", Purpose.SCRATCH: "_scratch"}[purpose]
-        name = f"dysnomia_{ctx.tag}".lower()
-        if len(name) + len("_scratch") > MAX_CHARACTERS:
-            name = f"dysnomia_{ctx.tag[:8].lower()}_{sha256(ctx.tag.encode()).hexdigest()[:32]}"
-        return Place(name + suffix)
+        place = job_place(ctx.tag, purpose, MAX_CHARACTERS)
+        return Place(place.name.lower())
 
     def named(self, component: Component, name: str) -> Place:
         if name.lower() == component.key.component.lower():

@@ -9,7 +9,6 @@ import pwd
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +37,7 @@ from dysnomia_plugins.pg.contents import TABLE, ContentsWriter, scan
 from dysnomia_plugins.pg.names import MAX_BYTES, check_database, identifier
 from dysnomia_plugins.pg.scanner import DumpScanner
 from dysnomia_plugins.pg.server import Server
+from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
@@ -138,11 +138,7 @@ class PostgresqlDatabase(StatePlugin):
         return Place(component.key.component)
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        suffix = {Purpose.BESIDE: "", Purpose.ASIDE: "_aside", Purpose.SCRATCH: "_scratch"}[purpose]
-        name = f"dysnomia_{ctx.tag}"
-        if len(name) + len("_scratch") > MAX_BYTES:
-            name = f"dysnomia_{ctx.tag[:8]}_{sha256(ctx.tag.encode()).hexdigest()[:32]}"
-        return Place(name + suffix)
+        return job_place(ctx.tag, purpose, MAX_BYTES)
 
     def named(self, component: Component, name: str) -> Place:
         if name in (component.key.component, "postgres", "template0", "template1"):

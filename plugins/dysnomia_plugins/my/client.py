@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import ProcessFailed, ToolMissing
-from dysnomia_plugins.my.names import KEPT, encode, identifier, literal
+from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.server import CONNECT_TIMEOUT, Server, explain
+from dysnomia_plugins.sqldump.names import encode
 
 CLIENTS = ("mariadb", "mysql")
 DUMPERS = ("mariadb-dump", "mysqldump")

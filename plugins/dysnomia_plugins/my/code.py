@@ -13,9 +13,10 @@ from dysnomia_plugins.errors import NotSafe, Truncated
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.contents import SCHEMA, SEQUENCE, created
 from dysnomia_plugins.my.events import EVENTS, EventsFinder, kept
-from dysnomia_plugins.my.names import KEPT, encode, identifier, literal
+from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.my.surroundings import look
+from dysnomia_plugins.sqldump.names import encode
 
 _TAKEN = (Part.STATEMENT, Part.ALTER_DATABASE, Part.DELIMITER, Part.TRIVIA)
 

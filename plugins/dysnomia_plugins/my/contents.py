@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dysnomia_plugins.my.names import NAME, decode, names_in, unquoted
+from dysnomia_plugins.my.names import NAME, names_in, unquoted
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, canonical, unqualified
 from dysnomia_plugins.my.sequences import own
+from dysnomia_plugins.sqldump.names import decode
+from dysnomia_plugins.sqldump.outside import TriviaKeeper
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink
 
@@ -23,7 +25,6 @@ ROUTINES = ("function", "procedure", "package body", "package")
 CODE = (VIEW, TRIGGER, *ROUTINES)
 """What a table does not hold, and what is made anew where it stands."""
 
-TRIVIA_LIMIT = 1 << 20
 _HEAD = 1 << 14
 _WRAPPING = re.compile(rb"/\*M?!\d*\s*|\*/\s*")
 _USER = rb"(?:" + NAME + rb"(?:@" + NAME + rb")?)"
@@ -83,12 +84,11 @@ def insert_target(head: bytes) -> tuple[str, tuple[str, ...]]:
     return unquoted(found[1]), tuple(unquoted(name) for name in _NAMES.findall(found[2] or b""))
 
 
-class ContentsWriter:
+class ContentsWriter(TriviaKeeper):
     """Writes the pieces of one dump into a sink, section by section."""
 
     def __init__(self, sink: ContentSink) -> None:
-        self._sink = sink
-        self._trivia = b""
+        super().__init__(sink)
         self._open = ""
         self._rows = 0
         self._locked = False
@@ -123,16 +123,6 @@ class ContentsWriter:
         self._tell()
 
     # Outside of sections.
-
-    def _keep(self, data: bytes) -> None:
-        self._trivia += data
-        if len(self._trivia) > TRIVIA_LIMIT:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._trivia:
-            trivia, self._trivia = self._trivia, b""
-            self._sink.write(trivia)
 
     def _between(self, data: bytes) -> None:
         self._end_sequence(None)

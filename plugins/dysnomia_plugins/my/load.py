@@ -11,9 +11,12 @@ from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.contents import SCHEMA, TABLE, created, insert_target
 from dysnomia_plugins.my.events import EVENTS, EventsFinder, keep
-from dysnomia_plugins.my.names import decode, encode, identifier
-from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, Readable, renamed, unqualified
+from dysnomia_plugins.my.names import identifier
+from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.my.sequences import moved
+from dysnomia_plugins.sqldump.names import decode, encode
+from dysnomia_plugins.sqldump.ranges import PiecesReader, stored_range
+from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Section
 
 _WRAPPING = re.compile(rb"/\*M?!\d*\s*|\*/\s*")
@@ -125,32 +128,22 @@ class Loader:
                 )
 
 
-class WithoutSections:
+class WithoutSections(PiecesReader):
     """A stored dump less the rows of some tables, as one readable."""
 
     def __init__(self, stored: Stored, left_out: Sequence[Section], size: int) -> None:
         self._stored = stored
-        self._pieces = self._read(left_out, size)
+        super().__init__(self._read(left_out, size))
 
     def _read(self, left_out: Sequence[Section], size: int) -> Iterator[bytes]:
         position = 0
         for section in left_out:
             assert section.offset is not None
             assert section.length is not None
-            yield from self._range(section.artefact, position, section.offset)
+            yield from stored_range(self._stored, section.artefact, position, section.offset - position)
             position = section.offset + section.length
         artefact = left_out[0].artefact if left_out else self._stored.artefacts()[0]
-        yield from self._range(artefact, position, size)
-
-    def _range(self, artefact: str, start: int, end: int) -> Iterator[bytes]:
-        if start < end:
-            with self._stored.open_range(artefact, start, end - start) as stream:
-                while data := stream.read(1 << 20):
-                    yield data
-
-    def read(self, size: int, /) -> bytes:
-        """The next piece; at most about a MiB whatever ``size`` is."""
-        return next(self._pieces, b"")
+        yield from stored_range(self._stored, artefact, position, size - position)
 
 
 def unwanted(stored: Stored, wanted: Sequence[Section]) -> list[Section]:

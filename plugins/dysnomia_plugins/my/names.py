@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.sqldump.names import decode, in_quotes
 
 MAX_CHARACTERS = 64
 SYSTEM = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
@@ -15,20 +16,9 @@ NAME = rb"(?:`(?:[^`]|``)*+`|\"(?:[^\"]|\"\")*+\"|[0-9A-Za-z_$\x80-\xff]++)"
 """A name as SQL has it, for regular expressions."""
 
 
-def encode(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
-
-
-def decode(name: bytes) -> str:
-    """A name for the screen and back again (see ``encode``)."""
-    return name.decode("utf-8", "surrogateescape")
-
-
 def identifier(name: str) -> str:
     """Quoted for SQL, whatever it holds. Raises NotSafe for a NUL, which no identifier can hold."""
-    if "\0" in name:
-        raise NotSafe(f"{name!r} holds a NUL byte")
-    return "`" + name.replace("`", "``") + "`"
+    return in_quotes(name, "`")
 
 
 def literal(text: str) -> str:

@@ -9,8 +9,9 @@ from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.my.contents import insert_target
 from dysnomia_plugins.my.lexer import ROW
-from dysnomia_plugins.my.names import decode
-from dysnomia_plugins.my.scanner import DumpScanner, Part, Readable
+from dysnomia_plugins.my.scanner import DumpScanner, Part
+from dysnomia_plugins.sqldump.names import decode
+from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Form, Section
 
 READ = 1 << 18

@@ -10,10 +10,11 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from dysnomia_plugins.my.lexer import INSERT, INSERT_LIMIT, plain_rows, rows_from, within
 from dysnomia_plugins.my.names import NAME
+from dysnomia_plugins.sqldump.reader import ChunkReader, Readable
 
 CHUNK = 1 << 20
 LONG = 1 << 20
@@ -37,12 +38,6 @@ _TRIGGER = re.compile(
 _SPACE = re.compile(rb"[ \t\r\n\f\v]*")
 _CODE = re.compile(rb"/\*M?!")
 _DASHES = re.compile(rb"--[ \t\r\n\f]")
-
-
-class Readable(Protocol):
-    """What can be read to its end; an empty answer is the end."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class Part(enum.Enum):
@@ -75,7 +70,7 @@ class Piece(NamedTuple):
     rows: int = 0
 
 
-class DumpScanner:
+class DumpScanner(ChunkReader):
     """Cuts one dump into pieces. ``complete`` is valid at the end.
 
     Args:
@@ -86,16 +81,12 @@ class DumpScanner:
     """
 
     def __init__(self, source: Readable, *, chunk: int = CHUNK, exact: bool = True, own: bool = False) -> None:
+        super().__init__(source, chunk)
         self.database = b""
         """The schema's name in the header."""
         self.tool = self.server_version = b""
-        self._source = source
-        self._chunk = chunk
         self._exact = exact
         self._own = own
-        self._buffer = b""
-        self._start = 0
-        self._eof = False
         self._delimiter = b";"
         self._escapes = True
         self._statements = 0
@@ -122,39 +113,6 @@ class DumpScanner:
             self._marked = False
             self._statements += 1
             yield from self._next()
-
-    # Buffer. Offsets count from ``_start``.
-
-    def _fill(self, size: int = 0) -> bool:
-        """Add a chunk (or more); False at the end of the source."""
-        if self._eof:
-            return False
-        data = self._source.read(max(self._chunk, size))
-        if not data:
-            self._eof = True
-            return False
-        self._buffer = self._buffer[self._start :] + data if self._start < len(self._buffer) else data
-        self._start = 0
-        return True
-
-    def _available(self, length: int) -> bool:
-        while len(self._buffer) - self._start < length:
-            if not self._fill():
-                return False
-        return True
-
-    def _take(self, length: int) -> bytes:
-        start, self._start = self._start, self._start + length
-        return self._buffer[start : self._start]
-
-    def _line_end(self, offset: int) -> int:
-        """The offset after the line that ``offset`` is in."""
-        search = offset
-        while (end := self._buffer.find(b"\n", self._start + search)) < 0:
-            search = len(self._buffer) - self._start
-            if not self._fill():
-                return search
-        return end + 1 - self._start
 
     # Between statements.
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.my.client import Client
-from dysnomia_plugins.my.names import decode, encode, identifier, literal, unquoted
+from dysnomia_plugins.my.names import identifier, literal, unquoted
+from dysnomia_plugins.sqldump.names import decode, encode
 
 _REFERENCE = re.compile(
     rb"'(?:[^'\\]|\\.|'')*+'|\b(?:nextval|lastval|setval)\((?P<schema>`(?:[^`]|``)*+`)\.", re.IGNORECASE | re.DOTALL

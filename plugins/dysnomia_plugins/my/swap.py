@@ -20,9 +20,10 @@ from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ServerDown,
 from dysnomia_plugins.my import accounts, code
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.events import EVENTS, keep, kept
-from dysnomia_plugins.my.names import KEPT, encode, identifier, literal
+from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.sequences import setting_right
 from dysnomia_plugins.my.surroundings import Surroundings, creation, look
+from dysnomia_plugins.sqldump.names import encode
 
 SWAP, EXCHANGE, FORWARD = "mysql-swap", "mysql-exchange", "mysql-forward"
 UNLOCK, DONE = "mysql-unlock", "mysql-done"

@@ -14,8 +14,9 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ToolMissing
-from dysnomia_plugins.pg.names import MAX_BYTES, encode, identifier, literal
+from dysnomia_plugins.pg.names import MAX_BYTES, identifier, literal
 from dysnomia_plugins.pg.server import CONNECT_TIMEOUT, Server, explain
+from dysnomia_plugins.sqldump.names import encode
 
 TOOL_FOLDERS = ("/usr/lib/postgresql", "/usr/pgsql-")
 MAINTENANCE = ("postgres", "template1")

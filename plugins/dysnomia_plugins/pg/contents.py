@@ -12,8 +12,10 @@ import codecs
 import re
 from collections.abc import Mapping
 
-from dysnomia_plugins.pg.names import decode, identifiers, split_qualified
+from dysnomia_plugins.pg.names import identifiers, split_qualified
 from dysnomia_plugins.pg.scanner import DumpScanner, Part
+from dysnomia_plugins.sqldump.names import decode
+from dysnomia_plugins.sqldump.outside import TriviaKeeper
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink
 
@@ -21,7 +23,6 @@ SCHEMA, TABLE, SEQUENCE, LARGE_OBJECT = "schema", "table", "sequence", "large ob
 DEFINITIONS = "definitions"
 AFTER_DATA = "keys, indexes, triggers, grants"
 
-TRIVIA_LIMIT = 1 << 20
 
 _COPY = re.compile(rb"COPY\s+(.*?)\s+FROM\s+stdin\s*(?:WITH\b.*)?;\Z", re.IGNORECASE | re.DOTALL)
 _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);\Z", re.DOTALL)
@@ -83,15 +84,14 @@ def split_constraint(text: bytes) -> tuple[str, ...]:
     return identifiers(columns[1]) if columns else ()
 
 
-class ContentsWriter:
+class ContentsWriter(TriviaKeeper):
     """Writes the pieces of one dump into a sink, section by section."""
 
     def __init__(self, sink: ContentSink) -> None:
+        super().__init__(sink)
         self.server_version = ""
         self.client_version = ""
         self.large_objects = 0
-        self._sink = sink
-        self._trivia = b""
         self._open = ""
         self._schemas = 0
         self._data_seen = False
@@ -128,17 +128,6 @@ class ContentsWriter:
         self._flush()
 
     # Outside of sections.
-
-    def _keep(self, data: bytes) -> None:
-        """Comments wait for their statement: it decides whether they belong to a section."""
-        self._trivia += data
-        if len(self._trivia) > TRIVIA_LIMIT:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._trivia:
-            trivia, self._trivia = self._trivia, b""
-            self._sink.write(trivia)
 
     def _masked(self, part: Part, data: bytes) -> None:
         """Restrict and version lines vary without the state varying, and older servers have none: they count as

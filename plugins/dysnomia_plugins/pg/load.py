@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -13,9 +12,12 @@ from dysnomia_plugins.base import Context, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.contents import SCHEMA, SEQUENCE, TABLE
-from dysnomia_plugins.pg.names import decode, identifier, split_qualified
-from dysnomia_plugins.pg.scanner import DumpScanner, Part, Readable
+from dysnomia_plugins.pg.names import identifier, split_qualified
+from dysnomia_plugins.pg.scanner import DumpScanner, Part
 from dysnomia_plugins.pg.surroundings import Surroundings, creation
+from dysnomia_plugins.sqldump.names import decode
+from dysnomia_plugins.sqldump.ranges import PiecesReader, stored_range
+from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Section
 
 _ALTER_TABLE = re.compile(rb"ALTER TABLE (?:ONLY )?")
@@ -143,27 +145,19 @@ def foreign_key(statement: bytes) -> str:
     return f"{decode(constraint[0])} on {decode(table[0])}"
 
 
-class SectionsReader:
+class SectionsReader(PiecesReader):
     """Some sections of a stored dump, one after the other, as one readable; a newline between them."""
 
     def __init__(self, stored: Stored, sections: Sequence[Section]) -> None:
         self._stored = stored
-        self._waiting = deque(sections)
-        self._pieces = self._read()
-        self._rest = b""
+        super().__init__(self._read(sections))
 
-    def _read(self) -> Iterator[bytes]:
-        for section in self._waiting:
+    def _read(self, sections: Sequence[Section]) -> Iterator[bytes]:
+        for section in sections:
             if section.offset is None or section.length is None:
                 raise PluginError(f"it is not known where {section.name} is in the dump", "restore the whole of it")
-            with self._stored.open_range(section.artefact, section.offset, section.length) as stream:
-                while data := stream.read(1 << 20):
-                    yield data
+            yield from stored_range(self._stored, section.artefact, section.offset, section.length)
             yield b"\n"
-
-    def read(self, size: int, /) -> bytes:
-        """The next piece; at most about a MiB whatever ``size`` is."""
-        return next(self._pieces, b"")
 
 
 def chosen_sections(stored: Stored, wanted: Sequence[Section]) -> tuple[list[Section], list[str], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.sqldump.names import decode, encode, in_quotes
 
 MAX_BYTES = 63
 """NAMEDATALEN - 1: the server cuts longer names silently, onto another one."""
@@ -12,21 +13,9 @@ MAX_BYTES = 63
 _IDENTIFIER = re.compile(rb'\s*(?:"((?:[^"]|"")*)"|([A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*))\s*', re.DOTALL)
 
 
-def encode(name: str) -> bytes:
-    """The bytes of a name (surrogate escapes stand for bytes that are not UTF-8)."""
-    return name.encode("utf-8", "surrogateescape")
-
-
-def decode(name: bytes) -> str:
-    """A name for the screen and back again (see ``encode``)."""
-    return name.decode("utf-8", "surrogateescape")
-
-
 def identifier(name: str) -> str:
     """Quoted for SQL, whatever it holds. Raises NotSafe for a NUL, which no identifier can hold."""
-    if "\0" in name:
-        raise NotSafe(f"{name!r} holds a NUL byte")
-    return '"' + name.replace('"', '""') + '"'
+    return in_quotes(name, '"')
 
 
 def literal(text: str) -> str:

@@ -13,8 +13,9 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA
 from dysnomia_plugins.pg.names import check_database, identifiers, literal
-from dysnomia_plugins.pg.scanner import DumpScanner, Part, Readable
+from dysnomia_plugins.pg.scanner import DumpScanner, Part
 from dysnomia_plugins.pg.surroundings import roles as roles_around
+from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.errors import NotFound
 
 SCHEMA_LIMIT = 64 << 20

@@ -9,7 +9,8 @@ from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.lines import in_lines
 from dysnomia_plugins.pg.contents import copy_target, python_codec
-from dysnomia_plugins.pg.scanner import DumpScanner, Part, Readable
+from dysnomia_plugins.pg.scanner import DumpScanner, Part
+from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Form, Section
 
 READ = 1 << 16

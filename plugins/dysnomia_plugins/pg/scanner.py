@@ -14,9 +14,9 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from typing import Protocol
 
 from dysnomia_plugins.pg.lexer import HOLD, StatementLexer
+from dysnomia_plugins.sqldump.reader import ChunkReader, Readable
 
 CHUNK = 1 << 20
 LONG = 1 << 20
@@ -29,12 +29,6 @@ _SPACE = re.compile(rb"[ \t\r\n\f\v]*")
 _VERSION = re.compile(rb"-- Dumped (?:from database|by pg_dump) version [^\n]*\n")
 _END_MARKER = b"-- PostgreSQL database dump complete\n"
 _ROWS_END = b"\\.\n"
-
-
-class Readable(Protocol):
-    """What can be read to its end; an empty answer is the end."""
-
-    def read(self, size: int, /) -> bytes: ...
 
 
 class Part(enum.Enum):
@@ -65,17 +59,12 @@ class Part(enum.Enum):
 Piece = tuple[Part, bytes]
 
 
-class DumpScanner:
+class DumpScanner(ChunkReader):
     """Cuts one dump into pieces. ``complete`` is valid at the end."""
 
     def __init__(self, source: Readable, *, chunk: int = CHUNK, long: int = LONG) -> None:
-        self._source = source
-        self._chunk = chunk
+        super().__init__(source, chunk)
         self._long = long
-        self._buffer = b""
-        self._start = 0
-        """Where in the buffer that begins which has not been handed on."""
-        self._eof = False
         self._standard = True
         self._statements = 0
         self._versions = 0
@@ -102,42 +91,6 @@ class DumpScanner:
                 yield piece
                 if piece[0] is Part.COPY:
                     yield from self._rows()
-
-    # Buffer. Offsets count from ``_start``.
-
-    def _fill(self) -> bool:
-        """Add a chunk; False at the end of the source."""
-        if self._eof:
-            return False
-        data = self._source.read(self._chunk)
-        if not data:
-            self._eof = True
-            return False
-        self._buffer = self._buffer[self._start :] + data if self._start < len(self._buffer) else data
-        self._start = 0
-        return True
-
-    def _available(self, length: int) -> bool:
-        """Whether ``length`` bytes are there, after reading for them."""
-        while len(self._buffer) - self._start < length:
-            if not self._fill():
-                return False
-        return True
-
-    def _take(self, length: int) -> bytes:
-        start, self._start = self._start, self._start + length
-        if start == 0 and length == len(self._buffer):
-            return self._buffer
-        return self._buffer[start : self._start]
-
-    def _line_end(self, offset: int) -> int:
-        """The offset after the line that ``offset`` is in."""
-        search = offset
-        while (end := self._buffer.find(b"\n", self._start + search)) < 0:
-            search = len(self._buffer) - self._start
-            if not self._fill():
-                return search
-        return end + 1 - self._start
 
     # Between statements.
 
