@@ -13,6 +13,12 @@ from dysnomia_store.names import ComponentKey
 PropertyValue = str | tuple[str, ...]
 
 
+def single(properties: Mapping[str, PropertyValue], name: str, default: str = "") -> str:
+    """A property as one string: an array gives its first element, what is empty or not there the default."""
+    value = properties.get(name, default)
+    return (value if isinstance(value, str) else (value[0] if value else "")) or default
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """The component an activity is about."""
@@ -24,9 +30,13 @@ class Component:
     """Its container's properties, ``type`` included."""
 
     def prop(self, name: str, default: str = "") -> str:
-        """A property as one string; an array gives its first element."""
-        value = self.properties.get(name, default)
-        return value if isinstance(value, str) else (value[0] if value else default)
+        """A property as one string (see ``single``)."""
+        return single(self.properties, name, default)
+
+    def initial_files(self, folder: str, pattern: str = "*.sql") -> list[Path]:
+        """The files in a folder of the component that its state begins with, in the order of their names."""
+        inside = self.path / folder
+        return sorted(inside.glob(pattern)) if inside.is_dir() else []
 
 
 class CancelToken(Protocol):

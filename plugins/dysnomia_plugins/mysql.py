@@ -5,7 +5,6 @@ A place is a schema, by its name. See my/server.py for the container's propertie
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
@@ -27,7 +26,7 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, Truncated
+from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
 from dysnomia_plugins.my import code, rows, surroundings, swap
 from dysnomia_plugins.my import discover as discovery
 from dysnomia_plugins.my import load as loading
@@ -38,15 +37,13 @@ from dysnomia_plugins.my.events import EVENTS, kept, woven
 from dysnomia_plugins.my.names import KEPT, MAX_CHARACTERS, check_database
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece
 from dysnomia_plugins.my.server import Server
+from dysnomia_plugins.servers import await_server
 from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
 ARTEFACT = "dump.sql"
-START_SECONDS = 10.0
-"""How long an activation waits for a server that is starting, as Dysnomia's module does."""
-START_POLL = 0.25
 DUMP_OPTIONS = ("--single-transaction", "--quick", "--order-by-primary", "--routines", "--triggers")
 
 
@@ -67,14 +64,14 @@ class MysqlDatabase(StatePlugin):
         It is filled under another name, and gets its own when it is whole."""
         name = self._name(ctx.component)
         client = Client.of(ctx)
-        self._await_server(ctx, client)
+        await_server(ctx, lambda: bool(client.version_text))
         if client.exists(name):
             return
         beside, aside = (self.place(ctx, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE))
         self.drop(ctx, beside)
         client.script(surroundings.creation(beside.name, None))
         try:
-            for path in initial_state(ctx.component.path):
+            for path in ctx.component.initial_files("mysql-databases"):
                 ctx.progress.log(f"loading {path.name}")
                 self._load_file(client, beside.name, path)
             swap.swap(ctx, client, name, beside.name, aside.name, lock=False)
@@ -82,18 +79,6 @@ class MysqlDatabase(StatePlugin):
             swap.recover(ctx.journal, client)
             client.drop_database(beside.name)
             raise
-
-    def _await_server(self, ctx: Context, client: Client) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            ctx.cancel.check()
-            try:
-                _ = client.version_text
-                return
-            except ServerDown:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(START_POLL)
 
     def _load_file(self, client: Client, database: str, path: Path) -> None:
         """An operator's own file, as it is: less the sandbox line, which not every client takes."""
@@ -288,9 +273,3 @@ def _pieces(text: bytes | None) -> list[Piece]:
 
 def _ignore(_line: bytes) -> None:
     return None
-
-
-def initial_state(component: Path) -> list[Path]:
-    """The dumps a component begins with, in the order of their names."""
-    folder = component / "mysql-databases"
-    return sorted(folder.glob("*.sql")) if folder.is_dir() else []

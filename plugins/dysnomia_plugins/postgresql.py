@@ -6,7 +6,6 @@ A place is a database, by its name. See pg/server.py for the container's propert
 from __future__ import annotations
 
 import pwd
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, Truncated
+from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
 from dysnomia_plugins.pg import discover as discovery
 from dysnomia_plugins.pg import load as loading
 from dysnomia_plugins.pg import preflight as preflights
@@ -37,14 +36,12 @@ from dysnomia_plugins.pg.contents import TABLE, ContentsWriter, scan
 from dysnomia_plugins.pg.names import MAX_BYTES, check_database, identifier
 from dysnomia_plugins.pg.scanner import DumpScanner
 from dysnomia_plugins.pg.server import Server
+from dysnomia_plugins.servers import await_server
 from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
 ARTEFACT = "dump.pgsql"
-START_SECONDS = 10.0
-"""How long an activation waits for a server that is starting, as Dysnomia's module does."""
-START_POLL = 0.25
 
 
 class PostgresqlDatabase(StatePlugin):
@@ -64,32 +61,20 @@ class PostgresqlDatabase(StatePlugin):
         It is filled under another name, and gets its own when it is whole."""
         name = self._name(ctx.component)
         client = Client.of(ctx)
-        self._await_server(ctx, client)
+        await_server(ctx, lambda: bool(client.version))
         if client.exists(name):
             return
         beside = self.place(ctx, Purpose.BESIDE).name
         self.drop(ctx, Place(beside))
         client.script(f"CREATE DATABASE {identifier(beside)};")
         try:
-            for path in initial_state(ctx.component.path):
+            for path in ctx.component.initial_files("postgresql-databases"):
                 ctx.progress.log(f"loading {path.name}")
                 self._load_file(ctx, client, beside, path)
             client.script(f"ALTER DATABASE {identifier(beside)} RENAME TO {identifier(name)};")
         except BaseException:
             client.drop_database(beside)
             raise
-
-    def _await_server(self, ctx: Context, client: Client) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            ctx.cancel.check()
-            try:
-                _ = client.version
-                return
-            except ServerDown:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(START_POLL)
 
     def _load_file(self, ctx: Context, client: Client, database: str, path: Path) -> None:
         argv = [client.psql.path, "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]
@@ -272,12 +257,6 @@ class PostgresqlDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
-
-
-def initial_state(component: Path) -> list[Path]:
-    """The dumps a component begins with, in the order of their names."""
-    folder = component / "postgresql-databases"
-    return sorted(folder.glob("*.sql")) if folder.is_dir() else []
 
 
 def _group(user: str) -> int:

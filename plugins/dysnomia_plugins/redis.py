@@ -12,7 +12,6 @@ each, as one would type them into redis-cli. Collecting garbage flushes all data
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -43,6 +42,7 @@ from dysnomia_plugins.rd.files import syncing, writing
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import Server
 from dysnomia_plugins.rd.sync import stream
+from dysnomia_plugins.servers import await_server
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import Section
 from dysnomia_store.names import validate_name
@@ -51,9 +51,6 @@ from dysnomia_store.sink import ContentSink
 ARTEFACT = "dump.rdb"
 LIVE = "live"
 """The name of live's place; a copy's is a path."""
-START_SECONDS = 10.0
-"""How long an activation waits for a server that is starting."""
-START_POLL = 0.25
 
 
 class RedisDatabase(StatePlugin):
@@ -75,12 +72,12 @@ class RedisDatabase(StatePlugin):
         """Lay down the initial state in a server that holds nothing. It is made in a server of ours and taken over, so
         it is there whole or not at all."""
         server = Server.of(ctx.component)
-        self._await_server(ctx, server)
+        await_server(ctx, lambda: self._ready(ctx, server))
         with Connection.open(server, ctx.cancel) as live:
             facts = read(live)
             if facts.keyspace() or has_functions(live):
                 return
-            dump, files = initial.dump_file(ctx.component.path), initial.command_files(ctx.component.path)
+            dump, files = initial.dump_file(ctx.component), initial.command_files(ctx.component)
             if dump is None and not files:
                 return
             refuse(live, facts)
@@ -104,18 +101,9 @@ class RedisDatabase(StatePlugin):
         finally:
             temp.remove(beside)
 
-    def _await_server(self, ctx: Context, server: Server) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            ctx.cancel.check()
-            try:
-                with Connection.open(server, ctx.cancel) as live:
-                    if live.info("persistence").get("loading") != "1":
-                        return
-            except ServerDown:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(START_POLL)
+    def _ready(self, ctx: Context, server: Server) -> bool:
+        with Connection.open(server, ctx.cancel) as live:
+            return live.info("persistence").get("loading") != "1"
 
     def deactivate(self, ctx: Context) -> None:
         """The data stays; the engine marks it as garbage."""

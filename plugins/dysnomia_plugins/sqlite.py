@@ -320,11 +320,9 @@ def _store(copied: Path, sink: ContentSink, ctx: Context) -> None:
 
 def _initialise(ctx: Context, path: Path) -> None:
     """Run the component's SQL in a new file. Raises PluginError naming the file that failed."""
-    folder = ctx.component.path / "sqlite-databases"
-    scripts = sorted(folder.glob("*.sql")) if folder.is_dir() else []
     path.touch(0o600, exist_ok=False)
     with closing(connect(path)) as connection:
-        for script in scripts:
+        for script in ctx.component.initial_files("sqlite-databases"):
             ctx.cancel.check()
             try:
                 connection.executescript(script.read_text("utf-8"))

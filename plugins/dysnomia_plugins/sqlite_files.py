@@ -18,6 +18,7 @@ import psutil
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.servers import user_name
 from dysnomia_plugins.sqlite_open import show
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
@@ -107,7 +108,11 @@ def remove(path: Path) -> None:
 def surroundings_of(path: Path) -> dict[str, Any]:
     """Owner, group and mode of a file, by name where they have one."""
     about = path.stat()
-    return {"owner": _user(about.st_uid), "group": _group(about.st_gid), "mode": f"{stat.S_IMODE(about.st_mode):04o}"}
+    return {
+        "owner": user_name(about.st_uid),
+        "group": _group(about.st_gid),
+        "mode": f"{stat.S_IMODE(about.st_mode):04o}",
+    }
 
 
 def dress(path: Path, like: Path | None, surroundings: Mapping[str, Any]) -> None:
@@ -133,13 +138,6 @@ def _id(name: object, find: Any) -> int:
         return int(find(text))
     except KeyError:
         return -1
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _group(gid: int) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
+from dysnomia_plugins.base import Context, Preflight, Severity, Stored
+from dysnomia_plugins.findings import Findings, free_bytes
 from dysnomia_plugins.sqlite_files import sees_all, sidecar, who
 from dysnomia_plugins.sqlite_load import header_of
 from dysnomia_plugins.sqlite_open import DatabaseLocked, Header, NotADatabase, connect, explained, show
@@ -20,22 +20,12 @@ _BY_BACKUP = (
 _GUARD = "taken under the write lock of that transaction: it holds every write that was acknowledged"
 
 
-@dataclass
-class _Findings:
-    """What was found so far."""
-
-    list: list[Finding] = field(default_factory=list)
-
-    def add(self, severity: Severity, text: str) -> None:
-        self.list.append(Finding(severity, text))
-
-
 def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Preflight:
     """See ``StatePlugin.preflight``."""
     header = header_of(stored)
     metadata = stored.metadata
     content = metadata.content_size if metadata is not None else 0
-    found = _Findings()
+    found = Findings()
     if not ctx.made_here:
         found.add(
             Severity.WARNING,
@@ -44,7 +34,7 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     folder = live.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         found.add(Severity.BLOCKER, f"the folder {show(folder)} may not be written by this user")
-    free = _free(folder)
+    free = free_bytes(folder)
     if not replace:
         return Preflight(findings=tuple(found.list), needs=((show(folder), content, free),))
     size = live.stat().st_size if live.is_file() else None
@@ -59,7 +49,7 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     )
 
 
-def _replacing(found: _Findings, live: Path, header: Header) -> tuple[str, str]:
+def _replacing(found: Findings, live: Path, header: Header) -> tuple[str, str]:
     """How the swap is made, and what the guard is."""
     if not live.exists():
         found.add(Severity.NOTE, f"there is no live file: {show(live)} would be made")
@@ -85,7 +75,7 @@ def _replacing(found: _Findings, live: Path, header: Header) -> tuple[str, str]:
     return _BY_BACKUP, _GUARD
 
 
-def _compare(found: _Findings, live: Path, header: Header) -> None:
+def _compare(found: Findings, live: Path, header: Header) -> None:
     """What of the live file stands against the snapshot. Raises NotADatabase, DatabaseLocked, PluginError."""
     with explained(live), closing(connect(live)) as connection:
         connection.execute("PRAGMA busy_timeout=300")
@@ -100,7 +90,7 @@ def _compare(found: _Findings, live: Path, header: Header) -> None:
         found.add(Severity.WARNING, f"the live database is {encoding}, the snapshot is not: programs must connect anew")
 
 
-def _not_a_database(found: _Findings, live: Path, why: str, holders: str) -> tuple[str, str]:
+def _not_a_database(found: Findings, live: Path, why: str, holders: str) -> tuple[str, str]:
     if holders:
         found.add(
             Severity.BLOCKER, f"{why}; it is open in {holders}, and can be replaced only while nobody has it open"
@@ -113,11 +103,3 @@ def _not_a_database(found: _Findings, live: Path, why: str, holders: str) -> tup
     if beside:
         found.add(Severity.NOTE, f"what stands beside it is kept with it: {', '.join(beside)}")
     return "the file would be set aside, and the restored one take its name", "none: the file itself is kept"
-
-
-def _free(folder: Path) -> int | None:
-    try:
-        about = os.statvfs(folder)
-    except OSError:
-        return None
-    return about.f_bavail * about.f_frsize

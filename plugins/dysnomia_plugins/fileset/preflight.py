@@ -1,4 +1,4 @@
-# ruff: noqa: PTH112, PTH114, PTH120
+# ruff: noqa: PTH114
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """What a restore of a fileset would need and meet, without changing anything."""
 
@@ -12,6 +12,7 @@ from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.fileset.places import ONE_STEP, Layout
 from dysnomia_plugins.fileset.spec import below
 from dysnomia_plugins.fileset.users import users_of
+from dysnomia_plugins.findings import existing, free_bytes
 
 _BUDGET = 0.4
 """Seconds to count what is live."""
@@ -26,13 +27,13 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
     needs: list[tuple[str, int, int | None]] = []
     findings = list(_always(ctx, layout))
     if needed is not None:
-        free = _free(layout.target)
+        free = free_bytes(existing(layout.target))
         needs.append((f"beside {layout.target}", needed, free))
         if free is not None and free < needed:
             text = f"{layout.target} has {free:,} bytes free, and the snapshot needs {needed:,}"
             findings.append(Finding(Severity.BLOCKER, text))
     if replace and whole:
-        needs.append(("for the guard, before compression, in the store", live, _free(str(ctx.staging))))
+        needs.append(("for the guard, before compression, in the store", live, free_bytes(existing(str(ctx.staging)))))
     if replace:
         findings += _in_the_way(layout, stored, paths)
     return Preflight(
@@ -126,13 +127,3 @@ def _guard() -> str:
         f"{seen}; until then undo would bring back the very files. A program that only stands in the folder, and opens "
         "files there later without their path, is not waited for"
     )
-
-
-def _free(path: str) -> int | None:
-    while path and not os.path.isdir(path):
-        path = os.path.dirname(path)
-    try:
-        seen = os.statvfs(path or "/")
-    except OSError:
-        return None
-    return seen.f_bavail * seen.f_frsize

@@ -6,14 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Context, Runner
-from dysnomia_plugins.errors import ProcessFailed, ToolMissing
+from dysnomia_plugins.errors import ToolMissing
 from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.server import CONNECT_TIMEOUT, Server, explain
+from dysnomia_plugins.servers import explained
 from dysnomia_plugins.sqldump.names import encode
 
 CLIENTS = ("mariadb", "mysql")
@@ -190,15 +191,9 @@ class Client:
             ):
                 yield stream
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self) -> AbstractContextManager[None]:
         """Turn the failure of a client program into what it means."""
-        try:
-            yield
-        except ProcessFailed as error:
-            if type(error) is not ProcessFailed:
-                raise
-            raise explain(error, self.server) from error
+        return explained(lambda error: explain(error, self.server))
 
     # Schemas.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,14 +12,12 @@ from pathlib import Path
 import psutil
 
 from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
-from dysnomia_plugins.errors import PluginError, ServerDown, ToolMissing
+from dysnomia_plugins.errors import PluginError, ToolMissing
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.names import SYSTEM, literal
 from dysnomia_plugins.my.server import SOCKET, Server
-from dysnomia_plugins.process import TimedOut
+from dysnomia_plugins.servers import PROBE_SECONDS, down, user_name
 
-PROBE_SECONDS = 1.7
-"""A probe must be through in two seconds, its own start included."""
 DISCOVER_SECONDS = 5.0
 SOCKETS = (SOCKET, "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
 _TYPE = "mysql-database"
@@ -38,12 +35,8 @@ def probe(client: Client, database: str) -> Probe:
       FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID() ORDER BY id"""
     try:
         found = client.rows(sql, timeout=PROBE_SECONDS)
-    except TimedOut:
-        return Probe(up=False, detail="not answering")
-    except ServerDown as error:
-        return Probe(up=False, detail="not answering" if "not answering" in error.message else error.message)
     except PluginError as error:
-        return Probe(up=False, detail=error.message)
+        return down(error)
     _, version, exists, size = found[0]
     who = [str(one[1]).replace("( ", "(").replace(" )", ")") for one in found[1:]]
     return Probe(
@@ -79,15 +72,8 @@ def _instances(sockets: Iterable[str]) -> list[Instance]:
         except OSError:
             continue
         if stat.S_ISSOCK(status.st_mode):
-            found.setdefault(os.path.realpath(path), Instance(path, _user(status.st_uid)))
+            found.setdefault(os.path.realpath(path), Instance(path, user_name(status.st_uid)))
     return list(found.values())
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _sockets_of_processes() -> Iterator[str]:

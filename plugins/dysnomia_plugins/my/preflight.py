@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.findings import free_bytes
 from dysnomia_plugins.my import accounts
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.names import check_database, literal
@@ -39,7 +39,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
-        needs=(("the server's disk", need, _free(facts["datadir"])),) if need else (),
+        needs=(("the server's disk", need, free_bytes(facts["datadir"])),) if need else (),
         swap=(
             "the accounts with rights on it would be locked for a moment and their sessions ended"
             f" ({clients} connection{'' if clients == 1 else 's'} now), all tables would change places in one RENAME,"
@@ -175,12 +175,3 @@ def _trust(ctx: Context, client: Client) -> Iterator[Finding]:
             f"this snapshot was imported and is not trusted, and {client.account[0]!r} has rights on the whole server:"
             " its routines and statements could do what that account can",
         )
-
-
-def _free(folder: str | None) -> int | None:
-    """Free bytes where the server keeps its data, where we may see it."""
-    try:
-        stat = os.statvfs(folder or "")
-    except OSError:
-        return None
-    return stat.f_bavail * stat.f_frsize

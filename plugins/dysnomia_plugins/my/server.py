@@ -14,10 +14,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_plugins.context import single
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.servers import namesake
 
 CONNECT_TIMEOUT = 15
 """Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
@@ -45,10 +48,7 @@ class Server:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
-        def one(name: str, default: str = "") -> str:
-            value = properties.get(name, default)
-            return (value if isinstance(value, str) else (value[0] if value else "")) or default
-
+        one = partial(single, properties)
         return cls(
             user=one("mysqlUsername", "" if one("mysqlDefaultsFile") else "root"),
             password=one("mysqlPassword"),
@@ -63,12 +63,9 @@ class Server:
         """Whom the client tools run as when we are root: the account's namesake, where the socket itself is the proof.
 
         Not where a password or an option file is named: neither needs it, and the file must be readable."""
-        if self.host or self.password or self.defaults_file or self.user in ("", "root") or os.geteuid() != 0:
+        if self.host or self.password or self.defaults_file or self.user in ("", "root"):
             return None
-        try:
-            return pwd.getpwnam(self.user).pw_name
-        except KeyError:
-            return None
+        return namesake(self.user)
 
     @property
     def whereabouts(self) -> tuple[str, str]:

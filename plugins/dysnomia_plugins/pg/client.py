@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dysnomia_plugins.base import Context, Runner
-from dysnomia_plugins.errors import PluginError, ProcessFailed, ToolMissing
+from dysnomia_plugins.errors import PluginError, ToolMissing
 from dysnomia_plugins.pg.names import MAX_BYTES, identifier, literal
 from dysnomia_plugins.pg.server import CONNECT_TIMEOUT, Server, explain
+from dysnomia_plugins.servers import explained
 from dysnomia_plugins.sqldump.names import encode
 
 TOOL_FOLDERS = ("/usr/lib/postgresql", "/usr/pgsql-")
@@ -172,15 +173,9 @@ class Client:
     def environment(self, database: str) -> dict[str, str]:
         return self.server.environment(database, self.application, self._connect_timeout)
 
-    @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self) -> AbstractContextManager[None]:
         """Turn the failure of a client program into what it means."""
-        try:
-            yield
-        except ProcessFailed as error:
-            if type(error) is not ProcessFailed:
-                raise
-            raise explain(error, self.server) from error
+        return explained(lambda error: explain(error, self.server))
 
     @cached_property
     def superuser(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,14 +14,12 @@ from typing import Any
 import psutil
 
 from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
-from dysnomia_plugins.errors import PluginError, ServerDown
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.names import literal
 from dysnomia_plugins.pg.server import RUNTIME_DIR, Server
-from dysnomia_plugins.process import TimedOut
+from dysnomia_plugins.servers import PROBE_SECONDS, down, user_name
 
-PROBE_SECONDS = 1.7
-"""A probe must be through in two seconds, its own start included."""
 DISCOVER_SECONDS = 5.0
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)\Z")
 _TYPE = "postgresql-database"
@@ -32,13 +29,8 @@ def probe(client: Client, database: str) -> Probe:
     """Never raises: a server that is down is an answer."""
     try:
         facts: Mapping[str, Any] = client.ask(_PROBE.format(name=literal(database)), timeout=PROBE_SECONDS)
-    except TimedOut:
-        return Probe(up=False, detail="not answering")
-    except ServerDown as error:
-        detail = "not answering" if "not answering" in error.message else error.message
-        return Probe(up=False, detail=detail)
     except PluginError as error:
-        return Probe(up=False, detail=error.message)
+        return down(error)
     return Probe(
         up=True,
         version=facts["version"],
@@ -107,14 +99,7 @@ def _sockets(folder: str) -> Iterator[tuple[int, str]]:
         except OSError:
             continue
         if stat.S_ISSOCK(status.st_mode):
-            yield int(match[1]), _user(status.st_uid)
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+            yield int(match[1]), user_name(status.st_uid)
 
 
 def _folders_of_processes() -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.findings import free_bytes
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA
 from dysnomia_plugins.pg.names import check_database, identifiers, literal
@@ -131,7 +131,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
-        needs=(("the server's disk", need, _free(facts["data_directory"])),) if need else (),
+        needs=(("the server's disk", need, free_bytes(facts["data_directory"])),) if need else (),
         swap=(
             f"both databases would change names in one transaction; {clients} connection{'' if clients == 1 else 's'}"
             " would be ended"
@@ -236,14 +236,3 @@ def _about_live(facts: Mapping[str, Any], live: str) -> Iterator[Finding]:
         )
     for name in facts["subscriptions"] or ():
         yield Finding(Severity.BLOCKER, f"the subscription {name} writes to {live}: disable it first")
-
-
-def _free(folder: str | None) -> int | None:
-    """Free bytes where the server keeps its data, where we may see it."""
-    if not folder:
-        return None
-    try:
-        stat = os.statvfs(folder)
-    except OSError:
-        return None
-    return stat.f_bavail * stat.f_frsize

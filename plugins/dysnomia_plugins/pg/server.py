@@ -13,10 +13,13 @@ import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_plugins.context import single
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.servers import namesake
 
 RUNTIME_DIR = "/var/run/postgresql"
 DEFAULT_PORT = "5432"
@@ -47,10 +50,7 @@ class Server:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
-        def one(name: str, default: str = "") -> str:
-            value = properties.get(name, default)
-            return (value if isinstance(value, str) else (value[0] if value else "")) or default
-
+        one = partial(single, properties)
         return cls(
             user=one("postgresqlUsername", "postgres"),
             port=one("postgresqlPort"),
@@ -65,12 +65,9 @@ class Server:
         """Whom the client tools run as when we are root: the role's namesake, where peer authentication wants it.
 
         Not where a password file is named: libpq must be able to read it."""
-        if self.host or self.passfile or os.geteuid() != 0:
+        if self.host or self.passfile:
             return None
-        try:
-            return pwd.getpwnam(self.user).pw_name
-        except KeyError:
-            return None
+        return namesake(self.user)
 
     @property
     def whereabouts(self) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from dysnomia_plugins.rd.facts import keyspace
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import PORT, Server
 from dysnomia_plugins.rd.temp import PREFIX
+from dysnomia_plugins.servers import down
 
 SECONDS = 1.5
 """Within which a probe has its answer."""
@@ -33,7 +34,7 @@ def probe(server: Server) -> Probe:
     except Refused as error:
         return Probe(up=error.code == "LOADING", detail=error.message)
     except PluginError as error:
-        return Probe(up=False, detail="not answering" if "not answering" in error.message else error.message)
+        return down(error)
     found = keyspace(info)
     keys = sum(count for count, _ in found.values())
     role = "" if info.get("role") == "master" else f", a replica of {info.get('master_host')}:{info.get('master_port')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dysnomia_plugins.base import CancelToken
+from dysnomia_plugins.base import CancelToken, Component
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.rd.resp import Connection, Refused
 
@@ -12,22 +12,17 @@ FOLDER = "redis-databases"
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "b": b"\b", "a": b"\a"}
 
 
-def dump_file(component: Path) -> Path | None:
+def dump_file(component: Component) -> Path | None:
     """The RDB file a component begins with. Raises PluginError where there are several."""
-    found = _files(component, "*.rdb")
+    found = component.initial_files(FOLDER, "*.rdb")
     if len(found) > 1:
-        raise PluginError(f"{component / FOLDER} holds {len(found)} RDB files", "a server begins with one")
+        raise PluginError(f"{component.path / FOLDER} holds {len(found)} RDB files", "a server begins with one")
     return found[0] if found else None
 
 
-def command_files(component: Path) -> list[Path]:
+def command_files(component: Component) -> list[Path]:
     """The files of commands, in the order of their names; they come after the RDB file."""
-    return _files(component, "*.redis")
-
-
-def _files(component: Path, pattern: str) -> list[Path]:
-    folder = component / FOLDER
-    return sorted(folder.glob(pattern)) if folder.is_dir() else []
+    return component.initial_files(FOLDER, "*.redis")
 
 
 def run_file(connection: Connection, path: Path, cancel: CancelToken) -> None:

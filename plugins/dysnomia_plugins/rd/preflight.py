@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
-from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
+from dysnomia_plugins.base import Context, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.findings import Findings, existing, free_bytes
 from dysnomia_plugins.rd import temp
 from dysnomia_plugins.rd.contents import FUNCTIONS, keys_by_database
 from dysnomia_plugins.rd.facts import Facts, obstacles, read
@@ -26,28 +25,18 @@ _SWAP = (
 _GUARD = "taken while writes are held up: it holds every write that was acknowledged"
 
 
-@dataclass
-class _Findings:
-    """What was found so far."""
-
-    list: list[Finding] = field(default_factory=list)
-
-    def add(self, severity: Severity, text: str) -> None:
-        self.list.append(Finding(severity, text))
-
-
 def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) -> Preflight:
     """See ``StatePlugin.preflight``."""
-    found = _Findings()
+    found = Findings()
     sections = _sections(stored)
     if not ctx.made_here and any(section.kind == FUNCTIONS for section in sections):
         found.add(Severity.WARNING, "it was not made here, and holds functions: code that clients would call")
     ours = _program(ctx, found)
     content = stored.metadata.content_size if stored.metadata is not None else 0
-    copies = _existing(server.copies)
+    copies = existing(str(server.copies))
     if not os.access(copies, os.W_OK | os.X_OK):
         found.add(Severity.BLOCKER, f"the folder {copies} may not be written by this user: set redisCopiesDir")
-    free = _free(copies)
+    free = free_bytes(copies)
     if not replace:
         return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
     live: Facts | None = None
@@ -74,7 +63,7 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     )
 
 
-def _compare(found: _Findings, live: Facts, ours: str, server: Server) -> None:
+def _compare(found: Findings, live: Facts, ours: str, server: Server) -> None:
     if ours and live.series and tuple(int(part) for part in ours.split(".")[:2]) != live.series:
         found.add(
             Severity.BLOCKER,
@@ -96,7 +85,7 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _program(ctx: Context, found: _Findings) -> str:
+def _program(ctx: Context, found: Findings) -> str:
     try:
         return temp.version(ctx)
     except PluginError as error:
@@ -110,18 +99,3 @@ def _sections(stored: Stored) -> list[Section]:
         return list(stored.sections())
     except StoreError:
         return []
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or what it would be made in."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
-
-
-def _free(folder: Path) -> int | None:
-    try:
-        about = os.statvfs(folder)
-    except OSError:
-        return None
-    return about.f_bavail * about.f_frsize

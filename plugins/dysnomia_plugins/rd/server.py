@@ -13,10 +13,12 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_plugins.context import single
 from dysnomia_plugins.errors import PluginError
 
 PORT = 6379
@@ -47,10 +49,7 @@ class Server:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
-        def one(name: str, default: str = "") -> str:
-            value = properties.get(name, default)
-            return (value if isinstance(value, str) else (value[0] if value else "")) or default
-
+        one = partial(single, properties)
         return cls(
             socket=one("redisSocket"),
             host=one("redisHost", "127.0.0.1"),

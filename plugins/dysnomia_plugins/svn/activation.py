@@ -30,7 +30,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
         remove(wrapper_of(beside))
         repository = Repository(beside.name, ctx.runner, os.geteuid())
         repository.create()
-        for path in initial_state(ctx.component.path):
+        for path in filter(Path.is_file, ctx.component.initial_files("subversion-repositories", "*")):
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
         if gid >= 0:
@@ -46,12 +46,6 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
     remove(wrapper_of(beside))
-
-
-def initial_state(component: Path) -> list[Path]:
-    """The dumps a component begins with, in the order of their names."""
-    folder = component / "subversion-repositories"
-    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
 def _load(repository: Repository, path: Path) -> None:

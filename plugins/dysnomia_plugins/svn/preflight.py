@@ -1,4 +1,3 @@
-# ruff: noqa: PTH112
 """What a restore of a repository would need and meet, without changing anything."""
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.fileset.preflight import measure
 from dysnomia_plugins.fileset.users import users_of
+from dysnomia_plugins.findings import existing, free_bytes
 from dysnomia_plugins.svn.contents import FILES
 from dysnomia_plugins.svn.places import Layout
 from dysnomia_plugins.svn.repository import Repository
@@ -28,7 +28,7 @@ def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) ->
     needed = size if whole else (stored.metadata.content_size if stored.metadata is not None else None)
     needs: list[tuple[str, int, int | None]] = []
     if needed is not None:
-        free = _free(layout.parent)
+        free = free_bytes(existing(layout.parent))
         needs.append((f"beside {layout.live}", needed, free))
         if free is not None and free < needed:
             text = f"about {needed:,} bytes are needed beside {layout.live}, and {free:,} are free there"
@@ -103,13 +103,3 @@ def _guard(live: Repository) -> str:
         "what is live would be set aside whole while nobody can write to it, and become a generation; "
         "until then undo would bring back the very files. Transactions that were never committed are not in it"
     )
-
-
-def _free(path: str) -> int | None:
-    while path and not os.path.isdir(path):
-        path = os.path.dirname(path)  # noqa: PTH120
-    try:
-        seen = os.statvfs(path or "/")
-    except OSError:
-        return None
-    return seen.f_bavail * seen.f_frsize

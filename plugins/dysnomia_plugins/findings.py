@@ -1,0 +1,38 @@
+"""What preflights of every type need: a list of findings that grows, and how much room there is."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dysnomia_plugins.base import Finding, Severity
+
+
+@dataclass
+class Findings:
+    """What was found so far."""
+
+    list: list[Finding] = field(default_factory=list)
+
+    def add(self, severity: Severity, text: str) -> None:
+        self.list.append(Finding(severity, text))
+
+
+def free_bytes(path: str | os.PathLike[str] | None) -> int | None:
+    """Bytes that are free where ``path`` is; None where that cannot be seen, or no path is known."""
+    if not path:
+        return None
+    try:
+        seen = os.statvfs(path)
+    except OSError:
+        return None
+    return seen.f_bavail * seen.f_frsize
+
+
+def existing(path: str) -> str:
+    """The path, or the nearest folder above it where nothing is there yet."""
+    while path and not Path(path).exists():
+        path = posixpath.dirname(path)
+    return path or "/"
