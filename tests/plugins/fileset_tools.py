@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Component, Context, Place, Purpose
 from dysnomia_plugins.fileset import Fileset
-from dysnomia_plugins.fileset.contents import rescan_tar
 from dysnomia_plugins.process import ProcessRunner
+from dysnomia_plugins.trees.contents import rescan_tar
 from dysnomia_store.artefact import DigestSink
 from dysnomia_store.model import Form, Metadata, Section
 from dysnomia_store.sink import Buffer

@@ -11,7 +11,7 @@ import pytest
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.extract import MAX_DEPTH
+from dysnomia_plugins.trees.extract import MAX_DEPTH
 from tests.plugins.fileset_tools import dump_to_tar, load_beside, make_context
 from tests.plugins.worlds_fileset import fileset_component
 

@@ -10,10 +10,12 @@ import pytest
 from dysnomia_plugins.base import Component, Purpose
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.fileset import Fileset
-from dysnomia_plugins.fileset.confined import LinkInTheWay, folder_at
-from dysnomia_plugins.fileset.places import Layout, Mount, own_name
-from dysnomia_plugins.fileset.spec import collapse, owner_ids, read_spec
+from dysnomia_plugins.fileset.places import Layout, Mount
+from dysnomia_plugins.fileset.spec import collapse, read_spec
 from dysnomia_plugins.process import ProcessRunner
+from dysnomia_plugins.trees.confined import LinkInTheWay, folder_at
+from dysnomia_plugins.trees.names import own_name
+from dysnomia_plugins.trees.owners import owner_ids
 from tests.plugins.driver import Token
 from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_tools import dump_to_tar, make_context

@@ -15,12 +15,12 @@ import pytest
 from dysnomia_plugins.base import Component, Context, Purpose
 from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.fileset import Fileset
-from dysnomia_plugins.fileset.load import compare
-from dysnomia_plugins.fileset.member import Kind, Member
-from dysnomia_plugins.fileset.places import RootAt
-from dysnomia_plugins.fileset.tarread import BadArchive, TarReader
-from dysnomia_plugins.fileset.tarwrite import END, header
-from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_plugins.trees.compare import compare
+from dysnomia_plugins.trees.member import Kind, Member
+from dysnomia_plugins.trees.names import RootAt
+from dysnomia_plugins.trees.tarread import BadArchive, TarReader
+from dysnomia_plugins.trees.tarwrite import END, header
+from dysnomia_plugins.trees.walk import Walk
 from dysnomia_store.model import Metadata
 from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_tools import TarStored, add, dump_to_tar, load_beside, logged, make_context, make_tar

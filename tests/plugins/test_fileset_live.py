@@ -14,9 +14,10 @@ import pytest
 
 from dysnomia_plugins.base import Component, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.fileset import Fileset, dump
-from dysnomia_plugins.fileset.places import RootAt
-from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_plugins.fileset import Fileset
+from dysnomia_plugins.trees import dump
+from dysnomia_plugins.trees.names import RootAt
+from dysnomia_plugins.trees.walk import Walk
 from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_tools import TarDraft, TarStored, dump_to_tar, load_beside, make_context
 from tests.plugins.worlds_fileset import fileset_component, tree

@@ -13,10 +13,10 @@ import pytest
 from dysnomia_plugins.base import Component, Place, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset import Fileset
-from dysnomia_plugins.fileset.load import compare
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.spec import read_spec
-from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_plugins.trees.compare import compare
+from dysnomia_plugins.trees.walk import Walk
 from dysnomia_store.model import CheckResult, Form, Metadata, Section
 from dysnomia_store.store import Store
 from dysnomia_tui.engine import activities

@@ -12,9 +12,10 @@ import pytest
 
 from dysnomia_plugins.base import Component, Context, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.fileset import Fileset, exchange
+from dysnomia_plugins.fileset import Fileset
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.spec import read_spec
+from dysnomia_plugins.trees import exchange
 from tests.plugins.driver import in_child
 from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_scene import Scene

@@ -14,7 +14,7 @@ import pytest
 
 from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset import confined, exchange
+from dysnomia_plugins.trees import confined, exchange
 from tests.plugins.driver import in_child
 from tests.plugins.fileset_scene import Scene
 from tests.plugins.fileset_tools import Notebook, dump_to_tar, make_context

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dysnomia_plugins.base import Component
-from dysnomia_plugins.fileset.member import ContentDigest, Kind, Member
-from dysnomia_plugins.fileset.tarread import TarReader
-from dysnomia_plugins.fileset.tarwrite import END, header, padding
+from dysnomia_plugins.trees.member import ContentDigest, Kind, Member
+from dysnomia_plugins.trees.tarread import TarReader
+from dysnomia_plugins.trees.tarwrite import END, header, padding
 from tests.plugins.fileset_changes import ROOT
 from tests.plugins.fileset_tools import TarStored, dump_to_tar, load_beside, make_context
 from tests.plugins.worlds_fileset import fileset_component, make_tree, tree

@@ -13,8 +13,8 @@ import pytest
 
 from dysnomia_plugins.base import Component, Severity
 from dysnomia_plugins.fileset import Fileset, plugin
-from dysnomia_plugins.fileset.users import users_of
 from dysnomia_plugins.process import ProcessRunner
+from dysnomia_plugins.trees.users import users_of
 from dysnomia_tui.engine import activities
 from tests.plugins.driver import Driver, Token
 from tests.plugins.fileset_tools import dump_to_tar, make_context

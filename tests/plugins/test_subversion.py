@@ -17,11 +17,11 @@ import pytest
 
 from dysnomia_plugins.base import Component, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
-from dysnomia_plugins.fileset.exchange import RootSwap, swap_roots
 from dysnomia_plugins.process import ProcessRunner
 from dysnomia_plugins.svn import contents
 from dysnomia_plugins.svn import swap as swapping
 from dysnomia_plugins.svn.servers import root_of
+from dysnomia_plugins.trees.exchange import RootSwap, swap_roots
 from dysnomia_store.model import CheckResult, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import activities

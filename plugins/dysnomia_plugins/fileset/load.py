@@ -8,24 +8,23 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.fileset.confined import folder_at, rename_new, sync_file_system, write_xattrs
-from dysnomia_plugins.fileset.contents import ARTEFACT, index_of
-from dysnomia_plugins.fileset.extract import Extractor, Trust
-from dysnomia_plugins.fileset.member import Kind, Member, kind_of
-from dysnomia_plugins.fileset.places import Layout, RootAt, purpose_of
-from dysnomia_plugins.fileset.spec import below, sort_key
-from dysnomia_plugins.fileset.tarread import BadArchive, Entry, TarReader
-from dysnomia_plugins.fileset.walk import Walk
+from dysnomia_plugins.fileset.places import Layout
+from dysnomia_plugins.trees.chosen import Chosen
+from dysnomia_plugins.trees.compare import compare, differs
+from dysnomia_plugins.trees.confined import folder_at, rename_new, sync_file_system, write_xattrs
+from dysnomia_plugins.trees.contents import ARTEFACT, index_of
+from dysnomia_plugins.trees.extract import Extractor, Trust
+from dysnomia_plugins.trees.member import Kind, Member, kind_of
+from dysnomia_plugins.trees.names import RootAt, below, purpose_of
+from dysnomia_plugins.trees.tarread import BadArchive, Entry, TarReader
+from dysnomia_plugins.trees.walk import Walk
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
-
-_GAP = 1 << 20
-"""Bytes between two wanted sections up to which they are read in one go."""
 
 
 @dataclass
@@ -163,158 +162,17 @@ class Loader:
         )
 
 
-def compare(
-    sections: Callable[[], Iterable[Section]],
-    members: Iterable[Member],
-    *,
-    strict: bool,
-    owners: bool,
-    check: Callable[[], None],
-) -> None:
-    """Compare a contents index with what stands on disk, which comes in the order we store in.
-
-    The index of another tool's archive may be in any order; then which of a file's names came first is not compared.
-
-    Args:
-        sections: gives the index, from its beginning each time.
-        strict: every attribute must be the same, not only names, kinds and sizes.
-        owners: owners too.
-        check: called now and then; may raise.
-
-    Raises PluginError at the first difference.
-    """
-    ours = in_order(sections())
-    index = sections() if ours else sorted(sections(), key=lambda section: sort_key(section.name))
-    there = iter(members)
-    for section in index:
-        check()
-        if not strict and section.kind in (Kind.CHAR, Kind.DISK):
-            return
-        member = next(there, None)
-        if member is None or member.name != section.name:
-            found = "nothing" if member is None else repr(member.name)
-            raise _differs(section.name, f"{found} stands in its place")
-        if not ours and Kind.HARDLINK in (member.kind, section.kind):
-            continue
-        if member.kind != section.kind or member.size != section.size:
-            was, now = f"{section.kind} of {section.size} bytes", f"{member.kind} of {member.size}"
-            raise _differs(section.name, f"{was} became {now}")
-        if strict and _shown(member.attributes(), owners) != _shown(section.attributes, owners):
-            raise _differs(section.name, f"{dict(section.attributes)} became {dict(member.attributes())}")
-    extra = next(there, None)
-    if extra is not None:
-        raise _differs(extra.name, "the snapshot does not hold it")
-
-
-def in_order(sections: Iterable[Section]) -> bool:
-    """Whether sections come in the order we store in."""
-    last: tuple[bytes, ...] | None = None
-    for section in sections:
-        key = sort_key(section.name)
-        if last is not None and key <= last:
-            return False
-        last = key
-    return True
-
-
-def _shown(attributes: Mapping[str, str], owners: bool) -> Mapping[str, str]:
-    return attributes if owners else {name: value for name, value in attributes.items() if name != "owner"}
-
-
-def _differs(name: str, how: str) -> PluginError:
-    return PluginError(f"{name!r} was not loaded as it was stored", f"{how}; nothing was replaced")
-
-
 def _check_one(section: Section, path: str) -> None:
     seen = os.lstat(path)
     if section.kind == Kind.HARDLINK:
         return
     if kind_of(seen.st_mode) != section.kind or (section.kind == Kind.FILE and seen.st_size != section.size):
-        raise _differs(section.name, f"there are {seen.st_size} bytes of mode {stat.filemode(seen.st_mode)}")
+        raise differs(section.name, f"there are {seen.st_size} bytes of mode {stat.filemode(seen.st_mode)}")
 
 
 def _tops(folder: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         yield from [entry.name for entry in entries]
-
-
-@dataclass
-class Chosen:
-    """Some sections of a snapshot, with the folders they are in and all that is in chosen folders."""
-
-    sections: list[Section]
-    names: frozenset[str]
-    renamed: Mapping[str, tuple[str, ...]]
-    """A file that was not chosen, but other names of it were: it is taken under those."""
-    extra: list[Section]
-    """Those files."""
-
-    @classmethod
-    def of(cls, index: Iterable[Section], chosen: Sequence[Section]) -> Chosen:
-        """Find what is needed in a contents index."""
-        folders = [section.name for section in chosen if section.kind == Kind.FOLDER]
-        others = frozenset(section.name for section in chosen if section.kind != Kind.FOLDER)
-        above = frozenset(parent for section in chosen for parent in _parents(section.name))
-        sections: list[Section] = []
-        files: dict[str, Section] = {}
-        for section in index:
-            inside = any(below(section.name, folder) for folder in folders)
-            if inside or section.name in others or (section.kind == Kind.FOLDER and section.name in above):
-                sections.append(section)
-            elif section.kind != Kind.HARDLINK:
-                files[section.name] = section
-        names = frozenset(section.name for section in sections)
-        renamed: dict[str, tuple[str, ...]] = {}
-        for section in sections:
-            target = section.attributes.get("same file as", "")
-            if section.kind == Kind.HARDLINK and target not in names:
-                renamed[target] = (*renamed.get(target, ()), section.name)
-        extra = [files[name] for name in renamed if name in files]
-        return cls(sections, names, renamed, extra)
-
-    def ranges(self) -> Iterator[tuple[int, int]]:
-        """(offset, length) of what must be read of the archive; (-1, 0) where it must be read whole."""
-        needed = sorted((*self.sections, *self.extra), key=lambda section: section.offset or 0)
-        if any(section.offset is None or not section.length for section in needed):
-            yield -1, 0
-            return
-        start = end = -1
-        for section in needed:
-            assert section.offset is not None
-            assert section.length is not None
-            if start >= 0 and section.offset - end > _GAP:
-                yield start, end - start
-                start = -1
-            start = section.offset if start < 0 else start
-            end = section.offset + section.length
-        if start >= 0:
-            yield start, end - start
-
-    def members(self, member: Member) -> Iterator[Member]:
-        """What becomes of a member of the archive: itself, nothing, or the names it is taken under."""
-        if member.name in self.names:
-            first = self._first_name(member)
-            if first is None:
-                yield member
-            return
-        names = self.renamed.get(member.name, ())
-        if names:
-            yield replace(member, name=names[0])
-            for name in names[1:]:
-                yield replace(member, kind=Kind.HARDLINK, name=name, link=names[0], size=0, xattrs=())
-
-    def _first_name(self, member: Member) -> str | None:
-        """A hard link that was made when its file was taken under its name needs nothing more."""
-        if member.kind is Kind.HARDLINK and member.link in self.renamed:
-            return self.renamed[member.link][0]
-        return None
-
-
-def _parents(name: str) -> Iterator[str]:
-    while "/" in name:
-        name = posixpath.dirname(name)
-        yield name
-    yield "."
 
 
 def new_folder(path: str) -> int:

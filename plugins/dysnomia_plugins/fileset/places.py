@@ -17,10 +17,10 @@ from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.fileset.confined import folder_at, remove_tree
-from dysnomia_plugins.fileset.spec import FilesetSpec, below
+from dysnomia_plugins.fileset.spec import FilesetSpec
+from dysnomia_plugins.trees.confined import folder_at, remove_tree
+from dysnomia_plugins.trees.names import RootAt, below, purpose_of
 
-_OWN = re.compile(r"\.dysnomia-[0-9a-f]{8}_.+-(beside|aside|scratch|copy)", re.DOTALL)
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs"})
@@ -33,28 +33,6 @@ class Mount:
 
     point: str
     kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class RootAt:
-    """One root of a fileset at one place."""
-
-    root: str
-    """Its name below the target folder; ``.`` is the target folder itself."""
-    path: str
-    base: str
-    """The folder that a job made for it (``path`` is it, or below it); ``""`` at a place that no job made."""
-
-
-def own_name(name: str) -> bool:
-    """Whether a file's name is one that a job gave: such a folder is no state."""
-    return _OWN.fullmatch(name) is not None
-
-
-def purpose_of(place: Place) -> str:
-    """``beside``, ``aside``, ``scratch``, or ``""`` for a place that no job made."""
-    found = _OWN.fullmatch(posixpath.basename(place.name))
-    return found.group(1) if found else ""
 
 
 class Layout:

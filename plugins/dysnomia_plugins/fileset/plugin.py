@@ -33,15 +33,18 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.files import content_row
 from dysnomia_plugins.fileset import activation
-from dysnomia_plugins.fileset.contents import ARTEFACT, member_rows, rescan_tar
-from dysnomia_plugins.fileset.dump import TICK, TreeDump, changed_since
-from dysnomia_plugins.fileset.exchange import RootSwap, identity, recover_swap, swap_roots
-from dysnomia_plugins.fileset.extract import Trust
 from dysnomia_plugins.fileset.load import Loader
-from dysnomia_plugins.fileset.places import Layout, purpose_of
-from dysnomia_plugins.fileset.preflight import measure, restore_preflight
-from dysnomia_plugins.fileset.spec import owner_ids, read_spec
-from dysnomia_plugins.fileset.users import users_of
+from dysnomia_plugins.fileset.places import Layout
+from dysnomia_plugins.fileset.preflight import restore_preflight
+from dysnomia_plugins.fileset.spec import read_spec
+from dysnomia_plugins.trees.contents import ARTEFACT, member_rows, rescan_tar
+from dysnomia_plugins.trees.dump import TICK, TreeDump, changed_since
+from dysnomia_plugins.trees.exchange import RootSwap, identity, recover_swap, swap_roots
+from dysnomia_plugins.trees.extract import Trust
+from dysnomia_plugins.trees.names import purpose_of
+from dysnomia_plugins.trees.owners import owner_ids
+from dysnomia_plugins.trees.size import measure
+from dysnomia_plugins.trees.users import users_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import Section
 from dysnomia_store.names import validate_name

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.fileset.places import ONE_STEP, Layout
-from dysnomia_plugins.fileset.spec import below
-from dysnomia_plugins.fileset.users import users_of
 from dysnomia_plugins.findings import existing, free_bytes
+from dysnomia_plugins.trees.names import below
+from dysnomia_plugins.trees.size import measure
+from dysnomia_plugins.trees.users import users_of
 
 _BUDGET = 0.4
 """Seconds to count what is live."""
@@ -43,26 +44,6 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
         swap=_swap(layout) if replace else "nothing would be replaced",
         guard=_guard() if replace else "",
     )
-
-
-def measure(paths: Sequence[str], *, deadline: float) -> tuple[int, bool]:
-    """Bytes on disk below the paths, and whether all could be counted before the deadline (``time.monotonic``)."""
-    total = 0
-    waiting = list(paths)
-    while waiting:
-        if time.monotonic() > deadline:
-            return total, False
-        folder = waiting.pop()
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_blocks * 512
-        except OSError:
-            continue
-    return total, True
 
 
 def _always(ctx: Context, layout: Layout) -> Iterator[Finding]:

@@ -12,16 +12,15 @@ Source: ``dysnomia-modules/fileset.in`` of Dysnomia 0.10.2. Unlike it, a path th
 
 from __future__ import annotations
 
-import grp
 import os
 import posixpath
-import pwd
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.trees.names import below, sort_key
 
 SPEC_FILE = ".dysnomia-fileset"
 TARGET_FILE = ".dysnomia-targetdir"
@@ -68,16 +67,6 @@ def collapse(folders: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def below(path: str, folder: str) -> bool:
-    """Whether ``path`` is ``folder`` or lies in it."""
-    return folder == "." or path == folder or path.startswith(folder + "/")
-
-
-def sort_key(path: str) -> tuple[bytes, ...]:
-    """The order in which members are stored: a folder, then what is in it, names by their bytes."""
-    return () if path == "." else tuple(os.fsencode(path).split(b"/"))
-
-
 def read_spec(component: Component) -> FilesetSpec:
     """Read a component's files.
 
@@ -99,25 +88,6 @@ def read_spec(component: Component) -> FilesetSpec:
         links=links,
         owner=component.prop("filesetOwner") or _one_line(component, OWNER_FILE),
     )
-
-
-def owner_ids(owner: str) -> tuple[int, int]:
-    """The ids of ``user``, ``user:group`` or ``:group``; -1 where one is left as it is; the caller's for ``""``.
-
-    Raises:
-        PluginError: no such user or group here.
-    """
-    if not owner:
-        return os.getuid(), os.getgid()
-    user, colon, group = owner.partition(":")
-    try:
-        uid = -1 if not user else int(user) if user.isdecimal() else pwd.getpwnam(user).pw_uid
-        if colon and not group and uid >= 0:
-            return uid, pwd.getpwuid(uid).pw_gid
-        gid = -1 if not group else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise PluginError(f"the owner {owner!r} of the fileset is not known on this machine", str(error)) from error
-    return uid, gid
 
 
 def _one_line(component: Component, name: str) -> str:

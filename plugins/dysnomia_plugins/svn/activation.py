@@ -9,10 +9,10 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.confined import folder_at, rename_new, sync_file_system
-from dysnomia_plugins.fileset.spec import owner_ids
 from dysnomia_plugins.svn.places import Layout, remove, wrapper_of
 from dysnomia_plugins.svn.repository import Repository
+from dysnomia_plugins.trees.confined import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.trees.owners import owner_ids
 
 _READ = 1 << 18
 

@@ -16,9 +16,9 @@ from typing import BinaryIO, Protocol
 from dysnomia_plugins.base import Draft, Row, Stored
 from dysnomia_plugins.errors import Truncated
 from dysnomia_plugins.files import content_row
-from dysnomia_plugins.fileset.contents import member_rows, rescan_tar
 from dysnomia_plugins.svn.dumpfile import BadDump, DumpReader
 from dysnomia_plugins.svn.locks import COLUMNS, Lock, cells_of, line_of, lock_of
+from dysnomia_plugins.trees.contents import member_rows, rescan_tar
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import Buffer, ContentSink
 

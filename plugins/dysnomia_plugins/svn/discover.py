@@ -14,14 +14,14 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Found, Probe, Runner
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.places import own_name
-from dysnomia_plugins.fileset.preflight import measure
-from dysnomia_plugins.fileset.users import users_of
 from dysnomia_plugins.status import Fact, Status, Tone
 from dysnomia_plugins.svn.locks import read_locks
 from dysnomia_plugins.svn.places import Layout
 from dysnomia_plugins.svn.repository import Repository, version
 from dysnomia_plugins.svn.servers import serving, svnserves
+from dysnomia_plugins.trees.names import own_name
+from dysnomia_plugins.trees.size import measure
+from dysnomia_plugins.trees.users import users_of
 
 USUAL = ("/srv/svn", "/srv/repos", "/var/svn", "/var/lib/svn", "/home/svn", "/usr/local/svn")
 APACHE = ("/etc/apache2", "/etc/httpd")

@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
-from dysnomia_plugins.fileset.confined import folder_at
-from dysnomia_plugins.fileset.dump import TreeDump
-from dysnomia_plugins.fileset.extract import Extractor, Trust
-from dysnomia_plugins.fileset.load import Chosen, compare
-from dysnomia_plugins.fileset.member import Kind, Member
-from dysnomia_plugins.fileset.places import RootAt
-from dysnomia_plugins.fileset.tarread import BadArchive, Entry, TarReader
-from dysnomia_plugins.fileset.tarwrite import END
-from dysnomia_plugins.fileset.walk import Walk
 from dysnomia_plugins.svn.contents import FILES
 from dysnomia_plugins.svn.places import remove
+from dysnomia_plugins.trees.chosen import Chosen
+from dysnomia_plugins.trees.compare import compare
+from dysnomia_plugins.trees.confined import folder_at
+from dysnomia_plugins.trees.dump import TreeDump
+from dysnomia_plugins.trees.extract import Extractor, Trust
+from dysnomia_plugins.trees.member import Kind, Member
+from dysnomia_plugins.trees.names import RootAt
+from dysnomia_plugins.trees.tarread import BadArchive, Entry, TarReader
+from dysnomia_plugins.trees.tarwrite import END
+from dysnomia_plugins.trees.walk import Walk
 from dysnomia_store.canonical import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer, ContentSink

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from dysnomia_plugins.base import Component, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.fileset.confined import folder_at, remove_tree
-from dysnomia_plugins.fileset.places import own_name, purpose_of
+from dysnomia_plugins.trees.confined import folder_at, remove_tree
+from dysnomia_plugins.trees.names import own_name, purpose_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.preflight import measure
-from dysnomia_plugins.fileset.users import users_of
 from dysnomia_plugins.findings import existing, free_bytes
 from dysnomia_plugins.svn.contents import FILES
 from dysnomia_plugins.svn.places import Layout
 from dysnomia_plugins.svn.repository import Repository
 from dysnomia_plugins.svn.servers import serving
+from dysnomia_plugins.trees.size import measure
+from dysnomia_plugins.trees.users import users_of
 
 _BUDGET = 0.3
 """Seconds to count what is live."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.svn.places import Layout, make_wrapper, refuse_mount, wrapper_of
 from dysnomia_plugins.svn.repository import Repository
+from dysnomia_plugins.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 
 _POLL = 0.05
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"

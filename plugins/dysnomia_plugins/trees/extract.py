@@ -1,4 +1,4 @@
-"""Members of a stored fileset onto the disk, below one folder and nowhere else.
+"""Members of a stored tree onto the disk, below one folder and nowhere else.
 
 Every folder is opened part by part below the folder's descriptor and no link is followed, whatever the archive says.
 What was not made here may not bring setuid bits, capabilities, privileged attributes or devices.
@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.confined import LinkInTheWay, open_below, open_folder, proc_path, write_xattrs
-from dysnomia_plugins.fileset.member import Kind, Member
-from dysnomia_plugins.fileset.tarread import BadArchive, Entry
+from dysnomia_plugins.trees.confined import LinkInTheWay, open_below, open_folder, proc_path, write_xattrs
+from dysnomia_plugins.trees.member import Kind, Member
+from dysnomia_plugins.trees.tarread import BadArchive, Entry
 
 MAX_DEPTH = 400
 """Folders inside each other: each takes a descriptor while something is extracted into it."""

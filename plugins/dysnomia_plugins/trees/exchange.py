@@ -24,7 +24,7 @@ from typing import Any
 
 from dysnomia_plugins.base import Journal
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.confined import (
+from dysnomia_plugins.trees.confined import (
     RENAME_EXCHANGE,
     copy_attributes,
     folder_at,
@@ -32,8 +32,9 @@ from dysnomia_plugins.fileset.confined import (
     rename,
     rename_new,
 )
-from dysnomia_plugins.fileset.places import own_name
+from dysnomia_plugins.trees.names import own_name
 
+# Written in journals, of jobs before an upgrade too: not to be renamed.
 BEGUN = "fileset-swap"
 EXCHANGE = "fileset-exchange"
 MOVE = "fileset-move"

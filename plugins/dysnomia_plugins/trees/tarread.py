@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from dysnomia_plugins.errors import PluginError, Truncated
-from dysnomia_plugins.fileset.member import Kind, Member
-from dysnomia_plugins.fileset.tarwrite import TAR_BLOCK
+from dysnomia_plugins.trees.member import Kind, Member
+from dysnomia_plugins.trees.tarwrite import TAR_BLOCK
 
 CHUNK = 1 << 20
 """Bytes of content handed on at a time."""

@@ -1,4 +1,4 @@
-"""What a stored fileset holds: its contents worked out again, and the lines of its files."""
+"""What a stored tree holds: its contents worked out again, and the lines of its files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import BinaryIO
 from dysnomia_plugins.base import Stored
 from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.files import CHUNK, SNIFFED, content_rows, is_text
-from dysnomia_plugins.fileset.member import ContentDigest, Kind, Member
-from dysnomia_plugins.fileset.tarread import Entry, TarReader
+from dysnomia_plugins.trees.member import ContentDigest, Kind, Member
+from dysnomia_plugins.trees.tarread import Entry, TarReader
 from dysnomia_store.canonical import DigestSink
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
@@ -59,7 +59,7 @@ class _Collected:
         self.sections.append(section)
 
     def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
-        """A fileset's sections have no keys."""
+        """A tree's sections have no keys."""
 
 
 class Repeated:

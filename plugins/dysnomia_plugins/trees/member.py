@@ -1,4 +1,4 @@
-"""One thing in a fileset, as it is stored: what it is, whose, and the bytes that stand for it in the digest."""
+"""One thing in a tree, as it is stored: what it is, whose, and the bytes that stand for it in the digest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of a fileset."""
+    """One member of a tree."""
 
     kind: Kind
     name: str

@@ -1,9 +1,9 @@
-"""A snapshot of a fileset: its members as a tar, streamed into the store.
+"""A snapshot of a tree: its members as a tar, streamed into the store.
 
 A file that changes while it is read is noticed by its times and size and read again a few times. Small files are
 read whole before anything of them is stored. A large one that is being written is copied aside first, until a copy
 went through undisturbed; one that nobody seems to write is streamed, and if it changed after all that is said.
-Reading files takes time, so a snapshot of a fileset that is written to holds its files as of different moments: what
+Reading files takes time, so a snapshot of a tree that is written to holds its files as of different moments: what
 changed between beginning and end is found by a second look, and said.
 """
 
@@ -22,13 +22,13 @@ from typing import BinaryIO
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.files import SNIFFED, is_text
-from dysnomia_plugins.fileset.confined import read_xattrs
-from dysnomia_plugins.fileset.extract import MAX_DEPTH
-from dysnomia_plugins.fileset.member import ContentDigest, Kind, Member
-from dysnomia_plugins.fileset.places import RootAt
-from dysnomia_plugins.fileset.tarread import CHUNK, MAX_EXTENTS
-from dysnomia_plugins.fileset.tarwrite import END, header, padding
-from dysnomia_plugins.fileset.walk import Seen, Walk
+from dysnomia_plugins.trees.confined import read_xattrs
+from dysnomia_plugins.trees.extract import MAX_DEPTH
+from dysnomia_plugins.trees.member import ContentDigest, Kind, Member
+from dysnomia_plugins.trees.names import RootAt
+from dysnomia_plugins.trees.tarread import CHUNK, MAX_EXTENTS
+from dysnomia_plugins.trees.tarwrite import END, header, padding
+from dysnomia_plugins.trees.walk import Seen, Walk
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink
 
@@ -49,7 +49,7 @@ Extents = Sequence[tuple[int, int]]
 
 @dataclass
 class TreeDump:
-    """Streams the roots of a fileset into a sink."""
+    """Streams the roots of a tree into a sink."""
 
     ctx: Context
     sink: ContentSink
@@ -179,7 +179,7 @@ def _refuse_too_deep(member: Member) -> None:
         name = member.name if len(member.name) <= SHOWN else f"{member.name[:SHOWN]}…"
         raise PluginError(
             f"{name} holds folders nested deeper than {MAX_DEPTH}, which could not be restored",
-            "nothing was stored: move them out of the fileset",
+            "nothing was stored: move them elsewhere",
         )
 
 

@@ -1,6 +1,6 @@
-"""The members of a fileset as it stands on disk, in the order they are stored.
+"""The members of a tree as it stands on disk, in the order they are stored.
 
-Folders are opened part by part and no link is followed, so that somebody who may write in the fileset cannot make a
+Folders are opened part by part and no link is followed, so that somebody who may write in it cannot make a
 snapshot taken by root read outside of it.
 """
 
@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.fileset.confined import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
-from dysnomia_plugins.fileset.member import Kind, Member, kind_of
-from dysnomia_plugins.fileset.places import RootAt, own_name
+from dysnomia_plugins.trees.confined import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
+from dysnomia_plugins.trees.member import Kind, Member, kind_of
+from dysnomia_plugins.trees.names import RootAt, own_name
 
 _TRIES = 3
 
@@ -48,7 +48,7 @@ class _Frame:
 
 @dataclass
 class Walk:
-    """Goes over the roots of a fileset at one place.
+    """Goes over the roots of a tree at one place.
 
     ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``skip``: names right in a root
     that are no part of it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from dysnomia_plugins.fileset.member import Kind, Member
+from dysnomia_plugins.trees.member import Kind, Member
 
 TAR_BLOCK = 512
 END = bytes(2 * TAR_BLOCK)
