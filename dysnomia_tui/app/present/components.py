@@ -149,7 +149,7 @@ def _component_state(view: ComponentView, own: Probe | None, times: Times) -> li
 
 
 def _container_state(row: TreeRow) -> list[Text]:
-    """Clients, version and whether it is up; then with less of it."""
+    """Clients, version and whether it is up; then with less of it: the version's number says most."""
     if row.container is not None and row.container.problem:
         return [plain("! error", styles.BAD)]
     probe = row.probe
@@ -159,8 +159,9 @@ def _container_state(row: TreeRow) -> list[Text]:
         return [plain("not answering" if _silent(probe) else "down", styles.BAD)]
     clients = plain(f"{probe.clients}⇄", styles.DIM) if probe.clients else Text("")
     version = plain(probe.version, styles.DIM)
+    number = plain(probe.version.partition(" ")[0], styles.DIM)
     up = plain("up", styles.GOOD)
-    return [join([clients, version, up]), join([clients, up]), up]
+    return [join([clients, version, up]), join([clients, number, up]), join([number, up]), join([clients, up]), up]
 
 
 def _silent(probe: Probe) -> bool:

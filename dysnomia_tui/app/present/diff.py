@@ -63,6 +63,8 @@ def counts_of(change: SectionChange) -> Text:
         return plain(f"{size(before)}{ARROW}{size(after)}" if change.old and change.new else size(after or before))
     if change.added is None or change.removed is None:
         net = _net_rows(change)
+        if net is None and not (change.old and change.new):
+            return plain(size(_size(change.old) or _size(change.new)), styles.DIM)
         return plain("…" if net is None else f"{signed(net)} …", styles.DIM)
     parts = [
         plain(f"{sign}{tally(count)}", style)
