@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,9 @@ PROBE_LIMIT = 2.0
 START_ALLOWANCE = 3.0
 """Seconds that the child may take to start on a loaded machine; it says when it has."""
 DISCOVER_LIMIT = 15.0
+LEISURELY = 10
+"""Looking for what is not configured gives way to keys; a probe does not, or a busy machine would look like a dead
+server."""
 NOT_ANSWERING = "not answering"
 
 
@@ -107,7 +111,7 @@ def preflight(
 def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Found]:
     """State on this machine that is not configured. Empty where the child gave no answer."""
     try:
-        answer = ask(settings, {"op": "discover"}, limit)
+        answer = ask(settings, {"op": "discover"}, limit, nice=LEISURELY)
     except NoAnswer:
         return ()
     return tuple(
@@ -116,8 +120,8 @@ def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Foun
     )
 
 
-def ask(settings: Settings, question: Mapping[str, Any], limit: float) -> Mapping[str, Any]:
-    """Put one question. Raises NoAnswer."""
+def ask(settings: Settings, question: Mapping[str, Any], limit: float, *, nice: int = 0) -> Mapping[str, Any]:
+    """Put one question. Raises NoAnswer. ``nice``: how far it gives way to whatever else wants a processor."""
     text = json.dumps({"settings": settings_to_json(settings), "limit": limit, **question}).encode()
     try:
         child = subprocess.Popen(
@@ -127,6 +131,9 @@ def ask(settings: Settings, question: Mapping[str, Any], limit: float) -> Mappin
     except OSError as error:
         raise NoAnswer(f"not to be asked ({error.strerror})") from None
     with child:
+        if nice:
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, child.pid, nice)
         try:
             output, _ = child.communicate(text, timeout=limit + START_ALLOWANCE)
         except subprocess.TimeoutExpired:
