@@ -15,7 +15,8 @@ from dysnomia_plugins.redis import LIVE, RedisDatabase
 from dysnomia_store.names import ComponentKey
 from tests.plugins.conformance import World, Writer
 from tests.plugins.redis_read import read_all
-from tests.plugins.services_redis import Client, RedisServer
+from tests.plugins.services_redis import Client, RedisError, RedisServer
+from tests.waiting import wait_until
 
 PASSWORD = "a secret with \\ and é"
 USER = "keeper"
@@ -179,13 +180,24 @@ class RedisWorld(World):
     @contextmanager
     def unreachable(self) -> Iterator[None]:
         with self.at() as client:
-            client("SAVE")
+            wait_until(lambda: _saved(client))
         self.server.stop()
         try:
             yield
         finally:
             self.server.start()
             (self.server.folder / "dump.rdb").unlink()
+
+
+def _saved(client: Client) -> bool:
+    """Save what it holds; False while it still writes what a snapshot asked for."""
+    try:
+        client("SAVE")
+    except RedisError as error:
+        if "already in progress" in str(error):
+            return False
+        raise
+    return True
 
 
 Commands = list[tuple[object, ...]]
