@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, Part, absolute, in_turns, memory_of, ratio, shell, timed
+from tests.benchmarks.database import Work, memory, unpacked_size
+from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell
 from tests.plugins.services_mariadb import MariadbServer
 
 ROWS = 1_700_000
@@ -43,24 +41,9 @@ def measure() -> Sequence[Figure]:
 
 
 def _measure(server: MariadbServer, folder: Path) -> Sequence[Figure]:
-    jobs = count(1)
+    work = Work(server, folder, server.socket, "mysql-database")
     dump = folder / "dump.zst"
     account = f"--no-defaults --user=root --socket={server.socket}"
-
-    def work(what: str) -> list[str]:
-        arguments = [what, str(folder), server.socket, str(next(jobs)), "mysql-database"]
-        return [sys.executable, "-m", "tests.benchmarks.work", *arguments]
-
-    def snapshot() -> float:
-        shutil.rmtree(folder / "state", ignore_errors=True)
-        return timed(lambda: subprocess.run(work("snapshot"), check=True))
-
-    def load() -> float:
-        before = server.databases()
-        taken = timed(lambda: subprocess.run(work("load"), check=True))
-        for name in server.databases() - before:
-            server.drop(name)
-        return taken
 
     def client() -> float:
         server.drop("plain")
@@ -70,25 +53,13 @@ def _measure(server: MariadbServer, folder: Path) -> Sequence[Figure]:
         return taken
 
     pipe = f"{server.dumper} {account} {OPTIONS} bench | zstd -q -T2 -3 >{dump}"
-    ours, theirs = in_turns(snapshot, lambda: shell(pipe))
-    size = _dump_size(dump)
+    ours, theirs = in_turns(work.snapshot, lambda: shell(pipe))
+    size = unpacked_size(dump)
     figures = [ratio(f"snapshot, MariaDB, {size} dump", ours, "mariadb-dump | zstd -T2 -3", theirs, 1.25)]
-    ours, theirs = in_turns(load, client)
+    ours, theirs = in_turns(work.load, client)
     figures.append(ratio("restore, same", ours, "zstd -dc | mariadb", theirs, 1.25))
-    for what in ("snapshot", "load"):
-        if what == "snapshot":
-            shutil.rmtree(folder / "state")
-        process = subprocess.Popen(work(what))
-        with memory_of(process.pid) as peak:
-            assert process.wait() == 0
-        name = f"memory of a MariaDB {what}, with its client programs"
-        figures.append(absolute(name, peak[0], LIMIT_MEMORY, "MB"))
+    figures += memory(work.argv, folder, "memory of a MariaDB {}, with its client programs")
     return figures
-
-
-def _dump_size(dump: Path) -> str:
-    counted = subprocess.run(f"zstd -q -dc {dump} | wc -c", shell=True, check=True, capture_output=True)  # noqa: S602
-    return f"{int(counted.stdout) / 1e6:.0f} MB"
 
 
 PARTS = (Part("mariadb", measure, order=12),)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, Part, absolute, in_turns, memory_of, ratio, shell, timed
-from tests.plugins.services import PostgresServer
+from tests.benchmarks.database import Work, memory, unpacked_size
+from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
+from tests.plugins.services_postgresql import PostgresServer
 
 ROWS = 1_700_000
 SEED = f"""
@@ -44,23 +42,8 @@ def measure() -> Sequence[Figure]:
 
 def _measure(server: PostgresServer, folder: Path) -> Sequence[Figure]:
     environment = server.client_environment(PGDATABASE="bench")
-    jobs = count(1)
+    work = Work(server, folder, str(server.folder), "postgresql-database")
     dump = folder / "dump.zst"
-
-    def work(what: str) -> list[str]:
-        arguments = [what, str(folder), str(server.folder), str(next(jobs))]
-        return [sys.executable, "-m", "tests.benchmarks.work", *arguments]
-
-    def snapshot() -> float:
-        shutil.rmtree(folder / "state", ignore_errors=True)
-        return timed(lambda: subprocess.run(work("snapshot"), check=True))
-
-    def load() -> float:
-        before = server.databases()
-        taken = timed(lambda: subprocess.run(work("load"), check=True))
-        for name in server.databases() - before:
-            server.drop(name)
-        return taken
 
     def psql() -> float:
         server.drop("plain")
@@ -71,23 +54,12 @@ def _measure(server: PostgresServer, folder: Path) -> Sequence[Figure]:
         return timed(lambda: server.sql("ANALYZE", "plain"))
 
     pipe = f"pg_dump bench | zstd -q -T2 -3 >{dump}"
-    ours, theirs = in_turns(snapshot, lambda: shell(pipe, environment))
-    figures = [ratio(f"snapshot, PostgreSQL, {_dump_size(dump)} dump", ours, "pg_dump | zstd -T2 -3", theirs, 1.25)]
-    ours, theirs, without = in_turns(load, psql, analyze)
+    ours, theirs = in_turns(work.snapshot, lambda: shell(pipe, environment))
+    figures = [ratio(f"snapshot, PostgreSQL, {unpacked_size(dump)} dump", ours, "pg_dump | zstd -T2 -3", theirs, 1.25)]
+    ours, theirs, without = in_turns(work.load, psql, analyze)
     figures.append(ratio("restore, same, less ANALYZE", ours - without, "zstd -dc | psql", theirs, 1.25))
-    for what in ("snapshot", "load"):
-        if what == "snapshot":
-            shutil.rmtree(folder / "state")
-        process = subprocess.Popen(work(what))
-        with memory_of(process.pid) as peak:
-            assert process.wait() == 0
-        figures.append(absolute(f"memory of a {what}, with its client programs", peak[0], LIMIT_MEMORY, "MB"))
+    figures += memory(work.argv, folder, "memory of a {}, with its client programs")
     return figures
-
-
-def _dump_size(dump: Path) -> str:
-    counted = subprocess.run(f"zstd -q -dc {dump} | wc -c", shell=True, check=True, capture_output=True)  # noqa: S602
-    return f"{int(counted.stdout) / 1e6:.0f} MB"
 
 
 PARTS = (Part("postgres", measure, order=10),)

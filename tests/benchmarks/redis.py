@@ -26,9 +26,11 @@ from dysnomia_tui.engine import activities
 from dysnomia_tui.engine.activities import Bench
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.running import Shield
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, Part, absolute, in_turns, memory_of, ratio, shell, timed
+from tests.benchmarks.database import memory, unpacked_size
+from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
 from tests.benchmarks.work import Silent, load
-from tests.plugins.services_redis import RedisServer, server_user
+from tests.plugins.services import server_user
+from tests.plugins.services_redis import RedisServer
 
 KEYS = 1_000_000
 BLOCK = 5000
@@ -79,7 +81,7 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
     digests: list[float] = []
 
     def work(what: str) -> list[str]:
-        return [sys.executable, "-m", "tests.benchmarks.redis", what, str(folder), str(server.run), str(next(jobs))]
+        return [sys.executable, "-m", "tests.benchmarks.redis", what, str(folder), str(server.home), str(next(jobs))]
 
     def snapshot() -> float:
         shutil.rmtree(folder / "state", ignore_errors=True)
@@ -95,20 +97,15 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
 
     pipe = f"redis-cli -s {server.socket} --rdb - 2>/dev/null | zstd -q -T2 -3 >{dump}"
     ours, theirs = in_turns(snapshot, lambda: shell(pipe))
-    size = f"{_size(dump) / 1e6:.0f} MB"
+    size = unpacked_size(dump)
     figures = [
         ratio(f"snapshot, Redis, {size} dump, less the digest", ours, "redis-cli --rdb - | zstd -T2 -3", theirs, 1.25),
         ratio("its digest, worked out on the stored bytes", min(digests), "the same dump", theirs, float("inf")),
     ]
     ours, theirs = in_turns(restore, lambda: _own_load(dump, folder))
     figures.append(ratio("restore, same, to where live takes it over", ours, "zstd -dc, redis-server", theirs, 1.25))
-    for what in ("snapshot", "load"):
-        if what == "snapshot":
-            shutil.rmtree(folder / "state")
-        process = subprocess.Popen(work(what), stdout=subprocess.DEVNULL)
-        with memory_of(process.pid, leave_out=("redis-server",)) as peak:
-            assert process.wait() == 0
-        figures.append(absolute(f"memory of a {what}, without the server beside", peak[0], LIMIT_MEMORY, "MB"))
+    title = "memory of a {}, without the server beside"
+    figures += memory(work, folder, title, leave_out=("redis-server",))
     return figures
 
 
@@ -116,7 +113,7 @@ def _own_load(dump: Path, folder: Path) -> float:
     """Unpack it (without the mark that a stream ends with), and start a server on it, until it answers."""
     place = Path(tempfile.mkdtemp(prefix="rd.", dir="/tmp"))
     try:
-        os.chown(place, server_user().pw_uid, server_user().pw_gid)
+        os.chown(place, server_user("redis").pw_uid, server_user("redis").pw_gid)
 
         def work() -> None:
             shell(f"zstd -q -dc {dump} | head -c -40 >{place / 'dump.rdb'}")
@@ -129,11 +126,6 @@ def _own_load(dump: Path, folder: Path) -> float:
             server.remove()
     finally:
         shutil.rmtree(place)
-
-
-def _size(dump: Path) -> int:
-    counted = subprocess.run(f"zstd -q -dc {dump} | wc -c", shell=True, check=True, capture_output=True)  # noqa: S602
-    return int(counted.stdout)
 
 
 def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> Bench:

@@ -70,7 +70,7 @@ def load(bench: Bench) -> None:
 
 
 def main() -> None:
-    what, folder, socket, job, kind = [*sys.argv[1:], "postgresql-database"][:5]
+    what, folder, socket, job, kind = sys.argv[1:]
     bench = bench_of(Path(folder), Path(socket), job, kind)
     if what == "snapshot":
         activities.snapshot(bench)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dysnomia_plugins.base import Component, Context, Dumped, Place, StatePlugin
+from dysnomia_plugins.base import Component, Context, Dumped, Place, Purpose, StatePlugin
 from dysnomia_plugins.process import NeverCancelled, ProcessRunner
 from dysnomia_store.artefact import ArtefactResult, ArtefactWriter
 from dysnomia_store.model import Metadata, Section
@@ -148,3 +149,40 @@ class Bare:
 def component(path: Path, name: str = "orders", **properties: str) -> Component:
     """A component of container ``box``; ``path`` holds its initial state."""
     return Component(ComponentKey.of("box", name), path, properties)
+
+
+def with_properties(bare: Bare, **properties: str) -> Bare:
+    bare.component = Component(bare.component.key, bare.component.path, {**bare.component.properties, **properties})
+    return bare
+
+
+def places(bare: Bare, ctx: Context) -> tuple[Place, Place]:
+    return bare.plugin.place(ctx, Purpose.BESIDE), bare.plugin.place(ctx, Purpose.ASIDE)
+
+
+def swapped(bare: Bare, stored: BareStored, job: str = "2") -> tuple[Context, Place]:
+    """Replace live; what was live stands aside."""
+    ctx = bare.context(job)
+    beside, aside = places(bare, ctx)
+    bare.plugin.load(ctx, stored, beside)
+    bare.plugin.swap(ctx, beside, aside)
+    return ctx, aside
+
+
+def restore(bare: Bare, stored: BareStored, job: str = "2") -> None:
+    """Replace live, and drop what was live."""
+    ctx, aside = swapped(bare, stored, job)
+    bare.plugin.drop(ctx, aside)
+
+
+def stored_of(folder: Path, artefact: str, dump: bytes) -> BareStored:
+    """A stored snapshot of any bytes, as another tool may have left it: with no index."""
+    made = folder / "made"
+    made.mkdir()
+    draft = BareDraft(made)
+    with draft.artefact(artefact) as sink:
+        sink.write(dump)
+    now = datetime.now(UTC)
+    stored = BareStored(draft, Dumped(as_of=now, end=now, complete=None))
+    stored.metadata = None
+    return stored

@@ -16,14 +16,18 @@ type's own clients and never through the plugin: what the plugin says of itself 
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
 from typing import Self
 
 from dysnomia_plugins.base import Component, Place, StatePlugin
+from tests.plugins.services import GUARDED
 
 
 class Writer(ABC):
@@ -47,6 +51,31 @@ class Writer(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class ProgramWriter(Writer):
+    """A writer that is a program: it adds a line to the log for each number that was acknowledged."""
+
+    def __init__(
+        self, log: Path, argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> None:
+        self._log = log
+        log.touch()
+        self._process = subprocess.Popen(
+            [*GUARDED, *argv], env=env, stdin=subprocess.PIPE, start_new_session=True, text=True
+        )
+        assert self._process.stdin is not None
+        with self._process.stdin as writes:
+            writes.write(stdin)
+
+    def acknowledged(self) -> set[int]:
+        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
+
+    def stop(self) -> None:
+        """Kill it with all it has started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 class World(ABC):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.plugins.services import PostgresServer
 from tests.plugins.services_mariadb import MariadbServer
+from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.systemd_machine import SystemdMachine
 
 

@@ -1,16 +1,15 @@
-"""What the tests of PostgreSQL share: a component on the server, its rows, a restore without the engine."""
+"""What the tests of PostgreSQL share: a component on the server, and its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.surroundings import read
 from dysnomia_plugins.postgresql import PostgresqlDatabase
-from tests.plugins.bare import Bare, BareStored, component
-from tests.plugins.services import PostgresServer
+from tests.plugins.bare import Bare, component
+from tests.plugins.services_postgresql import PostgresServer
 
 ROLES = ("dysnomia_owner", "dysnomia_reader", 'dysnomia "odd" one')
 
@@ -39,15 +38,6 @@ def seed(server: PostgresServer, database: str = "orders") -> None:
         CREATE SEQUENCE s; SELECT nextval('s');""",
         database,
     )
-
-
-def restore(bare: Bare, stored: BareStored, job: str = "2") -> None:
-    """Replace live, and drop what was live."""
-    ctx = bare.context(job)
-    beside, aside = (bare.plugin.place(ctx, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE))
-    bare.plugin.load(ctx, stored, beside)
-    bare.plugin.swap(ctx, beside, aside)
-    bare.plugin.drop(ctx, aside)
 
 
 def surroundings(bare: Bare, database: str = "orders") -> object:

@@ -9,29 +9,16 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import pytest
 
 from tests.waiting import wait_until
 
-POSTGRESQL_FOLDERS = "/usr/lib/postgresql/*/bin/postgres"
 GUARDED = ("setpriv", "--pdeathsig", "KILL", "--")
-SETTINGS = {
-    "listen_addresses": "",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "on",
-    "wal_level": "logical",
-    "max_prepared_transactions": "5",
-    "max_connections": "100",
-    "autovacuum": "off",
-    "shared_buffers": "64MB",
-    "logging_collector": "off",
-    "log_lock_waits": "on",
-}
 
 
 def missing(what: str, remedy: str) -> None:
@@ -42,14 +29,6 @@ def missing(what: str, remedy: str) -> None:
     pytest.skip(text)
 
 
-def postgresql_bin() -> Path:
-    """Where the newest PostgreSQL's programs are."""
-    found = sorted(Path("/").glob(POSTGRESQL_FOLDERS.lstrip("/")), key=lambda path: int(path.parts[-3]))
-    if not found:
-        missing("PostgreSQL", "apt-get install postgresql")
-    return found[-1].parent
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,49 +36,41 @@ def free_port() -> int:
         return port
 
 
-class PostgresServer:
-    """One server on a socket of its own; with ``tcp`` also on 127.0.0.1, where it asks for passwords.
+def server_user(*names: str) -> pwd.struct_passwd:
+    """An unprivileged user for servers: the first of these there is, where we are root; else ourselves."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid())
+    for name in names:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return pwd.getpwnam("nobody")
 
-    Runs as ``postgres`` where that user is there and we are root, else as us. Its superuser is called ``postgres``.
-    """
 
-    def __init__(self, *, tcp: bool = False) -> None:
-        self.bin = postgresql_bin()
-        self.folder = Path(tempfile.mkdtemp(prefix="pg.", dir="/tmp"))
-        self.tcp_port = free_port() if tcp else 0
-        self._user = _server_user()
+class Service(ABC):
+    """A server of the tests' own: started when it is entered, gone with its folder when it is left."""
+
+    stopping: ClassVar[signal.Signals] = signal.SIGTERM
+    """What ends it in good order."""
+
+    def __init__(self, prefix: str, user: pwd.struct_passwd, where: str = "/tmp") -> None:
+        self.home = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+        """All that is its own, its log as well."""
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
-        os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
-        self.folder.chmod(0o755)
-        self._as_server(
-            [self.bin / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
-            "--locale=C.UTF-8",
-        )
-        (self.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        self.give(self.home)
+        self.home.chmod(0o755)
 
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
+    @abstractmethod
+    def start(self) -> Self:
+        """Until it answers."""
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """For its client programs."""
-        return {
-            "PATH": f"{self.bin}:/usr/bin:/bin",
-            "LC_ALL": "C.UTF-8",
-            "PGHOST": str(self.folder),
-            "PGUSER": "postgres",
-            "PGDATABASE": "postgres",
-        }
-
-    @property
-    def properties(self) -> dict[str, str]:
-        """Of a container on it."""
-        return {"type": "postgresql-database", "postgresqlRuntimeDir": str(self.folder)}
+    @abstractmethod
+    def _answers(self) -> bool: ...
 
     @property
     def pid(self) -> int:
-        """Of the postmaster."""
         assert self._process is not None
         return self._process.pid
 
@@ -107,52 +78,56 @@ class PostgresServer:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> Self:
-        settings = dict(SETTINGS)
-        if self.tcp_port:
-            settings |= {"listen_addresses": "127.0.0.1", "port": str(self.tcp_port)}
-        arguments = [f"--{name}={value}" for name, value in settings.items()]
-        with (self.folder / "log").open("ab") as log:
+    def give(self, path: Path) -> None:
+        """To the user it runs as."""
+        os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def _launch(
+        self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, settings: bytes = b""
+    ) -> None:
+        """Start it and wait until it answers; ``settings`` is what it reads from its standard input."""
+        with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*GUARDED, self.bin / "postgres", "-D", self.data, "-k", self.folder, *arguments],
-                stdin=subprocess.DEVNULL,
+                [*GUARDED, *argv],
+                stdin=subprocess.PIPE if settings else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self.environment,
-                cwd=self.folder,
+                env=env,
                 start_new_session=True,
-                user=self._user.pw_uid,
-                group=self._user.pw_gid,
-                extra_groups=[],
+                **self._as_user(),
             )
+        if self._process.stdin is not None:
+            with self._process.stdin as stdin:
+                stdin.write(settings)
         try:
             wait_until(self._ready)
         except AssertionError:
             self.stop()
             raise
-        return self
+
+    def _prepare(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> None:
+        """Run a program to its end, as the server's user."""
+        with (self.home / "log").open("ab") as log:
+            subprocess.run(
+                argv, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, **self._as_user()
+            )
+
+    def _as_user(self) -> dict[str, Any]:
+        """For ``subprocess``: as whom (only root can change that), and where."""
+        become = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        return {"cwd": self.home, **(become if os.geteuid() == 0 else {})}
 
     def _ready(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
-        return (
-            subprocess.run([self.bin / "pg_isready", "-q"], env=self.client_environment(), check=False).returncode == 0
-        )
-
-    def client_environment(self, **more: str) -> dict[str, str]:
-        """``environment`` with the port it listens on."""
-        return self.environment | ({"PGPORT": str(self.tcp_port)} if self.tcp_port else {}) | more
+        assert self.running, (self.home / "log").read_text(errors="replace")[-2000:]
+        return self._answers()
 
     def stop(self) -> None:
-        """A fast shutdown: sessions are ended, the data is whole."""
-        self._end(signal.SIGINT)
+        """In good order; what it keeps on disk is whole."""
+        self._end(self.stopping)
 
     def kill(self) -> None:
         """As a crash of the machine: nothing is written any more."""
         self._end(signal.SIGKILL)
-        pid_file = self.data / "postmaster.pid"
-        if pid_file.exists():
-            pid_file.unlink()
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
@@ -172,55 +147,14 @@ class PostgresServer:
 
     def remove(self) -> None:
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.remove()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.remove()
-
-    # Asking it, by its own client.
-
-    def sql(self, text: str, database: str = "postgres", *, check: bool = True, **env: str) -> str:
-        """Run statements with psql; what they give, unaligned."""
-        done = subprocess.run(
-            [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"],
-            input=text.encode("utf-8", "surrogateescape"),
-            capture_output=True,
-            check=False,
-            env=self.client_environment(PGDATABASE=database, **env),
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(f"psql: {done.stderr.decode(errors='replace')}")
-        return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
-
-    def databases(self) -> set[str]:
-        return set(self.sql("SELECT datname FROM pg_database WHERE NOT datistemplate").split("\n"))
-
-    def drop(self, database: str) -> None:
-        """With whoever is connected."""
-        self.sql('DROP DATABASE IF EXISTS "' + database.replace('"', '""') + '" WITH (FORCE)')
-
-    def _as_server(self, argv: list[str | Path], *more: str, env: Mapping[str, str] | None = None) -> None:
-        subprocess.run(
-            [*argv, *more],
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env={**self.environment, **(env or {})},
-            cwd=self.folder,
-            user=self._user.pw_uid,
-            group=self._user.pw_gid,
-            extra_groups=[],
-        )
-
-
-def _server_user() -> pwd.struct_passwd:
-    """An unprivileged user for servers."""
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
-    try:
-        return pwd.getpwnam("postgres")
-    except KeyError:
-        return pwd.getpwnam("nobody")

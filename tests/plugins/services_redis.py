@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
-import signal
 import socket
-import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.plugins.services import GUARDED, free_port, missing
-from tests.waiting import wait_until
+from tests.plugins.services import Service, free_port, missing, server_user
 
 Reply = bytes | int | None | Exception | list["Reply"]
 
@@ -83,17 +77,7 @@ def _encode(words: tuple[object, ...]) -> bytes:
     return b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in data)
 
 
-def server_user() -> pwd.struct_passwd:
-    """An unprivileged user for servers."""
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
-    try:
-        return pwd.getpwnam("redis")
-    except KeyError:
-        return pwd.getpwnam("nobody")
-
-
-class RedisServer:
+class RedisServer(Service):
     """One server in a short folder of its own, on a socket, with ``tcp`` also on 127.0.0.1; nothing saved by default.
 
     Args:
@@ -107,26 +91,22 @@ class RedisServer:
         if shutil.which("redis-server") is None:
             missing("Redis", "apt-get install redis-server redis-tools")
         self._own = folder is None
-        self._user = server_user()
-        self.run = Path(tempfile.mkdtemp(prefix="rd.", dir="/tmp"))
-        self.folder = folder or self.run / "data"
-        self.copies = self.run / "copies"
+        super().__init__("rd.", server_user("redis"))
+        self.folder = folder or self.home / "data"
+        self.copies = self.home / "copies"
         self.port = free_port() if tcp else 0
         self.settings = {
             "port": str(self.port), "bind": "127.0.0.1", "unixsocket": str(self.socket), "unixsocketperm": "777",
             "dir": str(self.folder), "save": '""', "appendonly": "no", "repl-diskless-sync-delay": "0",
-            "databases": "16", "logfile": str(self.run / "log"), **(settings or {}),
+            "databases": "16", **(settings or {}),
         }  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
-        os.chown(self.run, self._user.pw_uid, self._user.pw_gid)
-        self.run.chmod(0o755)
         if self._own:
             self.folder.mkdir()
-            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+            self.give(self.folder)
 
     @property
     def socket(self) -> Path:
-        return self.run / "s"
+        return self.home / "s"
 
     @property
     def properties(self) -> dict[str, str]:
@@ -134,39 +114,15 @@ class RedisServer:
         return {"type": "redis-database", "redisSocket": str(self.socket), "redisCopiesDir": str(self.copies)}
 
     @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    @property
     def password(self) -> str:
         return self.settings.get("requirepass", "")
 
     def start(self) -> Self:
         lines = "".join(f"{name} {value}\n" for name, value in self.settings.items())
-        become = ["setpriv", f"--reuid={self._user.pw_uid}", f"--regid={self._user.pw_gid}", "--clear-groups", "--"]
-        self._process = subprocess.Popen(
-            [*(become if os.geteuid() == 0 else ()), *GUARDED, "redis-server", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(lines.encode())
-        self._process.stdin.close()
-        try:
-            wait_until(self._ready)
-        except AssertionError:
-            self.stop()
-            raise
+        self._launch(["redis-server", "-"], settings=lines.encode())
         return self
 
-    def _ready(self) -> bool:
-        assert self._process is not None
-        log = self.run / "log"
-        assert self._process.poll() is None, log.read_text(errors="replace")[-2000:] if log.exists() else "no log"
+    def _answers(self) -> bool:
         try:
             with self.client() as client:
                 return client("PING") == b"PONG"
@@ -175,33 +131,3 @@ class RedisServer:
 
     def client(self) -> Client:
         return Client(self.socket, self.password)
-
-    def stop(self) -> None:
-        """What it holds is lost, unless it is set to save."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.send_signal(how)
-        self._process.wait(60)
-        self._process = None
-
-    def remove(self) -> None:
-        self.kill()
-        shutil.rmtree(self.run, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.remove()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.plugins.conformance import World
 from tests.plugins.conformance_cases import Conformance
-from tests.plugins.services import PostgresServer
+from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.worlds_postgresql import PostgresqlWorld
 
 

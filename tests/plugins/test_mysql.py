@@ -14,8 +14,8 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.my import discover
 from dysnomia_plugins.my.server import Server
 from dysnomia_plugins.process import ProcessRunner
-from tests.plugins.bare import Bare
-from tests.plugins.mariadb_bare import bare_component, places, restore, seed, swapped, with_properties
+from tests.plugins.bare import Bare, places, restore, swapped, with_properties
+from tests.plugins.mariadb_bare import bare_component, seed
 from tests.plugins.services_mariadb import MariadbServer
 from tests.waiting import wait_until
 

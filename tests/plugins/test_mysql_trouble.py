@@ -8,30 +8,21 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from dysnomia_plugins.base import Dumped
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, Truncated, WrongCredentials
 from dysnomia_plugins.my import swap
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.process import ProcessRunner
-from tests.plugins.bare import Bare, BareDraft, BareStored, Notes
-from tests.plugins.mariadb_bare import (
-    bare_component,
-    places,
-    restore,
-    seed,
-    seen_arguments,
-    swapped,
-    with_properties,
-)
+from tests.plugins.bare import Bare, Notes, places, restore, stored_of, swapped, with_properties
+from tests.plugins.mariadb_bare import bare_component, seed
 from tests.plugins.services import GUARDED
 from tests.plugins.services_mariadb import MariadbServer
+from tests.plugins.watching import seen_arguments
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -158,19 +149,6 @@ TABLE = b"CREATE TABLE `a` (\n  `b` int\n);\n"
 END = b"-- Dump completed\n"
 
 
-def stored_of(bare: Bare, folder: Path, dump: bytes) -> BareStored:
-    """A stored snapshot of any bytes, as another tool may have left it: with no index."""
-    made = folder / "made"
-    made.mkdir()
-    draft = BareDraft(made)
-    with draft.artefact("dump.sql") as sink:
-        sink.write(dump)
-    now = datetime.now(UTC)
-    stored = BareStored(draft, Dumped(as_of=now, end=now, complete=None))
-    stored.metadata = None
-    return stored
-
-
 @pytest.mark.parametrize(
     ("dump", "error", "match"),
     [
@@ -191,7 +169,7 @@ def test_a_bad_dump_is_refused_and_live_is_live(
     bare: Bare, mariadb: MariadbServer, tmp_path: Path, dump: bytes, error: type[PluginError], match: str
 ) -> None:
     witness = Path("/tmp") / f"witness-{tmp_path.name}"
-    stored = stored_of(bare, tmp_path, dump.replace(b"{witness}", os.fsencode(witness)))
+    stored = stored_of(tmp_path, "dump.sql", dump.replace(b"{witness}", os.fsencode(witness)))
     ctx = bare.context("1")
     beside, _ = places(bare, ctx)
     with pytest.raises(error, match=match):
@@ -207,7 +185,7 @@ def test_a_dump_of_dysnomias_own_module_lacks_its_last_line_and_is_restored(
 ) -> None:
     argv = [mariadb.dumper, "--no-defaults", "--user=root", f"--socket={mariadb.socket}"]
     dump = subprocess.run([*argv, "--single-transaction", "--quick", "orders"], capture_output=True, check=True).stdout
-    stored = stored_of(bare, tmp_path, b"\n".join(dump.rstrip(b"\n").split(b"\n")[:-1]) + b"\n")
+    stored = stored_of(tmp_path, "dump.sql", b"\n".join(dump.rstrip(b"\n").split(b"\n")[:-1]) + b"\n")
     assert bare.plugin.rescan(bare.context(), stored, _Nothing()) is None
     mariadb.sql("DELETE FROM t", "orders")
     restore(bare, stored)

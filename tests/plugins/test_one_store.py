@@ -24,8 +24,8 @@ from dysnomia_tui.engine.bench import dump_reader
 from tests.plugins import bash_dysnomia
 from tests.plugins.conformance import World
 from tests.plugins.driver import Driver
-from tests.plugins.services import PostgresServer
 from tests.plugins.services_mariadb import MariadbServer
+from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.subversion_changes import ENVIRONMENT
 from tests.plugins.worlds_fileset import FilesetWorld
 from tests.plugins.worlds_mariadb import DATABASE as MARIADB_DATABASE

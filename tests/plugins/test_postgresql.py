@@ -18,9 +18,9 @@ from dysnomia_store.artefact import DigestSink
 from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
-from tests.plugins.bare import Bare, component
-from tests.plugins.postgresql_bare import bare_component, plain, restore, seed
-from tests.plugins.services import PostgresServer
+from tests.plugins.bare import Bare, component, restore
+from tests.plugins.postgresql_bare import bare_component, plain, seed
+from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.test_postgresql_scanner import Index
 
 pytestmark = pytest.mark.server

@@ -15,9 +15,9 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.pg import discover
 from dysnomia_plugins.process import ProcessRunner
 from dysnomia_store.names import ComponentKey
-from tests.plugins.bare import Bare
-from tests.plugins.postgresql_bare import ROLES, bare_component, plain, restore, seed, surroundings
-from tests.plugins.services import PostgresServer
+from tests.plugins.bare import Bare, restore
+from tests.plugins.postgresql_bare import ROLES, bare_component, plain, seed, surroundings
+from tests.plugins.services_postgresql import PostgresServer
 
 pytestmark = pytest.mark.server
 

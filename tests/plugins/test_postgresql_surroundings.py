@@ -10,9 +10,9 @@ import pytest
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.pg.surroundings import split_list
-from tests.plugins.bare import Bare, Notes
-from tests.plugins.postgresql_bare import bare_component, restore, seed, surroundings
-from tests.plugins.services import PostgresServer
+from tests.plugins.bare import Bare, Notes, restore
+from tests.plugins.postgresql_bare import bare_component, seed, surroundings
+from tests.plugins.services_postgresql import PostgresServer
 
 pytestmark = pytest.mark.server
 

@@ -9,19 +9,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
-from dysnomia_plugins.base import Component, Context, Dumped, Place, Purpose
+from dysnomia_plugins.base import Context, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, Truncated, WrongCredentials
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.postgresql import PostgresqlDatabase
 from dysnomia_plugins.process import ProcessRunner
-from tests.plugins.bare import Bare, BareDraft, BareStored, component
-from tests.plugins.services import GUARDED, PostgresServer
+from tests.plugins.bare import Bare, BareStored, component, stored_of, swapped, with_properties
+from tests.plugins.services import GUARDED
+from tests.plugins.services_postgresql import PostgresServer
+from tests.plugins.watching import seen_arguments
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
@@ -62,8 +63,7 @@ def _bare(server: PostgresServer, folder: Path) -> Iterator[Bare]:
 def by_password(bare: Bare, server: PostgresServer, **properties: str) -> Bare:
     """The same component over TCP, where the server asks for a password."""
     more = {"postgresqlHost": "127.0.0.1", "postgresqlPort": str(server.tcp_port), **properties}
-    bare.component = Component(bare.component.key, bare.component.path, {**bare.component.properties, **more})
-    return bare
+    return with_properties(bare, **more)
 
 
 @contextmanager
@@ -204,11 +204,7 @@ def test_passwords_come_from_a_file_or_a_property_and_are_never_seen(
     assert by_password(bare, server, postgresqlPassFile=str(passfile)).dump().digest == digest
     by_password(bare, server, postgresqlPassFile="", postgresqlPassword=SECRET)
     with seen_arguments() as seen:
-        stored = bare.dump()
-        ctx = bare.context("1")
-        beside, aside = bare.plugin.place(ctx, Purpose.BESIDE), bare.plugin.place(ctx, Purpose.ASIDE)
-        bare.plugin.load(ctx, stored, beside)
-        bare.plugin.swap(ctx, beside, aside)
+        ctx, aside = swapped(bare, bare.dump(), "1")
         bare.plugin.drop(ctx, aside)
     assert any("pg_dump" in line for line in seen)
     assert any("psql" in line for line in seen)
@@ -217,45 +213,7 @@ def test_passwords_come_from_a_file_or_a_property_and_are_never_seen(
     assert SECRET not in repr(bare.progress.lines)
 
 
-@contextmanager
-def seen_arguments() -> Iterator[set[str]]:
-    """The argument lists of all our children, as /proc shows them to anyone, while the body runs."""
-    seen: set[str] = set()
-    stop = threading.Event()
-
-    def watch() -> None:
-        me = psutil.Process()
-        while not stop.is_set():
-            for child in me.children(recursive=True):
-                try:
-                    seen.add(" ".join(child.cmdline()))
-                except (psutil.NoSuchProcess, psutil.ZombieProcess):
-                    continue
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
-
-
 # --- dumps that are not what they should be --------------------------------------------------------------
-
-
-def stored_of(bare: Bare, tmp_path: Path, dump: bytes) -> BareStored:
-    """A stored snapshot of any bytes, as another tool may have left it: with no index."""
-    folder = tmp_path / "made"
-    folder.mkdir()
-    draft = BareDraft(folder)
-    with draft.artefact("dump.pgsql") as sink:
-        sink.write(dump)
-    now = datetime.now(UTC)
-    stored = BareStored(draft, Dumped(as_of=now, end=now, complete=None))
-    stored.metadata = None
-    return stored
-
 
 TAIL = b"--\n-- PostgreSQL database dump complete\n--\n\n"
 
@@ -278,7 +236,7 @@ def test_a_bad_dump_is_refused_and_live_is_live(
     bare: Bare, postgres: PostgresServer, tmp_path: Path, dump: bytes, error: type[PluginError], match: str
 ) -> None:
     witness = Path("/tmp") / f"witness-{tmp_path.name}"
-    stored = stored_of(bare, tmp_path, dump.replace(b"{witness}", os.fsencode(witness)))
+    stored = stored_of(tmp_path, "dump.pgsql", dump.replace(b"{witness}", os.fsencode(witness)))
     ctx = bare.context("1")
     beside = bare.plugin.place(ctx, Purpose.BESIDE)
     with pytest.raises(error, match=match):

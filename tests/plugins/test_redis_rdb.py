@@ -23,7 +23,8 @@ from dysnomia_plugins.rd.records import show, split
 from dysnomia_plugins.rd.values import rows, score, skip
 from tests.plugins import redis_build as build
 from tests.plugins.redis_read import read_all
-from tests.plugins.services_redis import Client, RedisServer, server_user
+from tests.plugins.services import server_user
+from tests.plugins.services_redis import Client, RedisServer
 from tests.plugins.worlds_redis import FAR, _seed
 
 Elements = dict[tuple[int, bytes], tuple[str, int | None, list[tuple[bytes | None, ...]]]]
@@ -184,7 +185,7 @@ def assert_loads_alike(data: bytes, folder: Path) -> None:
     place = Path(shutil.copytree(folder, f"/tmp/rd.{os.getpid()}.{os.urandom(4).hex()}"))
     try:
         (place / "dump.rdb").write_bytes(data)
-        os.chown(place, server_user().pw_uid, server_user().pw_gid)
+        os.chown(place, server_user("redis").pw_uid, server_user("redis").pw_gid)
         place.chmod(0o755)
         with RedisServer(folder=place) as server, server.client() as client:
             assert_same(elements(data), client)

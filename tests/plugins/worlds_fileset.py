@@ -6,7 +6,6 @@ import os
 import random as randomness
 import shutil
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place, PropertyValue
 from dysnomia_plugins.fileset import Fileset
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import World, Writer
+from tests.plugins.conformance import ProgramWriter, World, Writer
 from tests.plugins.fileset_changes import CHANGES, ROOT, all_below
 
 SPEC = "mkdir data\nmkdir data/inner\nmkdir more/uploads\n"
@@ -42,20 +41,11 @@ while True:
 """
 
 
-class FileWriter(Writer):
+class FileWriter(ProgramWriter):
     """Appends to a log file that it opens anew for each line; a number is logged when ``write`` has returned."""
 
     def __init__(self, path: str, log: Path) -> None:
-        self._log = log
-        log.touch()
-        self._process = subprocess.Popen([sys.executable, "-c", WRITER, path, str(log)])
-
-    def acknowledged(self) -> set[int]:
-        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
+        super().__init__(log, [sys.executable, "-c", WRITER, path, str(log)])
 
 
 def fileset_component(folder: Path, target: Path, spec: str = SPEC, **properties: PropertyValue) -> Component:

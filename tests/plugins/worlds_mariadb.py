@@ -12,9 +12,8 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.mysql import MysqlDatabase
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import World, Writer
+from tests.plugins.conformance import ProgramWriter, World, Writer
 from tests.plugins.mariadb_changes import CHANGES, SEED
-from tests.plugins.services import GUARDED
 from tests.plugins.services_mariadb import MariadbServer
 
 DATABASE = "orders"
@@ -42,28 +41,13 @@ done
 """
 
 
-class MariadbWriter(Writer):
+class MariadbWriter(ProgramWriter):
     """The client in a loop, as an application's account, connecting anew for each fifty numbers: a number is logged
     by the statement after its INSERT."""
 
     def __init__(self, server: MariadbServer, log: Path) -> None:
-        self._log = log
-        log.touch()
         client = server.argv("--unbuffered", f"--database={DATABASE}", user="shop", password=PASSWORD)
-        self._process = subprocess.Popen(
-            [*GUARDED, "bash", "-c", WRITER, "writer", str(log), *client],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def acknowledged(self) -> set[int]:
-        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
-
-    def stop(self) -> None:
-        """End the loop and its client."""
-        if self._process.poll() is None:
-            subprocess.run(["kill", "-KILL", "--", f"-{self._process.pid}"], check=True)
-        self._process.wait()
+        super().__init__(log, ["bash", "-c", WRITER, "writer", str(log), *client])
 
 
 class MariadbWorld(World):

@@ -11,9 +11,9 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.postgresql import PostgresqlDatabase
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import World, Writer
+from tests.plugins.conformance import ProgramWriter, World, Writer
 from tests.plugins.postgresql_changes import CHANGES, SEED
-from tests.plugins.services import GUARDED, PostgresServer
+from tests.plugins.services_postgresql import PostgresServer
 
 DATABASE = "orders"
 ROLES = ("dysnomia_alice", "dysnomia_bob")
@@ -31,27 +31,12 @@ done
 """
 
 
-class PostgresqlWriter(Writer):
+class PostgresqlWriter(ProgramWriter):
     """psql in a loop, connecting anew for each fifty numbers: a number is logged after its INSERT's command tag."""
 
     def __init__(self, server: PostgresServer, log: Path) -> None:
-        self._log = log
-        log.touch()
-        self._process = subprocess.Popen(
-            [*GUARDED, "bash", "-c", WRITER, "writer", str(server.bin / "psql"), str(log)],
-            env=server.client_environment(PGDATABASE=DATABASE),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def acknowledged(self) -> set[int]:
-        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
-
-    def stop(self) -> None:
-        """End the loop and its psql."""
-        if self._process.poll() is None:
-            subprocess.run(["kill", "-KILL", "--", f"-{self._process.pid}"], check=True)
-        self._process.wait()
+        argv = ["bash", "-c", WRITER, "writer", str(server.bin / "psql"), str(log)]
+        super().__init__(log, argv, env=server.client_environment(PGDATABASE=DATABASE))
 
 
 class PostgresqlWorld(World):

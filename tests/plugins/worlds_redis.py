@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.redis import LIVE, RedisDatabase
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import World, Writer
+from tests.plugins.conformance import ProgramWriter, World, Writer
 from tests.plugins.redis_read import read_all
 from tests.plugins.services_redis import Client, RedisError, RedisServer
 from tests.waiting import wait_until
@@ -59,25 +58,11 @@ while True:
 """
 
 
-class RedisWriter(Writer):
+class RedisWriter(ProgramWriter):
     """SADD after SADD; a number is logged when the server has said that it has it."""
 
     def __init__(self, server: RedisServer, log: Path) -> None:
-        self._log = log
-        log.touch()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(server.socket), str(log)], stdin=subprocess.PIPE, text=True
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(PASSWORD + "\n")
-        self._process.stdin.close()
-
-    def acknowledged(self) -> set[int]:
-        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        super().__init__(log, [sys.executable, "-c", WRITER, str(server.socket), str(log)], stdin=PASSWORD + "\n")
 
 
 class RedisWorld(World):

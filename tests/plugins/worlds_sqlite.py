@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +14,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.sqlite import SqliteDatabase
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import World, Writer
+from tests.plugins.conformance import ProgramWriter, World, Writer
 
 SEED = """
 CREATE TABLE customers(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, credit REAL DEFAULT 0.5);
@@ -52,20 +51,11 @@ while True:
 """
 
 
-class SqliteWriter(Writer):
+class SqliteWriter(ProgramWriter):
     """Inserts into ``log``; a number is logged when INSERT has returned."""
 
     def __init__(self, path: str, log: Path) -> None:
-        self._log = log
-        log.touch()
-        self._process = subprocess.Popen([sys.executable, "-c", WRITER, path, str(log)])
-
-    def acknowledged(self) -> set[int]:
-        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait()
+        super().__init__(log, [sys.executable, "-c", WRITER, path, str(log)])
 
 
 class SqliteWorld(World):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.subversion import SubversionRepository
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import World, Writer
-from tests.plugins.services import GUARDED
+from tests.plugins.conformance import ProgramWriter, World, Writer
 from tests.plugins.subversion_changes import CHANGES, ENVIRONMENT, run, seed, svn, url_of
 from tests.plugins.worlds_fileset import tree
 
@@ -66,27 +64,11 @@ done
 """
 
 
-class SvnWriter(Writer):
+class SvnWriter(ProgramWriter):
     """Makes a folder a commit, each by a client of its own; a number is logged when ``svn`` has ended with 0."""
 
     def __init__(self, url: str, log: Path) -> None:
-        self._log = log
-        log.touch()
-        self._process = subprocess.Popen(
-            [*GUARDED, "bash", "-c", WRITER, "writer", url, str(log)],
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def acknowledged(self) -> set[int]:
-        return {int(line) for line in self._log.read_text().splitlines(keepends=True) if line.endswith("\n")}
-
-    def stop(self) -> None:
-        """End the loop and its client."""
-        if self._process.poll() is None:
-            subprocess.run(["kill", "-KILL", "--", f"-{self._process.pid}"], check=True)
-        self._process.wait()
+        super().__init__(log, ["bash", "-c", WRITER, "writer", url, str(log)], env=ENVIRONMENT)
 
 
 class SubversionWorld(World):
