@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Unpack
 
 from dysnomia_plugins.base import CancelToken, Finished, Runner
+from dysnomia_plugins.context import Argv, ChildOptions, ReadOptions, RunOptions, WriteOptions
 
 
 class Shield:
@@ -44,45 +44,17 @@ class HoldingRunner:
         self._runner = runner
         self._held = held
 
-    def run(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | BinaryIO | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Finished:
-        return self._runner.run(
-            argv, env=env, stdin=stdin, user=user, cwd=cwd, timeout=timeout, pass_fds=(*pass_fds, *self._held)
-        )
+    def run(self, argv: Argv, **options: Unpack[RunOptions]) -> Finished:
+        options["pass_fds"] = self._with_held(options)
+        return self._runner.run(argv, **options)
 
-    def reading(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stderr: Any = None,
-    ) -> AbstractContextManager[BinaryIO]:
-        return self._runner.reading(
-            argv, env=env, user=user, cwd=cwd, pass_fds=(*pass_fds, *self._held), on_stderr=on_stderr
-        )
+    def reading(self, argv: Argv, **options: Unpack[ReadOptions]) -> AbstractContextManager[BinaryIO]:
+        options["pass_fds"] = self._with_held(options)
+        return self._runner.reading(argv, **options)
 
-    def writing(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stdout: Any = None,
-    ) -> AbstractContextManager[BinaryIO]:
-        return self._runner.writing(
-            argv, env=env, user=user, cwd=cwd, pass_fds=(*pass_fds, *self._held), on_stdout=on_stdout
-        )
+    def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> AbstractContextManager[BinaryIO]:
+        options["pass_fds"] = self._with_held(options)
+        return self._runner.writing(argv, **options)
+
+    def _with_held(self, options: ChildOptions) -> Sequence[int]:
+        return (*options.get("pass_fds", ()), *self._held)

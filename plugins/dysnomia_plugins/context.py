@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypedDict, Unpack
 
 from dysnomia_store.names import ComponentKey
 
 PropertyValue = str | tuple[str, ...]
+Argv = Sequence[str | bytes]
 
 
 def single(properties: Mapping[str, PropertyValue], name: str, default: str = "") -> str:
@@ -93,48 +94,51 @@ class Finished:
     stderr: str
 
 
+class ChildOptions(TypedDict, total=False):
+    """How a child process is started. Each may be left out."""
+
+    env: Mapping[str, str] | None
+    """Its whole environment besides PATH and LC_ALL."""
+    user: str | None
+    """Whom it runs as, where we are root; else as we do."""
+    cwd: Path | None
+    pass_fds: Sequence[int]
+    """Descriptors it inherits, besides those of the runner."""
+
+
+class RunOptions(ChildOptions, total=False):
+    """Of one that is run to its end."""
+
+    stdin: bytes | BinaryIO | None
+    timeout: float | None
+    """Seconds."""
+
+
+class ReadOptions(ChildOptions, total=False):
+    """Of one whose output is read."""
+
+    on_stderr: Callable[[bytes], Any] | None
+    """Called in another thread for each line of errors, without its newline."""
+
+
+class WriteOptions(ChildOptions, total=False):
+    """Of one whose input is written."""
+
+    on_stdout: Callable[[bytes], Any] | None
+    """Called in another thread for each line of output, without its newline."""
+
+
 class Runner(Protocol):
     """Child processes: argv lists, never a shell; own process group; killed on cancel and with their parent."""
 
-    def run(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | BinaryIO | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Finished:
-        """Run to the end. ``env`` is the whole environment besides PATH and LC_ALL. Raises ProcessFailed, Cancelled,
-        ToolMissing."""
+    def run(self, argv: Argv, **options: Unpack[RunOptions]) -> Finished:
+        """Run to the end. Raises ProcessFailed, Cancelled, ToolMissing."""
 
-    def reading(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stderr: Any = None,
-    ) -> AbstractContextManager[BinaryIO]:
-        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0.
-        ``on_stderr(line: bytes)`` is called for each line of errors, in another thread."""
+    def reading(self, argv: Argv, **options: Unpack[ReadOptions]) -> AbstractContextManager[BinaryIO]:
+        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
 
-    def writing(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stdout: Any = None,
-    ) -> AbstractContextManager[BinaryIO]:
-        """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0.
-        ``on_stdout(line: bytes)`` is called for each line of output."""
+    def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> AbstractContextManager[BinaryIO]:
+        """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0."""
 
 
 @dataclass(frozen=True, slots=True)

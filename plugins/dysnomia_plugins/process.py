@@ -20,11 +20,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Unpack
 
 from dysnomia_plugins.base import CancelToken, Finished
+from dysnomia_plugins.context import Argv, ChildOptions, ReadOptions, RunOptions, WriteOptions
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolMissing
 from dysnomia_plugins.output import Drain, Keeper, LineSplitter, Redactor
 
@@ -78,20 +79,11 @@ class ProcessRunner:
         self._inherit = tuple(inherit)
         self._secrets = tuple(secrets)
 
-    def run(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        stdin: bytes | BinaryIO | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        timeout: float | None = None,
-        pass_fds: Sequence[int] = (),
-    ) -> Finished:
+    def run(self, argv: Argv, **options: Unpack[RunOptions]) -> Finished:
         """Run to the end. Raises ProcessFailed (TimedOut after ``timeout`` seconds), Cancelled, ToolMissing."""
         keeper = Keeper(OUTPUT_LIMIT, strict=True)
-        child = self._start(argv, env, user, cwd, pass_fds, write=stdin is not None, sink=keeper.feed, timeout=timeout)
+        stdin, timeout = options.get("stdin"), options.get("timeout")
+        child = self._start(argv, options, write=stdin is not None, sink=keeper.feed, timeout=timeout)
         with child:
             if stdin is not None:
                 child.pump(io.BytesIO(stdin) if isinstance(stdin, bytes) else stdin)
@@ -100,21 +92,10 @@ class ProcessRunner:
         return Finished(keeper.content(), child.stderr())
 
     @contextlib.contextmanager
-    def reading(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stderr: Callable[[bytes], Any] | None = None,
-    ) -> Iterator[BinaryIO]:
-        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0.
-
-        ``on_stderr(line)`` is called in another thread, for each line of errors without its newline."""
-        errors = LineSplitter(on_stderr if on_stderr is not None else _ignore)
-        child = self._start(argv, env, user, cwd, pass_fds, read=True, errors=errors.feed)
+    def reading(self, argv: Argv, **options: Unpack[ReadOptions]) -> Iterator[BinaryIO]:
+        """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
+        errors = LineSplitter(options.get("on_stderr") or _ignore)
+        child = self._start(argv, options, read=True, errors=errors.feed)
         try:
             with child:
                 yield child.stdout
@@ -122,33 +103,21 @@ class ProcessRunner:
             errors.finish()
 
     @contextlib.contextmanager
-    def writing(
-        self,
-        argv: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str] | None = None,
-        user: str | None = None,
-        cwd: Path | None = None,
-        pass_fds: Sequence[int] = (),
-        on_stdout: Callable[[bytes], Any] | None = None,
-    ) -> Iterator[BinaryIO]:
+    def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> Iterator[BinaryIO]:
         """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0.
 
-        ``on_stdout(line)`` is called in another thread, for each line of output without its newline. When the body
-        raises, the child is killed before its input ends, so that it cannot take half of it for the whole."""
-        lines = LineSplitter(on_stdout if on_stdout is not None else _ignore)
-        child = self._start(argv, env, user, cwd, pass_fds, write=True, sink=lines.feed)
+        When the body raises, the child is killed before its input ends, so that it cannot take half of it for the
+        whole."""
+        lines = LineSplitter(options.get("on_stdout") or _ignore)
+        child = self._start(argv, options, write=True, sink=lines.feed)
         with child:
             yield child.stdin
         lines.finish()
 
     def _start(
         self,
-        argv: Sequence[str | bytes],
-        env: Mapping[str, str] | None,
-        user: str | None,
-        cwd: Path | None,
-        pass_fds: Sequence[int],
+        argv: Argv,
+        options: ChildOptions,
         *,
         read: bool = False,
         write: bool = False,
@@ -157,21 +126,21 @@ class ProcessRunner:
         timeout: float | None = None,
     ) -> _Child:
         self._cancel.check()
-        full_env = {"PATH": self._tool_path, "LC_ALL": "C.UTF-8", **(env or {})}
+        full_env = {"PATH": self._tool_path, "LC_ALL": "C.UTF-8", **(options.get("env") or {})}
         program, wrapped = self._wrap(argv, full_env["PATH"])
         redactor = Redactor((*self._secrets, *Redactor.secrets_of(full_env)))
-        identity = _identity(user)
+        identity = _identity(options.get("user"))
         try:
             process = subprocess.Popen(
                 wrapped,
                 env=full_env,
-                cwd=cwd if cwd is not None else "/",
+                cwd=options.get("cwd") or "/",
                 stdin=subprocess.PIPE if write else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if read or sink is not None else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 bufsize=CHUNK,
                 start_new_session=True,
-                pass_fds=tuple({*self._inherit, *pass_fds}),
+                pass_fds=tuple({*self._inherit, *options.get("pass_fds", ())}),
                 user=identity[0],
                 group=identity[1],
                 extra_groups=identity[2],
@@ -180,7 +149,7 @@ class ProcessRunner:
             raise PluginError(f"{program} could not be started ({error.strerror})") from error
         return _Child(process, program, self._cancel, redactor, sink, errors, timeout)
 
-    def _wrap(self, argv: Sequence[str | bytes], path: str) -> tuple[str, list[str | bytes]]:
+    def _wrap(self, argv: Argv, path: str) -> tuple[str, list[str | bytes]]:
         first = os.fsdecode(argv[0])
         program = shutil.which(first, path=path)
         if program is None:
