@@ -40,31 +40,32 @@ for container in os.scandir(top):
 """
 
 
-def keys() -> list[ComponentKey]:
-    return [ComponentKey.of("postgresql", f"shop{number}") for number in range(COMPONENTS)]
+def keys(components: int = COMPONENTS) -> list[ComponentKey]:
+    return [ComponentKey.of("postgresql", f"shop{number}") for number in range(components)]
 
 
 @contextmanager
-def large_store() -> Iterator[Path]:
-    """A state directory with 100,000 generations, each on a snapshot of its own, with all that is kept of it."""
+def large_store(components: int = COMPONENTS, generations: int = GENERATIONS) -> Iterator[Path]:
+    """A state directory with so many generations of each component, each on a snapshot of its own, with all that is
+    kept of it."""
     root = Path(tempfile.mkdtemp(prefix="bench."))
     try:
         store = Store(root / "state")
         layout = Layout(root / "state")
-        for key in keys():
-            _fill(layout, key, store)
+        for key in keys(components):
+            _fill(layout, key, store, generations)
         yield root / "state"
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _fill(layout: Layout, key: ComponentKey, store: Store) -> None:
+def _fill(layout: Layout, key: ComponentKey, store: Store, generations: int) -> None:
     for name in ("snapshots", "generations", "history", "metadata", "checksums", "activated"):
         (layout.of(name, key) if name != "activated" else layout.of(name, key).parent).mkdir(
             parents=True, exist_ok=True
         )
     layout.of("activated", key).touch()
-    for number in range(1, GENERATIONS + 1):
+    for number in range(1, generations + 1):
         snapshot_id = hashlib.sha256(f"{key} {number}".encode()).hexdigest()
         folder = layout.snapshot(key, snapshot_id)
         folder.mkdir()
