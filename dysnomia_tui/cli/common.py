@@ -136,19 +136,9 @@ def exit_of(error: BaseException) -> Exit:
         return Exit.USAGE
     if isinstance(error, OSError):
         return _OS_EXITS.get(error.errno or 0, Exit.FAILED)
-    from dysnomia_store import errors as store
+    from dysnomia_tui.engine.translate import STORE_EXITS
 
-    exits: tuple[tuple[type[store.StoreError], Exit], ...] = (
-        (store.NameRejected, Exit.USAGE),
-        (store.NotFound, Exit.NOT_FOUND),
-        (store.Locked, Exit.LOCKED),
-        (store.Corrupt, Exit.CORRUPT),
-        (store.Incomplete, Exit.CORRUPT),
-        (store.StoreFull, Exit.NO_SPACE),
-        (store.NotPermitted, Exit.REFUSED),
-        (store.Refused, Exit.REFUSED),
-    )
-    return next((code for kind, code in exits if isinstance(error, kind)), Exit.FAILED)
+    return next((code for kind, code in STORE_EXITS if isinstance(error, kind)), Exit.FAILED)
 
 
 _OS_EXITS = {

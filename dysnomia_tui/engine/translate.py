@@ -10,6 +10,16 @@ from dysnomia_plugins import errors as plugin
 from dysnomia_store import errors as store
 from dysnomia_tui.engine.errors import EngineError, Exit
 
+STORE_EXITS: tuple[tuple[type[store.StoreError], Exit], ...] = (
+    (store.NameRejected, Exit.USAGE),
+    (store.NotFound, Exit.NOT_FOUND),
+    (store.Locked, Exit.LOCKED),
+    (store.Corrupt, Exit.CORRUPT),
+    (store.Incomplete, Exit.CORRUPT),
+    (store.StoreFull, Exit.NO_SPACE),
+    (store.NotPermitted, Exit.REFUSED),
+    (store.Refused, Exit.REFUSED),
+)
 _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (plugin.Cancelled, Exit.CANCELLED),
     (plugin.ServerDown, Exit.UNAVAILABLE),
@@ -19,14 +29,7 @@ _EXITS: tuple[tuple[type[Exception], Exit], ...] = (
     (plugin.Unsupported, Exit.REFUSED),
     (plugin.BadProperties, Exit.USAGE),
     (plugin.Truncated, Exit.FAILED),
-    (store.NameRejected, Exit.USAGE),
-    (store.NotFound, Exit.NOT_FOUND),
-    (store.Locked, Exit.LOCKED),
-    (store.Corrupt, Exit.CORRUPT),
-    (store.Incomplete, Exit.CORRUPT),
-    (store.StoreFull, Exit.NO_SPACE),
-    (store.NotPermitted, Exit.REFUSED),
-    (store.Refused, Exit.REFUSED),
+    *STORE_EXITS,
 )
 
 Expected = (EngineError, plugin.PluginError, store.StoreError, OSError)

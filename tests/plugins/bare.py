@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -173,6 +173,19 @@ def restore(bare: Bare, stored: BareStored, job: str = "2") -> None:
     """Replace live, and drop what was live."""
     ctx, aside = swapped(bare, stored, job)
     bare.plugin.drop(ctx, aside)
+
+
+def on_the_way(bare: Bare, share: float, do: Callable[[], object]) -> list[int]:
+    """Do something once when a load has come past a share of the dump. Holds where, once that was done."""
+    done_at: list[int] = []
+
+    def advance(done: int, total: int | None = None, unit: str = "bytes") -> None:
+        if not done_at and total is not None and done > total * share:
+            done_at.append(done)
+            do()
+
+    bare.progress.advance = advance  # type: ignore[method-assign]
+    return done_at
 
 
 def stored_of(folder: Path, artefact: str, dump: bytes) -> BareStored:

@@ -18,7 +18,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.my import swap
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.process import ProcessRunner
-from tests.plugins.bare import Bare, Notes, places, restore, stored_of, swapped, with_properties
+from tests.plugins.bare import Bare, Notes, on_the_way, places, restore, stored_of, swapped, with_properties
 from tests.plugins.mariadb_bare import bare_component, seed
 from tests.plugins.services import GUARDED
 from tests.plugins.services_mariadb import MariadbServer
@@ -112,14 +112,7 @@ def test_a_server_killed_while_it_loads_leaves_live(own: tuple[Bare, MariadbServ
     stored = bare.dump()
     ctx = bare.context("1")
     beside, _ = places(bare, ctx)
-    killed: list[int] = []
-
-    def advance(done: int, total: int | None = None, unit: str = "bytes") -> None:
-        if not killed and total is not None and done > total // 4:
-            killed.append(done)
-            server.kill()
-
-    bare.progress.advance = advance  # type: ignore[method-assign]
+    killed = on_the_way(bare, 1 / 4, server.kill)
     with pytest.raises((ServerDown, ProcessFailed)):
         bare.plugin.load(ctx, stored, beside)
     assert killed

@@ -28,9 +28,9 @@ from tests.plugins.services_mariadb import MariadbServer
 from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.subversion_changes import ENVIRONMENT
 from tests.plugins.worlds_fileset import FilesetWorld
-from tests.plugins.worlds_mariadb import DATABASE as MARIADB_DATABASE
 from tests.plugins.worlds_mariadb import MariadbWorld
-from tests.plugins.worlds_postgresql import DATABASE, PostgresqlWorld
+from tests.plugins.worlds_postgresql import PostgresqlWorld
+from tests.plugins.worlds_sql import DATABASE
 from tests.plugins.worlds_sqlite import SqliteWorld
 from tests.plugins.worlds_subversion import SubversionWorld
 from tests.unit.store.shop import KEY, START, Shop
@@ -70,7 +70,7 @@ def mysql(world: World, snapshot: Path) -> None:
     assert isinstance(world, MariadbWorld)
     bash_dysnomia.run(
         '(echo "use $1;"; xzcat "$2/dump.sql.xz") | "$3" --no-defaults "--socket=$4" --user=root -N',
-        MARIADB_DATABASE, str(snapshot), world.server.client, world.server.socket,
+        DATABASE, str(snapshot), world.server.client, world.server.socket,
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def test_its_module_restores_what_we_wrote(name: str, short: Path, request: pyte
         if isinstance(world, MariadbWorld):
             # What mariadb-dump writes of a table whose default is a sequence's no client loads: the sequence is not
             # among the tables it locks. Ours does without the locks.
-            world.server.sql("DROP TABLE numbered", MARIADB_DATABASE)
+            world.server.sql("DROP TABLE numbered", DATABASE)
         driver.snapshot()
         before = world.whole()
         random = Random(1)

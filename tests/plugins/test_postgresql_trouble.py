@@ -19,7 +19,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.postgresql import PostgresqlDatabase
 from dysnomia_plugins.process import ProcessRunner
-from tests.plugins.bare import Bare, BareStored, component, stored_of, swapped, with_properties
+from tests.plugins.bare import Bare, BareStored, component, on_the_way, stored_of, swapped, with_properties
 from tests.plugins.services import GUARDED
 from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.watching import seen_arguments
@@ -132,15 +132,7 @@ def test_a_server_killed_while_it_loads_leaves_live(own: tuple[Bare, PostgresSer
     stored = bare.dump()
     ctx = bare.context("1")
     beside = bare.plugin.place(ctx, Purpose.BESIDE)
-
-    killed: list[int] = []
-
-    def advance(done: int, total: int | None = None, unit: str = "bytes") -> None:
-        if not killed and total is not None and done > total // 2:
-            killed.append(done)
-            server.kill()
-
-    bare.progress.advance = advance  # type: ignore[method-assign]
+    killed = on_the_way(bare, 1 / 2, server.kill)
     with pytest.raises(ServerDown):
         bare.plugin.load(ctx, stored, beside)
     assert killed

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.mysql import MysqlDatabase
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import ProgramWriter, World, Writer
+from tests.plugins.conformance import ProgramWriter, Writer
 from tests.plugins.mariadb_changes import CHANGES, SEED
 from tests.plugins.services_mariadb import MariadbServer
+from tests.plugins.worlds_sql import DATABASE, SqlWorld
 
-DATABASE = "orders"
 PASSWORD = "not a secret"
 CREATE = f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
 INITIAL = """CREATE TABLE greeting (id int AUTO_INCREMENT PRIMARY KEY, text text);
@@ -50,11 +49,12 @@ class MariadbWriter(ProgramWriter):
         super().__init__(log, ["bash", "-c", WRITER, "writer", str(log), *client])
 
 
-class MariadbWorld(World):
+class MariadbWorld(SqlWorld):
     """The schema ``orders`` on a server that others share, and the account ``shop`` that has rights on it."""
 
     def __init__(self, server: MariadbServer, folder: Path) -> None:
         self.plugin = MysqlDatabase()
+        super().__init__(server)
         self.server = server
         initial = folder / "component" / "mysql-databases"
         initial.mkdir(parents=True)
@@ -148,20 +148,5 @@ class MariadbWorld(World):
         rows = self._dumped(name, "--no-create-info", "--skip-triggers", "--skip-extended-insert", tables=tables)
         return rows, self.server.sql("SELECT next_not_cached_value FROM counter", name)
 
-    def spoil(self, place: Place) -> None:
-        self.server.sql("UPDATE customers SET credit = credit + 1 WHERE id = 7", place.name)
-
     def writer(self, log: Path) -> Writer:
         return MariadbWriter(self.server, log)
-
-    def written(self, place: Place | None = None) -> set[int]:
-        found = self.server.sql("SELECT n FROM log", place.name if place else DATABASE)
-        return {int(line) for line in found.split("\n") if line}
-
-    @contextmanager
-    def unreachable(self) -> Iterator[None]:
-        self.server.stop()
-        try:
-            yield
-        finally:
-            self.server.start()

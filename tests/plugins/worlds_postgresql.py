@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.postgresql import PostgresqlDatabase
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance import ProgramWriter, World, Writer
+from tests.plugins.conformance import ProgramWriter, Writer
 from tests.plugins.postgresql_changes import CHANGES, SEED
 from tests.plugins.services_postgresql import PostgresServer
+from tests.plugins.worlds_sql import DATABASE, SqlWorld
 
-DATABASE = "orders"
 ROLES = ("dysnomia_alice", "dysnomia_bob")
 INITIAL = "CREATE TABLE greeting(id serial PRIMARY KEY, text text); INSERT INTO greeting(text) VALUES('hello');"
 WRITER = r"""
@@ -39,11 +38,12 @@ class PostgresqlWriter(ProgramWriter):
         super().__init__(log, argv, env=server.client_environment(PGDATABASE=DATABASE))
 
 
-class PostgresqlWorld(World):
+class PostgresqlWorld(SqlWorld):
     """The database ``orders`` on a server that others share."""
 
     def __init__(self, server: PostgresServer, folder: Path) -> None:
         self.plugin = PostgresqlDatabase()
+        super().__init__(server)
         self.server = server
         initial = folder / "component" / "postgresql-databases"
         initial.mkdir(parents=True)
@@ -115,20 +115,5 @@ class PostgresqlWorld(World):
         rows = self._dumped(name, "--inserts", "--data-only", *tables)
         return rows, self.server.sql("SELECT last_value, is_called FROM counter", name)
 
-    def spoil(self, place: Place) -> None:
-        self.server.sql("UPDATE customers SET credit = credit + 1 WHERE id = 7", place.name)
-
     def writer(self, log: Path) -> Writer:
         return PostgresqlWriter(self.server, log)
-
-    def written(self, place: Place | None = None) -> set[int]:
-        found = self.server.sql("SELECT n FROM log", place.name if place else DATABASE)
-        return {int(line) for line in found.split("\n") if line}
-
-    @contextmanager
-    def unreachable(self) -> Iterator[None]:
-        self.server.stop()
-        try:
-            yield
-        finally:
-            self.server.start()

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.lines import in_lines
 from dysnomia_plugins.my.contents import insert_target
 from dysnomia_plugins.my.lexer import ROW
 from dysnomia_plugins.my.scanner import DumpScanner, Part
 from dysnomia_plugins.sqldump.names import decode
-from dysnomia_plugins.sqldump.reader import Readable
+from dysnomia_plugins.sqldump.reader import chunks
 from dysnomia_store.model import Form, Section
 
 READ = 1 << 18
@@ -33,7 +34,7 @@ def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         return
     with stored.open_range(section.artefact, section.offset, section.length) as stream:
         if section.form is not Form.ROWS:
-            yield from _lines(stream)
+            yield from in_lines(chunks(stream, READ))
             return
         for piece in DumpScanner(stream, chunk=READ, exact=False).pieces():
             if piece.part is Part.ROWS:
@@ -48,19 +49,6 @@ def split(data: bytes, rows: int) -> list[bytes]:
     if len(lines) == rows and all(line[:1] == b"(" and line[-2:] in (b"),", b");") for line in lines):
         return [line[:-1] for line in lines]
     return ROW.findall(data)
-
-
-def _lines(stream: Readable) -> Iterator[Sequence[bytes]]:
-    begun: list[bytes] = []
-    while chunk := stream.read(READ):
-        first, *lines = chunk.split(b"\n")
-        begun.append(first)
-        if lines:
-            last = lines.pop()
-            yield [b"".join(begun), *lines]
-            begun = [last] if last else []
-    if begun:
-        yield [b"".join(begun)]
 
 
 def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:

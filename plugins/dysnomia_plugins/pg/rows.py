@@ -10,7 +10,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.lines import in_lines
 from dysnomia_plugins.pg.contents import copy_target, python_codec
 from dysnomia_plugins.pg.scanner import DumpScanner, Part
-from dysnomia_plugins.sqldump.reader import Readable
+from dysnomia_plugins.sqldump.reader import chunks
 from dysnomia_store.model import Form, Section
 
 READ = 1 << 16
@@ -30,12 +30,7 @@ def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         if section.form is Form.ROWS:
             yield from in_lines(_data(DumpScanner(stream, chunk=READ)))
         else:
-            yield from in_lines(_chunks(stream))
-
-
-def _chunks(stream: Readable) -> Iterator[bytes]:
-    while data := stream.read(READ):
-        yield data
+            yield from in_lines(chunks(stream, READ))
 
 
 def _data(scanner: DumpScanner) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dysnomia_plugins.base import Stored
+from dysnomia_plugins.sqldump.reader import chunks
 
 READ = 1 << 20
 
@@ -13,8 +14,7 @@ def stored_range(stored: Stored, artefact: str, offset: int, length: int) -> Ite
     """One part, in pieces of about a MiB. Raises Corrupt."""
     if length > 0:
         with stored.open_range(artefact, offset, length) as stream:
-            while data := stream.read(READ):
-                yield data
+            yield from chunks(stream, READ)
 
 
 class PiecesReader:

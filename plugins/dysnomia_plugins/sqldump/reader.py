@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -9,6 +10,12 @@ class Readable(Protocol):
     """What can be read to its end; an empty answer is the end."""
 
     def read(self, size: int, /) -> bytes: ...
+
+
+def chunks(source: Readable, size: int) -> Iterator[bytes]:
+    """All of it, in pieces of at most ``size`` bytes."""
+    while data := source.read(size):
+        yield data
 
 
 class ChunkReader:
