@@ -19,6 +19,7 @@ from tests.plugins.services import GUARDED, missing
 from tests.waiting import wait_until
 
 SYSTEMD = "/lib/systemd/systemd"
+ROOT = Path(__file__).resolve().parents[2]
 CGROUPS = Path("/sys/fs/cgroup")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
 SHUT_DOWN = signal.SIGRTMIN + 4
@@ -26,7 +27,7 @@ MASKED = ("systemd-udevd", "systemd-udev-trigger", "systemd-timesyncd", "systemd
           "systemd-modules-load", "polkit")  # fmt: skip
 """Units that belong to a machine with devices, or that nothing here needs."""
 BOOT = r"""set -e
-folder=$1; shift
+folder=$1; here=$2; shift 2
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$folder"
 mkdir "$folder/upper" "$folder/work" "$folder/root"
@@ -52,6 +53,10 @@ mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"; ln -s /proc/self/fd "$root/dev/fd"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+if ! [ -e "$root$here/pyproject.toml" ]; then  # it stands below /tmp, or on a file system of its own
+    mkdir -p "$root$here"
+    mount --bind "$here" "$root$here"
+fi
 rm -rf "$root"/etc/systemd/system/*.wants "$root/var/log/journal"
 : > "$root/etc/fstab"
 chmod 711 "$root/root"  # where the Python may be that runs us, which other users run too
@@ -85,7 +90,7 @@ class SystemdMachine:
             with self.folder.with_suffix(".log").open("wb") as log:
                 self._process = subprocess.Popen(
                 [*GUARDED, "sh", "-c", f'{join}; exec "$@"', "sh", "unshare", *namespaces, "bash", script, self.folder,
-                 *MASKED],
+                 ROOT, *MASKED],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
             )  # fmt: skip
             wait_until(self._booted)
