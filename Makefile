@@ -37,10 +37,11 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# Tests of one server or one terminal stay together (xdist_group), the others are dealt to two workers. pytest comes last,
+# Tests of one server or one terminal stay together (xdist_group), the others are dealt to three workers: two processors
+# have time for a third, since much of it is waiting. pytest comes last,
 # so that its summary is what one sees.
 test: packages lint
-	$(PY) -m pytest -q -n 2 --dist loadgroup
+	$(PY) -m pytest -q -n 3 --dist loadgroup
 
 bench: packages $(VENV)/.dev
 	$(PY) -m tests.benchmarks --readme

@@ -122,7 +122,7 @@ def memory_of(pid: int, *, leave_out: Sequence[str] = ()) -> Iterator[list[float
 
     def watch() -> None:
         while not done.wait(0.05):
-            peak[0] = max(peak[0], _together(pid, leave_out) / 1e6)
+            peak[0] = max(peak[0], together(pid, leave_out) / 1e6)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -133,7 +133,8 @@ def memory_of(pid: int, *, leave_out: Sequence[str] = ()) -> Iterator[list[float
         watcher.join()
 
 
-def _together(pid: int, leave_out: Sequence[str]) -> int:
+def together(pid: int, leave_out: Sequence[str] = ()) -> int:
+    """Bytes that a process and its children take now (shared pages counted once)."""
     total = 0
     try:
         root = psutil.Process(pid)
