@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -67,8 +68,8 @@ def table(figures: Sequence[Figure]) -> str:
     lines = ["| work | here | compared to | ratio | to hold | |", "| --- | --- | --- | --- | --- | --- |"]
     for figure in figures:
         ratio_text = f"{figure.ratio:.2f} x" if figure.unit == "x" else f"{figure.ratio:.0f} {figure.unit}"
-        hold = f"{figure.hold:g} {figure.unit}"
-        cells = (figure.work, figure.measured, figure.limit, ratio_text, f"≤ {hold}", "" if figure.held else "**over**")
+        hold = f"≤ {figure.hold:g} {figure.unit}" if math.isfinite(figure.hold) else "none"
+        cells = (figure.work, figure.measured, figure.limit, ratio_text, hold, "" if figure.held else "**over**")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 

@@ -32,7 +32,8 @@ from tests.plugins.services_redis import Client, RedisError, RedisServer
 from tests.plugins.worlds_redis import FAR, PASSWORD, USER, RedisWorld
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.server
+# In one worker: what discovery finds are all servers of the machine, those of these tests too.
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("redis")]
 SETTINGS = ("masterauth", "masteruser", "repl-diskless-load", "repl-diskless-sync", "repl-diskless-sync-delay")
 
 
