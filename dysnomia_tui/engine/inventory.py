@@ -7,7 +7,6 @@ A container is a file of properties, found by name, the first on the path winnin
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +18,6 @@ from dysnomia_plugins.properties import read_properties
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
-
-NIX_HASH = re.compile(r"[0-9a-df-np-sv-z]{32}-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +92,9 @@ def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Pa
     return Inventory(dict(sorted(containers.items())), dict(sorted(components.items())), tuple(dict.fromkeys(problems)))
 
 
-def by_path(argument: str) -> Path | None:
-    """The path that an argument of a command is, or None where it is a name (Dysnomia: ``/…`` and ``./…``)."""
-    return Path(argument) if argument.startswith(("/", "./")) else None
-
-
-def name_of(path: Path, nix_store: str = "/nix/store") -> str:
-    """The name of a component or container given by its path: one in the Nix store loses its hash."""
-    name = path.name
-    if str(path.parent) == nix_store and NIX_HASH.match(name):
-        return name[33:]
-    return name
-
-
-def read_container(path: Path, name: str = "", *, default_type: str = "") -> ConfiguredContainer:
+def read_container(path: Path, name: str, *, default_type: str = "") -> ConfiguredContainer:
     """A container given by its file. ``default_type`` is that of a file that names none."""
-    return _container(name or name_of(path), path, default_type)
+    return _container(name, path, default_type)
 
 
 def _entries(folders: Iterable[Path], what: str, problems: list[str]) -> Iterable[Path]:

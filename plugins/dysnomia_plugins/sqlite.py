@@ -34,6 +34,7 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
+from dysnomia_plugins.durable import make_durable
 from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
 from dysnomia_plugins.process import TOOL_PATH
 from dysnomia_plugins.sqlite_files import (
@@ -58,7 +59,6 @@ from dysnomia_plugins.sqlite_open import (
     connect,
     copy_pages,
     explained,
-    make_durable,
     refuse_strange,
     show,
 )

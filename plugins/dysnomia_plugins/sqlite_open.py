@@ -186,16 +186,6 @@ def _private(target: Path) -> sqlite3.Connection:
     return writer
 
 
-def make_durable(path: Path) -> None:
-    """Flush a file of ours and the folder it is in. Never for a live file."""
-    for name, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(name, flags | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def is_database(path: Path, deadline: Deadline) -> bool:
     """Whether SQLite reads ``path`` as a database. A locked one is one. Raises PluginError where it cannot tell."""
     try:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_plugins.base import Context
+from dysnomia_plugins.durable import make_durable
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.sqlite_files import SIDECARS, dress, remove, sidecar, sidecars, who
 from dysnomia_plugins.sqlite_open import (
@@ -33,7 +34,6 @@ from dysnomia_plugins.sqlite_open import (
     copy_pages,
     explained,
     is_database,
-    make_durable,
     refuse_strange,
     show,
 )

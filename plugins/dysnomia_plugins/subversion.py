@@ -39,9 +39,10 @@ from dysnomia_plugins.svn import contents, discover, swap
 from dysnomia_plugins.svn import dump as dumping
 from dysnomia_plugins.svn.activation import activate
 from dysnomia_plugins.svn.load import Loader
-from dysnomia_plugins.svn.places import COPY, Layout, refuse_mount, remove, wrapper_of
+from dysnomia_plugins.svn.places import COPY, Layout, refuse_mount, wrapper_of
 from dysnomia_plugins.svn.preflight import preflight
 from dysnomia_plugins.svn.repository import Repository
+from dysnomia_plugins.trees.confined import remove_folder
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
@@ -75,7 +76,7 @@ class SubversionRepository(StatePlugin):
         layout = Layout.of(ctx.component)
         if os.path.lexists(layout.live):
             refuse_mount(layout.live)
-        remove(layout.live)
+        remove_folder(layout.live)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell in the repository's folder, as its owner: svnadmin, svnlook and svn are for the command line.
@@ -125,8 +126,8 @@ class SubversionRepository(StatePlugin):
         if place.name == layout.live:
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
         if not wrapper_of(place):
-            remove(wrapper_of(layout.made(ctx.tag, COPY)))
-        remove(wrapper_of(place) or place.name)
+            remove_folder(wrapper_of(layout.made(ctx.tag, COPY)))
+        remove_folder(wrapper_of(place) or place.name)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also folders of the job's that are empty, and a copy that never got its name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,6 @@ def as_pair(record: tuple[bytes | None, bytes | None]) -> Pair:
     """The two sections of a kept record."""
     old, new = record
     return decode(old) if old else None, decode(new) if new else None
-
-
-def pairs_in(kept: Records, start: int = 0, count: int | None = None) -> Iterator[Pair]:
-    return map(as_pair, kept.page(start, len(kept) if count is None else count))
 
 
 def as_change(pair: Pair, counts: tuple[int | None, int | None, int | None] = (None, None, None)) -> SectionChange:

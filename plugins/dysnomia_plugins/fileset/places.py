@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.fileset.spec import FilesetSpec
-from dysnomia_plugins.trees.confined import folder_at, remove_tree
+from dysnomia_plugins.trees.confined import remove_folder
 from dysnomia_plugins.trees.names import RootAt, below, purpose_of
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -114,13 +114,7 @@ class Layout:
         mounted = next(self.mounts_below(path), None)
         if mounted is not None:
             raise NotSafe(f"{mounted} is mounted in what should be removed", "unmount it first; nothing was removed")
-        try:
-            with folder_at(posixpath.dirname(path)) as parent:
-                remove_tree(posixpath.basename(path), parent)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
+        remove_folder(path)
 
 
 def _joined(folder: str, root: str) -> str:

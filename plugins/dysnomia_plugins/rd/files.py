@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dysnomia_plugins.durable import make_durable
 from dysnomia_plugins.errors import PluginError
 
 
@@ -19,7 +20,7 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[Callable[[bytes], o
         with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
             yield file.write
         if durable:
-            _sync(path)
+            make_durable(path)
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def syncing(path: Path) -> Iterator[None]:
 
     def work() -> None:
         try:
-            _sync(path)
+            make_durable(path)
         except OSError as error:
             failure.append(error)
 
@@ -50,12 +51,3 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PluginError(f"{path} cannot be written ({error.strerror})", "set redisCopiesDir") from error
-
-
-def _sync(path: Path) -> None:
-    for name, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(name, flags | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.svn.places import Layout, remove, wrapper_of
+from dysnomia_plugins.svn.places import Layout, wrapper_of
 from dysnomia_plugins.svn.repository import Repository
-from dysnomia_plugins.trees.confined import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.trees.confined import folder_at, remove_folder, rename_new, sync_file_system
 from dysnomia_plugins.trees.owners import owner_ids
 
 _READ = 1 << 18
@@ -27,7 +27,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
     gid = group_id(layout.group) if layout.group else -1
     try:
         Path(layout.parent).mkdir(parents=True, exist_ok=True)
-        remove(wrapper_of(beside))
+        remove_folder(wrapper_of(beside))
         repository = Repository(beside.name, ctx.runner, os.geteuid())
         repository.create()
         for path in filter(Path.is_file, ctx.component.initial_files("subversion-repositories", "*")):
@@ -45,7 +45,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             f"{layout.live} could not be created: {error.strerror}",
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
-    remove(wrapper_of(beside))
+    remove_folder(wrapper_of(beside))
 
 
 def _load(repository: Repository, path: Path) -> None:

@@ -13,10 +13,9 @@ from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.svn.contents import FILES
-from dysnomia_plugins.svn.places import remove
 from dysnomia_plugins.trees.chosen import Chosen
 from dysnomia_plugins.trees.compare import compare
-from dysnomia_plugins.trees.confined import folder_at
+from dysnomia_plugins.trees.confined import folder_at, remove_folder
 from dysnomia_plugins.trees.dump import TreeDump
 from dysnomia_plugins.trees.extract import Extractor, Trust
 from dysnomia_plugins.trees.member import Kind, Member
@@ -182,4 +181,4 @@ class _TarSink(DigestSink):
 def clear(path: str) -> None:
     for name in os.listdir(path):
         if name not in NOT_FILES:
-            remove(posixpath.join(path, name))
+            remove_folder(posixpath.join(path, name))

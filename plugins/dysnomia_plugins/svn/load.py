@@ -17,9 +17,9 @@ from dysnomia_plugins.svn.contents import DUMP, FILES, HISTORY, LOCKED, begin_re
 from dysnomia_plugins.svn.dumpfile import DumpReader
 from dysnomia_plugins.svn.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.svn.locks import read_locks, write_locks
-from dysnomia_plugins.svn.places import COPY, Layout, purpose_at, remove, wrapper_of
+from dysnomia_plugins.svn.places import COPY, Layout, purpose_at, wrapper_of
 from dysnomia_plugins.svn.repository import Access, Repository
-from dysnomia_plugins.trees.confined import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.trees.confined import folder_at, remove_folder, rename_new, sync_file_system
 from dysnomia_plugins.trees.extract import Trust
 from dysnomia_store.canonical import DigestSink
 from dysnomia_store.model import Section
@@ -44,7 +44,7 @@ class Loader:
             self._make(making, wanted)
             if making != self.place:
                 _move(making.name, self.place.name)
-                remove(wrapper_of(making))
+                remove_folder(wrapper_of(making))
         except OSError as error:
             raise _explained(error, self.place) from error
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from dysnomia_plugins.base import Component, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.trees.confined import folder_at, remove_tree
+from dysnomia_plugins.trees.confined import folder_at
 from dysnomia_plugins.trees.names import own_name, purpose_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
@@ -90,17 +90,6 @@ def make_wrapper(place: Place, uid: int) -> None:
         os.fchmod(descriptor, 0o700)
         if os.geteuid() == 0:
             os.fchown(descriptor, uid, -1)
-
-
-def remove(path: str) -> None:
-    """Delete a folder and all in it. Idempotent. Raises PluginError."""
-    try:
-        with folder_at(posixpath.dirname(path)) as parent:
-            remove_tree(posixpath.basename(path), parent)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
 
 
 def refuse_mount(path: str) -> None:

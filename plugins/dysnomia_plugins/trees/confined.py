@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -145,6 +146,17 @@ def sync_file_system(descriptor: int) -> None:
     if library.syncfs(descriptor) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def remove_folder(path: str) -> None:
+    """Delete a folder and all in it, links in it as links. Idempotent. Raises PluginError."""
+    try:
+        with folder_at(posixpath.dirname(path)) as parent:
+            remove_tree(posixpath.basename(path), parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
 
 
 def remove_tree(name: str, parent: int) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.cli.names import given_path, is_path
+from dysnomia_tui.config.nix import plain_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
-from dysnomia_tui.engine.inventory import by_path, name_of, read_inventory
+from dysnomia_tui.engine.inventory import read_inventory
 
 
 @pytest.fixture
@@ -71,8 +73,8 @@ def test_components_of_no_container_are_a_problem(etc: Path) -> None:
 
 
 def test_a_nix_store_path_loses_its_hash() -> None:
-    path = Path("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-orders")
-    assert name_of(path) == "orders"
-    assert name_of(Path("/etc/x/0123456789abcdfghijklmnpqrsvwxyz-orders")).startswith("0123")
-    assert by_path("./x") == Path("x")
-    assert by_path("x") is None
+    assert plain_name("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-orders", {}) == "orders"
+    assert plain_name("/etc/x/0123456789abcdfghijklmnpqrsvwxyz-orders", {}).startswith("0123")
+    assert is_path("./x")
+    assert given_path("./x") == Path.cwd() / "x"
+    assert given_path("x") is None
