@@ -100,7 +100,7 @@ def preflight(
             raise NoAnswer(f"the server of {key} is {NOT_ANSWERING}") from None
         raise
     return Preflight(
-        findings=tuple(Finding(Severity(severity), text) for severity, text in answer["findings"]),
+        findings=tuple(Finding(Severity(severity), *said) for severity, *said in answer["findings"]),
         live_bytes=answer["live_bytes"],
         needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
         swap=answer["swap"],

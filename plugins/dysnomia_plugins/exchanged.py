@@ -140,6 +140,8 @@ class Finding:
 
     severity: Severity
     text: str
+    of_snapshot: bool = False
+    """It is about loading this snapshot, and means nothing where what stood aside comes back instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import posixpath
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dysnomia_plugins.base import Finding, Severity
+
+FOR_THE_GUARD = "for the guard, before compression, in the store"
+"""Where room is needed for what is live: a place as ``Preflight.needs`` names it."""
 
 
 @dataclass
@@ -16,8 +20,13 @@ class Findings:
 
     list: list[Finding] = field(default_factory=list)
 
-    def add(self, severity: Severity, text: str) -> None:
-        self.list.append(Finding(severity, text))
+    def add(self, severity: Severity, text: str, *, of_snapshot: bool = False) -> None:
+        self.list.append(Finding(severity, text, of_snapshot))
+
+
+def of_snapshot(found: Iterable[Finding]) -> Iterator[Finding]:
+    """These findings, as ones about the snapshot."""
+    return (replace(one, of_snapshot=True) for one in found)
 
 
 def free_bytes(path: str | os.PathLike[str] | None) -> int | None:

@@ -30,6 +30,7 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
         found.add(
             Severity.WARNING,
             "it was not made here: the triggers and views in it are code that programs would run when they use it",
+            of_snapshot=True,
         )
     folder = live.parent
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -85,9 +86,10 @@ def _compare(found: Findings, live: Path, header: Header) -> None:
         )
     if mode == "wal" and page_size != header.page_size:
         text = page_size_refusal(live, page_size, header.page_size)
-        found.add(Severity.BLOCKER, f"{text}; restore it as a copy")
+        found.add(Severity.BLOCKER, f"{text}; restore it as a copy", of_snapshot=True)
     if tables and header.encoding and _ENCODINGS.get(encoding) != header.encoding:
-        found.add(Severity.WARNING, f"the live database is {encoding}, the snapshot is not: programs must connect anew")
+        text = f"the live database is {encoding}, the snapshot is not: programs must connect anew"
+        found.add(Severity.WARNING, text, of_snapshot=True)
 
 
 def _not_a_database(found: Findings, live: Path, why: str, holders: str) -> tuple[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dysnomia_plugins.base import Preflight, Severity
+from dysnomia_plugins.findings import FOR_THE_GUARD
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import Blocked, Exit
@@ -99,14 +100,20 @@ def _before(world: World, key: ComponentKey, job_id: str, number: int, restored:
 
 
 def _preflight(world: World, key: ComponentKey, before: _Before) -> tuple[Preflight, Exit]:
-    """Of the guard as of any snapshot; where it still stands aside, at least whether the server answers."""
+    """Of the guard as of any snapshot. Where it still stands aside nothing is loaded: what is said of live alone, asked
+    by way of another generation, and the room that the new guard takes."""
     if before.guard is not None:
         return preflight_or_blocker(world, key, before.guard, replace=True)
     any_other = next((one for one in reversed(world.store.generations(key)) if one.id and not one.problem), None)
     if any_other is None:
         return Preflight(), Exit.REFUSED
     preflight, code = preflight_or_blocker(world, key, any_other, replace=True)
-    return Preflight(findings=preflight.findings, live_bytes=preflight.live_bytes, swap=preflight.swap), code
+    live = preflight.live_bytes
+    return replace(
+        preflight,
+        findings=tuple(finding for finding in preflight.findings if not finding.of_snapshot),
+        needs=() if live is None else ((FOR_THE_GUARD, live, world.store.free_bytes()),),
+    ), code
 
 
 def _steps(key: ComponentKey, job_id: str, before: _Before, preflight: Preflight) -> tuple[Step, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.fileset.places import ONE_STEP, Layout
-from dysnomia_plugins.findings import existing, free_bytes
+from dysnomia_plugins.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot
 from dysnomia_plugins.trees.names import below
 from dysnomia_plugins.trees.size import measure
 from dysnomia_plugins.trees.users import users_of
@@ -26,15 +26,15 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
     live, whole = measure(paths, deadline=time.monotonic() + _BUDGET)
     needed = metadata.content_size if metadata is not None else None
     needs: list[tuple[str, int, int | None]] = []
-    findings = list(_always(ctx, layout))
+    findings = list(of_snapshot(_always(ctx, layout)))
     if needed is not None:
         free = free_bytes(existing(layout.target))
         needs.append((f"beside {layout.target}", needed, free))
         if free is not None and free < needed:
             text = f"{layout.target} has {free:,} bytes free, and the snapshot needs {needed:,}"
-            findings.append(Finding(Severity.BLOCKER, text))
+            findings.append(Finding(Severity.BLOCKER, text, of_snapshot=True))
     if replace and whole:
-        needs.append(("for the guard, before compression, in the store", live, free_bytes(existing(str(ctx.staging)))))
+        needs.append((FOR_THE_GUARD, live, free_bytes(existing(str(ctx.staging)))))
     if replace:
         findings += _in_the_way(layout, stored, paths)
     return Preflight(
@@ -66,7 +66,7 @@ def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterato
     for root in _roots_of(stored):
         if not any(below(root, ours) for ours in layout.spec.roots):
             text = f"the snapshot holds {root}, which .dysnomia-fileset does not name any more: restore it as a copy"
-            yield Finding(Severity.BLOCKER, text)
+            yield Finding(Severity.BLOCKER, text, of_snapshot=True)
     for user in users_of(paths)[:10]:
         if user.writes:
             text = f"{user}: it goes on writing to the old files until it is restarted; they stand until then"

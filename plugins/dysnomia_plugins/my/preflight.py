@@ -9,7 +9,7 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import NotSafe
-from dysnomia_plugins.findings import free_bytes
+from dysnomia_plugins.findings import free_bytes, of_snapshot
 from dysnomia_plugins.my import accounts
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.names import check_database, literal
@@ -27,7 +27,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     live = check_database(ctx.component.key.component)
     findings = list(_rights(client, replace))
     refused = any(finding.severity is Severity.BLOCKER for finding in findings)
-    findings += [*_versions(client, stored), *_trust(ctx, client)]
+    findings += [*of_snapshot(_versions(client, stored)), *of_snapshot(_trust(ctx, client))]
     if replace and not refused:
         findings += [*refusals(client, live), *_who(client, live), *_engines(client, live)]
     facts = _facts(client, live)

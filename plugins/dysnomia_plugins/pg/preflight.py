@@ -9,7 +9,7 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.findings import free_bytes
+from dysnomia_plugins.findings import free_bytes, of_snapshot
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA
 from dysnomia_plugins.pg.names import check_database, identifiers, literal
@@ -117,9 +117,9 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
         check_database(live)
         facts = _facts(client, live)
         findings = [
-            *_missing(client, stored),
-            *_versions(client, stored),
-            *_trust(ctx, client),
+            *of_snapshot(_missing(client, stored)),
+            *of_snapshot(_versions(client, stored)),
+            *of_snapshot(_trust(ctx, client)),
             *(_about_live(facts, live) if replace else ()),
         ]
     except PluginError as error:

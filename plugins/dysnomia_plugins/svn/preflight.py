@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.findings import existing, free_bytes
+from dysnomia_plugins.findings import existing, free_bytes, of_snapshot
 from dysnomia_plugins.svn.contents import FILES
 from dysnomia_plugins.svn.places import Layout
 from dysnomia_plugins.svn.repository import Repository
@@ -24,7 +24,7 @@ def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) ->
     """Findings, space, and how the swap would be made."""
     live = Repository(layout.live, ctx.runner)
     size, whole = measure([layout.live], deadline=time.monotonic() + _BUDGET) if live.there else (0, False)
-    findings = list(_of_snapshot(ctx, layout, stored))
+    findings = list(of_snapshot(_of_snapshot(ctx, layout, stored)))
     needed = size if whole else (stored.metadata.content_size if stored.metadata is not None else None)
     needs: list[tuple[str, int, int | None]] = []
     if needed is not None:
@@ -32,7 +32,7 @@ def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) ->
         needs.append((f"beside {layout.live}", needed, free))
         if free is not None and free < needed:
             text = f"about {needed:,} bytes are needed beside {layout.live}, and {free:,} are free there"
-            findings.append(Finding(Severity.WARNING, text))
+            findings.append(Finding(Severity.WARNING, text, of_snapshot=True))
     if replace and live.there:
         findings += _of_live(live, stored)
     return Preflight(
@@ -78,7 +78,7 @@ def _of_live(live: Repository, stored: Stored) -> Iterator[Finding]:
             f"live is at r{youngest}, the snapshot at r{restored}: what is between would go, and working copies that "
             "have seen it must be checked out anew"
         )
-        yield Finding(Severity.WARNING, text)
+        yield Finding(Severity.WARNING, text, of_snapshot=True)
     for user in users_of([live.path])[:10]:
         text = f"{user}: restart it, it may go on with what it remembers of the old repository"
         yield Finding(Severity.WARNING, text)

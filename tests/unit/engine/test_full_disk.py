@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_plugins.base import Finding, Preflight, Severity
+from dysnomia_plugins.findings import FOR_THE_GUARD
 from dysnomia_store.model import Reason
+from dysnomia_tui.engine import asking
+from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError, Exit
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.views import JobState, JobView
 from tests.unit.engine.machine import ORDERS, Machine, make_machine
 
 MEGABYTE = 1 << 20
@@ -69,19 +73,46 @@ def test_nothing_is_lost_and_a_collection_still_works(small: Machine) -> None:
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
 
 
-def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: Machine) -> None:
-    engine = small.engine()
+def restored_without_guard(small: Machine, engine: Engine) -> JobView:
+    """A restore that found no room for its guard: what was live still stands aside."""
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
     small.execute("INSERT INTO t VALUES (9, hex(randomblob(6000000)))")
-    rows = small.rows()
     free = shutil.disk_usage(small.root / "state").free
     (small.root / "state" / "ballast").write_bytes(bytes(free - 4 * MEGABYTE))  # enough to restore, not for the guard
     job = small.run(engine, engine.plan_restore(ORDERS, 1))
     assert job.state is JobState.PARTLY, job.message
     assert small.rows() == [1]
+    return job
+
+
+def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: Machine) -> None:
+    engine = small.engine()
+    job = restored_without_guard(small, engine)
     assert job.details["aside"]
     assert any("not yet a generation" in alarm.text for alarm in engine.overview().alarms)
+    short = engine.plan_undo(job.id)
+    live = (small.root / "data" / "orders.db").stat().st_size
+    assert [(need.where, need.needs) for need in short.space] == [(FOR_THE_GUARD, live)]
+    assert 0 <= (short.space[0].has or 0) < 4 * MEGABYTE
     (small.root / "state" / "ballast").unlink()
     assert small.run(engine, engine.plan_undo(job.id)).state is JobState.DONE
-    assert small.rows() == rows
+    assert small.rows() == [1, 9]
     assert [one.reason for one in engine.generations(ORDERS)].count(Reason.GUARD) == 1
+
+
+def test_what_stands_aside_comes_back_whatever_a_snapshot_would_meet(
+    small: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = small.engine()
+    job = restored_without_guard(small, engine)
+    met = Preflight(
+        findings=(
+            Finding(Severity.BLOCKER, "the snapshot needs a role that is gone", of_snapshot=True),
+            Finding(Severity.WARNING, "live is busy"),
+        )
+    )
+    monkeypatch.setattr(asking, "preflight", lambda *_, **__: met)
+    assert "the snapshot needs a role that is gone" in engine.plan_restore(ORDERS, 1).blockers
+    plan = engine.plan_undo(job.id)
+    assert plan.blockers == ()
+    assert "live is busy" in plan.warnings
