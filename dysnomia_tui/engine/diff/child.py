@@ -32,6 +32,7 @@ from dysnomia_tui.engine.diff.pairing import Cells
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
 from dysnomia_tui.engine.diff.wire import RowsRequest, row_of, send
+from dysnomia_tui.engine.memory import keep_memory
 
 PROBLEMS = (StoreError, PluginError, OSError)
 PAUSE = 0.1
@@ -203,6 +204,7 @@ def _listen(stream: IO[bytes], asked: queue.Queue[RowsRequest], folder: Path) ->
 
 def main() -> int:
     """Read what to compare from standard input, and compare it."""
+    keep_memory()
     stdin, out = sys.stdin.buffer, sys.stdout.buffer
     spec = json.loads(stdin.readline())
     folder = Path(spec["folder"])

@@ -13,7 +13,8 @@ from dysnomia_store.compare import Pair
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.helper import WORTH_IT, Helper
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes
-from dysnomia_tui.engine.diff.rows import Excess, Tick
+from dysnomia_tui.engine.diff.rows import Excess
+from dysnomia_tui.engine.diff.sieve import Tick
 from dysnomia_tui.engine.diff.spill import Records
 from dysnomia_tui.engine.diff.text import TooLong, changed_lines
 from dysnomia_tui.engine.diff.twopass import Alone, ByTwo, TwoPass

@@ -13,7 +13,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from select import select
@@ -23,7 +23,8 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_tui.engine.diff.order import Order
 from dysnomia_tui.engine.diff.pairing import Side
-from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, batches_in, fetch, join, write_rows
+from dysnomia_tui.engine.diff.rows import Excess, Hashes, batches_in, fetch, join, write_rows
+from dysnomia_tui.engine.diff.sieve import Sums, Tick, read, sift
 from dysnomia_tui.engine.diff.spill import temporary
 
 WORTH_IT = 48 << 20
@@ -53,9 +54,18 @@ class Helper:
         self._socket = ours
         self.busy = False
 
-    def scan(self, which: int, pair: Any, buckets: int) -> None:
-        """Begin to read a side for the first time; ``hashes`` gives the result."""
-        self._ask(("scan", which, pair, buckets))
+    def read(self, which: int, pair: Any) -> None:
+        """Begin to read a side for the first time; ``sums`` gives the result."""
+        self._ask(("read", which, pair))
+
+    def sums(self, tick: Tick) -> tuple[Sums, int]:
+        """Those of its cells, and how many rows it has."""
+        (sums, rows), _ = self._answer(tick)
+        return sums, rows
+
+    def spread(self, cells: Sequence[bool], buckets: int) -> None:
+        """Begin to put what was read last, of the cells that differ, into buckets; ``hashes`` gives the result."""
+        self._ask(("spread", cells, buckets))
 
     def hashes(self, tick: Tick) -> Hashes:
         (buckets, rows, segments), (descriptor,) = self._answer(tick)
@@ -117,14 +127,22 @@ class _Tasks:
     folder: Path
     side: SideMaker
     remembered: tuple[int, Any, Order] | None = None
-    """The order of the rows read last, and whose they are."""
+    """What was kept of the rows read last, and whose they are."""
 
-    def scan(self, descriptors: list[int], which: int, pair: Any, buckets: int) -> tuple[Any, list[int]]:
+    def read(self, descriptors: list[int], which: int, pair: Any) -> tuple[Any, list[int]]:
         self.forget([])
         order = Order(self.folder)
         self.remembered = which, pair, order
+        sums = read(self.side(which, pair).batches(), _quiet, order)
+        return (sums, order.hashes), []
+
+    def spread(self, descriptors: list[int], cells: Sequence[bool], buckets: int) -> tuple[Any, list[int]]:
+        assert self.remembered is not None
+        which, pair, order = self.remembered
+        order = sift(order, cells, _quiet, self.folder)
+        self.remembered = which, pair, order
         hashes = Hashes(self.folder, buckets)
-        hashes.scan(self.side(which, pair).batches(), _quiet, order)
+        hashes.spread(order, _quiet)
         return hashes.parts, [os.dup(hashes.fileno())]
 
     def join(self, descriptors: list[int], old: Parts, new: Parts, which: range) -> tuple[Any, list[int]]:

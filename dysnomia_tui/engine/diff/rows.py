@@ -1,9 +1,9 @@
 """Which rows of a section are on one side only: a multiset difference in bounded memory.
 
 Two readings of each side. The first keeps 8 bytes a row, a keyed 64-bit hash (SipHash with a key of this process, so
-that nobody can make rows collide), spread over buckets in one file; each bucket is then joined alone, which gives the
-hashes that one side has more often, and how much more. The second reading fetches the rows those stand for, and looks
-only into the batches that hold one.
+that nobody can make rows collide). A sieve takes away what both sides have alike; the hashes that are left are spread
+over buckets in one file, and each bucket is joined alone, which gives those that one side has more often, and how much
+more. The second reading fetches the rows they stand for, and looks only into the batches that hold one.
 
 A hash that differs means a row that differs. Equal hashes are taken for equal rows, so two things may go wrong by
 chance alone. A change goes unseen where a row of one side only collides with one of the other side only: of 5,000
@@ -14,20 +14,16 @@ one that was, where the two collide: of 10 million with 10,000, 10^-8.
 from __future__ import annotations
 
 import os
-import struct
 from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import IO
 
-from dysnomia_tui.engine.diff.order import Order
+from dysnomia_tui.engine.diff.order import Order, packed
+from dysnomia_tui.engine.diff.sieve import Batches, Tick
 from dysnomia_tui.engine.diff.spill import temporary
-
-Batches = Iterable[Sequence[bytes]]
-Tick = Callable[[int], None]
-"""Told of the rows read since it was last told; may raise to stop."""
 
 HELD_HASHES = 1 << 16
 """Hashes held as objects before they are written out; or ``HELD_A_BUCKET`` for each bucket, if that is more."""
@@ -53,7 +49,7 @@ def buckets_for(rows: int) -> int:
 
 
 class Hashes:
-    """The hashes of one side's rows, by bucket, in one unlinked file."""
+    """Hashes of one side, by bucket, in one unlinked file."""
 
     def __init__(self, folder: Path, buckets: int) -> None:
         self.buckets = buckets
@@ -78,32 +74,28 @@ class Hashes:
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def scan(self, batches: Batches, tick: Tick, order: Order) -> None:
-        """Read a side for the first time."""
+    def spread(self, order: Order, tick: Tick) -> None:
+        """Put hashes into their buckets."""
         most = max(HELD_HASHES, HELD_A_BUCKET * self.buckets)
         held: list[list[int]] = [[] for _ in range(self.buckets)]
         # A bucket is told by the first byte or two of a hash, as they lie in memory.
         few = self.buckets <= 256
         by_byte = [held[number % self.buckets] for number in range(256 if few else 65536)]
         count = 0
-        for batch in batches:
-            hashes = list(map(hash, batch))
-            packed = _packed(hashes, len(hashes))
-            order.add(packed)
-            firsts: Iterable[int] = packed[::_WIDTH] if few else memoryview(packed).cast("H")[:: _WIDTH // 2]
-            # The one loop over every row: nothing may be added here that is not needed.
-            for first, value in zip(firsts, hashes, strict=True):
+        for data, _ in order.batches():
+            firsts: Iterable[int] = data[::_WIDTH] if few else memoryview(data).cast("H")[:: _WIDTH // 2]
+            for first, value in zip(firsts, memoryview(data).cast("q"), strict=True):
                 by_byte[first].append(value)
-            count += len(hashes)
+            count += len(data) // _WIDTH
             if count >= most:
                 self._flush(held, count)
                 count = 0
-            tick(len(hashes))
+            tick(0)
         self._flush(held, count)
 
     def _flush(self, held: list[list[int]], count: int) -> None:
         self._cuts.append(array("I", accumulate(map(len, held), initial=0)))
-        view = memoryview(_packed(chain.from_iterable(held), count))
+        view = memoryview(packed(tuple(chain.from_iterable(held))))
         while view:
             view = view[self._file.write(view) :]
         self.rows += count
@@ -129,11 +121,6 @@ class Hashes:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _packed(hashes: Iterable[int], count: int) -> bytes:
-    """Three times as quick as adding them to an array."""
-    return struct.pack(f"{count}q", *hashes)
 
 
 class Excess:
@@ -258,7 +245,8 @@ def _matching(
 ) -> Generator[bytes, None, int]:
     """Rows that are wanted, each as often as it is; returns how many were not found. None is a batch without any."""
     for batch, size in batches:
-        for row in [row for row in batch if hash(row) in wanted] if batch is not None else ():
+        rows = list(batch) if batch is not None else ()
+        for row in compress(rows, map(wanted.__contains__, map(hash, rows))):
             value = hash(row)
             if wanted[value] > 0:
                 wanted[value] -= 1

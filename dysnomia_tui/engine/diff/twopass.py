@@ -11,7 +11,8 @@ from dysnomia_store.compare import Pair
 from dysnomia_tui.engine.diff.helper import Helper
 from dysnomia_tui.engine.diff.order import Order
 from dysnomia_tui.engine.diff.pairing import Side
-from dysnomia_tui.engine.diff.rows import Excess, Hashes, Tick, buckets_for, fetch, join
+from dysnomia_tui.engine.diff.rows import Excess, Hashes, buckets_for, fetch, join
+from dysnomia_tui.engine.diff.sieve import Tick, differing, read, sift
 
 Rows = tuple[Iterable[bytes], Iterable[bytes]]
 
@@ -39,16 +40,19 @@ class Alone:
     orders: list[Order] = field(default_factory=list)
 
     def compare(self, only_old: Excess, only_new: Excess) -> None:
-        buckets = buckets_of(self.sides)
         self.orders.extend(Order(self.folder) for _ in self.sides)
+        old, new = (read(side.batches(), self.tick, order) for side, order in zip(self.sides, self.orders, strict=True))
+        cells = differing(old, new)
+        self.orders[:] = [sift(order, cells, self.tick, self.folder) for order in self.orders]
+        buckets = buckets_for(max(order.hashes for order in self.orders))
         hashes = [Hashes(self.folder, buckets) for _ in self.sides]
         try:
-            for scanned, side, order in zip(hashes, self.sides, self.orders, strict=True):
-                scanned.scan(side.batches(), self.tick, order)
+            for each, order in zip(hashes, self.orders, strict=True):
+                each.spread(order, self.tick)
             join(hashes[0], hashes[1], only_old, only_new, range(buckets))
         finally:
-            for scanned in hashes:
-                scanned.close()
+            for each in hashes:
+                each.close()
 
     def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
         old, new = (
@@ -75,12 +79,17 @@ class ByTwo:
     """Of the old side. The other process remembers that of the new one."""
 
     def compare(self, only_old: Excess, only_new: Excess) -> None:
-        buckets = buckets_of(self.sides)
-        self.helper.scan(1, self.pair, buckets)
+        self.helper.read(1, self.pair)
         self.orders.append(Order(self.folder))
+        sums = read(self.sides[0].batches(), self.tick, self.orders[0])
+        others_sums, rows = self.helper.sums(self.tick)
+        cells = differing(sums, others_sums)
+        buckets = buckets_for(max(self.orders[0].hashes, rows) * sum(cells) // len(cells))
+        self.helper.spread(cells, buckets)
+        self.orders[0] = sift(self.orders[0], cells, self.tick, self.folder)
         old = Hashes(self.folder, buckets)
         try:
-            old.scan(self.sides[0].batches(), self.tick, self.orders[0])
+            old.spread(self.orders[0], self.tick)
             new = self.helper.hashes(self.tick)
             try:
                 self.helper.join(old, new, range(1, buckets, 2))
@@ -102,8 +111,3 @@ class ByTwo:
         for order in self.orders:
             order.close()
         self.helper.forget(self.tick)
-
-
-def buckets_of(sides: tuple[Side, Side]) -> int:
-    """How many buckets suit the larger side; its rows are guessed where they were not counted."""
-    return buckets_for(max(side.section.rows or side.section.size // 64 for side in sides))

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dysnomia_store.compare import Pair, changed_sections
-from dysnomia_tui.engine.diff import compare, pairing, rows, spill
+from dysnomia_tui.engine.diff import compare, pairing, rows, sieve, spill
 from dysnomia_tui.engine.diff.compare import Compared, Comparer
 from dysnomia_tui.engine.diff.helper import Helper
 from dysnomia_tui.engine.diff.order import Order
-from dysnomia_tui.engine.diff.rows import Excess, Hashes, fetch
+from dysnomia_tui.engine.diff.rows import Excess, fetch
 from tests.unit.diff.tables import Table, opened, write
 
 hostile = st.binary(max_size=6) | st.sampled_from(
@@ -40,13 +40,17 @@ hostile = st.binary(max_size=6) | st.sampled_from(
 tables = st.lists(hostile, max_size=25)
 ways = st.sampled_from(["in memory", "hashed", "hashed, many", "hashed, postponed"])
 by_two = st.sampled_from(["by two", "by two, many", "by two, postponed"])
+cells = st.sampled_from([1, 8, 1 << 16])
+"""In one cell everything differs; in many nearly nothing."""
 
 
 def quiet(_: int) -> None:
     return
 
 
-def compared(folder: Path, old: Table, new: Table, way: str = "in memory", batch: int = 3) -> Compared | None:
+def compared(
+    folder: Path, old: Table, new: Table, way: str = "in memory", batch: int = 3, cells: int = sieve.CELLS
+) -> Compared | None:
     """Compare two tables, one of four ways. None where the sections are equal."""
     sides = [opened(write(folder / name, table), batch) for name, table in (("old", old), ("new", new))]
     pairs: list[Pair] = list(changed_sections(sides[0].stored.sections(), sides[1].stored.sections()))
@@ -55,6 +59,8 @@ def compared(folder: Path, old: Table, new: Table, way: str = "in memory", batch
     with pytest.MonkeyPatch.context() as patch:
         if way != "in memory":
             patch.setattr(compare, "SMALL", -1)
+            patch.setattr(sieve, "CELLS", cells)
+            patch.setattr(sieve, "SUMMED_AT_ONCE", 40)
             patch.setattr(rows, "HELD_HASHES", 4)
             patch.setattr(rows, "HELD_A_BUCKET", 2)
             patch.setattr(rows, "PIECE_HASHES", 3)
@@ -93,24 +99,38 @@ def raw_changes(found: Compared | None) -> list[tuple[bytes | None, bytes | None
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(tables, tables, ways, st.booleans(), st.integers(1, 30))
+@given(tables, tables, ways, st.booleans(), st.integers(1, 30), cells)
 def test_it_agrees_with_the_naive_multiset_difference(
-    tmp_path_factory: pytest.TempPathFactory, old: list[bytes], new: list[bytes], way: str, keyed: bool, batch: int
+    tmp_path_factory: pytest.TempPathFactory,
+    old: list[bytes],
+    new: list[bytes],
+    way: str,
+    keyed: bool,
+    batch: int,
+    cells: int,
 ) -> None:
-    agree(tmp_path_factory.mktemp("d"), old, new, way, keyed, batch)
+    agree(tmp_path_factory.mktemp("d"), old, new, way, keyed, batch, cells)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(tables, tables, by_two, st.booleans(), st.integers(1, 30))
+@given(tables, tables, by_two, st.booleans(), st.integers(1, 30), cells)
 def test_so_do_two_processes(
-    tmp_path_factory: pytest.TempPathFactory, old: list[bytes], new: list[bytes], way: str, keyed: bool, batch: int
+    tmp_path_factory: pytest.TempPathFactory,
+    old: list[bytes],
+    new: list[bytes],
+    way: str,
+    keyed: bool,
+    batch: int,
+    cells: int,
 ) -> None:
-    agree(tmp_path_factory.mktemp("d"), old, new, way, keyed, batch)
+    agree(tmp_path_factory.mktemp("d"), old, new, way, keyed, batch, cells)
 
 
-def agree(folder: Path, old: Sequence[bytes], new: Sequence[bytes], way: str, keyed: bool, batch: int) -> None:
+def agree(
+    folder: Path, old: Sequence[bytes], new: Sequence[bytes], way: str, keyed: bool, batch: int, cells: int
+) -> None:
     key = ("id",) if keyed else ()
-    found = compared(folder, Table("t", old, key=key), Table("t", new, key=key), way, batch)
+    found = compared(folder, Table("t", old, key=key), Table("t", new, key=key), way, batch, cells)
     changes = raw_changes(found)
     removed = Counter(was for was, _ in changes if was is not None)
     added = Counter(now for _, now in changes if now is not None)
@@ -181,12 +201,11 @@ def test_more_buckets_than_a_byte_tells(tmp_path: Path) -> None:
 def test_rows_that_come_in_another_order_the_second_time_are_found_all_the_same(tmp_path: Path) -> None:
     given = [[b"%d" % number] for number in range(100)]
     order, only = Order(tmp_path), Excess(tmp_path)
-    hashes = Hashes(tmp_path, 1)
-    hashes.scan(given, quiet, order)
+    sieve.read(given, quiet, order)
     only.add({hash(b"3"): 1, hash(b"70"): 1})
     found = fetch(lambda: reversed(given), only, quiet, tmp_path, order)
     assert sorted(found) == [b"3", b"70"]
-    for opened_file in (order, only, hashes):
+    for opened_file in (order, only):
         opened_file.close()
 
 
@@ -200,13 +219,12 @@ def test_the_second_reading_looks_only_into_batches_that_hold_what_is_wanted(tmp
 
     given = [Counting([b"%d" % number]) for number in range(100)]
     order, only = Order(tmp_path), Excess(tmp_path)
-    hashes = Hashes(tmp_path, 1)
-    hashes.scan(given, quiet, order)
+    sieve.read(given, quiet, order)
     Counting.looked = 0
     only.add({hash(b"3"): 1, hash(b"70"): 1})
     assert list(fetch(lambda: iter(given), only, quiet, tmp_path, order)) == [b"3", b"70"]
     assert Counting.looked == 2
-    for opened_file in (order, only, hashes):
+    for opened_file in (order, only):
         opened_file.close()
 
 
