@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_tui.engine.memory import keep_memory
+
 if TYPE_CHECKING:
     from dysnomia_tui.engine.jobs.folder import JobFolder
     from dysnomia_tui.engine.jobs.work import Outcome, Work
@@ -38,6 +40,7 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _detach(folder)
+    keep_memory()
     run(folder, lock, tell)
     return 0
 

@@ -1,6 +1,7 @@
 """The type ``postgresql-database``: a database of a PostgreSQL server, dumped by pg_dump, restored beside and swapped.
 
-A place is a database, by its name. See pg/server.py for the container's properties.
+A place is a database, by its name. See pg/server.py for the container's properties. What a snapshot does not need is
+imported where it is used: a job begins with its imports.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import pwd
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dysnomia_plugins.base import (
     Component,
@@ -27,9 +28,6 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
-from dysnomia_plugins.pg import discover as discovery
-from dysnomia_plugins.pg import load as loading
-from dysnomia_plugins.pg import preflight as preflights
 from dysnomia_plugins.pg import rows, surroundings, swap
 from dysnomia_plugins.pg.client import Client, tool_path
 from dysnomia_plugins.pg.contents import TABLE, ContentsWriter, scan
@@ -40,6 +38,9 @@ from dysnomia_plugins.servers import await_server
 from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.pg.load import Loader
 
 ARTEFACT = "dump.pgsql"
 
@@ -106,10 +107,14 @@ class PostgresqlDatabase(StatePlugin):
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         client = Client(Server.of(component), runner, application="dysnomia-probe", connect_timeout=2)
-        return discovery.probe(client, component.key.component)
+        from dysnomia_plugins.pg import discover
+
+        return discover.probe(client, component.key.component)
 
     def discover(self, runner: Runner) -> Iterable[Found]:
-        return discovery.discover(runner)
+        from dysnomia_plugins.pg import discover
+
+        return discover.discover(runner)
 
     def whereabouts(self, component: Component) -> tuple[str, ...]:
         return (*Server.of(component).whereabouts, component.key.component)
@@ -192,9 +197,13 @@ class PostgresqlDatabase(StatePlugin):
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
-        return preflights.preflight(ctx, Client.of(ctx), stored, replace=replace)
+        from dysnomia_plugins.pg.preflight import preflight
+
+        return preflight(ctx, Client.of(ctx), stored, replace=replace)
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        from dysnomia_plugins.pg import load
+
         client = Client.of(ctx)
         check_database(place.name)
         around = surroundings.read(client, self._name(ctx.component))
@@ -203,8 +212,8 @@ class PostgresqlDatabase(StatePlugin):
         if around is None and stored.metadata is not None:
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
-        loading.create(client, place.name, around)
-        loader = loading.Loader(ctx, client, place.name)
+        load.create(client, place.name, around)
+        loader = load.Loader(ctx, client, place.name)
         if sections is None:
             total = stored.metadata.content_size if stored.metadata else None
             counts = self._tables(stored) if stored.metadata else iter(())
@@ -220,11 +229,13 @@ class PostgresqlDatabase(StatePlugin):
     def _tables(self, stored: Stored) -> Iterator[Section]:
         return (section for section in stored.sections() if section.kind == TABLE)
 
-    def _load_some(self, ctx: Context, loader: loading.Loader, stored: Stored, wanted: Sequence[Section]) -> None:
-        taken, missing, count = loading.chosen_sections(stored, wanted)
+    def _load_some(self, ctx: Context, loader: Loader, stored: Stored, wanted: Sequence[Section]) -> None:
+        from dysnomia_plugins.pg.load import SectionsReader, chosen_sections
+
+        taken, missing, count = chosen_sections(stored, wanted)
         total = sum(section.length or 0 for section in taken)
         tables = (section for section in taken if section.kind == TABLE)
-        loader.some(loading.SectionsReader(stored, taken), tables, total)
+        loader.some(SectionsReader(stored, taken), tables, total)
         if count:
             more = f" and {count - len(missing)} more" if count > len(missing) else ""
             ctx.progress.log(f"left out: the rows of {', '.join(missing)}{more}")

@@ -17,6 +17,7 @@ from dysnomia_store.store import Store
 from dysnomia_tui.engine import activities
 from dysnomia_tui.engine.activities import Bench
 from dysnomia_tui.engine.journal import FileJournal
+from dysnomia_tui.engine.memory import keep_memory
 from dysnomia_tui.engine.running import Shield
 
 
@@ -70,6 +71,7 @@ def load(bench: Bench) -> None:
 
 
 def main() -> None:
+    keep_memory()
     what, folder, socket, job, kind = sys.argv[1:]
     bench = bench_of(Path(folder), Path(socket), job, kind)
     if what == "snapshot":

@@ -19,6 +19,7 @@ from dysnomia_plugins.pg.lexer import HOLD, StatementLexer
 from dysnomia_plugins.sqldump.reader import ChunkReader, Readable
 
 CHUNK = 1 << 20
+NEAR = 1 << 16
 LONG = 1 << 20
 """A statement longer than this is handed on in parts; a COPY statement (1,600 columns at most) is always shorter."""
 
@@ -200,6 +201,17 @@ class DumpScanner(ChunkReader):
 
     # COPY data.
 
+    def _rows_end(self) -> int:
+        """Where in the buffer the first line ``\\.`` ends the rows, or -1; the line end before it counts.
+
+        In the pieces of a large table there is none: looking from the end says so twice as quickly, and a look for any
+        backslash ten times. A small table has it near."""
+        end = b"\n" + _ROWS_END
+        found = self._buffer.find(end, self._start, self._start + NEAR)
+        if found >= 0 or self._buffer.find(b"\\", self._start) < 0 or self._buffer.rfind(end, self._start) < 0:
+            return found
+        return self._buffer.find(end, self._start)
+
     def _rows(self) -> Iterator[Piece]:
         """Everything up to the line ``\\.``, which starts right here where the table is empty."""
         self._in_rows = True
@@ -208,7 +220,7 @@ class DumpScanner(ChunkReader):
             yield Part.ROWS_END, self._take(3)
             return
         while True:
-            found = self._buffer.find(b"\n" + _ROWS_END, self._start)
+            found = self._rows_end()
             if found >= 0:
                 yield Part.ROWS, self._take(found + 1 - self._start)
                 self._in_rows = False
