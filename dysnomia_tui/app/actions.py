@@ -7,7 +7,7 @@ An action names what it does and when it cannot be done; the screen or widget th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from textual.binding import Binding, BindingType
 
@@ -298,9 +298,3 @@ def key_name(key: str) -> str:
     if key.startswith("ctrl+"):
         return "^" + key.removeprefix("ctrl+").upper()
     return _NAMES.get(key, key)
-
-
-def key_table() -> Iterable[tuple[str, str, str, str]]:
-    """Where, keys, title and help of every action: the README's table."""
-    for action in ACTIONS:
-        yield action.scope, " ".join(key_name(key) for key in action.keys), action.title, action.help

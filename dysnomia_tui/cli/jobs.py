@@ -182,7 +182,9 @@ def begin(engine: Engine, plan: Plan, *, why: str = "", no_wait: bool = False) -
 
 
 def say_ended(job: JobView) -> None:
-    say(f"job {job.id} {job.state}" + (f": {job.message}" if job.message else ""))
+    """How it ended; of one that failed also the way out."""
+    said = (f"job {job.id} {job.state}", job.message, str(job.details.get("hint", "")))
+    say(": ".join(one for one in said if one))
 
 
 def carry_out(

@@ -255,12 +255,6 @@ class Index(AbstractContextManager["Index"]):
         return data
 
 
-def read_index(path: Path) -> Iterator[Section]:
-    """The sections of an index, streamed. Raises Corrupt."""
-    with Index(path) as index:
-        yield from index.sections()
-
-
 def lines_of(sections: Iterable[Section]) -> Iterator[bytes]:
     """Sections that stand in no index yet, as an index's lines."""
     return (encode(section)[:-1] for section in sections)

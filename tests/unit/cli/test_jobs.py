@@ -111,6 +111,11 @@ def test_events_and_the_end_are_said_on_standard_error(capsys: pytest.CaptureFix
     assert err.rstrip().endswith("job 7 done: generation 8")
 
 
+def test_of_a_failed_job_the_way_out_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    carried(FakeEngine(job(state=JobState.FAILED, message="the disk is full", details={"hint": "make room"})))
+    assert capsys.readouterr().err.rstrip().endswith("job 7 failed: the disk is full: make room")
+
+
 def test_ctrl_c_asks_the_job_to_cancel_and_waits_for_its_answer(capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeEngine(job(state=JobState.CANCELLED), interrupt_at=(2,))
     assert carried(fake).state is JobState.CANCELLED

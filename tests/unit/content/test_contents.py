@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dysnomia_store import compare
 from dysnomia_store.compare import Pair, changed_between, changed_sections, delta
-from dysnomia_store.contents import Index, IndexWriter, decode, encode, identity, identity_of, read_index
+from dysnomia_store.contents import Index, IndexWriter, decode, encode, identity, identity_of
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Form, Section
 
@@ -66,9 +66,9 @@ def test_an_index_gives_its_sections_back_whole_and_by_page(
     tmp_path_factory: pytest.TempPathFactory, given: list[Section], data: st.DataObject
 ) -> None:
     path = write(tmp_path_factory.mktemp("i") / "x", given)
-    assert list(read_index(path)) == given
     start, count = data.draw(st.integers(0, 40)), data.draw(st.integers(0, 40))
     with Index(path) as index:
+        assert list(index.sections()) == given
         assert len(index) == len(given)
         assert list(index.sections(start, count)) == given[start : start + count]
 
@@ -83,9 +83,9 @@ def test_pages_across_frames(tmp_path: Path) -> None:
 def test_a_key_that_is_known_later_is_in_its_section(tmp_path: Path) -> None:
     given = [section("a"), section("b"), section("a", kind="file")]
     path = write(tmp_path / "i", given, [("table", "a", ("id",)), ("table", "b", ("x",)), ("table", "b", ("id", "x"))])
-    found = {(one.kind, one.name): one.key for one in read_index(path)}
-    assert found == {("table", "a"): ("id",), ("table", "b"): ("id", "x"), ("file", "a"): ()}
     with Index(path) as index:
+        found = {(one.kind, one.name): one.key for one in index.sections()}
+        assert found == {("table", "a"): ("id",), ("table", "b"): ("id", "x"), ("file", "a"): ()}
         assert list(index.lines()) == [encode(one)[:-1] for one in index.sections()]
 
 
@@ -98,17 +98,22 @@ def test_an_index_that_was_not_closed_is_none(tmp_path: Path) -> None:
         Index(tmp_path / "i")
 
 
+def read_all(path: Path) -> list[Section]:
+    with Index(path) as index:
+        return list(index.sections())
+
+
 def test_damage_is_noticed_wherever_it_is(tmp_path: Path) -> None:
     path = write(tmp_path / "i", [section(str(number)) for number in range(3000)], [("table", "5", ("id",))])
     data = path.read_bytes()
     for place in range(0, len(data), max(1, len(data) // 50)):
         path.write_bytes(data[:place] + bytes((data[place] ^ 8,)) + data[place + 1 :])
         with pytest.raises(Corrupt, match=str(path)):
-            list(read_index(path))
+            read_all(path)
     for size in (0, 3, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:size])
         with pytest.raises(Corrupt):
-            list(read_index(path))
+            read_all(path)
 
 
 def test_300_000_sections_are_compared_in_little_memory(tmp_path: Path) -> None:
