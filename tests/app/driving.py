@@ -19,7 +19,8 @@ from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
 from dysnomia_tui.app.screens.main import MainScreen
 from dysnomia_tui.config import Settings
-from tests.app.fake_engine import NOW, FakeEngine, World, fake_settings, world
+from tests.app.fake_engine import FakeEngine
+from tests.app.fake_world import NOW, World, fake_settings, world
 
 DEADLINE = 60.0
 """Seconds; only a hang takes as long."""

@@ -11,7 +11,7 @@ from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.engine.plan import Grade
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import CRM, ORDERS
+from tests.app.fake_world import CRM, ORDERS
 
 
 async def opened(run: Driven, drop: tuple[int, ...] = ()) -> GcScreen:

@@ -12,7 +12,7 @@ from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.engine.views import Change, RowChange, SectionChange
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import ORDERS
+from tests.app.fake_world import ORDERS
 
 
 def section(name: str = "orders", rows: int | None = 10, **changes: object) -> Section:

@@ -12,7 +12,7 @@ from dysnomia_tui.app.present import components, condition
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.engine.views import Condition, ContainerView, Fact, Health, Probe, Status, Tone
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import NOW, ORDERS, World, component, world
+from tests.app.fake_world import NOW, ORDERS, World, component, world
 
 WEB = ComponentKey("units", "web")
 WHY = "a unit holds no state of its own"

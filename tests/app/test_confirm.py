@@ -10,7 +10,7 @@ from dysnomia_tui.app.present.plan import to_type
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
 from dysnomia_tui.engine.plan import Grade, Plan
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import ORDERS
+from tests.app.fake_world import ORDERS
 
 
 def plan_of(run: Driven, grade: Grade, **changes: object) -> Plan:

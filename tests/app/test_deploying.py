@@ -8,7 +8,7 @@ from dysnomia_tui.app.screens.deploy import DeployScreen
 from dysnomia_tui.engine.plan import Grade, Kind
 from dysnomia_tui.engine.planning.deploy import Deployment
 from tests.app.driving import driven
-from tests.app.fake_engine import CRM, DOCUMENTS
+from tests.app.fake_world import CRM, DOCUMENTS
 
 A, B, C, D = (ComponentKey("box", name) for name in "abcd")
 THERE = Deployment(available=(A, B), active=(B, C), garbage=(D,))

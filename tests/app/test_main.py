@@ -12,7 +12,7 @@ from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.engine.plan import Kind
 from dysnomia_tui.engine.views import ComponentView, Health, JobState
 from tests.app.driving import driven
-from tests.app.fake_engine import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
+from tests.app.fake_world import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
 
 
 async def test_at_80x24_everything_that_matters_is_on_the_screen() -> None:

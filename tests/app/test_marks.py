@@ -10,7 +10,7 @@ from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.engine.plan import Grade
 from tests.app.driving import driven
-from tests.app.fake_engine import NOW
+from tests.app.fake_world import NOW
 
 UTC_TIMES = Times(ZoneKind.UTC, NOW)
 TOKYO = Times(ZoneKind.RELATIVE, NOW, timezone(timedelta(hours=9), "JST"))

@@ -19,7 +19,8 @@ from dysnomia_tui.app.actions import ACTIONS
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
 from dysnomia_tui.engine.plan import Grade, Plan
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import ORDERS, FakeEngine
+from tests.app.fake_engine import FakeEngine
+from tests.app.fake_world import ORDERS
 
 KEYS = sorted(
     {key for action in ACTIONS for key in action.keys if key not in ("q", "ctrl+l", "f5")}

@@ -6,7 +6,7 @@ from dysnomia_tui.app.screens.prompt import PromptScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.engine.plan import Grade
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import ORDERS
+from tests.app.fake_world import ORDERS
 
 
 async def opened(run: Driven, number: int = 211) -> RestoreScreen:

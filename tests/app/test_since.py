@@ -7,7 +7,7 @@ from dataclasses import replace
 from dysnomia_tui.app.widgets import since
 from dysnomia_tui.engine.plan import Kind, Plan
 from tests.app.driving import Driven, driven
-from tests.app.fake_engine import CHANGES, ORDERS
+from tests.app.fake_world import CHANGES, ORDERS
 
 
 def undo(run: Driven, **params: object) -> Plan:

@@ -16,7 +16,8 @@ from textual.pilot import Pilot
 from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.engine.plan import Grade
 from tests.app.driving import TERMINAL, Driven, make_app
-from tests.app.fake_engine import NOW, ORDERS, FakeEngine, World, fake_settings, world
+from tests.app.fake_engine import FakeEngine
+from tests.app.fake_world import NOW, ORDERS, World, fake_settings, world
 
 pytestmark = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="the pictures are taken with one version of Python"

@@ -14,7 +14,7 @@ from dysnomia_tui.app.screens.store import StoreScreen
 from dysnomia_tui.engine.plan import Grade
 from dysnomia_tui.engine.views import JobState
 from tests.app.driving import driven
-from tests.app.fake_engine import NOW, ORDERS, job
+from tests.app.fake_world import NOW, ORDERS, job
 
 TIMES = Times(ZoneKind.UTC, NOW)
 

@@ -15,7 +15,7 @@ from dysnomia_tui.app.files import write_private
 from dysnomia_tui.app.terminal import CLIPBOARD_LIMIT, osc52
 from dysnomia_tui.app.theme import pick
 from tests.app.driving import driven
-from tests.app.fake_engine import fake_settings, world
+from tests.app.fake_world import fake_settings, world
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from dysnomia_tui.app.screens.prompt import PromptScreen
 from tests.app.driving import driven
-from tests.app.fake_engine import CRM, ORDERS
+from tests.app.fake_world import CRM, ORDERS
 
 
 @pytest.mark.parametrize("size", [(60, 15), (80, 24)])
