@@ -1,11 +1,14 @@
-"""Servers that tests share: one a session (and a worker)."""
+"""What tests share: servers, one a session (and a worker), and the world that a module names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.plugins.conformance import World
+from tests.plugins.driver import Driver
 from tests.plugins.services_mariadb import MariadbServer
 from tests.plugins.services_postgresql import PostgresServer
 from tests.plugins.systemd_machine import SystemdMachine
@@ -30,3 +33,16 @@ def mariadb() -> Iterator[MariadbServer]:
     """A MariaDB server. A test leaves it as it found it, but for schemas and accounts of its own."""
     with MariadbServer() as server:
         yield server
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """What the test's module calls ``WORLD``, one for each test."""
+    with request.module.WORLD(tmp_path / "world") as world:
+        yield world
+
+
+@pytest.fixture
+def driver(world: World, tmp_path: Path) -> Driver:
+    """An empty store for that world."""
+    return Driver(world, tmp_path / "store")

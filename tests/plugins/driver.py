@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,11 @@ class Driver:
 
     def ids(self) -> dict[int, str]:
         return {one.number: one.id for one in self.generations()}
+
+
+def with_properties(world: World, **properties: str) -> None:
+    """Configure its component otherwise."""
+    world.component = replace(world.component, properties={**world.component.properties, **properties})
 
 
 def in_child(work: Callable[[], object]) -> int:
