@@ -41,6 +41,11 @@ def url_of(repository: Path, path: str = "") -> str:
     return "file://" + urllib.parse.quote(str(repository)) + (f"/{urllib.parse.quote(path)}" if path else "")
 
 
+def number_of(path: Path) -> int:
+    """The number of its newest revision."""
+    return int(run("svnlook", "youngest", str(path)))
+
+
 def seed(repository: Path) -> None:
     """A small repository with one of everything."""
     repository.parent.mkdir(parents=True, exist_ok=True)
