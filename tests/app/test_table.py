@@ -8,8 +8,8 @@ import pytest
 from rich.text import Text
 from textual.app import App, ComposeResult
 
-from dysnomia_tui.app.present.columns import Column, lay_out
-from dysnomia_tui.app.widgets.virtual_table import Order, VirtualTable
+from dysnomia_tui.app.present.columns import Column, Order, lay_out
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 ROWS = 120_000
 

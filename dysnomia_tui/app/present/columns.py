@@ -1,4 +1,4 @@
-"""Columns of a table: what a cell of an item looks like, and how the columns share the width there is."""
+"""Columns of a table: what a cell of an item looks like, how they share the width there is, and the lines they make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Any, Generic, TypeVar
 
 from rich.text import Text
 
+from dysnomia_tui.app.present.text import fit
+
 T = TypeVar("T")
+MARK = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Sorted by which column; ``""`` leaves the order that was given."""
+
+    column: str = ""
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,11 @@ class Column(Generic[T]):
     is_mark: bool = False
     """Whether ``*`` stands here for a marked item."""
 
+    @property
+    def order(self) -> Order:
+        """By this column, as it is sorted at first."""
+        return Order(self.id, self.descending)
+
 
 def lay_out(columns: Sequence[Column[Any]], cells: int) -> tuple[int, ...]:
     """The width of each column in a table of ``cells`` cells; more than that together where there is no room."""
@@ -48,3 +64,59 @@ def lay_out(columns: Sequence[Column[Any]], cells: int) -> tuple[int, ...]:
         left -= part
     widths[flexible[0]] += left
     return tuple(widths)
+
+
+@dataclass(frozen=True)
+class Layout(Generic[T]):
+    """Columns of a certain width each, and the lines they make."""
+
+    columns: tuple[Column[T], ...] = ()
+    widths: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, columns: tuple[Column[T], ...], cells: int) -> Layout[T]:
+        """In a table of ``cells`` cells."""
+        return cls(columns, lay_out(columns, cells))
+
+    @property
+    def width(self) -> int:
+        """Cells of a whole line."""
+        return sum(column.gap + width for column, width in zip(self.columns, self.widths, strict=True))
+
+    def titles(self, order: Order) -> Text:
+        """The head of a table in this order."""
+        line = Text(no_wrap=True, end="")
+        for column, width in zip(self.columns, self.widths, strict=True):
+            title = column.title
+            if column.id == order.column and column.sort is not None:
+                title = f"{title}{'▼' if order.reverse else '▲'}"
+            line.append(" " * column.gap)
+            line.append_text(fit(Text(title), width, column.align))
+        return line
+
+    def cells(self, item: T, marked: bool) -> Text:
+        """The line of an item."""
+        line = Text(no_wrap=True, end="")
+        for column, width in zip(self.columns, self.widths, strict=True):
+            line.append(" " * column.gap)
+            cell = column.cell(item)
+            if column.is_mark and marked:
+                cell = Text(MARK, style="bold magenta")
+            line.append_text(fit(cell, width, column.align))
+        return line
+
+    def at(self, x: int) -> Column[T] | None:
+        """The column at cell ``x`` of a line, with the gap before it; None behind the last."""
+        end = 0
+        for column, width in zip(self.columns, self.widths, strict=True):
+            end += column.gap + width
+            if x < end:
+                return column
+        return None
+
+
+def next_order(columns: Sequence[Column[Any]], order: Order) -> Order:
+    """By the next column that can be sorted by; after the last one, the order as given."""
+    orders = [Order(), *(column.order for column in columns if column.sort is not None)]
+    at = next((at for at, one in enumerate(orders) if one.column == order.column), 0)
+    return orders[(at + 1) % len(orders)]

@@ -7,32 +7,23 @@ or filtered.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.geometry import Size
-from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.present.columns import Column, lay_out
+from dysnomia_tui.app.present.columns import Column, Layout, Order, next_order
 from dysnomia_tui.app.present.text import fit
+from dysnomia_tui.app.widgets import table_messages
 from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.listing import Listing
 
 T = TypeVar("T")
-MARK = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Sorted by which column; ``""`` leaves the order that was given."""
-
-    column: str = ""
-    reverse: bool = False
 
 
 class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
@@ -63,55 +54,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     VirtualTable:nocolor > .virtual-table--cursor-blurred { text-style: underline; }
     """
 
-    class Highlighted(Message):
-        """The cursor is on another item (or on none)."""
-
-        def __init__(self, table: VirtualTable[Any], item: Any) -> None:
-            super().__init__()
-            self.table = table
-            self.item = item
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-    class Chosen(Message):
-        """Enter, or a click on the line under the cursor."""
-
-        def __init__(self, table: VirtualTable[Any], item: Any) -> None:
-            super().__init__()
-            self.table = table
-            self.item = item
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-    class MarksChanged(Message):
-        """The set of marked keys is another."""
-
-        def __init__(self, table: VirtualTable[Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> VirtualTable[Any]:
-            return self.table
-
-    class Edge(Message):
-        """Left or right was pressed where there is nothing more to scroll to: -1 or +1."""
-
-        def __init__(self, table: VirtualTable[Any], direction: int) -> None:
-            super().__init__()
-            self.table = table
-            self.direction = direction
-
-    class FilterAsked(Message):
-        """``/`` was pressed."""
-
-        def __init__(self, table: VirtualTable[Any]) -> None:
-            super().__init__()
-            self.table = table
+    Highlighted: TypeAlias = table_messages.Highlighted
+    Chosen: TypeAlias = table_messages.Chosen
+    MarksChanged: TypeAlias = table_messages.MarksChanged
+    Edge: TypeAlias = table_messages.Edge
+    FilterAsked: TypeAlias = table_messages.FilterAsked
 
     def __init__(
         self,
@@ -140,21 +87,13 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         """
         super().__init__(id=widget_id, classes=classes)
         self._columns = tuple(columns)
-        self._key = key
-        self._words = words
+        self._listing = Listing(key, words=words, selectable=selectable)
         self._head = 1 if head else 0
         self._markable = markable
         self._filterable = filterable
-        self._selectable = selectable
         self._empty = Text(empty, style="dim")
-        self._items: Sequence[T] = ()
-        self._view: Sequence[T] = ()
-        self._rows: dict[Hashable, int] = {}
         self._cursor = 0
-        self._marks: set[Hashable] = set()
-        self._order = Order()
-        self._filter = ""
-        self._widths: tuple[int, ...] = ()
+        self._laid_out: Layout[T] = Layout()
         self._strips: dict[tuple[int, bool, bool], Strip] = {}
 
     def focus(self, scroll_visible: bool = True) -> Self:
@@ -172,17 +111,17 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     @property
     def items(self) -> Sequence[T]:
         """All items, in the order they were given."""
-        return self._items
+        return self._listing.items
 
     @property
     def shown(self) -> Sequence[T]:
         """The items that pass the filter, in the order of the screen."""
-        return self._view
+        return self._listing.shown
 
     @property
     def item(self) -> T | None:
         """The item under the cursor."""
-        return self._view[self._cursor] if 0 <= self._cursor < len(self._view) else None
+        return self._listing.at(self._cursor)
 
     @property
     def row(self) -> int:
@@ -191,16 +130,16 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     @property
     def order(self) -> Order:
-        return self._order
+        return self._listing.order
 
     @property
     def filter_text(self) -> str:
-        return self._filter
+        return self._listing.filter
 
     @property
     def marks(self) -> frozenset[Hashable]:
         """Keys of the marked items, whether or not a filter hides them."""
-        return frozenset(self._marks)
+        return frozenset(self._listing.marks)
 
     def set_columns(self, columns: Sequence[Column[T]]) -> None:
         """Show other columns (another width of the screen, another zone); cursor, marks and order stay."""
@@ -214,32 +153,28 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def set_items(self, items: Sequence[T], *, to: Hashable | None = None) -> None:
         """Show these items. The cursor stays on its key (or goes to ``to``); marks of items that are gone go."""
-        before = to if to is not None else (self._key(self.item) if self.item is not None else None)
-        self._items = items
-        if self._marks:
-            kept = self._marks & {self._key(item) for item in items}
-            if kept != self._marks:
-                self._marks = kept
-                self.post_message(self.MarksChanged(self))
+        before = to if to is not None else self._key_here()
+        if self._listing.put(items):
+            self.post_message(self.MarksChanged(self))
         self._review(before)
 
     def set_filter(self, text: str) -> None:
         """Show only the items whose words hold ``text`` (with a leading ``!``: that do not)."""
-        if text != self._filter:
-            self._filter = text
-            self._review(self._key(self.item) if self.item is not None else None)
+        if text != self._listing.filter:
+            self._listing.filter = text
+            self._review(self._key_here())
 
     def set_order(self, order: Order) -> None:
-        self._order = order
-        self._review(self._key(self.item) if self.item is not None else None)
+        self._listing.order = order
+        self._review(self._key_here())
 
     def set_marks(self, keys: Sequence[Hashable]) -> None:
-        self._marks = set(keys)
+        self._listing.marks = set(keys)
         self._changed_marks()
 
     def go_to(self, key: Hashable) -> bool:
         """Put the cursor on the item with this key. False where it is not shown."""
-        row = self._row_of(key)
+        row = self._listing.row_of(key)
         if row is None:
             return False
         self._move(row)
@@ -250,39 +185,20 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._strips.clear()
         self.refresh()
 
-    def _row_of(self, key: Hashable) -> int | None:
-        if not self._rows and self._view:
-            self._rows = {self._key(item): row for row, item in enumerate(self._view)}
-        return self._rows.get(key)
+    def _key_here(self) -> Hashable | None:
+        return self._listing.key(self.item) if self.item is not None else None
 
     def _review(self, stay_on: Hashable | None) -> None:
         """Filter and sort again, and keep the cursor on its key; where that is gone, on its row."""
-        view = self._items
-        if wanted := self._filter.removeprefix("!").casefold():
-            inverse = self._filter.startswith("!")
-            view = [item for item in view if (wanted in self._words_of(item).casefold()) != inverse]
-        sort = next((column.sort for column in self._columns if column.id == self._order.column), None)
-        if sort is not None:
-            view = sorted(view, key=sort, reverse=self._order.reverse)
-        self._view = view
-        self._rows = {}
-        was = self._cursor
-        row = self._row_of(stay_on) if stay_on is not None else None
-        self._cursor = self._nearest(row if row is not None else min(was, max(len(view) - 1, 0)), 1)
+        self._cursor = self._listing.arrange(self._columns, stay_on, self._cursor)
         self._lay_out()
         self.post_message(self.Highlighted(self, self.item))
-
-    def _words_of(self, item: T) -> str:
-        if self._words is not None:
-            return self._words(item)
-        return " ".join(column.cell(item).plain for column in self._columns)
 
     # --- laying out and rendering -------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._widths = lay_out(self._columns, self.scrollable_content_region.width)
-        wide = sum(column.gap + width for column, width in zip(self._columns, self._widths, strict=True))
-        self.virtual_size = Size(max(wide, 1), len(self._view) + self._head)
+        self._laid_out = Layout.of(self._columns, self.scrollable_content_region.width)
+        self.virtual_size = Size(max(self._laid_out.width, 1), len(self._listing.shown) + self._head)
         self._strips.clear()
         self._show_cursor()
         self.refresh()
@@ -294,16 +210,17 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         width = self.scrollable_content_region.width
         scroll_x, scroll_y = self.scroll_offset
         if self._head and y == 0:
-            return self._strip(self._titles(), self.get_component_rich_style("virtual-table--head"), scroll_x, width)
+            titles = self._laid_out.titles(self._listing.order)
+            return self._strip(titles, self.get_component_rich_style("virtual-table--head"), scroll_x, width)
         row = y + scroll_y - self._head
-        if not self._view and y >= self._head:
-            lines = self._empty.wrap(self.app.console, max(width, 1))
-            shown = lines[y - self._head] if y - self._head < len(lines) else Text("")
-            return self._strip(shown, Style(), 0, width)
-        if not 0 <= row < len(self._view):
+        listing = self._listing
+        shown = listing.shown
+        if not shown and y >= self._head:
+            return self._strip(self._empty_line(y - self._head, width), Style(), 0, width)
+        if not 0 <= row < len(shown):
             return Strip.blank(width, self.rich_style)
-        item = self._view[row]
-        marked = self._key(item) in self._marks
+        item = shown[row]
+        marked = listing.key(item) in listing.marks
         cached = (row, row == self._cursor, marked)
         strip = self._strips.get(cached)
         if strip is None:
@@ -311,6 +228,10 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
                 self._strips.clear()
             strip = self._strips[cached] = self._row_strip(item, row == self._cursor, marked)
         return strip.crop(scroll_x, scroll_x + width).extend_cell_length(width, self._row_style(row == self._cursor))
+
+    def _empty_line(self, at: int, width: int) -> Text:
+        lines = self._empty.wrap(self.app.console, max(width, 1))
+        return lines[at] if at < len(lines) else Text("")
 
     def _row_style(self, cursor: bool) -> Style:
         if not cursor:
@@ -326,13 +247,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         whole = self.line_of(item)
         if whole is not None:
             return self._strip(fit(whole, self.virtual_size.width), self._row_style(cursor), 0, None)
-        line = Text(no_wrap=True, end="")
-        for column, width in zip(self._columns, self._widths, strict=True):
-            line.append(" " * column.gap)
-            cell = column.cell(item)
-            if column.is_mark and marked:
-                cell = Text(MARK, style="bold magenta")
-            line.append_text(fit(cell, width, column.align))
+        line = self._laid_out.cells(item, marked)
         style = self._row_style(cursor)
         if marked and not cursor:
             style = style + self.get_component_rich_style("virtual-table--marked", partial=True)
@@ -347,16 +262,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             return strip
         return strip.crop(offset, offset + width).extend_cell_length(width, self.rich_style + style)
 
-    def _titles(self) -> Text:
-        line = Text(no_wrap=True, end="")
-        for column, width in zip(self._columns, self._widths, strict=True):
-            title = column.title
-            if column.id == self._order.column and column.sort is not None:
-                title = f"{title}{'▼' if self._order.reverse else '▲'}"
-            line.append(" " * column.gap)
-            line.append_text(fit(Text(title), width, column.align))
-        return line
-
     def on_focus(self) -> None:
         self.invalidate()
 
@@ -370,22 +275,8 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         """Rows on the screen."""
         return max(self.scrollable_content_region.height - self._head, 1)
 
-    def _nearest(self, row: int, direction: int) -> int:
-        """The nearest row the cursor may rest on, looking in ``direction`` first."""
-        if self._selectable is None or not self._view:
-            return row
-        last = len(self._view) - 1
-        for way in (direction, -direction):
-            at = row
-            while 0 <= at <= last:
-                if self._selectable(self._view[at]):
-                    return at
-                at += way
-        return row
-
     def _move(self, row: int, direction: int = 1) -> None:
-        last = len(self._view) - 1
-        row = self._nearest(max(0, min(row, last)), direction) if last >= 0 else 0
+        row = self._listing.nearest(row, direction)
         moved = row != self._cursor
         self._cursor = row
         self._show_cursor()
@@ -397,14 +288,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         top = round(self.scroll_offset.y)
         target = top
         if self._cursor < top:
-            target = self._cursor if self._cursor > self._first_selectable() else 0
+            target = self._cursor if self._cursor > self._listing.nearest(0, 1) else 0
         elif self._cursor >= top + self.page:
             target = self._cursor - self.page + 1
         if target != top:
             self.scroll_to(y=target, animate=False)
-
-    def _first_selectable(self) -> int:
-        return self._nearest(0, 1) if self._view else 0
 
     def act_down(self) -> None:
         self._move(self._cursor + 1, 1)
@@ -416,7 +304,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._move(0, 1)
 
     def act_bottom(self) -> None:
-        self._move(len(self._view) - 1, -1)
+        self._move(len(self._listing.shown) - 1, -1)
 
     def act_half_down(self) -> None:
         self._move(self._cursor + max(self.page // 2, 1), 1)
@@ -450,19 +338,18 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def act_mark(self) -> None:
         if self._markable and self.item is not None:
-            self._marks ^= {self._key(self.item)}
+            self._listing.mark(self.item)
             self._changed_marks()
             self.act_down()
 
     def act_mark_all(self) -> None:
         if self._markable:
-            shown = {self._key(item) for item in self._view}
-            self._marks = self._marks - shown if shown <= self._marks else self._marks | shown
+            self._listing.mark_shown()
             self._changed_marks()
 
     def act_unmark(self) -> None:
-        if self._marks:
-            self._marks.clear()
+        if self._listing.marks:
+            self._listing.marks.clear()
             self._changed_marks()
 
     def _changed_marks(self) -> None:
@@ -471,17 +358,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def act_sort(self) -> None:
         """The next column that can be sorted by; after the last one, the order as given."""
-        ids = ["", *(column.id for column in self._columns if column.sort is not None)]
-        at = ids.index(self._order.column) if self._order.column in ids else 0
-        self._sort_by(ids[(at + 1) % len(ids)])
+        self.set_order(next_order(self._columns, self.order))
 
     def act_sort_reverse(self) -> None:
-        if self._order.column:
-            self.set_order(Order(self._order.column, not self._order.reverse))
-
-    def _sort_by(self, column_id: str) -> None:
-        column = next((column for column in self._columns if column.id == column_id), None)
-        self.set_order(Order(column_id, column.descending) if column is not None else Order())
+        if self.order.column:
+            self.set_order(Order(self.order.column, not self.order.reverse))
 
     def act_filter(self) -> None:
         if self._filterable:
@@ -499,9 +380,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             self._click_head(offset.x + round(self.scroll_offset.x))
             return
         row = offset.y + round(self.scroll_offset.y) - self._head
-        if not 0 <= row < len(self._view):
-            return
-        if self._selectable is not None and not self._selectable(self._view[row]):
+        if not 0 <= row < len(self._listing.shown) or not self._listing.may_rest_on(row):
             return
         if row == self._cursor and event.chain > 1:
             self.act_into()
@@ -509,14 +388,10 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             self._move(row)
 
     def _click_head(self, x: int) -> None:
-        at = 0
-        for column, width in zip(self._columns, self._widths, strict=True):
-            at += column.gap + width
-            if x < at:
-                if column.sort is None:
-                    return
-                if column.id == self._order.column:
-                    self.act_sort_reverse()
-                else:
-                    self._sort_by(column.id)
-                return
+        column = self._laid_out.at(x)
+        if column is None or column.sort is None:
+            return
+        if column.id == self.order.column:
+            self.act_sort_reverse()
+        else:
+            self.set_order(column.order)
