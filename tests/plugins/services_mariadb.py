@@ -51,8 +51,12 @@ class MariadbServer(Service):
         super().__init__("my.", server_user("nobody"), _roomy())
         self.folder = self.home
         self.tcp_port = free_port() if tcp else 0
+        # A server that starts removes what others keep in the same folder for temporary tables, and they crash of it.
+        self._scratch = self.folder / "tmp"
+        self._scratch.mkdir()
+        self.give(self._scratch)
         options = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-        self._prepare([install, "--no-defaults", f"--datadir={self.data}", *options])
+        self._prepare([install, "--no-defaults", f"--datadir={self.data}", f"--tmpdir={self._scratch}", *options])
 
     @property
     def data(self) -> Path:
@@ -70,7 +74,8 @@ class MariadbServer(Service):
     def start(self) -> Self:
         network = ["--bind-address=127.0.0.1", f"--port={self.tcp_port}"] if self.tcp_port else ["--skip-networking"]
         arguments = [f"--datadir={self.data}", f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}"]
-        self._launch([self._mariadbd, "--no-defaults", *arguments, *network, *SETTINGS])
+        arguments += [f"--tmpdir={self._scratch}", *network]
+        self._launch([self._mariadbd, "--no-defaults", *arguments, *SETTINGS])
         return self
 
     def _answers(self) -> bool:
