@@ -24,6 +24,8 @@ from dysnomia_store.frames import FrameTable, read_ahead
 from dysnomia_store.zstandard import ZstdError, ZstdFile
 
 PIECE = 1 << 20
+BUFFER = 1 << 16
+"""Of a stream: whoever reads as much or more at a time gets it without a copy."""
 SUFFIXES = (".zst", ".xz", ".gz")
 _DAMAGE = (ZstdError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
@@ -225,7 +227,7 @@ class _Pieces(io.RawIOBase):
 
 @contextmanager
 def _stream(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
-    with closing(_checked_last(pieces, path)) as checked, io.BufferedReader(_Pieces(checked), PIECE) as stream:
+    with closing(_checked_last(pieces, path)) as checked, io.BufferedReader(_Pieces(checked), BUFFER) as stream:
         yield cast(BinaryIO, stream)
 
 
