@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -40,8 +40,22 @@ hostile = st.binary(max_size=6) | st.sampled_from(
 tables = st.lists(hostile, max_size=25)
 ways = st.sampled_from(["in memory", "hashed", "hashed, many", "hashed, postponed"])
 by_two = st.sampled_from(["by two", "by two, many", "by two, postponed"])
-cells = st.sampled_from([1, 8, 1 << 16])
-"""In one cell everything differs; in many nearly nothing."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two tables, and how they are read."""
+
+    old: list[bytes]
+    new: list[bytes]
+    keyed: bool
+    batch: int
+    """Rows that come at a time."""
+    cells: int
+    """Of the sieve: in one cell everything differs, in many nearly nothing."""
+
+
+cases = st.builds(Case, tables, tables, st.booleans(), st.integers(1, 30), st.sampled_from([1, 8, 1 << 16]))
 
 
 def quiet(_: int) -> None:
@@ -99,49 +113,34 @@ def raw_changes(found: Compared | None) -> list[tuple[bytes | None, bytes | None
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(tables, tables, ways, st.booleans(), st.integers(1, 30), cells)
+@given(cases, ways)
 def test_it_agrees_with_the_naive_multiset_difference(
-    tmp_path_factory: pytest.TempPathFactory,
-    old: list[bytes],
-    new: list[bytes],
-    way: str,
-    keyed: bool,
-    batch: int,
-    cells: int,
+    tmp_path_factory: pytest.TempPathFactory, case: Case, way: str
 ) -> None:
-    agree(tmp_path_factory.mktemp("d"), old, new, way, keyed, batch, cells)
+    agree(tmp_path_factory.mktemp("d"), case, way)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(tables, tables, by_two, st.booleans(), st.integers(1, 30), cells)
-def test_so_do_two_processes(
-    tmp_path_factory: pytest.TempPathFactory,
-    old: list[bytes],
-    new: list[bytes],
-    way: str,
-    keyed: bool,
-    batch: int,
-    cells: int,
-) -> None:
-    agree(tmp_path_factory.mktemp("d"), old, new, way, keyed, batch, cells)
+@given(cases, by_two)
+def test_so_do_two_processes(tmp_path_factory: pytest.TempPathFactory, case: Case, way: str) -> None:
+    agree(tmp_path_factory.mktemp("d"), case, way)
 
 
-def agree(
-    folder: Path, old: Sequence[bytes], new: Sequence[bytes], way: str, keyed: bool, batch: int, cells: int
-) -> None:
-    key = ("id",) if keyed else ()
-    found = compared(folder, Table("t", old, key=key), Table("t", new, key=key), way, batch, cells)
+def agree(folder: Path, case: Case, way: str) -> None:
+    key = ("id",) if case.keyed else ()
+    old, new = (Table("t", given, key=key) for given in (case.old, case.new))
+    found = compared(folder, old, new, way, case.batch, case.cells)
     changes = raw_changes(found)
     removed = Counter(was for was, _ in changes if was is not None)
     added = Counter(now for _, now in changes if now is not None)
-    assert removed == Counter(old) - Counter(new)
-    assert added == Counter(new) - Counter(old)
+    assert removed == Counter(case.old) - Counter(case.new)
+    assert added == Counter(case.new) - Counter(case.old)
     paired = [(was, now) for was, now in changes if was is not None and now is not None]
-    assert all(keyed and _first(was) == _first(now) for was, now in paired)
+    assert all(case.keyed and _first(was) == _first(now) for was, now in paired)
     alone = [(was, now) for was, now in changes if was is None or now is None]
     gone = {_first(was) for was, _ in alone if was is not None}
     come = {_first(now) for _, now in alone if now is not None}
-    assert not keyed or not gone & come
+    assert not case.keyed or not gone & come
     if found is not None:
         assert found.added == sum(was is None for was, _ in alone)
         assert found.removed == sum(now is None for _, now in alone)
