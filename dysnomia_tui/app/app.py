@@ -119,11 +119,15 @@ class DysnomiaApp(TypingAhead):
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
-        # While the app closes, its screens and what is on them are gone before its messages are.
-        if self.is_running and self.screen_stack:
+        if self.is_open:
             self.client.answered(message)
 
     # --- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a screen. While the app closes, its screens are gone before its messages and timers are."""
+        return self.is_running and bool(self.screen_stack)
 
     @property
     def times(self) -> Times:
@@ -138,6 +142,8 @@ class DysnomiaApp(TypingAhead):
             self.screen.on_state(state)
 
     def _tick(self) -> None:
+        if not self.is_open:
+            return
         for bar in (HeadBar, JobStrip) if self.state.jobs else (HeadBar,):
             for widget in self.screen.query(bar):
                 widget.refresh()

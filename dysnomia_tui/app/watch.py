@@ -56,6 +56,8 @@ class Watch:
             self._app.set_interval(TICK, self._tick)
 
     def _tick(self) -> None:
+        if not self._app.is_open:
+            return
         self._ticks += 1
         self.release()
         if self._latest.running() or self._ticks % JOBS_TICKS == 0:

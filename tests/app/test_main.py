@@ -341,6 +341,14 @@ async def test_every_size_is_usable_or_says_so(size: tuple[int, int]) -> None:
         await run.until(lambda: "is too small" not in run.text())
 
 
+async def test_a_timer_that_fires_while_it_closes_finds_no_screen_and_does_nothing() -> None:
+    async with driven() as run:
+        app = run.app
+    assert not app.screen_stack
+    app._tick()
+    app.watch_engine._tick()
+
+
 async def test_q_closes_the_app_and_a_hanging_read_does_not_hold_it() -> None:
     async with driven() as run:
         run.engine.gate.clear()

@@ -296,7 +296,8 @@ def test_a_swap_that_fails_half_way_is_reverted_and_lets_everybody_in_again(
 ) -> None:
     mariadb.sql("CREATE USER shop@localhost; GRANT ALL ON orders.* TO shop@localhost")
     stored = bare.dump()
-    mariadb.sql("INSERT INTO t (v) VALUES ('later'); CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t", "orders")
+    event = "CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DO DELETE FROM t"  # not at once
+    mariadb.sql(f"INSERT INTO t (v) VALUES ('later'); {event}", "orders")
     now = bare.dump().digest
     journal = Notes()
     ctx = bare.context("1", journal)
