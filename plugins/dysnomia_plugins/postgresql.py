@@ -106,9 +106,9 @@ class PostgresqlDatabase(StatePlugin):
         return argv, env
 
     def probe(self, component: Component, runner: Runner) -> Probe:
-        client = Client(Server.of(component), runner, application="dysnomia-probe", connect_timeout=2)
         from dysnomia_plugins.pg import discover
 
+        client = Client(Server.of(component), runner, application="dysnomia-probe", connect_timeout=2)
         return discover.probe(client, component.key.component)
 
     def discover(self, runner: Runner) -> Iterable[Found]:

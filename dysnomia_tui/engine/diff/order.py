@@ -9,11 +9,13 @@ from pathlib import Path
 
 from dysnomia_tui.engine.diff.spill import temporary
 
+WIDTH = 8
+"""Bytes of a hash."""
 _BUFFER = 1 << 18
 
 
 def packed(hashes: Collection[int]) -> bytes:
-    """Eight bytes each. Three times as quick as adding them to an array."""
+    """``WIDTH`` bytes each. Three times as quick as adding them to an array."""
     return struct.pack(f"{len(hashes)}q", *hashes)
 
 
@@ -34,7 +36,7 @@ class Order:
         self._file.write(hashes)
         self._sizes.append(len(hashes))
         self._rows.append(rows)
-        self.hashes += len(hashes) >> 3
+        self.hashes += len(hashes) // WIDTH
 
     def batches(self) -> Iterator[tuple[bytes, int]]:
         """What was added, again."""

@@ -21,7 +21,7 @@ from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import IO
 
-from dysnomia_tui.engine.diff.order import Order, packed
+from dysnomia_tui.engine.diff.order import WIDTH, Order, packed
 from dysnomia_tui.engine.diff.sieve import Batches, Tick
 from dysnomia_tui.engine.diff.spill import temporary
 
@@ -37,7 +37,6 @@ MOST_WANTED = 300_000
 """Hashes looked for at a time in the second reading: some 35 MB."""
 PIECE_HASHES = 1 << 16
 """Hashes of a bucket that are read at a time: it may be huge, if one row is repeated millions of times."""
-_WIDTH = 8
 
 
 def buckets_for(rows: int) -> int:
@@ -83,10 +82,10 @@ class Hashes:
         by_byte = [held[number % self.buckets] for number in range(256 if few else 65536)]
         count = 0
         for data, _ in order.batches():
-            firsts: Iterable[int] = data[::_WIDTH] if few else memoryview(data).cast("H")[:: _WIDTH // 2]
+            firsts: Iterable[int] = data[::WIDTH] if few else memoryview(data).cast("H")[:: WIDTH // 2]
             for first, value in zip(firsts, memoryview(data).cast("q"), strict=True):
                 by_byte[first].append(value)
-            count += len(data) // _WIDTH
+            count += len(data) // WIDTH
             if count >= most:
                 self._flush(held, count)
                 count = 0
@@ -109,7 +108,7 @@ class Hashes:
         for cuts in self._cuts:
             first, last = cuts[number], cuts[number + 1]
             if last > first:
-                held.frombytes(os.pread(self._file.fileno(), (last - first) * _WIDTH, (start + first) * _WIDTH))
+                held.frombytes(os.pread(self._file.fileno(), (last - first) * WIDTH, (start + first) * WIDTH))
             start += cuts[-1]
             if len(held) >= PIECE_HASHES:
                 yield held
@@ -170,7 +169,7 @@ class Excess:
         self._files[0].flush()
         for file in self._files:
             offset = 0
-            while data := os.pread(file.fileno(), most * 2 * _WIDTH, offset):
+            while data := os.pread(file.fileno(), most * 2 * WIDTH, offset):
                 offset += len(data)
                 pairs = array("q")
                 pairs.frombytes(data)
@@ -287,7 +286,7 @@ def _fetch_many(batches: Batches, excess: Excess, tick: Tick, folder: Path) -> I
 def write_rows(file: IO[bytes], rows: Iterable[bytes]) -> None:
     """Add rows to a file, each behind its length."""
     for row in rows:
-        file.write(len(row).to_bytes(_WIDTH, "little"))
+        file.write(len(row).to_bytes(WIDTH, "little"))
         file.write(row)
 
 
@@ -295,7 +294,7 @@ def batches_in(file: IO[bytes]) -> Iterator[list[bytes]]:
     """The rows of such a file."""
     batch: list[bytes] = []
     size = 0
-    while head := file.read(_WIDTH):
+    while head := file.read(WIDTH):
         row = file.read(int.from_bytes(head, "little"))
         batch.append(row)
         size += len(row)

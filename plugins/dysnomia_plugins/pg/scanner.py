@@ -20,6 +20,7 @@ from dysnomia_plugins.sqldump.reader import ChunkReader, Readable
 
 CHUNK = 1 << 20
 NEAR = 1 << 16
+"""Bytes in which the end of a small table's rows is looked for first."""
 LONG = 1 << 20
 """A statement longer than this is handed on in parts; a COPY statement (1,600 columns at most) is always shorter."""
 

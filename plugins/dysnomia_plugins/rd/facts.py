@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from dysnomia_plugins.errors import NotSafe, WrongCredentials
 from dysnomia_plugins.rd.resp import Connection, Refused, Reply
@@ -76,12 +77,8 @@ def read(connection: Connection) -> Facts:
     return Facts(info, settings)
 
 
-def obstacles(connection: Connection, facts: Facts, highest: int = -1) -> Iterator[str]:
-    """Why the data of this server cannot be replaced; nothing is changed by asking.
-
-    Args:
-        highest: the highest database that the snapshot has keys in.
-    """
+def obstacles(connection: Connection, facts: Facts) -> Iterator[str]:
+    """Why the data of this server cannot be replaced; nothing is changed by asking."""
     mode = facts.info.get("redis_mode", "standalone")
     if mode != "standalone":
         yield f"the server at {connection.name} runs as {mode}, of which one server alone cannot be replaced"
@@ -94,11 +91,15 @@ def obstacles(connection: Connection, facts: Facts, highest: int = -1) -> Iterat
         yield f"the server at {connection.name} is of version {facts.version}: 6.2 is the first that can hold up writes"
     if int(facts.info.get("loading", 0)):
         yield f"the server at {connection.name} is still loading its data"
-    if highest >= facts.databases:
-        yield f"the snapshot has keys in database {highest}, and the server at {connection.name} has {facts.databases}"
     if sentinels := _sentinels(connection):
         yield f"the server at {connection.name} is watched by a Sentinel ({sentinels}), which would take it for failed"
     yield from _denied(connection, facts)
+
+
+def beyond(connection: Connection, facts: Facts, highest: int) -> Iterator[str]:
+    """Why it cannot take this snapshot: ``highest`` is the highest database that the snapshot has keys in."""
+    if highest >= facts.databases:
+        yield f"the snapshot has keys in database {highest}, and the server at {connection.name} has {facts.databases}"
 
 
 def _sentinels(connection: Connection) -> str:
@@ -143,7 +144,7 @@ _EXAMPLES: Mapping[str, tuple[str, ...]] = {
 def refuse(connection: Connection, facts: Facts, highest: int = -1) -> None:
     """Raise NotSafe for the first obstacle. For a user who may not ask what it may, the commands that change nothing
     are tried out."""
-    found = next(obstacles(connection, facts, highest), None)
+    found = next(chain(obstacles(connection, facts), beyond(connection, facts, highest)), None)
     if found:
         raise NotSafe(found, "what is live is untouched")
     try:

@@ -11,7 +11,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.findings import Findings, existing, free_bytes
 from dysnomia_plugins.rd import temp
 from dysnomia_plugins.rd.contents import FUNCTIONS, keys_by_database
-from dysnomia_plugins.rd.facts import Facts, obstacles, read
+from dysnomia_plugins.rd.facts import Facts, beyond, obstacles, read
 from dysnomia_plugins.rd.resp import Connection
 from dysnomia_plugins.rd.server import Server
 from dysnomia_store.errors import StoreError
@@ -44,8 +44,10 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     try:
         with Connection.open(server, limit=SECONDS) as connection:
             live = read(connection)
-            for obstacle in obstacles(connection, live, max(keys_by_database(sections), default=-1)):
+            for obstacle in obstacles(connection, live):
                 found.add(Severity.BLOCKER, obstacle)
+            for obstacle in beyond(connection, live, max(keys_by_database(sections), default=-1)):
+                found.add(Severity.BLOCKER, obstacle, of_snapshot=True)
     except PluginError as error:
         found.add(Severity.BLOCKER, f"{error.message}: what it holds can be replaced only while it runs")
     if live is None:
