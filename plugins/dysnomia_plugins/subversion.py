@@ -33,6 +33,7 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.guarded.removal import remove_folder
 from dysnomia_plugins.process import ProcessRunner
 from dysnomia_plugins.status import Status
 from dysnomia_plugins.svn import contents, discover, swap
@@ -42,7 +43,6 @@ from dysnomia_plugins.svn.load import Loader
 from dysnomia_plugins.svn.places import COPY, Layout, refuse_mount, wrapper_of
 from dysnomia_plugins.svn.preflight import preflight
 from dysnomia_plugins.svn.repository import Repository
-from dysnomia_plugins.trees.confined import remove_folder
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 

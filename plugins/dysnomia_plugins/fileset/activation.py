@@ -11,7 +11,7 @@ from contextlib import suppress
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.spec import Link
-from dysnomia_plugins.trees.confined import folder_at
+from dysnomia_plugins.guarded.system import folder_at
 from dysnomia_plugins.trees.owners import owner_ids
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset.places import Layout
+from dysnomia_plugins.guarded.system import folder_at, rename_new, sync_file_system, write_xattrs
 from dysnomia_plugins.trees.chosen import Chosen
 from dysnomia_plugins.trees.compare import compare, differs
-from dysnomia_plugins.trees.confined import folder_at, rename_new, sync_file_system, write_xattrs
 from dysnomia_plugins.trees.contents import ARTEFACT, index_of
 from dysnomia_plugins.trees.extract import Extractor, Trust
 from dysnomia_plugins.trees.member import Kind, Member, kind_of

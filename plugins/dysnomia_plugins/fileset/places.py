@@ -18,7 +18,7 @@ from functools import cached_property
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.fileset.spec import FilesetSpec
-from dysnomia_plugins.trees.confined import remove_folder
+from dysnomia_plugins.guarded.removal import remove_folder
 from dysnomia_plugins.trees.names import RootAt, below, purpose_of
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")

@@ -24,7 +24,7 @@ from typing import Any
 
 from dysnomia_plugins.base import Journal
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.trees.confined import (
+from dysnomia_plugins.guarded.system import (
     RENAME_EXCHANGE,
     copy_attributes,
     folder_at,

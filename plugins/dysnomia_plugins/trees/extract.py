@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.trees.confined import LinkInTheWay, open_below, open_folder, proc_path, write_xattrs
+from dysnomia_plugins.guarded.system import LinkInTheWay, open_below, open_folder, proc_path, write_xattrs
 from dysnomia_plugins.trees.member import Kind, Member
 from dysnomia_plugins.trees.tarread import BadArchive, Entry
 
