@@ -23,6 +23,7 @@ from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.sqlite_cells import Value, affinity_of, encode_row, quoted
 from dysnomia_plugins.sqlite_open import connect, explained
+from dysnomia_plugins.sqlite_site import Site
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
@@ -87,15 +88,18 @@ class Table:
 
 
 class Reader:
-    """Reads a private page copy. Use as a context manager.
+    """Reads a private page copy, in a folder of ours or at a site. Use as a context manager.
 
     Raises PluginError where the copy cannot be read to its end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with explained(path):
-            self._db = connect(path, mode="ro", immutable=True)
+    def __init__(self, at: Path | Site) -> None:
+        self.path = at if isinstance(at, Path) else at.path
+        with explained(self.path):
+            if isinstance(at, Path):
+                self._db = connect(at, mode="ro", immutable=True)
+            else:
+                self._db = at.connect("ro", immutable=True)
             self._db.text_factory = bytearray
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0"):
                 self._db.execute(f"PRAGMA {pragma}")

@@ -102,11 +102,13 @@ class Folder:
         return sorted(os.listdir(self.descriptor))
 
     def seen(self, name: str) -> os.stat_result | None:
-        """What has that name, a link as a link; None where nothing has."""
+        """What has that name, a link as a link; None where nothing has, or can have."""
         try:
             return os.lstat(name, dir_fd=self.descriptor)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                return None
+            raise
 
     def identity(self, name: str) -> Identity | None:
         """Device, inode and owner of what has that name."""

@@ -57,16 +57,30 @@ def is_ours(seen: os.stat_result) -> bool:
     return seen.st_uid in (0, os.geteuid())
 
 
-def others_in(folder: int) -> str:
-    """Who besides root and the caller may change what is in an open folder (``O_PATH`` will do); ``""`` for nobody."""
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Who besides root and the caller may change what is in a folder."""
+
+    words: str
+    uid: int
+    """The folder's owner: root where it is a group, or everybody, that may write there."""
+    gid: int
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def others_in(folder: int) -> Others | None:
+    """Who they are, of an open folder (``O_PATH`` will do). None: nobody."""
     seen = os.fstat(folder)
+    words = ""
     if not is_ours(seen):
-        return f"user {user_in_words(seen.st_uid)}"
-    if seen.st_mode & stat.S_IWOTH:
-        return "everybody"
-    if seen.st_mode & stat.S_IWGRP and not (_private_group(seen.st_gid) and not _has_acl(folder)):
-        return f"group {_group_in_words(seen.st_gid)}"
-    return ""
+        words = f"user {user_in_words(seen.st_uid)}"
+    elif seen.st_mode & stat.S_IWOTH:
+        words = "everybody"
+    elif seen.st_mode & stat.S_IWGRP and not (_private_group(seen.st_gid) and not _has_acl(folder)):
+        words = f"group {_group_in_words(seen.st_gid)}"
+    return Others(words, seen.st_uid, seen.st_gid) if words else None
 
 
 def _private_group(gid: int) -> bool:
@@ -117,17 +131,26 @@ class _Passed:
 
     name: str
     descriptor: int
-    others: str
+    others: Others | None
     """Who besides us could change what is in it, or replace it or a folder above it."""
-    held: str
+    held: Others | None
     """Who could do so to an entry of ours: in a sticky folder like /tmp, nobody."""
 
     @classmethod
-    def of(cls, name: str, descriptor: int, inherited: str) -> _Passed:
+    def of(cls, name: str, descriptor: int, inherited: Others | None) -> _Passed:
         seen = os.fstat(descriptor)
         others = inherited or others_in(descriptor)
         sticky = seen.st_mode & stat.S_ISVTX and is_ours(seen)
         return cls(name, descriptor, others, inherited if sticky else others)
+
+
+def others_on_the_way(path: str) -> Others | None:
+    """Who besides us could change what is in a folder, or else who could put another in its place.
+
+    Raises LinkOfOthers, NotSafe, OSError."""
+    way = _Way(path, "")
+    way.run()
+    return way.others
 
 
 class _Way:
@@ -139,14 +162,18 @@ class _Way:
         self._waiting = _parts(path)
         self._passed: list[_Passed] = []
         self._links = 0
+        self.others: Others | None = None
+        """Who could change what is in the last folder that is there, or replace it. Known after ``run``."""
 
     def run(self) -> str:
         root = os.open("/", _PASSING | os.O_DIRECTORY)
         try:
-            self._passed = [_Passed.of("", root, "")]
+            self._passed = [_Passed.of("", root, None)]
             while self._waiting:
                 if not self._step(self._waiting.pop()):
                     break
+            last = self._passed[-1]
+            self.others = others_in(last.descriptor) or last.others
             return posixpath.normpath(posixpath.join(self._here, *reversed(self._waiting)))
         finally:
             self._back_to(0)
@@ -186,7 +213,7 @@ class _Way:
         self._waiting.append(name)
         return False
 
-    def _follow(self, name: str, link: int, seen: os.stat_result, others: str) -> None:
+    def _follow(self, name: str, link: int, seen: os.stat_result, others: Others | None) -> None:
         shown = posixpath.join(self._here, name)
         if not is_ours(seen):
             self._refuse(f"{shown} is a link of user {user_in_words(seen.st_uid)}")
