@@ -115,6 +115,15 @@ class Folder:
         seen = self.seen(name)
         return None if seen is None else Identity.of(seen)
 
+    def link_target(self, name: str) -> str | None:
+        """Where a link leads; None for what is no link."""
+        try:
+            return os.readlink(name, dir_fd=self.descriptor)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINVAL, errno.ENAMETOOLONG):
+                return None
+            raise
+
     # Opening and reading.
 
     def folder(self, name: str) -> Folder:
@@ -149,7 +158,7 @@ class Folder:
         os.mkdir(name, PRIVATE_FOLDER, dir_fd=self.descriptor)
         made = self.folder(name)
         try:
-            if made.stat().st_uid != os.geteuid():
+            if made.stat().st_uid != os.geteuid() or os.listdir(made.descriptor):
                 raise NotSafe(f"{made.path} was replaced when it had just been made", "nothing was written in it")
             system.write_xattrs(made.descriptor, ())
             os.fchmod(made.descriptor, mode)
@@ -188,6 +197,10 @@ class Folder:
         os.rename(making, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         self.sync()
 
+    def make_link(self, name: str, target: str) -> None:
+        """A symbolic link. Raises FileExistsError, OSError."""
+        os.symlink(target, name, dir_fd=self.descriptor)
+
     # Moving and removing.
 
     def link(self, name: str, target: Folder, new: str) -> None:
@@ -220,6 +233,13 @@ class Folder:
     def sync(self) -> None:
         """Return when its entries are on the disk."""
         os.fsync(self.descriptor)
+
+
+def current_umask() -> int:
+    """What this process leaves out of the mode of what it makes."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+        found = next((line.split()[1] for line in file if line.startswith("Umask:")), "022")
+    return int(found, 8)
 
 
 def hand_over(descriptor: int, uid: int, gid: int, mode: int) -> None:

@@ -21,6 +21,12 @@ def remove_folder(path: str) -> None:
         raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
 
 
+def remove_empty(path: str) -> None:
+    """Delete an empty folder. Raises LinkInTheWay, OSError."""
+    with folder_at(posixpath.dirname(path)) as parent:
+        os.rmdir(posixpath.basename(path), dir_fd=parent)
+
+
 def remove_tree(name: str, parent: int) -> None:
     """Delete a file or folder and all in it, following no link. Idempotent.
 

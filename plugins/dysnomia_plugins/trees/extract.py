@@ -15,7 +15,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.guarded.system import LinkInTheWay, open_below, open_folder, proc_path, write_xattrs
+from dysnomia_plugins.guarded.system import (
+    LinkInTheWay,
+    chmod_pinned,
+    chown_pinned,
+    open_below,
+    open_folder,
+    pinned,
+    pinned_path,
+    write_xattrs,
+)
 from dysnomia_plugins.trees.member import Kind, Member
 from dysnomia_plugins.trees.tarread import BadArchive, Entry
 
@@ -98,6 +107,8 @@ class Extractor:
     """What was not taken because the archive is not trusted, in words."""
     members: int = 0
     lost_xattrs: int = 0
+    top: Member | None = None
+    """What the base itself should be like. It is the last thing that is set: until then nobody else may enter it."""
     _stack: list[_Open] = field(default_factory=list)
 
     def extract(
@@ -120,10 +131,19 @@ class Extractor:
             raise BadArchive(f"the archive writes {stored.name!r} through a link", "nothing was taken") from error
         self.members += 1
 
-    def close(self) -> None:
-        """Leave every folder. Must be called in the end, and is safe to call after an error."""
+    def close(self, *, hand_over: bool = True) -> None:
+        """Leave every folder. Must be called in the end, and is safe to call after an error.
+
+        ``hand_over``: whether the base becomes what it should be like; else that is left to ``hand_over_base``."""
         while self._stack:
             self._leave(self._stack.pop())
+        if hand_over:
+            self.hand_over_base(self.base)
+
+    def hand_over_base(self, base: int) -> None:
+        """Owner, attributes and mode of the base, as the archive has them: nobody but the caller could enter it yet."""
+        if self.top is not None:
+            self._set_folder(base, self.top)
 
     def abandon(self) -> None:
         """Close every descriptor and set nothing."""
@@ -136,7 +156,7 @@ class Extractor:
             if folder is not None:
                 folder.wanted = member
             else:
-                self._set_folder(self.base, member)
+                self.top = member
             return
         if member.name == ".":
             raise BadArchive(f"the archive's topmost member is a {member.kind}")
@@ -272,12 +292,13 @@ class Extractor:
         else:
             kind = stat.S_IFCHR if member.kind is Kind.CHAR else stat.S_IFBLK
             os.mknod(name, kind | 0o600, os.makedev(*member.device), dir_fd=parent)
-        if self.trust.root:
-            os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
-        self._xattrs(proc_path(name, parent), member)
-        if member.kind is not Kind.SYMLINK:
-            os.chmod(name, member.mode, dir_fd=parent)
-        os.utime(name, ns=(member.mtime, member.mtime), dir_fd=parent, follow_symlinks=False)
+        with pinned(name, parent) as made:
+            if self.trust.root:
+                chown_pinned(made, member.uid, member.gid)
+            self._xattrs(pinned_path(made), member)
+            if member.kind is not Kind.SYMLINK:
+                chmod_pinned(made, member.mode)
+            os.utime(pinned_path(made), ns=(member.mtime, member.mtime))
 
 
 def _write_at(descriptor: int, data: bytes, offset: int) -> None:
