@@ -150,8 +150,8 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
         if any(sign in text for sign in _POOLER):
             return PluginError(
                 f"at {server} is a connection pooler, and not PostgreSQL itself ({reason})",
-                "name the server's own socket or port (postgresqlRuntimeDir, postgresqlHost, postgresqlPort): the settings"
-                " of a dump's session do not get through a pooler",
+                "name the server's own socket or port (postgresqlRuntimeDir, postgresqlHost, postgresqlPort): the"
+                " settings of a dump's session do not get through a pooler",
             )
         if _KEPT_OUT.search(text):
             hint = f"it asks for {server.user!r}: see postgresqlUsername, postgresqlPassword and pg_hba.conf"
