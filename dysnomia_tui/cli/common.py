@@ -109,6 +109,13 @@ def add_change(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_yes_untrusted(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that restore."""
+    parser.add_argument(
+        "--yes-untrusted", action="store_true", help="restore: even what is not trusted and was found to be dangerous"
+    )
+
+
 def load(statedir: Path | None = None) -> Settings:
     """The settings of this machine and user. Raises ConfigError naming file and line."""
     from dysnomia_tui.config import load_settings
