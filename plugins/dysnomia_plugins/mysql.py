@@ -26,16 +26,18 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated
 from dysnomia_plugins.my import code, rows, surroundings, swap
 from dysnomia_plugins.my import discover as discovery
 from dysnomia_plugins.my import load as loading
 from dysnomia_plugins.my import preflight as preflights
 from dysnomia_plugins.my.client import CLIENTS, Client, program
 from dysnomia_plugins.my.contents import TABLE, ContentsWriter, scan
+from dysnomia_plugins.my.counts import RowCounter
+from dysnomia_plugins.my.counts import check as check_rows
 from dysnomia_plugins.my.events import EVENTS, kept, woven
 from dysnomia_plugins.my.names import KEPT, MAX_CHARACTERS, check_database
-from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece
+from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, without_host
 from dysnomia_plugins.my.server import Server
 from dysnomia_plugins.servers import await_server
 from dysnomia_plugins.sqldump.names import job_place
@@ -100,10 +102,8 @@ class MysqlDatabase(StatePlugin):
         argv = [program(CLIENTS)]
         if server.defaults_file:
             argv.append(f"--defaults-extra-file={server.defaults_file}")
-        for option, value in (("user", server.user), ("host", server.host), ("port", server.port)):
+        for option, value in {"user": server.user, **server.address}.items():
             argv += [f"--{option}={value}"] if value else []
-        if server.socket and not server.host:
-            argv.append(f"--socket={server.socket}")
         argv.append(f"--database={component.key.component}")
         if server.os_user:
             argv = ["setpriv", f"--reuid={server.os_user}", "--clear-groups", "--", *argv]
@@ -155,17 +155,21 @@ class MysqlDatabase(StatePlugin):
         text = kept(client, place.name).get(EVENTS)
         options = [*DUMP_OPTIONS, *self._options(client, place, looked, text is not None)]
         as_of = datetime.now(UTC)
+        counter = RowCounter()
         with draft.artefact(ARTEFACT) as sink:
             with client.dumping(place.name, options) as stream:
                 scanner = DumpScanner(stream, exact=False, own=True)
-                self._write(ctx, woven(scanner.pieces(), _pieces(text)), sink)
+                self._write(ctx, counter.counted(woven(scanner.pieces(), _pieces(text))), sink)
             if not scanner.complete:
                 raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
+        self._check_rows(ctx, client, place, counter, looked)
         warnings = []
         if odd := looked.not_transactional:
             warnings.append(f"not transactional, so perhaps of no single moment: {preflights.some(odd)}")
         if looked.floats:
             warnings.append(f"a dump keeps six digits of FLOAT columns: {preflights.some(looked.floats)}")
+        for warning in warnings:
+            ctx.progress.log(f"warning: {warning}")
         return Dumped(
             as_of=as_of,
             end=datetime.now(UTC),
@@ -174,6 +178,14 @@ class MysqlDatabase(StatePlugin):
             surroundings=looked.around,
             warnings=tuple(warnings),
         )
+
+    def _check_rows(
+        self, ctx: Context, client: Client, place: Place, counter: RowCounter, looked: surroundings.Looked
+    ) -> None:
+        try:
+            check_rows(client, place.name, counter.rows, looked)
+        except ProcessFailed as error:  # a table is locked, or was dropped since
+            ctx.progress.log(f"the rows could not be counted a second time: {error.message}")
 
     def _options(self, client: Client, place: Place, looked: surroundings.Looked, events_kept: bool) -> list[str]:
         options = [f"--ignore-table={place.name}.{KEPT}"] if events_kept else ["--events"]
@@ -185,7 +197,7 @@ class MysqlDatabase(StatePlugin):
         writer = ContentsWriter(sink)
         done = 0
         for piece in pieces:
-            writer.write(piece)
+            writer.write(without_host(piece))
             done += len(piece.data)
             ctx.progress.advance(done)
         writer.finish()
