@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.environment import search_path
 from dysnomia_plugins import sqlite_contents, sqlite_discover, sqlite_preflight, sqlite_swap
 from dysnomia_plugins.base import (
     Component,
@@ -36,7 +37,6 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.durable import make_durable
 from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
-from dysnomia_plugins.process import TOOL_PATH
 from dysnomia_plugins.sqlite_files import (
     clients_of,
     dress,
@@ -237,7 +237,7 @@ class SqliteDatabase(StatePlugin):
         return (str(live_file(component)),)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        program = shutil.which("sqlite3", path=TOOL_PATH)
+        program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")
         live = live_file(component)
