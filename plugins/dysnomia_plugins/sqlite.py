@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.environment import search_path
 from dysnomia_plugins import sqlite_contents, sqlite_discover, sqlite_preflight, sqlite_swap
 from dysnomia_plugins.base import (
     Component,
@@ -39,7 +40,6 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
 from dysnomia_plugins.guarded.acting import as_command
 from dysnomia_plugins.guarded.folder import Folder
 from dysnomia_plugins.guarded.way import real_path
-from dysnomia_plugins.process import TOOL_PATH
 from dysnomia_plugins.sqlite_files import (
     Dress,
     clients_of,
@@ -310,7 +310,7 @@ class SqliteDatabase(StatePlugin):
             return (str(folder_of(component) / component.key.component),)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        program = shutil.which("sqlite3", path=TOOL_PATH)
+        program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")
         site = _require(live_file(component))
