@@ -22,13 +22,15 @@ from dysnomia_plugins import sqlite_large
 from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.sqlite_cells import Value, affinity_of, encode_row, quoted
-from dysnomia_plugins.sqlite_open import connect, explained
+from dysnomia_plugins.sqlite_open import NotADatabase, connect, explained, show
 from dysnomia_plugins.sqlite_site import Site
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
 DIGEST_VERSION = 1
 PREAMBLE = b"sqlite-database content 1\n"
+_STEPS = 1_000_000
+"""Instructions of SQLite's machine between two looks at the cancel token."""
 BATCH = 1 << 18
 """Bytes of canonical rows handed on at once."""
 SCHEMA_KIND, SCHEMA_NAME = "schema", "main"
@@ -43,6 +45,7 @@ _SHADOWS = {
 }
 """What SQLite's own modules keep in ordinary tables, by suffix. A fixed list: ids may not depend on what is loaded."""
 _NAME = r"""(?:"(?:[^"]|"")*"|\[[^\]]*\]|`(?:[^`]|``)*`|'(?:[^']|'')*'|[^\s(."\[`']+)"""
+_TABLE = re.compile(r"CREATE\s+TABLE\b", re.IGNORECASE)
 _MODULE = re.compile(rf"\s*CREATE\s+VIRTUAL\s+TABLE\s+{_NAME}\s+USING\s+[\"\[`']?(\w+)", re.IGNORECASE)
 
 
@@ -93,14 +96,17 @@ class Reader:
     Raises PluginError where the copy cannot be read to its end.
     """
 
-    def __init__(self, at: Path | Site) -> None:
+    def __init__(self, at: Path | Site, cancel: CancelToken | None = None) -> None:
         self.path = at if isinstance(at, Path) else at.path
+        self._cancel = cancel
         with explained(self.path):
             if isinstance(at, Path):
                 self._db = connect(at, mode="ro", immutable=True)
             else:
                 self._db = at.connect("ro", immutable=True)
             self._db.text_factory = bytearray
+            if cancel is not None:  # a schema can make a statement run for ever
+                self._db.set_progress_handler(lambda: int(cancel.cancelled), _STEPS)
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0"):
                 self._db.execute(f"PRAGMA {pragma}")
             self.settings = {name: self._pragma(name) for name in ("encoding", "user_version", "application_id")}
@@ -123,6 +129,13 @@ class Reader:
         """Everything declared, in an order that does not depend on when it was."""
         with explained(self.path):
             rows = self._db.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master").fetchall()
+        for kind, name, _, sql, rootpage in rows:
+            if kind == b"table" and rootpage and sql is not None and not _TABLE.match(_text(sql)):
+                # SQLite itself writes no other; a view in its place would be run by whoever reads the table.
+                raise NotADatabase(
+                    f"the schema of {show(self.path)} says that {_text(name)!r} is a table, and it is none",
+                    "choose another snapshot",
+                )
         found = [
             SchemaObject(_text(kind), _text(name), _text(table), _text(sql), kind == b"table" and not root)
             for kind, name, table, sql, root in rows
@@ -233,6 +246,8 @@ class Reader:
         try:
             lines = [_text(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
         except sqlite3.OperationalError as error:
+            if self._cancel is not None:
+                self._cancel.check()
             if "no such" in str(error) or "unknown" in str(error):
                 return ""
             return str(error)
