@@ -22,7 +22,7 @@ from dysnomia_plugins import sqlite_large
 from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.sqlite_cells import Value, affinity_of, encode_row, quoted
-from dysnomia_plugins.sqlite_open import NotADatabase, connect, explained, show
+from dysnomia_plugins.sqlite_open import connect, explained
 from dysnomia_plugins.sqlite_site import Site
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
@@ -45,7 +45,6 @@ _SHADOWS = {
 }
 """What SQLite's own modules keep in ordinary tables, by suffix. A fixed list: ids may not depend on what is loaded."""
 _NAME = r"""(?:"(?:[^"]|"")*"|\[[^\]]*\]|`(?:[^`]|``)*`|'(?:[^']|'')*'|[^\s(."\[`']+)"""
-_TABLE = re.compile(r"CREATE\s+TABLE\b", re.IGNORECASE)
 _MODULE = re.compile(rf"\s*CREATE\s+VIRTUAL\s+TABLE\s+{_NAME}\s+USING\s+[\"\[`']?(\w+)", re.IGNORECASE)
 
 
@@ -129,13 +128,6 @@ class Reader:
         """Everything declared, in an order that does not depend on when it was."""
         with explained(self.path):
             rows = self._db.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master").fetchall()
-        for kind, name, _, sql, rootpage in rows:
-            if kind == b"table" and rootpage and sql is not None and not _TABLE.match(_text(sql)):
-                # SQLite itself writes no other; a view in its place would be run by whoever reads the table.
-                raise NotADatabase(
-                    f"the schema of {show(self.path)} says that {_text(name)!r} is a table, and it is none",
-                    "choose another snapshot",
-                )
         found = [
             SchemaObject(_text(kind), _text(name), _text(table), _text(sql), kind == b"table" and not root)
             for kind, name, table, sql, root in rows
