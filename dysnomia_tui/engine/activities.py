@@ -244,6 +244,8 @@ def _collect_garbage(bench: Bench, ctx: Context) -> None:
     plugin = restoring.state_plugin(bench)
     if bench.active:
         raise NotSafe(f"{bench.key} is active", "deactivate it first")
+    if bench.planned:
+        restoring.refuse_another(bench, plugin, bench.planned)
     plugin.collect_garbage(ctx)
     bench.store.set_state(bench.key, active=False, garbage=False)
 

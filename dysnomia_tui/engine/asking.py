@@ -106,7 +106,13 @@ def preflight(
         needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
         swap=answer["swap"],
         guard=answer["guard"],
+        identity=answer["identity"],
     )
+
+
+def identity(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> str:
+    """What is live, to be known again (``StatePlugin.identity``). Raises NoAnswer: it is not to be replaced."""
+    return str(ask(settings, {"op": "identity", "key": str(key)}, limit)["identity"])
 
 
 def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Found]:

@@ -38,7 +38,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
 from dysnomia_plugins.guarded.acting import as_command
-from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.folder import Folder, identity_of
 from dysnomia_plugins.guarded.way import real_path
 from dysnomia_plugins.sqlite_files import (
     Dress,
@@ -149,6 +149,9 @@ class SqliteDatabase(StatePlugin):
     def live(self, component: Component) -> Place:
         return Place(str(live_file(component)))
 
+    def identity(self, component: Component) -> str:
+        return identity_of([str(live_file(component))])
+
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         """Beside and aside stand in the folder of the live file; scratch in the job's own."""
         if purpose is Purpose.SCRATCH:
@@ -179,7 +182,7 @@ class SqliteDatabase(StatePlugin):
             copy_pages(source, site_of(copied), deadline, ctx.cancel, ctx.progress)
             with draft.artefact(ARTEFACT) as sink:
                 _store(copied, sink, ctx)
-                with Reader(copied) as reader:
+                with Reader(copied, ctx.cancel) as reader:
                     scan(reader, sink, ctx.cancel)
         finally:
             remove(copied)
@@ -195,7 +198,7 @@ class SqliteDatabase(StatePlugin):
         remove(copied)
         try:
             write_out(stored, copied, ctx.cancel, ctx.progress)
-            with Reader(copied) as reader:
+            with Reader(copied, ctx.cancel) as reader:
                 scan(reader, sink, ctx.cancel)
                 return not reader.damage()
         finally:

@@ -86,7 +86,7 @@ def check_loaded(path: Path | Site, stored: Stored, cancel: CancelToken) -> None
     """Compare what was written with the contents index, and ask SQLite whether it is sound. Raises Corrupt.
 
     Without an index (a snapshot that was copied here) it is the latter alone."""
-    with Reader(path) as reader:
+    with Reader(path, cancel) as reader:
         damage = reader.damage()
         if damage:
             raise Corrupt(f"the snapshot loads as a damaged database ({damage})", "choose another generation")
@@ -135,6 +135,23 @@ def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section
         if not ctx.made_here:  # what is declared may not call functions that reach outside
             db.execute("PRAGMA trusted_schema=OFF")
         _Cut(ctx, db, whole, objects, tables, sections).run(settings)
+
+
+@contextmanager
+def _declaring_only(db: sqlite3.Connection) -> Iterator[None]:
+    """What a schema says may declare, and nothing else: no other file, no setting."""
+    db.set_authorizer(_declares)
+    try:
+        yield
+    finally:
+        db.set_authorizer(None)
+
+
+def _declares(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_DENY if action in _NOT_DECLARING else sqlite3.SQLITE_OK
+
+
+_NOT_DECLARING = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_TRANSACTION})
 
 
 class _Cut:
@@ -197,8 +214,9 @@ class _Cut:
             if one.name.lower().startswith("sqlite_") or self._is_there(one.name):
                 continue
             try:
-                self._db.execute(one.sql)
-            except sqlite3.OperationalError as error:
+                with _declaring_only(self._db):
+                    self._db.execute(one.sql)
+            except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
                 if one.type == "table":
                     raise PluginError(f"{one.type} {one.name!r} cannot be made here ({error})") from None
                 self._ctx.progress.log(f"{one.type} {one.name!r} is left out ({error})")

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dysnomia_plugins.base import CancelToken
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_plugins.guarded.acting import as_ourselves, current_actor
 
 MAGIC = b"SQLite format 3\x00"
@@ -86,6 +86,8 @@ def explained(path: Path | str) -> Iterator[None]:
         raise explain(error, path) from None
     except UnicodeEncodeError:
         raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be asked for in SQL") from None
+    except MemoryError:
+        raise PluginError(f"{show(path)} takes more memory than there is", "free some, and try again") from None
 
 
 def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
@@ -95,6 +97,8 @@ def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
         return NotADatabase(f"{where} is not an SQLite database", "it may be encrypted, or overwritten")
     if code == sqlite3.SQLITE_CORRUPT:
         return NotADatabase(f"{where} is damaged ({error})", "restore a good generation")
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return Cancelled("a cancel was asked for")
     if code in _BUSY:
         return DatabaseLocked(f"{where} is locked by another process", "look who has it open, and try again")
     if code == sqlite3.SQLITE_FULL:

@@ -33,6 +33,7 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.guarded.folder import identity_of
 from dysnomia_plugins.guarded.removal import remove_folder
 from dysnomia_plugins.process import ProcessRunner
 from dysnomia_plugins.status import Status
@@ -110,6 +111,9 @@ class SubversionRepository(StatePlugin):
 
     def live(self, component: Component) -> Place:
         return Place(Layout.of(component).live)
+
+    def identity(self, component: Component) -> str:
+        return identity_of([Layout.of(component).live])
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         return Layout.of(ctx.component).made(ctx.tag, purpose)

@@ -16,7 +16,7 @@ from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine import asking
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.planning.depends import component_depends, generation_depends
+from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, live_depends
 from dysnomia_tui.engine.planning.grades import confirmation, graded
 from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.trust import made_here
@@ -113,7 +113,11 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
             "text": text,
             "blocked": int(wrong or code),
         },
-        depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
+        depends={
+            **generation_depends(key, number, generation.id),
+            **component_depends(world, key),
+            **live_depends(key, preflight.identity),
+        },
         warnings=tuple(warnings),
         blockers=tuple(blockers),
         replaces=replaced(key, preflight) if replace else "",
@@ -374,6 +378,7 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
     base, words = ACTIVITIES.get(activity, (Grade.FINAL, f"would be handed to its module: {activity!r}"))
     grade = graded(world.settings, (key,), base)
     blockers: list[str] = []
+    depends = dict(component_depends(world, key))
     try:
         plugin = world.plugin(key)
         own = activity not in ACTIVITIES
@@ -382,10 +387,14 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         if not own and activity not in plugin.activities() | {"lock", "unlock"}:
             blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
         blockers += _activity_blockers(world, key, activity)
+        if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
+            depends |= live_depends(key, asking.identity(world.settings, key))
         if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
             words = STATELESS_WORDS.get(activity, words)
     except PluginError as error:
         blockers.append(error.message)
+    except asking.NoAnswer as error:
+        blockers.append(str(error))
     params: dict[str, Any] = {"activity": activity}
     return Plan(
         kind=Kind.ACTIVITY,
@@ -394,7 +403,7 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         grade=grade,
         steps=(Step(f"{key} {words}", str(key)),),
         params=params,
-        depends=component_depends(world, key),
+        depends=depends,
         warnings=_activity_warnings(world, key, activity),
         blockers=tuple(blockers),
         command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),

@@ -146,8 +146,8 @@ class Loader:
         for extractor in self._extractors.values():
             for text in extractor.left_out[:20]:
                 self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
-            if len(extractor.left_out) > 20:
-                self.ctx.progress.log(f"…and {len(extractor.left_out) - 20:,} more")
+            if extractor.left_out_count > 20:
+                self.ctx.progress.log(f"…and {extractor.left_out_count - 20:,} more")
 
     # Check.
 

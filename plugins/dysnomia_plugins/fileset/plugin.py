@@ -36,7 +36,7 @@ from dysnomia_plugins.fileset.load import Loader
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.preflight import restore_preflight
 from dysnomia_plugins.fileset.spec import read_spec
-from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.folder import Folder, identity_of
 from dysnomia_plugins.guarded.system import LinkInTheWay
 from dysnomia_plugins.trees.contents import ARTEFACT, member_rows, rescan_tar
 from dysnomia_plugins.trees.dump import TICK, TreeDump, changed_since
@@ -102,6 +102,10 @@ class Fileset(StatePlugin):
 
     def live(self, component: Component) -> Place:
         return layout_of(component).live
+
+    def identity(self, component: Component) -> str:
+        layout = layout_of(component)
+        return identity_of([root.path for root in layout.roots_at(layout.live)])
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         return layout_of(ctx.component).made(ctx.tag, purpose)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
-from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.guarded import system
 from dysnomia_plugins.guarded.removal import remove_tree
 from dysnomia_plugins.guarded.way import Identity
@@ -233,6 +233,24 @@ class Folder:
     def sync(self) -> None:
         """Return when its entries are on the disk."""
         os.fsync(self.descriptor)
+
+
+def identity_of(paths: Sequence[str]) -> str:
+    """What stands at places now, in an order of theirs: device, inode and owner of each, ``-`` where nothing is.
+
+    Raises LinkInTheWay, PluginError."""
+    return ", ".join(_identity_at(path) for path in paths)
+
+
+def _identity_at(path: str) -> str:
+    try:
+        with Folder.at(posixpath.dirname(path)) as folder:
+            found = folder.identity(posixpath.basename(path)) if path != "/" else Identity.of(folder.stat())
+    except FileNotFoundError:
+        found = None
+    except OSError as error:
+        raise PluginError(f"{path} cannot be looked at ({error.strerror})", "run it as root") from error
+    return "-" if found is None else str(found)
 
 
 def current_umask() -> int:

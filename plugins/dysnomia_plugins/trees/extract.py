@@ -31,6 +31,9 @@ from dysnomia_plugins.trees.tarread import BadArchive, Entry
 MAX_DEPTH = 400
 """Folders inside each other: each takes a descriptor while something is extracted into it."""
 
+KEPT = 10_000
+"""Things that were left out and are kept by name; an archive of a stranger's may hold millions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -104,7 +107,8 @@ class Extractor:
     trust: Trust
     log: Callable[[str], None]
     left_out: list[str] = field(default_factory=list)
-    """What was not taken because the archive is not trusted, in words."""
+    """What was not taken because the archive is not trusted, in words: the first of them."""
+    left_out_count: int = 0
     members: int = 0
     lost_xattrs: int = 0
     top: Member | None = None
@@ -120,16 +124,21 @@ class Extractor:
         stored = member or entry.member
         wanted = self.trust.apply(stored)
         if wanted is None:
-            self.left_out.append(f"{stored.name}: a {stored.kind}")
+            self._leave_out(f"{stored.name}: a {stored.kind}")
             entry.skip()
             return
         if stored.kind is not Kind.HARDLINK and (wanted.mode, wanted.xattrs) != (stored.mode, stored.xattrs):
-            self.left_out.append(f"{stored.name}: setuid, setgid or privileged attributes")
+            self._leave_out(f"{stored.name}: setuid, setgid or privileged attributes")
         try:
             self._make(wanted, entry, on_bytes)
         except LinkInTheWay as error:
             raise BadArchive(f"the archive writes {stored.name!r} through a link", "nothing was taken") from error
         self.members += 1
+
+    def _leave_out(self, what: str) -> None:
+        self.left_out_count += 1
+        if len(self.left_out) < KEPT:
+            self.left_out.append(what)
 
     def close(self, *, hand_over: bool = True) -> None:
         """Leave every folder. Must be called in the end, and is safe to call after an error.
@@ -287,7 +296,7 @@ class Extractor:
         elif not self.trust.root:
             if self.trust.exact:
                 raise PluginError(f"{member.name} is a {member.kind}, which only root can make", "run it as root")
-            self.left_out.append(f"{member.name}: a {member.kind}, which only root can make")
+            self._leave_out(f"{member.name}: a {member.kind}, which only root can make")
             return
         else:
             kind = stat.S_IFCHR if member.kind is Kind.CHAR else stat.S_IFBLK
