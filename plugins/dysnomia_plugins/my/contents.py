@@ -32,7 +32,7 @@ _CREATE = re.compile(
     rb"\s*CREATE\s+(?:OR REPLACE\s+)?(?:ALGORITHM\s*=\s*\w+\s+)?(?P<definer>DEFINER\s*=\s*" + _USER + rb"\s+)?"
     rb"(?:SQL SECURITY \w+\s+)?(?:AGGREGATE\s+)?"
     rb"(?P<kind>TABLE|SEQUENCE|VIEW|TRIGGER|EVENT|PROCEDURE|FUNCTION|PACKAGE\s+BODY|PACKAGE)\s+"
-    rb"(?:IF NOT EXISTS\s+)?(?:" + NAME + rb"\s*\.\s*)?(?P<name>" + NAME + rb")",
+    rb"(?:IF NOT EXISTS\s+)?(?:(?P<schema>" + NAME + rb")\s*\.\s*)?(?P<name>" + NAME + rb")",
     re.IGNORECASE,
 )
 _LOCK = re.compile(rb"LOCK TABLES (`(?:[^`]|``)*+`) WRITE\s*\Z", re.IGNORECASE)
@@ -55,6 +55,10 @@ class Created:
     name: str
     stands_in: bool = False
     """A view that stands in for the real one until all tables are there."""
+    schema: str = ""
+    """The schema, where the statement names it."""
+    definer: bytes = b""
+    """The DEFINER clause, where there is one."""
 
 
 def created(statement: bytes) -> Created | None:
@@ -66,7 +70,8 @@ def created(statement: bytes) -> Created | None:
     kind = re.sub(r"\s+", " ", found["kind"].decode().lower())
     name = unquoted(found["name"])
     stands_in = kind == "view" and found["definer"] is None and b"ALGORITHM" not in head[: found.start("kind")].upper()
-    return Created(SCHEMA if kind == "table" else kind, name, stands_in)
+    schema = unquoted(found["schema"]) if found["schema"] else ""
+    return Created(SCHEMA if kind == "table" else kind, name, stands_in, schema, found["definer"] or b"")
 
 
 def table_columns(statement: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
