@@ -22,7 +22,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.my import code, vetting
 from dysnomia_plugins.my.accounts import Account
 from dysnomia_plugins.my.client import Client, killing
-from dysnomia_plugins.my.contents import CODE, EVENT, created
+from dysnomia_plugins.my.created import CODE, EVENT, created
 from dysnomia_plugins.my.names import identifier, literal
 from dysnomia_plugins.my.rows import raw_rows
 from dysnomia_plugins.my.scanner import DumpScanner, Part

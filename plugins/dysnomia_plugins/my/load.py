@@ -11,11 +11,13 @@ from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.my import session, vetting
 from dysnomia_plugins.my.accounts import Account
 from dysnomia_plugins.my.client import Client
-from dysnomia_plugins.my.contents import CODE, EVENT, SCHEMA, TABLE, Created, created, insert_target
+from dysnomia_plugins.my.contents import insert_target
+from dysnomia_plugins.my.created import CODE, EVENT, SCHEMA, TABLE, VIEW, Created, created
 from dysnomia_plugins.my.events import EventsFinder
 from dysnomia_plugins.my.names import identifier
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.my.sequences import moved
+from dysnomia_plugins.my.views import found_in, without_schema
 from dysnomia_plugins.sqldump.names import decode, encode
 from dysnomia_plugins.sqldump.ranges import PiecesReader, stored_range
 from dysnomia_plugins.sqldump.reader import Readable
@@ -35,6 +37,8 @@ class Loader:
         """``closely``: the dump is not trusted, and the client is an account that has rights on the schema alone."""
         self.events = b""
         """The text of the dump's events: none is made."""
+        self.broken: dict[str, bytes] = {}
+        """The views that did not work when they were dumped, as their comments have them: none is made."""
         self.definers: dict[tuple[str, str], tuple[Account | None, bytes]] = {}
         """The definer of each object of code, and its clause, where the dump is looked at closely: it is left out."""
         self._closely = closely
@@ -81,6 +85,8 @@ class Loader:
                 self._sent[-1] = table, self._sent[-1][1] + piece.rows
                 if piece.data.rstrip(b"\n").endswith(b";"):
                     stdin.write(_COUNT)
+            elif piece.part is Part.TRIVIA and (broken := found_in(piece.data)):
+                self.broken |= broken
             elif piece.part not in (Part.SANDBOX, Part.HEADER, Part.NAMED, Part.END):
                 stdin.write(self._statement(scanner, piece))
             done += len(piece.data)
@@ -101,6 +107,8 @@ class Loader:
             data = self._without_definer(data, made)
         if made is not None and made.kind == SCHEMA:
             return moved(data, [decode(scanner.database)], self._database)
+        if made is not None and made.kind == VIEW:
+            return without_schema(data, decode(scanner.database))
         return unqualified(data) or data
 
     def _without_definer(self, data: bytes, made: Created | None) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from dysnomia_plugins.errors import NotSafe
-from dysnomia_plugins.my.contents import SCHEMA, Created, created
+from dysnomia_plugins.my.created import SCHEMA, Created, created
 from dysnomia_plugins.my.names import NAME, unquoted
 from dysnomia_plugins.sqldump.names import decode
 
