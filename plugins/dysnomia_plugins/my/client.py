@@ -53,7 +53,7 @@ class Client:
         self.tag = tag
         self.runner = runner
         self._connect_timeout = connect_timeout
-        self._path = path
+        self.path = path
         self._version = ""
 
     @classmethod
@@ -66,12 +66,12 @@ class Client:
     @cached_property
     def program(self) -> str:
         """The path of the client program."""
-        return program(CLIENTS, self._path)
+        return program(CLIENTS, self.path)
 
     @cached_property
     def dumper(self) -> str:
         """The path of the dump program."""
-        return program(DUMPERS, self._path)
+        return program(DUMPERS, self.path)
 
     @cached_property
     def dumper_said(self) -> str:
@@ -218,7 +218,7 @@ class Client:
 
     def _named_defaults(self) -> dict[str, str]:
         """What the operator's own option file says of the server."""
-        printer = program(("my_print_defaults",), self._path)
+        printer = program(("my_print_defaults",), self.path)
         with self.option_file() as (descriptor, options):
             said = self.runner.run(
                 [printer, *options, "client", "client-server", "client-mariadb", "mysqldump", "mariadb-dump"],

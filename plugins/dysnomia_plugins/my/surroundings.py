@@ -31,6 +31,8 @@ class Looked:
     """Whether a table keeps its own history."""
     estimates: Mapping[str, int] = field(default_factory=dict)
     """How many rows each table may have, as the server guesses."""
+    broken: tuple[str, ...] = ()
+    """Views that do not work: a table, a column or a function is gone. The server tells no column of such a view."""
     now: str = ""
     """The server's time."""
 
@@ -47,8 +49,10 @@ def look(client: Client, database: str) -> Looked:
         engine="SELECT JSON_ARRAY(CONCAT(t.table_name, ' (', t.engine, ')')) FROM information_schema.tables t JOIN"
         f" information_schema.engines e ON e.engine = t.engine WHERE t.table_schema = {name}"
         " AND COALESCE(e.transactions, 'NO') <> 'YES' LIMIT 100",
-        float="SELECT JSON_ARRAY(table_name) FROM information_schema.columns"
-        f" WHERE table_schema = {name} AND data_type = 'float' GROUP BY table_name LIMIT 100",
+        columns="SELECT JSON_ARRAY(table_name, MAX(data_type = 'float')) FROM information_schema.columns"
+        f" WHERE table_schema = {name} GROUP BY table_name",
+        view=f"SELECT JSON_ARRAY(table_name) FROM information_schema.tables WHERE table_schema = {name}"
+        " AND table_type = 'VIEW'",
         estimate="SELECT JSON_ARRAY(table_name, table_rows) FROM information_schema.tables"
         f" WHERE table_schema = {name} AND table_type = 'BASE TABLE' AND table_name <> {literal(KEPT)}",
         versioned="SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.tables"
@@ -59,9 +63,14 @@ def look(client: Client, database: str) -> Looked:
     if found["schema"]:
         charset, collation, *comments = found["schema"][0]
         around = {"charset": charset, "collation": collation, "comment": "".join(filter(None, comments))}
-    events, engines, floats = (tuple(str(one) for (one,) in found[kind]) for kind in ("event", "engine", "float"))
+    events, engines, views = (tuple(str(one) for (one,) in found[kind]) for kind in ("event", "engine", "view"))
+    floats = tuple(str(table) for table, has in found["columns"] if has)
+    known = {str(table) for table, _ in found["columns"]}
+    broken = tuple(view for view in views if view not in known)
     estimates = {str(table): int(rows or 0) for table, rows in found["estimate"]}
-    return Looked(around, events, engines, floats, bool(found["versioned"][0][0]), estimates, found["version"][0][1])
+    return Looked(
+        around, events, engines, floats, bool(found["versioned"][0][0]), estimates, broken, found["version"][0][1]
+    )
 
 
 def creation(database: str, around: Surroundings | None) -> str:
