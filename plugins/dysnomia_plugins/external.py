@@ -142,8 +142,8 @@ class ExternalModule(ModuleConvention):
     module: ClassVar[Path] = Path("/nonexistent")
 
     def activities(self) -> frozenset[str]:
-        """The activities the module's ``case`` names; all of them where it is no script that can be looked into."""
-        return _case_labels(self.module) or frozenset(ACTIVITIES)
+        """All: it is called for each, and knows itself what there is to do."""
+        return frozenset(ACTIVITIES)
 
     def becomes(self, component: Component) -> Sequence[str]:
         if not _becomes_another(self.module):
@@ -269,16 +269,3 @@ def _is_module(path: Path) -> bool:
             return OURS not in file.read(512)
     except OSError:
         return True  # it may be run and not read
-
-
-def _case_labels(module: Path) -> frozenset[str]:
-    """The activities that stand as labels of a ``case`` in a script; empty where that cannot be told."""
-    try:
-        with module.open("rb") as file:
-            text = file.read(_SNIFFED)
-    except OSError:
-        return frozenset()
-    if not text.startswith(b"#!"):
-        return frozenset()
-    labels = frozenset(name for name in ACTIVITIES if re.search(rb"(?m)^[^#\n]*\b%s\s*[|)]" % name.encode(), text))
-    return labels if "activate" in labels else frozenset()

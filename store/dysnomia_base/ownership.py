@@ -89,6 +89,26 @@ def refusal(path: str | os.PathLike[str], uid: int | None = None) -> str:
     return f"{os.fspath(path)} is left out: {reason}" if reason else ""
 
 
+def refusal_below(path: str | os.PathLike[str], uid: int | None = None) -> str:
+    """The same for a folder with everything in it (a component's initial state is loaded as whoever loads it)."""
+    refused = refusal(path, uid)
+    if refused or not os.path.isdir(path):  # noqa: PTH112
+        return refused
+    caller = os.geteuid() if uid is None else uid
+    for at, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            here = f"{at}/{name}"
+            status = os.lstat(here)
+            reason = why_not_status(status, caller)
+            if not reason and stat.S_ISLNK(status.st_mode):
+                refused = refusal(here, caller)
+                if refused:
+                    return refused
+            if reason:
+                return f"{here} is left out: it {reason}"
+    return ""
+
+
 def why_not_status(status: os.stat_result, uid: int) -> str:
     """Why somebody else may write a file of this status, without its name; ``""`` where nobody may."""
     if status.st_uid not in (0, uid):

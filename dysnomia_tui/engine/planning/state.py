@@ -155,9 +155,14 @@ def _preflight(world: World, key: ComponentKey, generation: Generation, *, repla
                     "its module restores in place: a failure half-way leaves what it left, and what is written between"
                     " the guard and the restore is in neither",
                 ),
+                Finding(
+                    Severity.DANGEROUS,
+                    "where its module cannot snapshot what is live (it is broken, or gone), no guard is made, and what"
+                    " is live is lost",
+                ),
             ),
             swap="the module would restore over what is live",
-            guard="a snapshot of what is live, taken by the module just before",
+            guard="a snapshot of what is live, taken by the module just before, where it can",
         )
     return Preflight(findings=(Finding(Severity.BLOCKER, f"type {plugin.type!r} holds no state"),))
 
