@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from textual.widgets import Input
 
-from dysnomia_store.gcmodel import Policy
+from dysnomia_store.gcmodel import GcPlan, Policy
+from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.engine.plan import Grade
@@ -102,9 +105,12 @@ async def test_nothing_is_reviewed_between_the_keys_of_a_policy(monkeypatch: pyt
     async with driven() as run:
         screen = await opened(run)
         review = run.engine.gc_review
-        monkeypatch.setattr(
-            run.engine, "gc_review", lambda keys, policy, **more: asked.append(policy) or review(keys, policy, **more)
-        )
+
+        def noted(keys: Collection[ComponentKey], policy: Policy | None, **more: Any) -> GcPlan:
+            asked.append(policy)
+            return review(keys, policy, **more)
+
+        monkeypatch.setattr(run.engine, "gc_review", noted)
         await run.press("e")
         await run.burst(*"last", "space", "3", "space", *"daily", "space", "1", "4")
         await run.until(lambda: screen.review is not None)
