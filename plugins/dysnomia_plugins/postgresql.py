@@ -295,7 +295,7 @@ class PostgresqlDatabase(StatePlugin):
         with untrusted.lent(ctx, client) as role:
             load.create(client, place.name, around, role.name)
             untrusted.prepare(client, role.name, place.name, needs)
-            statements = untrusted.UntrustedStatements(client.major, False, money)
+            statements = untrusted.UntrustedStatements(client.major, False, money, made=untrusted.made_before(needs))
             self._fill(ctx, role.client, stored, place, sections, statements, around)
             untrusted.take_over(client, role.name, place.name, around)
 

@@ -73,9 +73,8 @@ def test_no_setting_of_anybodys_is_a_change_of_state(
 
 def test_what_depends_on_the_databases_settings_is_loaded_under_them(bare: Bare, postgres: PostgresServer) -> None:
     postgres.sql("CREATE DATABASE orders")
-    postgres.sql(
-        "ALTER DATABASE orders SET TimeZone = 'Europe/Berlin'; ALTER ROLE postgres SET TimeZone = 'Asia/Tokyo'"
-    )
+    postgres.sql("ALTER DATABASE orders SET TimeZone = 'Europe/Berlin'")
+    postgres.sql("ALTER ROLE postgres SET TimeZone = 'Asia/Tokyo'")
     postgres.sql(
         """SET TimeZone = 'Europe/Berlin';
         CREATE TABLE sale (at timestamptz, day date, CHECK (day = at::date));

@@ -111,7 +111,8 @@ def opening(own: Mapping[str, str], *, money: str) -> str:
     """
     from dysnomia_plugins.pg.names import literal
 
-    fixed = {name.lower() for name in (*_ALWAYS, *_MEANING, "client_encoding", "session_authorization")}
+    ours = (_ALWAYS, _MEANING, *_SINCE.values())
+    fixed = {name.lower() for names in ours for name in names} | {"client_encoding", "session_authorization"}
     wanted = {name: value for name, value in own.items() if name.lower() not in fixed} | dict(_NEWER_MINORS)
     values = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in wanted.items())
     lines = [
