@@ -79,8 +79,12 @@ class Session(enum.Enum):
     PLAIN = enum.auto()
 
 
-def options(session: Session, major: int, *, superuser: bool = False) -> str:
-    """The value of ``PGOPTIONS``."""
+WATCHES = "client_connection_check_interval"
+"""What a server on some systems (no Linux) cannot be asked for."""
+
+
+def options(session: Session, major: int, *, superuser: bool = False, watches: bool = True) -> str:
+    """The value of ``PGOPTIONS``. ``watches``: whether the server can see that its client is gone."""
     settings = dict(_ALWAYS)
     for since, newer in _SINCE.items():
         if major >= since:
@@ -93,6 +97,8 @@ def options(session: Session, major: int, *, superuser: bool = False) -> str:
         settings["search_path"] = "pg_catalog"
     if superuser and session in (Session.DUMP, Session.LOAD):
         settings |= _BY_SUPERUSERS
+    if not watches:
+        settings.pop(WATCHES, None)
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 
 
