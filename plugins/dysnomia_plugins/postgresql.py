@@ -263,7 +263,9 @@ class PostgresqlDatabase(StatePlugin):
         if around is None and stored.metadata is not None:
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
-        money = stored.metadata.tool_versions.get(MONEY, "") if stored.metadata is not None else ""
+        # Of one that was imported the record is a stranger's: nothing but our own word counts.
+        fixed = stored.metadata is not None and stored.metadata.tool_versions.get(MONEY) == "C"
+        money = "C" if fixed else ""
         if not money and place == self.place(ctx, Purpose.SCRATCH):
             ctx.journal.step(AS_BEFORE)
         if ctx.made_here:
@@ -295,7 +297,7 @@ class PostgresqlDatabase(StatePlugin):
         with untrusted.lent(ctx, client) as role:
             load.create(client, place.name, around, role.name)
             untrusted.prepare(client, role.name, place.name, needs)
-            statements = untrusted.UntrustedStatements(client.major, False, money)
+            statements = untrusted.UntrustedStatements(client.major, False, money, made=untrusted.made_before(needs))
             self._fill(ctx, role.client, stored, place, sections, statements, around)
             untrusted.take_over(client, role.name, place.name, around)
 

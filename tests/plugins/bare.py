@@ -93,6 +93,7 @@ class BareStored:
             digest=result.digest,
             digest_version=1,
             complete=dumped.complete,
+            tool_versions=dumped.tool_versions,
             surroundings=dumped.surroundings,
         )
 

@@ -97,20 +97,6 @@ def test_a_database_with_a_subscription_is_dumped_restored_and_dropped(bare: Bar
     assert "orders" not in postgres.databases()
 
 
-def test_an_untrusted_snapshot_is_final_for_a_superuser(bare: Bare, postgres: PostgresServer) -> None:
-    seed(postgres)
-    stored = bare.dump()
-    found = bare.plugin.preflight(bare.context(made_here=False), stored, replace=True)
-    assert any(one.severity is Severity.DANGEROUS and "superuser" in one.text for one in found.findings)
-    postgres.sql("CREATE ROLE dysnomia_owner LOGIN CREATEDB; ALTER DATABASE orders OWNER TO dysnomia_owner")
-    as_owner = Component(
-        bare.component.key, bare.component.path, {**postgres.properties, "postgresqlUsername": "dysnomia_owner"}
-    )
-    bare.component = as_owner
-    calm = bare.plugin.preflight(bare.context(made_here=False), stored, replace=True)
-    assert not any(one.severity is Severity.DANGEROUS for one in calm.findings)
-
-
 def test_an_owner_that_is_no_superuser_restores(bare: Bare, postgres: PostgresServer) -> None:
     postgres.sql("CREATE ROLE dysnomia_owner LOGIN CREATEDB; CREATE DATABASE orders OWNER dysnomia_owner")
     postgres.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)", "orders", PGUSER="dysnomia_owner")

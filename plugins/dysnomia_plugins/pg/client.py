@@ -13,7 +13,7 @@ from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ToolMissing
 from dysnomia_plugins.pg.names import MAX_BYTES, identifier, literal
 from dysnomia_plugins.pg.server import CONNECT_TIMEOUT, NoDatabase, Server, explain
-from dysnomia_plugins.pg.sessions import ASSUMED, Session, options
+from dysnomia_plugins.pg.sessions import ASSUMED, WATCHES, Session, options
 from dysnomia_plugins.pg.tools import Tool, any_tool, fitting_tool
 from dysnomia_plugins.servers import explained
 from dysnomia_plugins.sqldump.names import encode
@@ -48,6 +48,7 @@ class Client:
         self._version = 0
         self._superuser: bool | None = None
         self._assumed = ASSUMED
+        self._watches = True
 
     @classmethod
     def of(cls, ctx: Context) -> Client:
@@ -147,6 +148,9 @@ class Client:
 
     def _learns(self, text: str) -> bool:
         """Whether a failure tells that the server is older or newer than assumed: then it is asked again."""
+        if self._watches and WATCHES in text and "unrecognized" not in text:
+            self._watches = False
+            return True
         before = self._assumed
         if self._version == 0 and before == ASSUMED:
             if re.search(r"unrecognized configuration parameter", text):
@@ -159,7 +163,7 @@ class Client:
         """libpq's variables of a session on ``database``."""
         major = self._version // 10000 or self._assumed
         found = self.server.environment(database, self.application, self._connect_timeout)
-        return found | {"PGOPTIONS": options(session, major, superuser=bool(self._superuser))}
+        return found | {"PGOPTIONS": options(session, major, superuser=bool(self._superuser), watches=self._watches)}
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn the failure of a client program into what it means."""

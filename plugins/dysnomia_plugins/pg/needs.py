@@ -28,7 +28,7 @@ _POLICY = re.compile(
     rb"CREATE POLICY .*? TO ((?:[^()'$]|\"(?:[^\"]|\"\")*\")+?)(?: USING | WITH CHECK |;\Z)", re.DOTALL
 )
 _SESSION = re.compile(rb"SET SESSION AUTHORIZATION " + _NAME + rb";\Z")
-_EXTENSION = re.compile(rb"CREATE EXTENSION (?:IF NOT EXISTS )?" + _NAME)
+_EXTENSION = re.compile(rb"CREATE EXTENSION (?:IF NOT EXISTS )?" + _NAME + rb"(?: WITH SCHEMA " + _NAME + rb")?")
 _TABLESPACE = re.compile(rb"SET default_tablespace = " + _NAME + rb";\Z")
 _SUBSCRIPTION = re.compile(rb"CREATE SUBSCRIPTION " + _NAME)
 _PRIVILEGED = re.compile(
@@ -56,6 +56,8 @@ class Needs:
     """Those of the roles that own something."""
     privileged: set[str] = field(default_factory=set)
     """What only a superuser can make, in words."""
+    schemas: dict[str, str] = field(default_factory=dict)
+    """Where an extension is, by its name."""
     absent: list[str] = field(default_factory=list)
     """Statements at its start that take away what every new database begins with."""
     large_objects: int = 0
@@ -75,6 +77,8 @@ class Needs:
                 found |= set(identifiers(match[1]))
         if statement.startswith(b"DROP ") and statement.decode("ascii", "replace") in ABSENT:
             self.absent.append(statement.decode("ascii"))
+        if (match := _EXTENSION.match(statement)) and match[2]:
+            self.schemas |= dict(zip(identifiers(match[1]), identifiers(match[2]), strict=False))
         if match := _OWNER.match(statement):
             self.owners |= set(identifiers(match[1]))
         self._look_beyond(statement)

@@ -79,8 +79,12 @@ class Session(enum.Enum):
     PLAIN = enum.auto()
 
 
-def options(session: Session, major: int, *, superuser: bool = False) -> str:
-    """The value of ``PGOPTIONS``."""
+WATCHES = "client_connection_check_interval"
+"""What a server on some systems (no Linux) cannot be asked for."""
+
+
+def options(session: Session, major: int, *, superuser: bool = False, watches: bool = True) -> str:
+    """The value of ``PGOPTIONS``. ``watches``: whether the server can see that its client is gone."""
     settings = dict(_ALWAYS)
     for since, newer in _SINCE.items():
         if major >= since:
@@ -93,6 +97,8 @@ def options(session: Session, major: int, *, superuser: bool = False) -> str:
         settings["search_path"] = "pg_catalog"
     if superuser and session in (Session.DUMP, Session.LOAD):
         settings |= _BY_SUPERUSERS
+    if not watches:
+        settings.pop(WATCHES, None)
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 
 
@@ -111,7 +117,8 @@ def opening(own: Mapping[str, str], *, money: str) -> str:
     """
     from dysnomia_plugins.pg.names import literal
 
-    fixed = {name.lower() for name in (*_ALWAYS, *_MEANING, "client_encoding", "session_authorization")}
+    ours = (_ALWAYS, _MEANING, *_SINCE.values())
+    fixed = {name.lower() for names in ours for name in names} | {"client_encoding", "session_authorization"}
     wanted = {name: value for name, value in own.items() if name.lower() not in fixed} | dict(_NEWER_MINORS)
     values = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in wanted.items())
     lines = [

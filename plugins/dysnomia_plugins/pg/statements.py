@@ -27,6 +27,11 @@ _ADDED = re.compile(rb"\s*ADD CONSTRAINT\s+")
 _COMMENT = re.compile(rb"COMMENT ON CONSTRAINT\s+")
 _ON = re.compile(rb"\s*ON\s+")
 _REFRESH = re.compile(rb"REFRESH MATERIALIZED VIEW (?:CONCURRENTLY )?")
+_RUNS = re.compile(
+    rb"REFRESH MATERIALIZED VIEW |CREATE (?:UNIQUE )?INDEX "
+    rb"|ALTER TABLE [^;]*?\n    ADD CONSTRAINT [^;]*? (?:CHECK|EXCLUDE) "
+)
+"""What runs functions of the database while it is loaded."""
 _ENCODING = re.compile(
     rb"SET\s+(?:SESSION\s+|LOCAL\s+)?(?:client_encoding\s*(?:=|TO)|NAMES)\s*'?([A-Za-z0-9_ -]*)'?\s*;\Z", re.IGNORECASE
 )
@@ -86,14 +91,15 @@ class Statements:
     def before(self, statement: bytes, *, standard: bool) -> bytes:
         """What goes ahead of it: what runs functions of the database does so under its own settings."""
         del standard
-        if not _REFRESH.match(statement):
+        if not _RUNS.match(statement):
             return b""
-        return (OWN_PATH if self._without_path else b"") + (OWN_MONEY if self.money else b"")
+        own_money = OWN_MONEY if self.money and _REFRESH.match(statement) else b""
+        return (OWN_PATH if self._without_path else b"") + own_money
 
     def after(self, statement: bytes) -> bytes:
-        if not _REFRESH.match(statement):
+        if not _RUNS.match(statement):
             return b""
-        return b"\n" + self.after_rows() + set_money(self.money)
+        return b"\n" + self.after_rows() + (set_money(self.money) if _REFRESH.match(statement) else b"")
 
     def before_rows(self, *, standard: bool) -> bytes:
         """Ahead of a COPY: checks, domains and generated columns may call functions that trust the search path."""

@@ -27,7 +27,7 @@ from typing import Any
 from dysnomia_plugins.base import Context, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError, WrongCredentials
 from dysnomia_plugins.pg.client import Client
-from dysnomia_plugins.pg.names import MAX_BYTES, identifier, literal
+from dysnomia_plugins.pg.names import MAX_BYTES, identifier, identifiers, literal
 from dysnomia_plugins.pg.needs import Needs
 from dysnomia_plugins.pg.server import Server
 from dysnomia_plugins.pg.statements import Statements
@@ -49,6 +49,7 @@ EXTENSIONS = frozenset(
 dump that needs them. (Those that PostgreSQL itself calls trusted are made by the role.)"""
 
 _SKIPPED = re.compile(rb"ALTER .* OWNER TO (?:\"(?:[^\"]|\"\")*\"|[^\s;]+);\Z|COMMENT ON EXTENSION\s", re.DOTALL)
+_SCHEMA = re.compile(rb"CREATE SCHEMA ([^;]+);\Z")
 _ITERATIONS = 4096
 
 
@@ -64,8 +65,13 @@ class JobRole:
 class UntrustedStatements(Statements):
     """The rules where a stranger made the dump."""
 
+    made: frozenset[str] = frozenset()
+    """Schemas that were made beforehand."""
+
     def skips(self, statement: bytes) -> bool:
         if statement.decode("ascii", "replace") in ABSENT or _SKIPPED.match(statement):
+            return True
+        if (found := _SCHEMA.match(statement)) and set(identifiers(found[1])) <= self.made:
             return True
         return super().skips(statement)
 
@@ -200,12 +206,21 @@ def _verifier(password: str) -> str:
 
 def prepare(client: Client, role: str, database: str, needs: Needs) -> None:
     """What the role cannot do itself in its new database."""
-    lines = [f"CREATE EXTENSION {identifier(name)} CASCADE;" for name in sorted(needs.extensions & EXTENSIONS)]
+    schemas = made_before(needs)
+    lines = [f"CREATE SCHEMA {identifier(name)} AUTHORIZATION {identifier(role)};" for name in sorted(schemas)]
+    for name in sorted(needs.extensions & EXTENSIONS):
+        lines.append(f"CREATE EXTENSION {identifier(name)} SCHEMA {identifier(needs.schemas.get(name, 'public'))};")
     if client.major < 15:
         lines.append(f"ALTER SCHEMA public OWNER TO {identifier(role)};")
     lines += needs.absent
     if lines:
         client.script("\n".join(lines), database)
+
+
+def made_before(needs: Needs) -> frozenset[str]:
+    """Schemas that extensions of the list are in: made with these, and not by the dump."""
+    found = {needs.schemas[name] for name in needs.extensions & EXTENSIONS if name in needs.schemas}
+    return frozenset(name for name in found if name != "public" and not name.startswith("pg_"))
 
 
 def take_over(client: Client, role: str, database: str, around: Surroundings | None) -> None:

@@ -193,6 +193,20 @@ def test_a_plan_with_a_blocker_is_refused_before_it_is_submitted() -> None:
     assert jobs.show_plan(unusable, as_json=False) is Exit.USAGE
 
 
+def test_what_is_dangerous_and_not_trusted_needs_an_option_by_command() -> None:
+    fake = FakeEngine()
+    dangerous = replace(PLAN, params={"dangerous": True})
+    with pytest.raises(Blocked, match="--yes-untrusted") as caught:
+        jobs.settle(cast(Engine, fake), dangerous, why="", dry_run=False, no_wait=False, as_json=False)
+    assert caught.value.exit is Exit.REFUSED
+    assert not fake.submitted
+    done = jobs.settle(
+        cast(Engine, fake), dangerous, why="", dry_run=False, no_wait=False, as_json=False, yes_untrusted=True
+    )
+    assert done is Exit.OK
+    assert fake.submitted
+
+
 @pytest.mark.parametrize("code", [Exit.CORRUPT, Exit.UNAVAILABLE, Exit.USAGE])
 def test_what_blocks_a_plan_is_its_exit_code(code: Exit) -> None:
     fake = FakeEngine()
