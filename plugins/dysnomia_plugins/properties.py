@@ -132,8 +132,8 @@ class _Parser:
                 self.at += 1
             match = _NAME.match(self.text, self.at)
         if not match or self.text[match.end() : match.end() + 1] != "=":
-            word = self.text[self.at :].split("\n", 1)[0][:40]
-            raise _Fault(f"{word!r} is no key=value")
+            # Not shown: it may be the rest of a password that was not quoted.
+            raise _Fault("what stands here is no key=value")
         self.at = match.end() + 1
         value: PropertyValue
         if self._peek() == "(":
@@ -160,8 +160,8 @@ class _Parser:
             self._end_of_statement_after_semicolon()
             return
         if blank:
-            rest = self.text[self.at :].split("\n", 1)[0][:40]
-            raise _Fault(f"{rest!r} after the value: a value with blanks needs quotes")
+            # Not shown: what stands there may be the rest of a password.
+            raise _Fault("more follows the value after a blank: a value with blanks needs quotes")
         raise _Fault(f"{char!r} needs quotes")
 
     def _end_of_statement_after_semicolon(self) -> None:

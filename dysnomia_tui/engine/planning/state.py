@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace as replace_fields
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +22,9 @@ from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
 
-PREFLIGHT_LIMIT = 2.0
+PREFLIGHT_LIMIT = 10.0
+SLOW = 2.0
+"""Seconds after which a server that does answer is said to be slow."""
 ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
     "activate": (Grade.ADDS, "would be activated, with its initial state where it has none yet"),
     "deactivate": (Grade.ADDS, "would be taken out of service; its state would stay, marked as garbage"),
@@ -132,9 +136,15 @@ def preflight_or_blocker(
 def _preflight(world: World, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "") -> Preflight:
     plugin = world.plugin(key)
     if isinstance(plugin, StatePlugin):
-        return asking.preflight(
+        began = time.monotonic()
+        found = asking.preflight(
             world.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy
         )
+        took = time.monotonic() - began
+        if took <= SLOW:
+            return found
+        slow = Finding(Severity.WARNING, f"the server is slow, or this machine is: the plan took {took:.0f} seconds")
+        return replace_fields(found, findings=(*found.findings, slow))
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
             findings=(
