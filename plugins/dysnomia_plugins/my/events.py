@@ -20,7 +20,7 @@ NO_SCHEMA, NO_TABLE = 1049, 1146
 _HEADING = b"-- Dumping events"
 _STATEMENT = re.compile(rb"/\*!50(?:106|003|117) ")
 _END = re.compile(rb"/\*!50106 SET TIME_ZONE= @save_time_zone \*/")
-_PIECE = 1 << 20
+_PIECE = 1 << 14
 
 
 class EventsFinder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from dysnomia_plugins.my.contents import insert_target
 from dysnomia_plugins.my.created import CODE, EVENT, SCHEMA, TABLE, VIEW, Created, created
 from dysnomia_plugins.my.events import EventsFinder
 from dysnomia_plugins.my.names import identifier
+from dysnomia_plugins.my.packets import RowWriter
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.my.sequences import moved
 from dysnomia_plugins.my.views import found_in, without_schema
@@ -23,7 +25,7 @@ from dysnomia_plugins.sqldump.ranges import PiecesReader, stored_range
 from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Section
 
-_COUNT = b"SELECT ROW_COUNT();\n"
+_NAMES = re.compile(rb"\bNAMES\s+'?(\w+)", re.IGNORECASE)
 
 
 class Loader:
@@ -48,6 +50,7 @@ class Loader:
         self._name = encode(identifier(database))
         self._sent: list[tuple[str, int]] = []
         self._taken: list[int] = []
+        self._packet = 0
 
     def load(self, source: Readable, counts: Iterator[Section], total: int | None, *, unmarked: bool = False) -> None:
         """Load a dump. ``counts`` are the tables of its contents index, in the order of the dump; ``unmarked`` says
@@ -55,6 +58,7 @@ class Loader:
 
         Raises Truncated, NotSafe, ServerDown, ProcessFailed, and what ``source`` raises; what is loaded by then is to
         be dropped."""
+        self._packet = int(self._client.ask("SELECT JSON_ARRAY(@@max_allowed_packet)")[0])
         scanner = DumpScanner(source)
         with self._client.loading(self._database, self._output) as stdin:
             self._send(scanner, stdin, total)
@@ -68,27 +72,25 @@ class Loader:
         stdin.write(encode(session.script(session.LOADING)))
         finder = EventsFinder()
         done = 0
-        table = ""
+        writer = RowWriter(stdin, self._packet)
+        self._sent = writer.sent
         for piece in scanner.pieces():
             if finder.takes(piece):
                 self.events += piece.data
                 if piece.part is Part.DELIMITER:
                     stdin.write(piece.data)
             elif piece.part is Part.INSERT:
-                table = insert_target(piece.data)[0]
-                stdin.write(piece.data)
-                self._sent.append((table, 0))
+                writer.begin(insert_target(piece.data)[0], piece.data)
             elif piece.part is Part.ROWS:
                 if self._closely:
                     vetting.check_rows(piece.data)
-                stdin.write(piece.data)
-                self._sent[-1] = table, self._sent[-1][1] + piece.rows
-                if piece.data.rstrip(b"\n").endswith(b";"):
-                    stdin.write(_COUNT)
+                writer.write(piece.data, piece.rows)
             elif piece.part is Part.TRIVIA and (broken := found_in(piece.data)):
                 self.broken |= broken
             elif piece.part not in (Part.SANDBOX, Part.HEADER, Part.NAMED, Part.END):
                 stdin.write(self._statement(scanner, piece))
+                if piece.part is Part.STATEMENT and (names := _NAMES.search(vetting.plain(piece.data[:200]))):
+                    writer.charset = names[1]
             done += len(piece.data)
             self._ctx.progress.advance(done, total)
 

@@ -25,7 +25,7 @@ OLDEST = (10, 4)
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
     """Raises ServerDown, WrongCredentials."""
     live = check_database(ctx.component.key.component)
-    findings = list(_rights(client, replace))
+    findings = [*_rights(client, replace), *_rights_for_code(ctx, client, stored, live, replace)]
     refused = any(finding.severity is Severity.BLOCKER for finding in findings)
     findings += [*of_snapshot(_versions(client, stored)), *of_snapshot(_trust(ctx, client, stored, live))]
     if replace and not refused:
@@ -84,12 +84,44 @@ def _rights(client: Client, replace: bool) -> Iterator[Finding]:
     missing = [] if "SUPER" in held and not replace else [one for one in needed if one not in held]
     if replace and not held & {"SUPER", "CONNECTION ADMIN"}:
         missing.append("CONNECTION ADMIN")
+    if replace and not held & {"SUPER", "SLAVE MONITOR", "REPLICATION CLIENT"}:
+        missing.append("SLAVE MONITOR")
     if missing:
         user, host = client.account
         what = ", ".join(missing)
         yield Finding(
             Severity.BLOCKER,
             f"the account {user}@{host} lacks {what} on *.*: grant it, or name another in mysqlUsername",
+        )
+
+
+def _rights_for_code(ctx: Context, client: Client, stored: Stored, live: str, replace: bool) -> Iterator[Finding]:
+    """What an account without SUPER may not make: code of others, code on a server with a binary log, anything on one
+    that is read-only."""
+    held = accounts.own_privileges(client)
+    if "SUPER" in held:
+        return
+    user, host = client.account
+    asked = f"""SELECT JSON_ARRAY(@@read_only + 0, @@log_bin AND NOT @@log_bin_trust_function_creators,
+        (SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = {literal(live)})
+        + (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = {literal(live)}
+           AND routine_type = 'FUNCTION'))"""
+    read_only, logged, count = client.ask(asked)
+    if read_only and not held & {"READ_ONLY ADMIN", "READ ONLY ADMIN"}:
+        yield Finding(Severity.BLOCKER, f"the server is read_only: {user}@{host} needs READ_ONLY ADMIN")
+    definers = confined.definers_of(stored)
+    code = any(kind in ("trigger", "function") for kind, _ in definers) or (replace and count)
+    if logged and code:
+        yield Finding(
+            Severity.BLOCKER,
+            f"the server keeps a binary log, and {user}@{host} lacks SUPER: it may make no trigger or function; grant"
+            " it, or SET GLOBAL log_bin_trust_function_creators = 1",
+        )
+    others = sorted({f"{one[0]}@{one[1]}" for one, _ in definers.values() if one and one != (user, host)})
+    if others and ctx.made_here and not held & {"SET USER", "DEFINER"}:
+        yield Finding(
+            Severity.BLOCKER,
+            f"the account {user}@{host} lacks SET USER on *.*, and the snapshot holds code of {some(others)}",
         )
 
 

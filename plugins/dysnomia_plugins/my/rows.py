@@ -84,12 +84,17 @@ def _cells(inner: bytes) -> Iterator[str | None]:
         if null:
             yield None
         elif quoted is not None:
-            yield _text(_ESCAPE.sub(_unescape, quoted) if b"\\" in quoted or b"''" in quoted else quoted)
+            yield _text(unescaped(quoted))
         elif hexadecimal:
             yield "\\x" + hexadecimal.decode().lower()
         else:
             yield _text(other.strip())
         position = found.end()
+
+
+def unescaped(quoted: bytes) -> bytes:
+    """The bytes that a string literal stands for, without its quotes."""
+    return _ESCAPE.sub(_unescape, quoted) if b"\\" in quoted or b"''" in quoted else quoted
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
