@@ -175,8 +175,11 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
 
     ``as_json``: and an object with both on standard output, for who reads nothing else.
     """
+    from dysnomia_base.environment import forget_foreign_folders
     from dysnomia_store.errors import StoreError
     from dysnomia_tui.config.errors import SettingsError
+
+    forget_foreign_folders(os.environ)
 
     def failed(code: Exit, text: str) -> int:
         say(f"{prog}: {text}")

@@ -1,6 +1,6 @@
 # Dysnomia TUI on NixOS. What it writes below /etc/dysnomia is what Dysnomia's own module writes, in the same places, so
 # that bash Dysnomia and Disnix read it as well; with that module enabled, leave properties, containers and components
-# here empty.
+# here empty; containers are derived from the services of the configuration only where it is not enabled.
 { config, lib, pkgs, ... }:
 
 let
@@ -53,15 +53,63 @@ let
 
   propertyType = types.anything;
 
-  job = { description, command, calendar }: lib.mkIf (calendar != null) {
+  # A service that a timer starts. What was due while the machine was off is made up for when it is up again, once the
+  # servers are; a failure, also of a part, starts the units that are to tell of it.
+  job = { description, command }: {
     inherit description;
-    environment = cfg.environment;
+    inherit (cfg) environment path onFailure;
+    after = servers;
     serviceConfig = {
       Type = "oneshot";
       ExecStart = command;
+      UMask = "0077";
     };
-    startAt = calendar;
   };
+
+  timer = calendar: {
+    wantedBy = [ "timers.target" ];
+    timerConfig = {
+      OnCalendar = calendar;
+      Persistent = true;
+    };
+  };
+
+  # What runs here by this configuration, as Dysnomia's own module tells it.
+  services = config.services;
+  runs = {
+    postgresql = services.postgresql.enable or false;
+    mysql = services.mysql.enable or false;
+    svnserve = services.svnserve.enable or false;
+    redis = lib.filterAttrs (_: server: server.enable or false) (services.redis.servers or { });
+  };
+
+  servers = lib.optional runs.postgresql "postgresql.service"
+    ++ lib.optional runs.mysql "mysql.service"
+    ++ lib.mapAttrsToList (name: _: if name == "" then "redis.service" else "redis-${name}.service") runs.redis;
+
+  redisContainer = name: server: lib.nameValuePair (if name == "" then "redis-database" else "redis-${name}") (
+    { type = "redis-database"; }
+    // (if (server.unixSocket or null) != null then { redisSocket = server.unixSocket; }
+    else { redisHost = "localhost"; redisPort = server.port or 6379; })
+  );
+
+  derivedContainers = { wrapper = { }; }
+    // lib.optionalAttrs runs.postgresql {
+    postgresql-database = {
+      postgresqlUsername = "postgres";
+      postgresqlPort = services.postgresql.settings.port or 5432;
+      postgresqlRuntimeDir = "/run/postgresql";
+    };
+  } // lib.optionalAttrs runs.mysql {
+    mysql-database = {
+      mysqlPort = services.mysql.settings.mysqld.port or 3306;
+      mysqlSocket = "/run/mysqld/mysqld.sock";
+    };
+  } // lib.optionalAttrs runs.svnserve {
+    subversion-repository = { svnBaseDir = services.svnserve.svnBaseDir; };
+  } // lib.mapAttrs' redisContainer runs.redis;
+
+  weak = lib.mapAttrs (_: lib.mkDefault);
 in
 {
   options.services.dysnomia-tui = {
@@ -132,6 +180,28 @@ in
       description = "When old generations are collected, by the retention in the settings.";
     };
 
+    containersFromServices = mkOption {
+      type = types.bool;
+      default = !(config ? dysnomia && config.dysnomia.enable);
+      description = ''
+        Whether there is a container for each database server, repository server and so on that this configuration
+        enables. Not where Dysnomia's own module is enabled: it writes them.
+      '';
+    };
+
+    path = mkOption {
+      type = types.listOf types.anything;
+      default = [ "/run/wrappers" "/run/current-system/sw" ];
+      description = "Packages and folders whose programs the timers' services find besides a unit's own.";
+    };
+
+    onFailure = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "tell-the-operator@%n.service" ];
+      description = "Units that are started where a snapshot or a collection failed, also in part.";
+    };
+
     environment = mkOption {
       type = types.attrsOf types.str;
       description = "The variables that lead Dysnomia's commands, and ours, to all this.";
@@ -139,10 +209,13 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    environment.systemPackages = [ cfg.package ];
-    environment.variables = cfg.environment;
+    # Before bash Dysnomia's commands of the same names; a variable that another module sets is its.
+    environment.systemPackages = [ (lib.hiPrio cfg.package) ];
+    environment.variables = weak cfg.environment;
 
-    services.dysnomia-tui.environment = {
+    services.dysnomia-tui.containers = lib.mkIf cfg.containersFromServices (lib.mapAttrs (_: weak) derivedContainers);
+
+    services.dysnomia-tui.environment = weak {
       DYSNOMIA_STATEDIR = cfg.statedir;
       DYSNOMIA_CONTAINERS_PATH = lib.concatStringsSep ":" (cfg.extraContainerPaths ++ [ "/etc/dysnomia/containers" ]);
       DYSNOMIA_MODULES_PATH = lib.concatStringsSep ":" (cfg.extraModulePaths ++ [ "/etc/dysnomia/modules" ]);
@@ -163,16 +236,19 @@ in
 
     systemd.tmpfiles.rules = [ "d ${cfg.statedir} 0700 root root -" ];
 
-    systemd.services.dysnomia-tui-snapshot = job {
-      description = "Snapshot every component";
-      command = "${cfg.package}/bin/dysnomia-containers --snapshot";
-      calendar = cfg.snapshot;
-    };
+    # NixOS owns /etc/systemd/system: units of the type systemd-unit stand here, as Dysnomia puts them.
+    boot.extraSystemdUnitPaths = [ "/etc/systemd-mutable/system" ];
 
-    systemd.services.dysnomia-tui-collect = job {
+    systemd.services.dysnomia-tui-snapshot = lib.mkIf (cfg.snapshot != null) (job {
+      description = "Snapshot every component";
+      command = "${cfg.package}/bin/dysnomia-containers --snapshot --scheduled";
+    });
+    systemd.timers.dysnomia-tui-snapshot = lib.mkIf (cfg.snapshot != null) (timer cfg.snapshot);
+
+    systemd.services.dysnomia-tui-collect = lib.mkIf (cfg.collect != null) (job {
       description = "Collect old snapshots";
       command = "${cfg.package}/bin/dysnomia-snapshots --gc --policy";
-      calendar = cfg.collect;
-    };
+    });
+    systemd.timers.dysnomia-tui-collect = lib.mkIf (cfg.collect != null) (timer cfg.collect);
   };
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from functools import lru_cache
 
-from dysnomia_base.ownership import is_obeyed
+from dysnomia_base.ownership import is_obeyed, may_hold_ours
 
 STANDARD_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 NIX_PATH = (
@@ -37,6 +37,13 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child of our own: ours, less what may not reach one, with ``search_path`` as its PATH."""
     kept = {name: value for name, value in environ.items() if reaches_children(name)}
     return {**kept, "PATH": search_path(environ)}
+
+
+def forget_foreign_folders(environ: MutableMapping[str, str]) -> None:
+    """As root, forget temporary folders that another user could replace what we make in (``sudo -E``)."""
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        if os.geteuid() == 0 and environ.get(name) and not may_hold_ours(environ[name]):
+            del environ[name]
 
 
 def search_path(environ: Mapping[str, str] | None = None) -> str:

@@ -28,18 +28,19 @@ _DISTRIBUTION_GIDS = 100
 _ACCESS_LIST = "system.posix_acl_access"
 
 
-def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> str:
+def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None, *, inside: bool = False) -> str:
     """Why what stands at a path is not to be obeyed, naming the file, folder or link at fault; ``""`` where it is.
 
     Args:
         uid: the caller; the effective user if None.
+        inside: whether it is a folder in which only what is made there counts, so that a sticky one will do.
 
     Raises OSError where something on the way cannot be looked at, or is not there.
     """
     caller = os.geteuid() if uid is None else uid
     ahead = [part for part in os.path.abspath(os.fspath(path)).split("/") if part][::-1]  # noqa: PTH100
     at, links = "/", 0
-    reason = _why_not("/", os.lstat("/"), caller, last=not ahead)
+    reason = _why_not("/", os.lstat("/"), caller, last=not ahead and not inside)
     while ahead and not reason:
         part = ahead.pop()
         if part == "..":
@@ -47,7 +48,7 @@ def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> str:
             continue
         here = f"{at.rstrip('/')}/{part}"
         status = os.lstat(here)
-        reason = _why_not(here, status, caller, last=not ahead)
+        reason = _why_not(here, status, caller, last=not ahead and not inside)
         if not stat.S_ISLNK(status.st_mode):
             at = here
             continue
@@ -59,6 +60,14 @@ def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> str:
             at = "/"
         ahead.extend([one for one in target.split("/") if one not in ("", ".")][::-1])
     return reason
+
+
+def may_hold_ours(folder: str | os.PathLike[str], uid: int | None = None) -> bool:
+    """Whether nobody else can replace what we make in a folder."""
+    try:
+        return not why_not_obeyed(folder, uid, inside=True)
+    except OSError:
+        return False
 
 
 def is_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> bool:
@@ -100,13 +109,20 @@ def refusal_below(path: str | os.PathLike[str], uid: int | None = None) -> str:
             here = f"{at}/{name}"
             status = os.lstat(here)
             reason = why_not_status(status, caller)
-            if not reason and stat.S_ISLNK(status.st_mode):
+            if not reason and stat.S_ISLNK(status.st_mode) and not _is_device(here):  # /dev/null masks a unit
                 refused = refusal(here, caller)
                 if refused:
                     return refused
             if reason:
                 return f"{here} is left out: it {reason}"
     return ""
+
+
+def _is_device(path: str) -> bool:
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def why_not_status(status: os.stat_result, uid: int) -> str:

@@ -65,7 +65,7 @@ def nix(tmp_path: Path) -> Nix:
     return Nix(tmp_path / "nix")
 
 
-@pytest.mark.parametrize("name", ["shop", "bare"])
+@pytest.mark.parametrize("name", ["shop", "bare", "services"])
 def test_a_machine_comes_out_as_recorded(nix: Nix, name: str) -> None:
     done = nix.machine(HERE / f"{name}.nix")
     assert done.returncode == 0, done.stderr

@@ -17,11 +17,15 @@ rec {
     let size = builtins.stringLength infix; in
     builtins.any (at: builtins.substring at size text == infix)
       (builtins.genList (at: at) (builtins.stringLength text));
+  optionalAttrs = condition: set: if condition then set else { };
   optional = condition: value: if condition then [ value ] else [ ];
   optionalString = condition: text: if condition then text else "";
   versionOlder = a: b: builtins.compareVersions a b < 0;
   licenses.mit = "mit";
   platforms.linux = [ "x86_64-linux" ];
+
+  # Of two packages with a program of the same name this one's is taken.
+  hiPrio = package: package // { meta = (package.meta or { }) // { priority = -10; }; };
 
   # Options.
   mkOption = option: option // { _type = "option"; };

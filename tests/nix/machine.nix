@@ -11,8 +11,17 @@ let
       variables = free (types.attrsOf types.str);
       systemPackages = mkOption { type = types.listOf types.package; default = [ ]; };
     };
+    boot.extraSystemdUnitPaths = mkOption { type = types.listOf types.str; default = [ ]; };
+    dysnomia.enable = mkOption { type = types.bool; default = false; };
+    services = {
+      postgresql = free (types.attrsOf types.anything);
+      mysql = free (types.attrsOf types.anything);
+      svnserve = free (types.attrsOf types.anything);
+      redis.servers = free (types.attrsOf types.anything);
+    };
     systemd = {
       services = free (types.attrsOf types.anything);
+      timers = free (types.attrsOf types.anything);
       tmpfiles.rules = mkOption { type = types.listOf types.str; default = [ ]; };
     };
   };
@@ -22,7 +31,8 @@ in
 {
   etc = builtins.mapAttrs (_: file: file.text or { source = toString file.source; }) config.environment.etc;
   inherit (config.environment) variables;
-  packages = map (package: package.outPath) config.environment.systemPackages;
-  inherit (config.systemd) services;
+  packages = map (package: "${package.outPath} ${toString package.meta.priority}") config.environment.systemPackages;
+  inherit (config.systemd) services timers;
+  unitPaths = config.boot.extraSystemdUnitPaths;
   tmpfiles = config.systemd.tmpfiles.rules;
 }

@@ -110,19 +110,43 @@ def test_a_module_keeps_its_snapshots_in_the_private_folder(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text",
     [
-        (STATEFUL, {"activate", "deactivate", "snapshot", "restore"}),
-        (
-            '#!/bin/sh\ncase "$1" in\n  activate|deactivate) ;;\n  # snapshot) not yet\nesac\n',
-            {"activate", "deactivate"},
-        ),
-        ("#!/bin/sh\nexec something-else\n", set(ACTIVITIES)),
-        ("\x7fELF", set(ACTIVITIES)),
+        STATEFUL,
+        '#!/bin/sh\ncase "$1" in\n  activate|deactivate) ;;\nesac\n',
+        '#!/bin/sh\ncase "$1" in activate) ;; "collect-garbage") ;; *) "do_$1" ;; esac\n',
+        "#!/bin/sh\nexec something-else\n",
+        "\x7fELF",
     ],
 )
-def test_its_activities_are_those_it_names(tmp_path: Path, text: str, expected: set[str]) -> None:
-    assert external_module(script(tmp_path / "mine", text), "mine").activities() == expected
+def test_it_is_called_for_every_activity_whatever_its_text_names(tmp_path: Path, text: str) -> None:
+    assert external_module(script(tmp_path / "mine", text), "mine").activities() == set(ACTIVITIES)
+
+
+@pytest.mark.parametrize("odd", ["mine", ""])
+def test_one_that_others_may_write_is_not_run(tmp_path: Path, odd: str) -> None:
+    folder = tmp_path / "modules"
+    module = script(folder / "mine", f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (folder / odd).chmod(0o777)
+    ctx = context(component_at(tmp_path / "thing"), tmp_path)
+    with pytest.raises(PluginError, match=f"{module} is left out: {folder / odd} may be written by everyone"):
+        external_module(module, "mine").activate(ctx)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_nor_one_that_sources_what_others_may_write(tmp_path: Path) -> None:
+    util = script(tmp_path / "share" / "dysnomia" / "util", "")
+    util.chmod(0o666)
+    module = script(tmp_path / "mine", f"#!/bin/bash\nsource {util}\n")
+    with pytest.raises(PluginError, match=f"{util} is left out"):
+        external_module(module, "mine").activate(context(component_at(tmp_path / "thing"), tmp_path))
+
+
+def test_nor_a_components_own_wrapper(tmp_path: Path) -> None:
+    component = component_at(tmp_path / "thing")
+    script(component.path / "bin" / "wrapper", "#!/bin/sh\n").chmod(0o777)
+    with pytest.raises(PluginError, match="bin/wrapper may be written by everyone"):
+        Wrapper().activate(context(component, tmp_path))
 
 
 def test_a_module_that_fails_says_so_with_its_own_words(tmp_path: Path) -> None:

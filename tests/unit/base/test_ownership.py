@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_base.ownership import is_obeyed, may_be_made, refusal, why_not_obeyed
+from dysnomia_base.environment import forget_foreign_folders
+from dysnomia_base.ownership import is_obeyed, may_be_made, may_hold_ours, refusal, refusal_below, why_not_obeyed
 
 STRANGER = 12345
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -120,3 +121,33 @@ def test_what_is_not_there_is_not_obeyed_and_may_be_made_where_its_folder_is(fil
     assert may_be_made(new)
     file.parent.chmod(0o777)
     assert not may_be_made(new)
+
+
+@as_root
+def test_a_temporary_folder_may_be_sticky_and_not_anothers(file: Path) -> None:
+    top = file.parent.parent
+    top.chmod(0o1777)
+    assert may_hold_ours(top)
+    top.chmod(0o777)
+    assert not may_hold_ours(top)
+    os.chown(top, STRANGER, 0)
+    top.chmod(0o1777)
+    assert not may_hold_ours(top)
+    environ = {"TMPDIR": str(top), "TMP": "/tmp", "TEMP": ""}
+    forget_foreign_folders(environ)
+    assert environ == {"TMP": "/tmp", "TEMP": ""}
+
+
+def test_a_folder_is_looked_at_with_everything_in_it(file: Path) -> None:
+    top = file.parent.parent
+    assert refusal_below(top) == ""
+    (file.parent / "masked.service").symlink_to("/dev/null")
+    assert refusal_below(top) == ""
+    odd = top.parent / "odd"
+    odd.touch()
+    odd.chmod(0o666)
+    (file.parent / "out").symlink_to(odd)
+    assert refusal_below(top) == f"{file.parent}/out is left out: {odd} may be written by everyone"
+    (file.parent / "out").unlink()
+    file.chmod(0o606)
+    assert refusal_below(top) == f"{file} is left out: it may be written by everyone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -127,3 +128,23 @@ def test_durations_go_there_and_back(seconds: int) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="no duration"):
         parse_duration(text)
+
+
+def test_a_file_that_others_may_write_is_named_and_left_out(tmp_path: Path) -> None:
+    user = tmp_path / "user" / "dysnomia-tui" / "config.toml"
+    load(tmp_path, machine='theme = "a"\n', user='theme = "b"\nmodules_path = ["/odd"]\n')
+    user.chmod(0o666)
+    settings = load(tmp_path, machine='theme = "a"\n')
+    assert (settings.theme, settings.modules_path) == ("a", ())
+    assert settings.left_out == (f"{user} is left out: {user} may be written by everyone",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_as_root_anothers_home_says_nothing_and_nothing_is_written_there(tmp_path: Path) -> None:
+    load(tmp_path, user='theme = "b"\n')
+    os.chown(tmp_path / "user" / "dysnomia-tui", 12345, 12345)
+    settings = load(tmp_path)
+    assert settings.theme == ""
+    assert "belongs to user 12345" in settings.left_out[0]
+    assert not settings.user_config.is_relative_to(tmp_path)
+    assert load(tmp_path, uid=12345).theme == "b", "it is its owner's own"

@@ -78,3 +78,26 @@ def test_a_nix_store_path_loses_its_hash() -> None:
     assert is_path("./x")
     assert given_path("./x") == Path.cwd() / "x"
     assert given_path("x") is None
+
+
+def test_a_container_that_others_may_write_is_named_and_left_out_and_the_next_on_the_path_counts(etc: Path) -> None:
+    (etc / "a" / "db").chmod(0o666)
+    (etc / "b" / "typeless").write_text("type=echo\n")
+    (etc / "b" / "typeless").chmod(0o606)
+    inventory = read_inventory([etc / "a", etc / "b"], [etc / "components"])
+    assert inventory.container("db").properties["port"] == "2"
+    assert any(f"{etc}/a/db is left out: {etc}/a/db may be written by everyone" in text for text in inventory.problems)
+    with pytest.raises(ConfigError, match="typeless is left out"):
+        inventory.container("typeless")
+
+
+def test_so_is_a_folder_of_them_and_a_component(etc: Path) -> None:
+    (etc / "a").chmod(0o777)
+    (etc / "components" / "db" / "orders").chmod(0o666)
+    inventory = read_inventory([etc / "a"], [etc / "components"])
+    assert f"{etc}/a may be written by everyone" in inventory.containers["db"].problem
+    assert not inventory.components
+    assert any("orders is left out" in text for text in inventory.problems)
+    whole = read_inventory([etc / "b"], [etc / "components"])
+    with pytest.raises(ConfigError, match="orders is left out"):
+        whole.component(ComponentKey("db", "orders"))

@@ -48,13 +48,21 @@ class TestPolicy:
         assert kept(made) == [1, 2]
         assert (made.snapshots, made.broken_links, made.freed) == ((), (), 0)
 
-    def test_nothing_is_kept_where_that_is_said_but_what_is_pinned_held_or_in_use(self) -> None:
+    def test_nothing_is_kept_where_that_is_said_but_what_is_pinned_or_in_use(self) -> None:
         pinned = Marks(pins=(Pin("before migration", "alice", NOW),))
         found = state(gen(1), gen(2, marks=pinned), gen(3), gen(4), orphans=("x",), broken=(5,))
         made = decide(found, Policy(nothing=True), in_use={(KEY, "id3"): "job 8"})
         assert kept(made) == [2, 3]
         assert [one.id for one in made.snapshots] == ["id1", "id4", "x"]
         assert kept(decide(state(gen(1)), Policy(nothing=True))) == []
+
+    def test_a_guard_that_only_its_job_holds_goes_where_nothing_is_to_be_kept(self) -> None:
+        held = Pin("guard of job 7", "alice", NOW, NOW + timedelta(days=7), held_by="7")
+        found = state(
+            gen(1, marks=Marks(pins=(held,))), gen(2, marks=Marks(pins=(held, Pin("why", "bob", NOW)))), gen(3)
+        )
+        assert kept(decide(found, Policy(nothing=True))) == [2]
+        assert kept(decide(found, Policy(last=1))) == [1, 2, 3]
 
     def test_last_counts_good_ones_and_keeps_the_newest_of_any_kind(self) -> None:
         found = state(*(gen(n, good=n not in (7, 8)) for n in range(1, 9)))
