@@ -21,6 +21,8 @@ from dysnomia_tui.app.actions import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
 from dysnomia_tui.app.confirming import Confirming
 from dysnomia_tui.app.crash import report
+from dysnomia_tui.app.driver import TerminalDriver
+from dysnomia_tui.app.ending import Ending
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.keymap import checked_keymap
 from dysnomia_tui.app.navigation import Navigation
@@ -75,13 +77,14 @@ class DysnomiaApp(TypingAhead):
         chosen = theme.pick(settings.theme, environ, "NO_COLOR" in environ)
         # Told now, for this is where Textual decides what NO_COLOR means: no colours at all, or greys of our own (which
         # over the terminal's own ground would be black on black).
-        super().__init__(ansi_color=True if chosen in theme.NATIVE else None)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True if chosen in theme.NATIVE else None)
         self.settings = settings
         self.clock = clock or _now
         self.state = AppState()
         self.client = Client(self, make_engine)
         self.watch_engine = Watch(self, poll)
         self.confirming = Confirming(self)
+        self.ending = Ending(self)
         self.go = Navigation(self)
         kind = ZoneKind(settings.zone) if settings.zone in list(ZoneKind) else ZoneKind.SERVER
         self._times = Times(kind, self.clock())
@@ -105,6 +108,9 @@ class DysnomiaApp(TypingAhead):
         from dysnomia_tui.app.screens.main import MainScreen
 
         return MainScreen()
+
+    def on_load(self) -> None:
+        self.ending.started()
 
     def on_mount(self) -> None:
         keymap, problems = checked_keymap(self.settings.keys)
@@ -299,7 +305,8 @@ def run(settings: Settings, *, read_only: bool) -> int:
     if os.environ.get("SSH_CONNECTION"):
         os.environ.setdefault("TEXTUAL_FPS", "30")
     app = DysnomiaApp(lambda: Engine(settings, read_only=read_only), settings)
-    answer = app.run()
+    with app.ending.handled():
+        answer = app.run()
     if answer == "demo":
         return run_demo()
     return app.return_code or 0

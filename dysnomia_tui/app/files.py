@@ -17,3 +17,16 @@ def write_private(path: Path, text: str) -> int:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     return len(data)
+
+
+def why_not_written(typed: str) -> str:
+    """Why no new file can be written at the path that was typed; ``""`` if it can, as far as can be told."""
+    if "\0" in typed:
+        return "a path holds no NUL character"
+    try:
+        path = Path(typed).expanduser()
+        if path.exists():
+            return f"{path} is already there: nothing is ever overwritten"
+        return "" if path.parent.is_dir() else f"{path.parent} is no folder"
+    except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: ~name of nobody
+        return f"not a path that can be written: {problem}"

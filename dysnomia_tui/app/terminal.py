@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
+
+from dysnomia_base.environment import child_environment
+from dysnomia_base.python_child import python_child
 
 CLIPBOARD_LIMIT = 74_994
 """Bytes of base64 that terminals take in one OSC 52 sequence."""
@@ -42,5 +46,5 @@ def osc52(text: str, environ: Mapping[str, str]) -> str | None:
 
 def run_demo() -> int:
     """Open the demo in this terminal; its exit code."""
-    argv = [sys.executable, "-c", "import sys; from dysnomia_tui.cli.tui import main; sys.exit(main())", "demo"]
-    return subprocess.run(argv, check=False).returncode
+    argv = python_child("dysnomia_tui.cli.tui", "main()", "demo")
+    return subprocess.run(argv, check=False, cwd="/", env=child_environment(os.environ)).returncode

@@ -1,8 +1,9 @@
 """Keys in the order they were typed, each acting where the one before it left things.
 
 Textual hands a key to the widget that has the focus and goes on to the next one; what the first does comes to pass
-some messages later. Somebody who types ``2j`` fast would move in pane 1. So here a key's binding runs at once, and the
-next key waits until its effects (a focus, a screen that opens) have settled. No wait is ever longer than ``PATIENCE``.
+some messages later. Somebody who types ``2j`` fast would move in pane 1. So a key's binding runs at once, a character
+goes into its field at once, and the next key waits until the effects (a focus, a screen that opens) have settled. No
+wait is ever longer than ``PATIENCE``, which only something that hangs takes.
 """
 
 from __future__ import annotations
@@ -16,35 +17,43 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widgets import Input
 
-PATIENCE = 0.5
-"""Seconds that a key waits at most for the one before it."""
+PATIENCE = 3.0
+"""Seconds that a key waits at most for the one before it: long, for on a loaded machine a key that did not wait would
+act on the wrong screen."""
 
 
 class TypingAhead(App[str]):
     """An app whose keys keep their order."""
 
     async def on_event(self, event: events.Event) -> None:
-        is_new_key = isinstance(event, events.Key) and not event.is_forwarded and bool(self.screen_stack)
-        if not (is_new_key and await self._at_once(event)):
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+        elif self.screen_stack and not await self._at_once(event) and self.screen_stack:
+            # While the app closes, its screens are gone before its messages are: a key has nowhere to go then.
             await super().on_event(event)
 
-    async def _at_once(self, event: events.Event) -> bool:
+    async def _at_once(self, event: events.Key) -> bool:
         """Run the key's binding now; False leaves the key to Textual."""
         # Imported here: the confirmation is not needed for the first frame.
         from dysnomia_tui.app.screens.confirm import ConfirmScreen
 
-        if isinstance(self.screen, ConfirmScreen):
-            # It looks at every key itself, and drops those that come too early.
-            return False
-        assert isinstance(event, events.Key)
-        await self._until_open(self.screen)
-        if isinstance(self.focused, Input) and event.is_printable:
-            return False
-        await self._settle()
+        screen = self.screen
+        if isinstance(screen, ConfirmScreen) and screen.takes(event):
+            # It looks at every key itself, and drops those that were typed before it could be read.
+            return True
+        await self._until_open(screen)
+        if self.screen_stack:
+            await self._settle()
+        if not self.screen_stack:
+            return True
+        if isinstance(self.focused, Input) and event.is_printable and event.character:
+            type_into(self.focused, event.character)
+            return True
         key = event.key
         if not (await self._check_bindings(key, priority=True) or await self._check_bindings(key)):
             return False
-        await self._settle()
+        if self.screen_stack:
+            await self._settle()
         return True
 
     async def _until_open(self, screen: Screen[object]) -> None:
@@ -62,6 +71,14 @@ class TypingAhead(App[str]):
         for pump in node.ancestors_with_self:
             if pump is self or not await _handled(pump):
                 return
+
+
+def type_into(field: Input, character: str) -> None:
+    """Put a character into a field at once, as the field does when its turn comes."""
+    if field.selection.is_empty:
+        field.insert_text_at_cursor(character)
+    else:
+        field.replace(character, *field.selection)
 
 
 def _could_focus(screen: Screen[object]) -> bool:

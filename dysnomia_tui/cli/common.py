@@ -109,6 +109,13 @@ def add_change(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_yes_untrusted(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that restore."""
+    parser.add_argument(
+        "--yes-untrusted", action="store_true", help="restore: even what is not trusted and was found to be dangerous"
+    )
+
+
 def load(statedir: Path | None = None) -> Settings:
     """The settings of this machine and user. Raises ConfigError naming file and line."""
     from dysnomia_tui.config import load_settings
@@ -116,14 +123,20 @@ def load(statedir: Path | None = None) -> Settings:
     environ = dict(os.environ)
     if statedir is not None:
         environ["DYSNOMIA_STATEDIR"] = str(statedir.absolute())
-    return load_settings(environ)
+    settings = load_settings(environ)
+    for text in settings.left_out:
+        say(f"warning: {text}")
+    return settings
 
 
 def open_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     """The engine on these settings."""
     from dysnomia_tui.engine.engine import Engine
 
-    return Engine(settings, read_only=read_only)
+    engine = Engine(settings, read_only=read_only)
+    for text in engine.left_out():
+        say(f"warning: {text}")
+    return engine
 
 
 def exit_of(error: BaseException) -> Exit:

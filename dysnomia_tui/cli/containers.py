@@ -16,6 +16,7 @@ from dysnomia_tui.cli.common import (
     add_change,
     add_general,
     add_stray,
+    add_yes_untrusted,
     load,
     open_engine,
     run,
@@ -70,6 +71,7 @@ def parser() -> Parser:
         help="run it on all activated components",
     )  # fmt: skip
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    add_yes_untrusted(found)
     found.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
     found.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="so many components side by side")
     found.add_argument("--scheduled", action="store_true", help="--snapshot: a timer asked for it, not a person")
@@ -239,7 +241,7 @@ def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[Wo
     from dysnomia_tui.cli import jobs
     from dysnomia_tui.cli.many import Crew, How
 
-    how = How(args.jobs, args.reason, args.no_wait, args.dry_run, args.json)
+    how = How(args.jobs, args.reason, args.no_wait, args.dry_run, args.json, args.yes_untrusted)
     crew = Crew(engine, how)
     for work in phases:
         crew.carry_out(work)

@@ -15,6 +15,7 @@ from dysnomia_tui.cli.common import (
     add_change,
     add_general,
     add_stray,
+    add_yes_untrusted,
     load,
     open_engine,
     run,
@@ -63,6 +64,7 @@ def parser() -> Parser:
     found.add_argument(
         "--section", action="append", default=[], metavar="KIND:NAME", help="restore --as: only these sections (repeat)"
     )
+    add_yes_untrusted(found)
     found.add_argument(
         "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
     )
@@ -94,7 +96,10 @@ def _main(args: argparse.Namespace) -> int:
     from dysnomia_tui.cli.jobs import settle
 
     plan = _plan(engine, key, args)
-    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+    return settle(
+        engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json,
+        yes_untrusted=args.yes_untrusted,
+    )  # fmt: skip
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -112,6 +117,8 @@ def _check(args: argparse.Namespace) -> None:
         raise Usage("--generation goes with restore, verify or check")
     if (args.name or args.section) and args.operation != "restore":
         raise Usage("--as and --section go with restore")
+    if args.yes_untrusted and args.operation != "restore":
+        raise Usage("--yes-untrusted goes with restore")
     if args.section and not args.name:
         raise Usage("--section restores into a copy", "name it with --as")
     if args.scheduled and args.operation != "snapshot":

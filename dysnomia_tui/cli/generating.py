@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.ownership import refusal
+from dysnomia_tui.cli.output import say
 from dysnomia_tui.engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ def read_machine(environ: Mapping[str, str]) -> Mapping[str, PropertyValue] | No
 
     path = Path(environ.get("DYSNOMIA_PROPERTIES") or PROPERTIES)
     if not path.is_file():
+        return None
+    refused = refusal(path)
+    if refused:
+        say(f"warning: {refused}")
         return None
     try:
         return read_properties(path)

@@ -8,6 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from dysnomia_base.python_child import python_child
 from dysnomia_tui.cli.common import Usage
 from dysnomia_tui.cli.output import say, write_json, write_line
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -77,7 +78,7 @@ def _program() -> list[str]:
     script = Path(os.path.abspath(sys.argv[0]))  # noqa: PTH100 (a link in a profile stays one)
     if script.name == "dysnomia-tui" and os.access(script, os.X_OK):
         return [str(script)]
-    return [sys.executable, "-P", "-c", "from dysnomia_tui.cli.tui import main; raise SystemExit(main())"]
+    return python_child("dysnomia_tui.cli.tui")
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -239,6 +239,16 @@ def refuse_blocked(plan: Plan) -> None:
         say(f"warning: {warning}")
 
 
+def refuse_untrusted(plan: Plan, *, yes: bool) -> None:
+    """Raises Blocked where the plan is dangerous for what it would load: nobody types a name here, so an option must
+    say that it is meant."""
+    if plan.params.get("dangerous") and not yes:
+        raise Blocked(
+            f"will not {plan.title}: it is not trusted",
+            "see its plan with --dry-run; then trust it (dysnomia-tui trust), or give --yes-untrusted",
+        )
+
+
 def plan_lines(plan: Plan) -> Iterator[str]:
     """A plan for a person."""
     yield f"would {plan.title}"
@@ -257,14 +267,17 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 _GRADES = ("reads only", "adds only", "can be undone", "cannot be undone")
 
 
-def settle(engine: Engine, plan: Plan, *, why: str, dry_run: bool, no_wait: bool, as_json: bool) -> Exit:
+def settle(
+    engine: Engine, plan: Plan, *, why: str, dry_run: bool, no_wait: bool, as_json: bool, yes_untrusted: bool = False
+) -> Exit:
     """One plan through a command: printed, or carried out. Returns the exit code.
 
-    Raises Blocked where the plan says itself that it cannot be.
+    Raises Blocked where the plan says itself that it cannot be, or is dangerous and that was not accepted.
     """
     if dry_run:
         return show_plan(plan, as_json=as_json)
     refuse_blocked(plan)
+    refuse_untrusted(plan, yes=yes_untrusted)
     job = carry_out(engine, plan, why=why, no_wait=no_wait, pass_on=not as_json)
     if as_json:
         write_json(report(plan, job))

@@ -43,6 +43,7 @@ class How:
     no_wait: bool = False
     dry_run: bool = False
     as_json: bool = False
+    yes_untrusted: bool = False
 
 
 @dataclass
@@ -107,6 +108,7 @@ class Crew:
                 self._ended(work.key, could, {"plan": jobs.plan_json(plan)})
                 return
             jobs.refuse_blocked(plan)
+            jobs.refuse_untrusted(plan, yes=self.how.yes_untrusted)
             job = jobs.begin(self.engine, plan, why=self.how.why, no_wait=self.how.no_wait)
         except EngineError as error:
             say(f"{work.key}: {error}")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from dysnomia_base.environment import child_environment
 from dysnomia_tui.engine.errors import Unknown
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ ROOTS, OTHERS = "1;31", "1;32"
 
 def run_shell(session: Session, command: str) -> NoReturn:
     """Become the shell; with a ``command``, one that ends with it and with its status. Raises Unknown without bash."""
-    environment = {**os.environ, **session.environment}
+    environment = {**child_environment(os.environ), **session.environment}
     interactive = not command and sys.stdin.isatty()
     fd = os.memfd_create("dysnomia-shell", 0)
     os.set_inheritable(fd, True)

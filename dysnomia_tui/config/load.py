@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.ownership import is_obeyed, may_be_made, refusal
 from dysnomia_tui.config.model import ComponentSettings, Settings
 
 if TYPE_CHECKING:
@@ -32,11 +34,21 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
 
     Raises SettingsError, naming file and line.
     """
-    root = (os.geteuid() if uid is None else uid) == 0
+    caller = os.geteuid() if uid is None else uid
+    root = caller == 0
     user_config = _user_config(environ)
+    folders = [machine, user_config]
+    if root and not may_be_made(user_config, caller):
+        user_config = home_folder(environ, caller) / ".config" / "dysnomia-tui"
+        folders.append(user_config)
     documents = []
-    for folder in dict.fromkeys((machine, user_config)):
+    left_out = []
+    for folder in dict.fromkeys(folders):
         if (folder / "config.toml").is_file():
+            refused = refusal(folder / "config.toml", caller)
+            if refused:
+                left_out.append(refused)
+                continue
             from dysnomia_tui.config.toml import read_document  # the parser only where there is something to parse
 
             documents.append(read_document(folder / "config.toml"))
@@ -57,6 +69,7 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         libexec=tuple(folder for folder in LIBEXEC if folder.is_dir()),
         user_config=user_config,
         files=tuple(document.path for document in documents),
+        left_out=tuple(left_out),
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
         components=_components(documents),
@@ -74,6 +87,19 @@ def _user_config(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_config_path
 
     return user_config_path("dysnomia-tui")
+
+
+def home_folder(environ: Mapping[str, str], uid: int | None = None) -> Path:
+    """Whose files are read and written as the caller's own: HOME, but as root only where it is root's (``sudo -E``
+    and ``su`` keep another's), else what the machine says."""
+    caller = os.geteuid() if uid is None else uid
+    given = environ.get("HOME", "")
+    if given.startswith("/") and (caller != 0 or is_obeyed(given, caller)):
+        return Path(given)
+    try:
+        return Path(pwd.getpwuid(caller).pw_dir)
+    except KeyError:
+        return Path(given or "/")
 
 
 def _path(environ: Mapping[str, str], name: str, default: Path) -> Path:

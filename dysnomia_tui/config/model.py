@@ -45,6 +45,8 @@ class Settings:
     """Folders with modules that come after those: of a Dysnomia on this machine."""
     files: tuple[Path, ...] = ()
     """The config.toml files that were read, general first."""
+    left_out: tuple[str, ...] = ()
+    """Configuration files that are not obeyed, each in a sentence with the reason: others may write them."""
     read_only: bool = False
     jobs_at_once: int = 2
     grace: timedelta = timedelta(days=7)

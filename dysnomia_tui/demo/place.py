@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.ownership import may_be_made
+from dysnomia_tui.config.load import home_folder
+
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
 
@@ -20,7 +23,10 @@ def default_folder() -> Path:
     """The demo's place among this user's data."""
     from platformdirs import user_data_path
 
-    return user_data_path("dysnomia-tui") / "demo"
+    folder = user_data_path("dysnomia-tui") / "demo"
+    if os.geteuid() == 0 and not may_be_made(folder):  # HOME is another's, as sudo -E leaves it
+        folder = home_folder(os.environ) / ".local" / "share" / "dysnomia-tui" / "demo"
+    return folder
 
 
 def environment(folder: Path) -> dict[str, str]:

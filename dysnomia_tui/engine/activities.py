@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.ownership import refusal_below
 from dysnomia_plugins.base import Context, PrivateStatePlugin, StatePlugin
-from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, Unsupported
+from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ToolMissing, Unsupported
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.store import Committed, ComponentLock
 from dysnomia_tui.engine import modules, restoring
@@ -140,9 +141,10 @@ def _restore_by_module(
             raise NotSafe(f"generation {number} of {bench.key} is another snapshot now", "plan it again")
         require_sound(bench, generation)
         made: Generation | None = None
+        unguarded = ""
         if guard:
             bench.progress.phase("guard")
-            made = _guard_by_module(bench, plugin, lock)
+            made, unguarded = _guard_by_module(bench, plugin, lock)
         bench.journal.step(
             "swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text, in_place=True
         )
@@ -160,14 +162,14 @@ def _restore_by_module(
             lock, generation.id, reason=Reason.RESTORE, restored=number, text=text, who=bench.who, job=bench.job
         )
         bench.journal.step("settled", swapped=True)
-        return Restored(number, linked, made, made.number if made else None)
+        return Restored(number, linked, made, made.number if made else None, warnings=(unguarded,) if unguarded else ())
 
 
-def _guard_by_module(bench: Bench, plugin: PrivateStatePlugin, lock: ComponentLock) -> Generation | None:
-    """Snapshot what is live, and hold it.
+def _guard_by_module(bench: Bench, plugin: PrivateStatePlugin, lock: ComponentLock) -> tuple[Generation | None, str]:
+    """Snapshot what is live, and hold it. Returns the guard, or why there is none.
 
-    What is half restored may be more than its module can snapshot: that must not stand in the way of making it whole,
-    and there is the guard of the job that left it so. Raises PluginError, StoreError.
+    What is broken, gone or half restored may be more than its module can snapshot: that must not stand in the way of
+    making it whole, and the plan says so. What fails for another reason stops the restore: Cancelled, StoreError.
     """
     half = _half_restored(bench)
     text = "; ".join(filter(None, (f"guard of job {bench.job}", half)))
@@ -175,12 +177,13 @@ def _guard_by_module(bench: Bench, plugin: PrivateStatePlugin, lock: ComponentLo
     try:
         made = modules.run_snapshot(bench, plugin, lock, reason=Reason.GUARD, text=text, number=number).generation
     except PluginError as error:
-        if not half or isinstance(error, Cancelled):
+        if isinstance(error, (Cancelled, ToolMissing)):
             raise
-        bench.progress.log(f"{half}, and could not be snapshotted ({error.message}): no guard is made of it")
-        return None
+        why = f"no guard: what was live could not be snapshotted ({error.message})"
+        bench.progress.log(f"{half}; {why}" if half else why)
+        return None, why
     hold(bench, made, Left(bench.job, bench.journal, bench.who))
-    return made
+    return made, ""
 
 
 def activity(bench: Bench, name: str) -> None:
@@ -194,6 +197,9 @@ def activity(bench: Bench, name: str) -> None:
         raise Unsupported(f"type {bench.plugin.type!r} has no activity {name!r}")
     with bench.locked(name) as lock:
         settle_others(bench, lock)
+        refused = refusal_below(bench.component.path) if name == "activate" else ""
+        if refused:
+            raise NotSafe(refused, "give it to root (chown, chmod go-w), or to the user who calls")
         bench.progress.phase(name)
         if isinstance(bench.plugin, PrivateStatePlugin):
             modules.run_activity(bench, bench.plugin, name)
@@ -245,6 +251,8 @@ def _collect_garbage(bench: Bench, ctx: Context) -> None:
     plugin = restoring.state_plugin(bench)
     if bench.active:
         raise NotSafe(f"{bench.key} is active", "deactivate it first")
+    if bench.planned:
+        restoring.refuse_another(bench, plugin, bench.planned)
     plugin.collect_garbage(ctx)
     bench.store.set_state(bench.key, active=False, garbage=False)
 

@@ -73,6 +73,8 @@ def main() -> int:
             plugin = world.plugin(key)
             if question["op"] == "probe":
                 answer = asdict(plugin.probe(component, runner))
+            elif question["op"] == "identity":
+                answer = {"identity": plugin.identity(component) if isinstance(plugin, StatePlugin) else ""}
             elif question["op"] == "condition":
                 answer = _condition(plugin, component, runner, redactor)
             else:
@@ -208,6 +210,7 @@ def _preflight(
         "needs": result.needs,
         "swap": result.swap,
         "guard": result.guard,
+        "identity": plugin.identity(component) if question["replace"] else "",
     }
 
 

@@ -9,12 +9,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from dysnomia_base.environment import child_environment
+from dysnomia_base.python_child import python_child
 from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
 from dysnomia_plugins.status import Fact, Status, Tone
 from dysnomia_store.names import ComponentKey
@@ -105,7 +106,13 @@ def preflight(
         needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
         swap=answer["swap"],
         guard=answer["guard"],
+        identity=answer["identity"],
     )
+
+
+def identity(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> str:
+    """What is live, to be known again (``StatePlugin.identity``). Raises NoAnswer: it is not to be replaced."""
+    return str(ask(settings, {"op": "identity", "key": str(key)}, limit)["identity"])
 
 
 def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Found]:
@@ -125,8 +132,9 @@ def ask(settings: Settings, question: Mapping[str, Any], limit: float, *, nice: 
     text = json.dumps({"settings": settings_to_json(settings), "limit": limit, **question}).encode()
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "dysnomia_tui.engine.answer"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True,
+            python_child("dysnomia_tui.engine.answer"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+            env=child_environment(os.environ), start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise NoAnswer(f"not to be asked ({error.strerror})") from None

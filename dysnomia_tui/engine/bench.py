@@ -76,6 +76,8 @@ class Bench:
     """Seconds to wait for the component's lock; None waits until cancelled."""
     clock: Callable[[], datetime] = utc_now
     host: str = field(default_factory=socket.gethostname)
+    planned: str = ""
+    """What was live when the plan was made (``StatePlugin.identity``): nothing else is replaced. ``""``: not known."""
     unsettled: Callable[[], Sequence[Left]] = tuple
     """Jobs on this component that left something behind: the next writer, who holds the lock, puts it right."""
     half_restored: Callable[[], Sequence[Left]] = tuple

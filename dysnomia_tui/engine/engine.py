@@ -88,6 +88,10 @@ class Engine(Planner):
         """Why nothing can be changed, or ``""``."""
         return why_read_only(self.settings, self._asked_read_only)
 
+    def left_out(self) -> Sequence[str]:
+        """Modules that are not obeyed because others may write them, each in a sentence."""
+        return self._world.registry.left_out()
+
     # Reading.
 
     def overview(self) -> Overview:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from dysnomia_base.environment import reaches_children
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.config.model import GivenContainer
@@ -38,10 +39,15 @@ def with_given(inventory: Inventory, settings: Settings, environ: Mapping[str, s
 def _container(name: str, given: GivenContainer, environ: Mapping[str, str]) -> ConfiguredContainer:
     if given.file is not None:
         return read_container(given.file, name, default_type=given.type)
-    values = {key: text for key, text in environ.items() if _VARIABLE.fullmatch(key) and key not in _NO_PROPERTIES}
+    values = {key: text for key, text in environ.items() if _is_property(key)}
     return ConfiguredContainer(
         name, Path("(the environment)"), {**values, "type": given.type}, from_environment=True
     )  # fmt: skip
+
+
+def _is_property(name: str) -> bool:
+    """Whether a variable of the caller is a property: not those that would change what programs do."""
+    return _VARIABLE.fullmatch(name) is not None and name not in _NO_PROPERTIES and reaches_children(name)
 
 
 def real_component(path: Path, name: str, environ: Mapping[str, str]) -> Path:

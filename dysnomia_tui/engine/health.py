@@ -53,7 +53,8 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     if not facts.holds_state:
         return Health.OK, ""
     if summary.generations == 0:
-        return Health.NEVER, "never snapshotted"
+        kept_nothing = facts.last is not None and str(summary.key) in facts.last.details.get("nothing", {})
+        return (Health.OK, "") if kept_nothing else (Health.NEVER, "never snapshotted")
     return _age(summary, facts.stale_after, now)
 
 

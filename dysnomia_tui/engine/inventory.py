@@ -12,12 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dysnomia_base.ownership import refusal
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import BadProperties
 from dysnomia_plugins.properties import read_properties
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
+
+NOT_OURS = "give it to root (chown, chmod go-w), or to the user who calls"
+"""The way out where a file or folder is not obeyed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class ConfiguredContainer:
     """Why it cannot be used: names file and line."""
     unread: bool = False
     """Its properties are not known: the file cannot be read, or has a fault."""
+    left_out: bool = False
+    """It is not obeyed: others may write it."""
     from_environment: bool = False
     """Its properties are the environment of whoever called, and more than that."""
 
@@ -47,7 +53,9 @@ class Inventory:
     containers: Mapping[str, ConfiguredContainer]
     components: Mapping[ComponentKey, Path]
     problems: tuple[str, ...] = ()
-    """Odd names and unreadable folders, in words."""
+    """Odd names, unreadable folders and what others may write, in words."""
+    left_out: Mapping[ComponentKey, str] = field(default_factory=dict)
+    """Components that are not obeyed because others may write them, and why."""
 
     def components_of(self, container: str) -> tuple[ComponentKey, ...]:
         return tuple(sorted(key for key in self.components if key.container == container))
@@ -59,13 +67,15 @@ class Inventory:
             known = ", ".join(sorted(self.containers)) or "none"
             raise Unknown(f"there is no container {name!r}", f"configured are: {known}")
         if found.problem:
-            raise ConfigError(found.problem, "correct the file")
+            raise ConfigError(found.problem, NOT_OURS if found.left_out else "correct the file")
         return found
 
     def component(self, key: ComponentKey) -> Component:
         """What an activity is about. Raises Unknown or ConfigError."""
         container = self.container(key.container)
         path = self.components.get(key)
+        if path is None and key in self.left_out:
+            raise ConfigError(self.left_out[key], NOT_OURS)
         if path is None:
             known = ", ".join(one.component for one in self.components_of(key.container)) or "none"
             raise Unknown(f"there is no component {key}", f"of this container are configured: {known}")
@@ -77,19 +87,35 @@ def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Pa
     problems: list[str] = []
     containers: dict[str, ConfiguredContainer] = {}
     for entry in _entries(containers_path, "container", problems):
-        if entry.name not in containers:
-            containers[entry.name] = _container(entry.name, entry)
+        before = containers.get(entry.name)
+        if before is None or before.left_out:
+            found = _container(entry.name, entry)
+            if before is not None and not found.left_out:
+                problems.append(before.problem)
+            containers[entry.name] = found if before is None or not found.left_out else before
     components: dict[ComponentKey, Path] = {}
+    left_out: dict[ComponentKey, str] = {}
     for folder in _entries(components_path, "container", problems):
         if not folder.is_dir():
             problems.append(f"{folder} is no folder of components")
             continue
         for entry in _entries([folder], "component", problems):
-            components.setdefault(ComponentKey(folder.name, entry.name), entry)
+            key = ComponentKey(folder.name, entry.name)
+            refused = refusal(entry) if key not in components else ""
+            if refused:
+                problems.append(refused)
+                left_out.setdefault(key, refused)
+            else:
+                components.setdefault(key, entry)
     for key in sorted(components):
         if key.container not in containers:
             problems.append(f"component {key} is configured, but no container {key.container!r} is")
-    return Inventory(dict(sorted(containers.items())), dict(sorted(components.items())), tuple(dict.fromkeys(problems)))
+    return Inventory(
+        dict(sorted(containers.items())),
+        dict(sorted(components.items())),
+        tuple(dict.fromkeys(problems)),
+        {key: why for key, why in left_out.items() if key not in components},
+    )
 
 
 def read_container(path: Path, name: str, *, default_type: str = "") -> ConfiguredContainer:
@@ -123,6 +149,9 @@ def _container(name: str, path: Path, default_type: str = "") -> ConfiguredConta
             return ConfiguredContainer(
                 name, path, problem=f"{path} is a folder, not a file of key=value lines", unread=True
             )
+        refused = refusal(path)
+        if refused:
+            return ConfiguredContainer(name, path, problem=refused, unread=True, left_out=True)
         properties = read_properties(path)
     except BadProperties as error:
         return ConfiguredContainer(name, path, problem=error.message, unread=True)

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, PrivateStatePlugin
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NothingKept, PluginError
 from dysnomia_plugins.external import ModuleConvention
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
@@ -65,11 +65,15 @@ def run_snapshot(
     text: str = "",
     number: int | None = None,
 ) -> Committed:
-    """Let the module make a snapshot, and commit it. Raises PluginError where it wrote none."""
+    """Let the module make a snapshot, and commit it.
+
+    Raises NothingKept where it made none and never did; PluginError where it made some before."""
     began = bench.clock()
     with bench.context() as ctx, private_state(bench, ctx) as statedir:
         plugin.run(ctx, "snapshot", statedir)
         written = newest_written(statedir, bench.key)
+        if written is None and not bench.store.generations(bench.key):
+            raise NothingKept(f"the module of type {plugin.type!r} made no snapshot of {bench.key}: it keeps no state")
         if written is None:
             raise PluginError(f"the module of type {plugin.type!r} made no snapshot of {bench.key}", "see the log")
         return _commit(bench, plugin, lock, written, began, reason=reason, text=text, number=number)

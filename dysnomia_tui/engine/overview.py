@@ -51,7 +51,7 @@ def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -
         disk_total=total,
         labels=world.settings.labels,
         containers=containers,
-        alarms=tuple(_alarms(inventory, containers, jobs, strange, free, total)),
+        alarms=tuple(_alarms(inventory, containers, jobs, (*_left_out(world), *strange), free, total)),
         at=now,
         notice=notice,
         hidden=summaries is None,
@@ -171,6 +171,11 @@ def _alarms(
         yield Alarm(text)
     if free is not None and total and free < total * NEARLY_FULL:
         yield Alarm(f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free")
+
+
+def _left_out(world: World) -> Sequence[str]:
+    """Configuration and modules that are not obeyed."""
+    return (*world.settings.left_out, *world.registry.left_out())
 
 
 def _disk(world: World) -> tuple[int | None, int | None]:

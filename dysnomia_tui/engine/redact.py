@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from dysnomia_base import secrets
+from dysnomia_base.secrets import HIDDEN, is_secret, secrets_of
 from dysnomia_plugins.base import PropertyValue
 
-HIDDEN = "•••"
-_SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?$|password|secret|token|credential|private_?key|api_?key", re.IGNORECASE
-)
-_SHORTEST = 4
-"""A shorter value is not taken out of lines: it would tear holes into every word."""
-
-
-def is_secret(name: str) -> bool:
-    """Whether a property of this name holds a secret."""
-    return _SECRET_NAME.search(name) is not None
+__all__ = ["HIDDEN", "Redactor", "is_secret", "secrets_of", "shown", "visible"]
 
 
 def shown(properties: Mapping[str, PropertyValue]) -> Mapping[str, str]:
     """Properties ready to show: arrays joined, secrets hidden."""
-    return {name: HIDDEN if is_secret(name) else _joined(value) for name, value in properties.items()}
-
-
-def secrets_of(properties: Mapping[str, PropertyValue]) -> tuple[str, ...]:
-    """The secret texts among the properties."""
-    found: list[str] = []
-    for name, value in properties.items():
-        if is_secret(name):
-            found.extend([value] if isinstance(value, str) else value)
-    return tuple(secret for secret in found if len(secret) >= _SHORTEST)
+    return {name: secrets.shown(name, _joined(value)) for name, value in properties.items()}
 
 
 def visible(text: str) -> str:
@@ -40,20 +22,11 @@ def visible(text: str) -> str:
     return "".join(char if ord(char) >= 32 and not 0x7F <= ord(char) < 0xA0 else f"\\x{ord(char):02x}" for char in text)
 
 
-class Redactor:
+class Redactor(secrets.Redactor):
     """Takes secrets and control characters out of whatever goes into events, audit and messages."""
-
-    def __init__(self, secrets: tuple[str, ...] = ()) -> None:
-        self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True))
 
     def text(self, text: str) -> str:
         return visible(self.hide(text))
-
-    def hide(self, text: str) -> str:
-        """Without secrets, and with whatever else is in it."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
 
     def clean(self, value: Any) -> Any:
         """The same for JSON values, all the way down."""

@@ -22,6 +22,7 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.bench import Bench, Left
+from dysnomia_tui.engine.errors import Stale
 from dysnomia_tui.engine.guarding import Restored, finish, step_of
 from dysnomia_tui.engine.indexing import ensure_index
 from dysnomia_tui.engine.settling import settle
@@ -63,13 +64,17 @@ def restore(
     plugin = state_plugin(bench)
     target = target or RestoreTarget()
     with bench.locked(f"restore {number}") as lock:
-        settle_others(bench, lock)
+        live = ""
+        if target.kind == "replace":
+            live = known_live(bench, plugin, lock)
+        else:
+            settle_others(bench, lock)
         generation = bench.store.generation(bench.key, number)
         if snapshot_id and generation.id != snapshot_id:
             raise NotSafe(f"generation {number} of {bench.key} is another snapshot now", "plan the restore again")
         with bench.context(made_here=made_here(bench.store, generation)) as ctx:
             if target.kind == "replace":
-                return _replace(bench, plugin, ctx, lock, generation, text, guard)
+                return _replace(bench, plugin, ctx, lock, generation, text, guard, live)
             return _copy(bench, plugin, ctx, lock, generation, target)
 
 
@@ -84,20 +89,21 @@ def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
         raise NotSafe(f"job {of.job} replaced nothing", "there is nothing to undo")
     number = int(str(swap["guard"]))
     with bench.locked(f"undo job {of.job}") as lock:
-        settle_others(bench, lock, but=of.job)
+        known_live(bench, plugin, lock, but=of.job)
         with bench.context(of=of) as ctx:
             with bench.shielded():
                 swapped = step_of(of, "swapped") is not None or plugin.recover(ctx)
+            live = plugin.identity(bench.component)
             aside = plugin.place(ctx, Purpose.ASIDE)
             standing = swapped and step_of(of, "guarded") is None and plugin.exists(ctx, aside)
         if not swapped:
             raise NotSafe(f"job {of.job} never replaced what was live", "there is nothing to undo")
         if standing:
             with bench.context() as ctx:
-                return _swap_back(bench, plugin, ctx, lock, of, aside, text)
+                return _swap_back(bench, plugin, ctx, lock, of, aside, text, live)
         guard = bench.store.generation(bench.key, number)
         with bench.context(made_here=made_here(bench.store, guard)) as ctx:
-            return _replace(bench, plugin, ctx, lock, guard, text or f"undo of job {of.job}", True)
+            return _replace(bench, plugin, ctx, lock, guard, text or f"undo of job {of.job}", True, live)
 
 
 def state_plugin(bench: Bench) -> StatePlugin:
@@ -115,6 +121,23 @@ def settle_others(bench: Bench, lock: ComponentLock, but: str = "") -> None:
             settle(bench, lock, left)
 
 
+def known_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, but: str = "") -> str:
+    """Put right what dead jobs left, and say what is live then: what will be replaced must still be that.
+
+    Raises Stale where it is not what the plan was made of."""
+    if bench.planned:
+        refuse_another(bench, plugin, bench.planned)
+    settle_others(bench, lock, but)
+    return plugin.identity(bench.component)
+
+
+def refuse_another(bench: Bench, plugin: StatePlugin, live: str) -> None:
+    """Raise Stale where something else is live than what was seen: it may have been put there by somebody else."""
+    if plugin.identity(bench.component) != live:
+        what = plugin.live(bench.component).name
+        raise Stale(f"nothing was touched: {what} is another one than when this was planned", "look at it, plan again")
+
+
 # --- replace -------------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +149,7 @@ def _replace(
     generation: Generation,
     text: str,
     guard: bool,
+    live: str,
 ) -> Restored:
     stored = ensure_index(bench, lock, generation)
     beside = plugin.place(ctx, Purpose.BESIDE)
@@ -134,6 +158,7 @@ def _replace(
     try:
         plugin.load(ctx, stored, beside)
         ctx.cancel.check()
+        refuse_another(bench, plugin, live)
         number = bench.store.reserve(lock)
         bench.journal.step(
             "swap", guard=number, id=generation.id, restored=generation.number, text=text, try_guard=guard
@@ -165,9 +190,10 @@ def _record_verified(bench: Bench, generation: Generation) -> None:
 
 
 def _swap_back(
-    bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, of: Left, aside: Place, text: str
+    bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, of: Left, aside: Place, text: str, live: str
 ) -> Restored:
     """Exchange live with what job ``of`` set aside. What is live now becomes this job's guard."""
+    refuse_another(bench, plugin, live)
     number = bench.store.reserve(lock)
     bench.journal.step(
         "swap", guard=number, id="", restored=None, text=text or f"undo of job {of.job}", try_guard=True, of=of.job,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from dysnomia_base.ownership import refusal
 from dysnomia_tui.config import Settings
 
 
@@ -18,6 +19,9 @@ def why_read_only(settings: Settings, asked: bool) -> str:
         there = there.parent
     if not there.is_dir():
         return f"{there} is no folder"
+    refused = refusal(settings.statedir if settings.statedir.exists() else there)
+    if refused:
+        return f"the state directory is not safe to write: {refused.partition(' is left out: ')[2]}"
     if os.statvfs(there).f_flag & os.ST_RDONLY:
         return f"{there} is on a read-only file system"
     if not os.access(there, os.W_OK | os.X_OK):

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Unpack
 
 from dysnomia_plugins.base import CancelToken, Finished, Runner
-from dysnomia_plugins.context import Argv, ChildOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.context import Argv, ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
 
 
 class Shield:
@@ -55,6 +55,10 @@ class HoldingRunner:
     def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> AbstractContextManager[BinaryIO]:
         options["pass_fds"] = self._with_held(options)
         return self._runner.writing(argv, **options)
+
+    def follow(self, argv: Argv, **options: Unpack[FollowOptions]) -> None:
+        options["pass_fds"] = self._with_held(options)
+        self._runner.follow(argv, **options)
 
     def _with_held(self, options: ChildOptions) -> Sequence[int]:
         return (*options.get("pass_fds", ()), *self._held)

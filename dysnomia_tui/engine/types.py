@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 
+from dysnomia_base.environment import search_path
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.process import TOOL_PATH
 from dysnomia_plugins.registry import Registry
 
 
@@ -63,10 +63,11 @@ def _view(registry: Registry, name: str) -> TypeView:
     return TypeView(name, plugin.title, source.origin, source.module, holds_state, activities, tools_of(plugin))
 
 
-def tools_of(plugin: Plugin, path: str = TOOL_PATH) -> tuple[Tool, ...]:
+def tools_of(plugin: Plugin, path: str = "") -> tuple[Tool, ...]:
     """The programs that a plugin needs, looked for where it would run them from."""
+    where = path or search_path()
     return tuple(
-        Tool(name, shutil.which(name, path=path) or "", plugin.packages.get(name, name)) for name in plugin.tools
+        Tool(name, shutil.which(name, path=where) or "", plugin.packages.get(name, name)) for name in plugin.tools
     )
 
 

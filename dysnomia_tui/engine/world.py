@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from dysnomia_base.ownership import refusal
 from dysnomia_plugins.base import Component, Plugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.registry import Registry
@@ -17,9 +18,9 @@ from dysnomia_store.store import Store
 from dysnomia_tui.config import Settings
 from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
 from dysnomia_tui.engine.bench import dump_reader
-from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.errors import ConfigError, EngineError
 from dysnomia_tui.engine.given import real_component, with_given
-from dysnomia_tui.engine.inventory import Inventory, read_inventory
+from dysnomia_tui.engine.inventory import NOT_OURS, Inventory, read_inventory
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -59,12 +60,16 @@ class World:
         """What an activity is about. One that is no longer configured, but still active or garbage, is as it was
         when it was activated. Raises Unknown, ConfigError."""
         inventory = self.inventory()
-        left = self.store.deployed_from(key) if key not in inventory.components else None
+        known = key in inventory.components or key in inventory.left_out
+        left = self.store.deployed_from(key) if not known else None
         if left is not None:
             found = Component(key, left, inventory.container(key.container).properties)
         else:
             found = inventory.component(key)
             found = replace(found, path=real_component(found.path, key.component, os.environ))
+        refused = refusal(found.path)
+        if refused:
+            raise ConfigError(refused, NOT_OURS)
         if NIX_STORE_DIR in os.environ and str(found.path).startswith(nix_store(os.environ) + "/"):
             # A module takes the hash out of the path by itself, and has to know of what store.
             found = replace(found, properties={**found.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]})
@@ -113,4 +118,5 @@ def _add_stamp(stamps: list[tuple[str, int, int, int]], path: Path) -> None:
     except OSError:
         stamps.append((str(path), 0, 0, 0))
         return
-    stamps.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino ^ status.st_mode))
+    owned = hash((status.st_ino, status.st_mode, status.st_uid, status.st_gid))
+    stamps.append((str(path), status.st_mtime_ns, status.st_size, owned))

@@ -176,6 +176,13 @@ class StatePlugin(Plugin):
     @abstractmethod
     def live(self, component: Component) -> Place: ...
 
+    def identity(self, component: Component) -> str:
+        """What stands at the live place now, so that it can be told whether it is still that when it is replaced: for
+        files and folders device, inode and owner of each. ``""`` where only a server can tell.
+
+        Raises PluginError where it is not to be replaced."""
+        return ""
+
     @abstractmethod
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         """The place a job uses for a purpose: always the same for the same job, so that it can be found again."""

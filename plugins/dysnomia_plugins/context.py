@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypedDict, Unpack
 
+from dysnomia_base.environment import search_path
 from dysnomia_store.names import ComponentKey
 
 PropertyValue = str | tuple[str, ...]
@@ -121,6 +122,13 @@ class ReadOptions(ChildOptions, total=False):
     """Called in another thread for each line of errors, without its newline."""
 
 
+class FollowOptions(ReadOptions, total=False):
+    """Of one whose output is handed on as it comes, and which may leave daemons behind."""
+
+    on_stdout: Callable[[bytes], Any] | None
+    """Called in another thread for each line of output, without its newline."""
+
+
 class WriteOptions(ChildOptions, total=False):
     """Of one whose input is written."""
 
@@ -136,6 +144,10 @@ class Runner(Protocol):
 
     def reading(self, argv: Argv, **options: Unpack[ReadOptions]) -> AbstractContextManager[BinaryIO]:
         """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
+
+    def follow(self, argv: Argv, **options: Unpack[FollowOptions]) -> None:
+        """Run to the end of the program itself: a daemon that it started goes on, without our locks, and what that
+        prints later is not waited for. Raises ProcessFailed, Cancelled, ToolMissing."""
 
     def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> AbstractContextManager[BinaryIO]:
         """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0."""
@@ -156,4 +168,5 @@ class Context:
     """``<8 hex of the store's id>_<job id>``: goes into the name of all that a job makes on a server or disk."""
     made_here: bool = True
     """False for a snapshot that was imported and not trusted: load it with the least privilege that works."""
-    tool_path: str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    tool_path: str = field(default_factory=search_path)
+    """Where programs are looked for, and the PATH of children."""

@@ -47,6 +47,10 @@ class Unsupported(PluginError):
     """This type of state does not have what was asked for."""
 
 
+class NothingKept(PluginError):
+    """A module that was asked for a snapshot ended well and made none: it keeps no state."""
+
+
 class NotSafe(PluginError):
     """What was asked would lose data, and was refused before anything was touched."""
 

@@ -157,3 +157,5 @@ class Preflight:
     """How the swap is made, in one sentence."""
     guard: str = ""
     """What the guard is, and where a gap remains, in one sentence."""
+    identity: str = ""
+    """What would be replaced (``StatePlugin.identity``). Filled in by the engine."""

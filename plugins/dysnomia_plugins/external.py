@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
+from dysnomia_base.ownership import is_obeyed, refusal
 from dysnomia_plugins.base import Component, Context, OutputLine, PrivateStatePlugin, PropertyValue
 from dysnomia_plugins.errors import PluginError
 
@@ -32,30 +33,47 @@ _REFERRED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 def module_names(modules_path: Sequence[Path]) -> tuple[str, ...]:
-    """The names of the executables on a modules path. A folder that cannot be read holds none."""
-    names: set[str] = set()
+    """The names of the executables on a modules path that are obeyed. A folder that cannot be read holds none."""
+    return tuple(sorted({path.name for path in _executables(modules_path) if is_obeyed(path)}))
+
+
+def left_out_modules(modules_path: Sequence[Path]) -> tuple[str, ...]:
+    """Executables on a modules path that are not obeyed because others may write them, each in a sentence."""
+    return tuple(filter(None, (refusal(path) for path in _executables(modules_path))))
+
+
+def _executables(modules_path: Sequence[Path]) -> Iterator[Path]:
     for folder in modules_path:
         try:
-            entries = list(os.scandir(folder))
+            entries = sorted(os.listdir(folder))
         except OSError:
             continue
-        names.update(entry.name for entry in entries if _is_module(Path(entry.path)))
-    return tuple(sorted(names))
+        yield from (path for name in entries if _is_module(path := Path(folder, name)))
 
 
 def find_module(type_name: str, modules_path: Sequence[Path]) -> Path | None:
-    """The executable of a type: the first on the path, or the type itself where it is an absolute path.
+    """The executable of a type: the first on the path, or the type itself where it is an absolute path. One that is
+    not obeyed (``ownership``) is none.
 
     A folder stands for the one module in its ``libexec/dysnomia``, as Dysnomia has it."""
+    return next((path for path in _candidates(type_name, modules_path) if is_obeyed(path)), None)
+
+
+def left_out_module(type_name: str, modules_path: Sequence[Path]) -> str:
+    """Why a type's executable, which is there, is not obeyed; ``""`` where there is none."""
+    return next(filter(None, (refusal(path) for path in _candidates(type_name, modules_path))), "")
+
+
+def _candidates(type_name: str, modules_path: Sequence[Path]) -> Sequence[Path]:
     if type_name.startswith("/"):
         path = Path(type_name)
         if path.is_dir():
             found = [entry for entry in sorted((path / "libexec" / "dysnomia").glob("*")) if _runs(entry)]
-            return found[0] if len(found) == 1 else None
-        return path if _runs(path) else None
+            return found if len(found) == 1 else ()
+        return (path,) if _runs(path) else ()
     if not type_name or "/" in type_name or type_name.startswith("."):
-        return None
-    return next((path for folder in modules_path if _is_module(path := folder / type_name)), None)
+        return ()
+    return [path for folder in modules_path if _is_module(path := folder / type_name)]
 
 
 def external_module(path: Path, type_name: str) -> ExternalModule:
@@ -95,12 +113,13 @@ class ModuleConvention(PrivateStatePlugin):
         environment = module_environment(ctx.component.properties, path=ctx.tool_path, statedir=statedir)
         ctx.cancel.check()
 
-        def said(line: bytes) -> None:
+        def complained(line: bytes) -> None:
             ctx.progress.log(line.decode("utf-8", "backslashreplace"))
 
-        with ctx.runner.reading(argv, env=environment, on_stderr=said) as stdout:
-            for line in stdout:
-                ctx.progress.log(OutputLine.of(line))
+        def said(line: bytes) -> None:
+            ctx.progress.log(OutputLine.of(line))
+
+        ctx.runner.follow(argv, env=environment, on_stdout=said, on_stderr=complained)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """An interactive bash with the container's properties as variables, as ``dysnomia --shell`` gives it."""
@@ -123,8 +142,8 @@ class ExternalModule(ModuleConvention):
     module: ClassVar[Path] = Path("/nonexistent")
 
     def activities(self) -> frozenset[str]:
-        """The activities the module's ``case`` names; all of them where it is no script that can be looked into."""
-        return _case_labels(self.module) or frozenset(ACTIVITIES)
+        """All: it is called for each, and knows itself what there is to do."""
+        return frozenset(ACTIVITIES)
 
     def becomes(self, component: Component) -> Sequence[str]:
         if not _becomes_another(self.module):
@@ -135,6 +154,7 @@ class ExternalModule(ModuleConvention):
     def command(self, component: Component, activity: str) -> Sequence[str | bytes]:
         if not _runs(self.module):
             raise PluginError(f"the module {self.module} is no longer there, or may not be run")
+        require_obeyed(self.module, *sourced(self.module))
         util = missing_util(self.module)
         if util is not None:
             raise PluginError(
@@ -149,20 +169,32 @@ def missing_util(module: Path) -> Path | None:
 
     Without it a module may well end with status 0 and have done nothing.
     """
+    return next((path for path in sourced(module) if not os.path.exists(path)), None)  # noqa: PTH110 (it may not be read)
+
+
+def sourced(module: Path) -> Iterator[Path]:
+    """The ``…/share/dysnomia/util`` files that a script sources, as far as its text tells."""
     try:
         with module.open("rb") as file:
             text = file.read(_SNIFFED).decode("utf-8", "replace")
     except OSError:
-        return None
+        return
     if not text.startswith("#!"):
-        return None
+        return
     said = dict(_ASSIGNED.findall(text))
     for path in _SOURCED.findall(text):
         for _ in range(4):  # ${datarootdir} -> ${prefix}/share -> /usr/share, as configure writes them
             path = _REFERRED.sub(lambda found: said.get(found[1] or found[2], found[0]), path)
-        if path.startswith("/") and "$" not in path and not os.path.exists(path):  # noqa: PTH110 (it may not be read)
-            return Path(path)
-    return None
+        if path.startswith("/") and "$" not in path:
+            yield Path(path)
+
+
+def require_obeyed(*programs: Path) -> None:
+    """Raises PluginError where others may write one of what is about to be run."""
+    for program in programs:
+        refused = refusal(program)
+        if refused:
+            raise PluginError(refused, "give it to root (chown, chmod go-w), or to the user who calls")
 
 
 def module_environment(
@@ -171,13 +203,15 @@ def module_environment(
     """The environment a module gets.
 
     Raises:
-        PluginError: a property whose name can be no variable, or would hide one of the convention's own.
+        PluginError: a property whose name can be no variable.
     """
     environment: dict[str, str] = {}
     for name, value in properties.items():
         if name == "type":
             continue
-        if _VARIABLE.fullmatch(name) is None or name in _KEPT_VARIABLES:
+        if name in _KEPT_VARIABLES:
+            continue  # the convention's own, as in Dysnomia
+        if _VARIABLE.fullmatch(name) is None:
             raise PluginError(f"the property {name!r} cannot be handed to a module as a variable", "rename it")
         environment[name] = value if isinstance(value, str) else " ".join(value)
         if "\0" in environment[name]:
@@ -235,16 +269,3 @@ def _is_module(path: Path) -> bool:
             return OURS not in file.read(512)
     except OSError:
         return True  # it may be run and not read
-
-
-def _case_labels(module: Path) -> frozenset[str]:
-    """The activities that stand as labels of a ``case`` in a script; empty where that cannot be told."""
-    try:
-        with module.open("rb") as file:
-            text = file.read(_SNIFFED)
-    except OSError:
-        return frozenset()
-    if not text.startswith(b"#!"):
-        return frozenset()
-    labels = frozenset(name for name in ACTIVITIES if re.search(rb"(?m)^[^#\n]*\b%s\s*[|)]" % name.encode(), text))
-    return labels if "activate" in labels else frozenset()

@@ -26,17 +26,20 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
-from dysnomia_plugins.my import code, rows, surroundings, swap
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
+from dysnomia_plugins.my import code, confined, rows, surroundings, swap, views
 from dysnomia_plugins.my import discover as discovery
 from dysnomia_plugins.my import load as loading
 from dysnomia_plugins.my import preflight as preflights
 from dysnomia_plugins.my.client import CLIENTS, Client, program
-from dysnomia_plugins.my.contents import TABLE, ContentsWriter, scan
-from dysnomia_plugins.my.events import EVENTS, kept, woven
+from dysnomia_plugins.my.contents import ContentsWriter, scan
+from dysnomia_plugins.my.counts import RowCounter
+from dysnomia_plugins.my.counts import check as check_rows
+from dysnomia_plugins.my.created import TABLE
+from dysnomia_plugins.my.events import EVENTS, keep, kept, woven
 from dysnomia_plugins.my.names import KEPT, MAX_CHARACTERS, check_database
-from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece
-from dysnomia_plugins.my.server import Server
+from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, without_host
+from dysnomia_plugins.my.server import Server, error_code
 from dysnomia_plugins.servers import await_server
 from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.errors import NotFound
@@ -101,10 +104,8 @@ class MysqlDatabase(StatePlugin):
         argv = [program(CLIENTS)]
         if server.defaults_file:
             argv.append(f"--defaults-extra-file={server.defaults_file}")
-        for option, value in (("user", server.user), ("host", server.host), ("port", server.port)):
+        for option, value in {"user": server.user, **server.address}.items():
             argv += [f"--{option}={value}"] if value else []
-        if server.socket and not server.host:
-            argv.append(f"--socket={server.socket}")
         argv.append(f"--database={component.key.component}")
         if server.os_user:
             argv = ["setpriv", f"--reuid={server.os_user}", "--clear-groups", "--", *argv]
@@ -153,20 +154,29 @@ class MysqlDatabase(StatePlugin):
         if looked.around is None:
             raise PluginError(f"there is no database {place.name} at {client.server}", "activate it first")
         code.refuse_endless(place.name, looked.endless)
-        text = kept(client, place.name).get(EVENTS)
-        options = [*DUMP_OPTIONS, *self._options(client, place, looked, text is not None)]
+        notes = kept(client, place.name)
+        text = notes.get(EVENTS)
+        options = [*DUMP_OPTIONS, *self._options(client, place, looked, bool(notes), text is not None)]
+        broken = notes.get(views.BROKEN) or views.texts(client, place.name, looked.broken)
         as_of = datetime.now(UTC)
+        counter = RowCounter()
         with draft.artefact(ARTEFACT) as sink:
             with client.dumping(place.name, options) as stream:
                 scanner = DumpScanner(stream, exact=False, own=True)
-                self._write(ctx, woven(scanner.pieces(), _pieces(text)), sink)
+                self._write(ctx, counter.counted(woven(views.appended(scanner.pieces(), broken), _pieces(text))), sink)
             if not scanner.complete:
                 raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
+        self._check_rows(ctx, client, place, counter, looked)
         warnings = []
         if odd := looked.not_transactional:
             warnings.append(f"not transactional, so perhaps of no single moment: {preflights.some(odd)}")
+        if looked.broken:
+            names = preflights.some(looked.broken)
+            warnings.append(f"views that do not work are kept as text only, and not restored: {names}")
         if looked.floats:
             warnings.append(f"a dump keeps six digits of FLOAT columns: {preflights.some(looked.floats)}")
+        for warning in warnings:
+            ctx.progress.log(f"warning: {warning}")
         return Dumped(
             as_of=as_of,
             end=datetime.now(UTC),
@@ -176,8 +186,20 @@ class MysqlDatabase(StatePlugin):
             warnings=tuple(warnings),
         )
 
-    def _options(self, client: Client, place: Place, looked: surroundings.Looked, events_kept: bool) -> list[str]:
-        options = [f"--ignore-table={place.name}.{KEPT}"] if events_kept else ["--events"]
+    def _check_rows(
+        self, ctx: Context, client: Client, place: Place, counter: RowCounter, looked: surroundings.Looked
+    ) -> None:
+        try:
+            check_rows(client, place.name, counter.rows, looked)
+        except ProcessFailed as error:  # a table is locked, or was dropped since
+            ctx.progress.log(f"the rows could not be counted a second time: {error.message}")
+
+    def _options(
+        self, client: Client, place: Place, looked: surroundings.Looked, noted: bool, events_kept: bool
+    ) -> list[str]:
+        options = [f"--ignore-table={place.name}.{KEPT}"] if noted else []
+        options += [] if events_kept else ["--events"]
+        options += views.ignoring(place.name, looked.broken)
         if looked.versioned and "--dump-history" in client.dumper_options:
             options.append("--dump-history")
         return options
@@ -186,7 +208,7 @@ class MysqlDatabase(StatePlugin):
         writer = ContentsWriter(sink)
         done = 0
         for piece in pieces:
-            writer.write(piece)
+            writer.write(without_host(piece))
             done += len(piece.data)
             ctx.progress.advance(done)
         writer.finish()
@@ -213,7 +235,42 @@ class MysqlDatabase(StatePlugin):
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
         client.script(surroundings.creation(place.name, around))
-        loader = loading.Loader(ctx, client, place.name)
+        if ctx.made_here:
+            loader = loading.Loader(ctx, client, place.name)
+            self._fill(ctx, loader, stored, sections)
+        else:
+            loader = self._fill_confined(ctx, client, stored, place, sections)
+        if b"EVENT `" in loader.events:
+            client.script(keep(EVENTS, loader.events), place.name)
+            if place not in self._own(ctx):
+                ctx.progress.log(f"events do not run in a copy: their text is in {place.name}.{KEPT}")
+        if loader.broken:
+            if place in self._own(ctx):
+                client.script(keep(views.BROKEN, b"".join(loader.broken.values())), place.name)
+            ctx.progress.log(
+                f"warning: views that did not work are not made anew: {preflights.some(sorted(loader.broken))}"
+            )
+
+    def _fill_confined(
+        self, ctx: Context, client: Client, stored: Stored, place: Place, sections: Sequence[Section] | None
+    ) -> loading.Loader:
+        """Load what is not trusted, by an account that can reach nothing else."""
+        name = self._name(ctx.component)
+        with confined.confined(ctx, client, place.name) as other:
+            loader = loading.Loader(ctx, other, place.name, closely=True)
+            try:
+                self._fill(ctx, loader, stored, sections)
+            except WrongCredentials as error:
+                raise confined.refused(error) from error
+            except ProcessFailed as error:
+                if error_code(error) not in confined.DENIED:
+                    raise
+                raise confined.refused(error) from error
+            confined.refuse_powerful(client, name, loader.definers)
+            confined.give_definers(client, place.name, loader.definers)
+        return loader
+
+    def _fill(self, ctx: Context, loader: loading.Loader, stored: Stored, sections: Sequence[Section] | None) -> None:
         unmarked = stored.metadata is None or stored.metadata.complete is None
         total = stored.metadata.content_size if stored.metadata else None
         if sections is None:
@@ -222,8 +279,6 @@ class MysqlDatabase(StatePlugin):
                 loader.load(stream, counts, total, unmarked=unmarked)
         else:
             self._load_some(ctx, loader, stored, sections, unmarked)
-        if loader.events.count(b"EVENT `") and place not in self._own(ctx):
-            ctx.progress.log(f"events do not run in a copy: their text is in {place.name}.{KEPT}")
 
     def _own(self, ctx: Context) -> list[Place]:
         return [self.place(ctx, purpose) for purpose in Purpose]
@@ -251,7 +306,9 @@ class MysqlDatabase(StatePlugin):
         swap.swap(ctx, client, self._name(ctx.component), beside.name, aside.name)
 
     def recover(self, ctx: Context) -> bool:
-        return swap.recover(ctx.journal, Client.of(ctx))
+        client = Client.of(ctx)
+        confined.drop_left(ctx.journal, client)
+        return swap.recover(ctx.journal, client)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         places = self._own(ctx)

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import IO
 
 from dysnomia_plugins.errors import PluginError
 
 READ = 1 << 18
 POLL_MS = 100
-_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|CREDENTIAL|PWD$", re.IGNORECASE)
-_NO_SECRET = re.compile(r"FILE$|PATH$|DIR$|^PWD$", re.IGNORECASE)
-
-
-class Redactor:
-    """Takes known secrets out of a text. Longest first, so that a secret within another leaves no rest."""
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-
-    @staticmethod
-    def secrets_of(env: Mapping[str, str]) -> list[str]:
-        """The values of an environment that are secrets by the names of their variables."""
-        return [value for name, value in env.items() if _SECRET_NAME.search(name) and not _NO_SECRET.search(name)]
-
-    def redact(self, raw: bytes) -> str:
-        """The text of ``raw``, with every secret replaced."""
-        text = raw.decode("utf-8", "backslashreplace")
-        for secret in self._secrets:
-            text = text.replace(secret.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), "***")
-        return text
 
 
 class Keeper:
@@ -98,13 +76,18 @@ class Drain:
         self._stream = stream
         self._sink = sink
         self._until: float | None = None
+        self._ended = False
         self._thread = threading.Thread(target=self._drain, name="drain", daemon=True)
         self._thread.start()
 
-    def finish(self, linger: float) -> None:
-        """Wait for the end of the pipe, but at most ``linger`` seconds: somebody else may hold it open."""
+    def finish(self, linger: float, *, leave: Callable[[IO[bytes]], None] | None = None) -> None:
+        """Wait for the end of the pipe, but at most ``linger`` seconds: somebody else may hold it open.
+
+        ``leave`` gets a pipe that is still held open, before it is closed here."""
         self._until = time.monotonic() + linger
         self._thread.join()
+        if leave is not None and not self._ended:
+            leave(self._stream)
         self._stream.close()
 
     def _drain(self) -> None:
@@ -130,6 +113,7 @@ class Drain:
                 continue
             data = os.read(descriptor, READ)
             if not data:
+                self._ended = True
                 return
             if sink is not None:
                 sink(data)

@@ -27,13 +27,15 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated
 from dysnomia_plugins.pg import rows, surroundings, swap
-from dysnomia_plugins.pg.client import Client, tool_path
+from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.contents import TABLE, ContentsWriter, scan
 from dysnomia_plugins.pg.names import MAX_BYTES, check_database, identifier
-from dysnomia_plugins.pg.scanner import DumpScanner
-from dysnomia_plugins.pg.server import Server
+from dysnomia_plugins.pg.scanner import DumpScanner, Part
+from dysnomia_plugins.pg.server import NoDatabase, Server
+from dysnomia_plugins.pg.sessions import MONEY, Session
+from dysnomia_plugins.pg.tools import any_tool
 from dysnomia_plugins.servers import await_server
 from dysnomia_plugins.sqldump.names import job_place
 from dysnomia_store.model import Section
@@ -41,8 +43,12 @@ from dysnomia_store.sink import ContentSink
 
 if TYPE_CHECKING:
     from dysnomia_plugins.pg.load import Loader
+    from dysnomia_plugins.pg.needs import Needs
+    from dysnomia_plugins.pg.statements import Statements
 
 ARTEFACT = "dump.pgsql"
+AS_BEFORE = "postgresql-dump-as-before"
+"""Step of a job that loads a dump which an earlier version made, under the settings of its day."""
 
 
 class PostgresqlDatabase(StatePlugin):
@@ -83,7 +89,9 @@ class PostgresqlDatabase(StatePlugin):
         with (
             path.open("rb") as source,
             client.explained(),
-            ctx.runner.writing(argv, env=client.environment(database), user=client.server.os_user) as stdin,
+            ctx.runner.writing(
+                argv, env=client.environment(database, Session.PLAIN), user=client.server.os_user
+            ) as stdin,
         ):
             while data := source.read(1 << 20):
                 stdin.write(data)
@@ -99,11 +107,11 @@ class PostgresqlDatabase(StatePlugin):
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """psql on the database; as root by way of the role's user."""
         server = Server.of(component)
-        argv = [tool_path("psql", None)]
+        argv = [any_tool("psql", server.bin_folder)]
         if server.os_user:
             argv = ["setpriv", f"--reuid={server.os_user}", f"--regid={_group(server.os_user)}", "--init-groups", *argv]
         env = server.environment(component.key.component, "dysnomia-shell")
-        del env["PGOPTIONS"], env["PGCONNECT_TIMEOUT"]
+        del env["PGCONNECT_TIMEOUT"]
         return argv, env
 
     def probe(self, component: Component, runner: Runner) -> Probe:
@@ -145,46 +153,88 @@ class PostgresqlDatabase(StatePlugin):
         client = Client.of(ctx)
         client.end_backends()
         client.drop_database(place.name)
+        self._drop_role(ctx, client)
+
+    def _drop_role(self, ctx: Context, client: Client) -> None:
+        from dysnomia_plugins.pg.untrusted import drop_role
+
+        drop_role(client, ctx)
 
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
         client = Client.of(ctx)
         ctx.progress.phase("dump")
-        around = surroundings.read(client, place.name)
-        if around is None:
+        try:
+            around, inside = surroundings.read_inside(client, place.name)
+        except NoDatabase:
             raise PluginError(
                 f"there is no database {place.name} on the server at {client.server}", "activate it first"
-            )
-        argv = [client.pg_dump, "--format=plain", "--no-password"]
+            ) from None
+        as_before = any(name == AS_BEFORE for name, _ in ctx.journal.steps())
+        session = Session.PLAIN if as_before else Session.DUMP
+        argv = [client.pg_dump.path, "--format=plain", "--no-password", f"--encoding={around['encoding']}"]
+        needs = None if client.superuser else _new_needs()
         as_of = datetime.now(UTC)
         with draft.artefact(ARTEFACT) as sink:
             with (
                 client.explained(),
-                ctx.runner.reading(argv, env=client.environment(place.name), user=client.server.os_user) as stream,
+                ctx.runner.reading(
+                    argv, env=client.environment(place.name, session), user=client.server.os_user
+                ) as stream,
             ):
                 scanner = DumpScanner(stream)
-                writer = self._scan(ctx, scanner, sink)
+                writer = self._scan(ctx, scanner, sink, inside.absent, needs)
             if not scanner.complete:
                 raise Truncated(f"the dump of {place.name} ended before its end marker", "nothing was kept; try again")
+        versions = {"postgresql": writer.server_version, "pg_dump": writer.client_version}
+        if not as_before:
+            versions[MONEY] = "C"
+        if not ctx.made_here:
+            versions["owners"] = "those of a dump that is not trusted"
         return Dumped(
             as_of=as_of,
             end=datetime.now(UTC),
             complete=True,
-            tool_versions={"postgresql": writer.server_version, "pg_dump": writer.client_version},
-            surroundings=around,
-            warnings=(client.tool_warning,) if client.tool_warning else (),
+            tool_versions=versions,
+            surroundings={**around, surroundings.REORDERED: inside.reordered} if inside.reordered else around,
+            warnings=tuple(self._warnings(client, inside, needs, around)),
         )
 
-    def _scan(self, ctx: Context, scanner: DumpScanner, sink: ContentSink) -> ContentsWriter:
+    def _scan(
+        self, ctx: Context, scanner: DumpScanner, sink: ContentSink, absent: Sequence[str], needs: Needs | None
+    ) -> ContentsWriter:
         writer = ContentsWriter(sink)
         done = 0
         for part, data in scanner.pieces():
+            if part is Part.STATEMENT:
+                # What every new database begins with, and this one lacks: pg_dump only says what is there.
+                for statement in absent:
+                    writer.write(Part.STATEMENT, statement.encode() + b"\n")
+                absent = ()
+                if needs is not None:
+                    needs.look(data)
             writer.write(part, data)
             done += len(data)
             ctx.progress.advance(done)
         writer.finish()
         return writer
+
+    def _warnings(
+        self, client: Client, inside: surroundings.Inside, needs: Needs | None, around: Mapping[str, Any]
+    ) -> Iterator[str]:
+        """What a restore of this snapshot would meet: said now, and not when it is needed."""
+        if client.tool_warning:
+            yield client.tool_warning
+        if inside.reordered:
+            from dysnomia_plugins.pg.preflight import reordered
+
+            yield reordered(inside.reordered)
+        if needs is not None:
+            from dysnomia_plugins.pg.rights import beyond
+
+            for line in beyond(client, needs, around):
+                yield f"a restore by this role will be refused: {line}"
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
         with stored.open() as stream:
@@ -204,6 +254,7 @@ class PostgresqlDatabase(StatePlugin):
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         from dysnomia_plugins.pg import load
+        from dysnomia_plugins.pg.statements import Statements
 
         client = Client.of(ctx)
         check_database(place.name)
@@ -213,8 +264,55 @@ class PostgresqlDatabase(StatePlugin):
         if around is None and stored.metadata is not None:
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
-        load.create(client, place.name, around)
-        loader = load.Loader(ctx, client, place.name)
+        money = stored.metadata.tool_versions.get(MONEY, "") if stored.metadata is not None else ""
+        if not money and place == self.place(ctx, Purpose.SCRATCH):
+            ctx.journal.step(AS_BEFORE)
+        if ctx.made_here:
+            load.create(client, place.name, around)
+            statements = Statements(client.major, client.superuser, money)
+            self._fill(ctx, client, stored, place, sections, statements, around)
+        else:
+            self._load_untrusted(ctx, client, stored, place, sections, money, around)
+        if place not in (self.place(ctx, Purpose.BESIDE), self.place(ctx, Purpose.SCRATCH)):
+            self._open(client, place, around)
+
+    def _load_untrusted(
+        self,
+        ctx: Context,
+        client: Client,
+        stored: Stored,
+        place: Place,
+        sections: Sequence[Section] | None,
+        money: str,
+        around: Mapping[str, Any] | None,
+    ) -> None:
+        """As a role of the job's own, from which the database is taken once it is full."""
+        from dysnomia_plugins.pg import load, untrusted
+        from dysnomia_plugins.pg.needs import needs_of
+
+        needs = needs_of(stored)
+        for why in untrusted.refusals(client, needs):
+            raise NotSafe(why)
+        with untrusted.lent(ctx, client) as role:
+            load.create(client, place.name, around, role.name)
+            untrusted.prepare(client, role.name, place.name, needs)
+            statements = untrusted.UntrustedStatements(client.major, False, money)
+            self._fill(ctx, role.client, stored, place, sections, statements, around)
+            untrusted.take_over(client, role.name, place.name, around)
+
+    def _fill(
+        self,
+        ctx: Context,
+        client: Client,
+        stored: Stored,
+        place: Place,
+        sections: Sequence[Section] | None,
+        statements: Statements,
+        around: Mapping[str, Any] | None,
+    ) -> None:
+        from dysnomia_plugins.pg import load
+
+        loader = load.Loader(ctx, client, place.name, statements, own=surroundings.own_settings(around))
         if sections is None:
             total = stored.metadata.content_size if stored.metadata else None
             counts = self._tables(stored) if stored.metadata else iter(())
@@ -222,10 +320,13 @@ class PostgresqlDatabase(StatePlugin):
                 loader.whole(stream, counts, total)
         else:
             self._load_some(ctx, loader, stored, sections)
+        for what in statements.left_out:
+            ctx.progress.log(f"left out: {what}")
         ctx.progress.phase("analyze")
-        client.script("ANALYZE;", place.name)
-        if place not in (self.place(ctx, Purpose.BESIDE), self.place(ctx, Purpose.SCRATCH)):
-            self._open(client, place, around)
+        try:
+            client.script("ANALYZE;", place.name, session=Session.LOAD)
+        except ProcessFailed as error:  # the statistics of some table, and no state: autovacuum comes again
+            ctx.progress.log(f"not all tables were analyzed ({error.message})")
 
     def _tables(self, stored: Stored) -> Iterator[Section]:
         return (section for section in stored.sections() if section.kind == TABLE)
@@ -240,8 +341,6 @@ class PostgresqlDatabase(StatePlugin):
         if count:
             more = f" and {count - len(missing)} more" if count > len(missing) else ""
             ctx.progress.log(f"left out: the rows of {', '.join(missing)}{more}")
-        for name in loader.left_out:
-            ctx.progress.log(f"left out: the foreign key {name}")
 
     def _open(self, client: Client, place: Place, around: Mapping[str, Any] | None) -> None:
         """A copy is given what the original has beyond its dump, and opened."""
@@ -258,9 +357,14 @@ class PostgresqlDatabase(StatePlugin):
         return swap.recover(ctx, Client.of(ctx))
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
+        from dysnomia_plugins.pg.untrusted import there
+
+        client = Client.of(ctx)
         places = [self.place(ctx, purpose) for purpose in Purpose]
-        found = Client.of(ctx).oids(*(place.name for place in places))
-        return [place for place, oid in zip(places, found, strict=True) if oid is not None]
+        found = client.oids(*(place.name for place in places))
+        left = [place for place, oid in zip(places, found, strict=True) if oid is not None]
+        # A role of the job that is left goes with whatever place of it is dropped.
+        return left or (places[:1] if there(client, ctx) else [])
 
     # Contents.
 
@@ -269,6 +373,12 @@ class PostgresqlDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+
+def _new_needs() -> Needs:
+    from dysnomia_plugins.pg.needs import Needs
+
+    return Needs()
 
 
 def _group(user: str) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import io
 import os
 import pwd
@@ -22,14 +23,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Unpack
+from typing import IO, Any, BinaryIO, Unpack
 
+from dysnomia_base.environment import search_path
+from dysnomia_base.secrets import Redactor, secrets_of
 from dysnomia_plugins.base import CancelToken, Finished
-from dysnomia_plugins.context import Argv, ChildOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.context import Argv, ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
+from dysnomia_plugins.daemons import LockKeeper, read_on
 from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ToolMissing
-from dysnomia_plugins.output import Drain, Keeper, LineSplitter, Redactor
+from dysnomia_plugins.output import Drain, Keeper, LineSplitter
 
-TOOL_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 OUTPUT_LIMIT = 64 << 20
 """Bytes of standard output that ``run`` keeps; more is an error, not memory."""
 STDERR_LIMIT = 64 << 10
@@ -39,6 +42,10 @@ POLL = 0.1
 """Seconds between two looks at the cancel token."""
 LINGER = 2.0
 """Seconds that output is still read after a child has ended (a daemon it started may hold the pipe for ever)."""
+
+
+DAEMON_LINGER = 0.2
+"""The same where daemons are expected: what the program itself wrote is in the pipe when it ends."""
 
 
 class TimedOut(ProcessFailed):
@@ -61,7 +68,7 @@ class ProcessRunner:
 
     Args:
         cancel: when it says so, the running child's whole group is killed and Cancelled is raised.
-        tool_path: where programs are looked for, and the children's PATH.
+        tool_path: where programs are looked for, and the children's PATH (``search_path`` where it is empty).
         inherit: descriptors every child inherits (the component's lock, so that it is held while a child lives).
         secrets: texts that must never leave in a message.
     """
@@ -70,12 +77,12 @@ class ProcessRunner:
         self,
         cancel: CancelToken | None = None,
         *,
-        tool_path: str = TOOL_PATH,
+        tool_path: str = "",
         inherit: Sequence[int] = (),
         secrets: Sequence[str] = (),
     ) -> None:
         self._cancel: CancelToken = cancel if cancel is not None else NeverCancelled()
-        self._tool_path = tool_path
+        self._tool_path = tool_path or search_path()
         self._inherit = tuple(inherit)
         self._secrets = tuple(secrets)
 
@@ -102,6 +109,23 @@ class ProcessRunner:
         finally:
             errors.finish()
 
+    def follow(self, argv: Argv, **options: Unpack[FollowOptions]) -> None:
+        """Run to the end of the program itself, handing on each line that it prints.
+
+        It inherits no lock, and a daemon that it leaves behind holds none. Until it has ended a keeper holds them: when
+        we die the keeper ends all of the program's group first, so that no half of an activity goes on unlocked."""
+        out = LineSplitter(options.get("on_stdout") or _ignore)
+        errors = LineSplitter(options.get("on_stderr") or _ignore)
+        with LockKeeper((*self._inherit, *options.get("pass_fds", ())), self._tool_path) as keeper:
+            child = self._start(argv, options, sink=out.feed, errors=errors.feed, daemons=True)
+            keeper.watch(child.pid)
+            try:
+                with child:
+                    pass
+            finally:
+                out.finish()
+                errors.finish()
+
     @contextlib.contextmanager
     def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> Iterator[BinaryIO]:
         """Run while its standard input is written. On leaving, raises ProcessFailed unless it ended with 0.
@@ -124,11 +148,12 @@ class ProcessRunner:
         sink: Callable[[bytes], None] | None = None,
         errors: Callable[[bytes], None] | None = None,
         timeout: float | None = None,
+        daemons: bool = False,
     ) -> _Child:
         self._cancel.check()
         full_env = {"PATH": self._tool_path, "LC_ALL": "C.UTF-8", **(options.get("env") or {})}
         program, wrapped = self._wrap(argv, full_env["PATH"])
-        redactor = Redactor((*self._secrets, *Redactor.secrets_of(full_env)))
+        redactor = Redactor((*self._secrets, *secrets_of(full_env)))
         identity = _identity(options.get("user"))
         try:
             process = subprocess.Popen(
@@ -140,21 +165,22 @@ class ProcessRunner:
                 stderr=subprocess.PIPE,
                 bufsize=CHUNK,
                 start_new_session=True,
-                pass_fds=tuple({*self._inherit, *options.get("pass_fds", ())}),
+                pass_fds=() if daemons else tuple({*self._inherit, *options.get("pass_fds", ())}),
                 user=identity[0],
                 group=identity[1],
                 extra_groups=identity[2],
             )
         except OSError as error:
             raise PluginError(f"{program} could not be started ({error.strerror})") from error
-        return _Child(process, program, self._cancel, redactor, sink, errors, timeout)
+        leave = functools.partial(read_on, self._tool_path) if daemons else None
+        return _Child(process, program, self._cancel, redactor, sink, errors, timeout, leave)
 
     def _wrap(self, argv: Argv, path: str) -> tuple[str, list[str | bytes]]:
         first = os.fsdecode(argv[0])
         program = shutil.which(first, path=path)
         if program is None:
             raise ToolMissing(f"the program {first} is not installed", f"it was looked for in {path}")
-        setpriv = shutil.which("setpriv", path=TOOL_PATH)
+        setpriv = shutil.which("setpriv", path=self._tool_path)
         if setpriv is None:
             raise ToolMissing("the program setpriv is not installed", "it is in the package util-linux")
         return Path(first).name, [setpriv, "--pdeathsig", "KILL", "--", program, *argv[1:]]
@@ -172,8 +198,11 @@ class _Child:
         sink: Callable[[bytes], None] | None,
         errors: Callable[[bytes], None] | None,
         timeout: float | None,
+        leave: Callable[[IO[bytes]], None] | None = None,
     ) -> None:
         self.program = program
+        self.pid = process.pid
+        self._leave = leave
         self._process = process
         self._cancel = cancel
         self._redactor = redactor
@@ -249,7 +278,7 @@ class _Child:
             self._close(self._process.stdout)
         self._watch.join()
         for drain in self._drains:
-            drain.finish(LINGER)
+            drain.finish(LINGER if self._leave is None else DAEMON_LINGER, leave=self._leave)
         status = self._process.wait()
         os.close(self._pidfd)
         self._raise(status, error, broken)

@@ -2,8 +2,10 @@
 
 Dysnomia hands each line to bash. Here a small reader understands what such files hold in practice, quotes and escapes
 with bash's own meaning: bare words, ``"double"`` and ``'single'`` quotes (also ``$'…'``), arrays ``c=("p" "q")``,
-comments, ``\\`` at a line's end. Anything that would *do* something is an error naming file and line; with one
-exception: ``$(…)``, where the file's owner could run programs anyway (see ``expand.py``).
+comments, ``\\`` at a line's end. Where a value is computed (``$(…)`` or backquotes, ``$NAME``, ``${…}``, ``$((…))``,
+``~``) bash computes it: a file that is read at all (``ownership``) belongs to who could run programs anyway. As in
+Dysnomia each line stands alone: the variables are those of the environment, not the properties above. Anything else
+that would *do* something is an error naming file and line; no message holds a value.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from dysnomia_base.ownership import refusal
+from dysnomia_base.secrets import is_secret
 from dysnomia_plugins.base import PropertyValue
 from dysnomia_plugins.errors import BadProperties
 
 MAX_BYTES = 1 << 20
 """A larger file is refused: it is no list of properties."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SPECIAL = set(";&|<>`(){}")
+_SPECIAL = set(";&|<>`()")
+"""What ends a word, or begins another, in bash. (Braces are not expanded where a value is assigned.)"""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v",
             "\\": "\\", "'": "'", '"': '"', "?": "?"}  # fmt: skip
 
@@ -41,11 +46,15 @@ def parse_properties(text: str, name: str, substitute: Substitute | None = None)
 
 
 def read_properties(path: Path, substitute: Substitute | None = None) -> Mapping[str, PropertyValue]:
-    """Read a file, running ``$(…)`` only under the ownership rule (or by ``substitute`` instead, if given).
+    """Read a file; what others may write is not read (see ``ownership``). ``substitute`` runs ``$(…)`` instead of
+    bash, if given.
 
     Raises BadProperties, naming file and line."""
-    from dysnomia_plugins.expand import substitution_for
+    from dysnomia_plugins.expand import run
 
+    refused = refusal(path)
+    if refused:
+        raise BadProperties(refused, "give it to root (chown, chmod go-w), or to the user who calls")
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
@@ -62,8 +71,7 @@ def read_properties(path: Path, substitute: Substitute | None = None) -> Mapping
     if b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
         raise BadProperties(f"{path}, line {line}: a NUL byte", "that is no text")
-    runs = substitute if substitute is not None else substitution_for(path, status)
-    return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), runs)
+    return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), substitute or run)
 
 
 def _read(fd: int) -> bytes:
@@ -88,6 +96,7 @@ class _Parser:
         self.substitute = substitute
         self.at = 0
         self.values: dict[str, PropertyValue] = {}
+        self.name_read = ""
 
     def parse(self) -> Mapping[str, PropertyValue]:
         start = 0
@@ -132,8 +141,9 @@ class _Parser:
                 self.at += 1
             match = _NAME.match(self.text, self.at)
         if not match or self.text[match.end() : match.end() + 1] != "=":
-            word = self.text[self.at :].split("\n", 1)[0][:40]
-            raise _Fault(f"{word!r} is no key=value")
+            # Nothing of the line is shown: it may be the rest of a secret.
+            raise _Fault("this is no key=value")
+        self.name_read = match[0]
         self.at = match.end() + 1
         value: PropertyValue
         if self._peek() == "(":
@@ -160,8 +170,7 @@ class _Parser:
             self._end_of_statement_after_semicolon()
             return
         if blank:
-            rest = self.text[self.at :].split("\n", 1)[0][:40]
-            raise _Fault(f"{rest!r} after the value: a value with blanks needs quotes")
+            raise _Fault("more text after a blank: a value with blanks needs quotes")
         raise _Fault(f"{char!r} needs quotes")
 
     def _end_of_statement_after_semicolon(self) -> None:
@@ -197,8 +206,8 @@ class _Parser:
                 break
             if in_array and char in "*?[":
                 raise _Fault(f"{char!r} needs quotes")
-            if in_array and self.text.startswith("$(", self.at):
-                raise _Fault("$(…) in an array needs double quotes")
+            if in_array and (char == "`" or (char == "$" and self.text[self.at + 1 : self.at + 2] != "'")):
+                raise _Fault("what is computed needs double quotes in an array")
             parts.append(self._part(char, first=not parts or parts[-1].endswith(":")))
         return "".join(parts)
 
@@ -211,10 +220,16 @@ class _Parser:
             return self._escaped()
         if char == "$":
             return self._dollar(quoted=False)
+        if char == "`":
+            return self._backquoted()
+        if char in "<>" and self.text.startswith("(", self.at + 1):
+            stop = end_of_substitution(self.text, self.at + 2)
+            if stop is not None:
+                return self._run(f"printf %s {self.text[self.at : stop + 1]}", stop, f"{char}(…)")
         if char in _SPECIAL:
             raise _Fault(f"{char!r} needs quotes")
         if first and char == "~":
-            raise _Fault("'~' is not expanded: write the whole path")
+            return self._home()
         self.at += 1
         return char
 
@@ -239,7 +254,7 @@ class _Parser:
             if char == "$":
                 parts.append(self._dollar(quoted=True))
             elif char == "`":
-                raise _Fault("'`' is not run: write $(…)")
+                parts.append(self._backquoted())
             elif char == "\\" and self.text[self.at + 1 : self.at + 2] in ("$", "`", '"', "\\", "\n"):
                 following = self.text[self.at + 1]
                 parts.append("" if following == "\n" else following)
@@ -261,8 +276,14 @@ class _Parser:
             return self._substitution(quoted=quoted)
         if following == "'" and not quoted:
             return self._ansi()
-        if (following and (following.isalnum() or following in "_{@*#?$!-")) or (following == '"' and not quoted):
-            raise _Fault(f"'${following}' is not expanded: write the value itself")
+        if following == "{":
+            last = end_of_braces(self.text, self.at + 2, quoted=quoted)
+            return self._computed(last, "${", quoted=quoted)
+        name = _NAME.match(self.text, self.at + 1)
+        if name:
+            return self._computed(name.end() - 1, name[0], quoted=True)
+        if (following and (following.isdigit() or following in "@*#?$!-")) or (following == '"' and not quoted):
+            raise _Fault(f"'${following}' has no value here: put a \\ before the '$', or use single quotes")
         self.at += 1
         return "$"
 
@@ -291,16 +312,65 @@ class _Parser:
         stop = end_of_substitution(self.text, start)
         if stop is None:
             raise _Fault("a $( that is not closed")
-        if self.text[start : start + 1] == "(":
-            raise _Fault("'$((' is not expanded: write the value itself")
+        if self.text[start : start + 1] == "(" and self.text[stop - 1] == ")":
+            return self._computed(stop, "$((", quoted=True)
+        return self._run(self.text[start:stop], stop, "$(…)")
+
+    # What else bash computes. It does so inside double quotes: a value is never split nor globbed.
+
+    def _backquoted(self) -> str:
+        stop = self.at + 1
+        while self.text[stop : stop + 1] not in ("`", ""):
+            stop += 2 if self.text[stop] == "\\" else 1
+        return self._computed(stop if self.text[stop : stop + 1] else None, "`", quoted=True)
+
+    def _home(self) -> str:
+        stop = self.at + 1
+        while self.text[stop : stop + 1].isalnum() or self.text[stop : stop + 1] in ("-", "_", "+"):
+            stop += 1
+        tilde = self.text[self.at : stop]
+        return self._run(f'value={tilde}; printf %s "$value"', stop - 1, "'~'")
+
+    def _computed(self, last: int | None, what: str, *, quoted: bool) -> str:
+        """What bash makes of the text from here to ``last``, its last character."""
+        if last is None:
+            raise _Fault(f"a {what} that is not closed")
+        text = self.text[self.at : last + 1]
+        return self._run(f'printf %s "{text}"' if quoted else f'value={text}; printf %s "$value"', last, what)
+
+    def _run(self, command: str, last: int, what: str) -> str:
         if self.substitute is None:
-            raise _Fault("$(…) is not run here: write the value itself")
+            raise _Fault(f"{what} is not computed here: write the value itself")
         try:
-            output = self.substitute(self.text[start:stop])
+            output = self.substitute(command)
         except ValueError as error:
-            raise _Fault(f"$(…): {error}") from None
-        self.at = stop + 1
+            secret = is_secret(self.name_read) and not what.endswith("(…)")  # bash quotes what it computes
+            raise _Fault(f"{what} failed" if secret else f"{what}: {error}") from None
+        self.at = last + 1
         return output
+
+
+def end_of_braces(text: str, start: int, *, quoted: bool) -> int | None:
+    """Where the ``}`` of a ``${`` stands whose inside starts at ``start``; None where it is not closed."""
+    at = start
+    while at < len(text):
+        char = text[at]
+        if char == "}":
+            return at
+        if char == "\\":
+            at += 1
+        elif char == "'" and not quoted:
+            at = text.find("'", at + 1)
+            if at < 0:
+                return None
+        elif char == "$" and text[at + 1 : at + 2] in ("{", "("):
+            braces = text[at + 1] == "{"
+            inner = end_of_braces(text, at + 2, quoted=quoted) if braces else end_of_substitution(text, at + 2)
+            if inner is None:
+                return None
+            at = inner
+        at += 1
+    return None
 
 
 def end_of_substitution(text: str, start: int) -> int | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Plugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.external import external_module, find_module, module_names
+from dysnomia_plugins.external import external_module, find_module, left_out_module, left_out_modules, module_names
 
 GROUP = "dysnomia.plugins"
 
@@ -76,6 +76,10 @@ class Registry:
             made = self._made[type_name] = self._make(type_name)
         return made
 
+    def left_out(self) -> tuple[str, ...]:
+        """The modules on the paths that are not obeyed because others may write them, each in a sentence."""
+        return left_out_modules(self._folders)
+
     def source(self, type_name: str) -> Source:
         """Where a type comes from; imports nothing. Raises PluginError where there is no such type."""
         if type_name in self._extra:
@@ -115,6 +119,9 @@ class Registry:
         raise self._unknown(type_name)
 
     def _unknown(self, type_name: str) -> PluginError:
+        refused = left_out_module(type_name, self._folders)
+        if refused:
+            return PluginError(refused, "give it to root (chown, chmod go-w), or to the user who calls")
         known = ", ".join(self.types()) or "none"
         searched = ":".join(map(str, self._folders)) or "empty"
         return PluginError(

@@ -12,12 +12,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.environment import search_path
 from dysnomia_plugins import sqlite_contents, sqlite_discover, sqlite_preflight, sqlite_swap
 from dysnomia_plugins.base import (
     Component,
@@ -34,22 +36,30 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.durable import make_durable
 from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
-from dysnomia_plugins.process import TOOL_PATH
+from dysnomia_plugins.guarded.acting import as_command
+from dysnomia_plugins.guarded.folder import Folder, identity_of
+from dysnomia_plugins.guarded.way import real_path
 from dysnomia_plugins.sqlite_files import (
+    Dress,
     clients_of,
-    dress,
     folder_of,
     job_file,
     live_file,
     named_file,
     remove,
-    sidecars,
     surroundings_of,
     who,
 )
-from dysnomia_plugins.sqlite_load import CHUNK, check_loaded, cut_down, write_out
+from dysnomia_plugins.sqlite_load import (
+    CHUNK,
+    check_loaded,
+    copy_into,
+    cut_down,
+    set_journal_mode,
+    write_into,
+    write_out,
+)
 from dysnomia_plugins.sqlite_open import (
     BUSY_ROUND,
     LOCK_TIMEOUT,
@@ -57,12 +67,10 @@ from dysnomia_plugins.sqlite_open import (
     Deadline,
     NotADatabase,
     connect,
-    copy_pages,
-    explained,
-    refuse_strange,
     show,
 )
 from dysnomia_plugins.sqlite_reader import DIGEST_VERSION, Reader, scan
+from dysnomia_plugins.sqlite_site import SIDECARS, Site, copy_pages, site_of
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
@@ -84,28 +92,43 @@ class SqliteDatabase(StatePlugin):
     def activate(self, ctx: Context) -> None:
         """Make the file with its initial state where there is none: it appears whole, or not at all."""
         live = live_file(ctx.component)
-        if live.exists():
-            refuse_strange(live)
+        site = site_of(live)
+        if site.identity is not None:
             return
-        folder = folder_of(ctx.component)
-        if not folder.is_dir():
-            raise PluginError(f"the folder {show(folder)} is not there", "make it, owned by who uses the databases")
-        left = sidecars(live)
-        if left:
-            raise NotSafe(f"{show(left[0])} is there without its database", "move it away: it may hold what was lost")
-        made = job_file(live, ctx.tag, "new")
-        remove(made)
+        if not live.parent.is_dir():
+            raise PluginError(
+                f"the folder {show(folder_of(ctx.component))} is not there", "make it, owned by who uses the databases"
+            )
+        prepared = ctx.staging / "initial.sqlite"
+        remove(prepared)
         try:
-            _initialise(ctx, made)
-            about = folder.stat()
-            dress(made, None, {"owner": str(about.st_uid), "group": str(about.st_gid), "mode": "0640"})
-            make_durable(made)
-            os.link(made, live)
-        except FileExistsError:
-            ctx.progress.log(f"{show(live)} came to be meanwhile and is left as it is")
+            _initialise(ctx, prepared)
+            with site.folder() as folder:
+                self._appear(ctx, folder, site, prepared)
         finally:
-            remove(made)
-        make_durable(live.parent)
+            remove(prepared)
+
+    def _appear(self, ctx: Context, folder: Folder, site: Site, prepared: Path) -> None:
+        """Copy what was prepared beside, then give it the name of the live file, where nothing has it."""
+        left = [site.name + suffix for suffix in SIDECARS if folder.seen(site.name + suffix) is not None]
+        if left:
+            raise NotSafe(
+                f"{show(site.path.with_name(left[0]))} is there without its database",
+                "move it away: it may hold what was lost",
+            )
+        made = job_file(site.path, ctx.tag, "new").name
+        folder.unlink(made)
+        about = folder.stat()
+        try:
+            with folder.new_file(made) as descriptor:
+                copy_into(prepared, descriptor, site.path, ctx.cancel)
+                Dress(about.st_uid, about.st_gid, 0o640).put_on(descriptor)
+            folder.link(made, folder, site.name)
+        except FileExistsError:
+            ctx.progress.log(f"{show(site.path)} came to be meanwhile and is left as it is")
+        finally:
+            folder.unlink(made)
+        folder.sync()
 
     def deactivate(self, ctx: Context) -> None:
         """Nothing runs for it: its state stays where it is."""
@@ -113,7 +136,7 @@ class SqliteDatabase(StatePlugin):
     def collect_garbage(self, ctx: Context) -> None:
         """Delete the file and what SQLite keeps beside it, unless a process has it open."""
         live = live_file(ctx.component)
-        refuse_strange(live)
+        site_of(live)
         holders = who(live)
         if holders:
             raise NotSafe(
@@ -125,6 +148,9 @@ class SqliteDatabase(StatePlugin):
 
     def live(self, component: Component) -> Place:
         return Place(str(live_file(component)))
+
+    def identity(self, component: Component) -> str:
+        return identity_of([str(live_file(component))])
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         """Beside and aside stand in the folder of the live file; scratch in the job's own."""
@@ -146,17 +172,17 @@ class SqliteDatabase(StatePlugin):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        source = Path(place.name)
-        _require(source)
+        source = _require(Path(place.name))
         copied = ctx.staging / "dump.sqlite"
         remove(copied)
         as_of = datetime.now(UTC)
         try:
-            surroundings = self._surroundings(ctx, source)
-            copy_pages(source, copied, self._deadline(ctx, source), ctx.cancel, ctx.progress)
+            surroundings = self._surroundings(ctx, source.path)
+            deadline = self._deadline(ctx, source.path)
+            copy_pages(source, site_of(copied), deadline, ctx.cancel, ctx.progress)
             with draft.artefact(ARTEFACT) as sink:
                 _store(copied, sink, ctx)
-                with Reader(copied) as reader:
+                with Reader(copied, ctx.cancel) as reader:
                     scan(reader, sink, ctx.cancel)
         finally:
             remove(copied)
@@ -172,7 +198,7 @@ class SqliteDatabase(StatePlugin):
         remove(copied)
         try:
             write_out(stored, copied, ctx.cancel, ctx.progress)
-            with Reader(copied) as reader:
+            with Reader(copied, ctx.cancel) as reader:
                 scan(reader, sink, ctx.cancel)
                 return not reader.damage()
         finally:
@@ -189,21 +215,70 @@ class SqliteDatabase(StatePlugin):
         work = target if own else Path(self.place(ctx, Purpose.BESIDE).name)
         if os.path.lexists(target):
             raise NotSafe(f"{show(target)} is already there", "choose another name")
-        whole = ctx.staging / "whole.sqlite" if sections is not None else work
+        try:
+            if sections is None:
+                self._load_whole(ctx, stored, work)
+            else:
+                self._load_part(ctx, stored, work, sections)
+            if not own:
+                self._name(work, target)
+        except BaseException:
+            remove(work)
+            raise
+
+    def _load_whole(self, ctx: Context, stored: Stored, work: Path) -> None:
+        site = site_of(work)
+        if site.others is not None:
+            site = site_of(live_file(ctx.component)).beside(work)
+        with site.new_file() as descriptor:
+            write_into(stored, descriptor, work, ctx.cancel, ctx.progress)
+            ctx.progress.phase("check")
+            check_loaded(site.give(descriptor), stored, ctx.cancel)
+            self._finish(ctx, stored, work, descriptor)
+
+    def _load_part(self, ctx: Context, stored: Stored, work: Path, sections: Sequence[Section]) -> None:
+        whole, part = ctx.staging / "whole.sqlite", ctx.staging / "part.sqlite"
         remove(whole)
+        remove(part)
         try:
             write_out(stored, whole, ctx.cancel, ctx.progress)
             ctx.progress.phase("check")
             check_loaded(whole, stored, ctx.cancel)
-            if sections is not None:
-                cut_down(ctx, whole, work, sections)
-            self._finish_load(ctx, stored, work, target, own)
-        except BaseException:
-            remove(work)
-            raise
+            cut_down(ctx, whole, part, sections)
+            with site_of(work).new_file() as descriptor:
+                copy_into(part, descriptor, work, ctx.cancel)
+                self._finish(ctx, stored, work, descriptor)
         finally:
-            if whole != work:
-                remove(whole)
+            remove(whole)
+            remove(part)
+
+    def _finish(self, ctx: Context, stored: Stored, work: Path, descriptor: int) -> None:
+        """Journal mode, owner and mode as live has them, else as recorded; durable."""
+        if Place(str(work)) == self.place(ctx, Purpose.SCRATCH):
+            return
+        metadata = stored.metadata
+        surroundings = metadata.surroundings if metadata is not None else {}
+        set_journal_mode(descriptor, wal=surroundings.get("journal_mode") == "wal")
+        live = live_file(ctx.component)
+        with Folder.at(str(live.parent)) as folder:
+            seen, about = folder.seen(live.name), folder.stat()
+        if seen is not None and stat.S_ISREG(seen.st_mode):
+            dress = Dress.like(seen)
+        elif ctx.made_here:
+            dress = Dress.recorded(surroundings)
+        else:  # who made it may have written any owner
+            dress = Dress(about.st_uid, about.st_gid, Dress.recorded(surroundings).mode)
+        dress.put_on(descriptor)
+
+    def _name(self, work: Path, target: Path) -> None:
+        """What was loaded gets the name of a copy, where nothing has it."""
+        with Folder.at(str(work.parent)) as source, Folder.at(real_path(str(target.parent))) as folder:
+            try:
+                source.link(work.name, folder, target.name)
+            except FileExistsError:
+                raise NotSafe(f"{show(target)} came to be meanwhile", "choose another name") from None
+            source.unlink(work.name)
+            folder.sync()
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         live = live_file(ctx.component)
@@ -224,9 +299,7 @@ class SqliteDatabase(StatePlugin):
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         try:
-            live = live_file(component)
-            _require(live)
-            return _look(live)
+            return _look(_require(live_file(component)))
         except PluginError as error:
             return Probe(up=False, detail=str(error))
 
@@ -234,15 +307,17 @@ class SqliteDatabase(StatePlugin):
         return sqlite_discover.discover(self.type)
 
     def whereabouts(self, component: Component) -> tuple[str, ...]:
-        return (str(live_file(component)),)
+        try:
+            return (str(live_file(component)),)
+        except NotSafe:  # a link that is not followed
+            return (str(folder_of(component) / component.key.component),)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        program = shutil.which("sqlite3", path=TOOL_PATH)
+        program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")
-        live = live_file(component)
-        _require(live)
-        return (program, str(live)), {}
+        site = _require(live_file(component))
+        return (*as_command(site.actor), program, str(site.path)), {}
 
     # Helpers.
 
@@ -252,7 +327,7 @@ class SqliteDatabase(StatePlugin):
     def _surroundings(self, ctx: Context, path: Path) -> dict[str, Any]:
         """What belongs to the file but not to its content; of a guard, what the live file has, if that can be read."""
         live = live_file(ctx.component)
-        about = live if live.exists() else path
+        about = live if os.path.lexists(live) else path
         found = surroundings_of(about)
         if about != path:
             try:
@@ -261,34 +336,13 @@ class SqliteDatabase(StatePlugin):
                 pass  # the dump is of another file, and must not fail for this one
         return found | _pragmas(path, self._deadline(ctx, path))
 
-    def _finish_load(self, ctx: Context, stored: Stored, work: Path, target: Path, own: bool) -> None:
-        """Owner, mode and journal mode as live has them, else as recorded; then durable, and under its own name."""
-        if Place(str(target)) == self.place(ctx, Purpose.SCRATCH):
-            return
-        live = live_file(ctx.component)
-        metadata = stored.metadata
-        surroundings = metadata.surroundings if metadata is not None else {}
-        with explained(work), closing(connect(work)) as connection:
-            connection.execute(
-                f"PRAGMA journal_mode={'WAL' if surroundings.get('journal_mode') == 'wal' else 'DELETE'}"
-            )
-        dress(work, live if live.exists() else None, surroundings)
-        make_durable(work)
-        if own:
-            return
-        try:
-            os.link(work, target)
-        except FileExistsError:
-            raise NotSafe(f"{show(target)} came to be meanwhile", "choose another name") from None
-        remove(work)
-        make_durable(target)
 
-
-def _require(path: Path) -> None:
-    """Raise PluginError where there is no such file."""
-    refuse_strange(path)
-    if not path.exists():
+def _require(path: Path) -> Site:
+    """Its site. Raises PluginError where there is no such file."""
+    site = site_of(path)
+    if site.identity is None:
         raise PluginError(f"there is no database {show(path)}", "activate the component, or restore a generation of it")
+    return site
 
 
 def _lock_timeout(component: Component) -> float:
@@ -305,22 +359,23 @@ def _lock_timeout(component: Component) -> float:
 
 
 def _pragmas(path: Path, deadline: Deadline) -> dict[str, Any]:
-    with explained(path), closing(connect(path)) as connection:
+    with site_of(path).opened() as connection:
         names = ("journal_mode", "page_size", "auto_vacuum")
         return {name: deadline.insist(connection, f"PRAGMA {name}")[0] for name in names}
 
 
 def _store(copied: Path, sink: ContentSink, ctx: Context) -> None:
     """The pages as they are: none of them is part of the identity."""
-    with copied.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK):
+    with Folder.at(str(copied.parent)) as folder, folder.file(copied.name) as file:
+        while chunk := os.read(file, CHUNK):
             ctx.cancel.check()
             sink.store_only(chunk)
 
 
 def _initialise(ctx: Context, path: Path) -> None:
-    """Run the component's SQL in a new file. Raises PluginError naming the file that failed."""
-    path.touch(0o600, exist_ok=False)
+    """Run the component's SQL in a new file of ours. Raises PluginError naming the file that failed."""
+    with Folder.at(str(path.parent)) as folder, folder.new_file(path.name):
+        pass
     with closing(connect(path)) as connection:
         for script in ctx.component.initial_files("sqlite-databases"):
             ctx.cancel.check()
@@ -332,12 +387,13 @@ def _initialise(ctx: Context, path: Path) -> None:
                 raise PluginError(f"the initial state {show(script)} failed ({error})", "nothing was made") from None
 
 
-def _look(live: Path) -> Probe:
-    clients = clients_of(live)
-    size = sum(one.stat().st_size for one in (live, *sidecars(live)) if one.exists() and not one.name.endswith("-shm"))
+def _look(site: Site) -> Probe:
+    clients = clients_of(site.path)
+    with site.folder() as folder:
+        parts = [folder.seen(site.name + suffix) for suffix in ("", "-wal", "-journal")]
     detail = ""
     try:
-        with explained(live), closing(connect(live)) as connection:
+        with site.opened() as connection:
             connection.execute("PRAGMA busy_timeout=500")
             connection.execute("SELECT count(*) FROM sqlite_master")
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
@@ -348,7 +404,7 @@ def _look(live: Path) -> Probe:
     return Probe(
         up=True,
         version=f"SQLite {sqlite3.sqlite_version}",
-        size=size,
+        size=sum(part.st_size for part in parts if part is not None),
         clients=len(clients),
         who=tuple(map(str, clients)),
         detail=detail,

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dysnomia_plugins.base import Found
-from dysnomia_plugins.sqlite_files import PREFIX, SIDECARS, SUFFIXES, open_files, sees_all
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.way import real_path
+from dysnomia_plugins.sqlite_files import PREFIX, SUFFIXES, open_files, sees_all
 from dysnomia_plugins.sqlite_open import HEADER_SIZE, MAGIC
+from dysnomia_plugins.sqlite_site import SIDECARS
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
 
@@ -82,13 +86,11 @@ def _is_candidate(path: Path) -> bool:
 
 def _has_magic(path: Path) -> bool:
     """Reads the first bytes of the file. Only where this process has no database open (see ``sqlite_open``)."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+    try:
+        with Folder.at(real_path(os.fspath(path.parent))) as folder, folder.file(path.name) as descriptor:
             return os.pread(descriptor, HEADER_SIZE, 0).startswith(MAGIC)
-        finally:
-            os.close(descriptor)
-    return False
+    except (OSError, PluginError):
+        return False
 
 
 def _lying_about(places: Iterable[str]) -> Iterator[Path]:

@@ -18,14 +18,15 @@ import psutil
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.guarded.folder import Folder, hand_over
+from dysnomia_plugins.guarded.way import real_path
 from dysnomia_plugins.servers import user_name
 from dysnomia_plugins.sqlite_open import show
+from dysnomia_plugins.sqlite_site import SIDECARS
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
 
 SUFFIXES = ("", ".db", ".sqlite", ".sqlite3")
-SIDECARS = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database, by suffix."""
 PREFIX = ".dysnomia_"
 """How the names of all files start that a job makes."""
 
@@ -43,20 +44,25 @@ def folder_of(component: Component) -> Path:
 def live_file(component: Component) -> Path:
     """The component's own file, links followed; where there is none yet, where it would be made.
 
-    Raises PluginError where more than one file could be meant: to guess would risk the wrong one.
+    Raises PluginError where more than one file could be meant: to guess would risk the wrong one; NotSafe where a link
+    on the way could have been made by somebody else.
     """
     folder, name = folder_of(component), component.key.component
-    there = [folder / (name + suffix) for suffix in SUFFIXES if _is_file(folder / (name + suffix))]
+    there = [folder / (name + suffix) for suffix in SUFFIXES if _is_there(folder / (name + suffix))]
     if len(there) > 1:
         names = " and ".join(show(path) for path in there)
         raise PluginError(f"component {name!r} could be {names}", f"name the component {there[1].name!r}, say")
-    return Path(os.path.realpath(there[0] if there else folder / name))
-
-
-def _is_file(path: Path) -> bool:
-    """Never an error: with a suffix a name may be too long to be."""
     try:
-        return path.is_file()
+        return Path(real_path(os.fspath(there[0] if there else folder / name), setting="sqliteDir"))
+    except OSError as error:
+        raise PluginError(f"{show(folder)} cannot be opened ({error.strerror})", "may you read it?") from error
+
+
+def _is_there(path: Path) -> bool:
+    """A file, or a link (which is looked at when it is followed). Never an error: with a suffix a name may be too
+    long to be."""
+    try:
+        return stat.S_IFMT(path.lstat().st_mode) in (stat.S_IFREG, stat.S_IFLNK)
     except OSError:
         return False
 
@@ -94,12 +100,17 @@ def sidecar(path: Path, suffix: str) -> Path:
 
 def remove(path: Path) -> None:
     """Delete a database whole; the file itself first, so that no crash leaves it without what its -wal holds."""
-    for one in (path, *(sidecar(path, suffix) for suffix in SIDECARS)):
-        try:
-            one.unlink()
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
-                raise
+    try:
+        folder = Folder.at(str(path.parent))
+    except FileNotFoundError:
+        return
+    with folder:
+        for suffix in ("", *SIDECARS):
+            try:
+                folder.unlink(path.name + suffix)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
 
 
 # --- owner and mode ------------------------------------------------------------------------------------------------
@@ -107,7 +118,7 @@ def remove(path: Path) -> None:
 
 def surroundings_of(path: Path) -> dict[str, Any]:
     """Owner, group and mode of a file, by name where they have one."""
-    about = path.stat()
+    about = path.lstat()
     return {
         "owner": user_name(about.st_uid),
         "group": _group(about.st_gid),
@@ -115,18 +126,38 @@ def surroundings_of(path: Path) -> dict[str, Any]:
     }
 
 
-def dress(path: Path, like: Path | None, surroundings: Mapping[str, Any]) -> None:
-    """Give a file of ours the owner and mode of ``like``, or those recorded. Ownership needs root, and is left else."""
-    if like is not None:
-        about = like.stat()
-        uid, gid, mode = about.st_uid, about.st_gid, stat.S_IMODE(about.st_mode)
-    else:
-        uid = _id(surroundings.get("owner"), lambda name: pwd.getpwnam(name).pw_uid)
-        gid = _id(surroundings.get("group"), lambda name: grp.getgrnam(name).gr_gid)
-        mode = int(str(surroundings.get("mode", "0600")), 8) & 0o777
-    if os.geteuid() == 0:
-        os.chown(path, uid, gid)
-    path.chmod(mode & 0o777)
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """Owner and mode of a database's file. Owners need root, and are left else."""
+
+    uid: int
+    gid: int
+    mode: int
+
+    @classmethod
+    def like(cls, seen: os.stat_result) -> Dress:
+        return cls(seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode) & 0o777)
+
+    @classmethod
+    def recorded(cls, surroundings: Mapping[str, Any]) -> Dress:
+        """As a snapshot says; an owner that is unknown here is left (-1)."""
+        return cls(
+            _id(surroundings.get("owner"), lambda name: pwd.getpwnam(name).pw_uid),
+            _id(surroundings.get("group"), lambda name: grp.getgrnam(name).gr_gid),
+            _mode(surroundings.get("mode")),
+        )
+
+    def put_on(self, descriptor: int) -> None:
+        """Give a new file of ours that owner and mode, and make it durable: the last thing that is done to it."""
+        hand_over(descriptor, self.uid, self.gid, self.mode)
+        os.fsync(descriptor)
+
+
+def _mode(recorded: object) -> int:
+    try:
+        return int(str(recorded or "0600"), 8) & 0o777
+    except ValueError:
+        return 0o600
 
 
 def _id(name: object, find: Any) -> int:
@@ -182,7 +213,7 @@ def clients_of(path: Path) -> tuple[Client, ...]:
     wanted: set[tuple[int, int]] = set()
     for one in (path, *sidecars(path)):
         with contextlib.suppress(OSError):
-            about = one.stat()
+            about = one.lstat()
             wanted.add((about.st_dev, about.st_ino))
     pids = {pid for pid, _, about in open_files() if (about.st_dev, about.st_ino) in wanted}
     return tuple(client for pid in sorted(pids) if (client := _client(pid)) is not None)

@@ -11,9 +11,12 @@ from pathlib import Path
 
 from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.system import write_all
 from dysnomia_plugins.sqlite_cells import quoted
 from dysnomia_plugins.sqlite_open import HEADER_SIZE, Header, connect, explained, show, uri_of
 from dysnomia_plugins.sqlite_reader import SCHEMA_KIND, Reader, SchemaObject, Table
+from dysnomia_plugins.sqlite_site import Site
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Form, Section
 
@@ -21,23 +24,44 @@ CHUNK = 1 << 20
 
 
 def write_out(stored: Stored, path: Path, cancel: CancelToken, progress: Progress | None = None) -> None:
-    """Write the page copy into the new private file ``path``; every byte is verified as it streams.
+    """Write the page copy into the new file ``path`` in a folder of ours; every byte is verified as it streams.
 
     Raises PluginError, FileExistsError, and what the store raises for bytes that are not what was written.
     """
+    with Folder.at(str(path.parent)) as folder, folder.new_file(path.name) as descriptor:
+        write_into(stored, descriptor, path, cancel, progress)
+
+
+def write_into(
+    stored: Stored, descriptor: int, path: Path, cancel: CancelToken, progress: Progress | None = None
+) -> None:
+    """The same into a file that is open. Raises PluginError, and what the store raises."""
     metadata = stored.metadata
     total = metadata.content_size if metadata is not None else None
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     done = 0
-    with os.fdopen(descriptor, "wb") as file, stored.open() as content:
+    with stored.open() as content:
         while chunk := content.read(CHUNK):
             cancel.check()
             with _writing(path):
-                file.write(chunk)
-                file.flush()
+                write_all(descriptor, chunk)
             done += len(chunk)
             if progress is not None:
                 progress.advance(done, total)
+
+
+def copy_into(source: Path, descriptor: int, path: Path, cancel: CancelToken) -> None:
+    """A file of ours into a file that is open. Raises PluginError."""
+    with Folder.at(str(source.parent)) as folder, folder.file(source.name) as reading:
+        while chunk := os.read(reading, CHUNK):
+            cancel.check()
+            with _writing(path):
+                write_all(descriptor, chunk)
+
+
+def set_journal_mode(descriptor: int, *, wal: bool) -> None:
+    """What the header of a private page copy says that its journal mode is (sqlite.org/fileformat2.html, 1.3)."""
+    if os.fstat(descriptor).st_size >= HEADER_SIZE:
+        os.pwrite(descriptor, b"\2\2" if wal else b"\1\1", 18)
 
 
 @contextmanager
@@ -58,11 +82,11 @@ def header_of(stored: Stored) -> Header:
     return Header.parse(head)
 
 
-def check_loaded(path: Path, stored: Stored, cancel: CancelToken) -> None:
+def check_loaded(path: Path | Site, stored: Stored, cancel: CancelToken) -> None:
     """Compare what was written with the contents index, and ask SQLite whether it is sound. Raises Corrupt.
 
     Without an index (a snapshot that was copied here) it is the latter alone."""
-    with Reader(path) as reader:
+    with Reader(path, cancel) as reader:
         damage = reader.damage()
         if damage:
             raise Corrupt(f"the snapshot loads as a damaged database ({damage})", "choose another generation")
@@ -93,7 +117,7 @@ def _known_sections(stored: Stored) -> Iterator[Section]:
 
 
 def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section]) -> None:
-    """Make ``target`` hold only those sections of ``whole``: their tables, rows, rowids and indexes.
+    """Make ``target``, a new file in a folder of ours, hold only those sections of ``whole``: tables, rows, indexes.
 
     With the schema among them everything is declared as it was, and the other tables stand empty. Without it, views
     and triggers, which may speak of what is not there, are left out; the log says so. Tables behind a virtual table
@@ -103,13 +127,31 @@ def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section
         objects = reader.objects()
         tables = list(reader.tables(objects))
         settings = reader.settings
-    target.touch(0o600, exist_ok=False)
+    with Folder.at(str(target.parent)) as folder, folder.new_file(target.name):
+        pass
     with explained(target), closing(connect(target)) as db:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "ignore_check_constraints=ON", "foreign_keys=OFF"):
             db.execute(f"PRAGMA {pragma}")
         if not ctx.made_here:  # what is declared may not call functions that reach outside
             db.execute("PRAGMA trusted_schema=OFF")
         _Cut(ctx, db, whole, objects, tables, sections).run(settings)
+
+
+@contextmanager
+def _declaring_only(db: sqlite3.Connection) -> Iterator[None]:
+    """What a schema says may declare, and nothing else: no other file, no setting."""
+    db.set_authorizer(_declares)
+    try:
+        yield
+    finally:
+        db.set_authorizer(None)
+
+
+def _declares(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_DENY if action in _NOT_DECLARING else sqlite3.SQLITE_OK
+
+
+_NOT_DECLARING = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_TRANSACTION})
 
 
 class _Cut:
@@ -172,8 +214,9 @@ class _Cut:
             if one.name.lower().startswith("sqlite_") or self._is_there(one.name):
                 continue
             try:
-                self._db.execute(one.sql)
-            except sqlite3.OperationalError as error:
+                with _declaring_only(self._db):
+                    self._db.execute(one.sql)
+            except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
                 if one.type == "table":
                     raise PluginError(f"{one.type} {one.name!r} cannot be made here ({error})") from None
                 self._ctx.progress.log(f"{one.type} {one.name!r} is left out ({error})")

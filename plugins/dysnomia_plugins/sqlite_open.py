@@ -11,13 +11,14 @@ import sqlite3
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dysnomia_plugins.base import CancelToken, Progress
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.base import CancelToken
+from dysnomia_plugins.errors import Cancelled, PluginError
+from dysnomia_plugins.guarded.acting import as_ourselves, current_actor
 
 MAGIC = b"SQLite format 3\x00"
 HEADER_SIZE = 100
@@ -25,8 +26,6 @@ BUSY_ROUND = 1.0
 """Seconds SQLite itself waits for a lock, between two looks at the cancel token."""
 LOCK_TIMEOUT = 30.0
 """Seconds until a database that others keep locked is given up."""
-COPY_STEP = 1024
-"""Pages copied between two looks at the cancel token."""
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
@@ -87,6 +86,8 @@ def explained(path: Path | str) -> Iterator[None]:
         raise explain(error, path) from None
     except UnicodeEncodeError:
         raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be asked for in SQL") from None
+    except MemoryError:
+        raise PluginError(f"{show(path)} takes more memory than there is", "free some, and try again") from None
 
 
 def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
@@ -96,15 +97,28 @@ def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
         return NotADatabase(f"{where} is not an SQLite database", "it may be encrypted, or overwritten")
     if code == sqlite3.SQLITE_CORRUPT:
         return NotADatabase(f"{where} is damaged ({error})", "restore a good generation")
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return Cancelled("a cancel was asked for")
     if code in _BUSY:
         return DatabaseLocked(f"{where} is locked by another process", "look who has it open, and try again")
     if code == sqlite3.SQLITE_FULL:
         return PluginError(f"no space is left where {where} is", "free some there, and try again")
     if code == sqlite3.SQLITE_READONLY:
-        return PluginError(f"{where} may not be written ({error})", "run as its owner or as root")
+        return PluginError(f"{where} may not be written ({error}){_as_whom()}", _way_out("run as its owner or as root"))
     if code == sqlite3.SQLITE_CANTOPEN:
-        return PluginError(f"{where} cannot be opened ({error})", "is it there, and may you read it and its folder?")
+        hint = _way_out("is it there, and may you read it and its folder?")
+        return PluginError(f"{where} cannot be opened ({error}){_as_whom()}", hint)
     return PluginError(f"SQLite failed on {where} ({error})")
+
+
+def _as_whom() -> str:
+    actor = current_actor()
+    return f" by {actor}, as whom it is worked on in a folder that is not root's" if actor else ""
+
+
+def _way_out(hint: str) -> str:
+    actor = current_actor()
+    return f"let {actor} read and write it, or give the folder and those above it to root" if actor else hint
 
 
 def show(path: Path | str) -> str:
@@ -130,8 +144,10 @@ class Deadline:
 
     def check(self) -> None:
         """Raise Cancelled if asked to, DatabaseLocked when the time is over."""
-        self._cancel.check()
-        if time.monotonic() >= self._until:
+        with as_ourselves():
+            self._cancel.check()
+            if time.monotonic() < self._until:
+                return
             holders = self._who(self._path) if self._who is not None else ""
             raise DatabaseLocked(
                 f"{show(self._path)} stayed locked for {self._seconds:g} s"
@@ -155,48 +171,3 @@ class Deadline:
                     connection.execute("ROLLBACK")
                 if not is_busy(error):
                     raise
-
-
-def copy_pages(source: Path, target: Path, deadline: Deadline, cancel: CancelToken, progress: Progress) -> None:
-    """Copy the database at ``source``, page by page and within one read transaction, into the new file ``target``.
-
-    What was acknowledged before the call is in the copy. Writers go on meanwhile in WAL mode, and wait in the others.
-    Memory is bounded. Raises PluginError; what was written of ``target`` is for the caller to remove.
-    """
-    with explained(source), closing(connect(source)) as reader, closing(_private(target)) as writer:
-        deadline.insist(reader, "BEGIN", "SELECT count(*) FROM sqlite_master")
-        size = int(reader.execute("PRAGMA page_size").fetchone()[0])
-
-        def step(status: int, remaining: int, total: int) -> None:
-            cancel.check()
-            if status in _BUSY:
-                deadline.check()
-            progress.advance((total - remaining) * size, total * size)
-
-        reader.backup(writer, pages=COPY_STEP, progress=step, sleep=0.05)
-        reader.execute("ROLLBACK")
-
-
-def _private(target: Path) -> sqlite3.Connection:
-    """A new file of ours that nobody else reads, so that it needs no journal; whoever keeps it makes it durable."""
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    writer = connect(target)
-    writer.execute("PRAGMA journal_mode=OFF")
-    writer.execute("PRAGMA synchronous=OFF")
-    return writer
-
-
-def is_database(path: Path, deadline: Deadline) -> bool:
-    """Whether SQLite reads ``path`` as a database. A locked one is one. Raises PluginError where it cannot tell."""
-    try:
-        with explained(path), closing(connect(path)) as connection:
-            deadline.insist(connection, "SELECT count(*) FROM sqlite_master")
-    except NotADatabase:
-        return False
-    return True
-
-
-def refuse_strange(path: Path) -> None:
-    """Raise NotSafe where ``path`` is something else than a regular file (a folder, a device)."""
-    if path.exists() and not path.is_file():
-        raise NotSafe(f"{show(path)} is not a regular file", "an SQLite database is one")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
 from dysnomia_plugins.findings import Findings, free_bytes
 from dysnomia_plugins.sqlite_files import sees_all, sidecar, who
 from dysnomia_plugins.sqlite_load import header_of
-from dysnomia_plugins.sqlite_open import DatabaseLocked, Header, NotADatabase, connect, explained, show
+from dysnomia_plugins.sqlite_open import DatabaseLocked, Header, NotADatabase, show
+from dysnomia_plugins.sqlite_site import site_of
 from dysnomia_plugins.sqlite_swap import page_size_refusal
 
 _ENCODINGS = {"UTF-8": 1, "UTF-16le": 2, "UTF-16be": 3}
@@ -78,7 +78,7 @@ def _replacing(found: Findings, live: Path, header: Header) -> tuple[str, str]:
 
 def _compare(found: Findings, live: Path, header: Header) -> None:
     """What of the live file stands against the snapshot. Raises NotADatabase, DatabaseLocked, PluginError."""
-    with explained(live), closing(connect(live)) as connection:
+    with site_of(live).opened() as connection:
         connection.execute("PRAGMA busy_timeout=300")
         tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
         mode, page_size, encoding = (

@@ -23,11 +23,14 @@ from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.sqlite_cells import Value, affinity_of, encode_row, quoted
 from dysnomia_plugins.sqlite_open import connect, explained
+from dysnomia_plugins.sqlite_site import Site
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
 DIGEST_VERSION = 1
 PREAMBLE = b"sqlite-database content 1\n"
+_STEPS = 1_000_000
+"""Instructions of SQLite's machine between two looks at the cancel token."""
 BATCH = 1 << 18
 """Bytes of canonical rows handed on at once."""
 SCHEMA_KIND, SCHEMA_NAME = "schema", "main"
@@ -87,16 +90,22 @@ class Table:
 
 
 class Reader:
-    """Reads a private page copy. Use as a context manager.
+    """Reads a private page copy, in a folder of ours or at a site. Use as a context manager.
 
     Raises PluginError where the copy cannot be read to its end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with explained(path):
-            self._db = connect(path, mode="ro", immutable=True)
+    def __init__(self, at: Path | Site, cancel: CancelToken | None = None) -> None:
+        self.path = at if isinstance(at, Path) else at.path
+        self._cancel = cancel
+        with explained(self.path):
+            if isinstance(at, Path):
+                self._db = connect(at, mode="ro", immutable=True)
+            else:
+                self._db = at.connect("ro", immutable=True)
             self._db.text_factory = bytearray
+            if cancel is not None:  # a schema can make a statement run for ever
+                self._db.set_progress_handler(lambda: int(cancel.cancelled), _STEPS)
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0"):
                 self._db.execute(f"PRAGMA {pragma}")
             self.settings = {name: self._pragma(name) for name in ("encoding", "user_version", "application_id")}
@@ -229,6 +238,8 @@ class Reader:
         try:
             lines = [_text(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
         except sqlite3.OperationalError as error:
+            if self._cancel is not None:
+                self._cancel.check()
             if "no such" in str(error) or "unknown" in str(error):
                 return ""
             return str(error)

@@ -17,26 +17,19 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dysnomia_plugins.base import Context
-from dysnomia_plugins.durable import make_durable
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.sqlite_files import SIDECARS, dress, remove, sidecar, sidecars, who
-from dysnomia_plugins.sqlite_open import (
-    HEADER_SIZE,
-    Deadline,
-    Header,
-    connect,
-    copy_pages,
-    explained,
-    is_database,
-    refuse_strange,
-    show,
-)
+from dysnomia_plugins.guarded.acting import as_ourselves
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.system import pinned, pinned_path
+from dysnomia_plugins.guarded.way import user_in_words
+from dysnomia_plugins.sqlite_files import Dress, remove, who
+from dysnomia_plugins.sqlite_open import HEADER_SIZE, Deadline, Header, show
+from dysnomia_plugins.sqlite_site import SIDECARS, Site, copy_pages, is_database, site_of
 
 SWAP, LOCKED, GUARDED, SWAPPED, RECOVERED = "swap", "locked", "guarded", "swapped", "recovered"
 """The steps in the journal: what will be done; the guard is begun; it is whole; live is replaced; how recovery went."""
@@ -52,30 +45,31 @@ def swap(ctx: Context, live: Path, beside: Path, aside: Path, lock_timeout: floa
 
     Raises PluginError; then ``recover`` says whether it had happened.
     """
-    refuse_strange(live)
     deadline = Deadline(live, lock_timeout, ctx.cancel, who)
-    how = _how(live, beside, deadline)
+    there, loaded = site_of(live), site_of(beside)
+    how = _how(there, loaded, deadline)
     ctx.journal.step(SWAP, how=how, live=str(live), beside=str(beside), aside=str(aside))
     if how == "backup":
-        _by_backup(ctx, live, beside, aside, deadline)
-    elif how == "create":
-        _by_link(ctx, live, beside)
-        ctx.journal.step(SWAPPED)
+        _by_backup(ctx, there, loaded, aside, deadline)
     else:
-        _by_rename(live, beside, aside)
+        with there.folder() as folder:
+            if how == "create":
+                _by_link(ctx, folder, live, beside)
+            else:
+                _by_rename(folder, there, beside, aside)
         ctx.journal.step(SWAPPED)
     remove(beside)
 
 
-def _how(live: Path, beside: Path, deadline: Deadline) -> str:
-    if not live.exists():
+def _how(live: Site, beside: Site, deadline: Deadline) -> str:
+    if live.identity is None:
         return "create"
     if is_database(live, deadline) and is_database(beside, deadline):
         return "backup"
-    holders = who(live)
+    holders = who(live.path)
     if holders:
         raise NotSafe(
-            f"{show(live)} is not a readable database, and is open in {holders}",
+            f"{show(live.path)} is not a readable database, and is open in {holders}",
             "end these processes: it can be replaced only while nobody has it open",
         )
     return "rename"
@@ -89,7 +83,7 @@ class _Guarding:
     """What is called between the steps of the backup; at the first one that holds the lock it takes the guard."""
 
     ctx: Context
-    live: Path
+    live: Site
     aside: Path
     wal: bool
     page_size: int
@@ -97,6 +91,10 @@ class _Guarding:
     guarded: bool = field(default=False)
 
     def __call__(self, status: int, remaining: int, total: int) -> None:
+        with as_ourselves():
+            self._between(status, remaining, total)
+
+    def _between(self, status: int, remaining: int, total: int) -> None:
         self.ctx.cancel.check()
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             self.deadline.check()
@@ -112,24 +110,39 @@ class _Guarding:
         ctx = self.ctx
         ctx.progress.phase("guard")
         ctx.journal.step(LOCKED)
+        aside = self.live.beside(self.aside)
         if self.wal:
-            copy_pages(self.live, self.aside, self.deadline.anew(), ctx.cancel, ctx.progress)
-            with closing(connect(self.live)) as reader:
+            copy_pages(self.live, aside, self.deadline.anew(), ctx.cancel, ctx.progress)
+            with self.live.opened() as reader:
                 cookie = int(reader.execute("PRAGMA schema_version").fetchone()[0])
+            with aside.folder() as folder, folder.file(aside.name) as copied:
+                os.fsync(copied)
         else:
-            os.close(os.open(self.aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            ctx.runner.run(["cp", "--", os.fsencode(self.live), os.fsencode(self.aside)])
-            if self.aside.stat().st_size != self.live.stat().st_size:
-                raise PluginError(f"the guard of {show(self.live)} is not whole", "nothing was replaced")
-            with self.aside.open("rb") as copied:
-                head = copied.read(HEADER_SIZE)
+            with aside.new_file() as copied:
+                self._copy_raw(copied)
+                head = os.pread(copied, HEADER_SIZE, 0)
+                aside.give(copied)
+                os.fsync(copied)
             cookie = Header.parse(head).schema_cookie if head else 0
-        make_durable(self.aside)
+        with aside.folder() as folder:
+            folder.sync()
         ctx.journal.step(GUARDED, cookie=cookie)
 
+    def _copy_raw(self, target: int) -> None:
+        """By a child process: to open and close the live file in this one would drop the locks that SQLite has on it.
+        (A descriptor that only stands for it has none.)"""
+        with self.live.folder() as folder, pinned(self.live.name, folder.descriptor) as source:
+            seen = os.fstat(source)
+            wanted = self.live.identity
+            if wanted is None or (seen.st_dev, seen.st_ino) != (wanted.device, wanted.inode):
+                raise NotSafe(f"{show(self.live.path)} was replaced meanwhile", "nothing was replaced by the restore")
+            self.ctx.runner.run(["cp", "--", pinned_path(source), pinned_path(target)], pass_fds=(source, target))
+            if os.fstat(target).st_size != os.fstat(source).st_size:
+                raise PluginError(f"the guard of {show(self.live.path)} is not whole", "nothing was replaced")
 
-def _by_backup(ctx: Context, live: Path, beside: Path, aside: Path, deadline: Deadline) -> None:
-    with explained(live), closing(connect(live)) as target, closing(connect(beside)) as source:
+
+def _by_backup(ctx: Context, live: Site, beside: Site, aside: Path, deadline: Deadline) -> None:
+    with live.opened() as target, beside.opened() as source:
         target.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         target.execute("PRAGMA synchronous=FULL")
         wal = deadline.insist(target, "PRAGMA journal_mode")[0] == "wal"
@@ -138,7 +151,7 @@ def _by_backup(ctx: Context, live: Path, beside: Path, aside: Path, deadline: De
         page_size = int(source.execute("PRAGMA page_size").fetchone()[0])
         there = int(str(deadline.insist(target, "PRAGMA page_size")[0]))
         if wal and page_size != there:
-            raise NotSafe(page_size_refusal(live, there, page_size), "restore it as a copy")
+            raise NotSafe(page_size_refusal(live.path, there, page_size), "restore it as a copy")
         pages = int(source.execute("PRAGMA page_count").fetchone()[0])
         guarding = _Guarding(ctx, live, aside, wal, page_size, deadline)
         # Fewer pages than there are, so that the first step is never the last one: the guard comes between.
@@ -169,57 +182,69 @@ def _pad(source: sqlite3.Connection) -> bool:
     return full
 
 
-def _tidy(ctx: Context, live: Path, wal: bool, full: bool) -> None:
+def _tidy(ctx: Context, live: Site, wal: bool, full: bool) -> None:
     """After the swap, as far as nobody is in the way: empty the -wal, which holds the whole database now."""
     try:
-        with closing(connect(live)) as connection:
+        with live.opened() as connection:
             if full:
                 connection.execute("PRAGMA auto_vacuum=FULL")
             if wal:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except (sqlite3.Error, PluginError) as error:
-        ctx.progress.log(f"{show(live)} is restored; its -wal could not be emptied now ({error})")
+        ctx.progress.log(f"{show(live.path)} is restored; its -wal could not be emptied now ({error})")
 
 
 # --- by link and rename --------------------------------------------------------------------------------------------
 
 
-def _by_link(ctx: Context, live: Path, beside: Path) -> None:
+def _by_link(ctx: Context, folder: Folder, live: Path, beside: Path) -> None:
     """There is no live file: it appears whole, or not at all, and never over one that came to be meanwhile."""
-    for stray in sidecars(live):  # would be taken for part of the new file
-        kept = stray.with_name(f"{stray.name}.stray_{ctx.tag}")
-        stray.rename(kept)
-        ctx.progress.log(f"{show(stray)} belonged to no database; it is now {show(kept)}")
+    for suffix in SIDECARS:  # would be taken for part of the new file
+        stray = live.name + suffix
+        if folder.seen(stray) is not None:
+            folder.move_over(stray, folder, f"{stray}.stray_{ctx.tag}")
+            where = show(live.with_name(stray))
+            ctx.progress.log(f"{where} belonged to no database; it is now {where}.stray_{ctx.tag}")
     try:
-        os.link(beside, live)
+        folder.link(beside.name, folder, live.name)
     except FileExistsError:
         raise NotSafe(f"{show(live)} came to be meanwhile", "plan the restore again") from None
-    make_durable(beside)
+    folder.sync()
 
 
-def _by_rename(live: Path, beside: Path, aside: Path) -> None:
+def _by_rename(folder: Folder, live: Site, beside: Path, aside: Path) -> None:
     """The live file is no database: it is kept aside with all that is beside it, and the new one takes its name."""
-    dress(beside, live, {})
-    os.link(live, aside)
-    _move_sidecars(live, aside)
-    make_durable(aside)
-    beside.rename(live)
-    _move_sidecars(beside, live)
-    _sync_folder(live.parent)
+    _dress_like(folder, live, beside)
+    folder.link(live.name, folder, aside.name)
+    _move_sidecars(folder, live.name, aside.name)
+    folder.sync()
+    folder.move_over(beside.name, folder, live.name)
+    _move_sidecars(folder, beside.name, live.name)
+    folder.sync()
 
 
-def _move_sidecars(source: Path, target: Path) -> None:
+def _dress_like(folder: Folder, live: Site, beside: Path) -> None:
+    """Owner and mode of the live file, for what has the name ``beside``: where somebody else may have put something
+    in its place, no owner is changed. Raises NotSafe."""
+    seen = folder.seen(live.name)
+    if seen is None:
+        raise NotSafe(f"{show(live.path)} is gone", "plan the restore again")
+    wanted = Dress.like(seen)
+    with folder.file(beside.name) as descriptor:
+        found = os.fstat(descriptor)
+        if live.others is not None and (found.st_uid != wanted.uid or found.st_nlink != 1):
+            raise NotSafe(
+                f"{show(beside)} belongs to {user_in_words(found.st_uid)}, {show(live.path)} to "
+                f"{user_in_words(wanted.uid)}: it may have been replaced",
+                f"restore it again; the folder can be changed by {live.others}",
+            )
+        wanted.put_on(descriptor)
+
+
+def _move_sidecars(folder: Folder, source: str, target: str) -> None:
     for suffix in SIDECARS:
         with contextlib.suppress(FileNotFoundError):
-            sidecar(source, suffix).rename(sidecar(target, suffix))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            folder.move_over(source + suffix, folder, target + suffix)
 
 
 # --- recovery ------------------------------------------------------------------------------------------------------
@@ -246,24 +271,31 @@ def recover(ctx: Context, lock_timeout: float) -> bool:
     live, beside, aside = (Path(str(begun[name])) for name in ("live", "beside", "aside"))
     if begun["how"] == "backup":
         swapped = guarded is not None and _was_replaced(ctx, live, beside, aside, int(guarded["cookie"]), lock_timeout)
-    elif begun["how"] == "create":
-        swapped = live.exists() and beside.exists() and live.samefile(beside)
     else:
-        swapped = _settle_rename(live, beside, aside)
+        with Folder.at(str(live.parent)) as folder:
+            if begun["how"] == "create":
+                swapped = _same_file(folder, live, beside)
+            else:
+                swapped = _settle_rename(folder, live, beside, aside)
     ctx.journal.step(RECOVERED, swapped=swapped)
     if swapped:
         remove(beside)
     return swapped
 
 
-def _settle_rename(live: Path, beside: Path, aside: Path) -> bool:
-    if not aside.exists():
+def _same_file(folder: Folder, one: Path, other: Path) -> bool:
+    found = folder.identity(one.name)
+    return found is not None and found == folder.identity(other.name)
+
+
+def _settle_rename(folder: Folder, live: Path, beside: Path, aside: Path) -> bool:
+    if folder.seen(aside.name) is None:
         return False
-    if live.exists() and live.samefile(aside):
-        _move_sidecars(aside, live)
-        aside.unlink()
+    if _same_file(folder, live, aside):
+        _move_sidecars(folder, aside.name, live.name)
+        folder.unlink(aside.name)
         return False
-    _move_sidecars(beside, live)
+    _move_sidecars(folder, beside.name, live.name)
     return True
 
 
@@ -276,13 +308,14 @@ def _was_replaced(ctx: Context, live: Path, beside: Path, aside: Path, cookie: i
     deadline = Deadline(live, lock_timeout, ctx.cancel, who)
     copied = ctx.staging / "recover.sqlite"
     remove(copied)
-    with explained(live), closing(connect(live)) as reader:
+    there = site_of(live)
+    with there.opened() as reader:
         if int(str(deadline.insist(reader, "PRAGMA schema_version")[0])) == cookie:
             return False
-    gone = [show(one) for one in (beside, aside) if not one.exists()]
+    gone = [show(one) for one in (beside, aside) if not os.path.lexists(one)]
     if gone:
         raise NotSafe(f"whether {show(live)} was replaced cannot be told without {gone[0]}", "look at it yourself")
-    copy_pages(live, copied, deadline, ctx.cancel, ctx.progress)
+    copy_pages(there, site_of(copied), deadline, ctx.cancel, ctx.progress)
     try:
         new, old = _votes(copied, beside, aside)
     finally:
@@ -292,17 +325,18 @@ def _was_replaced(ctx: Context, live: Path, beside: Path, aside: Path, cookie: i
 
 def _votes(copied: Path, beside: Path, aside: Path) -> tuple[int, int]:
     """In how many of the blocks in which ``beside`` and ``aside`` differ ``copied`` is like the one or the other."""
-    new = old = 0
-    with copied.open("rb") as now, beside.open("rb") as after, aside.open("rb") as before:
-        first = True
-        while True:
-            blocks = [file.read(BLOCK) for file in (now, after, before)]
-            if not any(blocks):
-                return new, old
-            if first:  # counters of the header differ in any case: of changes, of the schema, of the version
+    with contextlib.ExitStack() as stack:
+        files = []
+        for path in (copied, beside, aside):
+            folder = stack.enter_context(Folder.at(str(path.parent)))
+            files.append(stack.enter_context(folder.file(path.name)))
+        new = old = at = 0
+        while any(blocks := [os.pread(file, BLOCK, at) for file in files]):
+            if not at:  # counters of the header differ in any case: of changes, of the schema, of the version
                 blocks = [block[:24] + block[28:40] + block[44:92] + block[96:] for block in blocks]
-                first = False
             here, restored, was = blocks
             if restored != was:
                 new += here == restored
                 old += here == was
+            at += BLOCK
+        return new, old

@@ -33,6 +33,8 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.guarded.folder import identity_of
+from dysnomia_plugins.guarded.removal import remove_folder
 from dysnomia_plugins.process import ProcessRunner
 from dysnomia_plugins.status import Status
 from dysnomia_plugins.svn import contents, discover, swap
@@ -42,7 +44,6 @@ from dysnomia_plugins.svn.load import Loader
 from dysnomia_plugins.svn.places import COPY, Layout, refuse_mount, wrapper_of
 from dysnomia_plugins.svn.preflight import preflight
 from dysnomia_plugins.svn.repository import Repository
-from dysnomia_plugins.trees.confined import remove_folder
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
@@ -110,6 +111,9 @@ class SubversionRepository(StatePlugin):
 
     def live(self, component: Component) -> Place:
         return Place(Layout.of(component).live)
+
+    def identity(self, component: Component) -> str:
+        return identity_of([Layout.of(component).live])
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         return Layout.of(ctx.component).made(ctx.tag, purpose)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.external import ACTIVITIES, ModuleConvention
+from dysnomia_plugins.external import ACTIVITIES, ModuleConvention, require_obeyed
 
 
 class Wrapper(ModuleConvention):
@@ -29,4 +29,5 @@ class Wrapper(ModuleConvention):
             raise PluginError(f"{component.key} has no wrapper", f"put an executable at {program}")
         if not os.access(program, os.X_OK):
             raise PluginError(f"the wrapper of {component.key} may not be run", f"chmod +x {program}")
+        require_obeyed(program)
         return (os.fsencode(program), activity, component.key.container)

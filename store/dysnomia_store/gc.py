@@ -88,7 +88,7 @@ def _kept(
     for number in drop:
         by_policy.pop(number, None)
     for gen in generations:
-        said = list(_protected(gen, at, used, dropped=gen.number in drop))
+        said = list(_protected(gen, at, used, dropped=gen.number in drop, guards=not policy.nothing))
         if gen.number in keep:
             said.append("marked to keep")
         if said:
@@ -98,11 +98,14 @@ def _kept(
     return by_policy
 
 
-def _protected(gen: GcGeneration, at: datetime, used: Mapping[str, str], *, dropped: bool) -> Iterable[str]:
-    """What keeps a generation whatever the policy says."""
+def _protected(
+    gen: GcGeneration, at: datetime, used: Mapping[str, str], *, dropped: bool, guards: bool
+) -> Iterable[str]:
+    """What keeps a generation whatever the policy says. A job's hold on its guard counts where ``guards`` says so: who
+    keeps nothing wants them gone, too."""
     if gen.marks is not None:
         for pin in gen.marks.pins:
-            if pin.until is None or pin.until > at:
+            if (guards or not pin.held_by) and (pin.until is None or pin.until > at):
                 until = "" if pin.until is None else f" until {pin.until.astimezone(UTC):%d %b %H:%M} UTC"
                 if pin.held_by:
                     yield f"held by job {pin.held_by}{until}: {pin.why}"

@@ -25,7 +25,8 @@ class Policy:
     yearly: int = 0
     within: timedelta | None = None
     nothing: bool = False
-    """Keep none, not even the last good one: only what is pinned, held or in use stays. Never a default."""
+    """Keep none, not even the last good one, nor a restore's guard: only what somebody pinned or what is in use stays.
+    Never a default."""
 
     @property
     def empty(self) -> bool:

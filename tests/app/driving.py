@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from textual import events
-from textual.keys import REPLACED_KEYS, _get_unicode_name_from_key
+from textual.keys import REPLACED_KEYS, _character_to_key, _get_unicode_name_from_key
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -102,6 +102,11 @@ def character_of(key: str) -> str | None:
         return unicodedata.lookup(_get_unicode_name_from_key(REPLACED_KEYS.get(key, key)))
     except KeyError:
         return None
+
+
+def key_of(character: str) -> str:
+    """The key that types a character."""
+    return _character_to_key(character)
 
 
 def make_app(

@@ -117,6 +117,7 @@ class FakeEngine(FakeReading):
         keep: Collection[tuple[ComponentKey, int]] = (),
         drop: Collection[tuple[ComponentKey, int]] = (),
     ) -> GcPlan:
+        self.gate.wait()
         lines = []
         for key in keys:
             for at, item in enumerate(self.world.lines.get(key, ())):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from textual.widgets import Input
 
-from dysnomia_store.gcmodel import Policy
+from dysnomia_store.gcmodel import GcPlan, Policy
+from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.engine.plan import Grade
-from tests.app.driving import Driven, driven
+from tests.app.driving import Driven, driven, key_of
 from tests.app.fake_world import CRM, ORDERS
 
 
@@ -68,6 +72,62 @@ async def test_half_a_policy_cannot_be_carried_out() -> None:
         assert screen.review is None
         assert run.screen is screen
         assert run.engine.submitted == []
+
+
+@pytest.mark.parametrize("typed", ["last 3 dayly 30", "last 3 nonsense 5", "last 3 d", "last 3 within 1000000000d"])
+async def test_a_review_never_stands_under_a_text_it_was_not_asked_for(typed: str) -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("e", *"last", "space", "3")
+        await run.until(lambda: screen.review is not None)
+        assert len(screen.lines.items) == 31
+        run.engine.gate.clear()
+        screen.query_one("#policy", Input).value = ""
+        await run.until(lambda: screen.review is None)
+        await run.burst(*map(key_of, typed))
+        run.engine.gate.set()
+        await run.settled()
+        assert screen.query_one("#policy", Input).value == typed
+        assert screen.review is None
+        assert not screen.lines.items, "nothing is listed under a text it does not belong to"
+        assert "would delete" not in run.text()
+        await run.press("enter", "X")
+        assert run.screen is screen
+        assert "nothing to carry out" in run.toasts()
+        run.app.perform_id("refresh")
+        await run.settled()
+        assert screen.review is None, "nor when the store was read again"
+        assert run.screen is screen
+
+
+async def test_nothing_is_reviewed_between_the_keys_of_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Policy | None] = []
+    async with driven() as run:
+        screen = await opened(run)
+        review = run.engine.gc_review
+
+        def noted(keys: Collection[ComponentKey], policy: Policy | None, **more: Any) -> GcPlan:
+            asked.append(policy)
+            return review(keys, policy, **more)
+
+        monkeypatch.setattr(run.engine, "gc_review", noted)
+        await run.press("e")
+        await run.burst(*"last", "space", "3", "space", *"daily", "space", "1", "4")
+        await run.until(lambda: screen.review is not None)
+        assert asked == [Policy(last=3, daily=14)]
+
+
+async def test_a_late_answer_for_an_older_text_is_dropped() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        run.engine.gate.clear()
+        await run.pilot.press("e", *"last", "space", "3", "enter")
+        await run.until(lambda: not run.app.client.idle, "the review of last 3 is under way")
+        await run.pilot.press("e", "end", *"0", "enter")
+        run.engine.gate.set()
+        await run.settled()
+        assert screen.review is not None
+        assert len(screen.review.dropped) == 1, "of 31 generations last 30 drops one; last 3 would drop 28"
 
 
 async def test_marks_overrule_the_policy_both_ways() -> None:

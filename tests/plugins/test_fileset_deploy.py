@@ -12,8 +12,8 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.fileset import Fileset
 from dysnomia_plugins.fileset.places import Layout, Mount
 from dysnomia_plugins.fileset.spec import collapse, read_spec
+from dysnomia_plugins.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.process import ProcessRunner
-from dysnomia_plugins.trees.confined import LinkInTheWay, folder_at
 from dysnomia_plugins.trees.names import own_name
 from dysnomia_plugins.trees.owners import owner_ids
 from tests.plugins.driver import Token

@@ -9,12 +9,14 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dysnomia_plugins.base import Component, Context, Purpose
 from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.fileset import Fileset
+from dysnomia_plugins.trees import extract
 from dysnomia_plugins.trees.compare import compare
 from dysnomia_plugins.trees.member import Kind, Member
 from dysnomia_plugins.trees.names import RootAt
@@ -195,6 +197,68 @@ def test_a_header_out_of_all_proportion_is_not_read_into_memory(ctx: Context, tm
     path.write_bytes(bytes(blocks) + END)
     with pytest.raises(BadArchive, match="header of"):
         load_beside(ctx, TarStored(path))
+
+
+ATTRIBUTE = "SCHILY.xattr.user."
+
+
+@pytest.mark.parametrize(
+    ("what", "attributes"),
+    [
+        ("uid", {"pax_headers": {"uid": str(2**32)}}),
+        ("uid", {"uid": 2**40}),
+        ("gid", {"pax_headers": {"gid": str(2**32 - 1)}}),
+        ("time", {"pax_headers": {"mtime": str(2**61)}}),
+        ("time", {"pax_headers": {"mtime": f"-{2**50}.5"}}),
+        ("device", {"type": tarfile.CHRTYPE, "devmajor": 2**13, "devminor": 1}),
+        ("device", {"type": tarfile.BLKTYPE, "devmajor": 1, "devminor": 2**21 - 1}),
+        ("attribute", {"pax_headers": {f"{ATTRIBUTE}a\0b": "x"}}),
+        ("attribute", {"pax_headers": {ATTRIBUTE + "a" * 300: "x"}}),
+        ("link", {"type": tarfile.SYMTYPE, "pax_headers": {"linkpath": "a\0b"}}),
+        ("link", {"type": tarfile.SYMTYPE, "pax_headers": {"linkpath": "a" * 5000}}),
+        ("link", {"type": tarfile.SYMTYPE, "linkname": ""}),
+    ],
+)
+@pytest.mark.parametrize("made_here", [True, False])
+def test_numbers_and_names_that_no_system_takes(
+    component: Component, tmp_path: Path, what: str, attributes: dict[str, Any], made_here: bool
+) -> None:
+    ctx = make_context(component, tmp_path, made_here=made_here)
+    stored = make_tar(
+        tmp_path / "odd.tar",
+        lambda archive: add(archive, "data/f", **attributes),
+        format=tarfile.PAX_FORMAT if "pax_headers" in attributes else tarfile.GNU_FORMAT,
+    )
+    with pytest.raises(BadArchive, match=what):
+        load_beside(ctx, stored)
+
+
+def test_a_file_that_is_nothing_but_a_hole_takes_no_room(ctx: Context, tmp_path: Path) -> None:
+    """Its size is more than the disk; it is as large as it says, and takes a block."""
+    path = tmp_path / "hole.tar"
+    blocks, size = header(Member(Kind.FILE, "data/hole", 0o644, size=2**42), [(0, 512)])
+    path.write_bytes(blocks + bytes(size) + bytes(-size % 512) + END)
+    seen = (load_beside(ctx, TarStored(path)) / "data" / "hole").stat()
+    assert (seen.st_size, seen.st_blocks <= 16) == (2**42, True)
+
+
+def test_a_hole_larger_than_any_file_may_be_is_said(ctx: Context, tmp_path: Path) -> None:
+    path = tmp_path / "hole.tar"
+    blocks, size = header(Member(Kind.FILE, "data/hole", 0o644, size=2**62), [(0, 512)])
+    path.write_bytes(blocks + bytes(size) + bytes(-size % 512) + END)
+    with pytest.raises(PluginError, match="could not be loaded"):
+        load_beside(ctx, TarStored(path))
+
+
+def test_of_very_much_that_is_left_out_a_part_is_named(component: Component, tmp_path: Path) -> None:
+    def fill(archive: tarfile.TarFile) -> None:
+        for number in range(extract.KEPT + 30):
+            add(archive, f"data/d{number}", type=tarfile.CHRTYPE, devmajor=1, devminor=3)
+
+    ctx = make_context(component, tmp_path, made_here=False)
+    load_beside(ctx, make_tar(tmp_path / "many.tar", fill, format=tarfile.GNU_FORMAT))
+    assert len(logged(ctx)) == 21
+    assert "10,010 more" in logged(ctx)[-1]
 
 
 @pytest.mark.parametrize(

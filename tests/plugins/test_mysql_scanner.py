@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysnomia_plugins.my.contents import ContentsWriter, created, insert_target, scan, table_columns
+from dysnomia_plugins.my.contents import ContentsWriter, insert_target, scan, table_columns
+from dysnomia_plugins.my.created import created
 from dysnomia_plugins.my.names import identifier, literal, unquoted
 from dysnomia_plugins.my.rows import parse_row, split
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, unqualified

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,9 +65,9 @@ def test_a_file_that_came_to_be_meanwhile_is_not_replaced(tmp_path: Path, monkey
     bench.live.unlink()
     link = os.link
 
-    def meanwhile(source: Path, target: Path) -> None:
-        Path(target).write_bytes(b"mine")
-        link(source, target)
+    def meanwhile(source: str, target: str, **how: Any) -> None:
+        bench.live.write_bytes(b"mine")
+        link(source, target, **how)
 
     monkeypatch.setattr(os, "link", meanwhile)
     ctx = bench.job()

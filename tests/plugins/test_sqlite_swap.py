@@ -180,7 +180,7 @@ def _tmpfs(folder: Path, size: int) -> Iterator[bool]:
     """A small file system in the place of a folder, with what was in it. False where that may not be."""
     content = {one.name: one.read_bytes() for one in folder.iterdir()}
     mounted = os.geteuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder)], capture_output=True, check=False
     ).returncode == 0  # fmt: skip
     try:
         if mounted:

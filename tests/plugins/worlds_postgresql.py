@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -41,7 +41,13 @@ class PostgresqlWriter(ProgramWriter):
 class PostgresqlWorld(SqlWorld):
     """The database ``orders`` on a server that others share."""
 
-    def __init__(self, server: PostgresServer, folder: Path) -> None:
+    user = "postgres"
+    """Whose role does everything."""
+    seed_sql = SEED
+    possible: Mapping[str, str] = CHANGES
+    """The single changes, by their names."""
+
+    def __init__(self, server: PostgresServer, folder: Path, **properties: str) -> None:
         self.plugin = PostgresqlDatabase()
         super().__init__(server)
         self.server = server
@@ -49,7 +55,7 @@ class PostgresqlWorld(SqlWorld):
         initial.mkdir(parents=True)
         (initial / "greeting.sql").write_text(INITIAL)
         key = ComponentKey.of("postgresql", DATABASE)
-        self.component = Component(key, initial.parent, server.properties)
+        self.component = Component(key, initial.parent, {**server.properties, **properties})
         for role in ROLES:
             server.sql(f"CREATE ROLE {role}")
 
@@ -60,8 +66,8 @@ class PostgresqlWorld(SqlWorld):
             self.server.sql(f"DROP ROLE IF EXISTS {role}")
 
     def seed(self) -> None:
-        self.server.sql(f"CREATE DATABASE {DATABASE}")
-        self.server.sql(SEED, DATABASE)
+        self.server.sql(f"CREATE DATABASE {DATABASE}", PGUSER=self.user)
+        self.server.sql(self.seed_sql, DATABASE, PGUSER=self.user)
 
     def whole(self, place: Place | None = None) -> object:
         """pg_dump's own words, each row a statement; less the two lines that name versions."""
@@ -83,13 +89,18 @@ class PostgresqlWorld(SqlWorld):
         return [line for line in lines if line not in versions]
 
     def changes(self) -> Sequence[str]:
-        return tuple(CHANGES)
+        return tuple(self.possible)
 
     def change(self, name: str, random: Random) -> str:
         word = "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=12))
         number = random.randrange(10**6, 10**9)
-        sql = CHANGES[name].replace("{word}", word).replace("{n}", str(number)).replace("{id}", str(1 + number % 40))
-        self.server.sql(sql, DATABASE)
+        sql = (
+            self.possible[name]
+            .replace("{word}", word)
+            .replace("{n}", str(number))
+            .replace("{id}", str(1 + number % 40))
+        )
+        self.server.sql(sql, DATABASE, PGUSER=self.user)
         return f"{name}: {sql}"
 
     def touch(self) -> str:

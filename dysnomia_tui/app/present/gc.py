@@ -20,6 +20,9 @@ from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
 
 EXAMPLE = "last 7 daily 14 within 2d"
+LONGEST = timedelta(days=36_525)
+"""A longer span keeps nothing more, and reaches times that cannot be computed with."""
+_DIGITS = 9
 _COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
 _UNIT = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -38,16 +41,16 @@ def parse_policy(typed: str) -> Policy | None:
     if words == [""]:
         return None
     if len(words) % 2:
-        raise PolicyNotUnderstood(f"{words[-1]!r} has no number: {EXAMPLE}")
+        raise PolicyNotUnderstood(f"{_short(words[-1])} has no number: {EXAMPLE}")
     counts: dict[str, Any] = {}
     within: timedelta | None = None
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name == "within":
             within = _span(value)
         elif name not in _COUNTS:
-            raise PolicyNotUnderstood(f"{name!r} is no rule: {EXAMPLE}")
-        elif not value.isdecimal():
-            raise PolicyNotUnderstood(f"{name} takes a whole number, not {value!r}")
+            raise PolicyNotUnderstood(f"{_short(name)} is no rule: {EXAMPLE}")
+        elif not value.isdecimal() or len(value) > _DIGITS:
+            raise PolicyNotUnderstood(f"{name} takes a whole number of at most {_DIGITS} digits, not {_short(value)}")
         else:
             counts[name] = int(value)
     return Policy(within=within, **counts)
@@ -56,8 +59,16 @@ def parse_policy(typed: str) -> Policy | None:
 def _span(value: str) -> timedelta:
     match = _SPAN.fullmatch(value)
     if match is None:
-        raise PolicyNotUnderstood(f"within takes a span such as 36h or 2d, not {value!r}")
-    return timedelta(seconds=float(match[1]) * _UNIT[match[2]])
+        raise PolicyNotUnderstood(f"within takes a span such as 36h or 2d, not {_short(value)}")
+    seconds = float(match[1]) * _UNIT[match[2]]
+    if seconds > LONGEST.total_seconds():
+        raise PolicyNotUnderstood(f"within {_short(value)} is longer than {LONGEST.days} days")
+    return timedelta(seconds=seconds)
+
+
+def _short(value: str) -> str:
+    """What was typed, cut where it would fill the screen."""
+    return repr(value if len(value) <= 24 else f"{value[:24]}…")
 
 
 @dataclass(frozen=True, slots=True)

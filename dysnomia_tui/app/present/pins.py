@@ -11,6 +11,8 @@ _UNTIL = re.compile(r"(?P<why>.*?)(?:^|[\s,;]+)until\s+(?P<when>\S.*)", re.IGNOR
 _SPAN = re.compile(r"(\d+)\s*([hdw])")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 _HOURS = {"h": 1, "d": 24, "w": 168}
+LATEST = 2999
+"""The last year that a pin may end in."""
 EXAMPLE = "before the migration until 2w (or until 2026-01-31)"
 
 
@@ -27,11 +29,17 @@ def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
     if found is None:
         return typed.strip(), None
     when = found["when"].strip().casefold()
-    until = _after(when, times) or _end_of(when, times)
+    shown = repr(when if len(when) <= 40 else f"{when[:40]}…")
+    try:
+        until = _after(when, times) or _end_of(when, times)
+    except (OverflowError, ValueError, OSError) as problem:
+        raise PinNotUnderstood(f"until {shown} is out of range; leave it out to hold the pin for good") from problem
     if until is None:
-        raise PinNotUnderstood(f"until {when!r} is no time; try until 2w, until 36h or until 2026-01-31")
+        raise PinNotUnderstood(f"until {shown} is no time; try until 2w, until 36h or until 2026-01-31")
     if until <= times.now:
-        raise PinNotUnderstood(f"until {when!r} is past")
+        raise PinNotUnderstood(f"until {shown} is past")
+    if until.year > LATEST:
+        raise PinNotUnderstood(f"until {shown} is after {LATEST}; leave it out to hold the pin for good")
     return found["why"].strip(), until
 
 

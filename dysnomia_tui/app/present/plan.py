@@ -78,6 +78,11 @@ def to_type(plan: Plan) -> str:
     return plan.confirm or (plan.keys[0].component if len(plan.keys) == 1 else str(plan.kind.value))
 
 
+def not_listening() -> Text:
+    """The same line for as long as no key is heard."""
+    return join([plain("Read this first: no key counts yet;"), plain("Esc", styles.KEY), plain("leaves it be")])
+
+
 def what_to_type(plan: Plan) -> Text:
     """The line above the field."""
     wanted = to_type(plan)

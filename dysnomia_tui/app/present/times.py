@@ -39,7 +39,10 @@ class Times:
 
     def local(self, when: datetime) -> datetime:
         """``when`` in the zone that is shown (the server's where times are relative)."""
-        return when.astimezone(UTC) if self.kind is ZoneKind.UTC else when.astimezone(self.server)
+        try:
+            return when.astimezone(UTC) if self.kind is ZoneKind.UTC else when.astimezone(self.server)
+        except (OverflowError, ValueError):
+            return when  # at the very edge of the calendar there is no other zone to show it in
 
     @property
     def name(self) -> str:
@@ -97,6 +100,7 @@ _CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?")
 _BACK = re.compile(r"-\s*(?:(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw]))")
 _UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h (a zone of its own: 14:05 UTC)"
 
 
@@ -109,6 +113,23 @@ def parse_time(typed: str, times: Times) -> datetime:
     Raises:
         TimeNotUnderstood: with examples.
     """
+    try:
+        moment = _parse(typed, times)
+    except (OverflowError, OSError) as problem:
+        raise TimeNotUnderstood(f"{_short(typed)} is out of range; try {EXAMPLES}") from problem
+    if moment < EARLIEST:
+        raise TimeNotUnderstood(f"{_short(typed)} is before {EARLIEST:%Y}; try {EXAMPLES}")
+    return moment
+
+
+def _short(typed: str) -> str:
+    """What was typed, cut where it would fill the screen."""
+    text = typed.strip()
+    return repr(text if len(text) <= 40 else f"{text[:40]}…")
+
+
+def _parse(typed: str, times: Times) -> datetime:
+    """Raises TimeNotUnderstood, OverflowError, OSError."""
     text = typed.strip().lower().removeprefix("@").strip()
     if text == "now":
         return times.now
@@ -128,7 +149,7 @@ def parse_time(typed: str, times: Times) -> datetime:
     if day:
         moment = _moment(_day(day.strip(), today, typed), at, times, typed)
         if moment > times.now:
-            raise TimeNotUnderstood(f"{typed.strip()} has not been yet")
+            raise TimeNotUnderstood(f"{_short(typed)} has not been yet")
         return moment
     moment = _moment(today, at, times, typed)
     return moment if moment <= times.now else _moment(today - timedelta(days=1), at, times, typed)
@@ -138,7 +159,7 @@ def _moment(day: date, at: tuple[int, int, int], times: Times, typed: str) -> da
     try:
         naive = datetime(day.year, day.month, day.day, *at)
     except ValueError:
-        raise TimeNotUnderstood(f"{typed.strip()!r} is no time of day; try {EXAMPLES}") from None
+        raise TimeNotUnderstood(f"{_short(typed)} is no time of day; try {EXAMPLES}") from None
     if times.kind is ZoneKind.UTC:
         return naive.replace(tzinfo=UTC)
     if times.server is not None:
@@ -164,4 +185,4 @@ def _day(words: str, today: date, typed: str) -> date:
             return found if found <= today else found.replace(year=today.year - 1)
     except ValueError:
         pass
-    raise TimeNotUnderstood(f"{typed.strip()!r} is no time; try {EXAMPLES}")
+    raise TimeNotUnderstood(f"{_short(typed)} is no time; try {EXAMPLES}")

@@ -1,7 +1,8 @@
 """The one confirmation: what would happen, and as much to do for it as it is dangerous.
 
 Nothing confirms within half a second of the first paint, and what was typed before is dropped, so that no key meant
-for another screen can do anything here. The focus starts on leaving things be.
+for another screen can do anything here: until then it says that it does not listen yet. From then on every key counts,
+in the order in which it was typed. The focus starts on leaving things be.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual import events, on
+from textual._time import get_time
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -20,6 +22,7 @@ from textual.widgets import Button, Input, Static
 from dysnomia_tui.app.present import plan as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import cut_middle, join, plain
+from dysnomia_tui.app.typing_ahead import type_into
 from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS
 from dysnomia_tui.app.widgets.since import Since, compared
 from dysnomia_tui.engine.plan import Grade, Plan
@@ -84,6 +87,8 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         self.plan = plan
         self._wanted = present.to_type(plan)
         self._armed = False
+        self._armed_at = 0.0
+        self._refused: str | None = None
 
     @property
     def armed(self) -> bool:
@@ -106,11 +111,16 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
             since = compared(self.plan)
             if since is not None and self._can_run:
                 yield Since(*since)
-            yield Static(present.what_to_type(self.plan), id="ask")
+            yield Static(present.not_listening(), id="ask")
             if self._wanted and self._can_run:
                 # Without select_on_focus: the first key that is typed brings the focus, and must not be typed over.
                 yield Input(id="typed", placeholder="what is named above", disabled=True, select_on_focus=False)
-                yield Input(id="why", placeholder="why (for the audit; may stay empty)", disabled=True)
+                yield Input(
+                    id="why",
+                    placeholder="why (for the audit; may stay empty)",
+                    disabled=True,
+                    select_on_focus=False,
+                )
             yield Static(id="wrong", markup=False)
             with Horizontal():
                 yield Static("")
@@ -158,30 +168,48 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
 
     def _arm(self) -> None:
         self._armed = True
+        self._armed_at = get_time()
+        self.query_one("#ask", Static).update(present.what_to_type(self.plan))
         for widget in self.query("Button, Input"):
             widget.disabled = False
         self._review()
         # Where Enter alone confirms (grade 1) no button has the focus; elsewhere it rests on leaving things be.
         if self._wanted or not self._can_run:
-            self.query_one("#leave", Button).focus()
+            self.set_focus(self.query_one("#leave", Button))
 
-    def on_key(self, event: events.Key) -> None:
-        if not self._armed:
-            if event.key != "escape":
-                event.stop()
-                event.prevent_default()
-            return
-        # Typing goes to the field at once, though the focus rests on leaving things be.
+    def takes(self, event: events.Key) -> bool:
+        """Deal with a key that was typed while this is in front; False leaves it to the bindings.
+
+        Called for each key before anything else hears of it. A key that has waited its turn on a loaded machine may
+        have been typed before there was anything to read: the time that counts is that of the key.
+        """
+        if event.key == "escape":
+            return False
+        if not self._armed or event.time < self._armed_at:
+            return True
+        if event.key == "enter":
+            self._enter()
+            return True
         field = self.query_one_optional("#typed", Input)
-        if field is not None and isinstance(self.focused, Button) and event.is_printable and event.character:
-            event.stop()
-            event.prevent_default()
-            field.focus(scroll_visible=False)
-            field.insert_text_at_cursor(event.character)
+        if field is not None and isinstance(self.focused, Button) and _edits(event):
+            # Typing goes to the field at once, though the focus rests on leaving things be.
+            self.set_focus(field, scroll_visible=False)
+        if isinstance(self.focused, Input) and event.is_printable and event.character:
+            type_into(self.focused, event.character)
+            return True
+        return False
+
+    def _enter(self) -> None:
+        if isinstance(self.focused, Button) and self.focused.id == "leave":
+            self.action_leave()
+        else:
+            self._confirm()
 
     @on(Input.Changed, "#typed")
     def _review(self) -> None:
-        self.query_one("#wrong", Static).update("")
+        if self._typed() != self._refused:
+            self._refused = None
+            self.query_one("#wrong", Static).update("")
         button = self.query_one_optional("#do", Button)
         if button is not None:
             button.disabled = not self._armed or self._typed() != self._wanted
@@ -194,15 +222,12 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         if not self._armed or not self._can_run or self._too_small:
             return
         if self._typed() != self._wanted:
+            self._refused = self._typed()
             typed = "nothing" if not self._typed() else "something else"
             self.query_one("#wrong", Static).update(f"{typed} was typed; nothing was done")
             return
         why = self.query_one_optional("#why", Input)
         self.dismiss(Decision(why.value.strip() if why is not None else ""))
-
-    @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self._confirm()
 
     @on(Button.Pressed, "#do")
     def _do(self) -> None:
@@ -228,3 +253,8 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     @property
     def grade(self) -> Grade:
         return self.plan.grade
+
+
+def _edits(event: events.Key) -> bool:
+    """Whether a key is meant for a field: a character, or taking one back."""
+    return bool(event.is_printable and event.character) or event.key in ("backspace", "delete", "ctrl+u", "ctrl+w")

@@ -1,13 +1,19 @@
-"""The GC review: every generation KEEP or DELETE and by which rule, as the policy is typed and marks overrule it."""
+"""The GC review: every generation KEEP or DELETE and by which rule, for the policy that is typed and the marks.
+
+A review belongs to one question: components, policy and marks. As soon as the question changes, or the typed policy is
+not understood, there is no review, nothing is listed under another text, and nothing can be carried out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich.text import Text
 from textual import on
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -24,9 +30,22 @@ from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.plan import Plan
 from dysnomia_tui.engine.views import JobView, Overview
 
 Where = tuple[ComponentKey, int]
+TYPING = 0.4
+"""Seconds without a key after which a policy counts as typed: half of one is often another policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a review is asked for."""
+
+    keys: tuple[ComponentKey, ...]
+    policy: Policy | None
+    keep: frozenset[Where]
+    drop: frozenset[Where]
 
 
 class GcTable(VirtualTable[Entry]):
@@ -73,6 +92,9 @@ class GcScreen(DysnomiaScreen):
         self._keep: set[Where] = set()
         self._drop: set[Where] = set(drop)
         self._policy: Policy | None = None
+        self._text = ""
+        self._not_understood = ""
+        self._typing: Timer | None = None
         self._now = False
         self._review: GcPlan | None = None
         self._as_of: dict[Where, datetime] = {}
@@ -125,33 +147,42 @@ class GcScreen(DysnomiaScreen):
 
     # --- the review ---------------------------------------------------------------------------------------------
 
+    def _question(self) -> Question | None:
+        """What would be reviewed now; None while the policy is being typed, or is not understood."""
+        if self._typing is not None or self._not_understood or self.query_one("#policy", Input).value != self._text:
+            return None
+        return Question(self._keys, self._policy, frozenset(self._keep), frozenset(self._drop))
+
     def _recompute(self) -> None:
-        keys, policy = self._keys, self._policy
-        keep, drop = frozenset(self._keep), frozenset(self._drop)
-        missing = [key for key in keys if not any(where[0] == key for where in self._as_of)]
+        """Drop the review, and ask for the one of the question as it is now."""
+        self._review = None
+        question = self._question()
+        if question is None:
+            return
+        missing = [key for key in question.keys if not any(where[0] == key for where in self._as_of)]
 
         def read(engine: Engine) -> tuple[GcPlan, dict[Where, datetime]]:
-            review = engine.gc_review(keys, policy, keep=keep, drop=drop)
+            review = engine.gc_review(question.keys, question.policy, keep=question.keep, drop=question.drop)
             return review, {(key, one.number): one.as_of for key in missing for one in engine.generations(key)}
 
         def have(answer: tuple[GcPlan, dict[Where, datetime]]) -> None:
-            asked, now = (
-                (keys, policy, keep, drop),
-                (self._keys, self._policy, frozenset(self._keep), frozenset(self._drop)),
-            )
-            if not self.is_attached or asked != now:
-                return
-            self._review = answer[0]
-            self._as_of |= answer[1]
-            self._show()
+            if self.is_attached and question == self._question():
+                self._review = answer[0]
+                self._as_of |= answer[1]
+                self._show()
 
-        self.ask(f"gc {id(self)}", read, have, self._failed)
+        def failed(problem: str) -> None:
+            if self.is_attached and question == self._question():
+                self._without_review(plain(problem, styles.BAD))
 
-    def _failed(self, problem: str) -> None:
+        self.ask(f"gc {id(self)}", read, have, failed)
+
+    def _without_review(self, why: Text) -> None:
+        """List nothing: what was listed was for another question."""
         self._review = None
-        self.lines.set_empty(plain(problem, styles.BAD))
+        self.lines.set_empty(why)
         self.lines.set_items(())
-        self.query_one("#totals", Static).update(plain(problem, styles.BAD))
+        self.query_one("#totals", Static).update(why)
 
     def _show(self) -> None:
         review = self._review
@@ -179,20 +210,31 @@ class GcScreen(DysnomiaScreen):
     @on(Input.Changed, "#policy")
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
+        self._text = event.value
+        self._stop_typing()
         try:
-            policy = parse_policy(event.value)
+            self._policy, self._not_understood = parse_policy(event.value), ""
         except PolicyNotUnderstood as problem:
-            # Half a word is no policy: what stands on the screen stays, and cannot be carried out.
-            self._review = None
-            self.query_one("#totals", Static).update(plain(str(problem), styles.WARN))
+            self._not_understood = str(problem)
+            self._without_review(plain(str(problem), styles.WARN))
             return
-        self._policy = policy
-        self._review = None
+        self._typing = self.set_timer(TYPING, self._typed_whole)
+        self._without_review(plain("working it out…", styles.DIM))
+
+    def _typed_whole(self) -> None:
+        self._stop_typing()
         self._recompute()
+
+    def _stop_typing(self) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+            self._typing = None
 
     @on(Input.Submitted, "#policy")
     def _policy_done(self, event: Input.Submitted) -> None:
         event.stop()
+        if self._typing is not None:
+            self._typed_whole()
         self.lines.focus()
 
     # --- marks --------------------------------------------------------------------------------------------------
@@ -214,7 +256,6 @@ class GcScreen(DysnomiaScreen):
         """Take all the operator's own words back."""
         self._keep.clear()
         self._drop.clear()
-        self._review = None
         self._recompute()
 
     def act_gc_keep(self) -> None:
@@ -229,7 +270,6 @@ class GcScreen(DysnomiaScreen):
             return
         out.discard(where)
         into ^= {where}
-        self._review = None
         self._recompute()
 
     # --- actions ------------------------------------------------------------------------------------------------
@@ -243,7 +283,6 @@ class GcScreen(DysnomiaScreen):
             self._keys = every or self._opened_on
         else:
             self._keys = self._opened_on
-        self._review = None
         self._recompute()
 
     def act_gc_now(self) -> None:
@@ -252,15 +291,20 @@ class GcScreen(DysnomiaScreen):
 
     def act_gc_apply(self) -> None:
         review, free_now = self._review, self._now
-        if review is None:
-            self.dysnomia.notify("the review is still being worked out, or the policy is not understood", markup=False)
+        if review is None or self._question() is None:
+            words = self._not_understood or "the review is still being worked out"
+            self.dysnomia.notify(f"nothing to carry out: {words}", severity="warning", markup=False)
             return
-        self.dysnomia.plan(lambda engine: engine.plan_gc(review, now=free_now), self._submitted)
+
+        def planned(plan: Plan) -> None:
+            if self._review is review and self._now == free_now:
+                self.dysnomia.confirm(plan, self._submitted)
+
+        self.ask("plan", lambda engine: engine.plan_gc(review, now=free_now), planned, self.dysnomia.trouble)
 
     def _submitted(self, job: JobView) -> None:
         self._job = job.id
-        self._keep.clear()
-        self._drop.clear()
+        self.unmark()
 
     def act_gc_undo(self) -> None:
         jobs = self.dysnomia.state.jobs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.model import Generation, Marks, Pin, Verdict
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.files import write_private
+from dysnomia_tui.app.files import why_not_written, write_private
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present.pins import EXAMPLE as EXAMPLE_PIN
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
@@ -379,6 +379,7 @@ class MainActions(ActionHost):
                 f"The audit {what} as a UTC timeline, to a new file that only you can read:",
                 value=str(Path.home() / name),
                 accept="writes it",
+                check=why_not_written,
             ),
             typed,
         )

@@ -18,6 +18,8 @@ from textual.widgets.option_list import Option
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, join, plain
 
+CANNOT_BE_TAKEN = (ValueError, ArithmeticError, LookupError, OSError, RuntimeError)
+"""What a text that nobody thought of can raise: no text that is typed ends the app."""
 _BOX = """
     {name} {{ align: center middle; }}
     {name} > Vertical {{
@@ -90,11 +92,15 @@ class PromptScreen(ModalScreen["str | None"]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        wrong = self._check(event.value) if self._check is not None else ""
+        try:
+            wrong = self._check(event.value) if self._check is not None else ""
+            if not wrong:
+                # What asked is called in here too: what it cannot take is said in the prompt, which stays open.
+                self.dismiss(event.value)
+        except CANNOT_BE_TAKEN as problem:
+            wrong = f"this cannot be taken: {problem}"
         if wrong:
             self.query_one("#foot", Static).update(self._foot(wrong))
-        else:
-            self.dismiss(event.value)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
+from dysnomia_base.environment import child_environment
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.text import visible
 
@@ -26,7 +26,7 @@ def _run(app: DysnomiaApp, key: ComponentKey, argv: Sequence[str], env: Mapping[
     try:
         with app.suspend():
             print(f"\n{visible(str(key))}: {visible(argv[0])}; leaving it comes back\n", flush=True)
-            status = subprocess.run(argv, env={**os.environ, **env}, check=False).returncode
+            status = app.ending.run_client(argv, {**child_environment(os.environ), **env})
             problem = f"{argv[0]} ended with status {status}" if status else ""
     except SuspendNotSupported:
         problem = "this terminal cannot be handed over"

@@ -7,13 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, overload
 
+from dysnomia_base.environment import child_environment
+from dysnomia_base.python_child import python_child
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
 from dysnomia_tui.engine.diff.spill import Records, private_folder
@@ -55,13 +56,14 @@ class Diff:
         self._closed = False
         self._error = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "dysnomia_tui.engine.diff"],  # -P: never from the folder we stand in
+            # Rows are told apart by their hashes: their key is one that nobody knows (no PYTHONHASHSEED reaches it).
+            python_child("dysnomia_tui.engine.diff.child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            # Rows are told apart by their hashes: its key must be one that nobody knows.
-            env={name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"},
+            env=child_environment(os.environ),
+            cwd="/",
         )
         self._listener = threading.Thread(target=self._listen, name="diff", daemon=True)
         self._listener.start()

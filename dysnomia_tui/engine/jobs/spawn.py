@@ -16,10 +16,11 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dysnomia_base.environment import child_environment, search_path
+from dysnomia_base.python_child import python_child
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.folder import JobFolder
 
@@ -35,7 +36,7 @@ def start_worker(folder: JobFolder, lock: int) -> None:
 
     Raises EngineError where it cannot be started.
     """
-    argv = [sys.executable, "-m", "dysnomia_tui.engine.worker", str(folder.path), str(lock)]
+    argv = python_child("dysnomia_tui.engine.worker", "main(sys.argv)", str(folder.path), str(lock))
     prefix = scope(scope_name(folder))
     status, errors = _start([*prefix, *argv], lock)
     if status and prefix and folder.record().last("worker") is None:
@@ -53,7 +54,7 @@ def scope_name(folder: JobFolder) -> str:
 
 def scope(name: str) -> Sequence[str]:
     """The words before a command that put it in a systemd scope; none where that would not let it live longer."""
-    if not RUNNING.is_dir() or shutil.which("systemd-run") is None:
+    if not RUNNING.is_dir() or shutil.which("systemd-run", path=search_path()) is None:
         return ()
     root = os.geteuid() == 0
     if not root and not lingers(os.geteuid()):
@@ -75,7 +76,7 @@ def _start(argv: Sequence[str], lock: int) -> tuple[int, str]:
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=(lock,),
-            cwd="/", check=False, timeout=START_LIMIT, start_new_session=True,
+            cwd="/", env=child_environment(os.environ), check=False, timeout=START_LIMIT, start_new_session=True,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return 1, f"it did not start within {START_LIMIT:g} s"

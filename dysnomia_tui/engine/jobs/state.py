@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dysnomia_plugins.base import StatePlugin
+from dysnomia_plugins.errors import NothingKept
 from dysnomia_store.model import Check, CheckResult, Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import activities, asking
@@ -23,6 +24,7 @@ def run_snapshot(work: Work) -> Outcome:
     """One component after the other; one that fails does not stop the rest."""
     made: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
+    nothing: dict[str, str] = {}
     warnings: list[str] = []
     doubts: list[str] = []
     last: Exception | None = None
@@ -31,6 +33,9 @@ def run_snapshot(work: Work) -> Outcome:
         work.cancel.check()
         try:
             result = activities.snapshot(work.bench(index), reason=reason, text=work.plan.params["text"])
+        except NothingKept as error:
+            nothing[str(key)] = error.message
+            continue
         except Expected as error:
             if work.cancel.cancelled:
                 raise
@@ -41,11 +46,13 @@ def run_snapshot(work: Work) -> Outcome:
         warnings.extend(result.warnings)
         doubts.extend(filter(None, (result.half,)))
         made.append(_generation(result.generation) | {"new": result.committed.new})
-    details = {"generations": made, "failed": failed, "warnings": warnings}
-    if last is not None and not made:
+    details = {"generations": made, "failed": failed, "warnings": warnings, "nothing": nothing}
+    if nothing and not made and not failed:
+        return Outcome(JobState.DONE, "; ".join(nothing.values()), details=details)
+    if last is not None and not made and not nothing:
         message, hint = words_of(last)
         return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
-    message = "; ".join((_snapshot_message(made, failed), *doubts))
+    message = "; ".join((_snapshot_message(made, failed), *nothing.values(), *doubts))
     if failed:
         return Outcome(JobState.PARTLY, message, Exit.PARTLY, "see the log", details)
     return Outcome(JobState.DONE, message, details=details)
@@ -105,7 +112,7 @@ def _restored(work: Work, restored: Restored) -> Outcome:
     if restored.guard is not None:
         message += f"; guard {restored.guard.number}"
     if restored.whole:
-        return Outcome(JobState.DONE, message, details=details)
+        return Outcome(JobState.DONE, "; ".join((message, *restored.warnings)), details=details)
     return Outcome(JobState.PARTLY, f"{message}; {'; '.join(restored.warnings)}", Exit.PARTLY, "undo works", details)
 
 

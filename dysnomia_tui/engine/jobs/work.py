@@ -17,6 +17,7 @@ from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import EventLog, JobProgress
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.planning.depends import LIVE
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 from dysnomia_tui.engine.running import Shield
 from dysnomia_tui.engine.views import JobState
@@ -111,6 +112,7 @@ class Work:
             guard_hold=settings.guard_hold,
             clock=self.clock,
             host=self.host,
+            planned=self.plan.depends.get(f"{LIVE} {key}", ""),
             unsettled=lambda: self.board.unsettled(key, but=self.id),
             half_restored=lambda: self.board.half_restored(key, but=self.id),
         )

@@ -16,6 +16,7 @@ from dysnomia_tui.engine.world import World
 GENERATION = "generation"
 COMPONENT = "component"
 TRASH = "trash"
+LIVE = "live"
 
 
 def generation_depends(key: ComponentKey, number: int, snapshot_id: str) -> Mapping[str, str]:
@@ -26,6 +27,12 @@ def generation_depends(key: ComponentKey, number: int, snapshot_id: str) -> Mapp
 def component_depends(world: World, key: ComponentKey) -> Mapping[str, str]:
     """The component must still be configured as it is. Raises Unknown, ConfigError."""
     return {f"{COMPONENT} {key}": fingerprint(world, key)}
+
+
+def live_depends(key: ComponentKey, identity: str) -> Mapping[str, str]:
+    """What is live must still be this file or folder: looked at under the component's lock, before it is replaced
+    (``Bench.planned``), and not here. Nothing where only a server can tell."""
+    return {f"{LIVE} {key}": identity} if identity else {}
 
 
 def trash_depends(names: Mapping[str, str]) -> Mapping[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,13 +16,16 @@ from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine import asking
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.planning.depends import component_depends, generation_depends
+from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, live_depends
 from dysnomia_tui.engine.planning.grades import confirmation, graded
 from dysnomia_tui.engine.restoring import RestoreTarget
 from dysnomia_tui.engine.trust import made_here
 from dysnomia_tui.engine.world import World
 
-PREFLIGHT_LIMIT = 2.0
+PREFLIGHT_LIMIT = 12.0
+"""Seconds for the questions of a plan: a server that is under load answers late, and can be restored all the same."""
+SLOW = 5.0
+"""From how many seconds on a plan says that the answers were slow."""
 ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
     "activate": (Grade.ADDS, "would be activated, with its initial state where it has none yet"),
     "deactivate": (Grade.ADDS, "would be taken out of service; its state would stay, marked as garbage"),
@@ -104,15 +109,20 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
             "id": generation.id,
             "target": {"kind": target.kind, "name": target.name, "sections": list(target.sections)},
             "guard": guard,
+            "dangerous": bool(dangerous),
             "text": text,
             "blocked": int(wrong or code),
         },
-        depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
+        depends={
+            **generation_depends(key, number, generation.id),
+            **component_depends(world, key),
+            **live_depends(key, preflight.identity),
+        },
         warnings=tuple(warnings),
         blockers=tuple(blockers),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
-        command=_restore_command(key, number, target, text),
+        command=_restore_command(key, number, target, text, dangerous=bool(dangerous)),
         confirm=confirmation(grade, (key,), str(number)),
         made=now,
     )
@@ -132,9 +142,11 @@ def preflight_or_blocker(
 def _preflight(world: World, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "") -> Preflight:
     plugin = world.plugin(key)
     if isinstance(plugin, StatePlugin):
-        return asking.preflight(
+        began = time.monotonic()
+        found = asking.preflight(
             world.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy
         )
+        return _said_slow(found, time.monotonic() - began)
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
             findings=(
@@ -143,11 +155,23 @@ def _preflight(world: World, key: ComponentKey, generation: Generation, *, repla
                     "its module restores in place: a failure half-way leaves what it left, and what is written between"
                     " the guard and the restore is in neither",
                 ),
+                Finding(
+                    Severity.DANGEROUS,
+                    "where its module cannot snapshot what is live (it is broken, or gone), no guard is made, and what"
+                    " is live is lost",
+                ),
             ),
             swap="the module would restore over what is live",
-            guard="a snapshot of what is live, taken by the module just before",
+            guard="a snapshot of what is live, taken by the module just before, where it can",
         )
     return Preflight(findings=(Finding(Severity.BLOCKER, f"type {plugin.type!r} holds no state"),))
+
+
+def _said_slow(found: Preflight, seconds: float) -> Preflight:
+    if seconds < SLOW:
+        return found
+    text = f"it took {seconds:.0f} s to be told this: the server or this machine is slow, or under load"
+    return dataclasses.replace(found, findings=(*found.findings, Finding(Severity.WARNING, text)))
 
 
 def preflight_grade(world: World, plan: Plan) -> str:
@@ -279,13 +303,15 @@ def replaced(key: ComponentKey, preflight: Preflight) -> str:
     return f"what is live of {key}{size}"
 
 
-def _restore_command(key: ComponentKey, number: int, target: RestoreTarget, text: str) -> tuple[str, ...]:
+def _restore_command(
+    key: ComponentKey, number: int, target: RestoreTarget, text: str, *, dangerous: bool
+) -> tuple[str, ...]:
     copy: tuple[str, ...] = ("--as", target.name) if target.kind != "replace" else ()
     if target.kind == "sections":
         copy += tuple(word for name in target.sections for word in ("--section", name))
     reason = ("--reason", text) if text else ()
     words = ("dysnomia", "-o", "restore", "-c", key.component, "-C", key.container)
-    return (*words, "--generation", str(number), *copy, *reason)
+    return (*words, "--generation", str(number), *copy, *reason, *(("--yes-untrusted",) if dangerous else ()))
 
 
 def plan_check(world: World, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
@@ -357,6 +383,7 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
     base, words = ACTIVITIES.get(activity, (Grade.FINAL, f"would be handed to its module: {activity!r}"))
     grade = graded(world.settings, (key,), base)
     blockers: list[str] = []
+    depends = dict(component_depends(world, key))
     try:
         plugin = world.plugin(key)
         own = activity not in ACTIVITIES
@@ -365,10 +392,14 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         if not own and activity not in plugin.activities() | {"lock", "unlock"}:
             blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
         blockers += _activity_blockers(world, key, activity)
+        if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
+            depends |= live_depends(key, asking.identity(world.settings, key))
         if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
             words = STATELESS_WORDS.get(activity, words)
     except PluginError as error:
         blockers.append(error.message)
+    except asking.NoAnswer as error:
+        blockers.append(str(error))
     params: dict[str, Any] = {"activity": activity}
     return Plan(
         kind=Kind.ACTIVITY,
@@ -377,7 +408,7 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         grade=grade,
         steps=(Step(f"{key} {words}", str(key)),),
         params=params,
-        depends=component_depends(world, key),
+        depends=depends,
         warnings=_activity_warnings(world, key, activity),
         blockers=tuple(blockers),
         command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),

@@ -14,7 +14,7 @@ from dysnomia_tui.engine.errors import Blocked, Exit
 from dysnomia_tui.engine.guarding import step_of
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, trash_depends
+from dysnomia_tui.engine.planning.depends import component_depends, generation_depends, live_depends, trash_depends
 from dysnomia_tui.engine.planning.grades import confirmation, graded
 from dysnomia_tui.engine.planning.keeping import come_back
 from dysnomia_tui.engine.planning.state import as_step, preflight_or_blocker, replaced
@@ -55,7 +55,7 @@ def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan
     preflight, code = _preflight(world, key, before)
     irreversible = [finding.text for finding in preflight.findings if finding.severity in NO_WAY_BACK]
     grade = graded(world.settings, (key,), Grade.FINAL if irreversible else Grade.UNDOABLE)
-    depends = dict(component_depends(world, key))
+    depends = {**component_depends(world, key), **live_depends(key, preflight.identity)}
     if before.guard is not None:
         depends |= generation_depends(key, before.number, before.guard.id)
     return Plan(

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH211
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """Activation, deactivation and collection of a fileset, as Dysnomia's module does them."""
 
@@ -6,12 +5,16 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from contextlib import suppress
 
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.spec import Link
-from dysnomia_plugins.trees.confined import folder_at
+from dysnomia_plugins.guarded.folder import Folder, current_umask
+from dysnomia_plugins.guarded.removal import remove_empty
+from dysnomia_plugins.guarded.system import LinkInTheWay
+from dysnomia_plugins.guarded.way import others_on_the_way, user_in_words
 from dysnomia_plugins.trees.owners import owner_ids
 
 
@@ -22,23 +25,42 @@ def activate(layout: Layout) -> None:
     spec = layout.spec
     uid, gid = owner_ids(spec.owner)
     try:
-        os.makedirs(layout.target, exist_ok=True)
+        Folder.at(layout.target, make=0o777).close()
         for folder in spec.folders:
-            path = _below(layout, folder)
-            os.makedirs(path, exist_ok=True)
-            with folder_at(path) as made:
-                seen = os.fstat(made)
-                if (uid, gid) != (seen.st_uid, seen.st_gid):
-                    os.fchown(made, uid, gid)
+            _have_folder(_below(layout, folder), uid, gid)
         for link in spec.links:
             _link(layout, link)
     except OSError as error:
-        with suppress(OSError):
+        with suppress(OSError, PluginError):
             remove_links(layout)
         raise PluginError(
             f"the fileset could not be activated: {error.strerror} ({error.filename or ''})",
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
+
+
+def _have_folder(path: str, uid: int, gid: int) -> None:
+    """``mkdir -p``, and its owner. One that is there already and may have been put there is not given away.
+
+    Raises NotSafe, OSError."""
+    parent, name = posixpath.split(path)
+    others = others_on_the_way(parent)
+    with Folder.at(parent, make=0o777) as above:
+        try:
+            made, new = above.make_folder(name, 0o777 & ~current_umask()), True
+        except FileExistsError:
+            made, new = above.folder(name), False
+    with made:
+        seen = made.stat()
+        if (uid, gid) == (seen.st_uid, seen.st_gid) or (uid in (-1, seen.st_uid) and gid in (-1, seen.st_gid)):
+            return
+        if not new and others is not None and seen.st_uid != others.uid:
+            raise NotSafe(
+                f"{path} belongs to {user_in_words(seen.st_uid)}, in a folder that {others} may change: it may have "
+                "been moved there",
+                "give it to its owner yourself, or give the folder above it to root",
+            )
+        os.fchown(made.descriptor, uid, gid)
 
 
 def deactivate(layout: Layout) -> None:
@@ -50,12 +72,13 @@ def deactivate(layout: Layout) -> None:
 
 
 def remove_links(layout: Layout) -> None:
-    """Only links that still lead where activation made them lead. Raises OSError."""
+    """Only links that still lead where activation made them lead. Raises OSError, LinkInTheWay."""
     for link in layout.spec.links:
-        path = _below(layout, link.path)
         with suppress(FileNotFoundError, NotADirectoryError):
-            if os.path.islink(path) and os.readlink(path) == link.source:
-                os.unlink(path)
+            parent, name = posixpath.split(_below(layout, link.path))
+            with Folder.at(parent) as folder:
+                if folder.link_target(name) == link.source:
+                    folder.unlink(name)
         remove_empty_folders(layout, posixpath.dirname(link.path))
 
 
@@ -71,15 +94,16 @@ def collect(layout: Layout) -> None:
 
 def remove_empty_folders(layout: Layout, folder: str) -> None:
     """``rmdir -p`` below the target folder."""
-    with suppress(OSError):
+    with suppress(OSError, LinkInTheWay):
         while folder and folder != ".":
-            os.rmdir(posixpath.join(layout.target, folder))
+            remove_empty(posixpath.join(layout.target, folder))
             folder = posixpath.dirname(folder)
 
 
 def _empty_target(layout: Layout) -> None:
     try:
-        names = os.listdir(layout.target)
+        with Folder.at(layout.target) as folder:
+            names = folder.names()
     except FileNotFoundError:
         return
     for name in names:
@@ -88,18 +112,18 @@ def _empty_target(layout: Layout) -> None:
 
 def _link(layout: Layout, link: Link) -> None:
     """``ln -sfn``, without a moment in which there is no link. A folder in the way stays."""
-    folder = _below(layout, link.folder)
-    os.makedirs(folder, exist_ok=True)
     path = _below(layout, link.path)
-    if os.path.islink(path) and os.readlink(path) == link.source:
-        return
-    if os.path.isdir(path) and not os.path.islink(path):
-        raise PluginError(f"{path} is a folder, where a link to {link.source} should be", "move it away")
-    new = posixpath.join(folder, f".dysnomia-link-{os.getpid()}")
-    with suppress(FileNotFoundError):
-        os.unlink(new)
-    os.symlink(link.source, new)
-    os.rename(new, path)
+    name = posixpath.basename(path)
+    with Folder.at(_below(layout, link.folder), make=0o777) as folder:
+        if folder.link_target(name) == link.source:
+            return
+        seen = folder.seen(name)
+        if seen is not None and stat.S_ISDIR(seen.st_mode):
+            raise PluginError(f"{path} is a folder, where a link to {link.source} should be", "move it away")
+        new = f".dysnomia-link-{os.getpid()}"
+        folder.unlink(new)
+        folder.make_link(new, link.source)
+        folder.move_over(new, folder, name)
 
 
 def _below(layout: Layout, path: str) -> str:

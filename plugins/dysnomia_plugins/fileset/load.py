@@ -1,4 +1,3 @@
-# ruff: noqa: PTH102, PTH103
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """A stored fileset into a place that is not live, whole or in part, and the check that it came out as it was stored."""
 
@@ -8,15 +7,17 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset.places import Layout
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.system import sync_file_system
+from dysnomia_plugins.guarded.way import Identity
 from dysnomia_plugins.trees.chosen import Chosen
 from dysnomia_plugins.trees.compare import compare, differs
-from dysnomia_plugins.trees.confined import folder_at, rename_new, sync_file_system, write_xattrs
 from dysnomia_plugins.trees.contents import ARTEFACT, index_of
 from dysnomia_plugins.trees.extract import Extractor, Trust
 from dysnomia_plugins.trees.member import Kind, Member, kind_of
@@ -37,7 +38,8 @@ class Loader:
     place: Place
     trust: Trust
     _extractors: dict[str, Extractor] = field(default_factory=dict)
-    _descriptors: list[int] = field(default_factory=list)
+    _bases: dict[str, Folder] = field(default_factory=dict)
+    """The folders that are loaded into, each held by its descriptor until it is handed over."""
     _done: int = 0
 
     def run(self, sections: Sequence[Section] | None) -> None:
@@ -48,20 +50,33 @@ class Loader:
             try:
                 wanted = None if sections is None else self._chosen(sections)
                 self._extract(making, wanted)
-            except BaseException:
-                self._close(abandon=True)
-                raise
-            self._close(abandon=False)
-            self._say_what_was_left_out()
-            self.ctx.progress.phase("check")
-            self._check(making, wanted)
-            if copy:
-                with folder_at(making) as made, folder_at(posixpath.dirname(making)) as parent:
-                    os.fchmod(made, 0o755)
-                    rename_new(posixpath.basename(making), parent, posixpath.basename(self.place.name), parent)
-                    os.fsync(parent)
+                self._close()
+                self._say_what_was_left_out()
+                self.ctx.progress.phase("check")
+                self._check(making, wanted)
+                self._hand_over()
+                if copy:
+                    self._name(making)
+            finally:
+                self._let_go()
         except OSError as error:
             raise _explained(error, self.place) from error
+
+    def _hand_over(self) -> None:
+        """Whole and checked: now the folders that were closed to all others get the owner and mode they should have."""
+        for base, extractor in self._extractors.items():
+            extractor.hand_over_base(self._bases[base].descriptor)
+
+    def _name(self, making: str) -> None:
+        """A copy gets its name, where nothing has it. Raises NotSafe where it was replaced meanwhile."""
+        made, name = self._bases[making], posixpath.basename(making)
+        with Folder.at(posixpath.dirname(making)) as parent:
+            if parent.identity(name) != Identity.of(made.stat()):
+                raise NotSafe(f"{making} was replaced while it was loaded", "look who else may write in that folder")
+            if self._extractors[making].top is None:
+                os.fchmod(made.descriptor, 0o755)
+            parent.move(name, parent, posixpath.basename(self.place.name))
+            parent.sync()
 
     def _chosen(self, sections: Sequence[Section]) -> Chosen:
         try:
@@ -102,9 +117,8 @@ class Loader:
         base = making or self._base_of(name)
         found = self._extractors.get(base)
         if found is None:
-            descriptor = new_folder(base)
-            self._descriptors.append(descriptor)
-            found = self._extractors[base] = Extractor(descriptor, self.trust, self.ctx.progress.log)
+            folder = self._bases[base] = new_folder(base)
+            found = self._extractors[base] = Extractor(folder.descriptor, self.trust, self.ctx.progress.log)
         return found
 
     def _base_of(self, name: str) -> str:
@@ -115,26 +129,25 @@ class Loader:
             f"the snapshot holds {name!r}, which .dysnomia-fileset does not name", "restore it as a copy, or name it"
         )
 
-    def _close(self, *, abandon: bool) -> None:
-        try:
-            for extractor in self._extractors.values():
-                if abandon:
-                    extractor.abandon()
-                else:
-                    extractor.close()
-            if not abandon:
-                for descriptor in self._descriptors:
-                    sync_file_system(descriptor)
-        finally:
-            while self._descriptors:
-                os.close(self._descriptors.pop())
+    def _close(self) -> None:
+        """All is written: what is in the folders is as it should be, and on the disk."""
+        for extractor in self._extractors.values():
+            extractor.close(hand_over=False)
+        for folder in self._bases.values():
+            sync_file_system(folder.descriptor)
+
+    def _let_go(self) -> None:
+        for extractor in self._extractors.values():
+            extractor.abandon()
+        for folder in self._bases.values():
+            folder.close()
 
     def _say_what_was_left_out(self) -> None:
         for extractor in self._extractors.values():
             for text in extractor.left_out[:20]:
                 self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
-            if len(extractor.left_out) > 20:
-                self.ctx.progress.log(f"…and {len(extractor.left_out) - 20:,} more")
+            if extractor.left_out_count > 20:
+                self.ctx.progress.log(f"…and {extractor.left_out_count - 20:,} more")
 
     # Check.
 
@@ -151,46 +164,45 @@ class Loader:
             for one in self.layout.roots_at(self.place)
         ]
         lost = any(extractor.lost_xattrs or extractor.left_out for extractor in self._extractors.values())
-        if making and any(not any(below(one, root.root) for root in roots) for one in _tops(making)):
+        if making and any(not any(below(one, root.root) for root in roots) for one in self._bases[making].names()):
             return
         compare(
             self.stored.sections,
-            (seen.member for seen in Walk(roots, open_files=False)),
+            (self._as_it_will_be(seen.member) for seen in Walk(roots, open_files=False)),
             strict=self.trust.made_here and not lost,
             owners=self.trust.root,
             check=self.ctx.cancel.check,
         )
 
+    def _as_it_will_be(self, member: Member) -> Member:
+        """A base is still closed: what it will be like is set when all is found right."""
+        top = next((extractor.top for extractor in self._extractors.values() if extractor.top is not None), None)
+        return top if top is not None and member.name == top.name and member.kind is top.kind else member
+
 
 def _check_one(section: Section, path: str) -> None:
-    seen = os.lstat(path)
+    with Folder.at(posixpath.dirname(path)) as folder:
+        seen = folder.seen(posixpath.basename(path))
     if section.kind == Kind.HARDLINK:
         return
+    if seen is None:
+        raise differs(section.name, "it is not there")
     if kind_of(seen.st_mode) != section.kind or (section.kind == Kind.FILE and seen.st_size != section.size):
         raise differs(section.name, f"there are {seen.st_size} bytes of mode {stat.filemode(seen.st_mode)}")
 
 
-def _tops(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        yield from [entry.name for entry in entries]
-
-
-def new_folder(path: str) -> int:
+def new_folder(path: str) -> Folder:
     """Make a folder that nobody else may enter, and open it. Nothing is inherited from the folder it is in.
 
     Raises NotSafe where something is there."""
     parent, name = posixpath.split(path)
-    os.makedirs(parent, exist_ok=True)
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError as error:
-        raise NotSafe(
-            f"{path} is in the way", f"look at it, and remove it if it is not needed: rm -r {name!r}"
-        ) from error
-    with folder_at(path) as descriptor:
-        write_xattrs(descriptor, ())
-        os.fchmod(descriptor, 0o700)
-        return os.dup(descriptor)
+    with Folder.at(parent, make=0o777) as above:
+        try:
+            return above.make_folder(name)
+        except FileExistsError as error:
+            raise NotSafe(
+                f"{path} is in the way", f"look at it, and remove it if it is not needed: rm -r {name!r}"
+            ) from error
 
 
 def _explained(error: OSError, place: Place) -> PluginError:

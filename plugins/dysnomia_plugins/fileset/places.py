@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
-from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.fileset.spec import FilesetSpec
-from dysnomia_plugins.trees.confined import remove_folder
+from dysnomia_plugins.guarded.removal import remove_folder
+from dysnomia_plugins.guarded.way import real_path
 from dysnomia_plugins.trees.names import RootAt, below, purpose_of
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -36,11 +37,17 @@ class Mount:
 
 
 class Layout:
-    """The places of one fileset, on this machine as its mounts are now."""
+    """The places of one fileset, on this machine as its mounts are now.
+
+    Raises NotSafe where the way to the target folder leads through a link that somebody else could have made.
+    """
 
     def __init__(self, spec: FilesetSpec) -> None:
         self.spec = spec
-        self.target = os.path.realpath(spec.target)
+        try:
+            self.target = real_path(spec.target, setting="targetDir")
+        except OSError as error:
+            raise PluginError(f"{spec.target} cannot be opened ({error.strerror})", "may you read it?") from error
 
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:

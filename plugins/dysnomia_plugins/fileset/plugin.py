@@ -1,4 +1,3 @@
-# ruff: noqa: PTH112
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """The type ``fileset``: folders of files below a target folder.
 
@@ -37,6 +36,8 @@ from dysnomia_plugins.fileset.load import Loader
 from dysnomia_plugins.fileset.places import Layout
 from dysnomia_plugins.fileset.preflight import restore_preflight
 from dysnomia_plugins.fileset.spec import read_spec
+from dysnomia_plugins.guarded.folder import Folder, identity_of
+from dysnomia_plugins.guarded.system import LinkInTheWay
 from dysnomia_plugins.trees.contents import ARTEFACT, member_rows, rescan_tar
 from dysnomia_plugins.trees.dump import TICK, TreeDump, changed_since
 from dysnomia_plugins.trees.exchange import RootSwap, identity, recover_swap, swap_roots
@@ -82,7 +83,7 @@ class Fileset(StatePlugin):
         """Size as far as it can be counted in a second, and who has files open."""
         layout = layout_of(component)
         roots = layout.roots_at(layout.live)
-        missing = [root.path for root in roots if not os.path.isdir(root.path)]
+        missing = [root.path for root in roots if not _is_folder(root.path)]
         size, whole = measure([root.path for root in roots], deadline=time.monotonic() + 1.0)
         users = users_of([root.path for root in roots])
         detail = (
@@ -101,6 +102,10 @@ class Fileset(StatePlugin):
 
     def live(self, component: Component) -> Place:
         return layout_of(component).live
+
+    def identity(self, component: Component) -> str:
+        layout = layout_of(component)
+        return identity_of([root.path for root in layout.roots_at(layout.live)])
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         return layout_of(ctx.component).made(ctx.tag, purpose)
@@ -244,6 +249,15 @@ class Fileset(StatePlugin):
 def layout_of(component: Component) -> Layout:
     """The places of a component, as its files and this machine's mounts are now. Raises PluginError."""
     return Layout(read_spec(component))
+
+
+def _is_folder(path: str) -> bool:
+    """Whether a folder is there, through no link."""
+    try:
+        with Folder.at(path):
+            return True
+    except (OSError, LinkInTheWay):
+        return False
 
 
 def _changed_in_words(torn: Sequence[str], changed: Sequence[str]) -> Iterator[str]:

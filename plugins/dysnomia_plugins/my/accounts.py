@@ -88,12 +88,13 @@ def own_privileges(client: Client) -> set[str]:
     user, host = client.account
     found = client.rows(
         "SELECT JSON_ARRAY(privilege_type) FROM information_schema.user_privileges WHERE grantee IN"
-        f" ({literal(_grantee(user, host))}, CONCAT('\\'', CURRENT_ROLE(), '\\'@\\'\\''))"
+        f" ({literal(grantee(user, host))}, CONCAT('\\'', CURRENT_ROLE(), '\\'@\\'\\''))"
     )
     return {str(one) for (one,) in found}
 
 
-def _grantee(user: str, host: str) -> str:
+def grantee(user: str, host: str) -> str:
+    """How ``information_schema`` writes an account."""
     return f"'{user}'@'{host}'"
 
 

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Context, Runner
-from dysnomia_plugins.errors import ToolMissing
+from dysnomia_plugins.errors import NotSafe, ToolMissing
+from dysnomia_plugins.my import session
 from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.server import CONNECT_TIMEOUT, Server, explain
 from dysnomia_plugins.servers import explained
@@ -21,9 +22,9 @@ CLIENTS = ("mariadb", "mysql")
 DUMPERS = ("mariadb-dump", "mysqldump")
 UNKNOWN_THREAD = 1094
 GONE_SECONDS = 60
-_SESSION = (
-    "SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = 10 /*M!100100 , max_statement_time = 0 */;\n"
-)
+_ADDRESS = ("user", "host", "port", "socket")
+PINNED_SINCE = (10, 11)
+"""The first mariadb-dump whose session takes our settings (by a connection string)."""
 _VERSION = re.compile(r"(?:Distrib|from|Ver) (\d+)\.(\d+)\.(\d+)(-MariaDB)?")
 
 
@@ -52,7 +53,7 @@ class Client:
         self.tag = tag
         self.runner = runner
         self._connect_timeout = connect_timeout
-        self._path = path
+        self.path = path
         self._version = ""
 
     @classmethod
@@ -65,17 +66,22 @@ class Client:
     @cached_property
     def program(self) -> str:
         """The path of the client program."""
-        return program(CLIENTS, self._path)
+        return program(CLIENTS, self.path)
 
     @cached_property
     def dumper(self) -> str:
         """The path of the dump program."""
-        return program(DUMPERS, self._path)
+        return program(DUMPERS, self.path)
+
+    @cached_property
+    def dumper_said(self) -> str:
+        """What the dump program says of its version."""
+        return self.runner.run([self.dumper, "--version"], timeout=30).stdout.decode("utf-8", "replace")
 
     @cached_property
     def dumper_version(self) -> str:
         """What the dump program says it is of."""
-        said = self.runner.run([self.dumper, "--version"], timeout=30).stdout.decode("utf-8", "replace")
+        said = self.dumper_said
         found = _VERSION.search(said)
         return f"{found[1]}.{found[2]}.{found[3]}" if found else said.strip()
 
@@ -142,7 +148,7 @@ class Client:
         """Statements one after the other; the first that fails ends it. ``held``: a sweep must be able to find the
         connection, whatever it is at. Raises ServerDown, WrongCredentials, ProcessFailed."""
         text = encode(sql) if isinstance(sql, str) else sql
-        prefix = _SESSION + (f"DO GET_LOCK({literal(self._lock)}, 30);\n" if held else "")
+        prefix = session.script(session.OURS) + (f"DO GET_LOCK({literal(self._lock)}, 30);\n" if held else "")
         with self.option_file() as (descriptor, options):
             argv = [self.program, *options, "--batch", "--raw", "--skip-column-names", "--binary-mode"]
             argv += ["--default-character-set=utf8mb4", *([f"--database={database}"] if database else [])]
@@ -153,9 +159,9 @@ class Client:
                 ).stdout  # fmt: skip
 
     @contextmanager
-    def option_file(self) -> Iterator[tuple[int, list[str]]]:
+    def option_file(self, dumping: str = "") -> Iterator[tuple[int, list[str]]]:
         """A descriptor with our options, and the argument that names it (it must be the first)."""
-        with self.server.option_file(self._connect_timeout) as descriptor:
+        with self.server.option_file(self._connect_timeout, dumping) as descriptor:
             yield descriptor, [f"--defaults-file=/dev/fd/{descriptor}"]
 
     @contextmanager
@@ -177,8 +183,9 @@ class Client:
 
     @contextmanager
     def dumping(self, database: str, options: Sequence[str]) -> Iterator[BinaryIO]:
-        """A dump of a schema, as a stream."""
-        with self.option_file() as (descriptor, first):
+        """A dump of a schema, as a stream. Raises NotSafe where the server's settings would shorten it."""
+        string, env = self._dump_session()
+        with self.option_file(string) as (descriptor, first):
             argv = [self.dumper, *first, "--skip-dump-date", "--hex-blob", "--default-character-set=utf8mb4", *options]
             if "column-statistics" in self.dumper_options:
                 argv.append("--skip-column-statistics")
@@ -186,10 +193,47 @@ class Client:
             with (
                 self.explained(),
                 self.runner.reading(
-                    argv, user=self.server.os_user, pass_fds=[descriptor], env={"HOME": "/nonexistent"}
+                    argv, user=self.server.os_user, pass_fds=[descriptor], env={"HOME": "/nonexistent", **env}
                 ) as stream,
             ):
                 yield stream
+
+    def _dump_session(self) -> tuple[str, dict[str, str]]:
+        """The connection string that sets what matters in the dump program's session, and its environment (the
+        password). Both are empty for a program that knows no such string: then the server's defaults must do."""
+        version = tuple(int(number) for number in re.findall(r"\d+", self.dumper_version)[:2])
+        if "mariadb" not in self.dumper_said.lower() or version < PINNED_SINCE:
+            self._refuse_cut()
+            return "", {}
+        values = {"user": self.server.user, **self.server.address}
+        password = self.server.password
+        if self.server.defaults_file:
+            named = self._named_defaults()
+            password = password or named.pop("password", "")
+            ours = {name: value for name, value in values.items() if value}
+            values = {name: named[name] for name in _ADDRESS if name in named} | ours
+        values.pop("protocol", None)  # the dump program takes that from the option file
+        string = session.connection_string(values, session.DUMPING)
+        return string, {"MYSQL_PWD": password} if password else {}
+
+    def _named_defaults(self) -> dict[str, str]:
+        """What the operator's own option file says of the server."""
+        printer = program(("my_print_defaults",), self.path)
+        with self.option_file() as (descriptor, options):
+            said = self.runner.run(
+                [printer, *options, "client", "client-server", "client-mariadb", "mysqldump", "mariadb-dump"],
+                pass_fds=[descriptor],
+            ).stdout.decode("utf-8", "surrogateescape")
+        pairs = (line.removeprefix("--").partition("=") for line in said.split("\n"))
+        return {name.replace("_", "-"): value for name, _, value in pairs}
+
+    def _refuse_cut(self) -> None:
+        """Raises NotSafe where a session with the server's defaults would not see all rows."""
+        if not self.ask("SELECT JSON_ARRAY(@@GLOBAL.sql_select_limit > 4294967295)")[0]:
+            raise NotSafe(
+                f"sql_select_limit is set on the server, and {self.dumper_version} of the dump program would obey it",
+                "SET GLOBAL sql_select_limit = DEFAULT, or install mariadb-client 10.11 or later",
+            )
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn the failure of a client program into what it means."""

@@ -5,17 +5,18 @@ RENAME TABLE takes tables from schema to schema with all they hold; these it doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
 from dysnomia_plugins.errors import NotSafe, Truncated
 from dysnomia_plugins.my.client import Client
-from dysnomia_plugins.my.contents import SCHEMA, SEQUENCE, created
+from dysnomia_plugins.my.created import SCHEMA, SEQUENCE, VIEW, created
 from dysnomia_plugins.my.events import EVENTS, EventsFinder, kept
 from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.my.surroundings import look
+from dysnomia_plugins.my.views import ignoring, without_schema
 from dysnomia_plugins.sqldump.names import encode
 
 _TAKEN = (Part.STATEMENT, Part.ALTER_DATABASE, Part.DELIMITER, Part.TRIVIA)
@@ -33,10 +34,12 @@ class Code:
 
 def read(client: Client, database: str) -> Code:
     """All of a schema's code. Its events are real, or kept as text."""
-    refuse_endless(database, look(client, database).endless)
+    looked = look(client, database)
+    refuse_endless(database, looked.endless)
     text = kept(client, database).get(EVENTS)
-    options = ["--no-data", "--routines", "--triggers", f"--ignore-table={database}.{KEPT}"]
+    options = ["--no-data", "--skip-lock-tables", "--routines", "--triggers", f"--ignore-table={database}.{KEPT}"]
     options += ["--events"] if text is None else []
+    options += ignoring(database, looked.broken)
     finder = EventsFinder()
     objects: list[bytes] = []
     events: list[bytes] = []
@@ -46,7 +49,9 @@ def read(client: Client, database: str) -> Code:
             if finder.takes(piece):
                 events.append(piece.data)
             elif piece.part in _TAKEN and not _of_table(piece):
-                objects.append(piece.data)
+                made = created(piece.data)
+                of_view = made is not None and made.kind == VIEW
+                objects.append(without_schema(piece.data, database) if of_view else piece.data)
     if not scanner.complete:
         raise Truncated(f"the dump of {database} ended before its end marker")
     return Code(b"".join(objects), b"".join(events) if text is None else text)
@@ -93,8 +98,9 @@ def script(text: bytes, database: str) -> bytes:
 # --- taking away -----------------------------------------------------------------------------------------------------
 
 
-def dropping(client: Client, *databases: str, all_of_it: bool = True) -> str:
-    """The SQL that takes away the triggers and events of these schemas, and their views and routines."""
+def dropping(client: Client, *databases: str, all_of_it: bool = True, spared: Collection[str] = ()) -> str:
+    """The SQL that takes away the triggers and events of these schemas, and their views (but ``spared``) and
+    routines."""
     names = ", ".join(map(literal, databases))
     found = client.several(
         trigger=f"SELECT JSON_ARRAY(trigger_schema, trigger_name) FROM information_schema.triggers"
@@ -108,7 +114,11 @@ def dropping(client: Client, *databases: str, all_of_it: bool = True) -> str:
     )
     lines = []
     for kind in ("trigger", "event", "view") if all_of_it else ("trigger", "event"):
-        lines += [f"DROP {kind.upper()} IF EXISTS {_qualified(*one)};\n" for one in found[kind]]
+        lines += [
+            f"DROP {kind.upper()} IF EXISTS {_qualified(*one)};\n"
+            for one in found[kind]
+            if kind != "view" or one[1] not in spared
+        ]
     for schema, name, kind in found["routine"] if all_of_it else ():
         lines.append(in_its_mode(kind, f"DROP {kind} IF EXISTS {_qualified(schema, name)};\n"))
     return "".join(lines)

@@ -10,31 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from dysnomia_plugins.my.names import NAME, names_in, unquoted
+from dysnomia_plugins.my.created import SCHEMA, SEQUENCE, TABLE, TRIGGER, VIEW, Created, created
+from dysnomia_plugins.my.names import names_in, unquoted
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, canonical, unqualified
 from dysnomia_plugins.my.sequences import own
+from dysnomia_plugins.my.views import own_names
 from dysnomia_plugins.sqldump.names import decode
 from dysnomia_plugins.sqldump.outside import TriviaKeeper
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink
 
-SCHEMA, TABLE, SEQUENCE, VIEW, TRIGGER, EVENT = "schema", "table", "sequence", "view", "trigger", "event"
-ROUTINES = ("function", "procedure", "package body", "package")
-CODE = (VIEW, TRIGGER, *ROUTINES)
-"""What a table does not hold, and what is made anew where it stands."""
-
-_HEAD = 1 << 14
-_WRAPPING = re.compile(rb"/\*M?!\d*\s*|\*/\s*")
-_USER = rb"(?:" + NAME + rb"(?:@" + NAME + rb")?)"
-_CREATE = re.compile(
-    rb"\s*CREATE\s+(?:OR REPLACE\s+)?(?:ALGORITHM\s*=\s*\w+\s+)?(?P<definer>DEFINER\s*=\s*" + _USER + rb"\s+)?"
-    rb"(?:SQL SECURITY \w+\s+)?(?:AGGREGATE\s+)?"
-    rb"(?P<kind>TABLE|SEQUENCE|VIEW|TRIGGER|EVENT|PROCEDURE|FUNCTION|PACKAGE\s+BODY|PACKAGE)\s+"
-    rb"(?:IF NOT EXISTS\s+)?(?:" + NAME + rb"\s*\.\s*)?(?P<name>" + NAME + rb")",
-    re.IGNORECASE,
-)
 _LOCK = re.compile(rb"LOCK TABLES (`(?:[^`]|``)*+`) WRITE\s*\Z", re.IGNORECASE)
 _UNLOCK = re.compile(rb"UNLOCK TABLES\s*\Z", re.IGNORECASE)
 _INSERT_INTO = re.compile(rb"[^`]*(`(?:[^`]|``)*+`)\s*+(\((?:[^`)]|`(?:[^`]|``)*+`)*+\))?")
@@ -44,29 +30,6 @@ _COLUMN = re.compile(rb"^  (`(?:[^`\n]|``)*+`) ", re.MULTILINE)
 _COUNTER = re.compile(rb"^\) ENGINE=\S+ (AUTO_INCREMENT=(\d+) )", re.MULTILINE)
 _DATABASE = re.compile(rb"Database: ([^\n]*)\n")
 _PRIMARY_KEY = re.compile(rb"^  PRIMARY KEY (\(.*\))", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """What a CREATE statement makes."""
-
-    kind: str
-    """``schema`` for a table."""
-    name: str
-    stands_in: bool = False
-    """A view that stands in for the real one until all tables are there."""
-
-
-def created(statement: bytes) -> Created | None:
-    """What ``statement`` creates; None where it creates nothing we know."""
-    head = _WRAPPING.sub(b" ", statement[:_HEAD])
-    found = _CREATE.match(head)
-    if found is None:
-        return None
-    kind = re.sub(r"\s+", " ", found["kind"].decode().lower())
-    name = unquoted(found["name"])
-    stands_in = kind == "view" and found["definer"] is None and b"ALGORITHM" not in head[: found.start("kind")].upper()
-    return Created(SCHEMA if kind == "table" else kind, name, stands_in)
 
 
 def table_columns(statement: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -205,6 +168,8 @@ class ContentsWriter(TriviaKeeper):
             self._sink.write_masked(data, said)
             return
         masked = list(own(data, [self._database])) if made.kind == SCHEMA else []
+        if made.kind == VIEW:
+            masked = list(own_names(data, self._database))
         if made.kind == SCHEMA and (counter := _COUNTER.search(data)):
             self._counter = made.name, decode(counter[2])
             masked.append(counter.span(1))

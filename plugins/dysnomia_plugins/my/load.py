@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Stored
-from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
+from dysnomia_plugins.errors import PluginError, Truncated
+from dysnomia_plugins.my import session, vetting
+from dysnomia_plugins.my.accounts import Account
 from dysnomia_plugins.my.client import Client
-from dysnomia_plugins.my.contents import SCHEMA, TABLE, created, insert_target
-from dysnomia_plugins.my.events import EVENTS, EventsFinder, keep
+from dysnomia_plugins.my.contents import insert_target
+from dysnomia_plugins.my.created import CODE, EVENT, SCHEMA, TABLE, VIEW, Created, created
+from dysnomia_plugins.my.events import EventsFinder
 from dysnomia_plugins.my.names import identifier
 from dysnomia_plugins.my.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.my.sequences import moved
+from dysnomia_plugins.my.views import found_in, without_schema
 from dysnomia_plugins.sqldump.names import decode, encode
 from dysnomia_plugins.sqldump.ranges import PiecesReader, stored_range
 from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Section
 
-_WRAPPING = re.compile(rb"/\*M?!\d*\s*|\*/\s*")
-_ALLOWED = re.compile(
-    rb"(?:SET\s+(?!GLOBAL\b|PERSIST|PASSWORD\b|@@GLOBAL|@@PERSIST|ROLE\b|DEFAULT\b|STATEMENT\b)"
-    rb"|DROP\s+(?:TABLE|VIEW|SEQUENCE|TRIGGER|EVENT|FUNCTION|PROCEDURE|PACKAGE(?:\s+BODY)?)\s+IF\s+EXISTS\s+`(?:[^`]|``)*+`\s*\Z"
-    rb"|ALTER\s+TABLE\s+`(?:[^`]|``)*+`\s|DO\s+SETVAL\(`|(?:INSERT|REPLACE)\s+(?:IGNORE\s+)?INTO\s+`(?:[^`]|``)*+`\s"
-    rb"|COMMIT\b|START\s+TRANSACTION\b|BEGIN\s*\Z)",
-    re.IGNORECASE,
-)
-_SKIPPED = re.compile(rb"LOCK\s+TABLES\s|UNLOCK\s+TABLES\b|SET\s+@@GLOBAL\.GTID_PURGED\b|\Z", re.IGNORECASE)
-"""The schema is nobody else's, and a locked table keeps a sequence in its defaults out of reach."""
 _COUNT = b"SELECT ROW_COUNT();\n"
 
 
@@ -39,9 +33,15 @@ class Loader:
     that a dump of one schema is made of are sent. Rows are counted three times: as they are sent, against the contents
     index, and by the server."""
 
-    def __init__(self, ctx: Context, client: Client, database: str) -> None:
+    def __init__(self, ctx: Context, client: Client, database: str, *, closely: bool = False) -> None:
+        """``closely``: the dump is not trusted, and the client is an account that has rights on the schema alone."""
         self.events = b""
         """The text of the dump's events: none is made."""
+        self.broken: dict[str, bytes] = {}
+        """The views that did not work when they were dumped, as their comments have them: none is made."""
+        self.definers: dict[tuple[str, str], tuple[Account | None, bytes]] = {}
+        """The definer of each object of code, and its clause, where the dump is looked at closely: it is left out."""
+        self._closely = closely
         self._ctx = ctx
         self._client = client
         self._database = database
@@ -61,10 +61,11 @@ class Loader:
             if scanner.complete is False or (scanner.complete is None and not unmarked):
                 raise Truncated("the dump ends before its end marker", "restore another generation")
         self._compare(counts)
-        self._client.script(keep(EVENTS, self.events), self._database)
+        if self._closely and self.events:
+            self._note_definers(self.events)
 
     def _send(self, scanner: DumpScanner, stdin: BinaryIO, total: int | None) -> None:
-        stdin.write(b"/*M!100100 SET SESSION max_statement_time = 0 */;\n")
+        stdin.write(encode(session.script(session.LOADING)))
         finder = EventsFinder()
         done = 0
         table = ""
@@ -78,10 +79,14 @@ class Loader:
                 stdin.write(piece.data)
                 self._sent.append((table, 0))
             elif piece.part is Part.ROWS:
+                if self._closely:
+                    vetting.check_rows(piece.data)
                 stdin.write(piece.data)
                 self._sent[-1] = table, self._sent[-1][1] + piece.rows
                 if piece.data.rstrip(b"\n").endswith(b";"):
                     stdin.write(_COUNT)
+            elif piece.part is Part.TRIVIA and (broken := found_in(piece.data)):
+                self.broken |= broken
             elif piece.part not in (Part.SANDBOX, Part.HEADER, Part.NAMED, Part.END):
                 stdin.write(self._statement(scanner, piece))
             done += len(piece.data)
@@ -93,19 +98,30 @@ class Loader:
             return renamed(piece.data, self._name)
         if piece.part is not Part.STATEMENT:
             return piece.data
-        text = _WRAPPING.sub(b" ", piece.data[:4096]).strip(b" \t\r\n;")
-        if _SKIPPED.match(text):
+        if vetting.SKIPPED.match(vetting.plain(piece.data)):
             return b""
-        made = created(piece.data)
-        if not _ALLOWED.match(text) and made is None:
-            said = text[:60].decode("utf-8", "replace")
-            raise NotSafe(
-                f"the dump holds a statement that is not of one schema ({said!r})",
-                "it was not made by mariadb-dump for one schema, and is not loaded",
-            )
+        made = vetting.check(piece.data, scanner.database)
+        data = piece.data
+        if self._closely:
+            vetting.check_closely(data, made)
+            data = self._without_definer(data, made)
         if made is not None and made.kind == SCHEMA:
-            return moved(piece.data, [decode(scanner.database)], self._database)
-        return unqualified(piece.data) or piece.data
+            return moved(data, [decode(scanner.database)], self._database)
+        if made is not None and made.kind == VIEW:
+            return without_schema(data, decode(scanner.database))
+        return unqualified(data) or data
+
+    def _without_definer(self, data: bytes, made: Created | None) -> bytes:
+        """Code of a dump that is not trusted is made as the account that loads it, and gets its definer afterwards."""
+        if made is None or made.stands_in or made.kind not in (*CODE, EVENT):
+            return data
+        self.definers[made.kind, made.name] = vetting.definer(made), made.definer
+        return vetting.with_definer(data, b"") if made.definer else data
+
+    def _note_definers(self, text: bytes) -> None:
+        for piece in DumpScanner(BytesIO(text)).pieces():
+            if piece.part is Part.STATEMENT:
+                self._without_definer(piece.data, created(piece.data))
 
     def _output(self, line: bytes) -> None:
         if line.isdigit():

@@ -10,7 +10,7 @@ from typing import Any
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.findings import free_bytes, of_snapshot
-from dysnomia_plugins.my import accounts
+from dysnomia_plugins.my import accounts, confined
 from dysnomia_plugins.my.client import Client
 from dysnomia_plugins.my.names import check_database, literal
 from dysnomia_plugins.my.surroundings import look
@@ -27,7 +27,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     live = check_database(ctx.component.key.component)
     findings = list(_rights(client, replace))
     refused = any(finding.severity is Severity.BLOCKER for finding in findings)
-    findings += [*of_snapshot(_versions(client, stored)), *of_snapshot(_trust(ctx, client))]
+    findings += [*of_snapshot(_versions(client, stored)), *of_snapshot(_trust(ctx, client, stored, live))]
     if replace and not refused:
         findings += [*refusals(client, live), *_who(client, live), *_engines(client, live)]
     facts = _facts(client, live)
@@ -168,10 +168,26 @@ def _versions(client: Client, stored: Stored) -> Iterator[Finding]:
         )
 
 
-def _trust(ctx: Context, client: Client) -> Iterator[Finding]:
-    if not ctx.made_here and accounts.own_privileges(client) - {"USAGE"}:
+def _trust(ctx: Context, client: Client, stored: Stored, live: str) -> Iterator[Finding]:
+    if ctx.made_here:
+        return
+    yield Finding(
+        Severity.DANGEROUS,
+        "this snapshot was imported and is not trusted: an account made for it, with rights on the new schema alone,"
+        " would load it",
+    )
+    held = client.rows(
+        "SELECT JSON_ARRAY(privilege_type, is_grantable) FROM information_schema.user_privileges"
+        f" WHERE grantee = {literal(accounts.grantee(*client.account))}"
+    )
+    if not {("CREATE USER", "YES"), ("SELECT", "YES")} <= {(str(one), str(grantable)) for one, grantable in held}:
         yield Finding(
-            Severity.DANGEROUS,
-            f"this snapshot was imported and is not trusted, and {client.account[0]!r} has rights on the whole server:"
-            " its routines and statements could do what that account can",
+            Severity.BLOCKER,
+            f"such an account cannot be made: give {'@'.join(client.account)} CREATE USER and GRANT OPTION on *.*, or"
+            f" {confined.TRUST}",
         )
+        return
+    try:
+        confined.refuse_powerful(client, live, confined.definers_of(stored))
+    except NotSafe as error:
+        yield Finding(Severity.BLOCKER, str(error))

@@ -25,6 +25,7 @@ _HEADER = re.compile(
     rb"-- (?:(?:MariaDB|MySQL) dump (?P<tool>[^\n]*)|Host: [^\n]*?Database: (?P<name>[^\n]*)|Host: [^\n]*"
     rb"|Server version\s+(?P<server>[^\n]*))\n"
 )
+_HOST = re.compile(rb"-- Host: [^\n]*?(?=   Database: |\n)")
 _NAMED = re.compile(rb"(-- Dumping (?:events|routines) for database )[^\n]*\n")
 _END = re.compile(rb"-- Dump completed(?: on [^\n]*)?(?:\n|\Z)")
 _DELIMITER = re.compile(rb"DELIMITER[ \t]+(\S+)[^\n]*(?:\n|\Z)", re.IGNORECASE)
@@ -280,6 +281,13 @@ def canonical(piece: Piece) -> bytes | None:
     if piece.part is Part.END:
         return b"-- Dump completed\n"
     return None
+
+
+def without_host(piece: Piece) -> Piece:
+    """A header line with a plain word for the host: the dump program prints the whole connection string there."""
+    if piece.part is Part.HEADER and piece.data.startswith(b"-- Host: "):
+        return piece._replace(data=_HOST.sub(b"-- Host: localhost ", piece.data))
+    return piece
 
 
 def renamed(statement: bytes, name: bytes) -> bytes:

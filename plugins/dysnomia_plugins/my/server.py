@@ -1,9 +1,9 @@
 """Which server a component is on, and how we come to it: from the container's properties.
 
 Properties (the first three are Dysnomia's): ``mysqlUsername`` (root), ``mysqlPassword``, ``mysqlSocket``, ``mysqlHost``
-(a host name: TCP instead of the socket), ``mysqlPort``, ``mysqlDefaultsFile`` (an option file of the operator's own,
-read first: TLS, say, or the password). Client programs read nothing else: what we give them is an option file on a
-descriptor, so no secret is ever an argument.
+(a host name: TCP instead of the socket), ``mysqlPort`` (TCP too, where no socket is named), ``mysqlDefaultsFile`` (an
+option file of the operator's own, read first: TLS, say, or the password). Client programs read nothing else: what we
+give them is an option file on a descriptor, so no secret is ever an argument.
 """
 
 from __future__ import annotations
@@ -68,41 +68,52 @@ class Server:
         return namesake(self.user)
 
     @property
+    def tcp(self) -> bool:
+        """Whether it is reached by TCP. A socket that is named comes before a port, as in Dysnomia."""
+        return bool(self.host or (self.port and not self.socket))
+
+    @property
     def whereabouts(self) -> tuple[str, str]:
         """Host and port, or the socket: the same for every way to write them down."""
-        if self.host or self.port:
+        if self.tcp:
             return self.host or "localhost", self.port or "3306"
         return "", os.path.realpath(self.socket or SOCKET)
 
-    def options(self, connect_timeout: int = CONNECT_TIMEOUT) -> str:
-        """The option file. Raises NotSafe where a value cannot stand in one."""
+    @property
+    def address(self) -> dict[str, str]:
+        """Where it is, as an option file has it."""
+        if self.tcp:
+            return {"host": self.host, "port": self.port, "protocol": "tcp"}
+        return {"socket": self.socket, "protocol": "socket"} if self.socket else {}
+
+    def options(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "") -> str:
+        """The option file; ``dumping`` is the connection string of the dump program. Raises NotSafe where a value
+        cannot stand in one."""
         lines = [f"!include {_line(self.defaults_file)}"] if self.defaults_file else []
         lines.append("[client]")
-        values = {"user": self.user, "password": self.password, "host": self.host, "port": self.port}
-        if self.host or self.port:
-            values["protocol"] = "tcp"
-        elif self.socket:
-            values |= {"socket": self.socket, "protocol": "socket"}
+        values = {"user": self.user, "password": self.password, **self.address}
         lines += [f"{name}={_quoted(value)}" for name, value in values.items() if value]
-        lines += [f"[mysql]\nconnect-timeout={connect_timeout:d}\nmax-allowed-packet={_PACKET}"]
+        # No server is to ask the client for a file of this machine.
+        lines += [f"[mysql]\nconnect-timeout={connect_timeout:d}\nmax-allowed-packet={_PACKET}\nlocal-infile=0"]
         lines += [f"[mysqldump]\nmax-allowed-packet={_PACKET}"]
+        lines += [f"host={_quoted(dumping)}"] if dumping else []
         return "\n".join(lines) + "\n"
 
     @contextmanager
-    def option_file(self, connect_timeout: int = CONNECT_TIMEOUT) -> Iterator[int]:
+    def option_file(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "") -> Iterator[int]:
         """A descriptor of the option file, to be passed to a client program. It is in memory, and nobody else's."""
         descriptor = os.memfd_create("options")
         try:
             os.fchmod(descriptor, 0o400)
             if self.os_user:
                 os.fchown(descriptor, pwd.getpwnam(self.os_user).pw_uid, -1)
-            os.write(descriptor, self.options(connect_timeout).encode("utf-8", "surrogateescape"))
+            os.write(descriptor, self.options(connect_timeout, dumping).encode("utf-8", "surrogateescape"))
             yield descriptor
         finally:
             os.close(descriptor)
 
     def __str__(self) -> str:
-        if self.host or self.port:
+        if self.tcp:
             return f"{self.host or 'localhost'}:{self.port or '3306'}"
         return self.socket or "the usual socket"
 

@@ -23,12 +23,14 @@ from dysnomia_plugins.my.events import EVENTS, keep, kept
 from dysnomia_plugins.my.names import KEPT, identifier, literal
 from dysnomia_plugins.my.sequences import setting_right
 from dysnomia_plugins.my.surroundings import Surroundings, creation, look
+from dysnomia_plugins.my.views import BROKEN, found_in, texts
 from dysnomia_plugins.sqldump.names import encode
 
 SWAP, EXCHANGE, FORWARD = "mysql-swap", "mysql-exchange", "mysql-forward"
 UNLOCK, DONE = "mysql-unlock", "mysql-done"
 REVERT, REVERTED = "mysql-revert", "mysql-reverted"
 LOADED = "mysql-loaded"
+BROKEN_OLD, BROKEN_NEW = "broken-old", "broken-new"
 SPENT = "dysnomia_spent"
 """What ``dysnomia_kept`` of the schema beside is called once its tables are live."""
 
@@ -66,6 +68,8 @@ class Exchange:
             "events-old": old.events,
             "code-new": new.objects,
             "events-new": new.events,
+            BROKEN_OLD: texts(self.client, self.live, look(self.client, self.live).broken) if self.existed else b"",
+            BROKEN_NEW: kept(self.client, self.beside).get(BROKEN, b""),
             "tables-old": _json(self._tables(self.live)),
             "tables-new": _json(self._tables(self.beside)),
             "grants": _json(accounts.routine_grants(self.client, self.live) if self.existed else []),
@@ -80,14 +84,20 @@ class Exchange:
         notes = self._notes()
         sql = "" if self.existed else creation(self.live, self.around)
         sql += code.dropping(self.client, self.live, self.beside, all_of_it=False)
+        new = json.loads(notes["tables-new"])
+        in_the_way = [name for name, kind in self.client.tables(self.live).items() if kind == "VIEW" and name in new]
+        sql += "".join(f"DROP VIEW {identifier(self.live)}.{identifier(name)};\n" for name in in_the_way)
         moves = [(self.live, name, self.aside, name) for name in json.loads(notes["tables-old"])]
-        moves += [(self.beside, name, self.live, name) for name in json.loads(notes["tables-new"])]
+        moves += [(self.beside, name, self.live, name) for name in new]
         self.client.script(sql + _renaming([*moves, (self.beside, KEPT, self.beside, SPENT)]), held=True)
 
     def forward(self) -> None:
         """Make the restored schema's views, routines, triggers and events where they belong."""
         notes = self._notes()
-        sql = code.dropping(self.client, self.live) + self._setting_right(self.live)
+        # A view that does not work cannot be made again: where live has what the snapshot had, it stays.
+        old, new = found_in(notes.get(BROKEN_OLD, b"")), found_in(notes.get(BROKEN_NEW, b""))
+        spared = {name for name, text in old.items() if new.get(name) == text}
+        sql = code.dropping(self.client, self.live, spared=spared) + self._setting_right(self.live)
         sql += f"DROP TABLE IF EXISTS {identifier(self.live)}.{identifier(KEPT)};\n"
         text = code.script(notes["code-new"], self.live) + code.script(notes["events-new"], self.live)
         self.client.script(encode(sql) + text, self.live, held=True)
@@ -104,13 +114,18 @@ class Exchange:
         elif "code-old" in notes:
             sql = code.dropping(self.client, self.aside) + self._setting_right(self.aside)
             text = code.script(notes["code-old"], self.aside) + keep(EVENTS, notes["events-old"]).encode()
+            if broken := notes.get(BROKEN_OLD):
+                text += keep(BROKEN, broken).encode()
             self.client.script(encode(sql) + text, self.aside, held=True)
         left = [name for name in self._tables(self.beside) if name != SPENT]
         if left:
             raise NotSafe(f"{self.beside} still holds tables: {', '.join(left[:5])}", "look at it before it is removed")
         self.client.drop_database(self.beside)
         if "code-old" in notes and self.existed:
-            self.client.script(f"DELETE FROM {identifier(KEPT)} WHERE what <> {literal(EVENTS)};\n", self.aside)
+            self.client.script(
+                f"DELETE FROM {identifier(KEPT)} WHERE what NOT IN ({literal(EVENTS)}, {literal(BROKEN)});\n",
+                self.aside,
+            )
 
     # The way back.
 
@@ -150,7 +165,8 @@ class Exchange:
             self.client.script(sql + _renaming(moves), held=True)
 
     def _remake(self, notes: Mapping[str, bytes], database: str, which: str, *, as_text: bool) -> None:
-        sql = encode(code.dropping(self.client, database) + self._setting_right(database))
+        spared = found_in(notes.get(BROKEN_OLD, b"")) if database == self.live else ()
+        sql = encode(code.dropping(self.client, database, spared=spared) + self._setting_right(database))
         events = notes[f"events-{which}"]
         text = keep(EVENTS, events).encode() if as_text else code.script(events, database)
         self.client.script(sql + code.script(notes[f"code-{which}"], database) + text, database, held=True)

@@ -4,53 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from dysnomia_plugins.base import Context, Runner
-from dysnomia_plugins.errors import PluginError, ToolMissing
+from dysnomia_plugins.errors import PluginError, ProcessFailed, ToolMissing
 from dysnomia_plugins.pg.names import MAX_BYTES, identifier, literal
-from dysnomia_plugins.pg.server import CONNECT_TIMEOUT, Server, explain
+from dysnomia_plugins.pg.server import CONNECT_TIMEOUT, NoDatabase, Server, explain
+from dysnomia_plugins.pg.sessions import ASSUMED, Session, options
+from dysnomia_plugins.pg.tools import Tool, any_tool, fitting_tool
 from dysnomia_plugins.servers import explained
 from dysnomia_plugins.sqldump.names import encode
 
-TOOL_FOLDERS = ("/usr/lib/postgresql", "/usr/pgsql-")
 MAINTENANCE = ("postgres", "template1")
-
-_FIXED_RESTRICT = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
-"""From which minor release on psql has \\restrict (14 August 2025)."""
-_FIXED_UNRESTRICT = {14: 24, 15: 19, 16: 15, 17: 11, 18: 6}
-"""From which minor release on a dump cannot leave it (CVE-2026-18408)."""
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A client program and its version."""
-
-    path: str
-    major: int
-    minor: int
-
-    @property
-    def restricts(self) -> bool:
-        """Whether psql knows ``\\restrict``."""
-        return self.major >= 18 or self.minor >= _FIXED_RESTRICT.get(self.major, 1 << 30)
-
-    @property
-    def warning(self) -> str:
-        """What is wrong with loading untrusted dumps by this psql, or ``""``."""
-        fixed = _FIXED_UNRESTRICT.get(self.major)
-        if self.major > 18 or (fixed is not None and self.minor >= fixed):
-            return ""
-        return f"psql {self.major}.{self.minor} has known holes for hostile dumps" + (
-            f" (fixed in {self.major}.{fixed})" if fixed else ""
-        )
 
 
 def application_name(tag: str) -> str:
@@ -78,6 +46,8 @@ class Client:
         self._connect_timeout = connect_timeout
         self._maintenance = ""
         self._version = 0
+        self._superuser: bool | None = None
+        self._assumed = ASSUMED
 
     @classmethod
     def of(cls, ctx: Context) -> Client:
@@ -102,9 +72,10 @@ class Client:
             self._version = int(self.ask("SELECT current_setting('server_version_num')::int"))
         return self._version
 
-    def note_version(self, version: int) -> None:
-        """Some query told the server's version by the way."""
+    def note(self, version: int, superuser: bool | None = None) -> None:
+        """Some query told the server's version by the way, and whether our role is a superuser."""
         self._version = version
+        self._superuser = superuser if superuser is not None else self._superuser
 
     @property
     def major(self) -> int:
@@ -112,29 +83,25 @@ class Client:
 
     @cached_property
     def psql(self) -> Tool:
-        """psql of the server's major version, else the one on the PATH."""
-        return self._tool("psql")
+        """psql, as near to the server's major version as there is one."""
+        return fitting_tool("psql", self.major, self._runner, self.server.bin_folder)
 
     @cached_property
-    def pg_dump(self) -> str:
-        """The path of pg_dump of the server's major version, else of the one on the PATH."""
-        return tool_path("pg_dump", self.major)
+    def pg_dump(self) -> Tool:
+        """pg_dump, as near to the server's major version as there is one. Raises ToolMissing where it is too old."""
+        found = fitting_tool("pg_dump", self.major, self._runner, self.server.bin_folder, minor=False)
+        if found.major < self.major:
+            raise ToolMissing(
+                f"{found.path} is of version {found.major}, and cannot dump a server of version {self.major}",
+                f"install postgresql-client-{self.major}, or name the folder of its programs in postgresqlBinDir",
+            )
+        return found
 
-    @cached_property
+    @property
     def tool_warning(self) -> str:
         """Where the client tools are not of the server's major version: that; else ``""``."""
-        if f"{self.major}/bin/" in self.pg_dump:
-            return ""
-        major = self._tool("pg_dump").major
+        major = self.pg_dump.major
         return "" if major == self.major else f"pg_dump {major} is used for a server of version {self.major}"
-
-    def _tool(self, name: str) -> Tool:
-        path = tool_path(name, self.major)
-        done = self._runner.run([path, "--version"], timeout=30)
-        match = _VERSION.search(done.stdout.decode("utf-8", "replace"))
-        if match is None:
-            raise ToolMissing(f"{path} does not say which version of PostgreSQL it is of")
-        return Tool(path, int(match[1]), int(match[2] or 0))
 
     # Asking.
 
@@ -145,42 +112,65 @@ class Client:
         out = self.script(sql + "\n;\n", database, timeout=timeout).decode("utf-8", "surrogateescape")
         return json.loads(out) if out.strip() else None
 
-    def script(self, sql: str, database: str = "", *, timeout: float | None = None) -> bytes:
+    def script(
+        self, sql: str, database: str = "", *, timeout: float | None = None, session: Session = Session.ASK
+    ) -> bytes:
         """Statements one after the other, each in its own transaction unless the script says BEGIN. The first that
         fails ends it. An empty ``database`` means one that is always there."""
-        if database:
-            return self._psql(sql, database, timeout)
-        if self._maintenance:
-            return self._psql(sql, self._maintenance, timeout)
+        if database or self._maintenance:
+            return self._psql(sql, database or self._maintenance, timeout, session)
         for name in self._maintenance_names:
             try:
-                out = self._psql(sql, name, timeout)
+                out = self._psql(sql, name, timeout, session)
             except PluginError as error:
-                if f'database "{name}" does not exist' not in str(error) or name == self._maintenance_names[-1]:
+                if not isinstance(error, NoDatabase) or name == self._maintenance_names[-1]:
                     raise
                 continue
             self._maintenance = name
             return out
         raise AssertionError("unreachable")
 
-    def _psql(self, sql: str, database: str, timeout: float | None) -> bytes:
-        path = self.__dict__["psql"].path if "psql" in self.__dict__ else tool_path("psql", None)
+    def _psql(self, sql: str, database: str, timeout: float | None, session: Session) -> bytes:
+        known = self.__dict__.get("psql")
+        path = known.path if known is not None else any_tool("psql", self.server.bin_folder)
         argv = [path, "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-        env = self.environment(database) | {"PGCLIENTENCODING": "UTF8"}
-        with self.explained():
-            return self._runner.run(argv, env=env, stdin=encode(sql), user=self.server.os_user, timeout=timeout).stdout
+        while True:
+            env = self.environment(database, session) | {"PGCLIENTENCODING": "UTF8"}
+            try:
+                with self.explained():
+                    return self._runner.run(
+                        argv, env=env, stdin=encode(sql), user=self.server.os_user, timeout=timeout
+                    ).stdout
+            except ProcessFailed as error:
+                if not self._learns(error.stderr):
+                    raise
 
-    def environment(self, database: str) -> dict[str, str]:
-        return self.server.environment(database, self.application, self._connect_timeout)
+    def _learns(self, text: str) -> bool:
+        """Whether a failure tells that the server is older or newer than assumed: then it is asked again."""
+        before = self._assumed
+        if self._version == 0 and before == ASSUMED:
+            if re.search(r"unrecognized configuration parameter", text):
+                self._assumed = ASSUMED - 1
+            elif "transaction timeout" in text or "transaction_timeout" in text:
+                self._assumed = 17
+        return self._assumed != before
+
+    def environment(self, database: str, session: Session = Session.ASK) -> dict[str, str]:
+        """libpq's variables of a session on ``database``."""
+        major = self._version // 10000 or self._assumed
+        found = self.server.environment(database, self.application, self._connect_timeout)
+        return found | {"PGOPTIONS": options(session, major, superuser=bool(self._superuser))}
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn the failure of a client program into what it means."""
         return explained(lambda error: explain(error, self.server))
 
-    @cached_property
+    @property
     def superuser(self) -> bool:
         """Whether our role is one."""
-        return bool(self.ask("SELECT to_json(rolsuper) FROM pg_roles WHERE rolname = current_user"))
+        if self._superuser is None:
+            self._superuser = bool(self.ask("SELECT to_json(rolsuper) FROM pg_roles WHERE rolname = current_user"))
+        return self._superuser
 
     # Databases.
 
@@ -225,7 +215,7 @@ class Client:
         )
         if facts is None:
             return
-        self.note_version(facts["version"])
+        self.note(facts["version"])
         name = identifier(database)
         self._forget_subscriptions(database, facts["subscriptions"] or ())
         if facts["template"]:
@@ -247,22 +237,3 @@ class Client:
                 f"DROP SUBSCRIPTION {name};",
                 database,
             )
-
-
-def tool_path(name: str, major: int | None) -> str:
-    """Where a client program of a major version is; the newest there is for None; else its bare name for the PATH."""
-    if major is not None:
-        for folder in TOOL_FOLDERS:
-            candidate = Path(f"{folder}{'' if folder.endswith('-') else '/'}{major}/bin/{name}")
-            if candidate.is_file():
-                return str(candidate)
-        return name
-    found = [
-        (int(match[1]), path)
-        for pattern in ("lib/postgresql/*/bin", "pgsql-*/bin")
-        for path in Path("/usr").glob(f"{pattern}/{name}")
-        if (match := re.search(r"(\d+)/bin/", str(path)))
-    ]
-    if found:
-        return str(max(found)[1])
-    return shutil.which(name) or name

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from dysnomia_plugins.pg.names import identifiers, split_qualified
 from dysnomia_plugins.pg.scanner import DumpScanner, Part
-from dysnomia_plugins.sqldump.names import decode
+from dysnomia_plugins.sqldump.names import decode, decode_as
 from dysnomia_plugins.sqldump.outside import TriviaKeeper
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink
@@ -53,7 +53,7 @@ def python_codec(encoding: str) -> str:
     return codecs.lookup(name).name
 
 
-def copy_target(statement: bytes) -> tuple[str, tuple[str, ...]] | None:
+def copy_target(statement: bytes, codec: str = "utf-8") -> tuple[str, tuple[str, ...]] | None:
     """The table's name, as SQL has it, and the columns of a ``COPY … FROM stdin;``."""
     match = _COPY.match(statement.rstrip())
     found = split_qualified(match[1]) if match else None
@@ -61,27 +61,27 @@ def copy_target(statement: bytes) -> tuple[str, tuple[str, ...]] | None:
         return None
     name, rest = found
     rest = rest.strip()
-    return decode(name), identifiers(rest[1:-1]) if rest[:1] == b"(" and rest[-1:] == b")" else ()
+    return decode_as(name, codec), identifiers(rest[1:-1], codec) if rest[:1] == b"(" and rest[-1:] == b")" else ()
 
 
-def primary_key(statement: bytes) -> tuple[str, tuple[str, ...]] | None:
+def primary_key(statement: bytes, codec: str = "utf-8") -> tuple[str, tuple[str, ...]] | None:
     """The table's name and key columns where ``statement`` adds a primary key."""
     head = _PRIMARY_KEY.match(statement)
     found = split_qualified(statement[head.end() :]) if head else None
     if found is None:
         return None
-    constraint = split_constraint(found[1])
-    return (decode(found[0]), constraint) if constraint else None
+    constraint = split_constraint(found[1], codec)
+    return (decode_as(found[0], codec), constraint) if constraint else None
 
 
-def split_constraint(text: bytes) -> tuple[str, ...]:
+def split_constraint(text: bytes, codec: str = "utf-8") -> tuple[str, ...]:
     """Columns of ``ADD CONSTRAINT name PRIMARY KEY (a, b) …``."""
     head = re.match(rb"\s*ADD CONSTRAINT\s+", text)
     name = split_qualified(text[head.end() :]) if head else None
     if name is None:
         return ()
     columns = re.match(rb'PRIMARY KEY \(((?:[^"()]|"(?:[^"]|"")*")*)\)', name[1].lstrip(), re.DOTALL)
-    return identifiers(columns[1]) if columns else ()
+    return identifiers(columns[1], codec) if columns else ()
 
 
 class ContentsWriter(TriviaKeeper):
@@ -99,6 +99,7 @@ class ContentsWriter(TriviaKeeper):
         self._size = 0
         self._columns: dict[str, tuple[str, ...]] = {}
         self._encoding = "UTF8"
+        self._codec = "utf-8"
 
     def write(self, part: Part, data: bytes) -> None:
         """Take the next piece."""
@@ -189,15 +190,16 @@ class ContentsWriter(TriviaKeeper):
                 self._note_key(data)
             elif encoding := _ENCODING.match(data):
                 self._encoding = encoding[1].decode("ascii")
+                self._codec = python_codec(self._encoding)
 
     def _note_key(self, data: bytes) -> None:
-        found = primary_key(data)
+        found = primary_key(data, self._codec)
         if found and set(found[1]) <= set(self._columns.get(found[0], ())):
             self._sink.amend_section(TABLE, found[0], key=found[1])
 
     def _copy(self, data: bytes) -> None:
         self._data_seen = True
-        name, columns = copy_target(data) or (decode(data.split(b"\n")[0]), ())
+        name, columns = copy_target(data, self._codec) or (decode(data.split(b"\n")[0]), ())
         odd = self._encoding.upper() not in ("UTF8", "SQL_ASCII")
         self._begin(TABLE, name, Form.ROWS, columns, {"encoding": self._encoding} if odd else None)
         self._columns[name] = columns
@@ -208,7 +210,12 @@ class ContentsWriter(TriviaKeeper):
         if sequence := _SETVAL.match(data):
             self._data_seen = True
             value = f"{sequence[2].decode()}{'' if sequence[3] == b'true' else ' (not yet used)'}"
-            self._begin(SEQUENCE, decode(sequence[1].replace(b"''", b"'")), Form.TEXT, attributes={"value": value})
+            self._begin(
+                SEQUENCE,
+                decode_as(sequence[1].replace(b"''", b"'"), self._codec),
+                Form.TEXT,
+                attributes={"value": value},
+            )
             self._sink.write(data)
             self._end()
         elif opened := _LO_OPEN.match(data):

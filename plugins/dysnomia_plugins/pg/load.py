@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, Truncated
 from dysnomia_plugins.pg.client import Client
-from dysnomia_plugins.pg.contents import SCHEMA, SEQUENCE, TABLE
-from dysnomia_plugins.pg.names import identifier, split_qualified
-from dysnomia_plugins.pg.scanner import DumpScanner, Part
-from dysnomia_plugins.pg.surroundings import Surroundings, creation
-from dysnomia_plugins.sqldump.names import decode
+from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA, SEQUENCE, TABLE
+from dysnomia_plugins.pg.names import identifier
+from dysnomia_plugins.pg.scanner import DumpScanner, Part, Piece
+from dysnomia_plugins.pg.sessions import Session, opening
+from dysnomia_plugins.pg.statements import Statements
+from dysnomia_plugins.pg.surroundings import Surroundings, creation, setting
+from dysnomia_plugins.sqldump.names import encode
 from dysnomia_plugins.sqldump.ranges import PiecesReader, stored_range
 from dysnomia_plugins.sqldump.reader import Readable
 from dysnomia_store.model import Section
 
-_ALTER_TABLE = re.compile(rb"ALTER TABLE (?:ONLY )?")
-_CONSTRAINT = re.compile(rb"\s*ADD CONSTRAINT\s+")
 _COPIED = re.compile(rb"COPY (\d+)\Z")
 
 
-def create(client: Client, database: str, around: Surroundings | None) -> None:
-    """An empty database for a load, like ``around`` in what cannot be changed later.
+def create(client: Client, database: str, around: Surroundings | None, owner: str = "") -> None:
+    """An empty database for a load, like ``around`` in what cannot be changed later, and with its settings: what is
+    loaded may depend on them.
 
-    Where we are a superuser, nobody else may connect until it is given its surroundings."""
+    Where we are a superuser, nobody else may connect until it is given its surroundings, but an ``owner`` who loads it.
+    """
     options = creation(around, client.version)
-    limit = " CONNECTION LIMIT 0" if client.superuser else ""
-    client.script(f"CREATE DATABASE {identifier(database)} WITH {options}{limit};")
+    name = identifier(database)
+    if owner:
+        options += f" OWNER {identifier(owner)}"
+    elif client.superuser:
+        options += " CONNECTION LIMIT 0"
+    client.script(f"CREATE DATABASE {name} WITH {options};")
+    settings = setting(around, database) if around else ""
+    if owner:
+        settings += f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
+    if settings:
+        client.script(settings)
 
 
 class Loader:
@@ -42,12 +53,14 @@ class Loader:
     index, and by the server.
     """
 
-    def __init__(self, ctx: Context, client: Client, database: str) -> None:
-        self.left_out: list[str] = []
-        """Foreign keys a partial load leaves out."""
+    def __init__(
+        self, ctx: Context, client: Client, database: str, statements: Statements, *, own: Mapping[str, str]
+    ) -> None:
         self._ctx = ctx
         self._client = client
         self._database = database
+        self._statements = statements
+        self._own = own
         self._sent: list[int] = []
         self._taken: list[int] = []
 
@@ -62,17 +75,15 @@ class Loader:
 
     def some(self, source: Readable, counts: Iterator[Section], total: int | None) -> None:
         """Load sections that come one after the other. Foreign keys are left out: what they refer to may be."""
+        self._statements.partial = True
         self._load(source, counts, total, partial=True)
 
     def _load(self, source: Readable, counts: Iterator[Section], total: int | None, *, partial: bool) -> DumpScanner:
         scanner = DumpScanner(source)
         done = rows = 0
         with self._psql() as stdin:
-            for part, data in scanner.pieces():
-                if part in (Part.META, Part.STATEMENT) and self._skips(part, data, partial):
-                    continue
-                if part not in (Part.RESTRICT, Part.UNRESTRICT):
-                    stdin.write(data)
+            for part, data in self._passed(scanner):
+                stdin.write(data)
                 if part is Part.ROWS:
                     rows += data.count(b"\n")
                 elif part is Part.ROWS_END:
@@ -85,16 +96,38 @@ class Loader:
         self._compare()
         return scanner
 
-    def _skips(self, part: Part, data: bytes, partial: bool) -> bool:
-        if part is Part.META:
-            raise NotSafe(
-                f"the dump holds a command for the client ({data[:40].decode('utf-8', 'replace').strip()!r})",
-                "it was not made by pg_dump for one database, and is not loaded",
-            )
-        if partial and (name := foreign_key(data)):
-            self.left_out.append(name)
-            return True
-        return False
+    def _passed(self, scanner: DumpScanner) -> Iterator[Piece]:
+        """The pieces that psql is given: what is left out is not among them, what is wrapped has its wrapping."""
+        rules = self._statements
+        skipping = False
+        after = b""
+        for part, data in scanner.pieces():
+            if part in (Part.RESTRICT, Part.UNRESTRICT):
+                continue
+            if part is Part.META:
+                raise NotSafe(
+                    f"the dump holds a command for the client ({data[:40].decode('utf-8', 'replace').strip()!r})",
+                    "it was not made by pg_dump for one database, and is not loaded",
+                )
+            if part is not Part.MORE and after:
+                yield Part.TRIVIA, after
+                after = b""
+            if part is Part.STATEMENT:
+                skipping = rules.skips(data)
+                if skipping:
+                    continue
+                if before := rules.before(data, standard=scanner.standard):
+                    yield Part.TRIVIA, before
+                after = rules.after(data)
+            elif part is Part.MORE and skipping:
+                continue
+            elif part is Part.COPY:
+                yield Part.TRIVIA, rules.before_rows(standard=scanner.standard)
+            yield part, data
+            if part is Part.ROWS_END:
+                yield Part.TRIVIA, rules.after_rows()
+        if after:
+            yield Part.TRIVIA, after
 
     def _count(self, rows: int, counts: Iterator[Section]) -> None:
         """A table was sent: the index must know it with as many rows."""
@@ -122,27 +155,17 @@ class Loader:
             self._client.explained(),
             self._client.runner.writing(
                 argv,
-                env=self._client.environment(self._database),
+                env=self._client.environment(self._database, Session.LOAD),
                 user=self._client.server.os_user,
                 on_stdout=self._output,
             ) as stdin,
         ):
             if key:
                 stdin.write(b"\\restrict " + key + b"\n")
+            stdin.write(encode(opening(self._own, money=self._statements.money)))
             yield stdin
             if key:
                 stdin.write(b"\n\\unrestrict " + key + b"\n")
-
-
-def foreign_key(statement: bytes) -> str:
-    """The constraint's and the table's name where ``statement`` adds a foreign key; else ``""``."""
-    head = _ALTER_TABLE.match(statement)
-    table = split_qualified(statement[head.end() :]) if head else None
-    added = _CONSTRAINT.match(table[1]) if table else None
-    constraint = split_qualified(table[1][added.end() :]) if table and added else None
-    if table is None or constraint is None or not constraint[1].lstrip().startswith(b"FOREIGN KEY"):
-        return ""
-    return f"{decode(constraint[0])} on {decode(table[0])}"
 
 
 class SectionsReader(PiecesReader):
@@ -156,8 +179,11 @@ class SectionsReader(PiecesReader):
         for section in sections:
             if section.offset is None or section.length is None:
                 raise PluginError(f"it is not known where {section.name} is in the dump", "restore the whole of it")
+            # pg_dump has one transaction around all large objects, outside of their sections: a descriptor needs it.
+            large = section.kind == LARGE_OBJECT
+            yield b"BEGIN;\n" if large else b"\n"
             yield from stored_range(self._stored, section.artefact, section.offset, section.length)
-            yield b"\n"
+            yield b"\nCOMMIT;\n" if large else b"\n"
 
 
 def chosen_sections(stored: Stored, wanted: Sequence[Section]) -> tuple[list[Section], list[str], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dysnomia_plugins.errors import NotSafe
-from dysnomia_plugins.sqldump.names import decode, encode, in_quotes
+from dysnomia_plugins.sqldump.names import decode_as, encode, in_quotes
 
 MAX_BYTES = 63
 """NAMEDATALEN - 1: the server cuts longer names silently, onto another one."""
@@ -39,7 +39,7 @@ def check_database(name: str) -> str:
     return name
 
 
-def identifiers(text: bytes) -> tuple[str, ...]:
+def identifiers(text: bytes, codec: str = "utf-8") -> tuple[str, ...]:
     """The names of a list as SQL has it: ``a, "B c", d``. What is no list of names gives an empty tuple."""
     names: list[str] = []
     position = 0
@@ -48,7 +48,7 @@ def identifiers(text: bytes) -> tuple[str, ...]:
         if match is None:
             return ()
         quoted, plain = match.groups()
-        names.append(decode(quoted.replace(b'""', b'"') if quoted is not None else plain))
+        names.append(decode_as(quoted.replace(b'""', b'"') if quoted is not None else plain, codec))
         position = match.end()
         if position < len(text):
             if text[position : position + 1] != b",":

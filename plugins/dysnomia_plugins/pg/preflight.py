@@ -3,111 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.findings import free_bytes, of_snapshot
+from dysnomia_plugins.pg import rights, untrusted
 from dysnomia_plugins.pg.client import Client
-from dysnomia_plugins.pg.contents import LARGE_OBJECT, SCHEMA
-from dysnomia_plugins.pg.names import check_database, identifiers, literal
-from dysnomia_plugins.pg.scanner import DumpScanner, Part
+from dysnomia_plugins.pg.names import check_database, literal
+from dysnomia_plugins.pg.needs import Needs, needs_of
+from dysnomia_plugins.pg.surroundings import REORDERED, Surroundings, read
 from dysnomia_plugins.pg.surroundings import roles as roles_around
-from dysnomia_plugins.sqldump.reader import Readable
-from dysnomia_store.errors import NotFound
-
-SCHEMA_LIMIT = 64 << 20
-"""Bytes of definitions that are looked through; a load names what is missing beyond them."""
-UNINDEXED_LIMIT = 16 << 20
-"""Bytes of a dump without an index that are looked through."""
-
-_NAME = rb'((?:"(?:[^"]|"")*"|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*))'
-_OWNER = re.compile(rb"ALTER .* OWNER TO " + _NAME + rb";\Z", re.DOTALL)
-_GRANT = re.compile(rb"(?:GRANT|REVOKE) .* (?:TO|FROM) " + _NAME + rb"(?: WITH GRANT OPTION)?;\Z", re.DOTALL)
-_DEFAULTS = re.compile(rb"ALTER DEFAULT PRIVILEGES FOR ROLE " + _NAME)
-_MAPPING = re.compile(rb"CREATE USER MAPPING FOR " + _NAME + rb" SERVER ")
-_POLICY = re.compile(
-    rb"CREATE POLICY .*? TO ((?:[^()'$]|\"(?:[^\"]|\"\")*\")+?)(?: USING | WITH CHECK |;\Z)", re.DOTALL
-)
-_SESSION = re.compile(rb"SET SESSION AUTHORIZATION " + _NAME + rb";\Z")
-_EXTENSION = re.compile(rb"CREATE EXTENSION (?:IF NOT EXISTS )?" + _NAME)
-_TABLESPACE = re.compile(rb"SET default_tablespace = " + _NAME + rb";\Z")
-_SUBSCRIPTION = re.compile(rb"CREATE SUBSCRIPTION " + _NAME)
-
-
-@dataclass
-class Needs:
-    """What a dump's definitions refer to and do not define."""
-
-    roles: set[str] = field(default_factory=set)
-    extensions: set[str] = field(default_factory=set)
-    tablespaces: set[str] = field(default_factory=set)
-    subscriptions: set[str] = field(default_factory=set)
-    large_objects: int = 0
-    """How many the snapshot holds."""
-
-    def look(self, statement: bytes) -> None:
-        """Take note of one statement."""
-        for pattern in (_OWNER, _GRANT, _DEFAULTS, _MAPPING, _POLICY, _SESSION):
-            if match := pattern.match(statement):
-                self.roles |= set(identifiers(match[1]))
-        for pattern, found in (
-            (_EXTENSION, self.extensions),
-            (_TABLESPACE, self.tablespaces),
-            (_SUBSCRIPTION, self.subscriptions),
-        ):
-            if match := pattern.match(statement):
-                found |= set(identifiers(match[1]))
-
-    @property
-    def real_roles(self) -> set[str]:
-        """Without the words that stand where a role may."""
-        return {role for role in self.roles if role.lower() not in ("public", "current_user", "session_user")}
-
-
-def needs_of(stored: Stored) -> Needs:
-    """What the snapshot needs, from its index and its sections of kind schema alone.
-
-    Where no index was written (another tool's snapshot), from as much of the dump as can be read at once."""
-    needs = Needs()
-    try:
-        _look_by_index(stored, needs)
-    except NotFound:
-        with stored.open() as stream:
-            _look(_Bounded(stream, UNINDEXED_LIMIT), needs)
-    return needs
-
-
-def _look_by_index(stored: Stored, needs: Needs) -> None:
-    left = SCHEMA_LIMIT
-    for section in stored.sections():
-        needs.large_objects += section.kind == LARGE_OBJECT
-        if section.kind != SCHEMA or section.offset is None or section.length is None or left <= 0:
-            continue
-        with stored.open_range(section.artefact, section.offset, min(section.length, left)) as stream:
-            _look(stream, needs)
-        left -= section.length
-
-
-def _look(stream: Readable, needs: Needs) -> None:
-    for part, data in DumpScanner(stream).pieces():
-        if part is Part.STATEMENT:
-            needs.look(data)
-
-
-class _Bounded:
-    """The first bytes of a stream."""
-
-    def __init__(self, stream: Readable, limit: int) -> None:
-        self._stream = stream
-        self._left = limit
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(min(size, self._left))
-        self._left -= len(data)
-        return data
 
 
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
@@ -116,10 +23,14 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     try:
         check_database(live)
         facts = _facts(client, live)
+        around = read(client, live) or (stored.metadata.surroundings if stored.metadata else None)
+        needs = needs_of(stored)
         findings = [
-            *of_snapshot(_missing(client, stored)),
+            *_standby(facts, client),
+            *of_snapshot(_missing(client, stored, needs)),
             *of_snapshot(_versions(client, stored)),
-            *of_snapshot(_trust(ctx, client)),
+            *of_snapshot(_trust(ctx, client, needs)),
+            *(of_snapshot(_rights(client, needs, around)) if ctx.made_here else ()),
             *(_about_live(facts, live) if replace else ()),
         ]
     except PluginError as error:
@@ -149,6 +60,7 @@ def _facts(client: Client, live: str) -> Mapping[str, Any]:
         f"""SELECT json_build_object(
           'size', (SELECT CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
               THEN pg_database_size(oid) END FROM pg_database WHERE datname = {name}),
+          'standby', pg_is_in_recovery(),
           'exists', EXISTS (SELECT FROM pg_database WHERE datname = {name}),
           'owned', (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = {name}),
           'createdb', (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -163,9 +75,21 @@ def _facts(client: Client, live: str) -> Mapping[str, Any]:
     return found
 
 
-def _missing(client: Client, stored: Stored) -> Iterator[Finding]:
+def _standby(facts: Mapping[str, Any], client: Client) -> Iterator[Finding]:
+    if facts["standby"]:
+        yield Finding(
+            Severity.BLOCKER,
+            f"the server at {client.server} is a standby, which takes no writes: restore on its primary",
+        )
+
+
+def _rights(client: Client, needs: Needs, around: Surroundings | None) -> Iterator[Finding]:
+    for line in rights.beyond(client, needs, around):
+        yield Finding(Severity.BLOCKER, f"{line}: configure a superuser (postgresqlUsername) for the restore")
+
+
+def _missing(client: Client, stored: Stored, needs: Needs) -> Iterator[Finding]:
     """Roles, extensions and tablespaces that are not on this server: the load would fail, live untouched."""
-    needs = needs_of(stored)
     there: Mapping[str, Any] = client.ask(
         """SELECT json_build_object(
           'roles', (SELECT json_agg(rolname::text) FROM pg_roles),
@@ -194,9 +118,10 @@ def _missing(client: Client, stored: Stored) -> Iterator[Finding]:
 
 
 def _versions(client: Client, stored: Stored) -> Iterator[Finding]:
-    if client.tool_warning:
-        yield Finding(Severity.WARNING, client.tool_warning)
-    versions = stored.metadata.tool_versions if stored.metadata is not None else {}
+    if client.psql.major != client.major:
+        yield Finding(Severity.WARNING, f"psql {client.psql.major} is used for a server of version {client.major}")
+    metadata = stored.metadata
+    versions = metadata.tool_versions if metadata is not None else {}
     dumped = re.match(r"\d+", versions.get("postgresql", ""))
     if dumped and int(dumped[0]) > client.major:
         yield Finding(
@@ -204,16 +129,32 @@ def _versions(client: Client, stored: Stored) -> Iterator[Finding]:
             f"it was dumped from PostgreSQL {versions['postgresql']}, and this server is {client.major}: the load may"
             " fail (live stays as it is)",
         )
+    tables = metadata.surroundings.get(REORDERED) if metadata is not None else None
+    if tables:
+        yield Finding(Severity.WARNING, reordered(tables))
 
 
-def _trust(ctx: Context, client: Client) -> Iterator[Finding]:
+def reordered(tables: Sequence[str]) -> str:
+    """What is said of tables whose columns come back in another order."""
+    names = ", ".join(tables[:10]) + (f" and {len(tables) - 10} more" if len(tables) > 10 else "")
+    return (
+        f"the columns of {names} come back in another order, that of the table they inherit from (pg_dump cannot give"
+        " theirs): SELECT * and INSERT without column names would mean something else"
+    )
+
+
+def _trust(ctx: Context, client: Client, needs: Needs) -> Iterator[Finding]:
     if ctx.made_here:
         return
-    if client.superuser:
+    refused = tuple(untrusted.refusals(client, needs))
+    for text in refused:
+        yield Finding(Severity.BLOCKER, text)
+    if not refused:
         yield Finding(
             Severity.DANGEROUS,
-            f"this snapshot was imported and is not trusted, and {client.server.user!r} is a superuser: its statements"
-            " could run programs on the server",
+            "this snapshot was imported and is not trusted: it would be loaded by a role made for the job, which can do"
+            f" nothing outside of its database, and all in it would belong to {untrusted.OWNER} (to whoever owns the"
+            " database) until it is trusted; its functions and triggers would still run in the sessions of its users",
         )
     if client.psql.warning:
         yield Finding(Severity.WARNING, client.psql.warning)

@@ -45,10 +45,11 @@ def _data(scanner: DumpScanner) -> Iterator[bytes]:
 def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
     if section.form is not Form.ROWS:
         raise PluginError(f"it is not known where {section.name} is in the dump", "check the snapshot first")
+    codec = python_codec(section.attributes.get("encoding", "UTF8"))
     with stored.open(section.artefact or None) as stream:
         pieces = DumpScanner(stream).pieces()
         for part, data in pieces:
-            if part is Part.COPY and (copy_target(data) or ("",))[0] == section.name:
+            if part is Part.COPY and (copy_target(data, codec) or ("",))[0] == section.name:
                 yield from in_lines(_until_end(pieces))
                 return
 

@@ -80,6 +80,11 @@ class DumpScanner(ChunkReader):
         it. (Where a restrict line opened the dump, its counterpart must have come too.)"""
         return self._eof and self._marked and self._key is None and not self._in_rows
 
+    @property
+    def standard(self) -> bool:
+        """Whether backslashes in plain literals are plain, as the dump has said so far."""
+        return self._standard
+
     def pieces(self) -> Iterator[Piece]:
         """The dump from its start to its end. A dump that is cut ends early; ``complete`` is then False."""
         while self._available(1):

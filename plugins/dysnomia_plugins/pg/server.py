@@ -26,11 +26,6 @@ DEFAULT_PORT = "5432"
 CONNECT_TIMEOUT = 15
 """Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
 
-_OPTIONS = (
-    "-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off -c client_min_messages=warning"
-)
-"""What an operator may have set for the role or the server, and what would break a dump or a load."""
-
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -42,6 +37,9 @@ class Server:
     host: str = ""
     password: str = field(default="", repr=False)
     passfile: str = ""
+    bin_folder: str = ""
+    run_as: str = ""
+    """Whom the client tools run as when we are root, where it is another than the role's namesake."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -58,6 +56,7 @@ class Server:
             host=one("postgresqlHost"),
             password=one("postgresqlPassword"),
             passfile=one("postgresqlPassFile"),
+            bin_folder=one("postgresqlBinDir"),
         )
 
     @property
@@ -65,6 +64,8 @@ class Server:
         """Whom the client tools run as when we are root: the role's namesake, where peer authentication wants it.
 
         Not where a password file is named: libpq must be able to read it."""
+        if self.run_as:
+            return self.run_as
         if self.host or self.passfile:
             return None
         return namesake(self.user)
@@ -86,7 +87,6 @@ class Server:
             "PGDATABASE": database,
             "PGAPPNAME": application,
             "PGCONNECT_TIMEOUT": str(connect_timeout),
-            "PGOPTIONS": _OPTIONS,
             "HOME": _home(self.os_user),
         }
         if self.port:
@@ -127,6 +127,9 @@ _DOWN = (
     "sorry, too many clients already",
     "remaining connection slots are reserved",
 )
+_POOLER = ("unsupported startup parameter", "pgbouncer cannot connect to server", "no such database: ")
+"""What pgbouncer and its like say to what they do not pass on."""
+_OPEN_PASSFILE = "has group or world access"
 _KEPT_OUT = re.compile(
     r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist"
     r"|role \".*\" is not permitted to log in|Permission denied|pg_hba\.conf rejects",
@@ -135,32 +138,52 @@ _KEPT_OUT = re.compile(
 _CONNECTING = re.compile(r"connection to server|could not connect|FATAL:")
 
 
+class NoDatabase(PluginError):
+    """The server has no database of that name."""
+
+
 def explain(error: ProcessFailed, server: Server) -> PluginError:
     """What a client program's failure means for the operator; the error itself where it says it best."""
     text = error.stderr
     reason = _reason(text)
     if _CONNECTING.search(text):
+        if any(sign in text for sign in _POOLER):
+            return PluginError(
+                f"at {server} is a connection pooler, and not PostgreSQL itself ({reason})",
+                "name the server's own socket or port (postgresqlRuntimeDir, postgresqlHost, postgresqlPort): the"
+                " settings of a dump's session do not get through a pooler",
+            )
         if _KEPT_OUT.search(text):
             hint = f"it asks for {server.user!r}: see postgresqlUsername, postgresqlPassword and pg_hba.conf"
+            if _OPEN_PASSFILE in text:
+                file = server.passfile or "~/.pgpass"
+                hint = f"the password file {file} was ignored, as group or others may read it: chmod 0600 {file}"
             return WrongCredentials(f"the server at {server} does not let us in ({reason})", hint)
         if "timeout expired" in text:
             return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
         if any(sign in text for sign in _DOWN):
             return ServerDown(f"the server at {server} is not there ({reason})", "is it running?")
         if re.search(r"database \".*\" does not exist", text, re.DOTALL):
-            return PluginError(reason, "was it ever activated?")
+            return NoDatabase(reason, "was it ever activated?")
     if any(sign in text for sign in _DOWN[3:4]):
         return ServerDown(f"the server at {server} went away ({reason})", "look at its log")
     return ProcessFailed(error.program, error.status, f"{text}\n{reason}", error.hint)
 
 
 def _reason(text: str) -> str:
-    """The line of a client's stderr that says why."""
+    """The line of a client's stderr that says why; and in which function, where it was in one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for line in lines:
+    for number, line in enumerate(lines):
         if match := re.search(r"(?:FATAL|ERROR|PANIC):\s+(.*)", line):
-            return match[1]
+            return match[1] + _where(lines[number + 1 :])
     for line in lines:
         if match := re.search(r"failed: (.*)|error: (.*)", line):
             return next(group for group in match.groups() if group)
     return lines[0] if lines else "no reason given"
+
+
+def _where(lines: list[str]) -> str:
+    for line in lines:
+        if match := re.match(r"CONTEXT:\s+((?:PL/\S+|SQL) function .*|COPY .*)", line):
+            return f" (in {match[1]})"
+    return ""

@@ -7,12 +7,16 @@ Read as JSON values (they are kept with each snapshot), and turned into the SQL 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dysnomia_plugins.pg.client import Client
 from dysnomia_plugins.pg.names import identifier, literal
+from dysnomia_plugins.pg.server import NoDatabase
 
 Surroundings = Mapping[str, Any]
+REORDERED = "reordered"
+"""Beside the rest, with a snapshot: tables whose columns pg_dump could not give back in their order."""
 
 LIST_SETTINGS = frozenset(
     {
@@ -27,11 +31,46 @@ LIST_SETTINGS = frozenset(
 """Settings that are lists of quoted names (GUC_LIST_QUOTE in ``src/backend/utils/misc/guc_tables.c``)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What only a session on the database itself sees, and its dump does not say."""
+
+    absent: tuple[str, ...] = ()
+    """Statements that take from a new database what this one lacks, and pg_dump says nothing of."""
+    reordered: tuple[str, ...] = ()
+    """Tables whose columns pg_dump cannot give back in their order: they came to a parent by ALTER TABLE INHERIT."""
+
+
 def read(client: Client, database: str) -> Surroundings | None:
     """All of it, or None where there is no such database."""
+    found = client.ask(f"SELECT json_build_object({_FACTS}) {_of(database)}")
+    return None if found is None else _noted(client, found)
+
+
+def read_inside(client: Client, database: str) -> tuple[Surroundings, Inside]:
+    """The same in a session on the database itself, with what can be seen there only. Raises NoDatabase."""
     found = client.ask(
-        f"""SELECT json_build_object(
+        f"SELECT json_build_object({_FACTS}, 'absent', {_ABSENT}, 'reordered', {_REORDERED}) {_of(database)}",
+        database,
+    )
+    if found is None:
+        raise NoDatabase(f"there is no database {database} on the server at {client.server}", "was it ever activated?")
+    inside = Inside(tuple(found.pop("absent") or ()), tuple(found.pop("reordered") or ()))
+    return _noted(client, found), inside
+
+
+def _noted(client: Client, found: dict[str, Any]) -> Surroundings:
+    client.note(found.pop("version"), found.pop("superuser"))
+    return found
+
+
+def _of(database: str) -> str:
+    return f"FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = {literal(database)}"
+
+
+_FACTS = """
           'version', current_setting('server_version_num')::int,
+          'superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = session_user),
           'owner', pg_get_userbyid(d.datdba)::text,
           'acl', (SELECT json_agg(json_build_object(
                 'grantor', pg_get_userbyid(a.grantor)::text,
@@ -51,14 +90,32 @@ def read(client: Client, database: str) -> Surroundings | None:
           'collate', d.datcollate::text, 'ctype', d.datctype::text,
           'provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
           'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
-          'tablespace', t.spcname::text)
-        FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = {literal(database)}"""
-    )
-    if found is None:
-        return None
-    around: dict[str, Any] = found
-    client.note_version(around.pop("version"))
-    return around
+          'tablespace', t.spcname::text"""
+
+
+DROP_PUBLIC = "DROP SCHEMA public;"
+DROP_INFORMATION = "DROP SCHEMA information_schema CASCADE;"
+DROP_PLPGSQL = "DROP EXTENSION plpgsql;"
+ABSENT = (DROP_PUBLIC, DROP_INFORMATION, DROP_PLPGSQL)
+"""What may stand at the start of a dump: a new database begins with all of it, and pg_dump only says what is there."""
+
+_ABSENT = f"""(SELECT json_agg(a.drop ORDER BY a.n) FROM (VALUES
+      (1, '{DROP_PUBLIC}', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'public')),
+      (2, '{DROP_INFORMATION}', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'information_schema')),
+      (3, '{DROP_PLPGSQL}', EXISTS (SELECT FROM pg_extension WHERE extname = 'plpgsql'))) AS a(n, drop, there)
+    WHERE NOT a.there)"""
+_REORDERED = """(SELECT json_agg(c.name ORDER BY c.name) FROM (
+      SELECT format('%I.%I', n.nspname, k.relname) AS name,
+        (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
+          WHERE a.attrelid = k.oid AND a.attnum > 0 AND NOT a.attisdropped) AS is,
+        (SELECT array_agg(a.attname ORDER BY f.seq, f.num, a.attnum) FROM pg_attribute a LEFT JOIN LATERAL (
+            SELECT i.inhseqno AS seq, p.attnum AS num FROM pg_inherits i
+              JOIN pg_attribute p ON p.attrelid = i.inhparent AND p.attname = a.attname AND p.attnum > 0
+              WHERE i.inhrelid = k.oid ORDER BY i.inhseqno, p.attnum LIMIT 1) f ON true
+          WHERE a.attrelid = k.oid AND a.attnum > 0 AND NOT a.attisdropped) AS becomes
+      FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
+      WHERE k.relkind IN ('r', 'f') AND NOT k.relispartition AND k.oid IN (SELECT inhrelid FROM pg_inherits)) c
+    WHERE c.is <> c.becomes)"""
 
 
 def creation(around: Surroundings | None, version: int) -> str:
@@ -76,6 +133,17 @@ def creation(around: Surroundings | None, version: int) -> str:
     if around.get("tablespace", "pg_default") != "pg_default":
         parts.append(f"TABLESPACE {identifier(around['tablespace'])}")
     return " ".join(parts)
+
+
+def own_settings(around: Surroundings | None) -> dict[str, str]:
+    """What was set for the database itself, whoever connects, by name."""
+    pairs = [setting.partition("=") for role, setting in (around or {}).get("settings") or () if not role]
+    return {name: value for name, _, value in pairs}
+
+
+def setting(around: Surroundings, database: str) -> str:
+    """The SQL that gives a new database these settings: data may depend on them, so they come before it."""
+    return "".join(f"{line}\n" for line in _settings(around, identifier(database), None))
 
 
 def giving(around: Surroundings, database: str, present: Surroundings | None = None) -> str:

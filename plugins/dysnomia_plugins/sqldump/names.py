@@ -20,6 +20,14 @@ def decode(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
+def decode_as(name: bytes, codec: str) -> str:
+    """A name in another encoding. What is none in that encoding is taken as ``decode`` takes it."""
+    try:
+        return name.decode(codec)
+    except (UnicodeDecodeError, LookupError):
+        return decode(name)
+
+
 def in_quotes(name: str, quote: str) -> str:
     """Quoted for SQL, whatever it holds. Raises NotSafe for a NUL, which no identifier can hold."""
     if "\0" in name:

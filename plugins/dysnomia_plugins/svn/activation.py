@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.guarded.removal import remove_folder
+from dysnomia_plugins.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.svn.places import Layout, wrapper_of
 from dysnomia_plugins.svn.repository import Repository
-from dysnomia_plugins.trees.confined import folder_at, remove_folder, rename_new, sync_file_system
 from dysnomia_plugins.trees.owners import owner_ids
 
 _READ = 1 << 18

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
+from dysnomia_plugins.guarded.removal import remove_folder
+from dysnomia_plugins.guarded.system import folder_at
 from dysnomia_plugins.svn.contents import FILES
 from dysnomia_plugins.trees.chosen import Chosen
 from dysnomia_plugins.trees.compare import compare
-from dysnomia_plugins.trees.confined import folder_at, remove_folder
 from dysnomia_plugins.trees.dump import TreeDump
 from dysnomia_plugins.trees.extract import Extractor, Trust
 from dysnomia_plugins.trees.member import Kind, Member

@@ -12,6 +12,8 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.guarded.removal import remove_folder
+from dysnomia_plugins.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.svn.activation import group_id, share
 from dysnomia_plugins.svn.contents import DUMP, FILES, HISTORY, LOCKED, begin_revisions, read_locks_list
 from dysnomia_plugins.svn.dumpfile import DumpReader
@@ -19,7 +21,6 @@ from dysnomia_plugins.svn.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.svn.locks import read_locks, write_locks
 from dysnomia_plugins.svn.places import COPY, Layout, purpose_at, wrapper_of
 from dysnomia_plugins.svn.repository import Access, Repository
-from dysnomia_plugins.trees.confined import folder_at, remove_folder, rename_new, sync_file_system
 from dysnomia_plugins.trees.extract import Trust
 from dysnomia_store.canonical import DigestSink
 from dysnomia_store.model import Section

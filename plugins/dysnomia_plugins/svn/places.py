@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from dysnomia_plugins.base import Component, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.trees.confined import folder_at
+from dysnomia_plugins.guarded.system import folder_at
 from dysnomia_plugins.trees.names import own_name, purpose_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.files import SNIFFED, is_text
-from dysnomia_plugins.trees.confined import read_xattrs
+from dysnomia_plugins.guarded.system import read_xattrs
 from dysnomia_plugins.trees.extract import MAX_DEPTH
 from dysnomia_plugins.trees.member import ContentDigest, Kind, Member
 from dysnomia_plugins.trees.names import RootAt

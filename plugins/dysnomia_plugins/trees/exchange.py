@@ -1,4 +1,3 @@
-# ruff: noqa: PTH103, PTH106
 # Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
 """The swap: what is live and what was loaded beside it change places, root by root.
 
@@ -24,8 +23,11 @@ from typing import Any
 
 from dysnomia_plugins.base import Journal
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.trees.confined import (
+from dysnomia_plugins.guarded.folder import PRIVATE_FOLDER, Folder
+from dysnomia_plugins.guarded.removal import remove_empty
+from dysnomia_plugins.guarded.system import (
     RENAME_EXCHANGE,
+    LinkInTheWay,
     copy_attributes,
     folder_at,
     open_folder,
@@ -79,12 +81,13 @@ class RootSwap:
 
 
 def identity(path: str) -> Identity:
-    """Device and inode of what stands at a path, links not followed; None where nothing does."""
+    """Device and inode of what stands at a path, links not followed; None where nothing does. Raises LinkInTheWay."""
     try:
-        seen = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
+        with Folder.at(posixpath.dirname(path)) as folder:
+            seen = folder.seen(posixpath.basename(path)) if path != "/" else folder.stat()
+    except FileNotFoundError:
         return None
-    return seen.st_dev, seen.st_ino
+    return None if seen is None else (seen.st_dev, seen.st_ino)
 
 
 def swap_roots(roots: Sequence[RootSwap], journal: Journal) -> None:
@@ -164,10 +167,10 @@ def _exchange(root: RootSwap) -> None:
     """The one step."""
     parent = posixpath.dirname(root.live)
     if root.old is None and root.new is not None:
-        os.makedirs(parent, exist_ok=True)
+        Folder.at(parent, make=0o777).close()
         _rename_new(root.beside, root.live)
     elif root.new is None:
-        os.makedirs(posixpath.dirname(root.beside), mode=0o700, exist_ok=True)
+        Folder.at(posixpath.dirname(root.beside), make=PRIVATE_FOLDER).close()
         _rename_new(root.live, root.beside)
     else:
         with folder_at(parent) as live, folder_at(posixpath.dirname(root.beside)) as beside:
@@ -179,7 +182,7 @@ def _exchange(root: RootSwap) -> None:
 def _put_aside(root: RootSwap) -> None:
     """What was live now stands beside: to aside with it."""
     if root.old is not None and identity(root.beside) == root.old:
-        os.makedirs(posixpath.dirname(root.aside), mode=0o700, exist_ok=True)
+        Folder.at(posixpath.dirname(root.aside), make=PRIVATE_FOLDER).close()
         _rename_new(root.beside, root.aside)
 
 
@@ -214,9 +217,9 @@ def _end(roots: Sequence[RootSwap], journal: Journal) -> None:
 
 def _remove_empty(folder: str, stop: int) -> None:
     """The folders a root stood in beside, up to the one that the job made."""
-    with suppress(OSError):
+    with suppress(OSError, LinkInTheWay):
         for _ in range(stop):
-            os.rmdir(folder)
+            remove_empty(folder)
             if own_name(posixpath.basename(folder)):
                 return
             folder = posixpath.dirname(folder)
@@ -232,7 +235,7 @@ def _move(root: RootSwap, journal: Journal, phase: str) -> None:
     if phase in ("", "out"):
         if not phase:
             journal.step(MOVE, root=root.root, phase="out")
-        os.makedirs(root.aside, mode=0o700, exist_ok=True)
+        Folder.at(root.aside, make=PRIVATE_FOLDER).close()
         with folder_at(root.live) as live, folder_at(root.aside) as aside:
             _move_entries(live, aside, _displaced)
             copy_attributes(live, aside)
@@ -242,7 +245,7 @@ def _move(root: RootSwap, journal: Journal, phase: str) -> None:
             _move_entries(beside, live, lambda name, folder, _: _out_of_the_way(name, folder, aside))
             copy_attributes(beside, live)
             os.fsync(live)
-        os.rmdir(root.beside)
+        remove_empty(root.beside)
     journal.step(MOVE, root=root.root, phase="done")
 
 

@@ -15,12 +15,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.trees.confined import LinkInTheWay, open_below, open_folder, proc_path, write_xattrs
+from dysnomia_plugins.guarded.system import (
+    LinkInTheWay,
+    chmod_pinned,
+    chown_pinned,
+    open_below,
+    open_folder,
+    pinned,
+    pinned_path,
+    write_xattrs,
+)
 from dysnomia_plugins.trees.member import Kind, Member
 from dysnomia_plugins.trees.tarread import BadArchive, Entry
 
 MAX_DEPTH = 400
 """Folders inside each other: each takes a descriptor while something is extracted into it."""
+
+KEPT = 10_000
+"""Things that were left out and are kept by name; an archive of a stranger's may hold millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +107,12 @@ class Extractor:
     trust: Trust
     log: Callable[[str], None]
     left_out: list[str] = field(default_factory=list)
-    """What was not taken because the archive is not trusted, in words."""
+    """What was not taken because the archive is not trusted, in words: the first of them."""
+    left_out_count: int = 0
     members: int = 0
     lost_xattrs: int = 0
+    top: Member | None = None
+    """What the base itself should be like. It is the last thing that is set: until then nobody else may enter it."""
     _stack: list[_Open] = field(default_factory=list)
 
     def extract(
@@ -109,21 +124,35 @@ class Extractor:
         stored = member or entry.member
         wanted = self.trust.apply(stored)
         if wanted is None:
-            self.left_out.append(f"{stored.name}: a {stored.kind}")
+            self._leave_out(f"{stored.name}: a {stored.kind}")
             entry.skip()
             return
         if stored.kind is not Kind.HARDLINK and (wanted.mode, wanted.xattrs) != (stored.mode, stored.xattrs):
-            self.left_out.append(f"{stored.name}: setuid, setgid or privileged attributes")
+            self._leave_out(f"{stored.name}: setuid, setgid or privileged attributes")
         try:
             self._make(wanted, entry, on_bytes)
         except LinkInTheWay as error:
             raise BadArchive(f"the archive writes {stored.name!r} through a link", "nothing was taken") from error
         self.members += 1
 
-    def close(self) -> None:
-        """Leave every folder. Must be called in the end, and is safe to call after an error."""
+    def _leave_out(self, what: str) -> None:
+        self.left_out_count += 1
+        if len(self.left_out) < KEPT:
+            self.left_out.append(what)
+
+    def close(self, *, hand_over: bool = True) -> None:
+        """Leave every folder. Must be called in the end, and is safe to call after an error.
+
+        ``hand_over``: whether the base becomes what it should be like; else that is left to ``hand_over_base``."""
         while self._stack:
             self._leave(self._stack.pop())
+        if hand_over:
+            self.hand_over_base(self.base)
+
+    def hand_over_base(self, base: int) -> None:
+        """Owner, attributes and mode of the base, as the archive has them: nobody but the caller could enter it yet."""
+        if self.top is not None:
+            self._set_folder(base, self.top)
 
     def abandon(self) -> None:
         """Close every descriptor and set nothing."""
@@ -136,7 +165,7 @@ class Extractor:
             if folder is not None:
                 folder.wanted = member
             else:
-                self._set_folder(self.base, member)
+                self.top = member
             return
         if member.name == ".":
             raise BadArchive(f"the archive's topmost member is a {member.kind}")
@@ -267,17 +296,18 @@ class Extractor:
         elif not self.trust.root:
             if self.trust.exact:
                 raise PluginError(f"{member.name} is a {member.kind}, which only root can make", "run it as root")
-            self.left_out.append(f"{member.name}: a {member.kind}, which only root can make")
+            self._leave_out(f"{member.name}: a {member.kind}, which only root can make")
             return
         else:
             kind = stat.S_IFCHR if member.kind is Kind.CHAR else stat.S_IFBLK
             os.mknod(name, kind | 0o600, os.makedev(*member.device), dir_fd=parent)
-        if self.trust.root:
-            os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
-        self._xattrs(proc_path(name, parent), member)
-        if member.kind is not Kind.SYMLINK:
-            os.chmod(name, member.mode, dir_fd=parent)
-        os.utime(name, ns=(member.mtime, member.mtime), dir_fd=parent, follow_symlinks=False)
+        with pinned(name, parent) as made:
+            if self.trust.root:
+                chown_pinned(made, member.uid, member.gid)
+            self._xattrs(pinned_path(made), member)
+            if member.kind is not Kind.SYMLINK:
+                chmod_pinned(made, member.mode)
+            os.utime(pinned_path(made), ns=(member.mtime, member.mtime))
 
 
 def _write_at(descriptor: int, data: bytes, offset: int) -> None:

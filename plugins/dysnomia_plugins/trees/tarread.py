@@ -24,6 +24,12 @@ MAX_EXTRA = 16 << 20
 MAX_EXTENTS = 1_000_000
 """The most runs of data in a sparse file, of ours as well."""
 MAX_SIZE = 1 << 62
+MAX_LINK = 4096
+"""Bytes of where a symbolic link leads, with the zero that ends it."""
+MAX_ID = 0xFFFFFFFE
+"""The largest number of a user or group; the next one says *leave it* to the system."""
+MAX_SECONDS = 1 << 40
+"""Some 35,000 years from 1970, before and after: no file system stores more."""
 
 _KINDS = {
     b"0": Kind.FILE, b"\0": Kind.FILE, b"7": Kind.FILE, b"S": Kind.FILE, b"1": Kind.HARDLINK, b"2": Kind.SYMLINK,
@@ -258,23 +264,44 @@ def _member(block: bytes, records: Mapping[bytes, bytes], long: Mapping[bytes, b
         kind=kind,
         name=confined(name),
         mode=mode,
-        uid=_int(records, b"uid", _number(block[108:116], "uid")),
-        gid=_int(records, b"gid", _number(block[116:124], "gid")),
+        uid=_bounded(_int(records, b"uid", _number(block[108:116], "uid")), MAX_ID, "uid"),
+        gid=_bounded(_int(records, b"gid", _number(block[116:124], "gid")), MAX_ID, "gid"),
         user=os.fsdecode(records.get(b"uname", _text(block[265:297]))),
         group=os.fsdecode(records.get(b"gname", _text(block[297:329]))),
-        mtime=_nanoseconds(records[b"mtime"]) if b"mtime" in records else _signed(block[136:148]) * 10**9,
-        link=confined(link) if kind is Kind.HARDLINK else os.fsdecode(link) if kind is Kind.SYMLINK else "",
-        device=(_number(block[329:337], "device"), _number(block[337:345], "device"))
-        if kind in (Kind.CHAR, Kind.DISK)
-        else (0, 0),
-        xattrs=tuple(
-            sorted(
-                (os.fsdecode(keyword[len(_XATTR) :].replace(b"%3D", b"=").replace(b"%25", b"%")), value)
-                for keyword, value in records.items()
-                if keyword.startswith(_XATTR)
-            )
-        ),
+        mtime=_mtime(block, records),
+        link=confined(link) if kind is Kind.HARDLINK else _target(link) if kind is Kind.SYMLINK else "",
+        device=_device(block) if kind in (Kind.CHAR, Kind.DISK) else (0, 0),
+        xattrs=tuple(sorted(_xattrs(records))),
     )
+
+
+def _mtime(block: bytes, records: Mapping[bytes, bytes]) -> int:
+    found = _nanoseconds(records[b"mtime"]) if b"mtime" in records else _signed(block[136:148]) * 10**9
+    if abs(found) > MAX_SECONDS * 10**9:
+        raise BadArchive(f"a header holds an impossible time ({found // 10**9} seconds)")
+    return found
+
+
+def _device(block: bytes) -> tuple[int, int]:
+    """Linux has 12 bits for the one and 20 for the other."""
+    major, minor = _number(block[329:337], "device"), _number(block[337:345], "device")
+    return _bounded(major, 0xFFF, "device"), _bounded(minor, 0xFFFFF, "device")
+
+
+def _target(link: bytes) -> str:
+    """Where a symbolic link leads: anywhere, for it is not followed."""
+    if b"\0" in link or not link or len(link) >= MAX_LINK:
+        raise BadArchive(f"the archive holds a link to {os.fsdecode(link[:300])!r}, which may not be")
+    return os.fsdecode(link)
+
+
+def _xattrs(records: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
+    for keyword, value in records.items():
+        if keyword.startswith(_XATTR):
+            name = keyword[len(_XATTR) :].replace(b"%3D", b"=").replace(b"%25", b"%")
+            if b"\0" in name or not 0 < len(name) < 256:
+                raise BadArchive(f"the archive holds an extended attribute called {os.fsdecode(name[:300])!r}")
+            yield os.fsdecode(name), value
 
 
 def confined(name: bytes) -> str:
@@ -319,6 +346,12 @@ def _signed(data: bytes) -> int:
     if not digits.isdigit() or b"8" in digits or b"9" in digits:
         raise BadArchive(f"a header holds {digits!r} where a number should be")
     return int(digits, 8)
+
+
+def _bounded(number: int, most: int, what: str) -> int:
+    if number > most:
+        raise BadArchive(f"a header holds an impossible {what} ({number})")
+    return number
 
 
 def _decimal(data: bytes) -> int:

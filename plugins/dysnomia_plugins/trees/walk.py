@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.trees.confined import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
+from dysnomia_plugins.guarded.system import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
 from dysnomia_plugins.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.trees.names import RootAt, own_name
 

@@ -1,16 +1,15 @@
-"""Files below one folder, reached by descriptors and never through a link."""
+"""The system calls that files of others are reached by: by descriptor, part by part, and never through a link."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
-import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import PluginError
 
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSING = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -41,7 +40,7 @@ def open_below(folder: int, parts: Sequence[str]) -> int:
 
 def open_folder(name: str, parent: int) -> int:
     """Open one folder. Raises LinkInTheWay where it is a link or no folder, else OSError."""
-    return _step(name, parent, last=True)
+    return step(name, parent, last=True)
 
 
 @contextmanager
@@ -53,7 +52,7 @@ def folder_at(path: str) -> Iterator[int]:
     descriptor = os.open("/", _PASSING if parts else FOLDER_FLAGS)
     try:
         for at, part in enumerate(parts):
-            deeper = _step(part, descriptor, last=at == len(parts) - 1)
+            deeper = step(part, descriptor, last=at == len(parts) - 1)
             os.close(descriptor)
             descriptor = deeper
         yield descriptor
@@ -61,8 +60,10 @@ def folder_at(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _step(name: str, parent: int, *, last: bool) -> int:
-    """Open one part of a path. Those before the last need no permission to be read, only to be passed."""
+def step(name: str, parent: int, *, last: bool) -> int:
+    """Open one part of a path. Those before the last need no permission to be read, only to be passed.
+
+    Raises LinkInTheWay, OSError."""
     try:
         return os.open(name, FOLDER_FLAGS if last else _PASSING, dir_fd=parent)
     except OSError as error:
@@ -74,6 +75,33 @@ def _step(name: str, parent: int, *, last: bool) -> int:
 def proc_path(name: str, parent: int) -> str:
     """A path of a name in an open folder, for the calls that take no ``dir_fd`` (extended attributes)."""
     return f"/proc/self/fd/{parent}/{name}"
+
+
+@contextmanager
+def pinned(name: str, parent: int) -> Iterator[int]:
+    """A descriptor that stands for whatever has that name now, be it a link, a FIFO or a device; nothing is opened.
+
+    For the ``…_pinned`` calls, which change just that and follow nothing. Raises OSError."""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def pinned_path(descriptor: int) -> str:
+    """A path that leads to an open descriptor and nowhere else, for calls and programs that take paths only."""
+    return f"/proc/self/fd/{descriptor}"
+
+
+def chmod_pinned(descriptor: int, mode: int) -> None:
+    """``chmod`` of what ``pinned`` gave. Raises OSError."""
+    os.chmod(pinned_path(descriptor), mode)  # noqa: PTH101
+
+
+def chown_pinned(descriptor: int, uid: int, gid: int) -> None:
+    """``chown`` of what ``pinned`` gave, a link's own. Raises OSError."""
+    os.chown(pinned_path(descriptor), uid, gid)
 
 
 def read_xattrs(target: int | str) -> tuple[tuple[str, bytes], ...]:
@@ -102,6 +130,13 @@ def write_xattrs(target: int | str, wanted: Sequence[tuple[str, bytes]]) -> None
 
 def _nofollow(target: int | str) -> dict[str, bool]:
     return {} if isinstance(target, int) else {"follow_symlinks": False}
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write it all at the descriptor's place. Raises OSError."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def copy_attributes(source: int, target: int) -> None:
@@ -146,81 +181,3 @@ def sync_file_system(descriptor: int) -> None:
     if library.syncfs(descriptor) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
-
-
-def remove_folder(path: str) -> None:
-    """Delete a folder and all in it, links in it as links. Idempotent. Raises PluginError."""
-    try:
-        with folder_at(posixpath.dirname(path)) as parent:
-            remove_tree(posixpath.basename(path), parent)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise PluginError(f"{path} could not be removed", f"{error.filename or ''} {error.strerror}") from error
-
-
-def remove_tree(name: str, parent: int) -> None:
-    """Delete a file or folder and all in it, following no link. Idempotent.
-
-    Raises:
-        NotSafe: another file system is mounted in it; what is on that is not touched.
-        OSError: something in it could not be deleted.
-    """
-    try:
-        seen = os.lstat(name, dir_fd=parent)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(seen.st_mode):
-        os.unlink(name, dir_fd=parent)
-        return
-    _remove_folder(name, parent, os.fstat(parent).st_dev)
-
-
-def _remove_folder(name: str, parent: int, device: int) -> None:
-    """Depth first, without recursion: folders may be nested deeper than Python's stack is."""
-    stack = [_emptied(name, parent, device)]
-    try:
-        while stack:
-            name, folder, deeper = stack[-1]
-            if deeper:
-                stack.append(_emptied(deeper.pop(), folder, device))
-                continue
-            os.close(folder)
-            stack.pop()
-            os.rmdir(name, dir_fd=stack[-1][1] if stack else parent)
-    finally:
-        for _, folder, _ in stack:
-            os.close(folder)
-
-
-def _emptied(name: str, parent: int, device: int) -> tuple[str, int, list[str]]:
-    """Open a folder and delete what is no folder in it: its name, its descriptor, and the folders in it."""
-    try:
-        folder = open_folder(name, parent)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)
-        folder = open_folder(name, parent)
-    try:
-        seen = os.fstat(folder)
-        if seen.st_dev != device:
-            raise NotSafe(f"another file system is mounted at {name!r}", "unmount it first; it was not touched")
-        if seen.st_mode & 0o700 != 0o700 and seen.st_uid == os.geteuid():
-            os.fchmod(folder, stat.S_IMODE(seen.st_mode) | 0o700)
-        return name, folder, _unlink_files(folder)
-    except BaseException:
-        os.close(folder)
-        raise
-
-
-def _unlink_files(folder: int) -> list[str]:
-    folders: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-                continue
-            try:
-                os.unlink(entry.name, dir_fd=folder)
-            except FileNotFoundError:
-                pass
-    return folders

@@ -1,0 +1,102 @@
+"""Which client programs are used: found wherever they are, of the server's major version or the next newer one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dysnomia_plugins.base import Runner
+from dysnomia_plugins.errors import ToolMissing
+
+FOLDERS = ("lib/postgresql/*/bin", "pgsql-*/bin", "local/pgsql*/bin")
+"""Below ``/usr``: Debian's, the PostgreSQL project's RPMs, and a build from source."""
+
+_FIXED_RESTRICT = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+"""From which minor release on psql has \\restrict (14 August 2025)."""
+_FIXED_UNRESTRICT = {14: 24, 15: 19, 16: 15, 17: 11, 18: 6}
+"""From which minor release on a dump cannot leave it (CVE-2026-18408)."""
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
+_FOLDER_MAJOR = re.compile(r"(\d+)/bin\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A client program and its version."""
+
+    path: str
+    major: int
+    minor: int
+
+    @property
+    def restricts(self) -> bool:
+        """Whether psql knows ``\\restrict``."""
+        return self.major >= 18 or self.minor >= _FIXED_RESTRICT.get(self.major, 1 << 30)
+
+    @property
+    def warning(self) -> str:
+        """What is wrong with loading untrusted dumps by this psql, or ``""``."""
+        fixed = _FIXED_UNRESTRICT.get(self.major)
+        if self.major > 18 or (fixed is not None and self.minor >= fixed):
+            return ""
+        return f"psql {self.major}.{self.minor} has known holes for hostile dumps" + (
+            f" (fixed in {self.major}.{fixed})" if fixed else ""
+        )
+
+
+def any_tool(name: str, folder: str = "") -> str:
+    """Where a client program of whatever version is: in ``folder``, the newest there is, or its name for the PATH."""
+    if folder:
+        return str(Path(folder) / name)
+    found = [(int(match[1]), str(path / name)) for path in _folders(name) if (match := _FOLDER_MAJOR.search(str(path)))]
+    return max(found)[1] if found else shutil.which(name) or name
+
+
+def fitting_tool(name: str, major: int, runner: Runner, folder: str = "", *, minor: bool = True) -> Tool:
+    """The client program of the server's major version, else the oldest that is newer, else the newest there is.
+
+    Without ``minor`` it is not asked for its minor release (0) where its folder tells the major one.
+
+    Raises ToolMissing where there is none at all, or none in the ``folder`` that was named."""
+    if folder:
+        return _version_of(str(Path(folder) / name), runner)
+    for path in _folders(name):
+        match = _FOLDER_MAJOR.search(str(path))
+        if match and int(match[1]) == major:
+            return _version_of(str(path / name), runner) if minor else Tool(str(path / name), major, 0)
+    found = [tool for path in _candidates(name) if (tool := _try(path, runner)) is not None]
+    if not found:
+        return _version_of(name, runner)
+    newer = [tool for tool in found if tool.major >= major]
+    return min(newer, key=lambda tool: tool.major) if newer else max(found, key=lambda tool: tool.major)
+
+
+def _folders(name: str) -> Iterator[Path]:
+    for pattern in FOLDERS:
+        for path in Path("/usr").glob(f"{pattern}/{name}"):
+            if path.is_file():
+                yield path.parent
+
+
+def _candidates(name: str) -> Iterator[str]:
+    """By the PATH first (the runner's): it may lead to one that is in none of the usual folders."""
+    yield name
+    for path in _folders(name):
+        yield str(path / name)
+
+
+def _try(path: str, runner: Runner) -> Tool | None:
+    try:
+        return _version_of(path, runner)
+    except ToolMissing:
+        return None
+
+
+def _version_of(path: str, runner: Runner) -> Tool:
+    done = runner.run([path, "--version"], timeout=30)
+    match = _VERSION.search(done.stdout.decode("utf-8", "replace"))
+    if match is None:
+        raise ToolMissing(f"{path} does not say which version of PostgreSQL it is of")
+    return Tool(path, int(match[1]), int(match[2] or 0))

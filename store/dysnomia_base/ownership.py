@@ -1,0 +1,165 @@
+"""Whether a file or folder may be obeyed: the one rule for configuration, modules, wrappers, components and programs.
+
+A path is obeyed where it, and every folder and link on the way to it, belongs to root or to the caller, and nobody
+else may write it: who may write a folder may put another file in its place. Who calls is the effective user: under
+sudo that is root, whatever HOME says.
+
+Exceptions, each with its reason:
+
+- A sticky folder on the way (``/tmp``, ``/nix/store``) may be writable by others: they cannot rename or remove what
+  belongs to root or to the caller, and the next step looks at whose that is. As the end of a path it is not excused:
+  others may add to it.
+- A group may write where nobody but root and the caller is in it: a private group as Debian makes them, or one of
+  those that the distribution numbers (below 100: ``root``, ``staff``) without members. Not where an access list
+  stands behind the group's bits.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+
+MAX_LINKS = 40
+"""As the kernel: more links on one way are a circle."""
+_DISTRIBUTION_GIDS = 100
+"""Groups below are numbered by the distribution (Debian policy 9.2.2); users' groups are not among them."""
+_ACCESS_LIST = "system.posix_acl_access"
+
+
+def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> str:
+    """Why what stands at a path is not to be obeyed, naming the file, folder or link at fault; ``""`` where it is.
+
+    Args:
+        uid: the caller; the effective user if None.
+
+    Raises OSError where something on the way cannot be looked at, or is not there.
+    """
+    caller = os.geteuid() if uid is None else uid
+    ahead = [part for part in os.path.abspath(os.fspath(path)).split("/") if part][::-1]  # noqa: PTH100
+    at, links = "/", 0
+    reason = _why_not("/", os.lstat("/"), caller, last=not ahead)
+    while ahead and not reason:
+        part = ahead.pop()
+        if part == "..":
+            at = os.path.dirname(at)  # noqa: PTH120 (strings: a path's every part is looked at)
+            continue
+        here = f"{at.rstrip('/')}/{part}"
+        status = os.lstat(here)
+        reason = _why_not(here, status, caller, last=not ahead)
+        if not stat.S_ISLNK(status.st_mode):
+            at = here
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            return f"{here} is a link in a circle"
+        target = os.readlink(here)
+        if target.startswith("/"):
+            at = "/"
+        ahead.extend([one for one in target.split("/") if one not in ("", ".")][::-1])
+    return reason
+
+
+def is_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> bool:
+    """Whether what stands at a path may be obeyed. What is not there, or cannot be looked at, may not."""
+    try:
+        return not why_not_obeyed(path, uid)
+    except OSError:
+        return False
+
+
+def may_be_made(path: str | os.PathLike[str], uid: int | None = None) -> bool:
+    """Whether a file or folder that may not be there yet could be made where nobody else may put one first."""
+    there = os.path.abspath(os.fspath(path))  # noqa: PTH100
+    while not os.path.lexists(there) and there != "/":
+        there = os.path.dirname(there)  # noqa: PTH120
+    return is_obeyed(there, uid)
+
+
+def refusal(path: str | os.PathLike[str], uid: int | None = None) -> str:
+    """One sentence for the operator that names a path which is there and not obeyed, with the way out; ``""`` where
+    it is obeyed, or is not there (what reads it says that)."""
+    try:
+        reason = why_not_obeyed(path, uid)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        reason = f"{error.filename or path} cannot be looked at ({error.strerror})"
+    return f"{os.fspath(path)} is left out: {reason}" if reason else ""
+
+
+def refusal_below(path: str | os.PathLike[str], uid: int | None = None) -> str:
+    """The same for a folder with everything in it (a component's initial state is loaded as whoever loads it)."""
+    refused = refusal(path, uid)
+    if refused or not os.path.isdir(path):  # noqa: PTH112
+        return refused
+    caller = os.geteuid() if uid is None else uid
+    for at, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            here = f"{at}/{name}"
+            status = os.lstat(here)
+            reason = why_not_status(status, caller)
+            if not reason and stat.S_ISLNK(status.st_mode):
+                refused = refusal(here, caller)
+                if refused:
+                    return refused
+            if reason:
+                return f"{here} is left out: it {reason}"
+    return ""
+
+
+def why_not_status(status: os.stat_result, uid: int) -> str:
+    """Why somebody else may write a file of this status, without its name; ``""`` where nobody may."""
+    if status.st_uid not in (0, uid):
+        return f"belongs to {_user(status.st_uid)}, neither root nor you"
+    if stat.S_ISLNK(status.st_mode):
+        return ""  # nobody writes a link; who may replace it is the folder's matter
+    if status.st_mode & stat.S_IWOTH:
+        return "may be written by everyone"
+    if status.st_mode & stat.S_IWGRP and not _only_ours(status.st_gid, uid):
+        return f"may be written by group {_group(status.st_gid)}"
+    return ""
+
+
+def _why_not(path: str, status: os.stat_result, uid: int, *, last: bool) -> str:
+    if not last and stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX and status.st_uid in (0, uid):
+        return ""
+    reason = why_not_status(status, uid)
+    if not reason and status.st_mode & stat.S_IWGRP and not stat.S_ISLNK(status.st_mode) and _has_access_list(path):
+        reason = "may be written by others, by its access list"
+    return f"{path} {reason}" if reason else ""
+
+
+def _has_access_list(path: str) -> bool:
+    """Where one is there, the group's bits are its mask, and say that somebody named in it may write."""
+    try:
+        return _ACCESS_LIST in os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return False  # a file system without any
+
+
+def _only_ours(gid: int, uid: int) -> bool:
+    """Whether nobody is in a group but root and the caller."""
+    try:
+        user = pwd.getpwuid(uid)
+        group = grp.getgrgid(gid)
+    except KeyError:
+        return gid == 0
+    if not {*group.gr_mem} <= {"root", user.pw_name}:
+        return False
+    return gid < _DISTRIBUTION_GIDS or (gid == user.pw_gid and group.gr_name == user.pw_name)
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"user {uid}"
+
+
+def _group(gid: int) -> str:
+    try:
+        return f"{grp.getgrgid(gid).gr_name} ({gid})"
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,122 @@
+"""Which files are obeyed: those that nobody but root and the caller may write, nor what leads to them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dysnomia_base.ownership import is_obeyed, may_be_made, refusal, why_not_obeyed
+
+STRANGER = 12345
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a" / "b" / "file"
+    path.parent.mkdir(parents=True)
+    path.write_text("x")
+    for folder in (tmp_path, tmp_path / "a", tmp_path / "a" / "b"):
+        folder.chmod(0o755)
+    return path
+
+
+def test_ones_own_file_in_ones_own_folders_is_obeyed(file: Path) -> None:
+    assert why_not_obeyed(file) == ""
+    assert is_obeyed(file.parent)
+    assert refusal(file) == ""
+
+
+@pytest.mark.parametrize("part", ["", "..", "../.."])
+@pytest.mark.parametrize("mode", [0o757, 0o777, 0o702])
+def test_what_everyone_may_write_is_not_nor_what_is_below(file: Path, part: str, mode: int) -> None:
+    odd = Path(os.path.normpath(file / part)) if part else file
+    odd.chmod(mode)
+    assert why_not_obeyed(file) == f"{odd} may be written by everyone"
+    assert refusal(file) == f"{file} is left out: {odd} may be written by everyone"
+
+
+@as_root
+@pytest.mark.parametrize("part", ["", "..", "../.."])
+def test_what_belongs_to_another_is_not(file: Path, part: str) -> None:
+    odd = Path(os.path.normpath(file / part)) if part else file
+    os.chown(odd, STRANGER, 0)
+    assert f"{odd} belongs to user {STRANGER}, neither root nor you" in why_not_obeyed(file)
+
+
+@as_root
+def test_who_calls_is_who_we_are_and_root_is_everyones(file: Path) -> None:
+    assert is_obeyed(file, STRANGER)
+    os.chown(file, STRANGER, STRANGER)
+    assert is_obeyed(file, STRANGER)
+    assert not is_obeyed(file, STRANGER + 1)
+
+
+@as_root
+def test_a_group_may_write_where_nobody_else_is_in_it(file: Path) -> None:
+    file.chmod(0o664)
+    os.chown(file, 0, 0)
+    assert is_obeyed(file)
+    os.chown(file, 0, STRANGER)
+    assert why_not_obeyed(file) == f"{file} may be written by group {STRANGER}"
+    users = pwd.getpwnam("nobody")
+    os.chown(file, 0, users.pw_gid)
+    assert not is_obeyed(file), "a group of users"
+
+
+@as_root
+def test_an_access_list_may_let_others_write(file: Path) -> None:
+    done = subprocess.run(["setfacl", "-m", f"u:{STRANGER}:rw", str(file)], check=False)
+    if done.returncode:
+        pytest.skip("this file system has no access lists")
+    assert why_not_obeyed(file) == f"{file} may be written by others, by its access list"
+
+
+@as_root
+def test_below_a_sticky_folder_counts_whose_each_step_is(file: Path) -> None:
+    top = file.parent.parent
+    top.chmod(0o1777)
+    assert is_obeyed(file)
+    assert not is_obeyed(top), "others may add to it"
+    os.chown(file.parent, STRANGER, 0)
+    assert not is_obeyed(file)
+    os.chown(file.parent, 0, 0)
+    os.chown(top, STRANGER, 0)
+    assert not is_obeyed(file), "its owner may rename what is in it"
+
+
+def test_as_a_nix_store_is(file: Path) -> None:
+    file.parent.parent.chmod(0o1775)
+    file.parent.chmod(0o555)
+    file.chmod(0o444)
+    assert is_obeyed(file)
+
+
+@as_root
+def test_a_link_and_what_it_leads_to_follow_the_rule(file: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    relative, absolute = links / "relative", links / "absolute"
+    relative.symlink_to("../a/b/file")
+    absolute.symlink_to(file.parent)
+    assert is_obeyed(relative)
+    assert is_obeyed(absolute / "file")
+    os.chown(relative, STRANGER, STRANGER, follow_symlinks=False)
+    assert why_not_obeyed(relative).startswith(f"{relative} belongs to user {STRANGER}")
+    file.parent.chmod(0o777)
+    assert why_not_obeyed(absolute / "file") == f"{file.parent} may be written by everyone"
+    (links / "circle").symlink_to("circle")
+    assert "circle" in why_not_obeyed(links / "circle")
+
+
+def test_what_is_not_there_is_not_obeyed_and_may_be_made_where_its_folder_is(file: Path) -> None:
+    new = file.parent / "new" / "file"
+    assert not is_obeyed(new)
+    assert refusal(new) == "", "who reads it says that it is not there"
+    assert may_be_made(new)
+    file.parent.chmod(0o777)
+    assert not may_be_made(new)

@@ -1,0 +1,41 @@
+"""One rule of names for secrets, and one redactor."""
+
+from __future__ import annotations
+
+import pytest
+
+from dysnomia_base.secrets import HIDDEN, Redactor, is_secret, secrets_of, shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mysqlPassword", "mysqlPwd", "ldapBindPw", "PGPASSWORD", "REDISCLI_AUTH", "PRIVATE_KEY", "REDIS_API_KEY", "apiKey",
+     "myAPIkey", "API_TOKEN", "clientSecret", "AWS_SECRET_ACCESS_KEY", "dbpass", "passphrase", "requirepass",
+     "masterauth", "passwordHash", "basicAuth", "credentials", "session_key", "password2"],
+)  # fmt: skip
+def test_these_hold_a_secret(name: str) -> None:
+    assert is_secret(name)
+    assert shown(name, "sesame-1") == HIDDEN
+    assert secrets_of({name: "sesame-1"}) == ("sesame-1",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["redisPasswordFile", "PGPASSFILE", "passfile", "mysqlUsername", "PWD", "OLDPWD", "bypass", "authMethod",
+     "tokenLifetime", "AWS_ACCESS_KEY_ID", "publicKey", "passwordPolicy", "secretPath", "PASSWORD_STORE_DIR", "keyDir"],
+)  # fmt: skip
+def test_these_hold_none(name: str) -> None:
+    assert not is_secret(name)
+    assert shown(name, "/etc/dysnomia/secret-of-redis") == "/etc/dysnomia/secret-of-redis"
+
+
+def test_a_password_in_a_url_is_one_whatever_the_name() -> None:
+    url = "postgres://shop:zq9-canary@db.example:5432/shop"
+    assert secrets_of({"url": url}) == ("zq9-canary",)
+    assert shown("url", url) == f"postgres://shop:{HIDDEN}@db.example:5432/shop"
+
+
+def test_what_is_no_secret_by_its_value_tears_no_holes() -> None:
+    assert secrets_of({"enableAuth": "true", "password": "ab", "pw": ("none", "abc")}) == ("abc",)
+    assert Redactor(["abc"]).hide("abc of abcissa") == f"{HIDDEN} of abcissa"
+    assert Redactor(["abcd", "abcdef"]).hide("abcdef abcde") == f"{HIDDEN} {HIDDEN}e"
