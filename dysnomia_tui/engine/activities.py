@@ -22,7 +22,7 @@ from dysnomia_store.model import Generation, Reason
 from dysnomia_store.store import Committed, ComponentLock
 from dysnomia_tui.engine import modules, restoring
 from dysnomia_tui.engine.bench import Bench, Left
-from dysnomia_tui.engine.checking import check, require_sound, verify
+from dysnomia_tui.engine.checking import check, require_sound, same_state, verify
 from dysnomia_tui.engine.guarding import Restored, hold, step_of
 from dysnomia_tui.engine.restoring import RestoreTarget, settle_others
 from dysnomia_tui.engine.settling import SETTLED, Settled, begin_activity, recover, resolve
@@ -97,6 +97,7 @@ def _dump_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, reason: R
             lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
             complete=dumped.complete, reason=reason, text=text, who=bench.who, job=bench.job,
             tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=bench.host,
+            same_rows=lambda known: same_state(bench, plugin, known, draft, ctx.staging),
         )  # fmt: skip
     bench.journal.step("settled", swapped=False)
     return Snapshotted(committed, tuple(dumped.warnings))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from dysnomia_plugins.base import Purpose, StatePlugin
+from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store.errors import Corrupt
+from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
-from dysnomia_store.snapshots import StoredSnapshot
+from dysnomia_store.snapshots import SnapshotDraft, StoredSnapshot
 from dysnomia_tui.engine.bench import Bench
+from dysnomia_tui.engine.diff.multiset import OrderCheck
 from dysnomia_tui.engine.indexing import ensure_index
 from dysnomia_tui.engine.restoring import settle_others, state_plugin
 from dysnomia_tui.engine.trust import made_here
@@ -87,24 +88,78 @@ def _prove(
             bench.progress.phase("dump")
             again = DigestDraft(ctx.staging)
             dumped = plugin.dump(ctx, scratch, again)
+            bench.progress.phase("compare")
+            expected = _digests(stored.sections())
+            before = stored.metadata.tool_versions if stored.metadata else {}
+            same_tools = dict(before) == dict(dumped.tool_versions)
+            differ = {
+                name for name in expected.keys() & again.sections.keys() if expected[name] != again.sections[name]
+            }
+            tables = {name for name in differ if expected[name][1] is Form.ROWS}
+            moved = _in_another_order(bench, plugin, ctx, scratch, stored, tables) if tables else frozenset()
         finally:
             with bench.shielded():
                 plugin.drop(ctx, scratch)
-        bench.progress.phase("compare")
-        before = stored.metadata.tool_versions if stored.metadata else {}
-        same_tools = dict(before) == dict(dumped.tool_versions)
-        return compare(_digests(stored.sections()), again.sections, same_tools=same_tools)
+        return compare(expected, again.sections, same_tools=same_tools, moved=moved)
 
 
-Digests = dict[tuple[str, str], tuple[str, Form]]
+Name = tuple[str, str]
+"""Kind and name of a section."""
+Digests = dict[Name, tuple[str, Form]]
 
 
-def compare(expected: Digests, found: Digests, *, same_tools: bool) -> tuple[CheckResult, str]:
+def _in_another_order(
+    bench: Bench, plugin: StatePlugin, ctx: Context, scratch: Place, stored: StoredSnapshot, tables: Set[Name]
+) -> Set[Name]:
+    """Those of the tables that differ in a restored copy which do so in the order of their rows alone.
+
+    To be compared row by row the copy is dumped once more, and kept while it is. Raises what a dump raises.
+    """
+    if not plugin.order_varies:
+        return frozenset()
+    base = ctx.staging / "again"
+    base.mkdir(mode=0o700)
+    draft = SnapshotDraft(base)
+    plugin.dump(ctx, scratch, draft)
+    check = OrderCheck(plugin, stored, draft.stored(), ctx.staging, lambda rows: bench.cancel.check())
+    differ = {
+        (section.kind, section.name)
+        for pair in check.changed()
+        if (section := pair[1] or pair[0]) is not None and not check.same_rows(pair)
+    }
+    return tables - differ
+
+
+def same_state(bench: Bench, plugin: StatePlugin, known: str, draft: SnapshotDraft, folder: Path) -> bool:
+    """Whether a snapshot in the making differs from a stored one in the order of its rows alone.
+
+    One that cannot be read vouches for nothing, so the new one is kept. ``folder`` is for temporary files.
+    Raises Cancelled.
+    """
+    if not plugin.order_varies:
+        return False
+    stored = bench.store.stored(bench.key, known)
+    if stored.index is None:
+        return False
+    bench.progress.phase("compare")
+    check = OrderCheck(plugin, stored, draft.stored(), folder, lambda rows: bench.cancel.check())
+    try:
+        return check.same_state()
+    except StoreError:
+        return False
+
+
+def compare(
+    expected: Digests, found: Digests, *, same_tools: bool, moved: Collection[Name] = ()
+) -> tuple[CheckResult, str]:
     """Compare the sections of a snapshot with those of its restored copy. Data sections decide.
 
     Wording of schema (form TEXT) by another version of the tools is not comparable, and no fault of the snapshot.
+    ``moved`` are those whose rows are the same in another order.
     """
-    differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    differ = sorted(
+        name for name in expected.keys() | found.keys() if name not in moved and expected.get(name) != found.get(name)
+    )
     wording = [name for name in differ if all(side[name][1] is Form.TEXT for side in (expected, found) if name in side)]
     data = [name for name in differ if name not in wording]
     if data or (wording and same_tools):
@@ -115,7 +170,8 @@ def compare(expected: Digests, found: Digests, *, same_tools: bool) -> tuple[Che
         return CheckResult.OK, (
             f"the data is the same; {len(wording)} sections of schema are worded by another version of the tools"
         )
-    return CheckResult.OK, f"restored and dumped again: {len(expected)} sections are the same"
+    order = f", {len(moved)} of them with their rows in another order" if moved else ""
+    return CheckResult.OK, f"restored and dumped again: {len(expected)} sections are the same{order}"
 
 
 def _digests(sections: Iterable[Section]) -> Digests:

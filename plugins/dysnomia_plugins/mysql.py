@@ -58,6 +58,7 @@ class MysqlDatabase(StatePlugin):
     tools: ClassVar[tuple[str, ...]] = ("mariadb", "mariadb-dump")
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
     digest_version: ClassVar[int] = 1
+    order_varies: ClassVar[bool] = True
 
     # Life.
 

@@ -59,6 +59,7 @@ class PostgresqlDatabase(StatePlugin):
     tools: ClassVar[tuple[str, ...]] = ("psql", "pg_dump")
     packages: ClassVar[Mapping[str, str]] = {"psql": "postgresql-client", "pg_dump": "postgresql-client"}
     digest_version: ClassVar[int] = 1
+    order_varies: ClassVar[bool] = True
 
     # Life.
 

@@ -44,6 +44,8 @@ class ArtefactResult:
     """Of the file's bytes, hex."""
     rows: int | None
     sections: int
+    outline: str
+    """Digest of all but the rows of tables, hex (see canonical.py)."""
 
     @property
     def entry(self) -> FileEntry:
@@ -156,6 +158,7 @@ class ArtefactWriter(TallySink):
             sha256=self._stored.hexdigest(),
             rows=counted.rows,
             sections=counted.sections,
+            outline=counted.outline,
         )
         return self.result
 

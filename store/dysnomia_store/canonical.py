@@ -6,6 +6,10 @@ one a run of bytes between sections, in order. So no byte is hashed twice, two a
 same sections with the same bytes at the same places (moving bytes from one file to the next is another digest), and
 the digest also vouches for the digests in the contents index.
 
+The *outline* is the same digest with the number of rows in place of the digest of each section of form ROWS. Two
+artefacts with one outline can differ in those rows alone: whether they differ in more than their order is told by
+comparing them.
+
 The version below is that of this construction; what the bytes of a section are is the plugin's ``digest_version``.
 """
 
@@ -21,6 +25,7 @@ from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import Buffer
 
 CONSTRUCTION = b"dysnomia canonical content 1\n"
+OUTLINE = b"dysnomia outline 1\n"
 
 
 class SectionTarget(Protocol):
@@ -42,6 +47,8 @@ class Digested:
     rows: int | None
     """Records in all sections that count them; None where none does."""
     sections: int
+    outline: str = ""
+    """Hex digest of all but the rows of sections of form ROWS."""
 
 
 @dataclass(slots=True)
@@ -70,6 +77,7 @@ class Tally:
     _rows: int | None = None
     _sections: int = 0
     _whole: hashlib._Hash = field(default_factory=lambda: hashlib.sha256(CONSTRUCTION))
+    _outline: hashlib._Hash = field(default_factory=lambda: hashlib.sha256(OUTLINE))
     _part: hashlib._Hash = field(default_factory=hashlib.sha256)
     _between: int = 0
     _open: _Open | None = None
@@ -119,7 +127,11 @@ class Tally:
         self._open = None
         section = self._finished(current, self._part.hexdigest(), rows, size)
         attributes = sorted(current.attributes.items())
-        self._whole.update(_line(current.kind, current.name, attributes, section.digest))
+        line = _line(current.kind, current.name, attributes, section.digest)
+        self._whole.update(line)
+        if section.form is Form.ROWS:
+            line = _line(current.kind, current.name, attributes, list(current.columns), rows)
+        self._outline.update(line)
         self._part = hashlib.sha256()
         self._sections += 1
         if rows is not None:
@@ -131,7 +143,8 @@ class Tally:
         if self._open is not None:
             raise ValueError(f"section {self._open.name!r} has not ended")
         self._close_run()
-        return Digested(self._whole.hexdigest(), self.position, self._rows, self._sections)
+        outline = self._outline.hexdigest()
+        return Digested(self._whole.hexdigest(), self.position, self._rows, self._sections, outline)
 
     def _current(self) -> _Open:
         if self._open is None:
@@ -140,7 +153,9 @@ class Tally:
 
     def _close_run(self) -> None:
         if self._between:
-            self._whole.update(_line(self._between, self._part.hexdigest()))
+            line = _line(self._between, self._part.hexdigest())
+            self._whole.update(line)
+            self._outline.update(line)
             self._part = hashlib.sha256()
             self._between = 0
 

@@ -8,7 +8,7 @@ and a crash leaves at most a snapshot that no link names. The caller holds the c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,12 +18,15 @@ from dysnomia_store.compare import changed_between, delta
 from dysnomia_store.disk import in_words
 from dysnomia_store.errors import Corrupt, NotFound, Refused, StoreError
 from dysnomia_store.house import House
-from dysnomia_store.install import install
+from dysnomia_store.install import install, sound_metadata
 from dysnomia_store.layout import pointed_at
 from dysnomia_store.model import Delta, History, Metadata, Reason, Seen
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.numbers import largest, newest_link
-from dysnomia_store.snapshots import SnapshotDraft
+from dysnomia_store.snapshots import Sealed, SnapshotDraft
+
+SameRows = Callable[[str], bool]
+"""Told the id of a snapshot: whether the draft's tables hold the same rows, in whatever order."""
 
 _TRIES = 20
 """Numbers tried where another tool, which knows no locks, links at the same time."""
@@ -57,13 +60,20 @@ def newest(house: House, key: ComponentKey) -> tuple[int, str] | None:
 
 
 def commit(
-    house: House, key: ComponentKey, draft: SnapshotDraft, metadata: Metadata, about: About, number: int | None
+    house: House,
+    key: ComponentKey,
+    draft: SnapshotDraft,
+    metadata: Metadata,
+    about: About,
+    number: int | None,
+    same_rows: SameRows | None = None,
 ) -> tuple[int, bool]:
     """Make a sealed draft a generation, or record that the newest one's state was seen again.
 
     Args:
         metadata: of the draft.
         number: one that was reserved; then a generation is always made.
+        same_rows: asked where the draft and the newest snapshot can differ in the rows of tables alone.
 
     Returns:
         The generation's number, and whether it is new.
@@ -73,11 +83,31 @@ def commit(
     """
     with in_words(f"keeping the snapshot of {key}"):
         before = newest(house, key)
-        snapshot_id = install(house, key, draft, draft.seal(), metadata)
+        sealed = draft.seal()
+        if (
+            number is None
+            and before is not None
+            and same_rows is not None
+            and _same_outline(house, key, before[1], sealed, metadata)
+            and same_rows(before[1])
+        ):
+            see(house, key, before[0], before[1], about)
+            return before[0], False
+        snapshot_id = install(house, key, draft, sealed, metadata)
         if number is None and before is not None and before[1] == snapshot_id:
             see(house, key, before[0], snapshot_id, about)
             return before[0], False
     return generation(house, key, snapshot_id, about, number), True
+
+
+def _same_outline(house: House, key: ComponentKey, snapshot_id: str, sealed: Sealed, metadata: Metadata) -> bool:
+    """Whether a stored snapshot, a sound one, and a new one of another id can differ in the rows of tables alone."""
+    if not snapshot_id or not sealed.outline or snapshot_id == sealed.id:
+        return False
+    stored = sound_metadata(house, key, snapshot_id)
+    return stored is not None and (stored.type, stored.digest_version, stored.outline) == (
+        metadata.type, metadata.digest_version, sealed.outline,
+    )  # fmt: skip
 
 
 def see(house: House, key: ComponentKey, number: int, snapshot_id: str, about: About) -> None:

@@ -106,6 +106,16 @@ def vouched(house: House, key: ComponentKey, snapshot_id: str, sealed: Sealed) -
     return compare(folder, expected) in (Match.SAME, Match.OTHER_ORDER)
 
 
+def sound_metadata(house: House, key: ComponentKey, snapshot_id: str) -> Metadata | None:
+    """What is written of a snapshot made here, if it stands there whole and no check of it failed; else None."""
+    folder = house.layout.snapshot(key, snapshot_id)
+    written = metadata_at(house, key, snapshot_id)
+    if written is None or folder.is_symlink() or not folder.is_dir() or written.origin != house.store_id:
+        return None
+    whole = sizes_match(folder, written.files) and not checks.failed(house.layout, key, snapshot_id)
+    return written if whole else None
+
+
 def _same_files(house: House, key: ComponentKey, sealed: Sealed) -> bool:
     """Whether what stands under a claimed name holds the same files."""
     written = metadata_at(house, key, sealed.id)

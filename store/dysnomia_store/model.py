@@ -97,6 +97,9 @@ class Metadata:
     Not part of the identity."""
     origin: str = ""
     """The id of the store whose job made it; ``""`` for what was imported or made by another tool."""
+    outline: str = ""
+    """Hex digest of all but the rows of its tables: of two snapshots with the same one, only rows may differ. ``""``
+    where it was not worked out."""
 
 
 @dataclass(frozen=True, slots=True)

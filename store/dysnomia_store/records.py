@@ -71,6 +71,7 @@ def metadata_json(record: Metadata) -> Json:
         "host": record.host,
         "surroundings": dict(record.surroundings),
         "origin": record.origin,
+        "outline": record.outline,
     }
 
 
@@ -90,6 +91,7 @@ def metadata_of(data: Json) -> Metadata:
         host=data["host"],
         surroundings=data["surroundings"],
         origin=data["origin"],
+        outline=data.get("outline", ""),  # records of earlier versions have none
     )
 
 

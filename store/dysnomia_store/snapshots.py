@@ -36,6 +36,8 @@ class Sealed:
     rows: int | None
     index: Path | None
     claimed: bool
+    outline: str = ""
+    """Of its artefacts together; ``""`` where a module named the snapshot itself."""
 
 
 class SnapshotDraft:
@@ -143,6 +145,7 @@ class SnapshotDraft:
             rows=sum(rows) if rows else None,
             index=None if self._index is None else self._index.path,
             claimed=bool(self._claimed),
+            outline="" if self._claimed else identity({result.name: result.outline for result in self._results}),
         )
 
     def _settle(self) -> None:

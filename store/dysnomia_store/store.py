@@ -139,9 +139,11 @@ class Store(ReadableStore):
         tool_versions: Mapping[str, str] | None = None,
         surroundings: Mapping[str, Any] | None = None,
         host: str = "",
+        same_rows: Callable[[str], bool] | None = None,
     ) -> Committed:
         """Make a draft a generation, in the order DESIGN gives. ``number`` is one that was reserved (a guard's):
-        then a generation is always made. Otherwise an unchanged state is only recorded as seen."""
+        then a generation is always made. Otherwise an unchanged state is only recorded as seen: one of the same id, or
+        one of which ``same_rows`` says, told the newest snapshot's id, that only the order of rows is another."""
         from dysnomia_store.commit import About, commit
 
         key = self._holding(lock)
@@ -162,9 +164,10 @@ class Store(ReadableStore):
             host=host,
             surroundings=surroundings or {},
             origin=self.id,
+            outline=sealed.outline,
         )
         about = About(as_of, end, reason, text, None, who, job, surroundings)
-        made, new = commit(self._house, key, draft, metadata, about, number)
+        made, new = commit(self._house, key, draft, metadata, about, number, same_rows)
         return Committed(self.generation(key, made), new)
 
     def link(

@@ -12,6 +12,7 @@ from dysnomia_plugins.base import Stored
 from dysnomia_store.compare import Pair
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.helper import WORTH_IT, Helper
+from dysnomia_tui.engine.diff.multiset import may_be_order
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes
 from dysnomia_tui.engine.diff.rows import Excess
 from dysnomia_tui.engine.diff.sieve import Tick
@@ -24,6 +25,7 @@ SMALL = 8 << 20
 MOST_EAGER = 1_000_000
 """Rows that are fetched and paired without being asked for; beyond, only their numbers are known at first."""
 AS_A_SET = "too many lines for a comparison in order: lines are compared as a set"
+SAME_ROWS = "the same rows in another order"
 OPAQUE = "not rows or lines: only size and digest are compared"
 
 
@@ -86,7 +88,10 @@ class Comparer:
             return Compared(note=OPAQUE)
         if new.form is Form.TEXT:
             return self._text(old, new)
-        return self._rows(old, new, whole)
+        compared = self._rows(old, new, whole)
+        if compared.counts == (0, 0, 0) and may_be_order(pair):
+            compared.note = SAME_ROWS
+        return compared
 
     def _text(self, old: Section, new: Section) -> Compared:
         sides = self._sides(old, new, _shape(old, new))
