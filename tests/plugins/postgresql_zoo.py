@@ -108,7 +108,7 @@ CREATE USER MAPPING FOR dysnomia_bob SERVER far OPTIONS (who 'bob');
 CREATE FOREIGN TABLE zoo.outside (a int OPTIONS (name 'A'), CHECK (a > 0)) SERVER far OPTIONS (path 'x');
 CREATE PUBLICATION zoo_some FOR TABLE zoo.twig (id) WHERE (id > 1);
 CREATE PUBLICATION zoo_schema FOR TABLES IN SCHEMA "Odd Schema";
-CREATE PUBLICATION zoo_all FOR ALL TABLES WITH (publish_via_partition_root = true);
+CREATE PUBLICATION zoo_all FOR ALL TABLES WITH (publish = 'insert', publish_via_partition_root = true);
 CREATE SUBSCRIPTION zoo_news CONNECTION 'dbname=nowhere' PUBLICATION x WITH (connect = false);
 -- Said of it.
 COMMENT ON COLUMN zoo.twig.up IS 'above'; COMMENT ON INDEX zoo.zoo_brin IS 'sparse';
