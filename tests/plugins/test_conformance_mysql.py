@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.conformance import World
-from tests.plugins.conformance_cases import Conformance
-from tests.plugins.services_mariadb import MariadbServer
+from tests.plugins.conformance_cases import Conformance, WorldConformance
+from tests.plugins.services_mariadb import CALM, HOSTILE, HOSTILE_GLOBALS, MariadbServer
 from tests.plugins.worlds_mariadb import MariadbWorld
 
 
@@ -21,4 +21,22 @@ class TestMariadb(Conformance):
     @pytest.fixture
     def world(self, mariadb: MariadbServer, tmp_path: Path) -> Iterator[World]:
         with MariadbWorld(mariadb, tmp_path / "world") as world:
+            yield world
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[MariadbServer]:
+    """A server on which every setting that shapes a session has a value that hurts."""
+    with MariadbServer(settings=HOSTILE, globals_=HOSTILE_GLOBALS, calm=CALM) as server:
+        yield server
+
+
+@pytest.mark.server
+class TestMariadbHostileSettings(WorldConformance):
+    column = "mysql-database, hostile settings"
+    server = ("mariadbd", "--version")
+
+    @pytest.fixture
+    def world(self, hostile: MariadbServer, tmp_path: Path) -> Iterator[World]:
+        with MariadbWorld(hostile, tmp_path / "world") as world:
             yield world

@@ -108,6 +108,8 @@ class MariadbWorld(SqlWorld):
 
     def _dumped(self, name: str, *options: str, tables: Sequence[str] = ()) -> list[str]:
         first = [self.server.dumper, "--no-defaults", "--user=root", f"--socket={self.server.socket}"]
+        if self.server.calm:
+            first.append(f"--host=user=root;socket={self.server.socket};init-command={{{self.server.calm}}}")
         done = subprocess.run(
             [*first, "--order-by-primary", "--hex-blob", "--skip-comments", *options, name, *tables],
             stdout=subprocess.PIPE,
