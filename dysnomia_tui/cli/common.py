@@ -133,7 +133,7 @@ def open_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     """The engine on these settings."""
     from dysnomia_tui.engine.engine import Engine
 
-    engine = Engine(settings, read_only=read_only)
+    engine = Engine(settings, read_only=read_only, fork_workers=True)
     for text in engine.left_out():
         say(f"warning: {text}")
     return engine

@@ -12,7 +12,8 @@ from dysnomia_tui.cli.output import jsonable, say, visible, write_json, write_li
 from dysnomia_tui.engine.errors import EngineError, Exit
 
 if TYPE_CHECKING:
-    from dysnomia_tui.engine.engine import Diff, Engine, Side
+    from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.engine import Engine, Side
     from dysnomia_tui.engine.views import RowChange, SectionChange
 
 PAGE = 500

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.plan import Plan
     from dysnomia_tui.engine.views import JobView
 
-POLL = 0.05
-"""Seconds between two looks at the jobs."""
+SHORTEST_POLL, POLL = 0.004, 0.05
+"""Seconds between two looks at the jobs: few after there was something new."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,18 @@ class Crew:
         """Returns when all of it has ended. Ctrl-C asks what runs to cancel, and begins no more; again, what runs is
         left to itself (KeyboardInterrupt)."""
         waiting = deque(work)
+        pause = SHORTEST_POLL
         with jobs.interrupts() as hold:
             while waiting or self._running:
                 while waiting and len(self._running) < self.how.at_once:
                     self._begin(waiting.popleft())
                 try:
                     with hold.listening():
-                        if self._running and not self._look():
-                            time.sleep(POLL)
+                        if not self._running or self._look():
+                            pause = SHORTEST_POLL
+                        else:
+                            time.sleep(pause)
+                            pause = min(POLL, 1.3 * pause)
                 except KeyboardInterrupt:
                     self._interrupted()
 

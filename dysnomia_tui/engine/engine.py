@@ -23,7 +23,6 @@ from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import asking, audit
 from dysnomia_tui.engine.bench import utc_now
-from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import read_events
@@ -43,15 +42,17 @@ from dysnomia_tui.engine.world import World
 if TYPE_CHECKING:
     from dysnomia_store.archive import Archive
     from dysnomia_tui.engine.browsing import Browser
+    from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.planning.deploy import Deployment
     from dysnomia_tui.engine.session import Session
 
-__all__ = ["LIVE", "Diff", "Engine", "RestoreTarget", "Side"]
+__all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
 LIVE = "live"
 Side = int | str
 """One side of a diff: a generation's number, or ``LIVE``."""
-POLL = 0.1
+SHORTEST_POLL, POLL = 0.004, 0.1
+"""Seconds between two looks at a job's events: few after there were some, since a quick job has more soon."""
 RECOVERY_TRIES = 3
 """Recoveries of one job that are submitted unasked; after that a person has to look."""
 JOBS_LOOKED_AT = 200
@@ -67,8 +68,11 @@ class Engine(Planner):
         read_only: bool = False,
         clock: Callable[[], datetime] | None = None,
         extra_types: Mapping[str, Callable[[], Plugin]] | None = None,
+        fork_workers: bool = False,
     ) -> None:
+        """``fork_workers``: workers may be forked from this process, which is a command's (see ``start_worker``)."""
         self.settings = settings
+        self._fork_workers = fork_workers
         self._asked_read_only = read_only
         self._clock = clock or utc_now
         self._world = World(settings, clock, extra_types)
@@ -231,8 +235,9 @@ class Engine(Planner):
             if reason:
                 raise Stale(f"the plan no longer holds: {reason}", "look at it again")
             job_id = submit_job(
-                self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock()
-            )
+                self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock(),
+                fork=self._fork_workers,
+            )  # fmt: skip
             return self._board.view(job_id)
 
     def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
@@ -249,7 +254,7 @@ class Engine(Planner):
     def follow(self, job_id: str) -> Iterator[Event]:
         """Events as they come, until the result. A job that is interrupted, or whose result could not be written
         among its events, ends with a result all the same."""
-        after = 0
+        after, pause = 0, SHORTEST_POLL
         while True:
             ended = self._board.view(job_id).state.ended
             events, after = self.events(job_id, after)
@@ -263,7 +268,8 @@ class Engine(Planner):
                 yield Event(view.ended or self._clock(), "result", {**data, "exit": view.details.get("exit", 1)})
                 return
             if not events:
-                time.sleep(POLL)
+                time.sleep(pause)
+            pause = SHORTEST_POLL if events else min(POLL, 1.3 * pause)
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop. It says itself when it has."""

@@ -3,6 +3,9 @@
 The process that is started forks and ends at once; its child leads a session of its own, ignores SIGHUP, and has no
 terminal, so that neither a lost line nor the end of the program that submitted the job touches it. It holds the
 job's lock (descriptor LOCKFD) until it ends, and so do its children.
+
+A command that has one thread and nothing else to do forks it from itself instead (``forked``): that saves the start of
+a second interpreter and all its imports. Such a worker keeps nothing of the command but its code.
 """
 
 from __future__ import annotations
@@ -10,13 +13,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from dysnomia_base.environment import child_environment
+from dysnomia_base.python_child import import_path
 from dysnomia_tui.engine.memory import keep_memory
 
 if TYPE_CHECKING:
@@ -36,13 +42,52 @@ def main(argv: list[str]) -> int:
         os.close(tell)
         return 0 if os.read(ready, 1) == b"1" else 1
     os.close(ready)
+    _lead(folder, lock, tell)
+    return 0
+
+
+def _lead(folder: Path, lock: int, tell: int) -> None:
+    """The worker itself, from its first step on."""
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _detach(folder)
     keep_memory()
     run(folder, lock, tell)
-    return 0
+
+
+def forked(folder: Path, lock: int, tell: int) -> NoReturn:
+    """Be the worker in a process that was just forked from a command. ``tell`` is written to when it is there."""
+    status = 1
+    try:
+        if os.fork() == 0:
+            _forget_the_command((lock, tell))
+            _lead(folder, lock, tell)
+            for thread in threading.enumerate():
+                if thread is not threading.current_thread() and not thread.daemon:
+                    thread.join()
+        status = 0
+    finally:
+        if status:
+            sys.excepthook(*sys.exc_info())
+        os._exit(status)  # no handler of the command's runs here, and nothing that it has buffered is written
+
+
+def _forget_the_command(kept: tuple[int, ...]) -> None:
+    """Let go of all that a process of its own would not have: descriptors, signal handlers, folder, surroundings."""
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in kept:
+            with suppress(OSError):  # the folder that was listed
+                os.close(int(name))
+    os.umask(UMASK)
+    os.chdir("/")
+    environ = child_environment(os.environ)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.path[:] = import_path()
+    sys.argv[:] = ["-c"]
 
 
 def _detach(folder: Path) -> None:

@@ -11,7 +11,8 @@ from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.engine import Diff, Engine, Side
+from dysnomia_tui.engine.diff.handle import Diff
+from dysnomia_tui.engine.engine import Engine, Side
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.planning.deploy import Deployment
 from dysnomia_tui.engine.views import Change, Condition, Event, JobView, Overview, RowChange, SectionChange, TrashView

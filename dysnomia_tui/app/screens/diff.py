@@ -22,7 +22,8 @@ from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.engine import LIVE, Diff, Side
+from dysnomia_tui.engine.diff.handle import Diff
+from dysnomia_tui.engine.engine import LIVE, Side
 from dysnomia_tui.engine.views import RowChange, SectionChange
 
 AT_MOST = 20_000

@@ -11,11 +11,14 @@ configured with KillUserProcesses=yes.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pwd
+import select
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from dysnomia_base.environment import child_environment, search_path
 from dysnomia_base.python_child import python_child
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.folder import JobFolder
+from dysnomia_tui.engine.worker import forked
 
 RUNNING = Path("/run/systemd/system")
 """There where systemd is what this machine was booted with (sd_booted(3))."""
@@ -31,13 +35,20 @@ START_LIMIT = 60.0
 """Seconds in which a worker must have said that it is there; generous, for a loaded machine."""
 
 
-def start_worker(folder: JobFolder, lock: int) -> None:
+def start_worker(folder: JobFolder, lock: int, *, fork: bool = False) -> None:
     """Start the worker of a job; it inherits the descriptor ``lock``. Returns when it is there.
+
+    Args:
+        fork: whether it may be forked from this process: of one that has a single thread, and nothing that must not be
+            in a worker's memory. A scope of systemd's holds a program, so there it is started all the same.
 
     Raises EngineError where it cannot be started.
     """
-    argv = python_child("dysnomia_tui.engine.worker", "main(sys.argv)", str(folder.path), str(lock))
     prefix = scope(scope_name(folder))
+    if fork and not prefix and threading.active_count() == 1:
+        _fork(folder, lock)
+        return
+    argv = python_child("dysnomia_tui.engine.worker", "main(sys.argv)", str(folder.path), str(lock))
     status, errors = _start([*prefix, *argv], lock)
     if status and prefix and folder.record().last("worker") is None:
         status, errors = _start(argv, lock)
@@ -69,6 +80,26 @@ def lingers(uid: int) -> bool:
         return (LINGER / pwd.getpwuid(uid).pw_name).exists()
     except KeyError:
         return False
+
+
+def _fork(folder: JobFolder, lock: int) -> None:
+    """Fork the worker from this process, and wait until it is there. Raises EngineError."""
+    ready, tell = os.pipe()
+    gc.freeze()  # so that the worker ends no object of ours, such as a connection whose descriptor it has closed
+    try:
+        pid = os.fork()
+        if pid == 0:
+            forked(folder.path, lock, tell)
+        os.close(tell)
+        os.waitpid(pid, 0)
+        there = select.select([ready], [], [], START_LIMIT)[0] and os.read(ready, 1) == b"1"
+    finally:
+        gc.unfreeze()
+        os.close(ready)
+    if not there:
+        raise EngineError(
+            f"the worker of job {folder.id} could not be started", f"see worker.log in {folder.path}, if it is there"
+        )
 
 
 def _start(argv: Sequence[str], lock: int) -> tuple[int, str]:

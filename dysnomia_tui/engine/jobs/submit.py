@@ -24,8 +24,11 @@ from dysnomia_tui.engine.world import World
 MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 
 
-def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime) -> str:
-    """Returns the job's id. Raises OSError or EngineError where it could not be started."""
+def submit_job(
+    world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime, fork: bool = False
+) -> str:  # fmt: skip
+    """Returns the job's id; ``fork`` as for ``start_worker``. Raises OSError or EngineError where it could not be
+    started."""
     if not world.jobs.is_dir():
         _make_root(world)
         world.jobs.mkdir(mode=0o700, exist_ok=True)
@@ -40,7 +43,7 @@ def submit_job(world: World, plan: Plan, *, who: str, why: str, host: str, now: 
         entry = audit.entry_of(folder.id, plan, audit.SUBMITTED, who=who, why=why, host=host)
         with suppress(OSError):  # the worker's own lines say when it cannot be written
             audit.append(world.settings.statedir, now, entry, world.settings.group)
-        start_worker(folder, lock)
+        start_worker(folder, lock, fork=fork)
     except EngineError as error:
         folder.record().step(
             "result", state=JobState.FAILED.value, exit=int(error.exit), message=error.message, hint=error.hint,

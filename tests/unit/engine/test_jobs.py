@@ -49,11 +49,12 @@ def test_the_worker_leads_its_own_session_and_holds_no_terminal(machine: Machine
     assert machine.end(engine, job.id).state is JobState.DONE
 
 
-def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(machine: Machine, engine: Engine) -> None:
+@pytest.mark.parametrize("forked", [False, True], ids=["a process of its own", "forked from a command"])
+def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(machine: Machine, engine: Engine, forked: bool) -> None:
     machine.hold()
     script = (
         "import sys, time; from pathlib import Path; from tests.unit.engine.machine import *;"
-        "machine = Machine(Path(sys.argv[1])); engine = machine.engine();"
+        f"machine = Machine(Path(sys.argv[1])); engine = Engine(machine.settings, fork_workers={forked});"
         "print(engine.submit(engine.plan_snapshot([TEXT])).id, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
@@ -62,7 +63,10 @@ def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(machine: Machine, e
         assert submitter.stdout is not None
         job_id = submitter.stdout.readline().strip()
         wait_until(lambda: machine.entered("snapshot"))
-        os.kill(machine.worker_pid(job_id), signal.SIGHUP)
+        worker = machine.worker_pid(job_id)
+        assert os.getsid(worker) == worker != submitter.pid
+        assert os.path.realpath(f"/proc/{worker}/fd/1") == "/dev/null"
+        os.kill(worker, signal.SIGHUP)
         os.killpg(submitter.pid, signal.SIGHUP)
         os.killpg(submitter.pid, signal.SIGKILL)
     assert engine.job(job_id).state is JobState.RUNNING
