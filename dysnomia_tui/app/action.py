@@ -10,6 +10,8 @@ from dysnomia_tui.app import reasons
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.engine.plan import Grade
 
+ASKS_FOR_TEXT = frozenset({"filter", "time", "pin", "note", "tags", "bad", "good", "export"})
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -30,6 +32,11 @@ class Action:
     """Its word in the footer; ``""`` keeps it out."""
     disabled_reason: Callable[[Here], str] = reasons.never
     """Why it cannot be done here, or ``""``."""
+
+    @property
+    def asks_for_text(self) -> bool:
+        """Whether words are typed after its key. Where it is refused they must not run as keys."""
+        return self.id in ASKS_FOR_TEXT
 
     @property
     def method(self) -> str:

@@ -279,11 +279,13 @@ def in_scope(*scopes: str) -> tuple[Action, ...]:
 
 def bindings(*scopes: str) -> list[BindingType]:
     """Bindings of all actions of the scopes that have keys, each under its id, for ``set_keymap``."""
-    return [
-        Binding(",".join(action.keys), f"act('{action.id}')", action.title, show=False, id=action.id)
-        for action in in_scope(*scopes)
-        if action.keys
-    ]
+    return [binding(action.id) for action in in_scope(*scopes) if action.keys]
+
+
+def binding(action_id: str) -> Binding:
+    """The binding of one action."""
+    action = REGISTRY[action_id]
+    return Binding(",".join(action.keys), f"act('{action.id}')", action.title, show=False, id=action.id)
 
 
 def keys_of(action: Action, remapped: Mapping[str, str]) -> tuple[str, ...]:

@@ -212,10 +212,19 @@ class DysnomiaApp(TypingAhead):
     def perform(self, action: Action, host: object) -> None:
         """Run an action on the screen or widget that has it, or say why it cannot be done."""
         reason = action.why_not(self.here())
-        if reason:
+        if reason and action.asks_for_text:
+            self.refuse_text(action, reason)
+        elif reason:
             self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
         else:
             action.run(host)
+
+    def refuse_text(self, action: Action, reason: str) -> None:
+        """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever
+        types on must not run other actions by it."""
+        from dysnomia_tui.app.screens.prompt import PromptScreen
+
+        self.push_screen(PromptScreen(action.title, f"Not possible: {reason}.", accept="closes this, nothing is done"))
 
     def perform_id(self, action_id: str) -> None:
         """Run an action by id on whatever in front has it: the focused widget first, then up to the screen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dysnomia_store.names import ComponentKey
@@ -48,7 +48,17 @@ class AppState:
             return ()
         broken = [key for key, probe in self.own.items() if probe.broken]
         views = [view for key in broken if (view := self.component(key)) is not None and view.active]
-        return (*self.overview.alarms, *(Alarm(f"{v.key.component} {self.own[v.key].word}", v.key) for v in views))
+        own = (Alarm(f"{v.key.component} {self.own[v.key].word}", v.key) for v in views)
+        return (*self.overview.alarms, *self._servers_down(frozenset(broken)), *own)
+
+    def _servers_down(self, told: Collection[ComponentKey]) -> Iterator[Alarm]:
+        """Containers with something in service whose server does not answer; not where a component says why."""
+        for container in self.containers():
+            probe = self.probes.get(container.name)
+            active = [view.key for view in container.components if view.active]
+            if probe is None or probe.up or not active or container.problem or any(key in told for key in active):
+                continue
+            yield Alarm(f"{container.name}: the server does not answer ({probe.detail or 'down'})", active[0])
 
     @property
     def notice(self) -> str:
@@ -62,6 +72,9 @@ class AppState:
 
     def with_condition(self, key: ComponentKey, condition: Condition) -> AppState:
         return replace(self, conditions={**self.conditions, key: condition})
+
+    def without_condition(self, key: ComponentKey) -> AppState:
+        return replace(self, conditions={one: known for one, known in self.conditions.items() if one != key})
 
     @property
     def read_only(self) -> str:

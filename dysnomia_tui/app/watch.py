@@ -17,6 +17,7 @@ from textual.timer import Timer
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.jobs import outcome
 from dysnomia_tui.app.state import AppState
+from dysnomia_tui.engine.asking import NOT_ANSWERING
 from dysnomia_tui.engine.views import Condition, Found, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
@@ -164,14 +165,31 @@ class Watch:
         def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             if self._to_probe:
                 self._probe(self._to_probe.pop(0))
+            if not said[0].up and said[0].detail == NOT_ANSWERING:
+                self._probe_patiently(name)
+            else:
+                take(said)
+
+        def take(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             known = {key: probe for key, probe in self._latest.own.items() if key.container == name}
             if (self._latest.probes.get(name), known) != said:
                 self._take(self._latest.with_probe(name, *said))
 
         def failed(problem: str) -> None:
-            have((Probe(up=False, detail=problem), {}))
+            take((Probe(up=False, detail=problem), {}))
 
         self._app.client.ask(f"probe {name}", lambda engine: engine.probes(name), have, failed)
+
+    def _probe_patiently(self, name: str) -> None:
+        """It has not answered in the short time that there is: loaded, or gone? What it was stays on the screen."""
+
+        def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+            self._take(self._latest.with_probe(name, *said))
+
+        def failed(problem: str) -> None:
+            have((Probe(up=False, detail=problem), {}))
+
+        self._app.client.ask(f"slow {name}", lambda engine: engine.probes(name, patient=True), have, failed)
 
     # --- the component under the cursor ---------------------------------------------------------------------------
 
@@ -202,6 +220,11 @@ class Watch:
             return
 
         def have(condition: Condition) -> None:
+            if condition.probe.detail == NOT_ANSWERING and not view.stateless:
+                # Loaded or gone? The probe of its container, which waits longer, tells; what was known no longer holds.
+                self._take(self._latest.without_condition(key))
+                self._probe(key.container)
+                return
             if self._latest.conditions.get(key) != condition:
                 self._take(self._latest.with_condition(key, condition))
 

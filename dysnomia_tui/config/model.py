@@ -67,6 +67,8 @@ class Settings:
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, ComponentSettings] = field(default_factory=dict)
     """By ``container/component``, ``container/*`` or ``*/*``."""
+    discovers: bool = True
+    """Whether state that is not configured is looked for on this machine: not in the demo."""
     given_containers: Mapping[str, GivenContainer] = field(default_factory=dict)
     """By name: what a command's own arguments say comes before the search path."""
     given_components: Mapping[str, Path] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,4 +46,8 @@ def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings
     """Settings on the demo alone: nothing of this machine's own configuration is shown, nor written to."""
     from dysnomia_tui.config import load_settings
 
-    return load_settings({**(os.environ if environ is None else environ), **environment(folder)})
+    # The machine's own config.toml, its modules and what lies on it are not the demo's: a folder that is not there
+    # stands for /etc/dysnomia-tui.
+    nowhere = folder.absolute() / "config" / "machine"
+    given = {**(os.environ if environ is None else environ), **environment(folder)}
+    return replace(load_settings(given, machine=nowhere), libexec=(), discovers=False)

@@ -26,6 +26,8 @@ from dysnomia_tui.engine.views import Condition
 
 PROBE_LIMIT = 2.0
 """Seconds for a probe, start of the child not counted."""
+PATIENT_LIMIT = 15.0
+"""Seconds for a server that took longer: only then it does not answer; until then it is slow."""
 START_ALLOWANCE = 3.0
 """Seconds that the child may take to start on a loaded machine; it says when it has."""
 DISCOVER_LIMIT = 15.0

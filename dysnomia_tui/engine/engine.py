@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
 LIVE = "live"
+SLOW = "slow"
+"""The word of a server that answers, and takes longer for it than it should."""
 Side = int | str
 """One side of a diff: a generation's number, or ``LIVE``."""
 SHORTEST_POLL, POLL = 0.004, 0.1
@@ -149,16 +152,24 @@ class Engine(Planner):
         of all its components. Never raises for a server that is down."""
         return self.probes(container)[0]
 
-    def probes(self, container: str) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
-        """The same, and each component by itself (those that were asked in the time there was)."""
-        return asking.probe_container(self.settings, container)
+    def probes(self, container: str, *, patient: bool = False) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+        """The same, and each component by itself (those that were asked in the time there was).
+
+        ``patient``: wait longer, for a server that did not answer in the two seconds; one that does now is ``slow``.
+        """
+        if not patient:
+            return asking.probe_container(self.settings, container)
+        probe, own = asking.probe_container(self.settings, container, asking.PATIENT_LIMIT)
+        return replace(probe, word=SLOW) if probe.up else probe, own
 
     def condition(self, key: ComponentKey) -> Condition:
         """The same, about one component, and what its type tells of it. Never raises either."""
         return asking.condition(self.settings, key)
 
     def discover(self) -> Sequence[Found]:
-        """State on this machine that is not configured."""
+        """State on this machine that is not configured. Empty in the demo, which is about itself alone."""
+        if not self.settings.discovers:
+            return ()
         configured = self._world.inventory()
         found = asking.discover(self.settings)
         return [one for one in found if ComponentKey(one.container, one.component) not in configured.components]

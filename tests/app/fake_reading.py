@@ -126,7 +126,9 @@ class FakeReading(Engine):
         self.gate.wait()
         return self.world.probes.get(container, Probe(False, detail="connection refused"))
 
-    def probes(self, container: str) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+    def probes(self, container: str, *, patient: bool = False) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+        if patient and container in self.world.patient:
+            return self.world.patient[container], {}
         own = {key: known.probe for key, known in self.world.conditions.items() if key.container == container}
         return self.probe(container), own
 

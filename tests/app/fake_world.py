@@ -164,6 +164,8 @@ class World:
     containers: tuple[ContainerView, ...] = ()
     lines: dict[ComponentKey, tuple[Generation, ...]] = field(default_factory=dict)
     probes: dict[str, Probe] = field(default_factory=dict)
+    patient: dict[str, Probe] = field(default_factory=dict)
+    """What servers answer to whoever waits longer."""
     conditions: dict[ComponentKey, Condition] = field(default_factory=dict)
     """Of those whose type tells more than their container's probe."""
     found: tuple[Found, ...] = ()

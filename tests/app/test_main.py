@@ -9,6 +9,9 @@ import pytest
 from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.asking import NOT_ANSWERING
+from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plan import Kind
 from dysnomia_tui.engine.views import ComponentView, Health, JobState
 from tests.app.driving import driven
@@ -177,13 +180,69 @@ async def test_a_server_that_hangs_is_said_to_and_nothing_waits() -> None:
         assert "orders: not answering" in run.text()
 
 
+async def test_a_server_that_does_not_answer_is_an_alarm() -> None:
+    gone = world()
+    gone.probes["postgresql"] = Probe(False, detail="connection refused")
+    async with driven(gone) as run:
+        await run.until(lambda: "postgresql" in run.app.state.probes)
+        assert "postgresql: the server does not answer (connection refused)" in {a.text for a in run.app.state.alarms()}
+
+
+async def test_a_loaded_server_is_slow_and_no_alarm() -> None:
+    loaded = world()
+    loaded.probes["postgresql"] = Probe(False, detail=NOT_ANSWERING)
+    loaded.patient["postgresql"] = Probe(True, "15.4", word=SLOW)
+    async with driven(loaded) as run:
+        await run.until(lambda: "orders: slow" in run.text())
+        assert not [alarm for alarm in run.app.state.alarms() if "does not answer" in alarm.text]
+        assert "not answering" not in run.text()
+
+
+async def test_a_server_that_does_not_answer_in_the_longer_time_either_is_an_alarm() -> None:
+    gone = world()
+    gone.probes["postgresql"] = gone.patient["postgresql"] = Probe(False, detail=NOT_ANSWERING)
+    async with driven(gone) as run:
+        await run.until(lambda: "orders: not answering" in run.text())
+        assert [alarm for alarm in run.app.state.alarms() if "does not answer" in alarm.text]
+
+
 async def test_read_only_refuses_every_change_and_says_why() -> None:
     async with driven(read_only=True) as run:
         assert "READ-ONLY" in run.text().splitlines()[0]
-        await run.press("2", "s", "p", "b", "n", "u", "v", "exclamation_mark")
-        assert run.screen is run.main
+        await run.press("2")
+        for key, title in (("s", "Snapshot"), ("u", "Undo"), ("v", "Check or verify"), ("exclamation_mark", "Shell")):
+            await run.press(key)
+            assert f"{title}: read-only: --read-only" in run.toasts()
+            assert run.screen is run.main
+        for key in ("p", "b", "n"):
+            await run.press(key)
+            assert "read-only: --read-only" in run.text()
+            await run.press(*"sXr!", "enter")
+            assert run.screen is run.main
         assert run.engine.submitted == []
-        assert run.toasts().count("read-only: --read-only") == 7
+
+
+async def test_the_words_after_a_refused_filter_run_nothing() -> None:
+    async with driven() as run:
+        run.app.go.browse(ORDERS, 214)
+        await run.settled()
+        await run.press("enter")
+        table = next(table for table in run.screen.query(VirtualTable) if not table.filterable)
+        table.focus()
+        behind = run.screen
+        await run.burst("slash", *"call first", "enter")
+        await run.until(lambda: run.screen is behind)
+        assert run.engine.submitted == []
+
+
+async def test_the_words_after_a_refused_time_run_nothing() -> None:
+    async with driven() as run:
+        run.main.units.go_to("fileset")
+        await run.settled()
+        await run.burst("at", *"yesterday", "space", "1", "4")
+        await run.until(lambda: "Not possible" in run.text())
+        await run.press("enter")
+        assert run.screen is run.main
 
 
 @pytest.mark.parametrize(("key", "field"), [("p", "pins"), ("b", "verdict"), ("n", "note")])

@@ -14,6 +14,7 @@ from dysnomia_tui.app.present.sizes import age, size
 from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
+from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.views import ComponentView, Condition, ContainerView, Found, Health, Probe
 
 FOUND = "?"
@@ -160,7 +161,7 @@ def _container_state(row: TreeRow) -> list[Text]:
     clients = plain(f"{probe.clients}⇄", styles.DIM) if probe.clients else Text("")
     version = plain(probe.version, styles.DIM)
     number = plain(probe.version.partition(" ")[0], styles.DIM)
-    up = plain("up", styles.GOOD)
+    up = plain(SLOW, styles.WARN) if probe.word == SLOW else plain("up", styles.GOOD)
     return [join([clients, version, up]), join([clients, number, up]), join([number, up]), join([clients, up]), up]
 
 
@@ -201,4 +202,6 @@ def heading(
 def _up(probe: Probe | None) -> str:
     if probe is None:
         return "…"
+    if probe.word == SLOW:
+        return SLOW
     return "up" if probe.up else "not answering" if _silent(probe) else "down"

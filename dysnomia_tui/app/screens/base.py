@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.actions import REGISTRY, binding, bindings
 from dysnomia_tui.app.client import Failed
 from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present.times import Times
@@ -38,7 +38,7 @@ class DysnomiaScreen(ActionHost, Screen[None]):
 
     SCOPE: ClassVar[str] = ""
     """Its name in the registry."""
-    BINDINGS = bindings("everywhere")
+    BINDINGS = [*bindings("everywhere"), binding("filter")]  # noqa: RUF012 - Textual declares it so
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it so
         (0, "-tiny-w"),
         (MIN_COLUMNS, "-narrow"),
@@ -163,6 +163,10 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     def act_back(self) -> None:
         if not self.drop_filter():
             self.act_quit()
+
+    def act_filter(self) -> None:
+        """``/`` where no list has the focus."""
+        self.dysnomia.refuse_text(REGISTRY["filter"], "there is no list to filter here")
 
     def drop_filter(self) -> bool:
         """Take the focused table's filter away; False where it has none."""

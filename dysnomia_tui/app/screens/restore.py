@@ -65,6 +65,7 @@ class RestoreScreen(DysnomiaScreen):
         self._targets = {target.kind: target for target in TARGETS}
         self._kind = "replace"
         self._plan: Plan | None = None
+        self._refused = ""
         self._generation: Generation | None = None
         self._job = ""
 
@@ -105,7 +106,7 @@ class RestoreScreen(DysnomiaScreen):
             container=state.container(self._of.container),
             generation=self._generation,
             job=self.job_log.job,
-            planned=self._plan is not None or not self.target.filled,
+            planned=self._plan is not None or not self.target.filled or bool(self._refused and self.target.name),
         )
 
     def on_mount(self) -> None:
@@ -162,6 +163,7 @@ class RestoreScreen(DysnomiaScreen):
     def _replan(self) -> None:
         """Ask for the plan of the target as it is now."""
         self._plan = None
+        self._refused = ""
         target, key, number = self.target, self._of, self._number
         words = self.query_one("#words", Static)
         if not target.filled:
@@ -176,6 +178,7 @@ class RestoreScreen(DysnomiaScreen):
 
         def failed(problem: str) -> None:
             if self.is_attached and target == self.target:
+                self._refused = problem
                 words.update(plain(problem, styles.BAD))
 
         self.ask(
@@ -185,7 +188,7 @@ class RestoreScreen(DysnomiaScreen):
             failed,
         )
 
-    def _name_it(self, target: Target) -> None:
+    def _name_it(self, target: Target, refused: str = "") -> None:
         def typed(name: str | None) -> None:
             if name is not None and name.strip():
                 self._set_target(Target(target.kind, name.strip(), target.sections))
@@ -193,7 +196,9 @@ class RestoreScreen(DysnomiaScreen):
         self.dysnomia.push_screen(
             PromptScreen(
                 f"A copy of {self._of.component}, generation {self._number}",
-                "Under which name? Live stays untouched.",
+                f"Not possible as {target.name}: {refused}. Another name?"
+                if refused
+                else "Under which name? Live stays untouched.",
                 value=target.name or f"{self._of.component}_{self._number}",
                 accept="plans it",
                 check=lambda name: "" if name.strip() else "a name is needed",
@@ -251,8 +256,12 @@ class RestoreScreen(DysnomiaScreen):
             self._choose_sections()
         elif not target.filled:
             self._name_it(target)
+        elif self._plan is not None and self._plan.blockers and target.name:
+            self._name_it(target, "; ".join(self._plan.blockers))  # a name that is refused is corrected in place
         elif self._plan is not None:
             self.dysnomia.confirm(self._plan, self._submitted)
+        elif self._refused and target.name:
+            self._name_it(target, self._refused)
 
     def _submitted(self, job: JobView) -> None:
         self._job = job.id

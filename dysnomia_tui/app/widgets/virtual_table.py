@@ -16,7 +16,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.actions import REGISTRY, bindings
 from dysnomia_tui.app.present.columns import Column, Layout, Order, next_order
 from dysnomia_tui.app.present.text import fit
 from dysnomia_tui.app.widgets import table_messages
@@ -107,6 +107,11 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def markable(self) -> bool:
         """Whether its items can be marked."""
         return self._markable
+
+    @property
+    def filterable(self) -> bool:
+        """Whether ``/`` narrows it."""
+        return self._filterable
 
     @property
     def items(self) -> Sequence[T]:
@@ -368,7 +373,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         if self._filterable:
             self.post_message(self.FilterAsked(self))
         else:
-            self.dysnomia.notify("this list is read as it is scrolled: it cannot be filtered", severity="warning")
+            self.dysnomia.refuse_text(REGISTRY["filter"], "this list is read as it is scrolled and cannot be filtered")
 
     # --- mouse --------------------------------------------------------------------------------------------------
 
