@@ -151,14 +151,9 @@ def _preflight(world: World, key: ComponentKey, generation: Generation, *, repla
         return Preflight(
             findings=(
                 Finding(
-                    Severity.WARNING,
-                    "its module restores in place: a failure half-way leaves what it left, and what is written between"
-                    " the guard and the restore is in neither",
-                ),
-                Finding(
                     Severity.DANGEROUS,
-                    "where its module cannot snapshot what is live (it is broken, or gone), no guard is made, and what"
-                    " is live is lost",
+                    "its module restores in place: a failure leaves half of it; where what is live cannot be"
+                    " snapshotted (broken, gone) no guard is made",
                 ),
             ),
             swap="the module would restore over what is live",
