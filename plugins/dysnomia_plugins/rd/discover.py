@@ -102,7 +102,8 @@ def running() -> Iterator[Running]:
 
 def _is_a_jobs(process: psutil.Process) -> bool:
     try:
-        return Path(process.cwd()).name.startswith(PREFIX)
+        folder = Path(process.cwd())
+        return folder.name.startswith(PREFIX) or folder.parent.name.startswith(PREFIX)
     except psutil.AccessDenied:
         return False
 
