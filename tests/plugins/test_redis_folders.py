@@ -13,6 +13,9 @@ from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.rd import folders
 from tests.plugins.services import server_user
 
+ACCOUNT = server_user("redis")
+USER = ACCOUNT.pw_name if ACCOUNT is not None else None
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
@@ -41,7 +44,7 @@ def test_one_that_was_left_closed_is_opened(place: Path) -> None:
 
 
 def test_what_is_lent_is_a_folder_inside_and_the_place_stays_ours(place: Path) -> None:
-    user = server_user("redis")
+    user = USER
     with folders.lent(place, user) as run:
         assert run.names() == [folders.DUMP]
         assert run.stat().st_uid == (pwd.getpwnam(user).pw_uid if user else os.geteuid())
@@ -54,7 +57,7 @@ def test_nothing_of_others_is_taken_back(place: Path, tmp_path: Path, kind: str)
     secret = tmp_path / "secret"
     secret.write_text("root's")
     secret.chmod(0o600)
-    with folders.lent(place, server_user("redis")) as run:
+    with folders.lent(place, USER) as run:
         run.unlink(folders.DUMP)
         target = place / folders.RUN / folders.DUMP
         if kind == "link":
@@ -79,10 +82,10 @@ def test_nothing_of_others_is_read_lent_or_given_away(place: Path, tmp_path: Pat
         (place / folders.DUMP).hardlink_to(secret)
     with pytest.raises(NotSafe), folders.reading(place):
         pass
-    with pytest.raises(NotSafe), folders.lent(place, server_user("redis")):
+    with pytest.raises(NotSafe), folders.lent(place, USER):
         pass
     with pytest.raises(NotSafe):
-        folders.give(place, server_user("redis"))
+        folders.give(place, USER)
     assert secret.stat().st_uid == os.geteuid()
 
 
