@@ -90,7 +90,7 @@ def make_wrapper(place: Place) -> None:
     wrapper = wrapper_of(place)
     if not wrapper:
         return
-    with Folder.at(posixpath.dirname(wrapper)) as parent:
+    with Folder.at(posixpath.dirname(wrapper), make=0o755) as parent:
         name = posixpath.basename(wrapper)
         try:
             parent.make_folder(name).close()
