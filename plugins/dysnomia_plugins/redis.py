@@ -36,9 +36,9 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.process import NeverCancelled
-from dysnomia_plugins.rd import contents, discover, initial, places, preflight, swap, temp
+from dysnomia_plugins.rd import contents, discover, folders, initial, places, preflight, swap, temp
 from dysnomia_plugins.rd.facts import Facts, keyspace, read, refuse
-from dysnomia_plugins.rd.files import syncing, writing
+from dysnomia_plugins.rd.files import writing
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import Server
 from dysnomia_plugins.rd.sync import stream
@@ -84,10 +84,10 @@ class RedisDatabase(StatePlugin):
             address = reachable_address(server, live)
         beside = self._folder(ctx, Purpose.BESIDE)
         temp.remove(beside)
-        temp.prepare(beside, server.run_as)
+        folders.make(beside)
         try:
             if dump is not None:
-                places.write_from(dump, temp.dump_of(beside), server.run_as)
+                places.write_from(dump, beside)
             with temp.serving(ctx, server, beside, databases=facts.databases, address=address) as ours:
                 for path in files:
                     ctx.progress.log(f"loading {path.name}")
@@ -143,7 +143,7 @@ class RedisDatabase(StatePlugin):
         return Place(str(self._folder(ctx, purpose)))
 
     def _folder(self, ctx: Context, purpose: Purpose) -> Path:
-        return Server.of(ctx.component).copies / f"{temp.PREFIX}{ctx.tag}_{purpose.value}"
+        return folders.real_copies(Server.of(ctx.component).copies) / f"{temp.PREFIX}{ctx.tag}_{purpose.value}"
 
     def named(self, component: Component, name: str) -> Place:
         try:
@@ -152,7 +152,7 @@ class RedisDatabase(StatePlugin):
             raise NotSafe(f"a copy cannot be called {name!r} ({error})", "choose another name") from None
         if name.startswith(temp.PREFIX):
             raise NotSafe(f"a copy cannot be called {name!r}: so begin names that jobs use", "choose another name")
-        return Place(str(Server.of(component).copies / name))
+        return Place(str(folders.real_copies(Server.of(component).copies) / name))
 
     def exists(self, ctx: Context, place: Place) -> bool:
         """Live is there when its server is: what it holds may be nothing."""
@@ -186,7 +186,8 @@ class RedisDatabase(StatePlugin):
                 warnings += places.say_what_it_does(ctx, facts)
                 as_of, data = stream(live)
                 end = self._store(ctx, data, sink, spool)
-                found = places.digest(ctx, spool, sink)
+                with spool.open("rb", buffering=0) as source:
+                    found = places.digest(ctx, source, sink)
         finally:
             spool.unlink(missing_ok=True)
         return Dumped(
@@ -209,12 +210,12 @@ class RedisDatabase(StatePlugin):
         return datetime.now(UTC)
 
     def _dump_folder(self, ctx: Context, folder: Path, draft: Draft) -> Dumped:
-        source = temp.dump_of(folder)
-        if not source.exists():
+        if not folders.is_there(folder):
             raise PluginError(f"there is no RDB file in {folder}")
-        with draft.artefact(ARTEFACT) as sink:
+        with folders.reading(folder) as source, draft.artefact(ARTEFACT) as sink:
             for piece in places.pieces(source, ctx.cancel):
                 sink.store_only(piece)
+            source.seek(0)
             found = places.digest(ctx, source, sink, now=places.as_of(folder))
         made = datetime.fromtimestamp(found.made / 1000, UTC)
         return Dumped(as_of=made, end=made, tool_versions={"redis": found.server})
@@ -241,12 +242,12 @@ class RedisDatabase(StatePlugin):
                 same_version(facts, temp.version(ctx))
                 address, databases = reachable_address(server, live), facts.databases
         try:
-            temp.prepare(folder, server.run_as)
+            folders.make(folder)
         except FileExistsError:
             raise NotSafe(f"{folder} is already there", "choose another name") from None
         stack = ExitStack()
         try:
-            places.write_out(ctx, stored, folder, server.run_as, sections)
+            places.write_out(ctx, stored, folder, sections)
             scratch = place == self.place(ctx, Purpose.SCRATCH)
             if scratch:
                 places.keep_as_of(folder)
@@ -255,23 +256,26 @@ class RedisDatabase(StatePlugin):
                 ctx, server, folder, databases=databases, address=address,
                 keep_expired=not beside, sanitize=not ctx.made_here,
             )  # fmt: skip
-            with syncing(temp.dump_of(folder)):
+            with folders.syncing(folder):
                 ours = stack.enter_context(serving)
             gone = places.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
+                folders.take_back(folder, ours.run)
             if beside:
                 if gone:
                     ctx.progress.log(f"{gone} keys have expired since, and are not restored")
                 self._standing[place.name] = (stack, ours)
             else:
                 stack.close()
+                if not scratch:
+                    folders.give(folder, server.run_as)
         except BaseException:
             stack.close()
             temp.remove(folder)
             raise
         if not beside and not scratch:
-            ctx.progress.log(f"a server loads it with: redis-server --dir {folder} --dbfilename {temp.DUMP}")
+            ctx.progress.log(f"a server loads it with: redis-server --dir {folder} --dbfilename {folders.DUMP}")
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         server, folder = Server.of(ctx.component), Path(beside.name)

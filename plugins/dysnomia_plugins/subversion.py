@@ -89,10 +89,9 @@ class SubversionRepository(StatePlugin):
         if os.geteuid() == 0 and uid != 0:
             try:
                 user = pwd.getpwuid(uid)
-            except KeyError:
-                pass
-            else:
                 argv = ["setpriv", f"--reuid={uid}", f"--regid={user.pw_gid}", "--init-groups", *argv]
+            except KeyError:
+                argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *argv]
         return argv, {"REPOS": layout.live, "URL": f"file://{urllib.parse.quote(layout.live)}"}
 
     def probe(self, component: Component, runner: Runner) -> Probe:

@@ -21,7 +21,7 @@ from dysnomia_plugins.servers import down
 SECONDS = 1.5
 """Within which a probe has its answer."""
 _MOST = 100
-_TITLE = re.compile(r"\S*redis-server (?:unixsocket:(?P<socket>/\S+)|(?P<host>\S+):(?P<port>\d+))")
+_TITLE = re.compile(r"\S*(?:redis|valkey)-server (?:unixsocket:(?P<socket>/\S+)|(?P<host>\S+):(?P<port>\d+))")
 _TYPE = "redis-database"
 
 
@@ -42,7 +42,7 @@ def probe(server: Server) -> Probe:
     databases = f" in {len(found)} databases" if len(found) > 1 else ""
     return Probe(
         up=True,
-        version=info.get("redis_version", ""),
+        version=info.get("valkey_version") or info.get("redis_version", ""),
         size=int(info["used_memory"]) if "used_memory" in info else None,
         clients=len(who) if who is not None else max(0, int(info.get("connected_clients", 1)) - 1),
         who=tuple(who or ()),
@@ -102,7 +102,8 @@ def running() -> Iterator[Running]:
 
 def _is_a_jobs(process: psutil.Process) -> bool:
     try:
-        return Path(process.cwd()).name.startswith(PREFIX)
+        folder = Path(process.cwd())
+        return folder.name.startswith(PREFIX) or folder.parent.name.startswith(PREFIX)
     except psutil.AccessDenied:
         return False
 

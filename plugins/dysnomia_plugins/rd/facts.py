@@ -25,7 +25,7 @@ class Facts:
 
     @property
     def version(self) -> str:
-        return self.info.get("redis_version", "")
+        return self.info.get("valkey_version") or self.info.get("redis_version", "")
 
     @property
     def series(self) -> tuple[int, ...]:

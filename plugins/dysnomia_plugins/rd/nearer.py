@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import blake2b
-from pathlib import Path
+from typing import BinaryIO
 
 from dysnomia_plugins.rd.rdb import RdbReader, RdbStream
 from dysnomia_plugins.rd.values import rows
@@ -12,21 +13,20 @@ _SAMPLE = 16 << 20
 """Bytes of a file whose rows are all looked at; of larger ones a part, the same in each."""
 
 
-def is_nearer(now: Path, one: Path, other: Path) -> bool:
+def is_nearer(now: BinaryIO, one: BinaryIO, other: BinaryIO) -> bool:
     """Whether ``now`` has more in common with ``one`` than with ``other``, though clients may have written since."""
-    rate = max(1, max(path.stat().st_size for path in (now, one, other)) // _SAMPLE)
-    here, first, second = (_sample(path, rate) for path in (now, one, other))
+    rate = max(1, max(os.fstat(file.fileno()).st_size for file in (now, one, other)) // _SAMPLE)
+    here, first, second = (_sample(file, rate) for file in (now, one, other))
     return len(here ^ first) <= len(here ^ second)
 
 
-def _sample(path: Path, rate: int) -> set[int]:
+def _sample(source: BinaryIO, rate: int) -> set[int]:
     found = set()
-    with path.open("rb") as source:
-        reader = RdbReader(RdbStream(source))
-        for head in reader.heads():
-            for batch in rows(reader.stream, head):
-                for row in batch:
-                    hashed = int.from_bytes(blake2b(b"%d " % head.database + row, digest_size=8).digest())
-                    if hashed % rate == 0:
-                        found.add(hashed)
+    reader = RdbReader(RdbStream(source))
+    for head in reader.heads():
+        for batch in rows(reader.stream, head):
+            for row in batch:
+                hashed = int.from_bytes(blake2b(b"%d " % head.database + row, digest_size=8).digest())
+                if hashed % rate == 0:
+                    found.add(hashed)
     return found

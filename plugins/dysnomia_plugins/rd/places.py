@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from dysnomia_plugins.base import CancelToken, Context, Stored
-from dysnomia_plugins.rd import contents, temp
+from dysnomia_plugins.rd import contents
 from dysnomia_plugins.rd.facts import Facts
-from dysnomia_plugins.rd.files import writing
+from dysnomia_plugins.rd.folders import DUMP, reading, writing
 from dysnomia_plugins.rd.rdb import RdbReader, RdbStream
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Section
@@ -18,35 +19,28 @@ CHUNK = 1 << 20
 _AS_OF = "as-of"
 
 
-def pieces(path: Path, cancel: CancelToken) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as source:
-        while piece := source.read(CHUNK):
-            cancel.check()
-            yield piece
+def pieces(source: BinaryIO, cancel: CancelToken) -> Iterator[bytes]:
+    while piece := source.read(CHUNK):
+        cancel.check()
+        yield piece
 
 
-def digest(ctx: Context, path: Path, sink: ContentSink, now: int | None = None) -> contents.Scanned:
+def digest(ctx: Context, source: BinaryIO, sink: ContentSink, now: int | None = None) -> contents.Scanned:
     """Read a file and write what it holds into ``sink`` as sections; its bytes are stored already."""
     ctx.progress.phase("digest")
-    with path.open("rb", buffering=0) as source:
-        found = contents.scan(
-            source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys")
-        )
+    found = contents.scan(source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys"))
     contents.describe(found, sink)
     if found.expired:
         ctx.progress.log(f"{found.expired} keys had expired already: they are in none of the counts")
     return found
 
 
-def write_out(
-    ctx: Context, stored: Stored, folder: Path, run_as: str | None, sections: Sequence[Section] | None
-) -> None:
+def write_out(ctx: Context, stored: Stored, folder: Path, sections: Sequence[Section] | None) -> None:
     """Write a snapshot (or those sections of it) as a place's file; every byte is verified as it streams.
 
-    It is not durable yet: see ``files.syncing``."""
-    target = temp.dump_of(folder)
+    It is not durable yet: see ``folders.syncing``."""
     total = stored.metadata.content_size if stored.metadata is not None else None
-    with writing(target, durable=False) as write, stored.open() as source:
+    with writing(folder, DUMP, durable=False) as write, stored.open() as source:
         if sections is None:
             done = 0
             while piece := source.read(CHUNK):
@@ -56,29 +50,29 @@ def write_out(
                 ctx.progress.advance(done, total)
         else:
             contents.cut(source, write, {contents.which_of(section) for section in sections})
-    temp.own(target, run_as)
 
 
-def write_from(source: Path, target: Path, run_as: str | None) -> None:
-    """Copy a file that is at hand. Raises PluginError, OSError."""
-    with writing(target) as write, source.open("rb") as file:
+def write_from(source: Path, folder: Path) -> None:
+    """Copy a file of the component's own into a place. Raises PluginError, OSError."""
+    with writing(folder, DUMP) as write, source.open("rb") as file:
         while piece := file.read(CHUNK):
             write(piece)
-    temp.own(target, run_as)
 
 
 def keep_as_of(folder: Path) -> None:
     """A server will write the file anew; what counts as expired in it stays what it was."""
-    with temp.dump_of(folder).open("rb") as source:
+    with reading(folder) as source:
         reader = RdbReader(RdbStream(source))
         next(reader.heads(), None)
-    (folder / _AS_OF).write_text(str(reader.made))
+    with writing(folder, _AS_OF) as write:
+        write(b"%d" % reader.made)
 
 
 def as_of(folder: Path) -> int | None:
     try:
-        return int((folder / _AS_OF).read_text())
-    except FileNotFoundError:
+        with reading(folder, _AS_OF) as file:
+            return int(file.read(64))
+    except (FileNotFoundError, ValueError):
         return None
 
 

@@ -9,7 +9,7 @@ import psutil
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.findings import Findings, existing, free_bytes
-from dysnomia_plugins.rd import temp
+from dysnomia_plugins.rd import folders, temp
 from dysnomia_plugins.rd.contents import FUNCTIONS, keys_by_database
 from dysnomia_plugins.rd.facts import Facts, beyond, obstacles, read
 from dysnomia_plugins.rd.resp import Connection
@@ -34,7 +34,11 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
         found.add(Severity.WARNING, text, of_snapshot=True)
     ours = _program(ctx, found)
     content = stored.metadata.content_size if stored.metadata is not None else 0
-    copies = existing(str(server.copies))
+    try:
+        copies = existing(str(folders.real_copies(server.copies)))
+    except PluginError as error:
+        found.add(Severity.BLOCKER, str(error))
+        copies = existing("/")
     if not os.access(copies, os.W_OK | os.X_OK):
         found.add(Severity.BLOCKER, f"the folder {copies} may not be written by this user: set redisCopiesDir")
     free = free_bytes(copies)

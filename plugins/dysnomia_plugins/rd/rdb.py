@@ -16,6 +16,8 @@ from dysnomia_plugins.rd.lzf import Damaged, pieces, unpack
 
 MAGIC = b"REDIS"
 OLDEST, NEWEST = 1, 11
+_VALKEY = b"VALKEY"
+_KNOWN = f"{NEWEST} of Redis is the newest that is read"
 CHUNK = 1 << 18
 LARGE = 1 << 20
 """A string value longer than this is handed on in pieces."""
@@ -296,11 +298,15 @@ class RdbReader:
 
     def _magic(self) -> None:
         head = self.stream.take(9)
+        if head.startswith(_VALKEY):
+            raise Unsupported(
+                f"it is an RDB file of Valkey's own version {head[6:].decode('ascii', 'replace')}", _KNOWN
+            )
         if not head.startswith(MAGIC) or not head[5:].isdigit():
             raise Damaged("it is no RDB file")
         self.version = int(head[5:])
         if not OLDEST <= self.version <= NEWEST:
-            raise Unsupported(f"it is an RDB file of version {self.version}", f"{NEWEST} is the newest that is read")
+            raise Unsupported(f"it is an RDB file of version {self.version}", _KNOWN)
 
     def _other(self, code: int) -> None:
         stream = self.stream

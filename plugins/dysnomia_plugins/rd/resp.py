@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
+import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from dysnomia_plugins.base import CancelToken
-from dysnomia_plugins.errors import PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.guarded.folder import Folder
 from dysnomia_plugins.process import NeverCancelled
 from dysnomia_plugins.rd.server import Server
 
@@ -62,9 +65,16 @@ class Connection:
         return cls(connected, str(server), cancel)._begin(server.user, secret, limit)
 
     @classmethod
-    def private(cls, folder: Path, secret: str) -> Self:
-        """To a server of our own, by the socket in its folder. Raises OSError where it is not up yet."""
-        return cls(connect_socket(folder / "s", POLL), str(folder))._begin("", secret, CONNECT_SECONDS)
+    def private(cls, folder: Folder, run_as: str | None, secret: str) -> Self:
+        """To a server of our own, by the socket in its folder. Raises OSError where it is not up yet.
+
+        Its user owns the folder and could put another socket there: nothing is said to anybody else's server."""
+        connected = connect_socket(Path(folder.inside("s")), POLL)
+        peer = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        if peer != (os.geteuid() if run_as is None else pwd.getpwnam(run_as).pw_uid):
+            connected.close()
+            raise NotSafe(f"the socket in {folder.path} is not that of our server", "nothing was said to it")
+        return cls(connected, folder.path)._begin("", secret, CONNECT_SECONDS)
 
     def _begin(self, user: str, secret: str, limit: float) -> Self:
         self.limit = limit

@@ -20,14 +20,15 @@ from typing import Any
 
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.rd import nearer
+from dysnomia_plugins.rd import folders, nearer
 from dysnomia_plugins.rd.durable import persist
 from dysnomia_plugins.rd.facts import Facts, keyspace, read, refuse
 from dysnomia_plugins.rd.files import writing
+from dysnomia_plugins.rd.folders import DUMP
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import Server
 from dysnomia_plugins.rd.sync import stream
-from dysnomia_plugins.rd.temp import Temporary, dump_of, own, prepare
+from dysnomia_plugins.rd.temp import Temporary
 
 SWAP, GUARDED, TAKEOVER, TAKEN, SWAPPED, RECOVERED = (
     "redis-swap", "redis-guarded", "redis-takeover", "redis-taken", "redis-swapped", "redis-recovered",
@@ -116,13 +117,13 @@ class Takeover:
         """What live holds when it has stopped taking writes, as a file."""
         assert self.aside is not None
         self.ctx.progress.phase("guard")
-        prepare(self.aside, self.server.run_as)
+        folders.make(self.aside)
         for name, value in (("repl-diskless-sync", "yes"), ("repl-diskless-sync-delay", "0")):
             if self._before.get(name, value) != value:
                 live.call("CONFIG", "SET", name, value)
         hold.renew()
-        target = dump_of(self.aside)
-        with Connection.open(self.server, self.ctx.cancel) as feed, writing(target) as write:
+        target = folders.writing(self.aside, DUMP)
+        with Connection.open(self.server, self.ctx.cancel) as feed, target as write:
             _, data = stream(feed, hold.renew)
             done = 0
             for piece in data:
@@ -130,7 +131,6 @@ class Takeover:
                 write(piece)
                 done += len(piece)
                 self.ctx.progress.advance(done)
-        own(target, self.server.run_as)
         hold.renew()
         self.ctx.journal.step(GUARDED)
 
@@ -236,15 +236,16 @@ def reachable(live: Connection, facts: Facts, ours: Temporary) -> None:
 
 def keep_secret(folder: Path, secret: str) -> None:
     """Keep a password of live's in a private file of the place, durably, so that recovery can put it back."""
-    (folder / _SECRET_FILE).unlink(missing_ok=True)
+    folders.forget(folder, _SECRET_FILE)
     if secret:
-        with writing(folder / _SECRET_FILE) as write:
+        with folders.writing(folder, _SECRET_FILE) as write:
             write(json.dumps({_SECRET: secret}).encode())
 
 
 def kept_secret(folder: Path) -> str:
     try:
-        return str(json.loads((folder / _SECRET_FILE).read_bytes())[_SECRET])
+        with folders.reading(folder, _SECRET_FILE) as file:
+            return str(json.loads(file.read(1 << 20))[_SECRET])
     except FileNotFoundError:
         return ""
 
@@ -321,7 +322,7 @@ def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen:
     if TAKEN in seen and not begun["aside"]:
         return True
     beside, aside = Path(str(begun["beside"])), Path(str(begun["aside"]))
-    missing = next((path for path in (beside, aside) if not dump_of(path).exists()), None)
+    missing = next((path for path in (beside, aside) if not folders.is_there(path)), None)
     if missing is not None:
         raise NotSafe(f"whether {server} was replaced cannot be told without {missing}", "look at it yourself")
     now = ctx.staging / "now.rdb"
@@ -329,4 +330,5 @@ def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen:
     with Connection.open(server, ctx.cancel) as feed, writing(now) as write:
         for piece in stream(feed)[1]:
             write(piece)
-    return nearer.is_nearer(now, dump_of(beside), dump_of(aside))
+    with now.open("rb") as held, folders.reading(beside) as one, folders.reading(aside) as other:
+        return nearer.is_nearer(held, one, other)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import secrets
 import select
-import shutil
 import socket
 import time
 from collections import deque
@@ -26,11 +24,13 @@ import psutil
 
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, ToolMissing
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.rd import folders
 from dysnomia_plugins.rd.resp import Connection, Refused
 from dysnomia_plugins.rd.server import Server
 
 PROGRAM = "redis-server"
-DUMP = "dump.rdb"
+PROGRAMS = ("redis-server", "valkey-server")
 PREFIX = "dysnomia_"
 """Begins the name of what a job makes."""
 START_SECONDS = 600.0
@@ -47,29 +47,8 @@ class Temporary:
     """Where live can reach it; ``""`` where it has only its socket."""
     port: int
     password: str
-
-
-def dump_of(folder: Path) -> Path:
-    return folder / DUMP
-
-
-def prepare(folder: Path, run_as: str | None) -> None:
-    """Make an empty private folder for a server of ours. Raises PluginError, FileExistsError."""
-    try:
-        folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700)
-        own(folder, run_as)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise PluginError(f"{folder} cannot be made ({error.strerror})", "set redisCopiesDir") from None
-
-
-def own(path: Path, run_as: str | None) -> None:
-    """Give it to the user whom servers of ours run as."""
-    if run_as is not None:
-        about = pwd.getpwnam(run_as)
-        os.chown(path, about.pw_uid, about.pw_gid)
+    run: Folder
+    """The folder it works in."""
 
 
 def remove(folder: Path) -> None:
@@ -78,15 +57,14 @@ def remove(folder: Path) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
             process.wait(10)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    folders.remove(folder)
 
 
 def _servers_in(folder: Path) -> Iterator[psutil.Process]:
     """Redis servers whose working folder it is. (psutil kills a process only while it is the one that was found.)"""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.name().startswith(PROGRAM) and Path(process.cwd()) == folder:
+            if process.name().startswith(PROGRAMS) and Path(process.cwd()) in (folder, folder / folders.RUN):
                 yield process
 
 
@@ -124,13 +102,20 @@ def serving(
 
     Raises PluginError with the server's own words where it does not start or does not load its file.
     """
+    with folders.lent(folder, server.run_as) as run:
+        yield from _served(ctx, server, run, databases, address, keep_expired, sanitize)
+
+
+def _served(
+    ctx: Context, server: Server, run: Folder, databases: int, address: str, keep_expired: bool, sanitize: bool
+) -> Iterator[Temporary]:
     for attempt in range(1, _TRIES + 1):
         port = _free_port(address) if address else 0
         password = secrets.token_hex(24)
-        lines = _configuration(folder, port, address, databases, password, keep_expired, sanitize)
+        lines = _configuration(port, address, databases, password, keep_expired, sanitize)
         try:
-            with _running(ctx, server, folder, lines, password) as connection:
-                yield Temporary(connection, address, port, password)
+            with _running(ctx, server, run, lines, password) as connection:
+                yield Temporary(connection, address, port, password, run)
                 return
         except _NotStarted as error:
             if "Address already in use" not in error.message or attempt == _TRIES:
@@ -142,14 +127,13 @@ class _NotStarted(PluginError):
 
 
 def _configuration(
-    folder: Path, port: int, address: str, databases: int, password: str, keep_expired: bool, sanitize: bool
+    port: int, address: str, databases: int, password: str, keep_expired: bool, sanitize: bool
 ) -> list[str]:
     lines = [
         f"port {port}",
         "unixsocket s",
         "unixsocketperm 700",
-        f"dir {_quoted(str(folder))}",
-        f"dbfilename {DUMP}",
+        f"dbfilename {folders.DUMP}",
         'save ""',
         "appendonly no",
         f"databases {databases}",
@@ -171,10 +155,6 @@ def _configuration(
     return lines
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def _free_port(address: str) -> int:
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.bind((address, 0))
@@ -183,7 +163,7 @@ def _free_port(address: str) -> int:
 
 
 @contextmanager
-def _running(ctx: Context, server: Server, folder: Path, lines: list[str], password: str) -> Iterator[Connection]:
+def _running(ctx: Context, server: Server, run: Folder, lines: list[str], password: str) -> Iterator[Connection]:
     said: deque[str] = deque(maxlen=12)
     # The server holds the other end as long as it lives: its end is seen at once.
     alive, held = os.pipe()
@@ -191,6 +171,7 @@ def _running(ctx: Context, server: Server, folder: Path, lines: list[str], passw
         with ctx.runner.writing(
             [PROGRAM, "-"],
             user=server.run_as,
+            cwd=Path(run.inside(".")),  # it may pass no folder above this one
             pass_fds=(held,),
             on_stdout=lambda line: said.append(line.decode("utf-8", "replace")),
         ) as stdin:
@@ -198,24 +179,24 @@ def _running(ctx: Context, server: Server, folder: Path, lines: list[str], passw
             held = -1
             stdin.write("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
             stdin.close()
-            connection = _connect(ctx, folder, password, alive, said)
+            connection = _connect(ctx, run, server.run_as, password, alive, said)
             with connection:
                 yield connection
                 _stop(connection)
     except ProcessFailed as error:
-        raise PluginError(f"the temporary server on {folder} failed ({_reason(said)})", error.hint) from error
+        raise PluginError(f"the temporary server on {run.path} failed ({_reason(said)})", error.hint) from error
     finally:
         os.close(alive)
         if held >= 0:
             os.close(held)
 
 
-def _connect(ctx: Context, folder: Path, password: str, alive: int, said: deque[str]) -> Connection:
+def _connect(ctx: Context, run: Folder, run_as: str | None, password: str, alive: int, said: deque[str]) -> Connection:
     deadline = time.monotonic() + START_SECONDS
     while True:
         ctx.cancel.check()
         try:
-            connection = Connection.private(folder, password)
+            connection = Connection.private(run, run_as, password)
         except (OSError, ServerDown):
             connection = None
         if connection is not None:
@@ -224,9 +205,9 @@ def _connect(ctx: Context, folder: Path, password: str, alive: int, said: deque[
             connection.close()
         if select.select([alive], [], [], 0.01 if connection is None else 0.05)[0]:
             ctx.cancel.check()
-            raise _NotStarted(f"the temporary server on {folder} did not load its file: {_reason(said)}")
+            raise _NotStarted(f"the temporary server on {run.path} did not load its file: {_reason(said)}")
         if time.monotonic() > deadline:
-            raise PluginError(f"the temporary server on {folder} does not come up ({_reason(said)})")
+            raise PluginError(f"the temporary server on {run.path} does not come up ({_reason(said)})")
 
 
 def _ready(connection: Connection) -> bool:

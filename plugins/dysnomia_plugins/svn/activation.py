@@ -9,8 +9,10 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.guarded.folder import Folder, hand_over_tree
 from dysnomia_plugins.guarded.removal import remove_folder
 from dysnomia_plugins.guarded.system import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.svn.making import begin, maker_for, take_back
 from dysnomia_plugins.svn.places import Layout, wrapper_of
 from dysnomia_plugins.svn.repository import Repository
 from dysnomia_plugins.trees.owners import owner_ids
@@ -27,13 +29,19 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
         return
     gid = group_id(layout.group) if layout.group else -1
     try:
-        Path(layout.parent).mkdir(parents=True, exist_ok=True)
+        Folder.at(layout.parent, make=0o777).close()
         remove_folder(wrapper_of(beside))
-        repository = Repository(beside.name, ctx.runner, os.geteuid())
+        maker = maker_for(beside, os.geteuid(), -1)
+        repository = Repository(beside.name, ctx.runner, True, maker)
+        begin(beside, maker)
         repository.create()
         for path in filter(Path.is_file, ctx.component.initial_files("subversion-repositories", "*")):
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
+        if maker is not None:
+            take_back(beside, maker)
+            with Folder.at(repository.path) as top:
+                hand_over_tree(top, 0, 0)
         if gid >= 0:
             share(repository.path, gid, inherit=False)
             share(f"{repository.path}/db", gid, inherit=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.guarded.acting import Actor, acting_as
+from dysnomia_plugins.guarded.folder import Folder
 from dysnomia_plugins.guarded.removal import remove_folder
 from dysnomia_plugins.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.svn.activation import group_id, share
@@ -19,12 +21,15 @@ from dysnomia_plugins.svn.contents import DUMP, FILES, HISTORY, LOCKED, begin_re
 from dysnomia_plugins.svn.dumpfile import DumpReader
 from dysnomia_plugins.svn.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.svn.locks import read_locks, write_locks
+from dysnomia_plugins.svn.making import begin, hand_over_top, maker_for, take_back
 from dysnomia_plugins.svn.places import COPY, Layout, purpose_at, wrapper_of
 from dysnomia_plugins.svn.repository import Access, Repository
 from dysnomia_plugins.trees.extract import Trust
 from dysnomia_store.canonical import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer
+
+_CONFIG = "fsfs.conf"
 
 
 @dataclass
@@ -53,12 +58,15 @@ class Loader:
         live = Repository(self.layout.live, self.ctx.runner)
         around = self._around(live)
         access = _access(around, self.layout)
-        repository = Repository(making.name, self.ctx.runner, access.uid if access else os.geteuid())
+        maker = maker_for(making, access.uid if access else os.geteuid(), access.gid if access else -1)
+        repository = Repository(making.name, self.ctx.runner, True, maker)
+        begin(making, maker)
         repository.create(str(around.get("compatible", "")))
-        _write_config(repository.path, around)
+        _write_config(repository.path, around, maker)
         locks = read_locks_list(self.stored) if wanted is None or wanted.locks else []
         if wanted is None or wanted.history:
             self._history(repository)
+        take_back(making, maker)
         write_locks(Path(repository.path), locks)
         self._files(repository.path, live, wanted)
         for name in ("db", "locks"):
@@ -66,6 +74,8 @@ class Loader:
                 access.apply(f"{repository.path}/{name}")
             elif self.layout.group:
                 share(f"{repository.path}/{name}", group_id(self.layout.group), inherit=name == "db")
+        if access is not None:
+            hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
         self.ctx.progress.phase("check")
@@ -138,7 +148,8 @@ class Loader:
             return
         owner: tuple[int, int] | None = None
         if live.there:
-            seen = Path(live.path).stat()
+            with folder_at(live.path) as descriptor:
+                seen = os.fstat(descriptor)
             owner = seen.st_uid, seen.st_gid
         trust = Trust(self.ctx.made_here or scratch, owner, exact=scratch)
         FilesLoader(self.ctx, self.stored, path, trust).run(None if wanted is None else wanted.files)
@@ -168,11 +179,15 @@ def _access(around: Mapping[str, Any], layout: Layout) -> Access | None:
     return replace(found, gid=group_id(layout.group)) if found and layout.group else found
 
 
-def _write_config(path: str, around: Mapping[str, Any]) -> None:
-    """How the file system is to be kept (compression, caches): as it was, where that is known."""
+def _write_config(path: str, around: Mapping[str, Any], maker: Actor | None) -> None:
+    """How the file system is to be kept (compression, caches): as it was, where that is known.
+
+    The text is the owner's own, and so is the folder while its programs work in it: it is written as that one."""
     text = around.get("fsfs.conf")
     if isinstance(text, str) and text:
-        Path(path, "db", "fsfs.conf").write_bytes(text.encode("utf-8", "surrogateescape"))
+        with acting_as(maker), Folder.at(f"{path}/db") as folder:
+            folder.unlink(_CONFIG)
+            folder.write_new(_CONFIG, text.encode("utf-8", "surrogateescape"))
 
 
 def _move(source: str, target: str) -> None:

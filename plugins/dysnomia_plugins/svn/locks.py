@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.system import write_all
 from dysnomia_plugins.svn.dumpfile import BadDump, read_hash, write_hash
 
 KEYS = ("path", "token", "owner", "comment", "is_dav_comment", "creation_date", "expiration_date")
@@ -28,19 +30,24 @@ Lock = Mapping[str, str]
 def read_locks(repository: Path) -> list[Lock]:
     """Every lock, by path. One that goes while they are read is not there. Raises PluginError."""
     found: list[Lock] = []
-    folder = repository / "db" / "locks"
-    for at, _, names in os.walk(folder):
-        for name in names:
-            lock = _read(Path(at) / name)
-            if lock is not None:
-                found.append(lock)
+    try:
+        with Folder.at(str(repository / "db" / "locks")) as top:
+            for name in top.names():
+                seen = top.seen(name)
+                if seen is not None and stat.S_ISDIR(seen.st_mode):
+                    with top.folder(name) as folder:
+                        found += [lock for one in folder.names() if (lock := _read(folder, one)) is not None]
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise PluginError(f"the locks of {repository} cannot be read ({error.strerror})", "run it as root") from error
     return sorted(found, key=lambda lock: lock["path"])
 
 
-def _read(path: Path) -> Lock | None:
+def _read(folder: Folder, name: str) -> Lock | None:
+    path = folder.shown(name)
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_LOCK)
+        content = folder.read_bytes(name, MAX_LOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -85,17 +92,17 @@ def cells_of(lock: Lock) -> tuple[str | None, ...]:
 
 def write_locks(repository: Path, locks: Iterable[Lock]) -> int:
     """Put locks into a repository that has none and that nobody else can reach. Returns how many."""
-    folder = repository / "db" / "locks"
     children: dict[str, list[str]] = {}
     count = 0
-    for lock in locks:
-        digest = _digest(lock["path"])
-        _write(folder, digest, dict(lock))
-        for above in _above(lock["path"]):
-            children.setdefault(above, []).append(digest)
-        count += 1
-    for above, digests in children.items():
-        _write(folder, _digest(above), {"children": "".join(f"{digest}\n" for digest in digests)})
+    with Folder.at(str(repository / "db" / "locks"), make=0o700) as folder:
+        for lock in locks:
+            digest = _digest(lock["path"])
+            _write(folder, digest, dict(lock))
+            for above in _above(lock["path"]):
+                children.setdefault(above, []).append(digest)
+            count += 1
+        for above, digests in children.items():
+            _write(folder, _digest(above), {"children": "".join(f"{digest}\n" for digest in digests)})
     return count
 
 
@@ -110,7 +117,10 @@ def _digest(path: str) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _write(folder: Path, digest: str, values: Mapping[str, str]) -> None:
-    path = folder / digest[:3] / digest
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(write_hash(values))
+def _write(folder: Folder, digest: str, values: Mapping[str, str]) -> None:
+    try:
+        below = folder.make_folder(digest[:3])
+    except FileExistsError:
+        below = folder.folder(digest[:3])
+    with below, below.new_file(digest) as descriptor:
+        write_all(descriptor, write_hash(values))

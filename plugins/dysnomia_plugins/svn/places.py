@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from dysnomia_plugins.base import Component, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.guarded.system import folder_at
+from dysnomia_plugins.guarded.folder import Folder, hand_over
+from dysnomia_plugins.guarded.way import real_path
 from dysnomia_plugins.trees.names import own_name, purpose_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
@@ -30,13 +31,13 @@ class Layout:
     base: str
     """``svnBaseDir``, absolute."""
     live: str
-    """The repository, links followed."""
+    """The repository, without links: those that nobody else could have made are followed."""
     group: str
     """``svnGroup``; ``""`` leaves groups as they are."""
 
     @classmethod
     def of(cls, component: Component) -> Layout:
-        """Raises PluginError where the container does not say where repositories are."""
+        """Raises PluginError where the container does not say where repositories are, NotSafe for a link of others."""
         base = component.prop("svnBaseDir")
         if not base.startswith("/"):
             said = f"svnBaseDir is {base!r}" if base else "svnBaseDir is not set"
@@ -46,7 +47,11 @@ class Layout:
             )
         name = component.key.component
         _check_text(name)
-        return cls(base, os.path.realpath(posixpath.join(base, name)), component.prop("svnGroup"))
+        try:
+            live = real_path(posixpath.join(base, name), setting="svnBaseDir")
+        except OSError as error:
+            raise PluginError(f"{base} cannot be opened ({error.strerror})", "may you read it?") from error
+        return cls(base, live, component.prop("svnGroup"))
 
     @property
     def parent(self) -> str:
@@ -80,16 +85,30 @@ def purpose_at(place: Place) -> str:
     return purpose_of(Place(wrapper)) if wrapper else ""
 
 
-def make_wrapper(place: Place, uid: int) -> None:
-    """Have the folder around a place, which only ``uid`` may enter. Idempotent. Raises OSError."""
+def make_wrapper(place: Place) -> None:
+    """Have the folder around a place, ours and closed to all others. Idempotent. Raises NotSafe, OSError."""
     wrapper = wrapper_of(place)
     if not wrapper:
         return
-    os.makedirs(wrapper, mode=0o700, exist_ok=True)  # noqa: PTH103
-    with folder_at(wrapper) as descriptor:
-        os.fchmod(descriptor, 0o700)
-        if os.geteuid() == 0:
-            os.fchown(descriptor, uid, -1)
+    with Folder.at(posixpath.dirname(wrapper), make=0o755) as parent:
+        name = posixpath.basename(wrapper)
+        try:
+            parent.make_folder(name).close()
+        except FileExistsError:
+            with parent.folder(name) as made:
+                if made.stat().st_uid != os.geteuid():
+                    raise NotSafe(f"{wrapper} belongs to somebody else", "look at it, and remove it") from None
+
+
+def let_in(place: Place, gid: int) -> None:
+    """Programs of that group may pass the folder around a place; what is in it, they cannot exchange. Raises OSError.
+
+    Only what has been handed over stands in it then."""
+    wrapper = wrapper_of(place)
+    if wrapper and os.geteuid() == 0:
+        with Folder.at(wrapper) as made:
+            if made.stat().st_uid == 0:
+                hand_over(made.descriptor, 0, gid, 0o710)
 
 
 def refuse_mount(path: str) -> None:

@@ -7,7 +7,6 @@ They run as the owner of the repository where we are root: what they make then i
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +16,14 @@ from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
-from dysnomia_plugins.svn.places import make_wrapper
+from dysnomia_plugins.guarded.acting import Actor, actor_for, as_command
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.system import LinkInTheWay, folder_at
+from dysnomia_plugins.guarded.way import others_on_the_way, real_path
+from dysnomia_plugins.svn.places import let_in
 
 MAX_CONFIG = 1 << 20
+_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_HOME = {"HOME": "/nonexistent"}
 """Nobody's own Subversion settings count."""
 
@@ -37,8 +41,11 @@ class Access:
     def at(cls, repository: str) -> Access | None:
         """Of a repository; None where there is none."""
         try:
-            folder, file = Path(repository, "db").stat(), Path(repository, "db", "current").stat()
-        except OSError:
+            with Folder.at(f"{repository}/db") as db:
+                folder, file = db.stat(), db.seen("current")
+        except (OSError, LinkInTheWay):
+            return None
+        if file is None or not stat.S_ISREG(file.st_mode):
             return None
         return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
 
@@ -57,22 +64,23 @@ class Access:
         Whoever owns the repository could have put another name of somebody's file there: such a one is left alone.
         Raises OSError."""
         root = os.geteuid() == 0
-        for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
-            if root:
-                os.fchown(folder, self.uid, self.gid)
-            os.fchmod(folder, self.folder_mode & 0o3777)
-            for name in names:
-                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-                try:
-                    seen = os.fstat(descriptor)
-                    if seen.st_nlink != 1 or not stat.S_ISREG(seen.st_mode):
-                        continue
-                    if root:
-                        os.fchown(descriptor, self.uid, self.gid)
-                    if seen.st_mode & stat.S_IWUSR:
-                        os.fchmod(descriptor, self.file_mode & 0o777)
-                finally:
-                    os.close(descriptor)
+        with folder_at(path) as top:
+            for _, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top):
+                for name in names:
+                    descriptor = os.open(name, _ENTRY, dir_fd=folder)
+                    try:
+                        seen = os.fstat(descriptor)
+                        if seen.st_nlink != 1 or not stat.S_ISREG(seen.st_mode):
+                            continue
+                        if root:
+                            os.fchown(descriptor, self.uid, self.gid)
+                        if seen.st_mode & stat.S_IWUSR:
+                            os.fchmod(descriptor, self.file_mode & 0o777)
+                    finally:
+                        os.close(descriptor)
+                if root:
+                    os.fchown(folder, self.uid, self.gid)
+                os.fchmod(folder, self.folder_mode & 0o3777)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +99,9 @@ class Repository:
 
     path: str
     runner: Runner
-    uid: int = -1
-    """Whose programs are run; -1: the owner of what is there."""
+    making: bool = False
+    """Whether a job is making it: then ``maker`` runs the programs, else the owner of what is there."""
+    maker: Actor | None = None
 
     @property
     def there(self) -> bool:
@@ -101,22 +110,35 @@ class Repository:
     @property
     def owner(self) -> int:
         """The uid that its data belongs to; our own where that cannot be seen."""
-        if self.uid >= 0:
-            return self.uid
         try:
-            return Path(self.path, "db").stat().st_uid
-        except OSError:
+            with Folder.at(f"{self.path}/db") as db:
+                return db.stat().st_uid
+        except (OSError, LinkInTheWay):
             return os.geteuid()
 
     @property
-    def user(self) -> str | None:
-        """Who runs its programs; None is whoever we are."""
-        if os.geteuid() != 0 or self.owner == 0:
+    def actor(self) -> Actor | None:
+        """Who runs its programs, which follow links by path; None is whoever we are.
+
+        Where others may change what is in it they are run with the rights of these alone, whoever the data belongs
+        to. Raises NotSafe where its data is behind a link that somebody else could have made."""
+        if os.geteuid() != 0:
             return None
+        if self.making:
+            return self.maker
+        db = f"{self.path}/db"
         try:
-            return pwd.getpwuid(self.owner).pw_name
-        except KeyError:
+            if real_path(db) != db:
+                raise NotSafe(f"{db} is a link, or behind one", "put the folder itself there")
+            with Folder.at(db) as folder:
+                owner = folder.stat()
+            return actor_for(others_on_the_way(db), owner) or (
+                Actor.of(owner.st_uid, owner.st_gid) if owner.st_uid != 0 else None
+            )
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
 
     def require(self) -> None:
         """Raises PluginError unless a repository of a kind that can be handled is there."""
@@ -129,18 +151,19 @@ class Repository:
             )
 
     def read(self, name: str) -> str:
-        """A small file in it; empty where it cannot be read."""
+        """A small file in it; empty where it cannot be read. Raises NotSafe for a link, LinkInTheWay."""
+        folder, _, file = f"{self.path}/{name}".rpartition("/")
         try:
-            with open(f"{self.path}/{name}", "rb") as file:  # noqa: PTH123
-                return file.read(MAX_CONFIG).decode("utf-8", "surrogateescape")
+            with Folder.at(folder) as opened:
+                return opened.read_bytes(file, MAX_CONFIG).decode("utf-8", "surrogateescape")
         except OSError:
             return ""
 
     def run(self, program: str, *arguments: str, timeout: float | None = None) -> str:
         """A program's output. Raises PluginError with what it said."""
         with explained(self.path):
-            argv = [program, *arguments]
-            done = self.runner.run(argv, env=_NO_HOME, user=self.user, timeout=timeout)
+            argv = self._command(program, *arguments)
+            done = self.runner.run(argv, env=_NO_HOME, timeout=timeout)
         return done.stdout.decode("utf-8", "backslashreplace")
 
     def youngest(self, timeout: float | None = None) -> int:
@@ -167,22 +190,28 @@ class Repository:
 
     def create(self, compatible: str = "") -> None:
         """Make it, empty. Raises PluginError."""
-        make_wrapper(Place(self.path), self.owner)
         if compatible:
             try:
                 self.run("svnadmin", "create", "--fs-type=fsfs", f"--compatible-version={compatible}", self.path)
                 return
             except ProcessFailed:
-                if self.there:
+                if self.read("format"):
                     raise
         self.run("svnadmin", "create", "--fs-type=fsfs", self.path)
+
+    def _command(self, *argv: str) -> list[str]:
+        """As whose is to run it; what stands in a job's own folder can be reached by it then. Raises PluginError."""
+        actor = self.actor
+        if actor is not None:
+            with explained(self.path):
+                let_in(Place(self.path), actor.gid)
+        return [*as_command(actor), *argv]
 
     @contextmanager
     def dumping(self) -> Iterator[BinaryIO]:
         """Its whole history as a stream. Raises PluginError, also when it ends too early."""
-        make_wrapper(Place(self.path), self.owner)
-        argv = ["svnadmin", "dump", "--quiet", self.path]
-        with explained(self.path), self.runner.reading(argv, env=_NO_HOME, user=self.user) as stream:
+        argv = self._command("svnadmin", "dump", "--quiet", self.path)
+        with explained(self.path), self.runner.reading(argv, env=_NO_HOME) as stream:
             yield stream
 
     @contextmanager
@@ -190,20 +219,22 @@ class Repository:
         """Takes a dump; it runs no hooks. Raises PluginError.
 
         Properties are taken as they are: those of old repositories break rules that came later."""
-        argv = ["svnadmin", "load", "--quiet", "--force-uuid", "--bypass-prop-validation", "--no-flush-to-disk"]
+        argv = self._command(
+            "svnadmin", "load", "--quiet", "--force-uuid", "--bypass-prop-validation", "--no-flush-to-disk", self.path
+        )
         with (
             explained(self.path),
-            self.runner.writing([*argv, self.path], env=_NO_HOME, user=self.user) as stream,
+            self.runner.writing(argv, env=_NO_HOME) as stream,
         ):
             yield stream
 
     @contextmanager
     def freezing(self, argv: Sequence[str], on_line: Any) -> Iterator[BinaryIO]:
         """A program that runs while nobody can write to it. Raises PluginError."""
-        whole = ["svnadmin", "freeze", self.path, "--", *argv]
+        whole = self._command("svnadmin", "freeze", self.path, "--", *argv)
         with (
             explained(self.path),
-            self.runner.writing(whole, env=_NO_HOME, user=self.user, on_stdout=on_line) as stream,
+            self.runner.writing(whole, env=_NO_HOME, on_stdout=on_line) as stream,
         ):
             yield stream
 

@@ -11,15 +11,18 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.guarded.folder import Folder
+from dysnomia_plugins.guarded.removal import remove_empty
+from dysnomia_plugins.guarded.system import LinkInTheWay, write_all
 from dysnomia_plugins.svn.places import Layout, make_wrapper, refuse_mount, wrapper_of
 from dysnomia_plugins.svn.repository import Repository
 from dysnomia_plugins.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 
 _POLL = 0.05
+_COUNTER = "txn-current"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -28,7 +31,7 @@ def swap(ctx: Context, layout: Layout, beside: Place, aside: Place) -> None:
     live = Repository(layout.live, ctx.runner)
     if live.there:
         refuse_mount(live.path)
-    make_wrapper(aside, live.owner)
+    make_wrapper(aside)
     try:
         _exchange(ctx, live, beside, aside)
     finally:
@@ -90,17 +93,20 @@ def usable(repository: Repository) -> bool:
 def _pass_counter(live: str, beside: str) -> None:
     """Names of transactions go on where live's end: a client that began one before the swap must not find another's
     under the same name."""
-    counters = [_read(path) for path in (Path(live, "db/txn-current"), Path(beside, "db/txn-current"))]
+    counters = [_read(f"{path}/db") for path in (live, beside)]
     if counters[0] > counters[1]:
-        with Path(beside, "db/txn-current").open("r+b") as file:
-            file.write(_base36(counters[0] + 1).encode() + b"\n")
-            file.truncate()
+        with Folder.at(f"{beside}/db") as folder, folder.file(_COUNTER, os.O_WRONLY) as descriptor:
+            if os.fstat(descriptor).st_nlink != 1:
+                raise NotSafe(f"{folder.shown(_COUNTER)} has another name elsewhere", "nothing was replaced")
+            os.ftruncate(descriptor, 0)
+            write_all(descriptor, _base36(counters[0] + 1).encode() + b"\n")
 
 
-def _read(path: Path) -> int:
+def _read(path: str) -> int:
     try:
-        return int(path.read_text("ascii").strip(), 36)
-    except (OSError, ValueError):
+        with Folder.at(path) as folder:
+            return int(folder.read_bytes(_COUNTER, 64).strip(), 36)
+    except (OSError, ValueError, LinkInTheWay):
         return 0
 
 
@@ -117,5 +123,5 @@ def _tidy(*places: Place) -> None:
     for place in places:
         wrapper = wrapper_of(place)
         if wrapper and not os.path.lexists(place.name):
-            with suppress(OSError):
-                os.rmdir(wrapper)  # noqa: PTH106
+            with suppress(OSError, LinkInTheWay):
+                remove_empty(wrapper)
