@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.jobs.folder import share
 from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.redact import visible
 from dysnomia_tui.engine.views import JobState
 
 SUBMITTED = "submitted"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from dysnomia_base.escape import visible
 from dysnomia_plugins.base import PropertyValue
 
 HIDDEN = "•••"
@@ -33,11 +34,6 @@ def secrets_of(properties: Mapping[str, PropertyValue]) -> tuple[str, ...]:
         if is_secret(name):
             found.extend([value] if isinstance(value, str) else value)
     return tuple(secret for secret in found if len(secret) >= _SHORTEST)
-
-
-def visible(text: str) -> str:
-    """Control characters made visible (``\\x1b``), tabs and newlines included."""
-    return "".join(char if ord(char) >= 32 and not 0x7F <= ord(char) < 0xA0 else f"\\x{ord(char):02x}" for char in text)
 
 
 class Redactor:

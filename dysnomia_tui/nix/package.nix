@@ -31,7 +31,7 @@ python3.pkgs.buildPythonApplication {
   '';
   # The tests want real servers.
   doCheck = false;
-  pythonImportsCheck = [ "dysnomia_tui" "dysnomia_plugins" "dysnomia_store" ];
+  pythonImportsCheck = [ "dysnomia_tui" "dysnomia_plugins" "dysnomia_store" "dysnomia_base" ];
 
   meta = {
     inherit (project) description;

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
+from dysnomia_base.durations import parse_duration
 from dysnomia_store.gcmodel import GcLine, GcPlan, Policy
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import styles
@@ -21,8 +22,6 @@ from dysnomia_tui.app.present.times import Times
 
 EXAMPLE = "last 7 daily 14 within 2d"
 _COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
-_UNIT = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class PolicyNotUnderstood(ValueError):
@@ -46,7 +45,7 @@ def parse_policy(typed: str) -> Policy | None:
             within = _span(value)
         elif name not in _COUNTS:
             raise PolicyNotUnderstood(f"{name!r} is no rule: {EXAMPLE}")
-        elif not value.isdecimal():
+        elif not value.isdecimal() or len(value) > 9:
             raise PolicyNotUnderstood(f"{name} takes a whole number, not {value!r}")
         else:
             counts[name] = int(value)
@@ -54,10 +53,10 @@ def parse_policy(typed: str) -> Policy | None:
 
 
 def _span(value: str) -> timedelta:
-    match = _SPAN.fullmatch(value)
-    if match is None:
-        raise PolicyNotUnderstood(f"within takes a span such as 36h or 2d, not {value!r}")
-    return timedelta(seconds=float(match[1]) * _UNIT[match[2]])
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise PolicyNotUnderstood(f"within takes a duration such as 36h, 2d or 1w3d, not {value[:40]!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

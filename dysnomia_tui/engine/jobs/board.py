@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.errors import Unknown
@@ -18,7 +19,6 @@ from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.plan import Kind, Plan
-from dysnomia_tui.engine.redact import visible
 from dysnomia_tui.engine.settling import half_restored, needs_settling
 from dysnomia_tui.engine.views import Event, JobState, JobView
 

@@ -245,7 +245,7 @@ def test_what_is_hidden_and_what_is_made_visible() -> None:
     redactor = Redactor(secrets_of(properties))
     assert redactor.text("at s3cret! in aaaa b") == f"at {HIDDEN} in {HIDDEN} b"
     assert redactor.clean({"a": ["s3cret!\x1b[2J"]}) == {"a": [f"{HIDDEN}\\x1b[2J"]}
-    assert visible("a\tb\nc\x9bd") == "a\\x09b\\x0ac\\x9bd"
+    assert visible("a\tb\nc\x9bd") == "a\\tb\\nc\\x9bd"
 
 
 def test_the_timeline_tells_an_incident_in_utc(machine: Machine, engine: Engine) -> None:
