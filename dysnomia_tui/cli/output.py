@@ -25,7 +25,7 @@ __all__ = ["jsonable", "say", "size", "visible", "write_json", "write_line", "wr
 def write_line(text: str) -> None:
     """One line of a result, its bytes as they came."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    sys.stdout.buffer.write(_encoded(text) + b"\n")
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -33,8 +33,15 @@ def write_lines(lines: Iterable[str]) -> None:
     sys.stdout.flush()
     buffer = sys.stdout.buffer
     for line in lines:
-        buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+        buffer.write(_encoded(line) + b"\n")
     buffer.flush()
+
+
+def _encoded(line: str) -> bytes:
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, out of a record's JSON: no bytes stand for it
+        return visible(line).encode()
 
 
 def say(text: str) -> None:

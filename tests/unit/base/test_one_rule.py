@@ -61,13 +61,11 @@ def test_a_duration_is_the_same_wherever_it_is_written(text: str, span: timedelt
     policy = parse_policy(f"within {text}")
     assert policy is not None
     assert policy.within == span
-    assert parse_pin(f"why until {text}", Times(NOW, ZoneKind.UTC)) == ("why", NOW + span)
+    assert parse_pin(f"why until {text}", Times(ZoneKind.UTC, NOW)) == ("why", NOW + span)
     assert moment(text, NOW) == NOW + span
 
 
-@pytest.mark.parametrize(
-    "text", ["999999999w", "999999999w999999999w", "1e9d", "d", "", "-1d", "9" * 5000 + "d", "²d", "101w" * 60]
-)
+@pytest.mark.parametrize("text", ["1e9d", "d", "", "-1d", "²d", "9" * 5000 + "d", "999999999w", "101w" * 60])
 def test_a_duration_that_is_none_or_leaves_the_calendar_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no duration|is too long"):
         parse_duration(text)
@@ -75,7 +73,7 @@ def test_a_duration_that_is_none_or_leaves_the_calendar_is_refused(text: str) ->
         with pytest.raises((PolicyNotUnderstood, ValueError)):
             parse_policy(f"within {text}")
         with pytest.raises(PinNotUnderstood):
-            parse_pin(f"why until {text}", Times(NOW, ZoneKind.UTC))
+            parse_pin(f"why until {text}", Times(ZoneKind.UTC, NOW))
 
 
 def test_bytes_have_one_form() -> None:
