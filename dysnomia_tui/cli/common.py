@@ -201,11 +201,11 @@ def open_streams() -> None:
             os.open(os.devnull, flags)  # the lowest free number: this one
     # Python's own are None where the descriptor was closed when it started.
     if sys.stdin is None:
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115, PTH123 (for as long as the process lives)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (for as long as the process lives)
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Descriptor(1)), "utf-8", "surrogateescape")
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115, PTH123
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 class _Descriptor(io.RawIOBase):

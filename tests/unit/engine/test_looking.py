@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_base.escape import visible
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_plugins.status import Status
 from dysnomia_store.model import Reason
@@ -22,7 +23,7 @@ from dysnomia_tui.engine import asking, audit, seeing
 from dysnomia_tui.engine.engine import LIVE, Engine
 from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
 from dysnomia_tui.engine.health import Facts, judge
-from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown, visible
+from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
 from dysnomia_tui.engine.views import Change, Health, JobState
 from tests.unit.engine.machine import CRM, ORDERS, TEXT, Machine
 from tests.waiting import wait_until
