@@ -6,14 +6,15 @@ Nothing here imports Textual, and the engine only when it is used: a query of th
 from __future__ import annotations
 
 import argparse
-import errno
+import io
 import itertools
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from dysnomia_base.exit_codes import of_os_error
 from dysnomia_tui.cli.getopt import as_getopt
 from dysnomia_tui.cli.output import say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -148,20 +149,10 @@ def exit_of(error: BaseException) -> Exit:
     if isinstance(error, SettingsError):
         return Exit.USAGE
     if isinstance(error, OSError):
-        return _OS_EXITS.get(error.errno or 0, Exit.FAILED)
+        return Exit(of_os_error(error))
     from dysnomia_tui.engine.translate import STORE_EXITS
 
     return next((code for kind, code in STORE_EXITS if isinstance(error, kind)), Exit.FAILED)
-
-
-_OS_EXITS = {
-    errno.EACCES: Exit.REFUSED,
-    errno.EPERM: Exit.REFUSED,
-    errno.EROFS: Exit.REFUSED,
-    errno.ENOSPC: Exit.NO_SPACE,
-    errno.EDQUOT: Exit.NO_SPACE,
-    errno.ENOENT: Exit.NOT_FOUND,
-}
 
 
 def wants_json(argv: Sequence[str]) -> bool:
@@ -187,12 +178,15 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
             write_error(code, text)
         return int(code)
 
+    open_streams()
     try:
-        status = body()
+        try:
+            status = body()
+        except SystemExit as done:  # --help and --version: what they wrote may not be out yet
+            status = done.code if isinstance(done.code, int) else 0
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has enough. Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read us has enough
         return int(Exit.FAILED)
     except KeyboardInterrupt:
         return failed(Exit.INTERRUPTED, "interrupted")
@@ -200,8 +194,57 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
         return failed(exit_of(error), str(error))
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+            where = where or "standard output: "
+            as_json = False
         return failed(exit_of(error), f"{where}{error.strerror or error}")
     return int(status)
+
+
+def open_streams() -> None:
+    """Put the null device where descriptor 0, 1 or 2 is closed, before anything else gets that number.
+
+    A job's lock or a socket on 0 would be closed or replaced by whatever sets up the streams of a child. Standard
+    output is opened for reading: what is written to it fails, as it does on a closed one.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest free number: this one
+    # Python's own are None where the descriptor was closed when it started.
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (for as long as the process lives)
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Descriptor(1)), "utf-8", "surrogateescape")
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+class _Descriptor(io.RawIOBase):
+    """A descriptor for writing, whatever it was opened for."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        return self._number
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return os.write(self._number, data)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: Python would complain once more when it closes standard output."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
 
 
 def write_error(code: Exit, text: str) -> None:

@@ -16,28 +16,16 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
+from dysnomia_base.escape import visible
+from dysnomia_base.sizes import size
 
-def visible(text: str) -> str:
-    """``text`` on one line, with control characters and bytes that are not UTF-8 written as escapes."""
-    return "".join(_visible(char) for char in text)
-
-
-def _visible(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 32 or 0x7F <= code < 0xA0:
-        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(char, f"\\x{code:02x}")
-    # Marks that reorder or hide what stands around them, and what no terminal can be sent.
-    if code in (0x200E, 0x200F, 0x2028, 0x2029) or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069:
-        return f"\\u{code:04x}"
-    return f"\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else char
+__all__ = ["jsonable", "say", "size", "visible", "write_json", "write_line", "write_lines"]
 
 
 def write_line(text: str) -> None:
     """One line of a result, its bytes as they came."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    sys.stdout.buffer.write(_encoded(text) + b"\n")
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -45,8 +33,15 @@ def write_lines(lines: Iterable[str]) -> None:
     sys.stdout.flush()
     buffer = sys.stdout.buffer
     for line in lines:
-        buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+        buffer.write(_encoded(line) + b"\n")
     buffer.flush()
+
+
+def _encoded(line: str) -> bytes:
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, out of a record's JSON: no bytes stand for it
+        return visible(line).encode()
 
 
 def say(text: str) -> None:
@@ -79,18 +74,3 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(jsonable(item) for item in value)
     return value
-
-
-_UNITS = ("B", "K", "M", "G", "T", "P")
-
-
-def size(count: int | None) -> str:
-    """Bytes for a person: ``980B``, ``1.2G``; ``?`` where they are not known."""
-    if count is None:
-        return "?"
-    number = float(count)
-    for unit in _UNITS:
-        if number < 1000 or unit == _UNITS[-1]:
-            break
-        number /= 1024
-    return f"{number:.0f}{unit}" if number >= 10 or unit == "B" else f"{number:.1f}{unit}"

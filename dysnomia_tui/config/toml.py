@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.durations import parse_duration
 from dysnomia_store.gcmodel import Policy
-from dysnomia_tui.config.durations import parse_duration
 from dysnomia_tui.config.errors import SettingsError
 
 COMPRESSIONS = ("zstd", "xz", "none")
@@ -54,6 +54,8 @@ def read_document(path: Path) -> Document:
         raise SettingsError(f"{path} may not be read by this user", "ask its owner to make it readable") from None
     try:
         data = tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError(f"{path} is not valid TOML: it is nested too deeply", "correct it") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
     return _Reading(path, text).document(data)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.jobs.folder import share
 from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.redact import visible
 from dysnomia_tui.engine.views import JobState
 
 SUBMITTED = "submitted"
@@ -59,10 +59,10 @@ def entries(statedir: Path) -> Iterator[Mapping[str, Any]]:
             for line in file:
                 try:
                     entry = json.loads(line)
-                except ValueError:
+                    if isinstance(entry, dict) and _when(entry):
+                        yield entry
+                except (ValueError, KeyError, RecursionError, OverflowError):
                     continue
-                if isinstance(entry, dict) and "at" in entry:
-                    yield entry
 
 
 def unended(statedir: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -95,12 +95,17 @@ def in_order(
 ) -> list[Mapping[str, Any]]:
     """The entries of a timeline, oldest first; those about ``key`` where one is given."""
     found = sorted([*entries(statedir), *more], key=_when)
-    return [entry for entry in found if key is None or str(key) in entry.get("keys", ())]
+    return [entry for entry in found if key is None or str(key) in _keys(entry)]
 
 
 def _when(entry: Mapping[str, Any]) -> datetime:
     at = datetime.fromisoformat(str(entry["at"]))
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _keys(entry: Mapping[str, Any]) -> Sequence[Any]:
+    found = entry.get("keys")
+    return found if isinstance(found, list) else ()
 
 
 def _line(entry: Mapping[str, Any]) -> str:

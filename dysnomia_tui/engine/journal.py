@@ -82,7 +82,12 @@ class FileJournal:
             body = line[9:]
             if line[8:9] != b" " or line[:8] != b"%08x" % zlib.crc32(body):
                 break
-            name, data = json.loads(body)
+            try:
+                name, data = json.loads(body)
+            except (ValueError, TypeError, RecursionError):
+                break
+            if not isinstance(name, str) or not isinstance(data, dict):
+                break
             self._entries.append((name, data))
             position = stop + 1
         self._end = position

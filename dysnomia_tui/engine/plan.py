@@ -104,20 +104,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        made = data.get("made")
-        return cls(
-            kind=Kind(data["kind"]),
-            title=data["title"],
-            keys=tuple(ComponentKey(**key) for key in data["keys"]),
-            grade=Grade(data["grade"]),
-            steps=tuple(Step(**step) for step in data["steps"]),
-            params=data["params"],
-            depends=data["depends"],
-            warnings=tuple(data["warnings"]),
-            blockers=tuple(data["blockers"]),
-            replaces=data["replaces"],
-            space=tuple(SpaceNeed(**need) for need in data["space"]),
-            command=tuple(data["command"]),
-            confirm=data["confirm"],
-            made=datetime.fromisoformat(made) if made else None,
-        )
+        """Raises ValueError, naming the field that is not what it should be."""
+        import msgspec  # only where a plan is read
+
+        try:
+            return msgspec.convert(data, cls)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise ValueError(str(error)) from None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dysnomia_base import secrets
+from dysnomia_base.escape import visible
 from dysnomia_base.secrets import HIDDEN, is_secret, secrets_of
 from dysnomia_plugins.base import PropertyValue
 
@@ -15,11 +16,6 @@ __all__ = ["HIDDEN", "Redactor", "is_secret", "secrets_of", "shown", "visible"]
 def shown(properties: Mapping[str, PropertyValue]) -> Mapping[str, str]:
     """Properties ready to show: arrays joined, secrets hidden."""
     return {name: secrets.shown(name, _joined(value)) for name, value in properties.items()}
-
-
-def visible(text: str) -> str:
-    """Control characters made visible (``\\x1b``), tabs and newlines included."""
-    return "".join(char if ord(char) >= 32 and not 0x7F <= ord(char) < 0xA0 else f"\\x{ord(char):02x}" for char in text)
 
 
 class Redactor(secrets.Redactor):

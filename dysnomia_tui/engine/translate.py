@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dysnomia_base.exit_codes import of_os_error
 from dysnomia_plugins import errors as plugin
 from dysnomia_store import errors as store
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -14,6 +14,7 @@ STORE_EXITS: tuple[tuple[type[store.StoreError], Exit], ...] = (
     (store.NameRejected, Exit.USAGE),
     (store.NotFound, Exit.NOT_FOUND),
     (store.Locked, Exit.LOCKED),
+    (store.NewerFormat, Exit.REFUSED),
     (store.Corrupt, Exit.CORRUPT),
     (store.Incomplete, Exit.CORRUPT),
     (store.StoreFull, Exit.NO_SPACE),
@@ -40,10 +41,8 @@ def exit_of(error: Exception) -> Exit:
     """The exit code an error stands for."""
     if isinstance(error, EngineError):
         return error.exit
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Exit.NO_SPACE
-    if isinstance(error, PermissionError):
-        return Exit.REFUSED
+    if isinstance(error, OSError):
+        return Exit(of_os_error(error))
     return next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.FAILED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from dysnomia_store import records
+from dysnomia_store import records, typed
 from dysnomia_store.artefact import ArtefactReader
 from dysnomia_store.disk import in_words
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
@@ -33,12 +33,12 @@ def results(layout: Layout, key: ComponentKey, snapshot_id: str) -> tuple[Check,
     """Every result, oldest first."""
     found = []
     try:
-        lines = layout.checks(key, snapshot_id).read_bytes().splitlines()
-    except OSError:
+        lines = records.read_file(layout.checks(key, snapshot_id)).splitlines()
+    except (OSError, Corrupt):
         return ()
     for line in lines:
         try:
-            found.append(records.check_of(records.load(line, "check")))
+            found.append(records.check_of(typed.check(records.load(line, "check"))))
         except (Corrupt, KeyError, TypeError, ValueError):
             continue  # cut short by a crash
     return tuple(found)
@@ -77,7 +77,7 @@ def _check(
     path = layout.metadata(key, snapshot_id)
     said = ""
     try:
-        written: Metadata | None = records.metadata_of(records.load(path.read_bytes(), path.name))
+        written: Metadata | None = records.metadata_of(typed.metadata(records.load(records.read_file(path), path.name)))
         if written is not None and written.id != snapshot_id:
             written, said = None, "its metadata is another snapshot's"
     except FileNotFoundError:

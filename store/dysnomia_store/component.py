@@ -6,11 +6,12 @@ A reading takes what an earlier one came to and reads again only what changed, s
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dysnomia_store import records
+from dysnomia_store import records, typed
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.layout import Layout, stem
 from dysnomia_store.links import entries, links, number_of
@@ -122,8 +123,8 @@ def _read_links(
 
 def _take_history(gen: Gen, path: Path) -> None:
     try:
-        text = path.read_bytes()
-        record = records.history_of(records.load(text, path.name))
+        text = records.read_file(path)
+        record = records.history_of(typed.history(records.load(text, path.name)))
         if (record.number, record.id) != (gen.number, gen.id):
             raise Corrupt(f"{path.name} is another generation's")
     except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
@@ -187,8 +188,8 @@ def _take_metadata(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
         snap.complete, snap.sections = old.complete, old.sections
         return
     try:
-        text = Path(entry.path).read_bytes()
-        record = records.metadata_of(records.load(text, entry.name))
+        text = records.read_file(Path(entry.path))
+        record = records.metadata_of(typed.metadata(records.load(text, entry.name)))
         if record.id != snap.id:
             raise Corrupt(f"{entry.name} is another snapshot's")
     except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
@@ -222,12 +223,12 @@ def _take_check(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
         snap.check = old.check
         return
     try:
-        lines = Path(entry.path).read_bytes().splitlines()
-    except OSError:
+        lines = records.read_file(Path(entry.path)).splitlines()
+    except (OSError, Corrupt):
         return
     for line in reversed(lines):
         try:
-            records.check_of(records.load(line, entry.name))
+            records.check_of(typed.check(records.load(line, entry.name)))
         except (ValueError, KeyError, TypeError, Corrupt):
             continue  # a line that a crash cut short
         snap.check = line.decode("ascii", "replace")
@@ -253,8 +254,8 @@ def _read_marks(layout: Layout, key: ComponentKey, before: Reading, now: Reading
         gen.mark_name, gen.marks = name, None
         if name:
             try:
-                text = (folder / name).read_bytes()
-                records.marks_of(records.load(text, name))
+                text = records.read_file(folder / name)
+                records.marks_of(typed.marks(records.load(text, name)))
             except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
                 gen.mark_name = ""
                 gen.problem = gen.problem or f"its marks cannot be read: {error}"
@@ -265,8 +266,11 @@ def _read_marks(layout: Layout, key: ComponentKey, before: Reading, now: Reading
 def _read_seen(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
     """Add what was seen again since the last reading."""
     try:
-        with layout.seen(key).open("rb") as file:
-            at = os.fstat(file.fileno())
+        descriptor = os.open(layout.seen(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
+            at = os.fstat(descriptor)
+            if not stat.S_ISREG(at.st_mode):
+                raise FileNotFoundError
             inode, offset = before.seen_at
             if inode != at.st_ino or offset > at.st_size or _brought_back(before, now):
                 offset = 0
@@ -279,7 +283,7 @@ def _read_seen(layout: Layout, key: ComponentKey, before: Reading, now: Reading)
                 offset += len(line)
                 _count_seen(now, line)
             now.seen_at = (at.st_ino, offset)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except OSError:
         now.seen_at = (0, 0)
 
 
@@ -291,7 +295,7 @@ def _brought_back(before: Reading, now: Reading) -> bool:
 
 def _count_seen(now: Reading, line: bytes) -> None:
     try:
-        number, snapshot_id, seen = records.seen_of(records.load(line, "seen.jsonl"))
+        number, snapshot_id, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
     except (ValueError, KeyError, TypeError, Corrupt):
         return  # a line that a crash cut short
     gen = now.gens.get(number)
@@ -304,12 +308,12 @@ def seen_of(layout: Layout, key: ComponentKey, number: int, snapshot_id: str) ->
     """The later snapshots that found a generation's state again, oldest first."""
     found = []
     try:
-        lines = layout.seen(key).read_bytes().splitlines()
-    except OSError:
+        lines = records.read_file(layout.seen(key)).splitlines()
+    except (OSError, Corrupt):
         return ()
     for line in lines:
         try:
-            at, points_at, seen = records.seen_of(records.load(line, "seen.jsonl"))
+            at, points_at, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
         except (ValueError, KeyError, TypeError, Corrupt):
             continue
         if (at, points_at) == (number, snapshot_id):

@@ -39,6 +39,10 @@ class Corrupt(StoreError):
     """Bytes that are not what was written."""
 
 
+class NewerFormat(Corrupt):
+    """A store or a record that a later version of this program wrote: whole, and not ours to read or change."""
+
+
 class Incomplete(StoreError):
     """A dump that ended before its end marker."""
 

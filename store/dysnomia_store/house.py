@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dysnomia_store import records
 from dysnomia_store.disk import NO_SPACE, Disk, in_words
-from dysnomia_store.errors import Corrupt, StoreError
+from dysnomia_store.errors import Corrupt, NewerFormat, StoreError
 from dysnomia_store.layout import Layout
 
 T = TypeVar("T")
@@ -38,12 +38,23 @@ class House:
     def store_id(self) -> str:
         """32 hex digits; ``""`` while nothing was ever written here by us."""
         try:
-            return str(records.load(self.layout.top("store.json").read_bytes(), "store.json")["id"])
-        except (OSError, KeyError, Corrupt):
+            said = records.load(records.read_file(self.layout.top("store.json")), "store.json").get("id")
+        except (OSError, Corrupt):
             return ""
+        return said if isinstance(said, str) else ""
+
+    def check_format(self) -> None:
+        """Raise NewerFormat where a later version made the store. One without ``store.json`` is of the first."""
+        try:
+            records.load(records.read_file(self.layout.top("store.json")), f"the store {self.layout.root}")
+        except NewerFormat:
+            raise
+        except (OSError, Corrupt):
+            return  # Dysnomia's own, not made yet, or torn: then it has no id, and its records say what they are
 
     def ready(self) -> None:
         """Make the state directory and its identity, where they are not there yet."""
+        self.check_format()
         with in_words("making the state directory"):
             root = self.layout.root
             if not root.is_dir():

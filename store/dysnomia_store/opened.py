@@ -32,10 +32,13 @@ class OpenedStore:
     """
 
     def __init__(self, root: Path, *, clock: Clock | None = None, group: str = "", disk: Disk | None = None) -> None:
-        self.root = Path(os.path.abspath(root))  # noqa: PTH100 (links in it stay as they are)
+        path = Path(os.path.abspath(root))  # noqa: PTH100 (links above it stay as they are)
+        # A state directory that is a link (to a larger disk): nothing below is ever opened through a link.
+        self.root = path.resolve() if path.is_symlink() else path
         layout = Layout(self.root)
         self._house = House(layout, disk or Disk(_access(group)), clock or system_clock)
         self._layout = layout
+        self._house.check_format()
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}
         self._mutex = threading.Lock()
         self._cached: Cache | None = None

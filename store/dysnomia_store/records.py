@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from dysnomia_store.errors import Corrupt
+from dysnomia_store.errors import Corrupt, NewerFormat
 from dysnomia_store.model import (
     Check,
     CheckResult,
@@ -23,6 +26,8 @@ from dysnomia_store.model import (
 )
 
 FORMAT = 1
+LARGEST = 256 << 20
+"""Bytes that a record's file may hold."""
 
 Json = dict[str, Any]
 
@@ -40,7 +45,31 @@ def load(data: bytes | str, what: str) -> Json:
         raise Corrupt(f"{what} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise Corrupt(f"{what} cannot be read: it is no record")
+    check_format(value, what)
     return value
+
+
+def check_format(record: Mapping[str, Any], what: str) -> None:
+    """Raise NewerFormat where a later version wrote it. One without a format (a line of a log) is of the first."""
+    said = record.get("format", FORMAT)
+    if isinstance(said, int) and said > FORMAT:
+        raise NewerFormat(
+            f"{what} is of format {str(said)[:20]}, and this version reads up to format {FORMAT}",
+            "use the newer dysnomia-tui that wrote it; nothing was changed",
+        )
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a record's file. Raises Corrupt where it is no regular file, or too large for one; OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
+        at = os.fstat(descriptor)
+        if not stat.S_ISREG(at.st_mode):
+            raise Corrupt(f"{path.name} is no regular file")
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Corrupt(f"{path.name} is larger than {LARGEST >> 20} MiB, which no record is")
+    return data
 
 
 def stamp(at: datetime) -> str:
@@ -51,7 +80,10 @@ def stamp(at: datetime) -> str:
 def moment(text: str) -> datetime:
     """A written time. One without a zone is taken as UTC. Raises ValueError."""
     at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:  # the first or the last day of the calendar, in another zone
+        raise ValueError(f"{text!r} is no time") from None
 
 
 def metadata_json(record: Metadata) -> Json:

@@ -56,7 +56,7 @@ async def test_its_state_and_its_last_lines_stand_in_the_place_of_generations() 
         assert "12M memory" in text
         assert "✗ web.socket failed" in text
         assert "last lines of the journal, newest first" in text
-        assert "line 29 [b]\\e[2J" in text, "what it logged moves no cursor and is no markup"
+        assert "line 29 [b]\\x1b[2J" in text, "what it logged moves no cursor and is no markup"
         assert WHY in text
         assert "no generation yet" not in text
         assert "takes the first snapshot" not in text

@@ -382,7 +382,7 @@ async def test_names_from_outside_do_nothing() -> None:
             await run.press("escape", "j")
         text = run.text()
         assert "x[/y]" in text
-        assert "e\\e[2Jvil\\n" in text
+        assert "e\\x1b[2Jvil\\n" in text
         assert "nnn…nnn" in text
         assert "\x1b" not in text
 

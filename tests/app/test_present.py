@@ -199,7 +199,7 @@ def test_the_pane_of_a_generation_says_all_that_is_known() -> None:
         "same until 22 Nov 13:22 (seen 3×)",
         "suspicious: under half",
         "known bad",
-        "note: half [gone]\\e[2J",
+        "note: half [gone]\\x1b[2J",
         "tags: audit",
         "reading what is in it",
     ):

@@ -78,7 +78,7 @@ async def test_jobs_show_how_each_stands_and_its_log() -> None:
         text = run.text()
         assert "J91" in text
         assert "62%" in text
-        assert "pg_dump: dumping [public].orders\\e[2J" in text, "text from outside, made visible"
+        assert "pg_dump: dumping [public].orders\\x1b[2J" in text, "text from outside, made visible"
 
 
 async def test_a_running_job_is_asked_to_stop_and_an_ended_one_is_not() -> None:

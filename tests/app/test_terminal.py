@@ -139,7 +139,7 @@ async def test_a_bug_shows_a_line_and_a_file_but_no_traceback_and_no_values(
     shown: list[str] = []
     with pytest.raises(ZeroDivisionError):
         await _crash(shown)
-    assert "internal error (ZeroDivisionError: oops 7\\e[2J)" in shown[0]
+    assert "internal error (ZeroDivisionError: oops 7\\x1b[2J)" in shown[0]
     assert "Traceback" not in shown[0]
     written = next(tmp_path.glob("dysnomia-tui-*.txt"))
     assert written.stat().st_mode & 0o777 == 0o600

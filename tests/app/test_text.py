@@ -12,7 +12,7 @@ from dysnomia_tui.app.present.text import cut, cut_middle, escaped, fit, join, p
 
 NASTY = [
     ("a\nb", "a\\nb"),
-    ("\x1b[31mred", "\\e[31mred"),
+    ("\x1b[31mred", "\\x1b[31mred"),
     ("\x00", "\\x00"),
     ("bell\x07", "bell\\x07"),
     ("caf\udce9", "caf\\xe9"),

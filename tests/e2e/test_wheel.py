@@ -26,9 +26,10 @@ def test_the_wheel_holds_three_packages_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {
         "dysnomia_tui",
         "dysnomia_plugins",
+        "dysnomia_base",
         "dysnomia_store",
     }
-    for package in ("dysnomia_tui", "dysnomia_plugins", "dysnomia_store"):
+    for package in ("dysnomia_tui", "dysnomia_plugins", "dysnomia_store", "dysnomia_base"):
         assert f"{package}/py.typed" in names
     source = {str(path.relative_to(ROOT)) for path in (ROOT / "dysnomia_tui").rglob("*.tcss")}
     assert source <= set(names), "style sheets travel with the app"

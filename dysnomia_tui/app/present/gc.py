@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
+from dysnomia_base.durations import parse_duration
 from dysnomia_store.gcmodel import GcLine, GcPlan, Policy
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import styles
@@ -20,12 +21,8 @@ from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
 
 EXAMPLE = "last 7 daily 14 within 2d"
-LONGEST = timedelta(days=36_525)
-"""A longer span keeps nothing more, and reaches times that cannot be computed with."""
 _DIGITS = 9
 _COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
-_UNIT = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 class PolicyNotUnderstood(ValueError):
@@ -57,13 +54,10 @@ def parse_policy(typed: str) -> Policy | None:
 
 
 def _span(value: str) -> timedelta:
-    match = _SPAN.fullmatch(value)
-    if match is None:
-        raise PolicyNotUnderstood(f"within takes a span such as 36h or 2d, not {_short(value)}")
-    seconds = float(match[1]) * _UNIT[match[2]]
-    if seconds > LONGEST.total_seconds():
-        raise PolicyNotUnderstood(f"within {_short(value)} is longer than {LONGEST.days} days")
-    return timedelta(seconds=seconds)
+    try:
+        return parse_duration(value)
+    except ValueError:
+        raise PolicyNotUnderstood(f"within takes a duration such as 36h, 2d or 1w3d, not {_short(value)}") from None
 
 
 def _short(value: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
+from dysnomia_base.durations import parse_duration
 from dysnomia_tui.app.present.times import Times, ZoneKind
 
 _UNTIL = re.compile(r"(?P<why>.*?)(?:^|[\s,;]+)until\s+(?P<when>\S.*)", re.IGNORECASE | re.DOTALL)
-_SPAN = re.compile(r"(\d+)\s*([hdw])")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
-_HOURS = {"h": 1, "d": 24, "w": 168}
 LATEST = 2999
 """The last year that a pin may end in."""
 EXAMPLE = "before the migration until 2w (or until 2026-01-31)"
@@ -44,8 +43,10 @@ def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
 
 
 def _after(when: str, times: Times) -> datetime | None:
-    span = _SPAN.fullmatch(when)
-    return times.now + timedelta(hours=int(span[1]) * _HOURS[span[2]]) if span else None
+    try:
+        return times.now + parse_duration(when)
+    except ValueError:
+        return None
 
 
 def _end_of(when: str, times: Times) -> datetime | None:
@@ -54,7 +55,7 @@ def _end_of(when: str, times: Times) -> datetime | None:
         return None
     try:
         naive = datetime.combine(date(int(day[1]), int(day[2]), int(day[3])), time(23, 59, 59))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if times.kind is ZoneKind.UTC:
         return naive.replace(tzinfo=UTC)

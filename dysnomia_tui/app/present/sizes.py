@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-_UNITS = "KMGTPE"
+from dysnomia_base.sizes import scaled, size
 
-
-def size(count: int | None) -> str:
-    """Bytes in at most four cells, by 1024: ``0B``, ``999B``, ``1.2K``, ``12M``, ``1.0G``; ``?`` where not known."""
-    if count is None:
-        return "?"
-    if count < 1000:
-        return f"{count}B"
-    return _scaled(count, 1024)
+__all__ = ["age", "duration", "signed", "size", "tally"]
 
 
 def tally(count: int) -> str:
     """A count in at most four cells, by 1000: ``999``, ``1.2K``, ``12M``."""
-    return str(count) if count < 1000 else _scaled(count, 1000)
-
-
-def _scaled(count: int, base: int) -> str:
-    value = float(count)
-    for unit in _UNITS:
-        value /= base
-        if value < 9.95:
-            return f"{value:.1f}{unit}"
-        if value < 999.5:
-            return f"{value:.0f}{unit}"
-    return f"{value:.0f}{_UNITS[-1]}"
+    return str(count) if count < 1000 else scaled(count, 1000)
 
 
 def signed(count: int) -> str:

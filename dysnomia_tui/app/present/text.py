@@ -6,37 +6,14 @@ so that no name can move the cursor, hide itself, or pass for another.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 from rich.cells import cell_len
 from rich.text import Text
 
+from dysnomia_base.escape import visible as visible  # this module is what the screens import
+
 ELLIPSIS = "…"
-
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
-
-
-def visible(raw: str) -> str:
-    """``raw`` with everything that is not plainly visible written as an escape.
-
-    Surrogate escapes (bytes that are not UTF-8) become ``\\xNN``.
-    """
-    if raw.isascii() and raw.isprintable():
-        return raw
-    return "".join(_escape(char) for char in raw)
-
-
-def _escape(char: str) -> str:
-    if char in _SHORT:
-        return _SHORT[char]
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if unicodedata.category(char) in _HIDDEN:
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    return char
 
 
 def plain(raw: str, style: str = "") -> Text:

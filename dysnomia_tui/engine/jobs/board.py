@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import moment
 from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.guarding import step_of
 from dysnomia_tui.engine.jobs.events import last_words
-from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
+from dysnomia_tui.engine.jobs.folder import JobFolder, is_number, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
 from dysnomia_tui.engine.journal import FileJournal
 from dysnomia_tui.engine.plan import Kind, Plan
-from dysnomia_tui.engine.redact import visible
 from dysnomia_tui.engine.settling import half_restored, needs_settling
 from dysnomia_tui.engine.views import Event, JobState, JobView
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+"""What a job's folder of another shape ends in: a record is JSON that any program may have written."""
 UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
 """Kinds that are done in a moment and wait for nobody."""
 UNDOABLE = frozenset({Kind.RESTORE, Kind.UNDO, Kind.GC})
@@ -37,8 +40,8 @@ class JobBoard:
     def folder(self, job_id: str) -> JobFolder:
         """Raises Unknown."""
         folder = JobFolder(self.path / job_id)
-        if not (job_id.isascii() and job_id.isdecimal()) or not folder.path.is_dir():
-            raise Unknown(f"there is no job {job_id!r}", "see the list of jobs")
+        if not is_number(job_id) or not folder.path.is_dir():
+            raise Unknown(f"there is no job {job_id[:40]!r}", "see the list of jobs")
         return folder
 
     def view(self, job_id: str) -> JobView:
@@ -53,7 +56,7 @@ class JobBoard:
         older = [number for number in numbers if number > floor and number not in set(newest)]
         views = []
         for number in (*newest, *reversed(older)):
-            with suppress(Unknown, OSError, ValueError, KeyError):
+            with suppress(Unknown, *UNREADABLE):
                 views.append(self._view(JobFolder(self.path / str(number))))
         views.sort(key=lambda view: (view.state.ended, -int(view.id)))
         return [*views[:limit], *(view for view in views[limit:] if view.details.get("half"))]
@@ -64,7 +67,7 @@ class JobBoard:
             return kept
         try:
             view = job_view(folder)
-        except (OSError, ValueError, KeyError) as error:
+        except UNREADABLE as error:
             raise Unknown(f"job {folder.id} cannot be read ({error})", "see the permissions of the store") from None
         finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
         if finished and not view.undoable:
@@ -77,7 +80,7 @@ class JobBoard:
         """All jobs up to this number are over, and left nothing behind."""
         try:
             return int((self.path / "floor").read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, OverflowError):
             return 0
 
     def raise_floor(self) -> None:
@@ -185,7 +188,7 @@ def job_view(folder: JobFolder) -> JobView:
         state=state,
         who=str(request.get("who", "")),
         why=str(request.get("why", "")),
-        created=datetime.fromisoformat(request["created"]).astimezone(UTC),
+        created=moment(str(request["created"])),
         started=_time(started),
         ended=_time(result),
         phase=str(words["phase"].data.get("name", "")) if "phase" in words and not state.ended else "",
@@ -272,19 +275,19 @@ def _last_line(path: Path) -> str:
 
 
 def _time(entry: Mapping[str, Any] | None) -> datetime | None:
-    return datetime.fromisoformat(entry["at"]).astimezone(UTC) if entry else None
+    return moment(str(entry["at"])) if entry else None
 
 
 def _plan_of(folder: JobFolder) -> Plan | None:
     try:
         return folder.plan()
-    except (OSError, ValueError, KeyError):
+    except UNREADABLE:
         return None
 
 
 def _left(folder: JobFolder, journal: FileJournal) -> Left:
     try:
         who = str(folder.request().get("who", ""))
-    except (OSError, ValueError):
+    except UNREADABLE:
         who = ""
     return Left(job=folder.id, journal=journal, who=who)

@@ -132,7 +132,7 @@ def _parsed(data: bytes) -> list[Event]:
         try:
             fields = json.loads(line)
             at = datetime.fromisoformat(fields.pop("at"))
-            events.append(Event(at.astimezone(UTC), fields.pop("kind"), fields))
-        except (ValueError, KeyError, AttributeError, TypeError):
+            events.append(Event(at.astimezone(UTC), str(fields.pop("kind")), fields))
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError):
             continue  # a torn line, after a full disk
     return events

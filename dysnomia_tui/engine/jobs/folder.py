@@ -23,6 +23,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_store import records
+from dysnomia_store.errors import Corrupt
 from dysnomia_tui.engine.bench import Left
 from dysnomia_tui.engine.jobs.identity import ProcessIdentity
 from dysnomia_tui.engine.journal import FileJournal
@@ -49,11 +51,17 @@ class JobFolder:
 
     def plan(self) -> Plan:
         """Raises OSError, ValueError or KeyError where it cannot be read."""
-        return Plan.from_json(json.loads((self.path / "plan.json").read_bytes()))
+        return Plan.from_json(self._object("plan.json"))
 
     def request(self) -> Mapping[str, Any]:
-        data: Mapping[str, Any] = json.loads((self.path / "request.json").read_bytes())
-        return data
+        """Raises OSError or ValueError where it cannot be read."""
+        return self._object("request.json")
+
+    def _object(self, name: str) -> Mapping[str, Any]:
+        try:
+            return records.load(records.read_file(self.path / name), name)
+        except Corrupt as error:
+            raise ValueError(error.message) from error
 
     def record(self) -> FileJournal:
         return FileJournal(self.path / "record")
@@ -148,9 +156,14 @@ def create_job(
 def job_numbers(jobs: Path) -> list[int]:
     """The numbers of all jobs, ascending. Empty where there are none, or the folder may not be read."""
     try:
-        return sorted(int(name) for name in os.listdir(jobs) if name.isascii() and name.isdecimal())
+        return sorted(int(name) for name in os.listdir(jobs) if is_number(name))
     except OSError:
         return []
+
+
+def is_number(name: str) -> bool:
+    """Whether a name is a job's number: none that a stray folder of 200 nines could make the next one follow."""
+    return name.isascii() and name.isdecimal() and len(name) <= 15 and str(int(name)) == name
 
 
 def _sweep(jobs: Path) -> None:

@@ -124,7 +124,7 @@ def test_durations_go_there_and_back(seconds: int) -> None:
     assert parse_duration(format_duration(timedelta(seconds=seconds))) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "1", "d", "1 d", "-1d", "1.5d", "1d x"])
+@pytest.mark.parametrize("text", ["", "1", "d", "-1d", "1d x"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="no duration"):
         parse_duration(text)

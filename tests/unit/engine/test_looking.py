@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_base.escape import visible
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_plugins.status import Status
 from dysnomia_store.model import Reason
@@ -22,7 +23,7 @@ from dysnomia_tui.engine import asking, audit, seeing
 from dysnomia_tui.engine.engine import LIVE, Engine
 from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
 from dysnomia_tui.engine.health import Facts, judge
-from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown, visible
+from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
 from dysnomia_tui.engine.views import Change, Health, JobState
 from tests.unit.engine.machine import CRM, ORDERS, TEXT, Machine
 from tests.waiting import wait_until
@@ -245,7 +246,7 @@ def test_what_is_hidden_and_what_is_made_visible() -> None:
     redactor = Redactor(secrets_of(properties))
     assert redactor.text("at s3cret! in aaaa b") == f"at {HIDDEN} in {HIDDEN} b"
     assert redactor.clean({"a": ["s3cret!\x1b[2J"]}) == {"a": [f"{HIDDEN}\\x1b[2J"]}
-    assert visible("a\tb\nc\x9bd") == "a\\x09b\\x0ac\\x9bd"
+    assert visible("a\tb\nc\x9bd") == "a\\tb\\nc\\x9bd"
 
 
 def test_the_timeline_tells_an_incident_in_utc(machine: Machine, engine: Engine) -> None:

@@ -1,0 +1,35 @@
+"""Durations as an operator writes them: one grammar for config.toml, the commands and every prompt."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+LONGEST = timedelta(days=36_525)
+"""A hundred years. Longer ones are refused: added to a time they would leave the calendar."""
+EXAMPLES = "90s, 30m, 26h, 1.5d, 2w or 1w3d"
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([smhdw])", re.IGNORECASE)
+_WHOLE = re.compile(rf"(?:{_PART.pattern}\s*)+", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Parse ``90s``, ``30m``, ``26h``, ``1.5d``, ``2w``, ``1w3d``. Raises ValueError, naming what is understood."""
+    stripped = text.strip()
+    if len(stripped) > 100 or not _WHOLE.fullmatch(stripped):
+        raise ValueError(f"{text[:40]!r} is no duration: write {EXAMPLES}")
+    seconds = sum(float(number) * UNITS[unit.lower()] for number, unit in _PART.findall(stripped))
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{text[:40]!r} is too long: 100 years at most")
+    return timedelta(seconds=seconds)
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that ``parse_duration`` reads as the same, to the second."""
+    rest = int(value.total_seconds())
+    text = ""
+    for unit in ("w", "d", "h", "m", "s"):
+        count, rest = divmod(rest, UNITS[unit])
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"

@@ -1,0 +1,20 @@
+"""The exit code that an error of the operating system stands for: one table for commands and jobs."""
+
+from __future__ import annotations
+
+import errno
+
+FAILED = 1
+OF_ERRNO = {
+    errno.ENOENT: 5,
+    errno.EACCES: 6,
+    errno.EPERM: 6,
+    errno.EROFS: 6,
+    errno.ENOSPC: 9,
+    errno.EDQUOT: 9,
+}
+
+
+def of_os_error(error: OSError) -> int:
+    """The exit code; FAILED where the table says nothing."""
+    return OF_ERRNO.get(error.errno or 0, FAILED)
