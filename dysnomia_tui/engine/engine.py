@@ -28,6 +28,7 @@ from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import read_events
 from dysnomia_tui.engine.jobs.identity import who
+from dysnomia_tui.engine.jobs.spawn import Forked
 from dysnomia_tui.engine.jobs.submit import submit_job
 from dysnomia_tui.engine.overview import look
 from dysnomia_tui.engine.plan import Plan
@@ -247,7 +248,7 @@ class Engine(Planner):
                 raise Stale(f"the plan no longer holds: {reason}", "look at it again")
             job_id = submit_job(
                 self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock(),
-                fork=self._fork_workers,
+                forked=_forked() if self._fork_workers else None,
             )  # fmt: skip
             return self._board.view(job_id)
 
@@ -336,3 +337,10 @@ class Engine(Planner):
                     at = max(last, datetime.fromisoformat(str(entry["at"])))
                     found.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
         return found
+
+
+def _forked() -> Forked:
+    """The worker, for a process forked from this one. Imported here: an engine that only looks needs none of it."""
+    from dysnomia_tui.engine.worker import forked
+
+    return forked

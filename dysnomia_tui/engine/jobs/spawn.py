@@ -19,14 +19,14 @@ import select
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from dysnomia_base.environment import child_environment, search_path
 from dysnomia_base.python_child import python_child
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.folder import JobFolder
-from dysnomia_tui.engine.worker import forked
 
 RUNNING = Path("/run/systemd/system")
 """There where systemd is what this machine was booted with (sd_booted(3))."""
@@ -35,18 +35,22 @@ START_LIMIT = 60.0
 """Seconds in which a worker must have said that it is there; generous, for a loaded machine."""
 
 
-def start_worker(folder: JobFolder, lock: int, *, fork: bool = False) -> None:
+Forked = Callable[[Path, int, int], NoReturn]
+"""What a forked process does to be the worker: given the job's folder, its lock, and where to tell that it is there."""
+
+
+def start_worker(folder: JobFolder, lock: int, *, forked: Forked | None = None) -> None:
     """Start the worker of a job; it inherits the descriptor ``lock``. Returns when it is there.
 
     Args:
-        fork: whether it may be forked from this process: of one that has a single thread, and nothing that must not be
-            in a worker's memory. A scope of systemd's holds a program, so there it is started all the same.
+        forked: given where the worker may be forked from this process: one that has a single thread, and nothing that
+            must not be in a worker's memory. A scope of systemd's holds a program, so there it is started all the same.
 
     Raises EngineError where it cannot be started.
     """
     prefix = scope(scope_name(folder))
-    if fork and not prefix and threading.active_count() == 1:
-        _fork(folder, lock)
+    if forked is not None and not prefix and threading.active_count() == 1:
+        _fork(folder, lock, forked)
         return
     argv = python_child("dysnomia_tui.engine.worker", "main(sys.argv)", str(folder.path), str(lock))
     status, errors = _start([*prefix, *argv], lock)
@@ -82,7 +86,7 @@ def lingers(uid: int) -> bool:
         return False
 
 
-def _fork(folder: JobFolder, lock: int) -> None:
+def _fork(folder: JobFolder, lock: int, forked: Forked) -> None:
     """Fork the worker from this process, and wait until it is there. Raises EngineError."""
     ready, tell = os.pipe()
     gc.freeze()  # so that the worker ends no object of ours, such as a connection whose descriptor it has closed

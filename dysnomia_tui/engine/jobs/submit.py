@@ -15,7 +15,7 @@ from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
 from dysnomia_tui.engine.jobs.folder import JobFolder, create_job, share
 from dysnomia_tui.engine.jobs.request import settings_to_json
-from dysnomia_tui.engine.jobs.spawn import start_worker
+from dysnomia_tui.engine.jobs.spawn import Forked, start_worker
 from dysnomia_tui.engine.plan import Kind, Plan
 from dysnomia_tui.engine.redact import Redactor
 from dysnomia_tui.engine.views import JobState
@@ -25,9 +25,9 @@ MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 
 
 def submit_job(
-    world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime, fork: bool = False
+    world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime, forked: Forked | None = None
 ) -> str:  # fmt: skip
-    """Returns the job's id; ``fork`` as for ``start_worker``. Raises OSError or EngineError where it could not be
+    """Returns the job's id; ``forked`` as for ``start_worker``. Raises OSError or EngineError where it could not be
     started."""
     if not world.jobs.is_dir():
         _make_root(world)
@@ -43,7 +43,7 @@ def submit_job(
         entry = audit.entry_of(folder.id, plan, audit.SUBMITTED, who=who, why=why, host=host)
         with suppress(OSError):  # the worker's own lines say when it cannot be written
             audit.append(world.settings.statedir, now, entry, world.settings.group)
-        start_worker(folder, lock, fork=fork)
+        start_worker(folder, lock, forked=forked)
     except EngineError as error:
         folder.record().step(
             "result", state=JobState.FAILED.value, exit=int(error.exit), message=error.message, hint=error.hint,
