@@ -19,7 +19,7 @@ PROJECT = ROOT / "tests" / "examples" / "pyproject.toml"
 
 def key_table() -> str:
     """The keys, as the registry has them; the action's name is what ``config.toml`` remaps by."""
-    from dysnomia_tui.app.actions import ACTIONS, key_name
+    from dysnomia_tui.app.actions.registry import ACTIONS, key_name
 
     rows = ["| keys | action | where | what it does |", "| --- | --- | --- | --- |"]
     for action in ACTIONS:

@@ -16,29 +16,29 @@ from textual.screen import Screen
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app import theme
-from dysnomia_tui.app.action import Action
-from dysnomia_tui.app.actions import REGISTRY, key_name, keys_of
+from dysnomia_tui.app.actions.confirm_flow import Confirming
+from dysnomia_tui.app.actions.keymap import checked_keymap
+from dysnomia_tui.app.actions.model import Action
+from dysnomia_tui.app.actions.registry import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
-from dysnomia_tui.app.confirming import Confirming
-from dysnomia_tui.app.crash import report
-from dysnomia_tui.app.driver import TerminalDriver
-from dysnomia_tui.app.ending import Ending
-from dysnomia_tui.app.here import Here
-from dysnomia_tui.app.keymap import checked_keymap
 from dysnomia_tui.app.navigation import Navigation
+from dysnomia_tui.app.poller import Watch
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.app.terminal import osc52, refuse, run_demo
-from dysnomia_tui.app.typing_ahead import TypingAhead
-from dysnomia_tui.app.watch import Watch
+from dysnomia_tui.app.terminal.crash import report
+from dysnomia_tui.app.terminal.driver import TerminalDriver
+from dysnomia_tui.app.terminal.ending import Ending
+from dysnomia_tui.app.terminal.key_order import TypingAhead
+from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
 from dysnomia_tui.app.widgets.bars import AlarmBar, FooterBar, HeadBar, JobStrip
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobView
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobView
 
 
 class DysnomiaApp(TypingAhead):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.views import (
+from dysnomia_tui.engine.records import (
     Alarm,
     ComponentView,
     Condition,

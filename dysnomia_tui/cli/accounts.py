@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dysnomia_tui.cli.common import Parser, Usage, add_version, load, run, wants_json
-from dysnomia_tui.cli.output import say, write_json, write_line
+from dysnomia_tui.cli.shared.output import say, write_json, write_line
+from dysnomia_tui.cli.shared.parser import Parser, Usage, add_version, load, run, wants_json
 from dysnomia_tui.engine.errors import Exit, ReadOnly, Unknown
 
 if TYPE_CHECKING:
-    from dysnomia_plugins.accounts import Step
+    from dysnomia_plugins.toolkit.accounts import Step
 
 THEIRS = ("--help", "--version")
 
@@ -56,8 +56,8 @@ def _command(prog: str, text: str, plan: Callable[[Path], Sequence[Step]]) -> in
 
 
 def _main(args: argparse.Namespace, plan: Callable[[Path], Sequence[Step]]) -> int:
-    from dysnomia_plugins.accounts import carry_out
-    from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+    from dysnomia_plugins.toolkit.accounts import carry_out
+    from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
     from dysnomia_tui.engine.translate import translated
 
     if not args.path:
@@ -86,24 +86,24 @@ def _refuse_read_only(steps: Sequence[Step]) -> None:
 
 
 def _plan_add_users(path: Path) -> Sequence[Step]:
-    from dysnomia_plugins import accounts
+    from dysnomia_plugins.toolkit import accounts
 
     return accounts.plan_add_users(accounts.read_users(path))
 
 
 def _plan_delete_users(path: Path) -> Sequence[Step]:
-    from dysnomia_plugins import accounts
+    from dysnomia_plugins.toolkit import accounts
 
     return accounts.plan_delete_users(accounts.read_users(path, removing=True))
 
 
 def _plan_add_groups(path: Path) -> Sequence[Step]:
-    from dysnomia_plugins import accounts
+    from dysnomia_plugins.toolkit import accounts
 
     return accounts.plan_add_groups(accounts.read_groups(path))
 
 
 def _plan_delete_groups(path: Path) -> Sequence[Step]:
-    from dysnomia_plugins import accounts
+    from dysnomia_plugins.toolkit import accounts
 
     return accounts.plan_delete_groups(accounts.read_groups(path, removing=True))

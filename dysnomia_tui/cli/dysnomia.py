@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dysnomia_tui.cli.choosing import last, newest, numbered
-from dysnomia_tui.cli.common import (
+from dysnomia_tui.cli.shared.names import given_path, is_path, plain_name
+from dysnomia_tui.cli.shared.output import say, write_json
+from dysnomia_tui.cli.shared.parser import (
     Parser,
     Usage,
     add_change,
@@ -21,15 +22,14 @@ from dysnomia_tui.cli.common import (
     run,
     wants_json,
 )
-from dysnomia_tui.cli.names import given_path, is_path, plain_name
-from dysnomia_tui.cli.output import say, write_json
+from dysnomia_tui.cli.shared.selection import last, newest, numbered
 from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
     from dysnomia_tui.config import Settings
     from dysnomia_tui.engine.engine import Engine
-    from dysnomia_tui.engine.plan import Plan
+    from dysnomia_tui.engine.plans.plan import Plan
 
 PROG = "dysnomia"
 OPERATIONS = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage", "verify", "check")
@@ -93,7 +93,7 @@ def _main(args: argparse.Namespace) -> int:
         if args.json:
             write_json({"exit": 0, "job": None, "plan": None})
         return Exit.OK
-    from dysnomia_tui.cli.jobs import settle
+    from dysnomia_tui.cli.shared.jobs import settle
 
     plan = _plan(engine, key, args)
     return settle(

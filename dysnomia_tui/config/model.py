@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from dysnomia_store.gcmodel import Policy
+from dysnomia_store.records.retention import Policy
 
 
 @dataclass(frozen=True, slots=True)

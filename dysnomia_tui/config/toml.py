@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.durations import parse_duration
-from dysnomia_store.gcmodel import Policy
+from dysnomia_store.records.retention import Policy
 from dysnomia_tui.config.errors import SettingsError
 
 COMPRESSIONS = ("zstd", "xz", "none")

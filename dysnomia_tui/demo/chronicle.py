@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from dysnomia_plugins.base import Component, Context, Dumped, Place, Plugin, StatePlugin
-from dysnomia_plugins.process import NeverCancelled, ProcessRunner
-from dysnomia_plugins.registry import Registry
+from dysnomia_plugins.loading.registry import Registry
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.model import Generation, Marks, Pin, Reason, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
-from dysnomia_tui.engine import activities
-from dysnomia_tui.engine.activities import Bench
-from dysnomia_tui.engine.journal import MemoryJournal
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.journal import MemoryJournal
 
 
 @dataclass

@@ -12,8 +12,8 @@ from typing import Any
 from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.jobs.folder import share
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobState
 
 SUBMITTED = "submitted"
 CANCEL_ASKED = "cancel asked"

@@ -22,31 +22,32 @@ from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine import asking, audit
-from dysnomia_tui.engine.bench import utc_now
+from dysnomia_tui.engine import audit
+from dysnomia_tui.engine.component.context import utc_now
+from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import read_events
-from dysnomia_tui.engine.jobs.identity import who
 from dysnomia_tui.engine.jobs.spawn import Forked
 from dysnomia_tui.engine.jobs.submit import submit_job
-from dysnomia_tui.engine.overview import look
-from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.machine.identity import who
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.overview import look
+from dysnomia_tui.engine.machine.permissions import why_read_only
+from dysnomia_tui.engine.operations import plan_deploy as deploy
 from dysnomia_tui.engine.planner import Planner
-from dysnomia_tui.engine.planning import deploy
-from dysnomia_tui.engine.planning.depends import why_stale
-from dysnomia_tui.engine.restoring import RestoreTarget
-from dysnomia_tui.engine.rights import why_read_only
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.plans.staleness import why_stale
+from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import Condition, Event, JobState, JobView, Overview, SectionChange, TrashView
 from dysnomia_tui.engine.translate import translated
-from dysnomia_tui.engine.views import Condition, Event, JobState, JobView, Overview, SectionChange, TrashView
-from dysnomia_tui.engine.world import World
 
 if TYPE_CHECKING:
-    from dysnomia_store.archive import Archive
-    from dysnomia_tui.engine.browsing import Browser
+    from dysnomia_store.archive.format import Archive
+    from dysnomia_tui.engine.contents.browser import Browser
     from dysnomia_tui.engine.diff.handle import Diff
-    from dysnomia_tui.engine.planning.deploy import Deployment
-    from dysnomia_tui.engine.session import Session
+    from dysnomia_tui.engine.machine.shell_session import Session
+    from dysnomia_tui.engine.operations.plan_deploy import Deployment
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
@@ -119,14 +120,14 @@ class Engine(Planner):
 
     def sections(self, key: ComponentKey, number: int) -> Iterator[Section]:
         """The contents of a generation, streamed from its index (rescanned where there is none)."""
-        from dysnomia_tui.engine.contents import sections_of
+        from dysnomia_tui.engine.contents.contents import sections_of
 
         with translated():
             yield from sections_of(self._world, self._world.store.generation(key, number))
 
     def changes(self, key: ComponentKey, number: int) -> Sequence[SectionChange]:
         """Sections that differ from the generation before, from the two indexes; no dump is read."""
-        from dysnomia_tui.engine.contents import changes_since
+        from dysnomia_tui.engine.contents.contents import changes_since
 
         with translated():
             return changes_since(self._world, key, number)
@@ -135,7 +136,7 @@ class Engine(Planner):
         self, key: ComponentKey, number: int, section: Section, start: int, count: int
     ) -> Sequence[tuple[str | None, ...]]:
         """Rows (or lines) of a section."""
-        from dysnomia_tui.engine.browsing import Browser
+        from dysnomia_tui.engine.contents.browser import Browser
 
         with self._guard:
             if self._browser is None:
@@ -188,7 +189,7 @@ class Engine(Planner):
 
     def diff(self, key: ComponentKey, old: Side, new: Side) -> Diff:
         """Begin to compare two generations, or one with what is live."""
-        from dysnomia_tui.engine.contents import side
+        from dysnomia_tui.engine.contents.contents import side
         from dysnomia_tui.engine.diff.handle import start_diff
 
         with translated():
@@ -215,7 +216,7 @@ class Engine(Planner):
 
     def session(self, key: ComponentKey) -> Session:
         """What a shell with the container's properties is opened with. Raises ReadOnly, as ``shell`` does."""
-        from dysnomia_tui.engine.session import session
+        from dysnomia_tui.engine.machine.shell_session import session
 
         if self.read_only:
             raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")

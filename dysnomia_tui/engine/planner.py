@@ -8,17 +8,21 @@ from datetime import datetime
 from pathlib import Path
 
 from dysnomia_plugins.base import Found
-from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.model import Marks, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.planning import archives, deploy, keeping, state, undo
-from dysnomia_tui.engine.planning import marks as marking
-from dysnomia_tui.engine.restoring import RestoreTarget
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.operations import plan_archives as archives
+from dysnomia_tui.engine.operations import plan_deploy as deploy
+from dysnomia_tui.engine.operations import plan_keeping as keeping
+from dysnomia_tui.engine.operations import plan_marks as marking
+from dysnomia_tui.engine.operations import plan_state as state
+from dysnomia_tui.engine.operations import plan_undo as undo
+from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.translate import translated
-from dysnomia_tui.engine.world import World
 
 
 class Planner:

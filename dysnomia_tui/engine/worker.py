@@ -26,8 +26,8 @@ from dysnomia_base.python_child import import_path
 from dysnomia_tui.engine.memory import keep_memory
 
 if TYPE_CHECKING:
+    from dysnomia_tui.engine.jobs.context import Outcome, Work
     from dysnomia_tui.engine.jobs.folder import JobFolder
-    from dysnomia_tui.engine.jobs.work import Outcome, Work
 
 POLL = 0.05
 """Seconds between two looks at whether it is this job's turn."""
@@ -104,7 +104,7 @@ def _detach(folder: Path) -> None:
 def run(path: Path, lock: int, tell: int) -> None:
     """Say who we are, let the starter go, wait for our turn, run, and leave the outcome behind."""
     from dysnomia_tui.engine.jobs.folder import JobFolder
-    from dysnomia_tui.engine.jobs.identity import ProcessIdentity
+    from dysnomia_tui.engine.machine.identity import ProcessIdentity
 
     folder = JobFolder(path)
     me = ProcessIdentity.of(os.getpid())
@@ -119,13 +119,13 @@ class _Worker:
     """Everything after the start. Imports are here: they take longer than the start itself."""
 
     def __init__(self, folder: JobFolder, lock: int) -> None:
+        from dysnomia_tui.engine.component.runner import Shield
         from dysnomia_tui.engine.jobs.board import JobBoard
+        from dysnomia_tui.engine.jobs.context import JobCancel, Work
         from dysnomia_tui.engine.jobs.events import EventLog
-        from dysnomia_tui.engine.jobs.request import settings_from_json
-        from dysnomia_tui.engine.jobs.work import JobCancel, Work
+        from dysnomia_tui.engine.machine.machine import World
+        from dysnomia_tui.engine.machine.settings_json import settings_from_json
         from dysnomia_tui.engine.redact import Redactor
-        from dysnomia_tui.engine.running import Shield
-        from dysnomia_tui.engine.world import World
 
         request = folder.request()
         cancel = JobCancel(folder)
@@ -152,9 +152,9 @@ class _Worker:
 
     def _outcome(self) -> Outcome:
         from dysnomia_tui.engine.errors import Exit, Stale
-        from dysnomia_tui.engine.jobs.work import Outcome
+        from dysnomia_tui.engine.jobs.context import Outcome
+        from dysnomia_tui.engine.records import JobState
         from dysnomia_tui.engine.translate import Expected, exit_of, words_of
-        from dysnomia_tui.engine.views import JobState
 
         try:
             slot = self._wait()
@@ -200,7 +200,7 @@ class _Worker:
 
     def _perform(self) -> Outcome:
         from dysnomia_tui.engine.errors import Stale
-        from dysnomia_tui.engine.planning.depends import why_stale
+        from dysnomia_tui.engine.plans.staleness import why_stale
 
         if self.work.plan.digest != self.work.folder.request()["digest"]:
             raise Stale("nothing was touched: the plan in the job's folder is not the one that was submitted")
@@ -214,7 +214,7 @@ class _Worker:
 
     def _housekeeping(self) -> None:
         """Every writer empties what is due. What cannot be done now is done by the next."""
-        from dysnomia_tui.engine.plan import Kind
+        from dysnomia_tui.engine.plans.plan import Kind
         from dysnomia_tui.engine.translate import Expected
 
         if self.work.plan.kind in (Kind.SNAPSHOT, Kind.GC):
@@ -253,8 +253,9 @@ class _Worker:
 
 def _performer(work: Work) -> Callable[[Work], Outcome]:
     """The function that does what the plan's kind says."""
-    from dysnomia_tui.engine.jobs import keeping, state
-    from dysnomia_tui.engine.plan import Kind
+    from dysnomia_tui.engine.operations import run_keeping as keeping
+    from dysnomia_tui.engine.operations import run_state as state
+    from dysnomia_tui.engine.plans.plan import Kind
 
     if work.plan.kind is Kind.UNDO:
         return keeping.run_bring_back if work.plan.params["of"] == "gc" else state.run_undo_restore
@@ -277,7 +278,7 @@ def _performer(work: Work) -> Callable[[Work], Outcome]:
 
 def _after_failure(work: Work) -> Mapping[str, Any]:
     """A module's restore that failed half-way can be undone from its guard; a swap that failed was taken back."""
-    from dysnomia_tui.engine.plan import Kind
+    from dysnomia_tui.engine.plans.plan import Kind
 
     if work.plan.kind not in (Kind.RESTORE, Kind.UNDO) or not work.plan.keys:
         return {}

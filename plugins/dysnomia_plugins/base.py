@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from dysnomia_plugins.context import (
+from dysnomia_plugins.interface.context import (
     CancelToken,
     Component,
     Context,
@@ -28,7 +28,7 @@ from dysnomia_plugins.context import (
     PropertyValue,
     Runner,
 )
-from dysnomia_plugins.exchanged import (
+from dysnomia_plugins.interface.records import (
     Draft,
     Dumped,
     Finding,
@@ -41,7 +41,7 @@ from dysnomia_plugins.exchanged import (
     Severity,
     Stored,
 )
-from dysnomia_plugins.status import Status
+from dysnomia_plugins.interface.status import Status
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 

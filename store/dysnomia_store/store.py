@@ -12,20 +12,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_store.disk import in_words
+from dysnomia_store.disk.locks import ComponentLock, Holder
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import Clock
 from dysnomia_store.errors import NotFound, Refused
-from dysnomia_store.gcmodel import GcPlan, Policy, TrashEntry
-from dysnomia_store.house import Clock
-from dysnomia_store.locks import ComponentLock, Holder
 from dysnomia_store.model import Check, Generation, Marks, Metadata, Reason, Section
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.readside import ReadableStore
-from dysnomia_store.summary import Committed, Imported, Summary, Usage
+from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
+from dysnomia_store.records.summary import Committed, Imported, Summary, Usage
+from dysnomia_store.store_reader import ReadableStore
 
 if TYPE_CHECKING:
-    from dysnomia_store.archive import Archive
-    from dysnomia_store.heal import Healed
-    from dysnomia_store.snapshots import SnapshotDraft
+    from dysnomia_store.archive.format import Archive
+    from dysnomia_store.commit.heal import Healed
+    from dysnomia_store.content.snapshots import SnapshotDraft
 
 __all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Store", "Summary", "Usage"]
 
@@ -39,7 +39,7 @@ class Store(ReadableStore):
         """Set or delete the two marker files; of what is activated, ``component`` says where it stands.
 
         Raises StoreError."""
-        from dysnomia_store.state import mark_as, remember
+        from dysnomia_store.disk.markers import mark_as, remember
 
         self._house.ready()
         if component is not None:
@@ -49,7 +49,7 @@ class Store(ReadableStore):
     def deployed_from(self, key: ComponentKey) -> Path | None:
         """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
         Dysnomia hands that about. None where it is neither."""
-        from dysnomia_store.state import remembered
+        from dysnomia_store.disk.markers import remembered
 
         markers = [path for name in ("activated", "garbage") if (path := self._layout.of(name, key)).exists()]
         if not markers:
@@ -63,20 +63,20 @@ class Store(ReadableStore):
         """Let anyone pass (not list) a folder of the store and those above it: for a module that becomes another user.
 
         Raises StoreError."""
-        from dysnomia_store.install import let_through
+        from dysnomia_store.commit.install import let_through
 
         with in_words(f"opening the way to {folder}"):
             let_through(self._house, folder)
 
     def heal(self, lock: ComponentLock) -> tuple[Healed, ...]:
         """Bring back pinned generations that bash Dysnomia collected. Every writer does it first by itself."""
-        from dysnomia_store.heal import heal
+        from dysnomia_store.commit.heal import heal
 
         return heal(self._house, self._holding(lock))
 
     def reserve(self, lock: ComponentLock) -> int:
         """Give out the next generation number for good."""
-        from dysnomia_store.numbers import reserve
+        from dysnomia_store.disk.numbers import reserve
 
         self.heal(lock)
         return reserve(self._house, lock.key)
@@ -97,7 +97,7 @@ class Store(ReadableStore):
 
         ``reader`` names a user who may read the snapshot besides the owner: bash Dysnomia's module becomes another.
         """
-        from dysnomia_store.snapshots import SnapshotDraft
+        from dysnomia_store.content.snapshots import SnapshotDraft
 
         self._house.ready()
         about = {"component": str(key), "type": type, "digest_version": digest_version}
@@ -144,7 +144,7 @@ class Store(ReadableStore):
         """Make a draft a generation, in the order DESIGN gives. ``number`` is one that was reserved (a guard's):
         then a generation is always made. Otherwise an unchanged state is only recorded as seen: one of the same id, or
         one of which ``same_rows`` says, told the newest snapshot's id, that only the order of rows is another."""
-        from dysnomia_store.commit import About, commit
+        from dysnomia_store.commit.commit import About, commit
 
         key = self._holding(lock)
         self.heal(lock)
@@ -185,7 +185,7 @@ class Store(ReadableStore):
         as_of: datetime | None = None,
     ) -> Generation:
         """A new generation on a snapshot that is already there (after a restore). ``as_of`` is now, if not given."""
-        from dysnomia_store.commit import About, generation
+        from dysnomia_store.commit.commit import About, generation
 
         key = self._holding(lock)
         self.heal(lock)
@@ -197,13 +197,13 @@ class Store(ReadableStore):
         self, lock: ComponentLock, snapshot_id: str, metadata: Metadata, sections: Iterable[Section]
     ) -> None:
         """Write metadata and contents index of a snapshot of another tool's, worked out afterwards."""
-        from dysnomia_store.describe import write_index
+        from dysnomia_store.commit.describe import write_index
 
         write_index(self._house, self._holding(lock), snapshot_id, metadata, sections)
 
     def mark(self, key: ComponentKey, number: int, marks: Marks, *, who: str) -> None:
         """Replace what operators say of a generation. Raises NotFound, NotPermitted."""
-        from dysnomia_store.marks import write
+        from dysnomia_store.catalog.marks import write
 
         found = self.generation(key, number)
         if not found.id:
@@ -214,7 +214,7 @@ class Store(ReadableStore):
     def remark(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
         """Change what operators say of a generation, from what is said at that moment, under the lock of its
         records. Raises NotFound, NotPermitted, and what ``how`` raises."""
-        from dysnomia_store.marks import change
+        from dysnomia_store.catalog.marks import change
 
         found = self.generation(key, number)
         if not found.id:
@@ -224,7 +224,7 @@ class Store(ReadableStore):
 
     def record_check(self, key: ComponentKey, snapshot_id: str, check: Check) -> None:
         """Add a result to what is known of a snapshot. Raises StoreError."""
-        from dysnomia_store.checks import record
+        from dysnomia_store.catalog.checks import record
 
         self._house.ready()
         record(self._house, key, snapshot_id, check)
@@ -234,7 +234,7 @@ class Store(ReadableStore):
     ) -> Committed:
         """Take a snapshot folder (named by its id) made elsewhere. Verified where it explains itself. ``reader`` as of
         ``draft``."""
-        from dysnomia_store.importing import import_folder
+        from dysnomia_store.commit.import_folder import import_folder
 
         key = self._holding(lock)
         self.heal(lock)
@@ -257,7 +257,7 @@ class Store(ReadableStore):
 
         Raises NotFound, Corrupt, Refused, StoreError: then there is no file.
         """
-        from dysnomia_store.exporting import describe, write
+        from dysnomia_store.archive.write import describe, write
 
         archive = describe(self._house, chosen, host)
         write(self._house, archive, path, on_bytes)
@@ -284,7 +284,7 @@ class Store(ReadableStore):
         """
         from contextlib import ExitStack
 
-        from dysnomia_store.unpacking import opened, unpack
+        from dysnomia_store.archive.read import opened, unpack
 
         self._house.ready()
         with opened(path, digest) as opened_archive, in_words(f"importing {path}"), ExitStack() as stack:
@@ -298,13 +298,13 @@ class Store(ReadableStore):
 
     def missing_of(self, archive: Archive) -> int:
         """Bytes of an archive that are not here yet."""
-        from dysnomia_store.unpacking import missing
+        from dysnomia_store.archive.read import missing
 
         return missing(self._house, archive)
 
     def free_bytes(self) -> int | None:
         """Bytes that are free where the store is, or will be; None where that cannot be told."""
-        from dysnomia_store.house import free_bytes
+        from dysnomia_store.disk.workspace import free_bytes
 
         at = next((path for path in (self.root, *self.root.parents) if path.is_dir()), self.root)
         try:
@@ -325,8 +325,8 @@ class Store(ReadableStore):
     ) -> GcPlan:
         """Read the store's state and plan (the pure function is ``gc.plan``). ``keep`` and ``drop`` are the
         operator's marks and overrule the policy, but never a pin nor the last good one."""
-        from dysnomia_store.gc import plan
-        from dysnomia_store.gcstate import gc_state
+        from dysnomia_store.gc.plan import plan
+        from dysnomia_store.gc.state import gc_state
 
         states = [gc_state(key, self.reading(key)) for key in sorted(set(keys))]
         return plan(states, policy, at=self._house.clock(), keep=keep, drop=drop, in_use=in_use or {})
@@ -342,7 +342,7 @@ class Store(ReadableStore):
         on_step: Callable[[int, int], None] | None = None,
     ) -> Sequence[TrashEntry]:
         """Carry the plan out. ``grace`` in seconds until freed; 0 frees at once. Raises Refused when stale."""
-        from dysnomia_store.collect import Collector
+        from dysnomia_store.gc.apply import Collector
 
         collector = Collector(self._house, plan, grace=grace, who=who, job=job, cancelled=cancelled, on_step=on_step)
         for key in collector.keys:
@@ -357,14 +357,14 @@ class Store(ReadableStore):
         if grace <= 0:
             return ()
         made = {collection.path for collection in collector.made}
-        from dysnomia_store.trash import listed
+        from dysnomia_store.gc.trash import listed
 
         return tuple(entry for entry, collection in listed(self._layout) if collection.path in made)
 
     def bring_back(self, names: Collection[str], *, who: str, job: str) -> Sequence[Generation]:
         """Undo a collection: snapshots, links and numbers come back as they were."""
-        from dysnomia_store.collect import bring_back
-        from dysnomia_store.trash import chosen
+        from dysnomia_store.gc.apply import bring_back
+        from dysnomia_store.gc.trash import chosen
 
         entries = chosen(self._layout, names)
         found: list[Generation] = []
@@ -376,7 +376,7 @@ class Store(ReadableStore):
 
     def empty_trash(self, names: Collection[str] | None = None) -> int:
         """Free what is due, or what is named. Returns the bytes freed."""
-        from dysnomia_store.trash import chosen, close_if_empty, free, listed
+        from dysnomia_store.gc.trash import chosen, close_if_empty, free, listed
 
         now = self._house.clock()
         entries = (

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dysnomia_store.disk import in_words
+from dysnomia_store.disk.layout import stem
+from dysnomia_store.disk.links import entries, links
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import House
 from dysnomia_store.errors import Locked, NameRejected
-from dysnomia_store.house import House
-from dysnomia_store.layout import stem
-from dysnomia_store.links import entries, links
 from dysnomia_store.names import ComponentKey
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dysnomia_store.catalog.generations import at
 from dysnomia_store.errors import NotPermitted
-from dysnomia_store.summary import Usage
-from dysnomia_store.views import at
+from dysnomia_store.records.summary import Usage
 
 if TYPE_CHECKING:
-    from dysnomia_store.component import Reading
+    from dysnomia_store.catalog.component import Reading
     from dysnomia_store.names import ComponentKey
-    from dysnomia_store.readside import ReadableStore
+    from dysnomia_store.store_reader import ReadableStore
 
 MOST_DAYS = 3660
 """Days of growth that are told; what is older stands in the first point."""

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from dysnomia_plugins.base import Found
-from dysnomia_store.gcmodel import GcLine, GcPlan, GcSnapshot, Policy
 from dysnomia_store.model import Marks, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot, Policy
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, ReadOnly
-from dysnomia_tui.engine.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.views import JobState, JobView
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
+from dysnomia_tui.engine.records import JobState, JobView
 from tests.app.fake_reading import FakeReading
 from tests.app.fake_world import NOW, ORDERS, World, job
 

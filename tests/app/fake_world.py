@@ -22,7 +22,7 @@ from dysnomia_store.model import (
 )
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.views import (
+from dysnomia_tui.engine.records import (
     Alarm,
     Change,
     ComponentView,

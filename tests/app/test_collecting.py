@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.screens.gc import GcScreen
-from dysnomia_tui.engine.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade
 from tests.app.driving import Driven, driven, key_of
 from tests.app.fake_world import CRM, ORDERS
 

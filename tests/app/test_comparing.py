@@ -10,7 +10,7 @@ from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
-from dysnomia_tui.engine.views import Change, RowChange, SectionChange
+from dysnomia_tui.engine.records import Change, RowChange, SectionChange
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import ORDERS
 

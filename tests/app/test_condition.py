@@ -10,7 +10,7 @@ import pytest
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import components, condition
 from dysnomia_tui.app.present.times import Times, ZoneKind
-from dysnomia_tui.engine.views import Condition, ContainerView, Fact, Health, Probe, Status, Tone
+from dysnomia_tui.engine.records import Condition, ContainerView, Fact, Health, Probe, Status, Tone
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import NOW, ORDERS, World, component, world
 

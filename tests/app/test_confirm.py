@@ -11,7 +11,7 @@ from textual.widgets import Input
 from dysnomia_tui.app.present.plan import to_type
 from dysnomia_tui.app.screens import confirm
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
-from dysnomia_tui.engine.plan import Grade, Plan
+from dysnomia_tui.engine.plans.plan import Grade, Plan
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import ORDERS
 
@@ -195,7 +195,7 @@ async def test_the_mouse_confirms_only_what_was_typed() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 15), (60, 17), (60, 18), (80, 20)])
 @pytest.mark.parametrize("kind", ["restore", "undo"])
 async def test_the_buttons_are_seen_however_long_the_plan_is(kind: str, size: tuple[int, int]) -> None:
-    from dysnomia_tui.engine.plan import Kind, Step
+    from dysnomia_tui.engine.plans.plan import Kind, Step
 
     async with driven(size=size) as run:
         long = tuple(
@@ -212,7 +212,7 @@ async def test_the_buttons_are_seen_however_long_the_plan_is(kind: str, size: tu
 
 @pytest.mark.parametrize("grade", [Grade.UNDOABLE, Grade.FINAL])
 def test_a_dangerous_plan_that_names_nothing_is_still_never_confirmed_by_enter(grade: Grade) -> None:
-    from dysnomia_tui.engine.plan import Kind
+    from dysnomia_tui.engine.plans.plan import Kind
 
     assert to_type(Plan(Kind.GC, "x", (ORDERS,), grade, ())) == "orders"
     assert to_type(Plan(Kind.GC, "x", (), grade, ())) == "gc"

@@ -10,10 +10,10 @@ from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.asking import NOT_ANSWERING
 from dysnomia_tui.engine.engine import SLOW
-from dysnomia_tui.engine.plan import Kind
-from dysnomia_tui.engine.views import ComponentView, Health, JobState
+from dysnomia_tui.engine.plans.plan import Kind
+from dysnomia_tui.engine.probing.client import NOT_ANSWERING
+from dysnomia_tui.engine.records import ComponentView, Health, JobState
 from tests.app.driving import driven
 from tests.app.fake_world import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
 

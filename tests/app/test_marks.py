@@ -8,7 +8,7 @@ import pytest
 
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.times import Times, ZoneKind
-from dysnomia_tui.engine.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade
 from tests.app.driving import driven
 from tests.app.fake_world import NOW
 

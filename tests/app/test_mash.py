@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from dysnomia_tui.app.actions import ACTIONS
+from dysnomia_tui.app.actions.registry import ACTIONS
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
-from dysnomia_tui.engine.plan import Grade, Plan
+from dysnomia_tui.engine.plans.plan import Grade, Plan
 from tests.app.driving import Driven, driven
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import ORDERS

@@ -19,7 +19,7 @@ from dysnomia_tui.app.present import plan as plans
 from dysnomia_tui.app.present.columns import lay_out
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.views import Condition, Health, JobState
+from dysnomia_tui.engine.records import Condition, Health, JobState
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import NOW, ORDERS, component, generation, job, orders_generations, world
 

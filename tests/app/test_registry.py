@@ -6,9 +6,8 @@ from collections import defaultdict
 
 import pytest
 
-from dysnomia_tui.app.actions import ACTIONS, REGISTRY, bindings, in_scope, key_name, keys_of
-from dysnomia_tui.app.here import Here
-from dysnomia_tui.app.keymap import NEVER_ARRIVE, checked_keymap
+from dysnomia_tui.app.actions.keymap import NEVER_ARRIVE, checked_keymap
+from dysnomia_tui.app.actions.registry import ACTIONS, REGISTRY, bindings, in_scope, key_name, keys_of
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.browse import BrowseScreen
 from dysnomia_tui.app.screens.deploy import DeployScreen
@@ -18,8 +17,9 @@ from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.main import MainScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.app.screens.store import StoreScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade
 
 SCREENS: list[type[DysnomiaScreen]] = [
     MainScreen,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dysnomia_tui.app.screens.prompt import PromptScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
-from dysnomia_tui.engine.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import ORDERS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dysnomia_tui.app.widgets import since
-from dysnomia_tui.engine.plan import Kind, Plan
+from dysnomia_tui.engine.plans.plan import Kind, Plan
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import CHANGES, ORDERS
 

@@ -14,7 +14,7 @@ import pytest
 from textual.pilot import Pilot
 
 from dysnomia_tui.app.app import DysnomiaApp
-from dysnomia_tui.engine.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade
 from tests.app.driving import TERMINAL, Driven, make_app
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import NOW, ORDERS, World, fake_settings, world

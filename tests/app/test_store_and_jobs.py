@@ -11,8 +11,8 @@ from dysnomia_tui.app.present.store import bar_of, full_when, spark
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.store import StoreScreen
-from dysnomia_tui.engine.plan import Grade
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import JobState
 from tests.app.driving import driven
 from tests.app.fake_world import NOW, ORDERS, job
 

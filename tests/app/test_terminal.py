@@ -12,7 +12,7 @@ import pytest
 
 from dysnomia_plugins.base import Probe
 from dysnomia_tui.app.files import write_private
-from dysnomia_tui.app.terminal import CLIPBOARD_LIMIT, osc52
+from dysnomia_tui.app.terminal.terminal import CLIPBOARD_LIMIT, osc52
 from dysnomia_tui.app.theme import pick
 from tests.app.driving import driven
 from tests.app.fake_world import fake_settings, world

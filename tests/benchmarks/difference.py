@@ -13,12 +13,12 @@ from random import Random
 from typing import Any
 
 from dysnomia_plugins.base import Row, Stored
-from dysnomia_plugins.lines import in_lines
-from dysnomia_plugins.pg.rows import READ
-from dysnomia_store.artefact import ArtefactWriter
-from dysnomia_store.contents import IndexWriter
+from dysnomia_plugins.toolkit.line_batches import in_lines
+from dysnomia_plugins.types.postgresql.rows import READ
+from dysnomia_store.content.artefact_writer import ArtefactWriter
+from dysnomia_store.content.index import IndexWriter
+from dysnomia_store.content.snapshots import StoredSnapshot
 from dysnomia_store.model import Form, Section
-from dysnomia_store.snapshots import StoredSnapshot
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.diff.handle import start_diff
 from dysnomia_tui.engine.diff.sides import SideSpec

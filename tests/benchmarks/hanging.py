@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import Figure, Part, absolute
 from tests.benchmarks.screen import Watched, running
-from tests.plugins.services_postgresql import PostgresServer
+from tests.plugins.servers.postgresql import PostgresServer
 
 KEYS = 120
 DATABASES = 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.database import Work, memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell
-from tests.plugins.services_mariadb import MariadbServer
+from tests.plugins.servers.mariadb import MariadbServer
 
 ROWS = 1_700_000
 SEED = f"""

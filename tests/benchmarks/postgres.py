@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks.database import Work, memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
-from tests.plugins.services_postgresql import PostgresServer
+from tests.plugins.servers.postgresql import PostgresServer
 
 ROWS = 1_700_000
 SEED = f"""

@@ -18,19 +18,19 @@ from pathlib import Path
 from random import Random
 
 from dysnomia_plugins.base import Component
-from dysnomia_plugins.process import NeverCancelled, ProcessRunner
-from dysnomia_plugins.redis import RedisDatabase
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
+from dysnomia_plugins.types.redis.plugin import RedisDatabase
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
-from dysnomia_tui.engine import activities
-from dysnomia_tui.engine.activities import Bench
-from dysnomia_tui.engine.journal import FileJournal
-from dysnomia_tui.engine.running import Shield
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.component.runner import Shield
 from tests.benchmarks.database import memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
 from tests.benchmarks.work import Silent, load
-from tests.plugins.services import server_user
-from tests.plugins.services_redis import RedisServer
+from tests.plugins.servers.common import server_user
+from tests.plugins.servers.redis import RedisServer
 
 KEYS = 1_000_000
 BLOCK = 5000

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dysnomia_store.gcmodel import Policy
-from dysnomia_store.layout import Layout
+from dysnomia_store.disk.layout import Layout
 from dysnomia_store.model import CheckResult, FileEntry, Form, History, Metadata, Reason
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.records import dump, history_json, metadata_json
+from dysnomia_store.records.codec import dump, history_json, metadata_json
+from dysnomia_store.records.retention import Policy
 from dysnomia_store.store import Store
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, timed
 

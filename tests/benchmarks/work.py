@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 
 from dysnomia_plugins.base import Component, Purpose, StatePlugin
-from dysnomia_plugins.process import NeverCancelled, ProcessRunner
-from dysnomia_plugins.registry import Registry
+from dysnomia_plugins.loading.registry import Registry
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
-from dysnomia_tui.engine import activities
-from dysnomia_tui.engine.activities import Bench
-from dysnomia_tui.engine.journal import FileJournal
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.component.runner import Shield
 from dysnomia_tui.engine.memory import keep_memory
-from dysnomia_tui.engine.running import Shield
 
 
 class Silent:

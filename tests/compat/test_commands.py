@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.compat.world import CASES, FACTS, HERE, Case, Machine, read_cases
-from tests.plugins.services import missing
+from tests.plugins.servers.common import missing
 
 BIN = Path(sys.executable).parent
 DIFFERENCES: Mapping[str, Mapping[str, str]] = tomllib.loads((HERE / "differences.toml").read_text("utf-8"))

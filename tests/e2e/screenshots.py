@@ -23,7 +23,7 @@ from dysnomia_store.store import Usage
 from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.demo import build, place
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import Event, Found, JobView, Overview
+from dysnomia_tui.engine.records import Event, Found, JobView, Overview
 
 NOW = datetime(2026, 11, 22, 14, 22, 7, tzinfo=UTC)
 DEMO = Path("/tmp/shop")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.world import Done
-from tests.plugins.services import GUARDED, free_port, missing
+from tests.plugins.servers.common import GUARDED, free_port, missing
 from tests.waiting import wait_until
 
 SSHD = shutil.which("sshd", path=f"/usr/sbin:{os.defpath}")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from dysnomia_tui.config import load_settings
-from dysnomia_tui.engine.world import World as Configured
+from dysnomia_tui.engine.machine.machine import World as Configured
 from tests.e2e.world import World
-from tests.plugins.services import missing
+from tests.plugins.servers.common import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 NIX = ROOT / "dysnomia_tui" / "nix"

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.services import missing
+from tests.plugins.servers.common import missing
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "dysnomia_tui", ROOT / "plugins" / "dysnomia_plugins", *(ROOT / "store").glob("dysnomia_*"))
 SW = Path("/run/current-system/sw/bin")
 COMMANDS = {
-    "dysnomia": "dysnomia_tui.cli.dysnomia", "dysnomia-snapshots": "dysnomia_tui.cli.snapshots",
-    "dysnomia-containers": "dysnomia_tui.cli.containers", "dysnomia-tui": "dysnomia_tui.cli.tui",
+    "dysnomia": "dysnomia_tui.cli.dysnomia", "dysnomia-snapshots": "dysnomia_tui.cli.snapshots.command",
+    "dysnomia-containers": "dysnomia_tui.cli.containers.command", "dysnomia-tui": "dysnomia_tui.cli.tui.command",
 }  # fmt: skip
 
 LAYOUT = """

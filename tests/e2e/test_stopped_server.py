@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.terminal import terminal
 from tests.e2e.world import BIN, World
-from tests.plugins.services_postgresql import PostgresServer
+from tests.plugins.servers.postgresql import PostgresServer
 
 pytestmark = [pytest.mark.server, pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 APP = str(BIN / "dysnomia-tui")

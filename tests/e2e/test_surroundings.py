@@ -78,7 +78,7 @@ def test_nothing_is_imported_from_the_folder_one_stands_in(tmp_path: Path, call:
 def test_a_python_child_imports_what_we_import_and_nothing_else(tmp_path: Path) -> None:
     for name in ("json", "dysnomia_tui", "usercustomize"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from where one stands')\n")
-    code = python_child("dysnomia_tui.cli.tui", "print(sys.path, sys.flags.isolated) or main()", "plugins")
+    code = python_child("dysnomia_tui.cli.tui.command", "print(sys.path, sys.flags.isolated) or main()", "plugins")
     environment = {**child_environment(os.environ), "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run(code, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     first = done.stdout.splitlines()[0]

@@ -13,8 +13,8 @@ import pytest
 from dysnomia_plugins.base import Component, Place
 from dysnomia_store.names import ComponentKey
 from tests.examples.textfile import TextFile
-from tests.plugins.conformance import World, Writer
-from tests.plugins.conformance_cases import Conformance
+from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.world import World, Writer
 
 SEED = b"before\n# one\nroses are red\n# two\nviolets are blue\n\n# one\n\xff\x00 not text\n# log\n"
 PIECES = {"a byte": b"x", "a blank": b" ", "a tab": b"\t", "CR": b"\r", "NUL": b"\0", "not UTF-8": b"\xfe"}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from dysnomia_plugins.base import (
+from dysnomia_plugins.base import (  # fmt: skip
     Component,
     Context,
     Draft,
@@ -21,7 +21,7 @@ from dysnomia_plugins.base import (
     Row,
     StatePlugin,
     Stored,
-)  # fmt: skip
+)
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance import World
-from tests.plugins.driver import Driver
-from tests.plugins.services_mariadb import MariadbServer
-from tests.plugins.services_postgresql import PostgresServer
-from tests.plugins.systemd_machine import SystemdMachine
+from tests.plugins.conformance.driver import Driver
+from tests.plugins.conformance.world import World
+from tests.plugins.servers.mariadb import MariadbServer
+from tests.plugins.servers.postgresql import PostgresServer
+from tests.plugins.systemd.machine import SystemdMachine
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import Machine, make_machine
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "upstream-store.tar.gz"

@@ -15,7 +15,7 @@ from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.engine import SLOW
-from dysnomia_tui.engine.views import ComponentView, Condition, ContainerView, Found, Health, Probe
+from dysnomia_tui.engine.records import ComponentView, Condition, ContainerView, Found, Health, Probe
 
 FOUND = "?"
 """The key of the line above what was found."""

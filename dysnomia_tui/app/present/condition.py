@@ -11,7 +11,7 @@ from dysnomia_tui.app.present.detail import probe_lines
 from dysnomia_tui.app.present.sizes import size
 from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times, ZoneKind
-from dysnomia_tui.engine.views import ComponentView, Condition, ContainerView, Fact, Health, Probe, Tone
+from dysnomia_tui.engine.records import ComponentView, Condition, ContainerView, Fact, Health, Probe, Tone
 
 LOOKS = {
     Tone.PLAIN: (" ", styles.PLAIN),

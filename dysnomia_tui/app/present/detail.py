@@ -13,7 +13,7 @@ from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
 from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.engine.views import Change, ComponentView, Found, Health, Probe, SectionChange
+from dysnomia_tui.engine.records import Change, ComponentView, Found, Health, Probe, SectionChange
 
 AT_MOST = 5_000
 """Sections listed in the pane; the rest are counted."""

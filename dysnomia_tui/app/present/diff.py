@@ -11,7 +11,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size, tally
 from dysnomia_tui.app.present.text import cut_start, join, plain, plural
-from dysnomia_tui.engine.views import Change, RowChange, SectionChange
+from dysnomia_tui.engine.records import Change, RowChange, SectionChange
 
 UNKNOWN_ROWS = 1_000_000
 """Rows offered while it is not known how many differ; the end is found when it is reached."""

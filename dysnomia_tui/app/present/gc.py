@@ -12,8 +12,8 @@ from typing import Any
 from rich.text import Text
 
 from dysnomia_base.durations import parse_duration
-from dysnomia_store.gcmodel import GcLine, GcPlan, Policy
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import GcLine, GcPlan, Policy
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size

@@ -13,7 +13,7 @@ from dysnomia_tui.app.present.jobs import progress
 from dysnomia_tui.app.present.sizes import duration
 from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.engine.views import Event, JobState, JobView
+from dysnomia_tui.engine.records import Event, JobState, JobView
 
 _QUIET = frozenset({"progress"})
 """Kinds of event that are no line of the log: the strip shows them."""

@@ -11,7 +11,7 @@ from dysnomia_tui.app.present.sizes import duration, size, tally
 from dysnomia_tui.app.present.text import cut, join, plain, spread
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.views import JobState, JobView
+from dysnomia_tui.engine.records import JobState, JobView
 
 
 def amount(count: int, unit: str) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.sizes import size
 from dysnomia_tui.app.present.text import join, plain, visible
-from dysnomia_tui.engine.plan import Grade, Plan, SpaceNeed
+from dysnomia_tui.engine.plans.plan import Grade, Plan, SpaceNeed
 
 
 def title(plan: Plan) -> Text:

@@ -16,7 +16,7 @@ from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size
 from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.engine.views import ComponentView, Health, TrashView
+from dysnomia_tui.engine.records import ComponentView, Health, TrashView
 
 _BARS = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

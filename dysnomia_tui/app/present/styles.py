@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dysnomia_store.model import CheckResult, Generation, Verdict
-from dysnomia_tui.engine.plan import Grade
-from dysnomia_tui.engine.views import Change, Health, JobState
+from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import Change, Health, JobState
 
 GOOD = "green"
 WARN = "yellow"

@@ -19,10 +19,10 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dysnomia_tui.app.actions import REGISTRY, binding, bindings
+from dysnomia_tui.app.actions.registry import REGISTRY, binding, bindings
 from dysnomia_tui.app.client import Failed
-from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, PathBar
 from dysnomia_tui.app.widgets.filter_line import FilterLine

@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import browse
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.screens.base import DysnomiaScreen

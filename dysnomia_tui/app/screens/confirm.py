@@ -22,10 +22,10 @@ from textual.widgets import Button, Input, Static
 from dysnomia_tui.app.present import plan as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import cut_middle, join, plain
-from dysnomia_tui.app.typing_ahead import type_into
+from dysnomia_tui.app.terminal.key_order import type_into
 from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS
 from dysnomia_tui.app.widgets.since import Since, compared
-from dysnomia_tui.engine.plan import Grade, Plan
+from dysnomia_tui.engine.plans.plan import Grade, Plan
 
 if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp

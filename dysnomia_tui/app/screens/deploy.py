@@ -9,16 +9,16 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import deploy as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.deploy import Line
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.planning.deploy import Deployment
+from dysnomia_tui.engine.operations.plan_deploy import Deployment
 
 
 class DeployScreen(DysnomiaScreen):

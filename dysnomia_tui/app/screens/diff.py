@@ -13,18 +13,18 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.engine import LIVE, Side
-from dysnomia_tui.engine.views import RowChange, SectionChange
+from dysnomia_tui.engine.records import RowChange, SectionChange
 
 AT_MOST = 20_000
 """Sections listed; a filter narrows them."""

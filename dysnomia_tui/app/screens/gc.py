@@ -17,21 +17,21 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.here import Here
+from dysnomia_store.records.retention import GcPlan, Policy
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import gc as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.gc import Entry, PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobView, Overview
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobView, Overview
 
 Where = tuple[ComponentKey, int]
 TYPING = 0.4

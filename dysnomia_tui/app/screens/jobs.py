@@ -9,19 +9,19 @@ from textual import on
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from dysnomia_tui.app.actions import bindings
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.files import write_private
-from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present import job_log, styles
 from dysnomia_tui.app.present.jobs import HIDDEN, NONE
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.job_log import JobLog
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.views import JobView
+from dysnomia_tui.engine.records import JobView
 
 
 class JobsScreen(DysnomiaScreen):

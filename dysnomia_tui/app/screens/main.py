@@ -9,11 +9,10 @@ from textual import events, on
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from dysnomia_store.gcmodel import GcPlan, Policy
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.here import Here
+from dysnomia_store.records.retention import GcPlan, Policy
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import components, condition, detail, generations, header, welcome
 from dysnomia_tui.app.present.components import TreeRow
 from dysnomia_tui.app.present.detail import Contents
@@ -23,6 +22,7 @@ from dysnomia_tui.app.reading import read_contents
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.main_actions import MainActions
 from dysnomia_tui.app.screens.main_panes import PANES, MainPanes
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.lines import LinesView
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from dysnomia_store.model import Generation, Marks, Pin, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.files import why_not_written, write_private
-from dysnomia_tui.app.here import Here
 from dysnomia_tui.app.present.pins import EXAMPLE as EXAMPLE_PIN
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen, PromptScreen
 from dysnomia_tui.app.screens.shell import open_shell
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.engine.engine import LIVE
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from dysnomia_tui.engine.plan import Plan
+    from dysnomia_tui.engine.plans.plan import Plan
 
 
 class MainActions(ActionHost):

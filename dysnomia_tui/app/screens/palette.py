@@ -16,11 +16,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from dysnomia_tui.app.actions import in_scope, key_name, keys_of
-from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.actions.registry import in_scope, key_name, keys_of
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 if TYPE_CHECKING:

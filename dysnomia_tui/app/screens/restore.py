@@ -14,8 +14,7 @@ from textual.widgets import Static
 
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import plan as plan_words
 from dysnomia_tui.app.present import restore as present
 from dysnomia_tui.app.present import styles
@@ -25,11 +24,12 @@ from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import PromptScreen
 from dysnomia_tui.app.screens.shell import open_shell
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.job_log import JobLog
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobView
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobView
 
 AT_MOST = 100_000
 """Sections offered."""

@@ -11,18 +11,18 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from dysnomia_store.store import Usage
-from dysnomia_tui.app.actions import bindings
-from dysnomia_tui.app.here import Here
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import store as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.store import Share
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.selection import Here
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import TrashView
+from dysnomia_tui.engine.records import TrashView
 
 
 class StoreScreen(DysnomiaScreen):

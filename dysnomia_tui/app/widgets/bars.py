@@ -7,8 +7,8 @@ from textual import events
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from dysnomia_tui.app.action import Action
-from dysnomia_tui.app.actions import in_scope, key_name, keys_of
+from dysnomia_tui.app.actions.model import Action
+from dysnomia_tui.app.actions.registry import in_scope, key_name, keys_of
 from dysnomia_tui.app.present import header, jobs, styles
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.widgets.host import ActionHost

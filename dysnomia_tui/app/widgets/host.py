@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.dom import DOMNode
 
-from dysnomia_tui.app.actions import REGISTRY
+from dysnomia_tui.app.actions.registry import REGISTRY
 
 if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp

@@ -9,7 +9,7 @@ from rich.text import Text
 from dysnomia_tui.app.present import job_log
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.widgets.lines import LinesView
-from dysnomia_tui.engine.views import Event, JobView
+from dysnomia_tui.engine.records import Event, JobView
 
 KEPT = 5_000
 """Events that are kept on the screen; the whole log stands in the job's folder."""

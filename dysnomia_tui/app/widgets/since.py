@@ -14,8 +14,8 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.engine import LIVE
-from dysnomia_tui.engine.plan import Kind, Plan
-from dysnomia_tui.engine.views import SectionChange
+from dysnomia_tui.engine.plans.plan import Kind, Plan
+from dysnomia_tui.engine.records import SectionChange
 
 if TYPE_CHECKING:
     from dysnomia_tui.app.app import DysnomiaApp

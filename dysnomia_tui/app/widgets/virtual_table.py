@@ -16,7 +16,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from dysnomia_tui.app.actions import REGISTRY, bindings
+from dysnomia_tui.app.actions.registry import REGISTRY, bindings
 from dysnomia_tui.app.present.columns import Column, Layout, Order, next_order
 from dysnomia_tui.app.present.text import fit
 from dysnomia_tui.app.widgets import table_messages

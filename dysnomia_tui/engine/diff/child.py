@@ -22,16 +22,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store.compare import Pair, changed_between, changed_sections
-from dysnomia_store.contents import encode
+from dysnomia_store.content.index import encode
+from dysnomia_store.content.index_diff import Pair, changed_between, changed_sections
+from dysnomia_store.content.snapshots import StoredSnapshot
 from dysnomia_store.errors import StoreError
-from dysnomia_store.snapshots import StoredSnapshot
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows
-from dysnomia_tui.engine.diff.helper import Helper
 from dysnomia_tui.engine.diff.pairing import Cells
+from dysnomia_tui.engine.diff.protocol import RowsRequest, row_of, send
+from dysnomia_tui.engine.diff.second_process import Helper
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
-from dysnomia_tui.engine.diff.wire import RowsRequest, row_of, send
 from dysnomia_tui.engine.memory import keep_memory
 
 PROBLEMS = (StoreError, PluginError, OSError)

@@ -9,16 +9,16 @@ from itertools import chain
 from pathlib import Path
 
 from dysnomia_plugins.base import Stored
-from dysnomia_store.compare import Pair
+from dysnomia_store.content.index_diff import Pair
 from dysnomia_store.model import Form, Section
-from dysnomia_tui.engine.diff.helper import WORTH_IT, Helper
+from dysnomia_tui.engine.diff.hash_sums import Tick
 from dysnomia_tui.engine.diff.multiset import may_be_order
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes
 from dysnomia_tui.engine.diff.rows import Excess
-from dysnomia_tui.engine.diff.sieve import Tick
+from dysnomia_tui.engine.diff.second_process import WORTH_IT, Helper
 from dysnomia_tui.engine.diff.spill import Records
 from dysnomia_tui.engine.diff.text import TooLong, changed_lines
-from dysnomia_tui.engine.diff.twopass import Alone, ByTwo, TwoPass
+from dysnomia_tui.engine.diff.two_passes import Alone, ByTwo, TwoPass
 
 SMALL = 8 << 20
 """Bytes of both sides together that are compared in memory, row by row."""

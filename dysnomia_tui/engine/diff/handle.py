@@ -15,12 +15,12 @@ from typing import IO, Any, overload
 
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import python_child
+from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
 from dysnomia_tui.engine.diff.spill import Records, private_folder
-from dysnomia_tui.engine.diff.wire import row_change, send
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.views import RowChange, SectionChange
+from dysnomia_tui.engine.records import RowChange, SectionChange
 
 Counts = tuple[int | None, int | None, int | None]
 NOT_YET: Counts = (None, None, None)

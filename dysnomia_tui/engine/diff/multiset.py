@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dysnomia_plugins.base import Stored
-from dysnomia_store.compare import Pair, changed_sections
-from dysnomia_store.contents import decode, encode
+from dysnomia_store.content.index import decode, encode
+from dysnomia_store.content.index_diff import Pair, changed_sections
 from dysnomia_store.model import Form
+from dysnomia_tui.engine.diff.hash_sums import Batches, Tick
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side
-from dysnomia_tui.engine.diff.sieve import Batches, Tick
 from dysnomia_tui.engine.diff.spill import sorted_records
 
 _PREFIX = 16

@@ -21,8 +21,8 @@ from itertools import accumulate, chain, compress
 from pathlib import Path
 from typing import IO
 
-from dysnomia_tui.engine.diff.order import WIDTH, Order, packed
-from dysnomia_tui.engine.diff.sieve import Batches, Tick
+from dysnomia_tui.engine.diff.hash_file import WIDTH, Order, packed
+from dysnomia_tui.engine.diff.hash_sums import Batches, Tick
 from dysnomia_tui.engine.diff.spill import temporary
 
 HELD_HASHES = 1 << 16

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dysnomia_store.compare import Pair, is_schema
-from dysnomia_store.contents import decode, encode
+from dysnomia_store.content.index import decode, encode
+from dysnomia_store.content.index_diff import Pair, is_schema
 from dysnomia_store.model import Section
 from dysnomia_tui.engine.diff.spill import Records, sorted_records
-from dysnomia_tui.engine.views import Change, SectionChange
+from dysnomia_tui.engine.records import Change, SectionChange
 
 
 def spill_changes(pairs: Iterable[Pair], folder: Path) -> Records:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.files import FilesReader
-from dysnomia_plugins.registry import Registry
+from dysnomia_plugins.loading.registry import Registry
+from dysnomia_plugins.toolkit.files_reader import FilesReader
 from dysnomia_store.errors import NotFound
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store

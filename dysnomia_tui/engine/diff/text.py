@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 
-from dysnomia_tui.engine.diff.sieve import Batches, Tick
+from dysnomia_tui.engine.diff.hash_sums import Batches, Tick
 
 MOST_LINES = 4_000_000
 """Of either side, behind what both begin with; more are compared as a set of rows is."""

@@ -11,17 +11,17 @@ from typing import Any
 
 from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.records import moment
-from dysnomia_tui.engine.bench import Left
+from dysnomia_store.records.codec import moment
+from dysnomia_tui.engine.component.context import Left
+from dysnomia_tui.engine.component.guard import step_of
+from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.component.recover import half_restored, needs_settling
 from dysnomia_tui.engine.errors import Unknown
-from dysnomia_tui.engine.guarding import step_of
 from dysnomia_tui.engine.jobs.events import last_words
 from dysnomia_tui.engine.jobs.folder import JobFolder, is_number, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
-from dysnomia_tui.engine.journal import FileJournal
-from dysnomia_tui.engine.plan import Kind, Plan
-from dysnomia_tui.engine.settling import half_restored, needs_settling
-from dysnomia_tui.engine.views import Event, JobState, JobView
+from dysnomia_tui.engine.plans.plan import Kind, Plan
+from dysnomia_tui.engine.records import Event, JobState, JobView
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 """What a job's folder of another shape ends in: a record is JSON that any program may have written."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_plugins.base import OutputLine
+from dysnomia_tui.engine.records import Event
 from dysnomia_tui.engine.redact import Redactor
-from dysnomia_tui.engine.views import Event
 
 INTERVAL = 0.1
 """Seconds between two progress events at least: ten a second at most."""

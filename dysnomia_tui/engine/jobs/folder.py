@@ -23,12 +23,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dysnomia_store import records
 from dysnomia_store.errors import Corrupt
-from dysnomia_tui.engine.bench import Left
-from dysnomia_tui.engine.jobs.identity import ProcessIdentity
-from dysnomia_tui.engine.journal import FileJournal
-from dysnomia_tui.engine.plan import Plan
+from dysnomia_store.records import codec as records
+from dysnomia_tui.engine.component.context import Left
+from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.machine.identity import ProcessIdentity
+from dysnomia_tui.engine.plans.plan import Plan
 
 RECORD_BYTES = 32 * 1024
 
@@ -108,7 +108,7 @@ class JobFolder:
 
     def trim(self) -> None:
         """Give back what an ended job's journals set aside, unless something is left to be put right."""
-        from dysnomia_tui.engine.settling import needs_settling
+        from dysnomia_tui.engine.component.recover import needs_settling
 
         for _, journal in self.journals():
             if not needs_settling(Left(self.id, journal)):

@@ -14,12 +14,12 @@ from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
 from dysnomia_tui.engine.jobs.folder import JobFolder, create_job, share
-from dysnomia_tui.engine.jobs.request import settings_to_json
 from dysnomia_tui.engine.jobs.spawn import Forked, start_worker
-from dysnomia_tui.engine.plan import Kind, Plan
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.settings_json import settings_to_json
+from dysnomia_tui.engine.plans.plan import Kind, Plan
+from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import Redactor
-from dysnomia_tui.engine.views import JobState
-from dysnomia_tui.engine.world import World
 
 MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 

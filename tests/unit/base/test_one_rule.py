@@ -13,7 +13,7 @@ from dysnomia_base.sizes import size
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.times import Times, ZoneKind
-from dysnomia_tui.cli.marking import moment
+from dysnomia_tui.cli.tui.mark import moment
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.jobs.events import EventLog, read_events
 from dysnomia_tui.engine.redact import Redactor

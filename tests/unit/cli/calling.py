@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
-from dysnomia_tui.cli import containers, dysnomia, snapshots, tui
+from dysnomia_tui.cli import dysnomia
+from dysnomia_tui.cli.containers import command as containers
+from dysnomia_tui.cli.snapshots import command as snapshots
+from dysnomia_tui.cli.tui import command as tui
 
 MAINS = {
     "dysnomia": dysnomia.main,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from dysnomia_plugins.base import PropertyValue
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli.generating import dot, nix_expression
-from dysnomia_tui.engine.inventory import ConfiguredContainer, Inventory
-from tests.plugins.services import missing
+from dysnomia_tui.cli.containers.generate import dot, nix_expression
+from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
+from tests.plugins.servers.common import missing
 
 HARD = [
     'say "go"', "${hostname}", "$${x}", "$", "$$", "\\", "\\${x}", "a\nb\r\tc", "''", "'", "#", "/* x */", "",

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysnomia_tui.cli.getopt import BadOption, as_getopt
-from tests.plugins.services import missing
+from dysnomia_tui.cli.shared.getopt import BadOption, as_getopt
+from tests.plugins.servers.common import missing
 
 WORDS = st.sampled_from(
     [

@@ -12,11 +12,11 @@ from typing import Any, cast
 import pytest
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli import jobs
+from dysnomia_tui.cli.shared import jobs
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import Blocked, Busy, Exit
-from dysnomia_tui.engine.plan import Grade, Kind, Plan, Step
-from dysnomia_tui.engine.views import Event, JobState, JobView
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.records import Event, JobState, JobView
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = ComponentKey("sqlite", "orders")

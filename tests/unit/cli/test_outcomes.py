@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from dysnomia_plugins.base import Preflight
-from dysnomia_tui.cli.marking import moment
-from dysnomia_tui.engine import asking
+from dysnomia_tui.cli.tui.mark import moment
+from dysnomia_tui.engine.probing import client as asking
 from tests.unit.cli.calling import call
 from tests.unit.engine.machine import ORDERS as ORDERS_KEY
 from tests.unit.engine.machine import TEXT, Machine, make_machine

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli import output
+from dysnomia_tui.cli.shared import output
 
 
 @pytest.mark.parametrize(

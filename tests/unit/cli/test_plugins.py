@@ -10,9 +10,9 @@ from typing import ClassVar
 import pytest
 
 from dysnomia_plugins.base import Context, Plugin
-from dysnomia_plugins.registry import Registry
-from dysnomia_tui.cli.plugins import needs
-from dysnomia_tui.engine.types import TypeView, tools_of, types, what_is_missing
+from dysnomia_plugins.loading.registry import Registry
+from dysnomia_tui.cli.tui.plugins import needs
+from dysnomia_tui.engine.machine.types import TypeView, tools_of, types, what_is_missing
 from tests.unit.cli.calling import call
 
 
@@ -35,7 +35,7 @@ def view(name: str, registry: Registry) -> TypeView:
 def test_each_type_says_which_distribution_it_is_of() -> None:
     one = view("sqlite-database", Registry())
     assert one.origin.startswith("dysnomia-tui ")
-    assert one.module == "dysnomia_plugins.sqlite:SqliteDatabase"
+    assert one.module == "dysnomia_plugins.types.sqlite.plugin:SqliteDatabase"
     assert one.holds_state
     assert not view("systemd-unit", Registry()).holds_state
 
@@ -68,7 +68,7 @@ def test_what_is_missing_is_said_with_its_packages() -> None:
 
 def test_a_plugin_that_cannot_be_imported_says_so_and_spoils_nothing() -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "dysnomia.plugins")
-    registry = Registry(installed=[broken, EntryPoint("echo", "dysnomia_plugins.echo:Echo", "dysnomia.plugins")])
+    registry = Registry(installed=[broken, EntryPoint("echo", "dysnomia_plugins.types.echo:Echo", "dysnomia.plugins")])
     assert [one.type for one in types(registry)] == ["broken", "echo"]
     one = view("broken", registry)
     assert "no_such_module" in one.problem

@@ -23,7 +23,7 @@ def test_a_query_imports_little(tmp_path: Path, call: list[str]) -> None:
     link.parent.mkdir(parents=True)
     link.symlink_to("../../../snapshots/jars/plum/abc")
     script = (
-        "import sys; from dysnomia_tui.cli.snapshots import main; status = main();"
+        "import sys; from dysnomia_tui.cli.snapshots.command import main; status = main();"
         "print('\\n'.join(sys.modules), file=sys.stderr); sys.exit(status)"
     )
     done = subprocess.run(
@@ -32,6 +32,6 @@ def test_a_query_imports_little(tmp_path: Path, call: list[str]) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = done.stderr.split()
-    assert "dysnomia_tui.cli.snapshots" in loaded
+    assert "dysnomia_tui.cli.snapshots.command" in loaded
     assert [name for name in loaded if name.startswith(HEAVY)] == []
     assert "abc" in done.stdout or "a/b/c" in done.stdout

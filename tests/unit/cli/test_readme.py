@@ -10,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Component
-from dysnomia_plugins.process import NeverCancelled, ProcessRunner
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
-from dysnomia_tui.cli import containers, dysnomia, snapshots, tui
+from dysnomia_tui.cli import dysnomia
+from dysnomia_tui.cli.containers import command as containers
+from dysnomia_tui.cli.snapshots import command as snapshots
+from dysnomia_tui.cli.tui import command as tui
 from dysnomia_tui.demo.chronicle import Quiet
-from dysnomia_tui.engine import activities
-from dysnomia_tui.engine.activities import Bench, Left
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.activities import Bench, Left
+from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.component.runner import Shield
 from dysnomia_tui.engine.errors import Exit
-from dysnomia_tui.engine.journal import FileJournal
-from dysnomia_tui.engine.running import Shield
 from tests import readme
 from tests.examples.textfile import TextFile
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store import errors as store_errors
-from dysnomia_tui.cli import common, names
+from dysnomia_tui.cli.shared import names
+from dysnomia_tui.cli.shared import parser as common
 from dysnomia_tui.config import SettingsError
 from dysnomia_tui.engine.errors import EngineError, Exit
 from tests.unit.cli.calling import MAINS, call
@@ -189,7 +190,7 @@ def test_a_reader_that_left_is_no_traceback(tmp_path: Path) -> None:
     """``dysnomia-snapshots --help | head -0``: the pipe is closed before anything is written."""
     read, write = os.pipe()
     os.close(read)
-    code = "from dysnomia_tui.cli.common import run\nfrom dysnomia_tui.cli.output import write_lines\n"
+    code = "from dysnomia_tui.cli.shared.parser import run\nfrom dysnomia_tui.cli.shared.output import write_lines\n"
     code += "import sys\nsys.exit(run('p', lambda: write_lines('x' * 100 for _ in range(10000)) or 0))"
     done = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
@@ -223,7 +224,7 @@ def test_a_nix_store_elsewhere() -> None:
 def test_no_command_imports_textual_or_a_plugin_to_start(module: str) -> None:
     code = (
         f"import sys, dysnomia_tui.cli.{module}\n"
-        "heavy = {'textual', 'rich', 'psutil', 'sqlite3', 'dysnomia_plugins.registry'} & set(sys.modules)\n"
+        "heavy = {'textual', 'rich', 'psutil', 'sqlite3', 'dysnomia_plugins.loading.registry'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

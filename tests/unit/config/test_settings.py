@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_store.gcmodel import Policy
+from dysnomia_store.records.retention import Policy
 from dysnomia_tui.config import Settings, SettingsError, load_settings
 from dysnomia_tui.config.durations import format_duration, parse_duration
 

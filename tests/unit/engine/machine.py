@@ -12,8 +12,8 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.jobs.folder import JobFolder
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobView
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobView
 from tests.waiting import wait_until
 
 ORDERS = ComponentKey("sqlite", "orders")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.process import ProcessRunner
-from dysnomia_plugins.status import Fact, Status, Tone
+from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine import answer, asking
 from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.probing import child as answer
+from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import Health
 from dysnomia_tui.engine.redact import Redactor
-from dysnomia_tui.engine.views import Health
 from tests.unit.engine.machine import ORDERS, Machine
 
 SINCE = datetime(2026, 3, 1, 12, tzinfo=UTC)

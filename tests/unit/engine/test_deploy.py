@@ -8,9 +8,9 @@ import pytest
 
 from dysnomia_tui.config.model import GivenContainer
 from dysnomia_tui.engine.errors import Blocked
-from dysnomia_tui.engine.jobs.request import settings_from_json, settings_to_json
-from dysnomia_tui.engine.plan import Grade
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.machine.settings_json import settings_from_json, settings_to_json
+from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Finding, Preflight, Severity
-from dysnomia_plugins.findings import FOR_THE_GUARD
+from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Reason
-from dysnomia_tui.engine import asking
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError, Exit
-from dysnomia_tui.engine.views import JobState, JobView
+from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.engine.machine import ORDERS, Machine, make_machine
 
 MEGABYTE = 1 << 20

@@ -11,7 +11,7 @@ import pytest
 from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import JobState, JobView
+from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.engine.machine import Machine
 from tests.waiting import wait_until
 

@@ -10,8 +10,8 @@ import pytest
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Exit
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobState, JobView
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.engine.machine import DOCS, ORDERS, Machine
 
 

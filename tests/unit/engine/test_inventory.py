@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli.names import given_path, is_path
+from dysnomia_tui.cli.shared.names import given_path, is_path
 from dysnomia_tui.config.nix import plain_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
-from dysnomia_tui.engine.inventory import read_inventory
+from dysnomia_tui.engine.machine.inventory import read_inventory
 
 
 @pytest.fixture

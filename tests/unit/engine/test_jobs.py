@@ -17,9 +17,9 @@ import pytest
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, ReadOnly, Stale, Unknown
 from dysnomia_tui.engine.jobs import spawn
-from dysnomia_tui.engine.jobs.identity import ProcessIdentity
-from dysnomia_tui.engine.plan import Plan
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.machine.identity import ProcessIdentity
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
 from tests.waiting import wait_until
 

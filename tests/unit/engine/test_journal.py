@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_tui.engine.journal import PREALLOCATED, FileJournal, MemoryJournal, PluginJournal
+from dysnomia_tui.engine.component.journal import PREALLOCATED, FileJournal, MemoryJournal, PluginJournal
 
 
 def test_what_was_written_is_read_by_another(tmp_path: Path) -> None:

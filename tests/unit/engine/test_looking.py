@@ -14,17 +14,19 @@ import pytest
 
 from dysnomia_base.escape import visible
 from dysnomia_plugins.base import Found, PropertyValue
-from dysnomia_plugins.status import Status
+from dysnomia_plugins.interface.status import Status
 from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
 from dysnomia_tui.config import ComponentSettings
-from dysnomia_tui.engine import asking, audit, seeing
+from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.engine import LIVE, Engine
 from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
-from dysnomia_tui.engine.health import Facts, judge
+from dysnomia_tui.engine.machine import visibility as seeing
+from dysnomia_tui.engine.machine.health import Facts, judge
+from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import Change, Health, JobState
 from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
-from dysnomia_tui.engine.views import Change, Health, JobState
 from tests.unit.engine.machine import CRM, ORDERS, TEXT, Machine
 from tests.waiting import wait_until
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from dysnomia_store.model import Marks, Pin, Verdict
+from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.marking import MarkChange, between
-from dysnomia_tui.engine.plan import Grade, Kind
-from dysnomia_tui.engine.trust import TRUSTED_TAG, made_here
-from dysnomia_tui.engine.views import JobState
-from dysnomia_tui.engine.world import World
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.plans.mark_change import MarkChange, between
+from dysnomia_tui.engine.plans.plan import Grade, Kind
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, ORDERS, Machine
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.plan import Grade
-from dysnomia_tui.engine.views import Health, JobState
+from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import Health, JobState
 from tests.unit.engine.machine import TEXT, Machine
 
 STATELESS = """#!/bin/bash -e

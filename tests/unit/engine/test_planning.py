@@ -7,14 +7,14 @@ import argparse
 import pytest
 
 from dysnomia_plugins.base import Finding, Found, Preflight, Severity
-from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import CheckResult, Marks
-from dysnomia_tui.engine import asking
+from dysnomia_store.records.retention import Policy
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly
-from dysnomia_tui.engine.plan import Grade, Plan
-from dysnomia_tui.engine.planning.state import as_step
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.operations.plan_state import as_step
+from dysnomia_tui.engine.plans.plan import Grade, Plan
+from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
 
 WHERE = ("-c", "orders", "-C", "sqlite")
@@ -214,7 +214,9 @@ def test_plans_name_the_command_that_does_the_same(two: Machine, engine: Engine)
 
 
 def test_the_commands_that_plans_name_are_understood(two: Machine, engine: Engine) -> None:
-    from dysnomia_tui.cli import dysnomia, snapshots, tui
+    from dysnomia_tui.cli import dysnomia
+    from dysnomia_tui.cli.snapshots import command as snapshots
+    from dysnomia_tui.cli.tui import command as tui
 
     parsers: dict[str, argparse.ArgumentParser] = {
         "dysnomia": dysnomia.parser(), "dysnomia-snapshots": snapshots.parser(), "dysnomia-tui": tui.parser(),

@@ -10,7 +10,7 @@ import pytest
 
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import ORDERS, TEXT, Machine
 from tests.waiting import wait_until
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from dysnomia_store.model import CheckResult, Marks, Reason
+from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit
-from dysnomia_tui.engine.plan import Grade
-from dysnomia_tui.engine.trust import TRUSTED_TAG, made_here
-from dysnomia_tui.engine.views import JobState
-from dysnomia_tui.engine.world import World
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
 
 

@@ -9,16 +9,16 @@ import pytest
 
 from dysnomia_plugins.base import Draft, Dumped, Place
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError
-from dysnomia_plugins.fileset import Fileset
-from dysnomia_plugins.process import ProcessRunner
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.model import Reason
-from dysnomia_tui.engine import activities
-from dysnomia_tui.engine.activities import Bench, Left, RestoreTarget
-from dysnomia_tui.engine.answer import Silent
-from dysnomia_tui.engine.journal import FileJournal
-from dysnomia_tui.engine.running import Shield
-from dysnomia_tui.engine.settling import needs_settling
-from dysnomia_tui.engine.world import World
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.activities import Bench, Left, RestoreTarget
+from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.probing.child import Silent
 from tests.unit.engine.machine import DOCS, Machine
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.views import JobState
+from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import TEXT, Machine
 from tests.waiting import wait_until
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from dysnomia_store.disk import Disk
+from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.errors import StoreError
 from tests.unit.store.shop import Shop
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dysnomia_store.disk import Disk
-from dysnomia_store.gcmodel import GcPlan, Policy, TrashEntry
+from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.model import CheckResult, Form, Generation, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 from dysnomia_store.store import Committed, Store
 
 KEY = ComponentKey("databases", "orders")

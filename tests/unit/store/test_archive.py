@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dysnomia_store import archive as form
-from dysnomia_store import records
+from dysnomia_store.archive import format as form
+from dysnomia_store.archive.read import ArchiveReader
 from dysnomia_store.errors import Corrupt, NameRejected, NotFound, Refused, StoreError, StoreFull
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.unpacking import ArchiveReader
+from dysnomia_store.records import codec as records
 from tests.unit.store.faults import each_fault
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.unit.store.test_upstream import FIXTURE
@@ -193,7 +193,7 @@ def test_a_disk_that_is_too_small_is_said_beforehand(
     full: Shop, shop: Shop, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = carry(full, place / "a.tar")
-    monkeypatch.setattr("dysnomia_store.unpacking.free_bytes", lambda _: 100)
+    monkeypatch.setattr("dysnomia_store.archive.read.free_bytes", lambda _: 100)
     with pytest.raises(StoreFull, match="bytes"):
         shop.store.import_archive(path)
     assert not (shop.root / "snapshots").exists()

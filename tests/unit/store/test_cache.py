@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_store import component
+from dysnomia_store.catalog import component
 from dysnomia_store.errors import NotPermitted
 from dysnomia_store.model import Check, CheckResult, Marks
 from tests.unit.store.shop import KEY, START, Shop, rows
@@ -47,7 +47,7 @@ def test_a_fresh_index_is_not_read_again(full: Shop, monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> component.Reading:
         raise AssertionError("the disk was read")
 
-    monkeypatch.setattr("dysnomia_store.cache.read", refuse)
+    monkeypatch.setattr("dysnomia_store.catalog.cache.read", refuse)
     assert len(other.store.generations(KEY)) == 3
     assert other.store.summaries()[KEY].generations == 3
     full.store.close()
@@ -142,7 +142,7 @@ def test_an_index_that_is_spoiled_is_made_again(full: Shop, spoil: Callable[[Pat
 
 
 def test_a_process_that_holds_the_index_for_long_holds_nobody_up(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dysnomia_store.cache.PATIENCE", 0.05)
+    monkeypatch.setattr("dysnomia_store.catalog.cache.PATIENCE", 0.05)
     with sqlite3.connect(index(full)) as db:
         db.execute("BEGIN EXCLUSIVE")
         full.commit(rows(103))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_store.disk import Disk, in_words
+from dysnomia_store.disk.layout import Layout
+from dysnomia_store.disk.syscalls import Disk, in_words
+from dysnomia_store.disk.workspace import House, system_clock
 from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
-from dysnomia_store.house import House, system_clock
-from dysnomia_store.layout import Layout
 
 DISK = Disk()
 
@@ -30,7 +30,7 @@ class Kernel:
 @pytest.fixture(params=["as it is", "without renameat2"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "without renameat2":
-        monkeypatch.setattr("dysnomia_store.disk.ctypes.CDLL", Kernel)
+        monkeypatch.setattr("dysnomia_store.disk.syscalls.ctypes.CDLL", Kernel)
 
 
 @pytest.mark.usefixtures("kernel")

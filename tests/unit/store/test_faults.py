@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import Marks, Pin, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import Policy
 from tests.unit.store.faults import calls_of, each_fault
 from tests.unit.store.shop import KEY, START, Shop, rows
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_store import records, typed
 from dysnomia_store.errors import Corrupt, NewerFormat
+from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 from dysnomia_store.store import Store
-from dysnomia_tui.engine.plan import Plan
+from dysnomia_tui.engine.plans.plan import Plan
 
 
 def test_a_store_of_a_newer_format_is_refused_and_not_written(tmp_path: Path) -> None:

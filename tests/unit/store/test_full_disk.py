@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.errors import NotPermitted, StoreFull
-from dysnomia_store.gcmodel import Policy
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import Policy
 from tests.unit.store.shop import KEY, Shop, rows
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysnomia_store.errors import NotFound, Refused
-from dysnomia_store.gc import plan
-from dysnomia_store.gcmodel import GcPlan, Policy
-from dysnomia_store.gcstate import GcGeneration, GcState
+from dysnomia_store.gc.plan import plan
+from dysnomia_store.gc.state import GcGeneration, GcState
 from dysnomia_store.model import Marks, Pin, Reason, Verdict
+from dysnomia_store.records.retention import GcPlan, Policy
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
+from dysnomia_store.records.retention import Policy
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
 

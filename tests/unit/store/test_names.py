@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dysnomia_store.disk.layout import Layout, pointed_at, stem
 from dysnomia_store.errors import NameRejected
-from dysnomia_store.layout import Layout, pointed_at, stem
 from dysnomia_store.names import MAX_NAME_BYTES, ComponentKey, validate_name
 from tests.unit.store.shop import KEY, Shop, rows
 

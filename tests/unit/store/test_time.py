@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_store.component import Gen, Reading
+from dysnomia_store.catalog.component import Gen, Reading
+from dysnomia_store.catalog.generations import believed, newest_good_before
 from dysnomia_store.model import Marks, Verdict
-from dysnomia_store.views import believed, newest_good_before
 from tests.unit.store.shop import HOUR, KEY, START, Shop, rows
 
 MINUTE = timedelta(minutes=1)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dysnomia_store.errors import NotFound
-from dysnomia_store.gcmodel import Policy
 from dysnomia_store.model import CheckResult, Form, Marks, Metadata, Pin, Reason, Section
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import Policy
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
 

@@ -1,0 +1,62 @@
+"""From a plan to a job: planned in a thread, confirmed by its grade, submitted as the very object that was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.plans.plan import Grade, Plan
+from dysnomia_tui.engine.records import JobView
+
+if TYPE_CHECKING:
+    from dysnomia_tui.app.app import DysnomiaApp
+
+Submitted = Callable[[JobView], None]
+
+
+class Confirming:
+    """The only way from the app to ``Engine.submit``."""
+
+    def __init__(self, app: DysnomiaApp) -> None:
+        self._app = app
+
+    def plan(self, make: Callable[[Engine], Plan], submitted: Submitted | None = None) -> None:
+        """Make a plan, then confirm and submit it."""
+        self._app.client.ask("plan", make, lambda plan: self.confirm(plan, submitted), self._app.trouble)
+
+    def confirm(self, plan: Plan, submitted: Submitted | None = None) -> None:
+        """Show the plan and ask as its grade demands; a plan that only reads is submitted as it is."""
+        from dysnomia_tui.app.screens.confirm import ConfirmScreen, Decision
+
+        if plan.grade is Grade.READ and not plan.blockers:
+            self._submit(plan, "", submitted)
+            return
+
+        def decided(decision: Decision | None) -> None:
+            if decision is not None:
+                self._submit(plan, decision.why, submitted)
+            self._app.watch_engine.release()
+
+        self._app.push_screen(ConfirmScreen(plan), decided)
+
+    def confirmed_by_typing(self, plan: Plan, why: str = "") -> None:
+        """Submit a plan whose whole content the operator has just typed and sent with Enter (a note, a pin).
+
+        Only for grade 1 without warnings; anything else is asked about.
+        """
+        if plan.grade <= Grade.ADDS and not plan.blockers and not plan.warnings:
+            self._submit(plan, why, None)
+        else:
+            self.confirm(plan)
+
+    def _submit(self, plan: Plan, why: str, submitted: Submitted | None) -> None:
+        def have(job: JobView) -> None:
+            self._app.notify(job.title, title=f"J{job.id} submitted", markup=False, timeout=3)
+            self._app.watch_engine.look_at_jobs()
+            if submitted is not None:
+                submitted(job)
+
+        # A topic of its own: a submission never gives way to a later one.
+        topic = f"submit {plan.digest} {id(plan)}"
+        self._app.client.ask(topic, lambda engine: engine.submit(plan, why=why), have, self._app.trouble)

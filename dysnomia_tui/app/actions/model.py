@@ -1,0 +1,68 @@
+"""What an action is: one entry of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dysnomia_tui.app.actions import reasons
+from dysnomia_tui.app.selection import Here
+from dysnomia_tui.engine.plans.plan import Grade
+
+ASKS_FOR_TEXT = frozenset({"filter", "time", "pin", "note", "tags", "bad", "good", "export"})
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something an operator can do."""
+
+    id: str
+    """Stable: ``config.toml`` remaps by it."""
+    title: str
+    help: str
+    """One sentence."""
+    keys: tuple[str, ...]
+    """In order; the first is the one shown. Plain characters and names that reach a server through ssh and tmux."""
+    scope: str
+    """Where it works: ``everywhere``, ``list``, or a screen's name."""
+    grade: Grade = Grade.READ
+    """The least grade of danger that what it starts can have: from ``ADDS`` on it is gated when read-only."""
+    footer: str = ""
+    """Its word in the footer; ``""`` keeps it out."""
+    disabled_reason: Callable[[Here], str] = reasons.never
+    """Why it cannot be done here, or ``""``."""
+
+    @property
+    def asks_for_text(self) -> bool:
+        """Whether words are typed after its key. Where it is refused they must not run as keys."""
+        return self.id in ASKS_FOR_TEXT
+
+    @property
+    def method(self) -> str:
+        return "act_" + self.id.replace("-", "_")
+
+    def why_not(self, here: Here) -> str:
+        """Why it cannot be done here, the read-only gate included; ``""`` if it can."""
+        if self.grade >= Grade.ADDS and here.read_only:
+            return f"read-only: {here.read_only}"
+        return self.disabled_reason(here)
+
+    def run(self, host: object) -> None:
+        """Carry it out on the screen or widget that has it."""
+        method: Callable[[], Any] = getattr(host, self.method)
+        method()
+
+
+def action(
+    id_: str,
+    keys: str,
+    title: str,
+    help_: str,
+    scope: str,
+    grade: Grade = Grade.READ,
+    footer: str = "",
+    why: Callable[[Here], str] = reasons.never,
+) -> Action:
+    """An action, its keys in one string."""
+    return Action(id_, title, help_, tuple(keys.split()), scope, grade, footer, why)

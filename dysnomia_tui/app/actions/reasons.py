@@ -1,0 +1,162 @@
+"""Why an action cannot be done here, in words for the operator: pure functions of ``Here``; ``""`` if it can."""
+
+from __future__ import annotations
+
+from dysnomia_tui.app.selection import Here
+from dysnomia_tui.engine.records import Health
+
+_LOADING = "the store is still being read"
+
+
+def never(_here: Here) -> str:
+    """Always possible."""
+    return ""
+
+
+def nothing_selected(here: Here) -> str:
+    if here.component is None and here.container is None and here.found is None:
+        return "nothing is selected" if here.loaded else _LOADING
+    return ""
+
+
+def no_component(here: Here) -> str:
+    if here.component is None:
+        if here.found is not None:
+            return "adopt it first (Enter)"
+        return "choose a component first" if here.loaded else _LOADING
+    return ""
+
+
+def no_generation(here: Here) -> str:
+    if here.generation is None:
+        if here.component is not None and here.component.generations:
+            return "its generations are still being read"
+        return no_component(here) or "it has no generation yet; s takes the first snapshot"
+    return ""
+
+
+def no_generations(here: Here) -> str:
+    if here.component is None:
+        return no_component(here)
+    return "" if here.component.generations else "it has no generation yet; s takes the first snapshot"
+
+
+def cannot_snapshot(here: Here) -> str:
+    if here.found is not None:
+        return "adopt it first (Enter)"
+    if here.component is None:
+        if here.container is None:
+            return nothing_selected(here)
+        able = any(_can(view.can, "snapshot") and view.active for view in here.container.components)
+        return "" if able else "no component of this container holds state that is active"
+    if here.component.health is Health.GONE:
+        return "it is no longer configured; only its generations are left"
+    if not _can(here.component.can, "snapshot"):
+        return f"the type {here.component.type or '?'} holds no state of its own"
+    return ""
+
+
+def cannot_restore(here: Here) -> str:
+    reason = no_generation(here)
+    if reason or here.component is None or here.generation is None:
+        return reason
+    if here.generation.problem:
+        return f"its link leads nowhere: {here.generation.problem}"
+    if here.component.health is Health.GONE:
+        return "it is no longer configured: configure it, then restore"
+    if not _can(here.component.can, "restore"):
+        return f"the type {here.component.type or '?'} cannot be restored"
+    return ""
+
+
+def cannot_diff(here: Here) -> str:
+    reason = no_generation(here)
+    if reason or here.component is None:
+        return reason
+    if len(here.marks) > 2:
+        return "mark one or two generations, not more"
+    if len(here.marks) < 2 and here.component.generations < 2:
+        return "there is only one generation; D compares it with what is live"
+    return ""
+
+
+def cannot_diff_live(here: Here) -> str:
+    reason = no_generation(here)
+    if reason or here.component is None:
+        return reason
+    if here.component.health is Health.GONE or not _can(here.component.can, "snapshot"):
+        return "nothing of it is live"
+    return ""
+
+
+def nothing_to_undo(here: Here) -> str:
+    return no_component(here) or ("" if here.undo is not None else "nothing on it can be undone")
+
+
+def nothing_found(here: Here) -> str:
+    return "" if here.found is not None else "choose something that was found and is not adopted"
+
+
+def no_alarm(here: Here) -> str:
+    return "" if here.alarms else "nothing needs you"
+
+
+def cannot_activate(here: Here) -> str:
+    reason = no_component(here)
+    if reason or here.component is None:
+        return reason
+    return "it is active" if here.component.active else ""
+
+
+def cannot_deactivate(here: Here) -> str:
+    reason = no_component(here)
+    if reason or here.component is None:
+        return reason
+    return "" if here.component.active else "it is not active"
+
+
+def cannot_collect_live(here: Here) -> str:
+    reason = no_component(here)
+    if reason or here.component is None:
+        return reason
+    return "" if here.component.garbage else "it is not garbage: deactivate it first"
+
+
+def _can(activities: frozenset[str], activity: str) -> bool:
+    return activity in activities
+
+
+def no_job(here: Here) -> str:
+    return "" if here.job is not None else "no job is selected"
+
+
+def cannot_cancel(here: Here) -> str:
+    if here.job is None:
+        return no_job(here)
+    return f"J{here.job.id} has ended" if here.job.state.ended else ""
+
+
+def cannot_undo_job(here: Here) -> str:
+    if here.job is None:
+        return no_job(here)
+    return "" if here.job.undoable else f"what J{here.job.id} did cannot be undone"
+
+
+def job_submitted(here: Here) -> str:
+    return f"J{here.job.id} is what was asked for" if here.job is not None else ""
+
+
+def no_plan(here: Here) -> str:
+    if here.job is not None:
+        return job_submitted(here)
+    return "" if here.planned else "the plan is still being made"
+
+
+def waits_for_none(here: Here) -> str:
+    if here.job is None:
+        return no_job(here)
+    return "" if here.job.behind else f"J{here.job.id} waits for no other job"
+
+
+def nothing_to_deploy(here: Here) -> str:
+    return "" if here.planned else "nothing would be deployed"

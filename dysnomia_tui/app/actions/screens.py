@@ -1,0 +1,183 @@
+"""The registry's entries for the screens beside the main one: diff, restore, GC review, store, deployment, jobs."""
+
+from __future__ import annotations
+
+from dysnomia_tui.app.actions import reasons
+from dysnomia_tui.app.actions.model import Action, action
+from dysnomia_tui.engine.plans.plan import Grade
+
+_DIFF = (
+    action(
+        "diff-into", "", "Open the section", "See the changed rows or lines of the section under the cursor.", "diff"
+    ),
+    action("diff-back", "", "Sections", "Go back to the list of sections.", "diff"),
+    action("diff-next", "n", "Next section", "Open the next section that differs.", "diff", footer="next"),
+    action("diff-before", "p", "Section before", "Open the section before that differs.", "diff", footer="before"),
+    action(
+        "diff-restore",
+        "r",
+        "Restore the older",
+        "Restore the older side of the comparison (replace, copy, or some sections).",
+        "diff",
+        footer="restore",
+    ),
+)
+
+_RESTORE = (
+    action(
+        "target",
+        "tab",
+        "Target",
+        "Choose the next target: replace, copy, some sections.",
+        "restore",
+        footer="target",
+        why=reasons.job_submitted,
+    ),
+    action(
+        "go",
+        "enter r",
+        "Go on",
+        "See the confirmation of exactly this plan; nothing happens before that.",
+        "restore",
+        footer="go on",
+        why=reasons.no_plan,
+    ),
+    action(
+        "restore-undo",
+        "u",
+        "Undo",
+        "Undo the restore that has just ended.",
+        "restore",
+        Grade.ADDS,
+        "undo",
+        reasons.cannot_undo_job,
+    ),
+    action(
+        "restore-cancel",
+        "x",
+        "Cancel",
+        "Ask the running restore to stop.",
+        "restore",
+        Grade.ADDS,
+        "cancel",
+        reasons.cannot_cancel,
+    ),
+    action(
+        "cancel-front",
+        "X",
+        "Cancel the job in front",
+        "Ask the job that this one waits for to stop.",
+        "restore",
+        Grade.ADDS,
+        why=reasons.waits_for_none,
+    ),
+    action("restore-shell", "!", "Shell", "Open the server's own client on what was restored.", "restore", Grade.ADDS),
+)
+
+_GC = (
+    action("gc-policy", "e", "Policy", "Type what to keep: last 7 daily 14 weekly 8.", "gc", footer="policy"),
+    action(
+        "gc-keep", "K", "Keep", "Keep the generation under the cursor, whatever the policy says.", "gc", footer="keep"
+    ),
+    action("gc-drop", "d", "Delete", "Take the generation under the cursor for deletion.", "gc", footer="delete"),
+    action(
+        "gc-all",
+        "A",
+        "All components",
+        "Review every component, with subtotals; again: only this one.",
+        "gc",
+        footer="all",
+    ),
+    action(
+        "gc-now", "N", "Free at once", "Free the bytes at once instead of by way of the trash. Cannot be undone.", "gc"
+    ),
+    action(
+        "gc-apply",
+        "X",
+        "Carry out",
+        "See the confirmation of exactly this review.",
+        "gc",
+        Grade.UNDOABLE,
+        footer="carry out",
+    ),
+    action("gc-undo", "u", "Bring back", "Bring everything back that the last collection took.", "gc", Grade.ADDS),
+)
+
+_STORE = (
+    action(
+        "trash-back",
+        "u",
+        "Bring back",
+        "Bring back what is marked, or under the cursor, in the trash.",
+        "store",
+        Grade.ADDS,
+        footer="bring back",
+    ),
+    action(
+        "trash-empty",
+        "E",
+        "Empty the trash",
+        "Free what is marked in the trash, or all of it. Cannot be undone.",
+        "store",
+        Grade.FINAL,
+        footer="empty",
+    ),
+    action("store-next", "tab", "Next pane", "Go to the other pane.", "store"),
+)
+
+_DEPLOY = (
+    action(
+        "deploy-apply",
+        "X",
+        "Deploy",
+        "See the confirmation of exactly this deployment.",
+        "deploy",
+        Grade.ADDS,
+        "deploy",
+        reasons.nothing_to_deploy,
+    ),
+    action(
+        "deploy-scope",
+        "A",
+        "Container or all",
+        "Restrict it to the container under the cursor; again: all containers.",
+        "deploy",
+        footer="container/all",
+    ),
+)
+
+_JOBS = (
+    action(
+        "job-cancel",
+        "x",
+        "Cancel",
+        "Ask the job to stop; it says itself when it has.",
+        "jobs",
+        Grade.ADDS,
+        "cancel",
+        reasons.cannot_cancel,
+    ),
+    action("job-undo", "u", "Undo", "Undo what the job did.", "jobs", Grade.ADDS, "undo", reasons.cannot_undo_job),
+    action(
+        "job-cancel-front",
+        "X",
+        "Cancel the job in front",
+        "Ask the job that this one waits for to stop.",
+        "jobs",
+        Grade.ADDS,
+        why=reasons.waits_for_none,
+    ),
+    action("job-go", "", "Go to its component", "Show the component the job is about.", "jobs", why=reasons.no_job),
+    action(
+        "job-export",
+        "e",
+        "Export",
+        "Write the audit as a UTC timeline to a file, for handing over.",
+        "jobs",
+        footer="export",
+    ),
+    action("job-pane", "tab", "Log", "Go to the log, or back to the list.", "jobs"),
+)
+
+SCREENS: tuple[Action, ...] = (*_DIFF, *_RESTORE, *_GC, *_STORE, *_DEPLOY, *_JOBS)
+"""In the order of footer and help."""

@@ -1,0 +1,43 @@
+"""Where the operator is: what actions are judged by, with no screen in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dysnomia_store.model import Generation
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.records import ComponentView, ContainerView, Found, JobView
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The selection on the screen in front, frozen at the moment a key was pressed."""
+
+    read_only: str = ""
+    """Why nothing can be changed, or ``""``."""
+    loaded: bool = True
+    """False until the store was read for the first time."""
+    container: ContainerView | None = None
+    component: ComponentView | None = None
+    found: Found | None = None
+    generation: Generation | None = None
+    marks: tuple[int, ...] = ()
+    """Numbers of the marked generations of ``component``, ascending."""
+    job: JobView | None = None
+    """The job under the cursor, where jobs are listed."""
+    undo: JobView | None = None
+    """The newest job on the component that can be undone."""
+    alarms: int = 0
+    planned: bool = False
+    """Whether the screen has a plan to go on with."""
+
+    @property
+    def key(self) -> ComponentKey | None:
+        return self.component.key if self.component is not None else None
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The marked generations, or the one under the cursor."""
+        if self.marks:
+            return self.marks
+        return (self.generation.number,) if self.generation is not None else ()

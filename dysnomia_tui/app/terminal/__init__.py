@@ -1,0 +1,1 @@
+"""The terminal around the app: key order, suspend, what it cannot do."""

@@ -1,0 +1,253 @@
+"""``dysnomia-containers``: what there is in all containers, and one operation on all of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.cli.shared.names import plain_name
+from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
+from dysnomia_tui.cli.shared.parser import (
+    Parser,
+    Usage,
+    add_change,
+    add_general,
+    add_stray,
+    add_yes_untrusted,
+    load,
+    open_engine,
+    run,
+    wants_json,
+    write_error,
+)
+from dysnomia_tui.cli.shared.selection import newest
+from dysnomia_tui.engine.errors import Exit
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.cli.shared.batch import Work
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.engine import Engine
+    from dysnomia_tui.engine.machine.inventory import Inventory
+    from dysnomia_tui.engine.plans.plan import Plan
+
+PROG = "dysnomia-containers"
+THEIRS = (
+    "--query-containers", "--query-available-components", "--query-activated-components", "--generate-expr",
+    "--generate-dot", "--operation", "--deploy", "--snapshot", "--restore", "--collect-garbage", "--container",
+    "--help", "--version",
+)  # fmt: skip
+
+_WARNING = """\
+All activated components of the containers named (or of all) would be restored,
+each to its last generation. Of what is live now a guard is kept where the kind
+of state allows it, and undo brings it back. To restore single components may
+be what you want.
+
+Are you sure you want to proceed? [n] """
+
+
+def parser() -> Parser:
+    found = Parser(PROG, "Manage all components deployed to a set of containers.", theirs=THEIRS)
+
+    def action(name: str, text: str) -> None:
+        found.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
+
+    action("--query-containers", "the containers there are")
+    action("--query-available-components", "components that can be deployed")
+    action("--query-activated-components", "components that are deployed")
+    action("--generate-expr", "a Nix expression of all containers and their properties")
+    action("--generate-dot", "a graph (dot) of the components in their containers")
+    action("--deploy", "activate what is available, deactivate what no longer is")
+    action("--snapshot", "snapshot all activated components")
+    action("--restore", "restore the last generation of all activated components")
+    action("--collect-garbage", "delete the state of all deactivated components")
+    found.add_argument(
+        "-o", "--operation", dest="action", type=lambda name: f"-o {name}", metavar="OPERATION",
+        help="run it on all activated components",
+    )  # fmt: skip
+    found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    add_yes_untrusted(found)
+    found.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
+    found.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="so many components side by side")
+    found.add_argument("--scheduled", action="store_true", help="--snapshot: a timer asked for it, not a person")
+    add_change(found)
+    add_general(found)
+    add_stray(found)
+    return found
+
+
+def main() -> int:
+    """Entry point. Returns the exit code."""
+    return run(PROG, lambda: _main(parser().read()), as_json=wants_json(sys.argv[1:]))
+
+
+def _main(args: argparse.Namespace) -> int:
+    queries: dict[str, Callable[[Settings, str], Iterable[str]]] = {
+        "query-containers": query_containers,
+        "query-available-components": query_available,
+        "query-activated-components": query_activated,
+    }
+    if not args.action:
+        raise Usage("no action specified", "give --query-containers, --snapshot, --restore … (see --help)")
+    if args.jobs < 1:
+        raise Usage(f"--jobs {args.jobs} does nothing")
+    settings = load(args.statedir)
+    if args.action in queries:
+        found = list(queries[args.action](settings, _only(args)))
+        if args.json:
+            write_json(found)
+        else:
+            write_lines(found)
+        return Exit.OK
+    if args.action.startswith("generate-"):
+        return _generate(settings, args)
+    settings = replace(settings, jobs_at_once=max(settings.jobs_at_once, args.jobs))
+    engine = open_engine(settings)
+    if args.action == "restore" and not (args.dry_run or args.yes):
+        refused = _refused(args)
+        if refused is not None:
+            return refused
+    return _each(engine, args, _phases(engine, args))
+
+
+def _only(args: argparse.Namespace) -> str:
+    return plain_name(args.container, os.environ) if args.container else ""
+
+
+def query_containers(settings: Settings, only: str) -> Iterator[str]:
+    """Names of the configured containers: all of them, as Dysnomia says them whatever it is restricted to."""
+    return iter(_inventory(settings).containers)
+
+
+def query_available(settings: Settings, only: str) -> Iterator[str]:
+    """``container/component`` of what stands on the components path."""
+    return (str(key) for key in _inventory(settings).components if not only or key.container == only)
+
+
+def query_activated(settings: Settings, only: str) -> Iterator[str]:
+    """``container/component`` of what is marked active in the store."""
+    from dysnomia_store.store import Store
+
+    summaries = Store(settings.statedir).summaries()
+    return (str(key) for key in sorted(summaries) if summaries[key].active and (not only or key.container == only))
+
+
+def _inventory(settings: Settings) -> Inventory:
+    """What is configured; what of it cannot be read is said, and the rest is there."""
+    from dysnomia_tui.engine.machine.inventory import read_inventory
+
+    inventory = read_inventory(settings.containers_path, settings.components_path)
+    for problem in inventory.problems:
+        say(f"warning: {problem}")
+    return inventory
+
+
+def _generate(settings: Settings, args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.containers.generate import dot, nix_expression, read_machine
+
+    inventory = _inventory(settings)
+    for container in inventory.containers.values():
+        if container.problem:
+            say(f"warning: {container.problem}")
+    expression = args.action == "generate-expr"
+    text = nix_expression(read_machine(os.environ), inventory) if expression else dot(inventory)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
+    return Exit.USAGE if any(container.unread for container in inventory.containers.values()) else Exit.OK
+
+
+def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Work]]:
+    """What is to be done: each phase begins when the one before has ended."""
+    from dysnomia_tui.cli.shared.batch import Work
+
+    def said(doing: str, key: ComponentKey) -> str:
+        return f"{doing} component: {key.component} in container: {key.container}"
+
+    there = engine.deployment(_only(args))
+    if args.action == "deploy":
+        return [
+            [Work(key, _activity(engine, key, "deactivate"), said("Deactivating", key)) for key in there.obsolete],
+            [Work(key, _activity(engine, key, "activate"), said("Activating", key)) for key in there.new],
+        ]
+    if args.action == "collect-garbage":
+        name = "collect-garbage"
+        text = "Collecting garbage for"
+        return [
+            [
+                Work(key, _activity(engine, key, name), said(text, key), _idle(engine, key, name))
+                for key in there.garbage
+            ]
+        ]
+    operation = args.action.removeprefix("-o ")
+    if operation in ("check", "verify"):
+        raise Usage(f"{operation} is about one component", "use dysnomia, or dysnomia-snapshots --check")
+    planner = {"snapshot": _snapshot, "restore": _restore}.get(operation)
+    return [
+        [
+            Work(
+                key,
+                planner(engine, key, args) if planner else _activity(engine, key, operation),
+                idle=_idle(engine, key, operation),
+            )
+            for key in there.active
+        ]
+    ]
+
+
+def _idle(engine: Engine, key: ComponentKey, operation: str) -> Callable[[], str]:
+    return lambda: engine.nothing_to_do(key, operation)
+
+
+def _activity(engine: Engine, key: ComponentKey, activity: str) -> Callable[[], Plan]:
+    return lambda: engine.plan_activity(key, activity)
+
+
+def _snapshot(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Callable[[], Plan]:
+    from dysnomia_store.model import Reason
+
+    reason = Reason.SCHEDULED if args.scheduled else Reason.MANUAL
+    return lambda: engine.plan_snapshot([key], reason=reason, text=args.reason)
+
+
+def _restore(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Callable[[], Plan]:
+    return lambda: engine.plan_restore(key, newest(engine, key).number, text=args.reason)
+
+
+def _refused(args: argparse.Namespace) -> Exit | None:
+    """Ask, as Dysnomia does, on standard output; a script may answer. None where the answer is yes; a no is no
+    failure, nobody to answer is."""
+    out = sys.stderr if args.json else sys.stdout
+    out.write(_WARNING)
+    out.flush()
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
+    if answer.rstrip("\n") == "y":
+        return None
+    status = Exit.OK if answer else Exit.REFUSED
+    if args.json:
+        write_error(status, "not confirmed: give -y")
+    else:
+        write_line("Not executing the restore operations!")
+    if not answer:
+        say(f"{PROG}: --restore asks first, and nobody answered; give -y")
+    return status
+
+
+def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[Work]]) -> int:
+    from dysnomia_tui.cli.shared import jobs
+    from dysnomia_tui.cli.shared.batch import Crew, How
+
+    how = How(args.jobs, args.reason, args.no_wait, args.dry_run, args.json, args.yes_untrusted)
+    crew = Crew(engine, how)
+    for work in phases:
+        crew.carry_out(work)
+    if not any(phases):
+        say("there is nothing to do")
+    status = jobs.worst(crew.exits)
+    if args.json:
+        write_json({"exit": int(status), "components": crew.records})
+    return status

@@ -1,0 +1,253 @@
+"""What the four commands share: their parser, their errors and exit codes, and the way to the engine.
+
+Nothing here imports Textual, and the engine only when it is used: a query of the store must answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import os
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from dysnomia_base.exit_codes import of_os_error
+from dysnomia_tui.cli.shared.getopt import as_getopt
+from dysnomia_tui.cli.shared.output import say, write_json
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.engine import Engine
+
+EXITS = """\
+exit codes:
+  0 done            1 failed          2 wrong usage or configuration
+  3 done in part    4 locked or busy (--no-wait)
+  5 not found       6 refused (read-only, no permission, stale plan, not confirmed)
+  7 corrupt         8 a server is down, or a tool is missing
+  9 no space left  10 cancelled     130 interrupted
+"""
+
+
+class Usage(EngineError):
+    """The command line makes no sense."""
+
+    exit = Exit.USAGE
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line: it raises Usage."""
+
+    def __init__(self, prog: str, description: str, *, epilog: str = EXITS, theirs: Collection[str] = ()) -> None:
+        """``theirs``: the long options that the command has in Dysnomia."""
+        self.theirs = theirs
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def read(self) -> argparse.Namespace:
+        """Parse this process's command line as getopt does. Operands that mean nothing are ignored, as Dysnomia
+        ignores them, and said."""
+        args = self.parse_args(as_getopt(self, sys.argv[1:], self.theirs))
+        for word in getattr(args, "stray", ()):
+            say(f"{self.prog}: {word!r} means nothing here, and is ignored")
+        return args
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(f"{message} (see {self.prog} --help)")
+
+
+class _Version(argparse.Action):
+    """``--version``: reads the distribution's metadata only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        sys.stdout.write(f"{parser.prog} (dysnomia-tui {version()})\n")
+        parser.exit(0)
+
+
+def version() -> str:
+    """The version of the distribution that is installed."""
+    from importlib.metadata import version as installed
+
+    return installed("dysnomia-tui")
+
+
+def add_general(parser: argparse.ArgumentParser) -> None:
+    """The options that every command has."""
+    parser.add_argument("--json", action="store_true", help="write the result as one JSON document")
+    parser.add_argument(
+        "--statedir", type=Path, metavar="DIR", help="the snapshot store (default: DYSNOMIA_STATEDIR or Dysnomia's own)"
+    )
+    add_version(parser)
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-v", "--version", action=_Version, help="show the version")
+
+
+def add_stray(parser: argparse.ArgumentParser) -> None:
+    """Operands that mean nothing."""
+    parser.add_argument("stray", nargs="*", help=argparse.SUPPRESS)
+
+
+def add_change(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that changes something."""
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why: kept with the generation and in the audit")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and change nothing")
+    parser.add_argument(
+        "--no-wait", action="store_true", help="do not queue behind another job on the component: exit with 4"
+    )
+
+
+def add_yes_untrusted(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that restore."""
+    parser.add_argument(
+        "--yes-untrusted", action="store_true", help="restore: even what is not trusted and was found to be dangerous"
+    )
+
+
+def load(statedir: Path | None = None) -> Settings:
+    """The settings of this machine and user. Raises ConfigError naming file and line."""
+    from dysnomia_tui.config import load_settings
+
+    environ = dict(os.environ)
+    if statedir is not None:
+        environ["DYSNOMIA_STATEDIR"] = str(statedir.absolute())
+    settings = load_settings(environ)
+    for text in settings.left_out:
+        say(f"warning: {text}")
+    return settings
+
+
+def open_engine(settings: Settings, *, read_only: bool = False) -> Engine:
+    """The engine on these settings."""
+    from dysnomia_tui.engine.engine import Engine
+
+    engine = Engine(settings, read_only=read_only, fork_workers=True)
+    for text in engine.left_out():
+        say(f"warning: {text}")
+    return engine
+
+
+def exit_of(error: BaseException) -> Exit:
+    """The exit code that tells a script what kind of failure this is."""
+    if isinstance(error, EngineError):
+        return error.exit
+    from dysnomia_tui.config.errors import SettingsError
+
+    if isinstance(error, SettingsError):
+        return Exit.USAGE
+    if isinstance(error, OSError):
+        return Exit(of_os_error(error))
+    from dysnomia_tui.engine.translate import STORE_EXITS
+
+    return next((code for kind, code in STORE_EXITS if isinstance(error, kind)), Exit.FAILED)
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether ``--json`` is among the options, also where the rest of the command line makes no sense."""
+    options = itertools.takewhile(lambda word: word != "--", argv)
+    return "--json" in options
+
+
+def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run a command's body: whatever it fails at becomes one line and an exit code, never a traceback.
+
+    ``as_json``: and an object with both on standard output, for who reads nothing else.
+    """
+    from dysnomia_base.environment import forget_foreign_folders
+    from dysnomia_store.errors import StoreError
+    from dysnomia_tui.config.errors import SettingsError
+
+    forget_foreign_folders(os.environ)
+
+    def failed(code: Exit, text: str) -> int:
+        say(f"{prog}: {text}")
+        if as_json:
+            write_error(code, text)
+        return int(code)
+
+    open_streams()
+    try:
+        try:
+            status = body()
+        except SystemExit as done:  # --help and --version: what they wrote may not be out yet
+            status = done.code if isinstance(done.code, int) else 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()  # whoever read us has enough
+        return int(Exit.FAILED)
+    except KeyboardInterrupt:
+        return failed(Exit.INTERRUPTED, "interrupted")
+    except (EngineError, StoreError, SettingsError) as error:
+        return failed(exit_of(error), str(error))
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+            where = where or "standard output: "
+            as_json = False
+        return failed(exit_of(error), f"{where}{error.strerror or error}")
+    return int(status)
+
+
+def open_streams() -> None:
+    """Put the null device where descriptor 0, 1 or 2 is closed, before anything else gets that number.
+
+    A job's lock or a socket on 0 would be closed or replaced by whatever sets up the streams of a child. Standard
+    output is opened for reading: what is written to it fails, as it does on a closed one.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest free number: this one
+    # Python's own are None where the descriptor was closed when it started.
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115 (for as long as the process lives)
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Descriptor(1)), "utf-8", "surrogateescape")
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+class _Descriptor(io.RawIOBase):
+    """A descriptor for writing, whatever it was opened for."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        return self._number
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return os.write(self._number, data)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere: Python would complain once more when it closes standard output."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def write_error(code: Exit, text: str) -> None:
+    """What ``--json`` writes of a command that failed: ``{"error": …, "exit": …}``."""
+    write_json({"exit": int(code), "error": text})
+    sys.stdout.flush()

@@ -1,0 +1,59 @@
+"""Which component and which generation a command is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.cli.shared.output import say
+from dysnomia_tui.cli.shared.parser import Usage
+from dysnomia_tui.engine.errors import Unknown
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Generation
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.engine.engine import Engine
+
+
+def component(text: str) -> ComponentKey:
+    """The component that ``CONTAINER/COMPONENT`` names. Raises Usage, NameRejected."""
+    from dysnomia_store.names import ComponentKey
+
+    container, slash, name = text.partition("/")
+    if not (container and slash and name):
+        raise Usage(f"{text!r} names no component", "write CONTAINER/COMPONENT")
+    return ComponentKey.of(container, name)
+
+
+def last(engine: Engine, key: ComponentKey) -> Generation:
+    """The generation with the highest number, whatever its link leads to. Raises Unknown where there is none."""
+    generations = engine.generations(key)
+    if not generations:
+        raise Unknown(f"{key} has no generations", f"make one with: dysnomia -o snapshot -C {key.container} …")
+    return generations[0]
+
+
+def newest(engine: Engine, key: ComponentKey) -> Generation:
+    """The newest generation that has a snapshot; links after it that lead nowhere are said. Raises Unknown."""
+    last(engine, key)
+    for generation in engine.generations(key):
+        if generation.id and not generation.problem:
+            return generation
+        say(f"WARNING: {_wrong(generation)}")
+    raise Unknown(f"no generation of {key} has a snapshot", "no link leads to one")
+
+
+def numbered(engine: Engine, key: ComponentKey, number: int) -> Generation:
+    """Generation ``number``. Raises Unknown where it is not there, or has no snapshot."""
+    generations = engine.generations(key)
+    found = next((one for one in generations if one.number == number), None)
+    if found is None:
+        numbers = [one.number for one in generations]
+        there = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
+        raise Unknown(f"{key} has no generation {number}", there)
+    if not found.id:
+        raise Unknown(_wrong(found), "it has no snapshot")
+    return found
+
+
+def _wrong(generation: Generation) -> str:
+    return f"generation {generation.number} of {generation.key}: {generation.problem or 'its link leads nowhere'}"

@@ -1,0 +1,280 @@
+"""``dysnomia-snapshots``: query, check, compare, collect and import snapshots, under Dysnomia's own name and options.
+
+The queries read the store's folders and nothing else: they import neither the engine nor a plugin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dysnomia_tui.cli.shared.names import plain_name
+from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
+from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
+from dysnomia_tui.engine.errors import Exit, Unknown
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.store import Store
+
+PROG = "dysnomia-snapshots"
+THEIRS = (
+    "--print-missing", "--query-latest", "--query-all", "--check", "--gc", "--import", "--resolve", "--container",
+    "--component", "--keep", "--help", "--version",
+)  # fmt: skip
+PERIODS = {
+    "last": "keep the newest N",
+    "hourly": "keep the newest of each of N hours",
+    "daily": "keep the newest of each of N days",
+    "weekly": "keep the newest of each of N weeks",
+    "monthly": "keep the newest of each of N months",
+    "yearly": "keep the newest of each of N years",
+}
+"""The rules of a policy that count: ``--keep-daily`` and so on."""
+
+
+class Line(NamedTuple):
+    """One generation, as the queries list it."""
+
+    container: str
+    component: str
+    generation: int
+    id: str
+
+    @property
+    def path(self) -> str:
+        """As Dysnomia writes it: ``container/component/id``."""
+        return f"{self.container}/{self.component}/{self.id}"
+
+
+def parser() -> Parser:
+    found = Parser(PROG, "Manage the store of snapshots.", theirs=THEIRS)
+
+    def action(name: str, text: str) -> None:
+        found.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
+
+    action("--query-latest", "the paths of each component's latest snapshot")
+    action("--query-all", "the paths of the snapshots of all generations")
+    action("--print-missing", "those of PATH… that are not in the store")
+    action("--resolve", "PATH… as absolute paths")
+    action("--gc", "remove older generations; what they alone held is freed at once, unless config.toml has a grace")
+    action("--import", "move the snapshot folders PATH… in; or take an archive in")
+    action("--export", "write the generations of ID… to a FILE, for --import")
+    found.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
+    found.add_argument(
+        "paths", nargs="*", metavar="PATH", help="container/component/id; a folder or archive for --import"
+    )
+    found.add_argument(
+        "--check",
+        action="store_true",
+        help="read every byte and compare; 7 if any is corrupt (alone: with --query-all)",
+    )
+    found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
+    found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    add_policy(found)
+    found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
+    add_change(found)
+    add_general(found)
+    return found
+
+
+def add_policy(found: Parser) -> None:
+    """What ``--gc`` keeps, and where the rest goes."""
+    found.add_argument(
+        "--keep", type=int, metavar="NUM", help="--gc: generations to keep of each (default: 1; 0: none)"
+    )
+    for period, text in PERIODS.items():
+        found.add_argument(
+            f"--keep-{period}", type=int, default=0, metavar="N", help=f"--gc: {text}; several rules add up"
+        )
+    found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
+    found.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")
+    found.add_argument("--trash", action="store_true", help="--gc: into the trash, from which it can be brought back")
+
+
+def main() -> int:
+    """Entry point. Returns the exit code."""
+    return run(PROG, lambda: _main(parser().read()), as_json=wants_json(sys.argv[1:]))
+
+
+def _main(args: argparse.Namespace) -> int:
+    action = args.action or ("diff" if args.diff else "query-all" if args.check else "")
+    if args.check and not action.startswith("query-"):
+        raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
+    if action not in ("print-missing", "resolve", "import", "export"):
+        for path in args.paths:
+            say(f"{PROG}: {path!r} means nothing here, and is ignored")
+    if action.startswith("query-"):
+        return _query(args, latest=action == "query-latest")
+    if action in ("print-missing", "resolve"):
+        return _paths(args, resolve=action == "resolve")
+    if action == "gc":
+        from dysnomia_tui.cli.snapshots.gc import collect
+
+        return collect(args)
+    if action == "import":
+        return _import(args)
+    if action == "export":
+        from dysnomia_tui.cli.snapshots.archive import export
+
+        return export(args, wanted(args))
+    if action == "diff":
+        from dysnomia_tui.cli.snapshots.diff import compare
+
+        return compare(args)
+    raise Usage("no operation specified", "give --query-latest, --query-all, --gc, --diff … (see --help)")
+
+
+def wanted(args: argparse.Namespace) -> tuple[str, str]:
+    """The container and component asked for, ``""`` where any will do. Raises NameRejected."""
+    from dysnomia_store.names import validate_name
+
+    container = plain_name(args.container, os.environ) if args.container else ""
+    component = plain_name(args.component, os.environ) if args.component else ""
+    if container:
+        validate_name(container, "container")
+    if component:
+        validate_name(component, "component")
+    return container, component
+
+
+def store_folder(args: argparse.Namespace) -> Path:
+    """Where the store is; it need not be there yet. Raises Usage where something else is."""
+    statedir = load(args.statedir).statedir
+    if statedir.exists() and not statedir.is_dir():
+        raise Usage(f"{statedir} is no folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
+    return statedir
+
+
+def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
+    """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
+    from dysnomia_store.catalog.survey import all_generations
+    from dysnomia_store.disk.layout import Layout
+
+    last: Line | None = None
+    for key, number, snapshot in all_generations(Layout(statedir), container or None, component or None):
+        if not snapshot:
+            say(f"WARNING: generation {number} of {key} leads nowhere")
+            continue
+        line = Line(key.container, key.component, number, snapshot)
+        if latest and last is not None and last[:2] != line[:2]:
+            yield last
+        if latest:
+            last = line
+        else:
+            yield line
+    if last is not None:
+        yield last
+
+
+def _query(args: argparse.Namespace, *, latest: bool) -> int:
+    statedir = store_folder(args)
+    found = lines(statedir, *wanted(args), latest=latest)
+    if args.check:
+        from dysnomia_store.store import Store
+
+        return _checked(Store(statedir), found, as_json=args.json)
+    if args.json:
+        write_json([line._asdict() | {"path": line.path} for line in found])
+    else:
+        write_lines(line.path for line in found)
+    return Exit.OK
+
+
+def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
+    """Check each snapshot, say what is wrong by name, and go on."""
+    from dysnomia_store.model import Check, CheckResult
+    from dysnomia_store.names import ComponentKey
+
+    results: dict[str, Check] = {}
+    records, bad = [], 0
+    for line in found:
+        if not as_json:
+            write_line(line.path)
+        if line.path not in results:
+            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id)
+            bad += _say_check(line, results[line.path])
+        check = results[line.path]
+        records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
+    if as_json:
+        write_json(records)
+    unverifiable = sum(check.result is CheckResult.UNVERIFIABLE for check in results.values())
+    say(f"{len(results)} checked: {len(results) - bad - unverifiable} ok, {bad} bad, {unverifiable} unverifiable")
+    return Exit.CORRUPT if bad else Exit.OK
+
+
+def _say_check(line: Line, check: object) -> bool:
+    """Say what a check found, unless all is well. Returns whether the snapshot is bad."""
+    from dysnomia_store.model import Check, CheckResult
+
+    assert isinstance(check, Check)
+    detail = f": {check.text}" if check.text else ""
+    if check.result is CheckResult.OK:
+        return False
+    if check.result is CheckResult.UNVERIFIABLE:
+        say(f"WARNING: {line.path} cannot be verified{detail}")
+        return False
+    say(f"{check.result.value}: {line.path}{detail}")
+    return True
+
+
+def _paths(args: argparse.Namespace, *, resolve: bool) -> int:
+    root = store_folder(args) / "snapshots"
+    relative = [_valid_path(path) for path in args.paths]
+    if resolve:
+        result = [str(root / path) for path in relative]
+    else:
+        result = [path for path in relative if not os.path.lexists(root / path)]
+    if args.json:
+        write_json(result)
+    else:
+        write_lines(result)
+    return Exit.OK
+
+
+def _valid_path(path: str) -> str:
+    """A relative snapshot path whose three parts are names. Raises Usage, NameRejected."""
+    from dysnomia_store.names import ComponentKey, validate_name
+
+    parts = path.rstrip("/").split("/")
+    if len(parts) != 3:
+        raise Usage(f"{path!r} is no snapshot path", "write container/component/id")
+    ComponentKey.of(parts[0], parts[1])
+    validate_name(parts[2], "snapshot id")
+    return "/".join(parts)
+
+
+def one_component(args: argparse.Namespace) -> ComponentKey:
+    """The component that has to be named with -C and -c."""
+    from dysnomia_store.names import ComponentKey
+
+    container, component = wanted(args)
+    if not container:
+        raise Usage("no container specified", "name it with -C")
+    if not component:
+        raise Usage("no component specified", "name it with -c")
+    return ComponentKey(container, component)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.shared.jobs import settle
+
+    if len(args.paths) == 1 and not (args.container or args.component) and os.path.isfile(args.paths[0]):  # noqa: PTH113
+        from dysnomia_tui.cli.snapshots.archive import import_archive
+
+        return import_archive(args, Path(args.paths[0]))
+    key = one_component(args)
+    folders = [Path(os.path.abspath(path)) for path in args.paths]  # noqa: PTH100 (a link at the end is refused later)
+    if not folders:
+        return Exit.OK
+    for folder in folders:
+        if not folder.is_dir():
+            hint = "an archive is imported alone, without -C and -c" if folder.is_file() else ""
+            raise Unknown(f"{folder} is no folder with a snapshot", hint)
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_import(key, folders, move=True)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)

@@ -1,0 +1,128 @@
+"""``dysnomia-snapshots --diff A B``: what two generations of a component differ in, old -> new."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line
+from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.engine import Engine, Side
+    from dysnomia_tui.engine.records import RowChange, SectionChange
+
+PAGE = 500
+_POLL = 0.02
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Print what differs. Exits with 0 whether anything does or not, as a question that was answered."""
+    from dysnomia_tui.cli.snapshots.command import one_component
+
+    key = one_component(args)
+    engine = open_engine(load(args.statedir))
+    old, new = _side(args.diff[0]), _side(args.diff[1])
+    _known(engine, key, (old, new))
+    diff = engine.diff(key, old, new)
+    try:
+        _wait(diff)
+        if args.json:
+            write_json(_as_json(diff, rows=args.rows))
+        else:
+            _print(diff, rows=args.rows)
+    finally:
+        diff.close()
+    return Exit.OK
+
+
+def _side(text: str) -> Side:
+    from dysnomia_tui.engine.engine import LIVE
+
+    if text == LIVE:
+        return LIVE
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise Usage(f"{text!r} is no generation", "give two generation numbers, or one and 'live'")
+
+
+def _known(engine: Engine, key: Any, sides: tuple[Side, Side]) -> None:
+    """Ask for both generations now, for a message that says which of them is not there."""
+    from dysnomia_tui.engine.errors import Unknown
+
+    numbers = {generation.number for generation in engine.generations(key)}
+    for side in sides:
+        if isinstance(side, int) and side not in numbers:
+            there = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
+            raise Unknown(f"{key} has no generation {side}", there)
+
+
+def _wait(diff: Diff) -> None:
+    """Until every section has been compared. Raises EngineError with what went wrong."""
+    while not diff.ready:
+        if diff.error:
+            break
+        time.sleep(_POLL)
+    if diff.error:
+        raise EngineError(diff.error)
+
+
+def _print(diff: Diff, *, rows: bool) -> None:
+    say(f"{diff.old_title} -> {diff.new_title}")
+    changes = diff.sections()
+    for change in changes:
+        write_line(visible(section_line(change)))
+        if rows:
+            for row in all_rows(diff, change):
+                write_line("  " + visible(row_line(row)))
+    if not changes:
+        say("no difference")
+
+
+def section_line(change: SectionChange) -> str:
+    """``~ table orders  +12 -3 ~4``."""
+    counts = [
+        f"{sign}{count:,}"
+        for sign, count in (("+", change.added), ("-", change.removed), ("~", change.changed))
+        if count
+    ]
+    section = change.section
+    return f"{change.change} {section.kind} {section.name}" + (f"  {' '.join(counts)}" if counts else "")
+
+
+def row_line(row: RowChange) -> str:
+    """``+ a | b``; of a changed row each changed cell as ``old -> new``."""
+    if row.old is not None and row.new is not None:
+        cells = [
+            f"{_cell(old)} -> {_cell(new)}" if index in row.cells else _cell(new)
+            for index, (old, new) in enumerate(zip(row.old, row.new, strict=False))
+        ]
+    else:
+        cells = [_cell(cell) for cell in row.new or row.old or ()]
+    return f"{row.change} {' | '.join(cells)}"
+
+
+def _cell(cell: str | None) -> str:
+    return "NULL" if cell is None else cell
+
+
+def all_rows(diff: Diff, change: SectionChange) -> Iterator[RowChange]:
+    """The changed rows of a section, a page at a time."""
+    start = 0
+    while page := diff.rows(change, start, PAGE):
+        yield from page
+        start += len(page)
+
+
+def _as_json(diff: Diff, *, rows: bool) -> dict[str, Any]:
+    sections = []
+    for change in diff.sections():
+        entry = jsonable(change)
+        if rows:
+            entry["rows"] = [jsonable(row) for row in all_rows(diff, change)]
+        sections.append(entry)
+    return {"old": diff.old_title, "new": diff.new_title, "sections": sections}

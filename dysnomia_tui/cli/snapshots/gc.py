@@ -1,0 +1,165 @@
+"""``dysnomia-snapshots --gc``: a collection by a number to keep or by config.toml's retention; a dry run names all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
+from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
+from dysnomia_tui.cli.snapshots.command import PERIODS
+from dysnomia_tui.engine.errors import Exit
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Generation
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import GcPlan, Policy
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.engine import Engine
+
+KEEP = 1
+"""Generations that are kept of each component where nothing else is said, as Dysnomia has it."""
+
+
+def collect(args: argparse.Namespace) -> int:
+    """Review, and carry the review out; with ``--dry-run`` print it."""
+    from dysnomia_tui.cli.shared.jobs import settle
+
+    if args.keep is not None and args.keep < 0:
+        raise Usage(f"--keep {args.keep} keeps less than nothing")
+    rules = any(getattr(args, f"keep_{period}") for period in PERIODS)
+    if (args.keep is not None) + args.policy + rules > 1:
+        raise Usage("--keep, --keep-… and --policy are ways to say what is kept", "give one of them")
+    if any(getattr(args, f"keep_{period}") < 0 for period in PERIODS):
+        raise Usage("a rule that keeps less than nothing")
+    if args.now and args.trash:
+        raise Usage("--now and --trash are two ways for what is collected", "give one of them")
+    keys = _keys(args)
+    settings = load(args.statedir)
+    free_now = args.now or not (args.trash or settings.grace_set)
+    engine = open_engine(settings)
+    review = engine.gc_review(keys, _policy(settings, keys, args))
+    empty = not review.dropped and not review.snapshots and not review.broken_links
+    if args.dry_run:
+        return _dry_run(engine, review, args, empty=empty, free_now=free_now)
+    if empty:
+        say("nothing to remove")
+        if args.json:
+            write_json({"exit": 0, "job": None, "plan": None})
+        return Exit.OK
+    plan = engine.plan_gc(review, now=free_now, text=args.reason)
+    status = settle(engine, plan, why=args.reason, dry_run=False, no_wait=args.no_wait, as_json=args.json)
+    if status is Exit.OK:
+        for line in review.dropped:
+            say(f"Removing old generation symlink: {line.key}/{line.number}")
+        for snapshot in review.snapshots:
+            say(f"Removing old snapshot: {snapshot.key}/{snapshot.id}")
+    return status
+
+
+def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
+    """The components of the store that are asked for: none where the store has none of that name."""
+    from dysnomia_store.store import Store
+    from dysnomia_tui.cli.snapshots.command import store_folder, wanted
+
+    container, component = wanted(args)
+    stored = Store(store_folder(args)).keys()
+    keys = [
+        key
+        for key in stored
+        if (not container or key.container == container) and (not component or key.component == component)
+    ]
+    if not keys and (container or component):
+        say(f"nothing in the store is called {container or '*'}/{component or '*'}")
+    return keys
+
+
+def _policy(settings: Settings, keys: Sequence[ComponentKey], args: argparse.Namespace) -> Policy | None:
+    """What to keep; None for each component's own policy. Raises Usage where none of them has one."""
+    from dysnomia_store.records.retention import Policy
+
+    if not args.policy:
+        rules = {period: getattr(args, f"keep_{period}") for period in PERIODS}
+        if any(rules.values()):
+            return Policy(**rules)
+        return Policy(last=KEEP if args.keep is None else args.keep, nothing=args.keep == 0)
+    without = [key for key in keys if settings.component(key.container, key.component).policy.empty]
+    if keys and len(without) == len(keys):
+        raise Usage(
+            f"no retention is configured for {', '.join(map(str, keys))}",
+            'write [components."CONTAINER/COMPONENT".retention] in config.toml',
+        )
+    for key in without:
+        say(f"warning: no retention is configured for {key}: all its generations are kept")
+    return None
+
+
+def _dry_run(engine: Engine, review: GcPlan, args: argparse.Namespace, *, empty: bool, free_now: bool) -> Exit:
+    from dysnomia_tui.cli.shared.jobs import could, plan_json, plan_lines
+
+    plan = None if empty else engine.plan_gc(review, now=free_now, text=args.reason)
+    keys = sorted({line.key for line in review.lines})
+    known = {(one.key, one.number): one for key in keys for one in engine.generations(key)}
+    if args.json:
+        write_json({"plan": plan_json(plan) if plan else None, "review": review_json(review, known)})
+    else:
+        for text in review_lines(review, known):
+            write_line(visible(text))
+        for text in plan_lines(plan) if plan else ():
+            write_line(visible(text))
+    if plan is None:
+        say("nothing to remove")
+        return Exit.OK
+    return could(plan)
+
+
+Known = Mapping[tuple["ComponentKey", int], "Generation"]
+
+
+def review_lines(review: GcPlan, known: Known) -> Iterator[str]:
+    """A line a generation (kept or not, of what time, by which rule), a line each for what else goes, and the bytes."""
+    for line in review.lines:
+        what = "KEEP  " if line.keep else "DELETE"
+        generation = known.get((line.key, line.number))
+        yield f"{what}  {line.key} {line.number}  {_as_of(generation)}  {'; '.join(line.rules)}"
+    for snapshot in review.snapshots:
+        if snapshot.orphan:
+            yield f"DELETE  {snapshot.key} {snapshot.id}  orphan: no generation points at it"
+    for key, name in review.broken_links:
+        yield f"DELETE  {key} {name}  link that leads nowhere"
+    yield f"{len(review.snapshots)} snapshots, {review.freed:,} bytes ({size(review.freed)})"
+
+
+def _as_of(generation: Generation | None) -> str:
+    if generation is None:
+        return "?"
+    return f"{'~' if generation.as_of_estimated else ''}{generation.as_of:%Y-%m-%d %H:%M:%S}Z"
+
+
+def review_json(review: GcPlan, known: Known) -> dict[str, Any]:
+    """The same as records."""
+    generations = []
+    for line in review.lines:
+        generation = known.get((line.key, line.number))
+        generations.append(
+            {
+                "component": str(line.key),
+                "number": line.number,
+                "id": line.id,
+                "keep": line.keep,
+                "rules": list(line.rules),
+                "as_of": jsonable(generation.as_of) if generation else None,
+                "as_of_estimated": generation.as_of_estimated if generation else None,
+                "stored_size": line.stored_size,
+            }
+        )
+    return {
+        "generations": generations,
+        "snapshots": [
+            {"component": str(one.key), "id": one.id, "stored_size": one.stored_size, "orphan": one.orphan}
+            for one in review.snapshots
+        ],
+        "broken_links": [{"component": str(key), "name": name} for key, name in review.broken_links],
+        "freed": review.freed,
+    }

@@ -1,0 +1,1 @@
+"""``dysnomia-tui`` and its sub-commands."""

@@ -1,0 +1,176 @@
+"""``dysnomia-tui``: opens the terminal interface; its sub-commands answer without one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line, write_lines
+from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
+from dysnomia_tui.cli.shared.selection import component
+from dysnomia_tui.cli.tui.install_modules import install_modules
+from dysnomia_tui.cli.tui.mark import add_mark, add_trust, mark, trust
+from dysnomia_tui.cli.tui.module import call_module
+from dysnomia_tui.cli.tui.plugins import plugins
+from dysnomia_tui.engine.errors import Exit
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+
+PROG = "dysnomia-tui"
+
+
+class SubParser(Parser):
+    """A sub-command's parser: takes the general options after the sub-command's name as well as before it."""
+
+    def __init__(self, *, prog: str, description: str = "", **_: object) -> None:
+        super().__init__(prog, description)
+        self.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
+        self.add_argument("--statedir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store")
+
+
+def parser() -> Parser:
+    found = Parser(PROG, "See, snapshot, compare, restore and clear the state on this machine.")
+    found.add_argument("--read-only", action="store_true", help="nothing can be changed")
+    add_general(found)
+    commands = found.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
+    demo = commands.add_parser("demo", help="open a demo store, made on first use")
+    demo.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
+    demo.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
+    commands.add_parser("plugins", help="the types that are known here, where each comes from and what it needs")
+    config = commands.add_parser("config", help="the configuration in force")
+    config.add_argument("what", choices=["show"])
+    jobs = commands.add_parser("jobs", help="what runs, and what has ended")
+    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
+    cancel = commands.add_parser("cancel", help="ask a job to stop")
+    cancel.add_argument("job", metavar="JOB")
+    undo = commands.add_parser("undo", help="undo a restore or a collection")
+    undo.add_argument("job", metavar="JOB")
+    add_change(undo)
+    add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
+    add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
+    install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
+    install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
+    module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
+    module.add_argument("words", nargs="*", metavar="WORD", help="TYPE ACTIVITY COMPONENT CONTAINER")
+    timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
+    timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
+    return found
+
+
+def main() -> int:
+    """Entry point. Returns the exit code."""
+    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
+
+
+def _main(args: argparse.Namespace) -> int:
+    commands = {
+        None: _open,
+        "demo": _demo,
+        "plugins": plugins,
+        "config": _config,
+        "jobs": _jobs,
+        "cancel": _cancel,
+        "undo": _undo,
+        "mark": mark,
+        "trust": trust,
+        "install-modules": install_modules,
+        "module": lambda args: call_module(args.words),
+        "timeline": _timeline,
+    }
+    return commands[args.command](args)
+
+
+def _open(args: argparse.Namespace) -> int:
+    return _run_app(load(args.statedir), read_only=args.read_only)
+
+
+def _run_app(settings: Settings, *, read_only: bool) -> int:
+    """The only way from here to Textual."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Usage(
+            "there is no terminal to open on", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
+        )
+    from dysnomia_tui.app.app import run as run_app
+
+    return run_app(settings, read_only=read_only)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from dysnomia_tui.demo import build, place
+
+    if args.prepare is not None:
+        build.make(args.prepare, reset=args.reset, say=say)
+        if args.json:
+            write_json(place.environment(args.prepare))
+        else:
+            write_lines(f"{name}={value}" for name, value in place.environment(args.prepare).items())
+        return Exit.OK
+    folder = place.default_folder()
+    build.make(folder, reset=args.reset, say=say)
+    return _run_app(place.settings(folder), read_only=args.read_only)
+
+
+def _config(args: argparse.Namespace) -> int:
+    from dataclasses import fields
+
+    settings = load(args.statedir)
+    if args.json:
+        write_json(settings)
+        return Exit.OK
+    from dysnomia_tui.cli.shared.output import jsonable
+
+    for field in fields(settings):
+        value = jsonable(getattr(settings, field.name))
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        write_line(visible(f"{field.name} = {shown}"))
+    return Exit.OK
+
+
+def _jobs(args: argparse.Namespace) -> int:
+    from dysnomia_tui.engine.machine.visibility import check_readable
+
+    settings = load(args.statedir)
+    check_readable(settings.statedir)
+    found = open_engine(settings, read_only=True).jobs(args.limit)
+    if args.json:
+        write_json(list(found))
+        return Exit.OK
+    for job in found:
+        when = job.created.strftime("%Y-%m-%d %H:%M:%SZ")
+        write_line(visible(f"{job.id:>5}  {when}  {job.state:<11}  {job.title}  {job.message}").rstrip())
+    return Exit.OK
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    engine = open_engine(load(args.statedir))
+    job = engine.job(args.job)
+    asked = not job.state.ended
+    if asked:
+        engine.cancel(args.job)
+        say(f"asked job {job.id} ({job.title}) to cancel; it says itself when it has")
+    else:
+        say(f"job {job.id} has already ended: {job.state}")
+    if args.json:
+        write_json({"job": job.id, "asked": asked, "state": job.state})
+    return Exit.OK
+
+
+def _undo(args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.shared.jobs import settle
+
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_undo(args.job)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+
+
+def _timeline(args: argparse.Namespace) -> int:
+    key = component(args.component) if args.component else None
+    engine = open_engine(load(args.statedir), read_only=True)
+    if args.json:
+        write_json(list(engine.audit_entries(key)))
+    else:
+        write_lines(engine.timeline(key).splitlines())
+    return Exit.OK

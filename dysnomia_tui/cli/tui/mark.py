@@ -1,0 +1,116 @@
+"""``dysnomia-tui mark`` and ``trust``: what an operator says of a generation."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.cli.shared.jobs import settle
+from dysnomia_tui.cli.shared.parser import Usage, add_change, load, open_engine
+from dysnomia_tui.cli.shared.selection import component, numbered
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Marks
+
+
+def add_mark(parser: argparse.ArgumentParser) -> None:
+    """The options of ``mark``."""
+    _add_generation(parser)
+    pin = parser.add_mutually_exclusive_group()
+    pin.add_argument("--pin", metavar="WHY", help="no collection takes it")
+    pin.add_argument("--unpin", action="store_true", help="take all pins off that operators put there")
+    parser.add_argument("--until", metavar="WHEN", help="--pin: only so long (30d; or 2027-01-31T12:00, in UTC)")
+    verdict = parser.add_mutually_exclusive_group()
+    verdict.add_argument("--good", action="store_true", help="known good")
+    verdict.add_argument("--bad", action="store_true", help="known bad")
+    verdict.add_argument("--no-verdict", action="store_true", help="neither good nor bad")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="put a tag on it (repeat)")
+    parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="take a tag off it (repeat)")
+    parser.add_argument("--note", metavar="TEXT", help="write a note on it; an empty one takes the note off")
+    add_change(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """The options of ``trust``."""
+    _add_generation(parser)
+    parser.add_argument("--withdraw", action="store_true", help="trust it no longer")
+    add_change(parser)
+
+
+def _add_generation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", metavar="CONTAINER/COMPONENT")
+    parser.add_argument("generation", type=int, metavar="N")
+
+
+def mark(args: argparse.Namespace) -> int:
+    """Say it. Raises Usage where nothing is said."""
+    key = component(args.component)
+    _check(args)
+    now = datetime.now(UTC)
+    until = moment(args.until, now) if args.until is not None else None
+    engine = open_engine(load(args.statedir))
+    seen = numbered(engine, key, args.generation).marks
+    plan = engine.plan_mark(key, args.generation, said(args, seen, now, until), args.reason, seen=seen)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from dysnomia_tui.engine.component.trust import TRUSTED_TAG
+
+    verdict = args.good or args.bad or args.no_verdict
+    if not (args.pin is not None or args.unpin or verdict or args.tag or args.untag or args.note is not None):
+        raise Usage(
+            "nothing is said of it", "give --pin, --unpin, --good, --bad, --no-verdict, --tag, --untag or --note"
+        )
+    if args.until is not None and args.pin is None:
+        raise Usage("--until goes with --pin")
+    if args.pin is not None and not args.pin.strip():
+        raise Usage("a pin says why", "write it after --pin")
+    tags = [*args.tag, *args.untag]
+    if any(not tag.strip() for tag in tags):
+        raise Usage("a tag is not empty")
+    if TRUSTED_TAG in tags:
+        raise Usage(f"{TRUSTED_TAG!r} is more than a tag", "use: dysnomia-tui trust")
+
+
+def said(args: argparse.Namespace, seen: Marks, now: datetime, until: datetime | None) -> Marks:
+    """The marks with what the options say of them."""
+    from dysnomia_store.model import Pin, Verdict
+
+    marks = seen
+    if args.pin is not None:
+        marks = replace(marks, pins=(*marks.pins, Pin(why=args.pin.strip(), who="", at=now, until=until)))
+    if args.unpin:
+        marks = replace(marks, pins=tuple(pin for pin in marks.pins if pin.held_by))
+    if args.good or args.bad or args.no_verdict:
+        marks = replace(marks, verdict=Verdict.GOOD if args.good else Verdict.BAD if args.bad else None)
+    kept = [tag for tag in marks.tags if tag not in args.untag]
+    marks = replace(marks, tags=(*kept, *(tag for tag in dict.fromkeys(args.tag) if tag not in kept)))
+    return marks if args.note is None else replace(marks, note=args.note)
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """``30d`` from now, or a date with or without a time (UTC where no zone is given). Raises Usage."""
+    from dysnomia_tui.config.durations import parse_duration
+
+    try:
+        if text[:1].isdigit() and text[-1:].isalpha() and text[-1:] != "Z":
+            return now + parse_duration(text)
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise Usage(f"{text!r} is no time", "write 30d, 2w or 2027-01-31T12:00") from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found <= now:
+        raise Usage(f"{text} is over", "a pin is until a time to come")
+    return found.astimezone(UTC)
+
+
+def trust(args: argparse.Namespace) -> int:
+    """Let an imported generation be loaded as one that was made here, or no longer."""
+    key = component(args.component)
+    engine = open_engine(load(args.statedir))
+    numbered(engine, key, args.generation)
+    plan = engine.plan_trust(key, args.generation, trusted=not args.withdraw)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)

@@ -1,0 +1,1 @@
+"""One component at work: activities, journal, restore, guard, recovery."""

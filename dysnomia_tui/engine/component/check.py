@@ -1,0 +1,208 @@
+"""Two proofs of a snapshot: its bytes are what was written (check), and it is a backup (verify by restore)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Set
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.content.snapshots import SnapshotDraft, StoredSnapshot
+from dysnomia_store.errors import Corrupt, StoreError
+from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
+from dysnomia_store.sink import ContentSink
+from dysnomia_tui.engine.component.context import Bench
+from dysnomia_tui.engine.component.index import ensure_index
+from dysnomia_tui.engine.component.restore import settle_others, state_plugin
+from dysnomia_tui.engine.component.trust import made_here
+from dysnomia_tui.engine.diff.multiset import OrderCheck
+
+BAD = (CheckResult.CORRUPT, CheckResult.MISSING)
+
+
+def check(bench: Bench, number: int) -> Check:
+    """Read every byte of a generation's snapshot, compare it with what was written, and record the result.
+
+    A snapshot without a contents index (another tool's) gets one.
+    """
+    generation = bench.store.generation(bench.key, number)
+    bench.progress.phase("check")
+    total = generation.metadata.stored_size if generation.metadata else None
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        bench.cancel.check()
+        bench.progress.advance(done, total)
+
+    result = bench.store.check(bench.key, generation.id, on_bytes=advance)
+    recorded = Check(at=bench.clock(), how="bytes", result=result.result, text=result.text, job=bench.job)
+    bench.store.record_check(bench.key, generation.id, recorded)
+    if bench.store.stored(bench.key, generation.id).index is None and result.result not in BAD:
+        with bench.locked(f"index {number}") as lock:
+            ensure_index(bench, lock, generation)
+    return recorded
+
+
+def require_sound(bench: Bench, generation: Generation) -> None:
+    """Check before a module gets it, which verifies nothing itself. Raises Corrupt."""
+    result = bench.store.check(bench.key, generation.id)
+    if result.result in BAD:
+        raise Corrupt(
+            f"generation {generation.number} of {bench.key} is {result.result}: {result.text}", "take another"
+        )
+
+
+def verify(bench: Bench, number: int) -> Check:
+    """Load a generation into a scratch place, dump that, and compare the digests: the proof that it can come back.
+
+    Records the result. Raises what load and dump raise for reasons that say nothing of the snapshot (a server that
+    is down, a full disk, a cancel); a snapshot that does not load is a result, not an error.
+    """
+    plugin = state_plugin(bench)
+    with bench.locked(f"verify {number}") as lock:
+        settle_others(bench, lock)
+        generation = bench.store.generation(bench.key, number)
+        bench.journal.step("load", number=number, id=generation.id)
+        stored = ensure_index(bench, lock, generation)
+        result, text = _prove(bench, plugin, generation, stored)
+        bench.journal.step("settled", swapped=False)
+    recorded = Check(at=bench.clock(), how="restore", result=result, text=text, job=bench.job)
+    bench.store.record_check(bench.key, generation.id, recorded)
+    return recorded
+
+
+def _prove(
+    bench: Bench, plugin: StatePlugin, generation: Generation, stored: StoredSnapshot
+) -> tuple[CheckResult, str]:
+    with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+        scratch = plugin.place(ctx, Purpose.SCRATCH)
+        try:
+            bench.progress.phase("load")
+            try:
+                plugin.load(ctx, stored, scratch)
+            except Corrupt as error:
+                return CheckResult.CORRUPT, error.message
+            bench.progress.phase("dump")
+            again = DigestDraft(ctx.staging)
+            dumped = plugin.dump(ctx, scratch, again)
+            bench.progress.phase("compare")
+            expected = _digests(stored.sections())
+            before = stored.metadata.tool_versions if stored.metadata else {}
+            same_tools = dict(before) == dict(dumped.tool_versions)
+            differ = {
+                name for name in expected.keys() & again.sections.keys() if expected[name] != again.sections[name]
+            }
+            tables = {name for name in differ if expected[name][1] is Form.ROWS}
+            moved = _in_another_order(bench, plugin, ctx, scratch, stored, tables) if tables else frozenset()
+        finally:
+            with bench.shielded():
+                plugin.drop(ctx, scratch)
+        return compare(expected, again.sections, same_tools=same_tools, moved=moved)
+
+
+Name = tuple[str, str]
+"""Kind and name of a section."""
+Digests = dict[Name, tuple[str, Form]]
+
+
+def _in_another_order(
+    bench: Bench, plugin: StatePlugin, ctx: Context, scratch: Place, stored: StoredSnapshot, tables: Set[Name]
+) -> Set[Name]:
+    """Those of the tables that differ in a restored copy which do so in the order of their rows alone.
+
+    To be compared row by row the copy is dumped once more, and kept while it is. Raises what a dump raises.
+    """
+    if not plugin.order_varies:
+        return frozenset()
+    base = ctx.staging / "again"
+    base.mkdir(mode=0o700)
+    draft = SnapshotDraft(base)
+    plugin.dump(ctx, scratch, draft)
+    check = OrderCheck(plugin, stored, draft.stored(), ctx.staging, lambda rows: bench.cancel.check())
+    differ = {
+        (section.kind, section.name)
+        for pair in check.changed()
+        if (section := pair[1] or pair[0]) is not None and not check.same_rows(pair)
+    }
+    return tables - differ
+
+
+def same_state(bench: Bench, plugin: StatePlugin, known: str, draft: SnapshotDraft, folder: Path) -> bool:
+    """Whether a snapshot in the making differs from a stored one in the order of its rows alone.
+
+    One that cannot be read vouches for nothing, so the new one is kept. ``folder`` is for temporary files.
+    Raises Cancelled.
+    """
+    if not plugin.order_varies:
+        return False
+    stored = bench.store.stored(bench.key, known)
+    if stored.index is None:
+        return False
+    bench.progress.phase("compare")
+    check = OrderCheck(plugin, stored, draft.stored(), folder, lambda rows: bench.cancel.check())
+    try:
+        return check.same_state()
+    except StoreError:
+        return False
+
+
+def compare(
+    expected: Digests, found: Digests, *, same_tools: bool, moved: Collection[Name] = ()
+) -> tuple[CheckResult, str]:
+    """Compare the sections of a snapshot with those of its restored copy. Data sections decide.
+
+    Wording of schema (form TEXT) by another version of the tools is not comparable, and no fault of the snapshot.
+    ``moved`` are those whose rows are the same in another order.
+    """
+    differ = sorted(
+        name for name in expected.keys() | found.keys() if name not in moved and expected.get(name) != found.get(name)
+    )
+    wording = [name for name in differ if all(side[name][1] is Form.TEXT for side in (expected, found) if name in side)]
+    data = [name for name in differ if name not in wording]
+    if data or (wording and same_tools):
+        shown = ", ".join(" ".join(name) for name in (data or wording)[:5])
+        more = len(data or wording) - 5
+        return CheckResult.CORRUPT, f"its restored copy differs in {shown}" + (f" and {more} more" if more > 0 else "")
+    if wording:
+        return CheckResult.OK, (
+            f"the data is the same; {len(wording)} sections of schema are worded by another version of the tools"
+        )
+    order = f", {len(moved)} of them with their rows in another order" if moved else ""
+    return CheckResult.OK, f"restored and dumped again: {len(expected)} sections are the same{order}"
+
+
+def _digests(sections: Iterable[Section]) -> Digests:
+    return {(section.kind, section.name): (section.digest, section.form) for section in sections}
+
+
+@contextmanager
+def _digesting(name: str, draft: DigestDraft) -> Iterator[ContentSink]:
+    from dysnomia_store.content.digest import DigestSink
+
+    sink = DigestSink(draft, name)
+    yield sink
+    sink.close()
+
+
+class DigestDraft:
+    """A draft that keeps nothing but the digests of its sections (the plugin layer's ``Draft``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sections: Digests = {}
+
+    def artefact(self, name: str) -> AbstractContextManager[ContentSink]:
+        return _digesting(name, self)
+
+    def claim(self, snapshot_id: str) -> None:
+        """A module that names its snapshots itself is never verified by a digest."""
+        raise PluginError("a snapshot that names itself cannot be verified by its digest")
+
+    def add(self, section: Section) -> None:
+        self.sections[section.kind, section.name] = (section.digest, section.form)
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
+        """The key of a section is no part of its digest."""

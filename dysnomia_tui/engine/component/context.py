@@ -1,0 +1,171 @@
+"""What an activity works with: the store, the plugin, the component, and the job it is done for.
+
+The worker process makes a ``Bench`` from a job's folder; tests make one by hand. Either way the same activities run.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dysnomia_plugins.base import CancelToken, Component, Context, Journal, Plugin, Progress, Runner, StatePlugin
+from dysnomia_store.content.snapshots import SnapshotDraft
+from dysnomia_store.errors import Locked
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import ComponentLock, Store
+from dysnomia_tui.engine.component.journal import PluginJournal
+from dysnomia_tui.engine.component.runner import HoldingRunner, Shield
+
+LOCK_ROUND = 0.25
+"""Seconds of one try at the component's lock, between two looks at the cancel token."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
+    """The user who may read a snapshot besides its owner: whom bash Dysnomia's module of the type becomes, where the
+    store is one that it restores from as well. ``""`` for nobody."""
+    if compression != "xz" or os.geteuid() != 0 or not isinstance(plugin, StatePlugin):
+        return ""
+    user = plugin.dump_reader(component)
+    try:
+        return pwd.getpwnam(user).pw_name if user else ""
+    except KeyError:
+        return ""  # as whom nobody restores here
+
+
+@dataclass(frozen=True)
+class Left:
+    """A job whose worker may have left something behind, or whose restore is to be undone."""
+
+    job: str
+    journal: Journal
+    """The job's own journal: recovery goes on writing it."""
+    who: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The context of an activity in the engine, one job on one component."""
+
+    store: Store
+    plugin: Plugin
+    component: Component
+    job: str
+    who: str
+    journal: Journal
+    runner: Runner
+    progress: Progress
+    cancel: CancelToken
+    compression: str = "zstd"
+    level: int | None = None
+    guard_hold: timedelta = timedelta(days=7)
+    """How long a guard is held against GC."""
+    wait: float | None = None
+    """Seconds to wait for the component's lock; None waits until cancelled."""
+    clock: Callable[[], datetime] = utc_now
+    host: str = field(default_factory=socket.gethostname)
+    planned: str = ""
+    """What was live when the plan was made (``StatePlugin.identity``): nothing else is replaced. ``""``: not known."""
+    unsettled: Callable[[], Sequence[Left]] = tuple
+    """Jobs on this component that left something behind: the next writer, who holds the lock, puts it right."""
+    half_restored: Callable[[], Sequence[Left]] = tuple
+    """Jobs on this component whose module did not come to the end of its restore, and nothing made live whole since."""
+    _held: list[int] = field(default_factory=list)
+    """Descriptors of the locks held now: child processes hold them as well, so that a dead worker's children keep
+    other writers out while they end."""
+
+    @property
+    def key(self) -> ComponentKey:
+        return self.component.key
+
+    @property
+    def active(self) -> bool:
+        """Whether the component is marked as active."""
+        return (self.store.root / "activated" / self.key.container / self.key.component).exists()
+
+    def draft(self, job: str = "") -> AbstractContextManager[SnapshotDraft]:
+        """A snapshot in the making, described as this plugin's."""
+        return self.store.draft(
+            self.key,
+            job=job or self.job,
+            compression=self.compression,
+            level=self.level,
+            type=self.plugin.type,
+            digest_version=getattr(self.plugin, "digest_version", 0),
+            reader=dump_reader(self.plugin, self.component, self.compression),
+        )
+
+    def tag(self, job: str = "") -> str:
+        """What goes into the name of everything a job makes: ``<8 hex of the store's id>_<job id>``."""
+        return f"{self.store.id[:8]}_{job or self.job}"
+
+    @contextmanager
+    def context(self, *, made_here: bool = True, of: Left | None = None) -> Iterator[Context]:
+        """The context a plugin gets, for this job or for the recovery of another. Its staging folder goes after."""
+        job = of.job if of else self.job
+        journal = of.journal if of else self.journal
+        staging = self._staging()
+        try:
+            yield Context(
+                component=self.component,
+                runner=HoldingRunner(self.runner, self._held),
+                progress=self.progress,
+                cancel=self.cancel,
+                journal=PluginJournal(journal),
+                staging=staging,
+                tag=self.tag(job),
+                made_here=made_here,
+            )
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """A cancel is not heard inside: for putting things right, which must not be stopped half-way."""
+        if isinstance(self.cancel, Shield):
+            with self.cancel.up():
+                yield
+        else:
+            yield
+
+    def _staging(self) -> Path:
+        """A private folder on the store's file system, called so that the store's sweep knows whose it is."""
+        staging = self.store.root / "staging"
+        staging.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{self.job}.", dir=staging))
+
+    @contextmanager
+    def locked(self, doing: str) -> Iterator[ComponentLock]:
+        """Hold the component's lock. Raises Locked (with a ``wait``) or Cancelled."""
+        rounds = None if self.wait is None else max(1, round(self.wait / LOCK_ROUND))
+        while True:
+            self.cancel.check()
+            taken = self.store.lock(self.key, who=self.who, job=self.job, doing=doing, wait=LOCK_ROUND)
+            try:
+                lock = taken.__enter__()
+            except Locked:
+                rounds = None if rounds is None else rounds - 1
+                if rounds is not None and rounds <= 0:
+                    raise
+                continue
+            break
+        try:
+            self._held.append(lock.fileno())
+            for healed in self.store.heal(lock):
+                self.progress.log(healed.text)
+            yield lock
+        finally:
+            self._held.clear()
+            taken.__exit__(None, None, None)

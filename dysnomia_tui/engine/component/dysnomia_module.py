@@ -1,0 +1,170 @@
+"""Activities of modules in Dysnomia's own convention, which keep a store of their own.
+
+Such a module is given a private state directory in staging: the component's markers, and for a restore the chosen
+snapshot as its only generation, so that its "restore the last" restores any. What it wrote there is committed to the
+real store in the order that store promises.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from dysnomia_plugins.base import Context, PrivateStatePlugin
+from dysnomia_plugins.errors import NothingKept, PluginError
+from dysnomia_plugins.loading.external import ModuleConvention
+from dysnomia_store.model import Generation, Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Committed, ComponentLock
+from dysnomia_tui.engine.component.context import Bench
+
+MARKERS = ("activated", "garbage")
+
+
+@contextmanager
+def private_state(bench: Bench, ctx: Context, generation: Generation | None = None) -> Iterator[Path]:
+    """A private state directory with the markers, and ``generation``'s snapshot as generation 1."""
+    statedir = ctx.staging / "state"
+    statedir.mkdir(mode=0o700)
+    try:
+        for marker in MARKERS:
+            if (bench.store.root / marker / bench.key.container / bench.key.component).exists():
+                _touch(_at(statedir, marker, bench.key))
+        if generation is not None:
+            _seed(bench, statedir, generation)
+            _let_read(bench, statedir)
+        yield statedir
+    finally:
+        shutil.rmtree(statedir, ignore_errors=True)
+
+
+def run_activity(bench: Bench, plugin: PrivateStatePlugin, activity: str) -> None:
+    """Run an activity that makes no snapshot, and take over the markers it set."""
+    with bench.context() as ctx, private_state(bench, ctx) as statedir:
+        plugin.run(ctx, activity, statedir)
+        take_markers(bench, statedir)
+
+
+def take_markers(bench: Bench, statedir: Path) -> None:
+    """The module says itself whether the component is active or garbage now."""
+    active, garbage = (_at(statedir, marker, bench.key).exists() for marker in MARKERS)
+    bench.store.set_state(bench.key, active=active, garbage=garbage, component=bench.component.path if active else None)
+
+
+def run_snapshot(
+    bench: Bench,
+    plugin: PrivateStatePlugin,
+    lock: ComponentLock,
+    *,
+    reason: Reason,
+    text: str = "",
+    number: int | None = None,
+) -> Committed:
+    """Let the module make a snapshot, and commit it.
+
+    Raises NothingKept where it made none and never did; PluginError where it made some before."""
+    began = bench.clock()
+    with bench.context() as ctx, private_state(bench, ctx) as statedir:
+        plugin.run(ctx, "snapshot", statedir)
+        written = newest_written(statedir, bench.key)
+        if written is None and not bench.store.generations(bench.key):
+            raise NothingKept(f"the module of type {plugin.type!r} made no snapshot of {bench.key}: it keeps no state")
+        if written is None:
+            raise PluginError(f"the module of type {plugin.type!r} made no snapshot of {bench.key}", "see the log")
+        return _commit(bench, plugin, lock, written, began, reason=reason, text=text, number=number)
+
+
+def run_restore(bench: Bench, plugin: PrivateStatePlugin, generation: Generation) -> None:
+    """Let the module restore ``generation``: it is the last one it sees."""
+    with bench.context() as ctx, private_state(bench, ctx, generation) as statedir:
+        plugin.run(ctx, "restore", statedir)
+        take_markers(bench, statedir)
+
+
+def newest_written(statedir: Path, key: ComponentKey) -> Path | None:
+    """The snapshot folder that the highest generation link of a private state directory leads to."""
+    links = _at(statedir, "generations", key)
+    if not links.is_dir():
+        return None
+    numbers = sorted(int(name) for name in os.listdir(links) if name.isdecimal())
+    if not numbers:
+        return None
+    folder = links / os.readlink(links / str(numbers[-1]))
+    snapshots = _at(statedir, "snapshots", key)
+    resolved = snapshots / folder.name
+    if not resolved.is_dir() or resolved.is_symlink():
+        raise PluginError(f"the module's generation of {key} leads to no snapshot of its own")
+    return resolved
+
+
+def _commit(
+    bench: Bench,
+    plugin: PrivateStatePlugin,
+    lock: ComponentLock,
+    written: Path,
+    began: datetime,
+    *,
+    reason: Reason,
+    text: str,
+    number: int | None,
+) -> Committed:
+    with bench.draft() as draft:
+        for entry in sorted(written.iterdir()):
+            entry.rename(draft.folder / entry.name)
+        draft.claim(written.name)
+        return bench.store.commit(
+            lock, draft, type=plugin.type, digest_version=0, as_of=began, end=bench.clock(), complete=None,
+            reason=reason, text=text, who=bench.who, job=bench.job, number=number, host=bench.host,
+        )  # fmt: skip
+
+
+def _seed(bench: Bench, statedir: Path, generation: Generation) -> None:
+    """A copy, not hard links: a module that writes into what it was given must not reach the store's own bytes."""
+    source = bench.store.stored(bench.key, generation.id).folder
+    target = _at(statedir, "snapshots", bench.key) / generation.id
+    target.parent.mkdir(parents=True)
+    shutil.copytree(source, target, symlinks=True)
+    links = _at(statedir, "generations", bench.key)
+    links.mkdir(parents=True)
+    (links / "1").symlink_to(f"../../../snapshots/{bench.key.container}/{bench.key.component}/{generation.id}")
+    checksum = _at(bench.store.root, "checksums", bench.key) / generation.id
+    if checksum.is_file():
+        copy = _at(statedir, "checksums", bench.key) / generation.id
+        copy.parent.mkdir(parents=True)
+        shutil.copyfile(checksum, copy)
+
+
+def _let_read(bench: Bench, statedir: Path) -> None:
+    """Let the user whom the module becomes read what it restores, as it can in a store of bash Dysnomia's.
+
+    Such a module deletes what is live first, and takes a snapshot that it could not read for an empty one.
+    """
+    users = bench.plugin.becomes(bench.component) if isinstance(bench.plugin, ModuleConvention) else ()
+    if os.geteuid() != 0 or not users:
+        return
+    gid = pwd.getpwnam(users[0]).pw_gid if len(users) == 1 and users[0] != "*" else None
+    for at, folders, names in os.walk(statedir):
+        for name in ("", *names):
+            path = Path(at, name)
+            if path.is_symlink():
+                continue
+            if gid is not None:
+                os.chown(path, -1, gid)
+            more = 0o050 if gid is not None else 0o055
+            path.chmod(path.stat().st_mode & 0o7777 | (more if not name else more & 0o044))
+        del folders
+    bench.store.let_through(statedir)
+
+
+def _at(statedir: Path, part: str, key: ComponentKey) -> Path:
+    return statedir / part / key.container / key.component
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()

@@ -1,0 +1,199 @@
+"""After a swap: link what is live, make what was set aside a generation, hold it, and only then drop it.
+
+Run by the restore itself and by whoever recovers it: each part is done only where it was not done yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
+from dysnomia_plugins.errors import Cancelled, PluginError
+from dysnomia_store.errors import StoreError
+from dysnomia_store.model import Generation, Pin, Reason
+from dysnomia_store.store import ComponentLock
+from dysnomia_tui.engine.component.context import Bench, Left
+
+
+@dataclass(frozen=True)
+class Restored:
+    """How a restore came out. Live is the restored state whatever else is said here (except for a copy)."""
+
+    restored: int | None
+    """The generation that was restored; None where what stood aside was swapped back."""
+    generation: Generation | None = None
+    """The new generation that says what is live; None where it could not be linked (then ``warnings`` says why)."""
+    guard: Generation | None = None
+    guard_number: int | None = None
+    aside: str = ""
+    """Where what was live still stands, if it could not be made a generation yet."""
+    copy: str = ""
+    """Where the copy stands."""
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left to be done."""
+        return bool(self.copy) or (self.generation is not None and not self.aside)
+
+
+def step_of(left: Left, name: str) -> dict[str, object] | None:
+    """The data of the newest engine step ``name`` in a job's journal."""
+    return next((dict(data) for entry, data in reversed(left.journal.steps()) if entry == name), None)
+
+
+def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, left: Left) -> Restored:
+    """Link, guard, drop: everything from the swap on, each only where it was not done yet.
+
+    Nothing here may undo the restore: what fails is said in ``warnings``, and the next writer tries again.
+    """
+    swap = step_of(left, "swap")
+    assert swap is not None
+    restored = None if swap["restored"] is None else int(str(swap["restored"]))
+    warnings: list[str] = []
+    generation: Generation | None = None
+    if restored is not None:
+        try:
+            generation = link_restored(bench, lock, left, str(swap["id"]), restored, str(swap["text"]))
+        except (StoreError, OSError) as error:
+            warnings.append(f"live is generation {restored}, but that could not be recorded: {error}")
+    guard, aside = _guard(bench, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
+    if restored is None:
+        generation = _record_live(bench, plugin, ctx, lock, left, str(swap["text"]), warnings)
+    return Restored(
+        restored=restored,
+        generation=generation,
+        guard=guard,
+        guard_number=int(str(swap["guard"])),
+        aside=aside,
+        warnings=tuple(warnings),
+    )
+
+
+def link_restored(
+    bench: Bench, lock: ComponentLock, left: Left, snapshot_id: str, restored: int, text: str
+) -> Generation:
+    """The newest generation says what is live. Done once for a job."""
+    found = _made_by(bench, left.job, Reason.RESTORE)
+    if found is None:
+        found = bench.store.link(
+            lock, snapshot_id, reason=Reason.RESTORE, restored=restored, text=text, who=left.who or bench.who,
+            job=left.job,
+        )  # fmt: skip
+    left.journal.step("linked", number=found.number)
+    return found
+
+
+def _record_live(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    left: Left,
+    text: str,
+    warnings: list[str],
+) -> Generation | None:
+    """After a swap back: live is no stored snapshot yet, so one is made of it."""
+    found = _made_by(bench, left.job, Reason.RESTORE)
+    if found is not None:
+        return found
+    bench.progress.phase("snapshot")
+    try:
+        with bench.draft() as draft:
+            dumped = plugin.dump(ctx, plugin.live(ctx.component), draft)
+            return bench.store.commit(
+                lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of,
+                end=dumped.end, complete=dumped.complete, reason=Reason.RESTORE, text=text,
+                who=left.who or bench.who, job=left.job, number=bench.store.reserve(lock),
+                tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=bench.host,
+            ).generation  # fmt: skip
+    except (PluginError, StoreError, OSError) as error:
+        warnings.append(f"what is live again could not be made a generation: {error}")
+        return None
+
+
+def _made_by(bench: Bench, job: str, reason: Reason) -> Generation | None:
+    generations = bench.store.generations(bench.key)
+    return next((one for one in reversed(generations) if one.job == job and one.reason is reason), None)
+
+
+def _guard(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    left: Left,
+    number: int,
+    warnings: list[str],
+) -> tuple[Generation | None, str]:
+    """Make what was set aside the generation that was reserved for it, hold it, then drop it.
+
+    Returns the guard, and where what was live still stands if it could not be made one.
+    """
+    aside = plugin.place(ctx, Purpose.ASIDE)
+    guard = _guard_of(bench, left.job, number)
+    if guard is None:
+        if not plugin.exists(ctx, aside):
+            return None, ""
+        try:
+            guard = _dump_guard(bench, plugin, ctx, lock, left, aside, number, warnings)
+        except (PluginError, StoreError, OSError) as error:
+            swap = step_of(left, "swap") or {}
+            what = "was cancelled" if isinstance(error, Cancelled) else f"failed ({error})"
+            warnings.append(f"the guard {what}: what was live before stands at {aside.name}")
+            if not swap.get("try_guard", True):
+                left.journal.step("unguarded", aside=aside.name)
+            return None, aside.name
+    hold(bench, guard, left)
+    left.journal.step("guarded", number=number)
+    try:
+        with bench.shielded():
+            for place in plugin.left_behind(ctx):
+                plugin.drop(ctx, place)
+    except (PluginError, OSError) as error:
+        warnings.append(f"what was set aside could not be removed: {error}")
+        return guard, ""
+    left.journal.step("dropped")
+    return guard, ""
+
+
+def _dump_guard(
+    bench: Bench,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    left: Left,
+    aside: Place,
+    number: int,
+    warnings: list[str],
+) -> Generation:
+    bench.progress.phase("guard")
+    with bench.draft() as draft:
+        dumped = plugin.dump(ctx, aside, draft)
+        warnings.extend(dumped.warnings)
+        return bench.store.commit(
+            lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
+            complete=dumped.complete, reason=Reason.GUARD, text=f"guard of job {left.job}",
+            who=left.who or bench.who, job=left.job, number=number, tool_versions=dumped.tool_versions,
+            surroundings=dumped.surroundings, host=bench.host,
+        ).generation  # fmt: skip
+
+
+def _guard_of(bench: Bench, job: str, number: int) -> Generation | None:
+    """The guard a job made, if it is durable. Another tool may have taken the number: then it is none."""
+    found = [one for one in bench.store.generations(bench.key) if one.number == number and one.job == job and one.id]
+    return found[0] if found else None
+
+
+def hold(bench: Bench, guard: Generation, left: Left) -> None:
+    """Keep the guard from GC for its time. Done once."""
+    if any(pin.held_by == left.job for pin in guard.marks.pins):
+        return
+    now = bench.clock()
+    pin = Pin(
+        why=f"guard of job {left.job}", who=left.who or bench.who, at=now, until=now + bench.guard_hold,
+        held_by=left.job,
+    )  # fmt: skip
+    bench.store.remark(
+        bench.key, guard.number, lambda said: replace(said, pins=(*said.pins, pin)), who=left.who or bench.who
+    )

@@ -1,0 +1,90 @@
+"""The contents index of a snapshot that came without one (another tool's): worked out from its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dysnomia_plugins.base import Context, StatePlugin, Stored
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.files_reader import FilesReader
+from dysnomia_store.content.digest import Digested, DigestSink, SectionTarget
+from dysnomia_store.content.index import Index, IndexWriter
+from dysnomia_store.content.snapshots import StoredSnapshot, identity
+from dysnomia_store.model import Generation, Metadata
+from dysnomia_store.sink import ContentSink
+from dysnomia_store.store import ComponentLock
+from dysnomia_tui.engine.component.context import Bench
+from dysnomia_tui.engine.component.trust import believed, made_here
+
+
+def work_out(reader: StatePlugin | FilesReader, ctx: Context, stored: Stored, path: Path, snapshot_id: str) -> Metadata:
+    """Write the index to ``path``. Returns what is known of the snapshot then; its manifest is not worked out.
+
+    Raises Corrupt, PluginError, OSError.
+    """
+    with IndexWriter(path) as writer:
+        draft = DigestingDraft(path.parent, writer)
+        complete: bool | None = None
+        if isinstance(reader, StatePlugin):
+            complete = reader.rescan_artefacts(ctx, stored, draft)
+        else:
+            with draft.artefact("") as sink:
+                reader.rescan(stored, sink)
+    known = draft.results.values()
+    rows = [one.rows for one in known if one.rows is not None]
+    return Metadata(
+        id=snapshot_id,
+        type=reader.type if isinstance(reader, StatePlugin) else "",
+        content_size=sum(one.content_size for one in known),
+        stored_size=0,
+        files=(),
+        digest=draft.digest if isinstance(reader, StatePlugin) else "",
+        digest_version=reader.digest_version,
+        complete=complete,
+        sections=sum(one.sections for one in known),
+        rows=sum(rows) if rows else None,
+    )
+
+
+@dataclass
+class DigestingDraft:
+    """A draft that stores nothing: it works out digests, and hands on the sections (the plugin layer's ``Draft``)."""
+
+    folder: Path
+    target: SectionTarget
+    results: dict[str, Digested] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The id that a snapshot of these artefacts has."""
+        return identity({name: one.digest for name, one in self.results.items()})
+
+    @contextmanager
+    def artefact(self, name: str) -> Iterator[ContentSink]:
+        sink = DigestSink(self.target, name)
+        yield sink
+        self.results[name] = sink.close()
+
+    def claim(self, snapshot_id: str) -> None:
+        raise PluginError("a snapshot that names itself has no digest to be worked out")
+
+
+def ensure_index(bench: Bench, lock: ComponentLock, generation: Generation) -> StoredSnapshot:
+    """The stored snapshot of a generation, with a contents index: made and kept where there was none.
+
+    What an imported one says of its surroundings is not taken over until it is trusted.
+    """
+    stored = bench.store.stored(bench.key, generation.id)
+    if stored.index is not None:
+        return believed(bench.store, generation, stored)
+    reader = bench.plugin if isinstance(bench.plugin, StatePlugin) else FilesReader()
+    bench.progress.phase("index")
+    with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+        path = ctx.staging / "index.zst"
+        metadata = work_out(reader, ctx, stored, path, generation.id)
+        with Index(path) as index:
+            bench.store.write_index(lock, generation.id, metadata, index.sections())
+    return believed(bench.store, generation, bench.store.stored(bench.key, generation.id))

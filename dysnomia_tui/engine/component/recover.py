@@ -1,0 +1,164 @@
+"""Putting right what a dead worker left: live is old or new and never between, and nothing of the job's stays behind.
+
+Run by the next *writer* that holds the component's lock, never by a viewer. Idempotent: killed itself, it is run
+again. It goes on writing the dead job's own journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
+from dysnomia_plugins.errors import NotSafe
+from dysnomia_store.store import ComponentLock
+from dysnomia_tui.engine.component.context import Bench, Left
+from dysnomia_tui.engine.component.guard import Restored, finish, link_restored, step_of
+
+SETTLED = "settled"
+"""The journal's entry that says that nothing is left to be done for a job."""
+ACTIVITY = "activity"
+"""The journal's entry before an activity of a type without state."""
+RESOLVED = "resolved"
+"""The journal's entry that says which later job made whole what this one left half restored."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How a recovery came out."""
+
+    job: str
+    swapped: bool
+    """True where the dead job's restore has happened: live is the restored state."""
+    restored: Restored | None = None
+    dropped: tuple[str, ...] = ()
+    """Places that were removed."""
+    unfinished: str = ""
+    """The activity of a type without state that did not come to its end; an activation has been taken back."""
+    half: bool = False
+    """True where a module restored in place and did not come to its end: live may be neither old nor new."""
+
+    @property
+    def text(self) -> str:
+        """In words, for the log and the outcome."""
+        if self.half:
+            return f"job {self.job} did not come to its end: live may be half restored; undo it, or restore another"
+        if self.unfinished == "activate":
+            return f"job {self.job} did not come to the end of its activation; what it had made was taken back"
+        if self.unfinished:
+            return f"job {self.job} did not come to the end of its {self.unfinished}: do it again"
+        if self.swapped:
+            return f"job {self.job} had replaced what was live; it was finished"
+        return f"job {self.job} had not replaced anything; what was live still is"
+
+
+def needs_settling(left: Left) -> bool:
+    """Whether a job's journal says that something may be left. Cheap: reads the journal alone."""
+    names = {name for name, _ in left.journal.steps()}
+    if not names or SETTLED in names or "dropped" in names or "undone" in names or "unguarded" in names:
+        return False
+    return not names & {"copied", "reverted"}
+
+
+def half_restored(left: Left) -> bool:
+    """Whether a module restored in place, did not come to its end, and nothing made live whole since.
+
+    Of a job whose worker is gone. From the journal alone, so it can be asked of any job at any time.
+    """
+    swap = step_of(left, "swap")
+    if swap is None or not swap.get("in_place"):
+        return False
+    return step_of(left, "swapped") is None and step_of(left, RESOLVED) is None
+
+
+def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
+    """Finish or revert what job ``left`` began. Raises PluginError where the plugin cannot tell."""
+    plugin = bench.plugin
+    if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
+        return _settle_activity(bench, left)
+    if not isinstance(plugin, StatePlugin) or (step_of(left, "swap") or {}).get("in_place"):
+        return _settle_module(bench, lock, left)
+    with bench.context(of=left) as ctx:
+        with bench.shielded():
+            swapped = plugin.recover(ctx) or step_of(left, "swapped") is not None
+        if swapped and step_of(left, "swap") is not None:
+            if step_of(left, "swapped") is None:
+                left.journal.step("swapped")
+            restored = finish(bench, plugin, ctx, lock, left)
+            for warning in restored.warnings:
+                bench.progress.log(warning)
+            if restored.whole:
+                left.journal.step(SETTLED, swapped=True)
+            return Settled(left.job, swapped=True, restored=restored)
+        with bench.shielded():
+            dropped = _sweep_places(plugin, ctx, left)
+        left.journal.step(SETTLED, swapped=False)
+        return Settled(left.job, swapped=False, dropped=dropped)
+
+
+def begin_activity(bench: Bench, name: str) -> None:
+    """Written before an activity of a type without state begins."""
+    bench.journal.step(ACTIVITY, name=name, active=bench.active)
+
+
+def _settle_activity(bench: Bench, left: Left) -> Settled:
+    """A type without state. Its marker is set after all else: one that moved says that only the journal lacks its end.
+
+    Of an activation that did not come to its end, nothing stays. A deactivation is done again by who wanted it."""
+    began = step_of(left, ACTIVITY) or {}
+    name = str(began.get("name", ""))
+    ended = bench.active != began.get("active", bench.active)
+    if name == "activate" and not ended:
+        with bench.context(of=left) as ctx, bench.shielded():
+            bench.plugin.take_back(ctx)
+    left.journal.step(SETTLED, swapped=False)
+    return Settled(left.job, swapped=False, unfinished="" if ended else name)
+
+
+def _settle_module(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
+    """A module swaps nothing: it ended well, or nobody can tell what it left. Its guard is a generation already."""
+    swap = step_of(left, "swap")
+    if swap is not None and step_of(left, "swapped") is not None:
+        resolve(bench, left.job, but=left.job)
+        number = int(str(swap["restored"]))
+        linked = link_restored(bench, lock, left, str(swap["id"]), number, str(swap["text"]))
+        left.journal.step(SETTLED, swapped=True)
+        return Settled(left.job, swapped=True, restored=Restored(number, linked))
+    half = half_restored(left)
+    left.journal.step(SETTLED, swapped=False, half=half)
+    return Settled(left.job, swapped=False, half=half)
+
+
+def resolve(bench: Bench, by: str, but: str = "") -> None:
+    """A restore by a module ended well, so live is whole: what earlier jobs left half restored is over."""
+    for left in bench.half_restored():
+        if left.job not in (but, bench.job):
+            left.journal.step(RESOLVED, by=by)
+
+
+def recover(bench: Bench, left: Left) -> Settled:
+    """Settle one dead job, under the component's lock."""
+    with bench.locked(f"recover job {left.job}") as lock:
+        return settle(bench, lock, left)
+
+
+def _sweep_places(plugin: StatePlugin, ctx: Context, left: Left) -> tuple[str, ...]:
+    """Drop what a job that replaced nothing made: only places named after it, never what may be the only copy."""
+    live_there = plugin.exists(ctx, plugin.live(ctx.component))
+    borrowed = (step_of(left, "swap") or {}).get("beside")
+    places: list[Place] = []
+    for place in plugin.left_behind(ctx):
+        if place == plugin.place(ctx, Purpose.ASIDE) and not live_there:
+            raise NotSafe(
+                f"{ctx.component.key} has nothing live, and {place.name} may be the only copy of it",
+                "look at it before anything is removed",
+            )
+        if place.name != borrowed:
+            places.append(place)
+    copy = step_of(left, "copy")
+    if copy is not None and step_of(left, "copied") is None and step_of(left, "reverted") is None:
+        place = plugin.named(ctx.component, str(copy["place"]))
+        if plugin.exists(ctx, place):
+            places.append(place)
+    for place in places:
+        plugin.drop(ctx, place)
+    return tuple(place.name for place in places)

@@ -1,0 +1,1 @@
+"""What is in a generation: sections and rows, for browsing and comparing."""

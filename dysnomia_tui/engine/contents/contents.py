@@ -1,0 +1,206 @@
+"""What is in a generation: its sections, what changed since the one before, its rows; and the sides of a diff."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dysnomia_plugins.base import Component, Context, PropertyValue, StatePlugin, Stored
+from dysnomia_plugins.errors import Unsupported
+from dysnomia_plugins.toolkit.files_reader import FilesReader
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
+from dysnomia_store.content.index import Index
+from dysnomia_store.content.index_diff import changed_between, changed_sections
+from dysnomia_store.content.snapshots import SnapshotDraft, StoredSnapshot
+from dysnomia_store.errors import NotFound
+from dysnomia_store.model import Generation, Section
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.component.index import work_out
+from dysnomia_tui.engine.component.journal import MemoryJournal
+from dysnomia_tui.engine.component.trust import made_here
+from dysnomia_tui.engine.diff.compare import Opened
+from dysnomia_tui.engine.diff.sections import as_change
+from dysnomia_tui.engine.diff.sides import SideSpec, stored_side
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.settings_json import settings_from_json, settings_to_json
+from dysnomia_tui.engine.probing.child import Silent
+from dysnomia_tui.engine.records import SectionChange
+from dysnomia_tui.engine.redact import secrets_of
+
+
+@dataclass(frozen=True)
+class Rescanned:
+    """A stored snapshot without a contents index, with one that was worked out from its bytes."""
+
+    stored: StoredSnapshot
+    index: Path
+
+    @property
+    def metadata(self) -> Any:
+        return self.stored.metadata
+
+    @property
+    def folder(self) -> Path:
+        return self.stored.folder
+
+    def artefacts(self) -> tuple[str, ...]:
+        return self.stored.artefacts()
+
+    def open(self, artefact: str | None = None) -> Any:
+        return self.stored.open(artefact)
+
+    def open_range(self, artefact: str, offset: int, length: int) -> Any:
+        return self.stored.open_range(artefact, offset, length)
+
+    def sections(self) -> Iterator[Section]:
+        with Index(self.index) as index:
+            yield from index.sections()
+
+
+def sections_of(world: World, generation: Generation) -> Iterator[Section]:
+    """The contents index, streamed; worked out from the bytes where none was written."""
+    stored = world.store.stored(generation.key, generation.id)
+    if stored.index is not None:
+        yield from stored.sections()
+        return
+    with tempfile.TemporaryDirectory(prefix="dysnomia-contents-") as scratch:
+        yield from rescanned(world, generation, stored, Path(scratch)).sections()
+
+
+def changes_since(world: World, key: ComponentKey, number: int) -> Sequence[SectionChange]:
+    """Sections that differ from the generation before; all of them as added where there is none before."""
+    generations = world.store.generations(key)
+    at = next((index for index, one in enumerate(generations) if one.number == number), None)
+    if at is None:
+        world.store.generation(key, number)  # raises NotFound, naming what is there
+        return ()
+    new = world.store.stored(key, generations[at].id)
+    before = next((one for one in reversed(generations[:at]) if one.id), None)
+    if before is None:
+        return [as_change((None, section)) for section in sections_of(world, generations[at])]
+    if before.id == generations[at].id:
+        return ()
+    old = world.store.stored(key, before.id)
+    if old.index is not None and new.index is not None:
+        return [as_change(pair) for pair in changed_between(old.index, new.index)]
+    pairs = changed_sections(sections_of(world, before), sections_of(world, generations[at]))
+    return [as_change(pair) for pair in pairs]
+
+
+def rescanned(world: World, generation: Generation, stored: StoredSnapshot, scratch: Path) -> Rescanned:
+    """Work the contents index out, into ``scratch``."""
+    path = scratch / "index.zst"
+    component = world.inventory().components.get(generation.key)
+    ctx = _context(
+        world,
+        Component(generation.key, component or Path("/nonexistent"), _properties(world, generation.key)),
+        scratch,
+        trusted=made_here(world.store, generation),
+    )
+    work_out(reader_of(world, generation), ctx, stored, path, generation.id)
+    return Rescanned(stored, path)
+
+
+def _properties(world: World, key: ComponentKey) -> Mapping[str, PropertyValue]:
+    """Those of its container, where it is still configured."""
+    container = world.inventory().containers.get(key.container)
+    return container.properties if container else {}
+
+
+def reader_of(world: World, generation: Generation) -> StatePlugin | FilesReader:
+    """What reads a generation's snapshot: its own type's plugin, else that of its container, else file by file."""
+    if generation.metadata is not None and generation.metadata.type:
+        plugin = world.plugin_of_type(generation.metadata.type)
+    else:
+        container = world.inventory().containers.get(generation.key.container)
+        plugin = world.plugin_of_type(container.type) if container else None
+    return plugin if isinstance(plugin, StatePlugin) else FilesReader()
+
+
+def _context(world: World, component: Component, scratch: Path, *, trusted: bool) -> Context:
+    """A context for reading: it journals nothing and is never cancelled; its process is killed instead."""
+    return Context(
+        component=component,
+        runner=ProcessRunner(secrets=secrets_of(component.properties)),
+        progress=Silent(),
+        cancel=NeverCancelled(),
+        journal=MemoryJournal(),
+        staging=scratch,
+        tag=f"{world.store.id[:8]}_look{scratch.name[-8:]}",
+        made_here=trusted,
+    )
+
+
+# --- sides of a diff: described here, opened in the comparing process ------------------------------------------------
+
+
+def side(world: World, key: ComponentKey, which: int | str) -> SideSpec:
+    """Describe a generation, or what is live. Raises NotFound, Unknown, Unsupported."""
+    if not isinstance(which, int):
+        if not isinstance(world.plugin(key), StatePlugin):
+            raise Unsupported(f"what is live of {key} cannot be read without a snapshot", "take one, and compare that")
+        return SideSpec("live", f"{__name__}:open_live", _args(world.settings, key))
+    generation = world.store.generation(key, which)
+    title = f"{which} {'~' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
+    stored = world.store.stored(key, generation.id)
+    if stored.index is None:
+        return SideSpec(title, f"{__name__}:open_rescanned", {**_args(world.settings, key), "number": which})
+    reader = reader_of(world, generation)
+    return stored_side(
+        title,
+        statedir=world.settings.statedir,
+        key=key,
+        snapshot_id=generation.id,
+        type_name=reader.type if isinstance(reader, StatePlugin) else "",
+        modules_path=world.settings.modules_path,
+        libexec=world.settings.libexec,
+    )
+
+
+def _args(settings: Settings, key: ComponentKey) -> Mapping[str, Any]:
+    return {"settings": settings_to_json(settings), "key": str(key)}
+
+
+def nothing() -> SideSpec:
+    """An empty side: compared with it, everything in the other is there to be looked at."""
+    return SideSpec("nothing", f"{__name__}:open_nothing")
+
+
+@contextmanager
+def open_nothing(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
+    draft = SnapshotDraft(scratch)
+    with draft.artefact("nothing"):
+        pass
+    yield Opened(FilesReader(), draft.stored())
+
+
+@contextmanager
+def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
+    """Dump what is live into the diff's private folder, outside the store."""
+    world = World(settings_from_json(args["settings"]))
+    key = ComponentKey.parse(args["key"])
+    plugin = world.plugin(key)
+    if not isinstance(plugin, StatePlugin):
+        raise Unsupported(f"what is live of {key} cannot be read without a snapshot")
+    base = scratch / "live"
+    base.mkdir(mode=0o700)
+    draft = SnapshotDraft(base)
+    component = world.component(key)
+    plugin.dump(_context(world, component, scratch, trusted=True), plugin.live(component), draft)
+    yield Opened(plugin, draft.stored())
+
+
+@contextmanager
+def open_rescanned(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
+    """Open a stored snapshot that has no contents index: another tool's."""
+    world = World(settings_from_json(args["settings"]))
+    generation = world.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
+    if not generation.id:
+        raise NotFound(f"generation {generation.number} leads nowhere", generation.problem)
+    stored: Stored = rescanned(world, generation, world.store.stored(generation.key, generation.id), scratch)
+    yield Opened(reader_of(world, generation), stored)

@@ -1,0 +1,118 @@
+"""What a worker works with, and how a job comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dysnomia_plugins.errors import Cancelled
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_tui.engine.component.context import Bench
+from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.events import EventLog, JobProgress
+from dysnomia_tui.engine.jobs.folder import JobFolder
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.plans.staleness import LIVE
+from dysnomia_tui.engine.records import JobState
+from dysnomia_tui.engine.redact import Redactor, secrets_of
+
+LOOK = 0.05
+"""Seconds between two looks for the cancel file."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: JobState
+    message: str
+    exit: Exit = Exit.OK
+    hint: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobCancel:
+    """The cancel token of a job: a file in its folder, or a signal to the worker."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        self._path: Path = folder.path / "cancel"
+        self._asked = False
+        self._next = 0.0
+
+    @property
+    def cancelled(self) -> bool:
+        now = time.monotonic()
+        if not self._asked and now >= self._next:
+            self._next = now + LOOK
+            self._asked = self._path.exists()
+        return self._asked
+
+    def ask(self) -> None:
+        self._asked = True
+
+    def check(self) -> None:
+        if self.cancelled:
+            raise Cancelled(f"cancelled by {self._by()}")
+
+    def _by(self) -> str:
+        """Who asked; a signal to the worker has no name."""
+        try:
+            return self._path.read_text("utf-8", "replace").strip() or "the operator"
+        except OSError:
+            return "a signal"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job in its worker."""
+
+    world: World
+    board: JobBoard
+    folder: JobFolder
+    plan: Plan
+    who: str
+    why: str
+    host: str
+    log: EventLog
+    cancel: Shield
+    lock: int
+    """The job's own lock, which every child inherits."""
+    clock: Callable[[], datetime]
+
+    @property
+    def id(self) -> str:
+        return self.folder.id
+
+    def bench(self, index: int = 0) -> Bench:
+        """The bench for the plan's component ``index``. Raises Unknown, ConfigError, PluginError."""
+        key = self.plan.keys[index]
+        component = self.world.component(key)
+        settings = self.world.settings
+        secrets = secrets_of(component.properties)
+        log = EventLog(self.folder.events, Redactor(secrets), self.clock)
+        return Bench(
+            store=self.world.store,
+            plugin=self.world.plugin(key),
+            component=component,
+            job=self.id,
+            who=self.who,
+            journal=self.folder.journal(index),
+            runner=ProcessRunner(self.cancel, inherit=(self.lock,), secrets=secrets),
+            progress=JobProgress(log, str(key)),
+            cancel=self.cancel,
+            compression=settings.compression_by_container.get(key.container, settings.compression),
+            level=settings.level,
+            guard_hold=settings.guard_hold,
+            clock=self.clock,
+            host=self.host,
+            planned=self.plan.depends.get(f"{LIVE} {key}", ""),
+            unsettled=lambda: self.board.unsettled(key, but=self.id),
+            half_restored=lambda: self.board.half_restored(key, but=self.id),
+        )

@@ -1,0 +1,1 @@
+"""What the engine reads of this machine: settings, store, types, inventory, health."""

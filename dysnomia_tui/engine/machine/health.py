@@ -1,0 +1,97 @@
+"""How a component is, in one word, and what a person should know of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dysnomia_store.model import CheckResult, Verdict
+from dysnomia_store.store import Summary
+from dysnomia_tui.config.durations import format_duration
+from dysnomia_tui.engine.records import Health, JobState, JobView
+
+_WORK = frozenset({"snapshot", "check", "verify"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the health of a component is judged from."""
+
+    configured: bool
+    holds_state: bool
+    problem: str
+    """Of its container: a syntax error, an unknown type."""
+    summary: Summary | None
+    """None where the store knows nothing of it."""
+    job: JobView | None
+    """The running or waiting job on it."""
+    last: JobView | None
+    """The last job on it that snapshotted or checked, and has ended."""
+    stale_after: timedelta | None
+    readable: bool = True
+    """Whether this user may read what the store holds of it."""
+
+
+def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
+    """Health and the one line that goes with it (``""`` if nothing needs saying)."""
+    summary = facts.summary
+    failure = _failure(facts)
+    if facts.job is not None:
+        return Health.BUSY, failure
+    if not facts.configured:
+        return Health.GONE, "in the store, and no longer configured"
+    if facts.problem:
+        return Health.FAILED, facts.problem
+    if summary is not None and summary.garbage:
+        return Health.GARBAGE, failure
+    if failure:
+        return Health.FAILED, failure
+    if not facts.readable:
+        return Health.UNKNOWN, "what the store holds of it may not be read by you"
+    if summary is None or not summary.active:
+        return Health.INACTIVE, ""
+    if not facts.holds_state:
+        return Health.OK, ""
+    if summary.generations == 0:
+        kept_nothing = facts.last is not None and str(summary.key) in facts.last.details.get("nothing", {})
+        return (Health.OK, "") if kept_nothing else (Health.NEVER, "never snapshotted")
+    return _age(summary, facts.stale_after, now)
+
+
+def _failure(facts: Facts) -> str:
+    """What went wrong last, in one line."""
+    newest = facts.summary.newest if facts.summary else None
+    last = facts.last
+    if last is not None and last.state in (JobState.FAILED, JobState.PARTLY, JobState.INTERRUPTED):
+        ended = last.ended or last.created
+        mine = str(last.keys[0]) if len(last.keys) == 1 else ""
+        failed = last.details.get("failed", {})
+        key = str(facts.summary.key) if facts.summary else mine
+        concerned = mine or key in failed or last.state is JobState.INTERRUPTED
+        if concerned and (newest is None or newest.unchanged_until <= ended):
+            return f"{last.kind} failed: {failed.get(key, last.message)}"
+    if newest is None:
+        return ""
+    if newest.problem:
+        return f"generation {newest.number}: {newest.problem}"
+    if newest.last_check is not None and newest.last_check.result in (CheckResult.CORRUPT, CheckResult.MISSING):
+        return f"generation {newest.number} is {newest.last_check.result.value}"
+    if newest.suspicious and newest.marks.verdict is not Verdict.GOOD:
+        return f"generation {newest.number} is suspicious: {newest.suspicious}"
+    return ""
+
+
+def _age(summary: Summary, stale_after: timedelta | None, now: datetime) -> tuple[Health, str]:
+    good = summary.newest_good
+    if good is None:
+        return Health.FAILED, "no good generation"
+    age = now - good.unchanged_until
+    if stale_after is not None and age > stale_after:
+        hours = timedelta(hours=round(age.total_seconds() / 3600))
+        return Health.STALE, f"the newest good generation is {format_duration(hours)} old"
+    return Health.OK, ""
+
+
+def concerns(job: JobView) -> bool:
+    """Whether a job says something about how well its components are backed up."""
+    return job.kind in _WORK and job.state.ended and job.state not in (JobState.CANCELLED, JobState.STALE)

@@ -1,0 +1,165 @@
+"""Which containers and components are configured: the files on Dysnomia's search paths.
+
+A container is a file of properties, found by name, the first on the path winning. A component is a file or folder
+``<container>/<component>``. One that cannot be read spoils only itself. Light to import: the query commands use it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dysnomia_base.ownership import refusal
+from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_plugins.config_files.properties import read_properties
+from dysnomia_plugins.errors import BadProperties
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import ComponentKey, validate_name
+from dysnomia_tui.engine.errors import ConfigError, Unknown
+
+NOT_OURS = "give it to root (chown, chmod go-w), or to the user who calls"
+"""The way out where a file or folder is not obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredContainer:
+    """A container's file, as read."""
+
+    name: str
+    path: Path
+    properties: Mapping[str, PropertyValue] = field(default_factory=dict)
+    problem: str = ""
+    """Why it cannot be used: names file and line."""
+    unread: bool = False
+    """Its properties are not known: the file cannot be read, or has a fault."""
+    left_out: bool = False
+    """It is not obeyed: others may write it."""
+    from_environment: bool = False
+    """Its properties are the environment of whoever called, and more than that."""
+
+    @property
+    def type(self) -> str:
+        value = self.properties.get("type", "")
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is configured on this machine."""
+
+    containers: Mapping[str, ConfiguredContainer]
+    components: Mapping[ComponentKey, Path]
+    problems: tuple[str, ...] = ()
+    """Odd names, unreadable folders and what others may write, in words."""
+    left_out: Mapping[ComponentKey, str] = field(default_factory=dict)
+    """Components that are not obeyed because others may write them, and why."""
+
+    def components_of(self, container: str) -> tuple[ComponentKey, ...]:
+        return tuple(sorted(key for key in self.components if key.container == container))
+
+    def container(self, name: str) -> ConfiguredContainer:
+        """Raises Unknown where there is none, ConfigError where its file has a fault."""
+        found = self.containers.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.containers)) or "none"
+            raise Unknown(f"there is no container {name!r}", f"configured are: {known}")
+        if found.problem:
+            raise ConfigError(found.problem, NOT_OURS if found.left_out else "correct the file")
+        return found
+
+    def component(self, key: ComponentKey) -> Component:
+        """What an activity is about. Raises Unknown or ConfigError."""
+        container = self.container(key.container)
+        path = self.components.get(key)
+        if path is None and key in self.left_out:
+            raise ConfigError(self.left_out[key], NOT_OURS)
+        if path is None:
+            known = ", ".join(one.component for one in self.components_of(key.container)) or "none"
+            raise Unknown(f"there is no component {key}", f"of this container are configured: {known}")
+        return Component(key=key, path=path, properties=container.properties)
+
+
+def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Path]) -> Inventory:
+    """Look along the search paths. Never raises for what it finds there."""
+    problems: list[str] = []
+    containers: dict[str, ConfiguredContainer] = {}
+    for entry in _entries(containers_path, "container", problems):
+        before = containers.get(entry.name)
+        if before is None or before.left_out:
+            found = _container(entry.name, entry)
+            if before is not None and not found.left_out:
+                problems.append(before.problem)
+            containers[entry.name] = found if before is None or not found.left_out else before
+    components: dict[ComponentKey, Path] = {}
+    left_out: dict[ComponentKey, str] = {}
+    for folder in _entries(components_path, "container", problems):
+        if not folder.is_dir():
+            problems.append(f"{folder} is no folder of components")
+            continue
+        for entry in _entries([folder], "component", problems):
+            key = ComponentKey(folder.name, entry.name)
+            refused = refusal(entry) if key not in components else ""
+            if refused:
+                problems.append(refused)
+                left_out.setdefault(key, refused)
+            else:
+                components.setdefault(key, entry)
+    for key in sorted(components):
+        if key.container not in containers:
+            problems.append(f"component {key} is configured, but no container {key.container!r} is")
+    return Inventory(
+        dict(sorted(containers.items())),
+        dict(sorted(components.items())),
+        tuple(dict.fromkeys(problems)),
+        {key: why for key, why in left_out.items() if key not in components},
+    )
+
+
+def read_container(path: Path, name: str, *, default_type: str = "") -> ConfiguredContainer:
+    """A container given by its file. ``default_type`` is that of a file that names none."""
+    return _container(name, path, default_type)
+
+
+def _entries(folders: Iterable[Path], what: str, problems: list[str]) -> Iterable[Path]:
+    for folder in folders:
+        try:
+            names = sorted(os.listdir(folder))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{folder} cannot be read ({error.strerror})")
+            continue
+        for name in names:
+            if name.startswith(".") or name.endswith("~"):
+                continue
+            try:
+                validate_name(name, what)
+            except NameRejected as error:
+                problems.append(f"in {folder}: {error.message}")
+                continue
+            yield folder / name
+
+
+def _container(name: str, path: Path, default_type: str = "") -> ConfiguredContainer:
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return ConfiguredContainer(
+                name, path, problem=f"{path} is a folder, not a file of key=value lines", unread=True
+            )
+        refused = refusal(path)
+        if refused:
+            return ConfiguredContainer(name, path, problem=refused, unread=True, left_out=True)
+        properties = read_properties(path)
+    except BadProperties as error:
+        return ConfiguredContainer(name, path, problem=error.message, unread=True)
+    except OSError as error:
+        return ConfiguredContainer(name, path, problem=f"{path} cannot be read ({error.strerror})", unread=True)
+    if default_type and "type" not in properties:
+        properties = {**properties, "type": default_type}
+    container = ConfiguredContainer(name, path, properties)
+    if not container.type:
+        return ConfiguredContainer(name, path, properties, problem=f"{path} names no type (a line type=…)")
+    return container

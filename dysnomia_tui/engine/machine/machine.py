@@ -1,0 +1,122 @@
+"""What the engine reads of this machine: settings, store, types, configured containers and components."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from dysnomia_base.ownership import refusal
+from dysnomia_plugins.base import Component, Plugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.loading.registry import Registry
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Store
+from dysnomia_tui.config import Settings
+from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
+from dysnomia_tui.engine.component.context import dump_reader
+from dysnomia_tui.engine.errors import ConfigError, EngineError
+from dysnomia_tui.engine.machine.command_line import real_component, with_given
+from dysnomia_tui.engine.machine.inventory import NOT_OURS, Inventory, read_inventory
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class World:
+    """One state directory and one configuration. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime] | None = None,
+        extra_types: Mapping[str, Callable[[], Plugin]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.store = Store(settings.statedir, clock=clock, group=settings.group)
+        self.registry = Registry(settings.modules_path, libexec=settings.libexec, extra=extra_types)
+        self._guard = threading.Lock()
+        self._inventory: tuple[Stamp, Inventory] | None = None
+
+    @property
+    def jobs(self) -> Path:
+        return self.settings.statedir / "jobs"
+
+    def inventory(self) -> Inventory:
+        """What is configured, read again when a file or folder on the search paths changed.
+
+        A ``$(…)`` in a file is run when the file is read, not at each look.
+        """
+        stamp = self._stamp()
+        with self._guard:
+            if self._inventory is None or self._inventory[0] != stamp:
+                fresh = read_inventory(self.settings.containers_path, self.settings.components_path)
+                self._inventory = (stamp, with_given(fresh, self.settings, os.environ))
+            return self._inventory[1]
+
+    def component(self, key: ComponentKey) -> Component:
+        """What an activity is about. One that is no longer configured, but still active or garbage, is as it was
+        when it was activated. Raises Unknown, ConfigError."""
+        inventory = self.inventory()
+        known = key in inventory.components or key in inventory.left_out
+        left = self.store.deployed_from(key) if not known else None
+        if left is not None:
+            found = Component(key, left, inventory.container(key.container).properties)
+        else:
+            found = inventory.component(key)
+            found = replace(found, path=real_component(found.path, key.component, os.environ))
+        refused = refusal(found.path)
+        if refused:
+            raise ConfigError(refused, NOT_OURS)
+        if NIX_STORE_DIR in os.environ and str(found.path).startswith(nix_store(os.environ) + "/"):
+            # A module takes the hash out of the path by itself, and has to know of what store.
+            found = replace(found, properties={**found.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]})
+        return found
+
+    def plugin(self, key: ComponentKey) -> Plugin:
+        """The plugin of a component's container. Raises Unknown, ConfigError, PluginError."""
+        return self.registry.get(self.inventory().container(key.container).type)
+
+    def dump_reader(self, key: ComponentKey) -> str:
+        """Who may read what is imported for a component besides the store's owner (see ``bench.dump_reader``)."""
+        compression = self.settings.compression_by_container.get(key.container, self.settings.compression)
+        try:
+            return dump_reader(self.plugin(key), self.component(key), compression)
+        except (EngineError, PluginError):
+            return ""  # nothing is configured that would restore it
+
+    def plugin_of_type(self, type_name: str) -> Plugin | None:
+        """None where the type is not known here, or is broken."""
+        try:
+            return self.registry.get(type_name) if type_name else None
+        except PluginError:
+            return None
+
+    def _stamp(self) -> Stamp:
+        """Changes whenever anything the inventory was read from does."""
+        stamps: list[tuple[str, int, int, int]] = []
+        for folder in (*self.settings.containers_path, *self.settings.components_path):
+            _add_stamp(stamps, folder)
+            try:
+                with os.scandir(folder) as entries:
+                    paths = sorted(Path(entry.path) for entry in entries)
+            except OSError:
+                continue
+            for path in paths:
+                _add_stamp(stamps, path)
+        for given in self.settings.given_containers.values():
+            if given.file is not None:
+                _add_stamp(stamps, given.file)
+        return tuple(stamps)
+
+
+def _add_stamp(stamps: list[tuple[str, int, int, int]], path: Path) -> None:
+    try:
+        status = path.stat()
+    except OSError:
+        stamps.append((str(path), 0, 0, 0))
+        return
+    owned = hash((status.st_ino, status.st_mode, status.st_uid, status.st_gid))
+    stamps.append((str(path), status.st_mtime_ns, status.st_size, owned))

@@ -1,0 +1,189 @@
+"""The whole machine at a glance, from configuration, the store's cache and the jobs. Asks no server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.errors import NotPermitted
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Summary
+from dysnomia_tui.engine.machine import visibility as seeing
+from dysnomia_tui.engine.machine.health import Facts, concerns, judge
+from dysnomia_tui.engine.machine.identity import who
+from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.types import what_is_missing
+from dysnomia_tui.engine.plans.grades import labels_of
+from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
+from dysnomia_tui.engine.redact import shown
+
+NEARLY_FULL = 0.03
+"""Share of the disk that is left when it is worth an alarm."""
+STATELESS = "its type holds no state of its own: there is nothing to snapshot"
+WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
+
+
+def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
+    """Read everything once."""
+    inventory = world.inventory()
+    summaries: Mapping[ComponentKey, Summary] | None
+    notice = seeing.notice(world.settings.statedir)
+    try:
+        summaries = world.store.summaries()
+        strange = tuple(world.store.strange())
+    except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
+        summaries, strange = None, (notice or error.message,)
+    containers = tuple(_containers(world, inventory, summaries, jobs, now))
+    free, total = _disk(world)
+    return Overview(
+        host=socket.gethostname(),
+        who=who(os.environ),
+        read_only=read_only,
+        store=str(world.settings.statedir),
+        store_id=world.store.id,
+        disk_free=free,
+        disk_total=total,
+        labels=world.settings.labels,
+        containers=containers,
+        alarms=tuple(_alarms(inventory, containers, jobs, (*_left_out(world), *strange), free, total)),
+        at=now,
+        notice=notice,
+        hidden=summaries is None,
+    )
+
+
+def _containers(
+    world: World,
+    inventory: Inventory,
+    summaries: Mapping[ComponentKey, Summary] | None,
+    jobs: Sequence[JobView],
+    now: datetime,
+) -> Iterator[ContainerView]:
+    readable, summaries = summaries is not None, summaries or {}
+    names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
+    for name in names:
+        configured = inventory.containers.get(name)
+        plugin, problem = _plugin(world, configured)
+        keys = sorted({key for key in (*summaries, *inventory.components) if key.container == name})
+        yield ContainerView(
+            name=name,
+            type=configured.type if configured else "",
+            title=plugin.title if plugin else "",
+            properties=shown(configured.properties) if configured else {},
+            components=tuple(
+                _component(world, inventory, key, summaries.get(key), plugin, problem, jobs, now, readable=readable)
+                for key in keys
+            ),
+            problem=problem,
+            file=str(configured.path) if configured else "",
+        )
+
+
+def _plugin(world: World, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str]:
+    if configured is None:
+        return None, ""
+    if configured.problem:
+        return None, configured.problem
+    try:
+        plugin = world.registry.get(configured.type)
+    except PluginError as error:
+        return None, f"{configured.path}: {error.message}"
+    return plugin, what_is_missing(plugin)
+
+
+def _component(
+    world: World,
+    inventory: Inventory,
+    key: ComponentKey,
+    summary: Summary | None,
+    plugin: Plugin | None,
+    problem: str,
+    jobs: Sequence[JobView],
+    now: datetime,
+    *,
+    readable: bool,
+) -> ComponentView:
+    mine = [job for job in jobs if key in job.keys]
+    job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
+    holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
+    facts = Facts(
+        configured=key in inventory.components and key.container in inventory.containers,
+        holds_state=holds_state,
+        problem=problem,
+        summary=summary,
+        job=job,
+        last=next((one for one in mine if concerns(one)), None),
+        stale_after=world.settings.component(key.container, key.component).stale_after,
+        readable=readable and (summary is None or summary.readable),
+    )
+    health, words = judge(facts, now)
+    return ComponentView(
+        key=key,
+        type=plugin.type if plugin else "",
+        health=health,
+        problem=words,
+        active=summary.active if summary else False,
+        garbage=summary.garbage if summary else False,
+        generations=summary.generations if summary else 0,
+        newest=summary.newest if summary else None,
+        newest_good=summary.newest_good if summary else None,
+        stored_size=summary.stored_size if summary else 0,
+        job=job.id if job else "",
+        labels=labels_of(world.settings, key),
+        can=plugin.activities() if plugin and facts.configured else frozenset(),
+        stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
+    )
+
+
+def _alarms(
+    inventory: Inventory,
+    containers: Sequence[ContainerView],
+    jobs: Sequence[JobView],
+    strange: Sequence[str],
+    free: int | None,
+    total: int | None,
+) -> Iterator[Alarm]:
+    for job in jobs:
+        key = job.keys[0] if job.keys else None
+        if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
+            yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
+        if job.details.get("half"):
+            guard = job.details.get("guard")
+            way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
+            yield Alarm(f"live of {key} may be half restored, by job {job.id}: {way}", key)
+        elif job.details.get("aside") and job.undoable:
+            yield Alarm(f"job {job.id}: what was live stands at {job.details['aside']}, not yet a generation", key)
+    for container in containers:
+        if container.problem:
+            yield Alarm(f"{container.name}: {container.problem}")
+        for component in container.components:
+            if component.health in WORTH_AN_ALARM and not container.problem:
+                yield Alarm(f"{component.key.component} {component.health.value}: {component.problem}", component.key)
+    for problem in inventory.problems:
+        yield Alarm(problem)
+    for text in strange:
+        yield Alarm(text)
+    if free is not None and total and free < total * NEARLY_FULL:
+        yield Alarm(f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free")
+
+
+def _left_out(world: World) -> Sequence[str]:
+    """Configuration and modules that are not obeyed."""
+    return (*world.settings.left_out, *world.registry.left_out())
+
+
+def _disk(world: World) -> tuple[int | None, int | None]:
+    there = world.settings.statedir
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        usage = shutil.disk_usage(there)
+    except OSError:
+        return None, None
+    return usage.free, usage.total

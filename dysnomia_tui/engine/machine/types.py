@@ -1,0 +1,81 @@
+"""The types that are known here: where each comes from, what it needs, and whether that is installed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from dysnomia_base.environment import search_path
+from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.loading.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program that a type needs."""
+
+    name: str
+    path: str
+    """Where it is; ``""`` where it is not installed."""
+    package: str
+    """The Debian package that has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeView:
+    """One type."""
+
+    type: str
+    title: str
+    origin: str
+    """The distribution with its version, or the module's path."""
+    module: str
+    """``package.module:Class`` of an entry point; the path of an executable."""
+    holds_state: bool
+    activities: tuple[str, ...]
+    tools: tuple[Tool, ...]
+    problem: str = ""
+    """Why it cannot be used: it cannot be imported."""
+
+    @property
+    def missing(self) -> tuple[Tool, ...]:
+        return tuple(tool for tool in self.tools if not tool.path)
+
+    @property
+    def missing_packages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tool.package for tool in self.missing))
+
+
+def types(registry: Registry) -> tuple[TypeView, ...]:
+    """All types, sorted by name. A broken one is among them, and says why."""
+    return tuple(_view(registry, name) for name in registry.types())
+
+
+def _view(registry: Registry, name: str) -> TypeView:
+    source = registry.source(name)
+    try:
+        plugin = registry.get(name)
+    except PluginError as error:
+        return TypeView(name, "", source.origin, source.module, False, (), (), problem=str(error))
+    holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
+    activities = tuple(sorted(plugin.activities()))
+    return TypeView(name, plugin.title, source.origin, source.module, holds_state, activities, tools_of(plugin))
+
+
+def tools_of(plugin: Plugin, path: str = "") -> tuple[Tool, ...]:
+    """The programs that a plugin needs, looked for where it would run them from."""
+    where = path or search_path()
+    return tuple(
+        Tool(name, shutil.which(name, path=where) or "", plugin.packages.get(name, name)) for name in plugin.tools
+    )
+
+
+def what_is_missing(plugin: Plugin) -> str:
+    """What has to be installed before a type works, in words; ``""`` if nothing."""
+    missing = [tool for tool in tools_of(plugin) if not tool.path]
+    if not missing:
+        return ""
+    packages = dict.fromkeys(tool.package for tool in missing)
+    names = ", ".join(tool.name for tool in missing)
+    return f"{names} {'is' if len(missing) == 1 else 'are'} not installed: apt-get install {' '.join(packages)}"

@@ -1,0 +1,109 @@
+"""What is available, active and garbage; what a deployment would do about it; what has nothing to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dysnomia_plugins.base import StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.operations.plan_state import ACTIVITIES
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.plans.staleness import component_depends
+from dysnomia_tui.engine.translate import words_of
+
+KNOWN = frozenset({*ACTIVITIES, "snapshot", "restore"})
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The components of all containers, or of one, by what they are and what a deployment would do with them."""
+
+    available: tuple[ComponentKey, ...]
+    """On the search path."""
+    active: tuple[ComponentKey, ...]
+    garbage: tuple[ComponentKey, ...]
+
+    @property
+    def obsolete(self) -> tuple[ComponentKey, ...]:
+        """Active, and no longer available: to be deactivated."""
+        return tuple(key for key in self.active if key not in set(self.available))
+
+    @property
+    def new(self) -> tuple[ComponentKey, ...]:
+        """Available, and not active: to be activated."""
+        return tuple(key for key in self.available if key not in set(self.active))
+
+    @property
+    def steps(self) -> tuple[tuple[str, ComponentKey], ...]:
+        """(activity, component), in the order they would be done."""
+        return (*(("deactivate", key) for key in self.obsolete), *(("activate", key) for key in self.new))
+
+
+def deployment(world: World, container: str = "") -> Deployment:
+    """Look. ``container`` restricts it to one."""
+    summaries = world.store.summaries()
+
+    def mine(key: ComponentKey) -> bool:
+        return not container or key.container == container
+
+    return Deployment(
+        available=tuple(sorted(key for key in world.inventory().components if mine(key))),
+        active=tuple(sorted(key for key in summaries if summaries[key].active and mine(key))),
+        garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and mine(key))),
+    )
+
+
+def plan_deploy(world: World, container: str, now: datetime) -> Plan:
+    """Deactivate what is no longer available, then activate what is new. One that cannot be is a warning: the others
+    are done all the same."""
+    steps = deployment(world, container).steps
+    keys = tuple(key for _, key in steps)
+    depends: dict[str, str] = {}
+    warnings = []
+    for activity, key in steps:
+        try:
+            depends |= component_depends(world, key)
+            world.plugin(key)
+        except (EngineError, PluginError) as error:
+            warnings.append(f"{key} could not be {activity}d: {words_of(error)[0]}")
+    takes_out = any(activity == "deactivate" for activity, _ in steps)
+    grade = graded(world.settings, keys, Grade.UNDOABLE if takes_out else Grade.ADDS)
+    counts = f"{sum(activity == 'activate' for activity, _ in steps)} new, {len(steps)} in all"
+    return Plan(
+        kind=Kind.DEPLOY,
+        title=f"deploy {container or 'all containers'}: {counts}",
+        keys=keys,
+        grade=grade,
+        steps=tuple(Step(f"{key} {ACTIVITIES[activity][1]}", str(key)) for activity, key in steps),
+        params={"activities": [activity for activity, _ in steps]},
+        depends=depends,
+        warnings=tuple(warnings),
+        blockers=() if steps else ("all that is available is active, and nothing else is",),
+        command=("dysnomia-containers", "--deploy", *(("-C", container) if container else ())),
+        confirm=confirmation(grade, keys, str(len(keys))) if keys else "",
+        made=now,
+    )
+
+
+def nothing_to_do(world: World, key: ComponentKey, activity: str) -> str:
+    """Why an activity has nothing to do with a component, where Dysnomia's modules end well without doing anything:
+    the type holds no state, there is no generation, it is no garbage. ``""`` where there is something.
+
+    Raises Unknown, ConfigError, PluginError.
+    """
+    world.component(key)
+    plugin = world.plugin(key)
+    if activity in KNOWN and activity not in plugin.activities() | {"lock", "unlock"}:
+        return f"type {plugin.type} has no {activity}"
+    links = world.store.root / "generations" / key.container / key.component
+    if activity == "restore" and not (links.is_dir() and any(links.iterdir())):
+        return "it has no generation to restore"
+    if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
+        garbage = (world.store.root / "garbage" / key.container / key.component).exists()
+        return "" if garbage else "it is not marked as garbage"
+    return ""

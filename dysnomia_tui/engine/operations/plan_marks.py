@@ -1,0 +1,75 @@
+"""Plans of what is said of a generation: pins, verdicts, notes, tags, and whether it is trusted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dysnomia_store.model import Marks
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.mark_change import MarkChange, between, words
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.plans.staleness import generation_depends
+
+
+def plan_mark(
+    world: World, key: ComponentKey, number: int, marks: Marks, seen: Marks | None, text: str, now: datetime
+) -> Plan:
+    """``seen`` is what the operator had before them when they decided; what is said now, where it is not given.
+
+    Raises NotFound.
+    """
+    generation = world.store.generation(key, number)
+    return _plan(world, key, number, between(generation.marks if seen is None else seen, marks), text, now)
+
+
+def plan_trust(world: World, key: ComponentKey, number: int, trusted: bool, now: datetime) -> Plan:
+    """Trust what came from elsewhere, or trust it no longer. Raises NotFound."""
+    tags = (TRUSTED_TAG,)
+    change = MarkChange(tags_added=tags) if trusted else MarkChange(tags_removed=tags)
+    return _plan(world, key, number, change, "", now)
+
+
+def _plan(world: World, key: ComponentKey, number: int, change: MarkChange, text: str, now: datetime) -> Plan:
+    generation = world.store.generation(key, number)
+    said = words(change, f"generation {number} of {key}")
+    grade = graded(world.settings, (key,), Grade.UNDOABLE if change.trusts else Grade.ADDS)
+    steps = [Step(f"would {one}", str(key)) for one in said]
+    if text and not any(text in step.text for step in steps):
+        steps.append(Step(f"the words for it: {text}", str(key)))
+    blockers = [] if said else ["nothing would change"]
+    if generation.problem:
+        blockers.append(f"generation {number} of {key}: {generation.problem}")
+    warnings: tuple[str, ...] = ()
+    if change.trusts:
+        warnings = ("it would be loaded as what was made here: whoever made it could run what they like on the server",)
+        if made_here(world.store, generation):
+            blockers.append(f"generation {number} of {key} is trusted already")
+    elif TRUSTED_TAG in change.tags_removed and TRUSTED_TAG not in generation.marks.tags:
+        blockers.append(f"nobody has trusted generation {number} of {key}")
+    return Plan(
+        kind=Kind.MARK,
+        title="; ".join(said) or f"mark generation {number} of {key}",
+        keys=(key,),
+        grade=grade,
+        steps=tuple(steps),
+        params={"number": number, "change": change.to_json()},
+        depends=generation_depends(key, number, generation.id),
+        warnings=warnings,
+        blockers=tuple(blockers),
+        command=_command(key, number, change),
+        confirm=confirmation(grade, (key,), str(number)),
+        made=now,
+    )
+
+
+def _command(key: ComponentKey, number: int, change: MarkChange) -> tuple[str, ...]:
+    """Trusting alone has a command."""
+    tags = (TRUSTED_TAG,)
+    if change == MarkChange(tags_added=tags):
+        return ("dysnomia-tui", "trust", str(key), str(number))
+    if change == MarkChange(tags_removed=tags):
+        return ("dysnomia-tui", "trust", "--withdraw", str(key), str(number))
+    return ()

@@ -1,0 +1,176 @@
+"""Plans of undo: of a restore (from its guard, or what it set aside) and of a collection (from the trash)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dysnomia_plugins.base import Preflight, Severity
+from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
+from dysnomia_store.model import Generation, Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component.guard import step_of
+from dysnomia_tui.engine.errors import Blocked, Exit
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.operations.plan_keeping import come_back
+from dysnomia_tui.engine.operations.plan_state import as_step, preflight_or_blocker, replaced
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
+from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends, live_depends, trash_depends
+from dysnomia_tui.engine.records import JobView
+
+NO_WAY_BACK = (Severity.IRREVERSIBLE, Severity.DANGEROUS)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What an undo goes back to, and from."""
+
+    number: int
+    """The guard's, reserved before the swap."""
+    guard: Generation | None
+    """None where what was live still stands aside and is no generation yet."""
+    restored: int | None
+    """The generation that the job made live: what is live now differs from it by what was written since."""
+    later: tuple[Generation, ...]
+    """Generations of the component that other jobs made since."""
+
+
+def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan:
+    """Raises Unknown, Blocked."""
+    view = board.view(job_id)
+    if board.folder(job_id).record().last("undone") is not None:
+        raise Blocked(f"job {job_id} is undone already", "look at what is live now")
+    if view.kind == Kind.GC.value:
+        return _plan_undo_gc(world, job_id, now)
+    if view.kind not in (Kind.RESTORE.value, Kind.UNDO.value):
+        raise Blocked(f"job {job_id} ({view.title}) cannot be undone", "only a restore and a collection can")
+    swap = step_of(board.left(job_id), "swap")
+    if swap is None:
+        raise Blocked(f"job {job_id} replaced nothing", "there is nothing to undo")
+    key = view.keys[0]
+    before = _before(world, key, job_id, int(str(swap["guard"])), swap["restored"])
+    preflight, code = _preflight(world, key, before)
+    irreversible = [finding.text for finding in preflight.findings if finding.severity in NO_WAY_BACK]
+    grade = graded(world.settings, (key,), Grade.FINAL if irreversible else Grade.UNDOABLE)
+    depends = {**component_depends(world, key), **live_depends(key, preflight.identity)}
+    if before.guard is not None:
+        depends |= generation_depends(key, before.number, before.guard.id)
+    return Plan(
+        kind=Kind.UNDO,
+        title=f"undo job {job_id}: {view.title}",
+        keys=(key,),
+        grade=grade,
+        steps=_steps(key, job_id, before, preflight),
+        params={
+            "job": job_id,
+            "guard": before.number,
+            "of": "restore",
+            "key": str(key),
+            "restored": before.restored,
+            "blocked": int(code),
+        },
+        depends=depends,
+        warnings=(*irreversible, *_warnings(view, before, preflight)),
+        blockers=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER),
+        replaces=replaced(key, preflight),
+        space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
+        command=("dysnomia-tui", "undo", job_id),
+        confirm=confirmation(grade, (key,), str(before.number)),
+        made=now,
+    )
+
+
+def _before(world: World, key: ComponentKey, job_id: str, number: int, restored: object) -> _Before:
+    generations = world.store.generations(key)
+    mine = [one for one in generations if one.job == job_id]
+    guard = next((one for one in mine if one.number == number and one.id), None)
+    linked = next((one for one in mine if one.reason is Reason.RESTORE), None)
+    newest = max((one.number for one in mine), default=number)
+    went = int(str(restored)) if restored is not None else None
+    there = {one.number for one in generations}
+    return _Before(
+        number=number,
+        guard=guard,
+        restored=linked.number if linked is not None else went if went in there else None,
+        later=tuple(one for one in generations if one.number > newest),
+    )
+
+
+def _preflight(world: World, key: ComponentKey, before: _Before) -> tuple[Preflight, Exit]:
+    """Of the guard as of any snapshot. Where it still stands aside nothing is loaded: what is said of live alone, asked
+    by way of another generation, and the room that the new guard takes."""
+    if before.guard is not None:
+        return preflight_or_blocker(world, key, before.guard, replace=True)
+    any_other = next((one for one in reversed(world.store.generations(key)) if one.id and not one.problem), None)
+    if any_other is None:
+        return Preflight(), Exit.REFUSED
+    preflight, code = preflight_or_blocker(world, key, any_other, replace=True)
+    live = preflight.live_bytes
+    return replace(
+        preflight,
+        findings=tuple(finding for finding in preflight.findings if not finding.of_snapshot),
+        needs=() if live is None else ((FOR_THE_GUARD, live, world.store.free_bytes()),),
+    ), code
+
+
+def _steps(key: ComponentKey, job_id: str, before: _Before, preflight: Preflight) -> tuple[Step, ...]:
+    what = f"what was live before job {job_id} (guard {before.number})"
+    if before.guard is None:
+        steps = [Step(f"{what}, which still stands aside, would take the place of what is live", str(key))]
+    else:
+        steps = [Step(f"{what} would be loaded, every byte verified, and take the place of what is live", str(key))]
+    if preflight.swap:
+        steps.append(Step(as_step(preflight.swap), str(key)))
+    steps.append(Step("what is live now would become a guard itself, held for a week", str(key)))
+    return tuple(steps)
+
+
+def _warnings(view: JobView, before: _Before, preflight: Preflight) -> list[str]:
+    since = "what was written since that restore would be in the new guard only"
+    if before.restored is not None:
+        since += f": compare generation {before.restored} with what is live to see it"
+    warnings = [since]
+    guard = before.guard
+    if guard is not None and guard.metadata is not None and preflight.live_bytes is not None:
+        warnings.append(f"live holds ~{preflight.live_bytes:,} bytes, the guard {guard.metadata.content_size:,}")
+    replaced_since = [one for one in before.later if one.reason is Reason.RESTORE]
+    if replaced_since:
+        by = ", ".join(f"job {one.job}" if one.job else f"generation {one.number}" for one in replaced_since)
+        warnings.append(f"it was restored again since ({by}): the guard of job {view.id} is older than that")
+    elif before.later:
+        warnings.append(f"{_count(before.later)} made since: {_numbers(before.later)}")
+    warnings += [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
+    return warnings
+
+
+def _count(generations: Sequence[Generation]) -> str:
+    return "1 generation was" if len(generations) == 1 else f"{len(generations)} generations were"
+
+
+def _numbers(generations: Sequence[Generation]) -> str:
+    first, last = generations[0].number, generations[-1].number
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _plan_undo_gc(world: World, job_id: str, now: datetime) -> Plan:
+    entries = [entry for entry in world.store.trash() if entry.job == job_id]
+    if not entries:
+        raise Blocked(f"nothing of job {job_id} is in the trash any more", "what was freed cannot come back")
+    keys = tuple(sorted({entry.key for entry in entries}))
+    count = sum(len(entry.generations) for entry in entries)
+    grade = graded(world.settings, keys, Grade.ADDS)
+    return Plan(
+        kind=Kind.UNDO,
+        title=f"undo job {job_id}: bring back {count} generations",
+        keys=keys,
+        grade=grade,
+        steps=come_back(entries),
+        params={"job": job_id, "of": "gc", "names": [entry.name for entry in entries]},
+        depends=trash_depends({entry.name: entry.id for entry in entries}),
+        command=("dysnomia-tui", "undo", job_id),
+        confirm=confirmation(grade, keys, str(count)),
+        made=now,
+    )

@@ -1,0 +1,229 @@
+"""The child process that asks a server one question: ``python -m dysnomia_tui.engine.probing.child``.
+
+Reads the question from standard input, writes the answer to standard output, both JSON, and kills itself when its
+time is up: counted from here, so that a slow start is not the server's fault.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dysnomia_plugins.base import Component, Context, Found, Plugin, Probe, Runner, Severity, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
+from dysnomia_store.errors import Corrupt, Incomplete, StoreError
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component.journal import MemoryJournal
+from dysnomia_tui.engine.component.trust import believed, made_here
+from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.settings_json import settings_from_json
+from dysnomia_tui.engine.redact import Redactor, secrets_of
+from dysnomia_tui.engine.translate import exit_of, words_of
+
+TOGETHER = 0.8
+"""Seconds in which the components of one container are asked one after the other: less than a probe's two."""
+
+
+class Silent:
+    """A progress nobody watches."""
+
+    def phase(self, name: str) -> None:
+        return None
+
+    def advance(self, done: int, total: int | None = None, unit: str = "bytes") -> None:
+        return None
+
+    def log(self, line: str) -> None:
+        return None
+
+
+def main() -> int:
+    question = json.loads(sys.stdin.buffer.read())
+    signal.setitimer(signal.ITIMER_REAL, question["limit"])  # SIGALRM's default ends the process
+    world = World(settings_from_json(question["settings"]))
+    redactor = Redactor()
+    try:
+        if question["op"] == "discover":
+            answer = _discover(world)
+        elif question["op"] == "container":
+            keys = world.inventory().components_of(question["container"])
+            redactor = Redactor(secrets_of(world.inventory().container(question["container"]).properties))
+            said = asked([(key.component, partial(_probe, world, key)) for key in keys])
+            answer = {
+                "probe": asdict(together(said, len(keys))),
+                "components": {name: asdict(probe) for name, probe in said},
+            }
+        else:
+            key = ComponentKey.parse(question["key"])
+            component = world.component(key)
+            secrets = secrets_of(component.properties)
+            redactor = Redactor(secrets)
+            runner = ProcessRunner(secrets=secrets)
+            plugin = world.plugin(key)
+            if question["op"] == "probe":
+                answer = asdict(plugin.probe(component, runner))
+            elif question["op"] == "identity":
+                answer = {"identity": plugin.identity(component) if isinstance(plugin, StatePlugin) else ""}
+            elif question["op"] == "condition":
+                answer = _condition(plugin, component, runner, redactor)
+            else:
+                answer = _preflight(world, plugin, component, runner, question)
+        reply: Mapping[str, Any] = {"answer": answer}
+    except (PluginError, StoreError, EngineError, OSError) as error:
+        reply = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
+    sys.stdout.write(json.dumps(reply))
+    sys.stdout.flush()
+    return 0
+
+
+def _probe(world: World, key: ComponentKey) -> Probe:
+    """One component that cannot be asked does not spoil its container."""
+    component = world.component(key)
+    try:
+        return world.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
+    except PluginError as error:
+        return Probe(up=False, detail=error.message)
+
+
+def asked(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float = TOGETHER) -> list[tuple[str, Probe]]:
+    """Ask one after the other, as long as there is time."""
+    until = time.monotonic() + seconds
+    said: list[tuple[str, Probe]] = []
+    for name, ask in components:
+        if said and time.monotonic() > until:
+            break
+        said.append((name, ask()))
+    return said
+
+
+def together(said: Sequence[tuple[str, Probe]], count: int) -> Probe:
+    """What a container's components say of their one server: its size is all of theirs, its clients those of all.
+
+    The first that is there says whether the server is. ``count`` is how many components there are, asked or not.
+    """
+    if not said:
+        return Probe(up=False, detail="no component is configured in it")
+    first = next((one for _, one in said if one.up), said[0][1])
+    sizes = [one.size for _, one in said if one.size is not None]
+    clients = [one.clients for _, one in said if one.clients is not None]
+    many = count > 1
+    who = [f"{name}: {text}" if many else text for name, one in said for text in one.who]
+    details = [f"{name}: {one.detail}" if many else one.detail for name, one in said if one.detail]
+    if all(one.detail == first.detail for _, one in said):
+        details = [first.detail] if first.detail else []  # they all say the same: it is the server's word
+    if len(said) < count:
+        details.append(f"size and clients are those of the first {len(said)} of {count} components")
+    return Probe(
+        up=first.up,
+        version=first.version,
+        size=sum(sizes) if sizes else None,
+        clients=sum(clients) if clients else None,
+        who=tuple(who),
+        detail="; ".join(details),
+    )
+
+
+def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: Redactor) -> Mapping[str, Any]:
+    """Probe and status. What a type logged may hold whatever its programs wrote: known secrets are taken out."""
+    probe = plugin.probe(component, runner)
+    try:
+        status = asdict(plugin.status(component, runner))
+    except PluginError as error:
+        status = asdict(Status(facts=(Fact(error.message, tone=Tone.BAD),)))
+    for fact in (*status["facts"], *status["log"]):
+        fact["text"] = redactor.text(fact["text"])
+        fact["at"] = fact["at"].isoformat() if fact["at"] is not None else None
+    return {"probe": asdict(probe), "status": status}
+
+
+def _discover(world: World) -> Mapping[str, Any]:
+    """What is on this machine and not configured yet, under whatever name."""
+    found: list[Mapping[str, Any]] = []
+    for name in world.registry.types():
+        plugin = world.plugin_of_type(name)
+        if plugin is not None:
+            configured = _configured(world, plugin)
+            found.extend(
+                asdict(one) for one in plugin.discover(ProcessRunner()) if _whereabouts(plugin, one) not in configured
+            )
+    return {"found": found}
+
+
+def _configured(world: World, plugin: Plugin) -> set[tuple[str, ...]]:
+    """Where the configured components of a type are; one that cannot be told is left out."""
+    inventory = world.inventory()
+    places: set[tuple[str, ...]] = set()
+    for key in inventory.components:
+        with suppress(EngineError, PluginError, OSError):
+            if inventory.container(key.container).type == plugin.type:
+                places.add(plugin.whereabouts(inventory.component(key)))
+    return places
+
+
+def _whereabouts(plugin: Plugin, found: Found) -> tuple[str, ...]:
+    """Where found state is; nowhere for a server of which nothing may be seen."""
+    try:
+        key = ComponentKey.of(found.container, found.component)
+        return plugin.whereabouts(Component(key, Path(), found.properties))
+    except (PluginError, StoreError, OSError):
+        return ()
+
+
+def _preflight(
+    world: World, plugin: Plugin, component: Component, runner: Runner, question: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    if not isinstance(plugin, StatePlugin):
+        raise PluginError(f"type {plugin.type!r} holds no state of its own")
+    generation = world.store.generation(component.key, int(question["number"]))
+    ctx = Context(
+        component=component,
+        runner=runner,
+        progress=Silent(),
+        cancel=NeverCancelled(),
+        journal=MemoryJournal(),
+        staging=Path(world.settings.statedir) / "staging",
+        tag=f"{world.store.id[:8]}_plan",
+        made_here=made_here(world.store, generation),
+    )
+    stored = believed(world.store, generation, world.store.stored(component.key, generation.id))
+    try:
+        result = plugin.preflight(ctx, stored, replace=question["replace"])
+    except (Corrupt, Incomplete) as error:
+        raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
+    findings = [(one.severity.value, one.text, one.of_snapshot) for one in result.findings]
+    if question["copy"]:
+        findings += [(Severity.BLOCKER.value, text, False) for text in _against_copy(plugin, ctx, question["copy"])]
+    return {
+        "findings": findings,
+        "live_bytes": result.live_bytes,
+        "needs": result.needs,
+        "swap": result.swap,
+        "guard": result.guard,
+        "identity": plugin.identity(component) if question["replace"] else "",
+    }
+
+
+def _against_copy(plugin: StatePlugin, ctx: Context, name: str) -> list[str]:
+    """Why nothing can be copied to ``name``: it is no name for one, or something stands there."""
+    try:
+        place = plugin.named(ctx.component, name)
+        if plugin.exists(ctx, place):
+            return [f"{place.name} is already there: choose another name for the copy"]
+    except PluginError as error:
+        return [error.message]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""Questions to servers, asked in a child process that gets a time and is killed after it.
+
+A server that is stopped, a mount that hangs or a module that loops holds up its child, never the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from dysnomia_base.environment import child_environment
+from dysnomia_base.python_child import python_child
+from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
+from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.machine.settings_json import settings_to_json
+from dysnomia_tui.engine.records import Condition
+
+PROBE_LIMIT = 2.0
+"""Seconds for a probe, start of the child not counted."""
+PATIENT_LIMIT = 15.0
+"""Seconds for a server that took longer: only then it does not answer; until then it is slow."""
+START_ALLOWANCE = 3.0
+"""Seconds that the child may take to start on a loaded machine; it says when it has."""
+DISCOVER_LIMIT = 15.0
+LEISURELY = 10
+"""Looking for what is not configured gives way to keys; a probe does not, or a busy machine would look like a dead
+server."""
+NOT_ANSWERING = "not answering"
+
+
+class NoAnswer(Exception):
+    """The child gave none: it was killed at its limit (``NOT_ANSWERING``), or says what failed."""
+
+    def __init__(self, text: str, code: Exit = Exit.UNAVAILABLE) -> None:
+        super().__init__(text)
+        self.exit = code
+
+
+def probe(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Probe:
+    """Ask a component's server. Never raises: one that does not answer is ``up=False``."""
+    try:
+        answer = ask(settings, {"op": "probe", "key": str(key)}, limit)
+    except NoAnswer as error:
+        return Probe(up=False, detail=str(error))
+    return _probe(answer)
+
+
+def probe_container(
+    settings: Settings, container: str, limit: float = PROBE_LIMIT
+) -> tuple[Probe, Mapping[ComponentKey, Probe]]:
+    """Ask about every component of a container, as far as the time goes: all of them together, and each by itself.
+
+    Never raises."""
+    try:
+        answer = ask(settings, {"op": "container", "container": container}, limit)
+    except NoAnswer as error:
+        return Probe(up=False, detail=str(error)), {}
+    each = {ComponentKey(container, name): _probe(probe) for name, probe in answer["components"].items()}
+    return _probe(answer["probe"]), each
+
+
+def condition(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Condition:
+    """Ask a component's server and its type. Never raises: what does not answer is ``up=False`` and says nothing."""
+    try:
+        answer = ask(settings, {"op": "condition", "key": str(key)}, limit)
+    except NoAnswer as error:
+        return Condition(Probe(up=False, detail=str(error)))
+    status = answer["status"]
+    facts, log = (tuple(_fact(fact) for fact in status[name]) for name in ("facts", "log"))
+    return Condition(
+        _probe(answer["probe"]), Status(status["word"], Tone(status["tone"]), facts, log, status["log_note"])
+    )
+
+
+def _probe(answer: Mapping[str, Any]) -> Probe:
+    return Probe(**{**answer, "who": tuple(answer["who"])})
+
+
+def _fact(fact: Mapping[str, Any]) -> Fact:
+    at = datetime.fromisoformat(fact["at"]) if fact["at"] else None
+    return Fact(fact["text"], at, fact["memory"], Tone(fact["tone"]))
+
+
+def preflight(
+    settings: Settings, key: ComponentKey, number: int, *, replace: bool, limit: float, copy: str = ""
+) -> Preflight:
+    """What a restore would meet, into a copy called ``copy`` if given. Raises NoAnswer: a server that does not
+    answer, a damaged snapshot."""
+    question = {"op": "preflight", "key": str(key), "number": number, "replace": replace, "copy": copy}
+    try:
+        answer = ask(settings, question, limit)
+    except NoAnswer as error:
+        if str(error) == NOT_ANSWERING:
+            raise NoAnswer(f"the server of {key} is {NOT_ANSWERING}") from None
+        raise
+    return Preflight(
+        findings=tuple(Finding(Severity(severity), *said) for severity, *said in answer["findings"]),
+        live_bytes=answer["live_bytes"],
+        needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
+        swap=answer["swap"],
+        guard=answer["guard"],
+        identity=answer["identity"],
+    )
+
+
+def identity(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> str:
+    """What is live, to be known again (``StatePlugin.identity``). Raises NoAnswer: it is not to be replaced."""
+    return str(ask(settings, {"op": "identity", "key": str(key)}, limit)["identity"])
+
+
+def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Found]:
+    """State on this machine that is not configured. Empty where the child gave no answer."""
+    try:
+        answer = ask(settings, {"op": "discover"}, limit, nice=LEISURELY)
+    except NoAnswer:
+        return ()
+    return tuple(
+        Found(**{**found, "properties": {name: _value(value) for name, value in found["properties"].items()}})
+        for found in answer["found"]
+    )
+
+
+def ask(settings: Settings, question: Mapping[str, Any], limit: float, *, nice: int = 0) -> Mapping[str, Any]:
+    """Put one question. Raises NoAnswer. ``nice``: how far it gives way to whatever else wants a processor."""
+    text = json.dumps({"settings": settings_to_json(settings), "limit": limit, **question}).encode()
+    try:
+        child = subprocess.Popen(
+            python_child("dysnomia_tui.engine.probing.child"),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+            env=child_environment(os.environ), start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise NoAnswer(f"not to be asked ({error.strerror})") from None
+    with child:
+        if nice:
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, child.pid, nice)
+        try:
+            output, _ = child.communicate(text, timeout=limit + START_ALLOWANCE)
+        except subprocess.TimeoutExpired:
+            raise NoAnswer(NOT_ANSWERING) from None
+        finally:
+            _kill_group(child)
+    return _answer(output)
+
+
+def _answer(output: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        raise NoAnswer(NOT_ANSWERING) from None
+    if "error" in answer:
+        raise NoAnswer(str(answer["error"]), Exit(answer["exit"]))
+    result: Mapping[str, Any] = answer["answer"]
+    return result
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Whatever the child started goes with it: they share its group, which is its own."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _value(value: Any) -> str | tuple[str, ...]:
+    return value if isinstance(value, str) else tuple(value)

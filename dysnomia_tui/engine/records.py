@@ -1,0 +1,228 @@
+"""What the engine shows of the world: frozen records for the app's presenters and the commands' output."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dysnomia_plugins.base import Found as Found
+from dysnomia_plugins.base import Probe as Probe
+from dysnomia_plugins.interface.status import Fact as Fact
+from dysnomia_plugins.interface.status import Status as Status
+from dysnomia_plugins.interface.status import Tone as Tone
+from dysnomia_store.model import Generation, Section
+from dysnomia_store.names import ComponentKey
+
+
+class Health(enum.StrEnum):
+    """One word for a component: also its glyph and colour on the screen."""
+
+    OK = "ok"
+    STALE = "stale"
+    """Its newest good generation is older than the configured age."""
+    NEVER = "never"
+    FAILED = "FAILED"
+    """Its last snapshot or check failed, or its newest generation is suspicious."""
+    GARBAGE = "garbage"
+    """Deactivated, its state still there."""
+    INACTIVE = "inactive"
+    """Configured and not active."""
+    FOUND = "found"
+    """On this machine, not adopted."""
+    GONE = "gone"
+    """In the store, no longer configured."""
+    BUSY = "busy"
+    """A job is on it."""
+    UNKNOWN = "unknown"
+    """What the store holds of it may not be read by this user."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentView:
+    """One component on the main screen."""
+
+    key: ComponentKey
+    type: str
+    health: Health
+    problem: str
+    """What a person should know, in one line; ``""`` if nothing."""
+    active: bool
+    garbage: bool
+    generations: int
+    newest: Generation | None
+    newest_good: Generation | None
+    stored_size: int
+    job: str = ""
+    """The running or waiting job on it."""
+    labels: tuple[str, ...] = ()
+    """``PROD`` asks one grade more."""
+    size: int | None = None
+    """Of found state: bytes live."""
+    can: frozenset[str] = frozenset()
+    """Activities of its type; ``snapshot`` and ``restore`` are missing where it holds no state."""
+    stateless: str = ""
+    """Of a configured component whose type holds no state: why it has no generations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How one component is now, as its server and its type tell."""
+
+    probe: Probe
+    status: Status = field(default_factory=Status)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container, with its components."""
+
+    name: str
+    type: str
+    title: str
+    properties: Mapping[str, str]
+    """Ready to show: secrets are ``•••``."""
+    components: tuple[ComponentView, ...]
+    problem: str = ""
+    """A syntax error with file and line, an unknown type, a missing tool."""
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that needs a person."""
+
+    text: str
+    key: ComponentKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole machine at a glance."""
+
+    host: str
+    who: str
+    """``root(alice)``: the effective user, and the login user where they differ."""
+    read_only: str
+    """Why nothing can be changed (``--read-only``, no permission on the store), or ``""``."""
+    store: str
+    store_id: str
+    disk_free: int | None
+    disk_total: int | None
+    labels: tuple[str, ...]
+    containers: tuple[ContainerView, ...]
+    alarms: tuple[Alarm, ...]
+    at: datetime
+    notice: str = ""
+    """For those who are not root: what may be seen and what not."""
+    hidden: bool = False
+    """The store may not be read: an empty list says nothing."""
+
+
+class JobState(enum.StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    PARTLY = "partly"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    STALE = "stale"
+    """Its plan no longer held when it started; nothing was touched."""
+    INTERRUPTED = "interrupted"
+    """Its process is gone and left no result."""
+
+    @property
+    def ended(self) -> bool:
+        return self not in (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One job, from its folder."""
+
+    id: str
+    """A number as text: 91 is shown ``J91``."""
+    kind: str
+    title: str
+    keys: tuple[ComponentKey, ...]
+    state: JobState
+    who: str
+    why: str
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    phase: str
+    done: int
+    total: int | None
+    unit: str
+    rate: float | None
+    """Units a second."""
+    message: str
+    """Its last word: the result, or whom it waits for."""
+    behind: str = ""
+    """The job it waits for."""
+    undoable: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Of the result: generations made, guard, clients that came back, bytes freed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a job's ``events.jsonl``."""
+
+    at: datetime
+    kind: str
+    """``queued``, ``started``, ``phase``, ``progress``, ``log``, ``cancel``, ``result``."""
+    data: Mapping[str, Any]
+
+
+class Change(enum.StrEnum):
+    ADDED = "+"
+    REMOVED = "-"
+    CHANGED = "~"
+    SAME = "="
+
+
+@dataclass(frozen=True, slots=True)
+class SectionChange:
+    """One section in a diff, old -> new."""
+
+    change: Change
+    old: Section | None
+    new: Section | None
+    added: int | None = None
+    """Rows (or lines), once they were compared; None until then."""
+    removed: int | None = None
+    changed: int | None = None
+
+    @property
+    def section(self) -> Section:
+        found = self.new or self.old
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row in a diff: ``old`` and ``new`` cells, and which of them changed."""
+
+    change: Change
+    old: tuple[str | None, ...] | None
+    new: tuple[str | None, ...] | None
+    cells: frozenset[int] = frozenset()
+    """Indexes of changed cells of a CHANGED row."""
+    line: int | None = None
+    """For TEXT sections: the line's number (new, else old)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrashView:
+    name: str
+    key: ComponentKey
+    generations: tuple[int, ...]
+    stored_size: int
+    collected: datetime
+    freed_on: datetime

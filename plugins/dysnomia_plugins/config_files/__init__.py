@@ -1,0 +1,1 @@
+"""Dysnomia's property files: parsed, with substitution under a rule of trust."""

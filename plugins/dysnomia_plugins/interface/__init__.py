@@ -1,0 +1,1 @@
+"""What plugins and the engine hand each other: contexts, records, status."""

@@ -1,0 +1,161 @@
+"""What plugins and the engine hand each other: places, drafts, stored snapshots, rows, answers about live state."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from dysnomia_plugins.interface.context import PropertyValue
+from dysnomia_store.model import Metadata, Section
+from dysnomia_store.sink import ContentSink
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where state of a kind stands, under a name only its plugin understands (a database, a path)."""
+
+    name: str
+
+
+class Purpose(enum.StrEnum):
+    """Why a place that is not live is needed."""
+
+    BESIDE = "beside"
+    ASIDE = "aside"
+    SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """What is known when a dump has ended well."""
+
+    as_of: datetime
+    end: datetime
+    complete: bool | None = True
+    tool_versions: Mapping[str, str] = field(default_factory=dict)
+    surroundings: Mapping[str, Any] = field(default_factory=dict)
+    """What belongs to the unit but not to its dump, as JSON values: carried over when live is gone."""
+    warnings: tuple[str, ...] = ()
+    """For the outcome: files that changed while read, parts that are not in the dump."""
+
+
+class Draft(Protocol):
+    """A snapshot in the making, in staging. The engine commits it if the dump ends well."""
+
+    folder: Path
+
+    def artefact(self, name: str) -> AbstractContextManager[ContentSink]:
+        """Start the artefact ``name`` (``dump.pgsql``); the suffix of the store's compression is added."""
+
+    def claim(self, snapshot_id: str) -> None:
+        """For modules that write their own files into ``folder`` and name the snapshot themselves."""
+
+
+class Stored(Protocol):
+    """A snapshot to be read. Every byte is checked against its stored digest as it streams (raises Corrupt)."""
+
+    @property
+    def metadata(self) -> Metadata | None: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    def artefacts(self) -> tuple[str, ...]:
+        """Names without compression suffix, sorted."""
+
+    def open(self, artefact: str | None = None) -> AbstractContextManager[BinaryIO]:
+        """Stream the uncompressed content (of the only artefact, if none is named) from its start."""
+
+    def open_range(self, artefact: str, offset: int, length: int) -> AbstractContextManager[BinaryIO]:
+        """Stream a part of the uncompressed content: whole frames are read and checked, no more."""
+
+    def sections(self) -> Iterator[Section]:
+        """The contents index, streamed. Worked out by a rescan where none was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a section of form ROWS."""
+
+    key: tuple[str | None, ...]
+    cells: tuple[str | None, ...]
+    """In the order of the section's columns; None is NULL. Bytes that are not text are shown as ``\\x…``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Is it up, and what is there."""
+
+    up: bool
+    version: str = ""
+    size: int | None = None
+    """Bytes of live state, as the server or the file system says."""
+    clients: int | None = None
+    who: tuple[str, ...] = ()
+    """Who is connected or has files open, a line each."""
+    detail: str = ""
+    """Why it is down, or what an operator should know."""
+    word: str = ""
+    """How the component itself is, where its server's being up does not say it: ``active``, ``failed``."""
+    broken: bool = False
+    """Whether that needs a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """State on this machine that the plugin could manage."""
+
+    type: str
+    container: str
+    """A proposed name."""
+    component: str
+    properties: Mapping[str, PropertyValue]
+    """What the container's file would say."""
+    size: int | None = None
+    detail: str = ""
+    readable: bool = True
+    remedy: str = ""
+    """Where it cannot be read: the exact line (sudo …) that could."""
+
+
+class Severity(enum.StrEnum):
+    NOTE = "note"
+    WARNING = "warning"
+    IRREVERSIBLE = "irreversible"
+    """Possible, but cannot be undone: the plan becomes grade 3."""
+    DANGEROUS = "dangerous"
+    """Possible, and with consequences that no undo takes back, a copy's and a verification's too: grade 3."""
+    BLOCKER = "blocker"
+    """The plan is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something the plan must say before anything is touched."""
+
+    severity: Severity
+    text: str
+    of_snapshot: bool = False
+    """It is about loading this snapshot, and means nothing where what stood aside comes back instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What a restore would need and meet, from metadata and the server's own estimates, within a second."""
+
+    findings: tuple[Finding, ...] = ()
+    live_bytes: int | None = None
+    """Estimated (shown with ``~``)."""
+    needs: tuple[tuple[str, int, int | None], ...] = ()
+    """(place in words, bytes needed, bytes free there or None)."""
+    swap: str = ""
+    """How the swap is made, in one sentence."""
+    guard: str = ""
+    """What the guard is, and where a gap remains, in one sentence."""
+    identity: str = ""
+    """What would be replaced (``StatePlugin.identity``). Filled in by the engine."""

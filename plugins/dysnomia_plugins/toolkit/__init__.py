@@ -1,0 +1,1 @@
+"""What several types share: child processes, servers, files by descriptor, findings."""

@@ -1,0 +1,73 @@
+"""Whether what stands on disk is what a contents index says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.trees.member import Kind, Member
+from dysnomia_plugins.toolkit.trees.names import sort_key
+from dysnomia_store.model import Section
+
+
+def compare(
+    sections: Callable[[], Iterable[Section]],
+    members: Iterable[Member],
+    *,
+    strict: bool,
+    owners: bool,
+    check: Callable[[], None],
+) -> None:
+    """Compare a contents index with what stands on disk, which comes in the order we store in.
+
+    The index of another tool's archive may be in any order; then which of a file's names came first is not compared.
+
+    Args:
+        sections: gives the index, from its beginning each time.
+        strict: every attribute must be the same, not only names, kinds and sizes.
+        owners: owners too.
+        check: called now and then; may raise.
+
+    Raises PluginError at the first difference.
+    """
+    ours = in_order(sections())
+    index = sections() if ours else sorted(sections(), key=lambda section: sort_key(section.name))
+    there = iter(members)
+    for section in index:
+        check()
+        if not strict and section.kind in (Kind.CHAR, Kind.DISK):
+            return
+        member = next(there, None)
+        if member is None or member.name != section.name:
+            found = "nothing" if member is None else repr(member.name)
+            raise differs(section.name, f"{found} stands in its place")
+        if not ours and Kind.HARDLINK in (member.kind, section.kind):
+            continue
+        if member.kind != section.kind or member.size != section.size:
+            was, now = f"{section.kind} of {section.size} bytes", f"{member.kind} of {member.size}"
+            raise differs(section.name, f"{was} became {now}")
+        if strict and _shown(member.attributes(), owners) != _shown(section.attributes, owners):
+            raise differs(section.name, f"{dict(section.attributes)} became {dict(member.attributes())}")
+    extra = next(there, None)
+    if extra is not None:
+        raise differs(extra.name, "the snapshot does not hold it")
+
+
+def in_order(sections: Iterable[Section]) -> bool:
+    """Whether sections come in the order we store in."""
+    last: tuple[bytes, ...] | None = None
+    for section in sections:
+        key = sort_key(section.name)
+        if last is not None and key <= last:
+            return False
+        last = key
+    return True
+
+
+def _shown(attributes: Mapping[str, str], owners: bool) -> Mapping[str, str]:
+    return attributes if owners else {name: value for name, value in attributes.items() if name != "owner"}
+
+
+def differs(name: str, how: str) -> PluginError:
+    """The error that says so of one of them."""
+    return PluginError(f"{name!r} was not loaded as it was stored", f"{how}; nothing was replaced")

@@ -1,0 +1,134 @@
+"""Where a fileset stands: its target folder, copies of it, and the folders that a job makes beside what is live.
+
+A place is a folder of the same shape as the target folder: below it are the fileset's roots. What a job makes is
+``.dysnomia-<tag>-<purpose>``: in the target folder itself, so that it is on the same file system and an exchange is
+one rename; where a root lies on a file system of its own, in that one's mount point; where the root is the whole
+target folder, beside that.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
+from dysnomia_plugins.types.fileset.spec import FilesetSpec
+
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs"})
+"""File systems on which two folders are known to be exchanged in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of ``/proc/self/mountinfo``."""
+
+    point: str
+    kind: str
+
+
+class Layout:
+    """The places of one fileset, on this machine as its mounts are now.
+
+    Raises NotSafe where the way to the target folder leads through a link that somebody else could have made.
+    """
+
+    def __init__(self, spec: FilesetSpec) -> None:
+        self.spec = spec
+        try:
+            self.target = real_path(spec.target, setting="targetDir")
+        except OSError as error:
+            raise PluginError(f"{spec.target} cannot be opened ({error.strerror})", "may you read it?") from error
+
+    @cached_property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Every mount, as this process sees them."""
+        try:
+            with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
+                return tuple(_mount(os.fsdecode(line)) for line in file)
+        except OSError:
+            return ()
+
+    @property
+    def live(self) -> Place:
+        return Place(self.spec.target)
+
+    def made(self, tag: str, purpose: Purpose) -> Place:
+        """The place a job uses for a purpose."""
+        name = f".dysnomia-{tag}-{purpose}"
+        first = self.spec.roots[0] if self.spec.roots else ""
+        return Place(posixpath.join(self._base(first), name))
+
+    def copy_in_the_making(self, place: Place, tag: str) -> str:
+        """Where a copy is loaded before it gets its name."""
+        return posixpath.join(posixpath.dirname(place.name), f".dysnomia-{tag}-copy")
+
+    def roots_at(self, place: Place) -> tuple[RootAt, ...]:
+        """Every root at a place, whether it is there or not."""
+        if place == self.live:
+            return tuple(RootAt(root, _joined(self.target, root), "") for root in self.spec.roots)
+        if not purpose_of(place):
+            return tuple(RootAt(root, _joined(place.name, root), "") for root in self.spec.roots)
+        name = posixpath.basename(place.name)
+        found: list[RootAt] = []
+        for root in self.spec.roots:
+            base = posixpath.join(self._base(root), name)
+            found.append(RootAt(root, _joined(base, root), base))
+        return tuple(found)
+
+    def bases(self, place: Place) -> tuple[str, ...]:
+        """The folders that make up a place a job made (one, unless roots lie on several file systems)."""
+        return tuple(dict.fromkeys([place.name, *(one.base for one in self.roots_at(place) if one.base)]))
+
+    def is_mount(self, path: str) -> bool:
+        return any(mount.point == path for mount in self.mounts)
+
+    def mounts_below(self, path: str) -> Iterator[str]:
+        """Mount points inside a folder, not the folder itself."""
+        prefix = path.rstrip("/") + "/"
+        return (mount.point for mount in self.mounts if mount.point.startswith(prefix))
+
+    def mount_of(self, path: str) -> Mount:
+        """The mount a path lies on (it need not exist)."""
+        found = [mount for mount in self.mounts if mount.point == "/" or below(path, mount.point)]
+        return max(found, key=lambda mount: len(mount.point), default=Mount("/", ""))
+
+    def swapped_inside(self, root: str) -> bool:
+        """Whether a root is itself a mount point, which cannot be exchanged: what is in it is moved instead."""
+        return self.is_mount(_joined(self.target, root))
+
+    def _base(self, root: str) -> str:
+        """The folder in which a job's own folder for a root is made: on the file system the root's name is on."""
+        path = _joined(self.target, root)
+        if self.is_mount(path):
+            return path
+        if root == ".":
+            return posixpath.dirname(self.target)
+        mount = self.mount_of(posixpath.dirname(path))
+        return self.target if below(self.target, mount.point) or mount.point == "/" else mount.point
+
+    def remove(self, path: str) -> None:
+        """Delete a folder of a job's, or a root, and all in it. Idempotent. Raises PluginError."""
+        mounted = next(self.mounts_below(path), None)
+        if mounted is not None:
+            raise NotSafe(f"{mounted} is mounted in what should be removed", "unmount it first; nothing was removed")
+        remove_folder(path)
+
+
+def _joined(folder: str, root: str) -> str:
+    return folder if root == "." else posixpath.join(folder, root)
+
+
+def _mount(line: str) -> Mount:
+    fields, _, rest = line.partition(" - ")
+    point = _ESCAPE.sub(lambda found: chr(int(found.group(1), 8)), fields.split(" ")[4])
+    return Mount(point, rest.split(" ", 1)[0])

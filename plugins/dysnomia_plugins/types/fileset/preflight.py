@@ -1,0 +1,110 @@
+# ruff: noqa: PTH114
+# Paths are plain strings here: names may be no UTF-8, and most calls go by descriptor.
+"""What a restore of a fileset would need and meet, without changing anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
+from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.trees.names import below
+from dysnomia_plugins.toolkit.trees.size import measure
+from dysnomia_plugins.toolkit.trees.users import users_of
+from dysnomia_plugins.types.fileset.places import ONE_STEP, Layout
+
+_BUDGET = 0.4
+"""Seconds to count what is live."""
+
+
+def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) -> Preflight:
+    """Findings, space, and how the swap would be made."""
+    metadata = stored.metadata
+    paths = [root.path for root in layout.roots_at(layout.live)]
+    live, whole = measure(paths, deadline=time.monotonic() + _BUDGET)
+    needed = metadata.content_size if metadata is not None else None
+    needs: list[tuple[str, int, int | None]] = []
+    findings = list(of_snapshot(_always(ctx, layout)))
+    if needed is not None:
+        free = free_bytes(existing(layout.target))
+        needs.append((f"beside {layout.target}", needed, free))
+        if free is not None and free < needed:
+            text = f"{layout.target} has {free:,} bytes free, and the snapshot needs {needed:,}"
+            findings.append(Finding(Severity.BLOCKER, text, of_snapshot=True))
+    if replace and whole:
+        needs.append((FOR_THE_GUARD, live, free_bytes(existing(str(ctx.staging)))))
+    if replace:
+        findings += _in_the_way(layout, stored, paths)
+    return Preflight(
+        findings=tuple(findings),
+        live_bytes=live if whole else None,
+        needs=tuple(needs),
+        swap=_swap(layout) if replace else "nothing would be replaced",
+        guard=_guard() if replace else "",
+    )
+
+
+def _always(ctx: Context, layout: Layout) -> Iterator[Finding]:
+    if os.geteuid() != 0:
+        yield Finding(Severity.WARNING, "not root: all files will belong to you, whoever owned them")
+    if not ctx.made_here:
+        text = "not made here: setuid bits, capabilities and devices in it are left out"
+        if layout.spec.owner:
+            text += f", and all files will belong to {layout.spec.owner}"
+        yield Finding(Severity.NOTE, text)
+
+
+def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterator[Finding]:
+    for root, path in zip(layout.spec.roots, paths, strict=True):
+        if os.path.islink(path):
+            yield Finding(Severity.BLOCKER, f"{path} is a link: name the real folder in .dysnomia-fileset")
+        elif not layout.swapped_inside(root):
+            for point in layout.mounts_below(path):
+                yield Finding(Severity.BLOCKER, f"{point} is mounted inside {path}: unmount it first")
+    for root in _roots_of(stored):
+        if not any(below(root, ours) for ours in layout.spec.roots):
+            text = f"the snapshot holds {root}, which .dysnomia-fileset does not name any more: restore it as a copy"
+            yield Finding(Severity.BLOCKER, text, of_snapshot=True)
+    for user in users_of(paths)[:10]:
+        if user.writes:
+            text = f"{user}: it goes on writing to the old files until it is restarted; they stand until then"
+            yield Finding(Severity.WARNING, text)
+        elif user.stands:
+            yield Finding(Severity.NOTE, f"{user}: it will stand in the old folder")
+        else:
+            yield Finding(Severity.NOTE, f"{user}: it will see the old files until it opens them again")
+
+
+def _roots_of(stored: Stored) -> Sequence[str]:
+    metadata = stored.metadata
+    roots = metadata.surroundings.get("roots", ()) if metadata is not None else ()
+    return [root for root in roots if isinstance(root, str)]
+
+
+def _swap(layout: Layout) -> str:
+    inside = [root for root in layout.spec.roots if layout.swapped_inside(root)]
+    kinds = {layout.mount_of(root.path).kind for root in layout.roots_at(layout.live)}
+    if inside:
+        return (
+            f"{', '.join(inside)} is a mount point, which cannot be exchanged: its entries would be moved out one by "
+            "one and the new ones in; for a moment programs would see only some of them"
+        )
+    if kinds - ONE_STEP:
+        return (
+            f"on {', '.join(sorted(kinds - ONE_STEP))} folders cannot always be exchanged: they would be where that "
+            "works, else their entries would be moved one by one"
+        )
+    if len(layout.spec.roots) > 1:
+        return f"{len(layout.spec.roots)} folders would be exchanged, each in one step that cannot be seen half done"
+    return "the folder would be exchanged in one step that cannot be seen half done"
+
+
+def _guard() -> str:
+    seen = "" if os.geteuid() == 0 else " (only your own can be seen)"
+    return (
+        "what is live would be set aside whole, and become a generation once no program writes in it any more"
+        f"{seen}; until then undo would bring back the very files. A program that only stands in the folder, and opens "
+        "files there later without their path, is not waited for"
+    )

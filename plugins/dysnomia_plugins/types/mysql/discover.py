@@ -1,0 +1,133 @@
+"""What is there: is the server up, who is connected, and which servers and databases this machine has."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
+from dysnomia_plugins.errors import PluginError, ToolMissing
+from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down, user_name
+from dysnomia_plugins.types.mysql.client import Client
+from dysnomia_plugins.types.mysql.names import SYSTEM, literal
+from dysnomia_plugins.types.mysql.server import SOCKET, Server
+
+DISCOVER_SECONDS = 5.0
+SOCKETS = (SOCKET, "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
+_TYPE = "mysql-database"
+_PROCESSES = ("mariadbd", "mysqld")
+
+
+def probe(client: Client, database: str) -> Probe:
+    """Never raises: a server that is down is an answer."""
+    name = literal(database)
+    sql = f"""SELECT JSON_ARRAY(0, VERSION(),
+      (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {name}),
+      (SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = {name}));
+    SELECT JSON_ARRAY(1, CONCAT_WS(' ', user, 'from', SUBSTRING_INDEX(host, ':', 1), '(', command, state, ')',
+      'since', DATE_FORMAT(UTC_TIMESTAMP() - INTERVAL time SECOND, '%Y-%m-%d %H:%i:%sZ')))
+      FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID() ORDER BY id"""
+    try:
+        found = client.rows(sql, timeout=PROBE_SECONDS)
+    except PluginError as error:
+        return down(error)
+    _, version, exists, size = found[0]
+    who = [str(one[1]).replace("( ", "(").replace(" )", ")") for one in found[1:]]
+    return Probe(
+        up=True,
+        version=version.split("-")[0] + (" MariaDB" if "mariadb" in version.lower() else ""),
+        size=None if size is None else int(size),
+        clients=len(who),
+        who=tuple(who[:100]),
+        detail="" if exists else f"there is no database {database}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A server on this machine, as its socket or its process shows it."""
+
+    socket: str
+    owner: str
+
+
+def discover(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found]:
+    """Every database on every server that runs here. What may not be seen is named, with the line that could."""
+    numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
+    for instance in _instances(sockets):
+        yield from _databases(instance, next(numbered), runner)
+
+
+def _instances(sockets: Iterable[str]) -> list[Instance]:
+    found: dict[str, Instance] = {}
+    for path in [*sockets, *_sockets_of_processes()]:
+        try:
+            status = Path(path).stat()
+        except OSError:
+            continue
+        if stat.S_ISSOCK(status.st_mode):
+            found.setdefault(os.path.realpath(path), Instance(path, user_name(status.st_uid)))
+    return list(found.values())
+
+
+def _sockets_of_processes() -> Iterator[str]:
+    """Sockets of the servers that run: as their command lines say, and as they hold them open, where we may see it."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] not in _PROCESSES:
+            continue
+        for word in process.info["cmdline"] or []:
+            if word.startswith("--socket="):
+                yield word.removeprefix("--socket=")
+        try:
+            yield from (str(one.laddr) for one in process.net_connections("unix") if one.laddr)
+        except psutil.Error:
+            continue
+
+
+def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[Found]:
+    properties: dict[str, PropertyValue] = {"type": _TYPE}
+    if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
+        properties["mysqlSocket"] = instance.socket
+    try:
+        found = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
+            """SELECT JSON_ARRAY(s.schema_name, s.default_character_set_name, SUM(t.data_length + t.index_length))
+               FROM information_schema.schemata s
+               LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name
+               WHERE s.schema_name NOT LIKE 'dysnomia\\_%' GROUP BY s.schema_name, s.default_character_set_name
+               ORDER BY s.schema_name""",
+            timeout=DISCOVER_SECONDS,
+        )
+    except PluginError as error:
+        yield Found(
+            type=_TYPE,
+            container=container,
+            component="",
+            properties=properties,
+            detail=f"a server of {instance.owner} at {instance.socket} ({error.message})",
+            readable=False,
+            remedy=_remedy(error),
+        )
+        return
+    for name, charset, size in found:
+        if name.lower() not in SYSTEM:
+            yield Found(
+                type=_TYPE,
+                container=container,
+                component=name,
+                properties=properties,
+                size=None if size is None else int(size),
+                detail=f"{charset}, at {instance.socket}",
+            )
+
+
+def _remedy(error: PluginError) -> str:
+    """The line that could see it."""
+    if isinstance(error, ToolMissing):
+        return "sudo apt-get install mariadb-client"
+    return "sudo dysnomia-tui" if os.geteuid() != 0 else "write mysqlUsername and mysqlPassword into its container file"

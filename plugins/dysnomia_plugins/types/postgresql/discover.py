@@ -1,0 +1,166 @@
+"""What is there: is the server up, who is connected, and which servers and databases this machine has."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down, user_name
+from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.names import literal
+from dysnomia_plugins.types.postgresql.server import RUNTIME_DIR, Server
+
+DISCOVER_SECONDS = 5.0
+_SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)\Z")
+_TYPE = "postgresql-database"
+
+
+def probe(client: Client, database: str) -> Probe:
+    """Never raises: a server that is down is an answer."""
+    try:
+        facts: Mapping[str, Any] = client.ask(_PROBE.format(name=literal(database)), timeout=PROBE_SECONDS)
+    except PluginError as error:
+        return down(error)
+    return Probe(
+        up=True,
+        version=facts["version"],
+        size=facts["size"],
+        clients=facts["clients"],
+        who=tuple(facts["who"] or ()),
+        detail="" if facts["exists"] else f"there is no database {database}",
+    )
+
+
+_PROBE = """SELECT json_build_object(
+  'version', split_part(current_setting('server_version'), ' ', 1),
+  'exists', EXISTS (SELECT FROM pg_database WHERE datname = {name}),
+  'size', (SELECT CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
+      THEN pg_database_size(oid) END FROM pg_database WHERE datname = {name}),
+  'clients', (SELECT count(*) FROM pg_stat_activity WHERE datname = {name} AND backend_type = 'client backend'
+      AND pid <> pg_backend_pid()),
+  'who', (SELECT json_agg(w) FROM (SELECT concat_ws(' ', usename, 'from', coalesce(host(client_addr), 'this machine'),
+        nullif('(' || application_name || ')', '()'), coalesce(state, ''), 'since',
+        to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')) AS w
+      FROM pg_stat_activity WHERE datname = {name} AND backend_type = 'client backend'
+      AND pid <> pg_backend_pid()
+      ORDER BY backend_start LIMIT 100) a))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A server on this machine, as its socket or its process shows it."""
+
+    folder: str
+    port: int
+    owner: str
+
+
+def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
+    """Every database on every server that runs here. What may not be seen is named, with the line that could."""
+    taken: set[str] = set()
+    for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
+        name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
+        numbered = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+        container = next(one for one in numbered if one not in taken)
+        taken.add(container)
+        yield from _databases(cluster, container, runner)
+
+
+def _clusters(folders: Iterable[str]) -> set[Cluster]:
+    found: dict[tuple[str, int], Cluster] = {}
+    for folder in [*folders, *_folders_of_processes()]:
+        for port, owner in _sockets(folder):
+            key = (os.path.realpath(folder), port)
+            found.setdefault(key, Cluster(folder, port, owner))
+    return set(found.values())
+
+
+def _sockets(folder: str) -> Iterator[tuple[int, str]]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        match = _SOCKET.match(name)
+        if match is None:
+            continue
+        try:
+            status = (Path(folder) / name).lstat()
+        except OSError:
+            continue
+        if stat.S_ISSOCK(status.st_mode):
+            yield int(match[1]), user_name(status.st_uid)
+
+
+def _folders_of_processes() -> Iterator[str]:
+    """Folders of sockets of the servers that run, from the lock files in their data folders (as far as readable)."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] not in ("postgres", "postmaster"):
+            continue
+        line: list[str] = process.info["cmdline"] or []
+        for option, value in itertools.pairwise(line):
+            if option == "-k":
+                yield from value.split(",")
+            elif option == "-D":
+                yield from _folder_in_lock_file(Path(value) / "postmaster.pid")
+
+
+def _folder_in_lock_file(path: Path) -> Iterator[str]:
+    """The fifth line of ``postmaster.pid`` (``src/include/utils/pidfile.h``)."""
+    try:
+        lines = path.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return
+    if len(lines) >= 5 and lines[4]:
+        yield lines[4]
+
+
+def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Found]:
+    properties: dict[str, PropertyValue] = {"type": _TYPE}
+    if cluster.owner != "postgres":
+        properties["postgresqlUsername"] = cluster.owner
+    if cluster.port != 5432:
+        properties["postgresqlPort"] = str(cluster.port)
+    if os.path.realpath(cluster.folder) != os.path.realpath(RUNTIME_DIR):
+        properties["postgresqlRuntimeDir"] = cluster.folder
+    server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
+    client = Client(server, runner, connect_timeout=2)
+    try:
+        found = client.ask(
+            """SELECT json_agg(json_build_array(datname::text, pg_encoding_to_char(encoding), CASE
+                 WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END) ORDER BY datname)
+               FROM pg_database WHERE NOT datistemplate AND datallowconn AND datname NOT LIKE 'dysnomia\\_%'""",
+            timeout=DISCOVER_SECONDS,
+        )
+    except PluginError as error:
+        yield Found(
+            type=_TYPE,
+            container=container,
+            component="",
+            properties=properties,
+            detail=f"a PostgreSQL server of {cluster.owner} at {cluster.folder}:{cluster.port} ({error.message})",
+            readable=False,
+            remedy=f"sudo -u {cluster.owner} dysnomia-tui" if os.geteuid() != 0 else "",
+        )
+        return
+    for name, encoding, size in found or ():
+        if name == "postgres" and len(found) > 1 and size is not None and size < 16 << 20:
+            continue
+        yield Found(
+            type=_TYPE,
+            container=container,
+            component=name,
+            properties=properties,
+            size=size,
+            detail=f"{encoding}, at {cluster.folder}:{cluster.port}",
+        )

@@ -1,0 +1,189 @@
+"""Which server a component is on, and how we come to it: from the container's properties.
+
+Properties (the first three are Dysnomia's): ``postgresqlUsername`` (postgres), ``postgresqlPort``,
+``postgresqlRuntimeDir`` (/var/run/postgresql, the folder of the socket), ``postgresqlHost`` (a host name: TCP instead
+of the socket), ``postgresqlPassword``, ``postgresqlPassFile`` (in the format of ``.pgpass``; without it libpq reads
+that of the user it runs as). Secrets go by environment only.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+from dysnomia_plugins.base import Component, PropertyValue
+from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.servers import namesake
+
+RUNTIME_DIR = "/var/run/postgresql"
+DEFAULT_PORT = "5432"
+CONNECT_TIMEOUT = 15
+"""Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One PostgreSQL server and the role we are on it."""
+
+    user: str = "postgres"
+    port: str = ""
+    folder: str = RUNTIME_DIR
+    host: str = ""
+    password: str = field(default="", repr=False)
+    passfile: str = ""
+    bin_folder: str = ""
+    run_as: str = ""
+    """Whom the client tools run as when we are root, where it is another than the role's namesake."""
+
+    @classmethod
+    def of(cls, component: Component) -> Self:
+        """As the component's container says."""
+        return cls.from_properties(component.properties)
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
+        one = partial(single, properties)
+        return cls(
+            user=one("postgresqlUsername", "postgres"),
+            port=one("postgresqlPort"),
+            folder=one("postgresqlRuntimeDir", RUNTIME_DIR),
+            host=one("postgresqlHost"),
+            password=one("postgresqlPassword"),
+            passfile=one("postgresqlPassFile"),
+            bin_folder=one("postgresqlBinDir"),
+        )
+
+    @property
+    def os_user(self) -> str | None:
+        """Whom the client tools run as when we are root: the role's namesake, where peer authentication wants it.
+
+        Not where a password file is named: libpq must be able to read it."""
+        if self.run_as:
+            return self.run_as
+        if self.host or self.passfile:
+            return None
+        return namesake(self.user)
+
+    @property
+    def whereabouts(self) -> tuple[str, str]:
+        """Host or folder, and port: the same for every way to write them down."""
+        return (self.host or os.path.realpath(self.folder), self.port or DEFAULT_PORT)
+
+    def environment(
+        self, database: str, application: str = "dysnomia", connect_timeout: int = CONNECT_TIMEOUT
+    ) -> dict[str, str]:
+        """libpq's variables for ``database``. In the environment no name is taken for a connection string.
+
+        Always whole: nothing is taken from our own environment."""
+        env = {
+            "PGHOST": self.host or self.folder,
+            "PGUSER": self.user,
+            "PGDATABASE": database,
+            "PGAPPNAME": application,
+            "PGCONNECT_TIMEOUT": str(connect_timeout),
+            "HOME": _home(self.os_user),
+        }
+        if self.port:
+            env["PGPORT"] = self.port
+        if self.password:
+            env["PGPASSWORD"] = self.password
+        if self.passfile:
+            env["PGPASSFILE"] = self.passfile
+        return env
+
+    def __str__(self) -> str:
+        port = f":{self.port}" if self.port else ""
+        return f"{self.host}{port}" if self.host else f"{self.folder}{port}"
+
+
+def _home(user: str | None) -> str:
+    try:
+        return pwd.getpwnam(user).pw_dir if user else pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return "/nonexistent"
+
+
+# --- what an error means ---------------------------------------------------------------------------------------------
+
+_DOWN = (
+    "No such file or directory",
+    "Connection refused",
+    "timeout expired",
+    "server closed the connection unexpectedly",
+    "could not translate host name",
+    "No route to host",
+    "Network is unreachable",
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "terminating connection due to unexpected postmaster exit",
+    "terminating connection because of crash of another server process",
+    "sorry, too many clients already",
+    "remaining connection slots are reserved",
+)
+_POOLER = ("unsupported startup parameter", "pgbouncer cannot connect to server", "no such database: ")
+"""What pgbouncer and its like say to what they do not pass on."""
+_OPEN_PASSFILE = "has group or world access"
+_KEPT_OUT = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|role \".*\" does not exist"
+    r"|role \".*\" is not permitted to log in|Permission denied|pg_hba\.conf rejects",
+    re.DOTALL,
+)
+_CONNECTING = re.compile(r"connection to server|could not connect|FATAL:")
+
+
+class NoDatabase(PluginError):
+    """The server has no database of that name."""
+
+
+def explain(error: ProcessFailed, server: Server) -> PluginError:
+    """What a client program's failure means for the operator; the error itself where it says it best."""
+    text = error.stderr
+    reason = _reason(text)
+    if _CONNECTING.search(text):
+        if any(sign in text for sign in _POOLER):
+            return PluginError(
+                f"at {server} is a connection pooler, and not PostgreSQL itself ({reason})",
+                "name the server's own socket or port (postgresqlRuntimeDir, postgresqlHost, postgresqlPort): the"
+                " settings of a dump's session do not get through a pooler",
+            )
+        if _KEPT_OUT.search(text):
+            hint = f"it asks for {server.user!r}: see postgresqlUsername, postgresqlPassword and pg_hba.conf"
+            if _OPEN_PASSFILE in text:
+                file = server.passfile or "~/.pgpass"
+                hint = f"the password file {file} was ignored, as group or others may read it: chmod 0600 {file}"
+            return WrongCredentials(f"the server at {server} does not let us in ({reason})", hint)
+        if "timeout expired" in text:
+            return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
+        if any(sign in text for sign in _DOWN):
+            return ServerDown(f"the server at {server} is not there ({reason})", "is it running?")
+        if re.search(r"database \".*\" does not exist", text, re.DOTALL):
+            return NoDatabase(reason, "was it ever activated?")
+    if any(sign in text for sign in _DOWN[3:4]):
+        return ServerDown(f"the server at {server} went away ({reason})", "look at its log")
+    return ProcessFailed(error.program, error.status, f"{text}\n{reason}", error.hint)
+
+
+def _reason(text: str) -> str:
+    """The line of a client's stderr that says why; and in which function, where it was in one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if match := re.search(r"(?:FATAL|ERROR|PANIC):\s+(.*)", line):
+            return match[1] + _where(lines[number + 1 :])
+    for line in lines:
+        if match := re.search(r"failed: (.*)|error: (.*)", line):
+            return next(group for group in match.groups() if group)
+    return lines[0] if lines else "no reason given"
+
+
+def _where(lines: list[str]) -> str:
+    for line in lines:
+        if match := re.match(r"CONTEXT:\s+((?:PL/\S+|SQL) function .*|COPY .*)", line):
+            return f" (in {match[1]})"
+    return ""

@@ -1,0 +1,232 @@
+"""What an RDB file holds, as sections: one for each type in each database, and one for functions.
+
+The order of keys in a file is that of a hash table and says nothing, so a section's digest is one of a *set* of rows:
+the sum of a wide hash of each (2048 bits, as multiset hashes must be wide). Encodings, the file's own header, when
+keys were last used, and keys that had expired when the file was made are no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import shake_128
+from itertools import chain
+
+from dysnomia_plugins.base import CancelToken, Row, Stored
+from dysnomia_plugins.errors import PluginError, Truncated
+from dysnomia_plugins.types.redis.rdb import FUNCTION, RdbReader, RdbStream, Readable
+from dysnomia_plugins.types.redis.records import COLUMNS, KEYS, show
+from dysnomia_plugins.types.redis.values import rows, skip, string_value
+from dysnomia_store.model import Form, Section
+from dysnomia_store.sink import ContentSink
+
+PREAMBLE = b"redis-database content 1\n"
+DIGEST_VERSION = 1
+KIND = "keys"
+FUNCTIONS, LIBRARIES = "functions", "libraries"
+_WIDTH = 256
+_MODULUS = 1 << (8 * _WIDTH)
+_ORDER = ("string", "hash", "list", "set", "zset", "stream", "function")
+Which = tuple[int, str]
+"""A database and a type."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The rows of one section, counted and summed up."""
+
+    keys: int = 0
+    expiring: int = 0
+    rows: int = 0
+    size: int = 0
+    _sum: int = 0
+
+    def add(self, batch: Sequence[bytes]) -> None:
+        self.rows += len(batch)
+        self.size += sum(map(len, batch))
+        self._sum += sum([int.from_bytes(shake_128(row).digest(_WIDTH), "little") for row in batch])
+
+    def add_string(self, before: bytes, value: bytes | Iterator[bytes], after: bytes) -> None:
+        """The one row of a string; the value may come in pieces."""
+        if isinstance(value, bytes):
+            self.add((before + value + after,))
+            return
+        hashed = shake_128()
+        for piece in chain((before,), value, (after,)):
+            hashed.update(piece)
+            self.size += len(piece)
+        self.rows += 1
+        self._sum += int.from_bytes(hashed.digest(_WIDTH), "little")
+
+    def canonical(self) -> bytes:
+        return b"%d rows\n" % self.rows + (self._sum % _MODULUS).to_bytes(_WIDTH, "little")
+
+
+@dataclass
+class Scanned:
+    """What a whole file came to."""
+
+    tallies: dict[Which, Tally] = field(default_factory=dict)
+    expired: int = 0
+    """Keys that had expired when the file was made: neither in the digest nor restored."""
+    server: str = ""
+    made: int = 0
+    """Milliseconds since 1970."""
+
+
+def scan(
+    source: Readable,
+    *,
+    now: int | None = None,
+    cancel: CancelToken | None = None,
+    each: Callable[[int], None] | None = None,
+) -> Scanned:
+    """Read a whole file.
+
+    Args:
+        now: what counts as expired, in milliseconds since 1970; None for when the file says that it was made.
+        each: called now and then with how many keys were read.
+
+    Raises Truncated, Damaged, Unsupported, Cancelled.
+    """
+    reader = RdbReader(RdbStream(source))
+    found = Scanned()
+    count = 0
+    for head in reader.heads():
+        count += 1
+        if not count & 0x3FF:
+            if cancel is not None:
+                cancel.check()
+            if each is not None:
+                each(count)
+        if head.expires is not None and head.expires <= (reader.made if now is None else now):
+            found.expired += 1
+            skip(reader.stream, head)
+            continue
+        which = (head.database, head.type)
+        tally = found.tallies.get(which)
+        if tally is None:
+            tally = found.tallies[which] = Tally()
+        tally.keys += 1
+        tally.expiring += head.expires is not None
+        if head.code == 0:
+            tally.add_string(*string_value(reader.stream, head))
+        else:
+            for batch in rows(reader.stream, head):
+                tally.add(batch)
+    if not reader.complete:
+        raise Truncated("the RDB file ends before its end marker")
+    found.server = reader.about.get("redis-ver", "")
+    found.made = reader.made
+    return found
+
+
+def describe(found: Scanned, sink: ContentSink) -> None:
+    """Write what was found into a sink as sections; of the identity, nothing else is stored."""
+    sink.digest_only(PREAMBLE)
+    for which in sorted(found.tallies, key=lambda one: (one[0], _ORDER.index(one[1]))):
+        tally = found.tallies[which]
+        kind = which[1]
+        counts = {} if kind == "function" else {"keys": str(tally.keys), "expiring": str(tally.expiring)}
+        sink.begin_section(
+            FUNCTIONS if kind == "function" else KIND,
+            name_of(which), Form.ROWS, columns=COLUMNS[kind], key=KEYS[kind], attributes=counts,
+        )  # fmt: skip
+        sink.digest_only(tally.canonical())
+        sink.end_section(tally.rows, size=tally.size)
+
+
+def name_of(which: Which) -> str:
+    return LIBRARIES if which[1] == "function" else f"db{which[0]} {which[1]}"
+
+
+def which_of(section: Section) -> Which:
+    """The database and the type a section is of. Raises PluginError where it is none of ours."""
+    if section.kind == FUNCTIONS:
+        return -1, "function"
+    database, _, kind = section.name.partition(" ")
+    if section.kind != KIND or kind not in COLUMNS or not database[2:].isdigit():
+        raise PluginError(f"there is no section {section.kind} {section.name} in a snapshot of Redis")
+    return int(database[2:]), kind
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """How many keys a database of a snapshot has."""
+
+    all: int = 0
+    expiring: int = 0
+
+
+def keys_by_database(sections: Collection[Section]) -> dict[int, Keys]:
+    """From the contents index."""
+    found: dict[int, Keys] = {}
+    for section in sections:
+        database, kind = which_of(section)
+        if kind != "function":
+            before = found.get(database, Keys())
+            said = section.attributes
+            found[database] = Keys(before.all + int(said["keys"]), before.expiring + int(said["expiring"]))
+    return found
+
+
+# --- rows of a stored file ------------------------------------------------------------------------------------------
+
+
+def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+    """The canonical bytes of each row of a section, in batches."""
+    wanted = which_of(section)
+    with stored.open() as source:
+        reader = RdbReader(RdbStream(source))
+        waiting: list[bytes] = []
+        size = 0
+        for head in reader.heads():
+            if (head.database, head.type) != wanted or (head.expires is not None and head.expires <= reader.made):
+                skip(reader.stream, head)
+                continue
+            for batch in rows(reader.stream, head):
+                waiting += batch
+                size += sum(map(len, batch))
+                if len(waiting) >= 512 or size >= 1 << 20:
+                    yield waiting
+                    waiting, size = [], 0
+        if waiting:
+            yield waiting
+
+
+def parse_row(section: Section, raw: bytes) -> Row:
+    """One row as cells to show."""
+    kind = which_of(section)[1]
+    cells = show(kind, raw)
+    places = {name: place for place, name in enumerate(COLUMNS[kind])}
+    return Row(tuple(cells[places[name]] for name in KEYS[kind]), cells)
+
+
+# --- a part of a file as a file -------------------------------------------------------------------------------------
+
+
+def cut(source: Readable, write: Callable[[bytes], object], wanted: Collection[Which]) -> None:
+    """Write a file that holds only some databases' types, each key in its own bytes."""
+    reader = RdbReader(RdbStream(source), marking=True)
+    chosen = -1
+    begun = False
+    for head in reader.heads():
+        if not begun:
+            write(b"REDIS%04d" % reader.version + _aux(b"redis-ver", reader) + _aux(b"ctime", reader))
+            begun = True
+        if (head.database, head.type) in wanted:
+            if head.code != FUNCTION and head.database != chosen:
+                chosen = head.database
+                write(b"\xfe\x80" + chosen.to_bytes(4, "big"))
+            reader.stream.copy_from_mark(write)
+        else:
+            reader.stream.stop()
+        skip(reader.stream, head)
+    if not begun:
+        write(b"REDIS%04d" % reader.version)
+    write(b"\xff" + (bytes(8) if reader.version >= 5 else b""))  # eight zeros: no checksum
+
+
+def _aux(name: bytes, reader: RdbReader) -> bytes:
+    value = reader.about.get(name.decode(), "").encode()[:63]
+    return b"\xfa" + bytes([len(name)]) + name + bytes([len(value)]) + value if value else b""

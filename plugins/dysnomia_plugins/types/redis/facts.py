@@ -1,0 +1,154 @@
+"""What a live server is and how it is set, and what of it stands against replacing its data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from dysnomia_plugins.errors import NotSafe, WrongCredentials
+from dysnomia_plugins.types.redis.resp import Connection, Refused, Reply
+
+_KEYSPACE = re.compile(r"keys=(\d+),expires=(\d+)")
+OLDEST = (6, 2)
+"""The first that can hold up writes alone (CLIENT PAUSE WRITE)."""
+NEEDED = ("CONFIG|GET", "CONFIG|SET", "CLIENT|PAUSE", "CLIENT|UNPAUSE", "REPLICAOF", "SYNC", "REPLCONF", "BGSAVE")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A server at one moment."""
+
+    info: Mapping[str, str]
+    settings: Mapping[str, str]
+
+    @property
+    def version(self) -> str:
+        return self.info.get("valkey_version") or self.info.get("redis_version", "")
+
+    @property
+    def series(self) -> tuple[int, ...]:
+        """Major and minor version."""
+        return tuple(int(part) for part in self.version.split(".")[:2] if part.isdigit())
+
+    @property
+    def run_id(self) -> str:
+        """Another one after each start of the server."""
+        return self.info.get("run_id", "")
+
+    @property
+    def databases(self) -> int:
+        return int(self.settings.get("databases") or 16)
+
+    @property
+    def max_memory(self) -> int:
+        return int(self.settings.get("maxmemory") or 0)
+
+    @property
+    def used(self) -> int:
+        return int(self.info.get("used_memory", 0))
+
+    def keyspace(self) -> Mapping[int, tuple[int, int]]:
+        return keyspace(self.info)
+
+
+def keyspace(info: Mapping[str, str]) -> Mapping[int, tuple[int, int]]:
+    """Keys, and keys that expire, in each database that has any."""
+    found = {}
+    for name, value in info.items():
+        match = _KEYSPACE.match(value) if re.fullmatch(r"db\d+", name) else None
+        if match:
+            found[int(name[2:])] = (int(match[1]), int(match[2]))
+    return found
+
+
+def read(connection: Connection) -> Facts:
+    """Raises WrongCredentials where INFO or CONFIG are denied, ServerDown."""
+    try:
+        info = connection.info()
+        names = ("databases", "maxmemory", "save", "appendonly", "repl-diskless-sync", "repl-diskless-sync-delay")
+        settings = {name: connection.config(name) or "" for name in names}
+    except Refused as error:
+        raise WrongCredentials(
+            f"{error.message} (at {connection.name})",
+            "the user must be allowed INFO, CONFIG, CLIENT, SYNC, REPLCONF, REPLICAOF and BGSAVE",
+        ) from None
+    return Facts(info, settings)
+
+
+def obstacles(connection: Connection, facts: Facts) -> Iterator[str]:
+    """Why the data of this server cannot be replaced; nothing is changed by asking."""
+    mode = facts.info.get("redis_mode", "standalone")
+    if mode != "standalone":
+        yield f"the server at {connection.name} runs as {mode}, of which one server alone cannot be replaced"
+    if facts.info.get("role") != "master":
+        yield (
+            f"the server at {connection.name} is a replica of {facts.info.get('master_host')}:"
+            f"{facts.info.get('master_port')}: replace the data of that one"
+        )
+    if facts.series < OLDEST:
+        yield f"the server at {connection.name} is of version {facts.version}: 6.2 is the first that can hold up writes"
+    if int(facts.info.get("loading", 0)):
+        yield f"the server at {connection.name} is still loading its data"
+    if sentinels := _sentinels(connection):
+        yield f"the server at {connection.name} is watched by a Sentinel ({sentinels}), which would take it for failed"
+    yield from _denied(connection, facts)
+
+
+def beyond(connection: Connection, facts: Facts, highest: int) -> Iterator[str]:
+    """Why it cannot take this snapshot: ``highest`` is the highest database that the snapshot has keys in."""
+    if highest >= facts.databases:
+        yield f"the snapshot has keys in database {highest}, and the server at {connection.name} has {facts.databases}"
+
+
+def _sentinels(connection: Connection) -> str:
+    try:
+        said = connection.call("CLIENT", "LIST")
+    except Refused:
+        return ""
+    lines = said.decode("utf-8", "replace").splitlines() if isinstance(said, bytes) else []
+    found = [re.search(r" addr=(\S+)", line) for line in lines if " name=sentinel-" in line]
+    return found[0][1] if found and found[0] else ""
+
+
+def _denied(connection: Connection, facts: Facts) -> Iterator[str]:
+    """Commands that the server does not have (renamed) or our user may not give, as far as it may ask."""
+    for command in NEEDED:
+        words = command.split("|")
+        if _answer(connection, "COMMAND", "INFO", words[0]) == [None]:
+            yield f"the server at {connection.name} has no command {words[0]} (rename-command)"
+        elif facts.series >= (7, 0):
+            who = _answer(connection, "ACL", "WHOAMI")
+            said = _answer(connection, "ACL", "DRYRUN", who, *words, *_EXAMPLES.get(words[-1], ())) if who else None
+            if isinstance(said, bytes) and said != b"OK":
+                yield f"the server at {connection.name} denies {' '.join(words)}: {said.decode('utf-8', 'replace')}"
+
+
+def _answer(connection: Connection, *words: object) -> Reply:
+    """A reply; None where the server refuses to say."""
+    try:
+        return connection.call(*(word if isinstance(word, bytes) else str(word) for word in words))
+    except Refused:
+        return None
+
+
+_EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "GET": ("databases",),
+    "SET": ("repl-diskless-load", "disabled"),
+    "PAUSE": ("1", "WRITE"),
+    "REPLICAOF": ("NO", "ONE"),
+}
+
+
+def refuse(connection: Connection, facts: Facts, highest: int = -1) -> None:
+    """Raise NotSafe for the first obstacle. For a user who may not ask what it may, the commands that change nothing
+    are tried out."""
+    found = next(chain(obstacles(connection, facts), beyond(connection, facts, highest)), None)
+    if found:
+        raise NotSafe(found, "what is live is untouched")
+    try:
+        connection.call("CONFIG", "SET", "repl-diskless-load", connection.config("repl-diskless-load") or "disabled")
+        connection.call("REPLICAOF", "NO", "ONE")  # of a master: nothing
+    except Refused as error:
+        raise NotSafe(f"{error.message} (at {connection.name})", "what is live is untouched") from None

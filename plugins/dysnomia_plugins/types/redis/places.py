@@ -1,0 +1,104 @@
+"""Writing, checking and digesting the RDB file of a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from dysnomia_plugins.base import CancelToken, Context, Stored
+from dysnomia_plugins.types.redis import contents
+from dysnomia_plugins.types.redis.facts import Facts
+from dysnomia_plugins.types.redis.folders import DUMP, reading, writing
+from dysnomia_plugins.types.redis.rdb import RdbReader, RdbStream
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Section
+from dysnomia_store.sink import ContentSink
+
+CHUNK = 1 << 20
+_AS_OF = "as-of"
+
+
+def pieces(source: BinaryIO, cancel: CancelToken) -> Iterator[bytes]:
+    while piece := source.read(CHUNK):
+        cancel.check()
+        yield piece
+
+
+def digest(ctx: Context, source: BinaryIO, sink: ContentSink, now: int | None = None) -> contents.Scanned:
+    """Read a file and write what it holds into ``sink`` as sections; its bytes are stored already."""
+    ctx.progress.phase("digest")
+    found = contents.scan(source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys"))
+    contents.describe(found, sink)
+    if found.expired:
+        ctx.progress.log(f"{found.expired} keys had expired already: they are in none of the counts")
+    return found
+
+
+def write_out(ctx: Context, stored: Stored, folder: Path, sections: Sequence[Section] | None) -> None:
+    """Write a snapshot (or those sections of it) as a place's file; every byte is verified as it streams.
+
+    It is not durable yet: see ``folders.syncing``."""
+    total = stored.metadata.content_size if stored.metadata is not None else None
+    with writing(folder, DUMP, durable=False) as write, stored.open() as source:
+        if sections is None:
+            done = 0
+            while piece := source.read(CHUNK):
+                ctx.cancel.check()
+                write(piece)
+                done += len(piece)
+                ctx.progress.advance(done, total)
+        else:
+            contents.cut(source, write, {contents.which_of(section) for section in sections})
+
+
+def write_from(source: Path, folder: Path) -> None:
+    """Copy a file of the component's own into a place. Raises PluginError, OSError."""
+    with writing(folder, DUMP) as write, source.open("rb") as file:
+        while piece := file.read(CHUNK):
+            write(piece)
+
+
+def keep_as_of(folder: Path) -> None:
+    """A server will write the file anew; what counts as expired in it stays what it was."""
+    with reading(folder) as source:
+        reader = RdbReader(RdbStream(source))
+        next(reader.heads(), None)
+    with writing(folder, _AS_OF) as write:
+        write(b"%d" % reader.made)
+
+
+def as_of(folder: Path) -> int | None:
+    try:
+        with reading(folder, _AS_OF) as file:
+            return int(file.read(64))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def check_keys(found: Mapping[int, tuple[int, int]], expected: Mapping[int, contents.Keys]) -> int:
+    """Compare what a server of ours has loaded with the contents index: keys that do not expire must all be there.
+
+    Returns how many of those that do are not. Raises Corrupt."""
+    gone = 0
+    for database in found.keys() | expected.keys():
+        wanted = expected.get(database, contents.Keys())
+        keys, expiring = found.get(database, (0, 0))
+        if keys - expiring != wanted.all - wanted.expiring:
+            raise Corrupt(
+                f"database {database} has {keys - expiring} keys that do not expire, and the contents index says "
+                f"{wanted.all - wanted.expiring}",
+                "check the snapshot",
+            )
+        gone += max(0, wanted.expiring - expiring)
+    return gone
+
+
+def say_what_it_does(ctx: Context, live: Facts) -> list[str]:
+    """What the server will do for a dump that an operator would wonder about. Returns warnings."""
+    if live.settings.get("repl-diskless-sync") != "yes":
+        return ["the server wrote the dump into its own folder first (its repl-diskless-sync is no)"]
+    delay = int(live.settings.get("repl-diskless-sync-delay") or 0)
+    if delay:
+        ctx.progress.log(f"the server begins after {delay} s (its repl-diskless-sync-delay)")
+    return []

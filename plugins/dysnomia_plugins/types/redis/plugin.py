@@ -1,0 +1,337 @@
+"""The type ``redis-database``: all that a Redis server holds, in all its databases.
+
+A component is a whole server, for a takeover replaces it whole. A snapshot is an RDB file as the server itself sends
+it; its identity and contents come from a reader of such files (rd/contents.py), never from their bytes. A place other
+than live, and so a copy, is a folder with an RDB file that any server of that version loads; a part of a snapshot goes
+into a copy as well. How it is restored: rd/swap.py. Properties: rd/server.py.
+
+The initial state is ``redis-databases/*.rdb`` (one file), then the commands in ``redis-databases/*.redis``, a line
+each, as one would type them into redis-cli. Collecting garbage flushes all databases and functions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+
+from dysnomia_plugins.base import (
+    Component,
+    Context,
+    Draft,
+    Dumped,
+    Found,
+    Place,
+    Preflight,
+    Probe,
+    Purpose,
+    Row,
+    Runner,
+    StatePlugin,
+    Stored,
+)
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
+from dysnomia_plugins.toolkit.process import NeverCancelled
+from dysnomia_plugins.toolkit.servers import await_server
+from dysnomia_plugins.types.redis import contents, discover, folders, initial, places, preflight, swap, temp
+from dysnomia_plugins.types.redis.facts import Facts, keyspace, read, refuse
+from dysnomia_plugins.types.redis.files import writing
+from dysnomia_plugins.types.redis.resp import Connection, Refused
+from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.sync import stream
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.model import Section
+from dysnomia_store.names import validate_name
+from dysnomia_store.sink import ContentSink
+
+ARTEFACT = "dump.rdb"
+LIVE = "live"
+"""The name of live's place; a copy's is a path."""
+
+
+class RedisDatabase(StatePlugin):
+    """All that a Redis server holds."""
+
+    type: ClassVar[str] = "redis-database"
+    title: ClassVar[str] = "Redis server's data"
+    tools: ClassVar[tuple[str, ...]] = ("redis-server", "redis-cli")
+    packages: ClassVar[Mapping[str, str]] = {"redis-cli": "redis-tools"}
+    digest_version: ClassVar[int] = contents.DIGEST_VERSION
+
+    def __init__(self) -> None:
+        self._standing: dict[str, tuple[ExitStack, temp.Temporary]] = {}
+        """Servers of ours that a load has left running for the swap that follows, by place."""
+
+    # Life.
+
+    def activate(self, ctx: Context) -> None:
+        """Lay down the initial state in a server that holds nothing. It is made in a server of ours and taken over, so
+        it is there whole or not at all."""
+        server = Server.of(ctx.component)
+        await_server(ctx, lambda: self._ready(ctx, server))
+        with Connection.open(server, ctx.cancel) as live:
+            facts = read(live)
+            if facts.keyspace() or has_functions(live):
+                return
+            dump, files = initial.dump_file(ctx.component), initial.command_files(ctx.component)
+            if dump is None and not files:
+                return
+            refuse(live, facts)
+            address = reachable_address(server, live)
+        beside = self._folder(ctx, Purpose.BESIDE)
+        temp.remove(beside)
+        folders.make(beside)
+        try:
+            if dump is not None:
+                places.write_from(dump, beside)
+            with temp.serving(ctx, server, beside, databases=facts.databases, address=address) as ours:
+                for path in files:
+                    ctx.progress.log(f"loading {path.name}")
+                    ours.connection.call("SELECT", 0)
+                    initial.run_file(ours.connection, path, ctx.cancel)
+                try:
+                    swap.Takeover(ctx, server, ours, beside, None).run()
+                except PluginError:
+                    if not swap.recover(replace(ctx, cancel=NeverCancelled()), server):
+                        raise
+        finally:
+            temp.remove(beside)
+
+    def _ready(self, ctx: Context, server: Server) -> bool:
+        with Connection.open(server, ctx.cancel) as live:
+            return live.info("persistence").get("loading") != "1"
+
+    def deactivate(self, ctx: Context) -> None:
+        """The data stays; the engine marks it as garbage."""
+
+    def collect_garbage(self, ctx: Context) -> None:
+        """Delete all keys of all databases, and all functions."""
+        with Connection.open(Server.of(ctx.component), ctx.cancel) as live:
+            live.call("FLUSHALL", limit=600.0)
+            if has_functions(live):
+                live.call("FUNCTION", "FLUSH")
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """redis-cli on the server; the password by REDISCLI_AUTH."""
+        server = Server.of(component)
+        secret = server.secret()
+        return ["redis-cli", *server.arguments()], ({"REDISCLI_AUTH": secret} if secret else {})
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        try:
+            return discover.probe(Server.of(component))
+        except PluginError as error:
+            return Probe(up=False, detail=str(error))
+
+    def discover(self, runner: Runner) -> Iterable[Found]:
+        return discover.discover()
+
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        """The server: a component is all that one holds, whatever it is called."""
+        return Server.of(component).whereabouts
+
+    # Places.
+
+    def live(self, component: Component) -> Place:
+        return Place(LIVE)
+
+    def place(self, ctx: Context, purpose: Purpose) -> Place:
+        return Place(str(self._folder(ctx, purpose)))
+
+    def _folder(self, ctx: Context, purpose: Purpose) -> Path:
+        return folders.real_copies(Server.of(ctx.component).copies) / f"{temp.PREFIX}{ctx.tag}_{purpose.value}"
+
+    def named(self, component: Component, name: str) -> Place:
+        try:
+            validate_name(name, "copy")
+        except NameRejected as error:
+            raise NotSafe(f"a copy cannot be called {name!r} ({error})", "choose another name") from None
+        if name.startswith(temp.PREFIX):
+            raise NotSafe(f"a copy cannot be called {name!r}: so begin names that jobs use", "choose another name")
+        return Place(str(folders.real_copies(Server.of(component).copies) / name))
+
+    def exists(self, ctx: Context, place: Place) -> bool:
+        """Live is there when its server is: what it holds may be nothing."""
+        if place.name != LIVE:
+            return os.path.lexists(place.name)
+        try:
+            with Connection.open(Server.of(ctx.component), ctx.cancel):
+                return True
+        except ServerDown:
+            return False
+
+    def drop(self, ctx: Context, place: Place) -> None:
+        if place.name == LIVE:
+            raise NotSafe("what is live is never dropped", "collect-garbage deletes what is live")
+        self._end(place)
+        temp.remove(Path(place.name))
+
+    # Snapshot.
+
+    def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
+        ctx.progress.phase("dump")
+        if place.name != LIVE:
+            return self._dump_folder(ctx, Path(place.name), draft)
+        server = Server.of(ctx.component)
+        spool = ctx.staging / "dump.rdb"
+        spool.unlink(missing_ok=True)
+        warnings = []
+        try:
+            with Connection.open(server, ctx.cancel) as live, draft.artefact(ARTEFACT) as sink:
+                facts = read(live)
+                warnings += places.say_what_it_does(ctx, facts)
+                as_of, data = stream(live)
+                end = self._store(ctx, data, sink, spool)
+                with spool.open("rb", buffering=0) as source:
+                    found = places.digest(ctx, source, sink)
+        finally:
+            spool.unlink(missing_ok=True)
+        return Dumped(
+            as_of=max(as_of, min(end, datetime.fromtimestamp(found.made / 1000, UTC))),
+            end=end,
+            tool_versions={"redis": found.server},
+            surroundings={"databases": facts.databases},
+            warnings=tuple(warnings),
+        )
+
+    def _store(self, ctx: Context, data: Iterable[bytes], sink: ContentSink, spool: Path) -> datetime:
+        """Store what the server sends as quickly as it does, so that it can let go of the view it holds for us."""
+        done = 0
+        with writing(spool, durable=False) as write:
+            for piece in data:
+                sink.store_only(piece)
+                write(piece)
+                done += len(piece)
+                ctx.progress.advance(done)
+        return datetime.now(UTC)
+
+    def _dump_folder(self, ctx: Context, folder: Path, draft: Draft) -> Dumped:
+        if not folders.is_there(folder):
+            raise PluginError(f"there is no RDB file in {folder}")
+        with folders.reading(folder) as source, draft.artefact(ARTEFACT) as sink:
+            for piece in places.pieces(source, ctx.cancel):
+                sink.store_only(piece)
+            source.seek(0)
+            found = places.digest(ctx, source, sink, now=places.as_of(folder))
+        made = datetime.fromtimestamp(found.made / 1000, UTC)
+        return Dumped(as_of=made, end=made, tool_versions={"redis": found.server})
+
+    def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
+        with stored.open() as source:
+            contents.describe(contents.scan(source, cancel=ctx.cancel), sink)
+        return True
+
+    # Restore.
+
+    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        return preflight.preflight(ctx, stored, Server.of(ctx.component), replace=replace)
+
+    def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        server, folder = Server.of(ctx.component), Path(place.name)
+        expected = contents.keys_by_database(list(sections if sections is not None else stored.sections()))
+        beside = place == self.place(ctx, Purpose.BESIDE)
+        address, databases = "", max(16, 1 + max(expected, default=0))
+        if beside:
+            with Connection.open(server, ctx.cancel) as live:
+                facts = read(live)
+                refuse(live, facts, max(expected, default=-1))
+                same_version(facts, temp.version(ctx))
+                address, databases = reachable_address(server, live), facts.databases
+        try:
+            folders.make(folder)
+        except FileExistsError:
+            raise NotSafe(f"{folder} is already there", "choose another name") from None
+        stack = ExitStack()
+        try:
+            places.write_out(ctx, stored, folder, sections)
+            scratch = place == self.place(ctx, Purpose.SCRATCH)
+            if scratch:
+                places.keep_as_of(folder)
+            ctx.progress.phase("check")
+            serving = temp.serving(
+                ctx, server, folder, databases=databases, address=address,
+                keep_expired=not beside, sanitize=not ctx.made_here,
+            )  # fmt: skip
+            with folders.syncing(folder):
+                ours = stack.enter_context(serving)
+            gone = places.check_keys(keyspace(ours.connection.info()), expected)
+            if scratch:
+                ours.connection.call("SAVE", limit=600.0)
+                folders.take_back(folder, ours.run)
+            if beside:
+                if gone:
+                    ctx.progress.log(f"{gone} keys have expired since, and are not restored")
+                self._standing[place.name] = (stack, ours)
+            else:
+                stack.close()
+                if not scratch:
+                    folders.give(folder, server.run_as)
+        except BaseException:
+            stack.close()
+            temp.remove(folder)
+            raise
+        if not beside and not scratch:
+            ctx.progress.log(f"a server loads it with: redis-server --dir {folder} --dbfilename {folders.DUMP}")
+
+    def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
+        server, folder = Server.of(ctx.component), Path(beside.name)
+        if os.path.lexists(aside.name):
+            raise NotSafe(f"{aside.name} is already there", "a job before was not put right")
+        if beside.name not in self._standing:
+            with Connection.open(server, ctx.cancel) as live:
+                facts = read(live)
+                address = reachable_address(server, live)
+            stack = ExitStack()
+            serving = temp.serving(ctx, server, folder, databases=facts.databases, address=address)
+            self._standing[beside.name] = (stack, stack.enter_context(serving))
+        try:
+            swap.Takeover(ctx, server, self._standing[beside.name][1], folder, Path(aside.name)).run()
+        finally:
+            self._end(beside)
+        temp.remove(folder)
+
+    def _end(self, place: Place) -> None:
+        """End the server that stands on a place, if it is one of this process."""
+        standing = self._standing.pop(place.name, None)
+        if standing is not None:
+            standing[0].close()
+
+    def recover(self, ctx: Context) -> bool:
+        return swap.recover(ctx, Server.of(ctx.component))
+
+    # Contents.
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        return contents.raw_rows(stored, section)
+
+    def parse_row(self, section: Section, raw: bytes) -> Row:
+        return contents.parse_row(section, raw)
+
+
+def has_functions(live: Connection) -> bool:
+    """Whether there is any library of functions (Redis 7)."""
+    try:
+        return bool(live.call("FUNCTION", "LIST"))
+    except Refused as error:
+        if error.code == "NOPERM":
+            raise
+        return False
+
+
+def reachable_address(server: Server, live: Connection) -> str:
+    """Where a server of ours listens so that live reaches it."""
+    address = live.local_address
+    return address if address and not server.socket else "127.0.0.1"
+
+
+def same_version(live: Facts, ours: str) -> None:
+    """Raise NotSafe where the program here is of another series than the live server."""
+    if tuple(int(part) for part in ours.split(".")[:2]) != live.series:
+        raise NotSafe(
+            f"redis-server here is {ours}, and the live server is {live.version}",
+            "it must be of the same version: restore on the server's own machine",
+        )

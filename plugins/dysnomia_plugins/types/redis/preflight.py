@@ -1,0 +1,108 @@
+"""What the plan of a restore must say before anything is touched: from the index, and the server's own words."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+
+from dysnomia_plugins.base import Context, Preflight, Severity, Stored
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.findings import Findings, existing, free_bytes
+from dysnomia_plugins.types.redis import folders, temp
+from dysnomia_plugins.types.redis.contents import FUNCTIONS, keys_by_database
+from dysnomia_plugins.types.redis.facts import Facts, beyond, obstacles, read
+from dysnomia_plugins.types.redis.resp import Connection
+from dysnomia_plugins.types.redis.server import Server
+from dysnomia_store.errors import StoreError
+from dysnomia_store.model import Section
+
+SECONDS = 1.0
+_SWAP = (
+    "the data would be loaded by a temporary server beside live, and live would take it over in one step: writes wait "
+    "for that long, and for a moment reads are answered with LOADING"
+)
+_GUARD = "taken while writes are held up: it holds every write that was acknowledged"
+
+
+def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) -> Preflight:
+    """See ``StatePlugin.preflight``."""
+    found = Findings()
+    sections = _sections(stored)
+    if not ctx.made_here and any(section.kind == FUNCTIONS for section in sections):
+        text = "it was not made here, and holds functions: code that clients would call"
+        found.add(Severity.WARNING, text, of_snapshot=True)
+    ours = _program(ctx, found)
+    content = stored.metadata.content_size if stored.metadata is not None else 0
+    try:
+        copies = existing(str(folders.real_copies(server.copies)))
+    except PluginError as error:
+        found.add(Severity.BLOCKER, str(error))
+        copies = existing("/")
+    if not os.access(copies, os.W_OK | os.X_OK):
+        found.add(Severity.BLOCKER, f"the folder {copies} may not be written by this user: set redisCopiesDir")
+    free = free_bytes(copies)
+    if not replace:
+        return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
+    live: Facts | None = None
+    try:
+        with Connection.open(server, limit=SECONDS) as connection:
+            live = read(connection)
+            for obstacle in obstacles(connection, live):
+                found.add(Severity.BLOCKER, obstacle)
+            for obstacle in beyond(connection, live, max(keys_by_database(sections), default=-1)):
+                found.add(Severity.BLOCKER, obstacle, of_snapshot=True)
+    except PluginError as error:
+        found.add(Severity.BLOCKER, f"{error.message}: what it holds can be replaced only while it runs")
+    if live is None:
+        return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
+    _compare(found, live, ours, server)
+    used = live.used
+    return Preflight(
+        findings=tuple(found.list),
+        live_bytes=used,
+        needs=(
+            (str(server.copies), content + used, free),
+            ("memory, here and at the server", 2 * max(content, used), psutil.virtual_memory().available),
+        ),
+        swap=_SWAP,
+        guard=_GUARD,
+    )
+
+
+def _compare(found: Findings, live: Facts, ours: str, server: Server) -> None:
+    if ours and live.series and tuple(int(part) for part in ours.split(".")[:2]) != live.series:
+        found.add(
+            Severity.BLOCKER,
+            f"redis-server here is {ours}, and the live server is {live.version}: it must be of the same version",
+        )
+    clients = int(live.info.get("connected_clients", 1)) - 1
+    if clients > 0:
+        found.add(Severity.NOTE, f"{counted(clients, 'client')} connected: they stay, and their writes wait")
+    replicas = int(live.info.get("connected_slaves", 0))
+    if replicas:
+        found.add(Severity.WARNING, f"{counted(replicas, 'replica')} of it would copy everything anew")
+    if live.max_memory:
+        found.add(
+            Severity.NOTE, f"refused if what is restored takes more than its maxmemory ({live.max_memory >> 20} MiB)"
+        )
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _program(ctx: Context, found: Findings) -> str:
+    try:
+        return temp.version(ctx)
+    except PluginError as error:
+        found.add(Severity.BLOCKER, str(error))
+        return ""
+
+
+def _sections(stored: Stored) -> list[Section]:
+    """The contents index; empty for a snapshot that has none yet."""
+    try:
+        return list(stored.sections())
+    except StoreError:
+        return []

@@ -1,0 +1,235 @@
+"""Folders with an RDB file, and servers of our own on them: beside live, on a copy, on a scratch place.
+
+A place is a folder ``redisCopiesDir/NAME`` with ``dump.rdb`` in it, which any Redis server of the same version loads.
+A server of ours stands in its folder (that is how a later job finds it), is reached by a socket there with a random
+password, writes nothing by itself, and dies with the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from dysnomia_plugins.base import Context
+from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, ToolMissing
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.types.redis import folders
+from dysnomia_plugins.types.redis.resp import Connection, Refused
+from dysnomia_plugins.types.redis.server import Server
+
+PROGRAM = "redis-server"
+PROGRAMS = ("redis-server", "valkey-server")
+PREFIX = "dysnomia_"
+"""Begins the name of what a job makes."""
+START_SECONDS = 600.0
+"""Within which a server must have loaded its file: they load some 200 MB a second."""
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """A server of our own that runs."""
+
+    connection: Connection
+    address: str
+    """Where live can reach it; ``""`` where it has only its socket."""
+    port: int
+    password: str
+    run: Folder
+    """The folder it works in."""
+
+
+def remove(folder: Path) -> None:
+    """Delete a place, and end the servers that stand in it. Idempotent."""
+    for process in _servers_in(folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            process.wait(10)
+    folders.remove(folder)
+
+
+def _servers_in(folder: Path) -> Iterator[psutil.Process]:
+    """Redis servers whose working folder it is. (psutil kills a process only while it is the one that was found.)"""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name().startswith(PROGRAMS) and Path(process.cwd()) in (folder, folder / folders.RUN):
+                yield process
+
+
+def version(ctx: Context) -> str:
+    """Of the program on this machine. Raises ToolMissing."""
+    try:
+        said = ctx.runner.run([PROGRAM, "--version"], timeout=10).stdout.decode("utf-8", "replace")
+    except ToolMissing:
+        raise ToolMissing(
+            "the program redis-server is not installed here", "it is in the package redis-server"
+        ) from None
+    found = re.search(r"v=(\d+(?:\.\d+)*)", said)
+    if found is None:
+        raise PluginError(f"redis-server does not say its version ({said[:60]!r})")
+    return found[1]
+
+
+@contextmanager
+def serving(
+    ctx: Context,
+    server: Server,
+    folder: Path,
+    *,
+    databases: int,
+    address: str = "",
+    keep_expired: bool = False,
+    sanitize: bool = False,
+) -> Iterator[Temporary]:
+    """Run a server of our own on a place.
+
+    Args:
+        address: where it listens for live as well; only on its socket without it.
+        keep_expired: keys that have expired since stay, so that what it holds is what its file did.
+        sanitize: its file comes from elsewhere: everything in it is looked at before it is believed.
+
+    Raises PluginError with the server's own words where it does not start or does not load its file.
+    """
+    with folders.lent(folder, server.run_as) as run:
+        yield from _served(ctx, server, run, databases, address, keep_expired, sanitize)
+
+
+def _served(
+    ctx: Context, server: Server, run: Folder, databases: int, address: str, keep_expired: bool, sanitize: bool
+) -> Iterator[Temporary]:
+    for attempt in range(1, _TRIES + 1):
+        port = _free_port(address) if address else 0
+        password = secrets.token_hex(24)
+        lines = _configuration(port, address, databases, password, keep_expired, sanitize)
+        try:
+            with _running(ctx, server, run, lines, password) as connection:
+                yield Temporary(connection, address, port, password, run)
+                return
+        except _NotStarted as error:
+            if "Address already in use" not in error.message or attempt == _TRIES:
+                raise PluginError(error.message, error.hint) from None
+
+
+class _NotStarted(PluginError):
+    """It ended before it was ready."""
+
+
+def _configuration(
+    port: int, address: str, databases: int, password: str, keep_expired: bool, sanitize: bool
+) -> list[str]:
+    lines = [
+        f"port {port}",
+        "unixsocket s",
+        "unixsocketperm 700",
+        f"dbfilename {folders.DUMP}",
+        'save ""',
+        "appendonly no",
+        f"databases {databases}",
+        "maxmemory 0",
+        "daemonize no",
+        'logfile ""',
+        "repl-diskless-sync yes",
+        "repl-diskless-sync-delay 0",
+        "repl-timeout 3600",
+        "client-output-buffer-limit replica 0 0 0",
+        f"requirepass {password}",
+    ]
+    if address:
+        lines.append(f"bind {address}")
+    if keep_expired:  # a replica leaves expired keys alone; its master is not there
+        lines += ["replicaof 127.0.0.1 1", "replica-read-only no"]
+    if sanitize:
+        lines.append("sanitize-dump-payload yes")
+    return lines
+
+
+def _free_port(address: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(ctx: Context, server: Server, run: Folder, lines: list[str], password: str) -> Iterator[Connection]:
+    said: deque[str] = deque(maxlen=12)
+    # The server holds the other end as long as it lives: its end is seen at once.
+    alive, held = os.pipe()
+    try:
+        with ctx.runner.writing(
+            [PROGRAM, "-"],
+            user=server.run_as,
+            cwd=Path(run.inside(".")),  # it may pass no folder above this one
+            pass_fds=(held,),
+            on_stdout=lambda line: said.append(line.decode("utf-8", "replace")),
+        ) as stdin:
+            os.close(held)
+            held = -1
+            stdin.write("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
+            stdin.close()
+            connection = _connect(ctx, run, server.run_as, password, alive, said)
+            with connection:
+                yield connection
+                _stop(connection)
+    except ProcessFailed as error:
+        raise PluginError(f"the temporary server on {run.path} failed ({_reason(said)})", error.hint) from error
+    finally:
+        os.close(alive)
+        if held >= 0:
+            os.close(held)
+
+
+def _connect(ctx: Context, run: Folder, run_as: str | None, password: str, alive: int, said: deque[str]) -> Connection:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        ctx.cancel.check()
+        try:
+            connection = Connection.private(run, run_as, password)
+        except (OSError, ServerDown):
+            connection = None
+        if connection is not None:
+            if _ready(connection):
+                return connection
+            connection.close()
+        if select.select([alive], [], [], 0.01 if connection is None else 0.05)[0]:
+            ctx.cancel.check()
+            raise _NotStarted(f"the temporary server on {run.path} did not load its file: {_reason(said)}")
+        if time.monotonic() > deadline:
+            raise PluginError(f"the temporary server on {run.path} does not come up ({_reason(said)})")
+
+
+def _ready(connection: Connection) -> bool:
+    try:
+        connection.call("PING")
+        return True
+    except Refused as error:
+        if error.code != "LOADING":
+            raise
+    except ServerDown:
+        pass  # what it held was not to be loaded; whether it still lives is looked at next
+    return False
+
+
+def _stop(connection: Connection) -> None:
+    with contextlib.suppress(PluginError):
+        connection.call(
+            "SHUTDOWN", "NOSAVE", *(("NOW", "FORCE") if connection.info("server")["redis_version"] >= "7" else ())
+        )
+
+
+def _reason(said: deque[str]) -> str:
+    """The server's last words worth repeating."""
+    found = [line.split(" # ", 1)[1] for line in said if " # " in line] or [line for line in said if line.strip()]
+    return found[-1].strip() if found else "it said nothing"

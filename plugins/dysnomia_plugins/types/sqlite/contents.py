@@ -1,0 +1,72 @@
+"""Rows of a stored page copy, for browsing and comparing: the copy is written out once, to a private folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dysnomia_plugins.base import Row, Stored
+from dysnomia_plugins.toolkit.process import NeverCancelled
+from dysnomia_plugins.types.sqlite.cells import decode_row, show_cell
+from dysnomia_plugins.types.sqlite.load import write_out
+from dysnomia_plugins.types.sqlite.reader import Reader, find_table
+from dysnomia_store.model import Form, Section
+
+LINES = 512
+"""Lines of a schema in a batch."""
+
+
+class Extracts:
+    """Page copies written out for reading, one for each snapshot; each goes when its snapshot is let go.
+
+    They stand in the temporary folder (``TMPDIR``), readable by this user alone.
+    """
+
+    def __init__(self) -> None:
+        self._made: weakref.WeakKeyDictionary[Stored, tempfile.TemporaryDirectory[str]] = weakref.WeakKeyDictionary()
+
+    def path(self, stored: Stored) -> Path:
+        """The page copy of ``stored`` as a file. Raises what reading it raises."""
+        folder = self._made.get(stored)
+        if folder is None:
+            folder = tempfile.TemporaryDirectory(prefix="dysnomia-sqlite-", ignore_cleanup_errors=True)
+            try:
+                write_out(stored, Path(folder.name) / "copy.sqlite", NeverCancelled())
+            except BaseException:
+                folder.cleanup()
+                raise
+            self._made[stored] = folder
+        return Path(folder.name) / "copy.sqlite"
+
+
+def raw_rows(extracts: Extracts, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+    """The canonical bytes of each row, or each line of the schema, in batches."""
+    with Reader(extracts.path(stored)) as reader:
+        if section.form is Form.TEXT:
+            batch: list[bytes] = []
+            for line in reader.schema_lines(reader.objects()):
+                batch.append(line.encode("utf-8", "surrogateescape"))
+                if len(batch) >= LINES:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+        else:
+            yield from reader.batches(find_table(reader, section))
+
+
+def parse_row(section: Section, raw: bytes) -> Row:
+    """One row as cells to show; a line of the schema is a row of one cell."""
+    if section.form is Form.TEXT:
+        return Row((), (os.fsdecode(raw),))
+    values = decode_row(raw)
+    affinities = section.attributes.get("affinity", "").split()
+    affinities += ["BLOB"] * (len(values) - len(affinities))
+    encoding = section.attributes.get("encoding", "UTF-8").lower()
+    encoding = {"utf-16le": "utf-16-le", "utf-16be": "utf-16-be"}.get(encoding, "utf-8")
+    cells = tuple(show_cell(value, one, encoding) for value, one in zip(values, affinities, strict=False))
+    places = {column: place for place, column in reversed(list(enumerate(section.columns)))}
+    return Row(tuple(cells[places[name]] for name in section.key if places.get(name, len(cells)) < len(cells)), cells)

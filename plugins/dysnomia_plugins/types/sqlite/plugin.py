@@ -1,0 +1,414 @@
+"""SQLite databases: type ``sqlite-database``.
+
+A component is one file in the container's ``sqliteDir``: ``<component>``, or that with .db, .sqlite or .sqlite3; its
+initial state is the SQL in ``sqlite-databases/*.sql``. A snapshot is a page copy by SQLite's backup API; its identity
+and contents come from a typed reader (``sqlite_reader``). How it is restored: ``sqlite_swap``.
+
+Properties: ``sqliteDir``; ``sqliteLockTimeout``, the seconds a database that others keep locked is waited for (30).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dysnomia_base.environment import search_path
+from dysnomia_plugins.base import (
+    Component,
+    Context,
+    Draft,
+    Dumped,
+    Found,
+    Place,
+    Preflight,
+    Probe,
+    Purpose,
+    Row,
+    Runner,
+    StatePlugin,
+    Stored,
+)
+from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
+from dysnomia_plugins.toolkit.guarded.acting import as_command
+from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
+from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.types.sqlite import contents as sqlite_contents
+from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+from dysnomia_plugins.types.sqlite import preflight as sqlite_preflight
+from dysnomia_plugins.types.sqlite import swap as sqlite_swap
+from dysnomia_plugins.types.sqlite.files import (
+    Dress,
+    clients_of,
+    folder_of,
+    job_file,
+    live_file,
+    named_file,
+    remove,
+    surroundings_of,
+    who,
+)
+from dysnomia_plugins.types.sqlite.load import (
+    CHUNK,
+    check_loaded,
+    copy_into,
+    cut_down,
+    set_journal_mode,
+    write_into,
+    write_out,
+)
+from dysnomia_plugins.types.sqlite.opening import (
+    BUSY_ROUND,
+    LOCK_TIMEOUT,
+    DatabaseLocked,
+    Deadline,
+    NotADatabase,
+    connect,
+    show,
+)
+from dysnomia_plugins.types.sqlite.reader import DIGEST_VERSION, Reader, scan
+from dysnomia_plugins.types.sqlite.site import SIDECARS, Site, copy_pages, site_of
+from dysnomia_store.model import Section
+from dysnomia_store.sink import ContentSink
+
+ARTEFACT = "dump.sqlite"
+
+
+class SqliteDatabase(StatePlugin):
+    """One SQLite database file, with or without programs that have it open."""
+
+    type = "sqlite-database"
+    title = "SQLite database"
+    digest_version = DIGEST_VERSION
+
+    def __init__(self) -> None:
+        self._extracts = sqlite_contents.Extracts()
+
+    # Deploying.
+
+    def activate(self, ctx: Context) -> None:
+        """Make the file with its initial state where there is none: it appears whole, or not at all."""
+        live = live_file(ctx.component)
+        site = site_of(live)
+        if site.identity is not None:
+            return
+        if not live.parent.is_dir():
+            raise PluginError(
+                f"the folder {show(folder_of(ctx.component))} is not there", "make it, owned by who uses the databases"
+            )
+        prepared = ctx.staging / "initial.sqlite"
+        remove(prepared)
+        try:
+            _initialise(ctx, prepared)
+            with site.folder() as folder:
+                self._appear(ctx, folder, site, prepared)
+        finally:
+            remove(prepared)
+
+    def _appear(self, ctx: Context, folder: Folder, site: Site, prepared: Path) -> None:
+        """Copy what was prepared beside, then give it the name of the live file, where nothing has it."""
+        left = [site.name + suffix for suffix in SIDECARS if folder.seen(site.name + suffix) is not None]
+        if left:
+            raise NotSafe(
+                f"{show(site.path.with_name(left[0]))} is there without its database",
+                "move it away: it may hold what was lost",
+            )
+        made = job_file(site.path, ctx.tag, "new").name
+        folder.unlink(made)
+        about = folder.stat()
+        try:
+            with folder.new_file(made) as descriptor:
+                copy_into(prepared, descriptor, site.path, ctx.cancel)
+                Dress(about.st_uid, about.st_gid, 0o640).put_on(descriptor)
+            folder.link(made, folder, site.name)
+        except FileExistsError:
+            ctx.progress.log(f"{show(site.path)} came to be meanwhile and is left as it is")
+        finally:
+            folder.unlink(made)
+        folder.sync()
+
+    def deactivate(self, ctx: Context) -> None:
+        """Nothing runs for it: its state stays where it is."""
+
+    def collect_garbage(self, ctx: Context) -> None:
+        """Delete the file and what SQLite keeps beside it, unless a process has it open."""
+        live = live_file(ctx.component)
+        site_of(live)
+        holders = who(live)
+        if holders:
+            raise NotSafe(
+                f"{show(live)} is open in {holders}", "end these processes first: they would write to nowhere"
+            )
+        remove(live)
+
+    # Places.
+
+    def live(self, component: Component) -> Place:
+        return Place(str(live_file(component)))
+
+    def identity(self, component: Component) -> str:
+        return identity_of([str(live_file(component))])
+
+    def place(self, ctx: Context, purpose: Purpose) -> Place:
+        """Beside and aside stand in the folder of the live file; scratch in the job's own."""
+        if purpose is Purpose.SCRATCH:
+            return Place(str(ctx.staging / "scratch.sqlite"))
+        return Place(str(job_file(live_file(ctx.component), ctx.tag, purpose.value)))
+
+    def named(self, component: Component, name: str) -> Place:
+        return Place(str(named_file(component, live_file(component), name)))
+
+    def exists(self, ctx: Context, place: Place) -> bool:
+        return os.path.lexists(place.name)
+
+    def drop(self, ctx: Context, place: Place) -> None:
+        if place == self.live(ctx.component):
+            raise NotSafe(f"{show(place.name)} is live", "only what a job made is dropped")
+        remove(Path(place.name))
+
+    # Snapshot.
+
+    def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
+        source = _require(Path(place.name))
+        copied = ctx.staging / "dump.sqlite"
+        remove(copied)
+        as_of = datetime.now(UTC)
+        try:
+            surroundings = self._surroundings(ctx, source.path)
+            deadline = self._deadline(ctx, source.path)
+            copy_pages(source, site_of(copied), deadline, ctx.cancel, ctx.progress)
+            with draft.artefact(ARTEFACT) as sink:
+                _store(copied, sink, ctx)
+                with Reader(copied, ctx.cancel) as reader:
+                    scan(reader, sink, ctx.cancel)
+        finally:
+            remove(copied)
+        return Dumped(
+            as_of=as_of,
+            end=datetime.now(UTC),
+            tool_versions={"sqlite": sqlite3.sqlite_version},
+            surroundings=surroundings,
+        )
+
+    def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
+        copied = ctx.staging / "rescan.sqlite"
+        remove(copied)
+        try:
+            write_out(stored, copied, ctx.cancel, ctx.progress)
+            with Reader(copied, ctx.cancel) as reader:
+                scan(reader, sink, ctx.cancel)
+                return not reader.damage()
+        finally:
+            remove(copied)
+
+    # Restore.
+
+    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        return sqlite_preflight.preflight(ctx, stored, live_file(ctx.component), replace=replace)
+
+    def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        target = Path(place.name)
+        own = place in (self.place(ctx, Purpose.BESIDE), self.place(ctx, Purpose.SCRATCH))
+        work = target if own else Path(self.place(ctx, Purpose.BESIDE).name)
+        if os.path.lexists(target):
+            raise NotSafe(f"{show(target)} is already there", "choose another name")
+        try:
+            if sections is None:
+                self._load_whole(ctx, stored, work)
+            else:
+                self._load_part(ctx, stored, work, sections)
+            if not own:
+                self._name(work, target)
+        except BaseException:
+            remove(work)
+            raise
+
+    def _load_whole(self, ctx: Context, stored: Stored, work: Path) -> None:
+        site = site_of(work)
+        if site.others is not None:
+            site = site_of(live_file(ctx.component)).beside(work)
+        with site.new_file() as descriptor:
+            write_into(stored, descriptor, work, ctx.cancel, ctx.progress)
+            ctx.progress.phase("check")
+            check_loaded(site.give(descriptor), stored, ctx.cancel)
+            self._finish(ctx, stored, work, descriptor)
+
+    def _load_part(self, ctx: Context, stored: Stored, work: Path, sections: Sequence[Section]) -> None:
+        whole, part = ctx.staging / "whole.sqlite", ctx.staging / "part.sqlite"
+        remove(whole)
+        remove(part)
+        try:
+            write_out(stored, whole, ctx.cancel, ctx.progress)
+            ctx.progress.phase("check")
+            check_loaded(whole, stored, ctx.cancel)
+            cut_down(ctx, whole, part, sections)
+            with site_of(work).new_file() as descriptor:
+                copy_into(part, descriptor, work, ctx.cancel)
+                self._finish(ctx, stored, work, descriptor)
+        finally:
+            remove(whole)
+            remove(part)
+
+    def _finish(self, ctx: Context, stored: Stored, work: Path, descriptor: int) -> None:
+        """Journal mode, owner and mode as live has them, else as recorded; durable."""
+        if Place(str(work)) == self.place(ctx, Purpose.SCRATCH):
+            return
+        metadata = stored.metadata
+        surroundings = metadata.surroundings if metadata is not None else {}
+        set_journal_mode(descriptor, wal=surroundings.get("journal_mode") == "wal")
+        live = live_file(ctx.component)
+        with Folder.at(str(live.parent)) as folder:
+            seen, about = folder.seen(live.name), folder.stat()
+        if seen is not None and stat.S_ISREG(seen.st_mode):
+            dress = Dress.like(seen)
+        elif ctx.made_here:
+            dress = Dress.recorded(surroundings)
+        else:  # who made it may have written any owner
+            dress = Dress(about.st_uid, about.st_gid, Dress.recorded(surroundings).mode)
+        dress.put_on(descriptor)
+
+    def _name(self, work: Path, target: Path) -> None:
+        """What was loaded gets the name of a copy, where nothing has it."""
+        with Folder.at(str(work.parent)) as source, Folder.at(real_path(str(target.parent))) as folder:
+            try:
+                source.link(work.name, folder, target.name)
+            except FileExistsError:
+                raise NotSafe(f"{show(target)} came to be meanwhile", "choose another name") from None
+            source.unlink(work.name)
+            folder.sync()
+
+    def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
+        live = live_file(ctx.component)
+        sqlite_swap.swap(ctx, live, Path(beside.name), Path(aside.name), _lock_timeout(ctx.component))
+
+    def recover(self, ctx: Context) -> bool:
+        return sqlite_swap.recover(ctx, _lock_timeout(ctx.component))
+
+    # Contents.
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        return sqlite_contents.raw_rows(self._extracts, stored, section)
+
+    def parse_row(self, section: Section, raw: bytes) -> Row:
+        return sqlite_contents.parse_row(section, raw)
+
+    # Looking.
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        try:
+            return _look(_require(live_file(component)))
+        except PluginError as error:
+            return Probe(up=False, detail=str(error))
+
+    def discover(self, runner: Runner) -> Iterable[Found]:
+        return sqlite_discover.discover(self.type)
+
+    def whereabouts(self, component: Component) -> tuple[str, ...]:
+        try:
+            return (str(live_file(component)),)
+        except NotSafe:  # a link that is not followed
+            return (str(folder_of(component) / component.key.component),)
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        program = shutil.which("sqlite3", path=search_path())
+        if program is None:
+            raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")
+        site = _require(live_file(component))
+        return (*as_command(site.actor), program, str(site.path)), {}
+
+    # Helpers.
+
+    def _deadline(self, ctx: Context, path: Path) -> Deadline:
+        return Deadline(path, _lock_timeout(ctx.component), ctx.cancel, who)
+
+    def _surroundings(self, ctx: Context, path: Path) -> dict[str, Any]:
+        """What belongs to the file but not to its content; of a guard, what the live file has, if that can be read."""
+        live = live_file(ctx.component)
+        about = live if os.path.lexists(live) else path
+        found = surroundings_of(about)
+        if about != path:
+            try:
+                return found | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
+            except (NotADatabase, DatabaseLocked):
+                pass  # the dump is of another file, and must not fail for this one
+        return found | _pragmas(path, self._deadline(ctx, path))
+
+
+def _require(path: Path) -> Site:
+    """Its site. Raises PluginError where there is no such file."""
+    site = site_of(path)
+    if site.identity is None:
+        raise PluginError(f"there is no database {show(path)}", "activate the component, or restore a generation of it")
+    return site
+
+
+def _lock_timeout(component: Component) -> float:
+    text = component.prop("sqliteLockTimeout")
+    if not text:
+        return LOCK_TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86400:
+        raise PluginError(f"sqliteLockTimeout of container {component.key.container!r} is {text!r}", "give seconds")
+    return seconds
+
+
+def _pragmas(path: Path, deadline: Deadline) -> dict[str, Any]:
+    with site_of(path).opened() as connection:
+        names = ("journal_mode", "page_size", "auto_vacuum")
+        return {name: deadline.insist(connection, f"PRAGMA {name}")[0] for name in names}
+
+
+def _store(copied: Path, sink: ContentSink, ctx: Context) -> None:
+    """The pages as they are: none of them is part of the identity."""
+    with Folder.at(str(copied.parent)) as folder, folder.file(copied.name) as file:
+        while chunk := os.read(file, CHUNK):
+            ctx.cancel.check()
+            sink.store_only(chunk)
+
+
+def _initialise(ctx: Context, path: Path) -> None:
+    """Run the component's SQL in a new file of ours. Raises PluginError naming the file that failed."""
+    with Folder.at(str(path.parent)) as folder, folder.new_file(path.name):
+        pass
+    with closing(connect(path)) as connection:
+        for script in ctx.component.initial_files("sqlite-databases"):
+            ctx.cancel.check()
+            try:
+                connection.executescript(script.read_text("utf-8"))
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise PluginError(f"the initial state {show(script)} failed ({error})", "nothing was made") from None
+
+
+def _look(site: Site) -> Probe:
+    clients = clients_of(site.path)
+    with site.folder() as folder:
+        parts = [folder.seen(site.name + suffix) for suffix in ("", "-wal", "-journal")]
+    detail = ""
+    try:
+        with site.opened() as connection:
+            connection.execute("PRAGMA busy_timeout=500")
+            connection.execute("SELECT count(*) FROM sqlite_master")
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            page = connection.execute("PRAGMA page_size").fetchone()[0]
+        detail = f"journal mode {mode}, pages of {page} bytes"
+    except DatabaseLocked:
+        detail = "locked by another process"
+    return Probe(
+        up=True,
+        version=f"SQLite {sqlite3.sqlite_version}",
+        size=sum(part.st_size for part in parts if part is not None),
+        clients=len(clients),
+        who=tuple(map(str, clients)),
+        detail=detail,
+    )

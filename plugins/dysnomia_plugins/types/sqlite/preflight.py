@@ -1,0 +1,107 @@
+"""What the plan of a restore must say before anything is touched: from headers and the file system alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dysnomia_plugins.base import Context, Preflight, Severity, Stored
+from dysnomia_plugins.toolkit.findings import Findings, free_bytes
+from dysnomia_plugins.types.sqlite.files import sees_all, sidecar, who
+from dysnomia_plugins.types.sqlite.load import header_of
+from dysnomia_plugins.types.sqlite.opening import DatabaseLocked, Header, NotADatabase, show
+from dysnomia_plugins.types.sqlite.site import site_of
+from dysnomia_plugins.types.sqlite.swap import page_size_refusal
+
+_ENCODINGS = {"UTF-8": 1, "UTF-16le": 2, "UTF-16be": 3}
+_BY_BACKUP = (
+    "the live file's content would be replaced within one transaction of SQLite's own; no file would be renamed"
+)
+_GUARD = "taken under the write lock of that transaction: it holds every write that was acknowledged"
+
+
+def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Preflight:
+    """See ``StatePlugin.preflight``."""
+    header = header_of(stored)
+    metadata = stored.metadata
+    content = metadata.content_size if metadata is not None else 0
+    found = Findings()
+    if not ctx.made_here:
+        found.add(
+            Severity.WARNING,
+            "it was not made here: the triggers and views in it are code that programs would run when they use it",
+            of_snapshot=True,
+        )
+    folder = live.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        found.add(Severity.BLOCKER, f"the folder {show(folder)} may not be written by this user")
+    free = free_bytes(folder)
+    if not replace:
+        return Preflight(findings=tuple(found.list), needs=((show(folder), content, free),))
+    size = live.stat().st_size if live.is_file() else None
+    swap, guard = _replacing(found, live, header)
+    journal = max(size or 0, content)  # the transaction's own -wal or -journal
+    return Preflight(
+        findings=tuple(found.list),
+        live_bytes=size,
+        needs=((show(folder), content + (size or 0) + journal, free),),
+        swap=swap,
+        guard=guard,
+    )
+
+
+def _replacing(found: Findings, live: Path, header: Header) -> tuple[str, str]:
+    """How the swap is made, and what the guard is."""
+    if not live.exists():
+        found.add(Severity.NOTE, f"there is no live file: {show(live)} would be made")
+        return "the file would appear under its name in one step", "there is nothing live to guard"
+    if not live.is_file():
+        found.add(Severity.BLOCKER, f"{show(live)} is not a regular file")
+        return "", ""
+    holders = who(live)
+    try:
+        _compare(found, live, header)
+    except NotADatabase as error:
+        return _not_a_database(found, live, str(error), holders)
+    except DatabaseLocked:
+        found.add(
+            Severity.WARNING, f"{show(live)} is locked now: the restore would wait for it, and give up in the end"
+        )
+    if holders:
+        found.add(Severity.NOTE, f"open in {holders}: they stay connected, and see the restored state")
+    elif not sees_all():
+        found.add(Severity.NOTE, "processes of other users that have it open cannot be seen without root")
+    if not os.access(live, os.W_OK):
+        found.add(Severity.BLOCKER, f"{show(live)} may not be written by this user")
+    return _BY_BACKUP, _GUARD
+
+
+def _compare(found: Findings, live: Path, header: Header) -> None:
+    """What of the live file stands against the snapshot. Raises NotADatabase, DatabaseLocked, PluginError."""
+    with site_of(live).opened() as connection:
+        connection.execute("PRAGMA busy_timeout=300")
+        tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+        mode, page_size, encoding = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "page_size", "encoding")
+        )
+    if mode == "wal" and page_size != header.page_size:
+        text = page_size_refusal(live, page_size, header.page_size)
+        found.add(Severity.BLOCKER, f"{text}; restore it as a copy", of_snapshot=True)
+    if tables and header.encoding and _ENCODINGS.get(encoding) != header.encoding:
+        text = f"the live database is {encoding}, the snapshot is not: programs must connect anew"
+        found.add(Severity.WARNING, text, of_snapshot=True)
+
+
+def _not_a_database(found: Findings, live: Path, why: str, holders: str) -> tuple[str, str]:
+    if holders:
+        found.add(
+            Severity.BLOCKER, f"{why}; it is open in {holders}, and can be replaced only while nobody has it open"
+        )
+    else:
+        found.add(Severity.IRREVERSIBLE, f"{why}: it cannot be made a guard, but is kept beside as it is")
+        if not sees_all():
+            found.add(Severity.WARNING, "processes of other users that have it open cannot be seen without root")
+    beside = [suffix for suffix in ("-wal", "-journal") if sidecar(live, suffix).exists()]
+    if beside:
+        found.add(Severity.NOTE, f"what stands beside it is kept with it: {', '.join(beside)}")
+    return "the file would be set aside, and the restored one take its name", "none: the file itself is kept"

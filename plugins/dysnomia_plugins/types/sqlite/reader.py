@@ -1,0 +1,329 @@
+"""The typed reader: what an SQLite database holds, independent of how its pages are laid out.
+
+State, and so part of the identity: the schema as declared, every row of every table with its storage classes and its
+rowid (where that is no column of its own), the tables behind virtual tables, ``user_version``, ``application_id``, the
+text encoding, ``sqlite_sequence`` and the statistics of ANALYZE.
+
+Not state: page size, order of pages, free pages, auto_vacuum, the journal mode, counters of the file's header, and the
+order in which objects were created. Virtual tables are read through the ordinary tables behind them, so no module is
+needed and nothing of theirs is missed. Virtual generated columns are worked out by SQLite, and are not read.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dysnomia_plugins.base import CancelToken
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.types.sqlite import large as sqlite_large
+from dysnomia_plugins.types.sqlite.cells import Value, affinity_of, encode_row, quoted
+from dysnomia_plugins.types.sqlite.opening import connect, explained
+from dysnomia_plugins.types.sqlite.site import Site
+from dysnomia_store.model import Form, Section
+from dysnomia_store.sink import ContentSink
+
+DIGEST_VERSION = 1
+PREAMBLE = b"sqlite-database content 1\n"
+_STEPS = 1_000_000
+"""Instructions of SQLite's machine between two looks at the cancel token."""
+BATCH = 1 << 18
+"""Bytes of canonical rows handed on at once."""
+SCHEMA_KIND, SCHEMA_NAME = "schema", "main"
+_TYPES = ("table", "index", "view", "trigger")
+_SHADOWS = {
+    "fts3": ("content", "segments", "segdir", "docsize", "stat"),
+    "fts4": ("content", "segments", "segdir", "docsize", "stat"),
+    "fts5": ("data", "idx", "content", "docsize", "config"),
+    "rtree": ("node", "rowid", "parent"),
+    "rtree_i32": ("node", "rowid", "parent"),
+    "geopoly": ("node", "rowid", "parent"),
+}
+"""What SQLite's own modules keep in ordinary tables, by suffix. A fixed list: ids may not depend on what is loaded."""
+_NAME = r"""(?:"(?:[^"]|"")*"|\[[^\]]*\]|`(?:[^`]|``)*`|'(?:[^']|'')*'|[^\s(."\[`']+)"""
+_MODULE = re.compile(rf"\s*CREATE\s+VIRTUAL\s+TABLE\s+{_NAME}\s+USING\s+[\"\[`']?(\w+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaObject:
+    """A row of sqlite_master that somebody declared."""
+
+    type: str
+    name: str
+    table: str
+    sql: str
+    virtual: bool = False
+
+    @property
+    def module(self) -> str:
+        """What a virtual table is one of, in lower case."""
+        found = _MODULE.match(self.sql) if self.virtual else None
+        return found.group(1).lower() if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How the rows of a table are read."""
+
+    name: str
+    kind: str
+    """``table``, or ``shadow`` behind a virtual table."""
+    columns: tuple[str, ...]
+    affinities: tuple[str, ...]
+    key: tuple[str, ...]
+    rowid: str
+    """The name under which the rowid is read as the first column, or ``""``."""
+    ordered: str
+    """The name under which rows are ordered, or ``""`` (WITHOUT ROWID: the order is the key's own)."""
+
+    @property
+    def shown_columns(self) -> tuple[str, ...]:
+        return (self.rowid, *self.columns) if self.rowid else self.columns
+
+    @property
+    def shown_affinities(self) -> tuple[str, ...]:
+        return ("INTEGER", *self.affinities) if self.rowid else self.affinities
+
+
+class Reader:
+    """Reads a private page copy, in a folder of ours or at a site. Use as a context manager.
+
+    Raises PluginError where the copy cannot be read to its end.
+    """
+
+    def __init__(self, at: Path | Site, cancel: CancelToken | None = None) -> None:
+        self.path = at if isinstance(at, Path) else at.path
+        self._cancel = cancel
+        with explained(self.path):
+            if isinstance(at, Path):
+                self._db = connect(at, mode="ro", immutable=True)
+            else:
+                self._db = at.connect("ro", immutable=True)
+            self._db.text_factory = bytearray
+            if cancel is not None:  # a schema can make a statement run for ever
+                self._db.set_progress_handler(lambda: int(cancel.cancelled), _STEPS)
+            for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self.settings = {name: self._pragma(name) for name in ("encoding", "user_version", "application_id")}
+            self._stand_in()
+        self.wide = self.settings["encoding"] != "UTF-8"
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def _pragma(self, name: str) -> str:
+        value = self._db.execute(f"PRAGMA {name}").fetchone()[0]
+        return value.decode() if isinstance(value, bytearray) else str(value)
+
+    # Schema.
+
+    def objects(self) -> list[SchemaObject]:
+        """Everything declared, in an order that does not depend on when it was."""
+        with explained(self.path):
+            rows = self._db.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master").fetchall()
+        found = [
+            SchemaObject(_text(kind), _text(name), _text(table), _text(sql), kind == b"table" and not root)
+            for kind, name, table, sql, root in rows
+            if sql is not None
+        ]
+        return sorted(found, key=lambda one: (_TYPES.index(one.type) if one.type in _TYPES else 9, one.name))
+
+    def schema_lines(self, objects: Sequence[SchemaObject]) -> Iterator[str]:
+        """The schema as text, to be read and compared."""
+        yield f"PRAGMA encoding = '{self.settings['encoding']}';"
+        yield f"PRAGMA user_version = {self.settings['user_version']};"
+        yield f"PRAGMA application_id = {self.settings['application_id']};"
+        for one in objects:
+            yield ""
+            yield f"-- {one.type} {one.name}".replace("\n", " ")
+            yield from (one.sql + ";").split("\n")
+
+    # Tables.
+
+    def tables(self, objects: Sequence[SchemaObject]) -> Iterator[Table]:
+        """Every table that holds rows of its own."""
+        shadows = {f"{one.name}_{suffix}".lower() for one in objects for suffix in _SHADOWS.get(one.module, ())}
+        for one in objects:
+            if one.type == "table" and not one.virtual:
+                with explained(self.path):
+                    yield self._table(one.name, "shadow" if one.name.lower() in shadows else "table")
+
+    def _table(self, name: str, kind: str) -> Table:
+        info = [
+            (_text(column), _text(declared), primary)
+            for _, column, declared, _, _, primary, hidden in self._db.execute(f"PRAGMA table_xinfo({quoted(name)})")
+            if hidden != 2  # a virtual generated column
+        ]
+        columns = tuple(column for column, _, _ in info)
+        primary = tuple(column for column, _, place in sorted(info, key=lambda one: one[2]) if place)
+        alias = self._rowid_name(name, columns)
+        own = bool(alias) and self._is_rowid(name, [declared for _, declared, place in info if place])
+        shown = alias if alias and not own and not name.lower().startswith("sqlite_") else ""
+        return Table(
+            name=name,
+            kind=kind,
+            columns=columns,
+            affinities=tuple(affinity_of(declared) for _, declared, _ in info),
+            key=primary or ((shown,) if shown else ()),
+            rowid=shown,
+            ordered=alias,
+        )
+
+    def _rowid_name(self, table: str, columns: Sequence[str]) -> str:
+        """The name that reads the rowid, or ``""`` where there is none or every name for it is a column's."""
+        taken = {column.lower() for column in columns}
+        for alias in ("rowid", "_rowid_", "oid"):
+            if alias not in taken:
+                try:
+                    self._db.execute(f"SELECT {alias} FROM {quoted(table)} NOT INDEXED LIMIT 0")
+                except sqlite3.OperationalError as error:
+                    if "no such column" in str(error):  # WITHOUT ROWID
+                        return ""
+                    raise
+                return alias
+        return ""
+
+    def _is_rowid(self, table: str, primary_types: Sequence[str]) -> bool:
+        """Whether the primary key is the rowid itself: one INTEGER column, without an index of its own."""
+        if len(primary_types) != 1 or primary_types[0].upper() != "INTEGER":
+            return False
+        indexes = self._db.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
+        return all(_text(row[3]) != "pk" for row in indexes)
+
+    def rows(self, table: Table) -> Iterator[bytes]:
+        """The canonical bytes of each row, in the order of the rowid or of the key."""
+        with explained(self.path), closing(self._db.cursor()) as cursor:
+            cursor.execute(self._select(table))
+            if self.wide:
+                yield from map(encode_row, map(_narrowed, cursor))
+            else:
+                yield from map(encode_row, cursor)
+
+    def batches(self, table: Table) -> Iterator[list[bytes]]:
+        """The rows in batches of some ``BATCH`` bytes."""
+        batch: list[bytes] = []
+        size = 0
+        for raw in self.rows(table):
+            batch.append(raw)
+            size += len(raw)
+            if size >= BATCH:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def stream(self, table: Table) -> Iterator[tuple[int, bytes]]:
+        """(how many rows ended, their canonical bytes), in pieces of bounded size."""
+        with explained(self.path):
+            large = bool(table.ordered) and not self.wide and sqlite_large.has_large_rows(self._db, table.name)
+        if not large:
+            yield from ((len(batch), b"".join(batch)) for batch in self.batches(table))
+            return
+        with explained(self.path):
+            yield from sqlite_large.stream(self._db, table.name, table.ordered, table.columns, shown=bool(table.rowid))
+
+    def count(self, table: Table) -> int:
+        with explained(self.path):
+            return int(self._db.execute(f"SELECT count(*) FROM {quoted(table.name)} NOT INDEXED").fetchone()[0])
+
+    def damage(self) -> str:
+        """What SQLite's own quick check finds, or ``""``. What it cannot check for want of a module is no damage."""
+        try:
+            lines = [_text(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
+        except sqlite3.OperationalError as error:
+            if self._cancel is not None:
+                self._cancel.check()
+            if "no such" in str(error) or "unknown" in str(error):
+                return ""
+            return str(error)
+        except sqlite3.DatabaseError as error:
+            return str(error)
+        return "" if lines == ["ok"] else "; ".join(lines)
+
+    def _select(self, table: Table) -> str:
+        names = [*([table.rowid] if table.rowid else []), *map(quoted, table.columns)]
+        if self.wide:  # SQLite would convert texts to UTF-8, and lose what is not valid
+            names = [
+                part
+                for name in names
+                for part in (
+                    f"CASE typeof({name}) WHEN 'text' THEN NULL ELSE {name} END",
+                    f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) END",
+                )
+            ]
+        order = f" ORDER BY {table.ordered}" if table.ordered else ""
+        return f"SELECT {', '.join(names)} FROM {quoted(table.name)} NOT INDEXED{order}"
+
+    def _stand_in(self) -> None:
+        """Stand-ins for the collations an application brings: reading in stored order never calls them."""
+        known = {"BINARY", "NOCASE", "RTRIM"}  # pragma_collation_list also names those that are only asked for
+        pattern = re.compile(r"\bCOLLATE\s+[\"\[`']?(\w+)", re.IGNORECASE)
+        for (sql,) in self._db.execute("SELECT sql FROM sqlite_master WHERE sql LIKE '%collate%'").fetchall():
+            for name in pattern.findall(_text(sql)):
+                if name.upper() not in known:
+                    self._db.create_collation(name, _by_bytes)
+                    known.add(name.upper())
+
+
+def scan(reader: Reader, sink: ContentSink, cancel: CancelToken) -> None:
+    """Tell a sink everything the copy holds: schema first, then the tables by name. Nothing of it is stored."""
+    objects = reader.objects()
+    sink.digest_only(PREAMBLE)
+    _scan_schema(reader, objects, sink)
+    for table in reader.tables(objects):
+        attributes = {"affinity": " ".join(table.shown_affinities)}
+        if reader.wide:
+            attributes["encoding"] = reader.settings["encoding"]
+        sink.begin_section(
+            table.kind, table.name, Form.ROWS, columns=table.shown_columns, key=table.key, attributes=attributes
+        )
+        sink.digest_only(b"")  # also of an empty table: what it holds is not found by offset
+        count = 0
+        for rows, canonical in reader.stream(table):
+            cancel.check()
+            sink.digest_only(canonical)
+            count += rows
+        sink.end_section(count)
+
+
+def _scan_schema(reader: Reader, objects: Sequence[SchemaObject], sink: ContentSink) -> None:
+    sink.begin_section(SCHEMA_KIND, SCHEMA_NAME, Form.TEXT)
+    for name, value in sorted(reader.settings.items()):
+        sink.digest_only(encode_row([_bytes(name), _bytes(value)]))
+    for one in objects:
+        sink.digest_only(encode_row([_bytes(part) for part in (one.type, one.name, one.table, one.sql)]))
+    sink.end_section(size=sum(len(_bytes(line)) + 1 for line in reader.schema_lines(objects)))
+
+
+def find_table(reader: Reader, section: Section) -> Table:
+    """The table a section of the contents index is about. Raises PluginError."""
+    for table in reader.tables(reader.objects()):
+        if table.name == section.name:
+            return table
+    raise PluginError(f"the snapshot holds no table {section.name!r}", "its contents index is of another snapshot")
+
+
+def _text(value: bytearray | str | None) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytearray:
+    return bytearray(text.encode("utf-8", "surrogateescape"))
+
+
+def _narrowed(row: Sequence[Value]) -> list[Value]:
+    """The row of a UTF-16 database: each cell came as a pair, the second one the bytes of a text."""
+    return [bytearray(raw) if isinstance(raw, bytes) else value for value, raw in zip(row[::2], row[1::2], strict=True)]
+
+
+def _by_bytes(left: str, right: str) -> int:
+    return (left > right) - (left < right)

@@ -1,0 +1,185 @@
+"""What else stands in a repository's folder: hooks, configuration, and whatever its operator keeps there.
+
+Stored as a tar, as a fileset is; what was not made here brings no hook that may be run.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+from dysnomia_plugins.base import Context, Place, Stored
+from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.system import folder_at
+from dysnomia_plugins.toolkit.trees.compare import compare
+from dysnomia_plugins.toolkit.trees.dump import TreeDump
+from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
+from dysnomia_plugins.toolkit.trees.member import Kind, Member
+from dysnomia_plugins.toolkit.trees.names import RootAt
+from dysnomia_plugins.toolkit.trees.selected_members import Chosen
+from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry, TarReader
+from dysnomia_plugins.toolkit.trees.tarwrite import END
+from dysnomia_plugins.toolkit.trees.walk import Walk
+from dysnomia_plugins.types.subversion.contents import FILES
+from dysnomia_store.content.digest import DigestSink
+from dysnomia_store.model import Section
+from dysnomia_store.sink import Buffer, ContentSink
+
+_MAY_RUN = 0o111
+
+NOT_FILES = frozenset({"db", "locks", "dav", "format"})
+"""What Subversion itself keeps in a repository's folder: no files of the operator's."""
+
+
+def files_of(repository: str) -> RootAt | None:
+    """The repository's folder, as what a tar is made of; None where it holds nothing but Subversion's own."""
+    if set(os.listdir(repository)) <= NOT_FILES:
+        return None
+    return RootAt(".", repository, "")
+
+
+def write_files(ctx: Context, place: Place, sink: ContentSink) -> Sequence[str]:
+    """Hooks, configuration and whatever else the operator keeps there, as a tar. Returns warnings."""
+    root = files_of(place.name)
+    if root is None:
+        sink.store_only(END)
+        return ()
+    tree = TreeDump(ctx, sink, [root], skip=NOT_FILES)
+    tree.run()
+    return [*tree.warnings, *tree.changed]
+
+
+@dataclass
+class FilesLoader:
+    """Puts a snapshot's files into a repository that stands nowhere else."""
+
+    ctx: Context
+    stored: Stored
+    path: str
+    trust: Trust
+    _left_out: list[str] = field(default_factory=list)
+
+    def run(self, sections: Sequence[Section] | None) -> None:
+        """All of them, in place of those that are there; or some. Raises PluginError, OSError."""
+        chosen = None if sections is None else Chosen.of(self._sections(), sections)
+        if chosen is None:
+            clear(self.path)
+        with folder_at(self.path) as base:
+            extractor = Extractor(base, self.trust, self.ctx.progress.log, self._left_out)
+            try:
+                self._extract(extractor, chosen)
+            except BaseException:
+                extractor.abandon()
+                raise
+            extractor.close()
+        for text in self._left_out[:20]:
+            self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
+        if chosen is None:
+            lost = bool(self._left_out or extractor.lost_xattrs)
+            self._check(strict=self.trust.made_here and not lost)
+
+    def _sections(self) -> Iterator[Section]:
+        return (section for section in self.stored.sections() if section.artefact == FILES)
+
+    def _extract(self, extractor: Extractor, chosen: Chosen | None) -> None:
+        with self.stored.open(FILES) as stream:
+            archive = TarReader(stream)
+            for entry in archive:
+                self.ctx.cancel.check()
+                members = (entry.member,) if chosen is None else tuple(chosen.members(entry.member))
+                for member in members:
+                    self._take(extractor, entry, member)
+            if not archive.ended:
+                raise BadArchive("the archive of the repository's files has no end marker", "it is not complete")
+
+    def _take(self, extractor: Extractor, entry: Entry, member: Member) -> None:
+        if member.name.split("/")[0] in NOT_FILES:
+            raise BadArchive(f"the archive holds {member.name!r}, which is Subversion's own", "nothing was taken")
+        safe = member if self.trust.made_here else tamed(member)
+        if safe is None:
+            self._left_out.append(f"{member.name}: what is no plain file below hooks")
+            return
+        if safe.mode != member.mode:
+            self._left_out.append(f"{member.name}: that it may be run")
+        extractor.extract(entry, safe)
+
+    def _check(self, *, strict: bool) -> None:
+        if self.stored.metadata is None or not self.stored.metadata.sections:
+            return
+        root = files_of(self.path)
+        walk = Walk([root] if root is not None else (), open_files=False, skip=NOT_FILES)
+        members = (seen.member for seen in walk)
+        if not strict:
+            left_out = {text.partition(": ")[0] for text in self._left_out}
+            kept = (section for section in self._sections() if section.name not in left_out)
+            names = {member.name for member in members}
+            missing = next((section.name for section in kept if section.name not in names), None)
+            if missing is not None:
+                raise BadArchive(f"{missing!r} was not loaded as it was stored", "nothing was replaced")
+            return
+        compare(self._sections, members, strict=True, owners=self.trust.root, check=self.ctx.cancel.check)
+
+
+def tamed(member: Member) -> Member | None:
+    """A file that nobody here vouches for: below ``hooks`` it may not be run, and no link leads to what may be.
+
+    None where it may not be there at all."""
+    if member.name == "hooks" and member.kind is not Kind.FOLDER:
+        return None
+    if not member.name.startswith("hooks/") or member.kind is Kind.FOLDER:
+        return member
+    if member.kind is not Kind.FILE:
+        return None
+    return replace(member, mode=member.mode & ~_MAY_RUN)
+
+
+def copy_files(ctx: Context, source: str, target: str) -> None:
+    """What is not Subversion's own in one repository to another that holds none of it."""
+    copied = ctx.staging / "files.tar"
+    with copied.open("w+b") as file:
+        sink = _TarSink(Last(), "", file)
+        write_files(ctx, Place(source), sink)
+        file.seek(0)
+        with folder_at(target) as base:
+            extractor = Extractor(base, Trust(made_here=True), ctx.progress.log)
+            try:
+                for entry in TarReader(file):
+                    extractor.extract(entry)
+            except BaseException:
+                extractor.abandon()
+                raise
+            extractor.close()
+    copied.unlink()
+
+
+class Last:
+    """Where sections go of which only the last is wanted, if any."""
+
+    def __init__(self) -> None:
+        self.section: Section | None = None
+
+    def add(self, section: Section) -> None:
+        self.section = section
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
+        return None
+
+
+class _TarSink(DigestSink):
+    """Writes what it is given to a file, and nothing else."""
+
+    def __init__(self, target: Last, artefact: str, file: BinaryIO) -> None:
+        super().__init__(target, artefact)
+        self._file = file
+
+    def _keep(self, data: Buffer) -> None:
+        self._file.write(data)
+
+
+def clear(path: str) -> None:
+    for name in os.listdir(path):
+        if name not in NOT_FILES:
+            remove_folder(posixpath.join(path, name))

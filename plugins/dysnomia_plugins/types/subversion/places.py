@@ -1,0 +1,129 @@
+# Paths are plain strings here, as in what is shared with the fileset.
+"""Where a repository stands, and the folders that a job makes for one beside it.
+
+A place is a repository's folder. What a job makes stands in a folder of its own that nobody but the repository's
+owner may enter, ``.dysnomia-<tag>-<purpose>/repository`` beside what is live: on the same file system, so that an
+exchange is one rename, and out of the reach of a server that serves all of ``svnBaseDir``.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+
+from dysnomia_plugins.base import Component, Place, Purpose
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.trees.names import own_name, purpose_of
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import validate_name
+
+COPY = "copy"
+_REPOSITORY = "repository"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places of one component."""
+
+    base: str
+    """``svnBaseDir``, absolute."""
+    live: str
+    """The repository, without links: those that nobody else could have made are followed."""
+    group: str
+    """``svnGroup``; ``""`` leaves groups as they are."""
+
+    @classmethod
+    def of(cls, component: Component) -> Layout:
+        """Raises PluginError where the container does not say where repositories are, NotSafe for a link of others."""
+        base = component.prop("svnBaseDir")
+        if not base.startswith("/"):
+            said = f"svnBaseDir is {base!r}" if base else "svnBaseDir is not set"
+            raise PluginError(
+                f"{component.key} has no absolute folder for repositories: {said}",
+                f"set svnBaseDir in the container {component.key.container}",
+            )
+        name = component.key.component
+        _check_text(name)
+        try:
+            live = real_path(posixpath.join(base, name), setting="svnBaseDir")
+        except OSError as error:
+            raise PluginError(f"{base} cannot be opened ({error.strerror})", "may you read it?") from error
+        return cls(base, live, component.prop("svnGroup"))
+
+    @property
+    def parent(self) -> str:
+        return posixpath.dirname(self.live)
+
+    def made(self, tag: str, purpose: Purpose | str) -> Place:
+        """The place a job uses for a purpose."""
+        return Place(posixpath.join(self.parent, f".dysnomia-{tag}-{purpose}", _REPOSITORY))
+
+    def named(self, name: str) -> Place:
+        """The place of a copy: beside what is live. Raises PluginError."""
+        try:
+            validate_name(name, "copy")
+        except NameRejected as error:
+            raise PluginError(error.message, error.hint) from error
+        _check_text(name)
+        if name == posixpath.basename(self.live):
+            raise PluginError(f"{name!r} is what is live", "choose another name for the copy")
+        return Place(posixpath.join(self.parent, name))
+
+
+def wrapper_of(place: Place) -> str:
+    """The folder that a job made for a place; ``""`` where none did."""
+    folder = posixpath.dirname(place.name)
+    return folder if own_name(posixpath.basename(folder)) else ""
+
+
+def purpose_at(place: Place) -> str:
+    """``beside``, ``aside``, ``scratch``, ``copy``, or ``""`` for a place that no job made."""
+    wrapper = wrapper_of(place)
+    return purpose_of(Place(wrapper)) if wrapper else ""
+
+
+def make_wrapper(place: Place) -> None:
+    """Have the folder around a place, ours and closed to all others. Idempotent. Raises NotSafe, OSError."""
+    wrapper = wrapper_of(place)
+    if not wrapper:
+        return
+    with Folder.at(posixpath.dirname(wrapper), make=0o755) as parent:
+        name = posixpath.basename(wrapper)
+        try:
+            parent.make_folder(name).close()
+        except FileExistsError:
+            with parent.folder(name) as made:
+                if made.stat().st_uid != os.geteuid():
+                    raise NotSafe(f"{wrapper} belongs to somebody else", "look at it, and remove it") from None
+
+
+def let_in(place: Place, gid: int) -> None:
+    """Programs of that group may pass the folder around a place; what is in it, they cannot exchange. Raises OSError.
+
+    Only what has been handed over stands in it then."""
+    wrapper = wrapper_of(place)
+    if wrapper and os.geteuid() == 0:
+        with Folder.at(wrapper) as made:
+            if made.stat().st_uid == 0:
+                hand_over(made.descriptor, 0, gid, 0o710)
+
+
+def refuse_mount(path: str) -> None:
+    """A mount point cannot be exchanged. Raises NotSafe."""
+    if os.path.ismount(path):
+        raise NotSafe(
+            f"{path} is a mount point, which cannot be exchanged",
+            "mount its file system one folder higher, or restore a copy; live is as it was",
+        )
+
+
+def _check_text(name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PluginError(
+            f"{name.encode('utf-8', 'backslashreplace').decode()!r} is no UTF-8", "Subversion takes no such path"
+        ) from None

@@ -1,0 +1,105 @@
+"""What a restore of a repository would need and meet, without changing anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.findings import existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.trees.size import measure
+from dysnomia_plugins.toolkit.trees.users import users_of
+from dysnomia_plugins.types.subversion.contents import FILES
+from dysnomia_plugins.types.subversion.places import Layout
+from dysnomia_plugins.types.subversion.repository import Repository
+from dysnomia_plugins.types.subversion.servers import serving
+
+_BUDGET = 0.3
+"""Seconds to count what is live."""
+
+
+def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) -> Preflight:
+    """Findings, space, and how the swap would be made."""
+    live = Repository(layout.live, ctx.runner)
+    size, whole = measure([layout.live], deadline=time.monotonic() + _BUDGET) if live.there else (0, False)
+    findings = list(of_snapshot(_of_snapshot(ctx, layout, stored)))
+    needed = size if whole else (stored.metadata.content_size if stored.metadata is not None else None)
+    needs: list[tuple[str, int, int | None]] = []
+    if needed is not None:
+        free = free_bytes(existing(layout.parent))
+        needs.append((f"beside {layout.live}", needed, free))
+        if free is not None and free < needed:
+            text = f"about {needed:,} bytes are needed beside {layout.live}, and {free:,} are free there"
+            findings.append(Finding(Severity.WARNING, text, of_snapshot=True))
+    if replace and live.there:
+        findings += _of_live(live, stored)
+    return Preflight(
+        findings=tuple(findings),
+        live_bytes=size if whole else None,
+        needs=tuple(needs),
+        swap=_swap(live) if replace else "nothing would be replaced",
+        guard=_guard(live) if replace else "",
+    )
+
+
+def _of_snapshot(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Finding]:
+    if FILES not in stored.artefacts():
+        text = (
+            "another tool's: the files as they were at one revision, which keeps its number and follows empty ones. "
+            "Hooks and configuration stay those of what is live; locks are not in it"
+        )
+        yield Finding(Severity.WARNING, text)
+    elif not ctx.made_here:
+        text = (
+            "not made here: its hooks are restored, but none of them may be run (links among them are left out), and "
+            "its files will belong to the owner of what is live. Look at them, then chmod +x, or trust the snapshot"
+        )
+        yield Finding(Severity.NOTE, text)
+    if os.geteuid() != 0:
+        yield Finding(Severity.WARNING, "not root: all files will belong to you, whoever owned them")
+
+
+def _of_live(live: Repository, stored: Stored) -> Iterator[Finding]:
+    if os.path.ismount(live.path):
+        yield Finding(Severity.BLOCKER, f"{live.path} is a mount point, which cannot be exchanged: restore a copy")
+    try:
+        live.require()
+        youngest = live.current()
+    except PluginError as error:
+        yield Finding(
+            Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made of it"
+        )
+        return
+    restored = stored.metadata.surroundings.get("youngest") if stored.metadata is not None else None
+    if isinstance(restored, int) and restored < youngest:
+        text = (
+            f"live is at r{youngest}, the snapshot at r{restored}: what is between would go, and working copies that "
+            "have seen it must be checked out anew"
+        )
+        yield Finding(Severity.WARNING, text, of_snapshot=True)
+    for user in users_of([live.path])[:10]:
+        text = f"{user}: restart it, it may go on with what it remembers of the old repository"
+        yield Finding(Severity.WARNING, text)
+    for server in serving(live.path)[:10]:
+        text = f"{server} serves it: clients that are connected get an error, new ones the restored repository"
+        yield Finding(Severity.NOTE, text)
+
+
+def _swap(live: Repository) -> str:
+    if not live.there:
+        return "the repository would be put where none is now"
+    return (
+        "commits would wait (svnadmin freeze) while the two folders change places in one step; one that waits then "
+        "fails and can be tried again"
+    )
+
+
+def _guard(live: Repository) -> str:
+    if not live.there:
+        return "nothing is live, so there is nothing to guard"
+    return (
+        "what is live would be set aside whole while nobody can write to it, and become a generation; "
+        "until then undo would bring back the very files. Transactions that were never committed are not in it"
+    )

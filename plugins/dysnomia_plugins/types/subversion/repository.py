@@ -1,0 +1,277 @@
+# ruff: noqa: PTH112
+"""A repository on disk, asked and changed by Subversion's own programs.
+
+They run as the owner of the repository where we are root: what they make then is the owner's, as what a server makes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dysnomia_plugins.base import Place, Runner
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
+from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
+from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
+from dysnomia_plugins.types.subversion.places import let_in
+
+MAX_CONFIG = 1 << 20
+_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_HOME = {"HOME": "/nonexistent"}
+"""Nobody's own Subversion settings count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whose a repository's data is, and who may write it. Not in a dump: carried over."""
+
+    uid: int
+    gid: int
+    folder_mode: int
+    file_mode: int
+
+    @classmethod
+    def at(cls, repository: str) -> Access | None:
+        """Of a repository; None where there is none."""
+        try:
+            with Folder.at(f"{repository}/db") as db:
+                folder, file = db.stat(), db.seen("current")
+        except (OSError, LinkInTheWay):
+            return None
+        if file is None or not stat.S_ISREG(file.st_mode):
+            return None
+        return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
+
+    @classmethod
+    def read(cls, data: Any) -> Access | None:
+        """From a snapshot's surroundings, which may be anybody's."""
+        try:
+            values = {name: int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")}
+        except (TypeError, KeyError, ValueError):
+            return None
+        return cls(**values)
+
+    def apply(self, path: str) -> None:
+        """Give it to all below ``path``, following no link. What Subversion made read-only stays so.
+
+        Whoever owns the repository could have put another name of somebody's file there: such a one is left alone.
+        Raises OSError."""
+        root = os.geteuid() == 0
+        with folder_at(path) as top:
+            for _, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top):
+                for name in names:
+                    descriptor = os.open(name, _ENTRY, dir_fd=folder)
+                    try:
+                        seen = os.fstat(descriptor)
+                        if seen.st_nlink != 1 or not stat.S_ISREG(seen.st_mode):
+                            continue
+                        if root:
+                            os.fchown(descriptor, self.uid, self.gid)
+                        if seen.st_mode & stat.S_IWUSR:
+                            os.fchmod(descriptor, self.file_mode & 0o777)
+                    finally:
+                        os.close(descriptor)
+                if root:
+                    os.fchown(folder, self.uid, self.gid)
+                os.fchmod(folder, self.folder_mode & 0o3777)
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What ``svnadmin info`` says of a repository."""
+
+    uuid: str
+    youngest: int
+    compatible: str
+    """The oldest Subversion that can use it; empty where that is not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One repository."""
+
+    path: str
+    runner: Runner
+    making: bool = False
+    """Whether a job is making it: then ``maker`` runs the programs, else the owner of what is there."""
+    maker: Actor | None = None
+
+    @property
+    def there(self) -> bool:
+        return os.path.isdir(self.path)
+
+    @property
+    def owner(self) -> int:
+        """The uid that its data belongs to; our own where that cannot be seen."""
+        try:
+            with Folder.at(f"{self.path}/db") as db:
+                return db.stat().st_uid
+        except (OSError, LinkInTheWay):
+            return os.geteuid()
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who runs its programs, which follow links by path; None is whoever we are.
+
+        Where others may change what is in it they are run with the rights of these alone, whoever the data belongs
+        to. Raises NotSafe where its data is behind a link that somebody else could have made."""
+        if os.geteuid() != 0:
+            return None
+        if self.making:
+            return self.maker
+        db = f"{self.path}/db"
+        try:
+            if real_path(db) != db:
+                raise NotSafe(f"{db} is a link, or behind one", "put the folder itself there")
+            with Folder.at(db) as folder:
+                owner = folder.stat()
+            return actor_for(others_on_the_way(db), owner) or (
+                Actor.of(owner.st_uid, owner.st_gid) if owner.st_uid != 0 else None
+            )
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+
+    def require(self) -> None:
+        """Raises PluginError unless a repository of a kind that can be handled is there."""
+        if not Path(self.path, "format").is_file() or not os.path.isdir(f"{self.path}/db"):
+            raise PluginError(f"there is no Subversion repository at {self.path}", "activate it first")
+        kind = self.read("db/fs-type").strip()
+        if kind not in ("fsfs", ""):
+            raise NotSafe(
+                f"{self.path} is of the kind {kind!r}", "only FSFS is handled: svnadmin dump and load makes it one"
+            )
+
+    def read(self, name: str) -> str:
+        """A small file in it; empty where it cannot be read. Raises NotSafe for a link, LinkInTheWay."""
+        folder, _, file = f"{self.path}/{name}".rpartition("/")
+        try:
+            with Folder.at(folder) as opened:
+                return opened.read_bytes(file, MAX_CONFIG).decode("utf-8", "surrogateescape")
+        except OSError:
+            return ""
+
+    def run(self, program: str, *arguments: str, timeout: float | None = None) -> str:
+        """A program's output. Raises PluginError with what it said."""
+        with explained(self.path):
+            argv = self._command(program, *arguments)
+            done = self.runner.run(argv, env=_NO_HOME, timeout=timeout)
+        return done.stdout.decode("utf-8", "backslashreplace")
+
+    def youngest(self, timeout: float | None = None) -> int:
+        """The newest revision. Raises PluginError."""
+        return int(self.run("svnlook", "youngest", self.path, timeout=timeout))
+
+    def current(self) -> int:
+        """The newest revision as the file system keeps it, asked without a program. Raises PluginError."""
+        words = self.read("db/current").split()
+        if not words or not words[0].isdecimal():
+            raise PluginError(f"{self.path} does not say which its newest revision is", "svnadmin recover may help")
+        return int(words[0])
+
+    def info(self) -> Info:
+        """What Subversion says of it. Raises PluginError."""
+        lines = self.run("svnadmin", "info", self.path).splitlines()
+        said = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+        try:
+            return Info(said["UUID"], int(said["Revisions"]), said.get("Compatible With Version", ""))
+        except (KeyError, ValueError):
+            raise PluginError(
+                f"svnadmin says nothing that is understood of {self.path}", "is it older than 1.9?"
+            ) from None
+
+    def create(self, compatible: str = "") -> None:
+        """Make it, empty. Raises PluginError."""
+        if compatible:
+            try:
+                self.run("svnadmin", "create", "--fs-type=fsfs", f"--compatible-version={compatible}", self.path)
+                return
+            except ProcessFailed:
+                if self.read("format"):
+                    raise
+        self.run("svnadmin", "create", "--fs-type=fsfs", self.path)
+
+    def _command(self, *argv: str) -> list[str]:
+        """As whose is to run it; what stands in a job's own folder can be reached by it then. Raises PluginError."""
+        actor = self.actor
+        if actor is not None:
+            with explained(self.path):
+                let_in(Place(self.path), actor.gid)
+        return [*as_command(actor), *argv]
+
+    @contextmanager
+    def dumping(self) -> Iterator[BinaryIO]:
+        """Its whole history as a stream. Raises PluginError, also when it ends too early."""
+        argv = self._command("svnadmin", "dump", "--quiet", self.path)
+        with explained(self.path), self.runner.reading(argv, env=_NO_HOME) as stream:
+            yield stream
+
+    @contextmanager
+    def loading(self) -> Iterator[BinaryIO]:
+        """Takes a dump; it runs no hooks. Raises PluginError.
+
+        Properties are taken as they are: those of old repositories break rules that came later."""
+        argv = self._command(
+            "svnadmin", "load", "--quiet", "--force-uuid", "--bypass-prop-validation", "--no-flush-to-disk", self.path
+        )
+        with (
+            explained(self.path),
+            self.runner.writing(argv, env=_NO_HOME) as stream,
+        ):
+            yield stream
+
+    @contextmanager
+    def freezing(self, argv: Sequence[str], on_line: Any) -> Iterator[BinaryIO]:
+        """A program that runs while nobody can write to it. Raises PluginError."""
+        whole = self._command("svnadmin", "freeze", self.path, "--", *argv)
+        with (
+            explained(self.path),
+            self.runner.writing(whole, env=_NO_HOME, on_stdout=on_line) as stream,
+        ):
+            yield stream
+
+    def surroundings(self, info: Info) -> Mapping[str, Any]:
+        """What belongs to it and is in no dump, as JSON values."""
+        access = Access.at(self.path)
+        found: dict[str, Any] = {
+            "uuid": info.uuid,
+            "compatible": info.compatible,
+            "fsfs.conf": self.read("db/fsfs.conf"),
+        }
+        if access is not None:
+            names = ("uid", "gid", "folder_mode", "file_mode")
+            found["access"] = {name: getattr(access, name) for name in names}
+        return found
+
+
+def version(runner: Runner, timeout: float | None = None) -> str:
+    """Of the programs here. Raises PluginError."""
+    done = runner.run(["svnadmin", "--version", "--quiet"], env=_NO_HOME, timeout=timeout)
+    return done.stdout.decode("ascii", "backslashreplace").strip()
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """What Subversion's programs say, in our words where there are some."""
+    try:
+        yield
+    except ProcessFailed as error:
+        said = error.stderr
+        if "Permission denied" in said or "E000013" in said:
+            raise ServerDown(f"{path} may not be used", _last(said)) from error
+        if "E000028" in said or "No space left" in said:
+            raise PluginError(f"no space left where {path} is", "free some space; nothing was replaced") from error
+        raise
+
+
+def _last(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[-1] if lines else "run it as root, or as its owner"

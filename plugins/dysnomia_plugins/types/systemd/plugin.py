@@ -1,0 +1,252 @@
+"""The type ``systemd-unit``: services, sockets and timers of systemd, with the users and groups they run as.
+
+Holds no state. What an activation is about to make stands in the journal first, so that one that fails, is cancelled
+or dies is taken back: links, units that were started, accounts that were not there before. Deactivating removes all
+that the component describes, whoever made it; home folders stay.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
+from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed
+from dysnomia_plugins.interface.status import Status, Tone
+from dysnomia_plugins.toolkit import accounts
+from dysnomia_plugins.types.systemd.manager import Manager, UnitState, version_of
+from dysnomia_plugins.types.systemd.status import last_lines, overall, status_of
+from dysnomia_plugins.types.systemd.units import Link, Units, links_of, point, remove, settle_folders, wants_of
+
+SETTLE = 0.5
+"""Seconds in which a unit that was started must not have failed: a service that dies at once is not in service."""
+LOOK = 0.1
+
+
+class SystemdUnit(Plugin):
+    """Puts a component's units into service."""
+
+    type: ClassVar[str] = "systemd-unit"
+    title: ClassVar[str] = "systemd unit"
+    tools: ClassVar[tuple[str, ...]] = ("systemctl", "journalctl", *accounts.TOOLS)
+    packages: ClassVar[Mapping[str, str]] = {
+        "systemctl": "systemd", "journalctl": "systemd", **dict.fromkeys(accounts.TOOLS, "passwd"),
+    }  # fmt: skip
+    stateless: ClassVar[str] = (
+        "a unit holds no state of its own, so it has no generations:"
+        " what its programs keep is in databases and folders, which are components of their own"
+    )
+
+    # Into service.
+
+    def activate(self, ctx: Context) -> None:
+        manager = Manager.of(ctx.component, ctx.runner)
+        units = Units.of(ctx.component)
+        folder = manager.folder()
+        ctx.progress.phase("accounts")
+        self._add_accounts(ctx)
+        ctx.progress.phase("link")
+        wants = folder / manager.wants
+        self._link(ctx, "links", links_of(units, folder))
+        self._link(ctx, "wants", wants_of(units, wants))
+        settle_folders([folder, wants])
+        _warn_of_boot(ctx, manager)
+        ctx.progress.phase("start")
+        manager.run("daemon-reload")
+        self._start(ctx, manager, units)
+
+    def _add_accounts(self, ctx: Context) -> None:
+        """Groups first: users name them."""
+        path = ctx.component.path
+        groups = accounts.plan_add_groups(accounts.read_groups(path))
+        ctx.journal.step("groups", names=_created(groups, "groupadd"))
+        accounts.carry_out(groups, ctx.runner, ctx.progress.log)
+        users = accounts.plan_add_users(accounts.read_users(path))
+        ctx.journal.step("users", names=_created(users, "useradd"))
+        accounts.carry_out(users, ctx.runner, ctx.progress.log)
+
+    def _link(self, ctx: Context, step: str, links: Sequence[Link]) -> None:
+        was = {str(link.path): link.was() for link in links if not link.made}
+        ctx.journal.step(step, was=was)
+        for link in links:
+            if not link.made:
+                link.make()
+                ctx.progress.log(f"{link.path} -> {link.to}")
+
+    def _start(self, ctx: Context, manager: Manager, units: Units) -> None:
+        states = manager.states(units.shown)
+        idle = [state.name for state in states if state.active in ("inactive", "failed")]
+        instances = [name for name in units.stopped if "*" in name] if len(idle) == len(states) else []
+        ctx.journal.step("started", units=[*idle, *instances])
+        for unit in units.started:
+            ctx.cancel.check()
+            ctx.progress.log(f"start {unit}")
+            try:
+                manager.run("start", "--", unit)
+            except ProcessFailed as error:
+                raise self._not_started(ctx, manager, units, unit, error.message) from error
+        until = time.monotonic() + SETTLE
+        while True:
+            broken = [state for state in manager.states(units.shown) if state.broken]
+            if broken:
+                raise self._not_started(ctx, manager, units, broken[0].name, "")
+            if time.monotonic() > until:
+                return
+            ctx.cancel.check()
+            time.sleep(LOOK)
+
+    def _not_started(self, ctx: Context, manager: Manager, units: Units, unit: str, said: str) -> PluginError:
+        """Why a unit is not in service: the units' own last words go into the job's log."""
+        (state,) = manager.states([unit]) or (UnitState(unit, {}),)
+        lines, _ = last_lines(manager, units)
+        for line in lines[-10:]:
+            ctx.progress.log(line.text)
+        why = state.why or said or state.sub
+        return PluginError(f"{unit} did not start ({why})", "see the job's log; nothing of it stays installed")
+
+    # Out of service.
+
+    def deactivate(self, ctx: Context) -> None:
+        manager = Manager.of(ctx.component, ctx.runner)
+        units = Units.of(ctx.component)
+        folder = manager.folder()
+        wants = folder / manager.wants
+        links = [link for link in links_of(units, folder) if link.ours or not link.path.exists()]
+        _warn_of_strangers(ctx, links_of(units, folder))
+        installed = {link.path.name for link in links}
+        ctx.progress.phase("stop")
+        self._stop(ctx, manager, [name for name in units.stopped if name.replace("@*.", "@.") in installed])
+        ctx.progress.phase("unlink")
+        remove([link.path for link in wants_of(units, wants) if link.ours])
+        remove([link.path for link in links])
+        settle_folders([wants, folder])
+        manager.run("daemon-reload")
+        ctx.progress.phase("accounts")
+        path = ctx.component.path
+        users = accounts.plan_delete_users(accounts.read_users(path, removing=True))
+        accounts.carry_out(users, ctx.runner, ctx.progress.log)
+        # Planned when the users are gone: a user's own group goes with them.
+        groups = accounts.plan_delete_groups(accounts.read_groups(path, removing=True))
+        accounts.carry_out(groups, ctx.runner, ctx.progress.log)
+
+    def _stop(self, ctx: Context, manager: Manager, units: Sequence[str]) -> None:
+        states = {state.name: state for state in manager.states([name for name in units if "*" not in name])}
+        for unit in units:
+            state = states.get(unit)
+            if state is not None and state.active == "inactive":
+                continue
+            ctx.progress.log(f"stop {unit}")
+            manager.run("stop", "--", unit)
+            _forget_failure(manager, unit)
+
+    def take_back(self, ctx: Context) -> None:
+        """In the other order than it was made. Goes on after a fault, and says all of them."""
+        done = dict(ctx.journal.steps())
+        manager = Manager.of(ctx.component, ctx.runner)
+        faults: list[str] = []
+        with _noting(faults):
+            self._stop(ctx, manager, list(done.get("started", {}).get("units", ())))
+        changed = {**done.get("wants", {}).get("was", {}), **done.get("links", {}).get("was", {})}
+        for path, was in changed.items():
+            with _noting(faults):
+                _put_back(Path(path), str(was))
+        if changed:
+            with _noting(faults):
+                manager.run("daemon-reload")
+        for step, plan in (("users", _delete_users), ("groups", _delete_groups)):
+            with _noting(faults):
+                accounts.carry_out(plan(done.get(step, {}).get("names", ())), ctx.runner, ctx.progress.log)
+        if faults:
+            raise PluginError("not all of it could be taken back: " + "; ".join(faults), "deactivate it")
+
+    # Looking.
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        try:
+            manager = Manager.of(component, runner)
+            about = manager.about()
+        except PluginError as error:
+            return Probe(up=False, detail=error.message)
+        state = about.get("SystemState", "")
+        failed = about.get("NFailedUnits", "0")
+        detail = "" if state in ("running", "") else f"systemd is {state}; failed units: {failed}"
+        try:
+            units = Units.of(component)
+            word, tone = overall(manager.states(units.started))
+        except PluginError as error:
+            return Probe(up=True, version=version_of(about), detail=error.message, word="unknown", broken=True)
+        return Probe(True, version_of(about), detail=detail, word=word, broken=tone is Tone.BAD)
+
+    def status(self, component: Component, runner: Runner) -> Status:
+        return status_of(Manager.of(component, runner), Units.of(component))
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """A shell, with the commands for these units told first, as Dysnomia does."""
+        user = ["--user"] if component.prop("systemdUserServices") == "1" else []
+        hints = [f"Units of {component.key}:"]
+        for unit in Units.of(component).shown:
+            hints += [" ".join(["systemctl", *user, verb, unit]) for verb in ("status", "start", "stop")]
+            hints.append(" ".join(["journalctl", *user, "-u", unit]))
+        return ("bash", "--norc", "-c", 'printf "%s\\n" "$@" >&2; exec bash --norc -i', "bash", *hints), {}
+
+
+def _created(steps: Sequence[accounts.Step], program: str) -> list[str]:
+    return [step.name for step in steps if step.argv[:1] == (program,)]
+
+
+def _delete_users(names: Sequence[str]) -> Sequence[accounts.Step]:
+    return accounts.plan_delete_users([accounts.User(name) for name in names])
+
+
+def _delete_groups(names: Sequence[str]) -> Sequence[accounts.Step]:
+    return accounts.plan_delete_groups([accounts.Group(name) for name in names])
+
+
+def _put_back(path: Path, was: str) -> None:
+    """What stood there before: another link, or nothing."""
+    if not was:
+        remove([path])
+    elif path.is_symlink() and os.readlink(path) != was:
+        point(path, was)
+
+
+@contextmanager
+def _noting(faults: list[str]) -> Iterator[None]:
+    """Go on after a fault."""
+    try:
+        yield
+    except Cancelled:
+        raise
+    except PluginError as error:
+        faults.append(error.message)
+    except OSError as error:
+        faults.append(f"{error.filename}: {error.strerror}")
+
+
+def _forget_failure(manager: Manager, unit: str) -> None:
+    """A unit that failed stays in systemd's lists as such until it is told to forget; one that did not says so."""
+    try:
+        manager.run("reset-failed", "--", unit)
+    except ProcessFailed:
+        return
+
+
+def _warn_of_boot(ctx: Context, manager: Manager) -> None:
+    """Links among what a target wants do nothing where there is no such target."""
+    target = manager.wants.removesuffix(".wants")
+    try:
+        (state,) = manager.states([target])
+    except ProcessFailed:
+        return
+    if not state.loaded:
+        ctx.progress.log(f"there is no {target} on this machine: the units would not start after a reboot")
+
+
+def _warn_of_strangers(ctx: Context, links: Sequence[Link]) -> None:
+    for link in links:
+        if link.path.exists() and not link.ours:
+            ctx.progress.log(f"{link.path} is not of this component, and stays")

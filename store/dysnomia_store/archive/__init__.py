@@ -1,0 +1,1 @@
+"""Archives: generations of one store in one file, for another store."""

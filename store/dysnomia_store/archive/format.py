@@ -1,0 +1,346 @@
+"""An archive: snapshots of one store with all that is known of them, in one file, for another store.
+
+It is a tar that any tar lists and unpacks: first ``dysnomia-archive.json``, which says everything that follows, then
+the digest of that, then the files in the order in which they are named there. Reading it needs no more of tar than
+this: the bytes of each member's header are those that the record gives, or it is no archive of ours. So no name, link
+or size in it is ever believed that was not validated here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from dysnomia_store.errors import Refused
+from dysnomia_store.model import FileEntry, Metadata, Reason
+from dysnomia_store.names import ComponentKey, validate_name
+from dysnomia_store.records import codec as records
+
+FORMAT = 1
+RECORD = "dysnomia-archive.json"
+DIGEST = "dysnomia-archive.sha256"
+BLOCK = 512
+END = bytes(2 * BLOCK)
+MOST_RECORD = 32 << 20
+"""Bytes of the record: about 100,000 generations."""
+MOST_VALUES = 2_000_000
+"""Objects and lists in it: what reading it may cost in memory."""
+MOST_DEPTH = 64
+"""Folders within folders in a snapshot."""
+MOST_TEXT = 4096
+_HEX = re.compile(r"[0-9a-f]{64}")
+_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """A regular file of a snapshot."""
+
+    path: str
+    size: int
+    sha256: str
+    runs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedSnapshot:
+    """A snapshot: what it holds, and what was known of it where it was made."""
+
+    id: str
+    files: tuple[ArchivedFile, ...]
+    links: tuple[tuple[str, str], ...] = ()
+    """Path and target of each symbolic link; none leads out."""
+    folders: tuple[str, ...] = ()
+    """Every folder below it, parents first."""
+    checksum: str = ""
+    """Dysnomia's; ``""`` where there was none."""
+    metadata: Metadata | None = None
+    """Without its manifest, which is ``files`` and ``links``."""
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedGeneration:
+    """One generation, with its number where it was made."""
+
+    number: int
+    id: str
+    as_of: datetime
+    reason: Reason
+    text: str = ""
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedComponent:
+    """A component's snapshots, and its generations in their order."""
+
+    key: ComponentKey
+    snapshots: tuple[ArchivedSnapshot, ...]
+    generations: tuple[ArchivedGeneration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What an archive says of itself."""
+
+    store: str
+    """The id of the store it is of."""
+    host: str
+    made: datetime
+    components: tuple[ArchivedComponent, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files in it."""
+        return sum(snapshot.size for component in self.components for snapshot in component.snapshots)
+
+    @property
+    def generations(self) -> int:
+        return sum(len(component.generations) for component in self.components)
+
+
+def member_name(key: ComponentKey, snapshot_id: str, path: str) -> str:
+    """Where a file stands in the tar: unpacked, that is a Dysnomia's ``snapshots`` folder."""
+    return f"snapshots/{key.container}/{key.component}/{snapshot_id}/{path}"
+
+
+def head(name: str, size: int) -> bytes:
+    """The tar header of a member, byte for byte."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, 0o600, 0
+    return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def padded(size: int) -> int:
+    """Bytes that ``size`` bytes take in a tar."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def members(archive: Archive) -> Iterator[tuple[ComponentKey, ArchivedSnapshot, ArchivedFile]]:
+    """The files in their order."""
+    for component in archive.components:
+        for snapshot in component.snapshots:
+            for file in snapshot.files:
+                yield component.key, snapshot, file
+
+
+def is_checksum(text: str) -> bool:
+    """Whether it is one of Dysnomia's."""
+    return _CHECKSUM.fullmatch(text) is not None
+
+
+# As JSON.
+
+
+def dump(archive: Archive) -> bytes:
+    """Raises Refused where it is too much for one archive."""
+    said = {
+        "format": FORMAT,
+        "store": archive.store,
+        "host": archive.host,
+        "made": records.stamp(archive.made),
+        "components": [_component_json(component) for component in archive.components],
+    }
+    data = records.dump(said)
+    if len(data) > MOST_RECORD or data.count(b"[") + data.count(b"{") > MOST_VALUES:
+        raise Refused(f"{archive.generations} generations are too many for one archive", "export fewer at a time")
+    return data
+
+
+def _component_json(component: ArchivedComponent) -> Mapping[str, Any]:
+    return {
+        "container": component.key.container,
+        "component": component.key.component,
+        "snapshots": [_snapshot_json(snapshot) for snapshot in component.snapshots],
+        "generations": [
+            {
+                "number": one.number, "id": one.id, "as_of": records.stamp(one.as_of),
+                "reason": str(one.reason), "text": one.text, "who": one.who,
+            }
+            for one in component.generations
+        ],
+    }  # fmt: skip
+
+
+def _snapshot_json(snapshot: ArchivedSnapshot) -> Mapping[str, Any]:
+    metadata = None
+    if snapshot.metadata is not None:
+        metadata = records.metadata_json(replace(snapshot.metadata, files=()))
+        del metadata["files"]
+    return {
+        "id": snapshot.id,
+        "files": [[file.path, file.size, file.sha256, file.runs] for file in snapshot.files],
+        "links": [list(link) for link in snapshot.links],
+        "folders": list(snapshot.folders),
+        "checksum": snapshot.checksum,
+        "metadata": metadata,
+    }
+
+
+def load(data: bytes, what: str) -> Archive:
+    """Read and validate a record. Raises Refused, NameRejected, naming what is wrong with it."""
+    if data.count(b"[") + data.count(b"{") > MOST_VALUES:
+        raise Refused(f"the record of {what} holds more than an archive can", "it was not made by this program")
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"the record of {what} cannot be read: {error}") from error
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise Refused(f"{what} is an archive of another format", "it needs another version of this program")
+    try:
+        components = tuple(_component(one) for one in _list(said["components"]))
+        archive = Archive(
+            _text(said["store"], 64), _text(said["host"]), records.moment(_text(said["made"])), components
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise Refused(f"the record of {what} cannot be read: {error or type(error).__name__}") from error
+    if len({component.key for component in components}) != len(components):
+        raise Refused(f"{what} names a component twice")
+    return archive
+
+
+def _component(said: Any) -> ArchivedComponent:
+    key = ComponentKey.of(_text(said["container"]), _text(said["component"]))
+    snapshots = tuple(_snapshot(key, one) for one in _list(said["snapshots"]))
+    generations = tuple(_generation(key, one) for one in _list(said["generations"]))
+    ids = {snapshot.id for snapshot in snapshots}
+    if len(ids) != len(snapshots):
+        raise Refused(f"a snapshot of {key} stands there twice")
+    for generation in generations:
+        if generation.id not in ids:
+            raise Refused(f"generation {generation.number} of {key} leads to no snapshot in the archive")
+    if any(one.number >= other.number for one, other in pairwise(generations)):
+        raise Refused(f"the generations of {key} are out of order")
+    return ArchivedComponent(key, snapshots, generations)
+
+
+def _generation(key: ComponentKey, said: Any) -> ArchivedGeneration:
+    number = _count(said["number"])
+    if number == 0:
+        raise Refused(f"{key} has no generation 0")
+    return ArchivedGeneration(
+        number,
+        validate_name(_text(said["id"]), "snapshot id"),
+        records.moment(_text(said["as_of"])),
+        Reason(said["reason"]),
+        _text(said["text"]),
+        _text(said["who"]),
+    )
+
+
+def _snapshot(key: ComponentKey, said: Any) -> ArchivedSnapshot:
+    snapshot_id = validate_name(_text(said["id"]), "snapshot id")
+    files = tuple(_file(*_list(one)) for one in _list(said["files"]))
+    links = tuple((_text(path), _text(target)) for path, target in _list(said["links"]))
+    folders = tuple(_text(path) for path in _list(said["folders"]))
+    checksum = _text(said["checksum"])
+    if checksum and not is_checksum(checksum):
+        raise Refused(f"the checksum of {key}/{snapshot_id} is none")
+    _validate_tree(f"{key}/{snapshot_id}", files, links, folders)
+    metadata = None
+    if said["metadata"] is not None:
+        given = {**said["metadata"], "files": []}
+        metadata = replace(records.metadata_of(given), files=manifest(files, links))
+        if metadata.id != snapshot_id:
+            raise Refused(f"the metadata of {key}/{snapshot_id} is another snapshot's")
+        _validate_metadata(metadata)
+    return ArchivedSnapshot(snapshot_id, files, links, folders, checksum, metadata)
+
+
+def manifest(files: Sequence[ArchivedFile], links: Sequence[tuple[str, str]]) -> tuple[FileEntry, ...]:
+    """The files and links as a snapshot's manifest has them."""
+    from dysnomia_store.content.manifest import link_entry
+
+    entries = [FileEntry(file.path, file.size, file.sha256) for file in files]
+    entries += [link_entry(path, target) for path, target in links]
+    return tuple(sorted(entries, key=lambda entry: entry.path))
+
+
+def _validate_metadata(said: Metadata) -> None:
+    """Types, so that nothing that reads it later trips. Raises TypeError, ValueError."""
+    for text in (said.type, said.digest, said.host, said.origin):
+        _text(text)
+    for number in (said.content_size, said.stored_size, said.digest_version):
+        _count(number)
+    for maybe in (said.sections, said.rows):
+        if maybe is not None:
+            _count(maybe)
+    if not isinstance(said.complete, bool | None):
+        raise TypeError("complete is no truth value")
+    if not (isinstance(said.tool_versions, dict) and isinstance(said.surroundings, dict)):
+        raise TypeError("metadata holds no object where one should be")
+    for name, value in said.tool_versions.items():
+        _text(name), _text(value)
+
+
+def _file(path: Any, size: Any, sha256: Any, runs: Any) -> ArchivedFile:
+    if not isinstance(runs, bool) or not _HEX.fullmatch(_text(sha256)):
+        raise ValueError(f"{path!r} is not described as a file is")
+    return ArchivedFile(_text(path), _count(size), sha256, runs)
+
+
+def _validate_tree(
+    what: str, files: Sequence[ArchivedFile], links: Sequence[tuple[str, str]], folders: Sequence[str]
+) -> None:
+    """Every path stays in the snapshot, and in a folder that comes before it. Raises Refused."""
+    if not files and not links:
+        raise Refused(f"{what} holds nothing")
+    known = {""}
+    for path in folders:
+        _validate_path(what, path, known)
+        known.add(path)
+    taken = set(known)
+    for path in (*(file.path for file in files), *(path for path, _ in links)):
+        _validate_path(what, path, known)
+        if path in taken:
+            raise Refused(f"{path!r} stands in {what} twice")
+        taken.add(path)
+    for path, target in links:
+        if not target or target.startswith("/") or ".." in target.split("/") or "\0" in target:
+            raise Refused(f"{path!r} in {what} is a link that leads out of the snapshot")
+
+
+def _validate_path(what: str, path: str, folders: set[str]) -> None:
+    parts = path.split("/")
+    if path.startswith("/"):
+        raise Refused(f"{path!r} in {what} is an absolute path")
+    if ".." in parts:
+        raise Refused(f"{path!r} in {what} leads out of the snapshot")
+    if "" in parts or "." in parts or "\0" in path:
+        raise Refused(f"{path!r} in {what} is no path")
+    if len(parts) > MOST_DEPTH or any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts):
+        raise Refused(f"a path in {what} is longer than any a disk takes")
+    parent = "/".join(parts[:-1])
+    if parent not in folders:
+        raise Refused(f"{path!r} in {what} stands in no folder of it")
+
+
+def _text(value: Any, most: int = MOST_TEXT) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} is no text")
+    if len(value) > most:
+        raise ValueError(f"a text of {len(value)} characters is too long")
+    value.encode("utf-8", "surrogateescape")
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        raise ValueError(f"{str(value)[:40]} is no count")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:40]!r} is no list")
+    return value

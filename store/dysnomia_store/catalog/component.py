@@ -1,0 +1,322 @@
+"""What the store holds of one component, read from the disk: the truth that the cache is made from.
+
+A reading takes what an earlier one came to and reads again only what changed, since most files are written once.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dysnomia_store.disk.layout import Layout, stem
+from dysnomia_store.disk.links import entries, links, number_of
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Seen
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
+
+
+@dataclass(slots=True)
+class Snap:
+    """A snapshot, or what is known of one that is gone."""
+
+    id: str
+    exists: bool = False
+    content_size: int | None = None
+    stored_size: int = 0
+    complete: bool | None = None
+    sections: int | None = None
+    metadata: str | None = None
+    """The JSON of its metadata; ``""`` where the index holds it."""
+    metadata_error: str = ""
+    metadata_sig: str = ""
+    size_sig: str = ""
+    check: str | None = None
+    """The JSON of its last check."""
+    check_sig: str = ""
+
+
+@dataclass(slots=True)
+class Gen:
+    """A generation's link and what is written of it. Times are microseconds since 1970 UTC."""
+
+    number: int
+    id: str
+    as_of: int = 0
+    estimated: bool = True
+    until: int = 0
+    seen: int = 1
+    history: str | None = None
+    """The JSON of its history; ``""`` where the index holds it."""
+    mark_name: str = ""
+    marks: str | None = None
+    suspicious: str = ""
+    problem: str = ""
+    """What is wrong with the link itself; what is wrong with its snapshot is added by ``judge``."""
+    good: bool = False
+    trouble: str = ""
+    """``problem`` and what is wrong with its snapshot, together."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything of a component."""
+
+    gens: dict[int, Gen] = field(default_factory=dict)
+    snaps: dict[str, Snap] = field(default_factory=dict)
+    seen_at: tuple[int, int] = (0, 0)
+    """Inode and bytes already read of ``seen.jsonl``."""
+
+
+def read(layout: Layout, key: ComponentKey, before: Reading) -> Reading:
+    """Read a component. Raises NotPermitted where its generations may not be read."""
+    now = Reading(seen_at=before.seen_at)
+    histories = _histories(layout, key)
+    _read_links(layout, key, before, now, histories)
+    _read_snapshots(layout, key, before, now)
+    _read_marks(layout, key, before, now)
+    _read_seen(layout, key, before, now)
+    return now
+
+
+def sig(entry: os.DirEntry[str]) -> str:
+    """What tells that a file is still the one that was read."""
+    at = entry.stat(follow_symlinks=False)
+    return f"{at.st_ino}.{at.st_mtime_ns}.{at.st_size}"
+
+
+def _histories(layout: Layout, key: ComponentKey) -> dict[int, list[str]]:
+    """Names of history files by number (a number given out again by another tool has several)."""
+    found: dict[int, list[str]] = {}
+    for entry in entries(layout.of("history", key)):
+        number = number_of(entry.name.partition(".")[0])
+        if number is not None and entry.name.endswith(".json"):
+            found.setdefault(number, []).append(entry.name)
+    return found
+
+
+def _read_links(
+    layout: Layout, key: ComponentKey, before: Reading, now: Reading, histories: Mapping[int, list[str]]
+) -> None:
+    folder = layout.of("history", key)
+    for number, snapshot_id, problem in links(layout, key):
+        gen = Gen(number, snapshot_id, problem=problem)
+        now.gens[number] = gen
+        old = before.gens.get(number)
+        same = old is not None and old.id == snapshot_id
+        if same and old is not None:
+            gen.seen, gen.mark_name, gen.marks = old.seen, old.mark_name, old.marks
+        name = f"{number}.{stem(snapshot_id)}.json" if snapshot_id else ""
+        if name and name in histories.get(number, ()):
+            if same and old is not None and old.history is not None:
+                gen.history, gen.as_of, gen.until, gen.estimated = old.history, old.as_of, old.until, False
+            else:
+                _take_history(gen, folder / name)
+        if gen.estimated:
+            _take_link_time(gen, layout.link(key, number))
+            if same and old is not None:
+                gen.until = max(gen.as_of, old.until)
+
+
+def _take_history(gen: Gen, path: Path) -> None:
+    try:
+        text = records.read_file(path)
+        record = records.history_of(typed.history(records.load(text, path.name)))
+        if (record.number, record.id) != (gen.number, gen.id):
+            raise Corrupt(f"{path.name} is another generation's")
+    except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
+        gen.problem = f"its history cannot be read: {error}"
+        return
+    gen.history = text.decode("ascii", "replace")
+    gen.as_of = gen.until = micros(record.as_of.timestamp())
+    gen.estimated = False
+
+
+def _take_link_time(gen: Gen, path: Path) -> None:
+    try:
+        gen.as_of = path.lstat().st_mtime_ns // 1000
+    except OSError:
+        gen.as_of = 0
+    gen.until = gen.as_of
+
+
+def micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def _read_snapshots(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
+    folder = layout.of("snapshots", key)
+    readable = _may_list(folder)
+    wanted = {gen.id for gen in now.gens.values() if gen.id}
+    metas = {e.name: e for e in entries(layout.of("metadata", key)) if e.name.endswith(".json")}
+    checked = {e.name: e for e in entries(layout.of("checks", key)) if e.name.endswith(".jsonl")}
+    there = {e.name: e for e in entries(folder) if e.is_dir(follow_symlinks=False)}
+    for snapshot_id in wanted | there.keys():
+        snap = Snap(snapshot_id, exists=snapshot_id in there or not readable)
+        now.snaps[snapshot_id] = snap
+        old = before.snaps.get(snapshot_id) or Snap(snapshot_id)
+        name = stem(snapshot_id)
+        meta = metas.get(name + ".json")
+        if meta is not None:
+            _take_metadata(snap, old, meta)
+        if snap.metadata is None and snapshot_id in there:
+            _take_sizes(snap, old, there[snapshot_id])
+        check = checked.get(name + ".jsonl")
+        if check is not None:
+            _take_check(snap, old, check)
+
+
+def _may_list(folder: Path) -> bool:
+    """Whether what is not in a folder's listing is not there."""
+    try:
+        folder.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return os.access(folder, os.R_OK | os.X_OK)
+
+
+def _take_metadata(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
+    snap.metadata_sig = sig(entry)
+    if snap.metadata_sig == old.metadata_sig:
+        snap.metadata, snap.metadata_error = old.metadata, old.metadata_error
+        snap.content_size, snap.stored_size = old.content_size, old.stored_size
+        snap.complete, snap.sections = old.complete, old.sections
+        return
+    try:
+        text = records.read_file(Path(entry.path))
+        record = records.metadata_of(typed.metadata(records.load(text, entry.name)))
+        if record.id != snap.id:
+            raise Corrupt(f"{entry.name} is another snapshot's")
+    except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
+        snap.metadata_error = f"its metadata cannot be read: {error}"
+        return
+    snap.metadata = text.decode("ascii", "replace")
+    snap.content_size, snap.stored_size = record.content_size, record.stored_size
+    snap.complete, snap.sections = record.complete, record.sections
+
+
+def _take_sizes(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
+    """The stored size of a snapshot that nothing describes."""
+    snap.size_sig = sig(entry)
+    snap.stored_size = old.stored_size if snap.size_sig == old.size_sig else tree_size(Path(entry.path))
+
+
+def tree_size(folder: Path) -> int:
+    """Bytes of all files below a folder; links are not followed."""
+    total = 0
+    for entry in entries(folder):
+        if entry.is_dir(follow_symlinks=False):
+            total += tree_size(Path(entry.path))
+        else:
+            total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def _take_check(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
+    snap.check_sig = sig(entry)
+    if snap.check_sig == old.check_sig:
+        snap.check = old.check
+        return
+    try:
+        lines = records.read_file(Path(entry.path)).splitlines()
+    except (OSError, Corrupt):
+        return
+    for line in reversed(lines):
+        try:
+            records.check_of(typed.check(records.load(line, entry.name)))
+        except (ValueError, KeyError, TypeError, Corrupt):
+            continue  # a line that a crash cut short
+        snap.check = line.decode("ascii", "replace")
+        return
+
+
+def _read_marks(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
+    folder = layout.of("marks", key)
+    newest: dict[int, tuple[int, str]] = {}
+    for entry in entries(folder):
+        parts = entry.name.split(".", 2)
+        if len(parts) != 3 or not entry.name.endswith(".json"):
+            continue
+        number, turn = number_of(parts[0]), number_of(parts[1])
+        gen = None if number is None else now.gens.get(number)
+        if gen is None or turn is None or parts[2] != f"{stem(gen.id)}.json":
+            continue
+        newest[gen.number] = max(newest.get(gen.number, (0, "")), (turn, entry.name))
+    for gen in now.gens.values():
+        _, name = newest.get(gen.number, (0, ""))
+        if name == gen.mark_name:
+            continue
+        gen.mark_name, gen.marks = name, None
+        if name:
+            try:
+                text = records.read_file(folder / name)
+                records.marks_of(typed.marks(records.load(text, name)))
+            except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
+                gen.mark_name = ""
+                gen.problem = gen.problem or f"its marks cannot be read: {error}"
+                continue
+            gen.marks = text.decode("ascii", "replace")
+
+
+def _read_seen(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
+    """Add what was seen again since the last reading."""
+    try:
+        descriptor = os.open(layout.seen(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
+            at = os.fstat(descriptor)
+            if not stat.S_ISREG(at.st_mode):
+                raise FileNotFoundError
+            inode, offset = before.seen_at
+            if inode != at.st_ino or offset > at.st_size or _brought_back(before, now):
+                offset = 0
+                for gen in now.gens.values():
+                    gen.seen, gen.until = 1, gen.as_of
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # being written, or cut short by a crash
+                offset += len(line)
+                _count_seen(now, line)
+            now.seen_at = (at.st_ino, offset)
+    except OSError:
+        now.seen_at = (0, 0)
+
+
+def _brought_back(before: Reading, now: Reading) -> bool:
+    """Whether a generation came that is older than one known before: what was seen of it was passed over then."""
+    last = max(before.gens, default=0)
+    return any(number < last for number in now.gens.keys() - before.gens.keys())
+
+
+def _count_seen(now: Reading, line: bytes) -> None:
+    try:
+        number, snapshot_id, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
+    except (ValueError, KeyError, TypeError, Corrupt):
+        return  # a line that a crash cut short
+    gen = now.gens.get(number)
+    if gen is not None and gen.id == snapshot_id:
+        gen.seen += 1
+        gen.until = max(gen.until, micros(seen.as_of.timestamp()))
+
+
+def seen_of(layout: Layout, key: ComponentKey, number: int, snapshot_id: str) -> tuple[Seen, ...]:
+    """The later snapshots that found a generation's state again, oldest first."""
+    found = []
+    try:
+        lines = records.read_file(layout.seen(key)).splitlines()
+    except (OSError, Corrupt):
+        return ()
+    for line in lines:
+        try:
+            at, points_at, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
+        except (ValueError, KeyError, TypeError, Corrupt):
+            continue
+        if (at, points_at) == (number, snapshot_id):
+            found.append(seen)
+    return tuple(found)

@@ -1,0 +1,147 @@
+"""From what was read of a component to the records the engine sees."""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
+
+from dysnomia_store.catalog.component import Reading
+from dysnomia_store.catalog.gc_pause import no_cycles
+from dysnomia_store.model import Generation, History, Marks, Metadata, Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_MARKS = Marks()
+_UNTOLD = History(0, "", _EPOCH, _EPOCH, Reason.UNKNOWN)
+_BATCH = 2000
+
+
+def at(micros: int) -> datetime:
+    """Microseconds since 1970 as a time."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class Line(NamedTuple):
+    """What the index says of a generation."""
+
+    number: int
+    id: bytes
+    as_of: int
+    estimated: int
+    until: int
+    seen: int
+    history: str | None
+    marks: str | None
+    suspicious: str
+    trouble: str
+    metadata: str | None
+    check: str | None
+
+
+def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, ...]:
+    """The records of a component's generations, in the order of the lines."""
+    found: list[Generation] = []
+    metadata: dict[bytes, Metadata | None] = {}
+    rest = iter(lines)
+    with no_cycles():
+        while batch := list(islice(rest, _BATCH)):
+            # One call of the parser for many records: what a call costs is more than what most of them do.
+            histories = _parsed(line.history for line in batch)
+            described = _parsed(None if line.id in metadata else line.metadata for line in batch)
+            for line, history, said in zip(batch, histories, described, strict=True):
+                if line.id not in metadata:
+                    metadata[line.id] = None if said is None else records.metadata_of(said)
+                found.append(_generation(key, line, history, metadata[line.id]))
+    return tuple(found)
+
+
+def _parsed(texts: Iterable[str | None]) -> list[records.Json | None]:
+    whole: list[records.Json | None] = json.loads("[" + ",".join(text or "null" for text in texts) + "]")
+    return whole
+
+
+def _generation(key: ComponentKey, line: Line, history: records.Json | None, metadata: Metadata | None) -> Generation:
+    told = _UNTOLD if history is None else records.history_of(history)
+    as_of = at(line.as_of) if history is None else told.as_of
+    return Generation(
+        key=key,
+        number=line.number,
+        id=os.fsdecode(line.id),
+        as_of=as_of,
+        as_of_estimated=line.estimated == 1,
+        unchanged_until=as_of if line.until <= line.as_of else at(line.until),
+        seen=line.seen,
+        reason=told.reason,
+        text=told.text,
+        restored=told.restored,
+        who=told.who,
+        job=told.job,
+        delta=told.delta,
+        metadata=metadata,
+        marks=_NO_MARKS if line.marks is None else records.marks_of(records.load(line.marks, "marks")),
+        last_check=None if line.check is None else records.check_of(records.load(line.check, "check")),
+        suspicious=line.suspicious,
+        problem=line.trouble,
+    )
+
+
+def newest_good_before(reading: Reading, when: datetime) -> int | None:
+    """The newest good generation whose state held at or before a time.
+
+    Numbers say what came after what; clocks may have been set back or forth in between. The times that agree with the
+    order (the longest rising run of them) are believed; one that does not is taken for that of the next which does,
+    so that nothing is said to have been before a time when it was after it.
+    """
+    numbers = sorted(reading.gens)
+    times = believed([reading.gens[number].as_of for number in numbers])
+    limit = round(when.timestamp() * 1_000_000)
+    for position in range(bisect_right(times, limit) - 1, -1, -1):
+        if reading.gens[numbers[position]].good:
+            return numbers[position]
+    return None
+
+
+def believed(times: Sequence[int]) -> list[int]:
+    """Times in the order of the numbers, made to rise: see ``newest_good_before``."""
+    if all(times[i] <= times[i + 1] for i in range(len(times) - 1)):
+        return list(times)
+    kept = _longest_rising(times)
+    result: list[int] = []
+    following = 0
+    for position, time in enumerate(times):
+        while following < len(kept) and kept[following] < position:
+            following += 1
+        if following < len(kept):
+            result.append(times[kept[following]])
+        else:
+            result.append(max(time, result[-1]) if result else time)
+    return result
+
+
+def _longest_rising(times: Sequence[int]) -> list[int]:
+    """Positions of a longest non-falling run of times; of several, one that keeps later entries: a clock that was
+    set is more often right than one that had to be."""
+    tails: list[int] = []
+    ends: list[int] = []
+    before: list[int] = []
+    for position, time in enumerate(times):
+        place = bisect_right(tails, time)
+        before.append(ends[place - 1] if place else -1)
+        if place == len(tails):
+            tails.append(time)
+            ends.append(position)
+        else:
+            tails[place] = time
+            ends[place] = position
+    kept: list[int] = []
+    position = ends[-1] if ends else -1
+    while position >= 0:
+        kept.append(position)
+        position = before[position]
+    return kept[::-1]

@@ -1,0 +1,178 @@
+"""What operators say of a generation, and the copies that keep what they pinned.
+
+A file ``<number>.<turn>.<id>.json`` is written once; the largest turn counts, those before it are deleted. It holds for
+link <number> only while that points at <id>. A pinned snapshot is also hard-linked below ``marks/…/copies``, so that a
+collection by bash Dysnomia, which knows no pins, cannot take it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from dysnomia_store.disk.layout import Layout, stem
+from dysnomia_store.disk.links import entries, number_of
+from dysnomia_store.disk.locks import records_lock
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import House
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Marks, Pin
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+
+_NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """One file of marks."""
+
+    path: Path
+    number: int
+    turn: int
+    id: str
+    marks: Marks
+
+
+def active(pins: tuple[Pin, ...], now: datetime) -> tuple[Pin, ...]:
+    """The pins that hold now."""
+    return tuple(pin for pin in pins if pin.until is None or pin.until > now)
+
+
+def marked(layout: Layout, key: ComponentKey) -> dict[tuple[int, str], Marked]:
+    """The marks that count, by generation and id, also of generations that are gone."""
+    found: dict[tuple[int, str], Marked] = {}
+    for one in _files(layout, key):
+        other = found.get((one.number, one.id))
+        if other is None or other.turn < one.turn:
+            found[one.number, one.id] = one
+    return found
+
+
+def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
+    for entry in entries(layout.of("marks", key)):
+        parts = entry.name.split(".", 2)
+        if len(parts) != 3 or not entry.name.endswith(".json"):
+            continue
+        number, turn = number_of(parts[0]), number_of(parts[1])
+        if number is None or turn is None:
+            continue
+        try:
+            data = records.load(Path(entry.path).read_bytes(), entry.name)
+            yield Marked(Path(entry.path), number, turn, data["id"], records.marks_of(data))
+        except (OSError, Corrupt, KeyError, TypeError, ValueError):
+            continue
+
+
+def write(house: House, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
+    """Replace what is said of a generation. Raises StoreError."""
+    change(house, key, number, snapshot_id, lambda said: marks, who)
+
+
+def change(
+    house: House, key: ComponentKey, number: int, snapshot_id: str, how: Callable[[Marks], Marks], who: str
+) -> None:
+    """Say something else of a generation, made by ``how`` from what is said at that moment: nobody's words between
+    reading and writing are lost. Raises StoreError, and what ``how`` raises, with nothing written."""
+    with in_words(f"marking generation {number} of {key}"), records_lock(house.disk, house.layout, key):
+        before = marked(house.layout, key).get((number, snapshot_id))
+        marks = how(before.marks if before is not None else Marks())
+        if active(marks.pins, house.clock()):
+            keep_copy(house, key, snapshot_id)
+        _write(house, key, number, snapshot_id, marks, who)
+        drop_copies(house, key)
+
+
+def _write(house: House, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
+    before = [one for one in _files(house.layout, key) if (one.number, one.id) == (number, snapshot_id)]
+    turn = max((one.turn for one in before), default=0) + 1
+    said = records.marks_json(marks) | {
+        "format": records.FORMAT,
+        "number": number,
+        "id": snapshot_id,
+        "who": who,
+        "at": records.stamp(house.clock()),
+    }
+    while True:
+        try:
+            house.publish(house.layout.mark(key, number, snapshot_id, turn), records.dump(said))
+            break
+        except FileExistsError:  # one that cannot be read
+            turn += 1
+    for one in before:
+        house.disk.unlink(one.path, missing_ok=True)
+
+
+def move(house: House, key: ComponentKey, one: Marked, number: int) -> None:
+    """Let marks hold for another generation of the same snapshot instead. Raises OSError."""
+    _write(house, key, number, one.id, one.marks, "")
+    house.disk.unlink(one.path, missing_ok=True)
+
+
+def keep_copy(house: House, key: ComponentKey, snapshot_id: str) -> None:
+    """Hard-link a snapshot (and its checksum) below ``marks``, once. Raises OSError."""
+    target = house.layout.copies(key) / stem(snapshot_id)
+    source = house.layout.snapshot(key, snapshot_id)
+    if target.exists() or not source.exists():
+        return
+    house.folder(target.parent)
+    with house.staging("") as base:
+        copy = base / "copy"
+        house.disk.mkdir(copy)
+        link_tree(house, source, copy / "snapshot")
+        with suppress(FileNotFoundError):
+            link_file(house, house.layout.checksum(key, snapshot_id), copy / "checksum")
+        house.disk.write_new(copy / "id", os.fsencode(snapshot_id))
+        house.disk.fsync_path(copy)
+        house.disk.rename(copy, target)
+    house.disk.fsync_path(target.parent)
+
+
+def link_tree(house: House, source: Path, target: Path) -> None:
+    """A second tree of the same files. Raises OSError."""
+    at = source.stat()
+    house.disk.mkdir(target, at.st_mode & 0o777)
+    if at.st_gid != target.stat().st_gid:
+        house.disk.chmod(target, at.st_mode & 0o777, at.st_gid)
+    with os.scandir(source) as found:
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                link_tree(house, Path(entry.path), target / entry.name)
+            else:
+                link_file(house, Path(entry.path), target / entry.name)
+    house.disk.fsync_path(target)
+
+
+def link_file(house: House, source: Path, target: Path) -> None:
+    try:
+        house.disk.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS or source.is_symlink():
+            raise
+        house.disk.copy_file(source, target)
+
+
+def copies(layout: Layout, key: ComponentKey) -> dict[str, Path]:
+    """The copies that are kept, by id."""
+    found = {}
+    for entry in entries(layout.copies(key)):
+        with suppress(OSError):
+            found[os.fsdecode((Path(entry.path) / "id").read_bytes())] = Path(entry.path)
+    return found
+
+
+def drop_copies(house: House, key: ComponentKey) -> None:
+    """Delete the copies that no pin needs any longer. Raises OSError."""
+    kept = copies(house.layout, key)
+    if not kept:
+        return
+    now = house.clock()
+    needed = {one.id for one in marked(house.layout, key).values() if active(one.marks.pins, now)}
+    for snapshot_id, path in kept.items():
+        if snapshot_id not in needed:
+            house.disk.remove_tree(path)

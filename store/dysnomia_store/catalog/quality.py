@@ -1,0 +1,66 @@
+"""Which generations are good, and which are suspicious, in the light of those before them."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from statistics import median
+
+from dysnomia_store.catalog.component import Gen, Reading, Snap
+from dysnomia_store.model import CheckResult, Verdict
+
+WINDOW = 5
+"""How many good generations before it one is measured by."""
+FAILED = frozenset({CheckResult.CORRUPT.value, CheckResult.MISSING.value})
+
+
+def judge(reading: Reading) -> None:
+    """Fill in ``suspicious``, ``trouble`` and ``good`` of every generation, in the order of their numbers.
+
+    A generation is suspicious where it has no sections, or where its content is under half the median of the last five
+    good ones before it. One marked known good is not, and the median begins again with it.
+    """
+    window: deque[int] = deque(maxlen=WINDOW)
+    for number in sorted(reading.gens):
+        gen = reading.gens[number]
+        snap = reading.snaps.get(gen.id)
+        verdict = json.loads(gen.marks)["verdict"] if gen.marks else None
+        gen.trouble = _trouble(gen, snap)
+        gen.suspicious = "" if verdict == Verdict.GOOD or snap is None else suspicion(snap, window)
+        gen.good = (
+            not gen.trouble
+            and not gen.suspicious
+            and verdict != Verdict.BAD
+            and snap is not None
+            and snap.complete is not False
+            and not failed(snap)
+        )
+        if gen.good and snap is not None and snap.content_size is not None:
+            if verdict == Verdict.GOOD:
+                window.clear()
+            window.append(snap.content_size)
+
+
+def suspicion(snap: Snap, window: deque[int]) -> str:
+    """Why a snapshot is suspicious after those whose content sizes are in ``window``, or ``""``."""
+    if snap.sections == 0:
+        return "it holds no sections"
+    if snap.content_size is None or not window:
+        return ""
+    usual = median(window)
+    if snap.content_size * 2 < usual:
+        return f"it holds {snap.content_size:,} bytes, under half of the usual {usual:,.0f}"
+    return ""
+
+
+def failed(snap: Snap) -> bool:
+    """Whether its last check failed."""
+    return snap.check is not None and json.loads(snap.check)["result"] in FAILED
+
+
+def _trouble(gen: Gen, snap: Snap | None) -> str:
+    if gen.problem:
+        return gen.problem
+    if snap is None or not snap.exists:
+        return f"leads nowhere: snapshot {gen.id} is gone"
+    return snap.metadata_error

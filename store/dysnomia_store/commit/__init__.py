@@ -1,0 +1,1 @@
+"""How a snapshot becomes a generation: dumped here, imported, or healed."""

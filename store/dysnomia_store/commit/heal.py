@@ -1,0 +1,160 @@
+"""What the next writer puts right: pinned snapshots that bash Dysnomia collected, which knows no pins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dysnomia_store.catalog import marks
+from dysnomia_store.commit.commit import About, generation, newest, write_history
+from dysnomia_store.commit.install import let_through, metadata_at
+from dysnomia_store.content import dysnomia_checksum as legacy
+from dysnomia_store.content.manifest import differences, walk
+from dysnomia_store.disk.layout import pointed_at
+from dysnomia_store.disk.locks import records_lock
+from dysnomia_store.disk.numbers import reserve
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import House
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import History, Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """Something that came back."""
+
+    number: int
+    id: str
+    text: str
+
+
+def heal(house: House, key: ComponentKey) -> tuple[Healed, ...]:
+    """Bring pinned snapshots back, and their generations. The caller holds the component's lock.
+
+    A generation returns under its own number where that is free and does not make it the newest, which always says
+    what is live. Where the numbers began again below it, or its number is another's, it gets a new one, and what was
+    the newest is linked once more after it.
+
+    Raises StoreError.
+    """
+    with in_words(f"bringing back what was pinned of {key}"):
+        if not house.layout.copies(key).is_dir():
+            return ()
+    with in_words(f"bringing back what was pinned of {key}"), records_lock(house.disk, house.layout, key):
+        marks.drop_copies(house, key)
+        kept = marks.copies(house.layout, key)
+        for snapshot_id, copy in kept.items():
+            _put_back(house, key, snapshot_id, copy / "snapshot", copy / "checksum")
+        return tuple(_link_again(house, key))
+
+
+def _put_back(house: House, key: ComponentKey, snapshot_id: str, copy: Path, checksum: Path) -> None:
+    target = house.layout.snapshot(key, snapshot_id)
+    if not target.exists():
+        house.folder(target.parent)
+        with house.staging("") as base:
+            marks.link_tree(house, copy, base / "snapshot")
+            house.disk.rename(base / "snapshot", target)
+        house.disk.fsync_path(target.parent)
+        if target.stat().st_mode & 0o070 and house.disk.access.gid is None:
+            let_through(house, target.parent)
+    where = house.layout.checksum(key, snapshot_id)
+    if not where.exists() and checksum.exists():
+        house.folder(where.parent)
+        if not _in_its_order(house, key, snapshot_id, checksum):
+            house.publish(where, legacy.checksum(target).encode())
+            return
+        marks.link_file(house, checksum, where)
+        house.disk.fsync_path(where.parent)
+
+
+def _in_its_order(house: House, key: ComponentKey, snapshot_id: str, checksum: Path) -> bool:
+    """Whether the checksum that was kept is to stand: not where a snapshot that is whole is listed in another order
+    now, since Dysnomia would call it damaged."""
+    folder = house.layout.snapshot(key, snapshot_id)
+    if sum(1 for _ in walk(folder)) < 2:
+        return True
+    match = legacy.compare(folder, checksum.read_text("ascii"))
+    if match in (legacy.Match.SAME, legacy.Match.OTHER_ORDER):
+        return match is legacy.Match.SAME
+    written = metadata_at(house, key, snapshot_id)
+    return written is None or bool(differences(folder, written.files)[0])
+
+
+def _link_again(house: House, key: ComponentKey) -> Iterator[Healed]:
+    now = house.clock()
+    pinned = sorted(
+        (one for one in marks.marked(house.layout, key).values() if marks.active(one.marks.pins, now)),
+        key=lambda one: one.number,
+    )
+    last = newest(house, key)
+    above = []
+    for one in pinned:
+        if _points_at(house, key, one.number) == one.id or not house.layout.snapshot(key, one.id).is_dir():
+            continue
+        if not os.path.lexists(house.layout.link(key, one.number)) and (last is None or one.number < last[0]):
+            _symlink(house, key, one.number, one.id)
+            yield Healed(one.number, one.id, f"generation {one.number} of {key} was pinned, and is back")
+        else:
+            above.append(one)
+    if last is not None and above:
+        yield from _link_above(house, key, above, last)
+
+
+def _link_above(house: House, key: ComponentKey, pinned: list[marks.Marked], last: tuple[int, str]) -> Iterator[Healed]:
+    """Give generations new numbers, below a new one of the newest: that is linked first, so that it stays the newest
+    whenever this is cut short."""
+    moved = []
+    for one in pinned:
+        number = reserve(house, key)
+        about = _as_it_was(house, key, one.number, one.id)
+        write_history(house, key, number, one.id, about, None)
+        marks.move(house, key, one, number)
+        moved.append((one, number))
+    if last[1] and house.layout.snapshot(key, last[1]).is_dir():
+        generation(house, key, last[1], _as_it_was(house, key, *last), reserve(house, key))
+    for one, number in moved:
+        _symlink(house, key, number, one.id)
+        yield Healed(
+            number, one.id, f"generation {one.number} of {key} was pinned, and is back as {number}: numbers began again"
+        )
+
+
+def _points_at(house: House, key: ComponentKey, number: int) -> str | None:
+    try:
+        return pointed_at(key, os.readlink(house.layout.link(key, number)))
+    except OSError:
+        return None
+
+
+def _symlink(house: House, key: ComponentKey, number: int, snapshot_id: str) -> None:
+    link = house.layout.link(key, number)
+    folder = house.folder(link.parent)
+    house.disk.symlink(house.layout.target(key, snapshot_id), link)
+    house.disk.fsync_path(folder)
+
+
+def _as_it_was(house: House, key: ComponentKey, number: int, snapshot_id: str) -> About:
+    """What is known of a generation, for another link to the same snapshot."""
+    history = history_at(house, key, number, snapshot_id)
+    if history is not None:
+        return About(
+            history.as_of, history.end, history.reason, history.text, history.restored, history.who, history.job,
+            history.surroundings, history.source,
+        )  # fmt: skip
+    now = house.clock()
+    return About(now, now, Reason.UNKNOWN, f"was generation {number}")
+
+
+def history_at(house: House, key: ComponentKey, number: int, snapshot_id: str) -> History | None:
+    """What is written of a generation; None where nothing readable is."""
+    path = house.layout.history(key, number, snapshot_id)
+    try:
+        found = records.history_of(records.load(path.read_bytes(), path.name))
+    except (OSError, Corrupt, KeyError, TypeError, ValueError):
+        return None
+    return found if (found.number, found.id) == (number, snapshot_id) else None

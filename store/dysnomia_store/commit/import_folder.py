@@ -1,0 +1,155 @@
+"""Taking in a snapshot that was made elsewhere. It is untrusted: no byte of it is believed before it was read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dysnomia_store.commit.commit import About, commit, generation, newest
+from dysnomia_store.content.artefact_reader import split_suffix
+from dysnomia_store.content.artefact_writer import ArtefactReader
+from dysnomia_store.content.dysnomia_checksum import checksum
+from dysnomia_store.content.manifest import walk
+from dysnomia_store.content.snapshots import SnapshotDraft, identity
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import House
+from dysnomia_store.errors import Corrupt, NotFound, Refused
+from dysnomia_store.model import Metadata, Reason
+from dysnomia_store.names import ComponentKey, validate_name
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What the footers of a snapshot say of it, after every byte was compared."""
+
+    type: str
+    digest: str
+    digest_version: int
+    content_size: int
+    sections: int | None
+    rows: int | None
+
+
+def import_folder(
+    house: House, key: ComponentKey, folder: Path, *, who: str, job: str, move: bool, reader: int | None = None
+) -> tuple[int, bool]:
+    """Make a snapshot folder, named by its id, the newest generation. The caller holds the lock.
+
+    A folder of this store itself is only linked, as Dysnomia does. Else it is copied, never through a link; with
+    ``move`` the original is deleted once the generation stands. ``reader`` is a group that may read it.
+
+    Returns:
+        The generation's number, and whether it is new.
+
+    Raises:
+        NotFound: where there is no such folder.
+        NameRejected, Refused: for a name or a file that no snapshot has, or links that lead out of it.
+        Corrupt: where it explains itself and is not what it says, or its name is not its content's.
+        StoreError.
+    """
+    snapshot_id = validate_name(folder.name, "snapshot id")
+    if folder.is_symlink() or not folder.is_dir():
+        raise NotFound(f"{folder} is no snapshot folder")
+    own = house.layout.snapshot(key, snapshot_id)
+    if own.is_dir() and own.samefile(folder):
+        return _link_own(house, key, own, _about(house, own, who, job))
+    with in_words(f"importing {folder}"), house.staging(job) as base:
+        draft = SnapshotDraft(base, disk=house.disk, reader=reader)
+        _copy(house, folder, draft.folder)
+        draft.claim(snapshot_id)
+        sealed = draft.seal()
+        explained = explain(draft.folder)
+        if explained is not None and len(snapshot_id) == 64 and explained.digest != snapshot_id:
+            raise Corrupt(f"{folder.name} holds another snapshot: {explained.digest}", "nothing was imported")
+        metadata = Metadata(
+            id=snapshot_id,
+            type="" if explained is None else explained.type,
+            content_size=sealed.content_size if explained is None else explained.content_size,
+            stored_size=sealed.stored_size,
+            files=sealed.files,
+            digest="" if explained is None else explained.digest,
+            digest_version=0 if explained is None else explained.digest_version,
+            complete=None if explained is None else True,
+            sections=None if explained is None else explained.sections,
+            rows=None if explained is None else explained.rows,
+        )
+        made = commit(house, key, draft, metadata, _about(house, folder, who, job), None)
+        if move:
+            house.disk.remove_tree(folder)
+    return made
+
+
+def _link_own(house: House, key: ComponentKey, own: Path, about: About) -> tuple[int, bool]:
+    """A generation of a snapshot that is in the store already: no new one where it is the newest."""
+    before = newest(house, key)
+    if before is not None and before[1] == own.name:
+        return before[0], False
+    path = house.layout.checksum(key, own.name)
+    with in_words(f"linking {own}"):
+        if not path.exists():
+            house.publish(path, checksum(own).encode())
+    return generation(house, key, own.name, about), True
+
+
+def _about(house: House, folder: Path, who: str, job: str) -> About:
+    """An import's as-of is when its files were written, as far as they tell; never later than now."""
+    now = house.clock()
+    times = [entry.stat(follow_symlinks=False).st_mtime for _, entry in walk(folder)]
+    as_of = datetime.fromtimestamp(max(times), UTC) if times else now
+    return About(min(as_of, now), now, Reason.IMPORT, f"from {folder.name}", who=who, job=job)
+
+
+def explain(folder: Path) -> Explained | None:
+    """What a snapshot says of itself; None unless each of its files has a footer of ours. Raises Corrupt."""
+    found: dict[str, dict[str, object]] = {}
+    for path, _ in walk(folder):
+        reader = ArtefactReader(folder / path)
+        if reader.about is None:
+            return None
+        reader.verify()
+        found[split_suffix(path)[0]] = reader.about
+    if not found:
+        return None
+    first = next(iter(found.values()))
+    about = first.get("about")
+    about = about if isinstance(about, dict) else {}
+    rows = [_count(said.get("rows")) for said in found.values()]
+    sections = [_count(said.get("sections")) for said in found.values()]
+    return Explained(
+        type=str(about.get("type", "")),
+        digest=identity({name: str(said.get("digest")) for name, said in found.items()}),
+        digest_version=_count(about.get("digest_version")) or 0,
+        content_size=sum(_count(said.get("content_size")) or 0 for said in found.values()),
+        sections=sum(filter(None, sections)) if any(count is not None for count in sections) else None,
+        rows=sum(filter(None, rows)) if any(count is not None for count in rows) else None,
+    )
+
+
+def _count(value: object) -> int | None:
+    """A number that a footer gives, if it is one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _copy(house: House, source: Path, target: Path) -> None:
+    """Copy a folder's files into one that is there. Raises OSError, Refused."""
+    with os.scandir(source) as found:
+        entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+    for entry in entries:
+        kind = entry.stat(follow_symlinks=False).st_mode
+        goal = target / entry.name
+        if stat.S_ISDIR(kind):
+            house.disk.mkdir(goal)
+            _copy(house, Path(entry.path), goal)
+        elif stat.S_ISREG(kind):
+            # Of its mode only "may be run" is taken over: no setuid, nothing for others.
+            house.disk.copy_file(Path(entry.path), goal, house.disk.access.file | (kind & 0o100))
+        elif stat.S_ISLNK(kind):
+            points_at = os.readlink(entry.path)
+            if points_at.startswith("/") or ".." in points_at.split("/"):
+                raise Refused(f"{entry.name} is a link that leads out of the snapshot", "it was not imported")
+            house.disk.symlink(points_at, goal)
+        else:
+            raise Refused(f"{entry.name} is neither a file, a folder nor a link", "it was not imported")

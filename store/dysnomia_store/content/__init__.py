@@ -1,0 +1,1 @@
+"""What a snapshot holds: artefacts in frames, the digest that is the id, the contents index."""

@@ -1,0 +1,271 @@
+"""Reading one artefact of a snapshot, whole or in part, every byte checked on the way.
+
+The last piece of the content is handed out only after everything before and behind it was found to be what was
+stored: whoever has read it all has read what was written.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import stat
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from dysnomia_store.content import footer
+from dysnomia_store.content.frames import FrameTable, read_ahead
+from dysnomia_store.content.zstandard import ZstdError, ZstdFile
+from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+
+PIECE = 1 << 20
+BUFFER = 1 << 16
+"""Of a stream: whoever reads as much or more at a time gets it without a copy."""
+SUFFIXES = (".zst", ".xz", ".gz")
+_DAMAGE = (ZstdError, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+
+def split_suffix(file_name: str) -> tuple[str, str]:
+    """The artefact's name and the suffix of its compression (``""`` for plain)."""
+    for suffix in SUFFIXES:
+        if file_name.endswith(suffix) and file_name != suffix:
+            return file_name[: -len(suffix)], suffix
+    return file_name, ""
+
+
+class ArtefactReader:
+    """One stored artefact.
+
+    Args:
+        path: the file.
+        sha256: what the manifest says of its bytes, hex; None where nothing does (then the footer's own is used).
+        workers: threads that decompress ahead; None for as many as suit a machine that does nothing else.
+
+    Raises:
+        NotFound, NotPermitted: from the constructor.
+        Corrupt: naming the file, from the constructor or while reading.
+    """
+
+    def __init__(self, path: Path, *, sha256: str | None = None, workers: int | None = None) -> None:
+        self.path = path
+        self._workers = workers
+        self.name, self._suffix = split_suffix(path.name)
+        self._sha256 = sha256
+        self.about: dict[str, Any] | None = None
+        """What its footer says; None where it has none."""
+        self._table: FrameTable | None = None
+        self._end = 0
+        if self._suffix == ".zst":
+            with self._opened() as file:
+                self._explain(file)
+
+    @property
+    def content_size(self) -> int | None:
+        """Bytes of content, where that is known without reading it."""
+        if self._table is not None:
+            return self._table.content[-1]
+        return self.path.stat().st_size if not self._suffix else None
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Stream the content from its start, its stored bytes checked against their digest."""
+        with self._opened() as file, _stream(self._whole(file), self.path) as stream:
+            yield stream
+
+    @contextmanager
+    def open_range(self, offset: int, length: int) -> Iterator[BinaryIO]:
+        """Stream a part of the content: whole frames are read and checked, no more.
+
+        Where the file has no frames of ours, everything before the part is read and passed over.
+        """
+        with self._opened() as file:
+            pieces = (
+                self._part(file, offset, length)
+                if self._table is not None
+                else _slice(self._whole(file), offset, length)
+            )
+            with _stream(pieces, self.path) as stream:
+                yield stream
+
+    def verify(self, on_bytes: Callable[[int], None] | None = None) -> None:
+        """Read all of it. ``on_bytes`` is told of each piece's size. Raises Corrupt."""
+        with self._opened() as file, closing(_checked_last(self._whole(file), self.path)) as pieces:
+            for piece in pieces:
+                if on_bytes is not None:
+                    on_bytes(len(piece))
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """The file itself: never through a link, never a pipe that an imported snapshot may hold."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError as error:
+            raise NotFound(f"{self.path} is missing") from error
+        except PermissionError as error:
+            raise NotPermitted(f"{self.path} may not be read by this user") from error
+        except OSError as error:
+            raise Corrupt(f"{self.path} cannot be opened as a stored file ({error.strerror})") from error
+        with io.FileIO(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Corrupt(f"{self.path} is not a regular file")
+            yield cast(BinaryIO, file)
+
+    def _explain(self, file: BinaryIO) -> None:
+        found = footer.read(file, self.path)
+        if found is None:
+            return
+        about, self._end = found
+        try:
+            table = FrameTable.of(about.get("frames", ()), len(footer.OPENING))
+            if "dysnomia-artefact" not in about or table.stored[-1] != self._end:
+                raise ValueError("its frames do not fill it")
+        except (TypeError, ValueError) as error:
+            raise Corrupt(f"{self.path} is damaged: {error}") from error
+        self.about, self._table = about, table
+
+    def _whole(self, file: BinaryIO) -> Iterator[bytes]:
+        """All content, then the check of the stored bytes: the last thing the iterator does."""
+        watched = _Watched(file)
+        if self._table is not None:
+            table = self._table
+            watched.exactly(table.stored[0])
+            frames = range(len(table))
+            yield from read_ahead(
+                lambda number: watched.exactly(table.stored_size(number)), table, frames, self._workers
+            )
+        elif self._suffix:
+            with _decoder(self._suffix, watched) as decoder:
+                while piece := decoder.read(PIECE):
+                    yield piece
+        else:
+            while piece := watched.read(PIECE):
+                yield piece
+        self._check(watched)
+
+    def _check(self, watched: _Watched) -> None:
+        if self._sha256 is None and self.about is not None:
+            if watched.hexdigest() != self.about.get("stored"):
+                raise Corrupt(f"{self.path} is damaged: its bytes are not those it was closed with")
+            return
+        while watched.read(PIECE):
+            pass
+        if self._sha256 is not None and watched.hexdigest() != self._sha256:
+            raise Corrupt(f"{self.path} is damaged: its bytes are not those that were stored")
+
+    def _part(self, file: BinaryIO, offset: int, length: int) -> Iterator[bytes]:
+        table = self._table
+        assert table is not None
+        which = table.covering(offset, length)
+
+        def read(number: int) -> bytes:
+            return os.pread(file.fileno(), table.stored_size(number), table.stored[number])
+
+        start = table.content[which.start] if which else 0
+        yield from _slice(read_ahead(read, table, which, self._workers), offset - start, length)
+
+
+class _Watched(io.RawIOBase):
+    """A file whose bytes are digested as they are read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    def exactly(self, size: int) -> bytes:
+        data = self.read(size)
+        while len(data) < size:
+            more = self.read(size - len(data))
+            if not more:
+                raise EOFError("the file is cut short")
+            data += more
+        return data
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+class _Pieces(io.RawIOBase):
+    """An iterator of bytes as a raw stream."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._piece:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._piece = memoryview(piece)
+        size = min(len(buffer), len(self._piece))
+        buffer[:size] = self._piece[:size]
+        self._piece = self._piece[size:]
+        return size
+
+
+@contextmanager
+def _stream(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
+    with closing(_checked_last(pieces, path)) as checked, io.BufferedReader(_Pieces(checked), BUFFER) as stream:
+        yield cast(BinaryIO, stream)
+
+
+def _decoder(suffix: str, file: _Watched) -> BinaryIO:
+    source = cast(BinaryIO, file)
+    if suffix == ".zst":
+        return cast(BinaryIO, ZstdFile(source))
+    if suffix == ".xz":
+        return cast(BinaryIO, lzma.LZMAFile(source))
+    return cast(BinaryIO, gzip.GzipFile(fileobj=source, mode="rb"))
+
+
+def _checked_last(pieces: Iterator[bytes], path: Path) -> Generator[bytes, None, None]:
+    """The same pieces, the last one held back until the iterator has ended well. Damage becomes Corrupt."""
+    held = b""
+    try:
+        for piece in pieces:
+            if held:
+                yield held
+            held = piece
+    except _DAMAGE as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Corrupt(f"{path} is damaged: {why}", "choose another generation") from error
+    if held:
+        yield held
+
+
+def _slice(pieces: Iterator[bytes], offset: int, length: int) -> Iterator[bytes]:
+    """``length`` bytes from ``offset`` of what the pieces hold. Raises EOFError where they hold less."""
+    for piece in pieces:
+        if length <= 0:
+            return
+        if offset >= len(piece):
+            offset -= len(piece)
+            continue
+        part = piece[offset : offset + length]
+        offset = 0
+        length -= len(part)
+        yield part
+    if length > 0:
+        raise EOFError("it holds less than the contents index says")

@@ -1,0 +1,65 @@
+"""A zstd file that explains itself: a skippable frame at its end, which every zstd reader passes over.
+
+A small one at its start says that the other belongs to it, so that a file cut between two frames is known to be cut.
+
+Layout (RFC 8878, section 3.1.2): magic 0x184D2A5E and payload size, 4 bytes each, little endian; then our payload: a
+zstd frame of JSON, its size in 4 bytes, and 8 bytes that say whose it is, so that the frame is found from the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dysnomia_store.content.zstandard import CHECKED, CompressionParameter, ZstdDecompressor, ZstdError, compress
+from dysnomia_store.errors import Corrupt
+
+_MAGIC = 0x184D2A5E
+_HEAD = struct.Struct("<II")
+_TAIL = struct.Struct("<I8s")
+_OURS = b"DYSNOMIA"
+OPENING = _HEAD.pack(_MAGIC, len(_OURS)) + _OURS
+"""What stands at the start."""
+_MOST = 1 << 28
+"""A footer larger than 256 MiB (some 10 TB of content) is not believed."""
+
+
+def encode(about: Mapping[str, Any]) -> bytes:
+    """The frame that says ``about`` (JSON values)."""
+    options: Mapping[int, int] = {CompressionParameter.compression_level: 3, **CHECKED}
+    body = compress(json.dumps(about, separators=(",", ":")).encode(), options=options)
+    payload = body + _TAIL.pack(len(body), _OURS)
+    return _HEAD.pack(_MAGIC, len(payload)) + payload
+
+
+def read(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int] | None:
+    """What the footer of a file says, and where it starts; None where there is none of ours.
+
+    Raises Corrupt where there is one and it is damaged, or where the start says that there should be one.
+    """
+    end = os.fstat(file.fileno()).st_size
+    opened = os.pread(file.fileno(), len(OPENING), 0) == OPENING
+    tail = os.pread(file.fileno(), _TAIL.size, end - _TAIL.size) if end > len(OPENING) + _TAIL.size else b""
+    if not tail.endswith(_OURS):
+        if opened:
+            raise Corrupt(f"{path} is damaged: it was cut short")
+        return None
+    size, _ = _TAIL.unpack(tail)
+    start = end - _TAIL.size - size - _HEAD.size
+    if start < 0 or size > _MOST:
+        raise Corrupt(f"{path} is damaged: its footer does not fit in it")
+    if os.pread(file.fileno(), _HEAD.size, start) != _HEAD.pack(_MAGIC, size + _TAIL.size):
+        raise Corrupt(f"{path} is damaged: its footer does not start where it should")
+    try:
+        decoder = ZstdDecompressor()
+        text = decoder.decompress(os.pread(file.fileno(), size, start + _HEAD.size), _MOST)
+        about = json.loads(text) if decoder.eof else None
+    except (ZstdError, ValueError) as error:
+        raise Corrupt(f"{path} is damaged: its footer cannot be read ({error})") from error
+    if not isinstance(about, dict):
+        raise Corrupt(f"{path} is damaged: its footer is cut short")
+    return about, start

@@ -1,0 +1,260 @@
+"""The contents index of a snapshot: JSON lines in zstd, one a section, written and read as a stream.
+
+A line is ``[["table","public.orders"],{…},[offset,length]]``: what identifies the section, what it is, and where it
+is. Frames hold whole lines (about 256 KiB of them), the footer says how many each, so that any page of 300,000
+sections is read alone. Keys that become known after a section's line was written (pg_dump states them behind the
+data) are *amendments*: a last frame of ``[kind, name, key]`` lines, which the footer points at and a reader applies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from dysnomia_store.content import footer
+from dysnomia_store.content.files import Files, PlainFiles, explained, write_all
+from dysnomia_store.content.zstandard import CHECKED, CompressionParameter, ZstdCompressor, ZstdDecompressor, ZstdError
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Form, Section
+
+VERSION = 1
+_FRAME = 256 << 10
+_MOST = 1 << 30
+"""No frame of lines decompresses to more: a section's line may be long, not endless."""
+_OPTIONS: Mapping[int, int] = {CompressionParameter.compression_level: 3, **CHECKED}
+_OPTIONAL = ("columns", "key", "attributes", "artefact")
+_ORDER = ("form", "size", "digest", "rows", *_OPTIONAL)
+
+
+def encode(section: Section) -> bytes:
+    """The line of a section, newline included; equal sections give equal bytes."""
+    about: dict[str, Any] = {
+        "form": section.form.value,
+        "size": section.size,
+        "digest": section.digest,
+        "rows": section.rows,
+    }
+    for name in _OPTIONAL:
+        value = getattr(section, name)
+        if value:
+            about[name] = dict(sorted(value.items())) if name == "attributes" else value
+    line = [[section.kind, section.name], about, [section.offset, section.length]]
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Section:
+    """The section of a line. Raises ValueError where it is none."""
+    try:
+        (kind, name), about, (offset, length) = json.loads(line)
+        return Section(
+            kind=kind,
+            name=name,
+            form=Form(about["form"]),
+            size=about["size"],
+            digest=about["digest"],
+            rows=about["rows"],
+            offset=offset,
+            length=length,
+            artefact=about.get("artefact", ""),
+            columns=tuple(about.get("columns", ())),
+            key=tuple(about.get("key", ())),
+            attributes=about.get("attributes", {}),
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"not a line of a contents index: {line[:80]!r}") from error
+
+
+def identity(kind: str, name: str) -> bytes:
+    """16 bytes that stand for a section's kind and name."""
+    return blake2b(json.dumps([kind, name], separators=(",", ":")).encode(), digest_size=16).digest()
+
+
+def identity_of(line: bytes) -> bytes:
+    """The same, of a line. A quote inside a name is escaped, so the first ``"],{"form"`` is where the name ends."""
+    return blake2b(line[1 : line.index(b'"],{"form"') + 2], digest_size=16).digest()
+
+
+def without_place(line: bytes) -> bytes:
+    """A line less its offset and length: equal for the same section wherever it stands."""
+    return line[: line.rindex(b"},[")]
+
+
+class IndexWriter(AbstractContextManager["IndexWriter"]):
+    """Writes a contents index. ``close`` makes it whole; without it, no reader takes it for an index.
+
+    Raises StoreFull, NotPermitted; FileExistsError where ``path`` is taken.
+    """
+
+    def __init__(self, path: Path, *, files: Files | None = None) -> None:
+        self.path = path
+        self._files = files or PlainFiles()
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._frames: list[tuple[int, int]] = []
+        self._amended = 0
+        self._amendments: list[bytes] = []
+        self._amender = ZstdCompressor(options=_OPTIONS)
+        self._compressor = ZstdCompressor(options=_OPTIONS)
+        with explained(path):
+            self._file = self._files.create(path)
+
+    @property
+    def count(self) -> int:
+        """Sections so far."""
+        return sum(lines for _, lines in self._frames) + len(self._lines)
+
+    def add(self, section: Section) -> None:
+        line = encode(section)
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= _FRAME:
+            self._flush()
+
+    def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None:
+        """State the key of a section, written already or not. The last word counts."""
+        line = json.dumps([kind, name, key], separators=(",", ":")).encode() + b"\n"
+        self._amendments.append(self._amender.compress(line))
+        self._amended += 1
+
+    def close(self) -> int:
+        """Write what is left, sync, and close. Returns the number of sections. Once only."""
+        with explained(self.path):
+            if self._lines:
+                self._flush()
+            amendments = b"".join(self._amendments) + self._amender.flush() if self._amended else b""
+            write_all(self._file, amendments)
+            about = {
+                "dysnomia-contents": VERSION,
+                "frames": self._frames,
+                "amendments": [len(amendments), self._amended],
+            }
+            write_all(self._file, footer.encode(about))
+            self._files.fsync(self._file)
+            self._file.close()
+        return self.count
+
+    def abort(self) -> None:
+        """Close without making it an index."""
+        self._file.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.abort()
+        elif not self._file.closed:
+            self.close()
+
+    def _flush(self) -> None:
+        frame = self._compressor.compress(b"".join(self._lines), ZstdCompressor.FLUSH_FRAME)
+        with explained(self.path):
+            write_all(self._file, frame)
+        self._frames.append((len(frame), len(self._lines)))
+        self._lines = []
+        self._size = 0
+
+
+class Index(AbstractContextManager["Index"]):
+    """A contents index to be read: by lines, by sections, whole or a page of it.
+
+    Raises Corrupt, naming the file, where it is damaged or was cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO = path.open("rb", buffering=0)
+        try:
+            self._sizes, self._counts, self._amendments = self._directory()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __len__(self) -> int:
+        """The number of sections."""
+        return sum(self._counts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def lines(self, start: int = 0, count: int | None = None) -> Iterator[bytes]:
+        """Encoded sections, amended, from the ``start``-th; without their newline."""
+        left = len(self) if count is None else count
+        offset = 0
+        for size, held in zip(self._sizes, self._counts, strict=True):
+            if left <= 0:
+                return
+            if start >= held:
+                start -= held
+            else:
+                lines = self._frame(offset, size).split(b"\n")[start : min(held, start + left)]
+                start = 0
+                left -= len(lines)
+                yield from map(self._amended, lines) if self._amendments else lines
+            offset += size
+
+    def sections(self, start: int = 0, count: int | None = None) -> Iterator[Section]:
+        for line in self.lines(start, count):
+            try:
+                yield decode(line)
+            except ValueError as error:
+                raise Corrupt(f"{self.path} is damaged: {error}") from error
+
+    def _amended(self, line: bytes) -> bytes:
+        key = self._amendments.get(identity_of(line))
+        if key is None:
+            return line
+        value = json.loads(line)
+        value[1]["key"] = key
+        # The order of the names is that of ``encode``, so that an amended line equals one written with its key.
+        value[1] = {name: value[1][name] for name in _ORDER if name in value[1]}
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    def _directory(self) -> tuple[array[int], array[int], Mapping[bytes, tuple[str, ...]]]:
+        found = footer.read(self._file, self.path)
+        if found is None:
+            raise Corrupt(f"{self.path} is damaged: it was cut short, or is no contents index")
+        about, end = found
+        try:
+            if about["dysnomia-contents"] != VERSION:
+                raise Corrupt(f"{self.path} is of a version this program does not know")
+            sizes = array("Q", (size for size, _ in about["frames"]))
+            counts = array("Q", (lines for _, lines in about["frames"]))
+            size, amended = about["amendments"]
+            if sum(sizes) + size != end:
+                raise ValueError("its frames do not fill it")
+            lines = self._frame(sum(sizes), size).splitlines() if amended else []
+            shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+            amendments = {}
+            for kind, name, key in map(json.loads, lines):
+                amendments[identity(kind, name)] = shared.setdefault(tuple(key), tuple(key))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise Corrupt(f"{self.path} is damaged: {error}") from error
+        return sizes, counts, amendments
+
+    def _frame(self, offset: int, size: int) -> bytes:
+        decoder = ZstdDecompressor()
+        try:
+            data = decoder.decompress(os.pread(self._file.fileno(), size, offset), _MOST)
+        except ZstdError as error:
+            raise Corrupt(f"{self.path} is damaged at byte {offset}: {error}") from error
+        if not decoder.eof:
+            raise Corrupt(f"{self.path} is damaged at byte {offset}: a frame is cut short")
+        return data
+
+
+def lines_of(sections: Iterable[Section]) -> Iterator[bytes]:
+    """Sections that stand in no index yet, as an index's lines."""
+    return (encode(section)[:-1] for section in sections)

@@ -1,0 +1,266 @@
+"""Snapshots: one in the making, and one that is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dysnomia_store.content.artefact_reader import split_suffix
+from dysnomia_store.content.artefact_writer import ArtefactReader, ArtefactResult, ArtefactWriter
+from dysnomia_store.content.index import Index, IndexWriter
+from dysnomia_store.content.manifest import digest_entry, walk
+from dysnomia_store.disk.syscalls import Disk, in_words
+from dysnomia_store.errors import NotFound, Refused
+from dysnomia_store.model import FileEntry, Metadata, Section
+from dysnomia_store.names import validate_name
+from dysnomia_store.sink import ContentSink
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What a draft came to."""
+
+    id: str
+    digest: str
+    """Canonical digest; ``""`` where a module named the snapshot itself."""
+    content_size: int
+    stored_size: int
+    files: tuple[FileEntry, ...]
+    sections: int | None
+    rows: int | None
+    index: Path | None
+    claimed: bool
+    outline: str = ""
+    """Of its artefacts together; ``""`` where a module named the snapshot itself."""
+
+
+class SnapshotDraft:
+    """A snapshot in the making (the plugin layer's ``Draft``): a private folder that holds it and its index.
+
+    Args:
+        base: an empty folder of its own; ``snapshot/`` and ``index.zst`` are made in it.
+        about: what the footer of each artefact repeats.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        *,
+        disk: Disk | None = None,
+        compression: str = "zstd",
+        level: int | None = None,
+        about: Mapping[str, Any] | None = None,
+        reader: int | None = None,
+    ) -> None:
+        self.base = base
+        self.folder = base / "snapshot"
+        self.about: dict[str, Any] = dict(about or {})
+        self.reader = reader
+        """A group that may read the snapshot's files (bash Dysnomia's module becomes another user)."""
+        self._disk = disk or Disk()
+        self._compression = compression
+        self._level = level
+        self._results: list[ArtefactResult] = []
+        self._claimed = ""
+        self._index: IndexWriter | None = None
+        self._indexed = 0
+        self._sealed: Sealed | None = None
+        with in_words("starting a snapshot"):
+            self._disk.mkdir(self.folder)
+
+    @contextmanager
+    def artefact(self, name: str) -> Iterator[ContentSink]:
+        """Start the artefact ``name``; the suffix of the compression is added. Raises StoreFull, NameRejected."""
+        validate_name(name, "artefact")
+        if self._index is None:
+            self._index = IndexWriter(self.base / "index.zst", files=self._disk)
+        writer = ArtefactWriter(
+            self.folder,
+            name,
+            compression=self._compression,
+            level=self._level,
+            index=self._index,
+            files=self._disk,
+            about=self.about,
+        )
+        with writer:
+            yield writer
+        assert writer.result is not None
+        self._results.append(writer.result)
+
+    def claim(self, snapshot_id: str) -> None:
+        """For modules that write their own files into ``folder`` and name the snapshot themselves."""
+        self._claimed = validate_name(snapshot_id, "snapshot id")
+
+    def seal(self) -> Sealed:
+        """Work out the id and the manifest, and make everything durable where it stands. Idempotent.
+
+        Raises Refused where nothing was written, or where it holds what no snapshot can.
+        """
+        if self._sealed is None:
+            with in_words("finishing the snapshot"):
+                self._sealed = self._seal()
+        return self._sealed
+
+    def stored(self) -> StoredSnapshot:
+        """The draft read as a snapshot (what is live, dumped for a comparison)."""
+        sealed = self.seal()
+        return StoredSnapshot(self.folder, None, sealed.index, files=sealed.files)
+
+    def abort(self) -> None:
+        """Close what is open. The folder is for its maker to delete."""
+        if self._index is not None:
+            self._index.abort()
+
+    def _seal(self) -> Sealed:
+        known = {result.file_name: result for result in self._results}
+        files = []
+        for path in sorted(path for path, _ in walk(self.folder)):
+            result = known.get(path)
+            files.append(result.entry if result else digest_entry(self.folder, path))
+        if not files and not self._claimed:
+            raise Refused("the dump wrote nothing, so there is no snapshot to keep")
+        if not self._claimed and len(files) != len(self._results):
+            raise Refused("the dump left files that are no artefacts, and named no snapshot")
+        self._settle()
+        sections = None
+        if self._index is not None:
+            sections = self._index.close()
+        digest = "" if self._claimed else identity({result.name: result.digest for result in self._results})
+        rows = [result.rows for result in self._results if result.rows is not None]
+        stored = sum(entry.size for entry in files)
+        return Sealed(
+            id=self._claimed or digest,
+            digest=digest,
+            content_size=sum(result.content_size for result in self._results) if self._results else stored,
+            stored_size=stored,
+            files=tuple(files),
+            sections=sections,
+            rows=sum(rows) if rows else None,
+            index=None if self._index is None else self._index.path,
+            claimed=bool(self._claimed),
+            outline="" if self._claimed else identity({result.name: result.outline for result in self._results}),
+        )
+
+    def _settle(self) -> None:
+        """Modes, owners and fsync of all that stands in the folder, deepest first."""
+        access = self._disk.access
+        own = {self.folder / result.file_name for result in self._results}
+        gid = self.reader if self.reader is not None else access.gid
+        for at, folders, names in os.walk(self.folder, topdown=False):
+            here = Path(at)
+            for name in names:
+                path = here / name
+                if path.is_symlink():
+                    continue
+                if path not in own or self.reader is not None:
+                    mode = 0o640 if gid is not None else 0o600
+                    self._disk.chmod(path, mode | (path.stat().st_mode & 0o100), gid)
+                if path not in own:
+                    self._disk.fsync_path(path)
+            del folders
+            self._disk.chmod(here, 0o750 if gid is not None else 0o700, gid)
+            self._disk.fsync_path(here)
+
+
+def identity(digests: Mapping[str, str]) -> str:
+    """A snapshot's id from the canonical digests of its artefacts: that of the only one, else of all by name."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    whole = hashlib.sha256()
+    for name in sorted(digests, key=os.fsencode):
+        whole.update(os.fsencode(name) + b"\0" + digests[name].encode() + b"\n")
+    return whole.hexdigest()
+
+
+class StoredSnapshot:
+    """A snapshot to be read (the plugin layer's ``Stored``). Every byte is checked as it streams."""
+
+    def __init__(
+        self,
+        folder: Path,
+        metadata: Metadata | None,
+        index: Path | None,
+        *,
+        files: tuple[FileEntry, ...] | None = None,
+    ) -> None:
+        self._workers: int | None = None
+        self._folder = folder
+        self._metadata = metadata
+        self._index = index
+        manifest = files if files is not None else (metadata.files if metadata is not None else None)
+        self._files = None if manifest is None else {entry.path: entry for entry in manifest}
+
+    @property
+    def metadata(self) -> Metadata | None:
+        return self._metadata
+
+    def without_surroundings(self) -> StoredSnapshot:
+        """The same, with nothing said of what was around it: owners, grants and settings that a stranger chose."""
+        metadata = None if self._metadata is None else replace(self._metadata, surroundings={})
+        files = None if self._files is None else tuple(self._files.values())
+        return StoredSnapshot(self._folder, metadata, self._index, files=files)
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @property
+    def index(self) -> Path | None:
+        """Its contents index, or None where none was written."""
+        # A path's own ``exists`` raises where a folder above may not be read.
+        return self._index if self._index is not None and os.path.exists(self._index) else None  # noqa: PTH110
+
+    def artefacts(self) -> tuple[str, ...]:
+        """Names without compression suffix, sorted. Raises NotFound where its folder is gone, NotPermitted."""
+        return tuple(sorted(self._names()))
+
+    def open(self, artefact: str | None = None) -> AbstractContextManager[BinaryIO]:
+        """Stream the uncompressed content (of the only artefact, if none is named). Raises NotFound, Corrupt."""
+        return self.reader(artefact).open()
+
+    def open_range(self, artefact: str, offset: int, length: int) -> AbstractContextManager[BinaryIO]:
+        """Stream a part of the uncompressed content: whole frames are read and checked, no more."""
+        return self.reader(artefact).open_range(offset, length)
+
+    def reader(self, artefact: str | None = None) -> ArtefactReader:
+        """The artefact, to be read. Raises NotFound."""
+        names = self._names()
+        if artefact is None:
+            if len(names) != 1:
+                raise NotFound(
+                    f"{self._folder.name} holds {len(names)} files, not one", f"name one of {', '.join(names)}"
+                )
+            artefact = next(iter(names))
+        path = names.get(artefact)
+        if path is None:
+            raise NotFound(f"{self._folder.name} holds no {artefact!r}", f"it holds {', '.join(names) or 'nothing'}")
+        entry = None if self._files is None else self._files.get(path)
+        sha256 = None if entry is None else entry.sha256
+        return ArtefactReader(self._folder / path, sha256=sha256, workers=self._workers)
+
+    def with_workers(self, workers: int) -> StoredSnapshot:
+        """The same, read with so many threads that decompress ahead; 0 where the processors have enough to do."""
+        other = copy(self)
+        other._workers = workers
+        return other
+
+    def sections(self) -> Iterator[Section]:
+        """The contents index, streamed. Raises NotFound where none was written (see ``Store.write_index``)."""
+        if self.index is None:
+            raise NotFound(f"{self._folder.name} has no contents index", "check it, and the index is worked out")
+        with Index(self.index) as index:
+            yield from index.sections()
+
+    def _names(self) -> dict[str, str]:
+        """Artefact name -> path in the folder."""
+        if self._files is not None:
+            return {split_suffix(path)[0]: path for path in self._files}
+        with in_words(f"reading the snapshot {self._folder.name}"):
+            return {split_suffix(path)[0]: path for path, _ in walk(self._folder)}

@@ -1,0 +1,1 @@
+"""Paths, system calls and locks: everything that touches the file system."""

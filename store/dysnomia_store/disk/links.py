@@ -1,0 +1,71 @@
+"""The generation links of a component, as they stand. Imports next to nothing: queries answer from this alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dysnomia_store.disk.layout import Layout, pointed_at
+from dysnomia_store.errors import NameRejected, NotPermitted
+from dysnomia_store.names import ComponentKey, validate_name
+
+
+def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder; nothing where it is missing or, being ours, may not be read."""
+    try:
+        with os.scandir(folder) as found:
+            yield from found
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+
+
+def number_of(name: str) -> int | None:
+    """A generation's number, from the name of its link."""
+    if name.isascii() and name.isdigit() and name[0] != "0" and len(name) < 16:
+        return int(name)
+    return None
+
+
+def links(layout: Layout, key: ComponentKey) -> Iterator[tuple[int, str, str]]:
+    """(number, id, what is wrong) of every link, in no order. Raises NotPermitted."""
+    folder = layout.of("generations", key)
+    usual = f"../../../snapshots/{key.container}/{key.component}/"
+    skip = len(usual)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError as error:
+        raise NotPermitted(f"the generations of {key} may not be read", "run it as the store's owner") from error
+    try:
+        with os.scandir(descriptor) as found:
+            for entry in found:
+                name = entry.name
+                number = number_of(name)
+                if number is None:
+                    continue
+                try:
+                    target = os.readlink(name, dir_fd=descriptor)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    yield number, "", "is no link"
+                    continue
+                rest = target[skip:]
+                if target.startswith(usual) and rest.isalnum():
+                    yield number, rest, ""
+                else:
+                    yield number, *_odd_target(key, target)
+    finally:
+        os.close(descriptor)
+
+
+def _odd_target(key: ComponentKey, target: str) -> tuple[str, str]:
+    snapshot_id = pointed_at(key, target)
+    if snapshot_id is None:
+        return "", f"points at {target!r}, which is no snapshot of {key}"
+    try:
+        return validate_name(snapshot_id, "snapshot id"), ""
+    except NameRejected as error:
+        return "", error.message

@@ -1,0 +1,59 @@
+"""The markers of a component, as Dysnomia has them: an empty file says it is active, another that it is garbage."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from dysnomia_store.disk.layout import Layout
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import House
+from dysnomia_store.names import ComponentKey
+
+
+def marked_as(layout: Layout, key: ComponentKey) -> tuple[bool, bool]:
+    """(active, garbage)."""
+    return os.path.exists(layout.of("activated", key)), os.path.exists(layout.of("garbage", key))  # noqa: PTH110
+
+
+def mark_as(house: House, key: ComponentKey, *, active: bool, garbage: bool) -> None:
+    """Make or delete the markers. What is set comes first: between the two the component is never nothing.
+
+    Raises StoreError.
+    """
+    wanted = sorted((("activated", active), ("garbage", garbage)), key=lambda pair: not pair[1])
+    with in_words(f"marking {key}"):
+        for name, present in wanted:
+            path = house.layout.of(name, key)
+            if present and not path.exists():
+                house.folder(path.parent)
+                with suppress(FileExistsError):
+                    house.disk.create(path).close()
+                house.disk.fsync_path(path.parent)
+            elif not present and path.exists():
+                house.disk.unlink(path, missing_ok=True)
+                house.disk.fsync_path(path.parent)
+        if not active and not garbage:
+            house.disk.unlink(house.layout.of("deployed", key), missing_ok=True)
+
+
+def remember(house: House, key: ComponentKey, component: Path) -> None:
+    """Write down where the component stood that was activated: to take it out of service when it is no longer
+    configured, what it consists of is needed. Raises StoreError."""
+    path = house.layout.of("deployed", key)
+    with in_words(f"noting where {key} stands"):
+        if remembered(house.layout, key) == component:
+            return
+        house.disk.unlink(path, missing_ok=True)
+        with suppress(FileExistsError):
+            house.publish(path, os.fsencode(component) + b"\n")
+
+
+def remembered(layout: Layout, key: ComponentKey) -> Path | None:
+    """Where the component stood when it was activated; None where that was not by us."""
+    try:
+        said = layout.of("deployed", key).read_bytes()
+    except OSError:
+        return None
+    return Path(os.fsdecode(said.rstrip(b"\n"))) if said.startswith(b"/") else None

@@ -1,0 +1,153 @@
+"""What every part of the store works with: its paths, its disk, its clock, and how a file becomes part of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from dysnomia_store.disk.layout import Layout
+from dysnomia_store.disk.syscalls import NO_SPACE, Disk, in_words
+from dysnomia_store.errors import Corrupt, NewerFormat, StoreError
+from dysnomia_store.records import codec as records
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+RESERVE = 8 << 20
+"""Bytes of the file that is given back when the disk is full."""
+_FREE_ENOUGH = 8 * RESERVE
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A store's paths, disk and clock."""
+
+    layout: Layout
+    disk: Disk
+    clock: Clock
+
+    @property
+    def store_id(self) -> str:
+        """32 hex digits; ``""`` while nothing was ever written here by us."""
+        try:
+            said = records.load(records.read_file(self.layout.top("store.json")), "store.json").get("id")
+        except (OSError, Corrupt):
+            return ""
+        return said if isinstance(said, str) else ""
+
+    def check_format(self) -> None:
+        """Raise NewerFormat where a later version made the store. One without ``store.json`` is of the first."""
+        try:
+            records.load(records.read_file(self.layout.top("store.json")), f"the store {self.layout.root}")
+        except NewerFormat:
+            raise
+        except (OSError, Corrupt):
+            return  # Dysnomia's own, not made yet, or torn: then it has no id, and its records say what they are
+
+    def ready(self) -> None:
+        """Make the state directory and its identity, where they are not there yet."""
+        self.check_format()
+        with in_words("making the state directory"):
+            root = self.layout.root
+            if not root.is_dir():
+                anchor = next(parent for parent in root.parents if parent.is_dir())
+                self.disk.make_folders(root, anchor)
+            path = self.layout.top("store.json")
+            if path.exists():
+                return
+            said = {"format": records.FORMAT, "id": os.urandom(16).hex(), "made": records.stamp(self.clock())}
+            try:
+                self.publish(path, records.dump(said))
+            except FileExistsError:
+                pass  # another process was quicker: its identity holds
+
+    def folder(self, path: Path) -> Path:
+        """Make a folder of the store and those above it, each durable in its parent."""
+        self.disk.make_folders(path, self.layout.root)
+        return path
+
+    def stage(self, job: str) -> Path:
+        """A new folder in staging. ``job`` says whose it is, for the sweep; ``""`` means this process's own."""
+        name = f"{job or f'pid{os.getpid()}'}.{os.urandom(6).hex()}"
+        path = self.folder(self.layout.top("staging")) / name
+        self.disk.mkdir(path)
+        return path
+
+    @contextmanager
+    def staging(self, job: str) -> Iterator[Path]:
+        """The same, gone on leaving."""
+        path = self.stage(job)
+        try:
+            yield path
+        finally:
+            try:
+                self.disk.remove_tree(path)
+            except OSError:
+                pass  # the next sweep takes it
+
+    def publish(self, path: Path, data: bytes) -> None:
+        """Make a whole file appear under its name, durable with its folder. Raises FileExistsError."""
+        self.folder(path.parent)
+        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
+        try:
+            self.disk.write_new(temporary, data)
+            self.disk.rename(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        self.disk.fsync_path(path.parent)
+
+    def append(self, path: Path, line: bytes) -> None:
+        """Add a line to a file of the store, durable with its folder."""
+        new = not path.exists()
+        if new:
+            self.folder(path.parent)
+        self.disk.append(path, line)
+        if new:
+            self.disk.fsync_path(path.parent)
+
+    # The reserve.
+
+    def fill_reserve(self) -> None:
+        """Lay the reserve aside, where it is not there and the disk is far from full. Never fails."""
+        path = self.layout.top("reserve")
+        try:
+            if path.exists() or free_bytes(self.layout.root) < _FREE_ENOUGH:
+                return
+            temporary = self.stage("") / "reserve"
+            self.disk.preallocate(temporary, RESERVE)
+            self.disk.rename(temporary, path)
+            self.disk.rmdir(temporary.parent)
+        except (OSError, StoreError):
+            pass  # there will be another time
+
+    def roomy(self, do: Callable[[], T]) -> T:
+        """Do something, and once more after giving the reserve back where the disk was full. Raises OSError."""
+        try:
+            return do()
+        except OSError as error:
+            if error.errno not in NO_SPACE or not self.give_reserve():
+                raise
+            return do()
+
+    def give_reserve(self) -> bool:
+        """Give the reserve back to the disk. True where there was one."""
+        path = self.layout.top("reserve")
+        if not path.exists():
+            return False
+        with in_words("giving the reserve back"):
+            self.disk.unlink(path)
+        return True
+
+
+def free_bytes(path: Path) -> int:
+    at = os.statvfs(path)
+    return at.f_bavail * at.f_frsize

@@ -1,0 +1,1 @@
+"""Garbage collection: the plan (a pure function), carrying it out, and the trash."""

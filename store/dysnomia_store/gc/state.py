@@ -1,0 +1,83 @@
+"""What a garbage collection looks at: the state of a component, small enough for 100,000 generations."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dysnomia_store.catalog.component import Reading
+from dysnomia_store.model import Marks, Verdict
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+
+
+class GcGeneration(NamedTuple):
+    """One generation whose link leads to a snapshot."""
+
+    number: int
+    id: str
+    until: int
+    """When its state was last seen, in microseconds since 1970 UTC: its age counts from there."""
+    good: bool
+    content_size: int | None
+    stored_size: int
+    marks: Marks | None = None
+    note: str = ""
+    """Why it is not good, in a few words."""
+
+    @property
+    def known_good(self) -> bool:
+        return self.marks is not None and self.marks.verdict is Verdict.GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class GcState:
+    """One component."""
+
+    key: ComponentKey
+    generations: tuple[GcGeneration, ...]
+    """In the order of their numbers."""
+    snapshots: Mapping[str, int]
+    """Stored bytes of every snapshot that is there, by id."""
+    broken: tuple[int, ...]
+    """Numbers of links that lead nowhere."""
+    digest: str
+    """Changes with any of its generations, marks and snapshots."""
+
+
+def gc_state(key: ComponentKey, reading: Reading) -> GcState:
+    """The part of a reading that a collection looks at."""
+    found = []
+    broken = []
+    for number in sorted(reading.gens):
+        gen = reading.gens[number]
+        snap = reading.snaps.get(gen.id)
+        if snap is None or not snap.exists or not gen.id:
+            broken.append(number)
+            continue
+        marks = None if gen.marks is None else records.marks_of(records.load(gen.marks, "marks"))
+        note = ""
+        if not gen.good:
+            bad = marks is not None and marks.verdict is Verdict.BAD
+            note = "known bad" if bad else ("suspicious" if gen.suspicious else "not good")
+        found.append(
+            GcGeneration(number, gen.id, gen.until, gen.good, snap.content_size, snap.stored_size, marks, note)
+        )
+    return GcState(
+        key=key,
+        generations=tuple(found),
+        snapshots={snap.id: snap.stored_size for snap in reading.snaps.values() if snap.exists},
+        broken=tuple(broken),
+        digest=digest_of(reading),
+    )
+
+
+def digest_of(reading: Reading) -> str:
+    """What tells that a component is still the one a plan was made from."""
+    said = [f"{gen.number} {gen.id} {gen.mark_name} {int(gen.good)}" for _, gen in sorted(reading.gens.items())]
+    said.append("")
+    said.extend(sorted(snap.id for snap in reading.snaps.values() if snap.exists))
+    return hashlib.sha256(os.fsencode("\n".join(said))).hexdigest()

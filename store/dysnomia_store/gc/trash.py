@@ -1,0 +1,273 @@
+"""The trash: what was collected, whole, with what brings it back.
+
+A *collection* is one folder: ``collection.json`` (whose, when, until when, and why), ``generations/`` with the links as
+they were, ``snapshots/``, ``metadata/``, ``checksums/`` and ``checks/``. Everything comes and goes by rename, so the
+trash needs no space, and what a crash left half-way is still either in its place or here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dysnomia_store.catalog.component import tree_size
+from dysnomia_store.disk.layout import Layout, pointed_at
+from dysnomia_store.disk.links import entries, number_of
+from dysnomia_store.disk.numbers import reserve
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.disk.workspace import House
+from dysnomia_store.errors import Corrupt, NotFound
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+from dysnomia_store.records.retention import TrashEntry
+
+PARTS = ("metadata", "index", "checksum", "checks")
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One folder of the trash."""
+
+    path: Path
+    key: ComponentKey
+    collected: datetime
+    freed_on: datetime
+    who: str
+    job: str
+    why: str
+    sizes: Mapping[str, int]
+    """Stored bytes by id, as far as they were known."""
+
+    def snapshot(self, snapshot_id: str) -> Path:
+        return self.path / "snapshots" / snapshot_id
+
+    def link(self, number: int) -> Path:
+        return self.path / "generations" / str(number)
+
+    def links(self) -> dict[int, str]:
+        """Number -> id of the links that lie here."""
+        found = {}
+        for entry in entries(self.path / "generations"):
+            number = number_of(entry.name)
+            if number is not None:
+                with suppress(OSError):
+                    found[number] = pointed_at(self.key, os.readlink(entry.path)) or ""
+        return found
+
+    def ids(self) -> dict[str, bool]:
+        """Every id something lies here of, and whether its snapshot does."""
+        found = dict.fromkeys(self.links().values(), False)
+        return found | {entry.name: True for entry in entries(self.path / "snapshots")}
+
+
+def part(layout: Layout, key: ComponentKey, snapshot_id: str, name: str) -> Path:
+    """Where a snapshot's metadata, index, checksum or checks stand in the store."""
+    return {
+        "metadata": layout.metadata,
+        "index": layout.index,
+        "checksum": layout.checksum,
+        "checks": layout.checks,
+    }[name](key, snapshot_id)
+
+
+def begin(
+    house: House, key: ComponentKey, *, grace: float, who: str, job: str, why: str, sizes: Mapping[str, int]
+) -> Collected:
+    """Start a collection. Raises OSError (its caller says what it was doing)."""
+    now = house.clock()
+    trash = house.folder(house.layout.top("trash"))
+    path = trash / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    freed_on = now + timedelta(seconds=grace)
+    said = {
+        "format": records.FORMAT,
+        "container": key.container,
+        "component": key.component,
+        "collected": records.stamp(now),
+        "freed_on": records.stamp(freed_on),
+        "who": who,
+        "job": job,
+        "why": why,
+        "sizes": dict(sizes),
+    }
+    house.disk.mkdir(path)
+    try:
+        for name in ("generations", "snapshots", *PARTS):
+            house.disk.mkdir(path / name)
+        house.disk.write_new(path / "collection.json", records.dump(said))
+        house.disk.fsync_path(path)
+        house.disk.fsync_path(trash)
+    except OSError:
+        with suppress(OSError):
+            house.disk.remove_tree(path)
+        raise
+    return Collected(path, key, now, freed_on, who, job, why, dict(sizes))
+
+
+def take_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+    """Move a snapshot, and then what is written of it, into the trash. Raises OSError."""
+    layout, key = house.layout, collection.key
+    with suppress(FileNotFoundError):
+        house.disk.rename(layout.snapshot(key, snapshot_id), collection.snapshot(snapshot_id))
+    for name in PARTS:
+        where = part(layout, key, snapshot_id, name)
+        with suppress(FileNotFoundError):
+            house.disk.rename(where, collection.path / name / where.name)
+
+
+def settle(house: House, collection: Collected) -> None:
+    """Wait until what was moved is durable where it was and where it is. Raises OSError."""
+    for name in ("generations", "snapshots", *PARTS):
+        house.disk.fsync_path(collection.path / name)
+    for name in ("generations", "snapshots", "metadata", "checksums", "checks"):
+        with suppress(FileNotFoundError):
+            house.disk.fsync_path(house.layout.of(name, collection.key))
+
+
+def put_back_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+    """The way back of ``take_snapshot``: what describes it first, as at a commit. Raises OSError."""
+    layout, key = house.layout, collection.key
+    target = layout.snapshot(key, snapshot_id)
+    for name in PARTS:
+        where = part(layout, key, snapshot_id, name)
+        lies = collection.path / name / where.name
+        if not lies.exists():
+            continue
+        house.folder(where.parent)
+        if where.exists() and name != "checks":
+            if target.exists():
+                continue  # it describes the snapshot that is there
+            house.disk.unlink(where)
+        with suppress(FileExistsError):
+            house.disk.rename(lies, where)
+            house.disk.fsync_path(where.parent)
+    if collection.snapshot(snapshot_id).exists() and not os.path.lexists(target):
+        house.folder(target.parent)
+        house.disk.rename(collection.snapshot(snapshot_id), target)
+        house.disk.fsync_path(target.parent)
+
+
+def put_back_link(house: House, collection: Collected, number: int) -> None:
+    """A link returns under its number. Raises FileExistsError where another stands there."""
+    target = house.folder(house.layout.of("generations", collection.key)) / str(number)
+    house.disk.rename(collection.link(number), target)
+    house.disk.fsync_path(target.parent)
+
+
+def collections(layout: Layout) -> Iterator[Collected]:
+    """Every collection that can be read, oldest first."""
+    for name in sorted(entry.name for entry in entries(layout.top("trash"))):
+        found = read(layout.top("trash") / name)
+        if found is not None:
+            yield found
+
+
+def read(path: Path) -> Collected | None:
+    """A collection, or None where its folder is none (a crash left it before it was made)."""
+    try:
+        data = records.load((path / "collection.json").read_bytes(), "collection.json")
+        return Collected(
+            path,
+            ComponentKey.of(data["container"], data["component"]),
+            records.moment(data["collected"]),
+            records.moment(data["freed_on"]),
+            data["who"],
+            data["job"],
+            data["why"],
+            data["sizes"],
+        )
+    except (OSError, Corrupt, KeyError, TypeError, ValueError):
+        return None
+
+
+def listed(layout: Layout) -> Iterator[tuple[TrashEntry, Collected]]:
+    """What lies in the trash, one entry a snapshot (and one for links whose snapshot stayed)."""
+    for collection in collections(layout):
+        numbers = collection.links()
+        for snapshot_id, whole in sorted(collection.ids().items()):
+            size = 0
+            if whole:
+                known = collection.sizes.get(snapshot_id)
+                size = tree_size(collection.snapshot(snapshot_id)) if known is None else known
+            yield (
+                TrashEntry(
+                    name=f"{collection.path.name}.{_tail(snapshot_id)}",
+                    key=collection.key,
+                    id=snapshot_id,
+                    generations=tuple(sorted(n for n, points in numbers.items() if points == snapshot_id)),
+                    stored_size=size,
+                    collected=collection.collected,
+                    freed_on=collection.freed_on,
+                    job=collection.job,
+                    who=collection.who,
+                    detail={"why": collection.why},
+                ),
+                collection,
+            )
+
+
+def _tail(snapshot_id: str) -> str:
+    """An id in an entry's name: itself, unless it is too long to type."""
+    if len(snapshot_id) <= 64:
+        return snapshot_id
+    return hashlib.sha256(os.fsencode(snapshot_id)).hexdigest()
+
+
+def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Collected]]:
+    """The named entries. Raises NotFound for a name that is not there."""
+    found = {entry.name: (entry, collection) for entry, collection in listed(layout)}
+    missing = sorted(set(names) - found.keys())
+    if missing:
+        raise NotFound(f"{missing[0]} is not in the trash", "it may have been freed or brought back meanwhile")
+    return [found[name] for name in sorted(set(names))]
+
+
+def free(house: House, entry: TrashEntry, collection: Collected) -> int:
+    """Delete one entry for good. Returns the bytes freed. Raises StoreError."""
+    with in_words("emptying the trash"):
+        if entry.generations:
+            reserve(house, collection.key, max(entry.generations))
+        if entry.id:
+            free_snapshot(house, collection, entry.id)
+        for number in entry.generations:
+            house.disk.unlink(collection.link(number), missing_ok=True)
+        _drop_useless(house, collection.key, entry.id)
+    return entry.stored_size
+
+
+def free_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+    """Delete a snapshot that lies in a collection, and what is written of it. Raises OSError."""
+    house.disk.remove_tree(collection.snapshot(snapshot_id))
+    for name in PARTS:
+        lies = collection.path / name / part(house.layout, collection.key, snapshot_id, name).name
+        house.disk.unlink(lies, missing_ok=True)
+
+
+def _drop_useless(house: House, key: ComponentKey, snapshot_id: str) -> None:
+    """Delete the links of other collections to a snapshot that is nowhere any longer: nothing brings them back."""
+    if not snapshot_id or house.layout.snapshot(key, snapshot_id).is_dir():
+        return
+    others = [one for one in collections(house.layout) if one.key == key]
+    if any(one.snapshot(snapshot_id).is_dir() for one in others):
+        return
+    for one in others:
+        useless = [number for number, points_at in one.links().items() if points_at == snapshot_id]
+        if useless:
+            reserve(house, key, max(useless))
+        for number in useless:
+            house.disk.unlink(one.link(number), missing_ok=True)
+        close_if_empty(house, one)
+
+
+def close_if_empty(house: House, collection: Collected) -> None:
+    """Delete a collection nothing lies in any longer. Raises StoreError."""
+    if collection.ids():
+        return
+    with in_words("emptying the trash"):
+        house.disk.remove_tree(collection.path)
+        house.disk.fsync_path(house.layout.top("trash"))

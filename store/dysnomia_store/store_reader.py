@@ -1,0 +1,170 @@
+"""The reading half of a store. Readers never wait and never write (besides the cache)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dysnomia_store.disk.syscalls import in_words
+from dysnomia_store.errors import NotFound, NotPermitted
+from dysnomia_store.model import Check, Generation, History, Seen
+from dysnomia_store.names import ComponentKey
+from dysnomia_store.records.retention import TrashEntry
+from dysnomia_store.records.summary import Summary, Usage
+from dysnomia_store.store_base import OpenedStore
+
+if TYPE_CHECKING:
+    from dysnomia_store.catalog.component import Reading
+    from dysnomia_store.content.snapshots import StoredSnapshot
+
+
+class ReadableStore(OpenedStore):
+    """What can be asked of a store."""
+
+    def keys(self) -> tuple[ComponentKey, ...]:
+        """Every component that has snapshots, generations or a marker; names that are no names are left out
+        (see ``strange``)."""
+        from dysnomia_store.catalog.survey import keys
+
+        return keys(self._layout)
+
+    def strange(self) -> tuple[str, ...]:
+        """What lies in the store and is none of ours nor Dysnomia's, in words, for the alarms."""
+        from dysnomia_store.catalog.survey import strange
+
+        return strange(self._layout)
+
+    def all_generations(
+        self, container: str | None = None, component: str | None = None
+    ) -> Iterator[tuple[ComponentKey, int, str]]:
+        """(key, number, id) of every generation, sorted, straight from the links. ``""`` as id leads nowhere."""
+        from dysnomia_store.catalog.survey import all_generations
+
+        return all_generations(self._layout, container, component)
+
+    def summaries(self) -> Mapping[ComponentKey, Summary]:
+        """All components at a glance, quick also with 100,000 generations."""
+        return {key: self.summary(key) for key in self.keys()}
+
+    def summary(self, key: ComponentKey) -> Summary:
+        """One component at a glance. What may not be read of it counts as nothing, and ``readable`` says so."""
+        from dysnomia_store.catalog.generations import generations
+        from dysnomia_store.disk.markers import marked_as
+
+        active, garbage = marked_as(self._layout, key)
+        try:
+            glance = self._cache.glance(key)
+            wanted = [number for number in (glance.newest, glance.newest_good) if number is not None]
+            found = {one.number: one for one in generations(key, self._cache.lines(key, set(wanted)))}
+        except NotPermitted:
+            return Summary(key, 0, None, None, 0, active, garbage, 0, readable=False)
+        return Summary(
+            key=key,
+            generations=glance.count,
+            newest=None if glance.newest is None else found.get(glance.newest),
+            newest_good=None if glance.newest_good is None else found.get(glance.newest_good),
+            stored_size=glance.stored,
+            active=active,
+            garbage=garbage,
+            problems=glance.problems,
+        )
+
+    def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
+        """In the order of their numbers. Works on a store of Dysnomia's alone (times estimated).
+
+        Raises NotPermitted.
+        """
+        from dysnomia_store.catalog.cache import NEVER
+        from dysnomia_store.catalog.generations import generations
+
+        with self._mutex:
+            known, mark, found = self._listed
+        changes = self._cache.since(key, mark if known == key else NEVER)
+        if known == key and changes.mark == mark:
+            return found
+        changed = generations(key, changes.lines)
+        if changes.numbers is None:
+            found = changed
+        else:
+            there = {one.number: one for one in found} | {one.number: one for one in changed}
+            found = tuple(there[number] for number in changes.numbers)
+        with self._mutex:
+            self._listed = key, changes.mark, found
+        return found
+
+    def generation(self, key: ComponentKey, number: int) -> Generation:
+        """Raises NotFound, naming what is there."""
+        from dysnomia_store.catalog.generations import generations
+
+        found = generations(key, self._cache.lines(key, (number,)))
+        if not found:
+            there = sorted(number for _, number, _ in self.all_generations(key.container, key.component))
+            span = f"it has {len(there)}, {there[0]} to {there[-1]}" if there else "it has none"
+            raise NotFound(f"{key} has no generation {number}", span)
+        return found[0]
+
+    def history(self, key: ComponentKey, number: int) -> History | None:
+        """How a generation came to be, with the surroundings of its time; None where nothing was written."""
+        from dysnomia_store.commit.heal import history_at
+
+        return history_at(self._house, key, number, self.generation(key, number).id)
+
+    def seen(self, key: ComponentKey, number: int) -> tuple[Seen, ...]:
+        """The later snapshots that found a generation's state again, oldest first."""
+        from dysnomia_store.catalog.component import seen_of
+
+        return seen_of(self._layout, key, number, self.generation(key, number).id)
+
+    def checks(self, key: ComponentKey, snapshot_id: str) -> tuple[Check, ...]:
+        """Every result of check and verify, oldest first."""
+        from dysnomia_store.catalog.checks import results
+
+        return results(self._layout, key, snapshot_id)
+
+    def stored(self, key: ComponentKey, snapshot_id: str) -> StoredSnapshot:
+        """Raises NotFound."""
+        from dysnomia_store.commit.install import metadata_at
+        from dysnomia_store.content.snapshots import StoredSnapshot
+
+        folder = self._layout.snapshot(key, snapshot_id)
+        with in_words(f"looking for snapshot {snapshot_id} of {key}"):
+            if not snapshot_id or not folder.is_dir():
+                raise NotFound(f"{key} has no snapshot {snapshot_id}", "it may have been collected: look in the trash")
+        metadata = metadata_at(self._house, key, snapshot_id)
+        return StoredSnapshot(folder, metadata, self._layout.index(key, snapshot_id))
+
+    def newest_good_before(self, key: ComponentKey, when: datetime) -> Generation | None:
+        """By as-of time; a generation counts until it was last seen."""
+        from dysnomia_store.catalog.generations import newest_good_before
+
+        number = newest_good_before(self.reading(key), when)
+        return None if number is None else self.generation(key, number)
+
+    def usage(self) -> Usage:
+        """Where the space is, and how it grew."""
+        from dysnomia_store.usage import usage
+
+        return usage(self)
+
+    def reading(self, key: ComponentKey) -> Reading:
+        """What was read of a component, undigested, for those who count over all of it."""
+        return self._cache.light(key)
+
+    def orphans(self, key: ComponentKey) -> tuple[str, ...]:
+        """Ids of snapshots no generation points at."""
+        reading = self.reading(key)
+        linked = {gen.id for gen in reading.gens.values()}
+        return tuple(sorted(snap.id for snap in reading.snaps.values() if snap.exists and snap.id not in linked))
+
+    def check(self, key: ComponentKey, snapshot_id: str, *, on_bytes: Callable[[int], None] | None = None) -> Check:
+        """Read every byte and compare with manifest or Dysnomia's checksum. Does not record."""
+        from dysnomia_store.catalog.checks import check
+
+        return check(self._layout, key, snapshot_id, self._house.clock(), on_bytes)
+
+    def trash(self) -> tuple[TrashEntry, ...]:
+        """What lies in the trash, oldest first."""
+        from dysnomia_store.gc.trash import listed
+
+        return tuple(entry for entry, _ in listed(self._layout))

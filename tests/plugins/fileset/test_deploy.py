@@ -1,0 +1,235 @@
+"""Fileset components: their files, places, activation and collection."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Component, Purpose
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.trees.names import own_name
+from dysnomia_plugins.toolkit.trees.owners import owner_ids
+from dysnomia_plugins.types.fileset import Fileset
+from dysnomia_plugins.types.fileset.places import Layout, Mount
+from dysnomia_plugins.types.fileset.spec import collapse, read_spec
+from tests.plugins.conformance.driver import Token
+from tests.plugins.fileset.changes import ROOT
+from tests.plugins.fileset.tools import dump_to_tar, make_context
+from tests.plugins.fileset.world import fileset_component, make_tree, tree
+
+# --- the component's files -----------------------------------------------------------------------------------------
+
+
+def test_a_component_is_read(tmp_path: Path) -> None:
+    spec = "mkdir a//b/./c/\n\n  mkdir d e\nsymlink /opt/bin\ntarget .\nsymlink /opt/lib/\ntarget sub/lib\n# words\n"
+    found = read_spec(fileset_component(tmp_path / "one", Path("/srv/x"), spec))
+    assert found.target == "/srv/x"
+    assert found.folders == ("a/b/c", "d e")
+    assert [(link.source, link.path) for link in found.links] == [("/opt/bin", "bin"), ("/opt/lib/", "sub/lib/lib")]
+
+
+def test_properties_come_before_the_files(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", Path("/srv/x"), targetDir="/srv//y/", filesetOwner="nobody:nogroup")
+    (tmp_path / "one" / ".dysnomia-filesetowner").write_text("root:root\n")
+    assert (read_spec(component).target, read_spec(component).owner) == ("/srv/y", "nobody:nogroup")
+    plain = fileset_component(tmp_path / "one", Path("/srv/x"))
+    assert (read_spec(plain).target, read_spec(plain).owner) == ("/srv/x", "root:root")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("mkdir ok\nmkdir /abs\n", "line 2: '/abs' is absolute"),
+        ("mkdir a/../../b\n", "leads out"),
+        ("rmdir a\n", "unknown action 'rmdir'"),
+        ("mkdir\n", "mkdir of nothing"),
+        ("target .\n", "without a symlink"),
+        ("symlink /x\ntarget ../y\n", "leads out"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, spec: str, said: str) -> None:
+    with pytest.raises(PluginError, match=said) as raised:
+        read_spec(fileset_component(tmp_path / "one", Path("/srv/x"), spec))
+    assert ".dysnomia-fileset, line" in str(raised.value)
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", Path("/srv/x"))
+    (tmp_path / "one" / ".dysnomia-targetdir").write_text("relative\n")
+    with pytest.raises(PluginError, match="not absolute"):
+        read_spec(component)
+    (tmp_path / "one" / ".dysnomia-targetdir").unlink()
+    with pytest.raises(PluginError, match="no target folder"):
+        read_spec(component)
+    (tmp_path / "one" / ".dysnomia-fileset").unlink()
+    with pytest.raises(PluginError, match="is missing"):
+        read_spec(Component(component.key, component.path, {"targetDir": "/x"}))
+
+
+def test_nested_folders_collapse_to_the_topmost() -> None:
+    assert collapse(["a/b", "a-b", "a", "a/b/c", "z/y", "z/yy"]) == ("a", "a-b", "z/y", "z/yy")
+    assert collapse(["a", "."]) == (".",)
+    assert collapse([]) == ()
+
+
+def test_owners_by_name_and_number() -> None:
+    assert owner_ids("root:root") == (0, 0)
+    assert owner_ids("12:34") == (12, 34)
+    assert owner_ids("root") == (0, -1)
+    assert owner_ids("") == (os.getuid(), os.getgid())
+    with pytest.raises(PluginError, match="not known"):
+        owner_ids("no-such-user-here:root")
+
+
+def test_places_are_named_after_store_and_job(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", tmp_path / "srv", "mkdir data\n")
+    ctx = make_context(component, tmp_path)
+    plugin = Fileset()
+    names = [plugin.place(ctx, purpose).name for purpose in Purpose]
+    assert names == [f"{tmp_path}/srv/.dysnomia-0123abcd_7-{purpose}" for purpose in ("beside", "aside", "scratch")]
+    assert all(own_name(os.path.basename(name)) for name in names)  # noqa: PTH119
+    assert not own_name(".dysnomia-fileset")
+    assert plugin.named(component, "copy").name == f"{tmp_path}/copy"
+    for bad in ("srv", "../x", "a/b", "", ".hidden", "x\ny"):
+        with pytest.raises(PluginError):
+            plugin.named(component, bad)
+
+
+def test_a_root_on_another_mount_has_its_places_there(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", Path("/srv/x"), "mkdir mnt/data\nmkdir own\nmkdir mounted\n")
+    layout = Layout(read_spec(component))
+    layout.mounts = (Mount("/", "ext4"), Mount("/srv/x/mnt", "xfs"), Mount("/srv/x/mounted", "tmpfs"))
+    place = layout.made("0123abcd_7", Purpose.ASIDE)
+    name = ".dysnomia-0123abcd_7-aside"
+    assert {one.root: one.path for one in layout.roots_at(place)} == {
+        "mnt/data": f"/srv/x/mnt/{name}/mnt/data",
+        "mounted": f"/srv/x/mounted/{name}/mounted",
+        "own": f"/srv/x/{name}/own",
+    }
+    assert layout.swapped_inside("mounted")
+    assert not layout.swapped_inside("mnt/data")
+
+
+# --- activation ----------------------------------------------------------------------------------------------------
+
+
+def test_activation_makes_folders_and_links_and_deactivation_takes_the_links(tmp_path: Path) -> None:
+    static = tmp_path / "static"
+    static.mkdir()
+    target = tmp_path / "srv"
+    spec = f"mkdir data\nmkdir deep/er\nsymlink {static}\ntarget bin/links\nsymlink /nowhere/x\ntarget .\n"
+    component = fileset_component(tmp_path / "one", target, spec)
+    ctx = make_context(component, tmp_path)
+    plugin = Fileset()
+    for _ in range(2):
+        plugin.activate(ctx)
+        assert (target / "data").is_dir()
+        assert (target / "deep" / "er").is_dir()
+        assert os.readlink(target / "bin" / "links" / "static") == str(static)
+        assert os.readlink(target / "x") == "/nowhere/x"
+    (target / "data" / "file").write_text("kept")
+    for _ in range(2):
+        plugin.deactivate(ctx)
+        assert sorted(os.listdir(target)) == ["data", "deep"]
+    assert (target / "data" / "file").read_text() == "kept"
+    for _ in range(2):
+        plugin.collect_garbage(ctx)
+        assert os.listdir(target) == []
+
+
+def test_activation_replaces_its_own_old_link_and_keeps_a_folder_in_the_way(tmp_path: Path) -> None:
+    target = tmp_path / "srv"
+    component = fileset_component(tmp_path / "one", target, "symlink /opt/new/bin\ntarget .\n")
+    ctx = make_context(component, tmp_path)
+    target.mkdir()
+    (target / "bin").symlink_to("/opt/old/bin")
+    Fileset().activate(ctx)
+    assert os.readlink(target / "bin") == "/opt/new/bin"
+    (target / "bin").unlink()
+    (target / "bin").mkdir()
+    with pytest.raises(PluginError, match="is a folder"):
+        Fileset().activate(ctx)
+    Fileset().deactivate(ctx)
+    assert (target / "bin").is_dir()
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root to give files away")
+def test_folders_get_their_owner(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", tmp_path / "srv", "mkdir data\n", filesetOwner="1234:4321")
+    Fileset().activate(make_context(component, tmp_path))
+    seen = (tmp_path / "srv" / "data").stat()
+    assert (seen.st_uid, seen.st_gid) == (1234, 4321)
+
+
+def test_collection_follows_no_link_and_leaves_the_rest(tmp_path: Path) -> None:
+    target = tmp_path / "srv"
+    make_tree(target / "data")
+    (target / "other").mkdir()
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("kept")
+    (target / "data" / "door").symlink_to(tmp_path / "outside")
+    (target / "data" / "closed").mkdir()
+    (target / "data" / "closed" / "file").write_text("x")
+    (target / "data" / "closed").chmod(0)
+    component = fileset_component(tmp_path / "one", target, "mkdir data\n")
+    Fileset().collect_garbage(make_context(component, tmp_path))
+    assert os.listdir(target) == ["other"]
+    assert (tmp_path / "outside" / "file").read_text() == "kept"
+
+
+def test_no_link_above_a_root_leads_root_elsewhere(tmp_path: Path) -> None:
+    """Whoever owns the target folder could put one there while a job runs."""
+    target = tmp_path / "srv"
+    component = fileset_component(tmp_path / "one", target, "mkdir deep/er/two\n")
+    make_tree(target / "deep" / "er" / "two")
+    stored = dump_to_tar(component, tmp_path / "dump")
+    victim = tmp_path / "victim"
+    make_tree(victim / "er" / "two")
+    before = tree(victim)
+    (target / "deep").rename(tmp_path / "away")
+    (target / "deep").symlink_to(victim)
+    ctx = make_context(component, tmp_path)
+    plugin = Fileset()
+    beside = plugin.place(ctx, Purpose.BESIDE)
+    plugin.load(ctx, stored, beside)
+    for harm in (
+        lambda: plugin.collect_garbage(ctx),
+        lambda: plugin.swap(ctx, beside, plugin.place(ctx, Purpose.ASIDE)),
+        lambda: dump_to_tar(component, tmp_path / "dump2"),
+        lambda: plugin.activate(ctx),
+    ):
+        with pytest.raises(PluginError, match="link"):
+            harm()
+        assert tree(victim) == before
+
+
+def test_a_folder_is_opened_from_the_top(tmp_path: Path) -> None:
+    for path in ("/", "/tmp", str(tmp_path)):
+        with folder_at(path) as descriptor:
+            os.fsync(descriptor)
+            assert os.fstat(descriptor).st_ino == os.stat(path).st_ino  # noqa: PTH116
+    (tmp_path / "link").symlink_to(tmp_path)
+    for path in (f"{tmp_path}/link", f"{tmp_path}/link/x"):
+        with pytest.raises(LinkInTheWay), folder_at(path):
+            pass
+
+
+def test_the_shell_stands_in_the_target_folder(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", tmp_path / "srv", "mkdir data\n")
+    argv, environment = Fileset().shell(component)
+    assert argv[:2] == ("env", f"--chdir={tmp_path}/srv")
+    assert environment["targetDir"] == f"{tmp_path}/srv"
+
+
+def test_a_probe_says_what_is_missing(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", tmp_path / "srv", "mkdir data\nmkdir more\n")
+    make_tree(tmp_path / "srv" / "data")
+    probe = Fileset().probe(component, ProcessRunner(Token()))
+    assert not probe.up
+    assert probe.detail == f"{tmp_path}/srv/more not there"
+    assert probe.size is not None
+    assert probe.size >= 200_000

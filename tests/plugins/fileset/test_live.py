@@ -1,0 +1,268 @@
+"""Filesets that are in use: files that change while they are read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Component, Purpose
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.trees import dump
+from dysnomia_plugins.toolkit.trees.names import RootAt
+from dysnomia_plugins.toolkit.trees.walk import Walk
+from dysnomia_plugins.types.fileset import Fileset
+from tests.plugins.fileset.changes import ROOT
+from tests.plugins.fileset.tools import TarDraft, TarStored, dump_to_tar, load_beside, make_context
+from tests.plugins.fileset.world import fileset_component, tree
+
+BIG = 3 << 20
+
+
+@pytest.fixture
+def component(tmp_path: Path) -> Component:
+    folder = tmp_path / "srv" / "data"
+    folder.mkdir(parents=True)
+    for name in "abc":
+        (folder / name).write_text(f"content of {name}\n")
+    return fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n")
+
+
+def _change_while_read(monkeypatch: pytest.MonkeyPatch, change: Callable[[int], None]) -> list[int]:
+    """Call ``change(count)`` after each read of content."""
+    calls: list[int] = []
+    pread = os.pread
+
+    def reading(descriptor: int, size: int, offset: int) -> bytes:
+        data = pread(descriptor, size, offset)
+        calls.append(size)
+        change(len(calls))
+        return data
+
+    monkeypatch.setattr(os, "pread", reading)
+    return calls
+
+
+def _dumped(component: Component, tmp_path: Path) -> tuple[TarStored, tuple[str, ...]]:
+    ctx = make_context(component, tmp_path)
+    draft = TarDraft(tmp_path)
+    fileset = Fileset()
+    dumped = fileset.dump(ctx, fileset.live(component), draft)
+    return TarStored(draft.tar), tuple(dumped.warnings)
+
+
+def test_a_small_file_that_changes_once_is_read_again(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "srv" / "data" / "a"
+    _change_while_read(monkeypatch, lambda count: _append(path, b"more") if count == 1 else None)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    place = load_beside(make_context(component, tmp_path), stored)
+    assert (place / "data" / "a").read_bytes() == path.read_bytes()
+    assert not any("while it was read" in warning for warning in warnings)
+    assert any("changed while the snapshot was taken" in warning and "data/a" in warning for warning in warnings)
+
+
+def test_a_small_file_that_never_rests_is_said(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "srv" / "data" / "a"
+    calls = _change_while_read(monkeypatch, lambda count: _append(path, b"x"))
+    stored, warnings = _dumped(component, tmp_path)
+    assert "data/a changed while it was read" in warnings
+    assert len(calls) >= dump.TRIES
+    assert stored.rescanned()[2], "what was stored is an archive all the same"
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["written lately", "at rest"])
+@pytest.mark.parametrize("how", ["grows", "shrinks", "is rewritten"])
+def test_a_large_file_that_never_rests_is_said(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, old: bool
+) -> None:
+    path = tmp_path / "srv" / "data" / "big"
+    path.write_bytes(b"b" * BIG)
+    monkeypatch.setattr(dump, "HOT", 0.0 if old else 3600.0)
+    count = 0
+
+    def change(_: int) -> None:
+        nonlocal count
+        count += 1
+        if how == "grows":
+            _append(path, b"x")
+        elif how == "shrinks":
+            os.truncate(path, max(BIG - 100_000 * count, BIG // 2))
+        else:
+            with path.open("r+b") as file:
+                file.write(b"%d" % count)
+
+    _change_while_read(monkeypatch, change)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    assert "data/big changed while it was read" in warnings
+    assert stored.rescanned()[2]
+    load_beside(make_context(component, tmp_path), stored)
+
+
+def test_a_large_file_that_is_written_now_and_then_is_stored_as_it_was_at_one_moment(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first half and the second are always written together, so a torn copy shows."""
+    path = tmp_path / "srv" / "data" / "big"
+    path.write_bytes(b"0" * BIG)
+
+    def change(count: int) -> None:
+        if count == 2:
+            path.write_bytes(b"1" * BIG)
+
+    _change_while_read(monkeypatch, change)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    place = load_beside(make_context(component, tmp_path), stored)
+    assert (place / "data" / "big").read_bytes() == b"1" * BIG
+    assert not any("while it was read" in warning for warning in warnings)
+
+
+def test_what_vanishes_and_appears_is_said(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "srv" / "data"
+    (folder / "sub").mkdir()
+
+    def change(count: int) -> None:
+        if count == 1:
+            (folder / "c").unlink()
+            (folder / "sub").rmdir()
+            (folder / "new").write_text("new")
+
+    _change_while_read(monkeypatch, change)
+    stored, warnings = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    assert {"data/c vanished", "data/sub vanished", "data got or lost files"} <= set(warnings)
+    place = load_beside(make_context(component, tmp_path), stored)
+    assert sorted(os.listdir(place / "data")) == ["a", "b"]
+
+
+def test_a_folder_swapped_for_a_link_while_read_is_not_followed(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who may write in a fileset must not get a root's snapshot to hold what they may not read."""
+    folder = tmp_path / "srv" / "data"
+    (folder / "sub").mkdir()
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+
+    def change(count: int) -> None:
+        if count == 1:
+            shutil.rmtree(folder / "sub")
+            (folder / "sub").symlink_to(secret)
+            (folder / "c").unlink()
+            (folder / "c").symlink_to(secret / "key")
+
+    _change_while_read(monkeypatch, change)
+    stored, _ = _dumped(component, tmp_path)
+    monkeypatch.undo()
+    assert b"secret" not in stored.tar.read_bytes().replace(os.fsencode(secret), b"")
+
+
+def test_a_socket_is_left_out_and_said(component: Component, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "srv" / "data" / "sock"))
+        _, warnings = _dumped(component, tmp_path)
+    assert "data/sock is a socket, which cannot be stored" in warnings
+
+
+def test_nothing_to_snapshot_is_an_error_and_a_missing_folder_is_said(tmp_path: Path) -> None:
+    target = tmp_path / "srv"
+    component = fileset_component(tmp_path / "component", target, "mkdir one\nmkdir two\n")
+    with pytest.raises(PluginError, match="nothing to snapshot"):
+        _dumped(component, tmp_path)
+    (target / "one").mkdir(parents=True)
+    _, warnings = _dumped(component, tmp_path)
+    assert warnings == ("two is not there",)
+
+
+def test_a_root_that_is_a_link_is_refused(component: Component, tmp_path: Path) -> None:
+    data = tmp_path / "srv" / "data"
+    data.rename(tmp_path / "elsewhere")
+    data.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PluginError, match="link"):
+        _dumped(component, tmp_path)
+
+
+def test_a_target_folder_that_is_a_link_is_followed(component: Component, tmp_path: Path) -> None:
+    (tmp_path / "srv").rename(tmp_path / "disk")
+    (tmp_path / "srv").symlink_to(tmp_path / "disk")
+    stored, _ = _dumped(component, tmp_path)
+    ctx = make_context(component, tmp_path)
+    fileset = Fileset()
+    before = tree(tmp_path / "disk" / "data")
+    (tmp_path / "disk" / "data" / "a").write_text("other")
+    fileset.load(ctx, stored, fileset.place(ctx, Purpose.BESIDE))
+    fileset.swap(ctx, fileset.place(ctx, Purpose.BESIDE), fileset.place(ctx, Purpose.ASIDE))
+    assert tree(tmp_path / "srv" / "data") == before
+
+
+def test_what_was_set_aside_and_is_written_while_it_is_dumped_stands(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = dump_to_tar(component, tmp_path / "dump")
+    ctx = make_context(component, tmp_path)
+    fileset = Fileset()
+    aside = fileset.place(ctx, Purpose.ASIDE)
+    fileset.load(ctx, stored, fileset.place(ctx, Purpose.BESIDE))
+    fileset.swap(ctx, fileset.place(ctx, Purpose.BESIDE), aside)
+    late = Path(aside.name) / "data" / "b"
+    _change_while_read(monkeypatch, lambda count: _append(late, b"late") if count == 3 else None)
+    with pytest.raises(NotSafe, match="written to"):
+        fileset.dump(ctx, aside, TarDraft(tmp_path))
+    assert late.read_bytes().endswith(b"late")
+
+
+def test_a_disk_that_cannot_be_read_fails_and_names_the_file(
+    component: Component, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(count: int) -> None:
+        if count == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    _change_while_read(monkeypatch, broken)
+    with pytest.raises(PluginError, match=r"data/\w cannot be read \(Input/output error\)"):
+        _dumped(component, tmp_path)
+
+
+@pytest.mark.skipif(not ROOT, reason="root reads everything")
+def test_what_may_not_be_read_fails_and_is_named(component: Component, tmp_path: Path) -> None:
+    """A snapshot that lacks a file is none."""
+    (tmp_path / "srv" / "data" / "b").chmod(0)
+    temporary = Path(tempfile.gettempdir())
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == temporary:
+            break
+        folder.chmod(0o755)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            try:
+                list(Walk([RootAt("data", str(tmp_path / "srv" / "data"), "")]))
+            except PluginError as error:
+                status = 0 if "data/b cannot be read" in str(error) and "root" in error.hint else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)

@@ -1,0 +1,173 @@
+"""What PostgreSQL's plans, probes, discovery and shell say, on a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Component, Place, Purpose, Severity
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.postgresql import discover
+from dysnomia_store.names import ComponentKey
+from tests.plugins.conformance.bare import Bare, restore
+from tests.plugins.postgresql.bare import ROLES, bare_component, plain, seed, surroundings
+from tests.plugins.servers.postgresql import PostgresServer
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def bare(postgres: PostgresServer, tmp_path: Path) -> Iterator[Bare]:
+    yield from bare_component(postgres, tmp_path)
+
+
+def test_preflight_of_a_plain_restore_is_calm(bare: Bare, postgres: PostgresServer) -> None:
+    seed(postgres)
+    found = bare.plugin.preflight(bare.context(), bare.dump(), replace=True)
+    assert found.findings == ()
+    assert found.live_bytes is not None
+    assert found.live_bytes > 1_000_000
+    assert "one transaction" in found.swap
+    assert found.guard
+
+
+def test_preflight_names_what_is_missing(bare: Bare, postgres: PostgresServer) -> None:
+    seed(postgres)
+    postgres.sql("""CREATE ROLE dysnomia_owner; CREATE ROLE dysnomia_reader; CREATE ROLE "dysnomia ""odd"" one";""")
+    postgres.sql(
+        """ALTER TABLE t OWNER TO dysnomia_owner; GRANT SELECT ON t TO dysnomia_reader;
+        CREATE POLICY p ON t TO "dysnomia ""odd"" one" USING (id > 0);""",
+        "orders",
+    )
+    stored = bare.dump()
+    postgres.drop("orders")
+    plain(postgres)
+    found = bare.plugin.preflight(bare.context(), stored, replace=True)
+    blockers = [one.text for one in found.findings if one.severity is Severity.BLOCKER]
+    assert len(blockers) == 1
+    for role in ROLES:
+        assert role in blockers[0]
+    notes = [one.text for one in found.findings if one.severity is Severity.NOTE]
+    assert notes == ["there is no database orders: it would be created"]
+
+
+def test_preflight_blocks_what_a_swap_would_lose(bare: Bare, postgres: PostgresServer) -> None:
+    seed(postgres)
+    stored = bare.dump()
+    postgres.sql("SELECT pg_create_logical_replication_slot('dysnomia_slot', 'pgoutput')", "orders")
+    postgres.sql("BEGIN; DELETE FROM t WHERE id = 1; PREPARE TRANSACTION 'mine'", "orders")
+    postgres.sql(
+        """CREATE SUBSCRIPTION subscribed CONNECTION 'dbname=nowhere' PUBLICATION x WITH (connect = false);
+        ALTER SUBSCRIPTION subscribed ENABLE""",
+        "orders",
+    )
+    try:
+        found = bare.plugin.preflight(bare.context(), stored, replace=True)
+        blockers = "\n".join(one.text for one in found.findings if one.severity is Severity.BLOCKER)
+        for name in ("'mine'", "dysnomia_slot", "subscribed"):
+            assert name in blockers
+        ctx = bare.context("9")
+        with pytest.raises(PluginError, match="mine"):
+            bare.plugin.swap(ctx, Place("postgres"), bare.plugin.place(ctx, Purpose.ASIDE))
+    finally:
+        postgres.sql("ROLLBACK PREPARED 'mine'", "orders")
+        postgres.sql("SELECT pg_drop_replication_slot('dysnomia_slot')", "orders")
+        postgres.sql("ALTER SUBSCRIPTION subscribed DISABLE", "orders")
+        postgres.sql("ALTER SUBSCRIPTION subscribed SET (slot_name = NONE)", "orders")
+        postgres.sql("DROP SUBSCRIPTION subscribed", "orders")
+
+
+def test_a_database_with_a_subscription_is_dumped_restored_and_dropped(bare: Bare, postgres: PostgresServer) -> None:
+    seed(postgres)
+    postgres.sql(
+        "CREATE SUBSCRIPTION subscribed CONNECTION 'dbname=nowhere' PUBLICATION x WITH (connect = false)", "orders"
+    )
+    stored = bare.dump()
+    bare.plugin.load(bare.context("8"), stored, Place("copy"))
+    assert bare.dump(Place("copy")).digest == stored.digest
+    bare.plugin.drop(bare.context("8"), Place("copy"))
+    assert "copy" not in postgres.databases()
+    bare.plugin.collect_garbage(bare.context())
+    assert "orders" not in postgres.databases()
+
+
+def test_an_owner_that_is_no_superuser_restores(bare: Bare, postgres: PostgresServer) -> None:
+    postgres.sql("CREATE ROLE dysnomia_owner LOGIN CREATEDB; CREATE DATABASE orders OWNER dysnomia_owner")
+    postgres.sql("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)", "orders", PGUSER="dysnomia_owner")
+    bare.component = Component(
+        bare.component.key, bare.component.path, {**postgres.properties, "postgresqlUsername": "dysnomia_owner"}
+    )
+    stored = bare.dump()
+    postgres.sql("DELETE FROM t", "orders")
+    before = surroundings(bare)
+    restore(bare, stored)
+    assert bare.dump().digest == stored.digest
+    assert surroundings(bare) == before
+
+
+def test_probe_says_who_is_there(bare: Bare, postgres: PostgresServer) -> None:
+    missing = bare.plugin.probe(bare.component, ProcessRunner())
+    assert missing.up
+    assert "no database orders" in missing.detail
+    seed(postgres)
+    client = subprocess.Popen(
+        [postgres.bin / "psql", "-X", "-q"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=postgres.client_environment(PGDATABASE="orders", PGAPPNAME="till"),
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(b"SELECT 'ready';\n")
+    client.stdin.flush()
+    assert client.stdout.readline()
+    found = bare.plugin.probe(bare.component, ProcessRunner())
+    client.communicate()
+    assert found.up
+    assert found.version.startswith("15")
+    assert found.clients == 1
+    assert found.size is not None
+    assert found.size > 1_000_000
+    (who,) = found.who
+    assert "till" in who
+
+
+def test_discovery_finds_databases_by_socket_and_process(bare: Bare, postgres: PostgresServer) -> None:
+    seed(postgres)
+    found = [
+        one
+        for one in bare.plugin.discover(ProcessRunner())
+        if one.properties.get("postgresqlRuntimeDir") == str(postgres.folder)
+    ]
+    assert [one.component for one in found] == ["orders"]
+    assert found[0].readable
+    assert found[0].size is not None
+    assert found[0].container.startswith("postgresql")
+    adopted = Component(ComponentKey("x", "orders"), bare.component.path, found[0].properties)
+    assert bare.plugin.probe(adopted, ProcessRunner()).up
+    by_container: dict[str, set[object]] = {}
+    for one in discover.discover(ProcessRunner(), []):
+        by_container.setdefault(one.container, set()).add(one.properties.get("postgresqlRuntimeDir"))
+    assert by_container
+    assert all(len(folders) == 1 for folders in by_container.values()), "a container is one server"
+
+
+def test_the_shell_has_no_secret_in_its_arguments(bare: Bare, postgres: PostgresServer) -> None:
+    seed(postgres)
+    secret = Component(bare.component.key, bare.component.path, {**postgres.properties, "postgresqlPassword": "sesame"})
+    argv, env = bare.plugin.shell(secret)
+    assert not any("sesame" in argument for argument in argv)
+    done = subprocess.run(
+        [*argv, "-X", "-A", "-t", "-c", "SELECT count(*) FROM t"],
+        env={"PATH": os.environ["PATH"], **env},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"1000\n"
+    assert shutil.which(argv[0]) is not None

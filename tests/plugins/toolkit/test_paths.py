@@ -1,0 +1,130 @@
+"""No plugin changes or opens files by path below a place of state: that is the work of ``guarded`` alone.
+
+Whoever owns a folder there may put a link in the place of any file at any moment, and root would go through it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import dysnomia_plugins
+
+PLUGINS = Path(dysnomia_plugins.__file__).parent
+BY_OS = {
+    "chmod", "chown", "lchmod", "lchown", "link", "makedirs", "mkdir", "mkfifo", "mknod", "open", "remove",
+    "removedirs", "rename", "renames", "replace", "rmdir", "setxattr", "removexattr", "symlink", "truncate", "unlink",
+    "utime", "walk",
+}  # fmt: skip
+"""Functions of ``os`` that take a path; with ``dir_fd`` they take a name in a folder that is open."""
+BY_SHUTIL = {"chown", "copy", "copy2", "copyfile", "copymode", "copystat", "copytree", "move", "rmtree"}
+BY_PATH = {
+    "chmod", "hardlink_to", "lchmod", "mkdir", "read_bytes", "read_text", "resolve", "rmdir", "symlink_to", "touch",
+    "write_bytes", "write_text",
+}  # fmt: skip
+"""Methods of ``Path``. ``unlink`` is one where it takes no name, ``open`` where it takes a mode, ``rename`` always."""
+
+PROC = "what the kernel tells in /proc: nobody else writes there"
+CONFIG = "configuration: whose it must be is asked where it is read"
+INITIAL = "the component's own files, which are configuration"
+OURS = "in the store or the job's own folder, where nobody else may write"
+COMPARED = "only compared: nothing is opened by it"
+SYSTEM = "folders of the system's own, below /etc and /run, which are root's"
+
+ALLOWED = {
+    ("accounts.py", "Path.chmod"): "homes of users who are made, in folders of root's",
+    ("accounts.py", "Path.mkdir"): "homes of users who are made, in folders of root's",
+    ("accounts.py", "Path.read_text"): CONFIG,
+    ("accounts.py", "os.chown"): "homes of users who are made, in folders of root's",
+    ("durable.py", "os.open"): OURS,
+    ("external.py", "Path.mkdir"): OURS,
+    ("external.py", "Path.open"): "a module's first line: modules are configuration",
+    ("external.py", "Path.touch"): OURS,
+    ("fileset/places.py", "open"): PROC,
+    ("fileset/spec.py", "Path.read_bytes"): INITIAL,
+    ("my/discover.py", "os.path.realpath"): COMPARED,
+    ("my/server.py", "os.path.realpath"): COMPARED,
+    ("mysql.py", "Path.open"): INITIAL,
+    ("pg/discover.py", "Path.read_text"): SYSTEM,
+    ("pg/discover.py", "os.path.realpath"): COMPARED,
+    ("pg/server.py", "os.path.realpath"): COMPARED,
+    ("postgresql.py", "Path.open"): INITIAL,
+    ("properties.py", "os.open"): CONFIG,
+    ("sd/manager.py", "os.path.realpath"): COMPARED,
+    ("sd/units.py", "Path.chmod"): SYSTEM,
+    ("sd/units.py", "Path.mkdir"): SYSTEM,
+    ("sd/units.py", "Path.symlink_to"): SYSTEM,
+    ("sd/units.py", "Path.unlink"): SYSTEM,
+    ("sd/units.py", "os.open"): SYSTEM,
+    ("sd/units.py", "os.path.realpath"): COMPARED,
+    ("sd/units.py", "os.replace"): SYSTEM,
+    ("sqlite.py", "Path.read_text"): INITIAL,
+    ("trees/extract.py", "os.utime"): "of a descriptor",
+    ("trees/users.py", "open"): PROC,
+}
+"""(file, call) -> why it may be there."""
+UNTIL_MOVED = ("rd/", "svn/", "redis.py", "subversion.py")
+"""Types that still work by path below folders of their server's user."""
+
+
+def calls(path: Path) -> Iterator[tuple[str, int]]:
+    """Calls in a file that take a path, and their lines."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and (found := _named(node)):
+            yield found, node.lineno
+
+
+def _looked_at() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PLUGINS.rglob("*.py")):
+        name = str(path.relative_to(PLUGINS))
+        if not name.startswith(("guarded/", *UNTIL_MOVED)):
+            yield name, path
+
+
+def _named(call: ast.Call) -> str:
+    called = call.func
+    if isinstance(called, ast.Name):
+        return "open" if called.id == "open" else ""
+    if not isinstance(called, ast.Attribute):
+        return ""
+    name, on = called.attr, called.value
+    if isinstance(on, ast.Name) and on.id in ("os", "shutil"):
+        taken = BY_OS if on.id == "os" else BY_SHUTIL
+        below = any((word.arg or "").endswith("dir_fd") for word in call.keywords)
+        return f"{on.id}.{name}" if name in taken and not below else ""
+    if name == "realpath":
+        return "os.path.realpath"
+    if name in BY_PATH or (name == "unlink" and not call.args) or (name == "rename" and len(call.args) == 1):
+        return f"Path.{name}"
+    mode = call.args[0] if name == "open" and call.args else None
+    return "Path.open" if isinstance(mode, ast.Constant) and set(str(mode.value)) <= set("rwabx+t") else ""
+
+
+def test_files_of_state_are_worked_on_by_descriptor_alone() -> None:
+    strange = [
+        f"{name}:{line}: {call}"
+        for name, path in _looked_at()
+        for call, line in calls(path)
+        if (name, call) not in ALLOWED
+    ]
+    assert not strange, "use dysnomia_plugins.toolkit.guarded, or say here why not:\n" + "\n".join(strange)
+
+
+def test_nothing_is_allowed_that_is_no_longer_there() -> None:
+    there = {(name, call) for name, path in _looked_at() for call, _ in calls(path)}
+    assert not ALLOWED.keys() - there
+
+
+def test_the_calls_that_are_looked_for_are_found(tmp_path: Path) -> None:
+    text = """
+import os, shutil
+os.chmod(p, 0o600); os.open(p, 0); os.unlink(n, dir_fd=f); shutil.copy2(p, q); open(p)
+p.chmod(1); p.write_text("x"); p.write_bytes(b"x"); p.unlink(); folder.unlink(n); p.rename(q); p.open("rb"); s.open()
+os.rename(a, b, src_dir_fd=f, dst_dir_fd=g); os.path.realpath(p); "a".replace("a", "b")
+"""
+    (tmp_path / "some.py").write_text(text)
+    assert {call for call, _ in calls(tmp_path / "some.py")} == {
+        "os.chmod", "os.open", "shutil.copy2", "open", "Path.chmod", "Path.write_text", "Path.write_bytes",
+        "Path.unlink", "Path.rename", "Path.open", "os.path.realpath",
+    }  # fmt: skip

@@ -1,0 +1,240 @@
+"""The diff as the engine sees it: a process of its own, answers while it works, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dysnomia_store.model import Form
+from dysnomia_tui.engine.diff.handle import Diff, DiffFailed, start_diff
+from dysnomia_tui.engine.diff.sides import SideSpec
+from dysnomia_tui.engine.records import Change, RowChange
+from tests.unit.engine.diff.tables import Table, spec, text, write
+from tests.waiting import wait_until
+
+PATIENCE = 60.0
+
+
+def test_the_key_of_its_hashes_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    old, new = write(tmp_path / "old", Table("t", [b"a"])), write(tmp_path / "new", Table("t", [b"b"]))
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        children = psutil.Process().children()
+        (child,) = (one for one in children if "dysnomia_tui.engine.diff" in " ".join(one.cmdline()))
+        assert "PYTHONHASHSEED" not in child.environ()
+
+
+def started(tmp_path: Path, old: Path, new: Path) -> Diff:
+    spill = tmp_path / "spill"
+    spill.mkdir(exist_ok=True)
+    return start_diff(spec(old), spec(new), spill=spill)
+
+
+def test_sections_come_schema_first_then_by_name_with_counts(tmp_path: Path) -> None:
+    old = write(
+        tmp_path / "old",
+        Table("zebra", [b"1\ta", b"2\tb"], key=("id",)),
+        Table("apple", [b"1\ta"]),
+        Table("same", [b"1\tx"]),
+        Table("gone", [b"1\tx", b"2\ty"]),
+        text("public", [b"create table zebra"]),
+    )
+    new = write(
+        tmp_path / "new",
+        text("public", [b"create table zebra", b"create table fresh"]),
+        Table("apple", [b"1\ta", b"1\ta"]),
+        Table("fresh", [b"1\tx"]),
+        Table("same", [b"1\tx"]),
+        Table("zebra", [b"2\tb", b"1\tchanged"], key=("id",)),
+    )
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        found = [(c.change, c.section.name, c.added, c.removed, c.changed) for c in diff.sections()]
+        assert found == [
+            (Change.CHANGED, "public", 1, 0, 0),
+            (Change.CHANGED, "apple", 1, 0, 0),
+            (Change.ADDED, "fresh", 1, 0, 0),
+            (Change.REMOVED, "gone", 0, 2, 0),
+            (Change.CHANGED, "zebra", 0, 0, 1),
+        ]
+        rows = {change.section.name: diff.rows(change, 0, 10) for change in diff.sections()}
+    assert rows["public"] == [RowChange(Change.ADDED, None, ("create table fresh",), line=2)]
+    assert rows["apple"] == [RowChange(Change.ADDED, None, ("1", "a"))]
+    assert rows["fresh"] == [RowChange(Change.ADDED, None, ("1", "x"))]
+    assert [row.old for row in rows["gone"]] == [("1", "x"), ("2", "y")]
+    assert rows["zebra"] == [RowChange(Change.CHANGED, ("1", "a"), ("1", "changed"), frozenset({1}))]
+
+
+def test_rows_are_paged_forward_and_back(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", Table("t", [b"%d\ta" % i for i in range(1000)], key=("id",)), Table("w", [b"0\tx"]))
+    new = write(
+        tmp_path / "new",
+        Table("t", [b"%d\tb" % i for i in reversed(range(1000))], key=("id",)),
+        Table("fresh", [b"%d\tx" % i for i in range(300)]),
+    )
+    with started(tmp_path, old, new) as diff:
+        fresh, t, w = (diff.wait(PATIENCE), list(diff.sections()))[1]
+        assert [row.new for row in diff.rows(t, 500, 3)] == [("500", "b"), ("501", "b"), ("502", "b")]
+        assert [row.new for row in diff.rows(t, 2, 2)] == [("2", "b"), ("3", "b")]
+        assert len(diff.rows(t, 990, 100)) == 10
+        assert diff.rows(t, 1000, 100) == []
+        for start in (0, 100, 290, 10, 300):
+            wanted = [(str(i), "x") for i in range(start, min(300, start + 20))]
+            assert [row.new for row in diff.rows(fresh, start, 20)] == wanted
+        assert [row.old for row in diff.rows(w, 0, 5)] == [("0", "x")]
+        assert diff.sections()[1].changed == 1000
+        assert diff.sections()[-1] == w
+        assert list(diff.sections()[0:2]) == [fresh, t]
+
+
+def test_a_section_of_bytes_is_said_to_be_opaque(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", Table("picture", [b"\0\1"], "file", Form.BYTES, ()))
+    new = write(tmp_path / "new", Table("picture", [b"\0\2"], "file", Form.BYTES, ()))
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE)
+        (change,) = diff.sections()
+        assert (change.added, change.removed, change.changed) == (None, None, None)
+        assert "size and digest" in diff.note(change)
+        assert diff.rows(change, 0, 10) == []
+
+
+def test_a_damaged_section_says_so_and_the_others_are_compared(tmp_path: Path) -> None:
+    big = [b"%d\t" % i + os.urandom(100).hex().encode() for i in range(20_000)]
+    old = write(tmp_path / "old", Table("broken", big), Table("whole", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("broken", big[1:]), Table("whole", [b"1\tb"]))
+    data = bytearray((old / "dump.zst").read_bytes())
+    data[1000] ^= 1
+    (old / "dump.zst").write_bytes(data)
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        broken, whole = diff.sections()
+        assert "is damaged" in diff.note(broken)
+        assert broken.added is None
+        assert whole.added == 1
+        with pytest.raises(DiffFailed, match="is damaged"):
+            diff.rows(broken, 0, 10)
+
+
+def test_a_side_that_cannot_be_opened_fails_the_diff_in_words(tmp_path: Path) -> None:
+    new = write(tmp_path / "new", Table("t", []))
+    with started(tmp_path, tmp_path / "nowhere", new) as diff:
+        assert not diff.wait(PATIENCE)
+        assert "nowhere" in diff.error
+        assert "Traceback" not in diff.error
+
+
+def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    other = write(tmp_path / "other", Table("u", [b"1\tb"]))
+    with started(tmp_path, old, new) as diff, started(tmp_path, old, other) as second:
+        assert diff.wait(PATIENCE)
+        assert second.wait(PATIENCE)
+        with pytest.raises(DiffFailed, match="not in this diff"):
+            diff.rows(second.sections()[1], 0, 1)
+
+
+def test_closing_ends_the_process_and_leaves_nothing(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    diff = started(tmp_path, old, new)
+    assert diff.wait(PATIENCE)
+    change = diff.sections()[0]
+    pid = diff._process.pid
+    (folder,) = (tmp_path / "spill").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    diff.close()
+    diff.close()
+    assert not psutil.pid_exists(pid)
+    assert list((tmp_path / "spill").iterdir()) == []
+    with pytest.raises(DiffFailed, match="closed"):
+        diff.rows(change, 0, 1)
+
+
+def test_a_killed_process_is_said_so(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE)
+        os.kill(diff._process.pid, signal.SIGKILL)
+        wait_until(lambda: bool(diff.error), PATIENCE)
+        assert "ended with status -9" in diff.error
+        with pytest.raises(DiffFailed):
+            diff.rows(diff.sections()[0], 0, 1)
+
+
+def test_what_opens_a_side_may_dump_into_its_scratch_folder(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    live = SideSpec("live", "tests.unit.engine.diff.tables:open_made", {"rows": 3})
+    with start_diff(spec(old), live, spill=spill) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        assert diff.new_title == "live"
+        assert [change.added for change in diff.sections()] == [3]
+    assert list(spill.iterdir()) == []
+
+
+def test_rows_are_answered_while_another_section_is_being_compared(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    old = write(tmp_path / "old", Table("slow", [b"1\ta"]), Table("z", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("slow", [b"1\tb"]), Table("z", [b"1\tb"]))
+    gated = SideSpec("old", "tests.unit.engine.diff.tables:open_gated", {"folder": str(old), "gate": str(gate)})
+    with start_diff(gated, spec(new), spill=tmp_path) as diff:
+        wait_until(lambda: len(diff.sections()) == 2 or diff.error)
+        slow, other = diff.sections()
+        assert [row.new for row in diff.rows(other, 1, 5)] == [("1", "b")]
+        assert not diff.ready
+        assert diff.sections()[0] == slow
+        assert diff.sections()[1].added == 1
+        with gate.open("wb") as opening:
+            opening.write(b"!")
+        assert diff.wait(PATIENCE), diff.error
+        assert diff.sections()[0].added == 1
+
+
+def test_nothing_is_imported_from_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write there would else run code as the operator."""
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    for name in ("json.py", "queue.py", "psutil.py", "dysnomia_tui.py"):
+        (tmp_path / name).write_text("raise SystemExit('run from the folder')\n")
+    monkeypatch.chdir(tmp_path)
+    with started(tmp_path, old, new) as diff:
+        assert diff.wait(PATIENCE), diff.error
+
+
+def test_everything_goes_when_the_program_is_killed(tmp_path: Path) -> None:
+    """SIGKILL: nothing of ours runs any more to clean up, and still no process and no file stays."""
+    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
+    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    code = """
+import sys
+from pathlib import Path
+from dysnomia_tui.engine.diff.handle import start_diff
+from tests.unit.engine.diff.tables import spec
+diff = start_diff(spec(Path(sys.argv[1])), spec(Path(sys.argv[2])), spill=Path(sys.argv[3]))
+assert diff.wait(60)
+print(diff._process.pid, flush=True)
+sys.stdin.read()
+"""
+    argv = [sys.executable, "-c", code, str(old), str(new), str(spill)]
+    program = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with program:
+        assert program.stdout is not None
+        child = psutil.Process(int(program.stdout.readline()))
+        processes = [child, *child.children()]
+        assert len(processes) == 2
+        program.kill()
+    wait_until(lambda: not any(process.is_running() for process in processes))
+    wait_until(lambda: not list(spill.iterdir()))
