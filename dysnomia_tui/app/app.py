@@ -26,7 +26,7 @@ from dysnomia_tui.app.poller import Watch
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.terminal.crash import report
 from dysnomia_tui.app.terminal.driver import TerminalDriver
@@ -195,10 +195,10 @@ class DysnomiaApp(TypingAhead):
 
     # --- actions -------------------------------------------------------------------------------------------------
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         """Where the operator is, on the screen in front."""
         screen = next((s for s in reversed(self.screen_stack) if isinstance(s, DysnomiaScreen)), None)
-        here = screen.here() if screen is not None else Here()
+        here = screen.here() if screen is not None else Selection()
         overview = self.state.overview
         read_only = overview.read_only if overview is not None else "the store is still being read"
         return replace(
@@ -236,7 +236,7 @@ class DysnomiaApp(TypingAhead):
                 return
         self.notify(f"{action.title}: not on this screen", severity="warning", markup=False)
 
-    def open_action_list(self, make: Callable[[Here, tuple[str, ...]], Screen[str | None]]) -> None:
+    def open_action_list(self, make: Callable[[Selection, tuple[str, ...]], Screen[str | None]]) -> None:
         """Open help or palette over the screen in front; what is chosen there runs here."""
         screen = self.screen
         scopes = (screen.SCOPE, "list", "everywhere") if isinstance(screen, DysnomiaScreen) else ("everywhere",)

@@ -10,7 +10,7 @@ from dysnomia_tui.engine.records import ComponentView, ContainerView, Found, Job
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class Selection:
     """The selection on the screen in front, frozen at the moment a key was pressed."""
 
     read_only: str = ""

@@ -14,7 +14,7 @@ from dysnomia_store.model import Generation, Marks, Pin, Reason, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.component.journal import MemoryJournal
 
 
@@ -102,13 +102,13 @@ class Chronicle:
         marks = replace(self._marks(generation), **changes)
         self.store.mark(generation.key, generation.number, marks, who=who)
 
-    def _bench(self, key: ComponentKey, who: str) -> Bench:
+    def _bench(self, key: ComponentKey, who: str) -> ComponentJob:
         component = self.components[key]
         kind = component.prop("type")
         if kind not in self._plugins:
             self._plugins[kind] = dated(self._registry.get(kind), self.clock)
         self._jobs += 1
-        return Bench(
+        return ComponentJob(
             store=self.store,
             plugin=self._plugins[kind],
             component=component,

@@ -31,7 +31,7 @@ from dysnomia_tui.engine.jobs.events import read_events
 from dysnomia_tui.engine.jobs.spawn import Forked
 from dysnomia_tui.engine.jobs.submit import submit_job
 from dysnomia_tui.engine.machine.identity import who
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.overview import look
 from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.operations import plan_deploy as deploy
@@ -80,7 +80,7 @@ class Engine(Planner):
         self._fork_workers = fork_workers
         self._asked_read_only = read_only
         self._clock = clock or utc_now
-        self._world = World(settings, clock, extra_types)
+        self._world = Machine(settings, clock, extra_types)
         self._board = JobBoard(self._world.jobs)
         self._guard = threading.Lock()
         self._browser: Browser | None = None

@@ -14,7 +14,7 @@ from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations import plan_archives as archives
 from dysnomia_tui.engine.operations import plan_deploy as deploy
 from dysnomia_tui.engine.operations import plan_keeping as keeping
@@ -29,7 +29,7 @@ class Planner:
     """Makes plans. All methods raise EngineError."""
 
     settings: Settings
-    _world: World
+    _world: Machine
     _board: JobBoard
     _clock: Callable[[], datetime]
 

@@ -26,7 +26,7 @@ from dysnomia_base.python_child import import_path
 from dysnomia_tui.engine.memory import keep_memory
 
 if TYPE_CHECKING:
-    from dysnomia_tui.engine.jobs.context import Outcome, Work
+    from dysnomia_tui.engine.jobs.context import JobContext, Outcome
     from dysnomia_tui.engine.jobs.folder import JobFolder
 
 POLL = 0.05
@@ -119,29 +119,29 @@ class _Worker:
     """Everything after the start. Imports are here: they take longer than the start itself."""
 
     def __init__(self, folder: JobFolder, lock: int) -> None:
-        from dysnomia_tui.engine.component.runner import Shield
+        from dysnomia_tui.engine.component.runner import CancelShield
         from dysnomia_tui.engine.jobs.board import JobBoard
-        from dysnomia_tui.engine.jobs.context import JobCancel, Work
+        from dysnomia_tui.engine.jobs.context import JobCancel, JobContext
         from dysnomia_tui.engine.jobs.events import EventLog
-        from dysnomia_tui.engine.machine.machine import World
+        from dysnomia_tui.engine.machine.machine import Machine
         from dysnomia_tui.engine.machine.settings_json import settings_from_json
         from dysnomia_tui.engine.redact import Redactor
 
         request = folder.request()
         cancel = JobCancel(folder)
         signal.signal(signal.SIGTERM, lambda number, frame: cancel.ask())
-        world = World(settings_from_json(request["settings"]))
+        machine = Machine(settings_from_json(request["settings"]))
         self.record = folder.record()
-        self.work = Work(
-            world=world,
-            board=JobBoard(world.jobs),
+        self.work = JobContext(
+            machine=machine,
+            board=JobBoard(machine.jobs),
             folder=folder,
             plan=folder.plan(),
             who=str(request["who"]),
             why=str(request.get("why", "")),
             host=str(request.get("host", "")),
             log=EventLog(folder.events, Redactor(), _now),
-            cancel=Shield(cancel),
+            cancel=CancelShield(cancel),
             lock=lock,
             clock=_now,
         )
@@ -180,13 +180,13 @@ class _Worker:
             self.record.step("started", at=_now().isoformat())
             return os.open(os.devnull, os.O_RDONLY)
         me = Waiting(int(work.id), frozenset(plan.keys), started=False)
-        at_once = work.world.settings.jobs_at_once
+        at_once = work.machine.settings.jobs_at_once
         said = (-1, False)
         while True:
             work.cancel.check()
             waiting = work.board.waiting()
             now = turn(me, waiting, at_once)
-            slot = _slot(work.world.settings.statedir, at_once) if now.may else None
+            slot = _slot(work.machine.settings.statedir, at_once) if now.may else None
             if slot is not None:
                 self.record.step("started", at=_now().isoformat())
                 work.log.write("started")
@@ -204,7 +204,7 @@ class _Worker:
 
         if self.work.plan.digest != self.work.folder.request()["digest"]:
             raise Stale("nothing was touched: the plan in the job's folder is not the one that was submitted")
-        reason = why_stale(self.work.world, self.work.plan)
+        reason = why_stale(self.work.machine, self.work.plan)
         if reason:
             raise Stale(f"nothing was touched: {reason}", "look at the plan again")
         self._audit("started", "")
@@ -219,7 +219,7 @@ class _Worker:
 
         if self.work.plan.kind in (Kind.SNAPSHOT, Kind.GC):
             with suppress(*Expected):
-                self.work.world.store.empty_trash()
+                self.work.machine.store.empty_trash()
 
     def _end(self, outcome: Outcome) -> None:
         from dysnomia_tui.engine.redact import Redactor
@@ -246,12 +246,12 @@ class _Worker:
         work = self.work
         entry = audit.entry_of(work.id, work.plan, event, who=work.who, why=work.why, host=work.host, message=message)
         try:
-            audit.append(work.world.settings.statedir, _now(), entry, work.world.settings.group)
+            audit.append(work.machine.settings.statedir, _now(), entry, work.machine.settings.group)
         except OSError as error:
             work.log.write("log", line=f"the audit could not be written: {error.strerror}")
 
 
-def _performer(work: Work) -> Callable[[Work], Outcome]:
+def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
     """The function that does what the plan's kind says."""
     from dysnomia_tui.engine.operations import run_keeping as keeping
     from dysnomia_tui.engine.operations import run_state as state
@@ -276,7 +276,7 @@ def _performer(work: Work) -> Callable[[Work], Outcome]:
     }[work.plan.kind]
 
 
-def _after_failure(work: Work) -> Mapping[str, Any]:
+def _after_failure(work: JobContext) -> Mapping[str, Any]:
     """A module's restore that failed half-way can be undone from its guard; a swap that failed was taken back."""
     from dysnomia_tui.engine.plans.plan import Kind
 
@@ -287,7 +287,7 @@ def _after_failure(work: Work) -> Mapping[str, Any]:
     return {"guard": guard, "undoable": True} if guard and "reverted" not in steps else {}
 
 
-def _waits(work: Work, number: int, why: str) -> str:
+def _waits(work: JobContext, number: int, why: str) -> str:
     """Behind whose job, on what, and since when."""
     from dysnomia_tui.engine.errors import Unknown
 

@@ -98,7 +98,7 @@ class Plugin(ABC):
     def deactivate(self, ctx: Context) -> None:
         """Take it out of service. State stays. Idempotent."""
 
-    def take_back(self, ctx: Context) -> None:
+    def rollback_activation(self, ctx: Context) -> None:
         """An activation failed, was cancelled or died: take back what it made, by what it wrote to its journal.
 
         For types without state; one that holds state has ``recover``. Never cancelled; idempotent."""
@@ -141,7 +141,7 @@ class Plugin(ABC):
         """What is on this machine that it could manage. Never fails for what it may not see: says so."""
         return ()
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
+    def location(self, component: Component) -> tuple[str, ...]:
         """Where the component's unit of state is, in words that are the same however its container is called or its
         properties are written: found state of the same whereabouts is configured already.
 

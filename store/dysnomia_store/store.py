@@ -41,12 +41,12 @@ class Store(ReadableStore):
         Raises StoreError."""
         from dysnomia_store.disk.markers import mark_as, remember
 
-        self._house.ready()
+        self._workspace.ready()
         if component is not None:
-            remember(self._house, key, component)
-        mark_as(self._house, key, active=active, garbage=garbage)
+            remember(self._workspace, key, component)
+        mark_as(self._workspace, key, active=active, garbage=garbage)
 
-    def deployed_from(self, key: ComponentKey) -> Path | None:
+    def activated_path(self, key: ComponentKey) -> Path | None:
         """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
         Dysnomia hands that about. None where it is neither."""
         from dysnomia_store.disk.markers import remembered
@@ -59,27 +59,27 @@ class Store(ReadableStore):
 
     # Writing: all under the component's lock.
 
-    def let_through(self, folder: Path) -> None:
+    def allow_traverse(self, folder: Path) -> None:
         """Let anyone pass (not list) a folder of the store and those above it: for a module that becomes another user.
 
         Raises StoreError."""
-        from dysnomia_store.commit.install import let_through
+        from dysnomia_store.commit.install import allow_traverse
 
         with in_words(f"opening the way to {folder}"):
-            let_through(self._house, folder)
+            allow_traverse(self._workspace, folder)
 
     def heal(self, lock: ComponentLock) -> tuple[Healed, ...]:
         """Bring back pinned generations that bash Dysnomia collected. Every writer does it first by itself."""
         from dysnomia_store.commit.heal import heal
 
-        return heal(self._house, self._holding(lock))
+        return heal(self._workspace, self._holding(lock))
 
     def reserve(self, lock: ComponentLock) -> int:
         """Give out the next generation number for good."""
         from dysnomia_store.disk.numbers import reserve
 
         self.heal(lock)
-        return reserve(self._house, lock.key)
+        return reserve(self._workspace, lock.key)
 
     @contextmanager
     def draft(
@@ -99,14 +99,14 @@ class Store(ReadableStore):
         """
         from dysnomia_store.content.snapshots import SnapshotDraft
 
-        self._house.ready()
+        self._workspace.ready()
         about = {"component": str(key), "type": type, "digest_version": digest_version}
         with in_words(f"starting a snapshot of {key}"):
-            self._house.fill_reserve()
-            base = self._house.stage(job)
+            self._workspace.ensure_reserve()
+            base = self._workspace.stage(job)
         draft = SnapshotDraft(
             base,
-            disk=self._house.disk,
+            disk=self._workspace.disk,
             compression=compression,
             level=level,
             about=about,
@@ -117,7 +117,7 @@ class Store(ReadableStore):
         finally:
             draft.abort()
             try:
-                self._house.disk.remove_tree(base)
+                self._workspace.disk.remove_tree(base)
             except OSError:
                 pass  # the next sweep takes it
 
@@ -144,7 +144,7 @@ class Store(ReadableStore):
         """Make a draft a generation, in the order DESIGN gives. ``number`` is one that was reserved (a guard's):
         then a generation is always made. Otherwise an unchanged state is only recorded as seen: one of the same id, or
         one of which ``same_rows`` says, told the newest snapshot's id, that only the order of rows is another."""
-        from dysnomia_store.commit.commit import About, commit
+        from dysnomia_store.commit.commit import CommitInfo, commit
 
         key = self._holding(lock)
         self.heal(lock)
@@ -166,8 +166,8 @@ class Store(ReadableStore):
             origin=self.id,
             outline=sealed.outline,
         )
-        about = About(as_of, end, reason, text, None, who, job, surroundings)
-        made, new = commit(self._house, key, draft, metadata, about, number, same_rows)
+        about = CommitInfo(as_of, end, reason, text, None, who, job, surroundings)
+        made, new = commit(self._workspace, key, draft, metadata, about, number, same_rows)
         return Committed(self.generation(key, made), new)
 
     def link(
@@ -185,13 +185,13 @@ class Store(ReadableStore):
         as_of: datetime | None = None,
     ) -> Generation:
         """A new generation on a snapshot that is already there (after a restore). ``as_of`` is now, if not given."""
-        from dysnomia_store.commit.commit import About, generation
+        from dysnomia_store.commit.commit import CommitInfo, generation
 
         key = self._holding(lock)
         self.heal(lock)
-        now = self._house.clock()
-        about = About(as_of or now, now, reason, text, restored, who, job, surroundings)
-        return self.generation(key, generation(self._house, key, snapshot_id, about, number))
+        now = self._workspace.clock()
+        about = CommitInfo(as_of or now, now, reason, text, restored, who, job, surroundings)
+        return self.generation(key, generation(self._workspace, key, snapshot_id, about, number))
 
     def write_index(
         self, lock: ComponentLock, snapshot_id: str, metadata: Metadata, sections: Iterable[Section]
@@ -199,7 +199,7 @@ class Store(ReadableStore):
         """Write metadata and contents index of a snapshot of another tool's, worked out afterwards."""
         from dysnomia_store.commit.describe import write_index
 
-        write_index(self._house, self._holding(lock), snapshot_id, metadata, sections)
+        write_index(self._workspace, self._holding(lock), snapshot_id, metadata, sections)
 
     def mark(self, key: ComponentKey, number: int, marks: Marks, *, who: str) -> None:
         """Replace what operators say of a generation. Raises NotFound, NotPermitted."""
@@ -208,10 +208,10 @@ class Store(ReadableStore):
         found = self.generation(key, number)
         if not found.id:
             raise Refused(f"generation {number} of {key} cannot be marked", found.problem)
-        self._house.ready()
-        write(self._house, key, number, found.id, marks, who)
+        self._workspace.ready()
+        write(self._workspace, key, number, found.id, marks, who)
 
-    def remark(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
+    def update_marks(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
         """Change what operators say of a generation, from what is said at that moment, under the lock of its
         records. Raises NotFound, NotPermitted, and what ``how`` raises."""
         from dysnomia_store.catalog.marks import change
@@ -219,15 +219,15 @@ class Store(ReadableStore):
         found = self.generation(key, number)
         if not found.id:
             raise Refused(f"generation {number} of {key} cannot be marked", found.problem)
-        self._house.ready()
-        change(self._house, key, number, found.id, how, who)
+        self._workspace.ready()
+        change(self._workspace, key, number, found.id, how, who)
 
     def record_check(self, key: ComponentKey, snapshot_id: str, check: Check) -> None:
         """Add a result to what is known of a snapshot. Raises StoreError."""
         from dysnomia_store.catalog.checks import record
 
-        self._house.ready()
-        record(self._house, key, snapshot_id, check)
+        self._workspace.ready()
+        record(self._workspace, key, snapshot_id, check)
 
     def import_folder(
         self, lock: ComponentLock, folder: Path, *, who: str = "", job: str = "", move: bool = False, reader: str = ""
@@ -239,7 +239,7 @@ class Store(ReadableStore):
         key = self._holding(lock)
         self.heal(lock)
         made, new = import_folder(
-            self._house, key, folder, who=who, job=job, move=move, reader=_group_of(reader) if reader else None
+            self._workspace, key, folder, who=who, job=job, move=move, reader=_group_of(reader) if reader else None
         )
         return Committed(self.generation(key, made), new)
 
@@ -259,8 +259,8 @@ class Store(ReadableStore):
         """
         from dysnomia_store.archive.write import describe, write
 
-        archive = describe(self._house, chosen, host)
-        write(self._house, archive, path, on_bytes)
+        archive = describe(self._workspace, chosen, host)
+        write(self._workspace, archive, path, on_bytes)
         return archive
 
     def import_archive(
@@ -286,21 +286,21 @@ class Store(ReadableStore):
 
         from dysnomia_store.archive.read import opened, unpack
 
-        self._house.ready()
+        self._workspace.ready()
         with opened(path, digest) as opened_archive, in_words(f"importing {path}"), ExitStack() as stack:
             opened_archive.verify(on_bytes)
             for key in sorted(component.key for component in opened_archive.archive.components):
                 self.heal(stack.enter_context(self._locked(key, who=who, job=job, doing="import")))
             users = {one.key: reader(one.key) for one in opened_archive.archive.components}
             readers = {key: _group_of(user) for key, user in users.items() if user}
-            came = unpack(self._house, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
+            came = unpack(self._workspace, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
         return Imported(tuple(self.generation(key, number) for key, number in came.made), came.already)
 
     def missing_of(self, archive: Archive) -> int:
         """Bytes of an archive that are not here yet."""
         from dysnomia_store.archive.read import missing
 
-        return missing(self._house, archive)
+        return missing(self._workspace, archive)
 
     def free_bytes(self) -> int | None:
         """Bytes that are free where the store is, or will be; None where that cannot be told."""
@@ -329,7 +329,7 @@ class Store(ReadableStore):
         from dysnomia_store.gc.state import gc_state
 
         states = [gc_state(key, self.reading(key)) for key in sorted(set(keys))]
-        return plan(states, policy, at=self._house.clock(), keep=keep, drop=drop, in_use=in_use or {})
+        return plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
 
     def apply_gc(
         self,
@@ -344,7 +344,9 @@ class Store(ReadableStore):
         """Carry the plan out. ``grace`` in seconds until freed; 0 frees at once. Raises Refused when stale."""
         from dysnomia_store.gc.apply import Collector
 
-        collector = Collector(self._house, plan, grace=grace, who=who, job=job, cancelled=cancelled, on_step=on_step)
+        collector = Collector(
+            self._workspace, plan, grace=grace, who=who, job=job, cancelled=cancelled, on_step=on_step
+        )
         for key in collector.keys:
             with self._locked(key, who=who, job=job, doing="collecting garbage") as lock:
                 self.heal(lock)
@@ -370,7 +372,7 @@ class Store(ReadableStore):
         found: list[Generation] = []
         for key in sorted({entry.key for entry, _ in entries}):
             with self._locked(key, who=who, job=job, doing="bringing back what was collected"):
-                numbers = bring_back(self._house, key, [pair for pair in entries if pair[0].key == key])
+                numbers = bring_back(self._workspace, key, [pair for pair in entries if pair[0].key == key])
             found.extend(self.generation(key, number) for number in numbers)
         return found
 
@@ -378,7 +380,7 @@ class Store(ReadableStore):
         """Free what is due, or what is named. Returns the bytes freed."""
         from dysnomia_store.gc.trash import chosen, close_if_empty, free, listed
 
-        now = self._house.clock()
+        now = self._workspace.clock()
         entries = (
             [pair for pair in listed(self._layout) if pair[0].freed_on <= now]
             if names is None
@@ -387,8 +389,8 @@ class Store(ReadableStore):
         freed = 0
         for entry, collection in entries:
             with self._locked(entry.key, who="", job="", doing="emptying the trash"):
-                freed += free(self._house, entry, collection)
-                close_if_empty(self._house, collection)
+                freed += free(self._workspace, entry, collection)
+                close_if_empty(self._workspace, collection)
         return freed
 
     # Recovery.
@@ -397,7 +399,7 @@ class Store(ReadableStore):
         """Delete staging folders of jobs that are not alive; put the cache and half-made commits right."""
         from dysnomia_store.sweep import sweep
 
-        yield from sweep(self, self._house, alive)
+        yield from sweep(self, self._workspace, alive)
         self._cache.forget()
 
 

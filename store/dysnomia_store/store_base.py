@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.locks import ComponentLock, Holder, component_lock, holder_of
 from dysnomia_store.disk.syscalls import Access, Disk
-from dysnomia_store.disk.workspace import Clock, House, system_clock
+from dysnomia_store.disk.workspace import Clock, Workspace, system_clock
 from dysnomia_store.errors import NotFound, Refused, StoreFull
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
@@ -36,9 +36,9 @@ class OpenedStore:
         # A state directory that is a link (to a larger disk): nothing below is ever opened through a link.
         self.root = path.resolve() if path.is_symlink() else path
         layout = Layout(self.root)
-        self._house = House(layout, disk or Disk(_access(group)), clock or system_clock)
+        self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or system_clock)
         self._layout = layout
-        self._house.check_format()
+        self._workspace.check_format()
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}
         self._mutex = threading.Lock()
         self._cached: Cache | None = None
@@ -48,7 +48,7 @@ class OpenedStore:
     @property
     def id(self) -> str:
         """Made when the store is first written; 32 hex digits. ``""`` until then."""
-        return self._house.store_id
+        return self._workspace.store_id
 
     def close(self) -> None:
         """Let go of the cache's file. The store can be used again."""
@@ -65,9 +65,9 @@ class OpenedStore:
 
         It is this object's while held: methods that lock by themselves (``apply_gc``, ``bring_back``) then use it.
         """
-        self._house.ready()
-        holder = Holder(who, job, doing, os.getpid(), self._house.clock())
-        with component_lock(self._house.disk, self._layout, key, holder, wait) as lock:
+        self._workspace.ready()
+        holder = Holder(who, job, doing, os.getpid(), self._workspace.clock())
+        with component_lock(self._workspace.disk, self._layout, key, holder, wait) as lock:
             with self._mutex:
                 self._held[key] = lock, threading.get_ident()
             try:
@@ -80,9 +80,9 @@ class OpenedStore:
         """Who holds it now, without taking it."""
         return holder_of(self._layout, key)
 
-    def give_reserve(self) -> bool:
+    def release_reserve(self) -> bool:
         """Give the 8 MiB laid aside back to a full disk. The next draft lays them aside again."""
-        return self._house.give_reserve()
+        return self._workspace.release_reserve()
 
     # How.
 
@@ -92,7 +92,7 @@ class OpenedStore:
 
         with self._mutex:
             if self._cached is None:
-                self._cached = Cache(self._layout, self._house.disk)
+                self._cached = Cache(self._layout, self._workspace.disk)
             return self._cached
 
     def _holding(self, lock: ComponentLock) -> ComponentKey:
@@ -116,7 +116,7 @@ class OpenedStore:
             try:
                 lock = stack.enter_context(self.lock(key, who=who, job=job, doing=doing, wait=wait))
             except StoreFull:
-                if not self.give_reserve():
+                if not self.release_reserve():
                     raise
                 lock = stack.enter_context(self.lock(key, who=who, job=job, doing=doing, wait=wait))
             yield lock

@@ -15,7 +15,7 @@ from dysnomia_store.records.summary import Summary, Usage
 from dysnomia_store.store_base import OpenedStore
 
 if TYPE_CHECKING:
-    from dysnomia_store.catalog.component import Reading
+    from dysnomia_store.catalog.component import ComponentReading
     from dysnomia_store.content.snapshots import StoredSnapshot
 
 
@@ -108,7 +108,7 @@ class ReadableStore(OpenedStore):
         """How a generation came to be, with the surroundings of its time; None where nothing was written."""
         from dysnomia_store.commit.heal import history_at
 
-        return history_at(self._house, key, number, self.generation(key, number).id)
+        return history_at(self._workspace, key, number, self.generation(key, number).id)
 
     def seen(self, key: ComponentKey, number: int) -> tuple[Seen, ...]:
         """The later snapshots that found a generation's state again, oldest first."""
@@ -131,7 +131,7 @@ class ReadableStore(OpenedStore):
         with in_words(f"looking for snapshot {snapshot_id} of {key}"):
             if not snapshot_id or not folder.is_dir():
                 raise NotFound(f"{key} has no snapshot {snapshot_id}", "it may have been collected: look in the trash")
-        metadata = metadata_at(self._house, key, snapshot_id)
+        metadata = metadata_at(self._workspace, key, snapshot_id)
         return StoredSnapshot(folder, metadata, self._layout.index(key, snapshot_id))
 
     def newest_good_before(self, key: ComponentKey, when: datetime) -> Generation | None:
@@ -147,7 +147,7 @@ class ReadableStore(OpenedStore):
 
         return usage(self)
 
-    def reading(self, key: ComponentKey) -> Reading:
+    def reading(self, key: ComponentKey) -> ComponentReading:
         """What was read of a component, undigested, for those who count over all of it."""
         return self._cache.light(key)
 
@@ -161,7 +161,7 @@ class ReadableStore(OpenedStore):
         """Read every byte and compare with manifest or Dysnomia's checksum. Does not record."""
         from dysnomia_store.catalog.checks import check
 
-        return check(self._layout, key, snapshot_id, self._house.clock(), on_bytes)
+        return check(self._layout, key, snapshot_id, self._workspace.clock(), on_bytes)
 
     def trash(self) -> tuple[TrashEntry, ...]:
         """What lies in the trash, oldest first."""

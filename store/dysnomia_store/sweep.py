@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dysnomia_store.disk.layout import stem
 from dysnomia_store.disk.links import entries, links
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Locked, NameRejected
 from dysnomia_store.names import ComponentKey
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 _OF_PROCESS = re.compile(r"pid(\d+)")
 
 
-def sweep(store: Store, house: House, alive: Callable[[str], bool]) -> Iterator[str]:
+def sweep(store: Store, workspace: Workspace, alive: Callable[[str], bool]) -> Iterator[str]:
     """Put right what can be, and say each thing that was. What a writer holds is left alone. Raises StoreError."""
     with in_words("sweeping the store"):
-        for entry in list(entries(house.layout.top("staging"))):
+        for entry in list(entries(workspace.layout.top("staging"))):
             job = entry.name.rpartition(".")[0]
             if not _lives(job, alive):
-                house.disk.remove_tree(Path(entry.path))
+                workspace.disk.remove_tree(Path(entry.path))
                 if not _OF_PROCESS.fullmatch(job):
                     yield f"deleted what job {job} left in staging"
-        for entry in list(entries(house.layout.top("trash"))):
+        for entry in list(entries(workspace.layout.top("trash"))):
             if not (Path(entry.path) / "collection.json").exists() and _empty(Path(entry.path)):
-                house.disk.remove_tree(Path(entry.path))
-    for key in _described(house):
+                workspace.disk.remove_tree(Path(entry.path))
+    for key in _described(workspace):
         try:
             with store.lock(key, who="", job="", doing="sweeping") as lock:
                 store.heal(lock)
-                yield from _undescribe(house, key)
+                yield from _undescribe(workspace, key)
         except Locked:
             continue
 
@@ -64,34 +64,34 @@ def _empty(folder: Path) -> bool:
     )
 
 
-def _described(house: House) -> Iterator[ComponentKey]:
+def _described(workspace: Workspace) -> Iterator[ComponentKey]:
     """Components of which something is described that never came to be."""
-    for container in entries(house.layout.top("metadata")):
+    for container in entries(workspace.layout.top("metadata")):
         for component in entries(Path(container.path)):
             try:
                 key = ComponentKey.of(container.name, component.name)
             except NameRejected:
                 continue
-            if any(True for _ in _undescribed(house, key)):
+            if any(True for _ in _undescribed(workspace, key)):
                 yield key
 
 
-def _undescribed(house: House, key: ComponentKey) -> Iterator[Path]:
+def _undescribed(workspace: Workspace, key: ComponentKey) -> Iterator[Path]:
     """Metadata of ours (and the checksum written with it) of a snapshot that is not there, and that neither a link nor
     history ever named: the mark of a commit cut short. Where ``snapshots`` is merely not mounted, they are named."""
-    names = [entry.name for entry in entries(house.layout.of("metadata", key))]
+    names = [entry.name for entry in entries(workspace.layout.of("metadata", key))]
     stems = {name.removesuffix(".json").removesuffix(".index.zst") for name in names}
-    gone = stems - {stem(name) for name in _listed(house.layout.of("snapshots", key))}
+    gone = stems - {stem(name) for name in _listed(workspace.layout.of("snapshots", key))}
     if not gone:
         return
-    gone -= {stem(snapshot_id) for _, snapshot_id, _ in links(house.layout, key)}
-    gone -= {name.partition(".")[2].removesuffix(".json") for name in _listed(house.layout.of("history", key))}
+    gone -= {stem(snapshot_id) for _, snapshot_id, _ in links(workspace.layout, key)}
+    gone -= {name.partition(".")[2].removesuffix(".json") for name in _listed(workspace.layout.of("history", key))}
     for name in names:
         if name.removesuffix(".json").removesuffix(".index.zst") in gone:
-            yield house.layout.of("metadata", key) / name
-    for name in _listed(house.layout.of("checksums", key)):
+            yield workspace.layout.of("metadata", key) / name
+    for name in _listed(workspace.layout.of("checksums", key)):
         if stem(name) in gone:
-            yield house.layout.of("checksums", key) / name
+            yield workspace.layout.of("checksums", key) / name
 
 
 def _listed(folder: Path) -> list[str]:
@@ -102,10 +102,10 @@ def _listed(folder: Path) -> list[str]:
         return []
 
 
-def _undescribe(house: House, key: ComponentKey) -> Iterator[str]:
+def _undescribe(workspace: Workspace, key: ComponentKey) -> Iterator[str]:
     with in_words(f"sweeping {key}"):
-        paths = list(_undescribed(house, key))
+        paths = list(_undescribed(workspace, key))
         for path in paths:
-            house.disk.unlink(path, missing_ok=True)
+            workspace.disk.unlink(path, missing_ok=True)
     if paths:
         yield f"deleted the description of a snapshot of {key} that was never finished"

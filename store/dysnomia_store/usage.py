@@ -11,7 +11,7 @@ from dysnomia_store.errors import NotPermitted
 from dysnomia_store.records.summary import Usage
 
 if TYPE_CHECKING:
-    from dysnomia_store.catalog.component import Reading
+    from dysnomia_store.catalog.component import ComponentReading
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.store_reader import ReadableStore
 
@@ -43,7 +43,7 @@ def usage(store: ReadableStore) -> Usage:
     return Usage(by_component, orphans, sum(entry.stored_size for entry in store.trash()), total, free, _growth(days))
 
 
-def _first_links(reading: Reading) -> dict[str, int]:
+def _first_links(reading: ComponentReading) -> dict[str, int]:
     """When each snapshot that is linked came, in microseconds."""
     first: dict[str, int] = {}
     for number in sorted(reading.gens):

@@ -17,7 +17,7 @@ from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.main import MainScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.app.screens.store import StoreScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.plans.plan import Grade
 
@@ -86,7 +86,7 @@ def test_bindings_carry_the_id_for_remapping() -> None:
 
 
 def test_read_only_closes_everything_that_changes() -> None:
-    here = Here(read_only="--read-only")
+    here = Selection(read_only="--read-only")
     for action in ACTIONS:
         reason = action.why_not(here)
         if action.grade >= Grade.ADDS:

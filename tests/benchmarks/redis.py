@@ -23,9 +23,9 @@ from dysnomia_plugins.types.redis.plugin import RedisDatabase
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.component.runner import CancelShield
 from tests.benchmarks.database import memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
 from tests.benchmarks.work import Silent, load
@@ -128,14 +128,14 @@ def _own_load(dump: Path, folder: Path) -> float:
         shutil.rmtree(place)
 
 
-def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> Bench:
+def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> ComponentJob:
     component = folder / "component"
     component.mkdir(exist_ok=True)
     properties = {"type": "redis-database", "redisSocket": str(run / "s"), "redisCopiesDir": str(run / "copies")}
     journal = folder / f"journal-{job}"
     FileJournal.create(journal).close()
-    shield = Shield(NeverCancelled())
-    return Bench(
+    shield = CancelShield(NeverCancelled())
+    return ComponentJob(
         store=Store(folder / "state"),
         plugin=RedisDatabase(),
         component=Component(ComponentKey.of("redis", "bench"), component, properties),
@@ -151,11 +151,11 @@ def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> Bench:
 def main() -> None:
     what, folder, run, job = sys.argv[1:]
     phases = Phases()
-    bench = bench_of(Path(folder), Path(run), job, phases)
+    component_job = bench_of(Path(folder), Path(run), job, phases)
     if what == "snapshot":
-        activities.snapshot(bench)
+        activities.snapshot(component_job)
     else:
-        load(bench)
+        load(component_job)
     print(phases.digest)
 
 

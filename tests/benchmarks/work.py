@@ -15,9 +15,9 @@ from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.component.runner import CancelShield
 from dysnomia_tui.engine.memory import keep_memory
 
 
@@ -38,8 +38,8 @@ SOCKETS = {"postgresql-database": "postgresqlRuntimeDir", "mysql-database": "mys
 """By type: which property says where the server is."""
 
 
-def bench_of(folder: Path, socket: Path, job: str, kind: str) -> Bench:
-    """A bench on the database ``bench`` of the server with that socket."""
+def bench_of(folder: Path, socket: Path, job: str, kind: str) -> ComponentJob:
+    """A bench on the database ``component_job`` of the server with that socket."""
     key = ComponentKey.of("box", "bench")
     component = folder / "component"
     component.mkdir(exist_ok=True)
@@ -47,8 +47,8 @@ def bench_of(folder: Path, socket: Path, job: str, kind: str) -> Bench:
     journal = folder / f"journal-{job}"
     if not journal.exists():
         FileJournal.create(journal).close()
-    shield = Shield(NeverCancelled())
-    return Bench(
+    shield = CancelShield(NeverCancelled())
+    return ComponentJob(
         store=Store(folder / "state"),
         plugin=Registry().get(kind),
         component=Component(key, component, properties),
@@ -61,23 +61,23 @@ def bench_of(folder: Path, socket: Path, job: str, kind: str) -> Bench:
     )
 
 
-def load(bench: Bench) -> None:
+def load(component_job: ComponentJob) -> None:
     """A restore's load: into a database beside live, checked against the contents index."""
-    plugin = bench.plugin
+    plugin = component_job.plugin
     assert isinstance(plugin, StatePlugin)
-    newest = bench.store.generations(bench.key)[-1]
-    with bench.context() as ctx:
-        plugin.load(ctx, bench.store.stored(bench.key, newest.id), plugin.place(ctx, Purpose.BESIDE))
+    newest = component_job.store.generations(component_job.key)[-1]
+    with component_job.context() as ctx:
+        plugin.load(ctx, component_job.store.stored(component_job.key, newest.id), plugin.place(ctx, Purpose.BESIDE))
 
 
 def main() -> None:
     keep_memory()
     what, folder, socket, job, kind = sys.argv[1:]
-    bench = bench_of(Path(folder), Path(socket), job, kind)
+    component_job = bench_of(Path(folder), Path(socket), job, kind)
     if what == "snapshot":
-        activities.snapshot(bench)
+        activities.snapshot(component_job)
     else:
-        load(bench)
+        load(component_job)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import Machine, make_machine
+from tests.unit.engine.machine import EngineFixture, make_machine
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "upstream-store.tar.gz"
 APP = ComponentKey("wrapper", "app")
@@ -34,7 +34,7 @@ esac
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine() -> Iterator[EngineFixture]:
     root = Path(tempfile.mkdtemp(prefix="dysnomia-wrapper-"))
     machine = make_machine(root)
     with tarfile.open(FIXTURE) as archive:
@@ -51,19 +51,19 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.fixture
-def engine(machine: Machine) -> Iterator[Engine]:
+def engine(machine: EngineFixture) -> Iterator[Engine]:
     engine = machine.engine()
     yield engine
     engine.close()
 
 
-def state(machine: Machine) -> dict[str, str]:
+def state(machine: EngineFixture) -> dict[str, str]:
     return {path.name: path.read_text() for path in (machine.root / "app" / "data").iterdir()}
 
 
 @pytest.mark.parametrize(("number", "text"), [(1, "3\n"), (2, "4\n"), (3, "5\n")])
 def test_any_generation_that_dysnomia_made_is_restored_and_undone(
-    machine: Machine, engine: Engine, number: int, text: str
+    machine: EngineFixture, engine: Engine, number: int, text: str
 ) -> None:
     assert [one.number for one in engine.generations(APP)] == [3, 2, 1]
     done = machine.run(engine, engine.plan_restore(APP, number))

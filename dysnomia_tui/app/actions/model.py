@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dysnomia_tui.app.actions import reasons
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.engine.plans.plan import Grade
 
 ASKS_FOR_TEXT = frozenset({"filter", "time", "pin", "note", "tags", "bad", "good", "export"})
@@ -30,7 +30,7 @@ class Action:
     """The least grade of danger that what it starts can have: from ``ADDS`` on it is gated when read-only."""
     footer: str = ""
     """Its word in the footer; ``""`` keeps it out."""
-    disabled_reason: Callable[[Here], str] = reasons.never
+    disabled_reason: Callable[[Selection], str] = reasons.never
     """Why it cannot be done here, or ``""``."""
 
     @property
@@ -42,7 +42,7 @@ class Action:
     def method(self) -> str:
         return "act_" + self.id.replace("-", "_")
 
-    def why_not(self, here: Here) -> str:
+    def why_not(self, here: Selection) -> str:
         """Why it cannot be done here, the read-only gate included; ``""`` if it can."""
         if self.grade >= Grade.ADDS and here.read_only:
             return f"read-only: {here.read_only}"
@@ -62,7 +62,7 @@ def action(
     scope: str,
     grade: Grade = Grade.READ,
     footer: str = "",
-    why: Callable[[Here], str] = reasons.never,
+    why: Callable[[Selection], str] = reasons.never,
 ) -> Action:
     """An action, its keys in one string."""
     return Action(id_, title, help_, tuple(keys.split()), scope, grade, footer, why)

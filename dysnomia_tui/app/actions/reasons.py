@@ -1,25 +1,25 @@
-"""Why an action cannot be done here, in words for the operator: pure functions of ``Here``; ``""`` if it can."""
+"""Why an action cannot be done here, in words for the operator: pure functions of ``Selection``; ``""`` if it can."""
 
 from __future__ import annotations
 
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.engine.records import Health
 
 _LOADING = "the store is still being read"
 
 
-def never(_here: Here) -> str:
+def never(_here: Selection) -> str:
     """Always possible."""
     return ""
 
 
-def nothing_selected(here: Here) -> str:
+def nothing_selected(here: Selection) -> str:
     if here.component is None and here.container is None and here.found is None:
         return "nothing is selected" if here.loaded else _LOADING
     return ""
 
 
-def no_component(here: Here) -> str:
+def no_component(here: Selection) -> str:
     if here.component is None:
         if here.found is not None:
             return "adopt it first (Enter)"
@@ -27,7 +27,7 @@ def no_component(here: Here) -> str:
     return ""
 
 
-def no_generation(here: Here) -> str:
+def no_generation(here: Selection) -> str:
     if here.generation is None:
         if here.component is not None and here.component.generations:
             return "its generations are still being read"
@@ -35,13 +35,13 @@ def no_generation(here: Here) -> str:
     return ""
 
 
-def no_generations(here: Here) -> str:
+def no_generations(here: Selection) -> str:
     if here.component is None:
         return no_component(here)
     return "" if here.component.generations else "it has no generation yet; s takes the first snapshot"
 
 
-def cannot_snapshot(here: Here) -> str:
+def cannot_snapshot(here: Selection) -> str:
     if here.found is not None:
         return "adopt it first (Enter)"
     if here.component is None:
@@ -56,7 +56,7 @@ def cannot_snapshot(here: Here) -> str:
     return ""
 
 
-def cannot_restore(here: Here) -> str:
+def cannot_restore(here: Selection) -> str:
     reason = no_generation(here)
     if reason or here.component is None or here.generation is None:
         return reason
@@ -69,7 +69,7 @@ def cannot_restore(here: Here) -> str:
     return ""
 
 
-def cannot_diff(here: Here) -> str:
+def cannot_diff(here: Selection) -> str:
     reason = no_generation(here)
     if reason or here.component is None:
         return reason
@@ -80,7 +80,7 @@ def cannot_diff(here: Here) -> str:
     return ""
 
 
-def cannot_diff_live(here: Here) -> str:
+def cannot_diff_live(here: Selection) -> str:
     reason = no_generation(here)
     if reason or here.component is None:
         return reason
@@ -89,33 +89,33 @@ def cannot_diff_live(here: Here) -> str:
     return ""
 
 
-def nothing_to_undo(here: Here) -> str:
+def nothing_to_undo(here: Selection) -> str:
     return no_component(here) or ("" if here.undo is not None else "nothing on it can be undone")
 
 
-def nothing_found(here: Here) -> str:
+def nothing_found(here: Selection) -> str:
     return "" if here.found is not None else "choose something that was found and is not adopted"
 
 
-def no_alarm(here: Here) -> str:
+def no_alarm(here: Selection) -> str:
     return "" if here.alarms else "nothing needs you"
 
 
-def cannot_activate(here: Here) -> str:
+def cannot_activate(here: Selection) -> str:
     reason = no_component(here)
     if reason or here.component is None:
         return reason
     return "it is active" if here.component.active else ""
 
 
-def cannot_deactivate(here: Here) -> str:
+def cannot_deactivate(here: Selection) -> str:
     reason = no_component(here)
     if reason or here.component is None:
         return reason
     return "" if here.component.active else "it is not active"
 
 
-def cannot_collect_live(here: Here) -> str:
+def cannot_collect_live(here: Selection) -> str:
     reason = no_component(here)
     if reason or here.component is None:
         return reason
@@ -126,37 +126,37 @@ def _can(activities: frozenset[str], activity: str) -> bool:
     return activity in activities
 
 
-def no_job(here: Here) -> str:
+def no_job(here: Selection) -> str:
     return "" if here.job is not None else "no job is selected"
 
 
-def cannot_cancel(here: Here) -> str:
+def cannot_cancel(here: Selection) -> str:
     if here.job is None:
         return no_job(here)
     return f"J{here.job.id} has ended" if here.job.state.ended else ""
 
 
-def cannot_undo_job(here: Here) -> str:
+def cannot_undo_job(here: Selection) -> str:
     if here.job is None:
         return no_job(here)
     return "" if here.job.undoable else f"what J{here.job.id} did cannot be undone"
 
 
-def job_submitted(here: Here) -> str:
+def job_submitted(here: Selection) -> str:
     return f"J{here.job.id} is what was asked for" if here.job is not None else ""
 
 
-def no_plan(here: Here) -> str:
+def no_plan(here: Selection) -> str:
     if here.job is not None:
         return job_submitted(here)
     return "" if here.planned else "the plan is still being made"
 
 
-def waits_for_none(here: Here) -> str:
+def waits_for_none(here: Selection) -> str:
     if here.job is None:
         return no_job(here)
     return "" if here.job.behind else f"J{here.job.id} waits for no other job"
 
 
-def nothing_to_deploy(here: Here) -> str:
+def nothing_to_deploy(here: Selection) -> str:
     return "" if here.planned else "nothing would be deployed"

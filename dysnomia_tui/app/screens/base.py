@@ -22,7 +22,7 @@ from textual.widgets import Static
 from dysnomia_tui.app.actions.registry import REGISTRY, binding, bindings
 from dysnomia_tui.app.client import Failed
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, PathBar
 from dysnomia_tui.app.widgets.filter_line import FilterLine
@@ -75,9 +75,9 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         """The middle of the screen."""
         raise NotImplementedError
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         """Where the operator is on this screen; the app fills in what holds everywhere."""
-        return Here()
+        return Selection()
 
     def on_state(self, state: AppState) -> None:
         """The world has changed: draw it. Called on mount, on change, and when the screen comes back to the front."""

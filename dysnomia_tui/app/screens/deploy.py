@@ -15,7 +15,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.deploy import Line
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.operations.plan_deploy import Deployment
@@ -48,10 +48,10 @@ class DeployScreen(DysnomiaScreen):
     def components(self) -> VirtualTable[Line]:
         return self.query_one("#components", VirtualTable)
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         line = self.components.item
         view = self.dysnomia.state.component(line.key) if line is not None else None
-        return Here(component=view, planned=self._there is not None and bool(self._there.steps))
+        return Selection(component=view, planned=self._there is not None and bool(self._there.steps))
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)

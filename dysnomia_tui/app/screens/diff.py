@@ -19,7 +19,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.diff.handle import Diff
@@ -87,9 +87,9 @@ class DiffScreen(DysnomiaScreen):
     def rows(self) -> VirtualTable[int]:
         return self.query_one("#rows", VirtualTable)
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         state = self.dysnomia.state
-        return Here(component=state.component(self._of), container=state.container(self._of.container))
+        return Selection(component=state.component(self._of), container=state.container(self._of.container))
 
     @property
     def _title(self) -> str:

@@ -26,7 +26,7 @@ from dysnomia_tui.app.present.gc import Entry, PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
@@ -123,10 +123,10 @@ class GcScreen(DysnomiaScreen):
         """The review on the screen; None while it is worked out."""
         return self._review
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         entry = self.lines.item
         key = entry.key if entry is not None else self._opened_on[0]
-        return Here(component=self.dysnomia.state.component(key), planned=self._review is not None)
+        return Selection(component=self.dysnomia.state.component(key), planned=self._review is not None)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)

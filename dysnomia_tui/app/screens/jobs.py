@@ -17,7 +17,7 @@ from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import PromptScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.job_log import JobLog
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -54,8 +54,8 @@ class JobsScreen(DysnomiaScreen):
     def log_view(self) -> JobLog:
         return self.query_one("#log", JobLog)
 
-    def here(self) -> Here:
-        return Here(job=self.jobs.item)
+    def here(self) -> Selection:
+        return Selection(job=self.jobs.item)
 
     def on_mount(self) -> None:
         self.jobs.border_title = "Jobs"

@@ -22,7 +22,7 @@ from dysnomia_tui.app.reading import read_contents
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.main_actions import MainActions
 from dysnomia_tui.app.screens.main_panes import PANES, MainPanes
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.lines import LinesView
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -93,14 +93,14 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
 
     # --- where the operator is ----------------------------------------------------------------------------------
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         if self.query_one_optional("#tree") is None:
-            return Here()
+            return Selection()
         row = self.units.item
         if row is None:
-            return Here()
+            return Selection()
         generation = self.list.item if row.component is not None and self._shown_key == row.key else None
-        return Here(
+        return Selection(
             container=row.container,
             component=row.component,
             found=row.found,

@@ -16,7 +16,7 @@ from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen, PromptScreen
 from dysnomia_tui.app.screens.shell import open_shell
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.engine.engine import LIVE
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class MainActions(ActionHost):
     """The actions of the main screen that look elsewhere or change something."""
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         raise NotImplementedError
 
     def show_component(self, key: ComponentKey, number: int | None = None) -> None:

@@ -20,7 +20,7 @@ from dysnomia_tui.app.actions.registry import in_scope, key_name, keys_of
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.text import plain
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ActionList(ModalScreen["str | None"]):
     ActionList #about { height: 2; margin-top: 1; color: $text-muted; }
     """
 
-    def __init__(self, here: Here, scopes: tuple[str, ...]) -> None:
+    def __init__(self, here: Selection, scopes: tuple[str, ...]) -> None:
         super().__init__()
         self._here = here
         self._scopes = scopes

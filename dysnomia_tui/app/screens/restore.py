@@ -24,7 +24,7 @@ from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import PromptScreen
 from dysnomia_tui.app.screens.shell import open_shell
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.job_log import JobLog
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -99,9 +99,9 @@ class RestoreScreen(DysnomiaScreen):
         """The target under the cursor."""
         return self._targets[self._kind]
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         state = self.dysnomia.state
-        return Here(
+        return Selection(
             component=state.component(self._of),
             container=state.container(self._of.container),
             generation=self._generation,

@@ -18,7 +18,7 @@ from dysnomia_tui.app.present.store import Share
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.selection import Here
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
@@ -59,9 +59,9 @@ class StoreScreen(DysnomiaScreen):
     def trash(self) -> VirtualTable[TrashView]:
         return self.query_one("#trash", VirtualTable)
 
-    def here(self) -> Here:
+    def here(self) -> Selection:
         share = self.shares.item
-        return Here(component=share.view if share is not None else None)
+        return Selection(component=share.view if share is not None else None)
 
     def on_mount(self) -> None:
         self.shares.border_title = "Space by component"

@@ -29,7 +29,7 @@ from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
-    from dysnomia_tui.cli.shared.batch import Work
+    from dysnomia_tui.cli.shared.batch import BatchItem
     from dysnomia_tui.config import Settings
     from dysnomia_tui.engine.engine import Engine
     from dysnomia_tui.engine.machine.inventory import Inventory
@@ -161,9 +161,9 @@ def _generate(settings: Settings, args: argparse.Namespace) -> int:
     return Exit.USAGE if any(container.unread for container in inventory.containers.values()) else Exit.OK
 
 
-def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Work]]:
+def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[BatchItem]]:
     """What is to be done: each phase begins when the one before has ended."""
-    from dysnomia_tui.cli.shared.batch import Work
+    from dysnomia_tui.cli.shared.batch import BatchItem
 
     def said(doing: str, key: ComponentKey) -> str:
         return f"{doing} component: {key.component} in container: {key.container}"
@@ -171,15 +171,15 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Work]
     there = engine.deployment(_only(args))
     if args.action == "deploy":
         return [
-            [Work(key, _activity(engine, key, "deactivate"), said("Deactivating", key)) for key in there.obsolete],
-            [Work(key, _activity(engine, key, "activate"), said("Activating", key)) for key in there.new],
+            [BatchItem(key, _activity(engine, key, "deactivate"), said("Deactivating", key)) for key in there.obsolete],
+            [BatchItem(key, _activity(engine, key, "activate"), said("Activating", key)) for key in there.new],
         ]
     if args.action == "collect-garbage":
         name = "collect-garbage"
         text = "Collecting garbage for"
         return [
             [
-                Work(key, _activity(engine, key, name), said(text, key), _idle(engine, key, name))
+                BatchItem(key, _activity(engine, key, name), said(text, key), _idle(engine, key, name))
                 for key in there.garbage
             ]
         ]
@@ -189,7 +189,7 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Work]
     planner = {"snapshot": _snapshot, "restore": _restore}.get(operation)
     return [
         [
-            Work(
+            BatchItem(
                 key,
                 planner(engine, key, args) if planner else _activity(engine, key, operation),
                 idle=_idle(engine, key, operation),
@@ -237,12 +237,12 @@ def _refused(args: argparse.Namespace) -> Exit | None:
     return status
 
 
-def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[Work]]) -> int:
+def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[BatchItem]]) -> int:
     from dysnomia_tui.cli.shared import jobs
-    from dysnomia_tui.cli.shared.batch import Crew, How
+    from dysnomia_tui.cli.shared.batch import BatchOptions, JobBatch
 
-    how = How(args.jobs, args.reason, args.no_wait, args.dry_run, args.json, args.yes_untrusted)
-    crew = Crew(engine, how)
+    how = BatchOptions(args.jobs, args.reason, args.no_wait, args.dry_run, args.json, args.yes_untrusted)
+    crew = JobBatch(engine, how)
     for work in phases:
         crew.carry_out(work)
     if not any(phases):

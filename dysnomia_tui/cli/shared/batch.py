@@ -23,7 +23,7 @@ SHORTEST_POLL, POLL = 0.004, 0.05
 
 
 @dataclass(frozen=True)
-class Work:
+class BatchItem:
     """What is to be done with one component."""
 
     key: ComponentKey
@@ -35,7 +35,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class How:
+class BatchOptions:
     """How all of it is done."""
 
     at_once: int = 1
@@ -56,17 +56,17 @@ class _Running:
 
 
 @dataclass
-class Crew:
+class JobBatch:
     """Carries work out, at most so many at once, and gathers how each came out."""
 
     engine: Engine
-    how: How
+    how: BatchOptions
     records: list[dict[str, Any]] = field(default_factory=list)
     exits: list[Exit] = field(default_factory=list)
     _running: list[_Running] = field(default_factory=list)
     _cancelled: bool = False
 
-    def carry_out(self, work: Sequence[Work]) -> None:
+    def carry_out(self, work: Sequence[BatchItem]) -> None:
         """Returns when all of it has ended. Ctrl-C asks what runs to cancel, and begins no more; again, what runs is
         left to itself (KeyboardInterrupt)."""
         waiting = deque(work)
@@ -94,7 +94,7 @@ class Crew:
             self.engine.cancel(one.job.id)
         say("asked what runs to cancel; Ctrl-C again leaves it to itself")
 
-    def _begin(self, work: Work) -> None:
+    def _begin(self, work: BatchItem) -> None:
         if self._cancelled:
             self._ended(work.key, Exit.CANCELLED, {"error": "not begun"})
             return

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def plugins(args: argparse.Namespace) -> int:
     """Types that cannot be used are listed too, and say why."""
-    from dysnomia_tui.engine.machine.machine import World
+    from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.types import types
 
-    found = types(World(load(args.statedir)).registry)
+    found = types(Machine(load(args.statedir)).registry)
     if args.json:
         write_json([_record(one) for one in found])
         return Exit.OK

@@ -23,19 +23,19 @@ from dysnomia_store.store import Committed, ComponentLock
 from dysnomia_tui.engine.component import dysnomia_module as modules
 from dysnomia_tui.engine.component import restore as restoring
 from dysnomia_tui.engine.component.check import check, require_sound, same_state, verify
-from dysnomia_tui.engine.component.context import Bench, Left
-from dysnomia_tui.engine.component.guard import Restored, hold, step_of
-from dysnomia_tui.engine.component.recover import SETTLED, Settled, begin_activity, recover, resolve
+from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
+from dysnomia_tui.engine.component.guard import Restored, pin_guard, step_of
+from dysnomia_tui.engine.component.recover import SETTLED, Recovery, begin_activity, recover, resolve
 from dysnomia_tui.engine.component.restore import RestoreTarget, settle_others
 from dysnomia_tui.engine.translate import Expected, words_of
 
 __all__ = [
-    "Bench",
-    "Left",
+    "ComponentJob",
+    "Recovery",
     "RestoreTarget",
     "Restored",
-    "Settled",
     "Snapshotted",
+    "UnfinishedJob",
     "activity",
     "check",
     "import_folder",
@@ -61,51 +61,53 @@ class Snapshotted:
         return self.committed.generation
 
 
-def snapshot(bench: Bench, *, reason: Reason = Reason.MANUAL, text: str = "") -> Snapshotted:
+def snapshot(component_job: ComponentJob, *, reason: Reason = Reason.MANUAL, text: str = "") -> Snapshotted:
     """Make a generation of what is live, or record that the newest one was seen again.
 
     Raises StoreError or PluginError, and then nothing was added.
     """
-    with bench.locked("snapshot") as lock:
-        settle_others(bench, lock)
-        if isinstance(bench.plugin, PrivateStatePlugin):
-            bench.progress.phase("dump")
-            half = _half_restored(bench)
+    with component_job.locked("snapshot") as lock:
+        settle_others(component_job, lock)
+        if isinstance(component_job.plugin, PrivateStatePlugin):
+            component_job.progress.phase("dump")
+            half = _half_restored(component_job)
             text = "; ".join(filter(None, (text, half)))
-            committed = modules.run_snapshot(bench, bench.plugin, lock, reason=reason, text=text)
+            committed = modules.run_snapshot(component_job, component_job.plugin, lock, reason=reason, text=text)
             return Snapshotted(committed, (half,) if half else (), half)
-        return _dump_live(bench, restoring.state_plugin(bench), lock, reason, text)
+        return _dump_live(component_job, restoring.state_plugin(component_job), lock, reason, text)
 
 
-def _half_restored(bench: Bench) -> str:
+def _half_restored(component_job: ComponentJob) -> str:
     """A warning where what is live may be neither what it was nor what a module was to restore; else ``""``."""
-    jobs = ", ".join(f"job {left.job}" for left in bench.half_restored())
+    jobs = ", ".join(f"job {left.job}" for left in component_job.half_restored())
     return f"live may be half restored, by {jobs}" if jobs else ""
 
 
-def _dump_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, reason: Reason, text: str) -> Snapshotted:
-    bench.journal.step("dump")
-    bench.progress.phase("dump")
+def _dump_live(
+    component_job: ComponentJob, plugin: StatePlugin, lock: ComponentLock, reason: Reason, text: str
+) -> Snapshotted:
+    component_job.journal.step("dump")
+    component_job.progress.phase("dump")
     with (
-        bench.context() as ctx,
-        bench.draft() as draft,
+        component_job.context() as ctx,
+        component_job.draft() as draft,
     ):
-        dumped = plugin.dump(ctx, plugin.live(bench.component), draft)
-        bench.cancel.check()
-        bench.progress.phase("commit")
-        bench.journal.step("commit")
-        committed = bench.store.commit(
+        dumped = plugin.dump(ctx, plugin.live(component_job.component), draft)
+        component_job.cancel.check()
+        component_job.progress.phase("commit")
+        component_job.journal.step("commit")
+        committed = component_job.store.commit(
             lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
-            complete=dumped.complete, reason=reason, text=text, who=bench.who, job=bench.job,
-            tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=bench.host,
-            same_rows=lambda known: same_state(bench, plugin, known, draft, ctx.staging),
+            complete=dumped.complete, reason=reason, text=text, who=component_job.who, job=component_job.job,
+            tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=component_job.host,
+            same_rows=lambda known: same_state(component_job, plugin, known, draft, ctx.staging),
         )  # fmt: skip
-    bench.journal.step("settled", swapped=False)
+    component_job.journal.step("settled", swapped=False)
     return Snapshotted(committed, tuple(dumped.warnings))
 
 
 def restore(
-    bench: Bench,
+    component_job: ComponentJob,
     number: int,
     target: RestoreTarget | None = None,
     *,
@@ -114,161 +116,177 @@ def restore(
     snapshot_id: str = "",
 ) -> Restored:
     """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before."""
-    if not isinstance(bench.plugin, PrivateStatePlugin):
-        return restoring.restore(bench, number, target, text=text, guard=guard, snapshot_id=snapshot_id)
+    if not isinstance(component_job.plugin, PrivateStatePlugin):
+        return restoring.restore(component_job, number, target, text=text, guard=guard, snapshot_id=snapshot_id)
     if target is not None and target.kind != "replace":
-        raise Unsupported(f"a module of type {bench.plugin.type!r} restores in place only", "replace what is live")
-    return _restore_by_module(bench, bench.plugin, number, text, guard, snapshot_id)
+        raise Unsupported(
+            f"a module of type {component_job.plugin.type!r} restores in place only", "replace what is live"
+        )
+    return _restore_by_module(component_job, component_job.plugin, number, text, guard, snapshot_id)
 
 
-def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
+def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
     """Undo a restore that job ``of`` made; see ``restoring.undo``."""
-    if not isinstance(bench.plugin, PrivateStatePlugin):
-        return restoring.undo(bench, of, text=text)
+    if not isinstance(component_job.plugin, PrivateStatePlugin):
+        return restoring.undo(component_job, of, text=text)
     swap = step_of(of, "swap")
     if swap is None or not swap.get("guard"):
         raise Unsupported(f"job {of.job} made no guard", "restore another generation")
-    return _restore_by_module(bench, bench.plugin, int(str(swap["guard"])), text or f"undo of job {of.job}", True, "")
+    return _restore_by_module(
+        component_job, component_job.plugin, int(str(swap["guard"])), text or f"undo of job {of.job}", True, ""
+    )
 
 
 def _restore_by_module(
-    bench: Bench, plugin: PrivateStatePlugin, number: int, text: str, guard: bool, snapshot_id: str
+    component_job: ComponentJob, plugin: PrivateStatePlugin, number: int, text: str, guard: bool, snapshot_id: str
 ) -> Restored:
     """A module restores over what is live, so what is live is snapshotted first: writes in between are in neither."""
-    with bench.locked(f"restore {number}") as lock:
-        settle_others(bench, lock)
-        generation = bench.store.generation(bench.key, number)
+    with component_job.locked(f"restore {number}") as lock:
+        settle_others(component_job, lock)
+        generation = component_job.store.generation(component_job.key, number)
         if snapshot_id and generation.id != snapshot_id:
-            raise NotSafe(f"generation {number} of {bench.key} is another snapshot now", "plan it again")
-        require_sound(bench, generation)
+            raise NotSafe(f"generation {number} of {component_job.key} is another snapshot now", "plan it again")
+        require_sound(component_job, generation)
         made: Generation | None = None
         unguarded = ""
         if guard:
-            bench.progress.phase("guard")
-            made, unguarded = _guard_by_module(bench, plugin, lock)
-        bench.journal.step(
+            component_job.progress.phase("guard")
+            made, unguarded = _guard_by_module(component_job, plugin, lock)
+        component_job.journal.step(
             "swap", guard=made.number if made else 0, id=generation.id, restored=number, text=text, in_place=True
         )
-        bench.progress.phase("restore")
+        component_job.progress.phase("restore")
         try:
-            modules.run_restore(bench, plugin, generation)
+            modules.run_restore(component_job, plugin, generation)
         except PluginError as error:
             held = f"; what was live before is generation {made.number}" if made else ""
             raise PluginError(
                 f"the module may have left it half restored ({error.message}){held}", "undo it"
             ) from error
-        bench.journal.step("swapped")
-        resolve(bench, bench.job)
-        linked = bench.store.link(
-            lock, generation.id, reason=Reason.RESTORE, restored=number, text=text, who=bench.who, job=bench.job
+        component_job.journal.step("swapped")
+        resolve(component_job, component_job.job)
+        linked = component_job.store.link(
+            lock,
+            generation.id,
+            reason=Reason.RESTORE,
+            restored=number,
+            text=text,
+            who=component_job.who,
+            job=component_job.job,
         )
-        bench.journal.step("settled", swapped=True)
+        component_job.journal.step("settled", swapped=True)
         return Restored(number, linked, made, made.number if made else None, warnings=(unguarded,) if unguarded else ())
 
 
-def _guard_by_module(bench: Bench, plugin: PrivateStatePlugin, lock: ComponentLock) -> tuple[Generation | None, str]:
+def _guard_by_module(
+    component_job: ComponentJob, plugin: PrivateStatePlugin, lock: ComponentLock
+) -> tuple[Generation | None, str]:
     """Snapshot what is live, and hold it. Returns the guard, or why there is none.
 
     What is broken, gone or half restored may be more than its module can snapshot: that must not stand in the way of
     making it whole, and the plan says so. What fails for another reason stops the restore: Cancelled, StoreError.
     """
-    half = _half_restored(bench)
-    text = "; ".join(filter(None, (f"guard of job {bench.job}", half)))
-    number = bench.store.reserve(lock)
+    half = _half_restored(component_job)
+    text = "; ".join(filter(None, (f"guard of job {component_job.job}", half)))
+    number = component_job.store.reserve(lock)
     try:
-        made = modules.run_snapshot(bench, plugin, lock, reason=Reason.GUARD, text=text, number=number).generation
+        made = modules.run_snapshot(
+            component_job, plugin, lock, reason=Reason.GUARD, text=text, number=number
+        ).generation
     except PluginError as error:
         if isinstance(error, (Cancelled, ToolMissing)):
             raise
         why = f"no guard: what was live could not be snapshotted ({error.message})"
-        bench.progress.log(f"{half}; {why}" if half else why)
+        component_job.progress.log(f"{half}; {why}" if half else why)
         return None, why
-    hold(bench, made, Left(bench.job, bench.journal, bench.who))
+    pin_guard(component_job, made, UnfinishedJob(component_job.job, component_job.journal, component_job.who))
     return made, ""
 
 
-def activity(bench: Bench, name: str) -> None:
+def activity(component_job: ComponentJob, name: str) -> None:
     """Run ``activate``, ``deactivate``, ``collect-garbage``, ``lock`` or ``unlock``; markers follow. A module may
     have activities of its own.
 
     Raises Unsupported where the type has no such activity.
     """
-    own = isinstance(bench.plugin, PrivateStatePlugin) and name not in _ACTIVITIES
-    if not own and name not in bench.plugin.activities() | {"lock", "unlock"}:
-        raise Unsupported(f"type {bench.plugin.type!r} has no activity {name!r}")
-    with bench.locked(name) as lock:
-        settle_others(bench, lock)
-        refused = refusal_below(bench.component.path) if name == "activate" else ""
+    own = isinstance(component_job.plugin, PrivateStatePlugin) and name not in _ACTIVITIES
+    if not own and name not in component_job.plugin.activities() | {"lock", "unlock"}:
+        raise Unsupported(f"type {component_job.plugin.type!r} has no activity {name!r}")
+    with component_job.locked(name) as lock:
+        settle_others(component_job, lock)
+        refused = refusal_below(component_job.component.path) if name == "activate" else ""
         if refused:
             raise NotSafe(refused, "give it to root (chown, chmod go-w), or to the user who calls")
-        bench.progress.phase(name)
-        if isinstance(bench.plugin, PrivateStatePlugin):
-            modules.run_activity(bench, bench.plugin, name)
+        component_job.progress.phase(name)
+        if isinstance(component_job.plugin, PrivateStatePlugin):
+            modules.run_activity(component_job, component_job.plugin, name)
             return
-        with bench.context() as ctx:
-            if isinstance(bench.plugin, StatePlugin):
-                _ACTIVITIES[name](bench, ctx)
+        with component_job.context() as ctx:
+            if isinstance(component_job.plugin, StatePlugin):
+                _ACTIVITIES[name](component_job, ctx)
             else:
-                _whole_or_taken_back(bench, ctx, name)
+                _whole_or_taken_back(component_job, ctx, name)
 
 
-def _whole_or_taken_back(bench: Bench, ctx: Context, name: str) -> None:
+def _whole_or_taken_back(component_job: ComponentJob, ctx: Context, name: str) -> None:
     """An activity of a type without state: what one that fails has made is taken back, and nothing stays half done.
 
-    One that dies is taken back by the next writer, or by the recovery of its job (``settle``)."""
-    begin_activity(bench, name)
+    One that dies is taken back by the next writer, or by the recovery of its job (``recover_job``)."""
+    begin_activity(component_job, name)
     try:
-        _ACTIVITIES[name](bench, ctx)
+        _ACTIVITIES[name](component_job, ctx)
     except Expected as error:
         if name == "activate":
-            _take_back(bench, ctx, error)
-        bench.journal.step(SETTLED, swapped=False)
+            _take_back(component_job, ctx, error)
+        component_job.journal.step(SETTLED, swapped=False)
         raise
-    bench.journal.step(SETTLED, swapped=False)
+    component_job.journal.step(SETTLED, swapped=False)
 
 
-def _take_back(bench: Bench, ctx: Context, why: Exception) -> None:
+def _take_back(component_job: ComponentJob, ctx: Context, why: Exception) -> None:
     """What cannot be taken back is said with what went wrong first, and left to the next writer."""
     try:
-        with bench.shielded():
-            bench.plugin.take_back(ctx)
+        with component_job.shielded():
+            component_job.plugin.rollback_activation(ctx)
     except Expected as error:
         message, hint = words_of(error)
         raise PluginError(f"{words_of(why)[0]}; {message}", hint) from why
 
 
-def _activate(bench: Bench, ctx: Context) -> None:
-    bench.plugin.activate(ctx)
-    bench.store.set_state(bench.key, active=True, garbage=False, component=bench.component.path)
+def _activate(component_job: ComponentJob, ctx: Context) -> None:
+    component_job.plugin.activate(ctx)
+    component_job.store.set_state(component_job.key, active=True, garbage=False, component=component_job.component.path)
 
 
-def _deactivate(bench: Bench, ctx: Context) -> None:
+def _deactivate(component_job: ComponentJob, ctx: Context) -> None:
     """State that stays behind is garbage: it may be collected, and comes back with the next activation."""
-    bench.plugin.deactivate(ctx)
-    bench.store.set_state(bench.key, active=False, garbage=isinstance(bench.plugin, StatePlugin))
+    component_job.plugin.deactivate(ctx)
+    component_job.store.set_state(
+        component_job.key, active=False, garbage=isinstance(component_job.plugin, StatePlugin)
+    )
 
 
-def _collect_garbage(bench: Bench, ctx: Context) -> None:
-    plugin = restoring.state_plugin(bench)
-    if bench.active:
-        raise NotSafe(f"{bench.key} is active", "deactivate it first")
-    if bench.planned:
-        restoring.refuse_another(bench, plugin, bench.planned)
+def _collect_garbage(component_job: ComponentJob, ctx: Context) -> None:
+    plugin = restoring.state_plugin(component_job)
+    if component_job.active:
+        raise NotSafe(f"{component_job.key} is active", "deactivate it first")
+    if component_job.planned:
+        restoring.refuse_another(component_job, plugin, component_job.planned)
     plugin.collect_garbage(ctx)
-    bench.store.set_state(bench.key, active=False, garbage=False)
+    component_job.store.set_state(component_job.key, active=False, garbage=False)
 
 
-_ACTIVITIES: Mapping[str, Callable[[Bench, Context], None]] = {
+_ACTIVITIES: Mapping[str, Callable[[ComponentJob, Context], None]] = {
     "activate": _activate,
     "deactivate": _deactivate,
     "collect-garbage": _collect_garbage,
-    "lock": lambda bench, ctx: bench.plugin.lock(ctx),
-    "unlock": lambda bench, ctx: bench.plugin.unlock(ctx),
+    "lock": lambda component_job, ctx: component_job.plugin.lock(ctx),
+    "unlock": lambda component_job, ctx: component_job.plugin.unlock(ctx),
 }
 
 
-def import_folder(bench: Bench, folder: Path) -> Committed:
+def import_folder(component_job: ComponentJob, folder: Path) -> Committed:
     """Take a snapshot folder made elsewhere into the store."""
-    with bench.locked("import") as lock:
-        settle_others(bench, lock)
-        return bench.store.import_folder(lock, folder, who=bench.who, job=bench.job)
+    with component_job.locked("import") as lock:
+        settle_others(component_job, lock)
+        return component_job.store.import_folder(lock, folder, who=component_job.who, job=component_job.job)

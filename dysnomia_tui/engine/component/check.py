@@ -12,7 +12,7 @@ from dysnomia_store.content.snapshots import SnapshotDraft, StoredSnapshot
 from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
-from dysnomia_tui.engine.component.context import Bench
+from dysnomia_tui.engine.component.context import ComponentJob
 from dysnomia_tui.engine.component.index import ensure_index
 from dysnomia_tui.engine.component.restore import settle_others, state_plugin
 from dysnomia_tui.engine.component.trust import made_here
@@ -21,74 +21,76 @@ from dysnomia_tui.engine.diff.multiset import OrderCheck
 BAD = (CheckResult.CORRUPT, CheckResult.MISSING)
 
 
-def check(bench: Bench, number: int) -> Check:
+def check(component_job: ComponentJob, number: int) -> Check:
     """Read every byte of a generation's snapshot, compare it with what was written, and record the result.
 
     A snapshot without a contents index (another tool's) gets one.
     """
-    generation = bench.store.generation(bench.key, number)
-    bench.progress.phase("check")
+    generation = component_job.store.generation(component_job.key, number)
+    component_job.progress.phase("check")
     total = generation.metadata.stored_size if generation.metadata else None
     done = 0
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        bench.cancel.check()
-        bench.progress.advance(done, total)
+        component_job.cancel.check()
+        component_job.progress.advance(done, total)
 
-    result = bench.store.check(bench.key, generation.id, on_bytes=advance)
-    recorded = Check(at=bench.clock(), how="bytes", result=result.result, text=result.text, job=bench.job)
-    bench.store.record_check(bench.key, generation.id, recorded)
-    if bench.store.stored(bench.key, generation.id).index is None and result.result not in BAD:
-        with bench.locked(f"index {number}") as lock:
-            ensure_index(bench, lock, generation)
+    result = component_job.store.check(component_job.key, generation.id, on_bytes=advance)
+    recorded = Check(
+        at=component_job.clock(), how="bytes", result=result.result, text=result.text, job=component_job.job
+    )
+    component_job.store.record_check(component_job.key, generation.id, recorded)
+    if component_job.store.stored(component_job.key, generation.id).index is None and result.result not in BAD:
+        with component_job.locked(f"index {number}") as lock:
+            ensure_index(component_job, lock, generation)
     return recorded
 
 
-def require_sound(bench: Bench, generation: Generation) -> None:
+def require_sound(component_job: ComponentJob, generation: Generation) -> None:
     """Check before a module gets it, which verifies nothing itself. Raises Corrupt."""
-    result = bench.store.check(bench.key, generation.id)
+    result = component_job.store.check(component_job.key, generation.id)
     if result.result in BAD:
         raise Corrupt(
-            f"generation {generation.number} of {bench.key} is {result.result}: {result.text}", "take another"
+            f"generation {generation.number} of {component_job.key} is {result.result}: {result.text}", "take another"
         )
 
 
-def verify(bench: Bench, number: int) -> Check:
+def verify(component_job: ComponentJob, number: int) -> Check:
     """Load a generation into a scratch place, dump that, and compare the digests: the proof that it can come back.
 
     Records the result. Raises what load and dump raise for reasons that say nothing of the snapshot (a server that
     is down, a full disk, a cancel); a snapshot that does not load is a result, not an error.
     """
-    plugin = state_plugin(bench)
-    with bench.locked(f"verify {number}") as lock:
-        settle_others(bench, lock)
-        generation = bench.store.generation(bench.key, number)
-        bench.journal.step("load", number=number, id=generation.id)
-        stored = ensure_index(bench, lock, generation)
-        result, text = _prove(bench, plugin, generation, stored)
-        bench.journal.step("settled", swapped=False)
-    recorded = Check(at=bench.clock(), how="restore", result=result, text=text, job=bench.job)
-    bench.store.record_check(bench.key, generation.id, recorded)
+    plugin = state_plugin(component_job)
+    with component_job.locked(f"verify {number}") as lock:
+        settle_others(component_job, lock)
+        generation = component_job.store.generation(component_job.key, number)
+        component_job.journal.step("load", number=number, id=generation.id)
+        stored = ensure_index(component_job, lock, generation)
+        result, text = _prove(component_job, plugin, generation, stored)
+        component_job.journal.step("settled", swapped=False)
+    recorded = Check(at=component_job.clock(), how="restore", result=result, text=text, job=component_job.job)
+    component_job.store.record_check(component_job.key, generation.id, recorded)
     return recorded
 
 
 def _prove(
-    bench: Bench, plugin: StatePlugin, generation: Generation, stored: StoredSnapshot
+    component_job: ComponentJob, plugin: StatePlugin, generation: Generation, stored: StoredSnapshot
 ) -> tuple[CheckResult, str]:
-    with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+    with component_job.context(made_here=made_here(component_job.store, generation)) as ctx:
         scratch = plugin.place(ctx, Purpose.SCRATCH)
         try:
-            bench.progress.phase("load")
+            component_job.progress.phase("load")
             try:
                 plugin.load(ctx, stored, scratch)
             except Corrupt as error:
                 return CheckResult.CORRUPT, error.message
-            bench.progress.phase("dump")
+            component_job.progress.phase("dump")
             again = DigestDraft(ctx.staging)
             dumped = plugin.dump(ctx, scratch, again)
-            bench.progress.phase("compare")
+            component_job.progress.phase("compare")
             expected = _digests(stored.sections())
             before = stored.metadata.tool_versions if stored.metadata else {}
             same_tools = dict(before) == dict(dumped.tool_versions)
@@ -96,9 +98,9 @@ def _prove(
                 name for name in expected.keys() & again.sections.keys() if expected[name] != again.sections[name]
             }
             tables = {name for name in differ if expected[name][1] is Form.ROWS}
-            moved = _in_another_order(bench, plugin, ctx, scratch, stored, tables) if tables else frozenset()
+            moved = _in_another_order(component_job, plugin, ctx, scratch, stored, tables) if tables else frozenset()
         finally:
-            with bench.shielded():
+            with component_job.shielded():
                 plugin.drop(ctx, scratch)
         return compare(expected, again.sections, same_tools=same_tools, moved=moved)
 
@@ -109,7 +111,12 @@ Digests = dict[Name, tuple[str, Form]]
 
 
 def _in_another_order(
-    bench: Bench, plugin: StatePlugin, ctx: Context, scratch: Place, stored: StoredSnapshot, tables: Set[Name]
+    component_job: ComponentJob,
+    plugin: StatePlugin,
+    ctx: Context,
+    scratch: Place,
+    stored: StoredSnapshot,
+    tables: Set[Name],
 ) -> Set[Name]:
     """Those of the tables that differ in a restored copy which do so in the order of their rows alone.
 
@@ -121,7 +128,7 @@ def _in_another_order(
     base.mkdir(mode=0o700)
     draft = SnapshotDraft(base)
     plugin.dump(ctx, scratch, draft)
-    check = OrderCheck(plugin, stored, draft.stored(), ctx.staging, lambda rows: bench.cancel.check())
+    check = OrderCheck(plugin, stored, draft.stored(), ctx.staging, lambda rows: component_job.cancel.check())
     differ = {
         (section.kind, section.name)
         for pair in check.changed()
@@ -130,7 +137,9 @@ def _in_another_order(
     return tables - differ
 
 
-def same_state(bench: Bench, plugin: StatePlugin, known: str, draft: SnapshotDraft, folder: Path) -> bool:
+def same_state(
+    component_job: ComponentJob, plugin: StatePlugin, known: str, draft: SnapshotDraft, folder: Path
+) -> bool:
     """Whether a snapshot in the making differs from a stored one in the order of its rows alone.
 
     One that cannot be read vouches for nothing, so the new one is kept. ``folder`` is for temporary files.
@@ -138,11 +147,11 @@ def same_state(bench: Bench, plugin: StatePlugin, known: str, draft: SnapshotDra
     """
     if not plugin.order_varies:
         return False
-    stored = bench.store.stored(bench.key, known)
+    stored = component_job.store.stored(component_job.key, known)
     if stored.index is None:
         return False
-    bench.progress.phase("compare")
-    check = OrderCheck(plugin, stored, draft.stored(), folder, lambda rows: bench.cancel.check())
+    component_job.progress.phase("compare")
+    check = OrderCheck(plugin, stored, draft.stored(), folder, lambda rows: component_job.cancel.check())
     try:
         return check.same_state()
     except StoreError:

@@ -1,6 +1,6 @@
 """What an activity works with: the store, the plugin, the component, and the job it is done for.
 
-The worker process makes a ``Bench`` from a job's folder; tests make one by hand. Either way the same activities run.
+The worker process makes a ``ComponentJob`` from a job's folder; tests make one by hand. Either way the same activities run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dysnomia_store.errors import Locked
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import ComponentLock, Store
 from dysnomia_tui.engine.component.journal import PluginJournal
-from dysnomia_tui.engine.component.runner import HoldingRunner, Shield
+from dysnomia_tui.engine.component.runner import CancelShield, HoldingRunner
 
 LOCK_ROUND = 0.25
 """Seconds of one try at the component's lock, between two looks at the cancel token."""
@@ -45,7 +45,7 @@ def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
 
 
 @dataclass(frozen=True)
-class Left:
+class UnfinishedJob:
     """A job whose worker may have left something behind, or whose restore is to be undone."""
 
     job: str
@@ -56,7 +56,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class Bench:
+class ComponentJob:
     """The context of an activity in the engine, one job on one component."""
 
     store: Store
@@ -78,9 +78,9 @@ class Bench:
     host: str = field(default_factory=socket.gethostname)
     planned: str = ""
     """What was live when the plan was made (``StatePlugin.identity``): nothing else is replaced. ``""``: not known."""
-    unsettled: Callable[[], Sequence[Left]] = tuple
+    unsettled: Callable[[], Sequence[UnfinishedJob]] = tuple
     """Jobs on this component that left something behind: the next writer, who holds the lock, puts it right."""
-    half_restored: Callable[[], Sequence[Left]] = tuple
+    half_restored: Callable[[], Sequence[UnfinishedJob]] = tuple
     """Jobs on this component whose module did not come to the end of its restore, and nothing made live whole since."""
     _held: list[int] = field(default_factory=list)
     """Descriptors of the locks held now: child processes hold them as well, so that a dead worker's children keep
@@ -112,7 +112,7 @@ class Bench:
         return f"{self.store.id[:8]}_{job or self.job}"
 
     @contextmanager
-    def context(self, *, made_here: bool = True, of: Left | None = None) -> Iterator[Context]:
+    def context(self, *, made_here: bool = True, of: UnfinishedJob | None = None) -> Iterator[Context]:
         """The context a plugin gets, for this job or for the recovery of another. Its staging folder goes after."""
         job = of.job if of else self.job
         journal = of.journal if of else self.journal
@@ -134,7 +134,7 @@ class Bench:
     @contextmanager
     def shielded(self) -> Iterator[None]:
         """A cancel is not heard inside: for putting things right, which must not be stopped half-way."""
-        if isinstance(self.cancel, Shield):
+        if isinstance(self.cancel, CancelShield):
             with self.cancel.up():
                 yield
         else:

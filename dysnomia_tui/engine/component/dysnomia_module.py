@@ -21,43 +21,45 @@ from dysnomia_plugins.loading.external import ModuleConvention
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Committed, ComponentLock
-from dysnomia_tui.engine.component.context import Bench
+from dysnomia_tui.engine.component.context import ComponentJob
 
 MARKERS = ("activated", "garbage")
 
 
 @contextmanager
-def private_state(bench: Bench, ctx: Context, generation: Generation | None = None) -> Iterator[Path]:
+def private_state(component_job: ComponentJob, ctx: Context, generation: Generation | None = None) -> Iterator[Path]:
     """A private state directory with the markers, and ``generation``'s snapshot as generation 1."""
     statedir = ctx.staging / "state"
     statedir.mkdir(mode=0o700)
     try:
         for marker in MARKERS:
-            if (bench.store.root / marker / bench.key.container / bench.key.component).exists():
-                _touch(_at(statedir, marker, bench.key))
+            if (component_job.store.root / marker / component_job.key.container / component_job.key.component).exists():
+                _touch(_at(statedir, marker, component_job.key))
         if generation is not None:
-            _seed(bench, statedir, generation)
-            _let_read(bench, statedir)
+            _seed(component_job, statedir, generation)
+            _let_read(component_job, statedir)
         yield statedir
     finally:
         shutil.rmtree(statedir, ignore_errors=True)
 
 
-def run_activity(bench: Bench, plugin: PrivateStatePlugin, activity: str) -> None:
+def run_activity(component_job: ComponentJob, plugin: PrivateStatePlugin, activity: str) -> None:
     """Run an activity that makes no snapshot, and take over the markers it set."""
-    with bench.context() as ctx, private_state(bench, ctx) as statedir:
+    with component_job.context() as ctx, private_state(component_job, ctx) as statedir:
         plugin.run(ctx, activity, statedir)
-        take_markers(bench, statedir)
+        take_markers(component_job, statedir)
 
 
-def take_markers(bench: Bench, statedir: Path) -> None:
+def take_markers(component_job: ComponentJob, statedir: Path) -> None:
     """The module says itself whether the component is active or garbage now."""
-    active, garbage = (_at(statedir, marker, bench.key).exists() for marker in MARKERS)
-    bench.store.set_state(bench.key, active=active, garbage=garbage, component=bench.component.path if active else None)
+    active, garbage = (_at(statedir, marker, component_job.key).exists() for marker in MARKERS)
+    component_job.store.set_state(
+        component_job.key, active=active, garbage=garbage, component=component_job.component.path if active else None
+    )
 
 
 def run_snapshot(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: PrivateStatePlugin,
     lock: ComponentLock,
     *,
@@ -68,22 +70,26 @@ def run_snapshot(
     """Let the module make a snapshot, and commit it.
 
     Raises NothingKept where it made none and never did; PluginError where it made some before."""
-    began = bench.clock()
-    with bench.context() as ctx, private_state(bench, ctx) as statedir:
+    began = component_job.clock()
+    with component_job.context() as ctx, private_state(component_job, ctx) as statedir:
         plugin.run(ctx, "snapshot", statedir)
-        written = newest_written(statedir, bench.key)
-        if written is None and not bench.store.generations(bench.key):
-            raise NothingKept(f"the module of type {plugin.type!r} made no snapshot of {bench.key}: it keeps no state")
+        written = newest_written(statedir, component_job.key)
+        if written is None and not component_job.store.generations(component_job.key):
+            raise NothingKept(
+                f"the module of type {plugin.type!r} made no snapshot of {component_job.key}: it keeps no state"
+            )
         if written is None:
-            raise PluginError(f"the module of type {plugin.type!r} made no snapshot of {bench.key}", "see the log")
-        return _commit(bench, plugin, lock, written, began, reason=reason, text=text, number=number)
+            raise PluginError(
+                f"the module of type {plugin.type!r} made no snapshot of {component_job.key}", "see the log"
+            )
+        return _commit(component_job, plugin, lock, written, began, reason=reason, text=text, number=number)
 
 
-def run_restore(bench: Bench, plugin: PrivateStatePlugin, generation: Generation) -> None:
+def run_restore(component_job: ComponentJob, plugin: PrivateStatePlugin, generation: Generation) -> None:
     """Let the module restore ``generation``: it is the last one it sees."""
-    with bench.context() as ctx, private_state(bench, ctx, generation) as statedir:
+    with component_job.context() as ctx, private_state(component_job, ctx, generation) as statedir:
         plugin.run(ctx, "restore", statedir)
-        take_markers(bench, statedir)
+        take_markers(component_job, statedir)
 
 
 def newest_written(statedir: Path, key: ComponentKey) -> Path | None:
@@ -103,7 +109,7 @@ def newest_written(statedir: Path, key: ComponentKey) -> Path | None:
 
 
 def _commit(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: PrivateStatePlugin,
     lock: ComponentLock,
     written: Path,
@@ -113,38 +119,44 @@ def _commit(
     text: str,
     number: int | None,
 ) -> Committed:
-    with bench.draft() as draft:
+    with component_job.draft() as draft:
         for entry in sorted(written.iterdir()):
             entry.rename(draft.folder / entry.name)
         draft.claim(written.name)
-        return bench.store.commit(
-            lock, draft, type=plugin.type, digest_version=0, as_of=began, end=bench.clock(), complete=None,
-            reason=reason, text=text, who=bench.who, job=bench.job, number=number, host=bench.host,
+        return component_job.store.commit(
+            lock, draft, type=plugin.type, digest_version=0, as_of=began, end=component_job.clock(), complete=None,
+            reason=reason, text=text, who=component_job.who, job=component_job.job, number=number, host=component_job.host,
         )  # fmt: skip
 
 
-def _seed(bench: Bench, statedir: Path, generation: Generation) -> None:
+def _seed(component_job: ComponentJob, statedir: Path, generation: Generation) -> None:
     """A copy, not hard links: a module that writes into what it was given must not reach the store's own bytes."""
-    source = bench.store.stored(bench.key, generation.id).folder
-    target = _at(statedir, "snapshots", bench.key) / generation.id
+    source = component_job.store.stored(component_job.key, generation.id).folder
+    target = _at(statedir, "snapshots", component_job.key) / generation.id
     target.parent.mkdir(parents=True)
     shutil.copytree(source, target, symlinks=True)
-    links = _at(statedir, "generations", bench.key)
+    links = _at(statedir, "generations", component_job.key)
     links.mkdir(parents=True)
-    (links / "1").symlink_to(f"../../../snapshots/{bench.key.container}/{bench.key.component}/{generation.id}")
-    checksum = _at(bench.store.root, "checksums", bench.key) / generation.id
+    (links / "1").symlink_to(
+        f"../../../snapshots/{component_job.key.container}/{component_job.key.component}/{generation.id}"
+    )
+    checksum = _at(component_job.store.root, "checksums", component_job.key) / generation.id
     if checksum.is_file():
-        copy = _at(statedir, "checksums", bench.key) / generation.id
+        copy = _at(statedir, "checksums", component_job.key) / generation.id
         copy.parent.mkdir(parents=True)
         shutil.copyfile(checksum, copy)
 
 
-def _let_read(bench: Bench, statedir: Path) -> None:
+def _let_read(component_job: ComponentJob, statedir: Path) -> None:
     """Let the user whom the module becomes read what it restores, as it can in a store of bash Dysnomia's.
 
     Such a module deletes what is live first, and takes a snapshot that it could not read for an empty one.
     """
-    users = bench.plugin.becomes(bench.component) if isinstance(bench.plugin, ModuleConvention) else ()
+    users = (
+        component_job.plugin.becomes(component_job.component)
+        if isinstance(component_job.plugin, ModuleConvention)
+        else ()
+    )
     if os.geteuid() != 0 or not users:
         return
     gid = pwd.getpwnam(users[0]).pw_gid if len(users) == 1 and users[0] != "*" else None
@@ -158,7 +170,7 @@ def _let_read(bench: Bench, statedir: Path) -> None:
             more = 0o050 if gid is not None else 0o055
             path.chmod(path.stat().st_mode & 0o7777 | (more if not name else more & 0o044))
         del folders
-    bench.store.let_through(statedir)
+    component_job.store.allow_traverse(statedir)
 
 
 def _at(statedir: Path, part: str, key: ComponentKey) -> Path:

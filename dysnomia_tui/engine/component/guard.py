@@ -12,7 +12,7 @@ from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Generation, Pin, Reason
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import Bench, Left
+from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Restored:
         return bool(self.copy) or (self.generation is not None and not self.aside)
 
 
-def step_of(left: Left, name: str) -> dict[str, object] | None:
+def step_of(left: UnfinishedJob, name: str) -> dict[str, object] | None:
     """The data of the newest engine step ``name`` in a job's journal."""
     return next((dict(data) for entry, data in reversed(left.journal.steps()) if entry == name), None)
 
 
-def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, left: Left) -> Restored:
+def finish_restore(
+    component_job: ComponentJob, plugin: StatePlugin, ctx: Context, lock: ComponentLock, left: UnfinishedJob
+) -> Restored:
     """Link, guard, drop: everything from the swap on, each only where it was not done yet.
 
     Nothing here may undo the restore: what fails is said in ``warnings``, and the next writer tries again.
@@ -54,12 +56,12 @@ def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock,
     generation: Generation | None = None
     if restored is not None:
         try:
-            generation = link_restored(bench, lock, left, str(swap["id"]), restored, str(swap["text"]))
+            generation = link_restored(component_job, lock, left, str(swap["id"]), restored, str(swap["text"]))
         except (StoreError, OSError) as error:
             warnings.append(f"live is generation {restored}, but that could not be recorded: {error}")
-    guard, aside = _guard(bench, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
+    guard, aside = _guard(component_job, plugin, ctx, lock, left, int(str(swap["guard"])), warnings)
     if restored is None:
-        generation = _record_live(bench, plugin, ctx, lock, left, str(swap["text"]), warnings)
+        generation = _record_live(component_job, plugin, ctx, lock, left, str(swap["text"]), warnings)
     return Restored(
         restored=restored,
         generation=generation,
@@ -71,13 +73,13 @@ def finish(bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock,
 
 
 def link_restored(
-    bench: Bench, lock: ComponentLock, left: Left, snapshot_id: str, restored: int, text: str
+    component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob, snapshot_id: str, restored: int, text: str
 ) -> Generation:
     """The newest generation says what is live. Done once for a job."""
-    found = _made_by(bench, left.job, Reason.RESTORE)
+    found = _made_by(component_job, left.job, Reason.RESTORE)
     if found is None:
-        found = bench.store.link(
-            lock, snapshot_id, reason=Reason.RESTORE, restored=restored, text=text, who=left.who or bench.who,
+        found = component_job.store.link(
+            lock, snapshot_id, reason=Reason.RESTORE, restored=restored, text=text, who=left.who or component_job.who,
             job=left.job,
         )  # fmt: skip
     left.journal.step("linked", number=found.number)
@@ -85,44 +87,44 @@ def link_restored(
 
 
 def _record_live(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
     lock: ComponentLock,
-    left: Left,
+    left: UnfinishedJob,
     text: str,
     warnings: list[str],
 ) -> Generation | None:
     """After a swap back: live is no stored snapshot yet, so one is made of it."""
-    found = _made_by(bench, left.job, Reason.RESTORE)
+    found = _made_by(component_job, left.job, Reason.RESTORE)
     if found is not None:
         return found
-    bench.progress.phase("snapshot")
+    component_job.progress.phase("snapshot")
     try:
-        with bench.draft() as draft:
+        with component_job.draft() as draft:
             dumped = plugin.dump(ctx, plugin.live(ctx.component), draft)
-            return bench.store.commit(
+            return component_job.store.commit(
                 lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of,
                 end=dumped.end, complete=dumped.complete, reason=Reason.RESTORE, text=text,
-                who=left.who or bench.who, job=left.job, number=bench.store.reserve(lock),
-                tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=bench.host,
+                who=left.who or component_job.who, job=left.job, number=component_job.store.reserve(lock),
+                tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=component_job.host,
             ).generation  # fmt: skip
     except (PluginError, StoreError, OSError) as error:
         warnings.append(f"what is live again could not be made a generation: {error}")
         return None
 
 
-def _made_by(bench: Bench, job: str, reason: Reason) -> Generation | None:
-    generations = bench.store.generations(bench.key)
+def _made_by(component_job: ComponentJob, job: str, reason: Reason) -> Generation | None:
+    generations = component_job.store.generations(component_job.key)
     return next((one for one in reversed(generations) if one.job == job and one.reason is reason), None)
 
 
 def _guard(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
     lock: ComponentLock,
-    left: Left,
+    left: UnfinishedJob,
     number: int,
     warnings: list[str],
 ) -> tuple[Generation | None, str]:
@@ -131,12 +133,12 @@ def _guard(
     Returns the guard, and where what was live still stands if it could not be made one.
     """
     aside = plugin.place(ctx, Purpose.ASIDE)
-    guard = _guard_of(bench, left.job, number)
+    guard = _guard_of(component_job, left.job, number)
     if guard is None:
         if not plugin.exists(ctx, aside):
             return None, ""
         try:
-            guard = _dump_guard(bench, plugin, ctx, lock, left, aside, number, warnings)
+            guard = _dump_guard(component_job, plugin, ctx, lock, left, aside, number, warnings)
         except (PluginError, StoreError, OSError) as error:
             swap = step_of(left, "swap") or {}
             what = "was cancelled" if isinstance(error, Cancelled) else f"failed ({error})"
@@ -144,10 +146,10 @@ def _guard(
             if not swap.get("try_guard", True):
                 left.journal.step("unguarded", aside=aside.name)
             return None, aside.name
-    hold(bench, guard, left)
+    pin_guard(component_job, guard, left)
     left.journal.step("guarded", number=number)
     try:
-        with bench.shielded():
+        with component_job.shielded():
             for place in plugin.left_behind(ctx):
                 plugin.drop(ctx, place)
     except (PluginError, OSError) as error:
@@ -158,42 +160,49 @@ def _guard(
 
 
 def _dump_guard(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
     lock: ComponentLock,
-    left: Left,
+    left: UnfinishedJob,
     aside: Place,
     number: int,
     warnings: list[str],
 ) -> Generation:
-    bench.progress.phase("guard")
-    with bench.draft() as draft:
+    component_job.progress.phase("guard")
+    with component_job.draft() as draft:
         dumped = plugin.dump(ctx, aside, draft)
         warnings.extend(dumped.warnings)
-        return bench.store.commit(
+        return component_job.store.commit(
             lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
             complete=dumped.complete, reason=Reason.GUARD, text=f"guard of job {left.job}",
-            who=left.who or bench.who, job=left.job, number=number, tool_versions=dumped.tool_versions,
-            surroundings=dumped.surroundings, host=bench.host,
+            who=left.who or component_job.who, job=left.job, number=number, tool_versions=dumped.tool_versions,
+            surroundings=dumped.surroundings, host=component_job.host,
         ).generation  # fmt: skip
 
 
-def _guard_of(bench: Bench, job: str, number: int) -> Generation | None:
+def _guard_of(component_job: ComponentJob, job: str, number: int) -> Generation | None:
     """The guard a job made, if it is durable. Another tool may have taken the number: then it is none."""
-    found = [one for one in bench.store.generations(bench.key) if one.number == number and one.job == job and one.id]
+    found = [
+        one
+        for one in component_job.store.generations(component_job.key)
+        if one.number == number and one.job == job and one.id
+    ]
     return found[0] if found else None
 
 
-def hold(bench: Bench, guard: Generation, left: Left) -> None:
+def pin_guard(component_job: ComponentJob, guard: Generation, left: UnfinishedJob) -> None:
     """Keep the guard from GC for its time. Done once."""
     if any(pin.held_by == left.job for pin in guard.marks.pins):
         return
-    now = bench.clock()
+    now = component_job.clock()
     pin = Pin(
-        why=f"guard of job {left.job}", who=left.who or bench.who, at=now, until=now + bench.guard_hold,
+        why=f"guard of job {left.job}", who=left.who or component_job.who, at=now, until=now + component_job.guard_hold,
         held_by=left.job,
     )  # fmt: skip
-    bench.store.remark(
-        bench.key, guard.number, lambda said: replace(said, pins=(*said.pins, pin)), who=left.who or bench.who
+    component_job.store.update_marks(
+        component_job.key,
+        guard.number,
+        lambda said: replace(said, pins=(*said.pins, pin)),
+        who=left.who or component_job.who,
     )

@@ -16,8 +16,8 @@ from dysnomia_store.content.snapshots import StoredSnapshot, identity
 from dysnomia_store.model import Generation, Metadata
 from dysnomia_store.sink import ContentSink
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import Bench
-from dysnomia_tui.engine.component.trust import believed, made_here
+from dysnomia_tui.engine.component.context import ComponentJob
+from dysnomia_tui.engine.component.trust import made_here, monotonic_times
 
 
 def work_out(reader: StatePlugin | FilesReader, ctx: Context, stored: Stored, path: Path, snapshot_id: str) -> Metadata:
@@ -72,19 +72,21 @@ class DigestingDraft:
         raise PluginError("a snapshot that names itself has no digest to be worked out")
 
 
-def ensure_index(bench: Bench, lock: ComponentLock, generation: Generation) -> StoredSnapshot:
+def ensure_index(component_job: ComponentJob, lock: ComponentLock, generation: Generation) -> StoredSnapshot:
     """The stored snapshot of a generation, with a contents index: made and kept where there was none.
 
     What an imported one says of its surroundings is not taken over until it is trusted.
     """
-    stored = bench.store.stored(bench.key, generation.id)
+    stored = component_job.store.stored(component_job.key, generation.id)
     if stored.index is not None:
-        return believed(bench.store, generation, stored)
-    reader = bench.plugin if isinstance(bench.plugin, StatePlugin) else FilesReader()
-    bench.progress.phase("index")
-    with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+        return monotonic_times(component_job.store, generation, stored)
+    reader = component_job.plugin if isinstance(component_job.plugin, StatePlugin) else FilesReader()
+    component_job.progress.phase("index")
+    with component_job.context(made_here=made_here(component_job.store, generation)) as ctx:
         path = ctx.staging / "index.zst"
         metadata = work_out(reader, ctx, stored, path, generation.id)
         with Index(path) as index:
-            bench.store.write_index(lock, generation.id, metadata, index.sections())
-    return believed(bench.store, generation, bench.store.stored(bench.key, generation.id))
+            component_job.store.write_index(lock, generation.id, metadata, index.sections())
+    return monotonic_times(
+        component_job.store, generation, component_job.store.stored(component_job.key, generation.id)
+    )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import Bench, Left
-from dysnomia_tui.engine.component.guard import Restored, finish, link_restored, step_of
+from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
+from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored, step_of
 
 SETTLED = "settled"
 """The journal's entry that says that nothing is left to be done for a job."""
@@ -23,7 +23,7 @@ RESOLVED = "resolved"
 
 
 @dataclass(frozen=True)
-class Settled:
+class Recovery:
     """How a recovery came out."""
 
     job: str
@@ -51,7 +51,7 @@ class Settled:
         return f"job {self.job} had not replaced anything; what was live still is"
 
 
-def needs_settling(left: Left) -> bool:
+def needs_settling(left: UnfinishedJob) -> bool:
     """Whether a job's journal says that something may be left. Cheap: reads the journal alone."""
     names = {name for name, _ in left.journal.steps()}
     if not names or SETTLED in names or "dropped" in names or "undone" in names or "unguarded" in names:
@@ -59,7 +59,7 @@ def needs_settling(left: Left) -> bool:
     return not names & {"copied", "reverted"}
 
 
-def half_restored(left: Left) -> bool:
+def half_restored(left: UnfinishedJob) -> bool:
     """Whether a module restored in place, did not come to its end, and nothing made live whole since.
 
     Of a job whose worker is gone. From the journal alone, so it can be asked of any job at any time.
@@ -70,78 +70,78 @@ def half_restored(left: Left) -> bool:
     return step_of(left, "swapped") is None and step_of(left, RESOLVED) is None
 
 
-def settle(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
+def recover_job(component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob) -> Recovery:
     """Finish or revert what job ``left`` began. Raises PluginError where the plugin cannot tell."""
-    plugin = bench.plugin
+    plugin = component_job.plugin
     if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
-        return _settle_activity(bench, left)
+        return _settle_activity(component_job, left)
     if not isinstance(plugin, StatePlugin) or (step_of(left, "swap") or {}).get("in_place"):
-        return _settle_module(bench, lock, left)
-    with bench.context(of=left) as ctx:
-        with bench.shielded():
+        return _settle_module(component_job, lock, left)
+    with component_job.context(of=left) as ctx:
+        with component_job.shielded():
             swapped = plugin.recover(ctx) or step_of(left, "swapped") is not None
         if swapped and step_of(left, "swap") is not None:
             if step_of(left, "swapped") is None:
                 left.journal.step("swapped")
-            restored = finish(bench, plugin, ctx, lock, left)
+            restored = finish_restore(component_job, plugin, ctx, lock, left)
             for warning in restored.warnings:
-                bench.progress.log(warning)
+                component_job.progress.log(warning)
             if restored.whole:
                 left.journal.step(SETTLED, swapped=True)
-            return Settled(left.job, swapped=True, restored=restored)
-        with bench.shielded():
+            return Recovery(left.job, swapped=True, restored=restored)
+        with component_job.shielded():
             dropped = _sweep_places(plugin, ctx, left)
         left.journal.step(SETTLED, swapped=False)
-        return Settled(left.job, swapped=False, dropped=dropped)
+        return Recovery(left.job, swapped=False, dropped=dropped)
 
 
-def begin_activity(bench: Bench, name: str) -> None:
+def begin_activity(component_job: ComponentJob, name: str) -> None:
     """Written before an activity of a type without state begins."""
-    bench.journal.step(ACTIVITY, name=name, active=bench.active)
+    component_job.journal.step(ACTIVITY, name=name, active=component_job.active)
 
 
-def _settle_activity(bench: Bench, left: Left) -> Settled:
+def _settle_activity(component_job: ComponentJob, left: UnfinishedJob) -> Recovery:
     """A type without state. Its marker is set after all else: one that moved says that only the journal lacks its end.
 
     Of an activation that did not come to its end, nothing stays. A deactivation is done again by who wanted it."""
     began = step_of(left, ACTIVITY) or {}
     name = str(began.get("name", ""))
-    ended = bench.active != began.get("active", bench.active)
+    ended = component_job.active != began.get("active", component_job.active)
     if name == "activate" and not ended:
-        with bench.context(of=left) as ctx, bench.shielded():
-            bench.plugin.take_back(ctx)
+        with component_job.context(of=left) as ctx, component_job.shielded():
+            component_job.plugin.rollback_activation(ctx)
     left.journal.step(SETTLED, swapped=False)
-    return Settled(left.job, swapped=False, unfinished="" if ended else name)
+    return Recovery(left.job, swapped=False, unfinished="" if ended else name)
 
 
-def _settle_module(bench: Bench, lock: ComponentLock, left: Left) -> Settled:
+def _settle_module(component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob) -> Recovery:
     """A module swaps nothing: it ended well, or nobody can tell what it left. Its guard is a generation already."""
     swap = step_of(left, "swap")
     if swap is not None and step_of(left, "swapped") is not None:
-        resolve(bench, left.job, but=left.job)
+        resolve(component_job, left.job, but=left.job)
         number = int(str(swap["restored"]))
-        linked = link_restored(bench, lock, left, str(swap["id"]), number, str(swap["text"]))
+        linked = link_restored(component_job, lock, left, str(swap["id"]), number, str(swap["text"]))
         left.journal.step(SETTLED, swapped=True)
-        return Settled(left.job, swapped=True, restored=Restored(number, linked))
+        return Recovery(left.job, swapped=True, restored=Restored(number, linked))
     half = half_restored(left)
     left.journal.step(SETTLED, swapped=False, half=half)
-    return Settled(left.job, swapped=False, half=half)
+    return Recovery(left.job, swapped=False, half=half)
 
 
-def resolve(bench: Bench, by: str, but: str = "") -> None:
+def resolve(component_job: ComponentJob, by: str, but: str = "") -> None:
     """A restore by a module ended well, so live is whole: what earlier jobs left half restored is over."""
-    for left in bench.half_restored():
-        if left.job not in (but, bench.job):
+    for left in component_job.half_restored():
+        if left.job not in (but, component_job.job):
             left.journal.step(RESOLVED, by=by)
 
 
-def recover(bench: Bench, left: Left) -> Settled:
+def recover(component_job: ComponentJob, left: UnfinishedJob) -> Recovery:
     """Settle one dead job, under the component's lock."""
-    with bench.locked(f"recover job {left.job}") as lock:
-        return settle(bench, lock, left)
+    with component_job.locked(f"recover job {left.job}") as lock:
+        return recover_job(component_job, lock, left)
 
 
-def _sweep_places(plugin: StatePlugin, ctx: Context, left: Left) -> tuple[str, ...]:
+def _sweep_places(plugin: StatePlugin, ctx: Context, left: UnfinishedJob) -> tuple[str, ...]:
     """Drop what a job that replaced nothing made: only places named after it, never what may be the only copy."""
     live_there = plugin.exists(ctx, plugin.live(ctx.component))
     borrowed = (step_of(left, "swap") or {}).get("beside")

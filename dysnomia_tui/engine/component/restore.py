@@ -21,10 +21,10 @@ from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import Bench, Left
-from dysnomia_tui.engine.component.guard import Restored, finish, step_of
+from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
+from dysnomia_tui.engine.component.guard import Restored, finish_restore, step_of
 from dysnomia_tui.engine.component.index import ensure_index
-from dysnomia_tui.engine.component.recover import settle
+from dysnomia_tui.engine.component.recover import recover_job
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import Stale
 
@@ -42,7 +42,7 @@ class RestoreTarget:
 
 
 def restore(
-    bench: Bench,
+    component_job: ComponentJob,
     number: int,
     target: RestoreTarget | None = None,
     *,
@@ -61,80 +61,84 @@ def restore(
 
     Raises StoreError or PluginError with live untouched.
     """
-    plugin = state_plugin(bench)
+    plugin = state_plugin(component_job)
     target = target or RestoreTarget()
-    with bench.locked(f"restore {number}") as lock:
+    with component_job.locked(f"restore {number}") as lock:
         live = ""
         if target.kind == "replace":
-            live = known_live(bench, plugin, lock)
+            live = known_live(component_job, plugin, lock)
         else:
-            settle_others(bench, lock)
-        generation = bench.store.generation(bench.key, number)
+            settle_others(component_job, lock)
+        generation = component_job.store.generation(component_job.key, number)
         if snapshot_id and generation.id != snapshot_id:
-            raise NotSafe(f"generation {number} of {bench.key} is another snapshot now", "plan the restore again")
-        with bench.context(made_here=made_here(bench.store, generation)) as ctx:
+            raise NotSafe(
+                f"generation {number} of {component_job.key} is another snapshot now", "plan the restore again"
+            )
+        with component_job.context(made_here=made_here(component_job.store, generation)) as ctx:
             if target.kind == "replace":
-                return _replace(bench, plugin, ctx, lock, generation, text, guard, live)
-            return _copy(bench, plugin, ctx, lock, generation, target)
+                return _replace(component_job, plugin, ctx, lock, generation, text, guard, live)
+            return _copy(component_job, plugin, ctx, lock, generation, target)
 
 
-def undo(bench: Bench, of: Left, *, text: str = "") -> Restored:
+def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
     """Undo a restore: swap back what it set aside while that stands, else restore its guard. Itself guarded.
 
     Raises NotFound where neither is there, and what ``restore`` raises.
     """
-    plugin = state_plugin(bench)
+    plugin = state_plugin(component_job)
     swap = step_of(of, "swap")
     if swap is None:
         raise NotSafe(f"job {of.job} replaced nothing", "there is nothing to undo")
     number = int(str(swap["guard"]))
-    with bench.locked(f"undo job {of.job}") as lock:
-        known_live(bench, plugin, lock, but=of.job)
-        with bench.context(of=of) as ctx:
-            with bench.shielded():
+    with component_job.locked(f"undo job {of.job}") as lock:
+        known_live(component_job, plugin, lock, but=of.job)
+        with component_job.context(of=of) as ctx:
+            with component_job.shielded():
                 swapped = step_of(of, "swapped") is not None or plugin.recover(ctx)
-            live = plugin.identity(bench.component)
+            live = plugin.identity(component_job.component)
             aside = plugin.place(ctx, Purpose.ASIDE)
             standing = swapped and step_of(of, "guarded") is None and plugin.exists(ctx, aside)
         if not swapped:
             raise NotSafe(f"job {of.job} never replaced what was live", "there is nothing to undo")
         if standing:
-            with bench.context() as ctx:
-                return _swap_back(bench, plugin, ctx, lock, of, aside, text, live)
-        guard = bench.store.generation(bench.key, number)
-        with bench.context(made_here=made_here(bench.store, guard)) as ctx:
-            return _replace(bench, plugin, ctx, lock, guard, text or f"undo of job {of.job}", True, live)
+            with component_job.context() as ctx:
+                return _swap_back(component_job, plugin, ctx, lock, of, aside, text, live)
+        guard = component_job.store.generation(component_job.key, number)
+        with component_job.context(made_here=made_here(component_job.store, guard)) as ctx:
+            return _replace(component_job, plugin, ctx, lock, guard, text or f"undo of job {of.job}", True, live)
 
 
-def state_plugin(bench: Bench) -> StatePlugin:
+def state_plugin(component_job: ComponentJob) -> StatePlugin:
     """The bench's plugin, which must hold state. Raises Unsupported."""
-    if not isinstance(bench.plugin, StatePlugin):
-        raise Unsupported(f"{bench.key} is of type {bench.plugin.type!r}, which holds no state of its own")
-    return bench.plugin
+    if not isinstance(component_job.plugin, StatePlugin):
+        raise Unsupported(
+            f"{component_job.key} is of type {component_job.plugin.type!r}, which holds no state of its own"
+        )
+    return component_job.plugin
 
 
-def settle_others(bench: Bench, lock: ComponentLock, but: str = "") -> None:
+def settle_others(component_job: ComponentJob, lock: ComponentLock, but: str = "") -> None:
     """Put right what dead jobs left on this component, before anything else is written."""
-    for left in bench.unsettled():
-        if left.job not in (but, bench.job):
-            bench.progress.log(f"putting right what job {left.job} left behind")
-            settle(bench, lock, left)
+    for left in component_job.unsettled():
+        if left.job not in (but, component_job.job):
+            component_job.progress.log(f"putting right what job {left.job} left behind")
+            recover_job(component_job, lock, left)
 
 
-def known_live(bench: Bench, plugin: StatePlugin, lock: ComponentLock, but: str = "") -> str:
+def known_live(component_job: ComponentJob, plugin: StatePlugin, lock: ComponentLock, but: str = "") -> str:
     """Put right what dead jobs left, and say what is live then: what will be replaced must still be that.
 
     Raises Stale where it is not what the plan was made of."""
-    if bench.planned:
-        refuse_another(bench, plugin, bench.planned)
-    settle_others(bench, lock, but)
-    return plugin.identity(bench.component)
+    if component_job.planned:
+        refuse_another(component_job, plugin, component_job.planned)
+    settle_others(component_job, lock, but)
+    return plugin.identity(component_job.component)
 
 
-def refuse_another(bench: Bench, plugin: StatePlugin, live: str) -> None:
+def refuse_another(component_job: ComponentJob, plugin: StatePlugin, live: str) -> None:
     """Raise Stale where something else is live than what was seen: it may have been put there by somebody else."""
-    if plugin.identity(bench.component) != live:
-        what = plugin.live(bench.component).name
+    if plugin.identity(component_job.component) != live:
+        what = plugin.live(component_job.component).name
         raise Stale(f"nothing was touched: {what} is another one than when this was planned", "look at it, plan again")
 
 
@@ -142,7 +146,7 @@ def refuse_another(bench: Bench, plugin: StatePlugin, live: str) -> None:
 
 
 def _replace(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
     lock: ComponentLock,
@@ -151,29 +155,31 @@ def _replace(
     guard: bool,
     live: str,
 ) -> Restored:
-    stored = ensure_index(bench, lock, generation)
+    stored = ensure_index(component_job, lock, generation)
     beside = plugin.place(ctx, Purpose.BESIDE)
-    bench.journal.step("load", number=generation.number, id=generation.id)
-    bench.progress.phase("load")
+    component_job.journal.step("load", number=generation.number, id=generation.id)
+    component_job.progress.phase("load")
     try:
         plugin.load(ctx, stored, beside)
         ctx.cancel.check()
-        refuse_another(bench, plugin, live)
-        number = bench.store.reserve(lock)
-        bench.journal.step(
+        refuse_another(component_job, plugin, live)
+        number = component_job.store.reserve(lock)
+        component_job.journal.step(
             "swap", guard=number, id=generation.id, restored=generation.number, text=text, try_guard=guard
         )
     except BaseException:
-        with bench.shielded():
+        with component_job.shielded():
             plugin.drop(ctx, beside)
-        bench.journal.step("reverted")
+        component_job.journal.step("reverted")
         raise
-    _swap(bench, plugin, ctx, beside)
-    _record_verified(bench, generation)
-    return finish(bench, plugin, ctx, lock, Left(bench.job, bench.journal, bench.who))
+    _swap(component_job, plugin, ctx, beside)
+    _record_verified(component_job, generation)
+    return finish_restore(
+        component_job, plugin, ctx, lock, UnfinishedJob(component_job.job, component_job.journal, component_job.who)
+    )
 
 
-def _record_verified(bench: Bench, generation: Generation) -> None:
+def _record_verified(component_job: ComponentJob, generation: Generation) -> None:
     """Every byte was compared with what was written while it was loaded: as good as a check, and later than any.
 
     No restore fails because it could not be written down. What has no digests on record was not verified.
@@ -181,44 +187,59 @@ def _record_verified(bench: Bench, generation: Generation) -> None:
     if generation.metadata is None or not generation.metadata.files:
         return
     said = Check(
-        at=bench.clock(), how="bytes", result=CheckResult.OK, text="verified while it was restored", job=bench.job
+        at=component_job.clock(),
+        how="bytes",
+        result=CheckResult.OK,
+        text="verified while it was restored",
+        job=component_job.job,
     )
     try:
-        bench.store.record_check(bench.key, generation.id, said)
+        component_job.store.record_check(component_job.key, generation.id, said)
     except (StoreError, OSError) as error:
-        bench.progress.log(f"that generation {generation.number} was verified could not be recorded: {error}")
+        component_job.progress.log(f"that generation {generation.number} was verified could not be recorded: {error}")
 
 
 def _swap_back(
-    bench: Bench, plugin: StatePlugin, ctx: Context, lock: ComponentLock, of: Left, aside: Place, text: str, live: str
+    component_job: ComponentJob,
+    plugin: StatePlugin,
+    ctx: Context,
+    lock: ComponentLock,
+    of: UnfinishedJob,
+    aside: Place,
+    text: str,
+    live: str,
 ) -> Restored:
     """Exchange live with what job ``of`` set aside. What is live now becomes this job's guard."""
-    refuse_another(bench, plugin, live)
-    number = bench.store.reserve(lock)
-    bench.journal.step(
+    refuse_another(component_job, plugin, live)
+    number = component_job.store.reserve(lock)
+    component_job.journal.step(
         "swap", guard=number, id="", restored=None, text=text or f"undo of job {of.job}", try_guard=True, of=of.job,
         beside=aside.name,
     )  # fmt: skip
-    _swap(bench, plugin, ctx, aside, keep_beside=True)
-    of.journal.step("undone", by=bench.job)
-    return finish(bench, plugin, ctx, lock, Left(bench.job, bench.journal, bench.who))
+    _swap(component_job, plugin, ctx, aside, keep_beside=True)
+    of.journal.step("undone", by=component_job.job)
+    return finish_restore(
+        component_job, plugin, ctx, lock, UnfinishedJob(component_job.job, component_job.journal, component_job.who)
+    )
 
 
-def _swap(bench: Bench, plugin: StatePlugin, ctx: Context, beside: Place, *, keep_beside: bool = False) -> None:
+def _swap(
+    component_job: ComponentJob, plugin: StatePlugin, ctx: Context, beside: Place, *, keep_beside: bool = False
+) -> None:
     """The swap itself. Raises with live as it was; a swap that failed after the exchange counts as done."""
-    bench.progress.phase("swap")
+    component_job.progress.phase("swap")
     try:
         plugin.swap(ctx, beside, plugin.place(ctx, Purpose.ASIDE))
     except (PluginError, StoreError, OSError) as error:
-        with bench.shielded():
+        with component_job.shielded():
             if not plugin.recover(ctx):
                 if not keep_beside:
                     plugin.drop(ctx, beside)
                 _drop_spent_aside(plugin, ctx)
-                bench.journal.step("reverted")
+                component_job.journal.step("reverted")
                 raise
-        bench.progress.log(f"the swap is made, though it did not end well: {error}")
-    bench.journal.step("swapped")
+        component_job.progress.log(f"the swap is made, though it did not end well: {error}")
+    component_job.journal.step("swapped")
 
 
 def _drop_spent_aside(plugin: StatePlugin, ctx: Context) -> None:
@@ -232,33 +253,33 @@ def _drop_spent_aside(plugin: StatePlugin, ctx: Context) -> None:
 
 
 def _copy(
-    bench: Bench,
+    component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
     lock: ComponentLock,
     generation: Generation,
     target: RestoreTarget,
 ) -> Restored:
-    place = plugin.named(bench.component, target.name)
+    place = plugin.named(component_job.component, target.name)
     if plugin.exists(ctx, place):
         raise NotSafe(f"{place.name} is already there", "choose another name for the copy")
-    stored = ensure_index(bench, lock, generation)
+    stored = ensure_index(component_job, lock, generation)
     sections = chosen(stored.sections(), target.sections) if target.kind == "sections" else None
-    bench.journal.step("copy", place=target.name)
-    bench.progress.phase("load")
+    component_job.journal.step("copy", place=target.name)
+    component_job.progress.phase("load")
     try:
         plugin.load(ctx, stored, place, sections)
     except NotSafe:
-        bench.journal.step("reverted")  # it is not ours: nobody may drop it for us later either
+        component_job.journal.step("reverted")  # it is not ours: nobody may drop it for us later either
         raise
     except BaseException:
-        with bench.shielded():
+        with component_job.shielded():
             plugin.drop(ctx, place)
-        bench.journal.step("reverted")
+        component_job.journal.step("reverted")
         raise
-    bench.journal.step("copied")
+    component_job.journal.step("copied")
     if sections is None:
-        _record_verified(bench, generation)
+        _record_verified(component_job, generation)
     return Restored(restored=generation.number, copy=place.name)
 
 

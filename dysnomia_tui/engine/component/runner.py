@@ -10,7 +10,7 @@ from dysnomia_plugins.base import CancelToken, Finished, Runner
 from dysnomia_plugins.interface.context import Argv, ChildOptions, FollowOptions, ReadOptions, RunOptions, WriteOptions
 
 
-class Shield:
+class CancelShield:
     """A cancel token that can be shut out for a while.
 
     Give the same one to the bench and to its runner: then a cleaning-up that runs programs is not cancelled either.

@@ -21,6 +21,6 @@ def made_here(store: Store, generation: Generation) -> bool:
     return bool(metadata and store.id and metadata.origin == store.id and generation.job)
 
 
-def believed(store: Store, generation: Generation, stored: StoredSnapshot) -> StoredSnapshot:
+def monotonic_times(store: Store, generation: Generation, stored: StoredSnapshot) -> StoredSnapshot:
     """What may be believed of a snapshot: of one from elsewhere, its bytes, and not what it says was around it."""
     return stored if made_here(store, generation) else stored.without_surroundings()

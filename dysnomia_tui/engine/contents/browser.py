@@ -10,7 +10,7 @@ from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.contents.contents import nothing, side
 from dysnomia_tui.engine.diff.handle import Diff, start_diff
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.records import Change, SectionChange
 
 KEPT = 2
@@ -20,8 +20,8 @@ KEPT = 2
 class Browser:
     """Pages of rows. Safe to use from any thread."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, machine: Machine) -> None:
+        self._world = machine
         self._guard = threading.Lock()
         self._open: OrderedDict[tuple[ComponentKey, str], Diff] = OrderedDict()
 

@@ -26,7 +26,7 @@ from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.diff.sections import as_change
 from dysnomia_tui.engine.diff.sides import SideSpec, stored_side
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.settings_json import settings_from_json, settings_to_json
 from dysnomia_tui.engine.probing.child import Silent
 from dysnomia_tui.engine.records import SectionChange
@@ -62,67 +62,67 @@ class Rescanned:
             yield from index.sections()
 
 
-def sections_of(world: World, generation: Generation) -> Iterator[Section]:
+def sections_of(machine: Machine, generation: Generation) -> Iterator[Section]:
     """The contents index, streamed; worked out from the bytes where none was written."""
-    stored = world.store.stored(generation.key, generation.id)
+    stored = machine.store.stored(generation.key, generation.id)
     if stored.index is not None:
         yield from stored.sections()
         return
     with tempfile.TemporaryDirectory(prefix="dysnomia-contents-") as scratch:
-        yield from rescanned(world, generation, stored, Path(scratch)).sections()
+        yield from rescanned(machine, generation, stored, Path(scratch)).sections()
 
 
-def changes_since(world: World, key: ComponentKey, number: int) -> Sequence[SectionChange]:
+def changes_since(machine: Machine, key: ComponentKey, number: int) -> Sequence[SectionChange]:
     """Sections that differ from the generation before; all of them as added where there is none before."""
-    generations = world.store.generations(key)
+    generations = machine.store.generations(key)
     at = next((index for index, one in enumerate(generations) if one.number == number), None)
     if at is None:
-        world.store.generation(key, number)  # raises NotFound, naming what is there
+        machine.store.generation(key, number)  # raises NotFound, naming what is there
         return ()
-    new = world.store.stored(key, generations[at].id)
+    new = machine.store.stored(key, generations[at].id)
     before = next((one for one in reversed(generations[:at]) if one.id), None)
     if before is None:
-        return [as_change((None, section)) for section in sections_of(world, generations[at])]
+        return [as_change((None, section)) for section in sections_of(machine, generations[at])]
     if before.id == generations[at].id:
         return ()
-    old = world.store.stored(key, before.id)
+    old = machine.store.stored(key, before.id)
     if old.index is not None and new.index is not None:
         return [as_change(pair) for pair in changed_between(old.index, new.index)]
-    pairs = changed_sections(sections_of(world, before), sections_of(world, generations[at]))
+    pairs = changed_sections(sections_of(machine, before), sections_of(machine, generations[at]))
     return [as_change(pair) for pair in pairs]
 
 
-def rescanned(world: World, generation: Generation, stored: StoredSnapshot, scratch: Path) -> Rescanned:
+def rescanned(machine: Machine, generation: Generation, stored: StoredSnapshot, scratch: Path) -> Rescanned:
     """Work the contents index out, into ``scratch``."""
     path = scratch / "index.zst"
-    component = world.inventory().components.get(generation.key)
+    component = machine.inventory().components.get(generation.key)
     ctx = _context(
-        world,
-        Component(generation.key, component or Path("/nonexistent"), _properties(world, generation.key)),
+        machine,
+        Component(generation.key, component or Path("/nonexistent"), _properties(machine, generation.key)),
         scratch,
-        trusted=made_here(world.store, generation),
+        trusted=made_here(machine.store, generation),
     )
-    work_out(reader_of(world, generation), ctx, stored, path, generation.id)
+    work_out(reader_of(machine, generation), ctx, stored, path, generation.id)
     return Rescanned(stored, path)
 
 
-def _properties(world: World, key: ComponentKey) -> Mapping[str, PropertyValue]:
+def _properties(machine: Machine, key: ComponentKey) -> Mapping[str, PropertyValue]:
     """Those of its container, where it is still configured."""
-    container = world.inventory().containers.get(key.container)
+    container = machine.inventory().containers.get(key.container)
     return container.properties if container else {}
 
 
-def reader_of(world: World, generation: Generation) -> StatePlugin | FilesReader:
+def reader_of(machine: Machine, generation: Generation) -> StatePlugin | FilesReader:
     """What reads a generation's snapshot: its own type's plugin, else that of its container, else file by file."""
     if generation.metadata is not None and generation.metadata.type:
-        plugin = world.plugin_of_type(generation.metadata.type)
+        plugin = machine.plugin_of_type(generation.metadata.type)
     else:
-        container = world.inventory().containers.get(generation.key.container)
-        plugin = world.plugin_of_type(container.type) if container else None
+        container = machine.inventory().containers.get(generation.key.container)
+        plugin = machine.plugin_of_type(container.type) if container else None
     return plugin if isinstance(plugin, StatePlugin) else FilesReader()
 
 
-def _context(world: World, component: Component, scratch: Path, *, trusted: bool) -> Context:
+def _context(machine: Machine, component: Component, scratch: Path, *, trusted: bool) -> Context:
     """A context for reading: it journals nothing and is never cancelled; its process is killed instead."""
     return Context(
         component=component,
@@ -131,7 +131,7 @@ def _context(world: World, component: Component, scratch: Path, *, trusted: bool
         cancel=NeverCancelled(),
         journal=MemoryJournal(),
         staging=scratch,
-        tag=f"{world.store.id[:8]}_look{scratch.name[-8:]}",
+        tag=f"{machine.store.id[:8]}_look{scratch.name[-8:]}",
         made_here=trusted,
     )
 
@@ -139,26 +139,26 @@ def _context(world: World, component: Component, scratch: Path, *, trusted: bool
 # --- sides of a diff: described here, opened in the comparing process ------------------------------------------------
 
 
-def side(world: World, key: ComponentKey, which: int | str) -> SideSpec:
+def side(machine: Machine, key: ComponentKey, which: int | str) -> SideSpec:
     """Describe a generation, or what is live. Raises NotFound, Unknown, Unsupported."""
     if not isinstance(which, int):
-        if not isinstance(world.plugin(key), StatePlugin):
+        if not isinstance(machine.plugin(key), StatePlugin):
             raise Unsupported(f"what is live of {key} cannot be read without a snapshot", "take one, and compare that")
-        return SideSpec("live", f"{__name__}:open_live", _args(world.settings, key))
-    generation = world.store.generation(key, which)
+        return SideSpec("live", f"{__name__}:open_live", _args(machine.settings, key))
+    generation = machine.store.generation(key, which)
     title = f"{which} {'~' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
-    stored = world.store.stored(key, generation.id)
+    stored = machine.store.stored(key, generation.id)
     if stored.index is None:
-        return SideSpec(title, f"{__name__}:open_rescanned", {**_args(world.settings, key), "number": which})
-    reader = reader_of(world, generation)
+        return SideSpec(title, f"{__name__}:open_rescanned", {**_args(machine.settings, key), "number": which})
+    reader = reader_of(machine, generation)
     return stored_side(
         title,
-        statedir=world.settings.statedir,
+        statedir=machine.settings.statedir,
         key=key,
         snapshot_id=generation.id,
         type_name=reader.type if isinstance(reader, StatePlugin) else "",
-        modules_path=world.settings.modules_path,
-        libexec=world.settings.libexec,
+        modules_path=machine.settings.modules_path,
+        libexec=machine.settings.libexec,
     )
 
 
@@ -182,25 +182,25 @@ def open_nothing(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 @contextmanager
 def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     """Dump what is live into the diff's private folder, outside the store."""
-    world = World(settings_from_json(args["settings"]))
+    machine = Machine(settings_from_json(args["settings"]))
     key = ComponentKey.parse(args["key"])
-    plugin = world.plugin(key)
+    plugin = machine.plugin(key)
     if not isinstance(plugin, StatePlugin):
         raise Unsupported(f"what is live of {key} cannot be read without a snapshot")
     base = scratch / "live"
     base.mkdir(mode=0o700)
     draft = SnapshotDraft(base)
-    component = world.component(key)
-    plugin.dump(_context(world, component, scratch, trusted=True), plugin.live(component), draft)
+    component = machine.component(key)
+    plugin.dump(_context(machine, component, scratch, trusted=True), plugin.live(component), draft)
     yield Opened(plugin, draft.stored())
 
 
 @contextmanager
 def open_rescanned(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     """Open a stored snapshot that has no contents index: another tool's."""
-    world = World(settings_from_json(args["settings"]))
-    generation = world.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
+    machine = Machine(settings_from_json(args["settings"]))
+    generation = machine.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
     if not generation.id:
         raise NotFound(f"generation {generation.number} leads nowhere", generation.problem)
-    stored: Stored = rescanned(world, generation, world.store.stored(generation.key, generation.id), scratch)
-    yield Opened(reader_of(world, generation), stored)
+    stored: Stored = rescanned(machine, generation, machine.store.stored(generation.key, generation.id), scratch)
+    yield Opened(reader_of(machine, generation), stored)

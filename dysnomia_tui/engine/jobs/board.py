@@ -12,7 +12,7 @@ from typing import Any
 from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.codec import moment
-from dysnomia_tui.engine.component.context import Left
+from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.guard import step_of
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.recover import half_restored, needs_settling
@@ -111,15 +111,17 @@ class JobBoard:
                 found.append(Waiting(int(folder.id), frozenset(plan.keys), record.last("started") is not None))
         return found
 
-    def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[Left]:
+    def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
         """Jobs that left something behind on a component: their worker is gone, or their guard is still aside."""
         return self._left_on(key, but, needs_settling)
 
-    def half_restored(self, key: ComponentKey, but: str = "") -> Sequence[Left]:
+    def half_restored(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
         """Jobs after which live of a component may be half restored, still."""
         return self._left_on(key, but, half_restored)
 
-    def _left_on(self, key: ComponentKey, but: str, matters: Callable[[Left], bool]) -> Sequence[Left]:
+    def _left_on(
+        self, key: ComponentKey, but: str, matters: Callable[[UnfinishedJob], bool]
+    ) -> Sequence[UnfinishedJob]:
         found = []
         for folder in self._above_floor():
             if folder.id == but or folder.held:
@@ -144,7 +146,7 @@ class JobBoard:
                 found.append(folder)
         return found
 
-    def left(self, job_id: str, index: int = 0) -> Left:
+    def left(self, job_id: str, index: int = 0) -> UnfinishedJob:
         """A job's journal, for its undo. Raises Unknown."""
         folder = self.folder(job_id)
         return _left(folder, FileJournal(folder.path / f"journal.{index}"))
@@ -164,7 +166,7 @@ def is_over(folder: JobFolder) -> bool:
         record = folder.record()
         if record.last("result") is None and (record.last("recovered") is None or folder.held):
             return False
-        lefts = [Left(folder.id, journal) for _, journal in folder.journals()]
+        lefts = [UnfinishedJob(folder.id, journal) for _, journal in folder.journals()]
         return not any(needs_settling(left) or half_restored(left) for left in lefts)
     except OSError:
         return False
@@ -235,7 +237,7 @@ def _ended(
 def _with_live(view: JobView, folder: JobFolder) -> JobView:
     """A restore in place that did not come to its end: said, and undoable, until live was made whole."""
     for _, journal in folder.journals():
-        left = Left(folder.id, journal)
+        left = UnfinishedJob(folder.id, journal)
         swap = step_of(left, "swap")
         if swap is None or not swap.get("in_place") or step_of(left, "swapped") is not None:
             continue
@@ -285,9 +287,9 @@ def _plan_of(folder: JobFolder) -> Plan | None:
         return None
 
 
-def _left(folder: JobFolder, journal: FileJournal) -> Left:
+def _left(folder: JobFolder, journal: FileJournal) -> UnfinishedJob:
     try:
         who = str(folder.request().get("who", ""))
     except UNREADABLE:
         who = ""
-    return Left(job=folder.id, journal=journal, who=who)
+    return UnfinishedJob(job=folder.id, journal=journal, who=who)

@@ -11,13 +11,13 @@ from typing import Any
 
 from dysnomia_plugins.errors import Cancelled
 from dysnomia_plugins.toolkit.process import ProcessRunner
-from dysnomia_tui.engine.component.context import Bench
-from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.component.context import ComponentJob
+from dysnomia_tui.engine.component.runner import CancelShield
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import EventLog, JobProgress
 from dysnomia_tui.engine.jobs.folder import JobFolder
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import LIVE
 from dysnomia_tui.engine.records import JobState
@@ -70,10 +70,10 @@ class JobCancel:
 
 
 @dataclass(frozen=True)
-class Work:
+class JobContext:
     """One job in its worker."""
 
-    world: World
+    machine: Machine
     board: JobBoard
     folder: JobFolder
     plan: Plan
@@ -81,7 +81,7 @@ class Work:
     why: str
     host: str
     log: EventLog
-    cancel: Shield
+    cancel: CancelShield
     lock: int
     """The job's own lock, which every child inherits."""
     clock: Callable[[], datetime]
@@ -90,16 +90,16 @@ class Work:
     def id(self) -> str:
         return self.folder.id
 
-    def bench(self, index: int = 0) -> Bench:
+    def component_job(self, index: int = 0) -> ComponentJob:
         """The bench for the plan's component ``index``. Raises Unknown, ConfigError, PluginError."""
         key = self.plan.keys[index]
-        component = self.world.component(key)
-        settings = self.world.settings
+        component = self.machine.component(key)
+        settings = self.machine.settings
         secrets = secrets_of(component.properties)
         log = EventLog(self.folder.events, Redactor(secrets), self.clock)
-        return Bench(
-            store=self.world.store,
-            plugin=self.world.plugin(key),
+        return ComponentJob(
+            store=self.machine.store,
+            plugin=self.machine.plugin(key),
             component=component,
             job=self.id,
             who=self.who,

@@ -25,7 +25,7 @@ from typing import Any
 
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records import codec as records
-from dysnomia_tui.engine.component.context import Left
+from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
 from dysnomia_tui.engine.plans.plan import Plan
@@ -111,7 +111,7 @@ class JobFolder:
         from dysnomia_tui.engine.component.recover import needs_settling
 
         for _, journal in self.journals():
-            if not needs_settling(Left(self.id, journal)):
+            if not needs_settling(UnfinishedJob(self.id, journal)):
                 journal.trim()
         self.record().trim()
 

@@ -15,7 +15,7 @@ from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
 from dysnomia_tui.engine.jobs.folder import JobFolder, create_job, share
 from dysnomia_tui.engine.jobs.spawn import Forked, start_worker
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.settings_json import settings_to_json
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import JobState
@@ -25,24 +25,24 @@ MAKES_ROOM = frozenset({Kind.GC, Kind.EMPTY_TRASH})
 
 
 def submit_job(
-    world: World, plan: Plan, *, who: str, why: str, host: str, now: datetime, forked: Forked | None = None
+    machine: Machine, plan: Plan, *, who: str, why: str, host: str, now: datetime, forked: Forked | None = None
 ) -> str:  # fmt: skip
     """Returns the job's id; ``forked`` as for ``start_worker``. Raises OSError or EngineError where it could not be
     started."""
-    if not world.jobs.is_dir():
-        _make_root(world)
-        world.jobs.mkdir(mode=0o700, exist_ok=True)
-        if world.settings.group:
-            share(world.jobs, world.settings.group)
+    if not machine.jobs.is_dir():
+        _make_root(machine)
+        machine.jobs.mkdir(mode=0o700, exist_ok=True)
+        if machine.settings.group:
+            share(machine.jobs, machine.settings.group)
     why = Redactor().text(why)
-    request: dict[str, Any] = {"who": who, "why": why, "host": host, "settings": settings_to_json(world.settings)}
+    request: dict[str, Any] = {"who": who, "why": why, "host": host, "settings": settings_to_json(machine.settings)}
     request["digest"] = plan.digest
-    folder, lock = _created(world, plan, request, now)
+    folder, lock = _created(machine, plan, request, now)
     try:
         EventLog(folder.events, Redactor(), lambda: now).write("queued", title=plan.title, who=who, why=why)
         entry = audit.entry_of(folder.id, plan, audit.SUBMITTED, who=who, why=why, host=host)
         with suppress(OSError):  # the worker's own lines say when it cannot be written
-            audit.append(world.settings.statedir, now, entry, world.settings.group)
+            audit.append(machine.settings.statedir, now, entry, machine.settings.group)
         start_worker(folder, lock, forked=forked)
     except EngineError as error:
         folder.record().step(
@@ -55,27 +55,27 @@ def submit_job(
     return folder.id
 
 
-def _make_root(world: World) -> None:
+def _make_root(machine: Machine) -> None:
     """A store that a job makes is as private as one that a snapshot makes. Raises OSError or LookupError."""
-    root = world.settings.statedir
+    root = machine.settings.statedir
     if root.is_dir():
         return
     root.parent.mkdir(parents=True, exist_ok=True)
     root.mkdir(mode=0o700, exist_ok=True)
-    if world.settings.group:
-        share(root, world.settings.group)
+    if machine.settings.group:
+        share(root, machine.settings.group)
 
 
-def _created(world: World, plan: Plan, request: Mapping[str, Any], now: datetime) -> tuple[JobFolder, int]:
+def _created(machine: Machine, plan: Plan, request: Mapping[str, Any], now: datetime) -> tuple[JobFolder, int]:
     """Make the job's folder; on a full disk, what makes room gets the store's reserve for it."""
     try:
-        return create_job(world.jobs, plan, request, now, world.settings.group)
+        return create_job(machine.jobs, plan, request, now, machine.settings.group)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        if plan.kind not in MAKES_ROOM or not world.store.give_reserve():
+        if plan.kind not in MAKES_ROOM or not machine.store.release_reserve():
             raise StoreFull(
-                f"{plan.title} was not begun: the disk of {world.settings.statedir} is full",
+                f"{plan.title} was not begun: the disk of {machine.settings.statedir} is full",
                 "collect garbage with 'delete now', or empty the trash",
             ) from error
-        return create_job(world.jobs, plan, request, now, world.settings.group)
+        return create_job(machine.jobs, plan, request, now, machine.settings.group)

@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NO_PROPERTIES = frozenset({"PATH", "DYSNOMIA_STATEDIR", "type"})
 
 
-def with_given(inventory: Inventory, settings: Settings, environ: Mapping[str, str]) -> Inventory:
+def with_overrides(inventory: Inventory, settings: Settings, environ: Mapping[str, str]) -> Inventory:
     """The inventory, with what the command line gave before what is configured."""
     if not settings.given_containers and not settings.given_components:
         return inventory

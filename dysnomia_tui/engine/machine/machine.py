@@ -19,13 +19,13 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
 from dysnomia_tui.engine.component.context import dump_reader
 from dysnomia_tui.engine.errors import ConfigError, EngineError
-from dysnomia_tui.engine.machine.command_line import real_component, with_given
+from dysnomia_tui.engine.machine.command_line import real_component, with_overrides
 from dysnomia_tui.engine.machine.inventory import NOT_OURS, Inventory, read_inventory
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
 
-class World:
+class Machine:
     """One state directory and one configuration. Safe to use from any thread."""
 
     def __init__(
@@ -53,7 +53,7 @@ class World:
         with self._guard:
             if self._inventory is None or self._inventory[0] != stamp:
                 fresh = read_inventory(self.settings.containers_path, self.settings.components_path)
-                self._inventory = (stamp, with_given(fresh, self.settings, os.environ))
+                self._inventory = (stamp, with_overrides(fresh, self.settings, os.environ))
             return self._inventory[1]
 
     def component(self, key: ComponentKey) -> Component:
@@ -61,7 +61,7 @@ class World:
         when it was activated. Raises Unknown, ConfigError."""
         inventory = self.inventory()
         known = key in inventory.components or key in inventory.left_out
-        left = self.store.deployed_from(key) if not known else None
+        left = self.store.activated_path(key) if not known else None
         if left is not None:
             found = Component(key, left, inventory.container(key.container).properties)
         else:
@@ -80,7 +80,7 @@ class World:
         return self.registry.get(self.inventory().container(key.container).type)
 
     def dump_reader(self, key: ComponentKey) -> str:
-        """Who may read what is imported for a component besides the store's owner (see ``bench.dump_reader``)."""
+        """Who may read what is imported for a component besides the store's owner (see ``component_job.dump_reader``)."""
         compression = self.settings.compression_by_container.get(key.container, self.settings.compression)
         try:
             return dump_reader(self.plugin(key), self.component(key), compression)

@@ -17,7 +17,7 @@ from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.plans.grades import labels_of
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
@@ -29,29 +29,29 @@ STATELESS = "its type holds no state of its own: there is nothing to snapshot"
 WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 
 
-def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
+def look(machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
     """Read everything once."""
-    inventory = world.inventory()
+    inventory = machine.inventory()
     summaries: Mapping[ComponentKey, Summary] | None
-    notice = seeing.notice(world.settings.statedir)
+    notice = seeing.notice(machine.settings.statedir)
     try:
-        summaries = world.store.summaries()
-        strange = tuple(world.store.strange())
+        summaries = machine.store.summaries()
+        strange = tuple(machine.store.strange())
     except NotPermitted as error:  # what is configured can still be seen; the notice says whose store it is
         summaries, strange = None, (notice or error.message,)
-    containers = tuple(_containers(world, inventory, summaries, jobs, now))
-    free, total = _disk(world)
+    containers = tuple(_containers(machine, inventory, summaries, jobs, now))
+    free, total = _disk(machine)
     return Overview(
         host=socket.gethostname(),
         who=who(os.environ),
         read_only=read_only,
-        store=str(world.settings.statedir),
-        store_id=world.store.id,
+        store=str(machine.settings.statedir),
+        store_id=machine.store.id,
         disk_free=free,
         disk_total=total,
-        labels=world.settings.labels,
+        labels=machine.settings.labels,
         containers=containers,
-        alarms=tuple(_alarms(inventory, containers, jobs, (*_left_out(world), *strange), free, total)),
+        alarms=tuple(_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total)),
         at=now,
         notice=notice,
         hidden=summaries is None,
@@ -59,7 +59,7 @@ def look(world: World, jobs: Sequence[JobView], read_only: str, now: datetime) -
 
 
 def _containers(
-    world: World,
+    machine: Machine,
     inventory: Inventory,
     summaries: Mapping[ComponentKey, Summary] | None,
     jobs: Sequence[JobView],
@@ -69,7 +69,7 @@ def _containers(
     names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
     for name in names:
         configured = inventory.containers.get(name)
-        plugin, problem = _plugin(world, configured)
+        plugin, problem = _plugin(machine, configured)
         keys = sorted({key for key in (*summaries, *inventory.components) if key.container == name})
         yield ContainerView(
             name=name,
@@ -77,7 +77,7 @@ def _containers(
             title=plugin.title if plugin else "",
             properties=shown(configured.properties) if configured else {},
             components=tuple(
-                _component(world, inventory, key, summaries.get(key), plugin, problem, jobs, now, readable=readable)
+                _component(machine, inventory, key, summaries.get(key), plugin, problem, jobs, now, readable=readable)
                 for key in keys
             ),
             problem=problem,
@@ -85,20 +85,20 @@ def _containers(
         )
 
 
-def _plugin(world: World, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str]:
+def _plugin(machine: Machine, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str]:
     if configured is None:
         return None, ""
     if configured.problem:
         return None, configured.problem
     try:
-        plugin = world.registry.get(configured.type)
+        plugin = machine.registry.get(configured.type)
     except PluginError as error:
         return None, f"{configured.path}: {error.message}"
     return plugin, what_is_missing(plugin)
 
 
 def _component(
-    world: World,
+    machine: Machine,
     inventory: Inventory,
     key: ComponentKey,
     summary: Summary | None,
@@ -119,7 +119,7 @@ def _component(
         summary=summary,
         job=job,
         last=next((one for one in mine if concerns(one)), None),
-        stale_after=world.settings.component(key.container, key.component).stale_after,
+        stale_after=machine.settings.component(key.container, key.component).stale_after,
         readable=readable and (summary is None or summary.readable),
     )
     health, words = judge(facts, now)
@@ -135,7 +135,7 @@ def _component(
         newest_good=summary.newest_good if summary else None,
         stored_size=summary.stored_size if summary else 0,
         job=job.id if job else "",
-        labels=labels_of(world.settings, key),
+        labels=labels_of(machine.settings, key),
         can=plugin.activities() if plugin and facts.configured else frozenset(),
         stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
@@ -173,13 +173,13 @@ def _alarms(
         yield Alarm(f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free")
 
 
-def _left_out(world: World) -> Sequence[str]:
+def _left_out(machine: Machine) -> Sequence[str]:
     """Configuration and modules that are not obeyed."""
-    return (*world.settings.left_out, *world.registry.left_out())
+    return (*machine.settings.left_out, *machine.registry.left_out())
 
 
-def _disk(world: World) -> tuple[int | None, int | None]:
-    there = world.settings.statedir
+def _disk(machine: Machine) -> tuple[int | None, int | None]:
+    there = machine.settings.statedir
     while not there.exists() and there != there.parent:
         there = there.parent
     try:

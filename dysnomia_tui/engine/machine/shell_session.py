@@ -11,7 +11,7 @@ from dysnomia_plugins.base import Component, Plugin
 from dysnomia_plugins.errors import Unsupported
 from dysnomia_plugins.loading.external import ExternalModule, ModuleConvention, module_environment
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 
 _SHELL = re.compile(rb"#!.*[/ ](ba|da)?sh\b")
 
@@ -32,15 +32,15 @@ class Session:
     hints: tuple[str, ...] = ()
 
 
-def session(world: World, key: ComponentKey) -> Session:
+def session(machine: Machine, key: ComponentKey) -> Session:
     """Raises Unknown, ConfigError, PluginError."""
-    component = world.component(key)
-    plugin = world.plugin(key)
+    component = machine.component(key)
+    plugin = machine.plugin(key)
     module = _module(plugin, component)
     environment = {
         **module_environment(component.properties),
         **_client(plugin, component),
-        "DYSNOMIA_STATEDIR": str(world.settings.statedir),
+        "DYSNOMIA_STATEDIR": str(machine.settings.statedir),
         "this_component": str(component.path),
         "this_container": key.container,
         "this_dysnomia_module": module[0] if module else plugin.type,

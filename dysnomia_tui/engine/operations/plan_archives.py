@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from dysnomia_store.archive.read import ArchiveReader
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 
 
-def plan_import_archive(world: World, path: Path, now: datetime) -> Plan:
+def plan_import_archive(machine: Machine, path: Path, now: datetime) -> Plan:
     """An archive, by what its record says; the job reads all of it before anything is registered.
 
     Raises StoreError where it is no archive, or says what no archive does.
@@ -20,8 +20,8 @@ def plan_import_archive(world: World, path: Path, now: datetime) -> Plan:
     with ArchiveReader(path) as reader:
         archive, digest = reader.archive, reader.digest
     keys = tuple(sorted(component.key for component in archive.components))
-    needs, has = world.store.missing_of(archive), world.store.free_bytes()
-    grade = graded(world.settings, keys, Grade.ADDS)
+    needs, has = machine.store.missing_of(archive), machine.store.free_bytes()
+    grade = graded(machine.settings, keys, Grade.ADDS)
     came = f"of {archive.host or 'another store'}, {archive.made:%Y-%m-%d %H:%M} UTC"
     steps = [Step(f"{path} ({came}) would be read whole, and verified")]
     steps += [
@@ -39,7 +39,7 @@ def plan_import_archive(world: World, path: Path, now: datetime) -> Plan:
         steps=tuple(steps),
         params={"archive": str(path), "digest": digest, "bytes": archive.size + needs},
         blockers=() if archive.generations else (f"{path} holds no generations",),
-        space=(SpaceNeed(str(world.store.root), needs, has, estimated=False),),
+        space=(SpaceNeed(str(machine.store.root), needs, has, estimated=False),),
         command=("dysnomia-snapshots", "--import", str(path)),
         confirm=confirmation(grade, keys, str(archive.generations)),
         made=now,

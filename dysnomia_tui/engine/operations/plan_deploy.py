@@ -9,7 +9,7 @@ from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.plan_state import ACTIVITIES
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
@@ -44,35 +44,35 @@ class Deployment:
         return (*(("deactivate", key) for key in self.obsolete), *(("activate", key) for key in self.new))
 
 
-def deployment(world: World, container: str = "") -> Deployment:
+def deployment(machine: Machine, container: str = "") -> Deployment:
     """Look. ``container`` restricts it to one."""
-    summaries = world.store.summaries()
+    summaries = machine.store.summaries()
 
     def mine(key: ComponentKey) -> bool:
         return not container or key.container == container
 
     return Deployment(
-        available=tuple(sorted(key for key in world.inventory().components if mine(key))),
+        available=tuple(sorted(key for key in machine.inventory().components if mine(key))),
         active=tuple(sorted(key for key in summaries if summaries[key].active and mine(key))),
         garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and mine(key))),
     )
 
 
-def plan_deploy(world: World, container: str, now: datetime) -> Plan:
+def plan_deploy(machine: Machine, container: str, now: datetime) -> Plan:
     """Deactivate what is no longer available, then activate what is new. One that cannot be is a warning: the others
     are done all the same."""
-    steps = deployment(world, container).steps
+    steps = deployment(machine, container).steps
     keys = tuple(key for _, key in steps)
     depends: dict[str, str] = {}
     warnings = []
     for activity, key in steps:
         try:
-            depends |= component_depends(world, key)
-            world.plugin(key)
+            depends |= component_depends(machine, key)
+            machine.plugin(key)
         except (EngineError, PluginError) as error:
             warnings.append(f"{key} could not be {activity}d: {words_of(error)[0]}")
     takes_out = any(activity == "deactivate" for activity, _ in steps)
-    grade = graded(world.settings, keys, Grade.UNDOABLE if takes_out else Grade.ADDS)
+    grade = graded(machine.settings, keys, Grade.UNDOABLE if takes_out else Grade.ADDS)
     counts = f"{sum(activity == 'activate' for activity, _ in steps)} new, {len(steps)} in all"
     return Plan(
         kind=Kind.DEPLOY,
@@ -90,20 +90,20 @@ def plan_deploy(world: World, container: str, now: datetime) -> Plan:
     )
 
 
-def nothing_to_do(world: World, key: ComponentKey, activity: str) -> str:
+def nothing_to_do(machine: Machine, key: ComponentKey, activity: str) -> str:
     """Why an activity has nothing to do with a component, where Dysnomia's modules end well without doing anything:
     the type holds no state, there is no generation, it is no garbage. ``""`` where there is something.
 
     Raises Unknown, ConfigError, PluginError.
     """
-    world.component(key)
-    plugin = world.plugin(key)
+    machine.component(key)
+    plugin = machine.plugin(key)
     if activity in KNOWN and activity not in plugin.activities() | {"lock", "unlock"}:
         return f"type {plugin.type} has no {activity}"
-    links = world.store.root / "generations" / key.container / key.component
+    links = machine.store.root / "generations" / key.container / key.component
     if activity == "restore" and not (links.is_dir() and any(links.iterdir())):
         return "it has no generation to restore"
     if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
-        garbage = (world.store.root / "garbage" / key.container / key.component).exists()
+        garbage = (machine.store.root / "garbage" / key.container / key.component).exists()
         return "" if garbage else "it is not marked as garbage"
     return ""

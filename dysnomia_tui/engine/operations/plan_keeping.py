@@ -15,7 +15,7 @@ from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import Blocked, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.json_codec import gc_to_json
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
@@ -27,7 +27,7 @@ MOST_COMPARED = 2000
 MOST_TRIED = 4
 
 
-def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: datetime) -> Plan:
+def plan_gc(machine: Machine, review: GcPlan, *, free_now: bool, text: str, now: datetime) -> Plan:
     """The plan that carries a review out."""
     dropped = Counter(line.key for line in review.dropped)
     bytes_of = Counter[ComponentKey]()
@@ -35,7 +35,7 @@ def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: dat
         bytes_of[snapshot.key] += snapshot.stored_size
     broken = Counter(key for key, _ in review.broken_links)
     keys = tuple(sorted({*dropped, *bytes_of, *broken}))
-    grade = graded(world.settings, keys, Grade.FINAL if free_now else Grade.UNDOABLE)
+    grade = graded(machine.settings, keys, Grade.FINAL if free_now else Grade.UNDOABLE)
     where = "freed at once" if free_now else "moved to the trash"
     steps = [
         Step(
@@ -46,7 +46,7 @@ def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: dat
         for key in keys
     ]
     if not free_now and keys:
-        until = now + world.settings.grace
+        until = now + machine.settings.grace
         steps.append(Step(f"{review.freed:,} bytes would be free after {until:%Y-%m-%d %H:%M} UTC"))
     elif len(keys) > 1:
         steps.append(Step(f"{review.freed:,} bytes would be free at once, in all"))
@@ -61,14 +61,14 @@ def plan_gc(world: World, review: GcPlan, *, free_now: bool, text: str, now: dat
         params={"review": gc_to_json(review), "now": free_now, "text": text},
         warnings=("what is freed at once cannot be brought back",) if free_now else (),
         blockers=() if keys else ("nothing would be collected",),
-        command=_gc_command(world, review, keys, free_now, text),
+        command=_gc_command(machine, review, keys, free_now, text),
         confirm=grades,
         made=now,
     )
 
 
 def _gc_command(
-    world: World, review: GcPlan, keys: Sequence[ComponentKey], free_now: bool, text: str
+    machine: Machine, review: GcPlan, keys: Sequence[ComponentKey], free_now: bool, text: str
 ) -> tuple[str, ...]:
     """``dysnomia-snapshots --gc --keep N`` where it would do exactly this; a collection picked by hand has none."""
     if not keys or len(review.lines) > MOST_COMPARED:
@@ -77,11 +77,11 @@ def _gc_command(
     where: tuple[str, ...] = ("-C", containers[0]) if len(containers) == 1 else ()
     if len(keys) == 1:
         where += ("-c", keys[0].component)
-    stored = [key for key in world.store.keys() if not where or key.container == containers[0]]  # noqa: SIM118
+    stored = [key for key in machine.store.keys() if not where or key.container == containers[0]]  # noqa: SIM118
     of = keys if len(keys) == 1 else stored
     kept = Counter(line.key for line in review.lines if line.keep)
     for last in sorted({1, *kept.values()})[:MOST_TRIED]:
-        if _taken(world.store.plan_gc(of, _always(Policy(last=last)))) == _taken(review):
+        if _taken(machine.store.plan_gc(of, _always(Policy(last=last)))) == _taken(review):
             now = ("--now",) if free_now else ("--trash",)
             reason = ("--reason", text) if text else ()
             return ("dysnomia-snapshots", "--gc", "--keep", str(last), *where, *now, *reason)
@@ -101,14 +101,14 @@ def _taken(review: GcPlan) -> tuple[object, ...]:
     )
 
 
-def plan_empty_trash(world: World, names: Collection[str] | None, now: datetime) -> Plan:
+def plan_empty_trash(machine: Machine, names: Collection[str] | None, now: datetime) -> Plan:
     """Raises Unknown where a name is not in the trash."""
-    entries = [entry for entry in world.store.trash() if names is None or entry.name in names]
+    entries = [entry for entry in machine.store.trash() if names is None or entry.name in names]
     missing = sorted(set(names or ()) - {entry.name for entry in entries})
     if missing:
         raise Unknown(f"{missing[0]} is not in the trash", "see what is there")
     keys = tuple(sorted({entry.key for entry in entries}))
-    grade = graded(world.settings, keys, Grade.FINAL)
+    grade = graded(machine.settings, keys, Grade.FINAL)
     size = sum(entry.stored_size for entry in entries)
     return Plan(
         kind=Kind.EMPTY_TRASH,
@@ -131,15 +131,15 @@ def plan_empty_trash(world: World, names: Collection[str] | None, now: datetime)
     )
 
 
-def plan_bring_back(world: World, names: Collection[str], now: datetime) -> Plan:
+def plan_bring_back(machine: Machine, names: Collection[str], now: datetime) -> Plan:
     """Raises Unknown where a name is not in the trash."""
-    there = {entry.name: entry for entry in world.store.trash()}
+    there = {entry.name: entry for entry in machine.store.trash()}
     missing = sorted(set(names) - there.keys())
     if missing:
         raise Unknown(f"{missing[0]} is not in the trash", "see what is there")
     entries = [there[name] for name in sorted(set(names))]
     keys = tuple(sorted({entry.key for entry in entries}))
-    grade = graded(world.settings, keys, Grade.ADDS)
+    grade = graded(machine.settings, keys, Grade.ADDS)
     count = sum(len(entry.generations) for entry in entries)
     return Plan(
         kind=Kind.BRING_BACK,
@@ -150,23 +150,23 @@ def plan_bring_back(world: World, names: Collection[str], now: datetime) -> Plan
         params={"names": [entry.name for entry in entries]},
         depends=trash_depends({entry.name: entry.id for entry in entries}),
         blockers=() if entries else ("nothing was chosen",),
-        command=_bring_back_command(world, entries),
+        command=_bring_back_command(machine, entries),
         confirm=confirmation(grade, keys, str(count)) if keys else "",
         made=now,
     )
 
 
-def _bring_back_command(world: World, entries: Collection[TrashEntry]) -> tuple[str, ...]:
+def _bring_back_command(machine: Machine, entries: Collection[TrashEntry]) -> tuple[str, ...]:
     """All that one collection took comes back by its undo; a part of it has no command."""
     jobs = {entry.job for entry in entries}
     job = next(iter(jobs)) if len(jobs) == 1 else ""
-    if not job or {entry.name for entry in world.store.trash() if entry.job == job} != {one.name for one in entries}:
+    if not job or {entry.name for entry in machine.store.trash() if entry.job == job} != {one.name for one in entries}:
         return ()
     return ("dysnomia-tui", "undo", job)
 
 
 def plan_import(
-    world: World, key: ComponentKey, folders: Collection[Path], now: datetime, *, move: bool = False
+    machine: Machine, key: ComponentKey, folders: Collection[Path], now: datetime, *, move: bool = False
 ) -> Plan:
     """Folders named by their snapshot's id. They stay untrusted until an operator says otherwise.
 
@@ -175,7 +175,7 @@ def plan_import(
     """
     what = "moved" if move else "copied"
     blockers = [f"{folder} is no folder" for folder in folders if not folder.is_dir()]
-    grade = graded(world.settings, (key,), Grade.ADDS)
+    grade = graded(machine.settings, (key,), Grade.ADDS)
     return Plan(
         kind=Kind.IMPORT,
         title=f"import {len(folders)} snapshots into {key}",
@@ -213,7 +213,7 @@ def _ranges(numbers: Collection[int]) -> str:
     return f"generation {said}" if len(set(numbers)) == 1 else f"generations {said}"
 
 
-def plan_adopt(world: World, found: Found, now: datetime) -> Plan:
+def plan_adopt(machine: Machine, found: Found, now: datetime) -> Plan:
     """The files that would be written: the container's, where there is none yet, and the component's."""
     blockers = []
     for name, what in ((found.container, "container"), (found.component, "component")):
@@ -224,17 +224,17 @@ def plan_adopt(world: World, found: Found, now: datetime) -> Plan:
     if not found.readable:
         blockers.append("it cannot be read by this user" + (f": {found.remedy}" if found.remedy else ""))
     key = ComponentKey(found.container, found.component)
-    if key in world.inventory().components:
+    if key in machine.inventory().components:
         blockers.append(f"{key} is configured already")
-    containers, components = adopt_folders(world.settings)
+    containers, components = adopt_folders(machine.settings)
     files: dict[str, str] = {}
-    existing = world.inventory().containers.get(found.container)
+    existing = machine.inventory().containers.get(found.container)
     if existing is None:
         files[str(containers / found.container)] = container_text(found.type, found.properties)
     elif existing.problem or dict(existing.properties) != {"type": found.type, **found.properties}:
         blockers.append(f"{existing.path} is there already and says something else")
     files[str(components / found.container / found.component)] = ""
-    grade = graded(world.settings, (key,), Grade.ADDS)
+    grade = graded(machine.settings, (key,), Grade.ADDS)
     return Plan(
         kind=Kind.ADOPT,
         title=f"adopt {key}",

@@ -7,7 +7,7 @@ from datetime import datetime
 from dysnomia_store.model import Marks
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.mark_change import MarkChange, between, words
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
@@ -15,27 +15,27 @@ from dysnomia_tui.engine.plans.staleness import generation_depends
 
 
 def plan_mark(
-    world: World, key: ComponentKey, number: int, marks: Marks, seen: Marks | None, text: str, now: datetime
+    machine: Machine, key: ComponentKey, number: int, marks: Marks, seen: Marks | None, text: str, now: datetime
 ) -> Plan:
     """``seen`` is what the operator had before them when they decided; what is said now, where it is not given.
 
     Raises NotFound.
     """
-    generation = world.store.generation(key, number)
-    return _plan(world, key, number, between(generation.marks if seen is None else seen, marks), text, now)
+    generation = machine.store.generation(key, number)
+    return _plan(machine, key, number, between(generation.marks if seen is None else seen, marks), text, now)
 
 
-def plan_trust(world: World, key: ComponentKey, number: int, trusted: bool, now: datetime) -> Plan:
+def plan_trust(machine: Machine, key: ComponentKey, number: int, trusted: bool, now: datetime) -> Plan:
     """Trust what came from elsewhere, or trust it no longer. Raises NotFound."""
     tags = (TRUSTED_TAG,)
     change = MarkChange(tags_added=tags) if trusted else MarkChange(tags_removed=tags)
-    return _plan(world, key, number, change, "", now)
+    return _plan(machine, key, number, change, "", now)
 
 
-def _plan(world: World, key: ComponentKey, number: int, change: MarkChange, text: str, now: datetime) -> Plan:
-    generation = world.store.generation(key, number)
+def _plan(machine: Machine, key: ComponentKey, number: int, change: MarkChange, text: str, now: datetime) -> Plan:
+    generation = machine.store.generation(key, number)
     said = words(change, f"generation {number} of {key}")
-    grade = graded(world.settings, (key,), Grade.UNDOABLE if change.trusts else Grade.ADDS)
+    grade = graded(machine.settings, (key,), Grade.UNDOABLE if change.trusts else Grade.ADDS)
     steps = [Step(f"would {one}", str(key)) for one in said]
     if text and not any(text in step.text for step in steps):
         steps.append(Step(f"the words for it: {text}", str(key)))
@@ -45,7 +45,7 @@ def _plan(world: World, key: ComponentKey, number: int, change: MarkChange, text
     warnings: tuple[str, ...] = ()
     if change.trusts:
         warnings = ("it would be loaded as what was made here: whoever made it could run what they like on the server",)
-        if made_here(world.store, generation):
+        if made_here(machine.store, generation):
             blockers.append(f"generation {number} of {key} is trusted already")
     elif TRUSTED_TAG in change.tags_removed and TRUSTED_TAG not in generation.marks.tags:
         blockers.append(f"nobody has trusted generation {number} of {key}")

@@ -16,7 +16,7 @@ from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends, live_depends
@@ -40,7 +40,7 @@ STATELESS_WORDS: Mapping[str, str] = {
 }
 
 
-def plan_snapshot(world: World, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
+def plan_snapshot(machine: Machine, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
     """Raises Unknown, ConfigError where a component is not configured, Blocked where there is none."""
     ordered = tuple(dict.fromkeys(keys))
     if not ordered:
@@ -48,11 +48,11 @@ def plan_snapshot(world: World, keys: Collection[ComponentKey], reason: Reason, 
     blockers = []
     depends: dict[str, str] = {}
     for key in ordered:
-        depends |= component_depends(world, key)
-        plugin = world.plugin(key)
+        depends |= component_depends(machine, key)
+        plugin = machine.plugin(key)
         if "snapshot" not in plugin.activities():
             blockers.append(f"{key} is of type {plugin.type!r}, which holds no state")
-    grade = graded(world.settings, ordered, Grade.ADDS)
+    grade = graded(machine.settings, ordered, Grade.ADDS)
     return Plan(
         kind=Kind.SNAPSHOT,
         title=f"snapshot {ordered[0]}" if len(ordered) == 1 else f"snapshot {len(ordered)} components",
@@ -62,42 +62,44 @@ def plan_snapshot(world: World, keys: Collection[ComponentKey], reason: Reason, 
         params={"reason": reason.value, "text": text},
         depends=depends,
         blockers=tuple(blockers),
-        command=_snapshot_command(world, ordered, text),
+        command=_snapshot_command(machine, ordered, text),
         confirm=confirmation(grade, ordered, str(len(ordered))),
         made=now,
     )
 
 
-def _snapshot_command(world: World, keys: Sequence[ComponentKey], text: str) -> tuple[str, ...]:
+def _snapshot_command(machine: Machine, keys: Sequence[ComponentKey], text: str) -> tuple[str, ...]:
     reason = ("--reason", text) if text else ()
     if len(keys) == 1:
         return ("dysnomia", "-o", "snapshot", "-c", keys[0].component, "-C", keys[0].container, *reason)
     containers = {key.container for key in keys}
-    every = {key for container in containers for key in world.inventory().components_of(container)}
+    every = {key for container in containers for key in machine.inventory().components_of(container)}
     if len(containers) == 1 and every == set(keys):
         return ("dysnomia-containers", "--snapshot", "-C", keys[0].container, *reason)
     return ()
 
 
-def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTarget, text: str, now: datetime) -> Plan:
+def plan_restore(
+    machine: Machine, key: ComponentKey, number: int, target: RestoreTarget, text: str, now: datetime
+) -> Plan:
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
-    generation = world.store.generation(key, number)
-    plugin = world.plugin(key)
+    generation = machine.store.generation(key, number)
+    plugin = machine.plugin(key)
     replace = target.kind == "replace"
-    named, wrong = _target_blockers(world, generation, target, isinstance(plugin, StatePlugin))
+    named, wrong = _target_blockers(machine, generation, target, isinstance(plugin, StatePlugin))
     copy = "" if replace or wrong is Exit.USAGE else target.name
-    preflight, code = preflight_or_blocker(world, key, generation, replace=replace, copy=copy)
+    preflight, code = preflight_or_blocker(machine, key, generation, replace=replace, copy=copy)
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
     dangerous = _dangerous(preflight)
     guard = not irreversible
     base = Grade.UNDOABLE if replace else Grade.ADDS
     if irreversible or dangerous:
         base = Grade.FINAL
-    grade = graded(world.settings, (key,), base)
+    grade = graded(machine.settings, (key,), base)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    warnings = irreversible + dangerous + _warnings(world, generation) + warnings
+    warnings = irreversible + dangerous + _warnings(machine, generation) + warnings
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -115,7 +117,7 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
         },
         depends={
             **generation_depends(key, number, generation.id),
-            **component_depends(world, key),
+            **component_depends(machine, key),
             **live_depends(key, preflight.identity),
         },
         warnings=tuple(warnings),
@@ -129,22 +131,24 @@ def plan_restore(world: World, key: ComponentKey, number: int, target: RestoreTa
 
 
 def preflight_or_blocker(
-    world: World, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
+    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
 ) -> tuple[Preflight, Exit]:
     """What a restore would meet, and the exit code that its blockers, if any, stand for. A ``copy`` that could not
     be called so, or is there already, is one."""
     try:
-        return _preflight(world, key, generation, replace=replace, copy=copy), Exit.REFUSED
+        return _preflight(machine, key, generation, replace=replace, copy=copy), Exit.REFUSED
     except asking.NoAnswer as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
 
-def _preflight(world: World, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "") -> Preflight:
-    plugin = world.plugin(key)
+def _preflight(
+    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
+) -> Preflight:
+    plugin = machine.plugin(key)
     if isinstance(plugin, StatePlugin):
         began = time.monotonic()
         found = asking.preflight(
-            world.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy
+            machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy
         )
         return _said_slow(found, time.monotonic() - began)
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
@@ -169,15 +173,15 @@ def _said_slow(found: Preflight, seconds: float) -> Preflight:
     return dataclasses.replace(found, findings=(*found.findings, Finding(Severity.WARNING, text)))
 
 
-def preflight_grade(world: World, plan: Plan) -> str:
+def preflight_grade(machine: Machine, plan: Plan) -> str:
     """At the start of a restore: why its grade is another now than what the operator confirmed, or ``""``.
 
     Raises EngineError where it cannot be begun at all.
     """
     target = plan.params["target"]["kind"]
-    generation = world.store.generation(plan.keys[0], int(plan.params["number"]))
+    generation = machine.store.generation(plan.keys[0], int(plan.params["number"]))
     try:
-        found = _preflight(world, plan.keys[0], generation, replace=target == "replace")
+        found = _preflight(machine, plan.keys[0], generation, replace=target == "replace")
     except asking.NoAnswer as error:
         failed = EngineError(f"nothing was touched: {error}", "what was live still is")
         failed.exit = error.exit
@@ -233,7 +237,7 @@ def as_step(sentence: str) -> str:
 
 
 def _target_blockers(
-    world: World, generation: Generation, target: RestoreTarget, holds_state: bool
+    machine: Machine, generation: Generation, target: RestoreTarget, holds_state: bool
 ) -> tuple[list[str], Exit | None]:
     """What stands against the target itself, and the exit code where that is another than a refusal."""
     blockers = []
@@ -253,18 +257,18 @@ def _target_blockers(
         blockers.append(f"{target.name} is what is live: a copy needs a name of its own")
         code = Exit.USAGE
     if target.kind == "sections":
-        missing = _missing_sections(world, generation, target.sections)
+        missing = _missing_sections(machine, generation, target.sections)
         if missing:
             blockers.append(missing)
             code = code or Exit.NOT_FOUND
     return blockers, code
 
 
-def _missing_sections(world: World, generation: Generation, names: Collection[str]) -> str:
+def _missing_sections(machine: Machine, generation: Generation, names: Collection[str]) -> str:
     """Which of the sections ``kind:name`` is not in the snapshot, as far as its contents index says."""
     if not names:
         return "no section was chosen"
-    stored = world.store.stored(generation.key, generation.id) if generation.id and not generation.problem else None
+    stored = machine.store.stored(generation.key, generation.id) if generation.id and not generation.problem else None
     if stored is None or stored.index is None:
         return ""
     missing = dict.fromkeys(names)
@@ -275,7 +279,7 @@ def _missing_sections(world: World, generation: Generation, names: Collection[st
     return f"generation {generation.number} holds no {', '.join(name.replace(':', ' ', 1) for name in missing)}"
 
 
-def _warnings(world: World, generation: Generation) -> list[str]:
+def _warnings(machine: Machine, generation: Generation) -> list[str]:
     warnings = []
     if generation.marks.verdict is Verdict.BAD:
         warnings.append(f"generation {generation.number} is marked known bad")
@@ -288,7 +292,7 @@ def _warnings(world: World, generation: Generation) -> list[str]:
         warnings.append("whether it is complete is unknown: another tool made it")
     elif generation.metadata.complete is False:
         warnings.append("it is not complete")
-    if not made_here(world.store, generation):
+    if not made_here(machine.store, generation):
         warnings.append("it was not made here: it would be loaded with the least privilege that works")
     return warnings
 
@@ -309,15 +313,15 @@ def _restore_command(
     return (*words, "--generation", str(number), *copy, *reason, *(("--yes-untrusted",) if dangerous else ()))
 
 
-def plan_check(world: World, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
+def plan_check(machine: Machine, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
     """Raises NotFound."""
-    generations = [world.store.generation(key, number) for number in sorted(set(numbers))]
+    generations = [machine.store.generation(key, number) for number in sorted(set(numbers))]
     depends: dict[str, str] = {}
     for generation in generations:
         depends |= generation_depends(key, generation.number, generation.id)
     what = f"generation {generations[0].number}" if len(generations) == 1 else f"{len(generations)} generations"
-    grade = graded(world.settings, (key,), Grade.ADDS)
-    every = len(generations) == len(world.store.generations(key))
+    grade = graded(machine.settings, (key,), Grade.ADDS)
+    every = len(generations) == len(machine.store.generations(key))
     return Plan(
         kind=Kind.CHECK,
         title=f"check {what} of {key}",
@@ -342,16 +346,16 @@ def _check_command(key: ComponentKey, numbers: Sequence[int], *, every: bool) ->
     return ()
 
 
-def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> Plan:
+def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime) -> Plan:
     """Raises NotFound, Unknown, ConfigError."""
-    generation = world.store.generation(key, number)
-    plugin = world.plugin(key)
-    preflight, code = preflight_or_blocker(world, key, generation, replace=False)
+    generation = machine.store.generation(key, number)
+    plugin = machine.plugin(key)
+    preflight, code = preflight_or_blocker(machine, key, generation, replace=False)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     if not isinstance(plugin, StatePlugin):
         blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
     dangerous = _dangerous(preflight)
-    grade = graded(world.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
+    grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
     return Plan(
         kind=Kind.VERIFY,
@@ -363,7 +367,7 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
             Step("both digests would be compared, and the scratch place removed", str(key)),
         ),
         params={"number": number, "id": generation.id, "blocked": int(code)},
-        depends={**generation_depends(key, number, generation.id), **component_depends(world, key)},
+        depends={**generation_depends(key, number, generation.id), **component_depends(machine, key)},
         warnings=tuple(dangerous + warnings),
         blockers=tuple(blockers),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
@@ -373,22 +377,22 @@ def plan_verify(world: World, key: ComponentKey, number: int, now: datetime) -> 
     )
 
 
-def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime) -> Plan:
+def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datetime) -> Plan:
     """A module may have activities of its own. Raises Unknown, ConfigError."""
     base, words = ACTIVITIES.get(activity, (Grade.FINAL, f"would be handed to its module: {activity!r}"))
-    grade = graded(world.settings, (key,), base)
+    grade = graded(machine.settings, (key,), base)
     blockers: list[str] = []
-    depends = dict(component_depends(world, key))
+    depends = dict(component_depends(machine, key))
     try:
-        plugin = world.plugin(key)
+        plugin = machine.plugin(key)
         own = activity not in ACTIVITIES
         if own and not isinstance(plugin, PrivateStatePlugin):
             raise Unknown(f"there is no activity {activity!r}", f"known are {', '.join(ACTIVITIES)}")
         if not own and activity not in plugin.activities() | {"lock", "unlock"}:
             blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
-        blockers += _activity_blockers(world, key, activity)
+        blockers += _activity_blockers(machine, key, activity)
         if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
-            depends |= live_depends(key, asking.identity(world.settings, key))
+            depends |= live_depends(key, asking.identity(machine.settings, key))
         if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
             words = STATELESS_WORDS.get(activity, words)
     except PluginError as error:
@@ -404,7 +408,7 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
         steps=(Step(f"{key} {words}", str(key)),),
         params=params,
         depends=depends,
-        warnings=_activity_warnings(world, key, activity),
+        warnings=_activity_warnings(machine, key, activity),
         blockers=tuple(blockers),
         command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),
         confirm=confirmation(grade, (key,), key.component),
@@ -412,20 +416,20 @@ def plan_activity(world: World, key: ComponentKey, activity: str, now: datetime)
     )
 
 
-def _is_active(world: World, key: ComponentKey) -> bool:
-    return (world.store.root / "activated" / key.container / key.component).exists()
+def _is_active(machine: Machine, key: ComponentKey) -> bool:
+    return (machine.store.root / "activated" / key.container / key.component).exists()
 
 
-def _activity_blockers(world: World, key: ComponentKey, activity: str) -> list[str]:
+def _activity_blockers(machine: Machine, key: ComponentKey, activity: str) -> list[str]:
     """A module of Dysnomia's convention looks at its markers itself."""
-    if activity == "collect-garbage" and isinstance(world.plugin(key), StatePlugin) and _is_active(world, key):
+    if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and _is_active(machine, key):
         return [f"{key} is active: deactivate it first"]
     return []
 
 
-def _activity_warnings(world: World, key: ComponentKey, activity: str) -> tuple[str, ...]:
+def _activity_warnings(machine: Machine, key: ComponentKey, activity: str) -> tuple[str, ...]:
     """To activate twice is allowed, as it is in Dysnomia; an operator should know that they do."""
-    if activity == "activate" and _is_active(world, key):
+    if activity == "activate" and _is_active(machine, key):
         return (f"{key} is active already",)
     if activity == "collect-garbage":
         return ("what is live would be deleted, and cannot be brought back but from its generations",)

@@ -13,7 +13,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component.guard import step_of
 from dysnomia_tui.engine.errors import Blocked, Exit
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.plan_keeping import come_back
 from dysnomia_tui.engine.operations.plan_state import as_step, preflight_or_blocker, replaced
 from dysnomia_tui.engine.plans.grades import confirmation, graded
@@ -38,24 +38,24 @@ class _Before:
     """Generations of the component that other jobs made since."""
 
 
-def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan:
+def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:
     """Raises Unknown, Blocked."""
     view = board.view(job_id)
     if board.folder(job_id).record().last("undone") is not None:
         raise Blocked(f"job {job_id} is undone already", "look at what is live now")
     if view.kind == Kind.GC.value:
-        return _plan_undo_gc(world, job_id, now)
+        return _plan_undo_gc(machine, job_id, now)
     if view.kind not in (Kind.RESTORE.value, Kind.UNDO.value):
         raise Blocked(f"job {job_id} ({view.title}) cannot be undone", "only a restore and a collection can")
     swap = step_of(board.left(job_id), "swap")
     if swap is None:
         raise Blocked(f"job {job_id} replaced nothing", "there is nothing to undo")
     key = view.keys[0]
-    before = _before(world, key, job_id, int(str(swap["guard"])), swap["restored"])
-    preflight, code = _preflight(world, key, before)
+    before = _before(machine, key, job_id, int(str(swap["guard"])), swap["restored"])
+    preflight, code = _preflight(machine, key, before)
     irreversible = [finding.text for finding in preflight.findings if finding.severity in NO_WAY_BACK]
-    grade = graded(world.settings, (key,), Grade.FINAL if irreversible else Grade.UNDOABLE)
-    depends = {**component_depends(world, key), **live_depends(key, preflight.identity)}
+    grade = graded(machine.settings, (key,), Grade.FINAL if irreversible else Grade.UNDOABLE)
+    depends = {**component_depends(machine, key), **live_depends(key, preflight.identity)}
     if before.guard is not None:
         depends |= generation_depends(key, before.number, before.guard.id)
     return Plan(
@@ -83,8 +83,8 @@ def plan_undo(world: World, board: JobBoard, job_id: str, now: datetime) -> Plan
     )
 
 
-def _before(world: World, key: ComponentKey, job_id: str, number: int, restored: object) -> _Before:
-    generations = world.store.generations(key)
+def _before(machine: Machine, key: ComponentKey, job_id: str, number: int, restored: object) -> _Before:
+    generations = machine.store.generations(key)
     mine = [one for one in generations if one.job == job_id]
     guard = next((one for one in mine if one.number == number and one.id), None)
     linked = next((one for one in mine if one.reason is Reason.RESTORE), None)
@@ -99,20 +99,20 @@ def _before(world: World, key: ComponentKey, job_id: str, number: int, restored:
     )
 
 
-def _preflight(world: World, key: ComponentKey, before: _Before) -> tuple[Preflight, Exit]:
+def _preflight(machine: Machine, key: ComponentKey, before: _Before) -> tuple[Preflight, Exit]:
     """Of the guard as of any snapshot. Where it still stands aside nothing is loaded: what is said of live alone, asked
     by way of another generation, and the room that the new guard takes."""
     if before.guard is not None:
-        return preflight_or_blocker(world, key, before.guard, replace=True)
-    any_other = next((one for one in reversed(world.store.generations(key)) if one.id and not one.problem), None)
+        return preflight_or_blocker(machine, key, before.guard, replace=True)
+    any_other = next((one for one in reversed(machine.store.generations(key)) if one.id and not one.problem), None)
     if any_other is None:
         return Preflight(), Exit.REFUSED
-    preflight, code = preflight_or_blocker(world, key, any_other, replace=True)
+    preflight, code = preflight_or_blocker(machine, key, any_other, replace=True)
     live = preflight.live_bytes
     return replace(
         preflight,
         findings=tuple(finding for finding in preflight.findings if not finding.of_snapshot),
-        needs=() if live is None else ((FOR_THE_GUARD, live, world.store.free_bytes()),),
+        needs=() if live is None else ((FOR_THE_GUARD, live, machine.store.free_bytes()),),
     ), code
 
 
@@ -155,13 +155,13 @@ def _numbers(generations: Sequence[Generation]) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _plan_undo_gc(world: World, job_id: str, now: datetime) -> Plan:
-    entries = [entry for entry in world.store.trash() if entry.job == job_id]
+def _plan_undo_gc(machine: Machine, job_id: str, now: datetime) -> Plan:
+    entries = [entry for entry in machine.store.trash() if entry.job == job_id]
     if not entries:
         raise Blocked(f"nothing of job {job_id} is in the trash any more", "what was freed cannot come back")
     keys = tuple(sorted({entry.key for entry in entries}))
     count = sum(len(entry.generations) for entry in entries)
-    grade = graded(world.settings, keys, Grade.ADDS)
+    grade = graded(machine.settings, keys, Grade.ADDS)
     return Plan(
         kind=Kind.UNDO,
         title=f"undo job {job_id}: bring back {count} generations",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dysnomia_tui.engine.jobs.context import Outcome, Work
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.events import JobProgress
 from dysnomia_tui.engine.records import JobState
 
 
-def run_import_archive(work: Work) -> Outcome:
+def run_import_archive(work: JobContext) -> Outcome:
     """All of it is read to verify it, then what is not here yet once more to copy it."""
     params = work.plan.params
     total = int(params["bytes"])
@@ -23,13 +23,13 @@ def run_import_archive(work: Work) -> Outcome:
         done += count
         progress.advance(done, total or None)
 
-    came = work.world.store.import_archive(
+    came = work.machine.store.import_archive(
         Path(params["archive"]),
         digest=params["digest"],
         who=work.who,
         job=work.id,
         on_bytes=on_bytes,
-        reader=work.world.dump_reader,
+        reader=work.machine.dump_reader,
     )
     made = [{"key": str(one.key), "number": one.number, "id": one.id} for one in came.made]
     said = f"{len(made)} imported" + (f", {came.already} were here already" if came.already else "")

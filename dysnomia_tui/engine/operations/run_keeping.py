@@ -10,10 +10,10 @@ from typing import Any
 from dysnomia_store.errors import Refused
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.context import Left
+from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.recover import needs_settling
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
-from dysnomia_tui.engine.jobs.context import Outcome, Work
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.operations.run_archives import run_import_archive
 from dysnomia_tui.engine.plans.json_codec import gc_from_json
@@ -22,14 +22,14 @@ from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.translate import Expected, exit_of, words_of
 
 
-def run_gc(work: Work) -> Outcome:
+def run_gc(work: JobContext) -> Outcome:
     review = gc_from_json(work.plan.params["review"])
     free_now = bool(work.plan.params["now"])
     _not_in_use(work)
     try:
-        entries = work.world.store.apply_gc(
+        entries = work.machine.store.apply_gc(
             review,
-            grace=0.0 if free_now else work.world.settings.grace.total_seconds(),
+            grace=0.0 if free_now else work.machine.settings.grace.total_seconds(),
             who=work.who,
             job=work.id,
             cancelled=lambda: work.cancel.cancelled,
@@ -53,7 +53,7 @@ def run_gc(work: Work) -> Outcome:
     )
 
 
-def _not_in_use(work: Work) -> None:
+def _not_in_use(work: JobContext) -> None:
     """A job that was submitted after the plan was made may need what the plan drops."""
     dropped = {(str(snapshot[0]), snapshot[1]) for snapshot in work.plan.params["review"]["snapshots"]}
     for folder, key, snapshot_id in in_use(work):
@@ -61,7 +61,7 @@ def _not_in_use(work: Work) -> None:
             raise Stale(f"nothing was collected: job {folder.id} needs a snapshot of {key}", "review it again")
 
 
-def in_use(work: Work) -> list[tuple[JobFolder, str, str]]:
+def in_use(work: JobContext) -> list[tuple[JobFolder, str, str]]:
     """Snapshots that waiting and running jobs are about."""
     found = []
     for waiting in work.board.waiting():
@@ -74,30 +74,30 @@ def in_use(work: Work) -> list[tuple[JobFolder, str, str]]:
     return found
 
 
-def run_empty_trash(work: Work) -> Outcome:
-    freed = work.world.store.empty_trash(work.plan.params["names"])
+def run_empty_trash(work: JobContext) -> Outcome:
+    freed = work.machine.store.empty_trash(work.plan.params["names"])
     return Outcome(JobState.DONE, f"{freed:,} bytes freed", details={"bytes": freed})
 
 
-def run_bring_back(work: Work) -> Outcome:
-    generations = work.world.store.bring_back(work.plan.params["names"], who=work.who, job=work.id)
+def run_bring_back(work: JobContext) -> Outcome:
+    generations = work.machine.store.bring_back(work.plan.params["names"], who=work.who, job=work.id)
     came = [{"key": str(one.key), "number": one.number, "id": one.id} for one in generations]
     if work.plan.params.get("job"):
         work.board.folder(work.plan.params["job"]).record().step("undone", by=work.id)
     return Outcome(JobState.DONE, f"{len(came)} generations came back", details={"generations": came})
 
 
-def run_mark(work: Work) -> Outcome:
+def run_mark(work: JobContext) -> Outcome:
     """Merged with what is said at that moment, under the lock of the records."""
     params = work.plan.params
     change = MarkChange.from_json(params["change"])
-    work.world.store.remark(
+    work.machine.store.update_marks(
         work.plan.keys[0], params["number"], lambda said: merged(said, change, work.who), who=work.who
     )
     return Outcome(JobState.DONE, f"{work.plan.title}: recorded")
 
 
-def run_import(work: Work) -> Outcome:
+def run_import(work: JobContext) -> Outcome:
     if "archive" in work.plan.params:
         return run_import_archive(work)
     key = work.plan.keys[0]
@@ -107,14 +107,14 @@ def run_import(work: Work) -> Outcome:
     for folder in work.plan.params["folders"]:
         work.cancel.check()
         try:
-            with work.world.store.lock(key, who=work.who, job=work.id, doing="import", wait=None) as lock:
-                committed = work.world.store.import_folder(
+            with work.machine.store.lock(key, who=work.who, job=work.id, doing="import", wait=None) as lock:
+                committed = work.machine.store.import_folder(
                     lock,
                     Path(folder),
                     who=work.who,
                     job=work.id,
                     move=bool(work.plan.params.get("move")),
-                    reader=work.world.dump_reader(key),
+                    reader=work.machine.dump_reader(key),
                 )
         except Expected as error:
             last = error
@@ -130,7 +130,7 @@ def run_import(work: Work) -> Outcome:
     return Outcome(JobState.DONE, f"{len(made)} imported", details=details)
 
 
-def run_adopt(work: Work) -> Outcome:
+def run_adopt(work: JobContext) -> Outcome:
     """Write the files, and never over one that is there."""
     written: list[str] = []
     for name, content in work.plan.params["files"].items():
@@ -145,11 +145,11 @@ def run_adopt(work: Work) -> Outcome:
             file.flush()
             os.fsync(file.fileno())
         written.append(name)
-    work.world.store.set_state(work.plan.keys[0], active=True, garbage=False)
+    work.machine.store.set_state(work.plan.keys[0], active=True, garbage=False)
     return Outcome(JobState.DONE, f"{work.plan.keys[0]} is adopted", details={"files": written})
 
 
-def run_recover(work: Work) -> Outcome:
+def run_recover(work: JobContext) -> Outcome:
     """Settle every component of an interrupted job, and sweep what is named after it."""
     dead = work.board.folder(work.plan.params["job"])
     if dead.held:
@@ -157,18 +157,18 @@ def run_recover(work: Work) -> Outcome:
     texts: list[str] = []
     problems: list[str] = []
     for index, journal in dead.journals():
-        left = Left(dead.id, journal, str(dead.request().get("who", "")))
+        left = UnfinishedJob(dead.id, journal, str(dead.request().get("who", "")))
         if not needs_settling(left):
             continue
         try:
-            settled = activities.recover(work.bench(index), left)
+            settled = activities.recover(work.component_job(index), left)
         except Expected as error:
             problems.append(words_of(error)[0])
             continue
         texts.append(settled.text)
         if settled.restored is not None and not settled.restored.whole:
             problems.extend(settled.restored.warnings)
-    texts.extend(work.world.store.sweep(alive=work.board.alive))
+    texts.extend(work.machine.store.sweep(alive=work.board.alive))
     if problems:
         raise EngineError(f"job {dead.id} is not put right yet: {'; '.join(problems)}", "see to that, then recover it")
     text = "; ".join(texts) or "nothing was left behind"
@@ -179,7 +179,7 @@ def run_recover(work: Work) -> Outcome:
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})
 
 
-def _say_interrupted(work: Work, folder: JobFolder, text: str) -> None:
+def _say_interrupted(work: JobContext, folder: JobFolder, text: str) -> None:
     """The end of a job that could not write its own into the audit."""
     request = folder.request()
     message = f"its process was gone; job {work.id} put it right: {text}"
@@ -188,4 +188,4 @@ def _say_interrupted(work: Work, folder: JobFolder, text: str) -> None:
         why=str(request.get("why", "")), host=str(request.get("host", "")), message=message,
     )  # fmt: skip
     with suppress(OSError):
-        audit.append(work.world.settings.statedir, work.clock(), entry, work.world.settings.group)
+        audit.append(work.machine.settings.statedir, work.clock(), entry, work.machine.settings.group)

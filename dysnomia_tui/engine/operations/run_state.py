@@ -12,7 +12,7 @@ from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.guard import Restored
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.errors import Exit, Stale
-from dysnomia_tui.engine.jobs.context import Outcome, Work
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.operations.plan_state import preflight_grade
 from dysnomia_tui.engine.probing import client as asking
 from dysnomia_tui.engine.records import JobState
@@ -21,7 +21,7 @@ from dysnomia_tui.engine.translate import Expected, exit_of, words_of
 AFTER_SWAP_LIMIT = 2.0
 
 
-def run_snapshot(work: Work) -> Outcome:
+def run_snapshot(work: JobContext) -> Outcome:
     """One component after the other; one that fails does not stop the rest."""
     made: list[dict[str, Any]] = []
     failed: dict[str, str] = {}
@@ -33,7 +33,7 @@ def run_snapshot(work: Work) -> Outcome:
     for index, key in enumerate(work.plan.keys):
         work.cancel.check()
         try:
-            result = activities.snapshot(work.bench(index), reason=reason, text=work.plan.params["text"])
+            result = activities.snapshot(work.component_job(index), reason=reason, text=work.plan.params["text"])
         except NothingKept as error:
             nothing[str(key)] = error.message
             continue
@@ -72,28 +72,33 @@ def _generation(generation: Generation) -> dict[str, Any]:
     return {"key": str(generation.key), "number": generation.number, "id": generation.id}
 
 
-def run_restore(work: Work) -> Outcome:
+def run_restore(work: JobContext) -> Outcome:
     params = work.plan.params
-    reason = preflight_grade(work.world, work.plan)
+    reason = preflight_grade(work.machine, work.plan)
     if reason:
         raise Stale(f"nothing was touched: {reason}", "look at the plan again")
     target = RestoreTarget(params["target"]["kind"], params["target"]["name"], tuple(params["target"]["sections"]))
     restored = activities.restore(
-        work.bench(), params["number"], target, text=params["text"], guard=params["guard"], snapshot_id=params["id"]
+        work.component_job(),
+        params["number"],
+        target,
+        text=params["text"],
+        guard=params["guard"],
+        snapshot_id=params["id"],
     )
     return _restored(work, restored)
 
 
-def run_undo_restore(work: Work) -> Outcome:
+def run_undo_restore(work: JobContext) -> Outcome:
     of = work.plan.params["job"]
     if work.board.folder(of).record().last("undone") is not None:
         raise Stale(f"nothing was touched: job {of} is undone already", "look at what is live now")
-    restored = activities.undo(work.bench(), work.board.left(of), text=f"undo of job {of}")
+    restored = activities.undo(work.component_job(), work.board.left(of), text=f"undo of job {of}")
     work.board.folder(of).record().step("undone", by=work.id)
     return _restored(work, restored)
 
 
-def _restored(work: Work, restored: Restored) -> Outcome:
+def _restored(work: JobContext, restored: Restored) -> Outcome:
     details: dict[str, Any] = {
         "restored": restored.restored,
         "generations": [_generation(restored.generation)] if restored.generation else [],
@@ -105,7 +110,7 @@ def _restored(work: Work, restored: Restored) -> Outcome:
     }
     if restored.copy:
         return Outcome(JobState.DONE, f"copied to {restored.copy}", details=details)
-    details["clients"] = list(asking.probe(work.world.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
+    details["clients"] = list(asking.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
     what = f"generation {restored.restored}" if restored.restored is not None else "what was live before"
     message = f"{what} is live"
     if restored.generation is not None:
@@ -117,25 +122,25 @@ def _restored(work: Work, restored: Restored) -> Outcome:
     return Outcome(JobState.PARTLY, f"{message}; {'; '.join(restored.warnings)}", Exit.PARTLY, "undo works", details)
 
 
-def run_check(work: Work) -> Outcome:
+def run_check(work: JobContext) -> Outcome:
     """Each generation by name; one that is corrupt does not stop the rest."""
-    bench = work.bench() if work.plan.keys[0] in work.world.inventory().components else None
+    component_job = work.component_job() if work.plan.keys[0] in work.machine.inventory().components else None
     checks: dict[str, dict[str, str]] = {}
     for number in work.plan.params["numbers"]:
         work.cancel.check()
-        check = activities.check(bench, number) if bench else _check_unconfigured(work, number)
+        check = activities.check(component_job, number) if component_job else _check_unconfigured(work, number)
         checks[str(number)] = {"result": check.result.value, "text": check.text}
         work.log.write("log", line=f"generation {number}: {check.result.value} {check.text}".rstrip())
     return checked(checks)
 
 
-def _check_unconfigured(work: Work, number: int) -> Check:
+def _check_unconfigured(work: JobContext, number: int) -> Check:
     """A component that is no longer configured has bytes all the same."""
     key = work.plan.keys[0]
-    generation = work.world.store.generation(key, number)
-    found = work.world.store.check(key, generation.id)
+    generation = work.machine.store.generation(key, number)
+    found = work.machine.store.check(key, generation.id)
     recorded = Check(at=work.clock(), how="bytes", result=found.result, text=found.text, job=work.id)
-    work.world.store.record_check(key, generation.id, recorded)
+    work.machine.store.record_check(key, generation.id, recorded)
     return recorded
 
 
@@ -156,22 +161,22 @@ def checked(checks: dict[str, dict[str, str]]) -> Outcome:
     return Outcome(JobState.DONE, f"{ok} ok" + (f", {unsure} unverifiable" if unsure else ""), details=details)
 
 
-def run_verify(work: Work) -> Outcome:
+def run_verify(work: JobContext) -> Outcome:
     number = work.plan.params["number"]
-    check = activities.verify(work.bench(), number)
+    check = activities.verify(work.component_job(), number)
     outcome = checked({str(number): {"result": check.result.value, "text": check.text}})
     return Outcome(outcome.state, check.text or outcome.message, outcome.exit, outcome.hint, outcome.details)
 
 
-def run_activity(work: Work) -> Outcome:
+def run_activity(work: JobContext) -> Outcome:
     name = work.plan.params["activity"]
-    bench = work.bench()
-    activities.activity(bench, name)
-    kept = isinstance(bench.plugin, StatePlugin) and name == "deactivate"
+    component_job = work.component_job()
+    activities.activity(component_job, name)
+    kept = isinstance(component_job.plugin, StatePlugin) and name == "deactivate"
     return Outcome(JobState.DONE, f"{name}: done" + ("; its state is garbage now" if kept else ""))
 
 
-def run_deploy(work: Work) -> Outcome:
+def run_deploy(work: JobContext) -> Outcome:
     """Each component's activity in turn; one that fails does not stop the rest, and what is so already is left."""
     done: list[str] = []
     failed: dict[str, str] = {}
@@ -183,7 +188,7 @@ def run_deploy(work: Work) -> Outcome:
             if _is_active(work, key) is (name == "activate"):
                 work.log.write("log", line=f"{key}: {name}d meanwhile", key=str(key))
                 continue
-            activities.activity(work.bench(index), name)
+            activities.activity(work.component_job(index), name)
         except Expected as error:
             if work.cancel.cancelled:
                 raise
@@ -202,5 +207,5 @@ def run_deploy(work: Work) -> Outcome:
     return Outcome(JobState.DONE, message, details=details)
 
 
-def _is_active(work: Work, key: ComponentKey) -> bool:
-    return (work.world.store.root / "activated" / key.container / key.component).exists()
+def _is_active(work: JobContext, key: ComponentKey) -> bool:
+    return (work.machine.store.root / "activated" / key.container / key.component).exists()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dysnomia_store.errors import StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.redact import is_secret
 
@@ -24,14 +24,14 @@ def generation_depends(key: ComponentKey, number: int, snapshot_id: str) -> Mapp
     return {f"{GENERATION} {number} {key}": snapshot_id}
 
 
-def component_depends(world: World, key: ComponentKey) -> Mapping[str, str]:
+def component_depends(machine: Machine, key: ComponentKey) -> Mapping[str, str]:
     """The component must still be configured as it is. Raises Unknown, ConfigError."""
-    return {f"{COMPONENT} {key}": fingerprint(world, key)}
+    return {f"{COMPONENT} {key}": fingerprint(machine, key)}
 
 
 def live_depends(key: ComponentKey, identity: str) -> Mapping[str, str]:
     """What is live must still be this file or folder: looked at under the component's lock, before it is replaced
-    (``Bench.planned``), and not here. Nothing where only a server can tell."""
+    (``ComponentJob.planned``), and not here. Nothing where only a server can tell."""
     return {f"{LIVE} {key}": identity} if identity else {}
 
 
@@ -40,52 +40,52 @@ def trash_depends(names: Mapping[str, str]) -> Mapping[str, str]:
     return {f"{TRASH} {name}": snapshot_id for name, snapshot_id in names.items()}
 
 
-def fingerprint(world: World, key: ComponentKey) -> str:
+def fingerprint(machine: Machine, key: ComponentKey) -> str:
     """A digest of how a component is configured: another type, target or server is another digest.
 
     Secrets are left out: a digest of one could be guessed from.
     """
-    component = world.component(key)
+    component = machine.component(key)
     properties = component.properties
-    if world.inventory().container(key.container).from_environment:
+    if machine.inventory().container(key.container).from_environment:
         properties = {"type": properties["type"]}
     plain = sorted((name, value) for name, value in properties.items() if not is_secret(name))
     said = json.dumps([str(component.path), plain])
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def why_stale(world: World, plan: Plan) -> str:
+def why_stale(machine: Machine, plan: Plan) -> str:
     """Why the plan no longer holds, in words, or ``""``."""
     trash: Mapping[str, str] | None = None
     for name, expected in plan.depends.items():
         kind, _, rest = name.partition(" ")
         if kind == TRASH:
-            trash = trash if trash is not None else {entry.name: entry.id for entry in world.store.trash()}
+            trash = trash if trash is not None else {entry.name: entry.id for entry in machine.store.trash()}
             if trash.get(rest) != expected:
                 return f"{rest} is no longer in the trash"
         elif kind == GENERATION:
             number, _, key = rest.partition(" ")
-            reason = _generation_moved(world, ComponentKey.parse(key), int(number), expected)
+            reason = _generation_moved(machine, ComponentKey.parse(key), int(number), expected)
             if reason:
                 return reason
         elif kind == COMPONENT:
-            reason = _component_moved(world, ComponentKey.parse(rest), expected)
+            reason = _component_moved(machine, ComponentKey.parse(rest), expected)
             if reason:
                 return reason
     return ""
 
 
-def _generation_moved(world: World, key: ComponentKey, number: int, expected: str) -> str:
+def _generation_moved(machine: Machine, key: ComponentKey, number: int, expected: str) -> str:
     try:
-        found = world.store.generation(key, number).id
+        found = machine.store.generation(key, number).id
     except StoreError as error:
         return error.message
     return "" if found == expected else f"generation {number} of {key} is another snapshot now"
 
 
-def _component_moved(world: World, key: ComponentKey, expected: str) -> str:
+def _component_moved(machine: Machine, key: ComponentKey, expected: str) -> str:
     try:
-        found = fingerprint(world, key)
+        found = fingerprint(machine, key)
     except EngineError as error:
         return error.message
     return "" if found == expected else f"{key} is configured in another way now"

@@ -24,9 +24,9 @@ from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component.journal import MemoryJournal
-from dysnomia_tui.engine.component.trust import believed, made_here
+from dysnomia_tui.engine.component.trust import made_here, monotonic_times
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.settings_json import settings_from_json
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 from dysnomia_tui.engine.translate import exit_of, words_of
@@ -51,26 +51,26 @@ class Silent:
 def main() -> int:
     question = json.loads(sys.stdin.buffer.read())
     signal.setitimer(signal.ITIMER_REAL, question["limit"])  # SIGALRM's default ends the process
-    world = World(settings_from_json(question["settings"]))
+    machine = Machine(settings_from_json(question["settings"]))
     redactor = Redactor()
     try:
         if question["op"] == "discover":
-            answer = _discover(world)
+            answer = _discover(machine)
         elif question["op"] == "container":
-            keys = world.inventory().components_of(question["container"])
-            redactor = Redactor(secrets_of(world.inventory().container(question["container"]).properties))
-            said = asked([(key.component, partial(_probe, world, key)) for key in keys])
+            keys = machine.inventory().components_of(question["container"])
+            redactor = Redactor(secrets_of(machine.inventory().container(question["container"]).properties))
+            said = asked([(key.component, partial(_probe, machine, key)) for key in keys])
             answer = {
                 "probe": asdict(together(said, len(keys))),
                 "components": {name: asdict(probe) for name, probe in said},
             }
         else:
             key = ComponentKey.parse(question["key"])
-            component = world.component(key)
+            component = machine.component(key)
             secrets = secrets_of(component.properties)
             redactor = Redactor(secrets)
             runner = ProcessRunner(secrets=secrets)
-            plugin = world.plugin(key)
+            plugin = machine.plugin(key)
             if question["op"] == "probe":
                 answer = asdict(plugin.probe(component, runner))
             elif question["op"] == "identity":
@@ -78,7 +78,7 @@ def main() -> int:
             elif question["op"] == "condition":
                 answer = _condition(plugin, component, runner, redactor)
             else:
-                answer = _preflight(world, plugin, component, runner, question)
+                answer = _preflight(machine, plugin, component, runner, question)
         reply: Mapping[str, Any] = {"answer": answer}
     except (PluginError, StoreError, EngineError, OSError) as error:
         reply = {"error": redactor.text(words_of(error)[0]), "exit": int(exit_of(error))}
@@ -87,11 +87,11 @@ def main() -> int:
     return 0
 
 
-def _probe(world: World, key: ComponentKey) -> Probe:
+def _probe(machine: Machine, key: ComponentKey) -> Probe:
     """One component that cannot be asked does not spoil its container."""
-    component = world.component(key)
+    component = machine.component(key)
     try:
-        return world.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
+        return machine.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
     except PluginError as error:
         return Probe(up=False, detail=error.message)
 
@@ -147,27 +147,27 @@ def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: R
     return {"probe": asdict(probe), "status": status}
 
 
-def _discover(world: World) -> Mapping[str, Any]:
+def _discover(machine: Machine) -> Mapping[str, Any]:
     """What is on this machine and not configured yet, under whatever name."""
     found: list[Mapping[str, Any]] = []
-    for name in world.registry.types():
-        plugin = world.plugin_of_type(name)
+    for name in machine.registry.types():
+        plugin = machine.plugin_of_type(name)
         if plugin is not None:
-            configured = _configured(world, plugin)
+            configured = _configured(machine, plugin)
             found.extend(
                 asdict(one) for one in plugin.discover(ProcessRunner()) if _whereabouts(plugin, one) not in configured
             )
     return {"found": found}
 
 
-def _configured(world: World, plugin: Plugin) -> set[tuple[str, ...]]:
+def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:
     """Where the configured components of a type are; one that cannot be told is left out."""
-    inventory = world.inventory()
+    inventory = machine.inventory()
     places: set[tuple[str, ...]] = set()
     for key in inventory.components:
         with suppress(EngineError, PluginError, OSError):
             if inventory.container(key.container).type == plugin.type:
-                places.add(plugin.whereabouts(inventory.component(key)))
+                places.add(plugin.location(inventory.component(key)))
     return places
 
 
@@ -175,28 +175,28 @@ def _whereabouts(plugin: Plugin, found: Found) -> tuple[str, ...]:
     """Where found state is; nowhere for a server of which nothing may be seen."""
     try:
         key = ComponentKey.of(found.container, found.component)
-        return plugin.whereabouts(Component(key, Path(), found.properties))
+        return plugin.location(Component(key, Path(), found.properties))
     except (PluginError, StoreError, OSError):
         return ()
 
 
 def _preflight(
-    world: World, plugin: Plugin, component: Component, runner: Runner, question: Mapping[str, Any]
+    machine: Machine, plugin: Plugin, component: Component, runner: Runner, question: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     if not isinstance(plugin, StatePlugin):
         raise PluginError(f"type {plugin.type!r} holds no state of its own")
-    generation = world.store.generation(component.key, int(question["number"]))
+    generation = machine.store.generation(component.key, int(question["number"]))
     ctx = Context(
         component=component,
         runner=runner,
         progress=Silent(),
         cancel=NeverCancelled(),
         journal=MemoryJournal(),
-        staging=Path(world.settings.statedir) / "staging",
-        tag=f"{world.store.id[:8]}_plan",
-        made_here=made_here(world.store, generation),
+        staging=Path(machine.settings.statedir) / "staging",
+        tag=f"{machine.store.id[:8]}_plan",
+        made_here=made_here(machine.store, generation),
     )
-    stored = believed(world.store, generation, world.store.stored(component.key, generation.id))
+    stored = monotonic_times(machine.store, generation, machine.store.stored(component.key, generation.id))
     try:
         result = plugin.preflight(ctx, stored, replace=question["replace"])
     except (Corrupt, Incomplete) as error:

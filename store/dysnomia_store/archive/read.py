@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from dysnomia_store.archive import format as form
 from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
-from dysnomia_store.commit.commit import About, generation
+from dysnomia_store.commit.commit import CommitInfo, generation
 from dysnomia_store.commit.heal import history_at
 from dysnomia_store.commit.import_folder import explain
 from dysnomia_store.commit.install import install, metadata_at
@@ -31,7 +31,7 @@ from dysnomia_store.content.snapshots import SnapshotDraft
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.links import links
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House, free_bytes
+from dysnomia_store.disk.workspace import Workspace, free_bytes
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, Refused, StoreFull
 from dysnomia_store.model import Metadata, Reason
 from dysnomia_store.names import ComponentKey
@@ -176,20 +176,20 @@ class Unpacked:
     """Generations of the archive that were here."""
 
 
-def missing(house: House, archive: Archive) -> int:
+def missing(workspace: Workspace, archive: Archive) -> int:
     """Bytes of the archive that are not in the store yet, by a quick look."""
     return sum(
         snapshot.size
         for component in archive.components
         for snapshot in component.snapshots
         if not sizes_match(
-            house.layout.snapshot(component.key, snapshot.id), form.manifest(snapshot.files, snapshot.links)
+            workspace.layout.snapshot(component.key, snapshot.id), form.manifest(snapshot.files, snapshot.links)
         )
     )
 
 
 def unpack(
-    house: House,
+    workspace: Workspace,
     reader: ArchiveReader,
     *,
     who: str,
@@ -205,8 +205,8 @@ def unpack(
     Raises Corrupt, StoreFull, StoreError: then no generation was linked, or those that were are whole.
     """
     archive = reader.archive
-    needed = missing(house, archive)
-    if needed > free_bytes(house.layout.root):
+    needed = missing(workspace, archive)
+    if needed > free_bytes(workspace.layout.root):
         raise StoreFull(f"{reader.path} needs {needed:,} bytes", "free some space; what was copied stays")
     came: list[tuple[ComponentKey, str]] = []
     stands: dict[tuple[ComponentKey, str], str] = {}
@@ -215,40 +215,40 @@ def unpack(
             for snapshot in component.snapshots:
                 with in_words(f"importing {snapshot.id} of {component.key}"):
                     draft_reader = readers.get(component.key)
-                    found, new = _take(house, reader, component.key, snapshot, job, on_bytes, draft_reader)
+                    found, new = _take(workspace, reader, component.key, snapshot, job, on_bytes, draft_reader)
                 stands[component.key, snapshot.id] = found
                 if new:
                     came.append((component.key, found))
     except (Corrupt, Refused):
-        _take_out(house, came)
+        _take_out(workspace, came)
         raise
     made: list[tuple[ComponentKey, int]] = []
     for component in archive.components:
-        made.extend(_link(house, archive, component, stands, who, job))
+        made.extend(_link(workspace, archive, component, stands, who, job))
     return Unpacked(tuple(made), archive.generations - len(made))
 
 
 def _take(
-    house: House, reader: ArchiveReader, key: ComponentKey, snapshot: ArchivedSnapshot, job: str,
+    workspace: Workspace, reader: ArchiveReader, key: ComponentKey, snapshot: ArchivedSnapshot, job: str,
     on_bytes: OnBytes | None,
     group: int | None,
 ) -> tuple[str, bool]:  # fmt: skip
     """Put one snapshot into the store, unless it is there. Returns the id it stands under, and whether it is new."""
-    if _here(house, key, snapshot):
+    if _here(workspace, key, snapshot):
         return snapshot.id, False
     expected = form.manifest(snapshot.files, snapshot.links)
-    with house.staging(job) as base:
-        draft = SnapshotDraft(base, disk=house.disk, reader=group)
+    with workspace.staging(job) as base:
+        draft = SnapshotDraft(base, disk=workspace.disk, reader=group)
         for path in snapshot.folders:
-            house.disk.mkdir(draft.folder / path)
+            workspace.disk.mkdir(draft.folder / path)
         for entry in snapshot.files:
-            mode = house.disk.access.file | (0o100 if entry.runs else 0)
-            with house.disk.create(draft.folder / entry.path, mode) as file:
+            mode = workspace.disk.access.file | (0o100 if entry.runs else 0)
+            with workspace.disk.create(draft.folder / entry.path, mode) as file:
                 for piece in reader.read(key, snapshot, entry, on_bytes):
                     file.write(piece)
-                house.disk.fsync(file)
+                workspace.disk.fsync(file)
         for path, target in snapshot.links:
-            house.disk.symlink(target, draft.folder / path)
+            workspace.disk.symlink(target, draft.folder / path)
         draft.claim(snapshot.id)
         sealed = draft.seal()
         if sealed.files != expected:
@@ -256,14 +256,14 @@ def _take(
         if snapshot.checksum and compare(draft.folder, snapshot.checksum) is Match.DIFFERENT:
             raise Corrupt(f"{snapshot.id} of {key} is not what Dysnomia's checksum says", "nothing was imported")
         metadata = _metadata(snapshot, draft.folder, sealed.stored_size)
-        return install(house, key, draft, sealed, metadata), True
+        return install(workspace, key, draft, sealed, metadata), True
 
 
-def _here(house: House, key: ComponentKey, snapshot: ArchivedSnapshot) -> bool:
+def _here(workspace: Workspace, key: ComponentKey, snapshot: ArchivedSnapshot) -> bool:
     """Whether the store holds these very bytes under this id, and says so."""
     expected = form.manifest(snapshot.files, snapshot.links)
-    written = metadata_at(house, key, snapshot.id)
-    folder = house.layout.snapshot(key, snapshot.id)
+    written = metadata_at(workspace, key, snapshot.id)
+    folder = workspace.layout.snapshot(key, snapshot.id)
     return (
         written is not None
         and tuple(sorted(written.files, key=lambda entry: entry.path)) == expected
@@ -287,17 +287,17 @@ def _metadata(snapshot: ArchivedSnapshot, folder: Path, stored_size: int) -> Met
     )  # fmt: skip
 
 
-def _take_out(house: House, came: Sequence[tuple[ComponentKey, str]]) -> None:
+def _take_out(workspace: Workspace, came: Sequence[tuple[ComponentKey, str]]) -> None:
     """Delete snapshots that no generation names. What cannot be deleted is an orphan, and seen as one."""
     for key, snapshot_id in came:
         with suppress(OSError):
-            house.disk.remove_tree(house.layout.snapshot(key, snapshot_id))
-            for path in (house.layout.checksum(key, snapshot_id), house.layout.metadata(key, snapshot_id)):
-                house.disk.unlink(path, missing_ok=True)
+            workspace.disk.remove_tree(workspace.layout.snapshot(key, snapshot_id))
+            for path in (workspace.layout.checksum(key, snapshot_id), workspace.layout.metadata(key, snapshot_id)):
+                workspace.disk.unlink(path, missing_ok=True)
 
 
 def _link(
-    house: House,
+    workspace: Workspace,
     archive: Archive,
     component: ArchivedComponent,
     stands: dict[tuple[ComponentKey, str], str],
@@ -306,32 +306,34 @@ def _link(
 ) -> Iterator[tuple[ComponentKey, int]]:
     """Link the generations that are not here yet, in their order."""
     key = component.key
-    here = _sources(house, key)
+    here = _sources(workspace, key)
     for one in component.generations:
         source = f"{archive.store}/{one.number}"
         snapshot_id = stands[key, one.id]
         if (source, snapshot_id) in here or (
-            archive.store == house.store_id and _points_at(house, key, one.number) == one.id
+            archive.store == workspace.store_id and _points_at(workspace, key, one.number) == one.id
         ):
             continue
-        now = house.clock()
-        about = About(min(one.as_of, now), now, Reason.IMPORT, _text(archive, one), who=who, job=job, source=source)
-        yield key, generation(house, key, snapshot_id, about)
+        now = workspace.clock()
+        about = CommitInfo(
+            min(one.as_of, now), now, Reason.IMPORT, _text(archive, one), who=who, job=job, source=source
+        )
+        yield key, generation(workspace, key, snapshot_id, about)
 
 
-def _sources(house: House, key: ComponentKey) -> set[tuple[str, str]]:
+def _sources(workspace: Workspace, key: ComponentKey) -> set[tuple[str, str]]:
     """Where the generations that are here came from, each with its id."""
     found = set()
-    for number, snapshot_id, _ in links(house.layout, key):
-        history = history_at(house, key, number, snapshot_id) if snapshot_id else None
+    for number, snapshot_id, _ in links(workspace.layout, key):
+        history = history_at(workspace, key, number, snapshot_id) if snapshot_id else None
         if history is not None and history.source:
             found.add((history.source, snapshot_id))
     return found
 
 
-def _points_at(house: House, key: ComponentKey, number: int) -> str | None:
+def _points_at(workspace: Workspace, key: ComponentKey, number: int) -> str | None:
     try:
-        return pointed_at(key, os.readlink(house.layout.link(key, number)))
+        return pointed_at(key, os.readlink(workspace.layout.link(key, number)))
     except OSError:
         return None
 

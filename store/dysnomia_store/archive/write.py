@@ -16,7 +16,7 @@ from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFi
 from dysnomia_store.commit.install import metadata_at
 from dysnomia_store.content.manifest import digest_entry, pieces
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, Locked, NotFound, Refused
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
@@ -24,7 +24,7 @@ from dysnomia_store.names import ComponentKey
 PARTIAL = ".partial"
 
 
-def describe(house: House, chosen: Mapping[ComponentKey, Sequence[Generation]], host: str) -> Archive:
+def describe(workspace: Workspace, chosen: Mapping[ComponentKey, Sequence[Generation]], host: str) -> Archive:
     """What an archive of these generations would hold. Snapshots without a manifest are read for it.
 
     Raises NotFound, Corrupt, Refused, StoreError.
@@ -34,13 +34,13 @@ def describe(house: House, chosen: Mapping[ComponentKey, Sequence[Generation]], 
         snapshots = []
         for snapshot_id in dict.fromkeys(one.id for one in generations):
             with in_words(f"reading snapshot {snapshot_id} of {key}"):
-                snapshots.append(_snapshot(house, key, snapshot_id))
+                snapshots.append(_snapshot(workspace, key, snapshot_id))
         linked = tuple(_generation(one) for one in sorted(generations, key=lambda one: one.number))
         components.append(ArchivedComponent(key, tuple(snapshots), linked))
-    return Archive(house.store_id, host, house.clock(), tuple(components))
+    return Archive(workspace.store_id, host, workspace.clock(), tuple(components))
 
 
-def write(house: House, archive: Archive, path: Path, on_bytes: Callable[[int], None] | None = None) -> int:
+def write(workspace: Workspace, archive: Archive, path: Path, on_bytes: Callable[[int], None] | None = None) -> int:
     """Write it to a file that is not there yet. Returns its size. Until it is whole it is called ``….partial``.
 
     Raises Refused where the file is there, Locked where another process writes it, Corrupt, StoreError.
@@ -51,7 +51,7 @@ def write(house: House, archive: Archive, path: Path, on_bytes: Callable[[int], 
         _member(file, form.DIGEST, hashlib.sha256(record).hexdigest().encode() + b"\n")
         for key, snapshot, entry in form.members(archive):
             file.write(form.head(form.member_name(key, snapshot.id, entry.path), entry.size))
-            _copy(house.layout.snapshot(key, snapshot.id) / entry.path, entry, file, on_bytes)
+            _copy(workspace.layout.snapshot(key, snapshot.id) / entry.path, entry, file, on_bytes)
             file.write(bytes(form.padded(entry.size) - entry.size))
         file.write(form.END)
         file.flush()
@@ -112,11 +112,11 @@ def _generation(one: Generation) -> ArchivedGeneration:
     )
 
 
-def _snapshot(house: House, key: ComponentKey, snapshot_id: str) -> ArchivedSnapshot:
-    folder = house.layout.snapshot(key, snapshot_id)
+def _snapshot(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> ArchivedSnapshot:
+    folder = workspace.layout.snapshot(key, snapshot_id)
     if not snapshot_id or not folder.is_dir():
         raise NotFound(f"{key} has no snapshot {snapshot_id}", "it was collected, or its generation leads nowhere")
-    metadata = metadata_at(house, key, snapshot_id)
+    metadata = metadata_at(workspace, key, snapshot_id)
     known = {} if metadata is None else {entry.path: entry for entry in metadata.files}
     files, links, folders = [], [], []
     for path, kind, target in _tree(folder):
@@ -130,13 +130,13 @@ def _snapshot(house: House, key: ComponentKey, snapshot_id: str) -> ArchivedSnap
     if metadata is not None and form.manifest(files, links) != tuple(sorted(metadata.files, key=lambda one: one.path)):
         raise Corrupt(f"snapshot {snapshot_id} of {key} is damaged: its files are not those of its manifest")
     return ArchivedSnapshot(
-        snapshot_id, tuple(files), tuple(links), tuple(folders), _checksum(house, key, snapshot_id), metadata
+        snapshot_id, tuple(files), tuple(links), tuple(folders), _checksum(workspace, key, snapshot_id), metadata
     )
 
 
-def _checksum(house: House, key: ComponentKey, snapshot_id: str) -> str:
+def _checksum(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> str:
     try:
-        said = house.layout.checksum(key, snapshot_id).read_text("ascii").strip()
+        said = workspace.layout.checksum(key, snapshot_id).read_text("ascii").strip()
     except (OSError, ValueError):
         return ""
     return said if form.is_checksum(said) else ""

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from dysnomia_store.catalog.component import Gen, Reading, Snap, read
-from dysnomia_store.catalog.gc_pause import no_cycles
+from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow, read
+from dysnomia_store.catalog.gc_pause import gc_paused
 from dysnomia_store.catalog.generations import Line
-from dysnomia_store.catalog.quality import failed, judge
+from dysnomia_store.catalog.quality import failed, rate_generations
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.names import ComponentKey
@@ -117,7 +117,7 @@ class Cache:
         """The component at a glance."""
         return self._with(key, self._glance)
 
-    def light(self, key: ComponentKey) -> Reading:
+    def light(self, key: ComponentKey) -> ComponentReading:
         """Everything of a component, judged, but for the texts of history and metadata: enough to count by."""
         return self._with(key, self._load)
 
@@ -162,7 +162,7 @@ class Cache:
         with self._lock:
             try:
                 db = self._open()
-                with no_cycles():
+                with gc_paused():
                     return ask(db, self._fresh(db, key))
             except sqlite3.Error as error:
                 if self._private:
@@ -194,7 +194,7 @@ class Cache:
             cid = int(row[0])
             before = self._load(db, cid)
             now = read(self._layout, key, before)
-            judge(now)
+            rate_generations(now)
             _store(db, cid, before, now, proof if settled else "")
             return cid
 
@@ -262,8 +262,8 @@ class Cache:
         sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"
         return Glance(*db.execute(sql, (cid,)).fetchone())
 
-    def _load(self, db: sqlite3.Connection, cid: int) -> Reading:
-        reading = Reading()
+    def _load(self, db: sqlite3.Connection, cid: int) -> ComponentReading:
+        reading = ComponentReading()
         for gen in map(_gen, db.execute(f"SELECT {_LIGHT_GEN} FROM gen WHERE cid = ? ORDER BY number", (cid,))):
             reading.gens[gen.number] = gen
         for snap in map(_snap, db.execute(f"SELECT {_LIGHT_SNAP} FROM snap WHERE cid = ?", (cid,))):
@@ -318,9 +318,9 @@ def _look(path: Path, parts: list[str]) -> int:
     return max(at.st_mtime_ns, at.st_ctime_ns)
 
 
-def _gen(row: tuple[object, ...]) -> Gen:
+def _gen(row: tuple[object, ...]) -> GenerationRow:
     number, snapshot_id, as_of, estimated, until, seen, history, name, marks, suspicious, problem, good, trouble = row
-    return Gen(
+    return GenerationRow(
         number,  # type: ignore[arg-type]
         os.fsdecode(snapshot_id),  # type: ignore[arg-type]
         as_of,  # type: ignore[arg-type]
@@ -337,7 +337,7 @@ def _gen(row: tuple[object, ...]) -> Gen:
     )
 
 
-def _gen_row(gen: Gen) -> tuple[object, ...]:
+def _gen_row(gen: GenerationRow) -> tuple[object, ...]:
     return (
         gen.number, os.fsencode(gen.id), gen.as_of, int(gen.estimated), gen.until, gen.seen, gen.history,
         os.fsencode(gen.mark_name), gen.marks, _text(gen.suspicious), _text(gen.problem), int(gen.good),
@@ -350,12 +350,12 @@ def _text(words: str) -> str:
     return words.encode("utf-8", "backslashreplace").decode()
 
 
-def _snap(row: tuple[object, ...]) -> Snap:
+def _snap(row: tuple[object, ...]) -> SnapshotRow:
     (
         snapshot_id, present, content_size, stored_size, complete, sections, metadata, metadata_error, metadata_sig,
         size_sig, last_check, check_sig,
     ) = row  # fmt: skip
-    return Snap(
+    return SnapshotRow(
         os.fsdecode(snapshot_id),  # type: ignore[arg-type]
         present == 1,
         content_size,  # type: ignore[arg-type]
@@ -371,7 +371,7 @@ def _snap(row: tuple[object, ...]) -> Snap:
     )
 
 
-def _snap_row(snap: Snap) -> tuple[object, ...]:
+def _snap_row(snap: SnapshotRow) -> tuple[object, ...]:
     return (
         os.fsencode(snap.id), int(snap.exists), snap.content_size, snap.stored_size,
         None if snap.complete is None else int(snap.complete), snap.sections, snap.metadata,
@@ -379,7 +379,7 @@ def _snap_row(snap: Snap) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _store(db: sqlite3.Connection, cid: int, before: Reading, now: Reading, proof: str) -> None:
+def _store(db: sqlite3.Connection, cid: int, before: ComponentReading, now: ComponentReading, proof: str) -> None:
     """Write what changed, and what it comes to. A long text that is ``""`` is the one the index has."""
     gone_gens = [(cid, number) for number in before.gens.keys() - now.gens.keys()]
     gone_snaps = [(cid, os.fsencode(snapshot_id)) for snapshot_id in before.snaps.keys() - now.snaps.keys()]

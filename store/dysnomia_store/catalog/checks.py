@@ -11,7 +11,7 @@ from dysnomia_store.content.manifest import OnBytes, differences, walk
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
 from dysnomia_store.model import Check, CheckResult, Metadata
 from dysnomia_store.names import ComponentKey
@@ -22,12 +22,12 @@ _NAMED = 5
 """Files that a result names before it only counts them."""
 
 
-def record(house: House, key: ComponentKey, snapshot_id: str, check: Check) -> None:
+def record(workspace: Workspace, key: ComponentKey, snapshot_id: str, check: Check) -> None:
     """Add a result to what is known of a snapshot. Raises StoreError."""
-    path = house.layout.checks(key, snapshot_id)
-    with in_words(f"recording a check of {key}"), records_lock(house.disk, house.layout, key):
-        house.append(path, records.dump(records.check_json(check)))
-        house.disk.touch_folder(path.parent)
+    path = workspace.layout.checks(key, snapshot_id)
+    with in_words(f"recording a check of {key}"), records_lock(workspace.disk, workspace.layout, key):
+        workspace.append(path, records.dump(records.check_json(check)))
+        workspace.disk.touch_folder(path.parent)
 
 
 def results(layout: Layout, key: ComponentKey, snapshot_id: str) -> tuple[Check, ...]:

@@ -21,7 +21,7 @@ from dysnomia_store.records import typed
 
 
 @dataclass(slots=True)
-class Snap:
+class SnapshotRow:
     """A snapshot, or what is known of one that is gone."""
 
     id: str
@@ -41,7 +41,7 @@ class Snap:
 
 
 @dataclass(slots=True)
-class Gen:
+class GenerationRow:
     """A generation's link and what is written of it. Times are microseconds since 1970 UTC."""
 
     number: int
@@ -56,25 +56,25 @@ class Gen:
     marks: str | None = None
     suspicious: str = ""
     problem: str = ""
-    """What is wrong with the link itself; what is wrong with its snapshot is added by ``judge``."""
+    """What is wrong with the link itself; what is wrong with its snapshot is added by ``rate_generations``."""
     good: bool = False
     trouble: str = ""
     """``problem`` and what is wrong with its snapshot, together."""
 
 
 @dataclass(slots=True)
-class Reading:
+class ComponentReading:
     """Everything of a component."""
 
-    gens: dict[int, Gen] = field(default_factory=dict)
-    snaps: dict[str, Snap] = field(default_factory=dict)
+    gens: dict[int, GenerationRow] = field(default_factory=dict)
+    snaps: dict[str, SnapshotRow] = field(default_factory=dict)
     seen_at: tuple[int, int] = (0, 0)
     """Inode and bytes already read of ``seen.jsonl``."""
 
 
-def read(layout: Layout, key: ComponentKey, before: Reading) -> Reading:
+def read(layout: Layout, key: ComponentKey, before: ComponentReading) -> ComponentReading:
     """Read a component. Raises NotPermitted where its generations may not be read."""
-    now = Reading(seen_at=before.seen_at)
+    now = ComponentReading(seen_at=before.seen_at)
     histories = _histories(layout, key)
     _read_links(layout, key, before, now, histories)
     _read_snapshots(layout, key, before, now)
@@ -100,11 +100,15 @@ def _histories(layout: Layout, key: ComponentKey) -> dict[int, list[str]]:
 
 
 def _read_links(
-    layout: Layout, key: ComponentKey, before: Reading, now: Reading, histories: Mapping[int, list[str]]
+    layout: Layout,
+    key: ComponentKey,
+    before: ComponentReading,
+    now: ComponentReading,
+    histories: Mapping[int, list[str]],
 ) -> None:
     folder = layout.of("history", key)
     for number, snapshot_id, problem in links(layout, key):
-        gen = Gen(number, snapshot_id, problem=problem)
+        gen = GenerationRow(number, snapshot_id, problem=problem)
         now.gens[number] = gen
         old = before.gens.get(number)
         same = old is not None and old.id == snapshot_id
@@ -122,7 +126,7 @@ def _read_links(
                 gen.until = max(gen.as_of, old.until)
 
 
-def _take_history(gen: Gen, path: Path) -> None:
+def _take_history(gen: GenerationRow, path: Path) -> None:
     try:
         text = records.read_file(path)
         record = records.history_of(typed.history(records.load(text, path.name)))
@@ -136,7 +140,7 @@ def _take_history(gen: Gen, path: Path) -> None:
     gen.estimated = False
 
 
-def _take_link_time(gen: Gen, path: Path) -> None:
+def _take_link_time(gen: GenerationRow, path: Path) -> None:
     try:
         gen.as_of = path.lstat().st_mtime_ns // 1000
     except OSError:
@@ -148,7 +152,7 @@ def micros(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
-def _read_snapshots(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
+def _read_snapshots(layout: Layout, key: ComponentKey, before: ComponentReading, now: ComponentReading) -> None:
     folder = layout.of("snapshots", key)
     readable = _may_list(folder)
     wanted = {gen.id for gen in now.gens.values() if gen.id}
@@ -156,9 +160,9 @@ def _read_snapshots(layout: Layout, key: ComponentKey, before: Reading, now: Rea
     checked = {e.name: e for e in entries(layout.of("checks", key)) if e.name.endswith(".jsonl")}
     there = {e.name: e for e in entries(folder) if e.is_dir(follow_symlinks=False)}
     for snapshot_id in wanted | there.keys():
-        snap = Snap(snapshot_id, exists=snapshot_id in there or not readable)
+        snap = SnapshotRow(snapshot_id, exists=snapshot_id in there or not readable)
         now.snaps[snapshot_id] = snap
-        old = before.snaps.get(snapshot_id) or Snap(snapshot_id)
+        old = before.snaps.get(snapshot_id) or SnapshotRow(snapshot_id)
         name = stem(snapshot_id)
         meta = metas.get(name + ".json")
         if meta is not None:
@@ -181,7 +185,7 @@ def _may_list(folder: Path) -> bool:
     return os.access(folder, os.R_OK | os.X_OK)
 
 
-def _take_metadata(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
+def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) -> None:
     snap.metadata_sig = sig(entry)
     if snap.metadata_sig == old.metadata_sig:
         snap.metadata, snap.metadata_error = old.metadata, old.metadata_error
@@ -201,7 +205,7 @@ def _take_metadata(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
     snap.complete, snap.sections = record.complete, record.sections
 
 
-def _take_sizes(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
+def _take_sizes(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) -> None:
     """The stored size of a snapshot that nothing describes."""
     snap.size_sig = sig(entry)
     snap.stored_size = old.stored_size if snap.size_sig == old.size_sig else tree_size(Path(entry.path))
@@ -218,7 +222,7 @@ def tree_size(folder: Path) -> int:
     return total
 
 
-def _take_check(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
+def _take_check(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) -> None:
     snap.check_sig = sig(entry)
     if snap.check_sig == old.check_sig:
         snap.check = old.check
@@ -236,7 +240,7 @@ def _take_check(snap: Snap, old: Snap, entry: os.DirEntry[str]) -> None:
         return
 
 
-def _read_marks(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
+def _read_marks(layout: Layout, key: ComponentKey, before: ComponentReading, now: ComponentReading) -> None:
     folder = layout.of("marks", key)
     newest: dict[int, tuple[int, str]] = {}
     for entry in entries(folder):
@@ -264,7 +268,7 @@ def _read_marks(layout: Layout, key: ComponentKey, before: Reading, now: Reading
             gen.marks = text.decode("ascii", "replace")
 
 
-def _read_seen(layout: Layout, key: ComponentKey, before: Reading, now: Reading) -> None:
+def _read_seen(layout: Layout, key: ComponentKey, before: ComponentReading, now: ComponentReading) -> None:
     """Add what was seen again since the last reading."""
     try:
         descriptor = os.open(layout.seen(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -288,13 +292,13 @@ def _read_seen(layout: Layout, key: ComponentKey, before: Reading, now: Reading)
         now.seen_at = (0, 0)
 
 
-def _brought_back(before: Reading, now: Reading) -> bool:
+def _brought_back(before: ComponentReading, now: ComponentReading) -> bool:
     """Whether a generation came that is older than one known before: what was seen of it was passed over then."""
     last = max(before.gens, default=0)
     return any(number < last for number in now.gens.keys() - before.gens.keys())
 
 
-def _count_seen(now: Reading, line: bytes) -> None:
+def _count_seen(now: ComponentReading, line: bytes) -> None:
     try:
         number, snapshot_id, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
     except (ValueError, KeyError, TypeError, Corrupt):

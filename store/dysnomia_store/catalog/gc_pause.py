@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_cycles() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Nothing is looked through in here. Threads may nest it: it ends as it began."""
     was_on = gc.isenabled()
     gc.disable()

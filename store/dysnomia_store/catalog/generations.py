@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
-from dysnomia_store.catalog.component import Reading
-from dysnomia_store.catalog.gc_pause import no_cycles
+from dysnomia_store.catalog.component import ComponentReading
+from dysnomia_store.catalog.gc_pause import gc_paused
 from dysnomia_store.model import Generation, History, Marks, Metadata, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -49,7 +49,7 @@ def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, .
     found: list[Generation] = []
     metadata: dict[bytes, Metadata | None] = {}
     rest = iter(lines)
-    with no_cycles():
+    with gc_paused():
         while batch := list(islice(rest, _BATCH)):
             # One call of the parser for many records: what a call costs is more than what most of them do.
             histories = _parsed(line.history for line in batch)
@@ -91,7 +91,7 @@ def _generation(key: ComponentKey, line: Line, history: records.Json | None, met
     )
 
 
-def newest_good_before(reading: Reading, when: datetime) -> int | None:
+def newest_good_before(reading: ComponentReading, when: datetime) -> int | None:
     """The newest good generation whose state held at or before a time.
 
     Numbers say what came after what; clocks may have been set back or forth in between. The times that agree with the
@@ -99,7 +99,7 @@ def newest_good_before(reading: Reading, when: datetime) -> int | None:
     so that nothing is said to have been before a time when it was after it.
     """
     numbers = sorted(reading.gens)
-    times = believed([reading.gens[number].as_of for number in numbers])
+    times = monotonic_times([reading.gens[number].as_of for number in numbers])
     limit = round(when.timestamp() * 1_000_000)
     for position in range(bisect_right(times, limit) - 1, -1, -1):
         if reading.gens[numbers[position]].good:
@@ -107,7 +107,7 @@ def newest_good_before(reading: Reading, when: datetime) -> int | None:
     return None
 
 
-def believed(times: Sequence[int]) -> list[int]:
+def monotonic_times(times: Sequence[int]) -> list[int]:
     """Times in the order of the numbers, made to rise: see ``newest_good_before``."""
     if all(times[i] <= times[i + 1] for i in range(len(times) - 1)):
         return list(times)

@@ -19,7 +19,7 @@ from dysnomia_store.disk.layout import Layout, stem
 from dysnomia_store.disk.links import entries, number_of
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Marks, Pin
 from dysnomia_store.names import ComponentKey
@@ -69,92 +69,92 @@ def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
             continue
 
 
-def write(house: House, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
+def write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
     """Replace what is said of a generation. Raises StoreError."""
-    change(house, key, number, snapshot_id, lambda said: marks, who)
+    change(workspace, key, number, snapshot_id, lambda said: marks, who)
 
 
 def change(
-    house: House, key: ComponentKey, number: int, snapshot_id: str, how: Callable[[Marks], Marks], who: str
+    workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, how: Callable[[Marks], Marks], who: str
 ) -> None:
     """Say something else of a generation, made by ``how`` from what is said at that moment: nobody's words between
     reading and writing are lost. Raises StoreError, and what ``how`` raises, with nothing written."""
-    with in_words(f"marking generation {number} of {key}"), records_lock(house.disk, house.layout, key):
-        before = marked(house.layout, key).get((number, snapshot_id))
+    with in_words(f"marking generation {number} of {key}"), records_lock(workspace.disk, workspace.layout, key):
+        before = marked(workspace.layout, key).get((number, snapshot_id))
         marks = how(before.marks if before is not None else Marks())
-        if active(marks.pins, house.clock()):
-            keep_copy(house, key, snapshot_id)
-        _write(house, key, number, snapshot_id, marks, who)
-        drop_copies(house, key)
+        if active(marks.pins, workspace.clock()):
+            keep_copy(workspace, key, snapshot_id)
+        _write(workspace, key, number, snapshot_id, marks, who)
+        drop_copies(workspace, key)
 
 
-def _write(house: House, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
-    before = [one for one in _files(house.layout, key) if (one.number, one.id) == (number, snapshot_id)]
+def _write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
+    before = [one for one in _files(workspace.layout, key) if (one.number, one.id) == (number, snapshot_id)]
     turn = max((one.turn for one in before), default=0) + 1
     said = records.marks_json(marks) | {
         "format": records.FORMAT,
         "number": number,
         "id": snapshot_id,
         "who": who,
-        "at": records.stamp(house.clock()),
+        "at": records.stamp(workspace.clock()),
     }
     while True:
         try:
-            house.publish(house.layout.mark(key, number, snapshot_id, turn), records.dump(said))
+            workspace.publish(workspace.layout.mark(key, number, snapshot_id, turn), records.dump(said))
             break
         except FileExistsError:  # one that cannot be read
             turn += 1
     for one in before:
-        house.disk.unlink(one.path, missing_ok=True)
+        workspace.disk.unlink(one.path, missing_ok=True)
 
 
-def move(house: House, key: ComponentKey, one: Marked, number: int) -> None:
+def move(workspace: Workspace, key: ComponentKey, one: Marked, number: int) -> None:
     """Let marks hold for another generation of the same snapshot instead. Raises OSError."""
-    _write(house, key, number, one.id, one.marks, "")
-    house.disk.unlink(one.path, missing_ok=True)
+    _write(workspace, key, number, one.id, one.marks, "")
+    workspace.disk.unlink(one.path, missing_ok=True)
 
 
-def keep_copy(house: House, key: ComponentKey, snapshot_id: str) -> None:
+def keep_copy(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
     """Hard-link a snapshot (and its checksum) below ``marks``, once. Raises OSError."""
-    target = house.layout.copies(key) / stem(snapshot_id)
-    source = house.layout.snapshot(key, snapshot_id)
+    target = workspace.layout.copies(key) / stem(snapshot_id)
+    source = workspace.layout.snapshot(key, snapshot_id)
     if target.exists() or not source.exists():
         return
-    house.folder(target.parent)
-    with house.staging("") as base:
+    workspace.folder(target.parent)
+    with workspace.staging("") as base:
         copy = base / "copy"
-        house.disk.mkdir(copy)
-        link_tree(house, source, copy / "snapshot")
+        workspace.disk.mkdir(copy)
+        link_tree(workspace, source, copy / "snapshot")
         with suppress(FileNotFoundError):
-            link_file(house, house.layout.checksum(key, snapshot_id), copy / "checksum")
-        house.disk.write_new(copy / "id", os.fsencode(snapshot_id))
-        house.disk.fsync_path(copy)
-        house.disk.rename(copy, target)
-    house.disk.fsync_path(target.parent)
+            link_file(workspace, workspace.layout.checksum(key, snapshot_id), copy / "checksum")
+        workspace.disk.write_new(copy / "id", os.fsencode(snapshot_id))
+        workspace.disk.fsync_path(copy)
+        workspace.disk.rename(copy, target)
+    workspace.disk.fsync_path(target.parent)
 
 
-def link_tree(house: House, source: Path, target: Path) -> None:
+def link_tree(workspace: Workspace, source: Path, target: Path) -> None:
     """A second tree of the same files. Raises OSError."""
     at = source.stat()
-    house.disk.mkdir(target, at.st_mode & 0o777)
+    workspace.disk.mkdir(target, at.st_mode & 0o777)
     if at.st_gid != target.stat().st_gid:
-        house.disk.chmod(target, at.st_mode & 0o777, at.st_gid)
+        workspace.disk.chmod(target, at.st_mode & 0o777, at.st_gid)
     with os.scandir(source) as found:
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
-                link_tree(house, Path(entry.path), target / entry.name)
+                link_tree(workspace, Path(entry.path), target / entry.name)
             else:
-                link_file(house, Path(entry.path), target / entry.name)
-    house.disk.fsync_path(target)
+                link_file(workspace, Path(entry.path), target / entry.name)
+    workspace.disk.fsync_path(target)
 
 
-def link_file(house: House, source: Path, target: Path) -> None:
+def link_file(workspace: Workspace, source: Path, target: Path) -> None:
     try:
-        house.disk.link(source, target)
+        workspace.disk.link(source, target)
     except OSError as error:
         if error.errno not in _NO_LINKS or source.is_symlink():
             raise
-        house.disk.copy_file(source, target)
+        workspace.disk.copy_file(source, target)
 
 
 def copies(layout: Layout, key: ComponentKey) -> dict[str, Path]:
@@ -166,13 +166,13 @@ def copies(layout: Layout, key: ComponentKey) -> dict[str, Path]:
     return found
 
 
-def drop_copies(house: House, key: ComponentKey) -> None:
+def drop_copies(workspace: Workspace, key: ComponentKey) -> None:
     """Delete the copies that no pin needs any longer. Raises OSError."""
-    kept = copies(house.layout, key)
+    kept = copies(workspace.layout, key)
     if not kept:
         return
-    now = house.clock()
-    needed = {one.id for one in marked(house.layout, key).values() if active(one.marks.pins, now)}
+    now = workspace.clock()
+    needed = {one.id for one in marked(workspace.layout, key).values() if active(one.marks.pins, now)}
     for snapshot_id, path in kept.items():
         if snapshot_id not in needed:
-            house.disk.remove_tree(path)
+            workspace.disk.remove_tree(path)

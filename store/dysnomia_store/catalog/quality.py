@@ -6,7 +6,7 @@ import json
 from collections import deque
 from statistics import median
 
-from dysnomia_store.catalog.component import Gen, Reading, Snap
+from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow
 from dysnomia_store.model import CheckResult, Verdict
 
 WINDOW = 5
@@ -14,7 +14,7 @@ WINDOW = 5
 FAILED = frozenset({CheckResult.CORRUPT.value, CheckResult.MISSING.value})
 
 
-def judge(reading: Reading) -> None:
+def rate_generations(reading: ComponentReading) -> None:
     """Fill in ``suspicious``, ``trouble`` and ``good`` of every generation, in the order of their numbers.
 
     A generation is suspicious where it has no sections, or where its content is under half the median of the last five
@@ -41,7 +41,7 @@ def judge(reading: Reading) -> None:
             window.append(snap.content_size)
 
 
-def suspicion(snap: Snap, window: deque[int]) -> str:
+def suspicion(snap: SnapshotRow, window: deque[int]) -> str:
     """Why a snapshot is suspicious after those whose content sizes are in ``window``, or ``""``."""
     if snap.sections == 0:
         return "it holds no sections"
@@ -53,12 +53,12 @@ def suspicion(snap: Snap, window: deque[int]) -> str:
     return ""
 
 
-def failed(snap: Snap) -> bool:
+def failed(snap: SnapshotRow) -> bool:
     """Whether its last check failed."""
     return snap.check is not None and json.loads(snap.check)["result"] in FAILED
 
 
-def _trouble(gen: Gen, snap: Snap | None) -> str:
+def _trouble(gen: GenerationRow, snap: SnapshotRow | None) -> str:
     if gen.problem:
         return gen.problem
     if snap is None or not snap.exists:

@@ -19,7 +19,7 @@ from dysnomia_store.content.snapshots import Sealed, SnapshotDraft
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.numbers import largest, newest_link
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused, StoreError
 from dysnomia_store.model import Delta, History, Metadata, Reason, Seen
 from dysnomia_store.names import ComponentKey
@@ -33,7 +33,7 @@ _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class CommitInfo:
     """What is written of a generation."""
 
     as_of: datetime
@@ -47,24 +47,24 @@ class About:
     source: str = ""
 
 
-def newest(house: House, key: ComponentKey) -> tuple[int, str] | None:
+def newest(workspace: Workspace, key: ComponentKey) -> tuple[int, str] | None:
     """Number and id (``""`` where it leads nowhere) of the newest generation."""
-    number = newest_link(house.layout, key)
+    number = newest_link(workspace.layout, key)
     if number == 0:
         return None
     try:
-        target = os.readlink(house.layout.link(key, number))
+        target = os.readlink(workspace.layout.link(key, number))
     except OSError:
         return number, ""
     return number, pointed_at(key, target) or ""
 
 
 def commit(
-    house: House,
+    workspace: Workspace,
     key: ComponentKey,
     draft: SnapshotDraft,
     metadata: Metadata,
-    about: About,
+    about: CommitInfo,
     number: int | None,
     same_rows: SameRows | None = None,
 ) -> tuple[int, bool]:
@@ -82,71 +82,77 @@ def commit(
         StoreError: with the generations that were there untouched.
     """
     with in_words(f"keeping the snapshot of {key}"):
-        before = newest(house, key)
+        before = newest(workspace, key)
         sealed = draft.seal()
         if (
             number is None
             and before is not None
             and same_rows is not None
-            and _same_outline(house, key, before[1], sealed, metadata)
+            and _same_outline(workspace, key, before[1], sealed, metadata)
             and same_rows(before[1])
         ):
-            see(house, key, before[0], before[1], about)
+            see(workspace, key, before[0], before[1], about)
             return before[0], False
-        snapshot_id = install(house, key, draft, sealed, metadata)
+        snapshot_id = install(workspace, key, draft, sealed, metadata)
         if number is None and before is not None and before[1] == snapshot_id:
-            see(house, key, before[0], snapshot_id, about)
+            see(workspace, key, before[0], snapshot_id, about)
             return before[0], False
-    return generation(house, key, snapshot_id, about, number), True
+    return generation(workspace, key, snapshot_id, about, number), True
 
 
-def _same_outline(house: House, key: ComponentKey, snapshot_id: str, sealed: Sealed, metadata: Metadata) -> bool:
+def _same_outline(
+    workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: Sealed, metadata: Metadata
+) -> bool:
     """Whether a stored snapshot, a sound one, and a new one of another id can differ in the rows of tables alone."""
     if not snapshot_id or not sealed.outline or snapshot_id == sealed.id:
         return False
-    stored = sound_metadata(house, key, snapshot_id)
+    stored = sound_metadata(workspace, key, snapshot_id)
     return stored is not None and (stored.type, stored.digest_version, stored.outline) == (
         metadata.type, metadata.digest_version, sealed.outline,
     )  # fmt: skip
 
 
-def see(house: House, key: ComponentKey, number: int, snapshot_id: str, about: About) -> None:
+def see(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, about: CommitInfo) -> None:
     """Record that a generation's state was found again. Raises OSError."""
     seen = Seen(about.as_of, about.job, about.who, about.surroundings or {})
-    house.append(house.layout.seen(key), records.dump(records.seen_json(number, snapshot_id, seen)))
+    workspace.append(workspace.layout.seen(key), records.dump(records.seen_json(number, snapshot_id, seen)))
 
 
-def generation(house: House, key: ComponentKey, snapshot_id: str, about: About, number: int | None = None) -> int:
+def generation(
+    workspace: Workspace, key: ComponentKey, snapshot_id: str, about: CommitInfo, number: int | None = None
+) -> int:
     """Write the history of a new generation and link it. Returns its number. Raises StoreError."""
     with in_words(f"linking a generation of {key}"):
-        if not house.layout.snapshot(key, snapshot_id).is_dir():
+        if not workspace.layout.snapshot(key, snapshot_id).is_dir():
             raise NotFound(f"snapshot {snapshot_id} of {key} is not in the store")
-        if number is not None and os.path.lexists(house.layout.link(key, number)):
+        if number is not None and os.path.lexists(workspace.layout.link(key, number)):
             raise Refused(f"generation {number} of {key} is there already", "look at the component again")
-        change = _delta(house, key, snapshot_id)
+        change = _delta(workspace, key, snapshot_id)
         for _ in range(_TRIES):
-            chosen = largest(house.layout, key) + 1 if number is None else number
-            if _link(house, key, chosen, snapshot_id, about, change):
+            chosen = largest(workspace.layout, key) + 1 if number is None else number
+            if _link(workspace, key, chosen, snapshot_id, about, change):
                 return chosen
             if number is not None:
                 break
     raise StoreError(f"no number was free for a generation of {key}", "another program is writing there: stop it")
 
 
-def _link(house: House, key: ComponentKey, number: int, snapshot_id: str, about: About, change: Delta | None) -> bool:
+def _link(
+    workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, about: CommitInfo, change: Delta | None
+) -> bool:
     """False where the number was taken meanwhile."""
     try:
-        write_history(house, key, number, snapshot_id, about, change)
-        folder = house.folder(house.layout.of("generations", key))
-        house.disk.symlink(house.layout.target(key, snapshot_id), folder / str(number))
+        write_history(workspace, key, number, snapshot_id, about, change)
+        folder = workspace.folder(workspace.layout.of("generations", key))
+        workspace.disk.symlink(workspace.layout.target(key, snapshot_id), folder / str(number))
     except FileExistsError:
         return False
-    house.disk.fsync_path(folder)
+    workspace.disk.fsync_path(folder)
     return True
 
 
 def write_history(
-    house: House, key: ComponentKey, number: int, snapshot_id: str, about: About, change: Delta | None
+    workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, about: CommitInfo, change: Delta | None
 ) -> None:
     """Write how a generation came to be, in place of what a dead job wrote of the same. Raises OSError."""
     history = History(
@@ -163,21 +169,21 @@ def write_history(
         surroundings=about.surroundings or {},
         source=about.source,
     )
-    path = house.layout.history(key, number, snapshot_id)
+    path = workspace.layout.history(key, number, snapshot_id)
     if path.exists():
-        house.disk.unlink(path)
-    house.publish(path, records.dump(records.history_json(history)))
+        workspace.disk.unlink(path)
+    workspace.publish(path, records.dump(records.history_json(history)))
 
 
-def _delta(house: House, key: ComponentKey, snapshot_id: str) -> Delta | None:
+def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta | None:
     """What changed since the newest generation; None where that cannot be told."""
-    before = newest(house, key)
+    before = newest(workspace, key)
     if before is None or not before[1]:
         return None
     number, old = before
     if old == snapshot_id:
         return Delta(number, old, 0, 0, 0, 0, False)
-    paths = house.layout.index(key, old), house.layout.index(key, snapshot_id)
+    paths = workspace.layout.index(key, old), workspace.layout.index(key, snapshot_id)
     if not all(path.exists() for path in paths):
         return None
     try:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_store.catalog import marks
-from dysnomia_store.commit.commit import About, generation, newest, write_history
-from dysnomia_store.commit.install import let_through, metadata_at
+from dysnomia_store.commit.commit import CommitInfo, generation, newest, write_history
+from dysnomia_store.commit.install import allow_traverse, metadata_at
 from dysnomia_store.content import dysnomia_checksum as legacy
 from dysnomia_store.content.manifest import differences, walk
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.numbers import reserve
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import History, Reason
 from dysnomia_store.names import ComponentKey
@@ -32,7 +32,7 @@ class Healed:
     text: str
 
 
-def heal(house: House, key: ComponentKey) -> tuple[Healed, ...]:
+def heal(workspace: Workspace, key: ComponentKey) -> tuple[Healed, ...]:
     """Bring pinned snapshots back, and their generations. The caller holds the component's lock.
 
     A generation returns under its own number where that is free and does not make it the newest, which always says
@@ -42,117 +42,119 @@ def heal(house: House, key: ComponentKey) -> tuple[Healed, ...]:
     Raises StoreError.
     """
     with in_words(f"bringing back what was pinned of {key}"):
-        if not house.layout.copies(key).is_dir():
+        if not workspace.layout.copies(key).is_dir():
             return ()
-    with in_words(f"bringing back what was pinned of {key}"), records_lock(house.disk, house.layout, key):
-        marks.drop_copies(house, key)
-        kept = marks.copies(house.layout, key)
+    with in_words(f"bringing back what was pinned of {key}"), records_lock(workspace.disk, workspace.layout, key):
+        marks.drop_copies(workspace, key)
+        kept = marks.copies(workspace.layout, key)
         for snapshot_id, copy in kept.items():
-            _put_back(house, key, snapshot_id, copy / "snapshot", copy / "checksum")
-        return tuple(_link_again(house, key))
+            _put_back(workspace, key, snapshot_id, copy / "snapshot", copy / "checksum")
+        return tuple(_link_again(workspace, key))
 
 
-def _put_back(house: House, key: ComponentKey, snapshot_id: str, copy: Path, checksum: Path) -> None:
-    target = house.layout.snapshot(key, snapshot_id)
+def _put_back(workspace: Workspace, key: ComponentKey, snapshot_id: str, copy: Path, checksum: Path) -> None:
+    target = workspace.layout.snapshot(key, snapshot_id)
     if not target.exists():
-        house.folder(target.parent)
-        with house.staging("") as base:
-            marks.link_tree(house, copy, base / "snapshot")
-            house.disk.rename(base / "snapshot", target)
-        house.disk.fsync_path(target.parent)
-        if target.stat().st_mode & 0o070 and house.disk.access.gid is None:
-            let_through(house, target.parent)
-    where = house.layout.checksum(key, snapshot_id)
+        workspace.folder(target.parent)
+        with workspace.staging("") as base:
+            marks.link_tree(workspace, copy, base / "snapshot")
+            workspace.disk.rename(base / "snapshot", target)
+        workspace.disk.fsync_path(target.parent)
+        if target.stat().st_mode & 0o070 and workspace.disk.access.gid is None:
+            allow_traverse(workspace, target.parent)
+    where = workspace.layout.checksum(key, snapshot_id)
     if not where.exists() and checksum.exists():
-        house.folder(where.parent)
-        if not _in_its_order(house, key, snapshot_id, checksum):
-            house.publish(where, legacy.checksum(target).encode())
+        workspace.folder(where.parent)
+        if not _in_its_order(workspace, key, snapshot_id, checksum):
+            workspace.publish(where, legacy.checksum(target).encode())
             return
-        marks.link_file(house, checksum, where)
-        house.disk.fsync_path(where.parent)
+        marks.link_file(workspace, checksum, where)
+        workspace.disk.fsync_path(where.parent)
 
 
-def _in_its_order(house: House, key: ComponentKey, snapshot_id: str, checksum: Path) -> bool:
+def _in_its_order(workspace: Workspace, key: ComponentKey, snapshot_id: str, checksum: Path) -> bool:
     """Whether the checksum that was kept is to stand: not where a snapshot that is whole is listed in another order
     now, since Dysnomia would call it damaged."""
-    folder = house.layout.snapshot(key, snapshot_id)
+    folder = workspace.layout.snapshot(key, snapshot_id)
     if sum(1 for _ in walk(folder)) < 2:
         return True
     match = legacy.compare(folder, checksum.read_text("ascii"))
     if match in (legacy.Match.SAME, legacy.Match.OTHER_ORDER):
         return match is legacy.Match.SAME
-    written = metadata_at(house, key, snapshot_id)
+    written = metadata_at(workspace, key, snapshot_id)
     return written is None or bool(differences(folder, written.files)[0])
 
 
-def _link_again(house: House, key: ComponentKey) -> Iterator[Healed]:
-    now = house.clock()
+def _link_again(workspace: Workspace, key: ComponentKey) -> Iterator[Healed]:
+    now = workspace.clock()
     pinned = sorted(
-        (one for one in marks.marked(house.layout, key).values() if marks.active(one.marks.pins, now)),
+        (one for one in marks.marked(workspace.layout, key).values() if marks.active(one.marks.pins, now)),
         key=lambda one: one.number,
     )
-    last = newest(house, key)
+    last = newest(workspace, key)
     above = []
     for one in pinned:
-        if _points_at(house, key, one.number) == one.id or not house.layout.snapshot(key, one.id).is_dir():
+        if _points_at(workspace, key, one.number) == one.id or not workspace.layout.snapshot(key, one.id).is_dir():
             continue
-        if not os.path.lexists(house.layout.link(key, one.number)) and (last is None or one.number < last[0]):
-            _symlink(house, key, one.number, one.id)
+        if not os.path.lexists(workspace.layout.link(key, one.number)) and (last is None or one.number < last[0]):
+            _symlink(workspace, key, one.number, one.id)
             yield Healed(one.number, one.id, f"generation {one.number} of {key} was pinned, and is back")
         else:
             above.append(one)
     if last is not None and above:
-        yield from _link_above(house, key, above, last)
+        yield from _link_above(workspace, key, above, last)
 
 
-def _link_above(house: House, key: ComponentKey, pinned: list[marks.Marked], last: tuple[int, str]) -> Iterator[Healed]:
+def _link_above(
+    workspace: Workspace, key: ComponentKey, pinned: list[marks.Marked], last: tuple[int, str]
+) -> Iterator[Healed]:
     """Give generations new numbers, below a new one of the newest: that is linked first, so that it stays the newest
     whenever this is cut short."""
     moved = []
     for one in pinned:
-        number = reserve(house, key)
-        about = _as_it_was(house, key, one.number, one.id)
-        write_history(house, key, number, one.id, about, None)
-        marks.move(house, key, one, number)
+        number = reserve(workspace, key)
+        about = _as_it_was(workspace, key, one.number, one.id)
+        write_history(workspace, key, number, one.id, about, None)
+        marks.move(workspace, key, one, number)
         moved.append((one, number))
-    if last[1] and house.layout.snapshot(key, last[1]).is_dir():
-        generation(house, key, last[1], _as_it_was(house, key, *last), reserve(house, key))
+    if last[1] and workspace.layout.snapshot(key, last[1]).is_dir():
+        generation(workspace, key, last[1], _as_it_was(workspace, key, *last), reserve(workspace, key))
     for one, number in moved:
-        _symlink(house, key, number, one.id)
+        _symlink(workspace, key, number, one.id)
         yield Healed(
             number, one.id, f"generation {one.number} of {key} was pinned, and is back as {number}: numbers began again"
         )
 
 
-def _points_at(house: House, key: ComponentKey, number: int) -> str | None:
+def _points_at(workspace: Workspace, key: ComponentKey, number: int) -> str | None:
     try:
-        return pointed_at(key, os.readlink(house.layout.link(key, number)))
+        return pointed_at(key, os.readlink(workspace.layout.link(key, number)))
     except OSError:
         return None
 
 
-def _symlink(house: House, key: ComponentKey, number: int, snapshot_id: str) -> None:
-    link = house.layout.link(key, number)
-    folder = house.folder(link.parent)
-    house.disk.symlink(house.layout.target(key, snapshot_id), link)
-    house.disk.fsync_path(folder)
+def _symlink(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str) -> None:
+    link = workspace.layout.link(key, number)
+    folder = workspace.folder(link.parent)
+    workspace.disk.symlink(workspace.layout.target(key, snapshot_id), link)
+    workspace.disk.fsync_path(folder)
 
 
-def _as_it_was(house: House, key: ComponentKey, number: int, snapshot_id: str) -> About:
+def _as_it_was(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str) -> CommitInfo:
     """What is known of a generation, for another link to the same snapshot."""
-    history = history_at(house, key, number, snapshot_id)
+    history = history_at(workspace, key, number, snapshot_id)
     if history is not None:
-        return About(
+        return CommitInfo(
             history.as_of, history.end, history.reason, history.text, history.restored, history.who, history.job,
             history.surroundings, history.source,
         )  # fmt: skip
-    now = house.clock()
-    return About(now, now, Reason.UNKNOWN, f"was generation {number}")
+    now = workspace.clock()
+    return CommitInfo(now, now, Reason.UNKNOWN, f"was generation {number}")
 
 
-def history_at(house: House, key: ComponentKey, number: int, snapshot_id: str) -> History | None:
+def history_at(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str) -> History | None:
     """What is written of a generation; None where nothing readable is."""
-    path = house.layout.history(key, number, snapshot_id)
+    path = workspace.layout.history(key, number, snapshot_id)
     try:
         found = records.history_of(records.load(path.read_bytes(), path.name))
     except (OSError, Corrupt, KeyError, TypeError, ValueError):

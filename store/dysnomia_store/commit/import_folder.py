@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dysnomia_store.commit.commit import About, commit, generation, newest
+from dysnomia_store.commit.commit import CommitInfo, commit, generation, newest
 from dysnomia_store.content.artefact_reader import split_suffix
 from dysnomia_store.content.artefact_writer import ArtefactReader
 from dysnomia_store.content.dysnomia_checksum import checksum
 from dysnomia_store.content.manifest import walk
 from dysnomia_store.content.snapshots import SnapshotDraft, identity
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
 from dysnomia_store.model import Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
@@ -34,7 +34,7 @@ class Explained:
 
 
 def import_folder(
-    house: House, key: ComponentKey, folder: Path, *, who: str, job: str, move: bool, reader: int | None = None
+    workspace: Workspace, key: ComponentKey, folder: Path, *, who: str, job: str, move: bool, reader: int | None = None
 ) -> tuple[int, bool]:
     """Make a snapshot folder, named by its id, the newest generation. The caller holds the lock.
 
@@ -53,12 +53,12 @@ def import_folder(
     snapshot_id = validate_name(folder.name, "snapshot id")
     if folder.is_symlink() or not folder.is_dir():
         raise NotFound(f"{folder} is no snapshot folder")
-    own = house.layout.snapshot(key, snapshot_id)
+    own = workspace.layout.snapshot(key, snapshot_id)
     if own.is_dir() and own.samefile(folder):
-        return _link_own(house, key, own, _about(house, own, who, job))
-    with in_words(f"importing {folder}"), house.staging(job) as base:
-        draft = SnapshotDraft(base, disk=house.disk, reader=reader)
-        _copy(house, folder, draft.folder)
+        return _link_own(workspace, key, own, _about(workspace, own, who, job))
+    with in_words(f"importing {folder}"), workspace.staging(job) as base:
+        draft = SnapshotDraft(base, disk=workspace.disk, reader=reader)
+        _copy(workspace, folder, draft.folder)
         draft.claim(snapshot_id)
         sealed = draft.seal()
         explained = explain(draft.folder)
@@ -76,30 +76,30 @@ def import_folder(
             sections=None if explained is None else explained.sections,
             rows=None if explained is None else explained.rows,
         )
-        made = commit(house, key, draft, metadata, _about(house, folder, who, job), None)
+        made = commit(workspace, key, draft, metadata, _about(workspace, folder, who, job), None)
         if move:
-            house.disk.remove_tree(folder)
+            workspace.disk.remove_tree(folder)
     return made
 
 
-def _link_own(house: House, key: ComponentKey, own: Path, about: About) -> tuple[int, bool]:
+def _link_own(workspace: Workspace, key: ComponentKey, own: Path, about: CommitInfo) -> tuple[int, bool]:
     """A generation of a snapshot that is in the store already: no new one where it is the newest."""
-    before = newest(house, key)
+    before = newest(workspace, key)
     if before is not None and before[1] == own.name:
         return before[0], False
-    path = house.layout.checksum(key, own.name)
+    path = workspace.layout.checksum(key, own.name)
     with in_words(f"linking {own}"):
         if not path.exists():
-            house.publish(path, checksum(own).encode())
-    return generation(house, key, own.name, about), True
+            workspace.publish(path, checksum(own).encode())
+    return generation(workspace, key, own.name, about), True
 
 
-def _about(house: House, folder: Path, who: str, job: str) -> About:
+def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo:
     """An import's as-of is when its files were written, as far as they tell; never later than now."""
-    now = house.clock()
+    now = workspace.clock()
     times = [entry.stat(follow_symlinks=False).st_mtime for _, entry in walk(folder)]
     as_of = datetime.fromtimestamp(max(times), UTC) if times else now
-    return About(min(as_of, now), now, Reason.IMPORT, f"from {folder.name}", who=who, job=job)
+    return CommitInfo(min(as_of, now), now, Reason.IMPORT, f"from {folder.name}", who=who, job=job)
 
 
 def explain(folder: Path) -> Explained | None:
@@ -133,7 +133,7 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _copy(house: House, source: Path, target: Path) -> None:
+def _copy(workspace: Workspace, source: Path, target: Path) -> None:
     """Copy a folder's files into one that is there. Raises OSError, Refused."""
     with os.scandir(source) as found:
         entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
@@ -141,15 +141,15 @@ def _copy(house: House, source: Path, target: Path) -> None:
         kind = entry.stat(follow_symlinks=False).st_mode
         goal = target / entry.name
         if stat.S_ISDIR(kind):
-            house.disk.mkdir(goal)
-            _copy(house, Path(entry.path), goal)
+            workspace.disk.mkdir(goal)
+            _copy(workspace, Path(entry.path), goal)
         elif stat.S_ISREG(kind):
             # Of its mode only "may be run" is taken over: no setuid, nothing for others.
-            house.disk.copy_file(Path(entry.path), goal, house.disk.access.file | (kind & 0o100))
+            workspace.disk.copy_file(Path(entry.path), goal, workspace.disk.access.file | (kind & 0o100))
         elif stat.S_ISLNK(kind):
             points_at = os.readlink(entry.path)
             if points_at.startswith("/") or ".." in points_at.split("/"):
                 raise Refused(f"{entry.name} is a link that leads out of the snapshot", "it was not imported")
-            house.disk.symlink(points_at, goal)
+            workspace.disk.symlink(points_at, goal)
         else:
             raise Refused(f"{entry.name} is neither a file, a folder nor a link", "it was not imported")

@@ -15,7 +15,7 @@ from dysnomia_store.catalog.component import tree_size
 from dysnomia_store.content.dysnomia_checksum import Match, checksum, compare
 from dysnomia_store.content.manifest import differences, files_in, sizes_match
 from dysnomia_store.content.snapshots import Sealed, SnapshotDraft
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.gc import trash
 from dysnomia_store.model import Metadata
@@ -26,102 +26,104 @@ IN_THE_WAY = 30 * 86400.0
 """Seconds for which a folder that was in the way of a snapshot stays in the trash."""
 
 
-def metadata_at(house: House, key: ComponentKey, snapshot_id: str) -> Metadata | None:
+def metadata_at(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Metadata | None:
     """What is written of a snapshot; None where nothing (readable) is."""
     try:
-        path = house.layout.metadata(key, snapshot_id)
+        path = workspace.layout.metadata(key, snapshot_id)
         found = records.metadata_of(records.load(path.read_bytes(), path.name))
     except (OSError, Corrupt, KeyError, TypeError, ValueError):
         return None
     return found if found.id == snapshot_id else None
 
 
-def install(house: House, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata) -> str:
+def install(workspace: Workspace, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata) -> str:
     """Put a sealed draft into ``snapshots/``, unless the same is there already. Returns the id it stands under.
 
     Raises OSError, StoreError.
     """
     snapshot_id = sealed.id
-    target = house.layout.snapshot(key, snapshot_id)
+    target = workspace.layout.snapshot(key, snapshot_id)
     if os.path.lexists(target):
-        if sealed.claimed and not _same_files(house, key, sealed):
+        if sealed.claimed and not _same_files(workspace, key, sealed):
             # A module's own name (a revision) that stands for other content already: both are kept.
-            return _install_as(house, key, draft, replace(sealed, id=_other_name(sealed)), metadata)
-        if vouched(house, key, snapshot_id, sealed):
-            if metadata_at(house, key, snapshot_id) is None:
-                _describe(house, key, sealed, metadata)
+            return _install_as(workspace, key, draft, replace(sealed, id=_other_name(sealed)), metadata)
+        if vouched(workspace, key, snapshot_id, sealed):
+            if metadata_at(workspace, key, snapshot_id) is None:
+                _describe(workspace, key, sealed, metadata)
             return snapshot_id
-        set_aside(house, key, snapshot_id)
-    return _install_as(house, key, draft, sealed, metadata)
+        set_aside(workspace, key, snapshot_id)
+    return _install_as(workspace, key, draft, sealed, metadata)
 
 
-def _install_as(house: House, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata) -> str:
-    target = house.layout.snapshot(key, sealed.id)
+def _install_as(
+    workspace: Workspace, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata
+) -> str:
+    target = workspace.layout.snapshot(key, sealed.id)
     if os.path.lexists(target):
         return sealed.id  # named after its content, so it is the same
-    path = house.layout.checksum(key, sealed.id)
-    _clear(house, path)
-    house.publish(path, checksum(draft.folder).encode())
-    _describe(house, key, sealed, replace(metadata, id=sealed.id))
-    house.folder(target.parent)
-    house.disk.rename(draft.folder, target)
-    house.disk.fsync_path(target.parent)
+    path = workspace.layout.checksum(key, sealed.id)
+    _clear(workspace, path)
+    workspace.publish(path, checksum(draft.folder).encode())
+    _describe(workspace, key, sealed, replace(metadata, id=sealed.id))
+    workspace.folder(target.parent)
+    workspace.disk.rename(draft.folder, target)
+    workspace.disk.fsync_path(target.parent)
     if draft.reader is not None:
-        let_through(house, target.parent)
+        allow_traverse(workspace, target.parent)
     return sealed.id
 
 
-def _describe(house: House, key: ComponentKey, sealed: Sealed, metadata: Metadata) -> None:
+def _describe(workspace: Workspace, key: ComponentKey, sealed: Sealed, metadata: Metadata) -> None:
     """Write contents index and metadata, in place of what a crash may have left of them."""
-    index = house.layout.index(key, metadata.id)
-    _clear(house, index)
+    index = workspace.layout.index(key, metadata.id)
+    _clear(workspace, index)
     if sealed.index is not None and sealed.index.exists():
-        house.folder(index.parent)
-        house.disk.rename(sealed.index, index)
-    path = house.layout.metadata(key, metadata.id)
-    _clear(house, path)
-    house.publish(path, records.dump(records.metadata_json(metadata)))
+        workspace.folder(index.parent)
+        workspace.disk.rename(sealed.index, index)
+    path = workspace.layout.metadata(key, metadata.id)
+    _clear(workspace, path)
+    workspace.publish(path, records.dump(records.metadata_json(metadata)))
 
 
-def _clear(house: House, path: Path) -> None:
+def _clear(workspace: Workspace, path: Path) -> None:
     if os.path.lexists(path):
-        house.disk.unlink(path)
+        workspace.disk.unlink(path)
 
 
-def vouched(house: House, key: ComponentKey, snapshot_id: str, sealed: Sealed) -> bool:
+def vouched(workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: Sealed) -> bool:
     """Whether a folder that stands under an id is known to be that snapshot, whole."""
-    folder = house.layout.snapshot(key, snapshot_id)
+    folder = workspace.layout.snapshot(key, snapshot_id)
     if folder.is_symlink() or not folder.is_dir():
         return False
-    written = metadata_at(house, key, snapshot_id)
+    written = metadata_at(workspace, key, snapshot_id)
     if written is not None:
         # What was imported under an id that nobody could prove vouches for nothing: a state that is dumped here goes
         # by its content, and must not come out as a stranger's bytes.
-        known = sealed.claimed or written.digest == snapshot_id or written.origin == house.store_id
-        return known and sizes_match(folder, written.files) and not checks.failed(house.layout, key, snapshot_id)
+        known = sealed.claimed or written.digest == snapshot_id or written.origin == workspace.store_id
+        return known and sizes_match(folder, written.files) and not checks.failed(workspace.layout, key, snapshot_id)
     if sizes_match(folder, sealed.files) and not differences(folder, sealed.files)[0]:
         return True
     try:
-        expected = house.layout.checksum(key, snapshot_id).read_text("ascii")
+        expected = workspace.layout.checksum(key, snapshot_id).read_text("ascii")
     except (OSError, ValueError):
         return False
     return compare(folder, expected) in (Match.SAME, Match.OTHER_ORDER)
 
 
-def sound_metadata(house: House, key: ComponentKey, snapshot_id: str) -> Metadata | None:
+def sound_metadata(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Metadata | None:
     """What is written of a snapshot made here, if it stands there whole and no check of it failed; else None."""
-    folder = house.layout.snapshot(key, snapshot_id)
-    written = metadata_at(house, key, snapshot_id)
-    if written is None or folder.is_symlink() or not folder.is_dir() or written.origin != house.store_id:
+    folder = workspace.layout.snapshot(key, snapshot_id)
+    written = metadata_at(workspace, key, snapshot_id)
+    if written is None or folder.is_symlink() or not folder.is_dir() or written.origin != workspace.store_id:
         return None
-    whole = sizes_match(folder, written.files) and not checks.failed(house.layout, key, snapshot_id)
+    whole = sizes_match(folder, written.files) and not checks.failed(workspace.layout, key, snapshot_id)
     return written if whole else None
 
 
-def _same_files(house: House, key: ComponentKey, sealed: Sealed) -> bool:
+def _same_files(workspace: Workspace, key: ComponentKey, sealed: Sealed) -> bool:
     """Whether what stands under a claimed name holds the same files."""
-    written = metadata_at(house, key, sealed.id)
-    folder = house.layout.snapshot(key, sealed.id)
+    written = metadata_at(workspace, key, sealed.id)
+    folder = workspace.layout.snapshot(key, sealed.id)
     if written is not None:
         return written.files == sealed.files
     return sizes_match(folder, sealed.files) and files_in(folder) == sealed.files
@@ -132,11 +134,11 @@ def _other_name(sealed: Sealed) -> str:
     return f"{sealed.id[:200]}-{hashlib.sha256(said).hexdigest()[:16]}"
 
 
-def set_aside(house: House, key: ComponentKey, snapshot_id: str) -> None:
+def set_aside(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
     """Move a folder that nothing vouches for out of the way, to the trash."""
-    folder = house.layout.snapshot(key, snapshot_id)
+    folder = workspace.layout.snapshot(key, snapshot_id)
     collection = trash.begin(
-        house,
+        workspace,
         key,
         grace=IN_THE_WAY,
         who="",
@@ -144,17 +146,17 @@ def set_aside(house: House, key: ComponentKey, snapshot_id: str) -> None:
         why="it stood where a new snapshot belongs, and nothing vouched for it",
         sizes={snapshot_id: tree_size(folder)},
     )
-    trash.take_snapshot(house, collection, snapshot_id)
-    trash.settle(house, collection)
+    trash.take_snapshot(workspace, collection, snapshot_id)
+    trash.settle(workspace, collection)
 
 
-def let_through(house: House, folder: Path) -> None:
+def allow_traverse(workspace: Workspace, folder: Path) -> None:
     """Let another user pass (not list) the folders above a snapshot that it may read."""
     at = folder
     while True:
         mode = at.stat().st_mode & 0o7777
         if mode & 0o001 == 0:
-            house.disk.chmod(at, mode | 0o001)
-        if at == house.layout.root:
+            workspace.disk.chmod(at, mode | 0o001)
+        if at == workspace.layout.root:
             return
         at = at.parent

@@ -67,7 +67,7 @@ class _Open:
 
 
 @dataclass(slots=True)
-class Tally:
+class SectionDigester:
     """Digests and counts an artefact while it streams by, and tells a target of each section that ended."""
 
     target: SectionTarget
@@ -189,7 +189,7 @@ class TallySink:
 
     def __init__(self, target: SectionTarget, artefact: str) -> None:
         self._target = target
-        self._tally = Tally(target, artefact)
+        self._tally = SectionDigester(target, artefact)
 
     def _keep(self, data: Buffer) -> None:
         """Store bytes. Nothing is stored here."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.names import ComponentKey
 
 
@@ -17,7 +17,7 @@ def marked_as(layout: Layout, key: ComponentKey) -> tuple[bool, bool]:
     return os.path.exists(layout.of("activated", key)), os.path.exists(layout.of("garbage", key))  # noqa: PTH110
 
 
-def mark_as(house: House, key: ComponentKey, *, active: bool, garbage: bool) -> None:
+def mark_as(workspace: Workspace, key: ComponentKey, *, active: bool, garbage: bool) -> None:
     """Make or delete the markers. What is set comes first: between the two the component is never nothing.
 
     Raises StoreError.
@@ -25,29 +25,29 @@ def mark_as(house: House, key: ComponentKey, *, active: bool, garbage: bool) -> 
     wanted = sorted((("activated", active), ("garbage", garbage)), key=lambda pair: not pair[1])
     with in_words(f"marking {key}"):
         for name, present in wanted:
-            path = house.layout.of(name, key)
+            path = workspace.layout.of(name, key)
             if present and not path.exists():
-                house.folder(path.parent)
+                workspace.folder(path.parent)
                 with suppress(FileExistsError):
-                    house.disk.create(path).close()
-                house.disk.fsync_path(path.parent)
+                    workspace.disk.create(path).close()
+                workspace.disk.fsync_path(path.parent)
             elif not present and path.exists():
-                house.disk.unlink(path, missing_ok=True)
-                house.disk.fsync_path(path.parent)
+                workspace.disk.unlink(path, missing_ok=True)
+                workspace.disk.fsync_path(path.parent)
         if not active and not garbage:
-            house.disk.unlink(house.layout.of("deployed", key), missing_ok=True)
+            workspace.disk.unlink(workspace.layout.of("deployed", key), missing_ok=True)
 
 
-def remember(house: House, key: ComponentKey, component: Path) -> None:
+def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
     """Write down where the component stood that was activated: to take it out of service when it is no longer
     configured, what it consists of is needed. Raises StoreError."""
-    path = house.layout.of("deployed", key)
+    path = workspace.layout.of("deployed", key)
     with in_words(f"noting where {key} stands"):
-        if remembered(house.layout, key) == component:
+        if remembered(workspace.layout, key) == component:
             return
-        house.disk.unlink(path, missing_ok=True)
+        workspace.disk.unlink(path, missing_ok=True)
         with suppress(FileExistsError):
-            house.publish(path, os.fsencode(component) + b"\n")
+            workspace.publish(path, os.fsencode(component) + b"\n")
 
 
 def remembered(layout: Layout, key: ComponentKey) -> Path | None:

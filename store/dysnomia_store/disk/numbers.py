@@ -13,7 +13,7 @@ from pathlib import Path
 from dysnomia_store.disk.layout import Layout, pointed_at
 from dysnomia_store.disk.links import entries, number_of
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.names import ComponentKey
 
 
@@ -53,18 +53,18 @@ def newest_link(layout: Layout, key: ComponentKey) -> int:
     return _largest(layout.of("generations", key))
 
 
-def reserve(house: House, key: ComponentKey, number: int | None = None) -> int:
+def reserve(workspace: Workspace, key: ComponentKey, number: int | None = None) -> int:
     """Give out the next number (or remember that ``number`` was used) durably. Raises StoreError."""
     with in_words("reserving a generation's number"):
-        folder = house.folder(house.layout.of("reserved", key))
+        folder = workspace.folder(workspace.layout.of("reserved", key))
         if number is None:
-            number = largest(house.layout, key) + 1
+            number = largest(workspace.layout, key) + 1
         try:
-            house.disk.create(folder / str(number)).close()
+            workspace.disk.create(folder / str(number)).close()
         except FileExistsError:
             return number
-        house.disk.fsync_path(folder)
+        workspace.disk.fsync_path(folder)
         for entry in list(entries(folder)):  # only the largest says anything
             if (number_of(entry.name) or number) < number:
-                house.disk.unlink(folder / entry.name, missing_ok=True)
+                workspace.disk.unlink(folder / entry.name, missing_ok=True)
         return number

@@ -27,7 +27,7 @@ def system_clock() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Workspace:
     """A store's paths, disk and clock."""
 
     layout: Layout
@@ -116,7 +116,7 @@ class House:
 
     # The reserve.
 
-    def fill_reserve(self) -> None:
+    def ensure_reserve(self) -> None:
         """Lay the reserve aside, where it is not there and the disk is far from full. Never fails."""
         path = self.layout.top("reserve")
         try:
@@ -129,16 +129,16 @@ class House:
         except (OSError, StoreError):
             pass  # there will be another time
 
-    def roomy(self, do: Callable[[], T]) -> T:
+    def retry_with_reserve(self, do: Callable[[], T]) -> T:
         """Do something, and once more after giving the reserve back where the disk was full. Raises OSError."""
         try:
             return do()
         except OSError as error:
-            if error.errno not in NO_SPACE or not self.give_reserve():
+            if error.errno not in NO_SPACE or not self.release_reserve():
                 raise
             return do()
 
-    def give_reserve(self) -> bool:
+    def release_reserve(self) -> bool:
         """Give the reserve back to the disk. True where there was one."""
         path = self.layout.top("reserve")
         if not path.exists():

@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from dysnomia_store.catalog.component import Reading
+from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.numbers import reserve
 from dysnomia_store.disk.syscalls import NO_SPACE, in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Refused, StoreFull
 from dysnomia_store.gc import trash
 from dysnomia_store.gc.state import digest_of
@@ -29,7 +29,7 @@ class Collector:
 
     def __init__(
         self,
-        house: House,
+        workspace: Workspace,
         plan: GcPlan,
         *,
         grace: float,
@@ -38,7 +38,7 @@ class Collector:
         cancelled: Callable[[], bool] | None,
         on_step: Callable[[int, int], None] | None,
     ) -> None:
-        self._house = house
+        self._workspace = workspace
         self._plan = plan
         self._grace = grace
         self._who = who
@@ -63,17 +63,17 @@ class Collector:
         """Whether a cancel was asked for. What was done until then stays done."""
         return self._cancelled is not None and self._cancelled()
 
-    def check(self, key: ComponentKey, reading: Reading) -> None:
+    def check(self, key: ComponentKey, reading: ComponentReading) -> None:
         """Raises Refused where the component is no longer the one the plan was made from."""
         if digest_of(reading) != self._plan.generations.get(str(key)):
             raise Refused(f"{key} has changed since this was planned; nothing of it was touched", "plan it again")
 
-    def collect(self, key: ComponentKey, reading: Callable[[], Reading]) -> None:
+    def collect(self, key: ComponentKey, reading: Callable[[], ComponentReading]) -> None:
         """Collect one component. Raises StoreError; what was not reached is as it was.
 
         ``reading`` is asked once nobody can pin anything any longer.
         """
-        with in_words(f"collecting garbage of {key}"), records_lock(self._house.disk, self._house.layout, key):
+        with in_words(f"collecting garbage of {key}"), records_lock(self._workspace.disk, self._workspace.layout, key):
             self.check(key, reading())
             links = sorted(self._links.get(key, ()))
             collection = self._begin(key)
@@ -83,7 +83,7 @@ class Collector:
             if not self.stopped:
                 self._take_snapshots(key, collection)
             if collection is not None and self._grace <= 0:
-                self._house.disk.remove_tree(collection.path)
+                self._workspace.disk.remove_tree(collection.path)
             self._tidy(key)
 
     def _remember(self, key: ComponentKey, number: int) -> None:
@@ -91,11 +91,11 @@ class Collector:
         disk without room for an empty file holds nothing up."""
         with suppress(StoreFull):
             try:
-                reserve(self._house, key, number)
+                reserve(self._workspace, key, number)
             except StoreFull:
-                if not self._house.give_reserve():
+                if not self._workspace.release_reserve():
                     raise
-                reserve(self._house, key, number)
+                reserve(self._workspace, key, number)
 
     def _begin(self, key: ComponentKey) -> trash.Collected | None:
         """The folder in the trash; None where what goes is deleted at once and there is no room for one."""
@@ -103,11 +103,11 @@ class Collector:
 
         def begin() -> trash.Collected:
             return trash.begin(
-                self._house, key, grace=self._grace, who=self._who, job=self._job, why="garbage", sizes=sizes
+                self._workspace, key, grace=self._grace, who=self._who, job=self._job, why="garbage", sizes=sizes
             )
 
         try:
-            collection = self._house.roomy(begin)
+            collection = self._workspace.retry_with_reserve(begin)
         except OSError as error:
             if error.errno in NO_SPACE and self._grace <= 0:
                 return None
@@ -116,44 +116,46 @@ class Collector:
         return collection
 
     def _take_links(self, key: ComponentKey, numbers: list[int], collection: trash.Collected | None) -> None:
-        house = self._house
+        workspace = self._workspace
         for number in numbers:
             if self.stopped:
                 break
-            link = house.layout.link(key, number)
+            link = workspace.layout.link(key, number)
             with suppress(FileNotFoundError):
                 if collection is None:
-                    house.disk.unlink(link)
+                    workspace.disk.unlink(link)
                 else:
                     lies = collection.link(number)
-                    house.roomy(lambda link=link, lies=lies: house.disk.rename(link, lies))  # type: ignore[misc]
+                    workspace.retry_with_reserve(lambda link=link, lies=lies: workspace.disk.rename(link, lies))  # type: ignore[misc]
             self._step()
         with suppress(FileNotFoundError):
-            house.disk.fsync_path(house.layout.of("generations", key))
+            workspace.disk.fsync_path(workspace.layout.of("generations", key))
         if collection is not None:
-            house.disk.fsync_path(collection.path / "generations")
+            workspace.disk.fsync_path(collection.path / "generations")
 
     def _take_snapshots(self, key: ComponentKey, collection: trash.Collected | None) -> None:
-        house = self._house
-        needed = _linked(house, key)
+        workspace = self._workspace
+        needed = _linked(workspace, key)
         for snapshot in self._snapshots.get(key, ()):
             if self.stopped:
                 break
             if snapshot.id not in needed:
                 if collection is None:
-                    _delete(house, key, snapshot.id)
+                    _delete(workspace, key, snapshot.id)
                 else:
-                    house.roomy(lambda id_=snapshot.id: trash.take_snapshot(house, collection, id_))  # type: ignore[misc]
+                    workspace.retry_with_reserve(
+                        lambda id_=snapshot.id: trash.take_snapshot(workspace, collection, id_)
+                    )  # type: ignore[misc]
             self._step()
         if collection is not None:
-            trash.settle(house, collection)
+            trash.settle(workspace, collection)
 
     def _tidy(self, key: ComponentKey) -> None:
         """Delete folders that became empty, as Dysnomia does. What is not empty stays."""
         for name in ("generations", "snapshots", "checksums"):
-            folder = self._house.layout.of(name, key)
-            if folder.is_dir() and self._house.disk.rmdir_if_empty(folder):
-                self._house.disk.rmdir_if_empty(folder.parent)
+            folder = self._workspace.layout.of(name, key)
+            if folder.is_dir() and self._workspace.disk.rmdir_if_empty(folder):
+                self._workspace.disk.rmdir_if_empty(folder.parent)
 
     def _step(self) -> None:
         self._done += 1
@@ -161,24 +163,24 @@ class Collector:
             self._on_step(self._done, self._total)
 
 
-def _linked(house: House, key: ComponentKey) -> set[str]:
+def _linked(workspace: Workspace, key: ComponentKey) -> set[str]:
     """Ids that links name now: a last look, in case another tool made one meanwhile."""
     found = set()
-    with suppress(FileNotFoundError), os.scandir(house.layout.of("generations", key)) as entries:
+    with suppress(FileNotFoundError), os.scandir(workspace.layout.of("generations", key)) as entries:
         for entry in entries:
             with suppress(OSError):
                 found.add(pointed_at(key, os.readlink(entry.path)) or "")
     return found
 
 
-def _delete(house: House, key: ComponentKey, snapshot_id: str) -> None:
+def _delete(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
     """Delete a snapshot where it stands: what vouches for it first."""
     for name in trash.PARTS:
-        house.disk.unlink(trash.part(house.layout, key, snapshot_id, name), missing_ok=True)
-    house.disk.remove_tree(house.layout.snapshot(key, snapshot_id))
+        workspace.disk.unlink(trash.part(workspace.layout, key, snapshot_id, name), missing_ok=True)
+    workspace.disk.remove_tree(workspace.layout.snapshot(key, snapshot_id))
 
 
-def bring_back(house: House, key: ComponentKey, pairs: list[tuple[TrashEntry, trash.Collected]]) -> list[int]:
+def bring_back(workspace: Workspace, key: ComponentKey, pairs: list[tuple[TrashEntry, trash.Collected]]) -> list[int]:
     """Put entries of the trash back under their own numbers. Returns them.
 
     Raises:
@@ -186,38 +188,38 @@ def bring_back(house: House, key: ComponentKey, pairs: list[tuple[TrashEntry, tr
         StoreError.
     """
     for entry, collection in pairs:
-        if entry.id and entry.generations and not _somewhere(house, key, entry.id, collection):
+        if entry.id and entry.generations and not _somewhere(workspace, key, entry.id, collection):
             raise Refused(f"snapshot {entry.id} of {key} is neither here nor in the trash", "its link stays there")
         for number in entry.generations:
-            if os.path.lexists(house.layout.link(key, number)):
+            if os.path.lexists(workspace.layout.link(key, number)):
                 raise Refused(f"generation {number} of {key} is another's now", "bring the others back by themselves")
     numbers = []
     with in_words(f"bringing back generations of {key}"):
         for entry, collection in pairs:
-            lies = _somewhere(house, key, entry.id, collection) if entry.id else None
+            lies = _somewhere(workspace, key, entry.id, collection) if entry.id else None
             if lies is not None:
-                trash.put_back_snapshot(house, lies, entry.id)
+                trash.put_back_snapshot(workspace, lies, entry.id)
             for number in entry.generations:
-                trash.put_back_link(house, collection, number)
+                trash.put_back_link(workspace, collection, number)
                 numbers.append(number)
             if collection.snapshot(entry.id).exists() and entry.id:
-                trash.free_snapshot(house, collection, entry.id)  # the same was made again meanwhile
+                trash.free_snapshot(workspace, collection, entry.id)  # the same was made again meanwhile
         for _, collection in pairs:
-            trash.close_if_empty(house, collection)
+            trash.close_if_empty(workspace, collection)
     return sorted(numbers)
 
 
 def _somewhere(
-    house: House, key: ComponentKey, snapshot_id: str, collection: trash.Collected
+    workspace: Workspace, key: ComponentKey, snapshot_id: str, collection: trash.Collected
 ) -> trash.Collected | None:
     """The collection from which a snapshot is put back: its own, where it is there or in the store, else a later one
     that took it when the last link that needed it went."""
-    if collection.snapshot(snapshot_id).is_dir() or house.layout.snapshot(key, snapshot_id).is_dir():
+    if collection.snapshot(snapshot_id).is_dir() or workspace.layout.snapshot(key, snapshot_id).is_dir():
         return collection
     return next(
         (
             other
-            for other in trash.collections(house.layout)
+            for other in trash.collections(workspace.layout)
             if other.key == key and other.snapshot(snapshot_id).is_dir()
         ),
         None,

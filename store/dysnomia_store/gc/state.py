@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dysnomia_store.catalog.component import Reading
+from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.model import Marks, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -48,7 +48,7 @@ class GcState:
     """Changes with any of its generations, marks and snapshots."""
 
 
-def gc_state(key: ComponentKey, reading: Reading) -> GcState:
+def gc_state(key: ComponentKey, reading: ComponentReading) -> GcState:
     """The part of a reading that a collection looks at."""
     found = []
     broken = []
@@ -75,7 +75,7 @@ def gc_state(key: ComponentKey, reading: Reading) -> GcState:
     )
 
 
-def digest_of(reading: Reading) -> str:
+def digest_of(reading: ComponentReading) -> str:
     """What tells that a component is still the one a plan was made from."""
     said = [f"{gen.number} {gen.id} {gen.mark_name} {int(gen.good)}" for _, gen in sorted(reading.gens.items())]
     said.append("")

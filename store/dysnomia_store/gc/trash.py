@@ -21,7 +21,7 @@ from dysnomia_store.disk.layout import Layout, pointed_at
 from dysnomia_store.disk.links import entries, number_of
 from dysnomia_store.disk.numbers import reserve
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import House
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -77,11 +77,11 @@ def part(layout: Layout, key: ComponentKey, snapshot_id: str, name: str) -> Path
 
 
 def begin(
-    house: House, key: ComponentKey, *, grace: float, who: str, job: str, why: str, sizes: Mapping[str, int]
+    workspace: Workspace, key: ComponentKey, *, grace: float, who: str, job: str, why: str, sizes: Mapping[str, int]
 ) -> Collected:
     """Start a collection. Raises OSError (its caller says what it was doing)."""
-    now = house.clock()
-    trash = house.folder(house.layout.top("trash"))
+    now = workspace.clock()
+    trash = workspace.folder(workspace.layout.top("trash"))
     path = trash / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     freed_on = now + timedelta(seconds=grace)
     said = {
@@ -95,68 +95,68 @@ def begin(
         "why": why,
         "sizes": dict(sizes),
     }
-    house.disk.mkdir(path)
+    workspace.disk.mkdir(path)
     try:
         for name in ("generations", "snapshots", *PARTS):
-            house.disk.mkdir(path / name)
-        house.disk.write_new(path / "collection.json", records.dump(said))
-        house.disk.fsync_path(path)
-        house.disk.fsync_path(trash)
+            workspace.disk.mkdir(path / name)
+        workspace.disk.write_new(path / "collection.json", records.dump(said))
+        workspace.disk.fsync_path(path)
+        workspace.disk.fsync_path(trash)
     except OSError:
         with suppress(OSError):
-            house.disk.remove_tree(path)
+            workspace.disk.remove_tree(path)
         raise
     return Collected(path, key, now, freed_on, who, job, why, dict(sizes))
 
 
-def take_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+def take_snapshot(workspace: Workspace, collection: Collected, snapshot_id: str) -> None:
     """Move a snapshot, and then what is written of it, into the trash. Raises OSError."""
-    layout, key = house.layout, collection.key
+    layout, key = workspace.layout, collection.key
     with suppress(FileNotFoundError):
-        house.disk.rename(layout.snapshot(key, snapshot_id), collection.snapshot(snapshot_id))
+        workspace.disk.rename(layout.snapshot(key, snapshot_id), collection.snapshot(snapshot_id))
     for name in PARTS:
         where = part(layout, key, snapshot_id, name)
         with suppress(FileNotFoundError):
-            house.disk.rename(where, collection.path / name / where.name)
+            workspace.disk.rename(where, collection.path / name / where.name)
 
 
-def settle(house: House, collection: Collected) -> None:
+def settle(workspace: Workspace, collection: Collected) -> None:
     """Wait until what was moved is durable where it was and where it is. Raises OSError."""
     for name in ("generations", "snapshots", *PARTS):
-        house.disk.fsync_path(collection.path / name)
+        workspace.disk.fsync_path(collection.path / name)
     for name in ("generations", "snapshots", "metadata", "checksums", "checks"):
         with suppress(FileNotFoundError):
-            house.disk.fsync_path(house.layout.of(name, collection.key))
+            workspace.disk.fsync_path(workspace.layout.of(name, collection.key))
 
 
-def put_back_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+def put_back_snapshot(workspace: Workspace, collection: Collected, snapshot_id: str) -> None:
     """The way back of ``take_snapshot``: what describes it first, as at a commit. Raises OSError."""
-    layout, key = house.layout, collection.key
+    layout, key = workspace.layout, collection.key
     target = layout.snapshot(key, snapshot_id)
     for name in PARTS:
         where = part(layout, key, snapshot_id, name)
         lies = collection.path / name / where.name
         if not lies.exists():
             continue
-        house.folder(where.parent)
+        workspace.folder(where.parent)
         if where.exists() and name != "checks":
             if target.exists():
                 continue  # it describes the snapshot that is there
-            house.disk.unlink(where)
+            workspace.disk.unlink(where)
         with suppress(FileExistsError):
-            house.disk.rename(lies, where)
-            house.disk.fsync_path(where.parent)
+            workspace.disk.rename(lies, where)
+            workspace.disk.fsync_path(where.parent)
     if collection.snapshot(snapshot_id).exists() and not os.path.lexists(target):
-        house.folder(target.parent)
-        house.disk.rename(collection.snapshot(snapshot_id), target)
-        house.disk.fsync_path(target.parent)
+        workspace.folder(target.parent)
+        workspace.disk.rename(collection.snapshot(snapshot_id), target)
+        workspace.disk.fsync_path(target.parent)
 
 
-def put_back_link(house: House, collection: Collected, number: int) -> None:
+def put_back_link(workspace: Workspace, collection: Collected, number: int) -> None:
     """A link returns under its number. Raises FileExistsError where another stands there."""
-    target = house.folder(house.layout.of("generations", collection.key)) / str(number)
-    house.disk.rename(collection.link(number), target)
-    house.disk.fsync_path(target.parent)
+    target = workspace.folder(workspace.layout.of("generations", collection.key)) / str(number)
+    workspace.disk.rename(collection.link(number), target)
+    workspace.disk.fsync_path(target.parent)
 
 
 def collections(layout: Layout) -> Iterator[Collected]:
@@ -227,47 +227,47 @@ def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Col
     return [found[name] for name in sorted(set(names))]
 
 
-def free(house: House, entry: TrashEntry, collection: Collected) -> int:
+def free(workspace: Workspace, entry: TrashEntry, collection: Collected) -> int:
     """Delete one entry for good. Returns the bytes freed. Raises StoreError."""
     with in_words("emptying the trash"):
         if entry.generations:
-            reserve(house, collection.key, max(entry.generations))
+            reserve(workspace, collection.key, max(entry.generations))
         if entry.id:
-            free_snapshot(house, collection, entry.id)
+            free_snapshot(workspace, collection, entry.id)
         for number in entry.generations:
-            house.disk.unlink(collection.link(number), missing_ok=True)
-        _drop_useless(house, collection.key, entry.id)
+            workspace.disk.unlink(collection.link(number), missing_ok=True)
+        _drop_useless(workspace, collection.key, entry.id)
     return entry.stored_size
 
 
-def free_snapshot(house: House, collection: Collected, snapshot_id: str) -> None:
+def free_snapshot(workspace: Workspace, collection: Collected, snapshot_id: str) -> None:
     """Delete a snapshot that lies in a collection, and what is written of it. Raises OSError."""
-    house.disk.remove_tree(collection.snapshot(snapshot_id))
+    workspace.disk.remove_tree(collection.snapshot(snapshot_id))
     for name in PARTS:
-        lies = collection.path / name / part(house.layout, collection.key, snapshot_id, name).name
-        house.disk.unlink(lies, missing_ok=True)
+        lies = collection.path / name / part(workspace.layout, collection.key, snapshot_id, name).name
+        workspace.disk.unlink(lies, missing_ok=True)
 
 
-def _drop_useless(house: House, key: ComponentKey, snapshot_id: str) -> None:
+def _drop_useless(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
     """Delete the links of other collections to a snapshot that is nowhere any longer: nothing brings them back."""
-    if not snapshot_id or house.layout.snapshot(key, snapshot_id).is_dir():
+    if not snapshot_id or workspace.layout.snapshot(key, snapshot_id).is_dir():
         return
-    others = [one for one in collections(house.layout) if one.key == key]
+    others = [one for one in collections(workspace.layout) if one.key == key]
     if any(one.snapshot(snapshot_id).is_dir() for one in others):
         return
     for one in others:
         useless = [number for number, points_at in one.links().items() if points_at == snapshot_id]
         if useless:
-            reserve(house, key, max(useless))
+            reserve(workspace, key, max(useless))
         for number in useless:
-            house.disk.unlink(one.link(number), missing_ok=True)
-        close_if_empty(house, one)
+            workspace.disk.unlink(one.link(number), missing_ok=True)
+        close_if_empty(workspace, one)
 
 
-def close_if_empty(house: House, collection: Collected) -> None:
+def close_if_empty(workspace: Workspace, collection: Collected) -> None:
     """Delete a collection nothing lies in any longer. Raises StoreError."""
     if collection.ids():
         return
     with in_words("emptying the trash"):
-        house.disk.remove_tree(collection.path)
-        house.disk.fsync_path(house.layout.top("trash"))
+        workspace.disk.remove_tree(collection.path)
+        workspace.disk.fsync_path(workspace.layout.top("trash"))

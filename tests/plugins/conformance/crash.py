@@ -17,7 +17,7 @@ from dysnomia_plugins.base import StatePlugin
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.records.retention import Policy
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench
+from dysnomia_tui.engine.component.activities import ComponentJob
 from tests.plugins.conformance.driver import Driver, Mortal, in_child
 from tests.plugins.conformance.world import World
 
@@ -153,7 +153,7 @@ class _Story:
         self._change()
 
 
-def _kills(driver: Driver, work: Callable[[Bench], object]) -> Iterator[str]:
+def _kills(driver: Driver, work: Callable[[ComponentJob], object]) -> Iterator[str]:
     """Run ``work`` in children that are killed at each step, before and after it; yields each job that died."""
     for step in range(1, STEPS):
         died = False
@@ -169,7 +169,7 @@ def _kills(driver: Driver, work: Callable[[Bench], object]) -> Iterator[str]:
     pytest.fail("an activity without end")
 
 
-def _killed(driver: Driver, work: Callable[[Bench], object], job: str, mortal: tuple[int, bool]) -> bool:
+def _killed(driver: Driver, work: Callable[[ComponentJob], object], job: str, mortal: tuple[int, bool]) -> bool:
     died = in_child(lambda: work(driver.bench(job, mortal=mortal)))
     assert died in (0, signal.SIGKILL)
     return died != 0
@@ -185,7 +185,7 @@ def _heal(driver: Driver) -> None:
 def _recover(driver: Driver, job: str, mortal: tuple[int, bool]) -> None:
     left = driver.left(job)
     journal = Mortal(driver.journal_path(job), mortal[0], after=mortal[1])
-    activities.recover(driver.bench(), activities.Left(job, journal, left.who))
+    activities.recover(driver.bench(), activities.UnfinishedJob(job, journal, left.who))
 
 
 def _between_guard_and_swap(plugin: StatePlugin, story: _Story, driver: Driver) -> list[tuple[int, bool]]:

@@ -18,11 +18,11 @@ from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.model import CheckResult, Generation, Section
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench, Left, Restored, RestoreTarget, Snapshotted
+from dysnomia_tui.engine.component.activities import ComponentJob, Restored, RestoreTarget, Snapshotted, UnfinishedJob
 from dysnomia_tui.engine.component.index import DigestingDraft
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.recover import needs_settling
-from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.component.runner import CancelShield
 from tests.plugins.conformance.world import World
 
 
@@ -108,10 +108,10 @@ class Driver:
     def journal_path(self, job: str) -> Path:
         return self.folder / f"journal-{job}"
 
-    def left(self, job: str) -> Left:
-        return Left(job, FileJournal(self.journal_path(job)), who="tester")
+    def left(self, job: str) -> UnfinishedJob:
+        return UnfinishedJob(job, FileJournal(self.journal_path(job)), who="tester")
 
-    def unsettled(self) -> list[Left]:
+    def unsettled(self) -> list[UnfinishedJob]:
         return [left for left in map(self.left, self.dead) if needs_settling(left)]
 
     def bench(
@@ -121,15 +121,15 @@ class Driver:
         token: Token | None = None,
         reporter: Reporter | None = None,
         mortal: tuple[int, bool] | None = None,
-    ) -> Bench:
+    ) -> ComponentJob:
         """A bench for a job. ``mortal`` (n, after) kills the process at its n-th journal step."""
         job = job or self.new_job()
         path = self.journal_path(job)
         if not path.exists():
             FileJournal.create(path).close()
         journal = Mortal(path, mortal[0], after=mortal[1]) if mortal else FileJournal(path)
-        shield = Shield(token or Token())
-        return Bench(
+        shield = CancelShield(token or Token())
+        return ComponentJob(
             store=self.store,
             plugin=self.world.plugin,
             component=self.world.component,

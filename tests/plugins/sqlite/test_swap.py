@@ -157,8 +157,8 @@ def test_large_pages_do_not_reach_the_live_file_before_the_guard(tmp_path: Path)
 
 def test_a_full_disk_leaves_the_old_state(bench: SqliteBench) -> None:
     """Room for what is loaded and the guard, and not for the transaction itself."""
-    with _tmpfs(bench.databases, bench.live.stat().st_size * 7 // 2) as roomy:
-        if not roomy:
+    with _tmpfs(bench.databases, bench.live.stat().st_size * 7 // 2) as retry_with_reserve:
+        if not retry_with_reserve:
             pytest.skip("only root may mount a small file system")
         first = bench.dump()
         bench.run("UPDATE t SET v = hex(randomblob(200))")

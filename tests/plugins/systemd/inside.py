@@ -19,10 +19,10 @@ from dysnomia_plugins.types.systemd.plugin import SystemdUnit
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench, Left
+from dysnomia_tui.engine.component.activities import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.recover import needs_settling
-from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.component.runner import CancelShield
 from tests.plugins.conformance.driver import Mortal, Reporter, Token, in_child
 
 STEPS = 60
@@ -41,18 +41,18 @@ class Jobs:
         self.dead: list[str] = []
         self._jobs = 0
 
-    def left(self, job: str) -> Left:
-        return Left(job, FileJournal(self.folder / job))
+    def left(self, job: str) -> UnfinishedJob:
+        return UnfinishedJob(job, FileJournal(self.folder / job))
 
-    def unsettled(self) -> list[Left]:
+    def unsettled(self) -> list[UnfinishedJob]:
         return [left for left in map(self.left, self.dead) if needs_settling(left)]
 
-    def bench(self, reporter: Reporter | None = None, mortal: tuple[int, bool] = (0, False)) -> Bench:
+    def bench(self, reporter: Reporter | None = None, mortal: tuple[int, bool] = (0, False)) -> ComponentJob:
         self._jobs += 1
         job = str(self._jobs)
         FileJournal.create(self.folder / job).close()
-        shield = Shield(Token())
-        return Bench(
+        shield = CancelShield(Token())
+        return ComponentJob(
             store=self.store, plugin=SystemdUnit(), component=self.component, job=job, who="tester",
             journal=Mortal(self.folder / job, mortal[0], after=mortal[1]), runner=ProcessRunner(shield),
             progress=reporter or Reporter(), cancel=shield, wait=60.0, unsettled=self.unsettled,
@@ -172,8 +172,8 @@ def _cancelled(jobs: Jobs, component: Path) -> None:
     reporter = Reporter()
     reporter.on_phase = lambda number: setattr(token, "cancelled", reporter.phases[-1] == "start")
     bench = jobs.bench(reporter)
-    shield = Shield(token)
-    bench = Bench(**{**vars(bench), "runner": ProcessRunner(shield), "cancel": shield})
+    shield = CancelShield(token)
+    bench = ComponentJob(**{**vars(bench), "runner": ProcessRunner(shield), "cancel": shield})
     try:
         activities.activity(bench, "activate")
     except Cancelled:

@@ -20,7 +20,7 @@ from dysnomia_tui.cli.tui.mark import moment
 from dysnomia_tui.engine.probing import client as asking
 from tests.unit.cli.calling import call
 from tests.unit.engine.machine import ORDERS as ORDERS_KEY
-from tests.unit.engine.machine import TEXT, Machine, make_machine
+from tests.unit.engine.machine import TEXT, EngineFixture, make_machine
 from tests.waiting import wait_until
 
 ORDERS = ("-C", "sqlite", "-c", "orders")
@@ -30,7 +30,7 @@ ORDERS = ("-C", "sqlite", "-c", "orders")
 class Desk:
     """The commands, at a machine of their own."""
 
-    machine: Machine
+    machine: EngineFixture
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
     out: str = ""

@@ -19,9 +19,9 @@ from dysnomia_tui.cli.snapshots import command as snapshots
 from dysnomia_tui.cli.tui import command as tui
 from dysnomia_tui.demo.chronicle import Quiet
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench, Left
+from dysnomia_tui.engine.component.activities import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.runner import Shield
+from dysnomia_tui.engine.component.runner import CancelShield
 from dysnomia_tui.engine.errors import Exit
 from tests import readme
 from tests.examples.textfile import TextFile
@@ -62,10 +62,10 @@ def test_every_file_and_picture_it_points_at_is_there() -> None:
         assert (readme.ROOT / named).exists(), named
 
 
-def bench(store: Store, component: Component, folder: Path, job: str) -> Bench:
-    cancel = Shield(NeverCancelled())
+def bench(store: Store, component: Component, folder: Path, job: str) -> ComponentJob:
+    cancel = CancelShield(NeverCancelled())
     journal = FileJournal.create(folder / f"{job}.journal")
-    return Bench(
+    return ComponentJob(
         store=store, plugin=TextFile(), component=component, job=job, who="me", journal=journal,
         runner=ProcessRunner(cancel), progress=Quiet(), cancel=cancel, clock=lambda: datetime.now(UTC),
     )  # fmt: skip
@@ -92,7 +92,7 @@ def test_the_example_plugin_snapshots_restores_and_undoes(tmp_path: Path) -> Non
     assert live.read_text() == "roses are red\n"
     assert restored.guard is not None
 
-    activities.undo(bench(store, component, tmp_path, "6"), Left("5", restoring.journal))
+    activities.undo(bench(store, component, tmp_path, "6"), UnfinishedJob("5", restoring.journal))
     assert live.read_text() == "roses are gone\n"
     assert [path.name for path in live.parent.iterdir()] == ["poem.txt"], "nothing of a job's is left"
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.engine.engine import Engine
-from tests.unit.engine.machine import Machine, make_machine
+from tests.unit.engine.machine import EngineFixture, make_machine
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine() -> Iterator[EngineFixture]:
     root = Path(tempfile.mkdtemp(prefix="dysnomia-engine-"))
     yield make_machine(root)
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
-def engine(machine: Machine) -> Iterator[Engine]:
+def engine(machine: EngineFixture) -> Iterator[Engine]:
     engine = machine.engine()
     yield engine
     engine.close()

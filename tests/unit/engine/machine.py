@@ -43,7 +43,7 @@ esac
 
 
 @dataclass
-class Machine:
+class EngineFixture:
     """Where everything is, and what tests do to it."""
 
     root: Path
@@ -112,7 +112,7 @@ class Machine:
         return worker.pid
 
 
-def make_machine(root: Path) -> Machine:
+def make_machine(root: Path) -> EngineFixture:
     """Lay everything out under ``root``."""
     for folder in ("containers", "components/sqlite", "components/files", "components/module", "data", "modules",
                    "text", "tree"):  # fmt: skip
@@ -130,7 +130,7 @@ def make_machine(root: Path) -> Machine:
     module.write_text(MODULE)
     module.chmod(0o755)
     (root / "text" / "live").write_text("first\n")
-    machine = Machine(root)
+    machine = EngineFixture(root)
     for key in (ORDERS, CRM):
         machine.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT)", key)
         machine.insert(1, key)

@@ -16,7 +16,7 @@ from dysnomia_tui.engine.probing import child as answer
 from dysnomia_tui.engine.probing import client as asking
 from dysnomia_tui.engine.records import Health
 from dysnomia_tui.engine.redact import Redactor
-from tests.unit.engine.machine import ORDERS, Machine
+from tests.unit.engine.machine import ORDERS, EngineFixture
 
 SINCE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ def test_a_type_that_fails_to_tell_says_why() -> None:
     assert asked(Talking("no such unit")) == ([Fact("no such unit", tone=Tone.BAD)], [])
 
 
-def test_a_component_without_state_says_why_there_is_nothing_to_keep(machine: Machine, engine: Engine) -> None:
+def test_a_component_without_state_says_why_there_is_nothing_to_keep(machine: EngineFixture, engine: Engine) -> None:
     (machine.root / "containers" / "echo").write_text("type=echo\n")
     (machine.root / "components" / "echo").mkdir()
     (machine.root / "components" / "echo" / "one").touch()

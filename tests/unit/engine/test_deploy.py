@@ -11,10 +11,10 @@ from dysnomia_tui.engine.errors import Blocked
 from dysnomia_tui.engine.machine.settings_json import settings_from_json, settings_to_json
 from dysnomia_tui.engine.plans.plan import Grade
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
+from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 
 
-def test_it_is_planned_and_carried_out(machine: Machine) -> None:
+def test_it_is_planned_and_carried_out(machine: EngineFixture) -> None:
     engine = machine.engine()
     there = engine.deployment()
     assert there.available == (DOCS, TEXT, CRM, ORDERS)
@@ -27,7 +27,7 @@ def test_it_is_planned_and_carried_out(machine: Machine) -> None:
         engine.submit(engine.plan_deploy())
 
 
-def test_what_left_the_search_path_goes_before_what_is_new_comes(machine: Machine) -> None:
+def test_what_left_the_search_path_goes_before_what_is_new_comes(machine: EngineFixture) -> None:
     engine = machine.engine()
     machine.run(engine, engine.plan_deploy())
     machine.run(engine, engine.plan_activity(DOCS, "deactivate"))
@@ -41,7 +41,7 @@ def test_what_left_the_search_path_goes_before_what_is_new_comes(machine: Machin
     assert engine.deployment().active == (DOCS, TEXT, ORDERS)
 
 
-def test_one_that_fails_does_not_stop_the_rest(machine: Machine) -> None:
+def test_one_that_fails_does_not_stop_the_rest(machine: EngineFixture) -> None:
     engine = machine.engine()
     (machine.root / "text" / "fail").touch()
     job = machine.run(engine, engine.plan_deploy())
@@ -52,7 +52,7 @@ def test_one_that_fails_does_not_stop_the_rest(machine: Machine) -> None:
     assert machine.run(engine, engine.plan_deploy()).state is JobState.DONE
 
 
-def test_what_was_done_meanwhile_is_left(machine: Machine) -> None:
+def test_what_was_done_meanwhile_is_left(machine: EngineFixture) -> None:
     engine = machine.engine()
     plan = engine.plan_deploy(TEXT.container)
     assert plan.keys == (TEXT,)
@@ -61,7 +61,7 @@ def test_what_was_done_meanwhile_is_left(machine: Machine) -> None:
     assert machine.run(engine, plan).state is JobState.DONE, "its module is not asked again"
 
 
-def test_what_a_command_line_gave_reaches_the_worker(machine: Machine) -> None:
+def test_what_a_command_line_gave_reaches_the_worker(machine: EngineFixture) -> None:
     given = replace(
         machine.settings,
         given_containers={"a": GivenContainer(machine.root / "a", ""), "b": GivenContainer(None, "jar")},

@@ -18,13 +18,13 @@ from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.probing import client as asking
 from dysnomia_tui.engine.records import JobState, JobView
-from tests.unit.engine.machine import ORDERS, Machine, make_machine
+from tests.unit.engine.machine import ORDERS, EngineFixture, make_machine
 
 MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def small() -> Iterator[Machine]:
+def small() -> Iterator[EngineFixture]:
     """A machine whose store is on a file system of 96 MiB."""
     root = Path(tempfile.mkdtemp(prefix="dysnomia-full-"))
     machine = make_machine(root)
@@ -38,7 +38,7 @@ def small() -> Iterator[Machine]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def fill(machine: Machine) -> None:
+def fill(machine: EngineFixture) -> None:
     """Leave no byte free."""
     with (machine.root / "state" / "ballast").open("wb", buffering=0) as file:
         for size in (MEGABYTE, 4096):
@@ -49,7 +49,7 @@ def fill(machine: Machine) -> None:
                 continue
 
 
-def test_nothing_is_lost_and_a_collection_still_works(small: Machine) -> None:
+def test_nothing_is_lost_and_a_collection_still_works(small: EngineFixture) -> None:
     engine = small.engine()
     for number in range(2, 5):
         small.execute(f"INSERT INTO t VALUES ({number}, hex(randomblob(200000)))")
@@ -73,7 +73,7 @@ def test_nothing_is_lost_and_a_collection_still_works(small: Machine) -> None:
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
 
 
-def restored_without_guard(small: Machine, engine: Engine) -> JobView:
+def restored_without_guard(small: EngineFixture, engine: Engine) -> JobView:
     """A restore that found no room for its guard: what was live still stands aside."""
     assert small.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
     small.execute("INSERT INTO t VALUES (9, hex(randomblob(6000000)))")
@@ -85,7 +85,7 @@ def restored_without_guard(small: Machine, engine: Engine) -> JobView:
     return job
 
 
-def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: Machine) -> None:
+def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: EngineFixture) -> None:
     engine = small.engine()
     job = restored_without_guard(small, engine)
     assert job.details["aside"]
@@ -101,7 +101,7 @@ def test_a_disk_that_fills_between_swap_and_guard_keeps_both_states(small: Machi
 
 
 def test_what_stands_aside_comes_back_whatever_a_snapshot_would_meet(
-    small: Machine, monkeypatch: pytest.MonkeyPatch
+    small: EngineFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = small.engine()
     job = restored_without_guard(small, engine)

@@ -12,7 +12,7 @@ from dysnomia_store.model import Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState, JobView
-from tests.unit.engine.machine import Machine
+from tests.unit.engine.machine import EngineFixture
 from tests.waiting import wait_until
 
 PAIR = ComponentKey("pair", "both")
@@ -37,7 +37,7 @@ esac
 class Pair:
     """The module's component: generation 1 holds ``old``, live is ``new``."""
 
-    def __init__(self, machine: Machine, engine: Engine) -> None:
+    def __init__(self, machine: EngineFixture, engine: Engine) -> None:
         self.machine = machine
         self.engine = engine
         self.folder = machine.root / "pair"
@@ -81,7 +81,7 @@ class Pair:
 
 
 @pytest.fixture
-def pair(machine: Machine, engine: Engine) -> Pair:
+def pair(machine: EngineFixture, engine: Engine) -> Pair:
     return Pair(machine, engine)
 
 

@@ -12,36 +12,36 @@ from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState, JobView
-from tests.unit.engine.machine import DOCS, ORDERS, Machine
+from tests.unit.engine.machine import DOCS, ORDERS, EngineFixture
 
 
 @pytest.fixture
-def machine(machine: Machine) -> Machine:
+def machine(machine: EngineFixture) -> EngineFixture:
     (machine.root / "tree" / "docs").mkdir()
     (machine.root / "tree" / "docs" / "page").write_text("first\n")
     return machine
 
 
-def _another_file(machine: Machine) -> None:
+def _another_file(machine: EngineFixture) -> None:
     live = machine.root / "data" / "orders.db"
     live.with_name("new").write_bytes(live.read_bytes())
     live.with_name("new").rename(live)
 
 
-def _another_folder(machine: Machine) -> None:
+def _another_folder(machine: EngineFixture) -> None:
     docs = machine.root / "tree" / "docs"
     docs.rename(docs.with_name("was"))
     docs.mkdir()
     (docs / "page").write_text("put there meanwhile\n")
 
 
-def _another_owner(machine: Machine) -> None:
+def _another_owner(machine: EngineFixture) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root gives files away")
     os.chown(machine.root / "tree" / "docs", 12345, -1)
 
 
-REPLACED: dict[str, tuple[ComponentKey, Callable[[Machine], None]]] = {
+REPLACED: dict[str, tuple[ComponentKey, Callable[[EngineFixture], None]]] = {
     "another file": (ORDERS, _another_file),
     "another folder": (DOCS, _another_folder),
     "another owner": (DOCS, _another_owner),
@@ -50,7 +50,7 @@ REPLACED: dict[str, tuple[ComponentKey, Callable[[Machine], None]]] = {
 
 @pytest.mark.parametrize("how", REPLACED)
 @pytest.mark.parametrize("kind", ["restore", "undo", "collect-garbage"])
-def test_what_is_another_one_now_is_not_replaced(machine: Machine, engine: Engine, how: str, kind: str) -> None:
+def test_what_is_another_one_now_is_not_replaced(machine: EngineFixture, engine: Engine, how: str, kind: str) -> None:
     key, change = REPLACED[how]
     plan = _planned(machine, engine, key, kind)
     before = len(engine.generations(key))
@@ -65,14 +65,14 @@ def test_what_is_another_one_now_is_not_replaced(machine: Machine, engine: Engin
     assert machine.run(engine, _again(engine, key, kind, plan)).state is JobState.DONE
 
 
-def test_a_copy_replaces_nothing(machine: Machine, engine: Engine) -> None:
+def test_a_copy_replaces_nothing(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([DOCS]))
     plan = engine.plan_restore(DOCS, 1, RestoreTarget("copy", "copied"))
     _another_folder(machine)
     assert machine.run(engine, plan).state is JobState.DONE
 
 
-def _planned(machine: Machine, engine: Engine, key: ComponentKey, kind: str) -> Plan:
+def _planned(machine: EngineFixture, engine: Engine, key: ComponentKey, kind: str) -> Plan:
     assert _run(machine, engine, engine.plan_activity(key, "activate")).state is JobState.DONE
     assert _run(machine, engine, engine.plan_snapshot([key])).state is JobState.DONE
     if kind == "restore":
@@ -90,11 +90,11 @@ def _again(engine: Engine, key: ComponentKey, kind: str, plan: Plan) -> Plan:
     return engine.plan_undo(str(plan.params["job"])) if kind == "undo" else engine.plan_activity(key, kind)
 
 
-def _run(machine: Machine, engine: Engine, plan: Plan) -> JobView:
+def _run(machine: EngineFixture, engine: Engine, plan: Plan) -> JobView:
     return machine.run(engine, plan)
 
 
-def _content(machine: Machine) -> object:
+def _content(machine: EngineFixture) -> object:
     """Files, and what tells them from others."""
     return {
         path: (path.read_bytes(), path.stat().st_ino)

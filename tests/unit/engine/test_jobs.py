@@ -20,11 +20,11 @@ from dysnomia_tui.engine.jobs import spawn
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
+from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
 
 
-def test_a_snapshot_is_made_and_told_from_queued_to_result(machine: Machine, engine: Engine) -> None:
+def test_a_snapshot_is_made_and_told_from_queued_to_result(machine: EngineFixture, engine: Engine) -> None:
     job = engine.submit(engine.plan_snapshot([ORDERS], text="before the migration"), why="ticket 7")
     kinds = [event.kind for event in engine.follow(job.id)]
     assert kinds[0] == "queued"
@@ -36,7 +36,7 @@ def test_a_snapshot_is_made_and_told_from_queued_to_result(machine: Machine, eng
     assert view.details["exit"] == Exit.OK
 
 
-def test_the_worker_leads_its_own_session_and_holds_no_terminal(machine: Machine, engine: Engine) -> None:
+def test_the_worker_leads_its_own_session_and_holds_no_terminal(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -50,7 +50,9 @@ def test_the_worker_leads_its_own_session_and_holds_no_terminal(machine: Machine
 
 
 @pytest.mark.parametrize("forked", [False, True], ids=["a process of its own", "forked from a command"])
-def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(machine: Machine, engine: Engine, forked: bool) -> None:
+def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(
+    machine: EngineFixture, engine: Engine, forked: bool
+) -> None:
     machine.hold()
     script = (
         "import sys, time; from pathlib import Path; from tests.unit.engine.machine import *;"
@@ -74,7 +76,7 @@ def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(machine: Machine, e
     assert machine.end(engine, job_id).state is JobState.DONE
 
 
-def test_jobs_on_one_component_run_in_order_and_say_behind_whom(machine: Machine, engine: Engine) -> None:
+def test_jobs_on_one_component_run_in_order_and_say_behind_whom(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     first = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -95,7 +97,7 @@ def test_jobs_on_one_component_run_in_order_and_say_behind_whom(machine: Machine
         assert before.ended <= after.started
 
 
-def test_only_so_many_run_at_once(machine: Machine) -> None:
+def test_only_so_many_run_at_once(machine: EngineFixture) -> None:
     engine = machine.engine(jobs_at_once=1)
     machine.hold()
     first = engine.submit(engine.plan_snapshot([TEXT]))
@@ -106,7 +108,7 @@ def test_only_so_many_run_at_once(machine: Machine) -> None:
     assert machine.end(engine, other.id).state is JobState.DONE
 
 
-def test_others_run_beside_one_that_waits(machine: Machine, engine: Engine) -> None:
+def test_others_run_beside_one_that_waits(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     held = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -115,7 +117,7 @@ def test_others_run_beside_one_that_waits(machine: Machine, engine: Engine) -> N
     machine.end(engine, held.id)
 
 
-def test_a_waiting_job_can_be_cancelled(machine: Machine, engine: Engine) -> None:
+def test_a_waiting_job_can_be_cancelled(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     first = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -130,7 +132,9 @@ def test_a_waiting_job_can_be_cancelled(machine: Machine, engine: Engine) -> Non
         engine.cancel(second.id)
 
 
-def test_a_running_job_is_cancelled_with_its_children_and_leaves_nothing(machine: Machine, engine: Engine) -> None:
+def test_a_running_job_is_cancelled_with_its_children_and_leaves_nothing(
+    machine: EngineFixture, engine: Engine
+) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -143,7 +147,7 @@ def test_a_running_job_is_cancelled_with_its_children_and_leaves_nothing(machine
     assert list((machine.root / "state" / "staging").iterdir()) == []
 
 
-def test_two_submitters_at_once_get_two_jobs(machine: Machine, engine: Engine) -> None:
+def test_two_submitters_at_once_get_two_jobs(machine: EngineFixture, engine: Engine) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.unit.engine.machine import *;"
         "machine = Machine(Path(sys.argv[1])); engine = machine.engine();"
@@ -169,7 +173,7 @@ def test_two_submitters_at_once_get_two_jobs(machine: Machine, engine: Engine) -
     assert engine.generations(ORDERS)[0].seen == 4
 
 
-def test_one_component_that_fails_does_not_stop_the_others(machine: Machine, engine: Engine) -> None:
+def test_one_component_that_fails_does_not_stop_the_others(machine: EngineFixture, engine: Engine) -> None:
     (machine.root / "data" / "crm.db").write_bytes(b"this is no database at all, whatever its name says")
     assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
     view = machine.run(engine, engine.plan_snapshot([ORDERS, CRM, DOCS]))
@@ -182,13 +186,13 @@ def test_one_component_that_fails_does_not_stop_the_others(machine: Machine, eng
 # --- staleness -----------------------------------------------------------------------------------------------------
 
 
-def snapshots(machine: Machine, engine: Engine, count: int) -> None:
+def snapshots(machine: EngineFixture, engine: Engine, count: int) -> None:
     for number in range(count):
         machine.insert(100 + number)
         assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
 
 
-def test_a_plan_whose_snapshot_is_gone_is_refused(machine: Machine, engine: Engine) -> None:
+def test_a_plan_whose_snapshot_is_gone_is_refused(machine: EngineFixture, engine: Engine) -> None:
     snapshots(machine, engine, 2)
     plan = engine.plan_restore(ORDERS, 1)
     review = engine.gc_review([ORDERS], None, drop=[(ORDERS, 1)])
@@ -199,7 +203,7 @@ def test_a_plan_whose_snapshot_is_gone_is_refused(machine: Machine, engine: Engi
     assert machine.rows() == before
 
 
-def test_a_plan_for_another_target_is_refused(machine: Machine, engine: Engine) -> None:
+def test_a_plan_for_another_target_is_refused(machine: EngineFixture, engine: Engine) -> None:
     snapshots(machine, engine, 1)
     plan = engine.plan_restore(ORDERS, 1)
     (machine.root / "containers" / "sqlite").write_text(f"type=sqlite-database\nsqliteDir='{machine.root}/other'\n")
@@ -207,7 +211,7 @@ def test_a_plan_for_another_target_is_refused(machine: Machine, engine: Engine) 
         engine.submit(plan)
 
 
-def test_staleness_is_judged_when_the_job_starts(machine: Machine, engine: Engine) -> None:
+def test_staleness_is_judged_when_the_job_starts(machine: EngineFixture, engine: Engine) -> None:
     snapshots(machine, engine, 2)
     slow = machine.engine(jobs_at_once=1)
     machine.hold()
@@ -223,7 +227,7 @@ def test_staleness_is_judged_when_the_job_starts(machine: Machine, engine: Engin
     assert "nothing was collected" in view.message
 
 
-def test_a_collection_does_not_take_what_a_waiting_restore_needs(machine: Machine, engine: Engine) -> None:
+def test_a_collection_does_not_take_what_a_waiting_restore_needs(machine: EngineFixture, engine: Engine) -> None:
     snapshots(machine, engine, 2)
     machine.hold()
     slow = machine.engine(jobs_at_once=1)
@@ -239,7 +243,7 @@ def test_a_collection_does_not_take_what_a_waiting_restore_needs(machine: Machin
     assert machine.end(slow, restore.id).state is JobState.DONE
 
 
-def test_a_plan_that_was_changed_on_the_way_is_not_run(machine: Machine, engine: Engine) -> None:
+def test_a_plan_that_was_changed_on_the_way_is_not_run(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     held = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -255,7 +259,7 @@ def test_a_plan_that_was_changed_on_the_way_is_not_run(machine: Machine, engine:
     assert not machine.entered("deactivate")
 
 
-def test_a_plan_goes_through_json_and_keeps_its_digest(machine: Machine, engine: Engine) -> None:
+def test_a_plan_goes_through_json_and_keeps_its_digest(machine: EngineFixture, engine: Engine) -> None:
     plan = engine.plan_snapshot([ORDERS, DOCS], text="odd \udce9 [bold]")
     again = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     assert again.digest == plan.digest
@@ -266,7 +270,7 @@ def test_a_plan_goes_through_json_and_keeps_its_digest(machine: Machine, engine:
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_changes_in_a_read_only_engine(machine: Machine, engine: Engine) -> None:
+def test_nothing_changes_in_a_read_only_engine(machine: EngineFixture, engine: Engine) -> None:
     snapshots(machine, engine, 1)
     for viewer in (machine.engine(read_only=True), machine.engine(read_only=False)):
         if not viewer.read_only:
@@ -282,7 +286,7 @@ def test_nothing_changes_in_a_read_only_engine(machine: Machine, engine: Engine)
     assert len(engine.jobs()) == 1
 
 
-def test_a_plan_with_blockers_is_refused(machine: Machine, engine: Engine) -> None:
+def test_a_plan_with_blockers_is_refused(machine: EngineFixture, engine: Engine) -> None:
     snapshots(machine, engine, 1)
     plan = replace(engine.plan_restore(ORDERS, 1), blockers=("the disk is full",))
     with pytest.raises(Blocked, match="the disk is full"):
@@ -298,7 +302,7 @@ def test_a_process_is_told_apart_from_a_later_one_with_its_number() -> None:
     assert ProcessIdentity.of(2**22 + 1) is None
 
 
-def test_a_group_may_watch_and_nobody_else(machine: Machine) -> None:
+def test_a_group_may_watch_and_nobody_else(machine: EngineFixture) -> None:
     group = grp.getgrgid(os.getgid()).gr_name
     engine = machine.engine(group=group)
     job = machine.run(engine, engine.plan_snapshot([ORDERS]))
@@ -309,7 +313,7 @@ def test_a_group_may_watch_and_nobody_else(machine: Machine) -> None:
         assert (machine.folder(job.id).path / name).stat().st_mode & 0o777 == 0o640, name
 
 
-def test_what_a_killed_submitter_left_is_swept(machine: Machine, engine: Engine) -> None:
+def test_what_a_killed_submitter_left_is_swept(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     left = machine.root / "state" / "jobs" / f".new-{2**22 + 1}-abcd"
     left.mkdir()
@@ -325,7 +329,7 @@ def test_what_a_killed_submitter_left_is_swept(machine: Machine, engine: Engine)
 
 @pytest.mark.parametrize("prefix", [("nice",), ("false",)])
 def test_a_scope_that_cannot_be_made_does_not_stop_the_job(
-    machine: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch, prefix: tuple[str, ...]
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch, prefix: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(spawn, "scope", lambda name: prefix)
     job = machine.run(engine, engine.plan_snapshot([ORDERS]))
@@ -334,7 +338,7 @@ def test_a_scope_that_cannot_be_made_does_not_stop_the_job(
 
 
 def test_a_worker_that_cannot_be_started_is_said_at_once(
-    machine: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = engine.plan_snapshot([ORDERS])
     monkeypatch.setattr(sys, "executable", "/bin/false")
@@ -343,7 +347,7 @@ def test_a_worker_that_cannot_be_started_is_said_at_once(
     assert engine.job("1").state is JobState.FAILED
 
 
-def test_a_fault_of_the_program_is_an_interrupted_job_that_says_so(machine: Machine, engine: Engine) -> None:
+def test_a_fault_of_the_program_is_an_interrupted_job_that_says_so(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     held = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -356,7 +360,7 @@ def test_a_fault_of_the_program_is_an_interrupted_job_that_says_so(machine: Mach
     assert "KeyError" in view.message
 
 
-def test_an_ended_job_gives_back_what_its_journals_set_aside(machine: Machine, engine: Engine) -> None:
+def test_an_ended_job_gives_back_what_its_journals_set_aside(machine: EngineFixture, engine: Engine) -> None:
     job = machine.run(engine, engine.plan_snapshot([ORDERS]))
     folder = machine.folder(job.id)
     assert sum(path.stat().st_blocks * 512 for path in folder.path.iterdir()) < 64 * 1024
@@ -367,7 +371,7 @@ def test_an_ended_job_gives_back_what_its_journals_set_aside(machine: Machine, e
 # --- the audit -----------------------------------------------------------------------------------------------------
 
 
-def test_who_asked_for_a_cancel_is_in_the_timeline(machine: Machine, engine: Engine) -> None:
+def test_who_asked_for_a_cancel_is_in_the_timeline(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -377,7 +381,7 @@ def test_who_asked_for_a_cancel_is_in_the_timeline(machine: Machine, engine: Eng
     assert events == ["submitted", "started", "cancel asked", "cancelled"]
 
 
-def test_an_interrupted_job_has_an_end_in_the_timeline(machine: Machine, engine: Engine) -> None:
+def test_an_interrupted_job_has_an_end_in_the_timeline(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -393,19 +397,19 @@ def test_an_interrupted_job_has_an_end_in_the_timeline(machine: Machine, engine:
     assert f"job {recovery.id} put it right" in lines[-1]
 
 
-def test_a_store_that_a_job_makes_is_private(machine: Machine, engine: Engine) -> None:
+def test_a_store_that_a_job_makes_is_private(machine: EngineFixture, engine: Engine) -> None:
     assert not (machine.root / "state").exists()
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     assert (machine.root / "state").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_store_of_a_group_is_open_to_it(machine: Machine) -> None:
+def test_a_store_of_a_group_is_open_to_it(machine: EngineFixture) -> None:
     engine = machine.engine(group=grp.getgrgid(os.getgid()).gr_name)
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     assert (machine.root / "state").stat().st_mode & 0o777 == 0o750
 
 
-def test_who_waits_is_told_behind_whose_job_and_since_when(machine: Machine, engine: Engine) -> None:
+def test_who_waits_is_told_behind_whose_job_and_since_when(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     first = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))

@@ -27,7 +27,7 @@ from dysnomia_tui.engine.machine.health import Facts, judge
 from dysnomia_tui.engine.probing import client as asking
 from dysnomia_tui.engine.records import Change, Health, JobState
 from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
-from tests.unit.engine.machine import CRM, ORDERS, TEXT, Machine
+from tests.unit.engine.machine import CRM, ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "upstream-store.tar.gz"
@@ -41,7 +41,9 @@ def component(engine: Engine, key: ComponentKey) -> tuple[Health, str]:
     return found[0].health, found[0].problem
 
 
-def test_before_anything_was_written_the_overview_lists_what_is_configured(machine: Machine, engine: Engine) -> None:
+def test_before_anything_was_written_the_overview_lists_what_is_configured(
+    machine: EngineFixture, engine: Engine
+) -> None:
     overview = engine.overview()
     assert [container.name for container in overview.containers] == ["files", "module", "sqlite"]
     assert not (machine.root / "state").exists(), "looking writes nothing"
@@ -49,7 +51,7 @@ def test_before_anything_was_written_the_overview_lists_what_is_configured(machi
     assert overview.disk_free
 
 
-def test_what_is_configured_is_not_found_again(machine: Machine, engine: Engine) -> None:
+def test_what_is_configured_is_not_found_again(machine: EngineFixture, engine: Engine) -> None:
     """However its container is called, and however its name is written: ``orders`` is the file ``orders.db``."""
     with closing(sqlite3.connect(machine.root / "data" / "stray.db")) as stray, stray:
         stray.execute("CREATE TABLE t (n)")
@@ -61,7 +63,7 @@ def test_what_is_configured_is_not_found_again(machine: Machine, engine: Engine)
     assert found == {"stray.db"}
 
 
-def test_health_follows_what_happens(machine: Machine, engine: Engine) -> None:
+def test_health_follows_what_happens(machine: EngineFixture, engine: Engine) -> None:
     assert component(engine, ORDERS)[0] is Health.INACTIVE
     machine.run(engine, engine.plan_activity(ORDERS, "activate"))
     assert component(engine, ORDERS) == (Health.NEVER, "never snapshotted")
@@ -85,7 +87,7 @@ def test_health_follows_what_happens(machine: Machine, engine: Engine) -> None:
     assert component(engine, ORDERS)[0] is Health.GONE
 
 
-def test_a_component_with_a_job_on_it_is_busy(machine: Machine, engine: Engine) -> None:
+def test_a_component_with_a_job_on_it_is_busy(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -95,7 +97,7 @@ def test_a_component_with_a_job_on_it_is_busy(machine: Machine, engine: Engine) 
     assert component(engine, TEXT)[0] is not Health.BUSY
 
 
-def test_an_old_generation_is_stale(machine: Machine, engine: Engine) -> None:
+def test_an_old_generation_is_stale(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_activity(ORDERS, "activate"))
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     later = Engine(
@@ -105,7 +107,7 @@ def test_an_old_generation_is_stale(machine: Machine, engine: Engine) -> None:
     assert component(later, ORDERS)[0] is Health.STALE
 
 
-def test_a_broken_container_leaves_the_others(machine: Machine, engine: Engine) -> None:
+def test_a_broken_container_leaves_the_others(machine: EngineFixture, engine: Engine) -> None:
     (machine.root / "containers" / "files").write_text("type=fileset\nrm -rf /\n")
     (machine.root / "containers" / "odd").write_text("type=no-such-type\n")
     overview = engine.overview()
@@ -128,7 +130,7 @@ def test_health_of_nothing_special() -> None:
 # --- contents ------------------------------------------------------------------------------------------------------
 
 
-def test_contents_changes_rows_and_diffs(machine: Machine, engine: Engine) -> None:
+def test_contents_changes_rows_and_diffs(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     machine.insert(2)
     machine.run(engine, engine.plan_snapshot([ORDERS]))
@@ -146,7 +148,7 @@ def test_contents_changes_rows_and_diffs(machine: Machine, engine: Engine) -> No
     diff.close()
 
 
-def test_looking_works_without_leave_to_write(machine: Machine, engine: Engine) -> None:
+def test_looking_works_without_leave_to_write(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     viewer = machine.engine(read_only=True)
     table = next(section for section in viewer.sections(ORDERS, 1) if section.name == "t")
@@ -157,7 +159,7 @@ def test_looking_works_without_leave_to_write(machine: Machine, engine: Engine) 
     viewer.close()
 
 
-def test_another_tools_store_is_read_and_its_unknowns_are_said(machine: Machine) -> None:
+def test_another_tools_store_is_read_and_its_unknowns_are_said(machine: EngineFixture) -> None:
     with tarfile.open(FIXTURE) as archive:
         archive.extractall(machine.root / "theirs", filter="data")
     statedir = next(path.parent for path in (machine.root / "theirs").rglob("generations"))
@@ -190,7 +192,7 @@ def test_what_is_not_there_is_an_engine_error_with_its_code(engine: Engine) -> N
 # --- asking --------------------------------------------------------------------------------------------------------
 
 
-def test_a_probe_says_size_and_clients(engine: Engine, machine: Machine) -> None:
+def test_a_probe_says_size_and_clients(engine: Engine, machine: EngineFixture) -> None:
     sizes = {key: (machine.root / "data" / f"{key.component}.db").stat().st_size for key in (ORDERS, CRM)}
     probe = engine.probe("sqlite")
     assert (probe.up, probe.size) == (True, sum(sizes.values())), "a container's size is that of its components"
@@ -202,12 +204,12 @@ def test_a_probe_says_size_and_clients(engine: Engine, machine: Machine) -> None
         assert nothing.detail
 
 
-def test_one_that_does_not_answer_is_said_to_be_so(machine: Machine) -> None:
+def test_one_that_does_not_answer_is_said_to_be_so(machine: EngineFixture) -> None:
     probe = asking.probe(machine.settings, ORDERS, limit=0.001)
     assert (probe.up, probe.detail) == (False, asking.NOT_ANSWERING)
 
 
-def test_what_is_found_can_be_adopted_and_is_then_configured(machine: Machine, engine: Engine) -> None:
+def test_what_is_found_can_be_adopted_and_is_then_configured(machine: EngineFixture, engine: Engine) -> None:
     found = Found("sqlite-database", "mine", "wiki", {"sqliteDir": f"{machine.root}/my data"})
     plan = engine.plan_adopt(found)
     assert sorted(plan.params["files"]) == [
@@ -223,7 +225,7 @@ def test_what_is_found_can_be_adopted_and_is_then_configured(machine: Machine, e
 # --- secrets and the audit -----------------------------------------------------------------------------------------
 
 
-def test_secrets_are_nowhere(machine: Machine, engine: Engine) -> None:
+def test_secrets_are_nowhere(machine: EngineFixture, engine: Engine) -> None:
     script = machine.root / "modules" / "text-file"
     script.write_text(script.read_text().replace('echo "activity', 'echo "secret is $password"; echo "activity'))
     job = machine.run(engine, engine.plan_snapshot([TEXT]))
@@ -251,7 +253,7 @@ def test_what_is_hidden_and_what_is_made_visible() -> None:
     assert visible("a\tb\nc\x9bd") == "a\\tb\\nc\\x9bd"
 
 
-def test_the_timeline_tells_an_incident_in_utc(machine: Machine, engine: Engine) -> None:
+def test_the_timeline_tells_an_incident_in_utc(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     job = engine.submit(engine.plan_snapshot([CRM]), why="checking \x1b[31m")
     machine.end(engine, job.id)
@@ -282,7 +284,7 @@ def test_unknown_activities_are_named(engine: Engine) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_user_without_leave_is_told_what_may_not_be_read(machine: Machine, engine: Engine) -> None:
+def test_a_user_without_leave_is_told_what_may_not_be_read(machine: EngineFixture, engine: Engine) -> None:
     machine.run(engine, engine.plan_snapshot([ORDERS]))
     machine.root.chmod(0o755)
     look(machine.root)  # everything is imported before we become somebody who may not read the interpreter
@@ -309,7 +311,7 @@ def test_a_user_without_leave_is_told_what_may_not_be_read(machine: Machine, eng
 
 def look(root: Path) -> str:
     """What an operator would be shown, a line each."""
-    engine = Machine(root).engine()
+    engine = EngineFixture(root).engine()
     overview = engine.overview()
     try:
         timeline = engine.timeline()

@@ -9,18 +9,18 @@ import pytest
 from dysnomia_store.model import Marks, Pin, Verdict
 from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.mark_change import MarkChange, between
 from dysnomia_tui.engine.plans.plan import Grade, Kind
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import CRM, ORDERS, Machine
+from tests.unit.engine.machine import CRM, ORDERS, EngineFixture
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PIN = Pin(why="evidence", who="", at=AT)
 
 
 @pytest.fixture
-def one(machine: Machine, engine: Engine) -> Machine:
+def one(machine: EngineFixture, engine: Engine) -> EngineFixture:
     assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
     return machine
 
@@ -29,7 +29,7 @@ def said(engine: Engine, number: int = 1) -> Marks:
     return next(found.marks for found in engine.generations(ORDERS) if found.number == number)
 
 
-def test_two_who_mark_from_the_same_screen_are_both_heard(one: Machine, engine: Engine) -> None:
+def test_two_who_mark_from_the_same_screen_are_both_heard(one: EngineFixture, engine: Engine) -> None:
     seen = said(engine)
     pin = engine.plan_mark(ORDERS, 1, Marks(pins=(PIN,)), "evidence", seen=seen)
     note = engine.plan_mark(ORDERS, 1, Marks(note="ask alice"), "ask alice", seen=seen)
@@ -42,7 +42,7 @@ def test_two_who_mark_from_the_same_screen_are_both_heard(one: Machine, engine: 
     assert found.pins[0].who
 
 
-def test_taking_ones_own_pin_away_leaves_the_others(one: Machine, engine: Engine) -> None:
+def test_taking_ones_own_pin_away_leaves_the_others(one: EngineFixture, engine: Engine) -> None:
     mine = Pin(why="mine", who="me", at=AT)
     assert one.run(engine, engine.plan_mark(ORDERS, 1, Marks(pins=(mine,)))).state is JobState.DONE
     seen = said(engine)
@@ -53,7 +53,7 @@ def test_taking_ones_own_pin_away_leaves_the_others(one: Machine, engine: Engine
     assert [pin.why for pin in said(engine).pins] == ["evidence"]
 
 
-def test_two_verdicts_that_differ_are_never_settled_without_a_word(one: Machine, engine: Engine) -> None:
+def test_two_verdicts_that_differ_are_never_settled_without_a_word(one: EngineFixture, engine: Engine) -> None:
     seen = said(engine)
     good = engine.plan_mark(ORDERS, 1, Marks(verdict=Verdict.GOOD), seen=seen)
     bad = engine.plan_mark(ORDERS, 1, Marks(verdict=Verdict.BAD, note="broken"), seen=seen)
@@ -65,7 +65,7 @@ def test_two_verdicts_that_differ_are_never_settled_without_a_word(one: Machine,
     assert (said(engine).verdict, said(engine).note) == (Verdict.BAD, "broken")
 
 
-def test_the_hold_of_a_guard_is_never_dropped_by_a_mark(one: Machine, engine: Engine) -> None:
+def test_the_hold_of_a_guard_is_never_dropped_by_a_mark(one: EngineFixture, engine: Engine) -> None:
     one.insert(2)
     restore = one.run(engine, engine.plan_restore(ORDERS, 1))
     guard = int(restore.details["guard"])
@@ -75,7 +75,7 @@ def test_the_hold_of_a_guard_is_never_dropped_by_a_mark(one: Machine, engine: En
         assert [pin.held_by for pin in said(engine, guard).pins] == [restore.id]
 
 
-def test_a_title_says_what_is_said_of_which_generation(one: Machine, engine: Engine) -> None:
+def test_a_title_says_what_is_said_of_which_generation(one: EngineFixture, engine: Engine) -> None:
     pin = engine.plan_mark(ORDERS, 1, Marks(pins=(PIN,)), "evidence")
     assert pin.title == "pin generation 1 of sqlite/orders: evidence"
     assert [step.text for step in pin.steps] == ["would pin generation 1 of sqlite/orders: evidence"]
@@ -103,7 +103,7 @@ def test_a_change_goes_through_json() -> None:
     assert MarkChange.from_json(change.to_json()) == change
 
 
-def test_an_import_is_trusted_by_an_operator_and_the_audit_says_so(one: Machine, engine: Engine) -> None:
+def test_an_import_is_trusted_by_an_operator_and_the_audit_says_so(one: EngineFixture, engine: Engine) -> None:
     folder = one.root / "state" / "snapshots" / "sqlite" / "orders" / engine.generations(ORDERS)[0].id
     assert one.run(engine, engine.plan_import(CRM, [folder])).state is JobState.DONE
     plan = engine.plan_trust(CRM, 1)
@@ -112,7 +112,7 @@ def test_an_import_is_trusted_by_an_operator_and_the_audit_says_so(one: Machine,
     assert engine.plan_mark(CRM, 1, Marks(tags=(TRUSTED_TAG,))).grade is Grade.UNDOABLE
     assert plan.command == ("dysnomia-tui", "trust", "sqlite/crm", "1")
     assert one.run(engine, plan).state is JobState.DONE
-    world = World(one.settings)
+    world = Machine(one.settings)
     assert made_here(world.store, engine.generations(CRM)[0])
     assert "trust generation 1 of sqlite/crm" in engine.timeline(CRM)
     assert engine.plan_trust(CRM, 1).blockers

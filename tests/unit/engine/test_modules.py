@@ -10,7 +10,7 @@ import pytest
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Grade
 from dysnomia_tui.engine.records import Health, JobState
-from tests.unit.engine.machine import TEXT, Machine
+from tests.unit.engine.machine import TEXT, EngineFixture
 
 STATELESS = """#!/bin/bash -e
 # Dysnomia's own test wrapper: activities that it does not know end well.
@@ -21,12 +21,12 @@ esac
 """
 
 
-def replace_module(machine: Machine, text: str) -> None:
+def replace_module(machine: EngineFixture, text: str) -> None:
     (module,) = (machine.root / "modules").iterdir()
     module.write_text(text)
 
 
-def test_a_snapshot_of_one_without_state_ends_well_and_says_so(machine: Machine, engine: Engine) -> None:
+def test_a_snapshot_of_one_without_state_ends_well_and_says_so(machine: EngineFixture, engine: Engine) -> None:
     replace_module(machine, STATELESS)
     assert machine.run(engine, engine.plan_activity(TEXT, "activate")).state is JobState.DONE
     job = machine.run(engine, engine.plan_snapshot([TEXT]))
@@ -36,7 +36,7 @@ def test_a_snapshot_of_one_without_state_ends_well_and_says_so(machine: Machine,
     assert [(view.health, view.generations) for view in views] == [(Health.OK, 0)]
 
 
-def test_one_that_made_snapshots_before_and_makes_none_has_failed(machine: Machine, engine: Engine) -> None:
+def test_one_that_made_snapshots_before_and_makes_none_has_failed(machine: EngineFixture, engine: Engine) -> None:
     machine.text.write_text("old\n")
     assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
     replace_module(machine, STATELESS)
@@ -47,7 +47,7 @@ def test_one_that_made_snapshots_before_and_makes_none_has_failed(machine: Machi
 
 @pytest.mark.parametrize("how", ["broken", "gone"])
 def test_what_cannot_be_snapshotted_can_be_restored_over_and_the_plan_says_so(
-    machine: Machine, engine: Engine, how: str
+    machine: EngineFixture, engine: Engine, how: str
 ) -> None:
     (module,) = (machine.root / "modules").iterdir()
     module.write_text(module.read_text().replace("snapshot) id=", 'snapshot) grep -q ok "$dir/live"; id='))
@@ -68,7 +68,9 @@ def test_what_cannot_be_snapshotted_can_be_restored_over_and_the_plan_says_so(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_component_whose_initial_state_another_may_write_is_not_activated(machine: Machine, engine: Engine) -> None:
+def test_a_component_whose_initial_state_another_may_write_is_not_activated(
+    machine: EngineFixture, engine: Engine
+) -> None:
     key = TEXT
     path = machine.root / "components" / key.container / key.component
     path.unlink() if path.is_file() else path.rmdir()
@@ -82,7 +84,7 @@ def test_a_component_whose_initial_state_another_may_write_is_not_activated(mach
     assert not machine.entered("activate")
 
 
-def test_a_module_that_others_may_write_is_named_and_the_rest_goes_on(machine: Machine) -> None:
+def test_a_module_that_others_may_write_is_named_and_the_rest_goes_on(machine: EngineFixture) -> None:
     odd = Path(machine.root / "modules" / "echo")
     odd.write_text(f"#!/bin/sh\ntouch {machine.root}/ran\n")
     odd.chmod(0o777)

@@ -15,13 +15,13 @@ from dysnomia_tui.engine.operations.plan_state import as_step
 from dysnomia_tui.engine.plans.plan import Grade, Plan
 from dysnomia_tui.engine.probing import client as asking
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
+from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 
 WHERE = ("-c", "orders", "-C", "sqlite")
 
 
 @pytest.fixture
-def two(machine: Machine, engine: Engine) -> Machine:
+def two(machine: EngineFixture, engine: Engine) -> EngineFixture:
     """Generation 1 holds row 1, generation 2 rows 1 and 2, and row 3 is written since."""
     for number in (2, 3):
         assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
@@ -43,7 +43,7 @@ def two(machine: Machine, engine: Engine) -> Machine:
     ],
 )
 def test_a_name_that_cannot_be_is_said_by_the_plan(
-    two: Machine, engine: Engine, name: str, said: str, code: Exit
+    two: EngineFixture, engine: Engine, name: str, said: str, code: Exit
 ) -> None:
     plan = engine.plan_restore(ORDERS, 1, RestoreTarget("copy", name))
     assert plan.blockers
@@ -53,14 +53,14 @@ def test_a_name_that_cannot_be_is_said_by_the_plan(
     assert caught.value.exit is code
 
 
-def test_a_section_that_is_not_there_is_said_by_the_plan(two: Machine, engine: Engine) -> None:
+def test_a_section_that_is_not_there_is_said_by_the_plan(two: EngineFixture, engine: Engine) -> None:
     plan = engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "part", ("table:t", "table:none", "view:v")))
     assert plan.blockers == ("generation 1 holds no table none, view v",)
     assert plan.params["blocked"] == Exit.NOT_FOUND
     assert engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "part", ("table:t",))).blockers == ()
 
 
-def test_what_is_active_is_not_collected(machine: Machine, engine: Engine) -> None:
+def test_what_is_active_is_not_collected(machine: EngineFixture, engine: Engine) -> None:
     assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
     plan = engine.plan_activity(DOCS, "collect-garbage")
     assert plan.blockers == ("files/docs is active: deactivate it first",)
@@ -71,7 +71,7 @@ def test_what_is_active_is_not_collected(machine: Machine, engine: Engine) -> No
     assert (plan.blockers, plan.grade, plan.confirm) == ((), Grade.FINAL, "docs")
 
 
-def test_a_shell_is_not_opened_where_nothing_may_be_changed(machine: Machine, engine: Engine) -> None:
+def test_a_shell_is_not_opened_where_nothing_may_be_changed(machine: EngineFixture, engine: Engine) -> None:
     argv, _ = engine.shell(ORDERS)
     assert argv
     with pytest.raises(ReadOnly, match="no shell on sqlite/orders"):
@@ -81,7 +81,7 @@ def test_a_shell_is_not_opened_where_nothing_may_be_changed(machine: Machine, en
 # --- undo ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_undo_says_what_it_goes_back_to_and_what_was_written_since(two: Machine, engine: Engine) -> None:
+def test_an_undo_says_what_it_goes_back_to_and_what_was_written_since(two: EngineFixture, engine: Engine) -> None:
     restore = two.run(engine, engine.plan_restore(ORDERS, 1))
     plan = engine.plan_undo(restore.id)
     made = next(one["number"] for one in restore.details["generations"])
@@ -98,7 +98,7 @@ def test_an_undo_says_what_it_goes_back_to_and_what_was_written_since(two: Machi
     assert f"it was restored again since (job {other.id})" in " ".join(engine.plan_undo(restore.id).warnings)
 
 
-def test_an_undo_whose_guard_is_damaged_is_blocked_by_its_plan(two: Machine, engine: Engine) -> None:
+def test_an_undo_whose_guard_is_damaged_is_blocked_by_its_plan(two: EngineFixture, engine: Engine) -> None:
     restore = two.run(engine, engine.plan_restore(ORDERS, 1))
     guard = next(one for one in engine.generations(ORDERS) if one.number == restore.details["guard"])
     folder = two.root / "state" / "snapshots" / "sqlite" / "orders" / guard.id
@@ -114,7 +114,7 @@ def test_an_undo_whose_guard_is_damaged_is_blocked_by_its_plan(two: Machine, eng
 # --- grades --------------------------------------------------------------------------------------------------------
 
 
-def test_prod_raises_every_grade_but_reading(two: Machine, engine: Engine) -> None:
+def test_prod_raises_every_grade_but_reading(two: EngineFixture, engine: Engine) -> None:
     prod = two.engine(labels=("PROD",))
     job = two.run(engine, engine.plan_gc(engine.gc_review([ORDERS], None, drop=[(ORDERS, 1)])))
     found = Found("sqlite-database", "other", "wiki", {"sqliteDir": f"{two.root}/data"})
@@ -147,7 +147,7 @@ def test_prod_raises_every_grade_but_reading(two: Machine, engine: Engine) -> No
 
 
 def test_what_is_dangerous_is_final_whatever_the_target_and_guarded_all_the_same(
-    two: Machine, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    two: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "its statements could run programs on the server"
     monkeypatch.setattr(asking, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.DANGEROUS, text),)))
@@ -172,7 +172,7 @@ def test_what_is_dangerous_is_final_whatever_the_target_and_guarded_all_the_same
 # --- words ---------------------------------------------------------------------------------------------------------
 
 
-def test_steps_say_would_in_small_letters(two: Machine, engine: Engine) -> None:
+def test_steps_say_would_in_small_letters(two: EngineFixture, engine: Engine) -> None:
     restore = engine.plan_restore(ORDERS, 1)
     review = engine.gc_review([ORDERS], Policy(last=1))
     for plan in (restore, engine.plan_gc(review), engine.plan_gc(review, now=True), engine.plan_snapshot([ORDERS])):
@@ -189,7 +189,7 @@ def test_steps_say_would_in_small_letters(two: Machine, engine: Engine) -> None:
     )
 
 
-def test_plans_name_the_command_that_does_the_same(two: Machine, engine: Engine) -> None:
+def test_plans_name_the_command_that_does_the_same(two: EngineFixture, engine: Engine) -> None:
     target = RestoreTarget("sections", "part", ("table:t",))
     assert engine.plan_restore(ORDERS, 1, target).command == (
         "dysnomia", "-o", "restore", *WHERE, "--generation", "1", "--as", "part", "--section", "table:t",
@@ -213,7 +213,7 @@ def test_plans_name_the_command_that_does_the_same(two: Machine, engine: Engine)
         assert engine.plan_bring_back(names).command == ("dysnomia-tui", "undo", job.id)
 
 
-def test_the_commands_that_plans_name_are_understood(two: Machine, engine: Engine) -> None:
+def test_the_commands_that_plans_name_are_understood(two: EngineFixture, engine: Engine) -> None:
     from dysnomia_tui.cli import dysnomia
     from dysnomia_tui.cli.snapshots import command as snapshots
     from dysnomia_tui.cli.tui import command as tui
@@ -239,7 +239,7 @@ def test_the_commands_that_plans_name_are_understood(two: Machine, engine: Engin
 # --- what a restore proves -----------------------------------------------------------------------------------------
 
 
-def test_a_load_whose_bytes_were_verified_counts_as_a_check(two: Machine, engine: Engine) -> None:
+def test_a_load_whose_bytes_were_verified_counts_as_a_check(two: EngineFixture, engine: Engine) -> None:
     first = engine.generations(ORDERS)[-1]
     path = next((two.root / "state" / "snapshots" / "sqlite" / "orders" / first.id).iterdir())
     good = path.read_bytes()
@@ -253,7 +253,7 @@ def test_a_load_whose_bytes_were_verified_counts_as_a_check(two: Machine, engine
     assert (check.result, check.how) == (CheckResult.OK, "bytes")
 
 
-def test_a_module_that_restores_proves_nothing(machine: Machine, engine: Engine) -> None:
+def test_a_module_that_restores_proves_nothing(machine: EngineFixture, engine: Engine) -> None:
     assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
     assert machine.run(engine, engine.plan_restore(TEXT, 1)).state is JobState.DONE
     assert engine.generations(TEXT)[-1].last_check is None

@@ -11,18 +11,20 @@ import pytest
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import ORDERS, TEXT, Machine
+from tests.unit.engine.machine import ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
 
 
-def interrupt(machine: Machine, engine: Engine, job_id: str) -> JobState:
+def interrupt(machine: EngineFixture, engine: Engine, job_id: str) -> JobState:
     """Kill the worker with SIGKILL; what the job then is."""
     os.kill(machine.worker_pid(job_id), signal.SIGKILL)
     wait_until(lambda: not machine.folder(job_id).held)
     return engine.job(job_id).state
 
 
-def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(machine: Machine, engine: Engine) -> None:
+def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(
+    machine: EngineFixture, engine: Engine
+) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -39,7 +41,7 @@ def test_a_killed_worker_is_seen_with_its_children_gone_and_recovered_once(machi
     assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
 
 
-def test_a_viewer_recovers_nothing(machine: Machine, engine: Engine) -> None:
+def test_a_viewer_recovers_nothing(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -50,7 +52,7 @@ def test_a_viewer_recovers_nothing(machine: Machine, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_restores_killed_anywhere(machine: Machine, engine: Engine, seed: int) -> None:
+def test_restores_killed_anywhere(machine: EngineFixture, engine: Engine, seed: int) -> None:
     """The moment is random; wherever it falls, the same must hold."""
     chance = random.Random(seed)
     machine.execute("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i+1 FROM n WHERE i<40000) "
@@ -84,7 +86,7 @@ def test_restores_killed_anywhere(machine: Machine, engine: Engine, seed: int) -
     assert machine.rows() == old
 
 
-def test_the_next_writer_puts_right_what_nobody_recovered(machine: Machine, engine: Engine) -> None:
+def test_the_next_writer_puts_right_what_nobody_recovered(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))
@@ -93,7 +95,7 @@ def test_the_next_writer_puts_right_what_nobody_recovered(machine: Machine, engi
     assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
 
 
-def test_a_recovery_is_not_tried_for_ever(machine: Machine, engine: Engine) -> None:
+def test_a_recovery_is_not_tried_for_ever(machine: EngineFixture, engine: Engine) -> None:
     machine.hold()
     job = engine.submit(engine.plan_snapshot([TEXT]))
     wait_until(lambda: machine.entered("snapshot"))

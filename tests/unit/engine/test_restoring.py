@@ -10,14 +10,14 @@ from dysnomia_store.model import CheckResult, Marks, Reason
 from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
 from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.plan import Grade
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, Machine
+from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 
 
 @pytest.fixture
-def two(machine: Machine, engine: Engine) -> Machine:
+def two(machine: EngineFixture, engine: Engine) -> EngineFixture:
     """Generation 1 holds row 1, generation 2 rows 1 and 2, and row 3 is written since."""
     assert machine.run(engine, engine.plan_snapshot([ORDERS])).state is JobState.DONE
     machine.insert(2)
@@ -26,7 +26,7 @@ def two(machine: Machine, engine: Engine) -> Machine:
     return machine
 
 
-def test_a_restore_guards_what_was_live_and_says_what_is(two: Machine, engine: Engine) -> None:
+def test_a_restore_guards_what_was_live_and_says_what_is(two: EngineFixture, engine: Engine) -> None:
     plan = engine.plan_restore(ORDERS, 1)
     assert (plan.grade, plan.confirm, plan.blockers) == (Grade.UNDOABLE, "1", ())
     assert all("would" in step.text or "replaced" in step.text for step in plan.steps)
@@ -39,7 +39,7 @@ def test_a_restore_guards_what_was_live_and_says_what_is(two: Machine, engine: E
     assert newest.number == guard.number + 1
 
 
-def test_undo_brings_back_what_was_written_and_is_itself_guarded(two: Machine, engine: Engine) -> None:
+def test_undo_brings_back_what_was_written_and_is_itself_guarded(two: EngineFixture, engine: Engine) -> None:
     restore = two.run(engine, engine.plan_restore(ORDERS, 1))
     two.insert(77)
     plan = engine.plan_undo(restore.id)
@@ -57,7 +57,7 @@ def test_undo_brings_back_what_was_written_and_is_itself_guarded(two: Machine, e
     assert two.rows() == [1, 77]
 
 
-def test_a_copy_leaves_live_alone(two: Machine, engine: Engine) -> None:
+def test_a_copy_leaves_live_alone(two: EngineFixture, engine: Engine) -> None:
     plan = engine.plan_restore(ORDERS, 1, RestoreTarget("copy", "orders_old"))
     assert (plan.grade, plan.confirm, plan.replaces) == (Grade.ADDS, "", "")
     assert two.run(engine, plan).state is JobState.DONE
@@ -68,7 +68,7 @@ def test_a_copy_leaves_live_alone(two: Machine, engine: Engine) -> None:
     assert len(engine.generations(ORDERS)) == 2
 
 
-def test_sections_go_into_a_copy_and_a_wrong_one_is_named(two: Machine, engine: Engine) -> None:
+def test_sections_go_into_a_copy_and_a_wrong_one_is_named(two: EngineFixture, engine: Engine) -> None:
     target = RestoreTarget("sections", "part", ("table:t",))
     assert two.run(engine, engine.plan_restore(ORDERS, 1, target)).state is JobState.DONE
     wrong_plan = engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "part2", ("table:none",)))
@@ -78,7 +78,7 @@ def test_sections_go_into_a_copy_and_a_wrong_one_is_named(two: Machine, engine: 
     assert engine.plan_restore(ORDERS, 1, RestoreTarget("sections", "x", ())).blockers
 
 
-def test_a_damaged_snapshot_never_reaches_live(two: Machine, engine: Engine) -> None:
+def test_a_damaged_snapshot_never_reaches_live(two: EngineFixture, engine: Engine) -> None:
     first = engine.generations(ORDERS)[-1]
     plan = engine.plan_restore(ORDERS, 1)
     path = next((two.root / "state" / "snapshots" / "sqlite" / "orders" / first.id).iterdir())
@@ -102,7 +102,7 @@ def test_a_damaged_snapshot_never_reaches_live(two: Machine, engine: Engine) -> 
     assert any("corrupt" in warning for warning in engine.plan_restore(ORDERS, 1).warnings)
 
 
-def test_verify_proves_a_snapshot_and_fails_for_one_that_differs(two: Machine, engine: Engine) -> None:
+def test_verify_proves_a_snapshot_and_fails_for_one_that_differs(two: EngineFixture, engine: Engine) -> None:
     view = two.run(engine, engine.plan_verify(ORDERS, 1))
     assert view.state is JobState.DONE
     assert engine.generations(ORDERS)[-1].last_check is not None
@@ -111,7 +111,7 @@ def test_verify_proves_a_snapshot_and_fails_for_one_that_differs(two: Machine, e
     assert (check.how, check.result) == ("restore", CheckResult.OK)
 
 
-def test_prod_asks_one_grade_more(two: Machine) -> None:
+def test_prod_asks_one_grade_more(two: EngineFixture) -> None:
     engine = two.engine(labels=("PROD",))
     plan = engine.plan_restore(ORDERS, 1)
     assert (plan.grade, plan.confirm) == (Grade.FINAL, "orders")
@@ -119,7 +119,7 @@ def test_prod_asks_one_grade_more(two: Machine) -> None:
     assert (copy.grade, copy.confirm) == (Grade.UNDOABLE, "1")
 
 
-def test_a_collection_is_undone_from_the_trash(two: Machine, engine: Engine) -> None:
+def test_a_collection_is_undone_from_the_trash(two: EngineFixture, engine: Engine) -> None:
     before = engine.generations(ORDERS)
     plan = engine.plan_gc(engine.gc_review([ORDERS], None, drop=[(ORDERS, 1)]))
     assert (plan.grade, plan.confirm) == (Grade.UNDOABLE, "1")
@@ -134,7 +134,7 @@ def test_a_collection_is_undone_from_the_trash(two: Machine, engine: Engine) -> 
         engine.plan_undo(job.id)
 
 
-def test_deleting_now_is_final_and_asks_for_the_name(two: Machine, engine: Engine) -> None:
+def test_deleting_now_is_final_and_asks_for_the_name(two: EngineFixture, engine: Engine) -> None:
     plan = engine.plan_gc(engine.gc_review([ORDERS], None, drop=[(ORDERS, 1)]), now=True)
     assert (plan.grade, plan.confirm) == (Grade.FINAL, "orders")
     job = two.run(engine, plan)
@@ -143,19 +143,19 @@ def test_deleting_now_is_final_and_asks_for_the_name(two: Machine, engine: Engin
     assert not job.undoable
 
 
-def test_a_review_without_policy_deletes_nothing(two: Machine, engine: Engine) -> None:
+def test_a_review_without_policy_deletes_nothing(two: EngineFixture, engine: Engine) -> None:
     review = engine.gc_review([ORDERS, CRM], None)
     assert review.dropped == ()
     assert engine.plan_gc(review).blockers == ("nothing would be collected",)
 
 
-def test_what_is_imported_is_untrusted_until_somebody_says_so(two: Machine, engine: Engine) -> None:
+def test_what_is_imported_is_untrusted_until_somebody_says_so(two: EngineFixture, engine: Engine) -> None:
     first = engine.generations(ORDERS)[-1]
     folder = two.root / "state" / "snapshots" / "sqlite" / "orders" / first.id
     job = two.run(engine, engine.plan_import(CRM, [folder]))
     assert job.state is JobState.DONE, job.message
     imported = engine.generations(CRM)[0]
-    world = World(two.settings)
+    world = Machine(two.settings)
     assert made_here(world.store, engine.generations(ORDERS)[0])
     assert not made_here(world.store, imported)
     assert any("not made here" in warning for warning in engine.plan_restore(CRM, imported.number).warnings)
@@ -167,7 +167,7 @@ def test_what_is_imported_is_untrusted_until_somebody_says_so(two: Machine, engi
 # --- a fileset, whose original is set aside ------------------------------------------------------------------------
 
 
-def test_a_fileset_goes_there_and_back(machine: Machine, engine: Engine) -> None:
+def test_a_fileset_goes_there_and_back(machine: EngineFixture, engine: Engine) -> None:
     assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
     docs = machine.root / "tree" / "docs"
     (docs / "a").write_text("one")
@@ -185,7 +185,7 @@ def test_a_fileset_goes_there_and_back(machine: Machine, engine: Engine) -> None
 # --- a module of Dysnomia's convention -----------------------------------------------------------------------------
 
 
-def test_any_generation_is_restored_through_a_module(machine: Machine, engine: Engine) -> None:
+def test_any_generation_is_restored_through_a_module(machine: EngineFixture, engine: Engine) -> None:
     for text in ("first", "second", "third"):
         machine.text.write_text(f"{text}\n")
         assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
@@ -201,7 +201,7 @@ def test_any_generation_is_restored_through_a_module(machine: Machine, engine: E
     assert any("activity restore on text" in line for line in log)
 
 
-def test_a_module_that_fails_half_way_says_where_what_was_live_is(machine: Machine, engine: Engine) -> None:
+def test_a_module_that_fails_half_way_says_where_what_was_live_is(machine: EngineFixture, engine: Engine) -> None:
     assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
     machine.text.write_text("live\n")
     plan = engine.plan_restore(TEXT, 1)
@@ -216,7 +216,7 @@ def test_a_module_that_fails_half_way_says_where_what_was_live_is(machine: Machi
     assert machine.text.read_text() == "live\n"
 
 
-def test_a_modules_markers_are_taken_over(machine: Machine, engine: Engine) -> None:
+def test_a_modules_markers_are_taken_over(machine: EngineFixture, engine: Engine) -> None:
     assert machine.run(engine, engine.plan_activity(TEXT, "activate")).state is JobState.DONE
     marker = machine.root / "state" / "activated" / "module" / "text"
     assert marker.exists()

@@ -13,13 +13,13 @@ from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import Bench, Left, RestoreTarget
+from dysnomia_tui.engine.component.activities import ComponentJob, RestoreTarget, UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.recover import needs_settling
-from dysnomia_tui.engine.component.runner import Shield
-from dysnomia_tui.engine.machine.machine import World
+from dysnomia_tui.engine.component.runner import CancelShield
+from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.probing.child import Silent
-from tests.unit.engine.machine import DOCS, Machine
+from tests.unit.engine.machine import DOCS, EngineFixture
 
 
 class Token:
@@ -43,19 +43,19 @@ class GuardFails(Fileset):
 class Bed:
     """Activities on the machine's fileset, one job after the other."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: EngineFixture) -> None:
         self.machine = machine
-        self.world = World(machine.settings)
-        self.left: list[Left] = []
+        self.world = Machine(machine.settings)
+        self.left: list[UnfinishedJob] = []
         self.docs = machine.root / "tree" / "docs"
         self.jobs = 0
 
-    def bench(self, plugin: Fileset | None = None) -> Bench:
+    def bench(self, plugin: Fileset | None = None) -> ComponentJob:
         self.jobs += 1
         journal = FileJournal.create(self.machine.root / f"journal.{self.jobs}")
-        shield = Shield(Token())
-        self.left.append(Left(str(self.jobs), journal, "alice"))
-        return Bench(
+        shield = CancelShield(Token())
+        self.left.append(UnfinishedJob(str(self.jobs), journal, "alice"))
+        return ComponentJob(
             store=self.world.store,
             plugin=plugin or Fileset(),
             component=self.world.component(DOCS),
@@ -76,7 +76,7 @@ class Bed:
 
 
 @pytest.fixture
-def bed(machine: Machine) -> Bed:
+def bed(machine: EngineFixture) -> Bed:
     bed = Bed(machine)
     activities.activity(bed.bench(), "activate")
     (bed.docs / "a").write_text("old")
@@ -168,7 +168,7 @@ def test_a_cancel_before_the_swap_leaves_live_and_nothing_else(bed: Bed) -> None
             token.cancelled = True
 
     bench = bed.bench(CancelledAfterLoad())
-    shield = Shield(token)
+    shield = CancelShield(token)
     bench = type(bench)(**{**vars(bench), "cancel": shield, "runner": ProcessRunner(shield)})
     with pytest.raises(Cancelled):
         activities.restore(bench, 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import JobState
-from tests.unit.engine.machine import TEXT, Machine
+from tests.unit.engine.machine import TEXT, EngineFixture
 from tests.waiting import wait_until
 
 
-def test_who_waits_is_told_when_the_job_ahead_begins_to_run(machine: Machine, engine: Engine) -> None:
+def test_who_waits_is_told_when_the_job_ahead_begins_to_run(machine: EngineFixture, engine: Engine) -> None:
     assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
     machine.hold()
     first = engine.submit(engine.plan_snapshot([TEXT]))

@@ -44,7 +44,7 @@ def full(shop: Shop) -> Shop:
 def test_a_fresh_index_is_not_read_again(full: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     other = full.again()
 
-    def refuse(*_: object) -> component.Reading:
+    def refuse(*_: object) -> component.ComponentReading:
         raise AssertionError("the disk was read")
 
     monkeypatch.setattr("dysnomia_store.catalog.cache.read", refuse)

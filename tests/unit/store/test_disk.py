@@ -11,7 +11,7 @@ import pytest
 
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk, in_words
-from dysnomia_store.disk.workspace import House, system_clock
+from dysnomia_store.disk.workspace import Workspace, system_clock
 from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
 
 DISK = Disk()
@@ -84,10 +84,10 @@ def test_the_other_calls(place: Path, call: str, there: str) -> None:
 
 
 def test_publishing_never_replaces_and_leaves_nothing_behind(place: Path) -> None:
-    house = House(Layout(place), DISK, system_clock)
-    house.publish(place / "marks/x", b"first")
+    workspace = Workspace(Layout(place), DISK, system_clock)
+    workspace.publish(place / "marks/x", b"first")
     with pytest.raises(FileExistsError):
-        house.publish(place / "marks/x", b"second")
+        workspace.publish(place / "marks/x", b"second")
     assert (place / "marks/x").read_bytes() == b"first"
     assert list((place / "staging").iterdir()) == []
 

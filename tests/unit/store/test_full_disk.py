@@ -77,7 +77,7 @@ def test_collection_works_and_its_undo_as_well(full: Shop) -> None:
 
 
 def test_deleting_at_once_needs_not_even_the_reserve(full: Shop) -> None:
-    full.store.give_reserve()
+    full.store.release_reserve()
     fill(full.root.parent)
     full.collect(Policy(last=1), grace=0)
     assert full.numbers() == [3]
@@ -87,7 +87,7 @@ def test_deleting_at_once_needs_not_even_the_reserve(full: Shop) -> None:
 
 
 def test_without_the_reserve_the_trash_is_refused_and_nothing_is_touched(full: Shop) -> None:
-    full.store.give_reserve()
+    full.store.release_reserve()
     fill(full.root.parent)
     before = full.ids()
     with pytest.raises(StoreFull, match="delete it now"):
@@ -105,7 +105,7 @@ def test_emptying_the_trash_gives_the_space_back(full: Shop) -> None:
 
 
 def test_the_reserve_is_laid_aside_again(full: Shop) -> None:
-    full.store.give_reserve()
+    full.store.release_reserve()
     (full.root.parent / "filler").unlink()
     full.commit(b"new")
     assert (full.root / "reserve").exists()

@@ -8,18 +8,18 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_store.catalog.component import Gen, Reading
-from dysnomia_store.catalog.generations import believed, newest_good_before
+from dysnomia_store.catalog.component import ComponentReading, GenerationRow
+from dysnomia_store.catalog.generations import monotonic_times, newest_good_before
 from dysnomia_store.model import Marks, Verdict
 from tests.unit.store.shop import HOUR, KEY, START, Shop, rows
 
 MINUTE = timedelta(minutes=1)
 
 
-def reading(times: Sequence[datetime], bad: frozenset[int] = frozenset()) -> Reading:
-    found = Reading()
+def reading(times: Sequence[datetime], bad: frozenset[int] = frozenset()) -> ComponentReading:
+    found = ComponentReading()
     for number, at in enumerate(times, 1):
-        found.gens[number] = Gen(number, f"id{number}", round(at.timestamp() * 1e6), good=number not in bad)
+        found.gens[number] = GenerationRow(number, f"id{number}", round(at.timestamp() * 1e6), good=number not in bad)
     return found
 
 
@@ -83,10 +83,10 @@ def test_one_from_the_future() -> None:
 
 @given(st.lists(st.integers(0, 50), max_size=60))
 def test_believed_times_rise_and_keep_all_that_agree(times: list[int]) -> None:
-    found = believed(times)
+    found = monotonic_times(times)
     assert len(found) == len(times)
     assert found == sorted(found)
-    assert believed(found) == found
+    assert monotonic_times(found) == found
     if times == sorted(times):
         assert found == times
 
@@ -98,7 +98,7 @@ def test_as_few_as_can_be_are_disbelieved(times: list[int]) -> None:
         picked = [time for at, time in enumerate(times) if chosen >> at & 1]
         if picked == sorted(picked):
             longest = max(longest, len(picked))
-    assert sum(a == b for a, b in zip(believed(times), times, strict=True)) >= longest
+    assert sum(a == b for a, b in zip(monotonic_times(times), times, strict=True)) >= longest
 
 
 def test_order_is_by_number(shop: Shop) -> None:

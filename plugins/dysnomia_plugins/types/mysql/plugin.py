@@ -117,8 +117,8 @@ class MysqlDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discovery.discover(runner)
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
-        return (*Server.of(component).whereabouts, component.key.component)
+    def location(self, component: Component) -> tuple[str, ...]:
+        return (*Server.of(component).location, component.key.component)
 
     # Places.
 

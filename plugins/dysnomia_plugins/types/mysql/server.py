@@ -73,7 +73,7 @@ class Server:
         return bool(self.host or (self.port and not self.socket))
 
     @property
-    def whereabouts(self) -> tuple[str, str]:
+    def location(self) -> tuple[str, str]:
         """Host and port, or the socket: the same for every way to write them down."""
         if self.tcp:
             return self.host or "localhost", self.port or "3306"

@@ -125,8 +125,8 @@ class PostgresqlDatabase(StatePlugin):
 
         return discover.discover(runner)
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
-        return (*Server.of(component).whereabouts, component.key.component)
+    def location(self, component: Component) -> tuple[str, ...]:
+        return (*Server.of(component).location, component.key.component)
 
     # Places.
 

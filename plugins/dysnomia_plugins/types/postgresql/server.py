@@ -71,7 +71,7 @@ class Server:
         return namesake(self.user)
 
     @property
-    def whereabouts(self) -> tuple[str, str]:
+    def location(self) -> tuple[str, str]:
         """Host or folder, and port: the same for every way to write them down."""
         return (self.host or os.path.realpath(self.folder), self.port or DEFAULT_PORT)
 

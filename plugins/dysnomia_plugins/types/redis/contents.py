@@ -32,7 +32,7 @@ Which = tuple[int, str]
 
 
 @dataclass(slots=True)
-class Tally:
+class SectionDigester:
     """The rows of one section, counted and summed up."""
 
     keys: int = 0
@@ -66,7 +66,7 @@ class Tally:
 class Scanned:
     """What a whole file came to."""
 
-    tallies: dict[Which, Tally] = field(default_factory=dict)
+    tallies: dict[Which, SectionDigester] = field(default_factory=dict)
     expired: int = 0
     """Keys that had expired when the file was made: neither in the digest nor restored."""
     server: str = ""
@@ -106,7 +106,7 @@ def scan(
         which = (head.database, head.type)
         tally = found.tallies.get(which)
         if tally is None:
-            tally = found.tallies[which] = Tally()
+            tally = found.tallies[which] = SectionDigester()
         tally.keys += 1
         tally.expiring += head.expires is not None
         if head.code == 0:

@@ -130,9 +130,9 @@ class RedisDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover()
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
+    def location(self, component: Component) -> tuple[str, ...]:
         """The server: a component is all that one holds, whatever it is called."""
-        return Server.of(component).whereabouts
+        return Server.of(component).location
 
     # Places.
 
@@ -261,7 +261,7 @@ class RedisDatabase(StatePlugin):
             gone = places.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
-                folders.take_back(folder, ours.run)
+                folders.rollback_activation(folder, ours.run)
             if beside:
                 if gone:
                     ctx.progress.log(f"{gone} keys have expired since, and are not restored")

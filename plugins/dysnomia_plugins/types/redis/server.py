@@ -63,7 +63,7 @@ class Server:
         )
 
     @property
-    def whereabouts(self) -> tuple[str, ...]:
+    def location(self) -> tuple[str, ...]:
         """Socket, or address and port: the same for every way to write them down."""
         if self.socket:
             return (os.path.realpath(self.socket),)

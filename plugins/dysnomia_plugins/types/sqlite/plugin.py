@@ -309,7 +309,7 @@ class SqliteDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return sqlite_discover.discover(self.type)
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
+    def location(self, component: Component) -> tuple[str, ...]:
         try:
             return (str(live_file(component)),)
         except NotSafe:  # a link that is not followed

@@ -103,7 +103,7 @@ class SubversionRepository(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover(runner)
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
+    def location(self, component: Component) -> tuple[str, ...]:
         return (os.path.realpath(Layout.of(component).live),)
 
     # Places.

@@ -143,7 +143,7 @@ class SystemdUnit(Plugin):
             manager.run("stop", "--", unit)
             _forget_failure(manager, unit)
 
-    def take_back(self, ctx: Context) -> None:
+    def rollback_activation(self, ctx: Context) -> None:
         """In the other order than it was made. Goes on after a fault, and says all of them."""
         done = dict(ctx.journal.steps())
         manager = Manager.of(ctx.component, ctx.runner)
