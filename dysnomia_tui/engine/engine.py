@@ -34,7 +34,7 @@ from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.overview import look
 from dysnomia_tui.engine.machine.permissions import why_read_only
-from dysnomia_tui.engine.operations import plan_deploy as deploy
+from dysnomia_tui.engine.operations import deploy
 from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import why_stale
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.contents.browser import Browser
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.machine.shell_session import Session
-    from dysnomia_tui.engine.operations.plan_deploy import Deployment
+    from dysnomia_tui.engine.operations.deploy import Deployment
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 

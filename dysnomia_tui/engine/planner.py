@@ -15,12 +15,21 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations import plan_archives as archives
-from dysnomia_tui.engine.operations import plan_deploy as deploy
-from dysnomia_tui.engine.operations import plan_keeping as keeping
-from dysnomia_tui.engine.operations import plan_marks as marking
-from dysnomia_tui.engine.operations import plan_state as state
-from dysnomia_tui.engine.operations import plan_undo as undo
+from dysnomia_tui.engine.operations import activity as activities
+from dysnomia_tui.engine.operations import (
+    adopt,
+    check,
+    deploy,
+    gc,
+    import_archive,
+    import_folder,
+    mark,
+    recover,
+    restore,
+    snapshot,
+    trash,
+    undo,
+)
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.translate import translated
 
@@ -35,13 +44,13 @@ class Planner:
 
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
         with translated():
-            return state.plan_snapshot(self._world, keys, reason, text, self._clock())
+            return snapshot.plan_snapshot(self._world, keys, reason, text, self._clock())
 
     def plan_restore(
         self, key: ComponentKey, number: int, target: RestoreTarget | None = None, *, text: str = ""
     ) -> Plan:
         with translated():
-            return state.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
+            return restore.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
 
     def plan_undo(self, job_id: str) -> Plan:
         """Undo a restore (from its guard) or a collection (from the trash)."""
@@ -76,25 +85,25 @@ class Planner:
     def plan_gc(self, review: GcPlan, *, now: bool = False, text: str = "") -> Plan:
         """The plan that carries a review out; ``now`` frees at once (grade 3)."""
         with translated():
-            return keeping.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
+            return gc.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
 
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
         with translated():
-            return keeping.plan_empty_trash(self._world, names, self._clock())
+            return trash.plan_empty_trash(self._world, names, self._clock())
 
     def plan_bring_back(self, names: Collection[str]) -> Plan:
         with translated():
-            return keeping.plan_bring_back(self._world, names, self._clock())
+            return trash.plan_bring_back(self._world, names, self._clock())
 
     def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
         """Read every byte of the generations' snapshots."""
         with translated():
-            return state.plan_check(self._world, key, numbers, self._clock())
+            return check.plan_check(self._world, key, numbers, self._clock())
 
     def plan_verify(self, key: ComponentKey, number: int) -> Plan:
         """Verify by restore into a scratch place."""
         with translated():
-            return state.plan_verify(self._world, key, number, self._clock())
+            return check.plan_verify(self._world, key, number, self._clock())
 
     def plan_mark(
         self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
@@ -102,17 +111,17 @@ class Planner:
         """Pin, known good or bad, tags, note: what differs from ``seen``, the marks that the operator had before
         them (those of this moment, if not given). Merged with what others said meanwhile."""
         with translated():
-            return marking.plan_mark(self._world, key, number, marks, seen, text, self._clock())
+            return mark.plan_mark(self._world, key, number, marks, seen, text, self._clock())
 
     def plan_trust(self, key: ComponentKey, number: int, *, trusted: bool = True) -> Plan:
         """Let an imported generation be loaded as one that was made here, or no longer."""
         with translated():
-            return marking.plan_trust(self._world, key, number, trusted, self._clock())
+            return mark.plan_trust(self._world, key, number, trusted, self._clock())
 
     def plan_activity(self, key: ComponentKey, activity: str) -> Plan:
         """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``; of a module, any."""
         with translated():
-            return state.plan_activity(self._world, key, activity, self._clock())
+            return activities.plan_activity(self._world, key, activity, self._clock())
 
     def plan_deploy(self, container: str = "") -> Plan:
         """Deactivate what is no longer available, activate what is new; of one container, or of all."""
@@ -122,18 +131,18 @@ class Planner:
     def plan_adopt(self, found: Found) -> Plan:
         """The files that would be written for found state."""
         with translated():
-            return keeping.plan_adopt(self._world, found, self._clock())
+            return adopt.plan_adopt(self._world, found, self._clock())
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         with translated():
-            return keeping.plan_import(self._world, key, folders, self._clock(), move=move)
+            return import_folder.plan_import(self._world, key, folders, self._clock(), move=move)
 
     def plan_import_archive(self, path: Path) -> Plan:
         """An archive that ``export`` wrote."""
         with translated():
-            return archives.plan_import_archive(self._world, path, self._clock())
+            return import_archive.plan_import_archive(self._world, path, self._clock())
 
     def plan_recover(self, job_id: str) -> Plan:
         """Put right what an interrupted job left behind."""
         with translated():
-            return keeping.plan_recover(self._board, job_id, self._clock())
+            return recover.plan_recover(self._board, job_id, self._clock())

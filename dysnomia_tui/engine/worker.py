@@ -253,26 +253,38 @@ class _Worker:
 
 def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
     """The function that does what the plan's kind says."""
-    from dysnomia_tui.engine.operations import run_keeping as keeping
-    from dysnomia_tui.engine.operations import run_state as state
+    from dysnomia_tui.engine.operations import (
+        activity,
+        adopt,
+        check,
+        deploy,
+        gc,
+        import_folder,
+        mark,
+        recover,
+        restore,
+        snapshot,
+        trash,
+        undo,
+    )
     from dysnomia_tui.engine.plans.plan import Kind
 
     if work.plan.kind is Kind.UNDO:
-        return keeping.run_bring_back if work.plan.params["of"] == "gc" else state.run_undo_restore
+        return trash.run_bring_back if work.plan.params["of"] == "gc" else undo.run_undo_restore
     return {
-        Kind.SNAPSHOT: state.run_snapshot,
-        Kind.RESTORE: state.run_restore,
-        Kind.CHECK: state.run_check,
-        Kind.VERIFY: state.run_verify,
-        Kind.ACTIVITY: state.run_activity,
-        Kind.GC: keeping.run_gc,
-        Kind.EMPTY_TRASH: keeping.run_empty_trash,
-        Kind.BRING_BACK: keeping.run_bring_back,
-        Kind.MARK: keeping.run_mark,
-        Kind.IMPORT: keeping.run_import,
-        Kind.ADOPT: keeping.run_adopt,
-        Kind.RECOVER: keeping.run_recover,
-        Kind.DEPLOY: state.run_deploy,
+        Kind.SNAPSHOT: snapshot.run_snapshot,
+        Kind.RESTORE: restore.run_restore,
+        Kind.CHECK: check.run_check,
+        Kind.VERIFY: check.run_verify,
+        Kind.ACTIVITY: activity.run_activity,
+        Kind.GC: gc.run_gc,
+        Kind.EMPTY_TRASH: trash.run_empty_trash,
+        Kind.BRING_BACK: trash.run_bring_back,
+        Kind.MARK: mark.run_mark,
+        Kind.IMPORT: import_folder.run_import,
+        Kind.ADOPT: adopt.run_adopt,
+        Kind.RECOVER: recover.run_recover,
+        Kind.DEPLOY: deploy.run_deploy,
     }[work.plan.kind]
 
 

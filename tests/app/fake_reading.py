@@ -14,7 +14,7 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.engine import Engine, Side
 from dysnomia_tui.engine.errors import Unknown
-from dysnomia_tui.engine.operations.plan_deploy import Deployment
+from dysnomia_tui.engine.operations.deploy import Deployment
 from dysnomia_tui.engine.records import Change, Condition, Event, JobView, Overview, RowChange, SectionChange, TrashView
 from tests.app.fake_world import CHANGES, CRM, DOCUMENTS, LEGACY, NOW, SECTIONS, World, fake_settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import deploy as present
 from dysnomia_tui.app.screens.deploy import DeployScreen
-from dysnomia_tui.engine.operations.plan_deploy import Deployment
+from dysnomia_tui.engine.operations.deploy import Deployment
 from dysnomia_tui.engine.plans.plan import Grade, Kind
 from tests.app.driving import driven
 from tests.app.fake_world import CRM, DOCUMENTS

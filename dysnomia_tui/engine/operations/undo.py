@@ -1,4 +1,4 @@
-"""Plans of undo: of a restore (from its guard, or what it set aside) and of a collection (from the trash)."""
+"""Undo of a restore (from its guard, or what it set aside) and of a collection (from the trash)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dysnomia_plugins.base import Preflight, Severity
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.guard import step_of
-from dysnomia_tui.engine.errors import Blocked, Exit
+from dysnomia_tui.engine.errors import Blocked, Exit, Stale
 from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations.plan_keeping import come_back
-from dysnomia_tui.engine.operations.plan_state import as_step, preflight_or_blocker, replaced
+from dysnomia_tui.engine.operations.restore import _restored, as_step, preflight_or_blocker, replaced
+from dysnomia_tui.engine.operations.trash import come_back
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends, live_depends, trash_depends
@@ -174,3 +176,12 @@ def _plan_undo_gc(machine: Machine, job_id: str, now: datetime) -> Plan:
         confirm=confirmation(grade, keys, str(count)),
         made=now,
     )
+
+
+def run_undo_restore(work: JobContext) -> Outcome:
+    of = work.plan.params["job"]
+    if work.board.folder(of).record().last("undone") is not None:
+        raise Stale(f"nothing was touched: job {of} is undone already", "look at what is live now")
+    restored = activities.undo(work.component_job(), work.board.left(of), text=f"undo of job {of}")
+    work.board.folder(of).record().step("undone", by=work.id)
+    return _restored(work, restored)

@@ -1,4 +1,4 @@
-"""Plans of what is said of a generation: pins, verdicts, notes, tags, and whether it is trusted."""
+"""Marks on a generation: pins, verdicts, tags, notes, trust."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from datetime import datetime
 from dysnomia_store.model import Marks
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component.trust import TRUSTED_TAG, made_here
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
-from dysnomia_tui.engine.plans.mark_change import MarkChange, between, words
+from dysnomia_tui.engine.plans.mark_change import MarkChange, between, merged, words
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.plans.staleness import generation_depends
+from dysnomia_tui.engine.records import JobState
 
 
 def plan_mark(
@@ -73,3 +75,13 @@ def _command(key: ComponentKey, number: int, change: MarkChange) -> tuple[str, .
     if change == MarkChange(tags_removed=tags):
         return ("dysnomia-tui", "trust", "--withdraw", str(key), str(number))
     return ()
+
+
+def run_mark(work: JobContext) -> Outcome:
+    """Merged with what is said at that moment, under the lock of the records."""
+    params = work.plan.params
+    change = MarkChange.from_json(params["change"])
+    work.machine.store.update_marks(
+        work.plan.keys[0], params["number"], lambda said: merged(said, change, work.who), who=work.who
+    )
+    return Outcome(JobState.DONE, f"{work.plan.title}: recorded")

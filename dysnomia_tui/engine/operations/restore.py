@@ -1,82 +1,38 @@
-"""Plans of snapshot, restore, verify, check and the activities."""
+"""Restore: planned with its preflight and grade, and run as a job."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from dysnomia_plugins.base import Finding, Preflight, PrivateStatePlugin, Severity, StatePlugin
-from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import NameRejected
-from dysnomia_store.model import CheckResult, Generation, Reason, Verdict
+from dysnomia_store.model import CheckResult, Generation, Verdict
 from dysnomia_store.names import ComponentKey, validate_name
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.guard import Restored
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.component.trust import made_here
-from dysnomia_tui.engine.errors import Blocked, EngineError, Exit, Unknown
+from dysnomia_tui.engine.errors import EngineError, Exit, Stale
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.snapshot import _generation
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends, live_depends
 from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import JobState
 
 PREFLIGHT_LIMIT = 12.0
 """Seconds for the questions of a plan: a server that is under load answers late, and can be restored all the same."""
+
 SLOW = 5.0
 """From how many seconds on a plan says that the answers were slow."""
-ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
-    "activate": (Grade.ADDS, "would be activated, with its initial state where it has none yet"),
-    "deactivate": (Grade.ADDS, "would be taken out of service; its state would stay, marked as garbage"),
-    "collect-garbage": (Grade.FINAL, "would lose what is live; its generations would stay"),
-    "lock": (Grade.ADDS, "would be asked whether an upgrade may begin"),
-    "unlock": (Grade.ADDS, "would be told that the upgrade has ended"),
-}
 
-STATELESS_WORDS: Mapping[str, str] = {
-    "activate": "would be put into service",
-    "deactivate": "would be taken out of service; it holds no state that could be lost",
-}
-
-
-def plan_snapshot(machine: Machine, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
-    """Raises Unknown, ConfigError where a component is not configured, Blocked where there is none."""
-    ordered = tuple(dict.fromkeys(keys))
-    if not ordered:
-        raise Blocked("nothing was chosen to snapshot", "choose at least one component")
-    blockers = []
-    depends: dict[str, str] = {}
-    for key in ordered:
-        depends |= component_depends(machine, key)
-        plugin = machine.plugin(key)
-        if "snapshot" not in plugin.activities():
-            blockers.append(f"{key} is of type {plugin.type!r}, which holds no state")
-    grade = graded(machine.settings, ordered, Grade.ADDS)
-    return Plan(
-        kind=Kind.SNAPSHOT,
-        title=f"snapshot {ordered[0]}" if len(ordered) == 1 else f"snapshot {len(ordered)} components",
-        keys=ordered,
-        grade=grade,
-        steps=tuple(Step(f"a generation of {key} would be made, if its state changed", str(key)) for key in ordered),
-        params={"reason": reason.value, "text": text},
-        depends=depends,
-        blockers=tuple(blockers),
-        command=_snapshot_command(machine, ordered, text),
-        confirm=confirmation(grade, ordered, str(len(ordered))),
-        made=now,
-    )
-
-
-def _snapshot_command(machine: Machine, keys: Sequence[ComponentKey], text: str) -> tuple[str, ...]:
-    reason = ("--reason", text) if text else ()
-    if len(keys) == 1:
-        return ("dysnomia", "-o", "snapshot", "-c", keys[0].component, "-C", keys[0].container, *reason)
-    containers = {key.container for key in keys}
-    every = {key for container in containers for key in machine.inventory().components_of(container)}
-    if len(containers) == 1 and every == set(keys):
-        return ("dysnomia-containers", "--snapshot", "-C", keys[0].container, *reason)
-    return ()
+AFTER_SWAP_LIMIT = 2.0
 
 
 def plan_restore(
@@ -313,124 +269,42 @@ def _restore_command(
     return (*words, "--generation", str(number), *copy, *reason, *(("--yes-untrusted",) if dangerous else ()))
 
 
-def plan_check(machine: Machine, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
-    """Raises NotFound."""
-    generations = [machine.store.generation(key, number) for number in sorted(set(numbers))]
-    depends: dict[str, str] = {}
-    for generation in generations:
-        depends |= generation_depends(key, generation.number, generation.id)
-    what = f"generation {generations[0].number}" if len(generations) == 1 else f"{len(generations)} generations"
-    grade = graded(machine.settings, (key,), Grade.ADDS)
-    every = len(generations) == len(machine.store.generations(key))
-    return Plan(
-        kind=Kind.CHECK,
-        title=f"check {what} of {key}",
-        keys=(key,),
-        grade=grade,
-        steps=(Step(f"every byte of {what} would be read and compared with what was written", str(key)),),
-        params={"numbers": [generation.number for generation in generations]},
-        depends=depends,
-        command=_check_command(key, [generation.number for generation in generations], every=every),
-        confirm=confirmation(grade, (key,), str(generations[0].number if len(generations) == 1 else len(generations))),
-        made=now,
+def run_restore(work: JobContext) -> Outcome:
+    params = work.plan.params
+    reason = preflight_grade(work.machine, work.plan)
+    if reason:
+        raise Stale(f"nothing was touched: {reason}", "look at the plan again")
+    target = RestoreTarget(params["target"]["kind"], params["target"]["name"], tuple(params["target"]["sections"]))
+    restored = activities.restore(
+        work.component_job(),
+        params["number"],
+        target,
+        text=params["text"],
+        guard=params["guard"],
+        snapshot_id=params["id"],
     )
+    return _restored(work, restored)
 
 
-def _check_command(key: ComponentKey, numbers: Sequence[int], *, every: bool) -> tuple[str, ...]:
-    """Some of several generations have no command of their own."""
-    if len(numbers) == 1:
-        where = ("-c", key.component, "-C", key.container)
-        return ("dysnomia", "-o", "check", *where, "--generation", str(numbers[0]))
-    if every:
-        return ("dysnomia-snapshots", "--query-all", "--check", "-C", key.container, "-c", key.component)
-    return ()
-
-
-def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime) -> Plan:
-    """Raises NotFound, Unknown, ConfigError."""
-    generation = machine.store.generation(key, number)
-    plugin = machine.plugin(key)
-    preflight, code = preflight_or_blocker(machine, key, generation, replace=False)
-    blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
-    if not isinstance(plugin, StatePlugin):
-        blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
-    dangerous = _dangerous(preflight)
-    grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
-    warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    return Plan(
-        kind=Kind.VERIFY,
-        title=f"verify generation {number} of {key} by restoring it",
-        keys=(key,),
-        grade=grade,
-        steps=(
-            Step(f"generation {number} would be loaded into a scratch place and dumped again", str(key)),
-            Step("both digests would be compared, and the scratch place removed", str(key)),
-        ),
-        params={"number": number, "id": generation.id, "blocked": int(code)},
-        depends={**generation_depends(key, number, generation.id), **component_depends(machine, key)},
-        warnings=tuple(dangerous + warnings),
-        blockers=tuple(blockers),
-        space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
-        command=("dysnomia", "-o", "verify", "-c", key.component, "-C", key.container, "--generation", str(number)),
-        confirm=confirmation(grade, (key,), str(number)),
-        made=now,
-    )
-
-
-def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datetime) -> Plan:
-    """A module may have activities of its own. Raises Unknown, ConfigError."""
-    base, words = ACTIVITIES.get(activity, (Grade.FINAL, f"would be handed to its module: {activity!r}"))
-    grade = graded(machine.settings, (key,), base)
-    blockers: list[str] = []
-    depends = dict(component_depends(machine, key))
-    try:
-        plugin = machine.plugin(key)
-        own = activity not in ACTIVITIES
-        if own and not isinstance(plugin, PrivateStatePlugin):
-            raise Unknown(f"there is no activity {activity!r}", f"known are {', '.join(ACTIVITIES)}")
-        if not own and activity not in plugin.activities() | {"lock", "unlock"}:
-            blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
-        blockers += _activity_blockers(machine, key, activity)
-        if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
-            depends |= live_depends(key, asking.identity(machine.settings, key))
-        if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
-            words = STATELESS_WORDS.get(activity, words)
-    except PluginError as error:
-        blockers.append(error.message)
-    except asking.NoAnswer as error:
-        blockers.append(str(error))
-    params: dict[str, Any] = {"activity": activity}
-    return Plan(
-        kind=Kind.ACTIVITY,
-        title=f"{activity} {key}",
-        keys=(key,),
-        grade=grade,
-        steps=(Step(f"{key} {words}", str(key)),),
-        params=params,
-        depends=depends,
-        warnings=_activity_warnings(machine, key, activity),
-        blockers=tuple(blockers),
-        command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),
-        confirm=confirmation(grade, (key,), key.component),
-        made=now,
-    )
-
-
-def _is_active(machine: Machine, key: ComponentKey) -> bool:
-    return (machine.store.root / "activated" / key.container / key.component).exists()
-
-
-def _activity_blockers(machine: Machine, key: ComponentKey, activity: str) -> list[str]:
-    """A module of Dysnomia's convention looks at its markers itself."""
-    if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and _is_active(machine, key):
-        return [f"{key} is active: deactivate it first"]
-    return []
-
-
-def _activity_warnings(machine: Machine, key: ComponentKey, activity: str) -> tuple[str, ...]:
-    """To activate twice is allowed, as it is in Dysnomia; an operator should know that they do."""
-    if activity == "activate" and _is_active(machine, key):
-        return (f"{key} is active already",)
-    if activity == "collect-garbage":
-        return ("what is live would be deleted, and cannot be brought back but from its generations",)
-    return ()
+def _restored(work: JobContext, restored: Restored) -> Outcome:
+    details: dict[str, Any] = {
+        "restored": restored.restored,
+        "generations": [_generation(restored.generation)] if restored.generation else [],
+        "guard": restored.guard.number if restored.guard else None,
+        "aside": restored.aside,
+        "copy": restored.copy,
+        "warnings": list(restored.warnings),
+        "undoable": not restored.copy and bool(restored.guard or restored.aside),
+    }
+    if restored.copy:
+        return Outcome(JobState.DONE, f"copied to {restored.copy}", details=details)
+    details["clients"] = list(asking.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
+    what = f"generation {restored.restored}" if restored.restored is not None else "what was live before"
+    message = f"{what} is live"
+    if restored.generation is not None:
+        message += f", as generation {restored.generation.number}"
+    if restored.guard is not None:
+        message += f"; guard {restored.guard.number}"
+    if restored.whole:
+        return Outcome(JobState.DONE, "; ".join((message, *restored.warnings)), details=details)
+    return Outcome(JobState.PARTLY, f"{message}; {'; '.join(restored.warnings)}", Exit.PARTLY, "undo works", details)

@@ -1,0 +1,100 @@
+"""Activities of a type (activate, lock, collect-garbage, …): planned, and run as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dysnomia_plugins.base import PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.plans.staleness import component_depends, live_depends
+from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.records import JobState
+
+ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
+    "activate": (Grade.ADDS, "would be activated, with its initial state where it has none yet"),
+    "deactivate": (Grade.ADDS, "would be taken out of service; its state would stay, marked as garbage"),
+    "collect-garbage": (Grade.FINAL, "would lose what is live; its generations would stay"),
+    "lock": (Grade.ADDS, "would be asked whether an upgrade may begin"),
+    "unlock": (Grade.ADDS, "would be told that the upgrade has ended"),
+}
+
+STATELESS_WORDS: Mapping[str, str] = {
+    "activate": "would be put into service",
+    "deactivate": "would be taken out of service; it holds no state that could be lost",
+}
+
+
+def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datetime) -> Plan:
+    """A module may have activities of its own. Raises Unknown, ConfigError."""
+    base, words = ACTIVITIES.get(activity, (Grade.FINAL, f"would be handed to its module: {activity!r}"))
+    grade = graded(machine.settings, (key,), base)
+    blockers: list[str] = []
+    depends = dict(component_depends(machine, key))
+    try:
+        plugin = machine.plugin(key)
+        own = activity not in ACTIVITIES
+        if own and not isinstance(plugin, PrivateStatePlugin):
+            raise Unknown(f"there is no activity {activity!r}", f"known are {', '.join(ACTIVITIES)}")
+        if not own and activity not in plugin.activities() | {"lock", "unlock"}:
+            blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
+        blockers += _activity_blockers(machine, key, activity)
+        if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
+            depends |= live_depends(key, asking.identity(machine.settings, key))
+        if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
+            words = STATELESS_WORDS.get(activity, words)
+    except PluginError as error:
+        blockers.append(error.message)
+    except asking.NoAnswer as error:
+        blockers.append(str(error))
+    params: dict[str, Any] = {"activity": activity}
+    return Plan(
+        kind=Kind.ACTIVITY,
+        title=f"{activity} {key}",
+        keys=(key,),
+        grade=grade,
+        steps=(Step(f"{key} {words}", str(key)),),
+        params=params,
+        depends=depends,
+        warnings=_activity_warnings(machine, key, activity),
+        blockers=tuple(blockers),
+        command=("dysnomia", "-o", activity, "-c", key.component, "-C", key.container),
+        confirm=confirmation(grade, (key,), key.component),
+        made=now,
+    )
+
+
+def _is_active(machine: Machine, key: ComponentKey) -> bool:
+    return (machine.store.root / "activated" / key.container / key.component).exists()
+
+
+def _activity_blockers(machine: Machine, key: ComponentKey, activity: str) -> list[str]:
+    """A module of Dysnomia's convention looks at its markers itself."""
+    if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and _is_active(machine, key):
+        return [f"{key} is active: deactivate it first"]
+    return []
+
+
+def _activity_warnings(machine: Machine, key: ComponentKey, activity: str) -> tuple[str, ...]:
+    """To activate twice is allowed, as it is in Dysnomia; an operator should know that they do."""
+    if activity == "activate" and _is_active(machine, key):
+        return (f"{key} is active already",)
+    if activity == "collect-garbage":
+        return ("what is live would be deleted, and cannot be brought back but from its generations",)
+    return ()
+
+
+def run_activity(work: JobContext) -> Outcome:
+    name = work.plan.params["activity"]
+    component_job = work.component_job()
+    activities.activity(component_job, name)
+    kept = isinstance(component_job.plugin, StatePlugin) and name == "deactivate"
+    return Outcome(JobState.DONE, f"{name}: done" + ("; its state is garbage now" if kept else ""))

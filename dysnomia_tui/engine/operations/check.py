@@ -1,0 +1,129 @@
+"""Check (read every byte) and verify (restore into a scratch place): planned, and run as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from dysnomia_plugins.base import Severity, StatePlugin
+from dysnomia_store.model import Check, CheckResult
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.restore import _dangerous, preflight_or_blocker
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
+from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends
+from dysnomia_tui.engine.records import JobState
+
+
+def plan_check(machine: Machine, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
+    """Raises NotFound."""
+    generations = [machine.store.generation(key, number) for number in sorted(set(numbers))]
+    depends: dict[str, str] = {}
+    for generation in generations:
+        depends |= generation_depends(key, generation.number, generation.id)
+    what = f"generation {generations[0].number}" if len(generations) == 1 else f"{len(generations)} generations"
+    grade = graded(machine.settings, (key,), Grade.ADDS)
+    every = len(generations) == len(machine.store.generations(key))
+    return Plan(
+        kind=Kind.CHECK,
+        title=f"check {what} of {key}",
+        keys=(key,),
+        grade=grade,
+        steps=(Step(f"every byte of {what} would be read and compared with what was written", str(key)),),
+        params={"numbers": [generation.number for generation in generations]},
+        depends=depends,
+        command=_check_command(key, [generation.number for generation in generations], every=every),
+        confirm=confirmation(grade, (key,), str(generations[0].number if len(generations) == 1 else len(generations))),
+        made=now,
+    )
+
+
+def _check_command(key: ComponentKey, numbers: Sequence[int], *, every: bool) -> tuple[str, ...]:
+    """Some of several generations have no command of their own."""
+    if len(numbers) == 1:
+        where = ("-c", key.component, "-C", key.container)
+        return ("dysnomia", "-o", "check", *where, "--generation", str(numbers[0]))
+    if every:
+        return ("dysnomia-snapshots", "--query-all", "--check", "-C", key.container, "-c", key.component)
+    return ()
+
+
+def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime) -> Plan:
+    """Raises NotFound, Unknown, ConfigError."""
+    generation = machine.store.generation(key, number)
+    plugin = machine.plugin(key)
+    preflight, code = preflight_or_blocker(machine, key, generation, replace=False)
+    blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
+    if not isinstance(plugin, StatePlugin):
+        blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
+    dangerous = _dangerous(preflight)
+    grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
+    warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
+    return Plan(
+        kind=Kind.VERIFY,
+        title=f"verify generation {number} of {key} by restoring it",
+        keys=(key,),
+        grade=grade,
+        steps=(
+            Step(f"generation {number} would be loaded into a scratch place and dumped again", str(key)),
+            Step("both digests would be compared, and the scratch place removed", str(key)),
+        ),
+        params={"number": number, "id": generation.id, "blocked": int(code)},
+        depends={**generation_depends(key, number, generation.id), **component_depends(machine, key)},
+        warnings=tuple(dangerous + warnings),
+        blockers=tuple(blockers),
+        space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
+        command=("dysnomia", "-o", "verify", "-c", key.component, "-C", key.container, "--generation", str(number)),
+        confirm=confirmation(grade, (key,), str(number)),
+        made=now,
+    )
+
+
+def run_check(work: JobContext) -> Outcome:
+    """Each generation by name; one that is corrupt does not stop the rest."""
+    component_job = work.component_job() if work.plan.keys[0] in work.machine.inventory().components else None
+    checks: dict[str, dict[str, str]] = {}
+    for number in work.plan.params["numbers"]:
+        work.cancel.check()
+        check = activities.check(component_job, number) if component_job else _check_unconfigured(work, number)
+        checks[str(number)] = {"result": check.result.value, "text": check.text}
+        work.log.write("log", line=f"generation {number}: {check.result.value} {check.text}".rstrip())
+    return checked(checks)
+
+
+def _check_unconfigured(work: JobContext, number: int) -> Check:
+    """A component that is no longer configured has bytes all the same."""
+    key = work.plan.keys[0]
+    generation = work.machine.store.generation(key, number)
+    found = work.machine.store.check(key, generation.id)
+    recorded = Check(at=work.clock(), how="bytes", result=found.result, text=found.text, job=work.id)
+    work.machine.store.record_check(key, generation.id, recorded)
+    return recorded
+
+
+def checked(checks: dict[str, dict[str, str]]) -> Outcome:
+    """What checks came to, worst first."""
+    bad = {
+        number: check
+        for number, check in checks.items()
+        if check["result"] in (CheckResult.CORRUPT.value, CheckResult.MISSING.value)
+    }
+    details = {"checks": checks}
+    if bad:
+        named = ", ".join(f"{number} {check['result']}" for number, check in bad.items())
+        state = JobState.FAILED if len(bad) == len(checks) else JobState.PARTLY
+        return Outcome(state, f"{len(bad)} of {len(checks)} failed: {named}", Exit.CORRUPT, "restore another", details)
+    ok = sum(1 for check in checks.values() if check["result"] == CheckResult.OK.value)
+    unsure = len(checks) - ok
+    return Outcome(JobState.DONE, f"{ok} ok" + (f", {unsure} unverifiable" if unsure else ""), details=details)
+
+
+def run_verify(work: JobContext) -> Outcome:
+    number = work.plan.params["number"]
+    check = activities.verify(work.component_job(), number)
+    outcome = checked({str(number): {"result": check.result.value, "text": check.text}})
+    return Outcome(outcome.state, check.text or outcome.message, outcome.exit, outcome.hint, outcome.details)

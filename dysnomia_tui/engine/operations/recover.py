@@ -1,0 +1,80 @@
+"""Recovery of what an interrupted job left."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from dysnomia_tui.engine import audit
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.context import UnfinishedJob
+from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.errors import EngineError, Stale
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.jobs.folder import JobFolder
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.records import JobState
+from dysnomia_tui.engine.translate import Expected, words_of
+
+
+def plan_recover(board: JobBoard, job_id: str, now: datetime) -> Plan:
+    """Put right what an interrupted job left. Raises Unknown.
+
+    Never more than grade 1, whatever the labels: it is submitted unasked, and only finishes what was confirmed.
+    """
+    view = board.view(job_id)
+    return Plan(
+        kind=Kind.RECOVER,
+        title=f"recover job {job_id}: {view.title}",
+        keys=view.keys,
+        grade=Grade.ADDS,
+        steps=(
+            Step(f"what job {job_id} began would be finished or taken back"),
+            Step("what is named after it would be removed"),
+        ),
+        params={"job": job_id},
+        made=now,
+    )
+
+
+def run_recover(work: JobContext) -> Outcome:
+    """Settle every component of an interrupted job, and sweep what is named after it."""
+    dead = work.board.folder(work.plan.params["job"])
+    if dead.held:
+        raise Stale(f"job {dead.id} is still alive, or a child of it is", "wait for it")
+    texts: list[str] = []
+    problems: list[str] = []
+    for index, journal in dead.journals():
+        left = UnfinishedJob(dead.id, journal, str(dead.request().get("who", "")))
+        if not needs_settling(left):
+            continue
+        try:
+            settled = activities.recover(work.component_job(index), left)
+        except Expected as error:
+            problems.append(words_of(error)[0])
+            continue
+        texts.append(settled.text)
+        if settled.restored is not None and not settled.restored.whole:
+            problems.extend(settled.restored.warnings)
+    texts.extend(work.machine.store.sweep(alive=work.board.alive))
+    if problems:
+        raise EngineError(f"job {dead.id} is not put right yet: {'; '.join(problems)}", "see to that, then recover it")
+    text = "; ".join(texts) or "nothing was left behind"
+    for folder in (dead, *work.board.dead_recoveries(dead.id)):
+        _say_interrupted(work, folder, text)
+        folder.record().step("recovered", by=work.id, at=work.clock().isoformat(), text=text)
+        folder.trim()
+    return Outcome(JobState.DONE, text, details={"recovered": dead.id})
+
+
+def _say_interrupted(work: JobContext, folder: JobFolder, text: str) -> None:
+    """The end of a job that could not write its own into the audit."""
+    request = folder.request()
+    message = f"its process was gone; job {work.id} put it right: {text}"
+    entry = audit.entry_of(
+        folder.id, folder.plan(), JobState.INTERRUPTED.value, who=str(request.get("who", "")),
+        why=str(request.get("why", "")), host=str(request.get("host", "")), message=message,
+    )  # fmt: skip
+    with suppress(OSError):
+        audit.append(work.machine.settings.statedir, work.clock(), entry, work.machine.settings.group)

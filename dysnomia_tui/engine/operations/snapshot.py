@@ -1,0 +1,110 @@
+"""Snapshot: planned, and run as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from dysnomia_plugins.errors import NothingKept
+from dysnomia_store.model import Generation, Reason
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.errors import Blocked, Exit
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.plans.staleness import component_depends
+from dysnomia_tui.engine.records import JobState
+from dysnomia_tui.engine.translate import Expected, exit_of, words_of
+
+
+def plan_snapshot(machine: Machine, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
+    """Raises Unknown, ConfigError where a component is not configured, Blocked where there is none."""
+    ordered = tuple(dict.fromkeys(keys))
+    if not ordered:
+        raise Blocked("nothing was chosen to snapshot", "choose at least one component")
+    blockers = []
+    depends: dict[str, str] = {}
+    for key in ordered:
+        depends |= component_depends(machine, key)
+        plugin = machine.plugin(key)
+        if "snapshot" not in plugin.activities():
+            blockers.append(f"{key} is of type {plugin.type!r}, which holds no state")
+    grade = graded(machine.settings, ordered, Grade.ADDS)
+    return Plan(
+        kind=Kind.SNAPSHOT,
+        title=f"snapshot {ordered[0]}" if len(ordered) == 1 else f"snapshot {len(ordered)} components",
+        keys=ordered,
+        grade=grade,
+        steps=tuple(Step(f"a generation of {key} would be made, if its state changed", str(key)) for key in ordered),
+        params={"reason": reason.value, "text": text},
+        depends=depends,
+        blockers=tuple(blockers),
+        command=_snapshot_command(machine, ordered, text),
+        confirm=confirmation(grade, ordered, str(len(ordered))),
+        made=now,
+    )
+
+
+def _snapshot_command(machine: Machine, keys: Sequence[ComponentKey], text: str) -> tuple[str, ...]:
+    reason = ("--reason", text) if text else ()
+    if len(keys) == 1:
+        return ("dysnomia", "-o", "snapshot", "-c", keys[0].component, "-C", keys[0].container, *reason)
+    containers = {key.container for key in keys}
+    every = {key for container in containers for key in machine.inventory().components_of(container)}
+    if len(containers) == 1 and every == set(keys):
+        return ("dysnomia-containers", "--snapshot", "-C", keys[0].container, *reason)
+    return ()
+
+
+def run_snapshot(work: JobContext) -> Outcome:
+    """One component after the other; one that fails does not stop the rest."""
+    made: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
+    nothing: dict[str, str] = {}
+    warnings: list[str] = []
+    doubts: list[str] = []
+    last: Exception | None = None
+    reason = Reason(work.plan.params["reason"])
+    for index, key in enumerate(work.plan.keys):
+        work.cancel.check()
+        try:
+            result = activities.snapshot(work.component_job(index), reason=reason, text=work.plan.params["text"])
+        except NothingKept as error:
+            nothing[str(key)] = error.message
+            continue
+        except Expected as error:
+            if work.cancel.cancelled:
+                raise
+            last = error
+            failed[str(key)] = words_of(error)[0]
+            work.log.write("log", line=f"{key}: {failed[str(key)]}", key=str(key))
+            continue
+        warnings.extend(result.warnings)
+        doubts.extend(filter(None, (result.half,)))
+        made.append(_generation(result.generation) | {"new": result.committed.new})
+    details = {"generations": made, "failed": failed, "warnings": warnings, "nothing": nothing}
+    if nothing and not made and not failed:
+        return Outcome(JobState.DONE, "; ".join(nothing.values()), details=details)
+    if last is not None and not made and not nothing:
+        message, hint = words_of(last)
+        return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
+    message = "; ".join((_snapshot_message(made, failed), *nothing.values(), *doubts))
+    if failed:
+        return Outcome(JobState.PARTLY, message, Exit.PARTLY, "see the log", details)
+    return Outcome(JobState.DONE, message, details=details)
+
+
+def _snapshot_message(made: list[dict[str, Any]], failed: dict[str, str]) -> str:
+    if len(made) == 1 and not failed:
+        number = made[0]["number"]
+        return f"generation {number}" if made[0]["new"] else f"unchanged: generation {number} was seen again"
+    new = sum(1 for one in made if one["new"])
+    text = f"{new} new generations, {len(made) - new} unchanged"
+    return f"{text}, {len(failed)} failed" if failed else text
+
+
+def _generation(generation: Generation) -> dict[str, Any]:
+    return {"key": str(generation.key), "number": generation.number, "id": generation.id}
