@@ -112,8 +112,8 @@ class Column:
 def columns() -> Sequence[Column]:
     """Those that are here, by name."""
     found = []
-    for path in sorted((ROOT / "tests" / "plugins").glob("test_*.py")):
-        module = importlib.import_module(f"tests.plugins.{path.stem}")
+    for path in sorted((ROOT / "tests" / "plugins").rglob("test_*.py")):
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
         for holder in (module, *vars(module).values()):
             if getattr(holder, "__module__", module.__name__) != module.__name__ or "column" not in vars_of(holder):
                 continue

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.jobs import outcome
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.engine.probing.client import NOT_ANSWERING
+from dysnomia_tui.engine import NOT_ANSWERING
 from dysnomia_tui.engine.records import Condition, Found, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def _command(prog: str, text: str, plan: Callable[[Path], Sequence[Step]]) -> in
 def _main(args: argparse.Namespace, plan: Callable[[Path], Sequence[Step]]) -> int:
     from dysnomia_plugins.toolkit.accounts import carry_out
     from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
-    from dysnomia_tui.engine.translate import translated
+    from dysnomia_tui.engine import translated
 
     if not args.path:
         raise Usage("no path specified", "name a component's folder, or a file that describes an account")

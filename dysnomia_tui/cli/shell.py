@@ -16,7 +16,7 @@ from dysnomia_base.environment import child_environment
 from dysnomia_tui.engine.errors import Unknown
 
 if TYPE_CHECKING:
-    from dysnomia_tui.engine.machine.shell_session import Session
+    from dysnomia_tui.engine import Session
 
 ROOTS, OTHERS = "1;31", "1;32"
 """Colours of the prompt."""

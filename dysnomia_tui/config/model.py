@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
 
 
@@ -80,3 +81,8 @@ class Settings:
             if pattern in self.components:
                 return self.components[pattern]
         return ComponentSettings()
+
+
+def labels_of(settings: Settings, key: ComponentKey) -> tuple[str, ...]:
+    """The machine's labels and the component's own."""
+    return tuple(dict.fromkeys((*settings.labels, *settings.component(key.container, key.component).labels)))

@@ -1,1 +1,60 @@
-"""Plans, jobs, the journal, the worker process and the audit."""
+"""The engine: plans, jobs, the journal, the worker process and the audit. App and commands use what is named here,
+and ``engine``, ``records``, ``errors`` and ``plans.plan``; the rest is the engine's own."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False  # type checkers know the name; the module typing costs a query 10 ms
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.component.trust import TRUSTED_TAG
+    from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
+    from dysnomia_tui.engine.machine.machine import Machine
+    from dysnomia_tui.engine.machine.shell_session import Session
+    from dysnomia_tui.engine.machine.types import TypeView, types
+    from dysnomia_tui.engine.machine.visibility import check_readable
+    from dysnomia_tui.engine.operations.deploy import Deployment
+    from dysnomia_tui.engine.probing.client import NOT_ANSWERING
+    from dysnomia_tui.engine.translate import STORE_EXITS, translated
+
+_HOMES = {
+    "Deployment": "dysnomia_tui.engine.operations.deploy",
+    "Diff": "dysnomia_tui.engine.diff.handle",
+    "Inventory": "dysnomia_tui.engine.machine.inventory",
+    "Machine": "dysnomia_tui.engine.machine.machine",
+    "NOT_ANSWERING": "dysnomia_tui.engine.probing.client",
+    "STORE_EXITS": "dysnomia_tui.engine.translate",
+    "Session": "dysnomia_tui.engine.machine.shell_session",
+    "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
+    "TypeView": "dysnomia_tui.engine.machine.types",
+    "check_readable": "dysnomia_tui.engine.machine.visibility",
+    "read_inventory": "dysnomia_tui.engine.machine.inventory",
+    "translated": "dysnomia_tui.engine.translate",
+    "types": "dysnomia_tui.engine.machine.types",
+}
+"""Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
+
+__all__ = [
+    "NOT_ANSWERING",
+    "STORE_EXITS",
+    "TRUSTED_TAG",
+    "Deployment",
+    "Diff",
+    "Inventory",
+    "Machine",
+    "Session",
+    "TypeView",
+    "check_readable",
+    "read_inventory",
+    "translated",
+    "types",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from dysnomia_base.escape import visible
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.jobs.folder import share
+from dysnomia_tui.engine.machine.permissions import share
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState
 

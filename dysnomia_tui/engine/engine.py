@@ -43,7 +43,7 @@ from dysnomia_tui.engine.records import Condition, Event, JobState, JobView, Ove
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
-    from dysnomia_store.archive.format import Archive
+    from dysnomia_store import Archive
     from dysnomia_tui.engine.contents.browser import Browser
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.machine.shell_session import Session

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dysnomia_tui.config import load_settings
-from dysnomia_tui.engine.machine.machine import World as Configured
+from dysnomia_tui.engine.machine.machine import Machine as Configured
 from tests.e2e.world import World
 from tests.plugins.servers.common import missing
 

@@ -12,7 +12,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.styles import Look
 from dysnomia_tui.app.present.text import cut_middle, plain, plural
-from dysnomia_tui.engine.operations.deploy import Deployment
+from dysnomia_tui.engine import Deployment
 
 WOULD = {
     "activate": Look("+", "would be activated", styles.GOOD),

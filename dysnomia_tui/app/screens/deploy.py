@@ -18,7 +18,7 @@ from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.operations.deploy import Deployment
+from dysnomia_tui.engine import Deployment
 
 
 class DeployScreen(DysnomiaScreen):

@@ -22,7 +22,7 @@ from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.diff.handle import Diff
+from dysnomia_tui.engine import Diff
 from dysnomia_tui.engine.engine import LIVE, Side
 from dysnomia_tui.engine.records import RowChange, SectionChange
 

@@ -12,7 +12,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import join, plain
-from dysnomia_tui.engine.diff.handle import Diff
+from dysnomia_tui.engine import Diff
 from dysnomia_tui.engine.engine import LIVE
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import SectionChange

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
     from dysnomia_tui.cli.shared.batch import BatchItem
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine import Inventory
     from dysnomia_tui.engine.engine import Engine
-    from dysnomia_tui.engine.machine.inventory import Inventory
     from dysnomia_tui.engine.plans.plan import Plan
 
 PROG = "dysnomia-containers"
@@ -139,7 +139,7 @@ def query_activated(settings: Settings, only: str) -> Iterator[str]:
 
 def _inventory(settings: Settings) -> Inventory:
     """What is configured; what of it cannot be read is said, and the rest is there."""
-    from dysnomia_tui.engine.machine.inventory import read_inventory
+    from dysnomia_tui.engine import read_inventory
 
     inventory = read_inventory(settings.containers_path, settings.components_path)
     for problem in inventory.problems:

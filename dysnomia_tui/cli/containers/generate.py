@@ -16,7 +16,7 @@ from dysnomia_tui.engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from dysnomia_plugins.base import PropertyValue
-    from dysnomia_tui.engine.machine.inventory import Inventory
+    from dysnomia_tui.engine import Inventory
 
 PROPERTIES = "/etc/dysnomia/properties"
 """Facts about the machine, unless ``DYSNOMIA_PROPERTIES`` says where they are."""

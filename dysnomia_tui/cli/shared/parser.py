@@ -150,7 +150,7 @@ def exit_of(error: BaseException) -> Exit:
         return Exit.USAGE
     if isinstance(error, OSError):
         return Exit(of_os_error(error))
-    from dysnomia_tui.engine.translate import STORE_EXITS
+    from dysnomia_tui.engine import STORE_EXITS
 
     return next((code for kind, code in STORE_EXITS if isinstance(error, kind)), Exit.FAILED)
 

@@ -152,8 +152,7 @@ def store_folder(args: argparse.Namespace) -> Path:
 
 def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
     """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
-    from dysnomia_store.catalog.survey import all_generations
-    from dysnomia_store.disk.layout import Layout
+    from dysnomia_store import Layout, all_generations
 
     last: Line | None = None
     for key, number, snapshot in all_generations(Layout(statedir), container or None, component or None):

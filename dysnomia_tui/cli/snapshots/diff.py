@@ -12,7 +12,7 @@ from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
 
 if TYPE_CHECKING:
-    from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine import Diff
     from dysnomia_tui.engine.engine import Engine, Side
     from dysnomia_tui.engine.records import RowChange, SectionChange
 

@@ -130,7 +130,7 @@ def _config(args: argparse.Namespace) -> int:
 
 
 def _jobs(args: argparse.Namespace) -> int:
-    from dysnomia_tui.engine.machine.visibility import check_readable
+    from dysnomia_tui.engine import check_readable
 
     settings = load(args.statedir)
     check_readable(settings.statedir)

@@ -57,7 +57,7 @@ def mark(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from dysnomia_tui.engine.component.trust import TRUSTED_TAG
+    from dysnomia_tui.engine import TRUSTED_TAG
 
     verdict = args.good or args.bad or args.no_verdict
     if not (args.pin is not None or args.unpin or verdict or args.tag or args.untag or args.note is not None):

@@ -10,13 +10,12 @@ from dysnomia_tui.cli.shared.parser import load
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
-    from dysnomia_tui.engine.machine.types import TypeView
+    from dysnomia_tui.engine import TypeView
 
 
 def plugins(args: argparse.Namespace) -> int:
     """Types that cannot be used are listed too, and say why."""
-    from dysnomia_tui.engine.machine.machine import Machine
-    from dysnomia_tui.engine.machine.types import types
+    from dysnomia_tui.engine import Machine, types
 
     found = types(Machine(load(args.statedir)).registry)
     if args.json:

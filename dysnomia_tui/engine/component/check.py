@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store.content.snapshots import SnapshotDraft, StoredSnapshot
+from dysnomia_store import SnapshotDraft, StoredSnapshot
 from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
@@ -189,7 +189,7 @@ def _digests(sections: Iterable[Section]) -> Digests:
 
 @contextmanager
 def _digesting(name: str, draft: DigestDraft) -> Iterator[ContentSink]:
-    from dysnomia_store.content.digest import DigestSink
+    from dysnomia_store import DigestSink
 
     sink = DigestSink(draft, name)
     yield sink

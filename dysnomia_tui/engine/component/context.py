@@ -1,6 +1,6 @@
 """What an activity works with: the store, the plugin, the component, and the job it is done for.
 
-The worker process makes a ``ComponentJob`` from a job's folder; tests make one by hand. Either way the same activities run.
+The worker process makes a ``ComponentJob`` from a job's folder; tests make one by hand. Both run the same activities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dysnomia_plugins.base import CancelToken, Component, Context, Journal, Plugin, Progress, Runner, StatePlugin
-from dysnomia_store.content.snapshots import SnapshotDraft
+from dysnomia_store import SnapshotDraft
 from dysnomia_store.errors import Locked
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import ComponentLock, Store

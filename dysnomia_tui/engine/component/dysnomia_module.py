@@ -125,7 +125,8 @@ def _commit(
         draft.claim(written.name)
         return component_job.store.commit(
             lock, draft, type=plugin.type, digest_version=0, as_of=began, end=component_job.clock(), complete=None,
-            reason=reason, text=text, who=component_job.who, job=component_job.job, number=number, host=component_job.host,
+            reason=reason, text=text, who=component_job.who, job=component_job.job, number=number,
+            host=component_job.host,
         )  # fmt: skip
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from dysnomia_plugins.base import Context, StatePlugin, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.files_reader import FilesReader
-from dysnomia_store.content.digest import Digested, DigestSink, SectionTarget
-from dysnomia_store.content.index import Index, IndexWriter
-from dysnomia_store.content.snapshots import StoredSnapshot, identity
+from dysnomia_store import Digested, DigestSink, Index, IndexWriter, SectionTarget, StoredSnapshot, identity
 from dysnomia_store.model import Generation, Metadata
 from dysnomia_store.sink import ContentSink
 from dysnomia_store.store import ComponentLock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dysnomia_store.content.snapshots import StoredSnapshot
+from dysnomia_store import StoredSnapshot
 from dysnomia_store.model import Generation
 from dysnomia_store.store import Store
 

@@ -13,9 +13,7 @@ from dysnomia_plugins.base import Component, Context, PropertyValue, StatePlugin
 from dysnomia_plugins.errors import Unsupported
 from dysnomia_plugins.toolkit.files_reader import FilesReader
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
-from dysnomia_store.content.index import Index
-from dysnomia_store.content.index_diff import changed_between, changed_sections
-from dysnomia_store.content.snapshots import SnapshotDraft, StoredSnapshot
+from dysnomia_store import Index, SnapshotDraft, StoredSnapshot, changed_between, changed_sections
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey

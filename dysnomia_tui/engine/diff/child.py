@@ -22,9 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store.content.index import encode
-from dysnomia_store.content.index_diff import Pair, changed_between, changed_sections
-from dysnomia_store.content.snapshots import StoredSnapshot
+from dysnomia_store import Pair, StoredSnapshot, changed_between, changed_sections, encode
 from dysnomia_store.errors import StoreError
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows
 from dysnomia_tui.engine.diff.pairing import Cells

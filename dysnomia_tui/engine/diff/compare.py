@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from dysnomia_plugins.base import Stored
-from dysnomia_store.content.index_diff import Pair
+from dysnomia_store import Pair
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.hash_sums import Tick
 from dysnomia_tui.engine.diff.multiset import may_be_order

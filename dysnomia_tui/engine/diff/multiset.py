@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dysnomia_plugins.base import Stored
-from dysnomia_store.content.index import decode, encode
-from dysnomia_store.content.index_diff import Pair, changed_sections
+from dysnomia_store import Pair, changed_sections, decode, encode
 from dysnomia_store.model import Form
 from dysnomia_tui.engine.diff.hash_sums import Batches, Tick
 from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side

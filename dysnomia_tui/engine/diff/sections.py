@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dysnomia_store.content.index import decode, encode
-from dysnomia_store.content.index_diff import Pair, is_schema
+from dysnomia_store import Pair, decode, encode, is_schema
 from dysnomia_store.model import Section
 from dysnomia_tui.engine.diff.spill import Records, sorted_records
 from dysnomia_tui.engine.records import Change, SectionChange

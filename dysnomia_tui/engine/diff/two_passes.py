@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from dysnomia_store.content.index_diff import Pair
+from dysnomia_store import Pair
 from dysnomia_tui.engine.diff.hash_file import Order
 from dysnomia_tui.engine.diff.hash_sums import Tick, differing, read, sift
 from dysnomia_tui.engine.diff.pairing import Side

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.escape import visible
+from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.codec import moment
 from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.guard import step_of
 from dysnomia_tui.engine.component.journal import FileJournal

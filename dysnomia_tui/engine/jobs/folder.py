@@ -28,6 +28,7 @@ from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
+from dysnomia_tui.engine.machine.permissions import share
 from dysnomia_tui.engine.plans.plan import Plan
 
 RECORD_BYTES = 32 * 1024
@@ -173,16 +174,6 @@ def _sweep(jobs: Path) -> None:
             pid = name.split("-")[1]
             if pid.isdecimal() and ProcessIdentity.of(int(pid)) is None:
                 shutil.rmtree(jobs / name, ignore_errors=True)
-
-
-def share(folder: Path, group: str) -> None:
-    """Let a group read a folder and the files in it. Raises OSError or LookupError where there is no such group."""
-    import grp
-
-    gid = grp.getgrnam(group).gr_gid
-    for path, mode in ((folder, 0o750), *((path, 0o640) for path in folder.iterdir() if path.is_file())):
-        os.chown(path, -1, gid)
-        path.chmod(mode)
 
 
 def _publish(jobs: Path, staged: Path) -> JobFolder:

@@ -13,9 +13,10 @@ from dysnomia_store.errors import StoreFull
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
-from dysnomia_tui.engine.jobs.folder import JobFolder, create_job, share
+from dysnomia_tui.engine.jobs.folder import JobFolder, create_job
 from dysnomia_tui.engine.jobs.spawn import Forked, start_worker
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.machine.permissions import share
 from dysnomia_tui.engine.machine.settings_json import settings_to_json
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import JobState

@@ -80,7 +80,7 @@ class Machine:
         return self.registry.get(self.inventory().container(key.container).type)
 
     def dump_reader(self, key: ComponentKey) -> str:
-        """Who may read what is imported for a component besides the store's owner (see ``component_job.dump_reader``)."""
+        """Who may read what is imported for a component besides the store's owner: see ``ComponentJob``."""
         compression = self.settings.compression_by_container.get(key.container, self.settings.compression)
         try:
             return dump_reader(self.plugin(key), self.component(key), compression)

@@ -13,13 +13,13 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import NotPermitted
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Summary
+from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.types import what_is_missing
-from dysnomia_tui.engine.plans.grades import labels_of
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.redact import shown
 

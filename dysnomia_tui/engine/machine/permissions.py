@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from dysnomia_base.ownership import refusal
 from dysnomia_tui.config import Settings
@@ -27,3 +28,13 @@ def why_read_only(settings: Settings, asked: bool) -> str:
     if not os.access(there, os.W_OK | os.X_OK):
         return f"no permission to write {settings.statedir}"
     return ""
+
+
+def share(folder: Path, group: str) -> None:
+    """Let a group read a folder and the files in it. Raises OSError or LookupError where there is no such group."""
+    import grp
+
+    gid = grp.getgrnam(group).gr_gid
+    for path, mode in ((folder, 0o750), *((path, 0o640) for path in folder.iterdir() if path.is_file())):
+        os.chown(path, -1, gid)
+        path.chmod(mode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from dysnomia_store.archive.read import ArchiveReader
+from dysnomia_store import ArchiveReader
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.events import JobProgress
 from dysnomia_tui.engine.machine.machine import Machine

@@ -6,14 +6,10 @@ from collections.abc import Collection, Sequence
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
+from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.plans.plan import Grade
 
 PROD = "PROD"
-
-
-def labels_of(settings: Settings, key: ComponentKey) -> tuple[str, ...]:
-    """The machine's labels and the component's own."""
-    return tuple(dict.fromkeys((*settings.labels, *settings.component(key.container, key.component).labels)))
 
 
 def graded(settings: Settings, keys: Collection[ComponentKey], grade: Grade) -> Grade:

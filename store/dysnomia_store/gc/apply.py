@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.disk.layout import pointed_at
@@ -143,9 +144,7 @@ class Collector:
                 if collection is None:
                     _delete(workspace, key, snapshot.id)
                 else:
-                    workspace.retry_with_reserve(
-                        lambda id_=snapshot.id: trash.take_snapshot(workspace, collection, id_)
-                    )  # type: ignore[misc]
+                    workspace.retry_with_reserve(partial(trash.take_snapshot, workspace, collection, snapshot.id))
             self._step()
         if collection is not None:
             trash.settle(workspace, collection)

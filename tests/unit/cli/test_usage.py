@@ -219,7 +219,18 @@ def test_a_nix_store_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["dysnomia", "snapshots", "containers", "tui", "jobs", "diffing", "choosing", "collecting", "marking"]
+    "module",
+    [
+        "dysnomia",
+        "snapshots.command",
+        "containers.command",
+        "tui.command",
+        "shared.jobs",
+        "snapshots.diff",
+        "shared.selection",
+        "snapshots.gc",
+        "tui.mark",
+    ],
 )
 def test_no_command_imports_textual_or_a_plugin_to_start(module: str) -> None:
     code = (

@@ -12,7 +12,7 @@ from dysnomia_plugins.errors import PluginError, Truncated
 from dysnomia_plugins.toolkit.files_reader import CHUNK, SNIFFED, content_rows, is_text
 from dysnomia_plugins.toolkit.trees.member import ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
-from dysnomia_store.content.digest import DigestSink
+from dysnomia_store import DigestSink
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 

@@ -24,7 +24,7 @@ from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry, TarReader
 from dysnomia_plugins.toolkit.trees.tarwrite import END
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_plugins.types.subversion.contents import FILES
-from dysnomia_store.content.digest import DigestSink
+from dysnomia_store import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer, ContentSink
 

@@ -25,7 +25,7 @@ from dysnomia_plugins.types.subversion.locks import read_locks, write_locks
 from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, rollback_activation
 from dysnomia_plugins.types.subversion.places import COPY, Layout, purpose_at, wrapper_of
 from dysnomia_plugins.types.subversion.repository import Access, Repository
-from dysnomia_store.content.digest import DigestSink
+from dysnomia_store import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer
 
