@@ -2,7 +2,7 @@
 
 A test class or module joins with ``column`` (the type, and what is special about it) and ``server`` (the command that
 tells which version of it is here). ``python -m tests.matrix [column …]`` runs them (all) and writes the table into
-README.md, with the versions; a test fails where types, cases or servers there are no longer those that are here.
+docs/matrix.md, with the versions; a test fails where types, cases or servers there are no longer those that are here.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def significant(number: str) -> str:
     return parts[0] if len(parts) < 3 else ".".join(parts[:2])
 
 
-# --- the README ------------------------------------------------------------------------------------------------------
+# --- docs/matrix.md --------------------------------------------------------------------------------------------------
 
 
 def table(outcomes: Mapping[str, Mapping[str, str]], versions: Mapping[str, str]) -> str:
@@ -157,11 +157,11 @@ def parsed(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     return versions, {line[0]: dict(zip(columns, line[1:], strict=True)) for line in lines[3:]}
 
 
-def in_readme() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """What the README says now."""
-    from tests.readme import README
+def in_docs() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """What docs/matrix.md says now."""
+    from tests.readme import page
 
-    found = re.search(r"<!-- matrix:[^\n]*-->\n(.*?)<!-- /matrix -->", README.read_text("utf-8"), re.DOTALL)
+    found = re.search(r"<!-- matrix:[^\n]*-->\n(.*?)<!-- /matrix -->", page("matrix.md").read_text("utf-8"), re.DOTALL)
     return parsed(found[1]) if found else ({}, {})
 
 
@@ -175,18 +175,20 @@ def run(files: Iterable[Path]) -> tuple[int, dict[str, dict[str, str]]]:
 
 def main() -> int:
     """Run the columns that are named (all, if none) and write the table. Returns pytest's status."""
-    from tests.readme import README, replaced
+    from tests.readme import page, replaced
 
     there = columns()
     names = sys.argv[1:] or [column.name for column in there]
     status, fresh = run(sorted({column.file for column in there if column.name in names}))
-    said, rows = in_readme()
+    said, rows = in_docs()
     outcomes: dict[str, dict[str, str]] = {}
     for case in dict.fromkeys([*fresh, *rows]):
         kept = {name: MEANT.get(mark, "") for name, mark in rows.get(case, {}).items() if name not in names}
         outcomes[case] = {**kept, **fresh.get(case, {})}
     versions = {column.name: column.version if column.name in names else said.get(column.name, "") for column in there}
-    README.write_text(replaced(README.read_text("utf-8"), "matrix", table(outcomes, versions)), "utf-8")
+    page("matrix.md").write_text(
+        replaced(page("matrix.md").read_text("utf-8"), "matrix", table(outcomes, versions)), "utf-8"
+    )
     return status
 
 

@@ -1,4 +1,4 @@
-"""The generated parts of README.md: the key table from the registry of actions, the example from its file.
+"""The generated parts of docs/: the key table from the registry of actions, the example from its file.
 
 ``python -m tests.readme`` writes them again; a test fails where they are stale.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+DOCS = ROOT / "docs"
 DIFFERENCES = ROOT / "tests" / "compat" / "differences.toml"
 EXAMPLE = ROOT / "tests" / "examples" / "textfile.py"
 PROJECT = ROOT / "tests" / "examples" / "pyproject.toml"
@@ -47,15 +48,25 @@ def project() -> str:
     return f"```toml\n{PROJECT.read_text('utf-8').rstrip()}\n```"
 
 
-PARTS: dict[str, Callable[[], str]] = {
-    "keys": key_table, "differences": differences, "plugin": example, "project": project,
-}  # fmt: skip
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "keys": ("keys.md", key_table),
+    "differences": ("differences.md", differences),
+    "plugin": ("plugins.md", example),
+    "project": ("plugins.md", project),
+}
+"""Each generated part: the page it is on, and what makes it."""
 
 
-def generated(text: str) -> str:
-    """``text`` with its generated parts made anew."""
-    for name, make in PARTS.items():
-        text = replaced(text, name, make())
+def page(name: str) -> Path:
+    """The page of docs/ with that file name."""
+    return DOCS / name
+
+
+def generated(name: str, text: str) -> str:
+    """``text``, which is the page called ``name``, with its generated parts made anew."""
+    for part, (home, make) in PARTS.items():
+        if home == name:
+            text = replaced(text, part, make())
     return text
 
 
@@ -68,12 +79,13 @@ def replaced(text: str, name: str, content: str) -> str:
         flags=re.DOTALL,
     )
     if count != 1:
-        raise ValueError(f"README.md has {count} parts called {name!r}")
+        raise ValueError(f"the page has {count} parts called {name!r}")
     return made
 
 
 def main() -> None:
-    README.write_text(generated(README.read_text("utf-8")), "utf-8")
+    for name in sorted({home for home, _ in PARTS.values()}):
+        page(name).write_text(generated(name, page(name).read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -30,13 +30,13 @@ def main() -> int:
     parts = found_parts()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)} (default: all)")
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md, of all parts")
+    parser.add_argument("--readme", action="store_true", help="write the table into docs/figures.md, of all parts")
     args = parser.parse_args()
     unknown = set(args.parts) - set(parts)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if args.readme and args.parts:
-        parser.error("the README shows all parts: name none")
+        parser.error("docs/figures.md shows all parts: name none")
     about = conditions()
     figures: list[Figure] = []
     for name in args.parts or parts:
@@ -51,9 +51,9 @@ def main() -> int:
 
 
 def _write_readme(text: str) -> None:
-    from tests.readme import README, replaced
+    from tests.readme import page, replaced
 
-    README.write_text(replaced(README.read_text("utf-8"), "bench", text), "utf-8")
+    page("figures.md").write_text(replaced(page("figures.md").read_text("utf-8"), "bench", text), "utf-8")
 
 
 if __name__ == "__main__":

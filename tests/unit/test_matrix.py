@@ -1,4 +1,4 @@
-"""The README's table of types and cases is of the types, cases and servers that are here."""
+"""docs/matrix.md's table of types and cases is of the types, cases and servers that are here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests import matrix
 
 
 def test_every_type_is_in_it_with_every_case_passed() -> None:
-    versions, rows = matrix.in_readme()
+    versions, rows = matrix.in_docs()
     there = {(column.name, case) for column in matrix.columns() for case in column.cases}
     said = {(column, case) for case, row in rows.items() for column, mark in row.items() if mark == "✓"}
     assert said == there, "run `make matrix`"
@@ -16,7 +16,7 @@ def test_every_type_is_in_it_with_every_case_passed() -> None:
 
 def test_the_servers_are_those_that_are_here() -> None:
     """Of a server that is not installed here nothing can be said."""
-    versions, _ = matrix.in_readme()
+    versions, _ = matrix.in_docs()
     for column in matrix.columns():
         if column.version:
             assert matrix.significant(versions[column.name]) == matrix.significant(column.version), "run `make matrix`"

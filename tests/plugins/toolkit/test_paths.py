@@ -29,43 +29,63 @@ PROC = "what the kernel tells in /proc: nobody else writes there"
 CONFIG = "configuration: whose it must be is asked where it is read"
 INITIAL = "the component's own files, which are configuration"
 OURS = "in the store or the job's own folder, where nobody else may write"
+BY_FOLDER = "a method of Folder, which is by descriptor"
 COMPARED = "only compared: nothing is opened by it"
 SYSTEM = "folders of the system's own, below /etc and /run, which are root's"
 
 ALLOWED = {
-    ("accounts.py", "Path.chmod"): "homes of users who are made, in folders of root's",
-    ("accounts.py", "Path.mkdir"): "homes of users who are made, in folders of root's",
-    ("accounts.py", "Path.read_text"): CONFIG,
-    ("accounts.py", "os.chown"): "homes of users who are made, in folders of root's",
-    ("durable.py", "os.open"): OURS,
-    ("external.py", "Path.mkdir"): OURS,
-    ("external.py", "Path.open"): "a module's first line: modules are configuration",
-    ("external.py", "Path.touch"): OURS,
-    ("fileset/places.py", "open"): PROC,
-    ("fileset/spec.py", "Path.read_bytes"): INITIAL,
-    ("my/discover.py", "os.path.realpath"): COMPARED,
-    ("my/server.py", "os.path.realpath"): COMPARED,
-    ("mysql.py", "Path.open"): INITIAL,
-    ("pg/discover.py", "Path.read_text"): SYSTEM,
-    ("pg/discover.py", "os.path.realpath"): COMPARED,
-    ("pg/server.py", "os.path.realpath"): COMPARED,
-    ("postgresql.py", "Path.open"): INITIAL,
-    ("properties.py", "os.open"): CONFIG,
-    ("sd/manager.py", "os.path.realpath"): COMPARED,
-    ("sd/units.py", "Path.chmod"): SYSTEM,
-    ("sd/units.py", "Path.mkdir"): SYSTEM,
-    ("sd/units.py", "Path.symlink_to"): SYSTEM,
-    ("sd/units.py", "Path.unlink"): SYSTEM,
-    ("sd/units.py", "os.open"): SYSTEM,
-    ("sd/units.py", "os.path.realpath"): COMPARED,
-    ("sd/units.py", "os.replace"): SYSTEM,
-    ("sqlite.py", "Path.read_text"): INITIAL,
-    ("trees/extract.py", "os.utime"): "of a descriptor",
-    ("trees/users.py", "open"): PROC,
+    ("toolkit/accounts.py", "Path.chmod"): "homes of users who are made, in folders of root's",
+    ("toolkit/accounts.py", "Path.mkdir"): "homes of users who are made, in folders of root's",
+    ("toolkit/accounts.py", "Path.read_text"): CONFIG,
+    ("toolkit/accounts.py", "os.chown"): "homes of users who are made, in folders of root's",
+    ("toolkit/durable.py", "os.open"): OURS,
+    ("loading/external.py", "Path.mkdir"): OURS,
+    ("loading/external.py", "Path.open"): "a module's first line: modules are configuration",
+    ("loading/external.py", "Path.touch"): OURS,
+    ("types/fileset/places.py", "open"): PROC,
+    ("types/fileset/spec.py", "Path.read_bytes"): INITIAL,
+    ("types/mysql/discover.py", "os.path.realpath"): COMPARED,
+    ("types/mysql/server.py", "os.path.realpath"): COMPARED,
+    ("types/mysql/plugin.py", "Path.open"): INITIAL,
+    ("types/postgresql/discover.py", "Path.read_text"): SYSTEM,
+    ("types/postgresql/discover.py", "os.path.realpath"): COMPARED,
+    ("types/postgresql/server.py", "os.path.realpath"): COMPARED,
+    ("types/postgresql/plugin.py", "Path.open"): INITIAL,
+    ("config_files/properties.py", "os.open"): CONFIG,
+    ("types/systemd/manager.py", "os.path.realpath"): COMPARED,
+    ("types/systemd/units.py", "Path.chmod"): SYSTEM,
+    ("types/systemd/units.py", "Path.mkdir"): SYSTEM,
+    ("types/systemd/units.py", "Path.symlink_to"): SYSTEM,
+    ("types/systemd/units.py", "Path.unlink"): SYSTEM,
+    ("types/systemd/units.py", "os.open"): SYSTEM,
+    ("types/systemd/units.py", "os.path.realpath"): COMPARED,
+    ("types/systemd/units.py", "os.replace"): SYSTEM,
+    ("types/redis/files.py", "os.open"): OURS,
+    ("types/redis/initial.py", "Path.open"): INITIAL,
+    ("types/redis/places.py", "Path.open"): INITIAL,
+    ("types/redis/plugin.py", "Path.open"): OURS,
+    ("types/redis/plugin.py", "Path.unlink"): OURS,
+    ("types/redis/resp.py", "os.open"): "O_PATH, to reach a socket whose path is too long: nothing of it is read",
+    ("types/redis/server.py", "Path.read_text"): CONFIG,
+    ("types/redis/server.py", "os.path.realpath"): COMPARED,
+    ("types/redis/swap.py", "Path.open"): OURS,
+    ("types/redis/swap.py", "Path.unlink"): OURS,
+    ("types/sqlite/plugin.py", "Path.read_text"): INITIAL,
+    ("types/subversion/activation.py", "Path.open"): INITIAL,
+    ("types/subversion/discover.py", "Path.open"): "the first line of a file called format, to know a repository by",
+    ("types/subversion/discover.py", "os.path.realpath"): COMPARED,
+    ("types/subversion/discover.py", "os.walk"): "looks for repositories: nothing is changed",
+    ("types/subversion/files.py", "Path.open"): OURS,
+    ("types/subversion/files.py", "Path.unlink"): OURS,
+    ("types/subversion/locks.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/subversion/plugin.py", "os.path.realpath"): COMPARED,
+    ("types/subversion/repository.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/subversion/servers.py", "os.path.realpath"): COMPARED,
+    ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
+    ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
+    ("toolkit/trees/users.py", "open"): PROC,
 }
 """(file, call) -> why it may be there."""
-UNTIL_MOVED = ("rd/", "svn/", "redis.py", "subversion.py")
-"""Types that still work by path below folders of their server's user."""
 
 
 def calls(path: Path) -> Iterator[tuple[str, int]]:
@@ -78,7 +98,7 @@ def calls(path: Path) -> Iterator[tuple[str, int]]:
 def _looked_at() -> Iterator[tuple[str, Path]]:
     for path in sorted(PLUGINS.rglob("*.py")):
         name = str(path.relative_to(PLUGINS))
-        if not name.startswith(("guarded/", *UNTIL_MOVED)):
+        if not name.startswith("toolkit/guarded/"):
             yield name, path
 
 

@@ -1,4 +1,4 @@
-"""The README says what is so: its generated parts are not stale, its tables whole, its example works."""
+"""The pages say what is so: their generated parts are not stale, its tables whole, its example works."""
 
 from __future__ import annotations
 
@@ -26,39 +26,48 @@ from dysnomia_tui.engine.errors import Exit
 from tests import readme
 from tests.examples.textfile import TextFile
 
-TEXT = readme.README.read_text("utf-8")
+COMMANDS = readme.page("commands.md").read_text("utf-8")
+PAGES = [readme.README, *sorted(readme.ROOT.glob("*.md")), *sorted(readme.DOCS.glob("*.md"))]
 
 
-def test_the_generated_parts_are_not_stale() -> None:
-    assert readme.generated(TEXT) == TEXT, "run `make readme`"
+@pytest.mark.parametrize("name", sorted({home for home, _ in readme.PARTS.values()}))
+def test_the_generated_parts_are_not_stale(name: str) -> None:
+    text = readme.page(name).read_text("utf-8")
+    assert readme.generated(name, text) == text, "run `make readme`"
 
 
 def test_a_stale_part_would_be_noticed() -> None:
-    assert readme.generated(TEXT.replace("| keys | action |", "| keys | actoin |")) == TEXT
+    text = readme.page("keys.md").read_text("utf-8")
+    assert readme.generated("keys.md", text.replace("| keys | action |", "| keys | actoin |")) == text
     with pytest.raises(ValueError, match="keys"):
-        readme.generated(TEXT.replace("<!-- /keys -->", ""))
+        readme.generated("keys.md", text.replace("<!-- /keys -->", ""))
+
+
+def test_the_readme_is_short() -> None:
+    assert len(readme.README.read_text("utf-8").splitlines()) <= 200
 
 
 @pytest.mark.parametrize("code", list(Exit))
 def test_every_exit_code_is_in_the_table(code: Exit) -> None:
-    assert re.search(rf"^\| {int(code)} \| \w", TEXT, re.MULTILINE)
+    assert re.search(rf"^\| {int(code)} \| \w", COMMANDS, re.MULTILINE)
 
 
-def test_options_that_the_readme_names_are_there() -> None:
+def test_options_that_the_pages_name_are_there() -> None:
     parsers = [dysnomia.parser(), snapshots.parser(), containers.parser(), tui.parser()]
     subs = [action for made in parsers for action in made._actions if isinstance(action, argparse._SubParsersAction)]
     parsers += [made for action in subs for made in action.choices.values()]
     known = {option for made in parsers for action in made._actions for option in action.option_strings}
-    commands = TEXT[TEXT.index("## Commands") : TEXT.index("## Configuration")]
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", commands))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", COMMANDS))
     assert len(named) > 15
     assert named <= known
 
 
-def test_every_file_and_picture_it_points_at_is_there() -> None:
-    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", TEXT):
-        assert (readme.ROOT / target).is_file(), target
-    for named in re.findall(r"`(tests/[\w/.]+)`", TEXT):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_picture_a_page_points_at_is_there(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for target in re.findall(r"\]\(((?!https?:)[^)#]+)[^)]*\)", text):
+        assert (page.parent / target).is_file(), target
+    for named in re.findall(r"`((?:tests|plugins|store|dysnomia_tui)/[\w/.]+)`", text):
         assert (readme.ROOT / named).exists(), named
 
 
