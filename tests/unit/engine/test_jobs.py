@@ -56,7 +56,7 @@ def test_it_outlives_sighup_and_the_kill_of_who_submitted_it(
     machine.hold()
     script = (
         "import sys, time; from pathlib import Path; from tests.unit.engine.machine import *;"
-        f"machine = Machine(Path(sys.argv[1])); engine = Engine(machine.settings, fork_workers={forked});"
+        f"machine = EngineFixture(Path(sys.argv[1])); engine = Engine(machine.settings, fork_workers={forked});"
         "print(engine.submit(engine.plan_snapshot([TEXT])).id, flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
@@ -150,7 +150,7 @@ def test_a_running_job_is_cancelled_with_its_children_and_leaves_nothing(
 def test_two_submitters_at_once_get_two_jobs(machine: EngineFixture, engine: Engine) -> None:
     script = (
         "import sys; from pathlib import Path; from tests.unit.engine.machine import *;"
-        "machine = Machine(Path(sys.argv[1])); engine = machine.engine();"
+        "machine = EngineFixture(Path(sys.argv[1])); engine = machine.engine();"
         "plan = engine.plan_snapshot([ORDERS]); sys.stdin.readline();"
         "print(engine.submit(plan).id)"
     )
