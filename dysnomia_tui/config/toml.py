@@ -22,11 +22,11 @@ from typing import Any
 
 from dysnomia_base.durations import parse_duration
 from dysnomia_store.records.retention import Policy
+from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
 
 COMPRESSIONS = ("zstd", "xz", "none")
 ZONES = ("server", "utc", "relative")
-PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 
 Reader = Callable[[Any], Any]
 Trail = tuple[str, ...]
@@ -229,4 +229,6 @@ TOP: Mapping[str, Reader] = {
 }
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
 COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration, "retention": _table}
-RETENTION: Mapping[str, Reader] = dict.fromkeys(PERIODS, _whole(0, 100_000)) | {"within": _duration}
+RETENTION: Mapping[str, Reader] = {
+    rule.name: _duration if rule.takes_duration else _whole(0, 100_000) for rule in RULES
+}

@@ -14,6 +14,7 @@ from rich.text import Text
 from dysnomia_base.durations import parse_duration
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, Policy
+from dysnomia_store.records.rules import RULES
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size
@@ -22,7 +23,7 @@ from dysnomia_tui.app.present.times import Times
 
 EXAMPLE = "last 7 daily 14 within 2d"
 _DIGITS = 9
-_COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_RULES = {rule.name: rule for rule in RULES}
 
 
 class PolicyNotUnderstood(ValueError):
@@ -39,25 +40,25 @@ def parse_policy(typed: str) -> Policy | None:
         return None
     if len(words) % 2:
         raise PolicyNotUnderstood(f"{_short(words[-1])} has no number: {EXAMPLE}")
-    counts: dict[str, Any] = {}
-    within: timedelta | None = None
+    values: dict[str, Any] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
-        if name == "within":
-            within = _span(value)
-        elif name not in _COUNTS:
-            raise PolicyNotUnderstood(f"{_short(name)} is no rule: {EXAMPLE}")
+        rule = _RULES.get(name)
+        if rule is None:
+            raise PolicyNotUnderstood(f"{_short(name)} is not a rule: {EXAMPLE}")
+        if rule.takes_duration:
+            values[name] = _span(name, value)
         elif not value.isdecimal() or len(value) > _DIGITS:
             raise PolicyNotUnderstood(f"{name} takes a whole number of at most {_DIGITS} digits, not {_short(value)}")
         else:
-            counts[name] = int(value)
-    return Policy(within=within, **counts)
+            values[name] = int(value)
+    return Policy(**values)
 
 
-def _span(value: str) -> timedelta:
+def _span(name: str, value: str) -> timedelta:
     try:
         return parse_duration(value)
     except ValueError:
-        raise PolicyNotUnderstood(f"within takes a duration such as 36h, 2d or 1w3d, not {_short(value)}") from None
+        raise PolicyNotUnderstood(f"{name} takes a duration such as 36h, 2d or 1w3d, not {_short(value)}") from None
 
 
 def _short(value: str) -> str:

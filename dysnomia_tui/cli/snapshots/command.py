@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dysnomia_store.records.rules import RULES
 from dysnomia_tui.cli.shared.names import plain_name
 from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
@@ -26,15 +27,6 @@ THEIRS = (
     "--print-missing", "--query-latest", "--query-all", "--check", "--gc", "--import", "--resolve", "--container",
     "--component", "--keep", "--help", "--version",
 )  # fmt: skip
-PERIODS = {
-    "last": "keep the newest N",
-    "hourly": "keep the newest of each of N hours",
-    "daily": "keep the newest of each of N days",
-    "weekly": "keep the newest of each of N weeks",
-    "monthly": "keep the newest of each of N months",
-    "yearly": "keep the newest of each of N years",
-}
-"""The rules of a policy that count: ``--keep-daily`` and so on."""
 
 
 class Line(NamedTuple):
@@ -87,9 +79,12 @@ def add_policy(found: Parser) -> None:
     found.add_argument(
         "--keep", type=int, metavar="NUM", help="--gc: generations to keep of each (default: 1; 0: none)"
     )
-    for period, text in PERIODS.items():
+    for rule in RULES:
         found.add_argument(
-            f"--keep-{period}", type=int, default=0, metavar="N", help=f"--gc: {text}; several rules add up"
+            f"--keep-{rule.name}",
+            type=str if rule.takes_duration else int,
+            metavar="DURATION" if rule.takes_duration else "N",
+            help=f"--gc: {rule.help}; several rules add up",
         )
     found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
     found.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_store.records.rules import RULES
 from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
-from dysnomia_tui.cli.snapshots.command import PERIODS
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -27,19 +27,17 @@ def collect(args: argparse.Namespace) -> int:
     from dysnomia_tui.cli.shared.jobs import settle
 
     if args.keep is not None and args.keep < 0:
-        raise Usage(f"--keep {args.keep} keeps less than nothing")
-    rules = any(getattr(args, f"keep_{period}") for period in PERIODS)
-    if (args.keep is not None) + args.policy + rules > 1:
+        raise Usage(f"--keep must be 0 or more, not {args.keep}")
+    rules = _rules(args)
+    if (args.keep is not None) + args.policy + bool(rules) > 1:
         raise Usage("--keep, --keep-… and --policy are ways to say what is kept", "give one of them")
-    if any(getattr(args, f"keep_{period}") < 0 for period in PERIODS):
-        raise Usage("a rule that keeps less than nothing")
     if args.now and args.trash:
         raise Usage("--now and --trash are two ways for what is collected", "give one of them")
     keys = _keys(args)
     settings = load(args.statedir)
     free_now = args.now or not (args.trash or settings.grace_set)
     engine = open_engine(settings)
-    review = engine.gc_review(keys, _policy(settings, keys, args))
+    review = engine.gc_review(keys, _policy(settings, keys, args, rules))
     empty = not review.dropped and not review.snapshots and not review.broken_links
     if args.dry_run:
         return _dry_run(engine, review, args, empty=empty, free_now=free_now)
@@ -75,13 +73,35 @@ def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
     return keys
 
 
-def _policy(settings: Settings, keys: Sequence[ComponentKey], args: argparse.Namespace) -> Policy | None:
+def _rules(args: argparse.Namespace) -> dict[str, Any]:
+    """The rules that the command line names, by their field in ``Policy``. Raises Usage for a value out of range."""
+    from dysnomia_base.durations import parse_duration
+
+    rules: dict[str, Any] = {}
+    for rule in RULES:
+        value = getattr(args, f"keep_{rule.name}")
+        if value is None:
+            continue
+        if rule.takes_duration:
+            try:
+                rules[rule.name] = parse_duration(value)
+            except ValueError as error:
+                raise Usage(f"--keep-{rule.name}: {error}") from error
+        elif value < 0:
+            raise Usage(f"--keep-{rule.name} must be 0 or more, not {value}")
+        elif value:
+            rules[rule.name] = value
+    return rules
+
+
+def _policy(
+    settings: Settings, keys: Sequence[ComponentKey], args: argparse.Namespace, rules: dict[str, Any]
+) -> Policy | None:
     """What to keep; None for each component's own policy. Raises Usage where none of them has one."""
     from dysnomia_store.records.retention import Policy
 
     if not args.policy:
-        rules = {period: getattr(args, f"keep_{period}") for period in PERIODS}
-        if any(rules.values()):
+        if rules:
             return Policy(**rules)
         return Policy(last=KEEP if args.keep is None else args.keep, nothing=args.keep == 0)
     without = [key for key in keys if settings.component(key.container, key.component).policy.empty]

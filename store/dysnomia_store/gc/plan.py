@@ -7,17 +7,12 @@ suspicious or bad one never pushes a good one out; ``last`` keeps besides them t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 
 from dysnomia_store.gc.state import GcGeneration, GcState
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot, Policy
-
-_HOUR = 3_600_000_000
-_DAY = 24 * _HOUR
-_MONDAY = 3
-"""1970-01-01 was a Thursday: days since then plus three fall into weeks that start on Mondays."""
+from dysnomia_store.records.rules import RULES
 
 Rules = dict[int, list[str]]
 """Why each number is kept."""
@@ -139,16 +134,10 @@ def _count_rules(generations: tuple[GcGeneration, ...], policy: Policy, at: date
     if policy.last > 0:
         for gen in {gen.number: gen for gen in [*newest_first[: policy.last], *good[: policy.last]]}.values():
             _add(rules, gen.number, f"last {policy.last}")
-    periods = (
-        ("hourly", policy.hourly, _hour),
-        ("daily", policy.daily, _day),
-        ("weekly", policy.weekly, _week),
-        ("monthly", policy.monthly, _month),
-        ("yearly", policy.yearly, _year),
-    )
-    for name, count, period in periods:
-        if count > 0:
-            _periods(good, name, count, period, rules)
+    for rule in RULES:
+        count = getattr(policy, rule.name)
+        if rule.period is not None and count > 0:
+            _periods(good, rule.name, count, rule.period, rules)
     if policy.within is not None:
         since = round((at - policy.within).timestamp() * 1_000_000)
         said = f"within {_words(policy.within)}"
@@ -167,35 +156,6 @@ def _periods(good: list[GcGeneration], name: str, count: int, period: Callable[[
                 return
             taken.add(which)
             _add(rules, gen.number, name)
-
-
-def _hour(micros: int) -> int:
-    return micros // _HOUR
-
-
-def _day(micros: int) -> int:
-    return micros // _DAY
-
-
-def _week(micros: int) -> int:
-    return (micros // _DAY + _MONDAY) // 7
-
-
-def _month(micros: int) -> int:
-    year, month = _calendar(micros // _DAY)
-    return year * 12 + month
-
-
-def _year(micros: int) -> int:
-    return _calendar(micros // _DAY)[0]
-
-
-@lru_cache(maxsize=4096)
-def _calendar(day: int) -> tuple[int, int]:
-    """Year and month of a day since 1970; a clock gone mad stays within what a calendar has."""
-    first = date(1970, 1, 1)
-    at = first + timedelta(days=max(date.min.toordinal() - first.toordinal(), min(day, 2_900_000)))
-    return at.year, at.month
 
 
 def _add(rules: Rules, number: int, said: str) -> None:

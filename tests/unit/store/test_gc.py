@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from dysnomia_store.gc.plan import plan
 from dysnomia_store.gc.state import GcGeneration, GcState
 from dysnomia_store.model import Marks, Pin, Reason, Verdict
 from dysnomia_store.records.retention import GcPlan, Policy
+from dysnomia_store.records.rules import RULES
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -379,3 +381,9 @@ class TestApply:
         shop.collect(Policy(last=1))
         assert shop.numbers() == [3]
         assert shop.store.orphans(KEY) == ()
+
+
+def test_the_table_of_rules_is_the_policy() -> None:
+    fields = {field.name for field in dataclasses.fields(Policy)}
+    assert {rule.name for rule in RULES} == fields - {"nothing"}
+    assert [rule.name for rule in RULES if rule.takes_duration] == ["within"]
