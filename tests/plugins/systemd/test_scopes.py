@@ -26,12 +26,12 @@ cat /proc/self/cgroup > "$dir/cgroup"
 
 
 class Slow:
-    """A component whose activation waits, for one user of the machine."""
+    """A component whose activation waits, for one user of the machine; its files are that user's, as they must be."""
 
-    def __init__(self, machine: SystemdMachine, user: str) -> None:
+    def __init__(self, machine: SystemdMachine, user: str, name: str = "") -> None:
         self.machine = machine
         self.user = user
-        self.folder = Path("/srv") / f"slow-{user}"
+        self.folder = Path("/srv") / f"slow-{name or user}"
         self.environment = {
             "DYSNOMIA_CONTAINERS_PATH": f"{self.folder}/containers",
             "DYSNOMIA_COMPONENTS_PATH": f"{self.folder}/components",
@@ -110,7 +110,7 @@ def test_roots_job_survives_the_death_of_its_session(killing: SystemdMachine) ->
 def test_nothing_that_is_told_of_a_scope_holds_a_secret(systemd: SystemdMachine) -> None:
     """Neither of those in the container's file nor of those in the environment, which is how Disnix gives them."""
     systemd.run("useradd", "-M", "reader")
-    slow = Slow(systemd, "daemon")
+    slow = Slow(systemd, "root", "told")
     command = systemd.start(*slow.command, **{**slow.environment, "SOME_PASSWORD": SECRET})
     wait_until(slow.entered)
     (scope,) = systemd.run("systemctl", "list-units", "--plain", "--no-legend", "dysnomia-*.scope").split()[:1]
