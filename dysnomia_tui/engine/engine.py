@@ -34,7 +34,6 @@ from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.overview import look
 from dysnomia_tui.engine.machine.permissions import why_read_only
-from dysnomia_tui.engine.operations import deploy
 from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import why_stale
@@ -225,11 +224,15 @@ class Engine(Planner):
 
     def deployment(self, container: str = "") -> Deployment:
         """What is available, active and garbage, and what a deployment would do; of one container, or of all."""
+        from dysnomia_tui.engine.operations import deploy
+
         with translated():
             return deploy.deployment(self._world, container)
 
     def nothing_to_do(self, key: ComponentKey, activity: str) -> str:
         """Why an activity of a component has nothing to do, or ``""``. Raises Unknown, ConfigError."""
+        from dysnomia_tui.engine.operations import deploy
+
         with translated():
             return deploy.nothing_to_do(self._world, key, activity)
 

@@ -1,5 +1,7 @@
 """The engine's plans: each change is first one of these, an immutable record of what would happen. Making one changes
-nothing, asks a server at most for a second, and needs no right to change anything."""
+nothing, asks a server at most for a second, and needs no right to change anything.
+
+Each verb is imported when it is planned: a command plans one of them, and must not wait for what all of them need."""
 
 from __future__ import annotations
 
@@ -15,21 +17,6 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations import activity as activities
-from dysnomia_tui.engine.operations import (
-    adopt,
-    check,
-    deploy,
-    gc,
-    import_archive,
-    import_folder,
-    mark,
-    recover,
-    restore,
-    snapshot,
-    trash,
-    undo,
-)
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.translate import translated
 
@@ -43,17 +30,23 @@ class Planner:
     _clock: Callable[[], datetime]
 
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
+        from dysnomia_tui.engine.operations import snapshot
+
         with translated():
             return snapshot.plan_snapshot(self._world, keys, reason, text, self._clock())
 
     def plan_restore(
         self, key: ComponentKey, number: int, target: RestoreTarget | None = None, *, text: str = ""
     ) -> Plan:
+        from dysnomia_tui.engine.operations import restore
+
         with translated():
             return restore.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
 
     def plan_undo(self, job_id: str) -> Plan:
         """Undo a restore (from its guard) or a collection (from the trash)."""
+        from dysnomia_tui.engine.operations import undo
+
         with translated():
             return undo.plan_undo(self._world, self._board, job_id, self._clock())
 
@@ -84,24 +77,34 @@ class Planner:
 
     def plan_gc(self, review: GcPlan, *, now: bool = False, text: str = "") -> Plan:
         """The plan that carries a review out; ``now`` frees at once (grade 3)."""
+        from dysnomia_tui.engine.operations import gc
+
         with translated():
             return gc.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
 
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
+        from dysnomia_tui.engine.operations import trash
+
         with translated():
             return trash.plan_empty_trash(self._world, names, self._clock())
 
     def plan_bring_back(self, names: Collection[str]) -> Plan:
+        from dysnomia_tui.engine.operations import trash
+
         with translated():
             return trash.plan_bring_back(self._world, names, self._clock())
 
     def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
         """Read every byte of the generations' snapshots."""
+        from dysnomia_tui.engine.operations import check
+
         with translated():
             return check.plan_check(self._world, key, numbers, self._clock())
 
     def plan_verify(self, key: ComponentKey, number: int) -> Plan:
         """Verify by restore into a scratch place."""
+        from dysnomia_tui.engine.operations import check
+
         with translated():
             return check.plan_verify(self._world, key, number, self._clock())
 
@@ -110,39 +113,55 @@ class Planner:
     ) -> Plan:
         """Pin, known good or bad, tags, note: what differs from ``seen``, the marks that the operator had before
         them (those of this moment, if not given). Merged with what others said meanwhile."""
+        from dysnomia_tui.engine.operations import mark
+
         with translated():
             return mark.plan_mark(self._world, key, number, marks, seen, text, self._clock())
 
     def plan_trust(self, key: ComponentKey, number: int, *, trusted: bool = True) -> Plan:
         """Let an imported generation be loaded as one that was made here, or no longer."""
+        from dysnomia_tui.engine.operations import mark
+
         with translated():
             return mark.plan_trust(self._world, key, number, trusted, self._clock())
 
     def plan_activity(self, key: ComponentKey, activity: str) -> Plan:
         """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``; of a module, any."""
+        from dysnomia_tui.engine.operations import activity as activities
+
         with translated():
             return activities.plan_activity(self._world, key, activity, self._clock())
 
     def plan_deploy(self, container: str = "") -> Plan:
         """Deactivate what is no longer available, activate what is new; of one container, or of all."""
+        from dysnomia_tui.engine.operations import deploy
+
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 
     def plan_adopt(self, found: Found) -> Plan:
         """The files that would be written for found state."""
+        from dysnomia_tui.engine.operations import adopt
+
         with translated():
             return adopt.plan_adopt(self._world, found, self._clock())
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
+        from dysnomia_tui.engine.operations import import_folder
+
         with translated():
             return import_folder.plan_import(self._world, key, folders, self._clock(), move=move)
 
     def plan_import_archive(self, path: Path) -> Plan:
         """An archive that ``export`` wrote."""
+        from dysnomia_tui.engine.operations import import_archive
+
         with translated():
             return import_archive.plan_import_archive(self._world, path, self._clock())
 
     def plan_recover(self, job_id: str) -> Plan:
         """Put right what an interrupted job left behind."""
+        from dysnomia_tui.engine.operations import recover
+
         with translated():
             return recover.plan_recover(self._board, job_id, self._clock())

@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # type checkers know the name; the module typing costs a 
 if TYPE_CHECKING:
     from dysnomia_store.archive.format import Archive
     from dysnomia_store.archive.read import ArchiveReader
-    from dysnomia_store.catalog.survey import all_generations
+    from dysnomia_store.catalog.survey import all_generations, latest_generations
     from dysnomia_store.content.digest import Digested, DigestSink, SectionTarget
     from dysnomia_store.content.index import Index, IndexWriter, decode, encode
     from dysnomia_store.content.index_diff import Pair, changed_between, changed_sections, is_schema
@@ -40,6 +40,7 @@ _HOMES = {
     "encode": "dysnomia_store.content.index",
     "identity": "dysnomia_store.content.snapshots",
     "is_schema": "dysnomia_store.content.index_diff",
+    "latest_generations": "dysnomia_store.catalog.survey",
     "moment": "dysnomia_store.records.codec",
 }
 """Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
@@ -63,6 +64,7 @@ __all__ = [
     "encode",
     "identity",
     "is_schema",
+    "latest_generations",
     "moment",
 ]
 

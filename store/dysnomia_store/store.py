@@ -234,6 +234,7 @@ class Store(ReadableStore):
     ) -> Committed:
         """Take a snapshot folder (named by its id) made elsewhere. Verified where it explains itself. ``reader`` as of
         ``draft``."""
+        from dysnomia_store.catalog.generations import just_made
         from dysnomia_store.commit.import_folder import import_folder
 
         key = self._holding(lock)
@@ -241,7 +242,9 @@ class Store(ReadableStore):
         made, new = import_folder(
             self._workspace, key, folder, who=who, job=job, move=move, reader=_group_of(reader) if reader else None
         )
-        return Committed(self.generation(key, made), new)
+        # Many are imported one by one: none of them may cost a look at all that are there.
+        found = just_made(self._layout, key, made) if new else None
+        return Committed(found or self.generation(key, made), new)
 
     # Archives: several snapshots with what is known of them, in one file.
 

@@ -147,22 +147,14 @@ def store_folder(args: argparse.Namespace) -> Path:
 
 def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
     """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
-    from dysnomia_store import Layout, all_generations
+    from dysnomia_store import Layout, all_generations, latest_generations
 
-    last: Line | None = None
-    for key, number, snapshot in all_generations(Layout(statedir), container or None, component or None):
+    those = latest_generations if latest else all_generations
+    for key, number, snapshot in those(Layout(statedir), container or None, component or None):
         if not snapshot:
             say(f"WARNING: generation {number} of {key} leads nowhere")
             continue
-        line = Line(key.container, key.component, number, snapshot)
-        if latest and last is not None and last[:2] != line[:2]:
-            yield last
-        if latest:
-            last = line
-        else:
-            yield line
-    if last is not None:
-        yield last
+        yield Line(key.container, key.component, number, snapshot)
 
 
 def _query(args: argparse.Namespace, *, latest: bool) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_store.model import Form
 from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -34,7 +35,7 @@ def compare(args: argparse.Namespace) -> int:
         if args.json:
             write_json(_as_json(diff, rows=args.rows))
         else:
-            _print(diff, rows=args.rows)
+            print_changes(diff, rows=args.rows)
     finally:
         diff.close()
     return Exit.OK
@@ -71,11 +72,15 @@ def _wait(diff: Diff) -> None:
         raise EngineError(diff.error)
 
 
-def _print(diff: Diff, *, rows: bool) -> None:
+def print_changes(diff: Diff, *, rows: bool) -> None:
+    """A line for each section that differs, and what is to be known of how it was compared."""
     say(f"{diff.old_title} -> {diff.new_title}")
     changes = diff.sections()
     for change in changes:
-        write_line(visible(section_line(change)))
+        note = diff.note(change)
+        write_line(visible(section_line(change, note)))
+        if note and not _same(change) and change.section.form is not Form.BYTES:  # of bytes it goes without saying
+            say(f"{change.section.kind} {visible(change.section.name)}: {note}")
         if rows:
             for row in all_rows(diff, change):
                 write_line("  " + visible(row_line(row)))
@@ -83,8 +88,15 @@ def _print(diff: Diff, *, rows: bool) -> None:
         say("no difference")
 
 
-def section_line(change: SectionChange) -> str:
-    """``~ table orders  +12 -3 ~4``."""
+def _same(change: SectionChange) -> bool:
+    """Whether no row of it was found to differ, though its bytes do."""
+    return (change.added, change.removed, change.changed) == (0, 0, 0)
+
+
+def section_line(change: SectionChange, note: str = "") -> str:
+    """``~ table orders  +12 -3 ~4``; ``= table orders  the same rows in another order``."""
+    if note and _same(change):
+        return f"= {change.section.kind} {change.section.name}  {note}"
     counts = [
         f"{sign}{count:,}"
         for sign, count in (("+", change.added), ("-", change.removed), ("~", change.changed))
@@ -122,6 +134,8 @@ def _as_json(diff: Diff, *, rows: bool) -> dict[str, Any]:
     sections = []
     for change in diff.sections():
         entry = jsonable(change)
+        if note := diff.note(change):
+            entry["note"] = note
         if rows:
             entry["rows"] = [jsonable(row) for row in all_rows(diff, change)]
         sections.append(entry)

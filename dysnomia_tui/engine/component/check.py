@@ -16,7 +16,6 @@ from dysnomia_tui.engine.component.context import ComponentJob
 from dysnomia_tui.engine.component.index import ensure_index
 from dysnomia_tui.engine.component.restore import settle_others, state_plugin
 from dysnomia_tui.engine.component.trust import made_here
-from dysnomia_tui.engine.diff.multiset import OrderCheck
 
 BAD = (CheckResult.CORRUPT, CheckResult.MISSING)
 
@@ -122,6 +121,8 @@ def _in_another_order(
 
     To be compared row by row the copy is dumped once more, and kept while it is. Raises what a dump raises.
     """
+    from dysnomia_tui.engine.diff.multiset import OrderCheck  # rarely needed, and slow to import
+
     if not plugin.order_varies:
         return frozenset()
     base = ctx.staging / "again"
@@ -145,6 +146,8 @@ def same_state(
     One that cannot be read vouches for nothing, so the new one is kept. ``folder`` is for temporary files.
     Raises Cancelled.
     """
+    from dysnomia_tui.engine.diff.multiset import OrderCheck  # rarely needed, and slow to import
+
     if not plugin.order_varies:
         return False
     stored = component_job.store.stored(component_job.key, known)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
+
+from dysnomia_plugins.toolkit.long_lines import Cutter, SeparatedCells, shortened
 
 
 class Lines(Sequence[bytes]):
@@ -42,12 +44,12 @@ class Lines(Sequence[bytes]):
         return self._cut()[index]
 
 
-def in_lines(pieces: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
+def in_lines(pieces: Iterable[bytes], cutter: Callable[[], Cutter] = SeparatedCells) -> Iterator[Sequence[bytes]]:
     """The lines of a stream that comes in pieces, a batch of them a piece. The last one may lack its end.
 
-    A line longer than a piece is put together once, whatever its length."""
+    A line longer than a piece is put together once; one of several MiB is told by what stands for it (``cutter``)."""
     begun: list[bytes] = []
-    for piece in pieces:
+    for piece in shortened(pieces, cutter):
         end = piece.rfind(b"\n")
         if end < 0:
             begun.append(piece)

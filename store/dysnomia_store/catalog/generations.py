@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.catalog.gc_pause import gc_paused
+from dysnomia_store.disk.layout import Layout
+from dysnomia_store.disk.links import link_of
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Generation, History, Marks, Metadata, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -59,6 +62,29 @@ def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, .
                     metadata[line.id] = None if said is None else records.metadata_of(said)
                 found.append(_generation(key, line, history, metadata[line.id]))
     return tuple(found)
+
+
+def just_made(layout: Layout, key: ComponentKey, number: int) -> Generation | None:
+    """A generation that was made this moment, from its own records: nothing else of the component is read, and
+    nobody has said anything of it yet. None where they do not tell of it."""
+    snapshot_id = link_of(layout, key, number)
+    if not snapshot_id:
+        return None
+    try:
+        history = records.read_file(layout.history(key, number, snapshot_id))
+        metadata = records.read_file(layout.metadata(key, snapshot_id))
+        told = records.history_of(records.load(history, "history"))
+        if (told.number, told.id) != (number, snapshot_id):
+            return None
+        said = records.load(metadata, "metadata")
+        if records.metadata_of(said).id != snapshot_id:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, Corrupt):
+        return None
+    as_of = round(told.as_of.timestamp() * 1_000_000)
+    texts = history.decode("ascii", "replace"), metadata.decode("ascii", "replace")
+    line = Line(number, os.fsencode(snapshot_id), as_of, 0, as_of, 1, texts[0], None, "", "", texts[1], None)
+    return generations(key, [line])[0]
 
 
 def _parsed(texts: Iterable[str | None]) -> list[records.Json | None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dysnomia_store.disk.layout import OURS, THEIRS, Layout
-from dysnomia_store.disk.links import entries, links, number_of
+from dysnomia_store.disk.links import entries, link_of, links, number_of
 from dysnomia_store.errors import NameRejected, NotPermitted
 from dysnomia_store.names import ComponentKey, validate_name
 
@@ -60,6 +60,27 @@ def all_generations(
                 continue
             for number, snapshot_id, _ in sorted(links(layout, key)):
                 yield key, number, snapshot_id
+
+
+def latest_generations(
+    layout: Layout, container: str | None = None, component: str | None = None
+) -> Iterator[tuple[ComponentKey, int, str]]:
+    """(key, number, id) of the newest link of each component that leads to a snapshot's name, and of each newer one
+    that does not (``""``), newest first. Of a component few links are read. Raises NotPermitted."""
+    top = layout.top("generations")
+    for outer in _listed(top) if container is None else [container]:
+        for inner in _listed(top / outer) if component is None else [component]:
+            try:
+                key = ComponentKey.of(outer, inner)
+            except NameRejected:
+                continue
+            for number in sorted(filter(None, map(number_of, _listed(layout.of("generations", key)))), reverse=True):
+                found = link_of(layout, key, number)
+                if found is None:
+                    continue
+                yield key, number, found
+                if found:
+                    break
 
 
 def strange(layout: Layout) -> tuple[str, ...]:

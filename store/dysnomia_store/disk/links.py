@@ -61,6 +61,16 @@ def links(layout: Layout, key: ComponentKey) -> Iterator[tuple[int, str, str]]:
         os.close(descriptor)
 
 
+def link_of(layout: Layout, key: ComponentKey, number: int) -> str | None:
+    """The id that one link points at; ``""`` where that is no snapshot, None where the link is gone."""
+    try:
+        return _odd_target(key, os.readlink(layout.link(key, number)))[0]
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+
+
 def _odd_target(key: ComponentKey, target: str) -> tuple[str, str]:
     snapshot_id = pointed_at(key, target)
     if snapshot_id is None:

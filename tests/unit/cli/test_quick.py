@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_tui.cli.snapshots import command
+
 HEAVY = ("textual", "rich", "dysnomia_tui.app", "dysnomia_plugins", "psutil", "backports", "subprocess", "asyncio",
          "importlib.metadata", "platformdirs", "tomllib", "socket", "ctypes", "dysnomia_tui.engine.engine")  # fmt: skip
 
@@ -35,3 +37,28 @@ def test_a_query_imports_little(tmp_path: Path, call: list[str]) -> None:
     assert "dysnomia_tui.cli.snapshots.command" in loaded
     assert [name for name in loaded if name.startswith(HEAVY)] == []
     assert "abc" in done.stdout or "a/b/c" in done.stdout
+
+
+def test_the_latest_is_told_by_few_links(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "generations" / "jars" / "plum"
+    folder.mkdir(parents=True)
+    for number in range(1, 1001):
+        (folder / str(number)).symlink_to(f"../../../snapshots/jars/plum/id{number}")
+    (folder / "1001").symlink_to("elsewhere")
+    read: list[object] = []
+    readlink = os.readlink
+
+    def counted(path: Path, *, dir_fd: int | None = None) -> str:
+        read.append(path)
+        return readlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "readlink", counted)
+    for only in ([], ["-C", "jars"], ["-C", "jars", "-c", "plum"]):
+        monkeypatch.setattr(sys, "argv", ["dysnomia-snapshots", "--query-latest", "--statedir", str(tmp_path), *only])
+        assert command.main() == 0
+        said = capsys.readouterr()
+        assert said.out == "jars/plum/id1000\n"
+        assert "generation 1001 of jars/plum leads nowhere" in said.err
+    assert len(read) == 6

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_store.catalog import cache
 from dysnomia_store.errors import Corrupt, NameRejected, NotFound, Refused
 from dysnomia_store.model import CheckResult, Reason
 from dysnomia_store.store import Committed
@@ -138,3 +139,18 @@ def test_a_folder_that_is_none(shop: Shop, place: Path) -> None:
     (place / "link").symlink_to(place)
     with pytest.raises(NotFound):
         take(shop, place / "link")
+
+
+def test_an_import_looks_at_none_of_the_generations_that_are_there(
+    shop: Shop, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(shop, foreign(place, "6", dump=b"six"))
+
+    def look(*_: object) -> None:
+        raise AssertionError("the whole component was read")
+
+    with monkeypatch.context() as watched:
+        watched.setattr(cache, "read", look)
+        made = take(shop, foreign(place, "7", dump=b"seven")).generation
+    assert (made.number, made.id, made.reason) == (2, "7", Reason.IMPORT)
+    assert made == shop.store.generation(KEY, 2)

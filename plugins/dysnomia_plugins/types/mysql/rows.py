@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.line_batches import in_lines
+from dysnomia_plugins.toolkit.long_lines import Literals, ShortenedStream
 from dysnomia_plugins.toolkit.sqldump.names import decode
-from dysnomia_plugins.toolkit.sqldump.reader import chunks
+from dysnomia_plugins.toolkit.sqldump.reader import Readable, chunks
 from dysnomia_plugins.types.mysql.contents import insert_target
 from dysnomia_plugins.types.mysql.lexer import ROW
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part
@@ -28,7 +29,8 @@ _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"0": b"\0", b"b": b"\b", b"Z
 def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
     """The records of a table, each in its parentheses, or the lines of another section, in batches.
 
-    A batch is what about 256 KiB of the dump hold. Where the section's place is not known, the dump is read whole."""
+    A batch is what about 256 KiB of the dump hold; of a row of several MiB, long values are cut.
+    Where the section's place is not known, the dump is read whole."""
     if section.offset is None or section.length is None:
         yield from _found(stored, section)
         return
@@ -36,9 +38,14 @@ def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         if section.form is not Form.ROWS:
             yield from in_lines(chunks(stream, READ))
             return
-        for piece in DumpScanner(stream, chunk=READ, exact=False).pieces():
+        for piece in DumpScanner(_shortened(stream), chunk=READ, exact=False).pieces():
             if piece.part is Part.ROWS:
                 yield split(piece.data, piece.rows)
+
+
+def _shortened(stream: Readable) -> Readable:
+    """Rows of several MiB with their long values cut: a scanner holds a row several times."""
+    return ShortenedStream(chunks(stream, READ), Literals)
 
 
 def split(data: bytes, rows: int) -> list[bytes]:
@@ -56,7 +63,7 @@ def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         raise PluginError(f"it is not known where {section.name} is in the dump", "check the snapshot first")
     ours = False
     with stored.open(section.artefact or None) as stream:
-        for piece in DumpScanner(stream).pieces():
+        for piece in DumpScanner(_shortened(stream)).pieces():
             if piece.part is Part.INSERT:
                 ours = insert_target(piece.data)[0] == section.name
             elif piece.part is Part.ROWS and ours:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.line_batches import in_lines
+from dysnomia_plugins.toolkit.long_lines import in_tabs
 from dysnomia_plugins.toolkit.sqldump.reader import chunks
 from dysnomia_plugins.types.postgresql.contents import copy_target, python_codec
 from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part
@@ -22,13 +23,14 @@ _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v
 def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
     """The records of a table (without their line ends), or the lines of another section, in batches.
 
-    A batch is what about 64 KiB of the dump hold. Where the section's place is not known, the dump is read whole."""
+    A batch is what about 64 KiB of the dump hold; of a row of several MiB, long cells are cut.
+    Where the section's place is not known, the dump is read whole."""
     if section.offset is None or section.length is None:
         yield from _found(stored, section)
         return
     with stored.open_range(section.artefact, section.offset, section.length) as stream:
         if section.form is Form.ROWS:
-            yield from in_lines(_data(DumpScanner(stream, chunk=READ)))
+            yield from in_lines(_data(DumpScanner(stream, chunk=READ)), in_tabs)
         else:
             yield from in_lines(chunks(stream, READ))
 
@@ -50,7 +52,7 @@ def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         pieces = DumpScanner(stream).pieces()
         for part, data in pieces:
             if part is Part.COPY and (copy_target(data, codec) or ("",))[0] == section.name:
-                yield from in_lines(_until_end(pieces))
+                yield from in_lines(_until_end(pieces), in_tabs)
                 return
 
 
