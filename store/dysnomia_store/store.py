@@ -65,7 +65,7 @@ class Store(ReadableStore):
         Raises StoreError."""
         from dysnomia_store.commit.install import allow_traverse
 
-        with in_words(f"opening the way to {folder}"):
+        with in_words(f"granting access to {folder}"):
             allow_traverse(self._workspace, folder)
 
     def heal(self, lock: ComponentLock) -> tuple[Healed, ...]:
@@ -184,7 +184,7 @@ class Store(ReadableStore):
         number: int | None = None,
         as_of: datetime | None = None,
     ) -> Generation:
-        """A new generation on a snapshot that is already there (after a restore). ``as_of`` is now, if not given."""
+        """A new generation on a snapshot that already exists (after a restore). ``as_of`` is now, if not given."""
         from dysnomia_store.commit.commit import CommitInfo, generation
 
         key = self._holding(lock)

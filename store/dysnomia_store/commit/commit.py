@@ -126,7 +126,9 @@ def generation(
         if not workspace.layout.snapshot(key, snapshot_id).is_dir():
             raise NotFound(f"snapshot {snapshot_id} of {key} is not in the store")
         if number is not None and os.path.lexists(workspace.layout.link(key, number)):
-            raise Refused(f"generation {number} of {key} is there already", "look at the component again")
+            raise Refused(
+                f"generation {number} of {key} already exists", "see the generations of the component, then try again"
+            )
         change = _delta(workspace, key, snapshot_id)
         for _ in range(_TRIES):
             chosen = largest(workspace.layout, key) + 1 if number is None else number
@@ -134,7 +136,9 @@ def generation(
                 return chosen
             if number is not None:
                 break
-    raise StoreError(f"no number was free for a generation of {key}", "another program is writing there: stop it")
+    raise StoreError(
+        f"no number was free for a generation of {key}", "another program is writing there: stop it, then try again"
+    )
 
 
 def _link(

@@ -52,7 +52,7 @@ def import_folder(
     """
     snapshot_id = validate_name(folder.name, "snapshot id")
     if folder.is_symlink() or not folder.is_dir():
-        raise NotFound(f"{folder} is no snapshot folder")
+        raise NotFound(f"{folder} is not a snapshot folder")
     own = workspace.layout.snapshot(key, snapshot_id)
     if own.is_dir() and own.samefile(folder):
         return _link_own(workspace, key, own, _about(workspace, own, who, job))

@@ -37,7 +37,7 @@ def metadata_at(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Me
 
 
 def install(workspace: Workspace, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata) -> str:
-    """Put a sealed draft into ``snapshots/``, unless the same is there already. Returns the id it stands under.
+    """Put a sealed draft into ``snapshots/``, unless the same already exists. Returns the id it stands under.
 
     Raises OSError, StoreError.
     """

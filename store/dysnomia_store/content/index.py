@@ -225,7 +225,7 @@ class Index(AbstractContextManager["Index"]):
     def _directory(self) -> tuple[array[int], array[int], Mapping[bytes, tuple[str, ...]]]:
         found = footer.read(self._file, self.path)
         if found is None:
-            raise Corrupt(f"{self.path} is damaged: it was cut short, or is no contents index")
+            raise Corrupt(f"{self.path} is damaged: it was cut short, or is not a contents index")
         about, end = found
         try:
             if about["dysnomia-contents"] != VERSION:
@@ -234,7 +234,7 @@ class Index(AbstractContextManager["Index"]):
             counts = array("Q", (lines for _, lines in about["frames"]))
             size, amended = about["amendments"]
             if sum(sizes) + size != end:
-                raise ValueError("its frames do not fill it")
+                raise ValueError("its frames do not cover it")
             lines = self._frame(sum(sizes), size).splitlines() if amended else []
             shared: dict[tuple[str, ...], tuple[str, ...]] = {}
             amendments = {}

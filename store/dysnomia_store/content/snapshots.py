@@ -127,7 +127,7 @@ class SnapshotDraft:
         if not files and not self._claimed:
             raise Refused("the dump wrote nothing, so there is no snapshot to keep")
         if not self._claimed and len(files) != len(self._results):
-            raise Refused("the dump left files that are no artefacts, and named no snapshot")
+            raise Refused("the dump wrote files that are not artefacts, and gave no snapshot id")
         self._settle()
         sections = None
         if self._index is not None:
@@ -254,7 +254,9 @@ class StoredSnapshot:
     def sections(self) -> Iterator[Section]:
         """The contents index, streamed. Raises NotFound where none was written (see ``Store.write_index``)."""
         if self.index is None:
-            raise NotFound(f"{self._folder.name} has no contents index", "check it, and the index is worked out")
+            raise NotFound(
+                f"{self._folder.name} has no contents index", "check the snapshot: that makes the index again"
+            )
         with Index(self.index) as index:
             yield from index.sections()
 

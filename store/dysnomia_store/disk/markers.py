@@ -42,7 +42,7 @@ def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
     """Write down where the component stood that was activated: to take it out of service when it is no longer
     configured, what it consists of is needed. Raises StoreError."""
     path = workspace.layout.of("deployed", key)
-    with in_words(f"noting where {key} stands"):
+    with in_words(f"recording the state of {key}"):
         if remembered(workspace.layout, key) == component:
             return
         workspace.disk.unlink(path, missing_ok=True)

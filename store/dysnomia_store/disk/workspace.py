@@ -143,7 +143,7 @@ class Workspace:
         path = self.layout.top("reserve")
         if not path.exists():
             return False
-        with in_words("giving the reserve back"):
+        with in_words("releasing the reserve"):
             self.disk.unlink(path)
         return True
 

@@ -188,10 +188,14 @@ def bring_back(workspace: Workspace, key: ComponentKey, pairs: list[tuple[TrashE
     """
     for entry, collection in pairs:
         if entry.id and entry.generations and not _somewhere(workspace, key, entry.id, collection):
-            raise Refused(f"snapshot {entry.id} of {key} is neither here nor in the trash", "its link stays there")
+            raise Refused(
+                f"snapshot {entry.id} of {key} is neither in the store nor in the trash", "its link stays in the trash"
+            )
         for number in entry.generations:
             if os.path.lexists(workspace.layout.link(key, number)):
-                raise Refused(f"generation {number} of {key} is another's now", "bring the others back by themselves")
+                raise Refused(
+                    f"generation {number} of {key} is now used by another snapshot", "bring the others back one by one"
+                )
     numbers = []
     with in_words(f"bringing back generations of {key}"):
         for entry, collection in pairs:

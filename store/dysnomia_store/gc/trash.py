@@ -223,7 +223,7 @@ def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Col
     found = {entry.name: (entry, collection) for entry, collection in listed(layout)}
     missing = sorted(set(names) - found.keys())
     if missing:
-        raise NotFound(f"{missing[0]} is not in the trash", "it may have been freed or brought back meanwhile")
+        raise NotFound(f"{missing[0]} is not in the trash", "another job may have freed it or brought it back")
     return [found[name] for name in sorted(set(names))]
 
 
