@@ -246,7 +246,7 @@ class Engine(Planner):
         with translated():
             reason = why_stale(self._world, plan)
             if reason:
-                raise Stale(f"the plan no longer holds: {reason}", "look at it again")
+                raise Stale(f"the plan is out of date: {reason}", "look at the new plan, then confirm it")
             job_id = submit_job(
                 self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock(),
                 forked=_forked() if self._fork_workers else None,

@@ -45,7 +45,7 @@ def parse_policy(typed: str) -> Policy | None:
         if name == "within":
             within = _span(value)
         elif name not in _COUNTS:
-            raise PolicyNotUnderstood(f"{_short(name)} is no rule: {EXAMPLE}")
+            raise PolicyNotUnderstood(f"{_short(name)} is not a rule: {EXAMPLE}")
         elif not value.isdecimal() or len(value) > _DIGITS:
             raise PolicyNotUnderstood(f"{name} takes a whole number of at most {_DIGITS} digits, not {_short(value)}")
         else:

@@ -27,14 +27,15 @@ def collect(args: argparse.Namespace) -> int:
     from dysnomia_tui.cli.shared.jobs import settle
 
     if args.keep is not None and args.keep < 0:
-        raise Usage(f"--keep {args.keep} keeps less than nothing")
+        raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = any(getattr(args, f"keep_{period}") for period in PERIODS)
     if (args.keep is not None) + args.policy + rules > 1:
-        raise Usage("--keep, --keep-… and --policy are ways to say what is kept", "give one of them")
-    if any(getattr(args, f"keep_{period}") < 0 for period in PERIODS):
-        raise Usage("a rule that keeps less than nothing")
+        raise Usage("--keep, --keep-… and --policy cannot be combined", "give only one of them")
+    below = next((period for period in PERIODS if getattr(args, f"keep_{period}") < 0), None)
+    if below is not None:
+        raise Usage(f"--keep-{below} must be 0 or more, not {getattr(args, f'keep_{below}')}")
     if args.now and args.trash:
-        raise Usage("--now and --trash are two ways for what is collected", "give one of them")
+        raise Usage("--now and --trash cannot be combined", "give only one of them")
     keys = _keys(args)
     settings = load(args.statedir)
     free_now = args.now or not (args.trash or settings.grace_set)
@@ -127,7 +128,7 @@ def review_lines(review: GcPlan, known: Known) -> Iterator[str]:
         if snapshot.orphan:
             yield f"DELETE  {snapshot.key} {snapshot.id}  orphan: no generation points at it"
     for key, name in review.broken_links:
-        yield f"DELETE  {key} {name}  link that leads nowhere"
+        yield f"DELETE  {key} {name}  broken link: its snapshot is missing"
     yield f"{len(review.snapshots)} snapshots, {review.freed:,} bytes ({size(review.freed)})"
 
 

@@ -150,7 +150,7 @@ def _sweep_places(plugin: StatePlugin, ctx: Context, left: UnfinishedJob) -> tup
         if place == plugin.place(ctx, Purpose.ASIDE) and not live_there:
             raise NotSafe(
                 f"{ctx.component.key} has nothing live, and {place.name} may be the only copy of it",
-                "look at it before anything is removed",
+                "check it before anything is removed",
             )
         if place.name != borrowed:
             places.append(place)

@@ -225,7 +225,7 @@ def _ended(
 ) -> JobView:
     if result is None:
         details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
-        message = str(recovered["text"]) if recovered else "its process is gone; what it left is put right next"
+        message = str(recovered["text"]) if recovered else "its process died; the next job on the component recovers it"
         if unforeseen:
             message = f"it ended unforeseen ({unforeseen}); {message}"
         return replace(view, message=message, details=details)

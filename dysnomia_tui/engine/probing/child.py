@@ -219,7 +219,7 @@ def _against_copy(plugin: StatePlugin, ctx: Context, name: str) -> list[str]:
     try:
         place = plugin.named(ctx.component, name)
         if plugin.exists(ctx, place):
-            return [f"{place.name} is already there: choose another name for the copy"]
+            return [f"{place.name} already exists: choose another name for the copy"]
     except PluginError as error:
         return [error.message]
     return []
