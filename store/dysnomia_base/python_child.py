@@ -1,4 +1,4 @@
-"""Child processes that run Python of our own: they import what we import, and nothing from where anybody stands."""
+"""Child processes that run our own Python: they import what we import, and nothing from the working directory."""
 
 from __future__ import annotations
 

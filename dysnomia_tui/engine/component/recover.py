@@ -15,7 +15,7 @@ from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored, step_of
 
 SETTLED = "settled"
-"""The journal's entry that says that nothing is left to be done for a job."""
+"""The journal's entry: nothing is left to be done for a job."""
 ACTIVITY = "activity"
 """The journal's entry before an activity of a type without state."""
 RESOLVED = "resolved"

@@ -235,7 +235,7 @@ def _ended(
 
 
 def _with_live(view: JobView, folder: JobFolder) -> JobView:
-    """A restore in place that did not come to its end: said, and undoable, until live was made whole."""
+    """A restore in place that was interrupted: shown, and undoable, until live is complete again."""
     for _, journal in folder.journals():
         left = UnfinishedJob(folder.id, journal)
         swap = step_of(left, "swap")

@@ -1,4 +1,4 @@
-"""What somebody who is not root may see of the stores on this machine, and the exact line that shows the rest."""
+"""What a user who is not root can see of the stores on this machine, and the command that shows the rest."""
 
 from __future__ import annotations
 

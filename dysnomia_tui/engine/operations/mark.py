@@ -28,7 +28,7 @@ def plan_mark(
 
 
 def plan_trust(machine: Machine, key: ComponentKey, number: int, trusted: bool, now: datetime) -> Plan:
-    """Trust what came from elsewhere, or do not trust it any more. Raises NotFound."""
+    """Trust an imported generation, or withdraw the trust. Raises NotFound."""
     tags = (TRUSTED_TAG,)
     change = MarkChange(tags_added=tags) if trusted else MarkChange(tags_removed=tags)
     return _plan(machine, key, number, change, "", now)

@@ -33,7 +33,7 @@ class _Before:
     number: int
     """The guard's, reserved before the swap."""
     guard: Generation | None
-    """None where what was live still stands aside and is not a generation yet."""
+    """None where what was live is still set aside and is not a generation yet."""
     restored: int | None
     """The generation that the job made live: what is live now differs from it by what was written since."""
     later: tuple[Generation, ...]

@@ -1,4 +1,4 @@
-"""What an operator says of a generation, as a change of what is said already.
+"""A change of an operator's marks on a generation, merged with the marks at that time.
 
 A plan holds the change alone and the job merges it with what is there at that moment: a pin of somebody else, or the
 hold of a guard, is never taken away by an operator who did not see it.

@@ -91,7 +91,7 @@ class ArchivedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What an archive says of itself."""
+    """The record of an archive."""
 
     store: str
     """The id of the store it is of."""
@@ -110,7 +110,7 @@ class Archive:
 
 
 def member_name(key: ComponentKey, snapshot_id: str, path: str) -> str:
-    """Where a file stands in the tar: unpacked, that is a Dysnomia's ``snapshots`` folder."""
+    """The path of a file in the tar: unpacked, that is a Dysnomia's ``snapshots`` folder."""
     return f"snapshots/{key.container}/{key.component}/{snapshot_id}/{path}"
 
 

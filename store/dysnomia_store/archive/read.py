@@ -63,7 +63,7 @@ class ArchiveReader:
         self._file.close()
 
     def verify(self, on_bytes: OnBytes | None = None) -> None:
-        """Read every byte, and find it as the record says. Raises Corrupt, Refused, OSError."""
+        """Read every byte and compare it with the record. Raises Corrupt, Refused, OSError."""
         for key, snapshot, entry in form.members(self.archive):
             self._expect(
                 form.member_name(key, snapshot.id, entry.path), entry.size, self._heads[key, snapshot.id, entry.path]
@@ -233,7 +233,7 @@ def _take(
     on_bytes: OnBytes | None,
     group: int | None,
 ) -> tuple[str, bool]:  # fmt: skip
-    """Put one snapshot into the store, unless it is there. Returns the id it stands under, and whether it is new."""
+    """Store one snapshot, unless it is there. Returns the id under which it is stored, and whether it is new."""
     if _here(workspace, key, snapshot):
         return snapshot.id, False
     expected = form.manifest(snapshot.files, snapshot.links)

@@ -119,7 +119,7 @@ def _without_manifest(
 
 
 def _by_itself(folder: Path, on_bytes: OnBytes | None) -> tuple[CheckResult, str]:
-    """A snapshot that only its own footers vouch for (one that was copied without what stands beside it)."""
+    """Check a snapshot by its own footers alone (it was copied without its metadata and checksum)."""
     explained = 0
     paths = [path for path, _ in walk(folder)]
     if not paths:

@@ -63,7 +63,7 @@ def all_generations(
 
 
 def strange(layout: Layout) -> tuple[str, ...]:
-    """What lies in the store and is none of ours nor Dysnomia's, in words."""
+    """Entries in the store that neither we nor Dysnomia made, as sentences."""
     found = []
     for entry in entries(layout.root):
         if entry.name not in THEIRS + OURS:

@@ -1,4 +1,4 @@
-"""Taking in a snapshot that was made elsewhere. It is untrusted: no byte of it is believed before it was read."""
+"""Import of a snapshot made elsewhere. It is untrusted: every byte is verified first."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo
 
 
 def explain(folder: Path) -> Explained | None:
-    """What a snapshot says of itself; None unless each of its files has a footer of ours. Raises Corrupt."""
+    """The metadata in a snapshot's footers; None unless each of its files has a footer of ours. Raises Corrupt."""
     found: dict[str, dict[str, object]] = {}
     for path, _ in walk(folder):
         reader = ArtefactReader(folder / path)

@@ -72,7 +72,7 @@ def decode(line: bytes) -> Section:
 
 
 def identity(kind: str, name: str) -> bytes:
-    """16 bytes that stand for a section's kind and name."""
+    """16 bytes that identify a section's kind and name."""
     return blake2b(json.dumps([kind, name], separators=(",", ":")).encode(), digest_size=16).digest()
 
 
@@ -82,7 +82,7 @@ def identity_of(line: bytes) -> bytes:
 
 
 def without_place(line: bytes) -> bytes:
-    """A line less its offset and length: equal for the same section wherever it stands."""
+    """A line less its offset and length: equal for the same section at any offset."""
     return line[: line.rindex(b"},[")]
 
 
@@ -256,5 +256,5 @@ class Index(AbstractContextManager["Index"]):
 
 
 def lines_of(sections: Iterable[Section]) -> Iterator[bytes]:
-    """Sections that stand in no index yet, as an index's lines."""
+    """Sections that are not in an index yet, as an index's lines."""
     return (encode(section)[:-1] for section in sections)

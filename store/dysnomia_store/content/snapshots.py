@@ -99,7 +99,7 @@ class SnapshotDraft:
         self._claimed = validate_name(snapshot_id, "snapshot id")
 
     def seal(self) -> Sealed:
-        """Work out the id and the manifest, and make everything durable where it stands. Idempotent.
+        """Compute the id and the manifest, and fsync everything in place. Idempotent.
 
         Raises Refused where nothing was written, or where it holds what no snapshot can.
         """
@@ -149,7 +149,7 @@ class SnapshotDraft:
         )
 
     def _settle(self) -> None:
-        """Modes, owners and fsync of all that stands in the folder, deepest first."""
+        """Set modes and owners of everything in the folder and fsync it, deepest first."""
         access = self._disk.access
         own = {self.folder / result.file_name for result in self._results}
         gid = self.reader if self.reader is not None else access.gid

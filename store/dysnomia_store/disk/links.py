@@ -1,4 +1,4 @@
-"""The generation links of a component, as they stand. Imports next to nothing: queries answer from this alone."""
+"""Read the generation links of a component. Few imports: queries need only this module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dysnomia_store.names import ComponentKey, validate_name
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder; nothing where it is missing or, being ours, may not be read."""
+    """What is in a folder; empty where it is missing or, being ours, not readable."""
     try:
         with os.scandir(folder) as found:
             yield from found

@@ -51,7 +51,7 @@ def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
 
 
 def remembered(layout: Layout, key: ComponentKey) -> Path | None:
-    """Where the component stood when it was activated; None where that was not by us."""
+    """Where the component stood when it was activated; None where another tool activated it."""
     try:
         said = layout.of("deployed", key).read_bytes()
     except OSError:

@@ -192,7 +192,7 @@ def _year(micros: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _calendar(day: int) -> tuple[int, int]:
-    """Year and month of a day since 1970; a clock gone mad stays within what a calendar has."""
+    """Year and month of a day since 1970; a wrong clock is limited to valid calendar dates."""
     first = date(1970, 1, 1)
     at = first + timedelta(days=max(date.min.toordinal() - first.toordinal(), min(day, 2_900_000)))
     return at.year, at.month
