@@ -267,7 +267,9 @@ class DysnomiaApp(TypingAhead):
         self.client.ask(
             f"cancel {job_id}",
             lambda engine: engine.cancel(job_id),
-            lambda _none: self.notify(f"J{job_id} was asked to stop; it says itself when it has", markup=False),
+            lambda _none: self.notify(
+                f"cancel requested for J{job_id}; its log says when it has stopped", markup=False
+            ),
             self.trouble,
         )
 

@@ -26,7 +26,7 @@ def why_not_written(typed: str) -> str:
     try:
         path = Path(typed).expanduser()
         if path.exists():
-            return f"{path} is already there: nothing is ever overwritten"
-        return "" if path.parent.is_dir() else f"{path.parent} is no folder"
+            return f"{path} already exists: it is not overwritten; give another name"
+        return "" if path.parent.is_dir() else f"{path.parent} is not a folder"
     except (OSError, ValueError, RuntimeError) as problem:  # RuntimeError: ~name of nobody
         return f"not a path that can be written: {problem}"

@@ -151,7 +151,7 @@ class Watch:
 
     def _have_recovery(self, jobs: tuple[JobView, ...]) -> None:
         for job in jobs:
-            self._app.notify(job.title, title=f"J{job.id} puts right what was interrupted", markup=False)
+            self._app.notify(job.title, title=f"J{job.id} recovers an interrupted job", markup=False)
         self.look_at_jobs()
 
     def _probe_all(self) -> None:

@@ -63,7 +63,7 @@ def _main(args: argparse.Namespace, plan: Callable[[Path], Sequence[Step]]) -> i
     if not args.path:
         raise Usage("no path specified", "name a component's folder, or a file that describes an account")
     for word in args.path[1:]:
-        say(f"{word!r} means nothing here, and is ignored")
+        say(f"ignoring unexpected argument {word!r}")
     path = Path(args.path[0])
     if not path.exists():
         raise Unknown(f"the path: {path} is not valid")

@@ -72,6 +72,6 @@ def beginning(session: Session, environ: Mapping[str, str], *, interactive: bool
 def _words(session: Session) -> Iterator[str]:
     yield from session.hints
     yield ""
-    yield "this_component         where the component stands"
+    yield "this_component         the folder or file of the component"
     yield "this_container         its container"
     yield "this_dysnomia_module   the module, or the type"

@@ -51,7 +51,7 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     except PermissionError:
-        raise SettingsError(f"{path} may not be read by this user", "ask its owner to make it readable") from None
+        raise SettingsError(f"permission denied: {path}", "ask its owner to make it readable, or run as root") from None
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -89,7 +89,7 @@ class _Reading:
     def _component(self, table: Any, trail: Trail) -> Mapping[str, Any]:
         pattern = trail[-1]
         if pattern.count("/") != 1 or (pattern.startswith("*/") and pattern != "*/*"):
-            raise self._error(trail, f"{pattern!r} is no component", "write NAME/COMPONENT, NAME/* or */*")
+            raise self._error(trail, f"{pattern!r} is not a component", "write NAME/COMPONENT, NAME/* or */*")
         settings = self._subtable(table, COMPONENT, trail)
         if "retention" in settings:
             settings["policy"] = Policy(**self._subtable(settings.pop("retention"), RETENTION, (*trail, "retention")))
@@ -156,19 +156,19 @@ def _dotted(text: str) -> Trail:
 
 def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError("a table is expected here")
+        raise ValueError("expected a table here")
     return value
 
 
 def _string(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("a text in quotes is expected")
+        raise ValueError("expected a text in quotes")
     return value
 
 
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("true or false is expected")
+        raise ValueError("expected true or false")
     return value
 
 
@@ -192,14 +192,14 @@ def _one_of(choices: Collection[str]) -> Reader:
 
 def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError('a list of texts is expected, as in ["PROD"]')
+        raise ValueError('expected a list of texts, as in ["PROD"]')
     return tuple(value)
 
 
 def _path(value: Any) -> Path:
     path = Path(_string(value))
     if not path.is_absolute():
-        raise ValueError("an absolute path is expected")
+        raise ValueError("expected an absolute path")
     return path
 
 

@@ -77,13 +77,15 @@ def _there(folder: Path) -> str:
     except FileNotFoundError:
         pass
     except NotADirectoryError:
-        raise NotADemo(f"{folder} is no folder", "name another") from None
+        raise NotADemo(f"{folder} is not a folder", "name another folder") from None
     try:
         empty = not os.listdir(folder)
     except FileNotFoundError:
         return ""
     if not empty:
-        raise NotADemo(f"{folder} holds something that is no demo", "name an empty folder, or one that is not there")
+        raise NotADemo(
+            f"{folder} holds something that is not a demo", "name an empty folder, or one that does not exist"
+        )
     return ""
 
 

@@ -113,7 +113,7 @@ class Engine(Planner):
             return tuple(reversed(self._world.store.generations(key)))
 
     def links(self, container: str = "", component: str = "") -> Sequence[tuple[ComponentKey, int, str]]:
-        """Component, number and id (``""`` where it leads nowhere) of every generation, straight from the links."""
+        """Component, number and id (``""`` for a broken link) of every generation, read from the links."""
         with translated():
             return tuple(self._world.store.all_generations(container or None, component or None))
 
@@ -249,7 +249,7 @@ class Engine(Planner):
         with translated():
             reason = why_stale(self._world, plan)
             if reason:
-                raise Stale(f"the plan no longer holds: {reason}", "look at it again")
+                raise Stale(f"the plan is out of date: {reason}", "look at the new plan, then confirm it")
             job_id = submit_job(
                 self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock(),
                 forked=_forked() if self._fork_workers else None,
@@ -288,7 +288,7 @@ class Engine(Planner):
             pause = SHORTEST_POLL if events else min(POLL, 1.3 * pause)
 
     def cancel(self, job_id: str) -> None:
-        """Ask a job to stop. It says itself when it has."""
+        """Request that a job stops. Its events show when it has."""
         if self.read_only:
             raise ReadOnly(f"job {job_id} was not asked to stop: {self.read_only}", "changes are refused here")
         folder = self._board.folder(job_id)

@@ -36,7 +36,7 @@ class EngineError(Exception):
 
 
 class ReadOnly(EngineError):
-    """A change was asked of an engine that is read-only."""
+    """A change was requested from an engine that is read-only."""
 
     exit = Exit.REFUSED
 
@@ -48,7 +48,7 @@ class Stale(EngineError):
 
 
 class Blocked(EngineError):
-    """The plan itself says why it cannot run."""
+    """The plan has a blocker."""
 
     exit = Exit.REFUSED
 

@@ -118,7 +118,7 @@ class Overview:
     notice: str = ""
     """For those who are not root: what may be seen and what not."""
     hidden: bool = False
-    """The store may not be read: an empty list says nothing."""
+    """The store is not readable: an empty list does not mean that it is empty."""
 
 
 class JobState(enum.StrEnum):

@@ -17,7 +17,7 @@ def parse_duration(text: str) -> timedelta:
     """Parse ``90s``, ``30m``, ``26h``, ``1.5d``, ``2w``, ``1w3d``. Raises ValueError, naming what is understood."""
     stripped = text.strip()
     if len(stripped) > 100 or not _WHOLE.fullmatch(stripped):
-        raise ValueError(f"{text[:40]!r} is no duration: write {EXAMPLES}")
+        raise ValueError(f"{text[:40]!r} is not a duration: write {EXAMPLES}")
     seconds = sum(float(number) * UNITS[unit.lower()] for number, unit in _PART.findall(stripped))
     if seconds > LONGEST.total_seconds():
         raise ValueError(f"{text[:40]!r} is too long: 100 years at most")

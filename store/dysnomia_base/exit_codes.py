@@ -1,4 +1,4 @@
-"""The exit code that an error of the operating system stands for: one table for commands and jobs."""
+"""The exit code for an error of the operating system: one table for commands and jobs."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ OF_ERRNO = {
 
 
 def of_os_error(error: OSError) -> int:
-    """The exit code; FAILED where the table says nothing."""
+    """The exit code; FAILED where the table has no entry."""
     return OF_ERRNO.get(error.errno or 0, FAILED)

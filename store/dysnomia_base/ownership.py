@@ -29,7 +29,7 @@ _ACCESS_LIST = "system.posix_acl_access"
 
 
 def why_not_obeyed(path: str | os.PathLike[str], uid: int | None = None, *, inside: bool = False) -> str:
-    """Why what stands at a path is not to be obeyed, naming the file, folder or link at fault; ``""`` where it is.
+    """Why a path must not be obeyed, naming the file, folder or link at fault; ``""`` where it is.
 
     Args:
         uid: the caller; the effective user if None.
@@ -71,7 +71,7 @@ def may_hold_ours(folder: str | os.PathLike[str], uid: int | None = None) -> boo
 
 
 def is_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> bool:
-    """Whether what stands at a path may be obeyed. What is not there, or cannot be looked at, may not."""
+    """Whether a path may be obeyed. What does not exist, or cannot be examined, may not."""
     try:
         return not why_not_obeyed(path, uid)
     except OSError:
@@ -126,7 +126,7 @@ def _is_device(path: str) -> bool:
 
 
 def why_not_status(status: os.stat_result, uid: int) -> str:
-    """Why somebody else may write a file of this status, without its name; ``""`` where nobody may."""
+    """Why another user can write a file of this status, without its name; ``""`` where nobody may."""
     if status.st_uid not in (0, uid):
         return f"belongs to {_user(status.st_uid)}, neither root nor you"
     if stat.S_ISLNK(status.st_mode):

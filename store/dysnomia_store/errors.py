@@ -16,7 +16,7 @@ class StoreError(Exception):
 
 
 class NameRejected(StoreError):
-    """A name that may not stand in the store."""
+    """A name that is not allowed in the store."""
 
     def __init__(self, name: str, what: str, why: str) -> None:
         super().__init__(f"{name!r} cannot be the name of a {what}, because {why}", "choose another name")
@@ -28,7 +28,7 @@ class NotFound(StoreError):
 
 
 class Locked(StoreError):
-    """Another process writes this component; ``holder`` says who, as far as it is readable."""
+    """Another process writes this component; ``holder`` is its owner, if readable."""
 
     def __init__(self, message: str, holder: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -56,4 +56,4 @@ class NotPermitted(StoreError):
 
 
 class Refused(StoreError):
-    """What was asked would break a promise of the store (a stale plan, a pinned generation)."""
+    """The request would break an invariant of the store (a stale plan, a pinned generation)."""

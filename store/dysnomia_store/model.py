@@ -151,7 +151,7 @@ class History:
 
 
 class Verdict(StrEnum):
-    """What an operator says of a generation."""
+    """An operator's marks on a generation."""
 
     GOOD = "good"
     BAD = "bad"
@@ -203,7 +203,7 @@ class Generation:
     key: ComponentKey
     number: int
     id: str
-    """The snapshot it points at; ``""`` where the link leads nowhere sensible (then ``problem`` says why)."""
+    """The snapshot it points at; ``""`` where the link is broken (then ``problem`` says why)."""
     as_of: datetime
     as_of_estimated: bool
     """True where only the link's own time is known (shown with ``~``)."""
@@ -224,7 +224,7 @@ class Generation:
     suspicious: str
     """Why it is suspicious (no sections; under half the median), or ``""``."""
     problem: str
-    """What is wrong with the link (leads nowhere, a strange target), or ``""``."""
+    """What is wrong with the link (broken, unexpected target), or ``""``."""
 
     @property
     def good(self) -> bool:

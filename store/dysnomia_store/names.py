@@ -11,7 +11,7 @@ MAX_NAME_BYTES = 255
 
 
 def validate_name(name: str, what: str) -> str:
-    """Return ``name`` if it may stand as one path component of the store.
+    """Return ``name`` if it is allowed as one path component of the store.
 
     Refused: empty, ``/``, a leading ``.`` or ``-``, control characters, more than 255 bytes.
 

@@ -36,7 +36,7 @@ class Store(ReadableStore):
     # Markers, as Dysnomia has them.
 
     def set_state(self, key: ComponentKey, *, active: bool, garbage: bool, component: Path | None = None) -> None:
-        """Set or delete the two marker files; of what is activated, ``component`` says where it stands.
+        """Set or delete the two marker files; of what is activated, ``component`` is its path.
 
         Raises StoreError."""
         from dysnomia_store.disk.markers import mark_as, remember
@@ -60,12 +60,12 @@ class Store(ReadableStore):
     # Writing: all under the component's lock.
 
     def allow_traverse(self, folder: Path) -> None:
-        """Let anyone pass (not list) a folder of the store and those above it: for a module that becomes another user.
+        """Grant o+x (traverse, not list) on a store folder and its parents, for modules that switch to another user.
 
         Raises StoreError."""
         from dysnomia_store.commit.install import allow_traverse
 
-        with in_words(f"opening the way to {folder}"):
+        with in_words(f"granting access to {folder}"):
             allow_traverse(self._workspace, folder)
 
     def heal(self, lock: ComponentLock) -> tuple[Healed, ...]:
@@ -184,7 +184,7 @@ class Store(ReadableStore):
         number: int | None = None,
         as_of: datetime | None = None,
     ) -> Generation:
-        """A new generation on a snapshot that is already there (after a restore). ``as_of`` is now, if not given."""
+        """A new generation on a snapshot that already exists (after a restore). ``as_of`` is now, if not given."""
         from dysnomia_store.commit.commit import CommitInfo, generation
 
         key = self._holding(lock)
@@ -202,7 +202,7 @@ class Store(ReadableStore):
         write_index(self._workspace, self._holding(lock), snapshot_id, metadata, sections)
 
     def mark(self, key: ComponentKey, number: int, marks: Marks, *, who: str) -> None:
-        """Replace what operators say of a generation. Raises NotFound, NotPermitted."""
+        """Replace the marks of a generation. Raises NotFound, NotPermitted."""
         from dysnomia_store.catalog.marks import write
 
         found = self.generation(key, number)
@@ -276,7 +276,7 @@ class Store(ReadableStore):
         on_bytes: Callable[[int], None] | None = None,
         reader: Callable[[ComponentKey], str] = lambda _: "",
     ) -> Imported:
-        """Take an archive in: all of it is verified before any of it is put anywhere. Run again, it goes on.
+        """Import an archive: all of it is verified before anything is stored. Run again, it resumes.
 
         Args:
             digest: of the record it had when it was looked at (``ArchiveReader.digest``).
@@ -306,7 +306,7 @@ class Store(ReadableStore):
         return missing(self._workspace, archive)
 
     def free_bytes(self) -> int | None:
-        """Bytes that are free where the store is, or will be; None where that cannot be told."""
+        """Free bytes on the store's file system; None where that is not known."""
         from dysnomia_store.disk.workspace import free_bytes
 
         at = next((path for path in (self.root, *self.root.parents) if path.is_dir()), self.root)

@@ -51,7 +51,7 @@ class OpenedStore:
         return self._workspace.store_id
 
     def close(self) -> None:
-        """Let go of the cache's file. The store can be used again."""
+        """Close the cache's file. The store can be used again."""
         with self._mutex:
             if self._cached is not None:
                 self._cached.close()
@@ -81,7 +81,7 @@ class OpenedStore:
         return holder_of(self._layout, key)
 
     def release_reserve(self) -> bool:
-        """Give the 8 MiB laid aside back to a full disk. The next draft lays them aside again."""
+        """Delete the 8 MiB reserve file on a full disk. The next draft creates it again."""
         return self._workspace.release_reserve()
 
     # How.
@@ -123,7 +123,7 @@ class OpenedStore:
 
 
 def _access(group: str) -> Access:
-    """What a group's name means. Raises NotFound where there is none."""
+    """The number of a group. Raises NotFound where there is none."""
     if not group:
         return Access()
     import grp

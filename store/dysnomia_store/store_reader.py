@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ReadableStore(OpenedStore):
-    """What can be asked of a store."""
+    """The queries of a store."""
 
     def keys(self) -> tuple[ComponentKey, ...]:
         """Every component that has snapshots, generations or a marker; names that are no names are left out
@@ -30,7 +30,7 @@ class ReadableStore(OpenedStore):
         return keys(self._layout)
 
     def strange(self) -> tuple[str, ...]:
-        """What lies in the store and is none of ours nor Dysnomia's, in words, for the alarms."""
+        """Entries in the store that neither we nor Dysnomia made, as sentences for the alarms."""
         from dysnomia_store.catalog.survey import strange
 
         return strange(self._layout)
@@ -38,7 +38,7 @@ class ReadableStore(OpenedStore):
     def all_generations(
         self, container: str | None = None, component: str | None = None
     ) -> Iterator[tuple[ComponentKey, int, str]]:
-        """(key, number, id) of every generation, sorted, straight from the links. ``""`` as id leads nowhere."""
+        """(key, number, id) of every generation, sorted, straight from the links. ``""`` as id: a broken link."""
         from dysnomia_store.catalog.survey import all_generations
 
         return all_generations(self._layout, container, component)
@@ -48,7 +48,7 @@ class ReadableStore(OpenedStore):
         return {key: self.summary(key) for key in self.keys()}
 
     def summary(self, key: ComponentKey) -> Summary:
-        """One component at a glance. What may not be read of it counts as nothing, and ``readable`` says so."""
+        """One component at a glance. Unreadable parts count as empty, and ``readable`` is False."""
         from dysnomia_store.catalog.generations import generations
         from dysnomia_store.disk.markers import marked_as
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dysnomia_store.store_reader import ReadableStore
 
 MOST_DAYS = 3660
-"""Days of growth that are told; what is older stands in the first point."""
+"""Days of growth that are shown; older growth is in the first point."""
 
 
 def usage(store: ReadableStore) -> Usage:

@@ -152,7 +152,7 @@ async def test_time_lands_on_the_newest_good_generation_before() -> None:
         await run.press("2", "at")
         await run.until(lambda: isinstance(run.screen, PromptScreen))
         await run.press(*"noon", "enter")
-        assert "is no time" in run.text()
+        assert "is not a time" in run.text()
         run.screen.query_one("#line").value = ""  # type: ignore[attr-defined]
         await run.press(*"22 Nov 11:59".replace(" ", "_").replace("_", "~").split("~")[0], "space", *"Nov", "space")
         await run.press(*"11", "colon", *"59", "enter")

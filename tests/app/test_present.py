@@ -169,7 +169,7 @@ def test_the_job_strip() -> None:
     overview = state().overview
     assert overview is not None
     hidden = AppState(replace(overview, hidden=True))
-    assert "may not be read" in jobs.strip(hidden, TIMES, "J", 80).plain, "an empty list would be a claim"
+    assert "permission denied" in jobs.strip(hidden, TIMES, "J", 80).plain, "an empty list would be a claim"
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class TestInOneFile:
         path.write_text("mine")
         old.run("dysnomia-snapshots", "--export", "sqlite/orders", str(path), status=6)
         done = old.run("dysnomia-snapshots", "--import", str(path), status=6)
-        assert "no archive of snapshots" in done.err
+        assert "not an archive of snapshots" in done.err
         old.run("dysnomia-snapshots", "--import", *ORDERS, str(path), status=5)
 
     def test_killed_half_way_it_goes_on(self, old: World, new: World, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_what_another_program_installed_stays(books: Books) -> None:
     before = echo.read_text()
     echo.write_text("#!/bin/bash\n# Dysnomia's own\n")
     again = books.run("dysnomia-tui", "install-modules", str(books.prefix), status=3)
-    assert f"{echo} is another program's" in again.err
+    assert f"{echo} belongs to another program" in again.err
     assert "own" in echo.read_text()
     echo.write_text(before)
     assert str(echo) in books.run("dysnomia-tui", "install-modules", str(books.prefix)).lines

@@ -61,7 +61,7 @@ def cannot_restore(here: Selection) -> str:
     if reason or here.component is None or here.generation is None:
         return reason
     if here.generation.problem:
-        return f"its link leads nowhere: {here.generation.problem}"
+        return f"its link is broken: {here.generation.problem}"
     if here.component.health is Health.GONE:
         return "it is no longer configured: configure it, then restore"
     if not _can(here.component.can, "restore"):

@@ -151,7 +151,7 @@ _JOBS = (
         "job-cancel",
         "x",
         "Cancel",
-        "Ask the job to stop; it says itself when it has.",
+        "Ask the job to stop; its log says when it has stopped.",
         "jobs",
         Grade.ADDS,
         "cancel",

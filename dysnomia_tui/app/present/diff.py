@@ -124,7 +124,7 @@ def about(change: SectionChange, note: str) -> list[Text]:
         lines.extend(plain(f"+ column {column}", styles.GOOD) for column in came)
         lines.extend(plain(f"- column {column}", styles.BAD) for column in went)
         if not came and not went:
-            lines.append(plain("the columns stand in another order", styles.WARN))
+            lines.append(plain("the columns are in another order", styles.WARN))
     return lines
 
 
@@ -143,7 +143,7 @@ def why_empty(change: SectionChange) -> str:
     if change.section.form is Form.BYTES:
         return f"opaque: {size(_size(change.old))} {ARROW} {size(_size(change.new))}; only size and digest are compared"
     if change.change is Change.CHANGED:
-        return "the same rows in another order, or only what stands above changed"
+        return "the same rows in another order, or only what is listed above changed"
     return "no rows"
 
 

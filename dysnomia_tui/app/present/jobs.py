@@ -50,7 +50,7 @@ def job_line(job: JobView, times: Times) -> Text:
 
 
 NONE = "no jobs yet"
-HIDDEN = "which jobs there are may not be read by you"
+HIDDEN = "permission denied: the jobs of this store"
 
 
 def strip(state: AppState, times: Times, key: str, cells: int) -> Text:

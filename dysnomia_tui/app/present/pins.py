@@ -34,7 +34,7 @@ def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
     except (OverflowError, ValueError, OSError) as problem:
         raise PinNotUnderstood(f"until {shown} is out of range; leave it out to hold the pin for good") from problem
     if until is None:
-        raise PinNotUnderstood(f"until {shown} is no time; try until 2w, until 36h or until 2026-01-31")
+        raise PinNotUnderstood(f"until {shown} is not a time; try until 2w, until 36h or until 2026-01-31")
     if until <= times.now:
         raise PinNotUnderstood(f"until {shown} is past")
     if until.year > LATEST:

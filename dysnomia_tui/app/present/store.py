@@ -141,7 +141,7 @@ def full_when(usage: Usage) -> datetime | None:
 
 
 def head(usage: Usage, times: Times, cells: int) -> list[Text]:
-    """The lines at the top: the disk, the growth, what is no generation's."""
+    """The lines at the top: the disk, the growth, what is not a generation's."""
     used = sum(usage.by_component.values())
     disk = join(
         [

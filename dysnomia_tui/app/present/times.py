@@ -93,7 +93,7 @@ class Times:
 
 
 class TimeNotUnderstood(ValueError):
-    """What was typed after ``@`` is no time; the message says what would be."""
+    """What was typed after ``@`` is not a time; the message says what would be."""
 
 
 _CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?")
@@ -149,7 +149,7 @@ def _parse(typed: str, times: Times) -> datetime:
     if day:
         moment = _moment(_day(day.strip(), today, typed), at, times, typed)
         if moment > times.now:
-            raise TimeNotUnderstood(f"{_short(typed)} has not been yet")
+            raise TimeNotUnderstood(f"{_short(typed)} is in the future")
         return moment
     moment = _moment(today, at, times, typed)
     return moment if moment <= times.now else _moment(today - timedelta(days=1), at, times, typed)
@@ -159,7 +159,7 @@ def _moment(day: date, at: tuple[int, int, int], times: Times, typed: str) -> da
     try:
         naive = datetime(day.year, day.month, day.day, *at)
     except ValueError:
-        raise TimeNotUnderstood(f"{_short(typed)} is no time of day; try {EXAMPLES}") from None
+        raise TimeNotUnderstood(f"{_short(typed)} is not a time of day; try {EXAMPLES}") from None
     if times.kind is ZoneKind.UTC:
         return naive.replace(tzinfo=UTC)
     if times.server is not None:
@@ -185,4 +185,4 @@ def _day(words: str, today: date, typed: str) -> date:
             return found if found <= today else found.replace(year=today.year - 1)
     except ValueError:
         pass
-    raise TimeNotUnderstood(f"{_short(typed)} is no time; try {EXAMPLES}")
+    raise TimeNotUnderstood(f"{_short(typed)} is not a time; try {EXAMPLES}")

@@ -167,7 +167,7 @@ class RestoreScreen(DysnomiaScreen):
         target, key, number = self.target, self._of, self._number
         words = self.query_one("#words", Static)
         if not target.filled:
-            words.update(plain("Enter asks for what is missing; then the plan stands here.", styles.DIM))
+            words.update(plain("Enter asks for what is missing; then the plan is shown here.", styles.DIM))
             return
         words.update(plain("planning…", styles.DIM))
 

@@ -85,7 +85,7 @@ class Since(Static):
     def _failed(self, problem: str) -> None:
         self._ended = True
         if self.is_attached:
-            self.update(plain(f"what was written since cannot be told: {problem}", styles.WARN))
+            self.update(plain(f"cannot read what was written since: {problem}", styles.WARN))
 
     def _look(self) -> None:
         diff = self._diff

@@ -73,7 +73,9 @@ def parser() -> Parser:
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
     add_yes_untrusted(found)
     found.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
-    found.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="so many components side by side")
+    found.add_argument(
+        "-j", "--jobs", type=int, default=1, metavar="N", help="run at most so many components at the same time"
+    )
     found.add_argument("--scheduled", action="store_true", help="--snapshot: a timer asked for it, not a person")
     add_change(found)
     add_general(found)
@@ -95,7 +97,7 @@ def _main(args: argparse.Namespace) -> int:
     if not args.action:
         raise Usage("no action specified", "give --query-containers, --snapshot, --restore … (see --help)")
     if args.jobs < 1:
-        raise Usage(f"--jobs {args.jobs} does nothing")
+        raise Usage(f"--jobs must be 1 or more, not {args.jobs}")
     settings = load(args.statedir)
     if args.action in queries:
         found = list(queries[args.action](settings, _only(args)))
@@ -185,7 +187,7 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
         ]
     operation = args.action.removeprefix("-o ")
     if operation in ("check", "verify"):
-        raise Usage(f"{operation} is about one component", "use dysnomia, or dysnomia-snapshots --check")
+        raise Usage(f"{operation} works on one component at a time", "use dysnomia, or dysnomia-snapshots --check")
     planner = {"snapshot": _snapshot, "restore": _restore}.get(operation)
     return [
         [

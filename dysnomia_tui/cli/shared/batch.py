@@ -87,12 +87,12 @@ class JobBatch:
 
     def _interrupted(self) -> None:
         if self._cancelled:
-            say("what runs goes on without us; see it with: dysnomia-tui jobs")
+            say("running jobs go on in the background; see them with: dysnomia-tui jobs")
             raise KeyboardInterrupt
         self._cancelled = True
         for one in self._running:
             self.engine.cancel(one.job.id)
-        say("asked what runs to cancel; Ctrl-C again leaves it to itself")
+        say("cancel requested for the running jobs; Ctrl-C again stops waiting for them")
 
     def _begin(self, work: BatchItem) -> None:
         if self._cancelled:

@@ -159,11 +159,11 @@ def follow(engine: Engine, job: JobView, hold: Interrupts, follower: Follower) -
         except KeyboardInterrupt:
             follower.end()
             if asked:
-                say(f"job {job.id} goes on without us; see it with: dysnomia-tui jobs")
+                say(f"job {job.id} goes on in the background; see it with: dysnomia-tui jobs")
                 raise
             asked = True
             engine.cancel(job.id)
-            say(f"asked job {job.id} to cancel; Ctrl-C again leaves it to itself")
+            say(f"cancel requested for job {job.id}; Ctrl-C again stops waiting for it")
 
 
 def begin(engine: Engine, plan: Plan, *, why: str = "", no_wait: bool = False) -> JobView:

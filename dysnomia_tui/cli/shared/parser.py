@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         ignores them, and said."""
         args = self.parse_args(as_getopt(self, sys.argv[1:], self.theirs))
         for word in getattr(args, "stray", ()):
-            say(f"{self.prog}: {word!r} means nothing here, and is ignored")
+            say(f"{self.prog}: ignoring unexpected argument {word!r}")
         return args
 
     def error(self, message: str) -> NoReturn:

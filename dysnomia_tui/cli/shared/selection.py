@@ -20,7 +20,7 @@ def component(text: str) -> ComponentKey:
 
     container, slash, name = text.partition("/")
     if not (container and slash and name):
-        raise Usage(f"{text!r} names no component", "write CONTAINER/COMPONENT")
+        raise Usage(f"{text!r} is not a component", "write CONTAINER/COMPONENT")
     return ComponentKey.of(container, name)
 
 
@@ -56,4 +56,4 @@ def numbered(engine: Engine, key: ComponentKey, number: int) -> Generation:
 
 
 def _wrong(generation: Generation) -> str:
-    return f"generation {generation.number} of {generation.key}: {generation.problem or 'its link leads nowhere'}"
+    return f"generation {generation.number} of {generation.key}: {generation.problem or 'its snapshot is missing'}"

@@ -63,14 +63,14 @@ def choose(engine: Engine, ids: Sequence[str], container: str, component: str) -
     for text in ids:
         parts = text.rstrip("/").split("/")
         if len(parts) > 3:
-            raise Usage(f"{text!r} is no snapshot", "write container/component/id, container/component, or an id")
+            raise Usage(f"{text!r} is not a snapshot", "write container/component/id, container/component, or an id")
         keys = [ComponentKey.of(parts[0], parts[1])] if len(parts) > 1 else among
         snapshot_id = parts[-1] if len(parts) != 2 else ""
         found = [one for key in keys for one in engine.generations(key) if _means(snapshot_id, one.id)]
         if not found:
             raise Unknown(f"no generation of a snapshot {text!r} is in the store", "see --query-all")
         if snapshot_id and len({one.id for one in found}) > 1:
-            raise Usage(f"{text!r} could be any of {len({one.id for one in found})} snapshots", "write more of its id")
+            raise Usage(f"{text!r} matches {len({one.id for one in found})} snapshots", "write more of its id")
         for one in found:
             chosen.setdefault(one.key, {})[one.number] = one
     if not ids:

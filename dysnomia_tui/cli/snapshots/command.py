@@ -102,7 +102,7 @@ def _main(args: argparse.Namespace) -> int:
         raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
     if action not in ("print-missing", "resolve", "import", "export"):
         for path in args.paths:
-            say(f"{PROG}: {path!r} means nothing here, and is ignored")
+            say(f"{PROG}: ignoring unexpected argument {path!r}")
     if action.startswith("query-"):
         return _query(args, latest=action == "query-latest")
     if action in ("print-missing", "resolve"):
@@ -141,7 +141,7 @@ def store_folder(args: argparse.Namespace) -> Path:
     """Where the store is; it need not be there yet. Raises Usage where something else is."""
     statedir = load(args.statedir).statedir
     if statedir.exists() and not statedir.is_dir():
-        raise Usage(f"{statedir} is no folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
+        raise Usage(f"{statedir} is not a folder", "the store is a folder: see --statedir and DYSNOMIA_STATEDIR")
     return statedir
 
 
@@ -152,7 +152,7 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
     those = latest_generations if latest else all_generations
     for key, number, snapshot in those(Layout(statedir), container or None, component or None):
         if not snapshot:
-            say(f"WARNING: generation {number} of {key} leads nowhere")
+            say(f"WARNING: generation {number} of {key} is a broken link: its snapshot is missing")
             continue
         yield Line(key.container, key.component, number, snapshot)
 
@@ -228,7 +228,7 @@ def _valid_path(path: str) -> str:
 
     parts = path.rstrip("/").split("/")
     if len(parts) != 3:
-        raise Usage(f"{path!r} is no snapshot path", "write container/component/id")
+        raise Usage(f"{path!r} is not a snapshot path", "write container/component/id")
     ComponentKey.of(parts[0], parts[1])
     validate_name(parts[2], "snapshot id")
     return "/".join(parts)
@@ -260,7 +260,7 @@ def _import(args: argparse.Namespace) -> int:
     for folder in folders:
         if not folder.is_dir():
             hint = "an archive is imported alone, without -C and -c" if folder.is_file() else ""
-            raise Unknown(f"{folder} is no folder with a snapshot", hint)
+            raise Unknown(f"{folder} is not a folder with a snapshot", hint)
     engine = open_engine(load(args.statedir))
     plan = engine.plan_import(key, folders, move=True)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)

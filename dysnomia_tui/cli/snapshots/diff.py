@@ -48,7 +48,7 @@ def _side(text: str) -> Side:
         return LIVE
     if text.isascii() and text.isdigit():
         return int(text)
-    raise Usage(f"{text!r} is no generation", "give two generation numbers, or one and 'live'")
+    raise Usage(f"{text!r} is not a generation", "give two generation numbers, or one and 'live'")
 
 
 def _known(engine: Engine, key: Any, sides: tuple[Side, Side]) -> None:

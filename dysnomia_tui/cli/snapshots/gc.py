@@ -30,9 +30,9 @@ def collect(args: argparse.Namespace) -> int:
         raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = _rules(args)
     if (args.keep is not None) + args.policy + bool(rules) > 1:
-        raise Usage("--keep, --keep-… and --policy are ways to say what is kept", "give one of them")
+        raise Usage("--keep, --keep-… and --policy cannot be combined", "give only one of them")
     if args.now and args.trash:
-        raise Usage("--now and --trash are two ways for what is collected", "give one of them")
+        raise Usage("--now and --trash cannot be combined", "give only one of them")
     keys = _keys(args)
     settings = load(args.statedir)
     free_now = args.now or not (args.trash or settings.grace_set)
@@ -147,7 +147,7 @@ def review_lines(review: GcPlan, known: Known) -> Iterator[str]:
         if snapshot.orphan:
             yield f"DELETE  {snapshot.key} {snapshot.id}  orphan: no generation points at it"
     for key, name in review.broken_links:
-        yield f"DELETE  {key} {name}  link that leads nowhere"
+        yield f"DELETE  {key} {name}  broken link: its snapshot is missing"
     yield f"{len(review.snapshots)} snapshots, {review.freed:,} bytes ({size(review.freed)})"
 
 

@@ -91,7 +91,7 @@ def _run_app(settings: Settings, *, read_only: bool) -> int:
     """The only way from here to Textual."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
-            "there is no terminal to open on", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
+            "standard output is not a terminal", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
         )
     from dysnomia_tui.app.app import run as run_app
 
@@ -150,7 +150,7 @@ def _cancel(args: argparse.Namespace) -> int:
     asked = not job.state.ended
     if asked:
         engine.cancel(args.job)
-        say(f"asked job {job.id} ({job.title}) to cancel; it says itself when it has")
+        say(f"cancel requested for job {job.id} ({job.title}); see when it ends: dysnomia-tui jobs")
     else:
         say(f"job {job.id} has already ended: {job.state}")
     if args.json:

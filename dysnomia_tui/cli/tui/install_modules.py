@@ -41,7 +41,7 @@ def install_modules(args: argparse.Namespace) -> int:
 
     prefix = Path(os.path.abspath(args.folder))  # noqa: PTH100 (links in a prefix stay)
     if prefix.exists() and not prefix.is_dir():
-        raise Usage(f"{prefix} is no folder", "name a prefix, such as /usr/local")
+        raise Usage(f"{prefix} is not a folder", "name a prefix, such as /usr/local")
     written, kept = [], []
     files = {prefix / "share" / "dysnomia" / "util": (UTIL.read_text("utf-8"), 0o644, "# Functions for modules in")}
     for name in Registry().types():
@@ -49,7 +49,7 @@ def install_modules(args: argparse.Namespace) -> int:
     for path, (text, mode, mark) in files.items():
         if path.is_symlink() or (path.exists() and mark not in path.read_text("utf-8", "replace")[:512]):
             kept.append(path)
-            say(f"WARNING: {path} is another program's, and stays")
+            say(f"WARNING: {path} belongs to another program and was left as it is")
             continue
         _write(path, text, mode)
         written.append(path)

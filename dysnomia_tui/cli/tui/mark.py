@@ -19,7 +19,7 @@ def add_mark(parser: argparse.ArgumentParser) -> None:
     """The options of ``mark``."""
     _add_generation(parser)
     pin = parser.add_mutually_exclusive_group()
-    pin.add_argument("--pin", metavar="WHY", help="no collection takes it")
+    pin.add_argument("--pin", metavar="WHY", help="never collect it")
     pin.add_argument("--unpin", action="store_true", help="take all pins off that operators put there")
     parser.add_argument("--until", metavar="WHEN", help="--pin: only so long (30d; or 2027-01-31T12:00, in UTC)")
     verdict = parser.add_mutually_exclusive_group()
@@ -35,7 +35,7 @@ def add_mark(parser: argparse.ArgumentParser) -> None:
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """The options of ``trust``."""
     _add_generation(parser)
-    parser.add_argument("--withdraw", action="store_true", help="trust it no longer")
+    parser.add_argument("--withdraw", action="store_true", help="do not trust it any more")
     add_change(parser)
 
 
@@ -61,18 +61,16 @@ def _check(args: argparse.Namespace) -> None:
 
     verdict = args.good or args.bad or args.no_verdict
     if not (args.pin is not None or args.unpin or verdict or args.tag or args.untag or args.note is not None):
-        raise Usage(
-            "nothing is said of it", "give --pin, --unpin, --good, --bad, --no-verdict, --tag, --untag or --note"
-        )
+        raise Usage("no mark was given", "give --pin, --unpin, --good, --bad, --no-verdict, --tag, --untag or --note")
     if args.until is not None and args.pin is None:
         raise Usage("--until goes with --pin")
     if args.pin is not None and not args.pin.strip():
-        raise Usage("a pin says why", "write it after --pin")
+        raise Usage("--pin needs a reason", "write it after --pin")
     tags = [*args.tag, *args.untag]
     if any(not tag.strip() for tag in tags):
-        raise Usage("a tag is not empty")
+        raise Usage("a tag must not be empty")
     if TRUSTED_TAG in tags:
-        raise Usage(f"{TRUSTED_TAG!r} is more than a tag", "use: dysnomia-tui trust")
+        raise Usage(f"the tag {TRUSTED_TAG!r} is reserved", "use: dysnomia-tui trust")
 
 
 def said(args: argparse.Namespace, seen: Marks, now: datetime, until: datetime | None) -> Marks:
@@ -100,10 +98,10 @@ def moment(text: str, now: datetime) -> datetime:
             return now + parse_duration(text)
         found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise Usage(f"{text!r} is no time", "write 30d, 2w or 2027-01-31T12:00") from None
+        raise Usage(f"{text!r} is not a time", "write 30d, 2w or 2027-01-31T12:00") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     if found <= now:
-        raise Usage(f"{text} is over", "a pin is until a time to come")
+        raise Usage(f"{text} is in the past", "give a time in the future")
     return found.astimezone(UTC)
 
 

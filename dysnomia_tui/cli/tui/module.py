@@ -18,7 +18,7 @@ WORDS = 4
 def call_module(words: Sequence[str]) -> int:
     """Returns the exit code. Raises Usage."""
     if len(words) != WORDS:
-        raise Usage(f"{len(words)} words are no call of a module", "TYPE ACTIVITY COMPONENT CONTAINER")
+        raise Usage(f"a module takes {WORDS} arguments, not {len(words)}", "TYPE ACTIVITY COMPONENT CONTAINER")
     type_name, activity, component, container = words
     # The type is ours, whatever else is on the path.
     os.environ["DYSNOMIA_MODULES_PATH"] = ""

@@ -145,7 +145,7 @@ def _restore_by_module(
         settle_others(component_job, lock)
         generation = component_job.store.generation(component_job.key, number)
         if snapshot_id and generation.id != snapshot_id:
-            raise NotSafe(f"generation {number} of {component_job.key} is another snapshot now", "plan it again")
+            raise NotSafe(f"generation {number} of {component_job.key} now links to another snapshot", "plan it again")
         require_sound(component_job, generation)
         made: Generation | None = None
         unguarded = ""

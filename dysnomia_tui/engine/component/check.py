@@ -211,7 +211,7 @@ class DigestDraft:
 
     def claim(self, snapshot_id: str) -> None:
         """A module that names its snapshots itself is never verified by a digest."""
-        raise PluginError("a snapshot that names itself cannot be verified by its digest")
+        raise PluginError("a snapshot whose id the module chose cannot be verified by its digest")
 
     def add(self, section: Section) -> None:
         self.sections[section.kind, section.name] = (section.digest, section.form)

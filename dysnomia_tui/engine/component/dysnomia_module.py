@@ -104,7 +104,7 @@ def newest_written(statedir: Path, key: ComponentKey) -> Path | None:
     snapshots = _at(statedir, "snapshots", key)
     resolved = snapshots / folder.name
     if not resolved.is_dir() or resolved.is_symlink():
-        raise PluginError(f"the module's generation of {key} leads to no snapshot of its own")
+        raise PluginError(f"the module's generation of {key} does not link to one of its snapshots")
     return resolved
 
 

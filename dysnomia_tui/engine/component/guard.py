@@ -142,7 +142,7 @@ def _guard(
         except (PluginError, StoreError, OSError) as error:
             swap = step_of(left, "swap") or {}
             what = "was cancelled" if isinstance(error, Cancelled) else f"failed ({error})"
-            warnings.append(f"the guard {what}: what was live before stands at {aside.name}")
+            warnings.append(f"the guard {what}: what was live before is kept at {aside.name}")
             if not swap.get("try_guard", True):
                 left.journal.step("unguarded", aside=aside.name)
             return None, aside.name

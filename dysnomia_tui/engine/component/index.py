@@ -67,7 +67,7 @@ class DigestingDraft:
         self.results[name] = sink.close()
 
     def claim(self, snapshot_id: str) -> None:
-        raise PluginError("a snapshot that names itself has no digest to be worked out")
+        raise PluginError("a snapshot whose id the module chose has no digest to compute")
 
 
 def ensure_index(component_job: ComponentJob, lock: ComponentLock, generation: Generation) -> StoredSnapshot:

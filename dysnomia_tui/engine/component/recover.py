@@ -15,7 +15,7 @@ from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored, step_of
 
 SETTLED = "settled"
-"""The journal's entry that says that nothing is left to be done for a job."""
+"""The journal's entry: nothing is left to be done for a job."""
 ACTIVITY = "activity"
 """The journal's entry before an activity of a type without state."""
 RESOLVED = "resolved"
@@ -150,7 +150,7 @@ def _sweep_places(plugin: StatePlugin, ctx: Context, left: UnfinishedJob) -> tup
         if place == plugin.place(ctx, Purpose.ASIDE) and not live_there:
             raise NotSafe(
                 f"{ctx.component.key} has nothing live, and {place.name} may be the only copy of it",
-                "look at it before anything is removed",
+                "check it before anything is removed",
             )
         if place.name != borrowed:
             places.append(place)

@@ -72,7 +72,7 @@ def restore(
         generation = component_job.store.generation(component_job.key, number)
         if snapshot_id and generation.id != snapshot_id:
             raise NotSafe(
-                f"generation {number} of {component_job.key} is another snapshot now", "plan the restore again"
+                f"generation {number} of {component_job.key} now links to another snapshot", "plan the restore again"
             )
         with component_job.context(made_here=made_here(component_job.store, generation)) as ctx:
             if target.kind == "replace":
@@ -121,7 +121,7 @@ def settle_others(component_job: ComponentJob, lock: ComponentLock, but: str = "
     """Put right what dead jobs left on this component, before anything else is written."""
     for left in component_job.unsettled():
         if left.job not in (but, component_job.job):
-            component_job.progress.log(f"putting right what job {left.job} left behind")
+            component_job.progress.log(f"recovering what job {left.job} left behind")
             recover_job(component_job, lock, left)
 
 
@@ -139,7 +139,7 @@ def refuse_another(component_job: ComponentJob, plugin: StatePlugin, live: str) 
     """Raise Stale where something else is live than what was seen: it may have been put there by somebody else."""
     if plugin.identity(component_job.component) != live:
         what = plugin.live(component_job.component).name
-        raise Stale(f"nothing was touched: {what} is another one than when this was planned", "look at it, plan again")
+        raise Stale(f"nothing was changed: {what} was replaced since this was planned", "check it, then plan again")
 
 
 # --- replace -------------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def _swap(
                 _drop_spent_aside(plugin, ctx)
                 component_job.journal.step("reverted")
                 raise
-        component_job.progress.log(f"the swap is made, though it did not end well: {error}")
+        component_job.progress.log(f"the swap was done, with an error at its end: {error}")
     component_job.journal.step("swapped")
 
 
@@ -262,7 +262,7 @@ def _copy(
 ) -> Restored:
     place = plugin.named(component_job.component, target.name)
     if plugin.exists(ctx, place):
-        raise NotSafe(f"{place.name} is already there", "choose another name for the copy")
+        raise NotSafe(f"{place.name} already exists", "choose another name for the copy")
     stored = ensure_index(component_job, lock, generation)
     sections = chosen(stored.sections(), target.sections) if target.kind == "sections" else None
     component_job.journal.step("copy", place=target.name)
@@ -292,5 +292,5 @@ def chosen(sections: Iterable[Section], names: Sequence[str]) -> tuple[Section, 
     there = {f"{section.kind}:{section.name}" for section in found}
     missing = [name for name in wanted if name not in there]
     if missing:
-        raise NotSafe(f"the snapshot holds no {missing[0].replace(':', ' ', 1)}", "look at its contents")
+        raise NotSafe(f"the snapshot holds no {missing[0].replace(':', ' ', 1)}", "see the list of its sections")
     return tuple(found)

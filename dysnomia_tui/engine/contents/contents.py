@@ -199,6 +199,6 @@ def open_rescanned(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     machine = Machine(settings_from_json(args["settings"]))
     generation = machine.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
     if not generation.id:
-        raise NotFound(f"generation {generation.number} leads nowhere", generation.problem)
+        raise NotFound(f"generation {generation.number} is a broken link", generation.problem)
     stored: Stored = rescanned(machine, generation, machine.store.stored(generation.key, generation.id), scratch)
     yield Opened(reader_of(machine, generation), stored)

@@ -84,7 +84,7 @@ def open_stored(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     folders = [tuple(map(Path, args[name])) for name in ("modules_path", "libexec")]
     reader = reader_of(args["type"], *folders)
     if stored.index is None:
-        raise NotFound(f"{args['id']} has no contents index", "check it, and the index is worked out")
+        raise NotFound(f"{args['id']} has no contents index", "check the snapshot: that makes the index again")
     yield Opened(reader, stored)
 
 

@@ -225,7 +225,7 @@ def _ended(
 ) -> JobView:
     if result is None:
         details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
-        message = str(recovered["text"]) if recovered else "its process is gone; what it left is put right next"
+        message = str(recovered["text"]) if recovered else "its process died; the next job on the component recovers it"
         if unforeseen:
             message = f"it ended unforeseen ({unforeseen}); {message}"
         return replace(view, message=message, details=details)
@@ -235,7 +235,7 @@ def _ended(
 
 
 def _with_live(view: JobView, folder: JobFolder) -> JobView:
-    """A restore in place that did not come to its end: said, and undoable, until live was made whole."""
+    """A restore in place that was interrupted: shown, and undoable, until live is complete again."""
     for _, journal in folder.journals():
         left = UnfinishedJob(folder.id, journal)
         swap = step_of(left, "swap")

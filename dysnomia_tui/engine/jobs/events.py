@@ -1,4 +1,4 @@
-"""A job's events: written by the worker, read by whoever watches.
+"""A job's events: written by the worker, read by every process that follows the job.
 
 A line of ``events.jsonl`` is ``{"at": …, "kind": …, …}``. A line that cannot be written (a full disk) is dropped: what
 must not be lost stands in the job's record and journal.

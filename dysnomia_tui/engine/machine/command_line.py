@@ -51,7 +51,7 @@ def _is_property(name: str) -> bool:
 
 
 def real_component(path: Path, name: str, environ: Mapping[str, str]) -> Path:
-    """Where a component really stands: what it is links to may be replaced while it is in service.
+    """Resolve a component's real path: a link to it may be replaced while it is in service.
 
     A link that is called otherwise than what it leads to stays as it is: a module takes the component's name from it.
     """

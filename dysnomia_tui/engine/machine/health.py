@@ -47,7 +47,7 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     if failure:
         return Health.FAILED, failure
     if not facts.readable:
-        return Health.UNKNOWN, "what the store holds of it may not be read by you"
+        return Health.UNKNOWN, "permission denied: its part of the store"
     if summary is None or not summary.active:
         return Health.INACTIVE, ""
     if not facts.holds_state:

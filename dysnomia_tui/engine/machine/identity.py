@@ -13,7 +13,7 @@ NO_LOGIN = 4294967295
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process, told apart from a later one with the same number: by when it started, and in which boot.
+    """A process, identified by pid, start time and boot id, so that a reused pid is not taken for it.
 
     The start is in clock ticks since the boot, so that a change of the clock does not move it.
     """

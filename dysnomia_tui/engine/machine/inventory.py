@@ -65,7 +65,7 @@ class Inventory:
         found = self.containers.get(name)
         if found is None:
             known = ", ".join(sorted(self.containers)) or "none"
-            raise Unknown(f"there is no container {name!r}", f"configured are: {known}")
+            raise Unknown(f"there is no container {name!r}", f"configured containers: {known}")
         if found.problem:
             raise ConfigError(found.problem, NOT_OURS if found.left_out else "correct the file")
         return found
@@ -78,7 +78,7 @@ class Inventory:
             raise ConfigError(self.left_out[key], NOT_OURS)
         if path is None:
             known = ", ".join(one.component for one in self.components_of(key.container)) or "none"
-            raise Unknown(f"there is no component {key}", f"of this container are configured: {known}")
+            raise Unknown(f"there is no component {key}", f"configured in this container: {known}")
         return Component(key=key, path=path, properties=container.properties)
 
 
@@ -97,7 +97,7 @@ def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Pa
     left_out: dict[ComponentKey, str] = {}
     for folder in _entries(components_path, "container", problems):
         if not folder.is_dir():
-            problems.append(f"{folder} is no folder of components")
+            problems.append(f"{folder} is not a folder of components")
             continue
         for entry in _entries([folder], "component", problems):
             key = ComponentKey(folder.name, entry.name)

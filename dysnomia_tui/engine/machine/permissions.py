@@ -19,7 +19,7 @@ def why_read_only(settings: Settings, asked: bool) -> str:
     while not there.exists() and there != there.parent:
         there = there.parent
     if not there.is_dir():
-        return f"{there} is no folder"
+        return f"{there} is not a folder"
     refused = refusal(settings.statedir if settings.statedir.exists() else there)
     if refused:
         return f"the state directory is not safe to write: {refused.partition(' is left out: ')[2]}"

@@ -1,4 +1,4 @@
-"""What somebody who is not root may see of the stores on this machine, and the exact line that shows the rest."""
+"""What a user who is not root can see of the stores on this machine, and the command that shows the rest."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def notice(statedir: Path, machine_stores: Sequence[Path] = MACHINE_STORES) -> s
     if hidden is not None:
         owner = _owner(hidden)
         return (
-            f"{hidden} belongs to {owner} and may not be read by you, so generations are not shown;"
+            f"generations are not shown: permission denied: {hidden} belongs to {owner};"
             f" {as_owner(statedir)} shows them"
         )
     others = [store for store in machine_stores if store != statedir and os.path.lexists(store)]
     if others:
         return f"{others[0]} is another store, of {_owner(others[0])}; {as_owner(others[0])} shows it"
     return (
-        "not root: databases and files of other users, their processes and their stores may not be seen;"
+        "not root: databases and files of other users, their processes and their stores are not shown;"
         " sudo dysnomia-tui shows all"
     )
 
@@ -39,7 +39,7 @@ def notice(statedir: Path, machine_stores: Sequence[Path] = MACHINE_STORES) -> s
 def check_readable(statedir: Path) -> None:
     """Raises NotPermitted where a store is there that this user may not read: an empty list would say it is empty."""
     if _hidden(statedir):
-        raise NotPermitted(f"{statedir} may not be read by you", f"{as_owner(statedir)} could")
+        raise NotPermitted(f"permission denied: {statedir}", f"run: {as_owner(statedir)}")
 
 
 def as_owner(statedir: Path) -> str:

@@ -39,7 +39,7 @@ def plan_adopt(machine: Machine, found: Found, now: datetime) -> Plan:
     if existing is None:
         files[str(containers / found.container)] = container_text(found.type, found.properties)
     elif existing.problem or dict(existing.properties) != {"type": found.type, **found.properties}:
-        blockers.append(f"{existing.path} is there already and says something else")
+        blockers.append(f"{existing.path} already exists with other content")
     files[str(components / found.container / found.component)] = ""
     grade = graded(machine.settings, (key,), Grade.ADDS)
     return Plan(
@@ -84,7 +84,7 @@ def container_text(type_name: str, properties: Mapping[str, PropertyValue]) -> s
         if name == "type":
             continue
         if is_secret(name) and value:
-            raise Blocked(f"{name} would stand in a file", "write it there yourself")
+            raise Blocked(f"{name} is a secret, which adopting does not write to a file", "write it there yourself")
         text = quoted(value) if isinstance(value, str) else "(" + " ".join(quoted(one) for one in value) + ")"
         lines.append(f"{name}={text}")
     return "\n".join(lines) + "\n"
@@ -105,7 +105,7 @@ def run_adopt(work: JobContext) -> Outcome:
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            raise Stale(f"{path} is there already", "look at it, and adopt again") from None
+            raise Stale(f"{path} already exists", "check it, then adopt again") from None
         with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(content)
             file.flush()

@@ -122,7 +122,7 @@ def run_deploy(work: JobContext) -> Outcome:
         work.log.write("phase", name=f"{name} {key}", key=str(key))
         try:
             if _is_active(work, key) is (name == "activate"):
-                work.log.write("log", line=f"{key}: {name}d meanwhile", key=str(key))
+                work.log.write("log", line=f"{key}: {name}d by another process", key=str(key))
                 continue
             activities.activity(work.component_job(index), name)
         except Expected as error:
@@ -137,7 +137,7 @@ def run_deploy(work: JobContext) -> Outcome:
     if last is not None and not done:
         message, hint = words_of(last)
         return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
-    message = "; ".join(done) if done else "all of it was done meanwhile"
+    message = "; ".join(done) if done else "another process has done all of it"
     if failed:
         return Outcome(JobState.PARTLY, f"{message}; {len(failed)} failed", Exit.PARTLY, "see the log", details)
     return Outcome(JobState.DONE, message, details=details)

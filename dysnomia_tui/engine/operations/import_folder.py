@@ -27,7 +27,7 @@ def plan_import(
         move: the folders are gone afterwards, each once its generation stands. One of this store is only linked.
     """
     what = "moved" if move else "copied"
-    blockers = [f"{folder} is no folder" for folder in folders if not folder.is_dir()]
+    blockers = [f"{folder} is not a folder" for folder in folders if not folder.is_dir()]
     grade = graded(machine.settings, (key,), Grade.ADDS)
     return Plan(
         kind=Kind.IMPORT,

@@ -28,7 +28,7 @@ def plan_mark(
 
 
 def plan_trust(machine: Machine, key: ComponentKey, number: int, trusted: bool, now: datetime) -> Plan:
-    """Trust what came from elsewhere, or trust it no longer. Raises NotFound."""
+    """Trust an imported generation, or withdraw the trust. Raises NotFound."""
     tags = (TRUSTED_TAG,)
     change = MarkChange(tags_added=tags) if trusted else MarkChange(tags_removed=tags)
     return _plan(machine, key, number, change, "", now)
@@ -40,7 +40,7 @@ def _plan(machine: Machine, key: ComponentKey, number: int, change: MarkChange, 
     grade = graded(machine.settings, (key,), Grade.UNDOABLE if change.trusts else Grade.ADDS)
     steps = [Step(f"would {one}", str(key)) for one in said]
     if text and not any(text in step.text for step in steps):
-        steps.append(Step(f"the words for it: {text}", str(key)))
+        steps.append(Step(f"text: {text}", str(key)))
     blockers = [] if said else ["nothing would change"]
     if generation.problem:
         blockers.append(f"generation {number} of {key}: {generation.problem}")

@@ -59,7 +59,9 @@ def run_recover(work: JobContext) -> Outcome:
             problems.extend(settled.restored.warnings)
     texts.extend(work.machine.store.sweep(alive=work.board.alive))
     if problems:
-        raise EngineError(f"job {dead.id} is not put right yet: {'; '.join(problems)}", "see to that, then recover it")
+        raise EngineError(
+            f"job {dead.id} is not recovered yet: {'; '.join(problems)}", "correct that, then recover the job again"
+        )
     text = "; ".join(texts) or "nothing was left behind"
     for folder in (dead, *work.board.dead_recoveries(dead.id)):
         _say_interrupted(work, folder, text)

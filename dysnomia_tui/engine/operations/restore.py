@@ -90,7 +90,7 @@ def preflight_or_blocker(
     machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
 ) -> tuple[Preflight, Exit]:
     """What a restore would meet, and the exit code that its blockers, if any, stand for. A ``copy`` that could not
-    be called so, or is there already, is one."""
+    be called so, or already exists, is one."""
     try:
         return _preflight(machine, key, generation, replace=replace, copy=copy), Exit.REFUSED
     except asking.NoAnswer as error:
@@ -172,7 +172,7 @@ def _restore_steps(
     steps = [
         Step(f"generation {generation.number} would be loaded beside what is live, every byte verified", name),
         Step(as_step(preflight.swap) or "it would take the place of what is live", name),
-        Step(f"a new generation would say that {generation.number} is live again", name),
+        Step(f"a new generation would record that {generation.number} is live again", name),
     ]
     if guard:
         what = preflight.guard or "what was live"
@@ -210,7 +210,7 @@ def _target_blockers(
         blockers.append(error.message if target.name else "a copy needs a name")
         code = Exit.USAGE
     if target.name == generation.key.component:
-        blockers.append(f"{target.name} is what is live: a copy needs a name of its own")
+        blockers.append(f"{target.name} is the live state: give the copy another name")
         code = Exit.USAGE
     if target.kind == "sections":
         missing = _missing_sections(machine, generation, target.sections)

@@ -33,7 +33,7 @@ class _Before:
     number: int
     """The guard's, reserved before the swap."""
     guard: Generation | None
-    """None where what was live still stands aside and is no generation yet."""
+    """None where what was live is still set aside and is not a generation yet."""
     restored: int | None
     """The generation that the job made live: what is live now differs from it by what was written since."""
     later: tuple[Generation, ...]
@@ -44,7 +44,7 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> 
     """Raises Unknown, Blocked."""
     view = board.view(job_id)
     if board.folder(job_id).record().last("undone") is not None:
-        raise Blocked(f"job {job_id} is undone already", "look at what is live now")
+        raise Blocked(f"job {job_id} is undone already", "check what is live now")
     if view.kind == Kind.GC.value:
         return _plan_undo_gc(machine, job_id, now)
     if view.kind not in (Kind.RESTORE.value, Kind.UNDO.value):
@@ -121,7 +121,7 @@ def _preflight(machine: Machine, key: ComponentKey, before: _Before) -> tuple[Pr
 def _steps(key: ComponentKey, job_id: str, before: _Before, preflight: Preflight) -> tuple[Step, ...]:
     what = f"what was live before job {job_id} (guard {before.number})"
     if before.guard is None:
-        steps = [Step(f"{what}, which still stands aside, would take the place of what is live", str(key))]
+        steps = [Step(f"{what}, which is still set aside, would take the place of what is live", str(key))]
     else:
         steps = [Step(f"{what} would be loaded, every byte verified, and take the place of what is live", str(key))]
     if preflight.swap:
@@ -181,7 +181,7 @@ def _plan_undo_gc(machine: Machine, job_id: str, now: datetime) -> Plan:
 def run_undo_restore(work: JobContext) -> Outcome:
     of = work.plan.params["job"]
     if work.board.folder(of).record().last("undone") is not None:
-        raise Stale(f"nothing was touched: job {of} is undone already", "look at what is live now")
+        raise Stale(f"nothing was touched: job {of} is undone already", "check what is live now")
     restored = activities.undo(work.component_job(), work.board.left(of), text=f"undo of job {of}")
     work.board.folder(of).record().step("undone", by=work.id)
     return _restored(work, restored)

@@ -1,4 +1,4 @@
-"""What an operator says of a generation, as a change of what is said already.
+"""A change of an operator's marks on a generation, merged with the marks at that time.
 
 A plan holds the change alone and the job merges it with what is there at that moment: a pin of somebody else, or the
 hold of a guard, is never taken away by an operator who did not see it.
@@ -81,11 +81,14 @@ def merged(said: Marks, change: MarkChange, who: str) -> Marks:
     verdict, note = said.verdict, said.note
     if change.verdict is not None:
         if said.verdict not in change.verdict:
-            raise Stale(f"it was marked {_known(said.verdict)} by somebody else", "look at it again")
+            raise Stale(f"it was marked {_known(said.verdict)} by another user", "check the mark, then try again")
         verdict = change.verdict[1]
     if change.note is not None:
         if said.note not in change.note:
-            raise Stale(f"somebody else wrote on it: {shortened(said.note) or 'nothing any more'}", "look at it again")
+            raise Stale(
+                f"another user changed its note to: {shortened(said.note) or '(no note)'}",
+                "check the note, then try again",
+            )
         note = change.note[1]
     kept = tuple(pin for pin in said.pins if pin not in change.pins_removed or pin.held_by)
     tags = tuple(tag for tag in said.tags if tag not in change.tags_removed)

@@ -80,7 +80,7 @@ def _generation_moved(machine: Machine, key: ComponentKey, number: int, expected
         found = machine.store.generation(key, number).id
     except StoreError as error:
         return error.message
-    return "" if found == expected else f"generation {number} of {key} is another snapshot now"
+    return "" if found == expected else f"generation {number} of {key} now links to another snapshot"
 
 
 def _component_moved(machine: Machine, key: ComponentKey, expected: str) -> str:

@@ -88,7 +88,7 @@ def main() -> int:
 
 
 def _probe(machine: Machine, key: ComponentKey) -> Probe:
-    """One component that cannot be asked does not spoil its container."""
+    """One component that cannot be probed does not fail its container."""
     component = machine.component(key)
     try:
         return machine.plugin(key).probe(component, ProcessRunner(secrets=secrets_of(component.properties)))
@@ -161,7 +161,7 @@ def _discover(machine: Machine) -> Mapping[str, Any]:
 
 
 def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:
-    """Where the configured components of a type are; one that cannot be told is left out."""
+    """Where the configured components of a type are; one that is not known is left out."""
     inventory = machine.inventory()
     places: set[tuple[str, ...]] = set()
     for key in inventory.components:
@@ -215,11 +215,11 @@ def _preflight(
 
 
 def _against_copy(plugin: StatePlugin, ctx: Context, name: str) -> list[str]:
-    """Why nothing can be copied to ``name``: it is no name for one, or something stands there."""
+    """Why nothing can be copied to ``name``: the name is not valid, or it already exists."""
     try:
         place = plugin.named(ctx.component, name)
         if plugin.exists(ctx, place):
-            return [f"{place.name} is already there: choose another name for the copy"]
+            return [f"{place.name} already exists: choose another name for the copy"]
     except PluginError as error:
         return [error.message]
     return []

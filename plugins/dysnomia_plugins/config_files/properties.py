@@ -22,7 +22,7 @@ from dysnomia_plugins.base import PropertyValue
 from dysnomia_plugins.errors import BadProperties
 
 MAX_BYTES = 1 << 20
-"""A larger file is refused: it is no list of properties."""
+"""A larger file is refused: it is not a list of properties."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SPECIAL = set(";&|<>`()")
 """What ends a word, or begins another, in bash. (Braces are not expanded where a value is assigned.)"""
@@ -60,17 +60,17 @@ def read_properties(path: Path, substitute: Substitute | None = None) -> Mapping
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                raise BadProperties(f"{path} is no regular file", "put a file of key=value lines there")
+                raise BadProperties(f"{path} is not a regular file", "put a file of key=value lines there")
             content = _read(fd)
         finally:
             os.close(fd)
     except OSError as error:
         raise BadProperties(f"{path} cannot be read ({error.strerror})", "see its permissions") from None
     if len(content) > MAX_BYTES:
-        raise BadProperties(f"{path} is larger than {MAX_BYTES >> 10} KiB", "that is no list of properties")
+        raise BadProperties(f"{path} is larger than {MAX_BYTES >> 10} KiB", "a file of properties is smaller than that")
     if b"\0" in content:
         line = content[: content.index(b"\0")].count(b"\n") + 1
-        raise BadProperties(f"{path}, line {line}: a NUL byte", "that is no text")
+        raise BadProperties(f"{path}, line {line}: a NUL byte", "remove the NUL byte: the file must be text")
     return parse_properties(content.decode("utf-8", "surrogateescape"), str(path), substitute or run)
 
 
@@ -142,7 +142,7 @@ class _Parser:
             match = _NAME.match(self.text, self.at)
         if not match or self.text[match.end() : match.end() + 1] != "=":
             # Nothing of the line is shown: it may be the rest of a secret.
-            raise _Fault("this is no key=value")
+            raise _Fault("expected key=value")
         self.name_read = match[0]
         self.at = match.end() + 1
         value: PropertyValue

@@ -42,7 +42,7 @@ def run(command: str, time_limit: float = TIME_LIMIT) -> str:
         last = errors.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
         raise ValueError(f"ended with status {child.returncode}" + (f" ({last[0]})" if last[0] else ""))
     if len(output) > OUTPUT_LIMIT or b"\0" in output:
-        raise ValueError("its output is no text of a sensible length")
+        raise ValueError("its output is not text, or is too long")
     return output.decode("utf-8", "surrogateescape").rstrip("\n")
 
 

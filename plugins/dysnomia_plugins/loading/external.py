@@ -153,7 +153,7 @@ class ExternalModule(ModuleConvention):
 
     def command(self, component: Component, activity: str) -> Sequence[str | bytes]:
         if not _runs(self.module):
-            raise PluginError(f"the module {self.module} is no longer there, or may not be run")
+            raise PluginError(f"the module {self.module} is missing or not executable")
         require_obeyed(self.module, *sourced(self.module))
         util = missing_util(self.module)
         if util is not None:
@@ -242,7 +242,7 @@ def _runs(path: Path) -> bool:
 
 
 def _becomes_another(module: Path) -> bool:
-    """Whether its text runs something as another user; a program that is no text may."""
+    """Whether its text runs something as another user; a program that is not a text may."""
     try:
         with module.open("rb") as file:
             text = file.read(_SNIFFED)

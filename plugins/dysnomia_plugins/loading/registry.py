@@ -146,7 +146,7 @@ def _imported(point: EntryPoint) -> Plugin:
             f"{type(error).__name__}: {error}",
         ) from error
     if not (inspect.isclass(made) and issubclass(made, Plugin)):
-        raise PluginError(f"the plugin of type {point.name!r} ({point.value}) is no Plugin class")
+        raise PluginError(f"the plugin of type {point.name!r} ({point.value}) is not a Plugin class")
     if inspect.isabstract(made):
         missing = ", ".join(sorted(made.__abstractmethods__))
         raise PluginError(f"the plugin of type {point.name!r} ({point.value}) lacks {missing}")

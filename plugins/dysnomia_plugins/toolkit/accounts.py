@@ -143,7 +143,7 @@ def _user(file: Path, values: Mapping[str, PropertyValue]) -> User:
 
     home = text("homeDir")
     if home and not home.startswith("/"):
-        raise BadProperties(f"{file}: homeDir is no whole path ({home})", "begin it with /")
+        raise BadProperties(f"{file}: homeDir is not an absolute path ({home})", "begin it with /")
     return User(
         name=_name(file, Account.USER),
         uid=_number(file, values, "uid"),
@@ -170,7 +170,7 @@ def _number(file: Path, values: Mapping[str, PropertyValue], key: str) -> int | 
     if value == "":
         return None
     if not isinstance(value, str) or not (value.isascii() and value.isdigit()):
-        raise BadProperties(f"{file}: {key} is no number ({value})", "write digits, or leave it out")
+        raise BadProperties(f"{file}: {key} is not a number ({value})", "write digits, or leave it out")
     return int(value)
 
 
@@ -247,8 +247,8 @@ def _add_user(user: User) -> list[Step]:
 
 def _is_there(account: Account, name: str, number: int, wanted: int | None) -> str:
     if wanted is None or wanted == number:
-        return f"{account} {name} is there already"
-    return f"{account} {name} is there already, with number {number}: it keeps that, {wanted} was asked for"
+        return f"{account} {name} already exists"
+    return f"{account} {name} already exists, with number {number}: it keeps that, {wanted} was asked for"
 
 
 def _new_user(user: User) -> Step:
@@ -304,9 +304,11 @@ def _delete(account: Account, name: str, wanted: int | None, number: int | None)
     if number is None:
         return Step(account, name, f"{account} {name} is not there")
     if number == 0:
-        raise NotSafe(f"{account} {name} has number 0 and is not removed", "no component owns it: mend its description")
+        raise NotSafe(
+            f"{account} {name} has number 0 and is not removed", "no component owns it: correct its description"
+        )
     if wanted is not None and wanted != number:
-        return Step(account, name, f"{account} {name} stays: it has number {number}, described is {wanted}")
+        return Step(account, name, f"{account} {name} is kept: it has number {number}, described is {wanted}")
     gone = user_id if account is Account.USER else group_id
     program = "userdel" if account is Account.USER else "groupdel"
     return Step(account, name, f"remove {account} {name}", (program, name), done=lambda: gone(name) is None)

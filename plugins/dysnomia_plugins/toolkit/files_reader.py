@@ -19,7 +19,7 @@ CHUNK = 1 << 18
 SNIFFED = 1 << 16
 """Bytes from which it is told whether a file is text."""
 HEX_WIDTH = 16
-"""Bytes to a line where a file is no text."""
+"""Bytes to a line where a file is not a text."""
 
 
 def is_text(head: bytes) -> bool:

@@ -99,7 +99,7 @@ class Drain:
             self.error = error
         finally:
             if not whole and self.error is None:
-                self.error = PluginError("the output of a program could not be understood")
+                self.error = PluginError("the output of a program could not be parsed")
             self._read(None)
 
     def _read(self, sink: Callable[[bytes], None] | None) -> None:

@@ -28,6 +28,6 @@ class Wrapper(ModuleConvention):
         if not program.is_file():
             raise PluginError(f"{component.key} has no wrapper", f"put an executable at {program}")
         if not os.access(program, os.X_OK):
-            raise PluginError(f"the wrapper of {component.key} may not be run", f"chmod +x {program}")
+            raise PluginError(f"the wrapper of {component.key} is not executable", f"chmod +x {program}")
         require_obeyed(program)
         return (os.fsencode(program), activity, component.key.container)

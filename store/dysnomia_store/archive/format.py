@@ -91,7 +91,7 @@ class ArchivedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What an archive says of itself."""
+    """The record of an archive."""
 
     store: str
     """The id of the store it is of."""
@@ -110,7 +110,7 @@ class Archive:
 
 
 def member_name(key: ComponentKey, snapshot_id: str, path: str) -> str:
-    """Where a file stands in the tar: unpacked, that is a Dysnomia's ``snapshots`` folder."""
+    """The path of a file in the tar: unpacked, that is a Dysnomia's ``snapshots`` folder."""
     return f"snapshots/{key.container}/{key.component}/{snapshot_id}/{path}"
 
 
@@ -205,7 +205,7 @@ def load(data: bytes, what: str) -> Archive:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Refused(f"the record of {what} cannot be read: {error or type(error).__name__}") from error
     if len({component.key for component in components}) != len(components):
-        raise Refused(f"{what} names a component twice")
+        raise Refused(f"{what} lists a component twice")
     return archive
 
 
@@ -215,10 +215,10 @@ def _component(said: Any) -> ArchivedComponent:
     generations = tuple(_generation(key, one) for one in _list(said["generations"]))
     ids = {snapshot.id for snapshot in snapshots}
     if len(ids) != len(snapshots):
-        raise Refused(f"a snapshot of {key} stands there twice")
+        raise Refused(f"{key}: the archive lists a snapshot twice")
     for generation in generations:
         if generation.id not in ids:
-            raise Refused(f"generation {generation.number} of {key} leads to no snapshot in the archive")
+            raise Refused(f"generation {generation.number} of {key} links to a snapshot that is not in the archive")
     if any(one.number >= other.number for one, other in pairwise(generations)):
         raise Refused(f"the generations of {key} are out of order")
     return ArchivedComponent(key, snapshots, generations)
@@ -245,14 +245,14 @@ def _snapshot(key: ComponentKey, said: Any) -> ArchivedSnapshot:
     folders = tuple(_text(path) for path in _list(said["folders"]))
     checksum = _text(said["checksum"])
     if checksum and not is_checksum(checksum):
-        raise Refused(f"the checksum of {key}/{snapshot_id} is none")
+        raise Refused(f"{key}/{snapshot_id}: invalid checksum in the archive")
     _validate_tree(f"{key}/{snapshot_id}", files, links, folders)
     metadata = None
     if said["metadata"] is not None:
         given = {**said["metadata"], "files": []}
         metadata = replace(records.metadata_of(given), files=manifest(files, links))
         if metadata.id != snapshot_id:
-            raise Refused(f"the metadata of {key}/{snapshot_id} is another snapshot's")
+            raise Refused(f"the metadata of {key}/{snapshot_id} belongs to another snapshot")
         _validate_metadata(metadata)
     return ArchivedSnapshot(snapshot_id, files, links, folders, checksum, metadata)
 
@@ -276,16 +276,16 @@ def _validate_metadata(said: Metadata) -> None:
         if maybe is not None:
             _count(maybe)
     if not isinstance(said.complete, bool | None):
-        raise TypeError("complete is no truth value")
+        raise TypeError("complete: expected true or false")
     if not (isinstance(said.tool_versions, dict) and isinstance(said.surroundings, dict)):
-        raise TypeError("metadata holds no object where one should be")
+        raise TypeError("metadata: expected an object")
     for name, value in said.tool_versions.items():
         _text(name), _text(value)
 
 
 def _file(path: Any, size: Any, sha256: Any, runs: Any) -> ArchivedFile:
     if not isinstance(runs, bool) or not _HEX.fullmatch(_text(sha256)):
-        raise ValueError(f"{path!r} is not described as a file is")
+        raise ValueError(f"{path!r} is not described as a file must be")
     return ArchivedFile(_text(path), _count(size), sha256, runs)
 
 
@@ -303,7 +303,7 @@ def _validate_tree(
     for path in (*(file.path for file in files), *(path for path, _ in links)):
         _validate_path(what, path, known)
         if path in taken:
-            raise Refused(f"{path!r} stands in {what} twice")
+            raise Refused(f"{path!r} is listed twice in {what}")
         taken.add(path)
     for path, target in links:
         if not target or target.startswith("/") or ".." in target.split("/") or "\0" in target:
@@ -317,17 +317,17 @@ def _validate_path(what: str, path: str, folders: set[str]) -> None:
     if ".." in parts:
         raise Refused(f"{path!r} in {what} leads out of the snapshot")
     if "" in parts or "." in parts or "\0" in path:
-        raise Refused(f"{path!r} in {what} is no path")
+        raise Refused(f"{path!r} in {what} is not a path")
     if len(parts) > MOST_DEPTH or any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts):
-        raise Refused(f"a path in {what} is longer than any a disk takes")
+        raise Refused(f"a path in {what} is too long for any file system")
     parent = "/".join(parts[:-1])
     if parent not in folders:
-        raise Refused(f"{path!r} in {what} stands in no folder of it")
+        raise Refused(f"{path!r} in {what}: its folder is not in the snapshot")
 
 
 def _text(value: Any, most: int = MOST_TEXT) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
+        raise TypeError(f"{str(value)[:40]!r} is not a text")
     if len(value) > most:
         raise ValueError(f"a text of {len(value)} characters is too long")
     value.encode("utf-8", "surrogateescape")
@@ -336,11 +336,11 @@ def _text(value: Any, most: int = MOST_TEXT) -> str:
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise ValueError(f"{str(value)[:40]} is no count")
+        raise ValueError(f"{str(value)[:40]} is not a count")
     return value
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError(f"{str(value)[:40]!r} is no list")
+        raise TypeError(f"{str(value)[:40]!r} is not a list")
     return value

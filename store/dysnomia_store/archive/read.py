@@ -63,7 +63,7 @@ class ArchiveReader:
         self._file.close()
 
     def verify(self, on_bytes: OnBytes | None = None) -> None:
-        """Read every byte, and find it as the record says. Raises Corrupt, Refused, OSError."""
+        """Read every byte and compare it with the record. Raises Corrupt, Refused, OSError."""
         for key, snapshot, entry in form.members(self.archive):
             self._expect(
                 form.member_name(key, snapshot.id, entry.path), entry.size, self._heads[key, snapshot.id, entry.path]
@@ -125,9 +125,9 @@ class ArchiveReader:
         try:
             size = TarInfo.frombuf(block, "utf-8", "surrogateescape").size
         except HeaderError:
-            raise Refused(f"{self.path} is no archive of snapshots", _NOT_OURS) from None
+            raise Refused(f"{self.path} is not an archive of snapshots", _NOT_OURS) from None
         if not 0 < size <= form.MOST_RECORD or block != form.head(form.RECORD, size):
-            raise Refused(f"{self.path} is no archive of snapshots", _NOT_OURS)
+            raise Refused(f"{self.path} is not an archive of snapshots", _NOT_OURS)
         return self._at(form.BLOCK, size)
 
     def _expect(self, name: str, size: int, at: int) -> None:
@@ -157,12 +157,12 @@ def _opened(path: Path) -> io.FileIO:
     except FileNotFoundError:
         raise NotFound(f"{path} is not there") from None
     except PermissionError:
-        raise NotPermitted(f"{path} may not be read by this user") from None
+        raise NotPermitted(f"permission denied: {path}") from None
     except OSError as error:
         raise Refused(f"{path} cannot be opened: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Refused(f"{path} is no file", "name an archive, or folders of snapshots")
+        raise Refused(f"{path} is not a file", "name an archive, or folders of snapshots")
     return io.FileIO(descriptor, "rb")
 
 
@@ -233,7 +233,7 @@ def _take(
     on_bytes: OnBytes | None,
     group: int | None,
 ) -> tuple[str, bool]:  # fmt: skip
-    """Put one snapshot into the store, unless it is there. Returns the id it stands under, and whether it is new."""
+    """Store one snapshot, unless it is there. Returns the id under which it is stored, and whether it is new."""
     if _here(workspace, key, snapshot):
         return snapshot.id, False
     expected = form.manifest(snapshot.files, snapshot.links)
@@ -350,5 +350,5 @@ def opened(path: Path, digest: str = "") -> Iterator[ArchiveReader]:
     """An archive; with ``digest``, that of the record it had when it was looked at. Raises Refused where it changed."""
     with ArchiveReader(path) as reader:
         if digest and reader.digest != digest:
-            raise Refused(f"{path} is another archive now", "look at it again")
+            raise Refused(f"{path} was replaced since it was read", "check the archive, then import it again")
         yield reader

@@ -63,7 +63,7 @@ def write(workspace: Workspace, archive: Archive, path: Path, on_bytes: Callable
 def _target(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name once it is whole. What a dead process began is begun anew."""
     if os.path.lexists(path):
-        raise Refused(f"{path} is there already", "name another file, or delete it")
+        raise Refused(f"{path} already exists", "name another file, or delete it")
     partial = path.with_name(path.name + PARTIAL)
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
@@ -101,7 +101,7 @@ def _copy(source: Path, entry: ArchivedFile, file: BinaryIO, on_bytes: Callable[
             if on_bytes is not None:
                 on_bytes(len(piece))
     except FileNotFoundError:
-        raise NotFound(f"{source} is gone", "it was collected meanwhile: export again") from None
+        raise NotFound(f"{source} is missing", "another job collected it: export again") from None
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise Corrupt(f"{source} is damaged", "check the store, and choose another generation")
 
@@ -115,7 +115,7 @@ def _generation(one: Generation) -> ArchivedGeneration:
 def _snapshot(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> ArchivedSnapshot:
     folder = workspace.layout.snapshot(key, snapshot_id)
     if not snapshot_id or not folder.is_dir():
-        raise NotFound(f"{key} has no snapshot {snapshot_id}", "it was collected, or its generation leads nowhere")
+        raise NotFound(f"{key} has no snapshot {snapshot_id}", "it was collected, or its link is broken")
     metadata = metadata_at(workspace, key, snapshot_id)
     known = {} if metadata is None else {entry.path: entry for entry in metadata.files}
     files, links, folders = [], [], []

@@ -122,7 +122,7 @@ class Cache:
         return self._with(key, self._load)
 
     def since(self, key: ComponentKey, mark: Mark) -> Changes:
-        """What changed since an earlier answer's mark; all of it where that is none of this index."""
+        """Changes since an earlier answer's mark; everything where the mark is not from this index."""
 
         def ask(db: sqlite3.Connection, cid: int) -> Changes:
             now: Mark = db.execute("SELECT born, turn FROM comp WHERE cid = ?", (cid,)).fetchone()
@@ -239,7 +239,7 @@ class Cache:
         return db
 
     def _go_private(self, *, seeded: bool = True) -> sqlite3.Connection:
-        """An index in memory, begun with what the one on disk says where that can be read."""
+        """An index in memory, loaded from the one on disk where that can be read."""
         self.close()
         db = connect(":memory:")
         if seeded:

@@ -66,7 +66,9 @@ def check(layout: Layout, key: ComponentKey, snapshot_id: str, now: datetime, on
             return Check(now, "bytes", CheckResult.MISSING, "its folder is gone")
         result, text = _check(layout, key, snapshot_id, folder, on_bytes)
     except PermissionError as error:
-        raise NotPermitted(f"snapshot {snapshot_id} of {key} may not be read", "run it as the store's owner") from error
+        raise NotPermitted(
+            f"permission denied: snapshot {snapshot_id} of {key}", "run it as the store's owner"
+        ) from error
     except OSError as error:
         result, text = CheckResult.CORRUPT, f"it cannot be read: {error.strerror}"
     return Check(now, "bytes", result, text)
@@ -80,7 +82,7 @@ def _check(
     try:
         written: Metadata | None = records.metadata_of(typed.metadata(records.load(records.read_file(path), path.name)))
         if written is not None and written.id != snapshot_id:
-            written, said = None, "its metadata is another snapshot's"
+            written, said = None, "its metadata belongs to another snapshot"
     except FileNotFoundError:
         written = None
     except (Corrupt, KeyError, TypeError, ValueError):
@@ -117,7 +119,7 @@ def _without_manifest(
 
 
 def _by_itself(folder: Path, on_bytes: OnBytes | None) -> tuple[CheckResult, str]:
-    """A snapshot that only its own footers vouch for (one that was copied without what stands beside it)."""
+    """Check a snapshot by its own footers alone (it was copied without its metadata and checksum)."""
     explained = 0
     paths = [path for path, _ in walk(folder)]
     if not paths:

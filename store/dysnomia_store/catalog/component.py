@@ -196,7 +196,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         text = records.read_file(Path(entry.path))
         record = records.metadata_of(typed.metadata(records.load(text, entry.name)))
         if record.id != snap.id:
-            raise Corrupt(f"{entry.name} is another snapshot's")
+            raise Corrupt(f"{entry.name} belongs to another snapshot")
     except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
         snap.metadata_error = f"its metadata cannot be read: {error}"
         return

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Nothing is looked through in here. Threads may nest it: it ends as it began."""
+    """Disable the cyclic garbage collector for the block. Re-entrant; restores the previous setting."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -31,7 +31,7 @@ def at(micros: int) -> datetime:
 
 
 class Line(NamedTuple):
-    """What the index says of a generation."""
+    """A generation's row of the index."""
 
     number: int
     id: bytes

@@ -62,5 +62,5 @@ def _trouble(gen: GenerationRow, snap: SnapshotRow | None) -> str:
     if gen.problem:
         return gen.problem
     if snap is None or not snap.exists:
-        return f"leads nowhere: snapshot {gen.id} is gone"
+        return f"its snapshot {gen.id} is missing"
     return snap.metadata_error

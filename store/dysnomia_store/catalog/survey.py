@@ -17,7 +17,7 @@ _NAMED = ("snapshots", "generations", "activated", "garbage")
 def keys(layout: Layout) -> tuple[ComponentKey, ...]:
     """Every component that has snapshots, generations or a marker, sorted. Raises NotPermitted."""
     if layout.root.is_dir() and not os.access(layout.root, os.R_OK | os.X_OK):
-        raise NotPermitted(f"{layout.root} may not be read", "run it as the store's owner")
+        raise NotPermitted(f"permission denied: {layout.root}", "run it as the store's owner")
     found = set()
     for name in _NAMED:
         for container, component in _pairs(layout.top(name)):
@@ -42,7 +42,7 @@ def _listed(folder: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError:
-        raise NotPermitted(f"{folder} may not be read", "run it as the store's owner") from None
+        raise NotPermitted(f"permission denied: {folder}", "run it as the store's owner") from None
 
 
 def all_generations(
@@ -84,17 +84,17 @@ def latest_generations(
 
 
 def strange(layout: Layout) -> tuple[str, ...]:
-    """What lies in the store and is none of ours nor Dysnomia's, in words."""
+    """Entries in the store that neither we nor Dysnomia made, as sentences."""
     found = []
     for entry in entries(layout.root):
         if entry.name not in THEIRS + OURS:
-            found.append(f"{entry.name!r} in the state directory is none of the store's")
+            found.append(f"{entry.name!r} in the state directory does not belong to the store")
         elif entry.name not in ("reserve", "store.json") and not os.access(entry.path, os.R_OK | os.X_OK):
-            found.append(f"{entry.name} may not be read by this user")
+            found.append(f"permission denied: {entry.name}")
     for name in THEIRS:
         found.extend(_strange_names(layout, name))
     for entry_name, where in _odd_links(layout):
-        found.append(f"{entry_name!r} in generations/{where} is no generation")
+        found.append(f"{entry_name!r} in generations/{where} is not a generation")
     return tuple(sorted(found))
 
 
@@ -105,7 +105,7 @@ def _strange_names(layout: Layout, name: str) -> Iterator[str]:
         except NameRejected as error:
             yield f"in {name}: {error.message}"
         if not outer.is_dir(follow_symlinks=False):
-            yield f"{outer.name!r} in {name} is no folder"
+            yield f"{outer.name!r} in {name} is not a folder"
             continue
         for inner in entries(Path(outer.path)):
             try:

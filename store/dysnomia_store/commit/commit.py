@@ -29,7 +29,7 @@ SameRows = Callable[[str], bool]
 """Told the id of a snapshot: whether the draft's tables hold the same rows, in whatever order."""
 
 _TRIES = 20
-"""Numbers tried where another tool, which knows no locks, links at the same time."""
+"""Numbers to try when another tool, which takes no lock, links at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class CommitInfo:
 
 
 def newest(workspace: Workspace, key: ComponentKey) -> tuple[int, str] | None:
-    """Number and id (``""`` where it leads nowhere) of the newest generation."""
+    """Number and id (``""`` for a broken link) of the newest generation."""
     number = newest_link(workspace.layout, key)
     if number == 0:
         return None
@@ -126,7 +126,9 @@ def generation(
         if not workspace.layout.snapshot(key, snapshot_id).is_dir():
             raise NotFound(f"snapshot {snapshot_id} of {key} is not in the store")
         if number is not None and os.path.lexists(workspace.layout.link(key, number)):
-            raise Refused(f"generation {number} of {key} is there already", "look at the component again")
+            raise Refused(
+                f"generation {number} of {key} already exists", "see the generations of the component, then try again"
+            )
         change = _delta(workspace, key, snapshot_id)
         for _ in range(_TRIES):
             chosen = largest(workspace.layout, key) + 1 if number is None else number
@@ -134,13 +136,15 @@ def generation(
                 return chosen
             if number is not None:
                 break
-    raise StoreError(f"no number was free for a generation of {key}", "another program is writing there: stop it")
+    raise StoreError(
+        f"no number was free for a generation of {key}", "another program is writing there: stop it, then try again"
+    )
 
 
 def _link(
     workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, about: CommitInfo, change: Delta | None
 ) -> bool:
-    """False where the number was taken meanwhile."""
+    """False where another program took the number first."""
     try:
         write_history(workspace, key, number, snapshot_id, about, change)
         folder = workspace.folder(workspace.layout.of("generations", key))
@@ -176,7 +180,7 @@ def write_history(
 
 
 def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta | None:
-    """What changed since the newest generation; None where that cannot be told."""
+    """What changed since the newest generation; None where that is not known."""
     before = newest(workspace, key)
     if before is None or not before[1]:
         return None

@@ -20,7 +20,7 @@ from dysnomia_store.records import codec as records
 def write_index(
     workspace: Workspace, key: ComponentKey, snapshot_id: str, metadata: Metadata, sections: Iterable[Section]
 ) -> None:
-    """Write what was worked out. Metadata that is there already stays; a manifest that is not given is made.
+    """Write computed metadata and index. Existing metadata is kept; a manifest that is not given is made.
 
     Raises:
         NotFound: where the snapshot is gone.

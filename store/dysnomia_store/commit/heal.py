@@ -1,4 +1,4 @@
-"""What the next writer puts right: pinned snapshots that bash Dysnomia collected, which knows no pins."""
+"""Restore pinned snapshots that bash Dysnomia, which has no pins, collected. Every writer does it first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dysnomia_store.records import codec as records
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """Something that came back."""
+    """A generation that was restored."""
 
     number: int
     id: str

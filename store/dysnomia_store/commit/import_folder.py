@@ -1,4 +1,4 @@
-"""Taking in a snapshot that was made elsewhere. It is untrusted: no byte of it is believed before it was read."""
+"""Import of a snapshot made elsewhere. It is untrusted: every byte is verified first."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def import_folder(
     """
     snapshot_id = validate_name(folder.name, "snapshot id")
     if folder.is_symlink() or not folder.is_dir():
-        raise NotFound(f"{folder} is no snapshot folder")
+        raise NotFound(f"{folder} is not a snapshot folder")
     own = workspace.layout.snapshot(key, snapshot_id)
     if own.is_dir() and own.samefile(folder):
         return _link_own(workspace, key, own, _about(workspace, own, who, job))
@@ -103,7 +103,7 @@ def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo
 
 
 def explain(folder: Path) -> Explained | None:
-    """What a snapshot says of itself; None unless each of its files has a footer of ours. Raises Corrupt."""
+    """The metadata in a snapshot's footers; None unless each of its files has a footer of ours. Raises Corrupt."""
     found: dict[str, dict[str, object]] = {}
     for path, _ in walk(folder):
         reader = ArtefactReader(folder / path)

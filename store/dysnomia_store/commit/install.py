@@ -27,7 +27,7 @@ IN_THE_WAY = 30 * 86400.0
 
 
 def metadata_at(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Metadata | None:
-    """What is written of a snapshot; None where nothing (readable) is."""
+    """The stored metadata of a snapshot; None where there is none that can be read."""
     try:
         path = workspace.layout.metadata(key, snapshot_id)
         found = records.metadata_of(records.load(path.read_bytes(), path.name))
@@ -37,7 +37,7 @@ def metadata_at(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Me
 
 
 def install(workspace: Workspace, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata) -> str:
-    """Put a sealed draft into ``snapshots/``, unless the same is there already. Returns the id it stands under.
+    """Put a sealed draft into ``snapshots/``, unless the same already exists. Returns the id under which it is stored.
 
     Raises OSError, StoreError.
     """
@@ -91,7 +91,7 @@ def _clear(workspace: Workspace, path: Path) -> None:
 
 
 def vouched(workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: Sealed) -> bool:
-    """Whether a folder that stands under an id is known to be that snapshot, whole."""
+    """Whether the folder stored under an id is known to be that snapshot, complete."""
     folder = workspace.layout.snapshot(key, snapshot_id)
     if folder.is_symlink() or not folder.is_dir():
         return False
@@ -111,7 +111,7 @@ def vouched(workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: S
 
 
 def sound_metadata(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Metadata | None:
-    """What is written of a snapshot made here, if it stands there whole and no check of it failed; else None."""
+    """What is written of a snapshot made here, if it is stored completely and no check of it failed; else None."""
     folder = workspace.layout.snapshot(key, snapshot_id)
     written = metadata_at(workspace, key, snapshot_id)
     if written is None or folder.is_symlink() or not folder.is_dir() or written.origin != workspace.store_id:
@@ -121,7 +121,7 @@ def sound_metadata(workspace: Workspace, key: ComponentKey, snapshot_id: str) ->
 
 
 def _same_files(workspace: Workspace, key: ComponentKey, sealed: Sealed) -> bool:
-    """Whether what stands under a claimed name holds the same files."""
+    """Whether the snapshot stored under a claimed name holds the same files."""
     written = metadata_at(workspace, key, sealed.id)
     folder = workspace.layout.snapshot(key, sealed.id)
     if written is not None:
@@ -135,7 +135,7 @@ def _other_name(sealed: Sealed) -> str:
 
 
 def set_aside(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
-    """Move a folder that nothing vouches for out of the way, to the trash."""
+    """Move a folder without valid metadata to the trash."""
     folder = workspace.layout.snapshot(key, snapshot_id)
     collection = trash.begin(
         workspace,
@@ -151,7 +151,7 @@ def set_aside(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None
 
 
 def allow_traverse(workspace: Workspace, folder: Path) -> None:
-    """Let another user pass (not list) the folders above a snapshot that it may read."""
+    """Grant traversal (o+x, not list) on the folders above a snapshot that another user may read."""
     at = folder
     while True:
         mode = at.stat().st_mode & 0o7777

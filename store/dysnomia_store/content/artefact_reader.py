@@ -107,7 +107,7 @@ class ArtefactReader:
         except FileNotFoundError as error:
             raise NotFound(f"{self.path} is missing") from error
         except PermissionError as error:
-            raise NotPermitted(f"{self.path} may not be read by this user") from error
+            raise NotPermitted(f"permission denied: {self.path}") from error
         except OSError as error:
             raise Corrupt(f"{self.path} cannot be opened as a stored file ({error.strerror})") from error
         with io.FileIO(descriptor, "rb") as file:
@@ -123,7 +123,7 @@ class ArtefactReader:
         try:
             table = FrameTable.of(about.get("frames", ()), len(footer.OPENING))
             if "dysnomia-artefact" not in about or table.stored[-1] != self._end:
-                raise ValueError("its frames do not fill it")
+                raise ValueError("its frames do not cover it")
         except (TypeError, ValueError) as error:
             raise Corrupt(f"{self.path} is damaged: {error}") from error
         self.about, self._table = about, table

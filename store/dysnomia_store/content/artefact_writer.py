@@ -86,7 +86,7 @@ class ArtefactWriter(TallySink):
         about: Mapping[str, Any] | None = None,
     ) -> None:
         if compression not in SUFFIXES:
-            raise ValueError(f"{compression!r} is no compression: choose one of {', '.join(SUFFIXES)}")
+            raise ValueError(f"{compression!r} is not a compression: choose one of {', '.join(SUFFIXES)}")
         super().__init__(index, name)
         self.name = name
         self.path = folder / (name + SUFFIXES[compression])

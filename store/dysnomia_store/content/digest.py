@@ -148,7 +148,7 @@ class SectionDigester:
 
     def _current(self) -> _Open:
         if self._open is None:
-            raise ValueError("there is no section under way")
+            raise ValueError("no section has been started")
         return self._open
 
     def _close_run(self) -> None:

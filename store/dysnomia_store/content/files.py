@@ -57,4 +57,4 @@ def explained(path: Path) -> Iterator[None]:
             raise NotPermitted(f"{path} cannot be written ({error.strerror})") from error
         if isinstance(error, FileExistsError):
             raise
-        raise StoreError(f"{path} cannot be written ({error.strerror})", "look at the disk it is on") from error
+        raise StoreError(f"{path} cannot be written ({error.strerror})", "check the disk that it is on") from error

@@ -23,7 +23,7 @@ _HEAD = struct.Struct("<II")
 _TAIL = struct.Struct("<I8s")
 _OURS = b"DYSNOMIA"
 OPENING = _HEAD.pack(_MAGIC, len(_OURS)) + _OURS
-"""What stands at the start."""
+"""The magic bytes at the start."""
 _MOST = 1 << 28
 """A footer larger than 256 MiB (some 10 TB of content) is not believed."""
 
@@ -37,7 +37,7 @@ def encode(about: Mapping[str, Any]) -> bytes:
 
 
 def read(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int] | None:
-    """What the footer of a file says, and where it starts; None where there is none of ours.
+    """Parse the footer of a file, and where it starts; None where there is none of ours.
 
     Raises Corrupt where there is one and it is damaged, or where the start says that there should be one.
     """

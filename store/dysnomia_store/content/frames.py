@@ -197,7 +197,7 @@ def decompress_frame(frame: bytes, size: int) -> bytes:
     decoder = ZstdDecompressor()
     content = decoder.decompress(frame, size)
     if len(content) != size or decoder.unused_data:
-        raise ZstdError("a frame holds something else than the table says")
+        raise ZstdError("a frame differs from what the table says")
     if not decoder.eof:
         # The content is all there; one more call lets the decoder read the checksum behind it.
         decoder.decompress(b"", 0)

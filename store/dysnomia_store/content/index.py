@@ -72,7 +72,7 @@ def decode(line: bytes) -> Section:
 
 
 def identity(kind: str, name: str) -> bytes:
-    """16 bytes that stand for a section's kind and name."""
+    """16 bytes that identify a section's kind and name."""
     return blake2b(json.dumps([kind, name], separators=(",", ":")).encode(), digest_size=16).digest()
 
 
@@ -82,7 +82,7 @@ def identity_of(line: bytes) -> bytes:
 
 
 def without_place(line: bytes) -> bytes:
-    """A line less its offset and length: equal for the same section wherever it stands."""
+    """A line less its offset and length: equal for the same section at any offset."""
     return line[: line.rindex(b"},[")]
 
 
@@ -225,7 +225,7 @@ class Index(AbstractContextManager["Index"]):
     def _directory(self) -> tuple[array[int], array[int], Mapping[bytes, tuple[str, ...]]]:
         found = footer.read(self._file, self.path)
         if found is None:
-            raise Corrupt(f"{self.path} is damaged: it was cut short, or is no contents index")
+            raise Corrupt(f"{self.path} is damaged: it was cut short, or is not a contents index")
         about, end = found
         try:
             if about["dysnomia-contents"] != VERSION:
@@ -234,7 +234,7 @@ class Index(AbstractContextManager["Index"]):
             counts = array("Q", (lines for _, lines in about["frames"]))
             size, amended = about["amendments"]
             if sum(sizes) + size != end:
-                raise ValueError("its frames do not fill it")
+                raise ValueError("its frames do not cover it")
             lines = self._frame(sum(sizes), size).splitlines() if amended else []
             shared: dict[tuple[str, ...], tuple[str, ...]] = {}
             amendments = {}
@@ -256,5 +256,5 @@ class Index(AbstractContextManager["Index"]):
 
 
 def lines_of(sections: Iterable[Section]) -> Iterator[bytes]:
-    """Sections that stand in no index yet, as an index's lines."""
+    """Sections that are not in an index yet, as an index's lines."""
     return (encode(section)[:-1] for section in sections)

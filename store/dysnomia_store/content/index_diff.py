@@ -39,12 +39,12 @@ def changed_between(old: Path, new: Path, *, spill: Path | None = None) -> Itera
 
 
 def changed_sections(old: Iterable[Section], new: Iterable[Section], *, spill: Path | None = None) -> Iterator[Pair]:
-    """The same of sections that stand in no index file."""
+    """The same for sections that are not in an index file."""
     return _changed(lines_of(old), lines_of(new), spill)
 
 
 def differs(old: Section, new: Section) -> bool:
-    """Whether the content of a section changed (where it stands, and its key, do not count)."""
+    """Whether the content of a section changed (its offset and key do not count)."""
     return old.digest != new.digest or dict(old.attributes) != dict(new.attributes) or old.form is not new.form
 
 

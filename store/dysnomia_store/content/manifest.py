@@ -34,7 +34,7 @@ def files_in(folder: Path, on_bytes: OnBytes | None = None) -> tuple[FileEntry, 
 
 
 def digest_entry(folder: Path, path: str, on_bytes: OnBytes | None = None) -> FileEntry:
-    """One file or link as it stands. Raises OSError, Refused."""
+    """The manifest entry of one file or link. Raises OSError, Refused."""
     where = folder / path
     kind = where.lstat().st_mode
     if stat.S_ISLNK(kind):

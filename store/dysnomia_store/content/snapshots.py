@@ -99,7 +99,7 @@ class SnapshotDraft:
         self._claimed = validate_name(snapshot_id, "snapshot id")
 
     def seal(self) -> Sealed:
-        """Work out the id and the manifest, and make everything durable where it stands. Idempotent.
+        """Compute the id and the manifest, and fsync everything in place. Idempotent.
 
         Raises Refused where nothing was written, or where it holds what no snapshot can.
         """
@@ -127,7 +127,7 @@ class SnapshotDraft:
         if not files and not self._claimed:
             raise Refused("the dump wrote nothing, so there is no snapshot to keep")
         if not self._claimed and len(files) != len(self._results):
-            raise Refused("the dump left files that are no artefacts, and named no snapshot")
+            raise Refused("the dump wrote files that are not artefacts, and gave no snapshot id")
         self._settle()
         sections = None
         if self._index is not None:
@@ -149,7 +149,7 @@ class SnapshotDraft:
         )
 
     def _settle(self) -> None:
-        """Modes, owners and fsync of all that stands in the folder, deepest first."""
+        """Set modes and owners of everything in the folder and fsync it, deepest first."""
         access = self._disk.access
         own = {self.folder / result.file_name for result in self._results}
         gid = self.reader if self.reader is not None else access.gid
@@ -254,7 +254,9 @@ class StoredSnapshot:
     def sections(self) -> Iterator[Section]:
         """The contents index, streamed. Raises NotFound where none was written (see ``Store.write_index``)."""
         if self.index is None:
-            raise NotFound(f"{self._folder.name} has no contents index", "check it, and the index is worked out")
+            raise NotFound(
+                f"{self._folder.name} has no contents index", "check the snapshot: that makes the index again"
+            )
         with Index(self.index) as index:
             yield from index.sections()
 

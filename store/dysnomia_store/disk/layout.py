@@ -75,12 +75,12 @@ class Layout:
         return self.of("marks", key) / f"{number}.{turn}.{stem(snapshot_id)}.json"
 
     def copies(self, key: ComponentKey) -> Path:
-        """Where hard-linked copies of pinned snapshots stand."""
+        """The folder of hard-linked copies of pinned snapshots."""
         return self.of("marks", key) / "copies"
 
     @staticmethod
     def target(key: ComponentKey, snapshot_id: str) -> str:
-        """What a generation's link says, byte for byte as Dysnomia writes it."""
+        """The target of a generation's link, byte for byte as Dysnomia writes it."""
         return f"../../../snapshots/{key.container}/{key.component}/{snapshot_id}"
 
 

@@ -1,4 +1,4 @@
-"""The generation links of a component, as they stand. Imports next to nothing: queries answer from this alone."""
+"""Read the generation links of a component. Few imports: queries need only this module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dysnomia_store.names import ComponentKey, validate_name
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder; nothing where it is missing or, being ours, may not be read."""
+    """What is in a folder; empty where it is missing or, being ours, not readable."""
     try:
         with os.scandir(folder) as found:
             yield from found
@@ -37,7 +37,7 @@ def links(layout: Layout, key: ComponentKey) -> Iterator[tuple[int, str, str]]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except PermissionError as error:
-        raise NotPermitted(f"the generations of {key} may not be read", "run it as the store's owner") from error
+        raise NotPermitted(f"permission denied: the generations of {key}", "run it as the store's owner") from error
     try:
         with os.scandir(descriptor) as found:
             for entry in found:
@@ -50,7 +50,7 @@ def links(layout: Layout, key: ComponentKey) -> Iterator[tuple[int, str, str]]:
                 except FileNotFoundError:
                     continue
                 except OSError:
-                    yield number, "", "is no link"
+                    yield number, "", "is not a link"
                     continue
                 rest = target[skip:]
                 if target.startswith(usual) and rest.isalnum():
@@ -74,7 +74,7 @@ def link_of(layout: Layout, key: ComponentKey, number: int) -> str | None:
 def _odd_target(key: ComponentKey, target: str) -> tuple[str, str]:
     snapshot_id = pointed_at(key, target)
     if snapshot_id is None:
-        return "", f"points at {target!r}, which is no snapshot of {key}"
+        return "", f"points at {target!r}, which is not a snapshot of {key}"
     try:
         return validate_name(snapshot_id, "snapshot id"), ""
     except NameRejected as error:

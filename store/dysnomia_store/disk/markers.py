@@ -42,7 +42,7 @@ def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
     """Write down where the component stood that was activated: to take it out of service when it is no longer
     configured, what it consists of is needed. Raises StoreError."""
     path = workspace.layout.of("deployed", key)
-    with in_words(f"noting where {key} stands"):
+    with in_words(f"recording the state of {key}"):
         if remembered(workspace.layout, key) == component:
             return
         workspace.disk.unlink(path, missing_ok=True)
@@ -51,7 +51,7 @@ def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
 
 
 def remembered(layout: Layout, key: ComponentKey) -> Path | None:
-    """Where the component stood when it was activated; None where that was not by us."""
+    """Where the component stood when it was activated; None where another tool activated it."""
     try:
         said = layout.of("deployed", key).read_bytes()
     except OSError:

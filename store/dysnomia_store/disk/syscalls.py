@@ -43,7 +43,7 @@ def in_words(doing: str) -> Iterator[None]:
 
 
 def said(error: OSError, doing: str) -> StoreError:
-    """What an OSError is to an operator."""
+    """The StoreError for an OSError."""
     where = f" ({os.fsdecode(error.filename)})" if error.filename is not None else ""
     if error.errno in NO_SPACE:
         return StoreFull(f"no space left while {doing}{where}", "free some space, or collect garbage and delete it now")
@@ -118,7 +118,7 @@ class Disk:
         return cast(BinaryIO, raw if self._before is None else _Watched(raw, self._before, str(path)))
 
     def fsync(self, file: BinaryIO) -> None:
-        """Return when the file's bytes are on the disk."""
+        """fsync the file."""
         if self._before is not None:
             self._before("fsync", str(getattr(file, "name", "")))
         os.fsync(file.fileno())
@@ -247,7 +247,7 @@ class Disk:
         path.chmod(mode)
 
     def touch_folder(self, path: Path) -> None:
-        """Move a folder's time on: what it holds has changed although its entries have not."""
+        """Advance a folder's mtime: its content changed although its entries did not."""
         self._announce("utime", path)
         os.utime(path)
 

@@ -18,7 +18,7 @@ from dysnomia_store.records import codec as records
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 RESERVE = 8 << 20
-"""Bytes of the file that is given back when the disk is full."""
+"""Size of the reserve file, which is deleted when the disk is full."""
 _FREE_ENOUGH = 8 * RESERVE
 
 
@@ -83,7 +83,7 @@ class Workspace:
 
     @contextmanager
     def staging(self, job: str) -> Iterator[Path]:
-        """The same, gone on leaving."""
+        """The same as a context manager: deleted at the end of the block."""
         path = self.stage(job)
         try:
             yield path
@@ -117,7 +117,7 @@ class Workspace:
     # The reserve.
 
     def ensure_reserve(self) -> None:
-        """Lay the reserve aside, where it is not there and the disk is far from full. Never fails."""
+        """Create the reserve file if it is missing and the disk is far from full. Never fails."""
         path = self.layout.top("reserve")
         try:
             if path.exists() or free_bytes(self.layout.root) < _FREE_ENOUGH:
@@ -130,7 +130,7 @@ class Workspace:
             pass  # there will be another time
 
     def retry_with_reserve(self, do: Callable[[], T]) -> T:
-        """Do something, and once more after giving the reserve back where the disk was full. Raises OSError."""
+        """Call ``do``; on ENOSPC or EDQUOT release the reserve file and retry once. Raises OSError."""
         try:
             return do()
         except OSError as error:
@@ -139,11 +139,11 @@ class Workspace:
             return do()
 
     def release_reserve(self) -> bool:
-        """Give the reserve back to the disk. True where there was one."""
+        """Delete the reserve file, to free its space. True where there was one."""
         path = self.layout.top("reserve")
         if not path.exists():
             return False
-        with in_words("giving the reserve back"):
+        with in_words("releasing the reserve"):
             self.disk.unlink(path)
         return True
 

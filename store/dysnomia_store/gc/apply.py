@@ -1,4 +1,4 @@
-"""Carrying a collection out, and taking it back.
+"""Apply a garbage collection plan, and undo it.
 
 Links go first, each by a rename into the trash; then the snapshots that no link needs. Whatever a crash leaves is in
 its place or in the trash, whole. Nothing here needs space but the folder of the collection itself: on a full disk the
@@ -88,7 +88,7 @@ class Collector:
             self._tidy(key)
 
     def _remember(self, key: ComponentKey, number: int) -> None:
-        """Let a number that no trash will remember not be given out again. History says most of them as well, so a
+        """Record a number as used when the trash will not: it is never reused. History says most of them as well, so a
         disk without room for an empty file holds nothing up."""
         with suppress(StoreFull):
             try:
@@ -163,7 +163,7 @@ class Collector:
 
 
 def _linked(workspace: Workspace, key: ComponentKey) -> set[str]:
-    """Ids that links name now: a last look, in case another tool made one meanwhile."""
+    """Ids that links name now: checked again, in case another tool has linked one since the plan."""
     found = set()
     with suppress(FileNotFoundError), os.scandir(workspace.layout.of("generations", key)) as entries:
         for entry in entries:
@@ -173,7 +173,7 @@ def _linked(workspace: Workspace, key: ComponentKey) -> set[str]:
 
 
 def _delete(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
-    """Delete a snapshot where it stands: what vouches for it first."""
+    """Delete a snapshot in place: its checksum and metadata first."""
     for name in trash.PARTS:
         workspace.disk.unlink(trash.part(workspace.layout, key, snapshot_id, name), missing_ok=True)
     workspace.disk.remove_tree(workspace.layout.snapshot(key, snapshot_id))
@@ -188,10 +188,14 @@ def bring_back(workspace: Workspace, key: ComponentKey, pairs: list[tuple[TrashE
     """
     for entry, collection in pairs:
         if entry.id and entry.generations and not _somewhere(workspace, key, entry.id, collection):
-            raise Refused(f"snapshot {entry.id} of {key} is neither here nor in the trash", "its link stays there")
+            raise Refused(
+                f"snapshot {entry.id} of {key} is neither in the store nor in the trash", "its link stays in the trash"
+            )
         for number in entry.generations:
             if os.path.lexists(workspace.layout.link(key, number)):
-                raise Refused(f"generation {number} of {key} is another's now", "bring the others back by themselves")
+                raise Refused(
+                    f"generation {number} of {key} is now used by another snapshot", "bring the others back one by one"
+                )
     numbers = []
     with in_words(f"bringing back generations of {key}"):
         for entry, collection in pairs:

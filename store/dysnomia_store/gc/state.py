@@ -43,7 +43,7 @@ class GcState:
     snapshots: Mapping[str, int]
     """Stored bytes of every snapshot that is there, by id."""
     broken: tuple[int, ...]
-    """Numbers of links that lead nowhere."""
+    """Numbers of broken links."""
     digest: str
     """Changes with any of its generations, marks and snapshots."""
 

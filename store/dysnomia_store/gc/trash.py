@@ -67,7 +67,7 @@ class Collected:
 
 
 def part(layout: Layout, key: ComponentKey, snapshot_id: str, name: str) -> Path:
-    """Where a snapshot's metadata, index, checksum or checks stand in the store."""
+    """Where a snapshot's metadata, index, checksum or checks are in the store."""
     return {
         "metadata": layout.metadata,
         "index": layout.index,
@@ -130,7 +130,7 @@ def settle(workspace: Workspace, collection: Collected) -> None:
 
 
 def put_back_snapshot(workspace: Workspace, collection: Collected, snapshot_id: str) -> None:
-    """The way back of ``take_snapshot``: what describes it first, as at a commit. Raises OSError."""
+    """The inverse of ``take_snapshot``: metadata first, as at a commit. Raises OSError."""
     layout, key = workspace.layout, collection.key
     target = layout.snapshot(key, snapshot_id)
     for name in PARTS:
@@ -153,7 +153,7 @@ def put_back_snapshot(workspace: Workspace, collection: Collected, snapshot_id: 
 
 
 def put_back_link(workspace: Workspace, collection: Collected, number: int) -> None:
-    """A link returns under its number. Raises FileExistsError where another stands there."""
+    """Put a link back under its number. Raises FileExistsError where another link has that number."""
     target = workspace.folder(workspace.layout.of("generations", collection.key)) / str(number)
     workspace.disk.rename(collection.link(number), target)
     workspace.disk.fsync_path(target.parent)
@@ -168,7 +168,7 @@ def collections(layout: Layout) -> Iterator[Collected]:
 
 
 def read(path: Path) -> Collected | None:
-    """A collection, or None where its folder is none (a crash left it before it was made)."""
+    """A collection, or None where its folder is incomplete (a crash left it)."""
     try:
         data = records.load((path / "collection.json").read_bytes(), "collection.json")
         return Collected(
@@ -223,7 +223,7 @@ def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Col
     found = {entry.name: (entry, collection) for entry, collection in listed(layout)}
     missing = sorted(set(names) - found.keys())
     if missing:
-        raise NotFound(f"{missing[0]} is not in the trash", "it may have been freed or brought back meanwhile")
+        raise NotFound(f"{missing[0]} is not in the trash", "another job may have freed it or brought it back")
     return [found[name] for name in sorted(set(names))]
 
 

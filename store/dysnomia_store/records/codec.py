@@ -44,7 +44,7 @@ def load(data: bytes | str, what: str) -> Json:
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"{what} cannot be read: {error}") from error
     if not isinstance(value, dict):
-        raise Corrupt(f"{what} cannot be read: it is no record")
+        raise Corrupt(f"{what} cannot be read: it is not a record")
     check_format(value, what)
     return value
 
@@ -60,12 +60,12 @@ def check_format(record: Mapping[str, Any], what: str) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a record's file. Raises Corrupt where it is no regular file, or too large for one; OSError."""
+    """The bytes of a record's file. Raises Corrupt where it is not a regular file, or too large for one; OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
         at = os.fstat(descriptor)
         if not stat.S_ISREG(at.st_mode):
-            raise Corrupt(f"{path.name} is no regular file")
+            raise Corrupt(f"{path.name} is not a regular file")
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise Corrupt(f"{path.name} is larger than {LARGEST >> 20} MiB, which no record is")
@@ -83,7 +83,7 @@ def moment(text: str) -> datetime:
     try:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except OverflowError:  # the first or the last day of the calendar, in another zone
-        raise ValueError(f"{text!r} is no time") from None
+        raise ValueError(f"{text!r} is not a time") from None
 
 
 def metadata_json(record: Metadata) -> Json:

@@ -25,7 +25,7 @@ class Policy:
     yearly: int = 0
     within: timedelta | None = None
     nothing: bool = False
-    """Keep none, not even the last good one, nor a restore's guard: only what somebody pinned or what is in use stays.
+    """Keep none, not even the last good one, nor a restore's guard: only what is pinned or in use is kept.
     Never a default."""
 
     @property

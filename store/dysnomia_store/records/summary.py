@@ -1,4 +1,4 @@
-"""What a store says of itself at a glance."""
+"""The summary of a store."""
 
 from __future__ import annotations
 

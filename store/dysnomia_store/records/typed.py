@@ -1,4 +1,4 @@
-"""The shape of each record as it stands on disk, checked when it is read: a field of another type is named.
+"""The schema of each record on disk, validated on read: a field of a wrong type is named.
 
 Only what comes from the disk is checked; the index holds texts that were checked before they went in.
 """

@@ -203,7 +203,7 @@ def test_a_module_that_is_gone_is_named(tmp_path: Path) -> None:
     path = script(tmp_path / "mine", TELLING)
     plugin = external_module(path, "mine")
     path.unlink()
-    with pytest.raises(PluginError, match="no longer there"):
+    with pytest.raises(PluginError, match="missing or not executable"):
         plugin.activate(context(component_at(tmp_path / "thing"), tmp_path))
 
 

@@ -46,7 +46,7 @@ def test_properties_come_before_the_files(tmp_path: Path) -> None:
         ("mkdir ok\nmkdir /abs\n", "line 2: '/abs' is absolute"),
         ("mkdir a/../../b\n", "leads out"),
         ("rmdir a\n", "unknown action 'rmdir'"),
-        ("mkdir\n", "mkdir of nothing"),
+        ("mkdir\n", "mkdir without a path"),
         ("target .\n", "without a symlink"),
         ("symlink /x\ntarget ../y\n", "leads out"),
     ],

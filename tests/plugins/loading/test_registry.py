@@ -66,7 +66,7 @@ NO_PLUGIN = 42
     [
         ("dysnomia_plugins.no_such_module:X", "No module named"),
         ("dysnomia_plugins.types.echo:NoSuchName", "has no attribute"),
-        (f"{__name__}:NO_PLUGIN", "is no Plugin class"),
+        (f"{__name__}:NO_PLUGIN", "is not a Plugin class"),
         (f"{__name__}:Abstract", "lacks deactivate"),
     ],
 )

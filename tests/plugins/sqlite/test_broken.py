@@ -71,7 +71,7 @@ def test_a_file_that_came_to_be_meanwhile_is_not_replaced(tmp_path: Path, monkey
 
     monkeypatch.setattr(os, "link", meanwhile)
     ctx = bench.job()
-    with pytest.raises(NotSafe, match="meanwhile"):
+    with pytest.raises(NotSafe, match="another process created"):
         bench.replace(first, ctx)
     assert bench.live.read_bytes() == b"mine"
     assert not bench.sqlite.recover(ctx)

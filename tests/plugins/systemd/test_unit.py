@@ -290,7 +290,7 @@ def test_what_is_told_of_a_unit(units: Components) -> None:
 def test_a_unit_of_the_operators_own_is_never_replaced_or_removed(units: Components) -> None:
     units.machine.write(UNITS / "mine.service", LOOP)
     units.make("mine", **{"mine.service": LOOP, "another.service": LOOP})
-    assert "mine.service is there already, and is no link" in units.dysnomia("activate", "mine", status=6)
+    assert "mine.service already exists, and is not a link" in units.dysnomia("activate", "mine", status=6)
     assert units.links() == set()
     assert "mine.service is not of this component, and stays" in units.dysnomia("deactivate", "mine")
     assert units.machine.root(UNITS / "mine.service").read_text() == LOOP

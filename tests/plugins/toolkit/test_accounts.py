@@ -86,9 +86,9 @@ def test_a_component_without_any_has_none_and_a_missing_one_is_named(tmp_path: P
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("u", "uid=ten\n", "uid is no number"),
-        ("u", "uid=-1\n", "uid is no number"),
-        ("u", "homeDir=home\n", "no whole path"),
+        ("u", "uid=ten\n", "uid is not a number"),
+        ("u", "uid=-1\n", "uid is not a number"),
+        ("u", "homeDir=home\n", "not an absolute path"),
         ("u", "shell='/bin/sh:x'\n", "colon"),
         ("u", "description=$'two\\nlines'\n", "new line"),
         ("u", "rm -rf /\n", "line 1"),
@@ -145,8 +145,8 @@ def test_what_is_there_stays_with_the_number_it_has(machine: dict[str, int]) -> 
     programs = Programs()
     changed = accounts.carry_out(steps, programs, lambda text: None)
     assert [step.text for step in steps] == [
-        "group web is there already, with number 33: it keeps that, 2000 was asked for",
-        "group same is there already",
+        "group web already exists, with number 33: it keeps that, 2000 was asked for",
+        "group same already exists",
         "create group any",
     ]
     assert (programs.ran, [step.name for step in changed]) == ([("groupadd", "any")], ["any"])
@@ -156,7 +156,7 @@ def test_a_user_of_the_machine_is_not_removed_for_another_of_that_name(machine: 
     machine |= {"www": 33, "shop": 2000}
     steps = accounts.plan_delete_users([User("www", 2001), User("shop", 2000), User("gone"), User("h", home_only=True)])
     assert [step.text for step in steps] == [
-        "user www stays: it has number 33, described is 2001",
+        "user www is kept: it has number 33, described is 2001",
         "remove user shop",
         "user gone is not there",
     ]

@@ -51,7 +51,7 @@ def test_what_is_understood(text: str, expected: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("a=1\nrm -rf /\n", 2, "no key=value"),
+        ("a=1\nrm -rf /\n", 2, "expected key=value"),
         ("a=1\n\nb=x y\n", 3, "needs quotes"),
         ("a=1; rm x\n", 1, "one key=value a line"),
         ("a=`id`", 1, "not computed here"),
@@ -68,10 +68,10 @@ def test_what_is_understood(text: str, expected: dict[str, object]) -> None:
         ("a=(*)", 1, "needs quotes"),
         ("a=$(id", 1, "not closed"),
         ("a=$(id)", 1, "not computed here"),
-        ("=x", 1, "no key=value"),
-        ("1a=x", 1, "no key=value"),
-        ("a = 1", 1, "no key=value"),
-        ("a=1\n\x1b[31m=2", 2, "no key=value"),
+        ("=x", 1, "expected key=value"),
+        ("1a=x", 1, "expected key=value"),
+        ("a = 1", 1, "expected key=value"),
+        ("a=1\n\x1b[31m=2", 2, "expected key=value"),
     ],
 )
 def test_what_is_refused_with_file_and_line(text: str, line: int, says: str) -> None:
@@ -218,10 +218,10 @@ def test_files_that_are_no_property_files(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(BadProperties, match=says):
             read_properties(path)
-    with pytest.raises(BadProperties, match="no regular file"):
+    with pytest.raises(BadProperties, match="not a regular file"):
         read_properties(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadProperties, match="no regular file"):
+    with pytest.raises(BadProperties, match="not a regular file"):
         read_properties(tmp_path / "pipe")
     with pytest.raises(BadProperties, match="cannot be read"):
         read_properties(tmp_path / "none")

@@ -67,7 +67,7 @@ def test_a_duration_is_the_same_wherever_it_is_written(text: str, span: timedelt
 
 @pytest.mark.parametrize("text", ["1e9d", "d", "", "-1d", "²d", "9" * 5000 + "d", "999999999w", "101w" * 60])
 def test_a_duration_that_is_none_or_leaves_the_calendar_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no duration|is too long"):
+    with pytest.raises(ValueError, match=r"is not a duration|is too long"):
         parse_duration(text)
     if text:
         with pytest.raises((PolicyNotUnderstood, ValueError)):

@@ -129,7 +129,7 @@ def test_a_second_ctrl_c_leaves_the_job_to_itself(capsys: pytest.CaptureFixture[
     with pytest.raises(KeyboardInterrupt):
         carried(fake)
     assert fake.cancelled == ["7"], "asked once, and not killed"
-    assert "goes on without us" in capsys.readouterr().err
+    assert "goes on in the background" in capsys.readouterr().err
 
 
 def test_ctrl_c_while_submitting_is_not_lost() -> None:

@@ -131,7 +131,7 @@ def test_restore_takes_the_newest_generation_that_has_a_snapshot(desk: Desk, str
     assert "WARNING: generation 2 of sqlite/orders: " in desk.err
     desk.call("dysnomia", "-o", "restore", *ORDERS, "--generation", "2", status=5)
     assert "generation 2" in desk.err
-    assert "'nowhere'" in desk.err if strange else "is gone" in desk.err
+    assert "'nowhere'" in desk.err if strange else "is missing" in desk.err
     desk.call("dysnomia", "-o", "restore", *ORDERS, "--generation", "9", status=5)
     assert "no generation 9" in desk.err
     assert desk.machine.rows() == [1, 100, 101]
@@ -175,7 +175,7 @@ def test_a_dry_run_of_a_collection_names_each_generation(desk: Desk) -> None:
     (dropped,) = (line for line in lines if line.startswith("DELETE  sqlite/orders 2  " + today))
     assert dropped.split("Z  ")[1], "it is said by which rule"
     assert f"DELETE  sqlite/orders {orphan}  orphan: no generation points at it" in lines
-    assert "DELETE  sqlite/orders 9  link that leads nowhere" in lines
+    assert "DELETE  sqlite/orders 9  broken link: its snapshot is missing" in lines
     desk.call("dysnomia-snapshots", "--gc", "--keep", "1", "--dry-run", "--json", *ORDERS)
     review = desk.json["review"]
     found = {one["number"]: (one["keep"], bool(one["rules"]), bool(one["as_of"])) for one in review["generations"]}

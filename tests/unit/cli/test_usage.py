@@ -116,7 +116,7 @@ def test_a_component_is_written_with_its_container(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "dysnomia-tui", "timeline", "bad") == 2
-    assert capsys.readouterr().err == "dysnomia-tui: 'bad' names no component: write CONTAINER/COMPONENT\n"
+    assert capsys.readouterr().err == "dysnomia-tui: 'bad' is not a component: write CONTAINER/COMPONENT\n"
 
 
 @pytest.mark.parametrize("prog", MAINS)
@@ -248,7 +248,7 @@ def test_a_store_that_is_no_folder(
 ) -> None:
     (tmp_path / "file").write_text("")
     assert call(monkeypatch, "dysnomia-snapshots", option, "--statedir", str(tmp_path / "file")) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("closed", ["generations", "generations/a"])

@@ -91,12 +91,12 @@ within = "2d"
         ("\nread_onyl = true\n", 2, "did you mean 'read_only'"),
         ("jobs_at_once = 0\n", 1, "a whole number from 1 to 64"),
         ("jobs_at_once = true\n", 1, "a whole number"),
-        ('theme = "x"\ngrace = "soon"\n', 2, "is no duration"),
+        ('theme = "x"\ngrace = "soon"\n', 2, "is not a duration"),
         ('zone = "mars"\n', 1, "one of server, utc, relative"),
         ("labels = 'PROD'\n", 1, "a list of texts"),
         ('statedir = "relative"\n', 1, "absolute path"),
         ("# x\n[components.'pg/*']\nlabel = []\n", 3, "did you mean 'labels'"),
-        ("[components.pg]\nlabels = []\n", 1, "is no component"),
+        ("[components.pg]\nlabels = []\n", 1, "is not a component"),
         ("[components.'pg/x'.retention]\ndayly = 1\n", 2, "did you mean 'daily'"),
         ("[components.'pg/x'.retention]\nlast = -1\n", 2, "a whole number from 0"),
         ("[containers.pg]\ncompression = 'lzma'\n", 2, "one of zstd, xz"),
@@ -126,7 +126,7 @@ def test_durations_go_there_and_back(seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "d", "-1d", "1d x"])
 def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 
 

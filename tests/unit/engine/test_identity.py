@@ -58,7 +58,7 @@ def test_what_is_another_one_now_is_not_replaced(machine: EngineFixture, engine:
     content = _content(machine)
     view = machine.run(engine, plan)
     assert (view.state, view.details["exit"]) == (JobState.STALE, Exit.REFUSED)
-    assert "is another one than when this was planned" in view.message
+    assert "was replaced since this was planned" in view.message
     assert _content(machine) == content
     assert len(engine.generations(key)) == before
     assert not [name for name in os.listdir(machine.root / "tree") if name.startswith(".dysnomia")]

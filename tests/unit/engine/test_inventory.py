@@ -59,7 +59,7 @@ def test_odd_names_are_reported_and_left_out(etc: Path) -> None:
 
 def test_what_is_not_there_is_named_with_what_is(etc: Path) -> None:
     inventory = read_inventory([etc / "a"], [etc / "components"])
-    with pytest.raises(Unknown, match=r"no container 'nope': configured are: db"):
+    with pytest.raises(Unknown, match=r"no container 'nope': configured containers: db"):
         inventory.container("nope")
     with pytest.raises(Unknown, match=r"no component db/nope: .*orders"):
         inventory.component(ComponentKey("db", "nope"))

@@ -59,9 +59,9 @@ def test_two_verdicts_that_differ_are_never_settled_without_a_word(one: EngineFi
     bad = engine.plan_mark(ORDERS, 1, Marks(verdict=Verdict.BAD, note="broken"), seen=seen)
     assert one.run(engine, bad).state is JobState.DONE
     late = one.run(engine, good)
-    assert (late.state, "known bad by somebody else" in late.message) == (JobState.STALE, True)
+    assert (late.state, "known bad by another user" in late.message) == (JobState.STALE, True)
     other = one.run(engine, engine.plan_mark(ORDERS, 1, Marks(note="fine"), seen=seen))
-    assert (other.state, "somebody else wrote on it: broken" in other.message) == (JobState.STALE, True)
+    assert (other.state, "another user changed its note to: broken" in other.message) == (JobState.STALE, True)
     assert (said(engine).verdict, said(engine).note) == (Verdict.BAD, "broken")
 
 

@@ -38,8 +38,8 @@ def two(machine: EngineFixture, engine: Engine) -> EngineFixture:
         ("evil/../x", "/", Exit.USAGE),
         ("", "a copy needs a name", Exit.USAGE),
         (".hidden", "", Exit.USAGE),
-        ("orders", "orders is what is live", Exit.USAGE),
-        ("crm", "already there", Exit.REFUSED),
+        ("orders", "orders is the live state", Exit.USAGE),
+        ("crm", "already exists", Exit.REFUSED),
     ],
 )
 def test_a_name_that_cannot_be_is_said_by_the_plan(

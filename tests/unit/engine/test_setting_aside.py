@@ -183,7 +183,7 @@ def test_a_copy_that_was_refused_is_never_dropped_for_us_later(bed: Bed) -> None
     class Late(Fileset):
         def load(self, ctx: Any, stored: Any, place: Place, sections: Any = None) -> None:
             theirs.mkdir()
-            raise NotSafe(f"{place.name} is already there")
+            raise NotSafe(f"{place.name} already exists")
 
         def named(self, component: Any, name: str) -> Place:
             return Place(str(theirs))

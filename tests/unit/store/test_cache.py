@@ -186,7 +186,7 @@ def test_what_may_not_be_read_is_said(full: Shop, place: Path) -> None:
         store = full.again().store
         assert [one.number for one in store.generations(KEY)] == [1, 2, 3]
         assert all(one.as_of_estimated and not one.problem for one in store.generations(KEY))
-        assert "metadata may not be read by this user" in store.strange()
+        assert "permission denied: metadata" in store.strange()
         with pytest.raises(NotPermitted):
             store.stored(KEY, full.ids()[1])
 
@@ -194,7 +194,7 @@ def test_what_may_not_be_read_is_said(full: Shop, place: Path) -> None:
     full.root.chmod(0o700)
 
     def refused() -> None:
-        with pytest.raises(NotPermitted, match="may not be read"):
+        with pytest.raises(NotPermitted, match="permission denied"):
             full.again().store.keys()
 
     assert as_nobody(refused) == 0

@@ -76,7 +76,7 @@ class TestStrange:
             assert word in said
         assert shop.store.keys() == (KEY,)
         assert [one.number for one in shop.store.generations(KEY)] == [1, 8]
-        assert shop.newest().problem == "is no link"
+        assert shop.newest().problem == "is not a link"
 
     @pytest.mark.parametrize(
         "target", ["/etc", "..", "../../../snapshots/databases/other/1", "../../../snapshots/databases/orders/..", "x"]
@@ -86,7 +86,7 @@ class TestStrange:
         (shop.root / "generations/databases/orders/2").symlink_to(target)
         found = shop.newest()
         assert (found.number, found.id, found.good) == (2, "", False)
-        assert "no snapshot of databases/orders" in found.problem
+        assert "not a snapshot of databases/orders" in found.problem
         assert shop.store.summary(KEY).problems == 1
         assert shop.commit(rows(2)).generation.number == 3
 

@@ -115,4 +115,4 @@ def _set(actor: Actor | None, own: tuple[int, ...]) -> None:
         call.restype = ctypes.c_uint
         call(ctypes.c_uint(wanted))
         if call(_ASKED) != wanted:
-            raise NotSafe(f"the work could not be done as {user_in_words(uid)}", "run it with all of root's rights")
+            raise NotSafe(f"could not switch to the user {user_in_words(uid)}", "run it with all of root's rights")

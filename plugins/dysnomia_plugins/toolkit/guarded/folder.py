@@ -116,7 +116,7 @@ class Folder:
         return None if seen is None else Identity.of(seen)
 
     def link_target(self, name: str) -> str | None:
-        """Where a link leads; None for what is no link."""
+        """Where a link leads; None for what is not a link."""
         try:
             return os.readlink(name, dir_fd=self.descriptor)
         except OSError as error:
@@ -159,7 +159,10 @@ class Folder:
         made = self.folder(name)
         try:
             if made.stat().st_uid != os.geteuid() or os.listdir(made.descriptor):
-                raise NotSafe(f"{made.path} was replaced when it had just been made", "nothing was written in it")
+                raise NotSafe(
+                    f"{made.path} was replaced by another process right after it was created",
+                    "nothing was written in it",
+                )
             system.write_xattrs(made.descriptor, ())
             os.fchmod(made.descriptor, mode)
         except BaseException:
@@ -249,7 +252,7 @@ def _identity_at(path: str) -> str:
     except FileNotFoundError:
         found = None
     except OSError as error:
-        raise PluginError(f"{path} cannot be looked at ({error.strerror})", "run it as root") from error
+        raise PluginError(f"{path} cannot be examined ({error.strerror})", "run it as root") from error
     return "-" if found is None else str(found)
 
 

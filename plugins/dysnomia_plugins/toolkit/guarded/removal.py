@@ -62,7 +62,7 @@ def _remove_folder(name: str, parent: int, device: int) -> None:
 
 
 def _emptied(name: str, parent: int, device: int) -> tuple[str, int, list[str]]:
-    """Open a folder and delete what is no folder in it: its name, its descriptor, and the folders in it."""
+    """Open a folder and delete what is not a folder in it: its name, its descriptor, and the folders in it."""
     try:
         folder = open_folder(name, parent)
     except PermissionError:

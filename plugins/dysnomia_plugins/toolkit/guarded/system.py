@@ -68,7 +68,9 @@ def step(name: str, parent: int, *, last: bool) -> int:
         return os.open(name, FOLDER_FLAGS if last else _PASSING, dir_fd=parent)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise LinkInTheWay(f"{name!r} is no folder, or a link to one", "nothing was followed") from error
+            raise LinkInTheWay(
+                f"{name!r} is not a folder, or is a link to one", "links are not followed here"
+            ) from error
         raise
 
 

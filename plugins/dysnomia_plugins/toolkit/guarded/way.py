@@ -197,7 +197,9 @@ class _Way:
         except (FileNotFoundError, NotADirectoryError):
             self._waiting.append(name)
             if ".." in self._waiting:
-                raise NotSafe(f"{self._path} leads through '..' of what is not there", self._way_out) from None
+                raise NotSafe(
+                    f"{self._path} leads through '..' of a folder that does not exist", self._way_out
+                ) from None
             return False
         seen = os.fstat(found)
         if stat.S_ISLNK(seen.st_mode):
@@ -221,7 +223,7 @@ class _Way:
             self._refuse(f"{shown} is a link that {others} can replace")
         self._links += 1
         if self._links > MAX_LINKS:
-            raise NotSafe(f"the links on the way to {self._path} run in a circle", self._way_out)
+            raise NotSafe(f"the symbolic links in the path {self._path} form a loop", self._way_out)
         target = os.readlink("", dir_fd=link)
         if target.startswith("/"):
             self._back_to(1)

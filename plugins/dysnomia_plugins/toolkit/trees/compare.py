@@ -40,7 +40,7 @@ def compare(
         member = next(there, None)
         if member is None or member.name != section.name:
             found = "nothing" if member is None else repr(member.name)
-            raise differs(section.name, f"{found} stands in its place")
+            raise differs(section.name, f"{found} is in its place")
         if not ours and Kind.HARDLINK in (member.kind, section.kind):
             continue
         if member.kind != section.kind or member.size != section.size:

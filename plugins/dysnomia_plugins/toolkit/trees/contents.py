@@ -114,7 +114,7 @@ def _rescan_entry(entry: Entry, sink: ContentSink) -> None:
 
 
 def _text(head: Sequence[tuple[int, bytes]], size: int) -> bool:
-    """As ``is_text`` of the first bytes; a hole in them is no text."""
+    """As ``is_text`` of the first bytes; a hole in them is not a text."""
     data = b""
     for offset, chunk in head:
         if offset != len(data):

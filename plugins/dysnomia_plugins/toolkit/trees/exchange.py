@@ -103,7 +103,7 @@ def swap_roots(roots: Sequence[RootSwap], journal: Journal) -> None:
         if moving:
             raise PluginError(
                 f"the entries of {moving[-1]} could not all be moved ({error.strerror}: {error.filename or ''})",
-                "the next job on it goes on with that",
+                "the next job on the component goes on with that",
             ) from error
         for root in reversed(done):
             _revert(root, journal)
@@ -134,7 +134,7 @@ def recover_swap(journal: Journal) -> bool:
     except OSError as error:
         raise PluginError(
             f"the swap of a dead job could not be finished ({error.strerror}: {error.filename or ''})",
-            "what was live and what was loaded both still stand beside the target folder",
+            "what was live and what was loaded are both still beside the target folder",
         ) from error
     _end(roots, journal)
     return True

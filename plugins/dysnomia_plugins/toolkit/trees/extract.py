@@ -132,7 +132,7 @@ class Extractor:
         try:
             self._make(wanted, entry, on_bytes)
         except LinkInTheWay as error:
-            raise BadArchive(f"the archive writes {stored.name!r} through a link", "nothing was taken") from error
+            raise BadArchive(f"the archive writes {stored.name!r} through a link", "nothing was extracted") from error
         self.members += 1
 
     def _leave_out(self, what: str) -> None:

@@ -52,7 +52,7 @@ def _below(root: int, deadline: float) -> tuple[int, bool]:
 
 
 def _files(folder: tuple[int, list[str]]) -> int:
-    """Bytes of what is no folder in it; the folders in it are added to its list."""
+    """Bytes of what is not a folder in it; the folders in it are added to its list."""
     total = 0
     try:
         with os.scandir(folder[0]) as entries:

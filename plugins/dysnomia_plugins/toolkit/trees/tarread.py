@@ -148,7 +148,7 @@ class TarReader:
             return None
         if data.count(0) == TAR_BLOCK:
             if before:
-                raise BadArchive("the archive's end marker stands inside a header")
+                raise BadArchive("the archive's end marker is inside a header")
             self._end(data)
             return None
         _check_sum(data)
@@ -163,7 +163,7 @@ class TarReader:
                 raise BadArchive("the archive goes on after its end marker")
             size += len(data)
             if size > MAX_EXTRA:
-                raise BadArchive("the archive's end marker is out of all proportion")
+                raise BadArchive("the archive's end marker is too long")
             parts.append(data)
         self.ended = size >= 2 * TAR_BLOCK
         self.rest = b"".join(parts)
@@ -243,7 +243,7 @@ def _checked(extents: list[tuple[int, int]], size: int, stored: int, name: str) 
     end = 0
     for offset, length in extents:
         if offset < end or offset + length > size:
-            raise BadArchive(f"the sparse map of {name!r} makes no sense")
+            raise BadArchive(f"the sparse map of {name!r} is invalid")
         end = offset + length
     if sum(length for _, length in extents) != stored:
         raise BadArchive(f"the sparse map of {name!r} does not match what is stored")
@@ -291,7 +291,7 @@ def _device(block: bytes) -> tuple[int, int]:
 def _target(link: bytes) -> str:
     """Where a symbolic link leads: anywhere, for it is not followed."""
     if b"\0" in link or not link or len(link) >= MAX_LINK:
-        raise BadArchive(f"the archive holds a link to {os.fsdecode(link[:300])!r}, which may not be")
+        raise BadArchive(f"the archive holds a link to {os.fsdecode(link[:300])!r}, which is not allowed")
     return os.fsdecode(link)
 
 
@@ -309,7 +309,8 @@ def confined(name: bytes) -> str:
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if name.startswith(b"/") or b".." in parts or b"\0" in name or any(len(part) > 255 for part in parts):
         raise BadArchive(
-            f"the archive holds a member called {os.fsdecode(name[:300])!r}", "which may not be; nothing was taken"
+            f"the archive holds a member called {os.fsdecode(name[:300])!r}",
+            "this name is not allowed; nothing was extracted",
         )
     if not name:
         raise BadArchive("the archive holds a member without a name")
@@ -321,7 +322,7 @@ def _check_sum(block: bytes) -> None:
     rest = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(rest)
     if given != unsigned and given != unsigned - 256 * sum(byte > 127 for byte in rest):
-        raise BadArchive("a header's checksum is wrong: this is no tar archive, or it is damaged")
+        raise BadArchive("a header's checksum is wrong: this is not a tar archive, or it is damaged")
 
 
 def _text(data: bytes) -> bytes:

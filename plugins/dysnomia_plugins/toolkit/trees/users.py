@@ -25,7 +25,7 @@ class User:
     """Only its working folder is there."""
 
     def __str__(self) -> str:
-        how = "stands in" if self.stands else "writes" if self.writes else "reads"
+        how = "has its working directory in" if self.stands else "writes" if self.writes else "reads"
         return f"{self.program} (pid {self.pid}, {self.who}) {how} {self.path}"
 
 

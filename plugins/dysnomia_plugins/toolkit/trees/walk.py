@@ -227,6 +227,6 @@ def _opened_root(root: RootAt) -> Iterator[int]:
             yield descriptor
     except LinkInTheWay as error:
         raise PluginError(
-            f"{root.path} goes through a link, or is no folder",
+            f"{root.path} goes through a link, or is not a folder",
             "name the real folder in .dysnomia-fileset, or make the link the target folder",
         ) from error

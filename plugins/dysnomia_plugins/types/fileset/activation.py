@@ -40,7 +40,7 @@ def activate(layout: Layout) -> None:
 
 
 def _have_folder(path: str, uid: int, gid: int) -> None:
-    """``mkdir -p``, and its owner. One that is there already and may have been put there is not given away.
+    """``mkdir -p``, and its owner. One that already exists and may have been put there is not given away.
 
     Raises NotSafe, OSError."""
     parent, name = posixpath.split(path)

@@ -72,7 +72,7 @@ class Loader:
         made, name = self._bases[making], posixpath.basename(making)
         with Folder.at(posixpath.dirname(making)) as parent:
             if parent.identity(name) != Identity.of(made.stat()):
-                raise NotSafe(f"{making} was replaced while it was loaded", "look who else may write in that folder")
+                raise NotSafe(f"{making} was replaced while it was loaded", "check who else can write in that folder")
             if self._extractors[making].top is None:
                 os.fchmod(made.descriptor, 0o755)
             parent.move(name, parent, posixpath.basename(self.place.name))
@@ -201,7 +201,7 @@ def new_folder(path: str) -> Folder:
             return above.make_folder(name)
         except FileExistsError as error:
             raise NotSafe(
-                f"{path} is in the way", f"look at it, and remove it if it is not needed: rm -r {name!r}"
+                f"{path} is in the way", f"check it, and if it is not needed remove it: rm -r {name!r}"
             ) from error
 
 
@@ -211,7 +211,7 @@ def _explained(error: OSError, place: Place) -> PluginError:
             f"no space left where {place.name} should be loaded", "nothing was replaced; free some space"
         )
     if isinstance(error, PermissionError):
-        return PluginError(f"{error.filename or place.name} may not be written", "nothing was replaced; run it as root")
+        return PluginError(f"permission denied: {error.filename or place.name}", "nothing was replaced; run it as root")
     return PluginError(
         f"{place.name} could not be loaded: {error.strerror} ({error.filename or ''})", "nothing was replaced"
     )

@@ -47,7 +47,9 @@ class Layout:
         try:
             self.target = real_path(spec.target, setting="targetDir")
         except OSError as error:
-            raise PluginError(f"{spec.target} cannot be opened ({error.strerror})", "may you read it?") from error
+            raise PluginError(
+                f"{spec.target} cannot be opened ({error.strerror})", "check its permissions, or run as root"
+            ) from error
 
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:

@@ -118,7 +118,7 @@ class Fileset(StatePlugin):
         except NameRejected as error:
             raise PluginError(error.message, error.hint) from error
         if name == posixpath.basename(layout.target):
-            raise PluginError(f"{name!r} is what is live", "choose another name for the copy")
+            raise PluginError(f"{name!r} is the live state", "choose another name for the copy")
         return Place(posixpath.join(posixpath.dirname(layout.target), name))
 
     def exists(self, ctx: Context, place: Place) -> bool:
@@ -163,7 +163,7 @@ class Fileset(StatePlugin):
         if aside and (changed or tree.changed):
             raise NotSafe(
                 f"{(changed or tree.changed)[0]} was written to in {place.name} while its guard was made",
-                "it stands there, and nothing is lost; the next job on it tries again",
+                "nothing is lost: it is kept there, and the next job on the component tries again",
             )
         mounted = [point for root in roots for point in layout.mounts_below(root.path)]
         return Dumped(
@@ -186,7 +186,7 @@ class Fileset(StatePlugin):
             if time.monotonic() > deadline:
                 raise NotSafe(
                     f"{writers[0]}: what was live before still takes its writes",
-                    f"restart it; {place.name} stands until then, and undo brings it back with all of them",
+                    f"restart it; {place.name} is kept until then, and undo brings it back with all of them",
                 )
             ctx.cancel.check()
             time.sleep(TICK)
@@ -204,7 +204,7 @@ class Fileset(StatePlugin):
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         layout = layout_of(ctx.component)
         if place == layout.live or self.exists(ctx, place):
-            raise NotSafe(f"{place.name} is already there", "nothing was loaded over it")
+            raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
         owner = owner_ids(layout.spec.owner) if layout.spec.owner else None
         scratch = purpose_of(place) == Purpose.SCRATCH
         # A proof needs every attribute. Nobody but its maker may enter a scratch folder, so nothing in it can harm.

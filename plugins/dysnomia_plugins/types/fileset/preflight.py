@@ -69,10 +69,10 @@ def _in_the_way(layout: Layout, stored: Stored, paths: Sequence[str]) -> Iterato
             yield Finding(Severity.BLOCKER, text, of_snapshot=True)
     for user in users_of(paths)[:10]:
         if user.writes:
-            text = f"{user}: it goes on writing to the old files until it is restarted; they stand until then"
+            text = f"{user}: it goes on writing to the old files until it is restarted; they are kept until then"
             yield Finding(Severity.WARNING, text)
         elif user.stands:
-            yield Finding(Severity.NOTE, f"{user}: it will stand in the old folder")
+            yield Finding(Severity.NOTE, f"{user}: its working directory will be the old folder")
         else:
             yield Finding(Severity.NOTE, f"{user}: it will see the old files until it opens them again")
 
@@ -105,6 +105,6 @@ def _guard() -> str:
     seen = "" if os.geteuid() == 0 else " (only your own can be seen)"
     return (
         "what is live would be set aside whole, and become a generation once no program writes in it any more"
-        f"{seen}; until then undo would bring back the very files. A program that only stands in the folder, and opens "
-        "files there later without their path, is not waited for"
+        f"{seen}; until then undo would bring back the very files. A program that only has its working directory "
+        "there, and opens files later without their path, is not waited for"
     )

@@ -103,7 +103,7 @@ def _entries(path: Path, component: Component) -> tuple[tuple[str, ...], tuple[L
     try:
         lines = os.fsdecode(path.read_bytes()).split("\n")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise PluginError(f"{component.key} is no fileset", f"{path} is missing") from error
+        raise PluginError(f"{component.key} is not a fileset", f"{path} is missing") from error
     except OSError as error:
         raise PluginError(f"{path} cannot be read", str(error.strerror)) from error
     folders: list[str] = []
@@ -117,7 +117,7 @@ def _entries(path: Path, component: Component) -> tuple[tuple[str, ...], tuple[L
         if action not in ("mkdir", "symlink", "target"):
             raise PluginError(f"{where}: unknown action {action!r}", "use mkdir, symlink or target")
         if not argument.strip():
-            raise PluginError(f"{where}: {action} of nothing", "a path must follow")
+            raise PluginError(f"{where}: {action} without a path", "write a path after it")
         if action == "mkdir":
             folders.append(_confined(argument, where))
         elif action == "symlink":

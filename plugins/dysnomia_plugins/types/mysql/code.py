@@ -62,7 +62,7 @@ def refuse_endless(database: str, events: Sequence[str]) -> None:
     if events:
         raise NotSafe(
             f"mariadb-dump would never end: these events of {database} hold ';;': {', '.join(events[:5])}",
-            "ALTER EVENT them to do without",
+            "ALTER EVENT them so that they do not hold it",
         )
 
 

@@ -29,7 +29,7 @@ from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part
 from dysnomia_store.errors import NotFound
 
 MADE, GONE = "mysql-account", "mysql-account-gone"
-TRUST = "look at it, then trust it: dysnomia-tui trust"
+TRUST = "inspect the dump, then trust it: dysnomia-tui trust"
 _RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, CREATE VIEW, SHOW VIEW,"
     " TRIGGER, CREATE ROUTINE, ALTER ROUTINE, EXECUTE"
@@ -138,7 +138,7 @@ def refuse_powerful(client: Client, database: str, definers: Definers) -> None:
         if account is None or account in strong:
             who = f"its definer {account[0]}@{account[1]}" if account else "whoever restores it"
             raise NotSafe(
-                f"{kind} {name} is of a snapshot that is not trusted and would run as {who}, with rights beyond"
+                f"{kind} {name} is in a snapshot that is not trusted and would run as {who}, with rights beyond"
                 f" {database}",
                 TRUST,
             )

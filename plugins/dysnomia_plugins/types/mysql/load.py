@@ -132,11 +132,11 @@ class Loader:
     def _compare(self, counts: Iterator[Section]) -> None:
         """The server must have taken what was sent, and the index must know it."""
         if len(self._taken) != len(self._sent):
-            raise PluginError("the server did not take the whole dump: statements are missing")
+            raise PluginError("the server did not load the whole dump: statements are missing")
         sums: dict[str, int] = {}
         for (table, sent), taken in zip(self._sent, self._taken, strict=True):
             if sent != taken:
-                raise PluginError(f"the server did not take the whole dump: {table}: {sent} rows sent, {taken} taken")
+                raise PluginError(f"the server did not load the whole dump: {table}: {sent} rows sent, {taken} taken")
             sums[table] = sums.get(table, 0) + sent
         for section in counts:
             rows = sums.get(section.name, 0)
@@ -169,5 +169,5 @@ def unwanted(stored: Stored, wanted: Sequence[Section]) -> list[Section]:
     names = {section.name for section in wanted if section.kind == TABLE}
     found = [one for one in stored.sections() if one.kind == TABLE and one.name not in names]
     if any(one.offset is None or one.length is None for one in found):
-        raise PluginError("it is not known where the tables are in the dump", "restore the whole of it")
+        raise PluginError("the positions of the tables in the dump are not known", "restore the whole of it")
     return found

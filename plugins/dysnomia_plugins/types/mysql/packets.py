@@ -64,7 +64,7 @@ class RowWriter:
     def _cut(self, data: bytes, rows: int) -> None:
         found = split(data, rows)
         if len(found) != rows:
-            raise NotSafe(f"the dump's rows of {self._table} cannot be told apart, and are too long for one statement")
+            raise NotSafe(f"the dump's rows of {self._table} cannot be split, and are too long for one statement")
         for row in found:
             if self._length + len(row) + 2 > self._limit:
                 self._end()

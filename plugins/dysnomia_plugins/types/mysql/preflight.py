@@ -177,7 +177,9 @@ def _engines(client: Client, live: str) -> Iterator[Finding]:
     looked = look(client, live)
     odd, floats = looked.not_transactional, looked.floats
     if odd:
-        yield Finding(Severity.NOTE, f"not transactional: {some(odd)}; their snapshots may be of no single moment")
+        yield Finding(
+            Severity.NOTE, f"not transactional: {some(odd)}; their snapshots may mix states of different moments"
+        )
     if floats:
         yield Finding(
             Severity.WARNING,

@@ -60,7 +60,7 @@ def split(data: bytes, rows: int) -> list[bytes]:
 
 def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
     if section.form is not Form.ROWS:
-        raise PluginError(f"it is not known where {section.name} is in the dump", "check the snapshot first")
+        raise PluginError(f"the position of {section.name} in the dump is not known", "check the snapshot first")
     ours = False
     with stored.open(section.artefact or None) as stream:
         for piece in DumpScanner(_shortened(stream)).pieces():

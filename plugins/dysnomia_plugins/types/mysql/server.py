@@ -150,7 +150,7 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
         hint = f"it asks for {server.user!r}: see mysqlUsername and mysqlPassword"
         return WrongCredentials(f"the server at {server} does not let us in ({reason})", hint)
     if code == 1049:
-        return PluginError(reason, "was it ever activated?")
+        return PluginError(reason, "activate the component first")
     return ProcessFailed(error.program, error.status, f"{error.stderr}\n{reason}", error.hint)
 
 

@@ -119,7 +119,9 @@ class Exchange:
             self.client.script(encode(sql) + text, self.aside, held=True)
         left = [name for name in self._tables(self.beside) if name != SPENT]
         if left:
-            raise NotSafe(f"{self.beside} still holds tables: {', '.join(left[:5])}", "look at it before it is removed")
+            raise NotSafe(
+                f"{self.beside} still holds tables: {', '.join(left[:5])}", "check them before anything is removed"
+            )
         self.client.drop_database(self.beside)
         if "code-old" in notes and self.existed:
             self.client.script(
@@ -145,7 +147,7 @@ class Exchange:
         if not self.existed and not self._tables(self.live):
             self.client.drop_database(self.live)
         if self._tables(self.aside):
-            raise NotSafe(f"{self.aside} still holds tables of {self.live}", "look at it before it is removed")
+            raise NotSafe(f"{self.aside} still holds tables of {self.live}", "check them before anything is removed")
         self.client.drop_database(self.aside)
         self.unlock()
 
@@ -203,7 +205,7 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lo
     """Make ``beside`` live, and what was live ``aside``. Raises with a journal that ``recover`` reverts or finishes."""
     existing = client.existing(live, beside, aside)
     if aside in existing:
-        raise NotSafe(f"there is a database {aside} already", "a job before was not put right")
+        raise NotSafe(f"there is a database {aside} already", "an earlier job left it behind: recover that job first")
     if beside not in existing:
         raise PluginError(f"the database {beside} is not there")
     client.end_own()

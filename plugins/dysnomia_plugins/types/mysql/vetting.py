@@ -87,9 +87,9 @@ def check_closely(statement: bytes, made: Created | None) -> None:
         if text[:3].upper() == b"SET":
             if _CLIENT_CHARSET.search(text) and _MULTIBYTE.search(text):
                 raise NotSafe(
-                    "the dump changes to a character set in which nobody can tell where a string ends"
+                    "the dump changes to a character set in which the end of a string is ambiguous"
                     f" ({_said(text)!r}), and it is not trusted",
-                    "look at it, then trust it: dysnomia-tui trust",
+                    "inspect the dump, then trust it: dysnomia-tui trust",
                 )
         elif text[:6].upper() in (b"INSERT", b"REPLAC") or (text[:5].upper() == b"ALTER" and not _KEYS.match(text)):
             raise _refused(text)
@@ -97,8 +97,8 @@ def check_closely(statement: bytes, made: Created | None) -> None:
         engines = {engine.lower() for engine in _ENGINE.findall(bare)}
         if engines - _ENGINES or _REACHES_OUT.search(bare):
             raise NotSafe(
-                f"table {made.name} of a dump that is not trusted reaches out of its schema ({_said(text)!r})",
-                "look at it, then trust it: dysnomia-tui trust",
+                f"table {made.name} of a dump that is not trusted refers outside of its schema ({_said(text)!r})",
+                "inspect the dump, then trust it: dysnomia-tui trust",
             )
     if made is None and b"\\" in bare:
         raise _refused(text)

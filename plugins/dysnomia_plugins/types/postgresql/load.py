@@ -141,7 +141,7 @@ class Loader:
         if self._taken != self._sent:
             at = next((n for n, (a, b) in enumerate(zip(self._sent, self._taken, strict=False)) if a != b), -1)
             said = f"{self._sent[at]} rows were sent and {self._taken[at]} taken" if at >= 0 else "tables are missing"
-            raise PluginError(f"the server did not take the whole dump: {said}")
+            raise PluginError(f"the server did not load the whole dump: {said}")
 
     def _output(self, line: bytes) -> None:
         if copied := _COPIED.match(line):
@@ -178,7 +178,7 @@ class SectionsReader(PiecesReader):
     def _read(self, sections: Sequence[Section]) -> Iterator[bytes]:
         for section in sections:
             if section.offset is None or section.length is None:
-                raise PluginError(f"it is not known where {section.name} is in the dump", "restore the whole of it")
+                raise PluginError(f"the position of {section.name} in the dump is not known", "restore the whole of it")
             # pg_dump has one transaction around all large objects, outside of their sections: a descriptor needs it.
             large = section.kind == LARGE_OBJECT
             yield b"BEGIN;\n" if large else b"\n"

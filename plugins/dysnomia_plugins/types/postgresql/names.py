@@ -40,7 +40,7 @@ def check_database(name: str) -> str:
 
 
 def identifiers(text: bytes, codec: str = "utf-8") -> tuple[str, ...]:
-    """The names of a list as SQL has it: ``a, "B c", d``. What is no list of names gives an empty tuple."""
+    """The names of a list as SQL has it: ``a, "B c", d``. What is not a list of names gives an empty tuple."""
     names: list[str] = []
     position = 0
     while position < len(text):

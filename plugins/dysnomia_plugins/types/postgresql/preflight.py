@@ -109,7 +109,9 @@ def _missing(client: Client, stored: Stored, needs: Needs) -> Iterator[Finding]:
     if stored.metadata is not None and stored.metadata.surroundings:
         gone = sorted(roles_around(stored.metadata.surroundings) - set(there["roles"]) - needs.real_roles)
         if gone:
-            yield Finding(Severity.WARNING, f"when it was dumped, the database was of roles that are gone: {gone}")
+            yield Finding(
+                Severity.WARNING, f"when it was dumped, the database was owned by roles that no longer exist: {gone}"
+            )
     if needs.large_objects:
         yield Finding(Severity.NOTE, f"{needs.large_objects} large objects would be restored under their numbers")
     if needs.subscriptions:
@@ -164,7 +166,7 @@ def _about_live(facts: Mapping[str, Any], live: str) -> Iterator[Finding]:
     if not facts["exists"]:
         yield Finding(Severity.NOTE, f"there is no database {live}: it would be created")
     if not facts["createdb"]:
-        yield Finding(Severity.BLOCKER, f"the role {facts['user']} may not create databases")
+        yield Finding(Severity.BLOCKER, f"the role {facts['user']} lacks CREATEDB: grant it, or configure another role")
     if facts["exists"] and not facts["owned"]:
         yield Finding(Severity.BLOCKER, f"the role {facts['user']} does not own the database {live}")
     for gid in facts["prepared"] or ():

@@ -20,16 +20,16 @@ def beyond(client: Client, needs: Needs, around: Surroundings | None) -> Iterato
     facts = _asked(client, needs, around)
     user = client.server.user
     if facts["extensions"]:
-        yield f"only a superuser can create {_several('extension', facts['extensions'])}, and {user} is none"
+        yield f"only a superuser can create {_several('extension', facts['extensions'])}, and {user} is not one"
     if facts["owners"]:
-        yield f"some of it belongs to {_several('role', facts['owners'])}, of which {user} is no member"
+        yield f"some of it belongs to {_several('role', facts['owners'])}, of which {user} is not a member"
     if needs.privileged:
-        yield f"only a superuser can create {_listed(needs.privileged)}, and {user} is none"
+        yield f"only a superuser can create {_listed(needs.privileged)}, and {user} is not one"
     if facts["settings"]:
-        yield f"only a superuser can give the database {_several('setting', facts['settings'])}, and {user} is none"
+        yield f"only a superuser can give the database {_several('setting', facts['settings'])}, and {user} is not one"
     grantors = {grant["grantor"] for grant in (around or {}).get("acl") or ()} - {(around or {}).get("owner")}
     if grantors:
-        yield f"only a superuser can repeat grants on the database by {_several('role', grantors)}, and {user} is none"
+        yield f"only a superuser can repeat grants by {_several('role', grantors)}, and {user} is not one"
 
 
 def _asked(client: Client, needs: Needs, around: Surroundings | None) -> Mapping[str, Any]:

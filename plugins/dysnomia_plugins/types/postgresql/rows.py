@@ -46,7 +46,7 @@ def _data(scanner: DumpScanner) -> Iterator[bytes]:
 
 def _found(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
     if section.form is not Form.ROWS:
-        raise PluginError(f"it is not known where {section.name} is in the dump", "check the snapshot first")
+        raise PluginError(f"the position of {section.name} in the dump is not known", "check the snapshot first")
     codec = python_codec(section.attributes.get("encoding", "UTF8"))
     with stored.open(section.artefact or None) as stream:
         pieces = DumpScanner(stream).pieces()

@@ -164,7 +164,7 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
         if any(sign in text for sign in _DOWN):
             return ServerDown(f"the server at {server} is not there ({reason})", "is it running?")
         if re.search(r"database \".*\" does not exist", text, re.DOTALL):
-            return NoDatabase(reason, "was it ever activated?")
+            return NoDatabase(reason, "activate the component first")
     if any(sign in text for sign in _DOWN[3:4]):
         return ServerDown(f"the server at {server} went away ({reason})", "look at its log")
     return ProcessFailed(error.program, error.status, f"{text}\n{reason}", error.hint)

@@ -54,7 +54,9 @@ def read_inside(client: Client, database: str) -> tuple[Surroundings, Inside]:
         database,
     )
     if found is None:
-        raise NoDatabase(f"there is no database {database} on the server at {client.server}", "was it ever activated?")
+        raise NoDatabase(
+            f"there is no database {database} on the server at {client.server}", "activate the component first"
+        )
     inside = Inside(tuple(found.pop("absent") or ()), tuple(found.pop("reordered") or ()))
     return _noted(client, found), inside
 

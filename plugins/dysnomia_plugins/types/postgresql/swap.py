@@ -30,7 +30,7 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str) -> No
     """Make ``beside`` live, and what was live ``aside``. Raises with nothing changed."""
     live_oid, beside_oid, aside_oid = client.oids(live, beside, aside)
     if aside_oid is not None:
-        raise NotSafe(f"there is a database {aside} already", "a job before was not put right")
+        raise NotSafe(f"there is a database {aside} already", "an earlier job left it behind: recover that job first")
     if beside_oid is None:
         raise PluginError(f"the database {beside} is not there")
     refuse_prepared(client, live)

@@ -95,7 +95,7 @@ def reading(folder: Path, name: str = DUMP) -> Iterator[BinaryIO]:
     try:
         place = Folder.at(str(folder))
     except PermissionError as error:
-        raise PluginError(f"{folder} may not be read ({error.strerror})", "run it as root") from error
+        raise PluginError(f"permission denied: {folder} ({error.strerror})", "run it as root") from error
     with place, place.file(name) as descriptor:
         _only_name(descriptor, place.shown(name))
         with os.fdopen(os.dup(descriptor), "rb", buffering=0) as file:
@@ -110,7 +110,7 @@ def is_there(folder: Path, name: str = DUMP) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise PluginError(f"{folder} cannot be looked at ({error.strerror})", "run it as root") from error
+        raise PluginError(f"{folder} cannot be examined ({error.strerror})", "run it as root") from error
 
 
 def forget(folder: Path, name: str) -> None:
@@ -174,14 +174,14 @@ def _lend_file(place: Folder, run: Folder, uid: int, gid: int) -> None:
         _only_name(descriptor, place.shown(DUMP))
         place.link(DUMP, run, DUMP)
         if run.identity(DUMP) != place.identity(DUMP):
-            raise NotSafe(f"{place.shown(DUMP)} was replaced meanwhile", "nothing was done with it")
+            raise NotSafe(f"{place.shown(DUMP)} was replaced by another process during the job", "it was not touched")
         hand_over(descriptor, uid, gid, PRIVATE_FILE)
 
 
 def rollback_activation(folder: Path, run: Folder) -> None:
     """Put the file that a server has written into the folder lent to it in the place of the place's.
 
-    Raises NotSafe where it is no file, or has another name; OSError."""
+    Raises NotSafe where it is not a file, or has another name; OSError."""
     with Folder.at(str(folder)) as place, run.file(DUMP) as descriptor:
         _only_name(descriptor, run.shown(DUMP))
         hand_over(descriptor, os.geteuid(), os.getegid(), PRIVATE_FILE)

@@ -16,7 +16,9 @@ def dump_file(component: Component) -> Path | None:
     """The RDB file a component begins with. Raises PluginError where there are several."""
     found = component.initial_files(FOLDER, "*.rdb")
     if len(found) > 1:
-        raise PluginError(f"{component.path / FOLDER} holds {len(found)} RDB files", "a server begins with one")
+        raise PluginError(
+            f"{component.path / FOLDER} holds {len(found)} RDB files", "leave only one there: a server loads one file"
+        )
     return found[0] if found else None
 
 

@@ -100,5 +100,5 @@ def say_what_it_does(ctx: Context, live: Facts) -> list[str]:
         return ["the server wrote the dump into its own folder first (its repl-diskless-sync is no)"]
     delay = int(live.settings.get("repl-diskless-sync-delay") or 0)
     if delay:
-        ctx.progress.log(f"the server begins after {delay} s (its repl-diskless-sync-delay)")
+        ctx.progress.log(f"the server starts to send after {delay} s (its repl-diskless-sync-delay)")
     return []

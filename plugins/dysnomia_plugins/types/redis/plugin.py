@@ -151,7 +151,7 @@ class RedisDatabase(StatePlugin):
         except NameRejected as error:
             raise NotSafe(f"a copy cannot be called {name!r} ({error})", "choose another name") from None
         if name.startswith(temp.PREFIX):
-            raise NotSafe(f"a copy cannot be called {name!r}: so begin names that jobs use", "choose another name")
+            raise NotSafe(f"a copy cannot be called {name!r}: such names are reserved for jobs", "choose another name")
         return Place(str(folders.real_copies(Server.of(component).copies) / name))
 
     def exists(self, ctx: Context, place: Place) -> bool:
@@ -244,7 +244,7 @@ class RedisDatabase(StatePlugin):
         try:
             folders.make(folder)
         except FileExistsError:
-            raise NotSafe(f"{folder} is already there", "choose another name") from None
+            raise NotSafe(f"{folder} already exists", "choose another name") from None
         stack = ExitStack()
         try:
             places.write_out(ctx, stored, folder, sections)
@@ -280,7 +280,7 @@ class RedisDatabase(StatePlugin):
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         server, folder = Server.of(ctx.component), Path(beside.name)
         if os.path.lexists(aside.name):
-            raise NotSafe(f"{aside.name} is already there", "a job before was not put right")
+            raise NotSafe(f"{aside.name} already exists", "an earlier job left it behind: recover that job first")
         if beside.name not in self._standing:
             with Connection.open(server, ctx.cancel) as live:
                 facts = read(live)

@@ -40,7 +40,7 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
         found.add(Severity.BLOCKER, str(error))
         copies = existing("/")
     if not os.access(copies, os.W_OK | os.X_OK):
-        found.add(Severity.BLOCKER, f"the folder {copies} may not be written by this user: set redisCopiesDir")
+        found.add(Severity.BLOCKER, f"permission denied: the folder {copies} is not writable; set redisCopiesDir")
     free = free_bytes(copies)
     if not replace:
         return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))

@@ -303,7 +303,7 @@ class RdbReader:
                 f"it is an RDB file of Valkey's own version {head[6:].decode('ascii', 'replace')}", _KNOWN
             )
         if not head.startswith(MAGIC) or not head[5:].isdigit():
-            raise Damaged("it is no RDB file")
+            raise Damaged("it is not an RDB file")
         self.version = int(head[5:])
         if not OLDEST <= self.version <= NEWEST:
             raise Unsupported(f"it is an RDB file of version {self.version}", _KNOWN)

@@ -73,7 +73,7 @@ class Connection:
         peer = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
         if peer != (os.geteuid() if run_as is None else pwd.getpwnam(run_as).pw_uid):
             connected.close()
-            raise NotSafe(f"the socket in {folder.path} is not that of our server", "nothing was said to it")
+            raise NotSafe(f"the socket in {folder.path} is not that of our server", "nothing was sent to it")
         return cls(connected, folder.path)._begin("", secret, CONNECT_SECONDS)
 
     def _begin(self, user: str, secret: str, limit: float) -> Self:
@@ -147,7 +147,7 @@ class Connection:
             return None if size < 0 else self.exactly(size + 2, deadline)[:-2]
         if kind == b"*":
             return None if int(rest) < 0 else [self._parse(command, deadline) for _ in range(int(rest))]
-        raise PluginError(f"{self.name} does not speak Redis's protocol", "is it a Redis server?")
+        raise PluginError(f"{self.name} does not answer in Redis's protocol", "check that a Redis server listens there")
 
     def line(self, deadline: float) -> bytes:
         """A line without its end."""

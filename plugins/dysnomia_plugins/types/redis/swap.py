@@ -63,7 +63,7 @@ class Hold:
     def check(self) -> None:
         """Raise PluginError if a write may have come through."""
         if self._gap or time.monotonic() > self._until:
-            raise PluginError("writes were not held up all the time", "the machine was too busy; try again")
+            raise PluginError("writes were not paused all the time", "the machine was too busy; try again")
 
 
 @dataclass
@@ -201,7 +201,7 @@ def fits(facts: Facts, ours: Temporary) -> None:
     if 0 < facts.max_memory < used:
         raise NotSafe(
             f"what is restored takes {used >> 20} MiB of memory, and the live server's maxmemory is "
-            f"{facts.max_memory >> 20} MiB: it would throw keys out",
+            f"{facts.max_memory >> 20} MiB: it would evict keys",
             "raise maxmemory, or restore it as a copy",
         )
 
@@ -308,7 +308,7 @@ def _release(live: Connection, info: Mapping[str, str], begun: Mapping[str, Any]
     if info["role"] == "slave" and master != list(begun["master"]):
         raise NotSafe(
             f"the server at {live.name} is a replica of {master[0]}:{master[1]}, which was not made by this job",
-            "look at it before anything else is done",
+            "check its replication before anything else is done",
         )
     beside = Path(str(begun["beside"]))
     put_back(live, {**begun["settings"], _SECRET: kept_secret(beside)})
@@ -324,7 +324,10 @@ def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen:
     beside, aside = Path(str(begun["beside"])), Path(str(begun["aside"]))
     missing = next((path for path in (beside, aside) if not folders.is_there(path)), None)
     if missing is not None:
-        raise NotSafe(f"whether {server} was replaced cannot be told without {missing}", "look at it yourself")
+        raise NotSafe(
+            f"cannot determine whether {server} was replaced: {missing} is missing",
+            "check by hand what is live before anything else",
+        )
     now = ctx.staging / "now.rdb"
     now.unlink(missing_ok=True)
     with Connection.open(server, ctx.cancel) as feed, writing(now) as write:

@@ -57,7 +57,7 @@ def _batched(found: Iterable[bytes]) -> Iterator[list[bytes]]:
         while batch := list(islice(iterator, BATCH)):
             yield batch
     except ValueError:
-        raise Damaged("a field or member stands without its value or score") from None
+        raise Damaged("a field or member is without its value or score") from None
 
 
 def _function(code: bytes) -> bytes:
@@ -99,7 +99,7 @@ def score(text: bytes) -> bytes:
     try:
         value = float(text) + 0.0  # no encoding keeps the sign of a zero
     except ValueError:
-        raise Damaged("a score is no number") from None
+        raise Damaged("a score is not a number") from None
     if math.isfinite(value) and value == int(value) and abs(value) < 2**53:
         return b"%d" % int(value)
     return repr(value).encode()

@@ -56,7 +56,7 @@ def decode_row(raw: bytes) -> list[Value]:
             value = raw[stop + 1 : position]
             cells.append(bytearray(value) if kind == b"t" else value)
         else:
-            raise ValueError(f"{kind!r} begins no cell")
+            raise ValueError(f"{kind!r} is not the start of a cell")
     return cells
 
 

@@ -55,7 +55,9 @@ def live_file(component: Component) -> Path:
     try:
         return Path(real_path(os.fspath(there[0] if there else folder / name), setting="sqliteDir"))
     except OSError as error:
-        raise PluginError(f"{show(folder)} cannot be opened ({error.strerror})", "may you read it?") from error
+        raise PluginError(
+            f"{show(folder)} cannot be opened ({error.strerror})", "check its permissions, or run as root"
+        ) from error
 
 
 def _is_there(path: Path) -> bool:

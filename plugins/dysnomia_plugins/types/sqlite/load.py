@@ -120,7 +120,7 @@ def cut_down(ctx: Context, whole: Path, target: Path, sections: Sequence[Section
     """Make ``target``, a new file in a folder of ours, hold only those sections of ``whole``: tables, rows, indexes.
 
     With the schema among them everything is declared as it was, and the other tables stand empty. Without it, views
-    and triggers, which may speak of what is not there, are left out; the log says so. Tables behind a virtual table
+    and triggers, which may name what is missing, are left out; the log says so. Tables behind a virtual table
     come together with it. Raises PluginError.
     """
     with Reader(whole) as reader:

@@ -85,7 +85,7 @@ def explained(path: Path | str) -> Iterator[None]:
     except sqlite3.Error as error:
         raise explain(error, path) from None
     except UnicodeEncodeError:
-        raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be asked for in SQL") from None
+        raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be named in SQL") from None
     except MemoryError:
         raise PluginError(f"{show(path)} takes more memory than there is", "free some, and try again") from None
 
@@ -100,13 +100,17 @@ def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
     if code == sqlite3.SQLITE_INTERRUPT:
         return Cancelled("a cancel was asked for")
     if code in _BUSY:
-        return DatabaseLocked(f"{where} is locked by another process", "look who has it open, and try again")
+        return DatabaseLocked(
+            f"{where} is locked by another process", "end the process that has it open, or try again later"
+        )
     if code == sqlite3.SQLITE_FULL:
         return PluginError(f"no space is left where {where} is", "free some there, and try again")
     if code == sqlite3.SQLITE_READONLY:
-        return PluginError(f"{where} may not be written ({error}){_as_whom()}", _way_out("run as its owner or as root"))
+        return PluginError(
+            f"permission denied: {where} is not writable ({error}){_as_whom()}", _way_out("run as its owner or as root")
+        )
     if code == sqlite3.SQLITE_CANTOPEN:
-        hint = _way_out("is it there, and may you read it and its folder?")
+        hint = _way_out("check that it exists, and the permissions of it and its folder")
         return PluginError(f"{where} cannot be opened ({error}){_as_whom()}", hint)
     return PluginError(f"SQLite failed on {where} ({error})")
 

@@ -116,7 +116,7 @@ class SqliteDatabase(StatePlugin):
         left = [site.name + suffix for suffix in SIDECARS if folder.seen(site.name + suffix) is not None]
         if left:
             raise NotSafe(
-                f"{show(site.path.with_name(left[0]))} is there without its database",
+                f"{show(site.path.with_name(left[0]))} exists without its database",
                 "move it away: it may hold what was lost",
             )
         made = job_file(site.path, ctx.tag, "new").name
@@ -128,7 +128,7 @@ class SqliteDatabase(StatePlugin):
                 Dress(about.st_uid, about.st_gid, 0o640).put_on(descriptor)
             folder.link(made, folder, site.name)
         except FileExistsError:
-            ctx.progress.log(f"{show(site.path)} came to be meanwhile and is left as it is")
+            ctx.progress.log(f"another process created {show(site.path)} during the job; it is left as it is")
         finally:
             folder.unlink(made)
         folder.sync()
@@ -143,7 +143,7 @@ class SqliteDatabase(StatePlugin):
         holders = who(live)
         if holders:
             raise NotSafe(
-                f"{show(live)} is open in {holders}", "end these processes first: they would write to nowhere"
+                f"{show(live)} is open in {holders}", "end these processes first: what they write would be lost"
             )
         remove(live)
 
@@ -217,7 +217,7 @@ class SqliteDatabase(StatePlugin):
         own = place in (self.place(ctx, Purpose.BESIDE), self.place(ctx, Purpose.SCRATCH))
         work = target if own else Path(self.place(ctx, Purpose.BESIDE).name)
         if os.path.lexists(target):
-            raise NotSafe(f"{show(target)} is already there", "choose another name")
+            raise NotSafe(f"{show(target)} already exists", "choose another name")
         try:
             if sections is None:
                 self._load_whole(ctx, stored, work)
@@ -279,7 +279,7 @@ class SqliteDatabase(StatePlugin):
             try:
                 source.link(work.name, folder, target.name)
             except FileExistsError:
-                raise NotSafe(f"{show(target)} came to be meanwhile", "choose another name") from None
+                raise NotSafe(f"another process created {show(target)} during the job", "choose another name") from None
             source.unlink(work.name)
             folder.sync()
 

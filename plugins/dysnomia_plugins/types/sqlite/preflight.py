@@ -29,12 +29,14 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     if not ctx.made_here:
         found.add(
             Severity.WARNING,
-            "it was not made here: the triggers and views in it are code that programs would run when they use it",
+            "it was not made here: the triggers and views in it are code that programs run when they use it",
             of_snapshot=True,
         )
     folder = live.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        found.add(Severity.BLOCKER, f"the folder {show(folder)} may not be written by this user")
+        found.add(
+            Severity.BLOCKER, f"permission denied: the folder {show(folder)} is not writable; run as root or its owner"
+        )
     free = free_bytes(folder)
     if not replace:
         return Preflight(findings=tuple(found.list), needs=((show(folder), content, free),))
@@ -72,7 +74,7 @@ def _replacing(found: Findings, live: Path, header: Header) -> tuple[str, str]:
     elif not sees_all():
         found.add(Severity.NOTE, "processes of other users that have it open cannot be seen without root")
     if not os.access(live, os.W_OK):
-        found.add(Severity.BLOCKER, f"{show(live)} may not be written by this user")
+        found.add(Severity.BLOCKER, f"permission denied: {show(live)} is not writable; run as root or its owner")
     return _BY_BACKUP, _GUARD
 
 
@@ -103,5 +105,5 @@ def _not_a_database(found: Findings, live: Path, why: str, holders: str) -> tupl
             found.add(Severity.WARNING, "processes of other users that have it open cannot be seen without root")
     beside = [suffix for suffix in ("-wal", "-journal") if sidecar(live, suffix).exists()]
     if beside:
-        found.add(Severity.NOTE, f"what stands beside it is kept with it: {', '.join(beside)}")
+        found.add(Severity.NOTE, f"files beside it are kept with it: {', '.join(beside)}")
     return "the file would be set aside, and the restored one take its name", "none: the file itself is kept"

@@ -106,7 +106,9 @@ def site_of(path: Path) -> Site:
     except (FileNotFoundError, NotADirectoryError):
         return Site(Path(path), None, None, None)
     except OSError as error:
-        raise PluginError(f"{show(path)} cannot be opened ({error.strerror})", "may you read its folder?") from error
+        raise PluginError(
+            f"{show(path)} cannot be opened ({error.strerror})", "check the permissions of its folder, or run as root"
+        ) from error
     if seen is not None and others is not None and seen.st_nlink > 1 and seen.st_uid != others.uid:
         raise NotSafe(
             f"{show(real)} has other names, and belongs to {user_in_words(seen.st_uid)} in a folder that {others} may "

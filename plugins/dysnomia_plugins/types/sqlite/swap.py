@@ -135,10 +135,13 @@ class _Guarding:
             seen = os.fstat(source)
             wanted = self.live.identity
             if wanted is None or (seen.st_dev, seen.st_ino) != (wanted.device, wanted.inode):
-                raise NotSafe(f"{show(self.live.path)} was replaced meanwhile", "nothing was replaced by the restore")
+                raise NotSafe(
+                    f"another process replaced {show(self.live.path)} during the restore",
+                    "the restore replaced nothing",
+                )
             self.ctx.runner.run(["cp", "--", pinned_path(source), pinned_path(target)], pass_fds=(source, target))
             if os.fstat(target).st_size != os.fstat(source).st_size:
-                raise PluginError(f"the guard of {show(self.live.path)} is not whole", "nothing was replaced")
+                raise PluginError(f"the guard of {show(self.live.path)} is not complete", "nothing was replaced")
 
 
 def _by_backup(ctx: Context, live: Site, beside: Site, aside: Path, deadline: Deadline) -> None:
@@ -204,11 +207,11 @@ def _by_link(ctx: Context, folder: Folder, live: Path, beside: Path) -> None:
         if folder.seen(stray) is not None:
             folder.move_over(stray, folder, f"{stray}.stray_{ctx.tag}")
             where = show(live.with_name(stray))
-            ctx.progress.log(f"{where} belonged to no database; it is now {where}.stray_{ctx.tag}")
+            ctx.progress.log(f"{where} belonged to no database; it was renamed to {where}.stray_{ctx.tag}")
     try:
         folder.link(beside.name, folder, live.name)
     except FileExistsError:
-        raise NotSafe(f"{show(live)} came to be meanwhile", "plan the restore again") from None
+        raise NotSafe(f"another process created {show(live)} during the restore", "plan the restore again") from None
     folder.sync()
 
 
@@ -314,7 +317,10 @@ def _was_replaced(ctx: Context, live: Path, beside: Path, aside: Path, cookie: i
             return False
     gone = [show(one) for one in (beside, aside) if not os.path.lexists(one)]
     if gone:
-        raise NotSafe(f"whether {show(live)} was replaced cannot be told without {gone[0]}", "look at it yourself")
+        raise NotSafe(
+            f"cannot determine whether {show(live)} was replaced: {gone[0]} is missing",
+            "check by hand what is live before anything else",
+        )
     copy_pages(there, site_of(copied), deadline, ctx.cancel, ctx.progress)
     try:
         new, old = _votes(copied, beside, aside)

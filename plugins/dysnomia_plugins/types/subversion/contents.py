@@ -164,7 +164,7 @@ def _revision_row(raw: bytes) -> Row:
     try:
         number, author, date, log, changes, digest = json.loads(raw)
     except (ValueError, TypeError) as error:
-        raise BadDump("the snapshot's list of revisions holds a line that is none", repr(raw[:60])) from error
+        raise BadDump("the snapshot's list of revisions holds an invalid line", repr(raw[:60])) from error
     said = _text(log)
     cells = (
         f"r{number}", _text(author), None if said is None else said.rstrip(), _date(_text(date)), str(changes),

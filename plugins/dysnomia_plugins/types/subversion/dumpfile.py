@@ -29,7 +29,7 @@ Write = Callable[[bytes], None]
 
 
 class BadDump(PluginError):
-    """What is no dump, or one that no honest program wrote."""
+    """What is not a dump, or one that no honest program wrote."""
 
 
 @dataclass
@@ -100,7 +100,7 @@ class DumpReader:
         Raises Truncated where the stream ends inside a record, BadDump."""
         headers, raw = self._headers()
         if headers.get(b"SVN-fs-dump-format-version", b"").strip() not in (b"2", b"3"):
-            raise BadDump("this is no dump of a Subversion repository", "its first line is not that of one")
+            raise BadDump("this is not a dump of a Subversion repository", "its first line is wrong")
         write(raw)
         while True:
             headers, raw = self._headers()
@@ -139,7 +139,7 @@ class DumpReader:
                 continue
             name, colon, value = line[:-1].partition(b": ")
             if not colon or len(found) == MAX_HEADERS:
-                raise BadDump("the dump holds a line that is no header", repr(line[:60]))
+                raise BadDump("the dump holds an invalid header line", repr(line[:60]))
             found[name] = value
 
     def _revision(self, headers: Mapping[bytes, bytes], raw: bytes, write: Callable[[Buffer], None]) -> None:
@@ -191,7 +191,7 @@ def _number(headers: Mapping[bytes, bytes], name: bytes) -> int:
     """A header that is a number; 0 where it is not there. Raises BadDump."""
     value = headers.get(name, b"0").strip()
     if not value.isdigit() or len(value) > 18:
-        raise BadDump(f"the dump's header {name.decode()} is no number", repr(value[:40]))
+        raise BadDump(f"the dump's header {name.decode()} is not a number", repr(value[:40]))
     return int(value)
 
 

@@ -97,10 +97,12 @@ class FilesLoader:
 
     def _take(self, extractor: Extractor, entry: Entry, member: Member) -> None:
         if member.name.split("/")[0] in NOT_FILES:
-            raise BadArchive(f"the archive holds {member.name!r}, which is Subversion's own", "nothing was taken")
+            raise BadArchive(
+                f"the archive holds {member.name!r}, which belongs to Subversion itself", "nothing was extracted"
+            )
         safe = member if self.trust.made_here else tamed(member)
         if safe is None:
-            self._left_out.append(f"{member.name}: what is no plain file below hooks")
+            self._left_out.append(f"{member.name}: not a plain file below hooks")
             return
         if safe.mode != member.mode:
             self._left_out.append(f"{member.name}: that it may be run")

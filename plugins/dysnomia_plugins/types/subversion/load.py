@@ -88,7 +88,7 @@ class Loader:
             try:
                 return live.surroundings(live.info())
             except PluginError as error:
-                self.ctx.progress.log(f"what is live cannot be asked for its settings: {error.message}")
+                self.ctx.progress.log(f"what is live does not give its settings: {error.message}")
         return self.stored.metadata.surroundings if self.stored.metadata is not None else {}
 
     # History.
@@ -202,5 +202,5 @@ def _explained(error: OSError, place: Place) -> PluginError:
     if error.errno == errno.EEXIST:
         return NotSafe(f"{place.name} is in the way", "nothing was replaced; choose another name")
     if isinstance(error, PermissionError):
-        return PluginError(f"{error.filename or place.name} may not be written", "nothing was replaced; run it as root")
+        return PluginError(f"permission denied: {error.filename or place.name}", "nothing was replaced; run it as root")
     return PluginError(f"{place.name} could not be loaded: {error.strerror}", "nothing was replaced")

@@ -71,12 +71,12 @@ def lock_of(line: bytes) -> Lock:
     try:
         values = json.loads(line)
     except ValueError as error:
-        raise BadDump("the snapshot's list of locks is no list of locks") from error
+        raise BadDump("the snapshot's list of locks is malformed") from error
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-        raise BadDump("the snapshot's list of locks is no list of locks")
+        raise BadDump("the snapshot's list of locks is malformed")
     path = str(values.get("path", ""))
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path or path == "/":
-        raise BadDump("the snapshot holds a lock of what is no path", repr(path[:60]))
+        raise BadDump("the snapshot holds a lock on an invalid path", repr(path[:60]))
     if not values.get("token"):
         raise BadDump(f"the snapshot holds a lock of {path} without a token")
     return {key: values[key] for key in KEYS if key in values}

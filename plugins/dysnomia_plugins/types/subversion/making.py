@@ -47,7 +47,7 @@ def rollback_activation(place: Place, maker: Actor | None) -> None:
         return
     with Folder.at(wrapper_of(place)) as wrapper:
         if wrapper.stat().st_uid != os.geteuid():
-            raise NotSafe(f"{wrapper.path} was replaced while it was worked in", "nothing was replaced")
+            raise NotSafe(f"{wrapper.path} was replaced by another process during the job", "nothing was replaced")
         os.fchmod(wrapper.descriptor, PRIVATE_FOLDER)
         with wrapper.folder(posixpath.basename(place.name)) as made:
             os.fchown(made.descriptor, os.geteuid(), os.getegid())
@@ -64,11 +64,11 @@ def _take_back(top: Folder) -> None:
             try:
                 descriptor = os.open(name, _ENTRY, dir_fd=folder)
             except OSError as error:
-                raise NotSafe(f"{shown} is no file of Subversion's", "nothing was replaced") from error
+                raise NotSafe(f"{shown} is not a file of Subversion", "nothing was replaced") from error
             try:
                 seen = os.fstat(descriptor)
                 if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
-                    raise NotSafe(f"{shown} is no file of Subversion's", "nothing was replaced")
+                    raise NotSafe(f"{shown} is not a file of Subversion", "nothing was replaced")
                 os.fchown(descriptor, os.geteuid(), os.getegid())
             finally:
                 os.close(descriptor)

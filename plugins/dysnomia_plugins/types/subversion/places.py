@@ -50,7 +50,9 @@ class Layout:
         try:
             live = real_path(posixpath.join(base, name), setting="svnBaseDir")
         except OSError as error:
-            raise PluginError(f"{base} cannot be opened ({error.strerror})", "may you read it?") from error
+            raise PluginError(
+                f"{base} cannot be opened ({error.strerror})", "check its permissions, or run as root"
+            ) from error
         return cls(base, live, component.prop("svnGroup"))
 
     @property
@@ -69,7 +71,7 @@ class Layout:
             raise PluginError(error.message, error.hint) from error
         _check_text(name)
         if name == posixpath.basename(self.live):
-            raise PluginError(f"{name!r} is what is live", "choose another name for the copy")
+            raise PluginError(f"{name!r} is the live state", "choose another name for the copy")
         return Place(posixpath.join(self.parent, name))
 
 
@@ -97,7 +99,7 @@ def make_wrapper(place: Place) -> None:
         except FileExistsError:
             with parent.folder(name) as made:
                 if made.stat().st_uid != os.geteuid():
-                    raise NotSafe(f"{wrapper} belongs to somebody else", "look at it, and remove it") from None
+                    raise NotSafe(f"{wrapper} belongs to another user", "check it, then remove it") from None
 
 
 def let_in(place: Place, gid: int) -> None:
@@ -125,5 +127,5 @@ def _check_text(name: str) -> None:
         name.encode("utf-8")
     except UnicodeEncodeError:
         raise PluginError(
-            f"{name.encode('utf-8', 'backslashreplace').decode()!r} is no UTF-8", "Subversion takes no such path"
+            f"{name.encode('utf-8', 'backslashreplace').decode()!r} is not UTF-8", "Subversion takes no such path"
         ) from None

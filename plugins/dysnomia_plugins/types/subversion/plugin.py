@@ -156,7 +156,7 @@ class SubversionRepository(StatePlugin):
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         if self.exists(ctx, place):
-            raise NotSafe(f"{place.name} is already there", "nothing was loaded over it")
+            raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
         Loader(ctx, Layout.of(ctx.component), stored, place).run(sections)
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:

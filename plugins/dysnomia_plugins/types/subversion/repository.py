@@ -185,7 +185,7 @@ class Repository:
             return Info(said["UUID"], int(said["Revisions"]), said.get("Compatible With Version", ""))
         except (KeyError, ValueError):
             raise PluginError(
-                f"svnadmin says nothing that is understood of {self.path}", "is it older than 1.9?"
+                f"the output of svnadmin info on {self.path} cannot be parsed", "install Subversion 1.9 or later"
             ) from None
 
     def create(self, compatible: str = "") -> None:

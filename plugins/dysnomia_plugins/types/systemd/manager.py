@@ -89,7 +89,7 @@ class Manager:
     def of(cls, component: Component, runner: Runner) -> Manager:
         wants = component.prop("systemdRootTarget") or "dysnomia.target.wants"
         if "/" in wants or wants.startswith("."):
-            raise PluginError(f"systemdRootTarget is no name of a folder ({wants})", "as in dysnomia.target.wants")
+            raise PluginError(f"systemdRootTarget is not the name of a folder ({wants})", "as in dysnomia.target.wants")
         return cls(runner, component.prop("systemdUserServices") == "1", component.prop("systemdTargetDir"), wants)
 
     @property

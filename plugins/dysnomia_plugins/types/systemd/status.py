@@ -16,7 +16,7 @@ from dysnomia_plugins.types.systemd.units import Units
 
 LINES = 30
 """Of the journal."""
-MAY_NOT = "the journal may not be read by you: root may, and the members of adm and systemd-journal"
+MAY_NOT = "permission denied: the journal is readable for root and members of adm and systemd-journal"
 _TONES = {"active": Tone.GOOD, "failed": Tone.BAD, "activating": Tone.WARN, "deactivating": Tone.WARN}
 _LOUD = 3
 """Priorities up to this (error) are shown as bad; 4 is a warning."""

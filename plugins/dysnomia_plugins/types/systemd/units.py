@@ -99,7 +99,7 @@ class Link:
         if self.path.is_symlink():
             return str(self.path.readlink())
         if self.path.exists():
-            raise NotSafe(f"{self.path} is there already, and is no link", "move it away, or rename the unit")
+            raise NotSafe(f"{self.path} already exists, and is not a link", "move it away, or rename the unit")
         return ""
 
     def make(self) -> None:
