@@ -293,7 +293,7 @@ class Engine(Planner):
             raise ReadOnly(f"job {job_id} was not asked to stop: {self.read_only}", "changes are refused here")
         folder = self._board.folder(job_id)
         if self._board.view(job_id).state.ended:
-            raise Unknown(f"job {job_id} has ended already", "there is nothing to cancel")
+            raise Unknown(f"job {job_id} has already ended", "there is nothing to cancel")
         with translated():
             folder.ask_cancel(who(os.environ))
             plan = folder.plan()

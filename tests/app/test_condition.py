@@ -126,7 +126,7 @@ async def test_a_question_that_hangs_holds_up_nothing() -> None:
         run.engine.gate.clear()
         run.main.show_component(WEB)
         await run.pilot.pause()
-        assert "asking how it is…" in run.text()
+        assert "checking its state…" in run.text()
         await run.burst("k", "k")
         assert run.main.units.item.key != WEB  # type: ignore[union-attr]
         run.engine.gate.set()

@@ -27,7 +27,7 @@ def told(view: ComponentView, condition: Condition | None, times: Times) -> list
     if view.health is Health.GONE:
         return [plain("it is no longer configured", styles.DIM)]
     if condition is None:
-        return [plain("asking how it is…", styles.DIM)]
+        return [plain("checking its state…", styles.DIM)]
     probe, status = condition.probe, condition.status
     lines = [] if probe.up else probe_lines(probe)
     lines.extend(fact_line(fact, times) for fact in status.facts)

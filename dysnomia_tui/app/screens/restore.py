@@ -215,7 +215,7 @@ class RestoreScreen(DysnomiaScreen):
         key, number = self._of, self._number
 
         def have(sections: tuple[Section, ...]) -> None:
-            self.choose.set_empty(plain("nothing is in it", styles.DIM))
+            self.choose.set_empty(plain("it is empty", styles.DIM))
             self.choose.set_items([section for section in sections if section.kind != "schema"])
 
         self.ask(

@@ -69,7 +69,7 @@ def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
         if (not container or key.container == container) and (not component or key.component == component)
     ]
     if not keys and (container or component):
-        say(f"nothing in the store is called {container or '*'}/{component or '*'}")
+        say(f"the store has no {container or '*'}/{component or '*'}")
     return keys
 
 

@@ -308,7 +308,7 @@ def _delete(account: Account, name: str, wanted: int | None, number: int | None)
             f"{account} {name} has number 0 and is not removed", "no component owns it: correct its description"
         )
     if wanted is not None and wanted != number:
-        return Step(account, name, f"{account} {name} is kept: it has number {number}, described is {wanted}")
+        return Step(account, name, f"{account} {name} is kept: it has number {number}, its description says {wanted}")
     gone = user_id if account is Account.USER else group_id
     program = "userdel" if account is Account.USER else "groupdel"
     return Step(account, name, f"remove {account} {name}", (program, name), done=lambda: gone(name) is None)

@@ -156,7 +156,7 @@ def test_a_user_of_the_machine_is_not_removed_for_another_of_that_name(machine: 
     machine |= {"www": 33, "shop": 2000}
     steps = accounts.plan_delete_users([User("www", 2001), User("shop", 2000), User("gone"), User("h", home_only=True)])
     assert [step.text for step in steps] == [
-        "user www is kept: it has number 33, described is 2001",
+        "user www is kept: it has number 33, its description says 2001",
         "remove user shop",
         "user gone is not there",
     ]

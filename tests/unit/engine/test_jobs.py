@@ -128,7 +128,7 @@ def test_a_waiting_job_can_be_cancelled(machine: EngineFixture, engine: Engine) 
     assert engine.job(first.id).state is JobState.RUNNING
     machine.hold(held=False)
     machine.end(engine, first.id)
-    with pytest.raises(Unknown, match="has ended already"):
+    with pytest.raises(Unknown, match="has already ended"):
         engine.cancel(second.id)
 
 

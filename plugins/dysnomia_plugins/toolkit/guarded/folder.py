@@ -276,7 +276,10 @@ def hand_over_tree(folder: Folder, uid: int, gid: int) -> None:
     """Give all that is in an open folder away, owners only, from the bottom up; the folder itself is the caller's to
     hand over, and must be closed to all others until then. Raises NotSafe where it is not, OSError."""
     if folder.stat().st_uid != os.geteuid() or folder.stat().st_mode & 0o077:
-        raise NotSafe(f"{folder.path} is open to others while its files are given away", "nothing was given away")
+        raise NotSafe(
+            f"{folder.path} is open to other users, so the owner of its files cannot be changed safely",
+            "no owner was changed; close it to others (chmod go=)",
+        )
     if os.geteuid() == 0:
         _give_entries(folder.descriptor, uid, gid)
 

@@ -107,7 +107,7 @@ def swap_roots(roots: Sequence[RootSwap], journal: Journal) -> None:
             ) from error
         for root in reversed(done):
             _revert(root, journal)
-        raise PluginError(f"the folders could not be exchanged ({error.strerror})", "live is as it was") from error
+        raise PluginError(f"the folders could not be exchanged ({error.strerror})", "live is unchanged") from error
     _end(roots, journal)
 
 

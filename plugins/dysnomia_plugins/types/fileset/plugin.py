@@ -216,7 +216,7 @@ class Fileset(StatePlugin):
         for root in layout.roots_at(layout.live):
             mounted = None if layout.swapped_inside(root.root) else next(layout.mounts_below(root.path), None)
             if mounted is not None:
-                raise NotSafe(f"{mounted} is mounted inside {root.path}", "unmount it first; live is as it was")
+                raise NotSafe(f"{mounted} is mounted inside {root.path}", "unmount it first; live is unchanged")
         swap_roots(self._swaps(layout, beside, aside), ctx.journal)
 
     def _swaps(self, layout: Layout, beside: Place, aside: Place) -> tuple[RootSwap, ...]:

@@ -31,7 +31,7 @@ def digest(ctx: Context, source: BinaryIO, sink: ContentSink, now: int | None = 
     found = contents.scan(source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys"))
     contents.describe(found, sink)
     if found.expired:
-        ctx.progress.log(f"{found.expired} keys had expired already: they are in none of the counts")
+        ctx.progress.log(f"{found.expired} keys had expired already: they are not counted")
     return found
 
 

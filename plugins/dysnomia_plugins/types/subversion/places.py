@@ -118,7 +118,7 @@ def refuse_mount(path: str) -> None:
     if os.path.ismount(path):
         raise NotSafe(
             f"{path} is a mount point, which cannot be exchanged",
-            "mount its file system one folder higher, or restore a copy; live is as it was",
+            "mount its file system one folder higher, or restore a copy; live is unchanged",
         )
 
 

@@ -68,9 +68,7 @@ def _of_live(live: Repository, stored: Stored) -> Iterator[Finding]:
         live.require()
         youngest = live.current()
     except PluginError as error:
-        yield Finding(
-            Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made of it"
-        )
+        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made")
         return
     restored = stored.metadata.surroundings.get("youngest") if stored.metadata is not None else None
     if isinstance(restored, int) and restored < youngest:
