@@ -83,6 +83,10 @@ def _read(fd: int) -> bytes:
     return b"".join(parts)
 
 
+MAX_NESTED = 50
+"""Levels of ``$(…)`` and ``${…}`` inside each other."""
+
+
 class _Fault(Exception):
     """What is wrong, where the parser stands."""
 
@@ -350,8 +354,9 @@ class _Parser:
         return output
 
 
-def end_of_braces(text: str, start: int, *, quoted: bool) -> int | None:
+def end_of_braces(text: str, start: int, *, quoted: bool, level: int = 1) -> int | None:
     """Where the ``}`` of a ``${`` stands whose inside starts at ``start``; None where it is not closed."""
+    _limit(level)
     at = start
     while at < len(text):
         char = text[at]
@@ -365,7 +370,10 @@ def end_of_braces(text: str, start: int, *, quoted: bool) -> int | None:
                 return None
         elif char == "$" and text[at + 1 : at + 2] in ("{", "("):
             braces = text[at + 1] == "{"
-            inner = end_of_braces(text, at + 2, quoted=quoted) if braces else end_of_substitution(text, at + 2)
+            if braces:
+                inner = end_of_braces(text, at + 2, quoted=quoted, level=level + 1)
+            else:
+                inner = end_of_substitution(text, at + 2, level + 1)
             if inner is None:
                 return None
             at = inner
@@ -373,8 +381,9 @@ def end_of_braces(text: str, start: int, *, quoted: bool) -> int | None:
     return None
 
 
-def end_of_substitution(text: str, start: int) -> int | None:
+def end_of_substitution(text: str, start: int, level: int = 1) -> int | None:
     """Where the ``)`` of a ``$(`` stands whose inside starts at ``start``; None where it is not closed."""
+    _limit(level)
     depth = 1
     at = start
     while at < len(text):
@@ -386,7 +395,7 @@ def end_of_substitution(text: str, start: int) -> int | None:
             if at < 0:
                 return None
         elif char == '"':
-            closed = _end_of_double(text, at + 1)
+            closed = _end_of_double(text, at + 1, level)
             if closed is None:
                 return None
             at = closed
@@ -400,16 +409,22 @@ def end_of_substitution(text: str, start: int) -> int | None:
     return None
 
 
-def _end_of_double(text: str, at: int) -> int | None:
+def _end_of_double(text: str, at: int, level: int) -> int | None:
     while at < len(text):
         if text[at] == "\\":
             at += 1
         elif text[at] == '"':
             return at
         elif text.startswith("$(", at):
-            inner = end_of_substitution(text, at + 2)
+            inner = end_of_substitution(text, at + 2, level + 1)
             if inner is None:
                 return None
             at = inner
         at += 1
     return None
+
+
+def _limit(level: int) -> None:
+    """Refuse what is nested deeper than anyone writes: each level is a call of ours."""
+    if level > MAX_NESTED:
+        raise _Fault(f"$( and ${{ are nested more than {MAX_NESTED} deep")

@@ -233,3 +233,10 @@ def test_bytes_that_are_not_utf8_travel(tmp_path: Path) -> None:
     value = read_properties(path)["a"]
     assert isinstance(value, str)
     assert os.fsencode(value) == b"caf\xe9"
+
+
+@pytest.mark.parametrize(("opening", "closing"), [('$(echo "', '")'), ("${a:-", "}")], ids=["commands", "braces"])
+def test_what_is_nested_too_deep_is_refused_by_line(opening: str, closing: str) -> None:
+    text = f'type=echo\na="{opening * 3000}{closing * 3000}"\n'
+    with pytest.raises(BadProperties, match=r"line 2: .*nested more than 50 deep"):
+        parse_properties(text, "the file", lambda _: "")
