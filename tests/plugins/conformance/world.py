@@ -85,6 +85,10 @@ class World(ABC):
     component: Component
     """Its ``path`` holds an initial state, which ``activate`` lays down."""
 
+    #: Whether a load puts rows in the order in which they were dumped. Where not, the same state has another id after
+    #: a restore, and is known by its rows.
+    keeps_order: bool = True
+
     #: Seconds, generous: for the cases that wait for a writer to have written something.
     patience: float = 60.0
 

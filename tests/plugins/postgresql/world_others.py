@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dysnomia_plugins.base import Place
@@ -178,6 +178,11 @@ class NewestWorld(PostgresqlWorld):
 class UpdatedWorld(PostgresqlWorld):
     """After a tenth of the rows were updated and a tenth deleted: rows stand in other places than a load puts them.
     Their order is no state."""
+
+    keeps_order = False
+
+    def changes(self) -> Sequence[str]:
+        return tuple(name for name in super().changes() if name != "order of rows")
 
     def whole(self, place: Place | None = None) -> object:
         found = super().whole(place)
