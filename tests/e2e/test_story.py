@@ -64,8 +64,11 @@ class Session:
     def confirm(self) -> str:
         """Do what the confirmation asks for. Returns what had to be typed, ``""`` for Enter alone.
 
-        It hears nothing within half a second of its first paint: then its safe choice gets the focus (reverse)."""
-        seen = self.terminal.wait_for("Confirm", "Leave it be")
+        It hears nothing within half a second of its first paint, and says so: then it says what to type, and its safe
+        choice gets the focus (reverse)."""
+        self.terminal.wait_for("Confirm", "Leave it be")
+        self.terminal.wait_gone("no key counts yet")
+        seen = self.terminal.screen()
         asked = re.search(r"Type (\S+) and Enter", seen)
         if asked:
             self.terminal.until(
