@@ -216,3 +216,13 @@ def test_a_dangerous_plan_that_names_nothing_is_still_never_confirmed_by_enter(g
 
     assert to_type(Plan(Kind.GC, "x", (ORDERS,), grade, ())) == "orders"
     assert to_type(Plan(Kind.GC, "x", (), grade, ())) == "gc"
+
+
+async def test_there_is_one_confirmation_at_a_time() -> None:
+    async with driven() as run:
+        first = await ask(run, plan_of(run, Grade.UNDOABLE, confirm="211"))
+        run.app.confirm(plan_of(run, Grade.FINAL, confirm="orders"))
+        await run.settled()
+        assert run.screen is first, "keys meant for the first must not answer the second"
+        await run.press("escape")
+        await run.until(lambda: run.screen is run.main)

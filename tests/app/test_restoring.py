@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.screens.prompt import PromptScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.engine.plans.plan import Grade
@@ -62,6 +63,17 @@ async def test_a_copy_asks_for_its_name_and_then_plans() -> None:
         assert confirmation.plan.grade is Grade.ADDS
         assert confirmation.plan.params["name"] == "orders_211"
         assert screen.target.kind == "copy"
+
+
+async def test_the_names_of_sections_are_shown_whole() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("j", "j", "enter")
+        await run.until(lambda: screen.choose.items, "the sections")
+        await run.settled()
+        shown = run.text()
+        for section in screen.choose.items[:5]:
+            assert plain(section.name).plain in shown
 
 
 async def test_some_sections_are_marked_then_named_then_planned() -> None:

@@ -33,6 +33,11 @@ class Confirming:
             self._submit(plan, "", submitted)
             return
 
+        if any(isinstance(screen, ConfirmScreen) for screen in self._app.screen_stack):
+            # Two plans were asked for, one after the other: keys meant for the first must not answer the second.
+            self._app.notify(f"{plan.title}: answer the open confirmation first, then ask again", markup=False)
+            return
+
         def decided(decision: Decision | None) -> None:
             if decision is not None:
                 self._submit(plan, decision.why, submitted)

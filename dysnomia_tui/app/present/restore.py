@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -11,7 +12,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.generations import content_size, reason_words
 from dysnomia_tui.app.present.sizes import size, tally
-from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
+from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.engine import RestoreTarget
 
@@ -80,16 +81,23 @@ def section_id(section: Section) -> str:
     return f"{section.kind}:{section.name}"
 
 
-def section_columns(cells: int) -> tuple[Column[Section], ...]:
-    """Mark, kind, name, rows."""
-    name = max(cells - 22, 8)
+def section_columns(sections: Sequence[Section] = ()) -> tuple[Column[Section], ...]:
+    """Mark, kind, name, rows. Names are shown whole: one that is longer than the screen scrolls."""
+    longest = plain(max((section.name for section in sections), key=len, default="")).cell_len
+    name = max(longest, 8)
     return (
         Column("mark", "", 1, lambda _section: Text(""), gap=0, is_mark=True),
         Column("kind", "kind", 8, lambda section: plain(section.kind, styles.DIM), lambda section: section.kind),
-        Column(
-            "name", "name", name, lambda section: plain(cut_middle(section.name, name)), lambda section: section.name
-        ),
         Column("rows", "rows", 8, _amount, lambda section: section.rows or section.size, "right", descending=True),
+        Column(
+            "name",
+            "name",
+            max(name, 8),
+            lambda section: plain(section.name),
+            lambda section: section.name,
+            flex=1,
+            gap=2,
+        ),
     )
 
 

@@ -133,12 +133,6 @@ class RestoreScreen(DysnomiaScreen):
             self.query_one("#of", Static).update(present.about(self._generation, times))
         self.job_log.rewrite()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._set_columns)
-
-    def _set_columns(self) -> None:
-        self.choose.set_columns(present.section_columns(self.choose.scrollable_content_region.width))
-
     def on_state(self, state: AppState) -> None:
         job = next((one for one in state.jobs if one.id == self._job), None)
         if job is not None:
@@ -209,14 +203,15 @@ class RestoreScreen(DysnomiaScreen):
     def _choose_sections(self) -> None:
         self.add_class("choosing")
         self.choose.focus()
-        self.call_after_refresh(self._set_columns)
         if self.choose.items:
             return
         key, number = self._of, self._number
 
         def have(sections: tuple[Section, ...]) -> None:
             self.choose.set_empty(plain("it is empty", styles.DIM))
-            self.choose.set_items([section for section in sections if section.kind != "schema"])
+            shown = [section for section in sections if section.kind != "schema"]
+            self.choose.set_columns(present.section_columns(shown))
+            self.choose.set_items(shown)
 
         self.ask(
             f"restore sections {id(self)}",
