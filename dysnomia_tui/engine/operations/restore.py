@@ -29,6 +29,10 @@ from dysnomia_tui.engine.records import JobState
 PREFLIGHT_LIMIT = 12.0
 """Seconds for the questions of a plan: a server that is under load answers late, and can be restored all the same."""
 
+IN_PLACE = (
+    "its module restores in place: a failure leaves half of it; where what is live cannot be snapshotted (broken, gone)"
+    " no guard is made"
+)
 SLOW = 5.0
 """From how many seconds on a plan says that the answers were slow."""
 
@@ -47,6 +51,9 @@ def plan_restore(
     preflight, code = preflight_or_blocker(machine, key, generation, replace=replace, copy=copy)
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
     dangerous = _dangerous(preflight)
+    # What a module does in place is graded so, and is as Dysnomia has it: only content that is dangerous to load is
+    # refused to a command that does not say --yes-untrusted.
+    untrusted = any(text != IN_PLACE for text in dangerous)
     guard = not irreversible
     base = Grade.UNDOABLE if replace else Grade.ADDS
     if irreversible or dangerous:
@@ -67,7 +74,7 @@ def plan_restore(
             "id": generation.id,
             "target": {"kind": target.kind, "name": target.name, "sections": list(target.sections)},
             "guard": guard,
-            "dangerous": bool(dangerous),
+            "dangerous": untrusted,
             "text": text,
             "blocked": int(wrong or code),
         },
@@ -80,7 +87,7 @@ def plan_restore(
         blockers=tuple(blockers),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
-        command=_restore_command(key, number, target, text, dangerous=bool(dangerous)),
+        command=_restore_command(key, number, target, text, dangerous=untrusted),
         confirm=confirmation(grade, (key,), str(number)),
         made=now,
     )
@@ -109,13 +116,7 @@ def _preflight(
         return _said_slow(found, time.monotonic() - began)
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
-            findings=(
-                Finding(
-                    Severity.DANGEROUS,
-                    "its module restores in place: a failure leaves half of it; where what is live cannot be"
-                    " snapshotted (broken, gone) no guard is made",
-                ),
-            ),
+            findings=(Finding(Severity.DANGEROUS, IN_PLACE),),
             swap="the module would restore over what is live",
             guard="a snapshot of what is live, taken by the module just before, where it can",
         )
