@@ -20,6 +20,7 @@ python3.pkgs.buildPythonApplication {
     python3.pkgs.rich
     python3.pkgs.platformdirs
     python3.pkgs.psutil
+    python3.pkgs.msgspec
   ] ++ lib.optional (lib.versionOlder python3.version "3.14") python3.pkgs.backports-zstd;
   # nixpkgs has one version of each: ours are tested with those that pyproject.toml names.
   pythonRelaxDeps = true;

@@ -148,5 +148,5 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     world = World(tmp_path)
     for options in ((), ("--reset",)):
         done = world.run("dysnomia-tui", "demo", *options, "--prepare", "letters", status=int(Exit.REFUSED))
-        assert "no demo" in done.err
+        assert "not a demo" in done.err
     assert (tmp_path / "letters" / "dear.txt").read_text() == "mine"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from dysnomia_tui.engine.jobs.folder import JobFolder
 from tests.e2e.conftest import NOW
 from tests.e2e.terminal import TIMEOUT, Terminal, alive, terminal
 from tests.e2e.test_story import Session
@@ -131,14 +132,7 @@ def _ended(world: World, kind: str) -> Any:
 
 
 def worker_of(world: World, job: str) -> int:
-    """The process id of a job's worker, found by its command line."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                argv = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            folder = os.fsencode(world.state / "jobs" / job)
-            if any(part.rstrip(b"/") == folder for part in argv):
-                return int(entry.name)
-    raise AssertionError(f"no process works on job {job}")
+    """The process id of a job's worker, as it wrote it down when it began."""
+    said = JobFolder(world.state / "jobs" / job).record().last("worker")
+    assert said is not None, f"no process works on job {job}"
+    return int(said["pid"])

@@ -66,7 +66,7 @@ class Session:
 
         It hears nothing within half a second of its first paint, and says so: then it says what to type, and its safe
         choice gets the focus (reverse)."""
-        self.terminal.wait_for("Confirm", "Leave it be")
+        self.terminal.wait_for("Leave it be")
         self.terminal.wait_gone("no key counts yet")
         seen = self.terminal.screen()
         asked = re.search(r"Type (\S+) and Enter", seen)

@@ -12,7 +12,7 @@ let
       pkgs = {
         buildPythonApplication = arguments: arguments;
       } // builtins.listToAttrs (map (name: lib.nameValuePair name name)
-        [ "hatchling" "textual" "rich" "platformdirs" "psutil" "backports-zstd" ]);
+        [ "hatchling" "textual" "rich" "platformdirs" "psutil" "msgspec" "backports-zstd" ]);
     };
   };
 in

@@ -199,7 +199,7 @@ def test_what_was_made_is_handed_over_last_and_a_tree_only_while_it_is_closed(ot
         made.make_folder("deep").close()
         os.symlink("../victim", "link", dir_fd=made.descriptor)
         os.fchmod(made.descriptor, 0o755)
-        with pytest.raises(NotSafe, match="open to others"):
+        with pytest.raises(NotSafe, match="open to other users"):
             hand_over_tree(made, other.uid, other.gid)
         os.fchmod(made.descriptor, 0o700)
         hand_over_tree(made, other.uid, other.gid)

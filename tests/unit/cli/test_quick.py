@@ -60,5 +60,5 @@ def test_the_latest_is_told_by_few_links(
         assert command.main() == 0
         said = capsys.readouterr()
         assert said.out == "jars/plum/id1000\n"
-        assert "generation 1001 of jars/plum leads nowhere" in said.err
+        assert "generation 1001 of jars/plum is a broken link" in said.err
     assert len(read) == 6
