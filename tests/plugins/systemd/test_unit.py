@@ -30,7 +30,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.cli.shared.parser import load
 from dysnomia_tui.engine.engine import Engine
 engine, key = Engine(load()), ComponentKey("units", sys.argv[1])
-said = {"condition": asdict(engine.condition(key)), "own": asdict(engine.probes("units")[1][key])}
+said = {"condition": asdict(engine.condition(key)), "own": asdict(engine.probes("units", patient=True)[1][key])}
 print(json.dumps(said, default=str))
 """
 

@@ -92,7 +92,8 @@ def test_it_is_said_at_once_and_undone_without_any_recovery(pair: Pair) -> None:
     assert view.undoable
     assert "half restored" in view.message
     assert pair.alarms() == [
-        f"live of pair/both may be half restored, by job {job}: undo job {job}: what was live before is generation 2"
+        f"the live state of pair/both may be half restored, by job {job}: undo job {job}: "
+        "what was live before is generation 2"
     ]
     undone = pair.undone(job)
     assert undone.state is JobState.DONE, undone.message
