@@ -25,6 +25,7 @@ from dysnomia_store.store_reader import ReadableStore
 if TYPE_CHECKING:
     from dysnomia_store.archive.format import Archive
     from dysnomia_store.commit.heal import Healed
+    from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft
 
 __all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Store", "Summary", "Usage"]
@@ -97,9 +98,12 @@ class Store(ReadableStore):
 
         ``reader`` names a user who may read the snapshot besides the owner: bash Dysnomia's module becomes another.
         """
+        from dysnomia_store.content.cutting import DEFAULT
         from dysnomia_store.content.snapshots import SnapshotDraft
+        from dysnomia_store.pool.pool import pool_for
 
         self._workspace.ready()
+        group = _group_of(reader) if reader else None
         about = {"component": str(key), "type": type, "digest_version": digest_version}
         with in_words(f"starting a snapshot of {key}"):
             self._workspace.ensure_reserve()
@@ -110,7 +114,9 @@ class Store(ReadableStore):
             compression=compression,
             level=level,
             about=about,
-            reader=_group_of(reader) if reader else None,
+            reader=group,
+            frames=pool_for(self._workspace, group),
+            cutting=self._cutting or DEFAULT,
         )
         try:
             yield draft
@@ -145,6 +151,7 @@ class Store(ReadableStore):
         then a generation is always made. Otherwise an unchanged state is only recorded as seen: one of the same id, or
         one of which ``same_rows`` says, told the newest snapshot's id, that only the order of rows is another."""
         from dysnomia_store.commit.commit import CommitInfo, commit
+        from dysnomia_store.commit.damage import mend_later
 
         key = self._holding(lock)
         self.heal(lock)
@@ -168,6 +175,7 @@ class Store(ReadableStore):
         )
         about = CommitInfo(as_of, end, reason, text, None, who, job, surroundings)
         made, new = commit(self._workspace, key, draft, metadata, about, number, same_rows)
+        mend_later(self._workspace, draft.replaced)
         return Committed(self.generation(key, made), new)
 
     def link(
@@ -228,6 +236,33 @@ class Store(ReadableStore):
 
         self._workspace.ready()
         record(self._workspace, key, snapshot_id, check)
+
+    def check_and_record(
+        self,
+        key: ComponentKey,
+        snapshot_id: str,
+        *,
+        at: datetime,
+        job: str = "",
+        on_bytes: Callable[[int], None] | None = None,
+        proofs: Proofs | None = None,
+    ) -> Check:
+        """Check a snapshot and record the result, for every snapshot that shares what was found damaged as well.
+
+        Raises NotPermitted, StoreError."""
+        from dysnomia_store.commit.damage import spread
+        from dysnomia_store.content.proofs import Proofs
+
+        proofs = proofs if proofs is not None else Proofs()
+        found = self.check(key, snapshot_id, on_bytes=on_bytes, proofs=proofs)
+        said = Check(at, found.how, found.result, found.text, job)
+        damaged = tuple(proofs.damaged)
+        proofs.damaged.clear()
+        if damaged:
+            self._workspace.ready()
+            said = spread(self._workspace, (key, snapshot_id), damaged, said)
+        self.record_check(key, snapshot_id, said)
+        return said
 
     def import_folder(
         self, lock: ComponentLock, folder: Path, *, who: str = "", job: str = "", move: bool = False, reader: str = ""

@@ -19,6 +19,7 @@ from dysnomia_store.names import ComponentKey
 
 if TYPE_CHECKING:
     from dysnomia_store.catalog.cache import Cache
+    from dysnomia_store.content.cutting import Cutting
 
 
 class OpenedStore:
@@ -29,15 +30,25 @@ class OpenedStore:
         clock: what time it is, for tests and demos.
         group: the name of a group that may read all of it, or ``""``.
         disk: what changes the file system, for tests.
+        cutting: how large the frames are that large artefacts are stored in, for tests.
     """
 
-    def __init__(self, root: Path, *, clock: Clock | None = None, group: str = "", disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock: Clock | None = None,
+        group: str = "",
+        disk: Disk | None = None,
+        cutting: Cutting | None = None,
+    ) -> None:
         path = Path(os.path.abspath(root))  # noqa: PTH100 (links above it stay as they are)
         # A state directory that is a link (to a larger disk): nothing below is ever opened through a link.
         self.root = path.resolve() if path.is_symlink() else path
         layout = Layout(self.root)
         self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or system_clock)
         self._layout = layout
+        self._cutting = cutting
         self._workspace.check_format()
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}
         self._mutex = threading.Lock()

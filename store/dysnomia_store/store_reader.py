@@ -16,6 +16,7 @@ from dysnomia_store.store_base import OpenedStore
 
 if TYPE_CHECKING:
     from dysnomia_store.catalog.component import ComponentReading
+    from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import StoredSnapshot
 
 
@@ -157,11 +158,20 @@ class ReadableStore(OpenedStore):
         linked = {gen.id for gen in reading.gens.values()}
         return tuple(sorted(snap.id for snap in reading.snaps.values() if snap.exists and snap.id not in linked))
 
-    def check(self, key: ComponentKey, snapshot_id: str, *, on_bytes: Callable[[int], None] | None = None) -> Check:
-        """Read every byte and compare with manifest or Dysnomia's checksum. Does not record."""
+    def check(
+        self,
+        key: ComponentKey,
+        snapshot_id: str,
+        *,
+        on_bytes: Callable[[int], None] | None = None,
+        proofs: Proofs | None = None,
+    ) -> Check:
+        """Read every byte and compare with manifest or Dysnomia's checksum. Does not record.
+
+        ``proofs`` holds what was found of frames before: one that several snapshots share is read once."""
         from dysnomia_store.catalog.checks import check
 
-        return check(self._layout, key, snapshot_id, self._workspace.clock(), on_bytes)
+        return check(self._layout, key, snapshot_id, self._workspace.clock(), on_bytes, proofs)
 
     def trash(self) -> tuple[TrashEntry, ...]:
         """What lies in the trash, oldest first."""

@@ -23,6 +23,7 @@ from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Marks, Pin
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.pool.snapshots import remove_snapshot
 from dysnomia_store.records import codec as records
 
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP)
@@ -175,4 +176,5 @@ def drop_copies(workspace: Workspace, key: ComponentKey) -> None:
     needed = {one.id for one in marked(workspace.layout, key).values() if active(one.marks.pins, now)}
     for snapshot_id, path in kept.items():
         if snapshot_id not in needed:
+            remove_snapshot(workspace, path / "snapshot")
             workspace.disk.remove_tree(path)

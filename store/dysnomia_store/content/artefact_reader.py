@@ -12,22 +12,21 @@ import io
 import lzma
 import os
 import stat
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dysnomia_store.content import footer
+from dysnomia_store.content.frame_folder import SUFFIX as FOLDER
+from dysnomia_store.content.frame_folder import FolderReader
 from dysnomia_store.content.frames import FrameTable, read_ahead
-from dysnomia_store.content.zstandard import ZstdError, ZstdFile
+from dysnomia_store.content.streams import checked_last, sliced, stream_of
+from dysnomia_store.content.zstandard import ZstdFile
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
 
 PIECE = 1 << 20
-BUFFER = 1 << 16
-"""Of a stream: whoever reads as much or more at a time gets it without a copy."""
-SUFFIXES = (".zst", ".xz", ".gz")
-_DAMAGE = (ZstdError, lzma.LZMAError, zlib.error, EOFError, OSError)
+SUFFIXES = (".zst", FOLDER, ".xz", ".gz")
 
 
 def split_suffix(file_name: str) -> tuple[str, str]:
@@ -36,6 +35,15 @@ def split_suffix(file_name: str) -> tuple[str, str]:
         if file_name.endswith(suffix) and file_name != suffix:
             return file_name[: -len(suffix)], suffix
     return file_name, ""
+
+
+def open_artefact(
+    path: Path, *, sha256: str | None = None, workers: int | None = None
+) -> ArtefactReader | FolderReader:
+    """The reader of a stored artefact: a file, or a folder of frames (then ``sha256`` is that of its footer)."""
+    if path.name.endswith(FOLDER) and path.is_dir():
+        return FolderReader(path, sha256=sha256, workers=workers)
+    return ArtefactReader(path, sha256=sha256, workers=workers)
 
 
 class ArtefactReader:
@@ -74,7 +82,7 @@ class ArtefactReader:
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Stream the content from its start, its stored bytes checked against their digest."""
-        with self._opened() as file, _stream(self._whole(file), self.path) as stream:
+        with self._opened() as file, stream_of(self._whole(file), self.path) as stream:
             yield stream
 
     @contextmanager
@@ -87,14 +95,14 @@ class ArtefactReader:
             pieces = (
                 self._part(file, offset, length)
                 if self._table is not None
-                else _slice(self._whole(file), offset, length)
+                else sliced(self._whole(file), offset, length)
             )
-            with _stream(pieces, self.path) as stream:
+            with stream_of(pieces, self.path) as stream:
                 yield stream
 
     def verify(self, on_bytes: Callable[[int], None] | None = None) -> None:
         """Read all of it. ``on_bytes`` is told of each piece's size. Raises Corrupt."""
-        with self._opened() as file, closing(_checked_last(self._whole(file), self.path)) as pieces:
+        with self._opened() as file, closing(checked_last(self._whole(file), self.path)) as pieces:
             for piece in pieces:
                 if on_bytes is not None:
                     on_bytes(len(piece))
@@ -166,7 +174,7 @@ class ArtefactReader:
             return os.pread(file.fileno(), table.stored_size(number), table.stored[number])
 
         start = table.content[which.start] if which else 0
-        yield from _slice(read_ahead(read, table, which, self._workers), offset - start, length)
+        yield from sliced(read_ahead(read, table, which, self._workers), offset - start, length)
 
 
 class _Watched(io.RawIOBase):
@@ -203,34 +211,6 @@ class _Watched(io.RawIOBase):
         return self._digest.hexdigest()
 
 
-class _Pieces(io.RawIOBase):
-    """An iterator of bytes as a raw stream."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._piece = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._piece:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._piece = memoryview(piece)
-        size = min(len(buffer), len(self._piece))
-        buffer[:size] = self._piece[:size]
-        self._piece = self._piece[size:]
-        return size
-
-
-@contextmanager
-def _stream(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
-    with closing(_checked_last(pieces, path)) as checked, io.BufferedReader(_Pieces(checked), BUFFER) as stream:
-        yield cast(BinaryIO, stream)
-
-
 def _decoder(suffix: str, file: _Watched) -> BinaryIO:
     source = cast(BinaryIO, file)
     if suffix == ".zst":
@@ -238,34 +218,3 @@ def _decoder(suffix: str, file: _Watched) -> BinaryIO:
     if suffix == ".xz":
         return cast(BinaryIO, lzma.LZMAFile(source))
     return cast(BinaryIO, gzip.GzipFile(fileobj=source, mode="rb"))
-
-
-def _checked_last(pieces: Iterator[bytes], path: Path) -> Generator[bytes, None, None]:
-    """The same pieces, the last one held back until the iterator has ended well. Damage becomes Corrupt."""
-    held = b""
-    try:
-        for piece in pieces:
-            if held:
-                yield held
-            held = piece
-    except _DAMAGE as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Corrupt(f"{path} is damaged: {why}", "choose another generation") from error
-    if held:
-        yield held
-
-
-def _slice(pieces: Iterator[bytes], offset: int, length: int) -> Iterator[bytes]:
-    """``length`` bytes from ``offset`` of what the pieces hold. Raises EOFError where they hold less."""
-    for piece in pieces:
-        if length <= 0:
-            return
-        if offset >= len(piece):
-            offset -= len(piece)
-            continue
-        part = piece[offset : offset + length]
-        offset = 0
-        length -= len(part)
-        yield part
-    if length > 0:
-        raise EOFError("it holds less than the contents index says")

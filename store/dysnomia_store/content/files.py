@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,6 +25,26 @@ class Files(Protocol):
 
     def fsync(self, file: BinaryIO) -> None:
         """Return when the file's bytes are on the disk."""
+
+
+class FrameKeeper(Protocol):
+    """Puts frames where an artefact needs them, from a pool where that has them already."""
+
+    replaced: set[bytes]
+    """Digests of frames that were written of which a damaged file is known."""
+
+    def keep(
+        self, content: memoryview, target: Path, compress: Callable[[bytes | memoryview], bytes]
+    ) -> tuple[bytes, int]:
+        """Make ``target`` the durable file of a frame of this content. Safe in several threads at once.
+
+        Returns its digest and the file's size. Raises OSError, FileExistsError where there is one."""
+
+    def take_in(self, target: Path, digest: bytes, content: int) -> None:
+        """Share a proven frame that came from elsewhere, where it can be. Raises OSError."""
+
+    def folder(self, path: Path) -> None:
+        """Make the folder of an artefact. Raises FileExistsError, OSError."""
 
 
 class PlainFiles:

@@ -1,7 +1,7 @@
 """Every change the store makes to the file system, one method a system call.
 
 One object, so that one place sets owners and modes, turns errors into words, and in tests counts each call and fails
-it. Nothing here replaces what is there: renames and links fail where their goal exists.
+it. Renames and links fail where their goal exists; only ``replace`` says that what is there goes.
 """
 
 from __future__ import annotations
@@ -123,6 +123,12 @@ class Disk:
             self._before("fsync", str(getattr(file, "name", "")))
         os.fsync(file.fileno())
 
+    def fdatasync(self, file: BinaryIO) -> None:
+        """Wait until the file's bytes, and what is needed to read them back, are on the disk."""
+        if self._before is not None:
+            self._before("fdatasync", str(getattr(file, "name", "")))
+        os.fdatasync(file.fileno())
+
     def write_new(self, path: Path, data: bytes) -> None:
         """Write a whole new file and wait until its bytes are on the disk. Its folder is not synced."""
         with self.create(path) as file:
@@ -225,6 +231,11 @@ class Disk:
         """Rename, never replacing. Raises FileExistsError."""
         self._announce("rename", target)
         _rename_noreplace(source, target)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename over what is there: of two files that mean the same, in one step. The one call that replaces."""
+        self._announce("replace", target)
+        source.replace(target)
 
     def link(self, source: Path, target: Path) -> None:
         """Another hard link, never replacing, never through a symbolic link. Raises FileExistsError."""

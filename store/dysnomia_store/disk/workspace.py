@@ -69,6 +69,20 @@ class Workspace:
             except FileExistsError:
                 pass  # another process was quicker: its identity holds
 
+    def raise_format(self, number: int) -> None:
+        """Say durably that the store holds what versions that read only earlier formats do not. Raises OSError."""
+        path = self.layout.top("store.json")
+        try:
+            said = records.load(records.read_file(path), "store.json")
+        except (FileNotFoundError, Corrupt):
+            said = {"id": os.urandom(16).hex(), "made": records.stamp(self.clock())}  # torn: it had none to lose
+        if said.get("format", records.FORMAT) >= number:
+            return
+        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
+        self.disk.write_new(temporary, records.dump({**said, "format": number}))
+        self.disk.replace(temporary, path)
+        self.disk.fsync_path(path.parent)
+
     def folder(self, path: Path) -> Path:
         """Make a folder of the store and those above it, each durable in its parent."""
         self.disk.make_folders(path, self.layout.root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,11 @@ from dysnomia_store.model import (
 )
 
 FORMAT = 1
+"""What is written: what every version reads."""
+FRAMES = 2
+"""What a store is, and a snapshot's metadata, that holds artefacts as folders of frames."""
+NEWEST = FRAMES
+"""What this version reads."""
 LARGEST = 256 << 20
 """Bytes that a record's file may hold."""
 
@@ -52,9 +57,9 @@ def load(data: bytes | str, what: str) -> Json:
 def check_format(record: Mapping[str, Any], what: str) -> None:
     """Raise NewerFormat where a later version wrote it. One without a format (a line of a log) is of the first."""
     said = record.get("format", FORMAT)
-    if isinstance(said, int) and said > FORMAT:
+    if isinstance(said, int) and said > NEWEST:
         raise NewerFormat(
-            f"{what} is of format {str(said)[:20]}, and this version reads up to format {FORMAT}",
+            f"{what} is of format {str(said)[:20]}, and this version reads up to format {NEWEST}",
             "use the newer dysnomia-tui that wrote it; nothing was changed",
         )
 
@@ -86,9 +91,14 @@ def moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is not a time") from None
 
 
+def framed(files: Iterable[FileEntry]) -> bool:
+    """Whether one of the files of a snapshot is the footer of a folder of frames."""
+    return any(entry.path.endswith(".zst.d/footer.zst") for entry in files)
+
+
 def metadata_json(record: Metadata) -> Json:
     return {
-        "format": FORMAT,
+        "format": FRAMES if framed(record.files) else FORMAT,
         "id": record.id,
         "type": record.type,
         "content_size": record.content_size,
