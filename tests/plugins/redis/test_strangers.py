@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -20,22 +19,12 @@ from dysnomia_plugins.types.redis.lzf import Damaged, pieces, unpack
 from dysnomia_plugins.types.redis.rdb import RdbReader, RdbStream
 from dysnomia_plugins.types.redis.values import rows
 from dysnomia_store.model import Form, Section
+from tests.memory import at_most
 from tests.plugins.redis import build
 
 HASH, LIST, SET, ZSET, STREAM = 4, 1, 2, 5, 15
 LISTPACKED = 16
 MB = 1 << 20
-
-
-@contextmanager
-def at_most(megabytes: int) -> Iterator[None]:
-    """What is done inside takes no more memory than that."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < megabytes * MB
-    finally:
-        tracemalloc.stop()
 
 
 def shown(data: bytes) -> Sequence[bytes]:
