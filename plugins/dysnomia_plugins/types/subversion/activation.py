@@ -13,7 +13,7 @@ from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.types.subversion.making import begin, maker_for, rollback_activation
+from dysnomia_plugins.types.subversion.making import begin, maker_for, open_top, rollback_activation
 from dysnomia_plugins.types.subversion.places import Layout, wrapper_made
 from dysnomia_plugins.types.subversion.repository import Repository
 
@@ -42,6 +42,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             rollback_activation(beside, maker)
             with Folder.at(repository.path) as top:
                 hand_over_tree(top, 0, 0)
+        open_top(repository.path)
         if gid >= 0:
             share(repository.path, gid, inherit=False)
             share(f"{repository.path}/db", gid, inherit=True)
@@ -69,11 +70,11 @@ def group_id(group: str) -> int:
 
 
 def share(path: str, gid: int, *, inherit: bool) -> None:
-    """Give all below a folder to a group that may write; with ``inherit`` also what will be made in it.
+    """Give all below a folder to a group that may read and write; with ``inherit`` also what will be made in it.
 
     Raises OSError."""
     for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
-        _share(folder, gid, stat.S_ISGID if inherit else 0)
+        _share(folder, gid, stat.S_IXGRP | (stat.S_ISGID if inherit else 0))
         for name in names:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             try:
@@ -85,4 +86,4 @@ def share(path: str, gid: int, *, inherit: bool) -> None:
 def _share(descriptor: int, gid: int, more: int) -> None:
     os.fchown(descriptor, -1, gid)
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-    os.fchmod(descriptor, mode | stat.S_IWGRP | more)
+    os.fchmod(descriptor, mode | stat.S_IRGRP | stat.S_IWGRP | more)
