@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.services import Services
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.terminal.crash import report
 from dysnomia_tui.app.terminal.driver import TerminalDriver
@@ -96,6 +97,15 @@ class DysnomiaApp(TypingAhead):
         for own in (theme.DARK, theme.LIGHT):
             self.register_theme(own)
         self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+
+    @property
+    def services(self) -> Services:
+        """Itself, as screens and widgets see it."""
+        return self
+
+    def run_client(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
+        """Run a program that gets the terminal; its exit status. Raises OSError where it cannot be started."""
+        return self.ending.run_client(argv, env)
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
-from textual.dom import DOMNode
-
 from dysnomia_tui.app.actions.registry import REGISTRY
-
-if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
-
+from dysnomia_tui.app.services import Services, services_of
 
 MIN_COLUMNS = 60
 MIN_ROWS = 15
@@ -26,9 +19,9 @@ class ActionHost:
     """
 
     @property
-    def dysnomia(self) -> DysnomiaApp:
-        """The app, by its own type."""
-        return cast("DysnomiaApp", cast(DOMNode, self).app)
+    def dysnomia(self) -> Services:
+        """What the app does for it."""
+        return services_of(self)
 
     def action_act(self, action_id: str) -> None:
         size = self.dysnomia.size
