@@ -27,6 +27,7 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
+from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
 from dysnomia_plugins.types.mysql import code, confined, rows, session, surroundings, swap, views
@@ -104,6 +105,7 @@ class MysqlDatabase(StatePlugin):
         server = Server.of(component)
         argv = [program(CLIENTS)]
         if server.defaults_file:
+            require_obeyed_file(server.defaults_file, "mysqlDefaultsFile")
             argv.append(f"--defaults-extra-file={server.defaults_file}")
         for option, value in {"user": server.user, **server.address}.items():
             argv += [f"--{option}={value}"] if value else []
