@@ -57,7 +57,8 @@ class MysqlDatabase(StatePlugin):
     title: ClassVar[str] = "MariaDB database"
     tools: ClassVar[tuple[str, ...]] = ("mariadb", "mariadb-dump")
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
-    digest_version: ClassVar[int] = 1
+    digest_version: ClassVar[int] = 2
+    """2: a view's text without the name of its own schema."""
     order_varies: ClassVar[bool] = True
 
     # Life.
