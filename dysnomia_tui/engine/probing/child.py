@@ -155,7 +155,7 @@ def _discover(machine: Machine) -> Mapping[str, Any]:
         if plugin is not None:
             configured = _configured(machine, plugin)
             found.extend(
-                asdict(one) for one in plugin.discover(ProcessRunner()) if _whereabouts(plugin, one) not in configured
+                asdict(one) for one in plugin.discover(ProcessRunner()) if _location(plugin, one) not in configured
             )
     return {"found": found}
 
@@ -171,7 +171,7 @@ def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:
     return places
 
 
-def _whereabouts(plugin: Plugin, found: Found) -> tuple[str, ...]:
+def _location(plugin: Plugin, found: Found) -> tuple[str, ...]:
     """Where found state is; nowhere for a server of which nothing may be seen."""
     try:
         key = ComponentKey.of(found.container, found.component)
