@@ -67,6 +67,22 @@ async def test_the_cursor_stays_on_its_generation_when_another_is_made() -> None
         assert run.main.list.item.number == 212
 
 
+async def test_the_cursor_stays_where_it_was_moved_after_a_jump_to_a_generation() -> None:
+    async with driven() as run:
+        await run.press("2")
+        run.main.show_component(ORDERS, 210)
+        await run.settled()
+        await run.press("j")
+        run.engine.world.lines[ORDERS] = (generation(ORDERS, 215), *run.engine.world.lines[ORDERS])
+        first = run.engine.world.containers[0]
+        views = (replace(first.components[0], generations=41), *first.components[1:])
+        run.engine.world.containers = (replace(first, components=views), *run.engine.world.containers[1:])
+        run.app.poller.look()
+        await run.until(lambda: run.main.list.items and run.main.list.items[0].number == 215)
+        assert run.main.list.item is not None
+        assert run.main.list.item.number == 209
+
+
 async def test_marks_show_exactly_what_their_deletion_would_free() -> None:
     async with driven() as run:
         # 211 and 213 share one snapshot: only both together free it.
