@@ -138,9 +138,10 @@ def refuse_powerful(client: Client, database: str, definers: Definers) -> None:
         if account is None or account in strong:
             who = f"its definer {account[0]}@{account[1]}" if account else "whoever restores it"
             raise NotSafe(
-                f"{kind} {name} is in a snapshot that is not trusted and would run as {who}, with rights beyond"
-                f" {database}",
-                TRUST,
+                f"this snapshot was imported and is not trusted, and its {kind} {name} would run as {who}, who has"
+                f" rights beyond {database}: whatever is written in it could be done to the whole server",
+                f"{TRUST}; or give the {kind} a definer with rights on {database} alone where it comes from, and"
+                " snapshot that",
             )
 
 
