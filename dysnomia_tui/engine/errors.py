@@ -6,7 +6,7 @@ import enum
 
 
 class Exit(enum.IntEnum):
-    """Exit codes of the commands; documented in the README."""
+    """Exit codes of the commands; ``docs/commands.md`` has their table."""
 
     OK = 0
     FAILED = 1
