@@ -70,7 +70,7 @@ def outcome(job: JobView) -> tuple[str, str, str]:
     """Title, words and severity (``information``, ``warning``, ``error``) of the toast when a job has ended."""
     look = styles.JOB[job.state]
     severity = "information"
-    if job.state in (JobState.FAILED, JobState.INTERRUPTED):
+    if job.state in (JobState.FAILED, JobState.INTERRUPTED, JobState.UNREADABLE):
         severity = "error"
     elif job.state is not JobState.DONE:
         severity = "warning"

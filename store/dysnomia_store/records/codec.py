@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dysnomia_store.errors import Corrupt, NewerFormat, UnknownFormat
 from dysnomia_store.model import (
@@ -89,13 +89,18 @@ def _check_depth(value: Json, what: str) -> None:
     raise Corrupt(f"{what} cannot be read: it is nested more than {MOST_DEPTH} deep")
 
 
+def open_file(path: Path) -> BinaryIO:
+    """A record's file, to be read. Raises Corrupt where it is not a regular file (a pipe would hold us up); OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Corrupt(f"{path.name} is not a regular file")
+    return open(descriptor, "rb")  # noqa: PTH123 (a descriptor; the caller closes it)
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a record's file. Raises Corrupt where it is not a regular file, or too large for one; OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
-        at = os.fstat(descriptor)
-        if not stat.S_ISREG(at.st_mode):
-            raise Corrupt(f"{path.name} is not a regular file")
+    with open_file(path) as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise Corrupt(f"{path.name} is larger than {LARGEST >> 20} MiB, which no record is")
