@@ -18,6 +18,8 @@ from dysnomia_store.records import codec
 
 T = TypeVar("T")
 Record = bytes | str | codec.Json
+FAULTS = (ValueError, RecursionError)
+"""What a conversion ends in: a wrong type, a lone surrogate where no text is wanted; what is nested too deep."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 """Bytes, rows, numbers: what SQLite can hold, with room to add them up."""
@@ -187,7 +189,7 @@ def shaped(value: Any, shape: type[T], what: str) -> T:
     """JSON values as ``shape``. Raises Corrupt, naming ``what`` and the field."""
     try:
         return msgspec.convert(value, shape)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except FAULTS as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
 
 
@@ -208,7 +210,7 @@ def _line(line: bytes, decoder: msgspec.json.Decoder[Any]) -> object:
         pass  # a name of bytes that are not UTF-8 is no JSON for msgspec, and is for us; what is none is named below
     try:
         return msgspec.convert(json.loads(line), decoder.type)
-    except (ValueError, RecursionError) as error:
+    except FAULTS as error:
         raise Corrupt(f"it cannot be read: {error}") from None
 
 
