@@ -195,7 +195,7 @@ def test_a_header_out_of_all_proportion_is_not_read_into_memory(ctx: Context, tm
     blocks[148:156] = b"%06o\0 " % sum(blocks)
     path = tmp_path / "bomb.tar"
     path.write_bytes(bytes(blocks) + END)
-    with pytest.raises(BadArchive, match="header of"):
+    with pytest.raises(BadArchive, match="headers of"):
         load_beside(ctx, TarStored(path))
 
 
