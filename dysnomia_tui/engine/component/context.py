@@ -109,7 +109,7 @@ class ComponentJob:
     @property
     def active(self) -> bool:
         """Whether the component is marked as active."""
-        return (self.store.root / "activated" / self.key.container / self.key.component).exists()
+        return self.store.is_active(self.key)
 
     def draft(self, job: str = "") -> AbstractContextManager[SnapshotDraft]:
         """A snapshot in the making, described as this plugin's."""

@@ -272,7 +272,7 @@ class RedisDatabase(StatePlugin):
             gone = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
-                folders.rollback_activation(folder, ours.run)
+                folders.reclaim(folder, ours.run)
             if beside:
                 if gone:
                     ctx.progress.log(f"{gone} keys have expired since, and are not restored")

@@ -13,7 +13,7 @@ from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.types.subversion.making import begin, maker_for, open_top, rollback_activation
+from dysnomia_plugins.types.subversion.making import begin, maker_for, open_top, reclaim
 from dysnomia_plugins.types.subversion.places import Layout, wrapper_made
 from dysnomia_plugins.types.subversion.repository import Repository
 
@@ -39,7 +39,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
         if maker is not None:
-            rollback_activation(beside, maker)
+            reclaim(beside, maker)
             with Folder.at(repository.path) as top:
                 hand_over_tree(top, 0, 0)
         open_top(repository.path)

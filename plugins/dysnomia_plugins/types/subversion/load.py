@@ -22,7 +22,7 @@ from dysnomia_plugins.types.subversion.contents import DUMP, FILES, HISTORY, LOC
 from dysnomia_plugins.types.subversion.dumpfile import DumpReader
 from dysnomia_plugins.types.subversion.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.types.subversion.locks import read_locks, write_locks
-from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, open_top, rollback_activation
+from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, open_top, reclaim
 from dysnomia_plugins.types.subversion.places import COPY, Layout, purpose_at, wrapper_made, wrapper_of
 from dysnomia_plugins.types.subversion.repository import Access, Repository, hand_over_format
 from dysnomia_store import DigestSink
@@ -66,7 +66,7 @@ class Loader:
         locks = read_locks_list(self.stored) if wanted is None or wanted.locks else []
         if wanted is None or wanted.history:
             self._history(repository)
-        rollback_activation(making, maker)
+        reclaim(making, maker)
         write_locks(Path(repository.path), locks)
         self._files(repository.path, live, wanted)
         for name in ("db", "locks"):

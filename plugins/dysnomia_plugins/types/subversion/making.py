@@ -41,7 +41,7 @@ def begin(place: Place, maker: Actor | None) -> None:
             let_in(place, maker.gid)
 
 
-def rollback_activation(place: Place, maker: Actor | None) -> None:
+def reclaim(place: Place, maker: Actor | None) -> None:
     """All that Subversion keeps in it is ours again. Raises NotSafe for what Subversion does not make, OSError."""
     if maker is None:
         return
