@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -16,24 +16,25 @@ from textual.screen import Screen
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app import theme
-from dysnomia_tui.app.actions.confirm_flow import Confirming
+from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
 from dysnomia_tui.app.actions.keymap import checked_keymap
 from dysnomia_tui.app.actions.model import Action
 from dysnomia_tui.app.actions.registry import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
 from dysnomia_tui.app.navigation import Navigation
-from dysnomia_tui.app.poller import Watch
+from dysnomia_tui.app.poller import Poller
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.services import Services
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.terminal.crash import report
 from dysnomia_tui.app.terminal.driver import TerminalDriver
 from dysnomia_tui.app.terminal.ending import Ending
 from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
-from dysnomia_tui.app.widgets.bars import AlarmBar, FooterBar, HeadBar, JobStrip
+from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
@@ -82,8 +83,8 @@ class DysnomiaApp(TypingAhead):
         self.clock = clock or _now
         self.state = AppState()
         self.client = Client(self, make_engine)
-        self.watch_engine = Watch(self, poll)
-        self.confirming = Confirming(self)
+        self.poller = Poller(self, poll)
+        self.confirm_flow = ConfirmFlow(self)
         self.ending = Ending(self)
         self.go = Navigation(self)
         kind = ZoneKind(settings.zone) if settings.zone in list(ZoneKind) else ZoneKind.SERVER
@@ -96,6 +97,15 @@ class DysnomiaApp(TypingAhead):
         for own in (theme.DARK, theme.LIGHT):
             self.register_theme(own)
         self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+
+    @property
+    def services(self) -> Services:
+        """Itself, as screens and widgets see it."""
+        return self
+
+    def run_client(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
+        """Run a program that gets the terminal; its exit status. Raises OSError where it cannot be started."""
+        return self.ending.run_client(argv, env)
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
@@ -121,7 +131,7 @@ class DysnomiaApp(TypingAhead):
             self.notify(f"no theme {self.settings.theme!r}", severity="warning", markup=False)
         self.set_interval(1, self._tick)
         # The first frame is on the screen before the store is read.
-        self.call_after_refresh(self.watch_engine.start)
+        self.call_after_refresh(self.poller.start)
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
@@ -164,7 +174,7 @@ class DysnomiaApp(TypingAhead):
 
     def look_again(self) -> None:
         """Read everything again."""
-        self.watch_engine.look(everything=True)
+        self.poller.look(everything=True)
         self.notify("reading again", timeout=1.5)
 
     def next_alarm(self) -> None:
@@ -209,15 +219,15 @@ class DysnomiaApp(TypingAhead):
             alarms=len(self.state.alarms()),
         )
 
-    def perform(self, action: Action, host: object) -> None:
-        """Run an action on the screen or widget that has it, or say why it cannot be done."""
+    def perform(self, action: Action, carrier: object) -> None:
+        """Run an action on what carries it out, or say why it cannot be done."""
         reason = action.why_not(self.here())
         if reason and action.asks_for_text:
             self.refuse_text(action, reason)
         elif reason:
             self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
         else:
-            action.run(host)
+            action.run(carrier)
 
     def refuse_text(self, action: Action, reason: str) -> None:
         """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever
@@ -231,8 +241,9 @@ class DysnomiaApp(TypingAhead):
         action = REGISTRY[action_id]
         node = self.focused or self.screen
         for host in node.ancestors_with_self:
-            if isinstance(host, ActionHost) and hasattr(host, action.method):
-                self.perform(action, host)
+            carrier = host.carrier_of(action) if isinstance(host, ActionHost) else None
+            if carrier is not None:
+                self.perform(action, carrier)
                 return
         self.notify(f"{action.title}: not on this screen", severity="warning", markup=False)
 
@@ -256,11 +267,11 @@ class DysnomiaApp(TypingAhead):
 
     def plan(self, make: Callable[[Engine], Plan], submitted: Callable[[JobView], None] | None = None) -> None:
         """Make a plan in a thread, then confirm and submit it."""
-        self.confirming.plan(make, submitted)
+        self.confirm_flow.plan(make, submitted)
 
     def confirm(self, plan: Plan, submitted: Callable[[JobView], None] | None = None) -> None:
         """Ask as the plan's grade demands; if confirmed, submit exactly this plan."""
-        self.confirming.confirm(plan, submitted)
+        self.confirm_flow.confirm(plan, submitted)
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop. It says itself when it has."""
@@ -294,12 +305,6 @@ class DysnomiaApp(TypingAhead):
     def trouble(self, problem: str) -> None:
         """Say what went wrong."""
         self.notify(problem, severity="error", markup=False, timeout=12)
-
-    def refresh_lines(self) -> None:
-        """Draw alarms and footer again (what they are made from has changed)."""
-        for bar in (AlarmBar, FooterBar):
-            for widget in self.screen.query(bar):
-                widget.refresh()
 
 
 def _now() -> datetime:

@@ -21,7 +21,7 @@ from dysnomia_tui.engine import NOT_ANSWERING
 from dysnomia_tui.engine.records import Condition, Found, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
+    from dysnomia_tui.app.services import Services
 
 TICK = 0.5
 """Seconds."""
@@ -36,10 +36,10 @@ AT_ONCE = 4
 """Servers asked side by side: each is a process for up to two seconds."""
 
 
-class Watch:
+class Poller:
     """Keeps the app's state up to date."""
 
-    def __init__(self, app: DysnomiaApp, poll: bool) -> None:
+    def __init__(self, app: Services, poll: bool) -> None:
         self._app = app
         self._poll = poll
         self._ticks = 0
@@ -126,7 +126,7 @@ class Watch:
                 if job.kind == "mark" and job.state is JobState.DONE:
                     continue  # the list shows it
                 title, words, severity = outcome(job)
-                self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)  # type: ignore[arg-type]
+                self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)
             if any(job.kind == "adopt" for job in ended):
                 self.look(everything=True)
             elif ended:

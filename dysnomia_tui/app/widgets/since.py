@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual.widgets import Static
@@ -12,13 +11,11 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import join, plain
+from dysnomia_tui.app.services import Services, services_of
 from dysnomia_tui.engine import Diff
 from dysnomia_tui.engine.engine import LIVE
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import SectionChange
-
-if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
 
 EVERY = 0.3
 """Seconds between two looks."""
@@ -56,12 +53,12 @@ class Since(Static):
         self._ended = False
 
     @property
-    def _dysnomia(self) -> DysnomiaApp:
-        return cast("DysnomiaApp", self.app)
+    def _services(self) -> Services:
+        return services_of(self)
 
     def on_mount(self) -> None:
         key, number = self._key, self._number
-        self._dysnomia.client.ask(
+        self._services.client.ask(
             f"since {id(self)}", lambda engine: engine.diff(key, number, LIVE), self._begun, self._failed
         )
         self.set_interval(EVERY, self._look)
@@ -73,7 +70,7 @@ class Since(Static):
     def _close(self) -> None:
         diff, self._diff = self._diff, None
         if diff is not None:
-            self._dysnomia.client.ask(f"since close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
+            self._services.client.ask(f"since close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
     def _begun(self, diff: Diff) -> None:
         self._diff = diff
@@ -96,7 +93,7 @@ class Since(Static):
             ready = diff.ready
             return tuple(diff.sections()[:100]), ready, diff.error
 
-        self._dysnomia.client.ask(f"since look {id(self)}", read, self._have, self._failed)
+        self._services.client.ask(f"since look {id(self)}", read, self._have, self._failed)
 
     def _have(self, answer: tuple[tuple[SectionChange, ...], bool, str]) -> None:
         changes, ready, error = answer

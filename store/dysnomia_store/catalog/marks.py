@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from dysnomia_store.disk.layout import Layout, stem
@@ -25,6 +26,7 @@ from dysnomia_store.model import Marks, Pin
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.pool.snapshots import remove_snapshot
 from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP)
 
@@ -48,14 +50,17 @@ def active(pins: tuple[Pin, ...], now: datetime) -> tuple[Pin, ...]:
 def marked(layout: Layout, key: ComponentKey) -> dict[tuple[int, str], Marked]:
     """The marks that count, by generation and id, also of generations that are gone."""
     found: dict[tuple[int, str], Marked] = {}
-    for one in _files(layout, key):
+    for one in _files(layout, key)[0]:
         other = found.get((one.number, one.id))
         if other is None or other.turn < one.turn:
             found[one.number, one.id] = one
     return found
 
 
-def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
+def _files(layout: Layout, key: ComponentKey) -> tuple[list[Marked], set[str]]:
+    """Every file of marks, and the stems of the snapshots of which one cannot be read: it may hold a pin."""
+    found: list[Marked] = []
+    unread: dict[tuple[int, str], int] = {}
     for entry in entries(layout.of("marks", key)):
         parts = entry.name.split(".", 2)
         if len(parts) != 3 or not entry.name.endswith(".json"):
@@ -64,10 +69,20 @@ def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
         if number is None or turn is None:
             continue
         try:
-            data = records.load(Path(entry.path).read_bytes(), entry.name)
-            yield Marked(Path(entry.path), number, turn, data["id"], records.marks_of(data))
-        except (OSError, Corrupt, KeyError, TypeError, ValueError):
+            snapshot_id, marks = typed.marks(records.read_file(Path(entry.path)), entry.name)
+            if parts[2] != f"{stem(snapshot_id)}.json":
+                raise Corrupt(f"{entry.name} is of another snapshot")
+        except FileNotFoundError:
+            continue  # replaced this moment
+        except (OSError, Corrupt):
+            where = number, parts[2].removesuffix(".json")
+            unread[where] = max(turn, unread.get(where, 0))
             continue
+        found.append(Marked(Path(entry.path), number, turn, snapshot_id, marks))
+    for one in found:  # said anew since
+        if unread.get((one.number, stem(one.id)), one.turn) < one.turn:
+            del unread[one.number, stem(one.id)]
+    return found, {name for _, name in unread}
 
 
 def write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
@@ -90,7 +105,7 @@ def change(
 
 
 def _write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
-    before = [one for one in _files(workspace.layout, key) if (one.number, one.id) == (number, snapshot_id)]
+    before = [one for one in _files(workspace.layout, key)[0] if (one.number, one.id) == (number, snapshot_id)]
     turn = max((one.turn for one in before), default=0) + 1
     said = records.marks_json(marks) | {
         "format": records.FORMAT,
@@ -113,6 +128,25 @@ def move(workspace: Workspace, key: ComponentKey, one: Marked, number: int) -> N
     """Let marks hold for another generation of the same snapshot instead. Raises OSError."""
     _write(workspace, key, number, one.id, one.marks, "")
     workspace.disk.unlink(one.path, missing_ok=True)
+
+
+def held(layout: Layout, key: ComponentKey) -> dict[int, list[Marked]]:
+    """The marks with a pin that a job holds, by generation."""
+    found: dict[int, list[Marked]] = {}
+    for one in marked(layout, key).values():
+        if any(pin.held_by for pin in one.marks.pins):
+            found.setdefault(one.number, []).append(one)
+    return found
+
+
+def let_go(workspace: Workspace, key: ComponentKey, one: Marked) -> None:
+    """End the pins that jobs hold on a generation which a collection takes in spite of them: else it would be brought
+    back, as if another tool had taken it. The caller holds the lock of the records. Raises OSError, StoreFull."""
+    left = replace(one.marks, pins=tuple(pin for pin in one.marks.pins if not pin.held_by))
+    if left == Marks():
+        workspace.disk.unlink(one.path, missing_ok=True)
+    else:
+        workspace.retry_with_reserve(partial(_write, workspace, key, one.number, one.id, left, ""))
 
 
 def keep_copy(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
@@ -174,7 +208,8 @@ def drop_copies(workspace: Workspace, key: ComponentKey) -> None:
         return
     now = workspace.clock()
     needed = {one.id for one in marked(workspace.layout, key).values() if active(one.marks.pins, now)}
+    unread = _files(workspace.layout, key)[1]
     for snapshot_id, path in kept.items():
-        if snapshot_id not in needed:
+        if snapshot_id not in needed and path.name not in unread:
             remove_snapshot(workspace, path / "snapshot")
             workspace.disk.remove_tree(path)

@@ -39,7 +39,8 @@ class Cutting:
     zones: Sequence[tuple[int, Size]] = (
         (4 << 30, Size(64 << 10, 256 << 10, 1 << 20)),
         (32 << 30, Size(256 << 10, 1 << 20, 4 << 20)),
-        (1 << 62, Size(512 << 10, 2 << 20, 6 << 20)),
+        (256 << 30, Size(512 << 10, 2 << 20, 6 << 20)),
+        (1 << 62, Size(1 << 20, 4 << 20, 7 << 20)),
     )
     """(up to which byte of the content, size), in order."""
     whole: int = 1 << 20

@@ -23,11 +23,11 @@ from dysnomia_store.content.frames import MOST_FRAME, FrameTable, work_ahead
 from dysnomia_store.content.streams import checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdError
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.records.typed import FolderFooter
 
 SUFFIX = ".zst.d"
 """Of the folder."""
 FOOTER = "footer.zst"
-VERSION = 2
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DIGEST = 32
 
@@ -96,7 +96,7 @@ def collapsed(paths: Iterable[str]) -> list[str]:
     return [path for path in every if folder_of(path) or not path.startswith(below)] if below else every
 
 
-def read_footer(folder: Path, sha256: str | None = None) -> tuple[dict[str, Any], Frames]:
+def read_footer(folder: Path, sha256: str | None = None) -> tuple[FolderFooter, Frames]:
     """What a folder's footer says. Raises NotFound, NotPermitted, Corrupt."""
     with opened(folder) as descriptor:
         return _footer_at(descriptor, folder, sha256)
@@ -119,7 +119,7 @@ def opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _footer_at(at: int, folder: Path, sha256: str | None) -> tuple[dict[str, Any], Frames]:
+def _footer_at(at: int, folder: Path, sha256: str | None) -> tuple[FolderFooter, Frames]:
     path = folder / FOOTER
     try:
         descriptor = os.open(FOOTER, _OPEN, dir_fd=at)
@@ -134,13 +134,12 @@ def _footer_at(at: int, folder: Path, sha256: str | None) -> tuple[dict[str, Any
             raise Corrupt(f"{path} is not a regular file")
         if sha256 is not None and hashlib.file_digest(cast(Any, file), "sha256").hexdigest() != sha256:
             raise Corrupt(f"{path} is damaged: its bytes are not those that were stored")
-        found = footer.read(file, path)
+        about = footer.folder(file, path)
     try:
-        if found is None or found[1] != 0 or found[0]["dysnomia-artefact"] != VERSION:
+        if about is None:
             raise ValueError("it is not the footer of a folder of frames")
-        said = found[0]["frames"]
-        return found[0], Frames.of(bytes.fromhex(said["digests"]), said["sizes"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return about, Frames.of(bytes.fromhex(about["frames"]["digests"]), about["frames"]["sizes"])
+    except ValueError as error:
         raise Corrupt(f"{path} is damaged: {error}") from error
 
 
@@ -171,7 +170,7 @@ class FolderReader:
         self.path = path
         self.name = path.name[: -len(SUFFIX)]
         self._workers = workers
-        self.about: dict[str, Any] | None
+        self.about: FolderFooter | None
         self.about, self.frames = read_footer(path, sha256)
 
     @property

@@ -14,15 +14,16 @@ from dysnomia_store.content import footer
 from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.content.files import Files, FrameKeeper, explained, write_all
 from dysnomia_store.content.frame_folder import FOOTER, Frames, frame_name
-from dysnomia_store.content.frame_folder import VERSION as FOLDER_VERSION
 from dysnomia_store.content.frames import DEFAULT_LEVEL, Compressor, Cutter, InOrder, frame_compressor
+from dysnomia_store.errors import StoreError
 from dysnomia_store.model import FileEntry
 from dysnomia_store.sink import Buffer
 
-VERSION = 1
 SUFFIXES = {"zstd": ".zst", "xz": ".xz", "plain": ""}
 """What each compression that can be written adds to the artefact's name."""
 DEFAULT_XZ_LEVEL = 2
+MOST_FRAMES = footer.MOST_FOLDER // 74
+"""Of an artefact: 64 characters of its digest and some of its size each, as its footer has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class WholeFile:
         self._compressor.finish()
         self._put(self._finish())
         if self._framed:
-            whole = {"dysnomia-artefact": VERSION, **said, "stored": self._digest.hexdigest()}
+            whole = {"dysnomia-artefact": footer.ARTEFACT, **said, "stored": self._digest.hexdigest()}
             self._put(footer.encode({**whole, "frames": self._compressor.sizes}))
         with explained(self.path):
             self._files.fsync(self._file)
@@ -126,7 +127,9 @@ class FrameFolder:
         self._cutter.flush()
         self._worker.finish()
         frames = Frames.of(bytes(self._digests), self._sizes)
-        data = footer.encode({"dysnomia-artefact": FOLDER_VERSION, **said, "frames": frames.said()})
+        if len(frames) > MOST_FRAMES:
+            raise StoreError(f"{self.path.name} has {len(frames):,} frames, more than a snapshot can hold")
+        data = footer.encode({"dysnomia-artefact": footer.FOLDER, **said, "frames": frames.said()})
         path = self.path / FOOTER
         with explained(path), self._files.create(path) as file:
             write_all(file, data)

@@ -9,7 +9,7 @@ import pytest
 
 from dysnomia_plugins.base import Place, Severity
 from dysnomia_plugins.errors import NotSafe, Truncated
-from dysnomia_plugins.types.mysql import confined, session, vetting
+from dysnomia_plugins.types.mysql import confined, engines, session, vetting
 from dysnomia_plugins.types.mysql.views import without_schema
 from tests.plugins.conformance.bare import Bare, Notes, places, restore, with_properties
 from tests.plugins.mysql.bare import bare_component, seed
@@ -92,6 +92,50 @@ def test_a_row_longer_than_the_server_takes_is_loaded_in_parts(bare: Bare, maria
 
 
 @pytest.mark.server
+def test_a_storage_engine_that_the_server_lacks_is_named_and_never_replaced(bare: Bare, mariadb: MariadbServer) -> None:
+    mariadb.sql("INSTALL SONAME 'ha_archive'; CREATE DATABASE orders")
+    try:
+        mariadb.sql(
+            """CREATE TABLE old (id int, v text) ENGINE=ARCHIVE; INSERT INTO old VALUES (1, 'a');
+            CREATE TABLE t (v text DEFAULT 'ENGINE=ROCKSDB' COMMENT 'ENGINE=x', `ENGINE=y` int) ENGINE=Aria""",
+            "orders",
+        )
+        stored = bare.dump()
+        mariadb.sql("DROP TABLE old", "orders")
+    finally:
+        mariadb.sql("UNINSTALL SONAME 'ha_archive'")
+    found = bare.plugin.preflight(bare.context(), stored, replace=True).findings
+    said = [one.text for one in found if one.severity is Severity.BLOCKER and one.of_snapshot]
+    assert len(said) == 1
+    assert "lacks the storage engine ARCHIVE, which the snapshot needs for old: install it" in said[0]
+    copy = Place("copied")
+    with pytest.raises(NotSafe, match="table old is made with the storage engine ARCHIVE, which the server lacks"):
+        bare.plugin.load(bare.context("3"), stored, copy)
+    mariadb.sql("INSTALL SONAME 'ha_archive'")
+    try:
+        bare.plugin.drop(bare.context("3"), copy)
+        restore(bare, stored)
+        assert bare.dump().digest == stored.digest
+    finally:
+        mariadb.drop("orders")
+        mariadb.sql("UNINSTALL SONAME 'ha_archive'")
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (b"CREATE TABLE `t` (`ENGINE=a` int DEFAULT 'ENGINE=b') ENGINE=InnoDB COMMENT='ENGINE=c''d'", {"InnoDB"}),
+        (b"CREATE TABLE `t` (i int)\n ENGINE=Aria\n PARTITION BY HASH (i) (PARTITION p ENGINE = Aria)", {"Aria"}),
+        (b"/*!50100 PARTITION BY RANGE (`a`) (PARTITION `p0` VALUES LESS THAN (1) ENGINE = RocksDB) */", {"RocksDB"}),
+        (b"CREATE TABLE `t` (i int)", set()),
+    ],
+)
+def test_the_engines_of_a_definition_are_not_those_of_its_texts(statement: bytes, found: set[str]) -> None:
+    assert engines.engines_in(statement) == found
+    assert engines.missing(found, {"innodb", "aria"}) == sorted(found - {"InnoDB", "Aria"})
+
+
+@pytest.mark.server
 def test_a_copy_holds_no_table_of_ours(bare: Bare, mariadb: MariadbServer) -> None:
     seed(mariadb)
     bare.plugin.load(bare.context("2"), bare.dump(), Place("copied"))
@@ -126,8 +170,9 @@ def test_code_of_a_dump_that_is_not_trusted_never_runs_as_an_administrator(bare:
     seed(mariadb)
     stored = bare.dump()
     ctx = bare.context("2", made_here=False)
-    with pytest.raises(NotSafe, match=r"root@localhost.*beyond orders"):
+    with pytest.raises(NotSafe, match=r"root@localhost.*beyond orders") as refused:
         bare.plugin.load(ctx, stored, places(bare, ctx)[0])
+    assert "dysnomia-tui trust; or give the" in refused.value.hint
     found = bare.plugin.preflight(ctx, stored, replace=True).findings
     assert any(one.severity is Severity.BLOCKER and "root@localhost" in one.text for one in found)
 
@@ -151,7 +196,8 @@ def test_a_plan_says_that_a_binary_log_asks_for_super(bare: Bare, mariadb: Maria
     found = poor.plugin.preflight(poor.context(), poor.dump(), replace=True).findings
     said = " ".join(one.text for one in found if one.severity is Severity.BLOCKER)
     assert "SLAVE MONITOR" in said
-    assert "SET USER" in said
+    assert "is root@localhost" in said
+    assert "GRANT SET USER ON *.* TO `dumper`@`localhost`" in said
 
 
 @pytest.mark.parametrize(

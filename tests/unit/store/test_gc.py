@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.gc.plan import plan
 from dysnomia_store.gc.state import GcGeneration, GcState
-from dysnomia_store.model import Marks, Pin, Reason, Verdict
+from dysnomia_store.model import Marks, Pin, Verdict
 from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_store.records.rules import RULES
 from tests.unit.store.shop import KEY, START, Shop, rows
@@ -252,6 +252,26 @@ class TestApply:
         assert shop.store.generations(KEY) == before
         assert shop.store.trash() == ()
 
+    @pytest.mark.parametrize("note", ["", "look here"])
+    @pytest.mark.parametrize("grace", [0, 60])
+    def test_a_guard_that_was_taken_is_not_brought_back_by_the_next_writer(
+        self, shop: Shop, note: str, grace: int
+    ) -> None:
+        """A job's pin, which the policy overruled, ends with it; what an operator said of it stays."""
+        for count in (100, 101):
+            shop.commit(rows(count))
+        held = Pin("guard", "alice", shop.now, shop.now + timedelta(days=7), held_by="7")
+        shop.store.mark(KEY, 1, Marks(pins=(held,), note=note), who="alice")
+        entries = shop.store.apply_gc(shop.plan(Policy(nothing=True)), grace=grace, who="", job="9")
+        assert not list(shop.root.glob("marks/*/*/copies/*"))
+        shop.commit(rows(103))
+        assert shop.numbers() == [3]
+        shop.store.bring_back([entry.name for entry in entries], who="", job="10")
+        assert shop.numbers() == ([1, 2, 3] if grace else [3])
+        if grace:
+            marks = shop.store.generations(KEY)[0].marks
+            assert (marks.note if marks else "", marks.pins if marks else ()) == (note, ())
+
     def test_one_of_them_alone(self, shop: Shop) -> None:
         for count in (100, 101, 102):
             shop.commit(rows(count))
@@ -266,7 +286,7 @@ class TestApply:
         """1 and 2 share a snapshot: the collection of 2 took it, that of 1 could not."""
         shop.commit(rows(100))
         with shop.store.lock(KEY, who="", job="", doing="") as lock:
-            shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+            shop.store.link(lock, shop.ids()[1], shop.link_info(1))
         shop.commit(rows(101))
         before = shop.ids()
         (first,) = shop.collect(Policy(last=2))
@@ -283,7 +303,7 @@ class TestApply:
     def test_a_snapshot_freed_takes_the_links_with_it_that_only_it_could_serve(self, shop: Shop) -> None:
         shop.commit(rows(100))
         with shop.store.lock(KEY, who="", job="", doing="") as lock:
-            shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+            shop.store.link(lock, shop.ids()[1], shop.link_info(1))
         shop.commit(rows(101))
         shop.collect(Policy(last=2))
         (second,) = shop.collect(Policy(last=1))

@@ -16,8 +16,9 @@ from dysnomia_plugins.types.mysql import session, vetting
 from dysnomia_plugins.types.mysql.accounts import Account
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.contents import insert_target
-from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, TABLE, VIEW, Created, created
-from dysnomia_plugins.types.mysql.events import EventsFinder
+from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, SEQUENCE, TABLE, VIEW, Created, created
+from dysnomia_plugins.types.mysql.engines import refuse_missing, supported
+from dysnomia_plugins.types.mysql.kept_events import EventsFinder
 from dysnomia_plugins.types.mysql.names import identifier
 from dysnomia_plugins.types.mysql.packets import RowWriter
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified
@@ -51,6 +52,7 @@ class Loader:
         self._sent: list[tuple[str, int]] = []
         self._taken: list[int] = []
         self._packet = 0
+        self._engines: frozenset[str] = frozenset()
 
     def load(self, source: Readable, counts: Iterator[Section], total: int | None, *, unmarked: bool = False) -> None:
         """Load a dump. ``counts`` are the tables of its contents index, in the order of the dump; ``unmarked`` says
@@ -59,6 +61,7 @@ class Loader:
         Raises Truncated, NotSafe, ServerDown, ProcessFailed, and what ``source`` raises; what is loaded by then is to
         be dropped."""
         self._packet = int(self._client.ask("SELECT JSON_ARRAY(@@max_allowed_packet)")[0])
+        self._engines = supported(self._client)
         scanner = DumpScanner(source)
         with self._client.loading(self._database, self._output) as stdin:
             self._send(scanner, stdin, total)
@@ -104,6 +107,8 @@ class Loader:
             return b""
         made = vetting.check(piece.data, scanner.database)
         data = piece.data
+        if made is not None and made.kind in (SCHEMA, SEQUENCE):
+            refuse_missing(made.name, data, self._engines)
         if self._closely:
             vetting.check_closely(data, made)
             data = self._without_definer(data, made)
