@@ -347,10 +347,13 @@ class Store(ReadableStore):
         """Read the store's state and plan (the pure function is ``gc.plan``). ``keep`` and ``drop`` are the
         operator's marks and overrule the policy, but never a pin nor the last good one."""
         from dysnomia_store.gc.plan import plan
+        from dysnomia_store.gc.sharing import exact
         from dysnomia_store.gc.state import gc_state
 
-        states = [gc_state(key, self.reading(key)) for key in sorted(set(keys))]
-        return plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
+        readings = {key: self.reading(key) for key in sorted(set(keys))}
+        states = [gc_state(key, reading) for key, reading in readings.items()]
+        planned = plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
+        return exact(self._layout, planned, lambda key, one: self.may_share(readings[key].snaps[one].content_size))
 
     def apply_gc(
         self,

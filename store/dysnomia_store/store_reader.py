@@ -161,6 +161,13 @@ class ReadableStore(OpenedStore):
 
         return usage(self)
 
+    def may_share(self, content_size: int | None) -> bool:
+        """Whether a snapshot of so much content may hold frames: a small artefact is one file."""
+        from dysnomia_store.content.cutting import DEFAULT
+
+        whole = DEFAULT.whole if self._cutting is None else self._cutting.whole
+        return content_size is None or content_size > min(whole, DEFAULT.whole)
+
     def reading(self, key: ComponentKey) -> ComponentReading:
         """What was read of a component, undigested, for those who count over all of it."""
         return self._cache.light(key)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from dysnomia_store.store import Usage
 from dysnomia_tui.app.present import job_log
-from dysnomia_tui.app.present.store import bar_of, full_when, spark
+from dysnomia_tui.app.present.store import bar_of, full_when, head, spark
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.store import StoreScreen
@@ -38,6 +38,11 @@ def test_the_disk_is_full_when_the_growth_says_so() -> None:
     usage = Usage({ORDERS: 1000}, 0, 0, 10_000, 500, growth)
     assert full_when(usage) == NOW + timedelta(days=5)
     assert full_when(replace(usage, growth=((NOW - timedelta(days=10), 1000), (NOW, 1000)))) is None
+
+
+def test_what_generations_share_is_told() -> None:
+    usage = Usage({ORDERS: 74_000_000}, 0, 0, 10**9, 10**9, (), generations=10, content=541_000_000)
+    assert "10 generations, 516M of content, 71M on disk" in [line.plain for line in head(usage, TIMES, 78)]
 
 
 async def test_the_store_shows_space_growth_and_trash() -> None:

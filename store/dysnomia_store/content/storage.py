@@ -163,7 +163,7 @@ class Undecided:
         self._most = most
         self._small = small
         self._large = large
-        self._held: list[bytes | bool] = []
+        self._held: list[bytearray | bool] = []
         """Bytes, and where a section begins (True) or ends (False)."""
         self._size = 0
         self._chosen: Storage | None = None
@@ -184,9 +184,13 @@ class Undecided:
         if self._chosen is not None:
             self._chosen.write(data)
             return
-        self._held.append(bytes(data))
-        self._size += len(self._held[-1])  # type: ignore[arg-type]
-        if self._size > self._most or len(self._held) > _MOST_HELD:
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        if self._held and isinstance(self._held[-1], bytearray):
+            self._held[-1] += data
+        elif size:
+            self._held.append(bytearray(data))
+        self._size += size
+        if self._size > self._most:
             self._choose(self._large)
 
     def close(self, said: Mapping[str, Any]) -> Stored:
@@ -200,17 +204,13 @@ class Undecided:
         self._chosen = chosen = make()
         held, self._held = self._held, []
         for what in held:
-            if isinstance(what, bytes):
+            if isinstance(what, bytearray):
                 chosen.write(what)
             elif what:
                 chosen.begin()
             else:
                 chosen.end()
         return chosen
-
-
-_MOST_HELD = 50_000
-"""Borders and pieces that are held back, however small."""
 
 
 def _codec(compression: str, level: int | None) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], int | None]:

@@ -52,9 +52,13 @@ class Usage:
     """Where the space is."""
 
     by_component: Mapping[ComponentKey, int]
+    """Bytes on disk; what several share is counted once."""
     orphans: int
     trash: int
     disk_total: int
     disk_free: int
     growth: tuple[tuple[datetime, int], ...]
     """Stored bytes over time, one point a day, oldest first."""
+    generations: int = 0
+    content: int = 0
+    """Bytes of the content of all snapshots, before compression and before what they share."""

@@ -101,15 +101,17 @@ def test_an_older_program_refuses_the_store_from_the_first_frame_on(
 
 
 def test_what_was_collected_leaves_the_pool(shop: Shop) -> None:
-    shop.commit(lines(2000))
+    first = shop.commit(lines(2000)).generation
     shop.commit(lines(2000, changed=1000))
+    assert first.metadata is not None
     before = on_disk(shop.root)
     shop.collect(Policy(last=1), grace=3600)
     assert on_disk(shop.root) == before
     (entry,) = shop.store.trash()
     freed = shop.store.empty_trash([entry.name])
     assert freed == before - on_disk(shop.root)
-    assert 0 < freed < entry.stored_size / 4, "the rest is the other generation's as well"
+    assert freed == entry.stored_size
+    assert 0 < freed < first.metadata.stored_size / 4, "the rest is the other generation's as well"
     assert alone(shop) == []
     shop.collect(Policy(last=1, nothing=True), grace=0)
     assert pool_of(shop) == []
@@ -345,3 +347,53 @@ def test_bytes_without_rows_are_cut_too() -> None:
     found = cut(data, 5000, TINY)
     assert b"".join(found) == data
     assert max(map(len, found)) <= 16384
+
+
+# Bytes.
+
+
+def test_a_plan_frees_exactly_what_nothing_else_holds(shop: Shop) -> None:
+    for number in range(4):
+        shop.commit(lines(2000, changed=100 * number))
+    sizes = {one.number: one.metadata.stored_size for one in shop.store.generations(KEY) if one.metadata}
+    for drop in ([1], [2], [1, 2], [1, 2, 3]):
+        plan = shop.plan(drop=drop)
+        assert plan.freed == sum(one.stored_size for one in plan.snapshots)
+        assert plan.freed < sum(sizes[number] for number in drop) / 4
+        copy = shop.root.parent / "copy"
+        subprocess.run(["cp", "-a", shop.root, copy], check=True)
+        other = Shop(copy, cutting=SMALL, now=shop.now)
+        before = on_disk(copy)
+        other.store.apply_gc(other.plan(drop=drop), grace=0, who="alice", job="9")
+        assert before - on_disk(copy) == plan.freed, drop
+        shutil.rmtree(copy)
+    everything = shop.plan(Policy(nothing=True))
+    assert everything.freed == on_disk(shop.root)
+
+
+def test_marks_on_two_generations_that_share_a_frame_add_up(shop: Shop) -> None:
+    """What both hold alone together is freed with the second of them."""
+    base = lines(2000)
+    for data in (base, base + lines(200, changed=5), base + lines(200, changed=5) + b"x\n", base):
+        shop.commit(data)
+    one, two, both = (shop.plan(drop=drop).freed for drop in ([2], [3], [2, 3]))
+    assert both > one + two
+
+
+def test_what_the_trash_alone_shares_comes_back_too(shop: Shop) -> None:
+    shop.commit(lines(2000))
+    shop.commit(lines(2000, changed=3))
+    shop.collect(Policy(last=1), grace=3600)
+    left = shop.plan(Policy(nothing=True))
+    in_trash = sum(entry.stored_size for entry in shop.store.trash())
+    assert left.freed + in_trash == on_disk(shop.root)
+
+
+def test_usage_counts_what_is_shared_once(shop: Shop) -> None:
+    for number in range(10):
+        shop.commit(lines(2000, changed=number))
+    usage = shop.store.usage()
+    assert usage.by_component[KEY] == on_disk(shop.root)
+    assert usage.generations == 10
+    assert usage.content == 10 * len(lines(2000))
+    assert usage.growth[-1][1] == on_disk(shop.root)
