@@ -4,12 +4,14 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test lint bench matrix readme screenshots wheel clean packages
+.PHONY: help demo test test-all coverage lint bench matrix readme screenshots wheel clean packages
 
 help:
 	@echo "make demo         open the program on a demo store (made on first use; no root, no server)"
-	@echo "make test         lint, types, import rules and every test"
+	@echo "make test         lint, types, import rules and the tests (some 30 minutes)"
+	@echo "make test-all     the same, with the worlds of the conformance suite that make test leaves out"
 	@echo "make lint         lint, types and import rules alone"
+	@echo "make coverage     which lines the tests run (as long as make test-all, and a half)"
 	@echo "make bench        the figures of docs/figures.md, measured here"
 	@echo "make matrix       the table of types and cases in docs/matrix.md again, from a run of the conformance suite"
 	@echo "make readme       the generated parts of docs/ again"
@@ -41,7 +43,17 @@ lint: $(VENV)/.dev
 # have time for a third, since much of it is waiting. pytest comes last,
 # so that its summary is what one sees.
 test: packages lint
+	$(PY) -m pytest -q -n 3 --dist loadgroup -m "not worlds"
+
+# Each type in every world there is (docs/matrix.md): other owners, every kind of object, after changes, other servers.
+test-all: packages lint
 	$(PY) -m pytest -q -n 3 --dist loadgroup
+
+# Children are measured too: each process of ours writes a file of its own, and they are put together at the end.
+coverage: packages $(VENV)/.dev
+	rm -f .coverage .coverage.*
+	$(PY) -m pytest -q -n 3 --dist loadgroup --cov --cov-config=pyproject.toml --cov-report=
+	$(PY) -m coverage report --skip-covered --sort=cover
 
 bench: packages $(VENV)/.dev
 	$(PY) -m tests.benchmarks --readme
@@ -59,5 +71,5 @@ wheel: $(VENV)/.dev
 	$(PY) -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks snapshot_report.html
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks .coverage* snapshot_report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

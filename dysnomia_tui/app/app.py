@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.services import Services
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.terminal.crash import report
 from dysnomia_tui.app.terminal.driver import TerminalDriver
@@ -96,6 +97,15 @@ class DysnomiaApp(TypingAhead):
         for own in (theme.DARK, theme.LIGHT):
             self.register_theme(own)
         self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+
+    @property
+    def services(self) -> Services:
+        """Itself, as screens and widgets see it."""
+        return self
+
+    def run_client(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
+        """Run a program that gets the terminal; its exit status. Raises OSError where it cannot be started."""
+        return self.ending.run_client(argv, env)
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
@@ -209,15 +219,15 @@ class DysnomiaApp(TypingAhead):
             alarms=len(self.state.alarms()),
         )
 
-    def perform(self, action: Action, host: object) -> None:
-        """Run an action on the screen or widget that has it, or say why it cannot be done."""
+    def perform(self, action: Action, carrier: object) -> None:
+        """Run an action on what carries it out, or say why it cannot be done."""
         reason = action.why_not(self.here())
         if reason and action.asks_for_text:
             self.refuse_text(action, reason)
         elif reason:
             self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
         else:
-            action.run(host)
+            action.run(carrier)
 
     def refuse_text(self, action: Action, reason: str) -> None:
         """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever
@@ -231,8 +241,9 @@ class DysnomiaApp(TypingAhead):
         action = REGISTRY[action_id]
         node = self.focused or self.screen
         for host in node.ancestors_with_self:
-            if isinstance(host, ActionHost) and hasattr(host, action.method):
-                self.perform(action, host)
+            carrier = host.carrier_of(action) if isinstance(host, ActionHost) else None
+            if carrier is not None:
+                self.perform(action, carrier)
                 return
         self.notify(f"{action.title}: not on this screen", severity="warning", markup=False)
 

@@ -12,13 +12,13 @@ from dysnomia_tui.engine.engine import Side
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from dysnomia_tui.app.app import DysnomiaApp
+    from dysnomia_tui.app.services import Services
 
 
 class Navigation:
     """Opens screens on an app."""
 
-    def __init__(self, app: DysnomiaApp) -> None:
+    def __init__(self, app: Services) -> None:
         self._app = app
 
     def _open(self, screen: Screen[None]) -> None:

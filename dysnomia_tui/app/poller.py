@@ -21,7 +21,7 @@ from dysnomia_tui.engine import NOT_ANSWERING
 from dysnomia_tui.engine.records import Condition, Found, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
+    from dysnomia_tui.app.services import Services
 
 TICK = 0.5
 """Seconds."""
@@ -39,7 +39,7 @@ AT_ONCE = 4
 class Watch:
     """Keeps the app's state up to date."""
 
-    def __init__(self, app: DysnomiaApp, poll: bool) -> None:
+    def __init__(self, app: Services, poll: bool) -> None:
         self._app = app
         self._poll = poll
         self._ticks = 0

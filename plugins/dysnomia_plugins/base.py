@@ -42,7 +42,7 @@ from dysnomia_plugins.interface.records import (
     Stored,
 )
 from dysnomia_plugins.interface.status import Status
-from dysnomia_store.model import Section
+from dysnomia_store.model import Metadata, Section
 from dysnomia_store.sink import ContentSink
 
 __all__ = [
@@ -73,6 +73,10 @@ __all__ = [
 ]
 
 
+_FORMER_NAMES = {"take_back": "rollback_activation", "whereabouts": "location"}
+"""What methods were called before; these names work for one more version."""
+
+
 class Plugin(ABC):
     """A type that can be deployed. A type that holds state is a ``StatePlugin``."""
 
@@ -85,6 +89,15 @@ class Plugin(ABC):
     """The Debian package of a tool, where it is not called as the tool is."""
     stateless: ClassVar[str] = ""
     """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
+
+    def __init_subclass__(cls, **options: object) -> None:
+        """Let a class that was written with the former names be called by today's names, and the other way round."""
+        super().__init_subclass__(**options)
+        for former, name in _FORMER_NAMES.items():
+            if former in cls.__dict__ and name not in cls.__dict__:
+                setattr(cls, name, cls.__dict__[former])
+            elif name in cls.__dict__ and former not in cls.__dict__:
+                setattr(cls, former, cls.__dict__[name])
 
     def activities(self) -> frozenset[str]:
         """Which activities it has."""
@@ -143,11 +156,14 @@ class Plugin(ABC):
 
     def location(self, component: Component) -> tuple[str, ...]:
         """Where the component's unit of state is, in words that are the same however its container is called or its
-        properties are written: found state of the same whereabouts is configured already.
+        properties are written: found state of the same location is configured already.
 
-        The default takes the name and every property as it stands."""
+        The default takes the name and every property as it is."""
         properties = (f"{name}={component.properties[name]}" for name in sorted(component.properties))
         return (component.key.component, *properties)
+
+    take_back = rollback_activation
+    whereabouts = location
 
 
 class StatePlugin(Plugin):
@@ -161,6 +177,16 @@ class StatePlugin(Plugin):
 
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
+
+    def dump_like(self, ctx: Context, known: Metadata | None) -> None:
+        """Let the dumps of this job be written as a snapshot was which they are to be compared with.
+
+        For a type whose earlier versions wrote the same values in another way."""
+
+    def worded_otherwise(self, old: Metadata | None, new: Metadata | None) -> str:
+        """Why the same values may be written in different ways in two snapshots, as a remark for whoever compares
+        them; ``""`` where they are not."""
+        return ""
 
     def dump_reader(self, component: Component) -> str:
         """The user whom bash Dysnomia's module of this type becomes to read a snapshot, ``""`` where it stays whoever

@@ -1,4 +1,4 @@
-"""Snapshot and restore of a MariaDB schema of some 200 MB, against the shortest pipe that does the same."""
+"""Snapshot and restore of the sample shop in MariaDB, 200 MB, against the shortest pipe that does the same."""
 
 from __future__ import annotations
 
@@ -7,24 +7,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.benchmarks import shop
 from tests.benchmarks.database import Work, memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell
 from tests.plugins.servers.mariadb import MariadbServer
 
-ROWS = 1_700_000
-SEED = f"""
-CREATE TABLE customers (id int PRIMARY KEY AUTO_INCREMENT, name text, mail text, since date);
-INSERT INTO customers (name, mail, since)
-  SELECT CONCAT('customer ', seq), CONCAT(MD5(seq), '@example.org'), '2020-01-01' + INTERVAL seq % 2000 DAY
-  FROM seq_1_to_{ROWS // 10};
-CREATE TABLE orders (id bigint PRIMARY KEY AUTO_INCREMENT, customer int, placed datetime, total decimal(12,2),
-  note varchar(100), KEY (customer));
-INSERT INTO orders (customer, placed, total, note)
-  SELECT seq % {ROWS // 10} + 1, '2024-01-01' + INTERVAL seq * 17 SECOND, (seq * 7919 % 100000) / 100,
-    CONCAT(MD5(seq), ' ', MD5(-seq))
-  FROM seq_1_to_{ROWS};
-ANALYZE TABLE customers, orders;
-"""
 OPTIONS = "--single-transaction --quick --skip-dump-date --order-by-primary --hex-blob --routines --events --triggers"
 
 
@@ -33,11 +20,21 @@ def measure() -> Sequence[Figure]:
     folder = Path(tempfile.mkdtemp(prefix="bench."))
     try:
         with MariadbServer() as server:
-            server.sql("CREATE DATABASE bench CHARACTER SET utf8mb4")
-            server.sql(SEED, "bench")
+            fill(server, folder / "rows")
             return _measure(server, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def fill(server: MariadbServer, files: Path) -> None:
+    """Make the schema ``bench``: the sample shop."""
+    server.sql("CREATE DATABASE bench CHARACTER SET utf8mb4")
+    server.sql(shop.MARIADB, "bench")
+    files.parent.chmod(0o755)
+    for table, file in shop.Shop().write(files).items():
+        server.sql(f"LOAD DATA INFILE '{file}' INTO TABLE {table} CHARACTER SET utf8mb4", "bench")
+    server.sql(f"ANALYZE TABLE {', '.join(shop.Shop(1).tables())}", "bench")
+    shutil.rmtree(files)
 
 
 def _measure(server: MariadbServer, folder: Path) -> Sequence[Figure]:

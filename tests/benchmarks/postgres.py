@@ -1,4 +1,4 @@
-"""Snapshot and restore of a PostgreSQL database of some 200 MB, against the shortest pipe that does the same."""
+"""Snapshot and restore of the sample shop in PostgreSQL, 200 MB, against the shortest pipe that does the same."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.benchmarks import shop
 from tests.benchmarks.database import Work, memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
 from tests.plugins.servers.postgresql import PostgresServer
-
-ROWS = 1_700_000
-SEED = f"""
-CREATE TABLE customers(id serial PRIMARY KEY, name text, mail text, since date);
-INSERT INTO customers(name, mail, since)
-  SELECT 'customer ' || g, md5(g::text) || '@example.org', date '2020-01-01' + g % 2000
-  FROM generate_series(1, {ROWS // 10}) g;
-CREATE TABLE orders(id bigserial PRIMARY KEY, customer int, placed timestamptz, total numeric(12,2), note text);
-INSERT INTO orders(customer, placed, total, note)
-  SELECT g % {ROWS // 10} + 1, timestamptz '2024-01-01' + g * interval '17 seconds',
-         (g::bigint * 7919 % 100000) / 100.0,
-         md5(g::text) || ' ' || md5((-g)::text)
-  FROM generate_series(1, {ROWS}) g;
-CREATE INDEX ON orders(customer);
-ANALYZE;
-"""
 
 
 def measure() -> Sequence[Figure]:
@@ -33,11 +18,21 @@ def measure() -> Sequence[Figure]:
     folder = Path(tempfile.mkdtemp(prefix="bench."))
     try:
         with PostgresServer() as server:
-            server.sql("CREATE DATABASE bench")
-            server.sql(SEED, "bench")
+            fill(server, folder / "rows")
             return _measure(server, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def fill(server: PostgresServer, files: Path) -> None:
+    """Make the database ``bench``: the sample shop."""
+    server.sql("CREATE DATABASE bench")
+    server.sql(shop.POSTGRESQL, "bench")
+    files.parent.chmod(0o755)
+    for table, file in shop.Shop().write(files).items():
+        server.sql(f"COPY {table} FROM '{file}'", "bench")
+    server.sql(shop.POSTGRESQL_KEYS, "bench")
+    shutil.rmtree(files)
 
 
 def _measure(server: PostgresServer, folder: Path) -> Sequence[Figure]:

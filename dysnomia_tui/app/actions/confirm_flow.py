@@ -10,7 +10,7 @@ from dysnomia_tui.engine.plans.plan import Grade, Plan
 from dysnomia_tui.engine.records import JobView
 
 if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
+    from dysnomia_tui.app.services import Services
 
 Submitted = Callable[[JobView], None]
 
@@ -18,7 +18,7 @@ Submitted = Callable[[JobView], None]
 class Confirming:
     """The only way from the app to ``Engine.submit``."""
 
-    def __init__(self, app: DysnomiaApp) -> None:
+    def __init__(self, app: Services) -> None:
         self._app = app
 
     def plan(self, make: Callable[[Engine], Plan], submitted: Submitted | None = None) -> None:

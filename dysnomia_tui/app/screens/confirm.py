@@ -8,7 +8,7 @@ in the order in which it was typed. The focus starts on leaving things be.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -22,13 +22,11 @@ from textual.widgets import Button, Input, Static
 from dysnomia_tui.app.present import plan as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import cut_middle, join, plain
+from dysnomia_tui.app.services import services_of
 from dysnomia_tui.app.terminal.key_order import type_into
 from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS
 from dysnomia_tui.app.widgets.since import Since, compared
 from dysnomia_tui.engine.plans.plan import Grade, Plan
-
-if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
 
 ARMED_AFTER = 0.5
 """Seconds after the first paint before anything can confirm."""
@@ -131,7 +129,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
                     )
 
     def on_mount(self) -> None:
-        overview = cast("DysnomiaApp", self.app).state.overview
+        overview = services_of(self).state.overview
         host = [plain(overview.host, styles.STRONG)] if overview is not None else []
         labels = [plain(label, "bold reverse red") for label in self._labels()]
         keys = ", ".join(cut_middle(str(key), 34) for key in self.plan.keys[:3])
@@ -142,7 +140,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
 
     def _labels(self) -> list[str]:
         """The machine's labels and those of the components the plan is about."""
-        state = cast("DysnomiaApp", self.app).state
+        state = services_of(self).state
         labels = dict.fromkeys(state.overview.labels if state.overview is not None else ())
         for key in self.plan.keys:
             view = state.component(key)
@@ -248,7 +246,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         self.query_one("#plan", VerticalScroll).scroll_relative(y=direction, animate=False)
 
     def action_copy(self) -> None:
-        cast("DysnomiaApp", self.app).copy(present.command_line(self.plan.command), "the command")
+        services_of(self).copy(present.command_line(self.plan.command), "the command")
 
     @property
     def grade(self) -> Grade:

@@ -6,7 +6,7 @@ Both are read from the registry; what cannot be done here is listed too, with th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
@@ -21,10 +21,8 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.services import Services, services_of
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-
-if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,9 @@ class ActionList(ModalScreen["str | None"]):
         self._scopes = scopes
 
     @property
-    def dysnomia(self) -> DysnomiaApp:
-        """The app, by its own type."""
-        return cast("DysnomiaApp", self.app)
+    def dysnomia(self) -> Services:
+        """What the app does for it."""
+        return services_of(self)
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:

@@ -13,20 +13,20 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.text import visible
 
 if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
+    from dysnomia_tui.app.services import Services
 
 
-def open_shell(app: DysnomiaApp, key: ComponentKey) -> None:
+def open_shell(app: Services, key: ComponentKey) -> None:
     """Ask the engine for the client's argv and environment, and run it in this terminal."""
     app.client.ask("shell", lambda engine: engine.shell(key), lambda found: _run(app, key, *found), app.trouble)
 
 
-def _run(app: DysnomiaApp, key: ComponentKey, argv: Sequence[str], env: Mapping[str, str]) -> None:
+def _run(app: Services, key: ComponentKey, argv: Sequence[str], env: Mapping[str, str]) -> None:
     problem = ""
     try:
         with app.suspend():
             print(f"\n{visible(str(key))}: {visible(argv[0])}; leaving it comes back\n", flush=True)
-            status = app.ending.run_client(argv, {**child_environment(os.environ), **env})
+            status = app.run_client(argv, {**child_environment(os.environ), **env})
             problem = f"{argv[0]} ended with status {status}" if status else ""
     except SuspendNotSupported:
         problem = "this terminal cannot be handed over"

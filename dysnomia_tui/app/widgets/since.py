@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual.widgets import Static
@@ -12,13 +11,11 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import join, plain
+from dysnomia_tui.app.services import Services, services_of
 from dysnomia_tui.engine import Diff
 from dysnomia_tui.engine.engine import LIVE
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import SectionChange
-
-if TYPE_CHECKING:
-    from dysnomia_tui.app.app import DysnomiaApp
 
 EVERY = 0.3
 """Seconds between two looks."""
@@ -56,8 +53,8 @@ class Since(Static):
         self._ended = False
 
     @property
-    def _dysnomia(self) -> DysnomiaApp:
-        return cast("DysnomiaApp", self.app)
+    def _dysnomia(self) -> Services:
+        return services_of(self)
 
     def on_mount(self) -> None:
         key, number = self._key, self._number

@@ -237,13 +237,13 @@ def _whole_or_taken_back(component_job: ComponentJob, ctx: Context, name: str) -
         _ACTIVITIES[name](component_job, ctx)
     except Expected as error:
         if name == "activate":
-            _take_back(component_job, ctx, error)
+            _rollback_activation(component_job, ctx, error)
         component_job.journal.step(SETTLED, swapped=False)
         raise
     component_job.journal.step(SETTLED, swapped=False)
 
 
-def _take_back(component_job: ComponentJob, ctx: Context, why: Exception) -> None:
+def _rollback_activation(component_job: ComponentJob, ctx: Context, why: Exception) -> None:
     """What cannot be taken back is said with what went wrong first, and left to the next writer."""
     try:
         with component_job.shielded():

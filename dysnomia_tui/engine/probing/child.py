@@ -155,7 +155,7 @@ def _discover(machine: Machine) -> Mapping[str, Any]:
         if plugin is not None:
             configured = _configured(machine, plugin)
             found.extend(
-                asdict(one) for one in plugin.discover(ProcessRunner()) if _whereabouts(plugin, one) not in configured
+                asdict(one) for one in plugin.discover(ProcessRunner()) if _location(plugin, one) not in configured
             )
     return {"found": found}
 
@@ -171,7 +171,7 @@ def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:
     return places
 
 
-def _whereabouts(plugin: Plugin, found: Found) -> tuple[str, ...]:
+def _location(plugin: Plugin, found: Found) -> tuple[str, ...]:
     """Where found state is; nowhere for a server of which nothing may be seen."""
     try:
         key = ComponentKey.of(found.container, found.component)
@@ -201,9 +201,11 @@ def _preflight(
         result = plugin.preflight(ctx, stored, replace=question["replace"])
     except (Corrupt, Incomplete) as error:
         raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
-    findings = [(one.severity.value, one.text, one.of_snapshot) for one in result.findings]
+    findings = [(one.severity.value, one.text, one.of_snapshot, one.in_place) for one in result.findings]
     if question["copy"]:
-        findings += [(Severity.BLOCKER.value, text, False) for text in _against_copy(plugin, ctx, question["copy"])]
+        findings += [
+            (Severity.BLOCKER.value, text, False, False) for text in _against_copy(plugin, ctx, question["copy"])
+        ]
     return {
         "findings": findings,
         "live_bytes": result.live_bytes,

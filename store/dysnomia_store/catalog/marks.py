@@ -11,8 +11,9 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from dysnomia_store.disk.layout import Layout, stem
@@ -126,6 +127,25 @@ def move(workspace: Workspace, key: ComponentKey, one: Marked, number: int) -> N
     """Let marks hold for another generation of the same snapshot instead. Raises OSError."""
     _write(workspace, key, number, one.id, one.marks, "")
     workspace.disk.unlink(one.path, missing_ok=True)
+
+
+def held(layout: Layout, key: ComponentKey) -> dict[int, list[Marked]]:
+    """The marks with a pin that a job holds, by generation."""
+    found: dict[int, list[Marked]] = {}
+    for one in marked(layout, key).values():
+        if any(pin.held_by for pin in one.marks.pins):
+            found.setdefault(one.number, []).append(one)
+    return found
+
+
+def let_go(workspace: Workspace, key: ComponentKey, one: Marked) -> None:
+    """End the pins that jobs hold on a generation which a collection takes in spite of them: else it would be brought
+    back, as if another tool had taken it. The caller holds the lock of the records. Raises OSError, StoreFull."""
+    left = replace(one.marks, pins=tuple(pin for pin in one.marks.pins if not pin.held_by))
+    if left == Marks():
+        workspace.disk.unlink(one.path, missing_ok=True)
+    else:
+        workspace.retry_with_reserve(partial(_write, workspace, key, one.number, one.id, left, ""))
 
 
 def keep_copy(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:

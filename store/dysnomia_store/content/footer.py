@@ -32,6 +32,12 @@ OPENING = _HEAD.pack(_MAGIC, len(_OURS)) + _OURS
 """The magic bytes at the start."""
 _MOST = 1 << 28
 """A footer larger than 256 MiB (some 10 TB of content) is not believed."""
+_LEAST_FRAME = 12
+"""Bytes of the smallest frame: a footer names no more than so fit in the file before it."""
+_EACH = 48
+"""Characters that a frame takes in the footer at the most."""
+_BESIDES = 1 << 16
+"""Characters, lists and objects that it may hold besides."""
 
 
 def encode(about: Mapping[str, Any]) -> bytes:
@@ -73,8 +79,13 @@ def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T])
         raise Corrupt(f"{path} is damaged: its footer does not start where it should")
     try:
         decoder = ZstdDecompressor()
-        text = decoder.decompress(os.pread(file.fileno(), size, start + _HEAD.size), _MOST)
-    except ZstdError as error:
+        frames = start // _LEAST_FRAME
+        text = decoder.decompress(
+            os.pread(file.fileno(), size, start + _HEAD.size), min(_MOST, frames * _EACH + _BESIDES)
+        )
+        if text.count(b"[") + text.count(b"{") > frames + _BESIDES:
+            raise ValueError("it names more frames than fit in the file")
+    except (ZstdError, ValueError) as error:
         raise Corrupt(f"{path} is damaged: its footer cannot be read ({error})") from error
     if not decoder.eof:
         raise Corrupt(f"{path} is damaged: its footer is cut short")

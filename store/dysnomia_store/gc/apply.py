@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
+from dysnomia_store.catalog import marks
 from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.locks import records_lock
@@ -85,6 +86,7 @@ class Collector:
                 self._take_snapshots(key, collection)
             if collection is not None and self._grace <= 0:
                 self._workspace.disk.remove_tree(collection.path)
+            marks.drop_copies(self._workspace, key)
             self._tidy(key)
 
     def _remember(self, key: ComponentKey, number: int) -> None:
@@ -118,10 +120,13 @@ class Collector:
 
     def _take_links(self, key: ComponentKey, numbers: list[int], collection: trash.Collected | None) -> None:
         workspace = self._workspace
+        pins = marks.held(workspace.layout, key)
         for number in numbers:
             if self.stopped:
                 break
             link = workspace.layout.link(key, number)
+            for held in pins.get(number, ()):
+                marks.let_go(workspace, key, held)
             with suppress(FileNotFoundError):
                 if collection is None:
                     workspace.disk.unlink(link)

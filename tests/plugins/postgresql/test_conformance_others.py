@@ -62,6 +62,7 @@ class TestLeastPrivilege(WorldConformance):
             yield world
 
 
+@pytest.mark.worlds
 class TestOtherOwner(WorldConformance):
     column = "postgresql-database, other owner"
     server = ("postgres", "--version")
@@ -72,6 +73,7 @@ class TestOtherOwner(WorldConformance):
             yield world
 
 
+@pytest.mark.worlds
 class TestWide(WorldConformance):
     column = "postgresql-database, wide"
     server = ("postgres", "--version")
@@ -82,6 +84,7 @@ class TestWide(WorldConformance):
             yield world
 
 
+@pytest.mark.worlds
 class TestAfterAnUpdate(WorldConformance):
     column = "postgresql-database, after an update"
     server = ("postgres", "--version")

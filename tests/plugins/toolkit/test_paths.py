@@ -62,7 +62,7 @@ ALLOWED = {
     ("types/systemd/units.py", "os.replace"): SYSTEM,
     ("types/redis/files.py", "os.open"): OURS,
     ("types/redis/initial.py", "Path.open"): INITIAL,
-    ("types/redis/places.py", "Path.open"): INITIAL,
+    ("types/redis/rdb_file.py", "Path.open"): INITIAL,
     ("types/redis/plugin.py", "Path.open"): OURS,
     ("types/redis/plugin.py", "Path.unlink"): OURS,
     ("types/redis/resp.py", "os.open"): "O_PATH, to reach a socket whose path is too long: nothing of it is read",

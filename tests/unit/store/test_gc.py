@@ -252,6 +252,26 @@ class TestApply:
         assert shop.store.generations(KEY) == before
         assert shop.store.trash() == ()
 
+    @pytest.mark.parametrize("note", ["", "look here"])
+    @pytest.mark.parametrize("grace", [0, 60])
+    def test_a_guard_that_was_taken_is_not_brought_back_by_the_next_writer(
+        self, shop: Shop, note: str, grace: int
+    ) -> None:
+        """A job's pin, which the policy overruled, ends with it; what an operator said of it stays."""
+        for count in (100, 101):
+            shop.commit(rows(count))
+        held = Pin("guard", "alice", shop.now, shop.now + timedelta(days=7), held_by="7")
+        shop.store.mark(KEY, 1, Marks(pins=(held,), note=note), who="alice")
+        entries = shop.store.apply_gc(shop.plan(Policy(nothing=True)), grace=grace, who="", job="9")
+        assert not list(shop.root.glob("marks/*/*/copies/*"))
+        shop.commit(rows(103))
+        assert shop.numbers() == [3]
+        shop.store.bring_back([entry.name for entry in entries], who="", job="10")
+        assert shop.numbers() == ([1, 2, 3] if grace else [3])
+        if grace:
+            marks = shop.store.generations(KEY)[0].marks
+            assert (marks.note if marks else "", marks.pins if marks else ()) == (note, ())
+
     def test_one_of_them_alone(self, shop: Shop) -> None:
         for count in (100, 101, 102):
             shop.commit(rows(count))
