@@ -219,15 +219,15 @@ class DysnomiaApp(TypingAhead):
             alarms=len(self.state.alarms()),
         )
 
-    def perform(self, action: Action, host: object) -> None:
-        """Run an action on the screen or widget that has it, or say why it cannot be done."""
+    def perform(self, action: Action, carrier: object) -> None:
+        """Run an action on what carries it out, or say why it cannot be done."""
         reason = action.why_not(self.here())
         if reason and action.asks_for_text:
             self.refuse_text(action, reason)
         elif reason:
             self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
         else:
-            action.run(host)
+            action.run(carrier)
 
     def refuse_text(self, action: Action, reason: str) -> None:
         """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever
@@ -241,8 +241,9 @@ class DysnomiaApp(TypingAhead):
         action = REGISTRY[action_id]
         node = self.focused or self.screen
         for host in node.ancestors_with_self:
-            if isinstance(host, ActionHost) and hasattr(host, action.method):
-                self.perform(action, host)
+            carrier = host.carrier_of(action) if isinstance(host, ActionHost) else None
+            if carrier is not None:
+                self.perform(action, carrier)
                 return
         self.notify(f"{action.title}: not on this screen", severity="warning", markup=False)
 

@@ -66,8 +66,8 @@ class Services(Protocol):
     def here(self) -> Selection:
         """Where the operator is, on the screen in front."""
 
-    def perform(self, action: Action, host: object) -> None:
-        """Run an action on the screen or widget that has it, or say why it cannot be done."""
+    def perform(self, action: Action, carrier: object) -> None:
+        """Run an action on what carries it out, or say why it cannot be done."""
 
     def perform_id(self, action_id: str) -> None:
         """Run an action by id on whatever in front has it."""

@@ -188,11 +188,11 @@ class Engine(Planner):
 
     def diff(self, key: ComponentKey, old: Side, new: Side) -> Diff:
         """Begin to compare two generations, or one with what is live."""
-        from dysnomia_tui.engine.contents.contents import side
+        from dysnomia_tui.engine.contents.contents import sides
         from dysnomia_tui.engine.diff.handle import start_diff
 
         with translated():
-            return start_diff(side(self._world, key, old), side(self._world, key, new))
+            return start_diff(*sides(self._world, key, old, new))
 
     def export(
         self,

@@ -43,7 +43,7 @@ from dysnomia_plugins.interface.records import (
     Stored,
 )
 from dysnomia_plugins.interface.status import Status
-from dysnomia_store.model import Section
+from dysnomia_store.model import Metadata, Section
 from dysnomia_store.sink import ContentSink
 
 __all__ = [
@@ -183,6 +183,16 @@ class StatePlugin(Plugin):
 
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
+
+    def dump_like(self, ctx: Context, known: Metadata | None) -> None:
+        """Let the dumps of this job be written as a snapshot was which they are to be compared with.
+
+        For a type whose earlier versions wrote the same values in another way."""
+
+    def worded_otherwise(self, old: Metadata | None, new: Metadata | None) -> str:
+        """Why the same values may be written in different ways in two snapshots, as a remark for whoever compares
+        them; ``""`` where they are not."""
+        return ""
 
     def dump_reader(self, component: Component) -> str:
         """The user whom bash Dysnomia's module of this type becomes to read a snapshot, ``""`` where it stays whoever

@@ -71,6 +71,11 @@ class FileEntry:
     """Hex digest of the stored bytes."""
 
 
+FOOTERS = "footers"
+"""Among the tool versions of a snapshot that came as a folder: the ``digest_version`` that its footers name, and so the
+version of its type that wrote it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What is known of a snapshot, written once beside it."""

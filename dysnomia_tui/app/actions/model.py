@@ -48,9 +48,9 @@ class Action:
             return f"read-only: {here.read_only}"
         return self.disabled_reason(here)
 
-    def run(self, host: object) -> None:
-        """Carry it out on the screen or widget that has it."""
-        method: Callable[[], Any] = getattr(host, self.method)
+    def run(self, carrier: object) -> None:
+        """Carry it out on what has its method: a screen, a widget, or a controller of one."""
+        method: Callable[[], Any] = getattr(carrier, self.method)
         method()
 
 

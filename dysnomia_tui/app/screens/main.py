@@ -1,4 +1,7 @@
-"""The main screen: components, generations, what is in the one under the cursor."""
+"""The main screen: components, generations, what is in the one under the cursor.
+
+The panes hold what they show; this joins them: the cursor of one decides what the next is about.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,39 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 from textual import events, on
-from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from dysnomia_store.model import Generation, Section
+from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.app.actions.registry import bindings
-from dysnomia_tui.app.present import components, condition, detail, generations, header, welcome
+from dysnomia_tui.app.controllers.base import Controller
+from dysnomia_tui.app.controllers.changes import Changes
+from dysnomia_tui.app.controllers.elsewhere import Elsewhere
+from dysnomia_tui.app.controllers.finding import Finding
+from dysnomia_tui.app.controllers.remarks import Remarks
+from dysnomia_tui.app.controllers.taking_out import TakingOut
+from dysnomia_tui.app.panes.components import ComponentsPane
+from dysnomia_tui.app.panes.detail import DetailPane
+from dysnomia_tui.app.panes.generations import GenerationsPane
+from dysnomia_tui.app.panes.moving import Panes
+from dysnomia_tui.app.present import components, condition, header, welcome
 from dysnomia_tui.app.present.components import TreeRow
-from dysnomia_tui.app.present.detail import Contents
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.app.reading import read_contents
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.screens.main_actions import MainActions
-from dysnomia_tui.app.screens.main_panes import PANES, MainPanes
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.lines import LinesView
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
+CONTROLLERS: tuple[type[Controller], ...] = (Elsewhere, Changes, Remarks, Finding, TakingOut)
 
-class MainScreen(MainPanes, MainActions, DysnomiaScreen):
+
+class MainScreen(DysnomiaScreen):
     """Three panes: 1 components, 2 generations, 3 one generation."""
 
+    CARRIERS = (Panes, *CONTROLLERS)
     SCOPE = "main"
     BINDINGS = bindings("main", "everywhere")
     AUTO_FOCUS = "#tree"
@@ -64,105 +75,89 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
 
     def __init__(self) -> None:
         super().__init__(classes="-pane-1")
-        self._folded: set[str] = set()
-        self._known: dict[ComponentKey, tuple[Generation, ...]] = {}
-        self._contents: dict[tuple[ComponentKey, int, str], Contents] = {}
-        self._marks: dict[ComponentKey, frozenset[int]] = {}
+        self.panes = Panes()
+        self._controllers = tuple(controller(self) for controller in CONTROLLERS)
         self._stamp: object = None
-        self._shown_key: ComponentKey | None = None
-        self._sections: dict[int, Section] = {}
         self._told_of: str | ComponentKey | None = None
-        self._wanted: tuple[ComponentKey, int | None] | None = None
 
     def compose_body(self) -> Iterable[Widget]:
-        with Horizontal(id="panes"):
-            yield VirtualTable[TreeRow](
-                key=lambda row: row.key,
-                words=components.words,
-                head=False,
-                widget_id="tree",
-                empty="reading the store…",
-            )
-            with Vertical(id="right"):
-                yield VirtualTable[Generation](
-                    key=lambda g: g.number, words=generations.words, markable=True, widget_id="generations"
-                )
-                yield LinesView(widget_id="told")
-                yield LinesView(widget_id="welcome")
-                yield LinesView(widget_id="detail")
+        yield self.panes
+
+    def carriers(self) -> Sequence[object]:
+        return (self, self.panes, *self._controllers)
+
+    @property
+    def units(self) -> ComponentsPane:
+        return self.panes.units
+
+    @property
+    def list(self) -> GenerationsPane:
+        return self.panes.generations
+
+    @property
+    def told(self) -> LinesView:
+        return self.panes.told
+
+    @property
+    def detail(self) -> DetailPane:
+        return self.panes.detail
 
     # --- where the operator is ----------------------------------------------------------------------------------
 
     def here(self) -> Selection:
-        if self.query_one_optional("#tree") is None:
-            return Selection()
-        row = self.units.item
+        row = self.units.item if self.units.is_attached else None
         if row is None:
             return Selection()
-        generation = self.list.item if row.component is not None and self._shown_key == row.key else None
+        generation = self.list.item if row.component is not None and self.list.of == row.key else None
         return Selection(
             container=row.container,
             component=row.component,
             found=row.found,
             generation=generation,
-            marks=self._marked(),
+            marks=self.list.marked,
         )
 
-    def _generations(self) -> Sequence[Generation]:
+    def listed(self) -> Sequence[Generation]:
         return self.list.items
-
-    def _marked(self) -> tuple[int, ...]:
-        return tuple(sorted(self._marks.get(self._shown_key, ()))) if self._shown_key is not None else ()
 
     def show_component(self, key: ComponentKey, number: int | None = None) -> None:
         """Put the cursor on a component, and on one of its generations."""
-        self._folded.discard(key.container)
-        self.units.set_filter("")
-        self._fill_tree(self.dysnomia.state)
-        self._wanted = (key, number)
-        if not self.units.go_to(key):
-            self._wanted = None
+        # Wanted before the cursor moves: the move may read the component at once.
+        self.list.want(key, number)
+        if not self.units.find(key, self.dysnomia.state):
+            self.list.want_nothing()
             return
-        if self._shown_key == key and number is not None:
-            self.list.set_filter("")
-            self.list.go_to(number)
-        self.go_to_pane(self.units if number is None else self.list)
+        self.panes.go_to(self.units if number is None else self.list)
 
     # --- state -> panes -----------------------------------------------------------------------------------------
 
     def on_state(self, state: AppState) -> None:
-        self._fill_tree(state)
+        self.units.fill(state)
+        self._welcome(state)
         self._follow(self.units.item)
 
     def on_times(self, times: Times) -> None:
-        self._set_columns()
+        self._lay_out()
         self._describe(self.units.item)
         self._draw_detail()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._set_columns)
+        self.call_after_refresh(self._lay_out)
 
-    def _set_columns(self) -> None:
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
         times = self.dysnomia.times
-        self.units.set_columns(components.columns(self.units.scrollable_content_region.width, times))
-        known = self._known.get(self._shown_key, ()) if self._shown_key is not None else ()
-        digits = len(str(max((generation.number for generation in known), default=0)))
-        self.list.set_columns(generations.columns(self.list.scrollable_content_region.width, times, digits))
+        self.units.lay_out(times)
+        self.list.lay_out(times)
 
-    def _fill_tree(self, state: AppState) -> None:
-        rows = components.tree(state, self._folded)
-        first = self.units.item is None
-        to = next((row.key for row in rows if row.is_component or row.found is not None), None) if first else None
-        self.units.set_empty(Text(welcome.waiting(state), style="dim"))
-        if rows != list(self.units.items):
-            self.units.set_items(rows, to=to)
-        self.units.border_title = "1 Components"
+    def _welcome(self, state: AppState) -> None:
         bare = state.overview is not None and not state.overview.containers
         self.set_class(bare, "-bare")
         if bare:
-            welcome_pane = self.query_one("#welcome", LinesView)
-            welcome_pane.border_title = "Welcome"
-            welcome_pane.show(lambda _cells: welcome.lines(state))
+            self.panes.welcome.border_title = "Welcome"
+            self.panes.welcome.show(lambda _cells: welcome.lines(state))
 
     @on(VirtualTable.Highlighted, "#tree")
     def _row_changed(self, event: VirtualTable.Highlighted) -> None:
@@ -174,14 +169,14 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
         state = self.dysnomia.state
         jobs = [job.id for job in state.jobs if key in job.keys and job.state.ended]
         stamp = (key, row.component if row is not None else None, tuple(jobs))
-        if key != self._shown_key:
-            self._show_key(key)
+        if key != self.list.of:
+            self.list.show_component(key, self.dysnomia.times)
         if key is not None and stamp != self._stamp:
             self.dysnomia.client.ask(
                 "generations",
                 lambda engine: (key, engine.generations(key)),
                 self._have_generations,
-                self._no_generations,
+                self.list.have_not,
             )
         self._stamp = stamp
         self.dysnomia.watch_engine.attend(key)
@@ -189,34 +184,10 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
         if key is None or self.list.item is None:
             self._draw_detail()
 
-    def _show_key(self, key: ComponentKey | None) -> None:
-        self._shown_key = key
-        self.list.set_filter("")
-        self.list.set_marks(())
-        self.list.set_items(self._known.get(key, ()) if key is not None else ())
-        self.list.set_empty(Text("reading its generations…" if key is not None else "", style="dim"))
-        if key is not None:
-            self.list.set_marks(sorted(self._marks.get(key, ())))
-            self.list.act_top()
-        self._set_columns()
-
     def _have_generations(self, answer: tuple[ComponentKey, tuple[Generation, ...]]) -> None:
-        key, found = answer
-        self._known[key] = found
-        if key != self._shown_key:
-            return
-        wanted = self._wanted[1] if self._wanted is not None and self._wanted[0] == key else None
-        self._wanted = None
-        self.list.set_empty(Text("no generation yet", style="dim"))
-        if tuple(self.list.items) != found or wanted is not None:
-            self.list.set_items(found, to=wanted)
-            self.list.set_marks(sorted(set(self._marks.get(key, ())) & {g.number for g in found}))
-        self._set_columns()
-        self._describe(self.units.item)
-        self._draw_detail()
-
-    def _no_generations(self, problem: str) -> None:
-        self.list.set_empty(Text(problem, style="bold red"))
+        if self.list.have(*answer, self.dysnomia.times):
+            self._describe(self.units.item)
+            self._draw_detail()
 
     def _describe(self, row: TreeRow | None) -> None:
         container = row.container if row is not None else None
@@ -231,10 +202,10 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
             lines = condition.told(view, known, self.dysnomia.times)
         elif view is None and container is not None:
             lines = condition.container_told(container, probe)
-        self.tell(bool(lines))
+        self.panes.tell(bool(lines))
         self.told.show(lambda _cells: lines, top=row is None or row.key != self._told_of)
         self._told_of = row.key if row is not None else None
-        self._position()
+        self._show_position()
         self.set_path(self._path(row))
 
     def _path(self, row: TreeRow | None) -> str:
@@ -247,17 +218,8 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
                 parts.append(str(self.list.item.number))
         return "/".join(parts)
 
-    def _position(self) -> None:
-        table = self.list
-        if not table.items:
-            table.border_subtitle = ""
-            return
-        hidden = f" of {len(table.items)}, filter: {table.filter_text}" if table.filter_text else ""
-        place = f"{table.row + 1 if table.shown else 0}/{len(table.shown)}{hidden}"
-        wide = self.has_class("-wide")
-        table.border_subtitle = escaped(f"{place}   {generations.LEGEND}" if wide and not hidden else place)
-
-    # --- the third pane -----------------------------------------------------------------------------------------
+    def _show_position(self) -> None:
+        self.list.show_position(wide=self.has_class("-wide"))
 
     @on(VirtualTable.Highlighted, "#generations")
     def _generation_changed(self) -> None:
@@ -267,56 +229,16 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
     def _draw_detail(self, *, top: bool = False) -> None:
         row = self.units.item
         generation = self.list.item if row is not None and row.component is not None else None
-        times = self.dysnomia.times
-        state = self.dysnomia.state
-        if generation is not None:
-            known = self._contents.get((generation.key, generation.number, generation.id))
-            if known is None and generation.id:
-                self._read_contents(generation)
-            self.detail.border_title = f"3 Generation {generation.number}"
-            shown = known if known is not None or generation.id else Contents()
-            made = detail.lines(generation, shown, times)
-            self._sections = dict(made.sections)
-            self.detail.show(made.texts, top=top)
-            return
-        self.detail.border_title = "3 Contents"
-        lines: Sequence[Text] = ()
-        if row is not None and row.component is not None and row.component.stateless:
-            lines = condition.why_no_generations(row.component, state.conditions.get(row.component.key))
-        elif row is not None and row.component is not None:
-            key = self.dysnomia.key_of("snapshot")
-            lines = detail.component_lines(row.component, state.read_only, key, state.notice)
-        elif row is not None and row.container is not None:
-            self.detail.border_title = escaped(f"3 {row.container.name}")
-            lines = condition.container_settings(row.container)
-        elif row is not None and row.found is not None:
-            lines = detail.found_lines(row.found)
-        self.detail.show(lambda _cells: lines, top=top)
-
-    def _read_contents(self, generation: Generation) -> None:
-        known = (generation.key, generation.number, generation.id)
-
-        def have(contents: Contents) -> None:
-            if len(self._contents) > 200:
-                self._contents.clear()
-            self._contents[known] = contents
-            if self.list.item is not None and self.list.item.number == generation.number:
-                self._draw_detail()
-
-        def failed(problem: str) -> None:
-            have(Contents(problem=problem))
-
-        self.dysnomia.client.ask("contents", lambda engine: read_contents(engine, generation), have, failed)
+        self.detail.draw(row, generation, top=top)
 
     # --- marks --------------------------------------------------------------------------------------------------
 
     @on(VirtualTable.MarksChanged, "#generations")
     def _marks_changed(self) -> None:
-        key = self._shown_key
+        key = self.list.of
         if key is None:
             return
-        numbers = frozenset(number for number in self.list.marks if isinstance(number, int))
-        self._marks[key] = numbers
+        numbers = self.list.keep_marks()
         self.set_path(self._path(self.units.item), header.marked(len(numbers), None))
         if numbers:
             drop = [(key, number) for number in sorted(numbers)]
@@ -328,14 +250,14 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
             )
 
     def _have_freed(self, key: ComponentKey, numbers: frozenset[int], plan: GcPlan) -> None:
-        if key == self._shown_key and numbers == self._marks.get(key):
+        if key == self.list.of and tuple(sorted(numbers)) == self.list.marked:
             freed = sum(snapshot.stored_size for snapshot in plan.snapshots if not snapshot.orphan)
             stay = [line for line in plan.lines if line.keep and line.number in numbers]
             why = f"; {len(stay)} would stay ({stay[0].rules[0] if stay[0].rules else 'kept'})" if stay else ""
             self.set_path(self._path(self.units.item), header.marked(len(numbers), freed, stay=why))
 
     def _no_freed(self, problem: str) -> None:
-        self.set_path(self._path(self.units.item), header.marked(len(self._marked()), None, problem))
+        self.set_path(self._path(self.units.item), header.marked(len(self.list.marked), None, problem))
 
     # --- choosing -------------------------------------------------------------------------------------------------
 
@@ -345,16 +267,15 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
         if row.found is not None:
             self.dysnomia.perform_id("adopt")
         elif row.is_component:
-            self.go_to_pane(self.second)
+            self.panes.go_to(self.panes.second)
         elif row.key == components.DEMO:
             self.dysnomia.perform_id("demo")
         else:
-            self._folded ^= {str(row.key)}
-            self._fill_tree(self.dysnomia.state)
+            self.units.fold(row, self.dysnomia.state)
 
     @on(VirtualTable.Chosen, "#generations")
     def _generation_chosen(self) -> None:
-        self.go_to_pane(self.detail)
+        self.panes.go_to(self.detail)
 
     @on(VirtualTable.Chosen, "#detail")
     def _section_chosen(self) -> None:
@@ -363,32 +284,16 @@ class MainScreen(MainPanes, MainActions, DysnomiaScreen):
     def act_browse(self) -> None:
         generation = self.list.item
         if generation is not None:
-            self.dysnomia.go.browse(generation.key, generation.number, self._section_under_cursor())
+            self.dysnomia.go.browse(generation.key, generation.number, self.detail.section)
 
-    def _section_under_cursor(self) -> Section | None:
-        line = self.detail.item
-        return self._sections.get(line.source) if line is not None and self.detail.has_focus else None
-
-    # --- moving between panes: the rest is in MainPanes -----------------------------------------------------------
-
-    @on(VirtualTable.Edge)
-    def _edge(self, event: VirtualTable.Edge) -> None:
-        at = self.order.index(event.table) + event.direction
-        if 0 <= at < len(self.order):
-            self.go_to_pane(self.order[at])
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        name = event.widget.id or ""
-        if name in PANES:
-            self.now_in(name)
-            self.call_after_refresh(self._set_columns)
+    # --- back -----------------------------------------------------------------------------------------------------
 
     def act_back(self) -> None:
         """A filter first, then one pane to the left; never out of the app."""
         if self.drop_filter():
-            self._position()
+            self._show_position()
         else:
-            self.one_pane_back()
+            self.panes.one_back()
 
     def act_quit(self) -> None:
         self.dysnomia.exit()

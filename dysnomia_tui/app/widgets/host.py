@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
+from dysnomia_tui.app.actions.model import Action
 from dysnomia_tui.app.actions.registry import REGISTRY
 from dysnomia_tui.app.services import Services, services_of
 
@@ -23,8 +27,20 @@ class ActionHost:
         """What the app does for it."""
         return services_of(self)
 
+    CARRIERS: ClassVar[tuple[type, ...]] = ()
+    """What carries actions out for it, besides itself."""
+
+    def carriers(self) -> Sequence[object]:
+        """Itself, and the objects of ``CARRIERS``."""
+        return (self,)
+
+    def carrier_of(self, action: Action) -> object | None:
+        """What carries an action out here; None where nothing does."""
+        return next((one for one in self.carriers() if hasattr(one, action.method)), None)
+
     def action_act(self, action_id: str) -> None:
         size = self.dysnomia.size
         if (size.width < MIN_COLUMNS or size.height < MIN_ROWS) and action_id not in WORKS_UNSEEN:
             return
-        self.dysnomia.perform(REGISTRY[action_id], self)
+        action = REGISTRY[action_id]
+        self.dysnomia.perform(action, self.carrier_of(action))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from dysnomia_store.commit.install import install, sound_metadata
+from dysnomia_store.commit.install import install, metadata_at, sound_metadata
 from dysnomia_store.content.index_diff import changed_between, delta
 from dysnomia_store.content.snapshots import Sealed, SnapshotDraft
 from dysnomia_store.disk.layout import pointed_at
@@ -162,7 +162,9 @@ def write_history(
 
 
 def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta | None:
-    """What changed since the newest generation; None where that is not known."""
+    """What changed since the newest generation; None where that is not known.
+
+    Digests of two versions of a type are not comparable: they would tell of changes that nobody made."""
     before = newest(workspace, key)
     if before is None or not before[1]:
         return None
@@ -170,9 +172,17 @@ def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta |
     if old == snapshot_id:
         return Delta(number, old, 0, 0, 0, 0, False)
     paths = workspace.layout.index(key, old), workspace.layout.index(key, snapshot_id)
-    if not all(path.exists() for path in paths):
+    if not all(path.exists() for path in paths) or not _comparable(workspace, key, old, snapshot_id):
         return None
     try:
         return delta(changed_between(*paths), since=number, since_id=old)
     except (Corrupt, OSError):
         return None  # an index is no more than a convenience
+
+
+def _comparable(workspace: Workspace, key: ComponentKey, old: str, new: str) -> bool:
+    """Whether the digests in two contents indexes were made in the same way."""
+    before, after = (metadata_at(workspace, key, snapshot_id) for snapshot_id in (old, new))
+    if before is None or after is None:
+        return True
+    return (before.type, before.digest_version) == (after.type, after.digest_version)

@@ -17,7 +17,7 @@ from dysnomia_store.content.snapshots import SnapshotDraft, identity
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
-from dysnomia_store.model import CommitInfo, Metadata, Reason
+from dysnomia_store.model import FOOTERS, CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
 
 
@@ -75,6 +75,7 @@ def import_folder(
             complete=None if explained is None else True,
             sections=None if explained is None else explained.sections,
             rows=None if explained is None else explained.rows,
+            tool_versions={} if explained is None else {FOOTERS: str(explained.digest_version)},
         )
         made = commit(workspace, key, draft, metadata, _about(workspace, folder, who, job), None)
         if move:

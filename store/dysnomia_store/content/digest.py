@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Protocol
 
 from dysnomia_store.model import Form, Section
-from dysnomia_store.sink import Buffer
+from dysnomia_store.sink import Buffer, WholeSection
 
 CONSTRUCTION = b"dysnomia canonical content 1\n"
 OUTLINE = b"dysnomia outline 1\n"
@@ -138,6 +139,34 @@ class SectionDigester:
             self._rows = rows + (self._rows or 0)
         self.target.add(section)
 
+    def whole(self, sections: Sequence[WholeSection]) -> None:
+        """Sections that were stored one behind the other: what ``begin``, ``canonical`` and ``end`` do, in one go."""
+        if self._open is not None:
+            raise ValueError(f"sections begin inside section {self._open.name!r}")
+        self._close_run()
+        lines: list[str] = []
+        shown: Mapping[str, str] | None = None
+        pairs = ""
+        sha256, add = hashlib.sha256, self.target.add
+        for kind, name, form, size, attributes, canonical, stored in sections:
+            if attributes is not shown:
+                shown, pairs = attributes, json.dumps(sorted(attributes.items()), separators=(",", ":"))
+            digest = sha256(canonical).hexdigest()
+            if attributes:
+                digest = sha256(f'["{digest}",{pairs}]\n'.encode()).hexdigest()
+            lines.append(f'[{quoted(kind)},{quoted(name)},{pairs},"{digest}"]\n')
+            length = sum(map(len, stored))
+            add(
+                Section(
+                    kind, name, form, size, digest, None, self.position, length, self.artefact, attributes=attributes
+                )
+            )
+            self.position += length
+        line = "".join(lines).encode()
+        self._whole.update(line)
+        self._outline.update(line)
+        self._sections += len(sections)
+
     def result(self) -> Digested:
         """The digest of all of it. Raises ValueError while a section is open."""
         if self._open is not None:
@@ -229,6 +258,11 @@ class TallySink:
 
     def amend_section(self, kind: str, name: str, *, key: tuple[str, ...]) -> None:
         self._target.amend(kind, name, key)
+
+    def write_sections(self, sections: Sequence[WholeSection]) -> None:
+        # Outside of any section: those of a frame's size, which would start one, are not written like this.
+        self._keep(b"".join([piece for section in sections for piece in section.stored]))
+        self._tally.whole(sections)
 
 
 class DigestSink(TallySink):

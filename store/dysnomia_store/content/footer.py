@@ -26,6 +26,12 @@ OPENING = _HEAD.pack(_MAGIC, len(_OURS)) + _OURS
 """The magic bytes at the start."""
 _MOST = 1 << 28
 """A footer larger than 256 MiB (some 10 TB of content) is not believed."""
+_LEAST_FRAME = 12
+"""Bytes of the smallest frame: a footer names no more than so fit in the file before it."""
+_EACH = 48
+"""Characters that a frame takes in the footer at the most."""
+_BESIDES = 1 << 16
+"""Characters, lists and objects that it may hold besides."""
 
 
 def encode(about: Mapping[str, Any]) -> bytes:
@@ -56,9 +62,14 @@ def read(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int] | None:
         raise Corrupt(f"{path} is damaged: its footer does not start where it should")
     try:
         decoder = ZstdDecompressor()
-        text = decoder.decompress(os.pread(file.fileno(), size, start + _HEAD.size), _MOST)
+        frames = start // _LEAST_FRAME
+        text = decoder.decompress(
+            os.pread(file.fileno(), size, start + _HEAD.size), min(_MOST, frames * _EACH + _BESIDES)
+        )
+        if text.count(b"[") + text.count(b"{") > frames + _BESIDES:
+            raise ValueError("it names more frames than fit in the file")
         about = json.loads(text) if decoder.eof else None
-    except (ZstdError, ValueError) as error:
+    except (ZstdError, ValueError, RecursionError) as error:
         raise Corrupt(f"{path} is damaged: its footer cannot be read ({error})") from error
     if not isinstance(about, dict):
         raise Corrupt(f"{path} is damaged: its footer is cut short")

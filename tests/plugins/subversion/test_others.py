@@ -13,7 +13,8 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.subversion.locks import read_locks
-from dysnomia_plugins.types.subversion.making import begin, reclaim
+from dysnomia_plugins.types.subversion.making import begin, maker_for, reclaim
+from dysnomia_plugins.types.subversion.places import make_wrapper
 from dysnomia_plugins.types.subversion.repository import Access, Repository
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -86,3 +87,18 @@ def test_data_behind_a_link_is_not_worked_on_as_its_owner(place: Place, tmp_path
     assert Access.at(str(repository)) is None
     with pytest.raises(PluginError, match="db is a link"):
         Repository(str(repository), ProcessRunner()).youngest()
+
+
+@pytest.mark.parametrize("name", ["/repository", "/srv/svn/repository", "/srv/.dysnomia-x-beside/repository", ""])
+def test_nothing_is_begun_at_a_place_that_no_job_made(name: str) -> None:
+    """What is left of a foreign name is nothing, which a folder's opening takes for ``/``."""
+    before = sorted(os.listdir("/"))
+    with pytest.raises(NotSafe, match="not a place that a job made"):
+        begin(Place(name), MAKER)
+    with pytest.raises(NotSafe, match="not a place that a job made"):
+        reclaim(Place(name), MAKER)
+    with pytest.raises(NotSafe, match="not a place that a job made"):
+        make_wrapper(Place(name))
+    with pytest.raises(NotSafe, match="not a place that a job made"):
+        maker_for(Place(name), 0, -1)
+    assert sorted(os.listdir("/")) == before

@@ -20,7 +20,9 @@ from dysnomia_plugins.toolkit.trees.tarwrite import TAR_BLOCK
 CHUNK = 1 << 20
 """Bytes of content handed on at a time."""
 MAX_EXTRA = 16 << 20
-"""The most bytes of a pax header or a long name: extended attributes come to a few MiB at most."""
+"""The most bytes of a member's headers together: extended attributes come to a few MiB at most."""
+MAX_NAME = 1 << 20
+"""Bytes of a member's whole name: more than any tree has that can be extracted (``extract.MAX_DEPTH``)."""
 MAX_EXTENTS = 1_000_000
 """The most runs of data in a sparse file, of ours as well."""
 MAX_SIZE = 1 << 62
@@ -107,8 +109,8 @@ class TarReader:
             kind = block[156:157]
             if kind in (b"x", b"g", b"L", b"K"):
                 size = _number(block[124:136], "size")
-                if size > MAX_EXTRA:
-                    raise BadArchive(f"the archive holds a header of {size:,} bytes")
+                if len(raw) + size > MAX_EXTRA:
+                    raise BadArchive(f"the archive holds headers of {len(raw) + size:,} bytes for one member")
                 data = self.take_all(size, "a header")
                 raw += data + self.take_all(-size % TAR_BLOCK, "a header")
                 if kind in (b"L", b"K"):
@@ -207,7 +209,7 @@ class TarReader:
     def _old_sparse(self, block: bytes) -> tuple[list[tuple[int, int]], bytes]:
         """GNU's own format: four pairs in the header, then blocks of 21."""
         fields = [block[at : at + 24] for at in range(386, 482, 24)]
-        more, extra = block[482], b""
+        more, extra = block[482], bytearray()
         while more:
             if len(fields) > MAX_EXTENTS:
                 raise BadArchive("the archive holds a sparse file with too many parts")
@@ -216,11 +218,11 @@ class TarReader:
             fields += [part[at : at + 24] for at in range(0, 504, 24)]
             more = part[504]
         pairs = [(_number(f[:12], "offset"), _number(f[12:], "length")) for f in fields if f.strip(b"\0 ")]
-        return pairs, extra
+        return pairs, bytes(extra)
 
     def _sparse_table(self, stored: int, name: str) -> tuple[list[tuple[int, int]], bytes]:
         """PAX format 1.0: decimal numbers, a line each, at the beginning of the content."""
-        table = b""
+        table = bytearray()
         numbers: list[int] = []
         wanted = 1
         rest = b""
@@ -230,12 +232,14 @@ class TarReader:
             block = self.take_all(TAR_BLOCK, name)
             table += block
             *lines, rest = (rest + block).split(b"\n")
+            if len(rest) > TAR_BLOCK:
+                raise BadArchive(f"the sparse map of {name!r} holds a line without an end")
             numbers += [_decimal(line) for line in lines[: wanted - len(numbers) if numbers else None]]
             if numbers and wanted == 1:
                 if numbers[0] > MAX_EXTENTS:
                     raise BadArchive(f"{name!r} is a sparse file with too many parts")
                 wanted = 1 + 2 * numbers[0]
-        return _pairs(numbers[1:wanted]), table
+        return _pairs(numbers[1:wanted]), bytes(table)
 
 
 def _checked(extents: list[tuple[int, int]], size: int, stored: int, name: str) -> list[tuple[int, int]]:
@@ -307,7 +311,13 @@ def _xattrs(records: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
 def confined(name: bytes) -> str:
     """A member's name below its folder, normalised. Raises BadArchive where it leads elsewhere."""
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if name.startswith(b"/") or b".." in parts or b"\0" in name or any(len(part) > 255 for part in parts):
+    if (
+        len(name) > MAX_NAME
+        or name.startswith(b"/")
+        or b".." in parts
+        or b"\0" in name
+        or any(len(part) > 255 for part in parts)
+    ):
         raise BadArchive(
             f"the archive holds a member called {os.fsdecode(name[:300])!r}",
             "this name is not allowed; nothing was extracted",

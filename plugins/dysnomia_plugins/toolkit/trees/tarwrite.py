@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 
@@ -78,6 +79,33 @@ def header(member: Member, extents: Extents | None = None) -> tuple[bytes, int]:
     return long + pax + plain + table, size - len(table)
 
 
+class PlainHeaders:
+    """Headers of the many files of one owner and mode: the same bytes as ``header``, in a tenth of the time.
+
+    What they have in common is put together once, with the sum of its bytes.
+    """
+
+    def __init__(self, like: Member) -> None:
+        block = _block(like, b"", b"", 0, 0)
+        self.usable = 0 <= like.uid <= _MAX_ID and 0 <= like.gid <= _MAX_ID and not like.xattrs
+        """Whether there is nothing else to say of them; else ``header`` must say it."""
+        self._owner, self._rest = block[100:124], block[156:]
+        self._sum = sum(self._owner) + sum(self._rest) + 8 * 32
+
+    def header(self, name: bytes, size: int, mtime: int) -> bytes | None:
+        """The blocks before a file's content; None for what needs more: ``header`` can say it."""
+        seconds, nanoseconds = divmod(mtime, 10**9)
+        if len(name) > _NAME or size > _MAX_SIZE or not 0 <= seconds <= _MAX_SIZE:
+            return None
+        numbers = b"%011o\0%011o\0" % (size, seconds)
+        total = self._sum + sum(name) + sum(numbers)
+        pax = b""
+        if nanoseconds:
+            record = _record(b"mtime", (b"%d.%09d" % (seconds, nanoseconds)).rstrip(b"0"))
+            pax = _extra_block(b"x", b"PaxHeaders/member", len(record)) + record.ljust(TAR_BLOCK, b"\0")
+        return b"%b%b%b%b%06o\0 %b" % (pax, name.ljust(_NAME, b"\0"), self._owner, numbers, total, self._rest)
+
+
 def padding(size: int) -> bytes:
     """What fills the last block after ``size`` bytes of content."""
     return bytes(-size % TAR_BLOCK)
@@ -133,12 +161,17 @@ def _pax(records: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def _extra(kind: bytes, name: bytes, data: bytes) -> bytes:
+    return _extra_block(kind, name, len(data)) + data + padding(len(data))
+
+
+@lru_cache(64)
+def _extra_block(kind: bytes, name: bytes, size: int) -> bytes:
     block = (
-        name.ljust(_NAME, b"\0") + _octal(0o644, 8) + _octal(0, 8) + _octal(0, 8) + _octal(len(data), 12)
+        name.ljust(_NAME, b"\0") + _octal(0o644, 8) + _octal(0, 8) + _octal(0, 8) + _octal(size, 12)
         + _octal(0, 12) + b" " * 8 + kind + bytes(_NAME) + b"ustar\x0000" + bytes(64) + _octal(0, 8) + _octal(0, 8)
         + bytes(167)
     )  # fmt: skip
-    return _summed(block) + data + padding(len(data))
+    return _summed(block)
 
 
 def _record(keyword: bytes, value: bytes) -> bytes:

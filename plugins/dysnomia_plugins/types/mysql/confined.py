@@ -19,7 +19,7 @@ from io import BytesIO
 
 from dysnomia_plugins.base import Context, Journal, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
-from dysnomia_plugins.types.mysql import code, vetting
+from dysnomia_plugins.types.mysql import vetting, views_and_routines
 from dysnomia_plugins.types.mysql.accounts import Account
 from dysnomia_plugins.types.mysql.client import Client, killing
 from dysnomia_plugins.types.mysql.created import CODE, EVENT, created
@@ -165,9 +165,9 @@ def give_definers(client: Client, database: str, definers: Definers) -> None:
     if not any(kind != EVENT for kind, _ in definers):
         return
     parts = []
-    for piece in DumpScanner(BytesIO(code.read(client, database).objects)).pieces():
+    for piece in DumpScanner(BytesIO(views_and_routines.read(client, database).objects)).pieces():
         made = created(piece.data) if piece.part is Part.STATEMENT else None
         known = definers.get((made.kind, made.name)) if made and not made.stands_in else None
         parts.append(vetting.with_definer(piece.data, known[1]) if known else piece.data)
-    text = code.script(b"".join(parts), database)
-    client.script(code.dropping(client, database).encode("utf-8", "surrogateescape") + text, database)
+    text = views_and_routines.script(b"".join(parts), database)
+    client.script(views_and_routines.dropping(client, database).encode("utf-8", "surrogateescape") + text, database)

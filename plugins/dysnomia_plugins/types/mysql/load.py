@@ -17,7 +17,7 @@ from dysnomia_plugins.types.mysql.accounts import Account
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.contents import insert_target
 from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, TABLE, VIEW, Created, created
-from dysnomia_plugins.types.mysql.events import EventsFinder
+from dysnomia_plugins.types.mysql.kept_events import EventsFinder
 from dysnomia_plugins.types.mysql.names import identifier
 from dysnomia_plugins.types.mysql.packets import RowWriter
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified

@@ -27,9 +27,10 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
+from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
-from dysnomia_plugins.types.mysql import code, confined, rows, session, surroundings, swap, views
+from dysnomia_plugins.types.mysql import confined, rows, session, surroundings, swap, views, views_and_routines
 from dysnomia_plugins.types.mysql import discover as discovery
 from dysnomia_plugins.types.mysql import load as loading
 from dysnomia_plugins.types.mysql import preflight as preflights
@@ -38,7 +39,7 @@ from dysnomia_plugins.types.mysql.contents import ContentsWriter, scan
 from dysnomia_plugins.types.mysql.counts import RowCounter
 from dysnomia_plugins.types.mysql.counts import check as check_rows
 from dysnomia_plugins.types.mysql.created import TABLE
-from dysnomia_plugins.types.mysql.events import EVENTS, keep, kept, woven
+from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept, woven
 from dysnomia_plugins.types.mysql.names import KEPT, MAX_CHARACTERS, check_database
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, without_host
 from dysnomia_plugins.types.mysql.server import Server, error_code
@@ -57,7 +58,8 @@ class MysqlDatabase(StatePlugin):
     title: ClassVar[str] = "MariaDB database"
     tools: ClassVar[tuple[str, ...]] = ("mariadb", "mariadb-dump")
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
-    digest_version: ClassVar[int] = 1
+    digest_version: ClassVar[int] = 2
+    """2: a view's text without the name of its own schema."""
     order_varies: ClassVar[bool] = True
 
     # Life.
@@ -104,6 +106,7 @@ class MysqlDatabase(StatePlugin):
         server = Server.of(component)
         argv = [program(CLIENTS)]
         if server.defaults_file:
+            require_obeyed_file(server.defaults_file, "mysqlDefaultsFile")
             argv.append(f"--defaults-extra-file={server.defaults_file}")
         for option, value in {"user": server.user, **server.address}.items():
             argv += [f"--{option}={value}"] if value else []
@@ -154,7 +157,7 @@ class MysqlDatabase(StatePlugin):
         looked = surroundings.look(client, place.name)
         if looked.around is None:
             raise PluginError(f"there is no database {place.name} at {client.server}", "activate it first")
-        code.refuse_endless(place.name, looked.endless)
+        views_and_routines.refuse_endless(place.name, looked.endless)
         notes = kept(client, place.name)
         text = notes.get(EVENTS)
         options = [*DUMP_OPTIONS, *self._options(client, place, looked, bool(notes), text is not None)]

@@ -30,8 +30,8 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     found = Findings()
     sections = _sections(stored)
     if not ctx.made_here and any(section.kind == FUNCTIONS for section in sections):
-        text = "it was not made here, and holds functions: code that clients would call"
-        found.add(Severity.WARNING, text, of_snapshot=True)
+        text = "it was not made here, and holds functions: code that runs in the server when they are loaded and called"
+        found.add(Severity.DANGEROUS, text, of_snapshot=True)
     ours = _program(ctx, found)
     content = stored.metadata.content_size if stored.metadata is not None else 0
     try:

@@ -14,7 +14,7 @@ from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.subversion.making import begin, maker_for, reclaim
-from dysnomia_plugins.types.subversion.places import Layout, wrapper_of
+from dysnomia_plugins.types.subversion.places import Layout, wrapper_made
 from dysnomia_plugins.types.subversion.repository import Repository
 
 _READ = 1 << 18
@@ -30,7 +30,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
     gid = group_id(layout.group) if layout.group else -1
     try:
         Folder.at(layout.parent, make=0o777).close()
-        remove_folder(wrapper_of(beside))
+        remove_folder(wrapper_made(beside))
         maker = maker_for(beside, os.geteuid(), -1)
         repository = Repository(beside.name, ctx.runner, True, maker)
         begin(beside, maker)
@@ -54,7 +54,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             f"{layout.live} could not be created: {error.strerror}",
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
-    remove_folder(wrapper_of(beside))
+    remove_folder(wrapper_made(beside))
 
 
 def _load(repository: Repository, path: Path) -> None:

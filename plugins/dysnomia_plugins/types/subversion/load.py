@@ -23,7 +23,7 @@ from dysnomia_plugins.types.subversion.dumpfile import DumpReader
 from dysnomia_plugins.types.subversion.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.types.subversion.locks import read_locks, write_locks
 from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, reclaim
-from dysnomia_plugins.types.subversion.places import COPY, Layout, purpose_at, wrapper_of
+from dysnomia_plugins.types.subversion.places import COPY, Layout, purpose_at, wrapper_made, wrapper_of
 from dysnomia_plugins.types.subversion.repository import Access, Repository
 from dysnomia_store import DigestSink
 from dysnomia_store.model import Section
@@ -50,7 +50,7 @@ class Loader:
             self._make(making, wanted)
             if making != self.place:
                 _move(making.name, self.place.name)
-                remove_folder(wrapper_of(making))
+                remove_folder(wrapper_made(making))
         except OSError as error:
             raise _explained(error, self.place) from error
 

@@ -41,7 +41,7 @@ from dysnomia_plugins.types.subversion import contents, discover, swap
 from dysnomia_plugins.types.subversion import dump as dumping
 from dysnomia_plugins.types.subversion.activation import activate
 from dysnomia_plugins.types.subversion.load import Loader
-from dysnomia_plugins.types.subversion.places import COPY, Layout, refuse_mount, wrapper_of
+from dysnomia_plugins.types.subversion.places import COPY, Layout, refuse_mount, wrapper_made, wrapper_of
 from dysnomia_plugins.types.subversion.preflight import preflight
 from dysnomia_plugins.types.subversion.repository import Repository
 from dysnomia_store.model import Section
@@ -129,14 +129,14 @@ class SubversionRepository(StatePlugin):
         if place.name == layout.live:
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
         if not wrapper_of(place):
-            remove_folder(wrapper_of(layout.made(ctx.tag, COPY)))
+            remove_folder(wrapper_made(layout.made(ctx.tag, COPY)))
         remove_folder(wrapper_of(place) or place.name)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also folders of the job's that are empty, and a copy that never got its name."""
         layout = Layout.of(ctx.component)
         places = [layout.made(ctx.tag, purpose) for purpose in (*Purpose, COPY)]
-        return [place for place in places if os.path.lexists(wrapper_of(place))]
+        return [place for place in places if os.path.lexists(wrapper_made(place))]
 
     # Snapshot.
 

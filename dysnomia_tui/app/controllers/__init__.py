@@ -1,0 +1,1 @@
+"""What the main screen does, a subject a file."""

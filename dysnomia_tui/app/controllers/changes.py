@@ -1,0 +1,79 @@
+"""Changes: snapshot, adopt, undo, activities, checks. Each is a plan that is confirmed as its grade demands."""
+
+from __future__ import annotations
+
+from dysnomia_tui.app.controllers.base import Controller
+from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
+
+
+class Changes(Controller):
+    """Plans what changes state or store."""
+
+    def act_snapshot(self) -> None:
+        here = self.here()
+        if here.component is not None:
+            keys = [here.component.key]
+        else:
+            views = here.container.components if here.container is not None else ()
+            keys = [view.key for view in views if view.active and "snapshot" in view.can]
+        self.dysnomia.plan(lambda engine: engine.plan_snapshot(keys))
+
+    def act_adopt(self) -> None:
+        found = self.here().found
+        assert found is not None
+        if not found.readable:
+            self.dysnomia.notify(
+                found.remedy or "it cannot be read as this user",
+                title="not readable",
+                severity="warning",
+                markup=False,
+                timeout=12,
+            )
+            return
+        self.dysnomia.plan(lambda engine: engine.plan_adopt(found), lambda _job: self.dysnomia.watch_engine.look())
+
+    def act_undo(self) -> None:
+        job = self.dysnomia.here().undo
+        assert job is not None
+        self.dysnomia.plan(lambda engine: engine.plan_undo(job.id))
+
+    def act_activate(self) -> None:
+        self._activity("activate")
+
+    def act_deactivate(self) -> None:
+        self._activity("deactivate")
+
+    def act_collect_live(self) -> None:
+        self._activity("collect-garbage")
+
+    def _activity(self, activity: str) -> None:
+        key = self.here().key
+        assert key is not None
+        self.dysnomia.plan(lambda engine: engine.plan_activity(key, activity))
+
+    def act_verify(self) -> None:
+        here = self.here()
+        key, generation = self.on_generation()
+        numbers = here.chosen
+        which = f"generation {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} marked generations"
+
+        def chosen(answer: str | None) -> None:
+            if answer == "check":
+                self.dysnomia.plan(lambda engine: engine.plan_check(key, numbers))
+            elif answer == "verify":
+                self.dysnomia.plan(lambda engine: engine.plan_verify(key, generation.number))
+
+        self.dysnomia.push_screen(
+            ChoiceScreen(
+                f"{key.component}: is it sound?",
+                [
+                    Choice("check", f"Check {which}", "read every byte and compare it with what was written"),
+                    Choice(
+                        "verify",
+                        f"Verify generation {generation.number} by restoring it",
+                        "load it into a scratch place, dump it again, compare: the proof that it is a backup",
+                    ),
+                ],
+            ),
+            chosen,
+        )

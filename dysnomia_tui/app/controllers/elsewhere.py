@@ -1,0 +1,45 @@
+"""To other screens: restore, diff, collection, the demo."""
+
+from __future__ import annotations
+
+from dysnomia_tui.app.controllers.base import Controller
+from dysnomia_tui.engine.engine import LIVE
+
+
+class Elsewhere(Controller):
+    """Opens what compares, restores or collects the generation under the cursor."""
+
+    def act_restore(self) -> None:
+        key, generation = self.on_generation()
+        self.dysnomia.go.restore(key, generation.number)
+
+    def act_diff(self) -> None:
+        key, generation = self.on_generation()
+        marks = self.here().marks
+        if len(marks) == 2:
+            old, new = marks
+        elif len(marks) == 1 and marks[0] != generation.number:
+            old, new = sorted((marks[0], generation.number))
+        else:
+            older = [g.number for g in self._front.listed() if g.number < generation.number]
+            if not older:
+                self.dysnomia.notify(
+                    "there is no generation before it; D compares it with what is live",
+                    severity="warning",
+                    markup=False,
+                )
+                return
+            old, new = max(older), generation.number
+        self.dysnomia.go.diff(key, old, new)
+
+    def act_diff_live(self) -> None:
+        key, generation = self.on_generation()
+        self.dysnomia.go.diff(key, generation.number, LIVE)
+
+    def act_gc(self) -> None:
+        here = self.here()
+        assert here.key is not None
+        self.dysnomia.go.gc((here.key,), [(here.key, number) for number in here.marks])
+
+    def act_demo(self) -> None:
+        self.dysnomia.exit("demo")

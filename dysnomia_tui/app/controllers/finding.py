@@ -1,0 +1,61 @@
+"""Finding a generation by a time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dysnomia_store.model import Generation
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.controllers.base import Controller
+from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
+from dysnomia_tui.app.screens.prompt import PromptScreen
+
+
+class Finding(Controller):
+    """Asks for a time, and goes to the newest good generation before it."""
+
+    def act_time(self) -> None:
+        key = self.here().key
+        assert key is not None
+        times = self.dysnomia.times
+
+        def check(typed: str) -> str:
+            try:
+                parse_time(typed, times)
+            except TimeNotUnderstood as problem:
+                return str(problem)
+            return ""
+
+        def typed(text: str | None) -> None:
+            if text is not None:
+                self._find(key, parse_time(text, times))
+
+        zone = times.local(times.now).tzname() or "the server's zone"
+        self.dysnomia.push_screen(
+            PromptScreen(
+                f"Newest good generation of {key.component} before",
+                f"In {zone}: {EXAMPLES}",
+                placeholder="14:05",
+                accept="goes there",
+                check=check,
+            ),
+            typed,
+        )
+
+    def _find(self, key: ComponentKey, when: datetime) -> None:
+        def found(generation: Generation | None) -> None:
+            if generation is None:
+                self.dysnomia.notify(
+                    f"no good generation is from before {self.dysnomia.times.full(when)}",
+                    severity="warning",
+                    markup=False,
+                )
+                return
+            self._front.show_component(key, generation.number)
+            self.dysnomia.notify(
+                f"as of {self.dysnomia.times.full(generation.as_of)}",
+                title=f"{generation.number}: the newest good one before {self.dysnomia.times.full(when)}",
+                markup=False,
+            )
+
+        self.dysnomia.client.ask("time", lambda engine: engine.find_time(key, when), found, self.dysnomia.trouble)

@@ -1,0 +1,48 @@
+"""Pane 1: the tree of containers and components, and what is on this machine and not adopted."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.present import components, welcome
+from dysnomia_tui.app.present.components import TreeRow
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.state import AppState
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+
+
+class ComponentsPane(VirtualTable[TreeRow]):
+    """Rows of the tree; containers fold."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            key=lambda row: row.key, words=components.words, head=False, widget_id="tree", empty="reading the store…"
+        )
+        self._folded: set[str] = set()
+
+    def fill(self, state: AppState) -> None:
+        """Show what the state has, the cursor at first on the first component."""
+        rows = components.tree(state, self._folded)
+        first = self.item is None
+        to = next((row.key for row in rows if row.is_component or row.found is not None), None) if first else None
+        self.set_empty(Text(welcome.waiting(state), style="dim"))
+        if rows != list(self.items):
+            self.set_items(rows, to=to)
+        self.border_title = "1 Components"
+
+    def fold(self, row: TreeRow, state: AppState) -> None:
+        """Fold a container, or unfold it."""
+        self._folded ^= {str(row.key)}
+        self.fill(state)
+
+    def find(self, key: ComponentKey, state: AppState) -> bool:
+        """Put the cursor on a component, whatever is folded or filtered; False where it is not in the tree."""
+        self._folded.discard(key.container)
+        self.set_filter("")
+        self.fill(state)
+        return self.go_to(key)
+
+    def lay_out(self, times: Times) -> None:
+        """Lay the columns out for the pane's width."""
+        self.set_columns(components.columns(self.scrollable_content_region.width, times))

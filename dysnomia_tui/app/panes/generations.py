@@ -1,0 +1,92 @@
+"""Pane 2: the generations of the component under the tree's cursor."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from dysnomia_store.model import Generation
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.present import generations
+from dysnomia_tui.app.present.text import escaped
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+
+
+class GenerationsPane(VirtualTable[Generation]):
+    """The list of one component; what was read and marked of others is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__(key=lambda g: g.number, words=generations.words, markable=True, widget_id="generations")
+        self._known: dict[ComponentKey, tuple[Generation, ...]] = {}
+        self._marked: dict[ComponentKey, frozenset[int]] = {}
+        self._wanted: tuple[ComponentKey, int | None] | None = None
+        self.of: ComponentKey | None = None
+        """Whose generations are shown."""
+
+    @property
+    def marked(self) -> tuple[int, ...]:
+        """The numbers of the marked ones."""
+        return tuple(sorted(self._marked.get(self.of, ()))) if self.of is not None else ()
+
+    def keep_marks(self) -> frozenset[int]:
+        """Remember what is marked now, for when the component is shown again."""
+        numbers = frozenset(number for number in self.marks if isinstance(number, int))
+        if self.of is not None:
+            self._marked[self.of] = numbers
+        return numbers
+
+    def want(self, key: ComponentKey, number: int | None) -> None:
+        """Put the cursor on a generation: now where its component is shown, else as soon as it has been read."""
+        self._wanted = (key, number)
+        if self.of == key and number is not None:
+            self.set_filter("")
+            self.go_to(number)
+
+    def want_nothing(self) -> None:
+        """Forget what was wanted."""
+        self._wanted = None
+
+    def show_component(self, key: ComponentKey | None, times: Times) -> None:
+        """Show what is known of a component."""
+        self.of = key
+        self.set_filter("")
+        self.set_marks(())
+        self.set_items(self._known.get(key, ()) if key is not None else ())
+        self.set_empty(Text("reading its generations…" if key is not None else "", style="dim"))
+        if key is not None:
+            self.set_marks(sorted(self._marked.get(key, ())))
+            self.act_top()
+        self.lay_out(times)
+
+    def have(self, key: ComponentKey, found: tuple[Generation, ...], times: Times) -> bool:
+        """Take what was read of a component; False where another is shown by now."""
+        self._known[key] = found
+        if key != self.of:
+            return False
+        wanted = self._wanted[1] if self._wanted is not None and self._wanted[0] == key else None
+        self._wanted = None
+        self.set_empty(Text("no generation yet", style="dim"))
+        if tuple(self.items) != found or wanted is not None:
+            self.set_items(found, to=wanted)
+            self.set_marks(sorted(set(self._marked.get(key, ())) & {g.number for g in found}))
+        self.lay_out(times)
+        return True
+
+    def have_not(self, problem: str) -> None:
+        """Say why they could not be read."""
+        self.set_empty(Text(problem, style="bold red"))
+
+    def lay_out(self, times: Times) -> None:
+        """Lay the columns out for the pane's width and the longest number."""
+        known = self._known.get(self.of, ()) if self.of is not None else ()
+        digits = len(str(max((generation.number for generation in known), default=0)))
+        self.set_columns(generations.columns(self.scrollable_content_region.width, times, digits))
+
+    def show_position(self, *, wide: bool) -> None:
+        """Write which line of how many the cursor is on, under the list."""
+        if not self.items:
+            self.border_subtitle = ""
+            return
+        hidden = f" of {len(self.items)}, filter: {self.filter_text}" if self.filter_text else ""
+        place = f"{self.row + 1 if self.shown else 0}/{len(self.shown)}{hidden}"
+        self.border_subtitle = escaped(f"{place}   {generations.LEGEND}" if wide and not hidden else place)
