@@ -94,7 +94,7 @@ class Driver:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(folder / "state")
-        world.belongs_to(self.store.id)
+        world.belongs_to(self.store)
         self.key = world.component.key
         self.dead: list[str] = []
         """Jobs that were killed, or left something behind."""

@@ -27,6 +27,7 @@ from random import Random
 from typing import Self
 
 from dysnomia_plugins.base import Component, Place, StatePlugin
+from dysnomia_store.store import Store
 from tests.plugins.servers.common import GUARDED
 
 
@@ -101,7 +102,7 @@ class World(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def belongs_to(self, store_id: str) -> None:
+    def belongs_to(self, store: Store) -> None:
         """A store whose jobs work on it: told for worlds that share a folder with others, and remove what jobs left."""
 
     @abstractmethod

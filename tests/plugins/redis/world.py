@@ -15,6 +15,7 @@ from dysnomia_plugins.types.redis.plugin import LIVE, RedisDatabase
 from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.temp import PREFIX
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.store import Store
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
 from tests.plugins.redis.changes import CHANGES, Commands, seed_commands
 from tests.plugins.redis.read import read_all
@@ -92,11 +93,11 @@ class RedisWorld(World):
         (initial / "greeting.redis").write_text(INITIAL)
         properties = {**self.server.properties, "redisUsername": USER, "redisPassword": PASSWORD}
         self.component = Component(ComponentKey.of("redis", "data"), initial.parent, properties)
-        self._prefixes: tuple[str, ...] = (self.copy_prefix,)
+        self._stores: list[Store] = []
         self._copies = Server.of(self.component).copies
 
-    def belongs_to(self, store_id: str) -> None:
-        self._prefixes += (f"{PREFIX}{store_id[:8]}_",)
+    def belongs_to(self, store: Store) -> None:
+        self._stores.append(store)
 
     def close(self) -> None:
         self.server.remove()
@@ -105,7 +106,8 @@ class RedisWorld(World):
 
     def left(self) -> list[Path]:
         """What jobs on it and its tests have left in the folder of all places, which others may share."""
-        return [path for path in self._copies.glob("*") if path.name.startswith(self._prefixes)]
+        beginnings = (self.copy_prefix, *(f"{PREFIX}{store.id[:8]}_" for store in self._stores if store.id))
+        return [path for path in self._copies.glob("*") if path.name.startswith(beginnings)]
 
     @contextmanager
     def at(self, place: Place | None = None) -> Iterator[Client]:
