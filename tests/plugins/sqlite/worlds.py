@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
 from dysnomia_plugins.base import Place
-from tests.plugins.other_user import OtherUser
+from tests.plugins.other_user import OtherUser, open_folder
 from tests.plugins.sqlite.world import SqliteWorld
 
 KEPT = ("page_size", "auto_vacuum", "default_cache_size", "encoding", "max_page_count")
@@ -49,9 +48,7 @@ class OtherOwnerWorld(SqliteWorld):
     """File and folder are another user's, who lets a group read them; we are root."""
 
     def __init__(self, other: OtherUser, folder: Path) -> None:
-        # pytest closes its folder whenever it starts: also while another run of it is at work here.
-        self._open = Path(tempfile.mkdtemp(prefix="other.", dir="/tmp"))
-        self._open.chmod(0o755)
+        self._open = open_folder()
         super().__init__(self._open / folder.name)
         self.other = other
         other.own(self.databases)
