@@ -25,7 +25,7 @@ MOST_STRING = 512 << 20
 MOST_DATABASE = (1 << 31) - 1
 """The number of a database is an int of the server."""
 _SHOWN = 64
-_KNOWN_ABOUT = frozenset({"redis-ver", "ctime"})
+_KNOWN_ABOUT = frozenset({"redis-ver", "valkey-ver", "ctime"})
 
 FUNCTION = 0xF5
 _MODULE_AUX, _IDLE, _FREQ, _AUX, _RESIZE, _EXPIRE_MS, _EXPIRE, _SELECT, _END = (
@@ -267,7 +267,7 @@ class RdbReader:
     """The first nine bytes."""
     format: Format = field(default_factory=lambda: Format(REDIS, 0))
     about: dict[str, str] = field(default_factory=dict)
-    """What the file says of itself (``redis-ver``, ``ctime``); whole when the first head is out."""
+    """What the file says of itself (``redis-ver``, ``valkey-ver``, ``ctime``); whole when the first head is out."""
     complete: bool = False
     """Whether the end marker was reached, and nothing follows."""
 
