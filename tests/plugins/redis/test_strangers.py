@@ -175,7 +175,7 @@ class TestNoEnd:
         with pytest.raises((Damaged, Truncated)):
             scan(io.BytesIO(build.rdb(build.key(STREAM, b"k", value))))
 
-    @given(st.binary(max_size=400), st.sampled_from(sorted(rdb.TYPES)))
+    @given(st.binary(max_size=400), st.sampled_from(sorted(code for code in rdb.TYPES if code < 0x100)))
     def test_whatever_stands_there_a_named_error_comes_out(self, data: bytes, code: int) -> None:
         for whole in (build.rdb(build.key(code, b"k", data)), b"REDIS0011" + bytes([code]) + data, b"REDIS0011" + data):
             with suppress(PluginError):
@@ -200,7 +200,7 @@ class TestWhatComesAlong:
             (b"\x07" + build.string(b"k") + b"\x00", "module"),
             (b"\x06" + build.string(b"k") + b"\x00", "module"),
             (b"\xf6" + build.string(b"x"), "release candidates"),
-            (b"\x18" + build.string(b"k"), "fields expire"),
+            (b"\x16" + build.string(b"k"), "release candidates of Redis 7.4"),
         ],
     )
     def test_what_is_not_known_is_refused_by_name(self, data: bytes, words: str) -> None:
