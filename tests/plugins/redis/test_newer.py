@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Severity
-from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
+from dysnomia_plugins.errors import NotSafe, Unsupported
 from dysnomia_plugins.toolkit.process import ProcessRunner
-from dysnomia_plugins.types.redis.contents import Keys, scan
+from dysnomia_plugins.types.redis.contents import Keys, cut, scan
 from dysnomia_plugins.types.redis.discover import discover
+from dysnomia_plugins.types.redis.lzf import Damaged
 from dysnomia_plugins.types.redis.programs import client, fitting
 from dysnomia_plugins.types.redis.rdb_file import check_keys
 from dysnomia_plugins.types.redis.resp import Connection
@@ -218,9 +219,12 @@ class TestFormats:
             scan(io.BytesIO(data + bytes(8)))
 
     def test_a_damaged_hash_is_said(self) -> None:
-        packed = build.key(25, b"h", bytes(8) + build.string(build.listpack([b"field", b"value"])), FAR)
-        with pytest.raises(PluginError):
-            scan(io.BytesIO(build.rdb(packed, version=12)))
+        for items in ([b"field", b"value"], [b"field", b"value", b"never"]):
+            data = build.rdb(build.key(25, b"h", bytes(8) + build.string(build.listpack(items)), FAR), version=12)
+            with pytest.raises(Damaged):
+                scan(io.BytesIO(data))
+            with pytest.raises(Damaged):
+                cut(io.BytesIO(data), bytearray().extend, {(0, "string")})
 
 
 class TestPrograms:

@@ -175,9 +175,11 @@ class TestNoEnd:
         with pytest.raises((Damaged, Truncated)):
             scan(io.BytesIO(build.rdb(build.key(STREAM, b"k", value))))
 
-    @given(st.binary(max_size=400), st.sampled_from(sorted(code for code in rdb.TYPES if code < 0x100)))
+    @given(st.binary(max_size=400), st.sampled_from(sorted(rdb.TYPES)))
     def test_whatever_stands_there_a_named_error_comes_out(self, data: bytes, code: int) -> None:
-        for whole in (build.rdb(build.key(code, b"k", data)), b"REDIS0011" + bytes([code]) + data, b"REDIS0011" + data):
+        value = build.key(code & 0xFF, b"k", data)
+        kept = [magic + bytes([code & 0xFF]) + data for magic in (b"REDIS0012", b"VALKEY080")]
+        for whole in (build.rdb(value, version=12), b"VALKEY080" + value + b"\xff", *kept, b"REDIS0011" + data):
             with suppress(PluginError):
                 scan(io.BytesIO(whole))
                 shown(whole)

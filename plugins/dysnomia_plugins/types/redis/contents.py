@@ -213,7 +213,7 @@ def keys_by_database(sections: Collection[Section]) -> dict[int, Keys]:
             found[database] = Keys(
                 before.all + _said(section, "keys"),
                 before.expiring + _said(section, "expiring"),
-                before.passing + int(section.attributes.get("passing", "0")),
+                before.passing + (_said(section, "passing") if "passing" in section.attributes else 0),
             )
     return found
 

@@ -150,8 +150,11 @@ def _fields(stream: RdbStream, code: int) -> Iterator[tuple[bytes, bytes, int | 
     if code == HASH_LISTPACK_EX:
         stream.skip(8)  # the soonest of all, for servers that look no further
         items = iter(listpack(stream.string()))
-        for field, value, when in zip(items, items, items, strict=True):
-            yield field, value, int(when) or None
+        try:
+            for field, value, when in zip(items, items, items, strict=True):
+                yield field, value, int(when) or None
+        except ValueError:
+            raise Damaged("a field is without its value or its time to live") from None
     elif code == HASH_METADATA:
         soonest = int.from_bytes(stream.take(8), "little")
         for _ in range(stream.length()):
