@@ -229,7 +229,7 @@ def test_one_that_is_cut_short_is_refused(full: Shop, shop: Shop, place: Path, s
 def test_one_with_more_behind_it_is_refused(full: Shop, shop: Shop, place: Path) -> None:
     path = carry(full, place / "a.tar")
     path.write_bytes(path.read_bytes() + b"\0" * 512)
-    with pytest.raises(Refused, match="512 bytes more"):
+    with pytest.raises(Refused, match="512 bytes after the end"):
         shop.store.import_archive(path)
 
 
