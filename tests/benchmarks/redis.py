@@ -17,20 +17,15 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from dysnomia_plugins.base import Component
-from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.redis.plugin import RedisDatabase
 from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.temporary_server import PREFIX
-from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob
-from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.runner import CancelShield
 from tests.benchmarks.database import memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
-from tests.benchmarks.work import Silent, load
+from tests.benchmarks.work import Silent, job_in, load
 from tests.plugins.servers.common import server_user
 from tests.plugins.servers.redis import RedisServer
 
@@ -138,23 +133,8 @@ def _own_load(dump: Path, folder: Path) -> float:
 
 
 def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> ComponentJob:
-    component = folder / "component"
-    component.mkdir(exist_ok=True)
     properties = {"type": "redis-database", "redisSocket": str(run / "s")}
-    journal = folder / f"journal-{job}"
-    FileJournal.create(journal).close()
-    shield = CancelShield(NeverCancelled())
-    return ComponentJob(
-        store=Store(folder / "state"),
-        plugin=RedisDatabase(),
-        component=Component(ComponentKey.of("redis", "bench"), component, properties),
-        job=job,
-        who="bench",
-        journal=FileJournal(journal),
-        runner=ProcessRunner(shield),
-        progress=progress,
-        cancel=shield,
-    )
+    return job_in(folder, job, RedisDatabase(), properties, progress)
 
 
 def main() -> None:
