@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from tests.plugins.conformance.cases import WorldConformance
-from tests.plugins.conformance.world import World
+from tests.plugins.conformance.worlds import other_world
 from tests.plugins.mysql.world_others import LeastPrivilegeWorld, OtherOwnerWorld, UpdatedWorld, WideWorld
-from tests.plugins.servers.mariadb import MariadbServer
 
-pytestmark = [pytest.mark.server, pytest.mark.worlds]
+pytestmark = pytest.mark.server
+NAME = "mysql-database"
+_on_mariadb = partial(other_world, __name__, needs=("mariadb",), server=("mariadbd", "--version"))
 
-
-class TestLeastPrivilege(WorldConformance):
-    column = "mysql-database, least privilege"
-    server = ("mariadbd", "--version")
-
-    @pytest.fixture
-    def world(self, mariadb: MariadbServer, tmp_path: Path) -> Iterator[World]:
-        with LeastPrivilegeWorld(mariadb, tmp_path / "world") as world:
-            yield world
-
-
-class TestOtherOwner(WorldConformance):
-    column = "mysql-database, other owner"
-    server = ("mariadbd", "--version")
-
-    @pytest.fixture
-    def world(self, mariadb: MariadbServer, tmp_path: Path) -> Iterator[World]:
-        with OtherOwnerWorld(mariadb, tmp_path / "world") as world:
-            yield world
-
-
-class TestWide(WorldConformance):
-    column = "mysql-database, wide"
-    server = ("mariadbd", "--version")
-
-    @pytest.fixture
-    def world(self, mariadb: MariadbServer, tmp_path: Path) -> Iterator[World]:
-        with WideWorld(mariadb, tmp_path / "world") as world:
-            yield world
-
-
-class TestAfterAnUpdate(WorldConformance):
-    column = "mysql-database, after an update"
-    server = ("mariadbd", "--version")
-
-    @pytest.fixture
-    def world(self, mariadb: MariadbServer, tmp_path: Path) -> Iterator[World]:
-        with UpdatedWorld(mariadb, tmp_path / "world") as world:
-            yield world
+TestLeastPrivilege = _on_mariadb(f"{NAME}, least privilege", LeastPrivilegeWorld)
+TestOtherOwner = _on_mariadb(f"{NAME}, other owner", OtherOwnerWorld)
+TestWide = _on_mariadb(f"{NAME}, wide", WideWorld)
+TestAfterAnUpdate = _on_mariadb(f"{NAME}, after an update", UpdatedWorld)
