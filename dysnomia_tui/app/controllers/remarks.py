@@ -9,7 +9,7 @@ from dysnomia_store.model import Generation, Marks, Pin, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.present.pins import EXAMPLE, PinNotUnderstood, parse_pin
-from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.screens.prompt import PromptScreen, refused_by
 from dysnomia_tui.engine.plans.plan import Plan
 
 
@@ -26,13 +26,6 @@ class Remarks(Controller):
 
         times = self.services.times
 
-        def wrong(text: str) -> str:
-            try:
-                parse_pin(text, times)
-            except PinNotUnderstood as problem:
-                return str(problem)
-            return ""
-
         def typed(text: str | None) -> None:
             if text is not None:
                 why, until = parse_pin(text, times)
@@ -45,7 +38,7 @@ class Remarks(Controller):
                 "Every collection would keep it, for good or until a time.",
                 placeholder=EXAMPLE,
                 accept="pins it",
-                check=wrong,
+                check=refused_by(lambda text: parse_pin(text, times), PinNotUnderstood),
             ),
             typed,
         )

@@ -29,6 +29,19 @@ _BOX = """
 """
 
 
+def refused_by(parse: Callable[[str], object], refusal: type[Exception]) -> Callable[[str], str]:
+    """A prompt's check: what ``parse`` says against a text by raising ``refusal``."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except refusal as problem:
+            return str(problem)
+        return ""
+
+    return check
+
+
 class PromptScreen(ModalScreen["str | None"]):
     """Asks for one line. Dismissed with it, or with None on Esc."""
 
