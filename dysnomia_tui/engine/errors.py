@@ -59,6 +59,12 @@ class Unknown(EngineError):
     exit = Exit.NOT_FOUND
 
 
+class Unreadable(EngineError):
+    """A record of a job that cannot be read: damaged, of a later version, or closed to this user."""
+
+    exit = Exit.CORRUPT
+
+
 class ConfigError(EngineError):
     """A configuration file that cannot be read; names file and line."""
 

@@ -88,6 +88,8 @@ class Plugin(ABC):
     """Client programs it needs."""
     packages: ClassVar[Mapping[str, str]] = {}
     """The Debian package of a tool, where it is not called as the tool is."""
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Other programs that do in a tool's place."""
     stateless: ClassVar[str] = ""
     """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
 

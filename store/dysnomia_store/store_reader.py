@@ -30,10 +30,11 @@ class ReadableStore(OpenedStore):
         return keys(self._layout)
 
     def strange(self) -> tuple[str, ...]:
-        """Entries in the store that neither we nor Dysnomia made, as sentences for the alarms."""
+        """What neither we nor Dysnomia put in the store, and what cannot be read of it, as sentences for the alarms."""
         from dysnomia_store.catalog.survey import strange
+        from dysnomia_store.gc.trash import unreadable
 
-        return strange(self._layout)
+        return (*strange(self._layout), *unreadable(self._layout), *self._workspace.unreadable())
 
     def all_generations(
         self, container: str | None = None, component: str | None = None

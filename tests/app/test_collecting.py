@@ -199,7 +199,7 @@ async def test_u_brings_back_what_the_last_collection_took() -> None:
         await run.confirmation()
         await run.press("2", "enter")
         await run.until(lambda: run.engine.submitted)
-        run.app.watch_engine.look_at_jobs()
+        run.app.poller.look_at_jobs()
         await run.settled()
         await run.press("u")
         confirmation = await run.confirmation()

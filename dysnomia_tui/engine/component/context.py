@@ -32,7 +32,7 @@ from dysnomia_store.errors import Locked
 from dysnomia_store.model import CommitInfo, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import ComponentLock, Store
-from dysnomia_tui.engine.component.journal import PluginJournal
+from dysnomia_tui.engine.component.journal import FileJournal, PluginJournal
 from dysnomia_tui.engine.component.runner import CancelShield, HoldingRunner
 
 LOCK_ROUND = 0.25
@@ -64,6 +64,11 @@ class UnfinishedJob:
     """The job's own journal: recovery goes on writing it."""
     who: str = ""
     text: str = ""
+
+    @property
+    def damage(self) -> str:
+        """What of the journal cannot be read, or ``""``."""
+        return self.journal.damage if isinstance(self.journal, FileJournal) else ""
 
 
 @dataclass(frozen=True)

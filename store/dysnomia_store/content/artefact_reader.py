@@ -22,6 +22,7 @@ from dysnomia_store.content import footer
 from dysnomia_store.content.frames import FrameTable, read_ahead
 from dysnomia_store.content.zstandard import ZstdError, ZstdFile
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.records.typed import ArtefactFooter
 
 PIECE = 1 << 20
 BUFFER = 1 << 16
@@ -58,7 +59,7 @@ class ArtefactReader:
         self._workers = workers
         self.name, self._suffix = split_suffix(path.name)
         self._sha256 = sha256
-        self.about: dict[str, Any] | None = None
+        self.about: ArtefactFooter | None = None
         """What its footer says; None where it has none."""
         self._table: FrameTable | None = None
         self._end = 0
@@ -118,15 +119,15 @@ class ArtefactReader:
             yield cast(BinaryIO, file)
 
     def _explain(self, file: BinaryIO) -> None:
-        found = footer.read(file, self.path)
+        found = footer.artefact(file, self.path)
         if found is None:
             return
         about, self._end = found
         try:
-            table = FrameTable.of(about.get("frames", ()), len(footer.OPENING))
-            if "dysnomia-artefact" not in about or table.stored[-1] != self._end:
+            table = FrameTable.of(about["frames"], len(footer.OPENING))
+            if table.stored[-1] != self._end:
                 raise ValueError("its frames do not cover it")
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise Corrupt(f"{self.path} is damaged: {error}") from error
         self.about, self._table = about, table
 
@@ -151,7 +152,7 @@ class ArtefactReader:
 
     def _check(self, watched: _Watched) -> None:
         if self._sha256 is None and self.about is not None:
-            if watched.hexdigest() != self.about.get("stored"):
+            if watched.hexdigest() != self.about["stored"]:
                 raise Corrupt(f"{self.path} is damaged: its bytes are not those it was closed with")
             return
         while watched.read(PIECE):

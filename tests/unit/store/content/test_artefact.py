@@ -267,7 +267,7 @@ def test_a_footer_that_lies_is_refused(tmp_path: Path) -> None:
     result, _ = write(tmp_path, PARTS[:3])
     path = tmp_path / result.file_name
     with path.open("rb", buffering=0) as file:
-        found = footer.read(cast(BinaryIO, file), path)
+        found = footer.artefact(cast(BinaryIO, file), path)
     assert found is not None
     about, start = found
     frames = path.read_bytes()[:start]
