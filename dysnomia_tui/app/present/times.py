@@ -101,7 +101,7 @@ _BACK = re.compile(r"-\s*(?:(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw]))")
 _UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h (a zone of its own: 14:05 UTC)"
+EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h; in another zone: 14:05 UTC"
 
 
 def parse_time(typed: str, times: Times) -> datetime:
