@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from dysnomia_base.escape import visible
+from dysnomia_store import moment
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 from dysnomia_tui.engine.machine.permissions import share
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobState
@@ -55,14 +59,40 @@ def entries(statedir: Path) -> Iterator[Mapping[str, Any]]:
     for name in names:
         if not name.endswith(".jsonl"):
             continue
-        with (folder / name).open("rb") as file:
+        try:
+            file = records.open_file(folder / name)
+        except Corrupt:
+            continue  # no file
+        with file:
             for line in file:
                 try:
-                    entry = json.loads(line)
-                    if isinstance(entry, dict) and _when(entry):
-                        yield entry
-                except (ValueError, KeyError, RecursionError, OverflowError):
+                    entry = records.load(line, name)
+                    typed.shaped(entry, _Entry, name)
+                    _when(entry)
+                except (Corrupt, ValueError):
                     continue
+                yield entry
+
+
+class _Entry(TypedDict):
+    at: str
+    job: NotRequired[str]
+    event: NotRequired[str]
+    kind: NotRequired[str]
+    title: NotRequired[str]
+    keys: NotRequired[list[str]]
+    who: NotRequired[str]
+    why: NotRequired[str]
+    host: NotRequired[str]
+    message: NotRequired[str]
+
+
+def submitted(statedir: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What was asked for, by job: its first line. Nothing where the audit may not be read."""
+    try:
+        return {str(entry.get("job", "")): entry for entry in entries(statedir) if entry.get("event") == SUBMITTED}
+    except OSError:
+        return {}
 
 
 def unended(statedir: Path) -> Mapping[str, Mapping[str, Any]]:
@@ -95,21 +125,16 @@ def in_order(
 ) -> list[Mapping[str, Any]]:
     """The entries of a timeline, oldest first; those about ``key`` where one is given."""
     found = sorted([*entries(statedir), *more], key=_when)
-    return [entry for entry in found if key is None or str(key) in _keys(entry)]
+    return [entry for entry in found if key is None or str(key) in entry.get("keys", ())]
 
 
 def _when(entry: Mapping[str, Any]) -> datetime:
-    at = datetime.fromisoformat(str(entry["at"]))
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _keys(entry: Mapping[str, Any]) -> Sequence[Any]:
-    found = entry.get("keys")
-    return found if isinstance(found, list) else ()
+    """Raises ValueError where that is no time."""
+    return moment(entry["at"])
 
 
 def _line(entry: Mapping[str, Any]) -> str:
-    at = _when(entry).astimezone(UTC)
+    at = _when(entry)
     words = [
         f"{at:%Y-%m-%d %H:%M:%S}Z",
         f"J{entry.get('job', '')}",
@@ -119,7 +144,7 @@ def _line(entry: Mapping[str, Any]) -> str:
     words.append(str(entry.get("title", "")))
     text = "  ".join(words)
     if entry.get("why"):
-        text += f"  because {entry['why']!r}"
+        text += f"  because '{entry['why']}'"  # no repr: escapes in it would be escaped again
     if entry.get("message"):
         text += f"  -> {entry['message']}"
     return text

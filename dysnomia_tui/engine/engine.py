@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_plugins.base import Found, Plugin, Probe
+from dysnomia_store import moment
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
@@ -25,7 +26,7 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component.context import utc_now
 from dysnomia_tui.engine.component.restore import RestoreTarget
-from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown
+from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import read_events
 from dysnomia_tui.engine.jobs.spawn import Forked
@@ -188,11 +189,11 @@ class Engine(Planner):
 
     def diff(self, key: ComponentKey, old: Side, new: Side) -> Diff:
         """Begin to compare two generations, or one with what is live."""
-        from dysnomia_tui.engine.contents.contents import side
+        from dysnomia_tui.engine.contents.contents import sides
         from dysnomia_tui.engine.diff.handle import start_diff
 
         with translated():
-            return start_diff(side(self._world, key, old), side(self._world, key, new))
+            return start_diff(*sides(self._world, key, old, new))
 
     def export(
         self,
@@ -296,11 +297,10 @@ class Engine(Planner):
             raise Unknown(f"job {job_id} has already ended", "there is nothing to cancel")
         with translated():
             folder.ask_cancel(who(os.environ))
-            plan = folder.plan()
-        entry = audit.entry_of(
-            folder.id, plan, audit.CANCEL_ASKED, who=who(os.environ), why="", host=socket.gethostname()
-        )
-        with suppress(OSError):  # it is asked all the same; the job says itself how it ended
+        with suppress(OSError, Unreadable):  # it is asked all the same; the job says itself how it ended
+            entry = audit.entry_of(
+                folder.id, folder.plan(), audit.CANCEL_ASKED, who=who(os.environ), why="", host=socket.gethostname()
+            )
             audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
 
     def recover(self) -> Sequence[JobView]:
@@ -308,7 +308,7 @@ class Engine(Planner):
         if self.read_only:
             return ()
         jobs = self._board.views(JOBS_LOOKED_AT)
-        recoveries = [(job, self._board.folder(job.id).plan().params["job"]) for job in jobs if job.kind == "recover"]
+        recoveries = [(job, self._recovers(job.id)) for job in jobs if job.kind == "recover"]
         submitted = []
         for job in jobs:
             if job.state is not JobState.INTERRUPTED or "recovered" in job.details or job.kind == "recover":
@@ -319,6 +319,13 @@ class Engine(Planner):
             if not self._board.alive(job.id):
                 submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
         return tuple(submitted)
+
+    def _recovers(self, job_id: str) -> str:
+        """Which job a recovery is of; ``""`` where its plan cannot be read."""
+        try:
+            return str(self._board.folder(job_id).plan().params.get("job", ""))
+        except Unreadable:
+            return ""
 
     def timeline(self, key: ComponentKey | None = None) -> str:
         """The audit as a UTC timeline of an incident, for handing over."""
@@ -338,7 +345,7 @@ class Engine(Planner):
                 view = self._board.view(job)
                 if view.state is JobState.INTERRUPTED:
                     last = datetime.fromtimestamp(self._board.folder(job).events.stat().st_mtime, UTC)
-                    at = max(last, datetime.fromisoformat(str(entry["at"])))
+                    at = max(last, moment(entry["at"]))
                     found.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
         return found
 

@@ -6,7 +6,7 @@ import enum
 
 
 class Exit(enum.IntEnum):
-    """Exit codes of the commands; documented in the README."""
+    """Exit codes of the commands; ``docs/commands.md`` has their table."""
 
     OK = 0
     FAILED = 1
@@ -57,6 +57,12 @@ class Unknown(EngineError):
     """A container, component, generation or job that is not there."""
 
     exit = Exit.NOT_FOUND
+
+
+class Unreadable(EngineError):
+    """A record of a job that cannot be read: damaged, of a later version, or closed to this user."""
+
+    exit = Exit.CORRUPT
 
 
 class ConfigError(EngineError):

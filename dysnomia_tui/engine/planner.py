@@ -64,16 +64,11 @@ class Planner:
             return policy if policy is not None else self.settings.component(key.container, key.component).policy
 
         with translated():
-            return self._world.store.plan_gc(keys, of, keep=keep, drop=drop, in_use=self._in_use())
+            return self._world.store.plan_gc(keys, of, keep=keep, drop=drop, in_use=self._in_use(keys))
 
-    def _in_use(self) -> Mapping[tuple[ComponentKey, str], str]:
+    def _in_use(self, keys: Collection[ComponentKey]) -> Mapping[tuple[ComponentKey, str], str]:
         """Snapshots that waiting and running jobs are about."""
-        used = {}
-        for waiting in self._board.waiting():
-            plan = self._board.folder(str(waiting.number)).plan()
-            if "id" in plan.params:
-                used[plan.keys[0], str(plan.params["id"])] = f"job {waiting.number}"
-        return used
+        return {(key, snapshot_id): f"job {job}" for job, key, snapshot_id in self._board.in_use(keys)}
 
     def plan_gc(self, review: GcPlan, *, now: bool = False, text: str = "") -> Plan:
         """The plan that carries a review out; ``now`` frees at once (grade 3)."""

@@ -133,6 +133,8 @@ class JobState(enum.StrEnum):
     """Its plan no longer held when it started; nothing was touched."""
     INTERRUPTED = "interrupted"
     """Its process is gone and left no result."""
+    UNREADABLE = "unreadable"
+    """It is over, or nothing is known of it: a file of its folder cannot be read. Its message says which."""
 
     @property
     def ended(self) -> bool:

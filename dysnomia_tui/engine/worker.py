@@ -26,6 +26,7 @@ from dysnomia_base.python_child import import_path
 from dysnomia_tui.engine.memory import keep_memory
 
 if TYPE_CHECKING:
+    from dysnomia_tui.engine.errors import EngineError
     from dysnomia_tui.engine.jobs.context import JobContext, Outcome
     from dysnomia_tui.engine.jobs.folder import JobFolder
 
@@ -112,7 +113,24 @@ def run(path: Path, lock: int, tell: int) -> None:
     folder.record().step("worker", pid=me.pid, start=me.start, boot=me.boot)
     os.write(tell, b"1")
     os.close(tell)
-    _Worker(folder, lock).run()
+    from dysnomia_tui.engine.errors import Unreadable
+
+    try:
+        worker = _Worker(folder, lock)
+    except Unreadable as error:  # somebody changed its folder since it was submitted
+        _refuse(folder, error)
+    else:
+        worker.run()
+
+
+def _refuse(folder: JobFolder, error: EngineError) -> None:
+    """The end of a job that cannot be begun."""
+    from dysnomia_tui.engine.records import JobState
+
+    folder.record().step(
+        "result", state=JobState.FAILED.value, exit=int(error.exit), message=f"nothing was touched: {error.message}",
+        hint=error.hint, details={}, at=_now().isoformat(),
+    )  # fmt: skip
 
 
 class _Worker:
@@ -120,6 +138,7 @@ class _Worker:
 
     def __init__(self, folder: JobFolder, lock: int) -> None:
         from dysnomia_tui.engine.component.runner import CancelShield
+        from dysnomia_tui.engine.errors import Unreadable
         from dysnomia_tui.engine.jobs.board import JobBoard
         from dysnomia_tui.engine.jobs.context import JobCancel, JobContext
         from dysnomia_tui.engine.jobs.events import EventLog
@@ -130,16 +149,18 @@ class _Worker:
         request = folder.request()
         cancel = JobCancel(folder)
         signal.signal(signal.SIGTERM, lambda number, frame: cancel.ask())
-        machine = Machine(settings_from_json(request["settings"]))
+        if request.settings is None:
+            raise Unreadable("request.json cannot be read: it tells no settings", f"see {folder.path}")
+        machine = Machine(settings_from_json(request.settings))
         self.record = folder.record()
         self.work = JobContext(
             machine=machine,
             board=JobBoard(machine.jobs),
             folder=folder,
             plan=folder.plan(),
-            who=str(request["who"]),
-            why=str(request.get("why", "")),
-            host=str(request.get("host", "")),
+            who=request.who,
+            why=request.why,
+            host=request.host,
             log=EventLog(folder.events, Redactor(), _now),
             cancel=CancelShield(cancel),
             lock=lock,
@@ -202,7 +223,7 @@ class _Worker:
         from dysnomia_tui.engine.errors import Stale
         from dysnomia_tui.engine.plans.staleness import why_stale
 
-        if self.work.plan.digest != self.work.folder.request()["digest"]:
+        if self.work.plan.digest != self.work.folder.request().digest:
             raise Stale("nothing was touched: the plan in the job's folder is not the one that was submitted")
         reason = why_stale(self.work.machine, self.work.plan)
         if reason:

@@ -12,6 +12,7 @@ A *place* is where state of this kind can stand: a database name, a folder, a fi
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ from dysnomia_plugins.interface.records import (
     Stored,
 )
 from dysnomia_plugins.interface.status import Status
-from dysnomia_store.model import Section
+from dysnomia_store.model import Metadata, Section
 from dysnomia_store.sink import ContentSink
 
 __all__ = [
@@ -74,7 +75,7 @@ __all__ = [
 
 
 _FORMER_NAMES = {"take_back": "rollback_activation", "whereabouts": "location"}
-"""What methods were called before; these names work for one more version."""
+"""What methods were called until version 0.2; these names work until 0.4."""
 
 
 class Plugin(ABC):
@@ -91,13 +92,18 @@ class Plugin(ABC):
     """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Let a class that was written with the former names be called by today's names, and the other way round."""
+        """Let a class that was written with the former names be called by today's names, and the other way round.
+
+        Whichever name comes first in the order of its bases counts, so that a mixin with a former name does too."""
         super().__init_subclass__(**options)
         for former, name in _FORMER_NAMES.items():
-            if former in cls.__dict__ and name not in cls.__dict__:
-                setattr(cls, name, cls.__dict__[former])
-            elif name in cls.__dict__ and former not in cls.__dict__:
-                setattr(cls, former, cls.__dict__[name])
+            home = next(base for base in cls.__mro__ if former in base.__dict__ or name in base.__dict__)
+            if name not in home.__dict__:
+                setattr(cls, name, home.__dict__[former])
+                text = f"{cls.__qualname__}.{former} is called {name} now, and the former name goes in version 0.4"
+                warnings.warn(text, DeprecationWarning, stacklevel=3)
+            elif former not in home.__dict__:
+                setattr(cls, former, home.__dict__[name])
 
     def activities(self) -> frozenset[str]:
         """Which activities it has."""
@@ -177,6 +183,16 @@ class StatePlugin(Plugin):
 
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
+
+    def dump_like(self, ctx: Context, known: Metadata | None) -> None:
+        """Let the dumps of this job be written as a snapshot was which they are to be compared with.
+
+        For a type whose earlier versions wrote the same values in another way."""
+
+    def worded_otherwise(self, old: Metadata | None, new: Metadata | None) -> str:
+        """Why the same values may be written in different ways in two snapshots, as a remark for whoever compares
+        them; ``""`` where they are not."""
+        return ""
 
     def dump_reader(self, component: Component) -> str:
         """The user whom bash Dysnomia's module of this type becomes to read a snapshot, ``""`` where it stays whoever

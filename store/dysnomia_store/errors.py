@@ -39,7 +39,11 @@ class Corrupt(StoreError):
     """Bytes that are not what was written."""
 
 
-class NewerFormat(Corrupt):
+class UnknownFormat(Corrupt):
+    """A store or a record whose format is not the number of a version: nobody can tell what wrote it."""
+
+
+class NewerFormat(UnknownFormat):
     """A store or a record that a later version of this program wrote: whole, and not ours to read or change."""
 
 

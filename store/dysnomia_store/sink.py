@@ -6,12 +6,27 @@ digest and contents (a check of another tool's snapshot). Both are a ``ContentSi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from dysnomia_store.model import Form
 
 Buffer = bytes | bytearray | memoryview
+
+
+class WholeSection(NamedTuple):
+    """A small section that is known whole before any of it is written: of form TEXT or BYTES."""
+
+    kind: str
+    name: str
+    form: Form
+    size: int
+    attributes: Mapping[str, str]
+    """Sections that follow one another and have the same ones are quickest with the same object."""
+    canonical: bytes
+    """What stands for it in the digests."""
+    stored: tuple[Buffer, ...]
+    """Its bytes, in pieces."""
 
 
 class ContentSink(Protocol):
@@ -51,3 +66,7 @@ class ContentSink(Protocol):
 
     def amend_section(self, kind: str, name: str, *, key: tuple[str, ...]) -> None:
         """Set the key of a section that has already ended (pg_dump states primary keys after the data)."""
+
+    def write_sections(self, sections: Sequence[WholeSection]) -> None:
+        """Write many small sections, each as ``begin_section``, ``write_masked`` and ``end_section`` would: a tree
+        has a million of them, and a dozen calls for each is what its snapshot would spend its time with."""

@@ -30,10 +30,11 @@ class ReadableStore(OpenedStore):
         return keys(self._layout)
 
     def strange(self) -> tuple[str, ...]:
-        """Entries in the store that neither we nor Dysnomia made, as sentences for the alarms."""
+        """What neither we nor Dysnomia put in the store, and what cannot be read of it, as sentences for the alarms."""
         from dysnomia_store.catalog.survey import strange
+        from dysnomia_store.gc.trash import unreadable
 
-        return strange(self._layout)
+        return (*strange(self._layout), *unreadable(self._layout), *self._workspace.unreadable())
 
     def all_generations(
         self, container: str | None = None, component: str | None = None
@@ -103,6 +104,18 @@ class ReadableStore(OpenedStore):
             span = f"it has {len(there)}, {there[0]} to {there[-1]}" if there else "it has none"
             raise NotFound(f"{key} has no generation {number}", span)
         return found[0]
+
+    def is_active(self, key: ComponentKey) -> bool:
+        """Whether a component is marked as activated."""
+        from dysnomia_store.disk.markers import marked_as
+
+        return marked_as(self._layout, key)[0]
+
+    def is_garbage(self, key: ComponentKey) -> bool:
+        """Whether a component is marked as garbage: deactivated, its state still there."""
+        from dysnomia_store.disk.markers import marked_as
+
+        return marked_as(self._layout, key)[1]
 
     def history(self, key: ComponentKey, number: int) -> History | None:
         """How a generation came to be, with the surroundings of its time; None where nothing was written."""

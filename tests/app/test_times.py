@@ -63,6 +63,11 @@ def test_what_is_typed_is_understood(typed: str, meant: datetime) -> None:
         "2025-02-30 10:00",
         "31 Feb 10:00",
         "-2x",
+        "-",
+        "-1d-",
+        "-" + "9" * 400 + "w",
+        "-999999999999w",
+        "-101y",
         "noon",
         "[b]",
         "today 23:00",
@@ -72,6 +77,15 @@ def test_what_is_typed_is_understood(typed: str, meant: datetime) -> None:
 def test_what_is_no_time_is_refused_with_examples(typed: str) -> None:
     with pytest.raises(TimeNotUnderstood):
         parse_time(typed, times())
+
+
+def test_how_long_ago_is_said_as_everywhere_else() -> None:
+    assert parse_time("@ -1w3d", times()) == NOW - timedelta(days=10)
+    assert parse_time("-1.5h", times()) == NOW - timedelta(minutes=90)
+    with pytest.raises(TimeNotUnderstood, match="too long: 100 years at most"):
+        parse_time("-999999999999w", times())
+    with pytest.raises(TimeNotUnderstood, match="before 1970"):
+        parse_time("-99w1000d30000d", times())
 
 
 def test_the_servers_zone_is_meant_where_it_is_shown() -> None:

@@ -73,7 +73,7 @@ def outcome(job: JobView) -> tuple[str, str, Severity]:
     """Return title, message and severity of the toast that is shown when a job has ended."""
     look = styles.JOB[job.state]
     severity: Severity = "information"
-    if job.state in (JobState.FAILED, JobState.INTERRUPTED):
+    if job.state in (JobState.FAILED, JobState.INTERRUPTED, JobState.UNREADABLE):
         severity = "error"
     elif job.state is not JobState.DONE:
         severity = "warning"

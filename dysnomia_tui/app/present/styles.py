@@ -62,6 +62,7 @@ JOB = {
     JobState.CANCELLED: Look("○", "cancelled", DIM),
     JobState.STALE: Look("○", "stale", WARN),
     JobState.INTERRUPTED: Look("✗", "INTERRUPTED", BAD),
+    JobState.UNREADABLE: Look("?", "UNREADABLE", BAD),
 }
 
 CHANGE = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 
+from dysnomia_base.durations import parse_duration
 from dysnomia_tui.app.present.sizes import age
 
 
@@ -97,8 +98,6 @@ class TimeNotUnderstood(ValueError):
 
 
 _CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?")
-_BACK = re.compile(r"-\s*(?:(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw]))")
-_UNIT = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h; in another zone: 14:05 UTC"
@@ -133,8 +132,11 @@ def _parse(typed: str, times: Times) -> datetime:
     text = typed.strip().lower().removeprefix("@").strip()
     if text == "now":
         return times.now
-    if back := _BACK.fullmatch(text):
-        return times.now - timedelta(seconds=float(back["amount"]) * _UNIT[back["unit"]])
+    if text.startswith("-"):
+        try:
+            return times.now - parse_duration(text[1:])
+        except ValueError as problem:
+            raise TimeNotUnderstood(f"{problem} (after the minus: how long ago)") from None
     if text.endswith((" utc", "z")):
         text = text.removesuffix("z").removesuffix("utc").strip()
         times = replace(times, kind=ZoneKind.UTC)

@@ -53,6 +53,10 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def add_action(self, name: str, text: str) -> None:
+        """Add an option that says what the command does: ``action`` is its name without the dashes."""
+        self.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
+
     def read(self) -> argparse.Namespace:
         """Parse this process's command line as getopt does. Operands that mean nothing are ignored, as Dysnomia
         ignores them, and said."""

@@ -97,11 +97,11 @@ def _dump_live(
         component_job.progress.phase("commit")
         component_job.journal.step("commit")
         committed = component_job.store.commit(
-            lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
-            complete=dumped.complete, reason=reason, text=text, who=component_job.who, job=component_job.job,
-            tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=component_job.host,
+            lock,
+            draft,
+            component_job.commit_info(dumped, reason, text),
             same_rows=lambda known: same_state(component_job, plugin, known, draft, ctx.staging),
-        )  # fmt: skip
+        )
     component_job.journal.step("settled", swapped=False)
     return Snapshotted(committed, tuple(dumped.warnings))
 
@@ -165,15 +165,7 @@ def _restore_by_module(
             ) from error
         component_job.journal.step("swapped")
         resolve(component_job, component_job.job)
-        linked = component_job.store.link(
-            lock,
-            generation.id,
-            reason=Reason.RESTORE,
-            restored=number,
-            text=text,
-            who=component_job.who,
-            job=component_job.job,
-        )
+        linked = component_job.store.link(lock, generation.id, component_job.link_info(number, text))
         component_job.journal.step("settled", swapped=True)
         return Restored(number, linked, made, made.number if made else None, warnings=(unguarded,) if unguarded else ())
 

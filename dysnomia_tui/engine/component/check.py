@@ -13,7 +13,7 @@ from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
 from dysnomia_tui.engine.component.context import ComponentJob
-from dysnomia_tui.engine.component.index import ensure_index
+from dysnomia_tui.engine.component.index import Rescanned, ensure_index, in_this_version
 from dysnomia_tui.engine.component.restore import settle_others, state_plugin
 from dysnomia_tui.engine.component.trust import made_here
 
@@ -88,20 +88,33 @@ def _prove(
                 return CheckResult.CORRUPT, error.message
             component_job.progress.phase("dump")
             again = DigestDraft(ctx.staging)
+            plugin.dump_like(ctx, stored.metadata)
             dumped = plugin.dump(ctx, scratch, again)
             component_job.progress.phase("compare")
-            expected = _digests(stored.sections())
+            known = in_this_version(plugin, ctx, stored)
+            expected = _digests(known.sections())
             before = stored.metadata.tool_versions if stored.metadata else {}
             same_tools = dict(before) == dict(dumped.tool_versions)
             differ = {
                 name for name in expected.keys() & again.sections.keys() if expected[name] != again.sections[name]
             }
             tables = {name for name in differ if expected[name][1] is Form.ROWS}
-            moved = _in_another_order(component_job, plugin, ctx, scratch, stored, tables) if tables else frozenset()
+            moved = _in_another_order(component_job, plugin, ctx, scratch, known, tables) if tables else frozenset()
         finally:
             with component_job.shielded():
                 plugin.drop(ctx, scratch)
-        return compare(expected, again.sections, same_tools=same_tools, moved=moved)
+        result, text = compare(expected, again.sections, same_tools=same_tools, moved=moved)
+        return result, text + _version_note(plugin, known)
+
+
+def _version_note(plugin: StatePlugin, compared: StoredSnapshot | Rescanned) -> str:
+    """How a snapshot of another version of the type was compared; ``""`` for one of this version."""
+    if not isinstance(compared, Rescanned):
+        return ""
+    return (
+        f" (its digests are of version {compared.metadata.digest_version} of the type, and were worked out anew for"
+        f" version {plugin.digest_version})"
+    )
 
 
 Name = tuple[str, str]
@@ -114,7 +127,7 @@ def _in_another_order(
     plugin: StatePlugin,
     ctx: Context,
     scratch: Place,
-    stored: StoredSnapshot,
+    stored: StoredSnapshot | Rescanned,
     tables: Set[Name],
 ) -> Set[Name]:
     """Those of the tables that differ in a restored copy which do so in the order of their rows alone.

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dysnomia_plugins.base import Context, StatePlugin, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.files_reader import FilesReader
 from dysnomia_store import Digested, DigestSink, Index, IndexWriter, SectionTarget, StoredSnapshot, identity
-from dysnomia_store.model import Generation, Metadata
+from dysnomia_store.model import Generation, Metadata, Section
 from dysnomia_store.sink import ContentSink
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob
@@ -68,6 +69,47 @@ class DigestingDraft:
 
     def claim(self, snapshot_id: str) -> None:
         raise PluginError("a snapshot whose id the module chose has no digest to compute")
+
+
+@dataclass(frozen=True)
+class Rescanned:
+    """A stored snapshot with a contents index that was worked out from its bytes by this version of its type."""
+
+    stored: StoredSnapshot
+    index: Path
+
+    @property
+    def metadata(self) -> Any:
+        return self.stored.metadata
+
+    @property
+    def folder(self) -> Path:
+        return self.stored.folder
+
+    def artefacts(self) -> tuple[str, ...]:
+        return self.stored.artefacts()
+
+    def open(self, artefact: str | None = None) -> Any:
+        return self.stored.open(artefact)
+
+    def open_range(self, artefact: str, offset: int, length: int) -> Any:
+        return self.stored.open_range(artefact, offset, length)
+
+    def sections(self) -> Iterator[Section]:
+        with Index(self.index) as index:
+            yield from index.sections()
+
+
+def in_this_version(plugin: StatePlugin, ctx: Context, stored: StoredSnapshot) -> StoredSnapshot | Rescanned:
+    """A stored snapshot with the digests that this version of its type gives it: its own, or worked out anew.
+
+    Raises Corrupt, PluginError, OSError."""
+    metadata = stored.metadata
+    if metadata is None or metadata.digest_version == plugin.digest_version:
+        return stored
+    path = ctx.staging / "digests-anew.zst"
+    work_out(plugin, ctx, stored, path, metadata.id)
+    return Rescanned(stored, path)
 
 
 def ensure_index(component_job: ComponentJob, lock: ComponentLock, generation: Generation) -> StoredSnapshot:

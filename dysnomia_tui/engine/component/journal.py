@@ -1,8 +1,8 @@
 """The journal of a job: what was about to be done, on disk before it is done.
 
 One file of preallocated zeros, so that a full disk cannot stop a swap between two of its steps. Each entry is a
-line ``<crc32 hex> <json>``; reading stops at the first zero or at the first line whose sum is wrong (a torn last
-write: its step was not taken, for ``step`` had not returned).
+line ``<crc32 hex> <json>``; reading stops at the first zero (a torn last write holds one: its step was not taken, for
+``step`` had not returned). A whole line that is not what was written is damage, and said: what it said is not known.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from dysnomia_plugins.base import Journal
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.records.codec import open_file
+from dysnomia_tui.engine.component.steps import entry_of
 
 PREALLOCATED = 256 * 1024
 """Bytes set aside when the journal is made: some two thousand steps. Beyond them it grows like any file."""
+
+_HEAD = re.compile(rb"[0-9a-f]{8} ")
 
 
 class FileJournal:
@@ -29,6 +35,8 @@ class FileJournal:
         self._fd: int | None = None
         self._end = 0
         self._entries: list[tuple[str, Mapping[str, Any]]] = []
+        self.damage = ""
+        """What of it cannot be read, or ``""``. A journal that is not there yet is whole."""
         self._read()
 
     @classmethod
@@ -76,21 +84,29 @@ class FileJournal:
             content = _until_zero(self.path)
         except FileNotFoundError:
             return
-        position = 0
-        while (stop := content.find(b"\n", position)) >= 0:
-            line = content[position:stop]
-            body = line[9:]
-            if line[8:9] != b" " or line[:8] != b"%08x" % zlib.crc32(body):
-                break
+        except (OSError, Corrupt) as error:
+            self.damage = f"{self.path.name} cannot be read: {error.strerror if isinstance(error, OSError) else error}"
+            return
+        lines = content.split(b"\n")[:-1]  # what follows the last end of a line was torn
+        if lines and not _HEAD.match(lines[-1]):
+            lines.pop()  # the rest of a torn line, behind one that was written over its beginning
+        for number, line in enumerate(lines, 1):
             try:
-                name, data = json.loads(body)
-            except (ValueError, TypeError, RecursionError):
-                break
-            if not isinstance(name, str) or not isinstance(data, dict):
-                break
-            self._entries.append((name, data))
-            position = stop + 1
-        self._end = position
+                self._entries.append(_entry(line))
+            except Corrupt as error:
+                self.damage = self.damage or f"{self.path.name} is damaged in line {number}: {error}"
+        self._end = sum(len(line) + 1 for line in lines)
+
+
+def _entry(line: bytes) -> tuple[str, Mapping[str, Any]]:
+    """Raises Corrupt."""
+    body = line[9:]
+    if line[8:9] != b" " or line[:8] != b"%08x" % zlib.crc32(body):
+        raise Corrupt("its checksum is wrong")
+    try:
+        return entry_of(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(str(error)) from None
 
 
 class PluginJournal:
@@ -124,7 +140,7 @@ class MemoryJournal:
 def _until_zero(path: Path) -> bytes:
     """The written part of the file: what comes after it was only set aside."""
     content = b""
-    with path.open("rb", buffering=0) as file:
+    with open_file(path) as file:
         while chunk := file.read(8192):
             content += chunk
             if b"\0" in chunk:

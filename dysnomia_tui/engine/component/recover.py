@@ -13,6 +13,7 @@ from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored, step_of
+from dysnomia_tui.engine.errors import Unreadable
 
 SETTLED = "settled"
 """The journal's entry: nothing is left to be done for a job."""
@@ -52,11 +53,13 @@ class Recovery:
 
 
 def needs_settling(left: UnfinishedJob) -> bool:
-    """Whether a job's journal says that something may be left. Cheap: reads the journal alone."""
+    """Whether a job's journal says that something may be left. Cheap: reads the journal alone.
+
+    One that is damaged may have said anything, but for that all was done in the end."""
     names = {name for name, _ in left.journal.steps()}
-    if not names or SETTLED in names or "dropped" in names or "undone" in names or "unguarded" in names:
+    if not (names or left.damage):
         return False
-    return not names & {"copied", "reverted"}
+    return not names & {SETTLED, "dropped", "undone", "unguarded", "copied", "reverted"}
 
 
 def half_restored(left: UnfinishedJob) -> bool:
@@ -71,7 +74,14 @@ def half_restored(left: UnfinishedJob) -> bool:
 
 
 def recover_job(component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob) -> Recovery:
-    """Finish or revert what job ``left`` began. Raises PluginError where the plugin cannot tell."""
+    """Finish or revert what job ``left`` began. Raises PluginError where the plugin cannot tell, Unreadable where the
+    journal is damaged: then nobody can, and live is left as it is."""
+    if left.damage:
+        raise Unreadable(
+            f"job {left.job} did not come to its end, and what it did to {component_job.key} cannot be read"
+            f" ({left.damage})",
+            f"see that {component_job.key} is whole, then remove that journal from the folder of job {left.job}",
+        )
     plugin = component_job.plugin
     if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
         return _settle_activity(component_job, left)
@@ -79,7 +89,7 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
         return _settle_module(component_job, lock, left)
     with component_job.context(of=left) as ctx:
         with component_job.shielded():
-            swapped = plugin.recover(ctx) or step_of(left, "swapped") is not None
+            swapped = ask_swapped(plugin, ctx, left) or step_of(left, "swapped") is not None
         if swapped and step_of(left, "swap") is not None:
             if step_of(left, "swapped") is None:
                 left.journal.step("swapped")
@@ -93,6 +103,20 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
             dropped = _sweep_places(plugin, ctx, left)
         left.journal.step(SETTLED, swapped=False)
         return Recovery(left.job, swapped=False, dropped=dropped)
+
+
+def ask_swapped(plugin: StatePlugin, ctx: Context, left: UnfinishedJob) -> bool:
+    """Whether the swap of a job has happened, as its type tells from its own steps in the journal.
+
+    Raises PluginError, and Unreadable where the type cannot make sense of them (another version of it wrote them)."""
+    try:
+        return plugin.recover(ctx)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreadable(
+            f"job {left.job} did not come to its end, and the type {plugin.type!r} does not understand what it noted"
+            f" ({type(error).__name__}: {error})",
+            f"recover it with the version that ran it, or see that {ctx.component.key} is whole and remove its journal",
+        ) from error
 
 
 def begin_activity(component_job: ComponentJob, name: str) -> None:

@@ -24,7 +24,7 @@ from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.guard import Restored, finish_restore, step_of
 from dysnomia_tui.engine.component.index import ensure_index
-from dysnomia_tui.engine.component.recover import recover_job
+from dysnomia_tui.engine.component.recover import ask_swapped, recover_job
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import Stale
 
@@ -94,7 +94,7 @@ def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> R
         known_live(component_job, plugin, lock, but=of.job)
         with component_job.context(of=of) as ctx:
             with component_job.shielded():
-                swapped = step_of(of, "swapped") is not None or plugin.recover(ctx)
+                swapped = step_of(of, "swapped") is not None or ask_swapped(plugin, ctx, of)
             live = plugin.identity(component_job.component)
             aside = plugin.place(ctx, Purpose.ASIDE)
             standing = swapped and step_of(of, "guarded") is None and plugin.exists(ctx, aside)

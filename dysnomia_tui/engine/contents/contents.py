@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from dysnomia_plugins.base import Component, Context, PropertyValue, StatePlugin
 from dysnomia_plugins.errors import Unsupported
 from dysnomia_plugins.toolkit.files_reader import FilesReader
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
-from dysnomia_store import Index, SnapshotDraft, StoredSnapshot, changed_between, changed_sections
+from dysnomia_store import SnapshotDraft, StoredSnapshot, changed_between, changed_sections
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.component.index import work_out
+from dysnomia_tui.engine.component.index import Rescanned, work_out
 from dysnomia_tui.engine.component.journal import MemoryJournal
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.diff.compare import Opened
@@ -31,39 +31,11 @@ from dysnomia_tui.engine.records import SectionChange
 from dysnomia_tui.engine.redact import secrets_of
 
 
-@dataclass(frozen=True)
-class Rescanned:
-    """A stored snapshot without a contents index, with one that was worked out from its bytes."""
-
-    stored: StoredSnapshot
-    index: Path
-
-    @property
-    def metadata(self) -> Any:
-        return self.stored.metadata
-
-    @property
-    def folder(self) -> Path:
-        return self.stored.folder
-
-    def artefacts(self) -> tuple[str, ...]:
-        return self.stored.artefacts()
-
-    def open(self, artefact: str | None = None) -> Any:
-        return self.stored.open(artefact)
-
-    def open_range(self, artefact: str, offset: int, length: int) -> Any:
-        return self.stored.open_range(artefact, offset, length)
-
-    def sections(self) -> Iterator[Section]:
-        with Index(self.index) as index:
-            yield from index.sections()
-
-
-def sections_of(machine: Machine, generation: Generation) -> Iterator[Section]:
-    """The contents index, streamed; worked out from the bytes where none was written."""
+def sections_of(machine: Machine, generation: Generation, *, anew: bool = False) -> Iterator[Section]:
+    """The contents index, streamed; worked out from the bytes where none was written. ``anew``: also where it was
+    written by another version of the type."""
     stored = machine.store.stored(generation.key, generation.id)
-    if stored.index is not None:
+    if stored.index is not None and not (anew and _of_another_version(machine, generation)):
         yield from stored.sections()
         return
     with tempfile.TemporaryDirectory(prefix="dysnomia-contents-") as scratch:
@@ -71,7 +43,8 @@ def sections_of(machine: Machine, generation: Generation) -> Iterator[Section]:
 
 
 def changes_since(machine: Machine, key: ComponentKey, number: int) -> Sequence[SectionChange]:
-    """Sections that differ from the generation before; all of them as added where there is none before."""
+    """Sections that differ from the generation before; all of them as added where there is none before, and none where
+    the two cannot be compared: an earlier version wrote the same values in another way."""
     generations = machine.store.generations(key)
     at = next((index for index, one in enumerate(generations) if one.number == number), None)
     if at is None:
@@ -84,10 +57,25 @@ def changes_since(machine: Machine, key: ComponentKey, number: int) -> Sequence[
     if before.id == generations[at].id:
         return ()
     old = machine.store.stored(key, before.id)
-    if old.index is not None and new.index is not None:
+    if _worded_otherwise(machine, before, generations[at]):
+        return ()
+    anew = _digested(before) != _digested(generations[at])
+    if old.index is not None and new.index is not None and not anew:
         return [as_change(pair) for pair in changed_between(old.index, new.index)]
-    pairs = changed_sections(sections_of(machine, before), sections_of(machine, generations[at]))
+    pairs = changed_sections(sections_of(machine, before, anew=anew), sections_of(machine, generations[at], anew=anew))
     return [as_change(pair) for pair in pairs]
+
+
+def _digested(generation: Generation) -> tuple[int, str]:
+    """How the digests in a generation's contents index were made: by which version of its type, and in which store."""
+    metadata = generation.metadata
+    return (metadata.digest_version, metadata.origin) if metadata is not None else (0, "")
+
+
+def _of_another_version(machine: Machine, generation: Generation) -> bool:
+    """Whether its digests were made by another version of its type than the one here."""
+    reader = reader_of(machine, generation)
+    return isinstance(reader, StatePlugin) and _digested(generation)[0] != reader.digest_version
 
 
 def rescanned(machine: Machine, generation: Generation, stored: StoredSnapshot, scratch: Path) -> Rescanned:
@@ -137,8 +125,37 @@ def _context(machine: Machine, component: Component, scratch: Path, *, trusted: 
 # --- sides of a diff: described here, opened in the comparing process ------------------------------------------------
 
 
-def side(machine: Machine, key: ComponentKey, which: int | str) -> SideSpec:
-    """Describe a generation, or what is live. Raises NotFound, Unknown, Unsupported."""
+def sides(machine: Machine, key: ComponentKey, old: int | str, new: int | str) -> tuple[SideSpec, SideSpec]:
+    """Describe two generations, or one and what is live, so that they can be compared with each other.
+
+    Digests of two versions of a type tell of changes that nobody made: those that are not of the version here are
+    worked out anew. What no digest can mend (rows that were written in another way) is said.
+    Raises NotFound, Unknown, Unsupported."""
+    generations = [machine.store.generation(key, which) for which in (old, new) if isinstance(which, int)]
+    if len(generations) < 2:
+        before = generations[0] if generations else None
+        return _with_live(machine, key, old, before), _with_live(machine, key, new, before)
+    anew = _digested(generations[0]) != _digested(generations[1])
+    first, second = side(machine, key, old, anew=anew), side(machine, key, new, anew=anew)
+    return first, replace(second, remark=_worded_otherwise(machine, *generations))
+
+
+def _worded_otherwise(machine: Machine, old: Generation, new: Generation) -> str:
+    reader = reader_of(machine, new)
+    return reader.worded_otherwise(old.metadata, new.metadata) if isinstance(reader, StatePlugin) else ""
+
+
+def _with_live(machine: Machine, key: ComponentKey, which: int | str, other: Generation | None) -> SideSpec:
+    """One side of a comparison with what is live."""
+    found = side(machine, key, which, anew=True)
+    if isinstance(which, int) or other is None:
+        return found
+    return replace(found, args={**found.args, "like": other.number})
+
+
+def side(machine: Machine, key: ComponentKey, which: int | str, *, anew: bool = False) -> SideSpec:
+    """Describe a generation, or what is live. ``anew``: a generation's contents index by this version of its type.
+    Raises NotFound, Unknown, Unsupported."""
     if not isinstance(which, int):
         if not isinstance(machine.plugin(key), StatePlugin):
             raise Unsupported(f"what is live of {key} cannot be read without a snapshot", "take one, and compare that")
@@ -146,7 +163,7 @@ def side(machine: Machine, key: ComponentKey, which: int | str) -> SideSpec:
     generation = machine.store.generation(key, which)
     title = f"{which} {'~' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
     stored = machine.store.stored(key, generation.id)
-    if stored.index is None:
+    if stored.index is None or (anew and _of_another_version(machine, generation)):
         return SideSpec(title, f"{__name__}:open_rescanned", {**_args(machine.settings, key), "number": which})
     reader = reader_of(machine, generation)
     return stored_side(
@@ -189,13 +206,17 @@ def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     base.mkdir(mode=0o700)
     draft = SnapshotDraft(base)
     component = machine.component(key)
-    plugin.dump(_context(machine, component, scratch, trusted=True), plugin.live(component), draft)
+    ctx = _context(machine, component, scratch, trusted=True)
+    if "like" in args:
+        plugin.dump_like(ctx, machine.store.generation(key, int(args["like"])).metadata)
+    plugin.dump(ctx, plugin.live(component), draft)
     yield Opened(plugin, draft.stored())
 
 
 @contextmanager
 def open_rescanned(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
-    """Open a stored snapshot that has no contents index: another tool's."""
+    """Open a stored snapshot whose contents index is worked out anew: it has none (another tool's), or that of another
+    version of its type."""
     machine = Machine(settings_from_json(args["settings"]))
     generation = machine.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
     if not generation.id:

@@ -15,18 +15,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from select import select
 from typing import IO, Any
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store import Pair, StoredSnapshot, changed_between, changed_sections, encode
 from dysnomia_store.errors import StoreError
-from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows
+from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened, one_sided_rows, worth_two
 from dysnomia_tui.engine.diff.pairing import Cells
-from dysnomia_tui.engine.diff.protocol import RowsRequest, row_of, send
+from dysnomia_tui.engine.diff.protocol import LineReader, RowsRequest, row_of, send
 from dysnomia_tui.engine.diff.second_process import Helper
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
@@ -42,13 +43,21 @@ MOST_WORKERS = 4
 class Work:
     """One diff: its sections, what is known of each, and what was asked for."""
 
-    def __init__(self, old: Opened, new: Opened, folder: Path, out: IO[bytes], asked: queue.Queue[RowsRequest]) -> None:
+    def __init__(
+        self,
+        old: Opened,
+        new: Opened,
+        folder: Path,
+        out: IO[bytes],
+        asked: queue.Queue[RowsRequest],
+        *,
+        remark: str = "",
+    ) -> None:
         self._old, self._new = old, new
         self._folder = folder
         self._out = out
         self._asked = asked
-        alone = Comparer(old, new, folder, self._tick)
-        self._comparer = replace(alone, helper=Helper(folder, alone.side))
+        self._comparer = Comparer(old, new, folder, self._tick, remark=remark)
         self._changes = spill_changes(_changed(old, new, folder), folder)
         self._done: dict[int, Compared] = {}
         self._failed: dict[int, str] = {}
@@ -57,6 +66,12 @@ class Work:
         self._rows = 0
         self._said = 0.0
         self._all_rows = 0
+
+    def fork_if_worth_it(self) -> None:
+        """Fork the second process where a section is large enough for two. No thread may run: a child of a fork has
+        its caller's thread alone, and every lock as it stood."""
+        if any(map(worth_two, map(self._pair, range(len(self._changes))))):
+            self._comparer = replace(self._comparer, helper=Helper(self._folder, self._comparer.side))
 
     def run(self) -> None:
         """Send the sections, compare each, then answer until the parent is gone."""
@@ -192,32 +207,80 @@ def _in_words(error: Exception) -> str:
     return str(error)
 
 
-def _listen(stream: IO[bytes], asked: queue.Queue[RowsRequest], folder: Path) -> None:
-    """Take requests until the parent is gone; then leave nothing behind."""
-    for line in stream:
-        asked.put(RowsRequest(*json.loads(line)))
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
+class Requests:
+    """What the parent asks for on a descriptor, put into a queue. When the parent is gone, so is this process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.asked: queue.Queue[RowsRequest] = queue.Queue()
+        self._descriptor = descriptor
+        self._lines = LineReader(descriptor)
+        self._folder = Path("/nonexistent")
+
+    def spec(self) -> dict[str, Any] | None:
+        """What to compare: the first line. None where the parent is gone already."""
+        line = self._lines.next()
+        if line is None:
+            return None
+        found: dict[str, Any] = json.loads(line)
+        self._folder = Path(found["folder"])
+        return found
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Listen in a thread that ends with the block."""
+        stopped, stop = os.pipe()
+        thread = threading.Thread(target=self._listen, args=(stopped,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            os.close(stop)
+            thread.join()
+            os.close(stopped)
+
+    def listen(self) -> None:
+        """Listen in a thread from now on."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _told_to_stop(self, stopped: int) -> bool:
+        """Wait for either: a request, or the word to stop."""
+        return stopped in select([self._descriptor, stopped], [], [])[0]
+
+    def _listen(self, stopped: int | None = None) -> None:
+        """Take requests until told to stop, or the parent is gone; then leave nothing behind."""
+        while True:
+            if stopped is not None and not self._lines.buffered and self._told_to_stop(stopped):
+                return
+            line = self._lines.next()
+            if line is None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                os._exit(0)
+            self.asked.put(RowsRequest(*json.loads(line)))
 
 
 def main() -> int:
     """Read what to compare from standard input, and compare it."""
     keep_memory()
-    stdin, out = sys.stdin.buffer, sys.stdout.buffer
-    spec = json.loads(stdin.readline())
+    out = sys.stdout.buffer
+    requests = Requests(sys.stdin.fileno())
+    spec = requests.spec()
+    if spec is None:
+        return 0
     folder = Path(spec["folder"])
     tempfile.tempdir = str(folder)  # what a plugin writes out for reading goes with the rest, however this ends
-    asked: queue.Queue[RowsRequest] = queue.Queue()
-    threading.Thread(target=_listen, args=(stdin, asked, folder), daemon=True).start()
     try:
         with ExitStack() as stack:
-            sides = []
-            for name in ("old", "new"):
-                side = SideSpec(**spec[name])
-                scratch = folder / name
-                scratch.mkdir(mode=0o700)
-                sides.append(_for_two(stack.enter_context(opener_of(side)(side.args, scratch))))
-            Work(sides[0], sides[1], folder, out, asked).run()
+            with requests.watched():
+                sides = []
+                for name in ("old", "new"):
+                    side = SideSpec(**spec[name])
+                    scratch = folder / name
+                    scratch.mkdir(mode=0o700)
+                    sides.append(_for_two(stack.enter_context(opener_of(side)(side.args, scratch))))
+                work = Work(sides[0], sides[1], folder, out, requests.asked, remark=side.remark)
+            work.fork_if_worth_it()
+            requests.listen()
+            work.run()
     except PROBLEMS as error:
         send(out, {"failed": _in_words(error)})
         return 1

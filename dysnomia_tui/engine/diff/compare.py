@@ -61,6 +61,12 @@ class Compared:
             self.rows.close()
 
 
+def worth_two(pair: Pair) -> bool:
+    """Whether a section is large enough for two processes to compare it."""
+    old, new = pair
+    return old is not None and new is not None and old.size + new.size >= WORTH_IT
+
+
 @dataclass(frozen=True)
 class Comparer:
     """Compares sections of two sides. ``tick`` is told of the rows read, and may raise to stop."""
@@ -70,6 +76,8 @@ class Comparer:
     folder: Path
     tick: Tick = field(compare=False)
     helper: Helper | None = None
+    remark: str = ""
+    """What is to be known of every section that differs and has no note of its own."""
 
     def compare(self, pair: Pair, *, whole: bool = False) -> Compared:
         """Compare one section.
@@ -81,6 +89,11 @@ class Comparer:
         Raises:
             StoreError, PluginError, OSError: from reading either side, or a spill folder that is full.
         """
+        compared = self._compared(pair, whole)
+        compared.note = compared.note or self.remark
+        return compared
+
+    def _compared(self, pair: Pair, whole: bool) -> Compared:
         old, new = pair
         if old is None or new is None:
             return _one_sided(old, new)
@@ -127,7 +140,7 @@ class Comparer:
 
     def _two_pass(self, pair: tuple[Section, Section], sides: tuple[Side, Side]) -> TwoPass:
         helper = self.helper
-        if helper is None or helper.busy or sum(section.size for section in pair) < WORTH_IT:
+        if helper is None or helper.busy or not worth_two(pair):
             return Alone(sides, self.folder, self.tick)
         return ByTwo(pair, sides, self.folder, self.tick, helper)
 

@@ -8,6 +8,7 @@ request, ``ready``, and ``failed`` when nothing can be compared.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -27,6 +28,29 @@ class RowsRequest:
     section: int
     start: int
     count: int
+
+
+class LineReader:
+    """Lines from a descriptor, with nothing read ahead that another could not see: ``select`` tells of the rest."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = b""
+
+    @property
+    def buffered(self) -> bool:
+        """Whether a whole line is here already."""
+        return b"\n" in self._data
+
+    def next(self) -> bytes | None:
+        """The next line; waits for it. None where no more come."""
+        while not self.buffered:
+            piece = os.read(self._descriptor, 1 << 16)
+            if not piece:
+                return None
+            self._data += piece
+        line, _, self._data = self._data.partition(b"\n")
+        return line
 
 
 def send(stream: IO[bytes], message: Mapping[str, Any]) -> None:

@@ -29,6 +29,8 @@ class SideSpec:
     """``module:function``, an ``Opener``."""
     args: Mapping[str, Any] = field(default_factory=dict)
     """JSON values. They go over a pipe, never on a command line."""
+    remark: str = ""
+    """What is to be known of every section in which this side differs from the other; on the new side."""
 
 
 class Opener(Protocol):

@@ -1,33 +1,32 @@
-"""All jobs of a store, from their folders: what they are doing, how they ended, which are interrupted."""
+"""All jobs of a store, from their folders: what they are doing, which are interrupted, what they left behind.
+
+A job whose plan cannot be read hides no other. Where it left something behind, its request or the audit tells on which
+components, and the next writer there puts it right; where nothing tells, no writer goes on before a person has looked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from dysnomia_base.escape import visible
-from dysnomia_store import moment
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.records import codec as records
+from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component.context import UnfinishedJob
-from dysnomia_tui.engine.component.guard import step_of
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.recover import half_restored, needs_settling
-from dysnomia_tui.engine.errors import Unknown
-from dysnomia_tui.engine.jobs.events import last_words
+from dysnomia_tui.engine.errors import Unknown, Unreadable
 from dysnomia_tui.engine.jobs.folder import JobFolder, is_number, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
-from dysnomia_tui.engine.plans.plan import Kind, Plan
-from dysnomia_tui.engine.records import Event, JobState, JobView
+from dysnomia_tui.engine.jobs.request import JobRequest, from_audit
+from dysnomia_tui.engine.jobs.view import JobReading, job_view, read_job
+from dysnomia_tui.engine.plans.plan import Kind
+from dysnomia_tui.engine.records import JobState, JobView
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
-"""What a job's folder of another shape ends in: a record is JSON that any program may have written."""
 UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
 """Kinds that are done in a moment and wait for nobody."""
-UNDOABLE = frozenset({Kind.RESTORE, Kind.UNDO, Kind.GC})
 
 
 class JobBoard:
@@ -36,6 +35,7 @@ class JobBoard:
     def __init__(self, jobs: Path) -> None:
         self.path = jobs
         self._over: dict[int, JobView] = {}
+        self._told: dict[str, JobRequest | None] = {}
 
     def folder(self, job_id: str) -> JobFolder:
         """Raises Unknown."""
@@ -49,15 +49,13 @@ class JobBoard:
         return self._view(self.folder(job_id))
 
     def views(self, limit: int) -> Sequence[JobView]:
-        """Running and waiting first, then newest first. What left live half restored is never left out."""
+        """Running and waiting first, then newest first. What left live half restored is never left out, nor is what
+        cannot be read."""
         numbers = job_numbers(self.path)
         newest = numbers[::-1][:limit]
-        floor = self.floor()
+        floor = self._floor(numbers)
         older = [number for number in numbers if number > floor and number not in set(newest)]
-        views = []
-        for number in (*newest, *reversed(older)):
-            with suppress(Unknown, *UNREADABLE):
-                views.append(self._view(JobFolder(self.path / str(number))))
+        views = [self._view(JobFolder(self.path / str(number))) for number in (*newest, *reversed(older))]
         views.sort(key=lambda view: (view.state.ended, -int(view.id)))
         return [*views[:limit], *(view for view in views[limit:] if view.details.get("half"))]
 
@@ -65,23 +63,35 @@ class JobBoard:
         kept = self._over.get(int(folder.id))
         if kept is not None:
             return kept
-        try:
-            view = job_view(folder)
-        except UNREADABLE as error:
-            raise Unknown(f"job {folder.id} cannot be read ({error})", "see the permissions of the store") from None
+        view = job_view(folder, self._tell)
         finished = view.state.ended and (view.state is not JobState.INTERRUPTED or "recovered" in view.details)
-        if finished and not view.undoable:
+        if finished and not view.undoable and "unreadable" not in view.details:
             self._over[int(folder.id)] = view
         return view
+
+    def _read(self, folder: JobFolder) -> JobReading:
+        return read_job(folder, self._tell)
+
+    def _tell(self, job_id: str) -> JobRequest | None:
+        """What the audit tells of a job whose own folder does not. It is read once for a job."""
+        if job_id not in self._told:
+            told = audit.submitted(self.path.parent)
+            self._told |= {job: from_audit(entry) for job, entry in told.items()}
+        return self._told.setdefault(job_id, None)
 
     # What the worker asks.
 
     def floor(self) -> int:
         """All jobs up to this number are over, and left nothing behind."""
+        return self._floor(job_numbers(self.path))
+
+    def _floor(self, numbers: Sequence[int]) -> int:
+        """One above all jobs is no floor of theirs: nothing is passed over for a number that somebody wrote there."""
         try:
-            return int((self.path / "floor").read_text())
-        except (OSError, ValueError, OverflowError):
+            said = records.read_file(self.path / "floor").decode("ascii").strip()
+        except (OSError, ValueError, Corrupt):
             return 0
+        return int(said) if is_number(said) and numbers and int(said) <= numbers[-1] else 0
 
     def raise_floor(self) -> None:
         """Move the floor up as far as it goes. A convenience: it may fail, and then costs time only."""
@@ -101,22 +111,46 @@ class JobBoard:
 
     def waiting(self) -> Sequence[Waiting]:
         """The jobs that have not ended and whose worker lives."""
-        found = []
+        return [waiting for waiting, _ in self._waiting()]
+
+    def _waiting(self) -> Iterator[tuple[Waiting, JobReading]]:
         for folder in self._above_floor():
-            record = folder.record()
-            if record.last("result") is not None or not folder.held:
+            if not folder.held or folder.record().last("result") is not None:
                 continue
-            plan = _plan_of(folder)
-            if plan is not None and plan.kind not in UNQUEUED:
-                found.append(Waiting(int(folder.id), frozenset(plan.keys), record.last("started") is not None))
+            reading = self._read(folder)
+            if reading.kind not in UNQUEUED:
+                # Of which nobody knows what it is about waits for its turn like any other: whoever changes a component
+                # holds its lock.
+                started = reading.record.last("started") is not None
+                yield Waiting(int(folder.id), frozenset(reading.keys or ()), started), reading
+
+    def in_use(self, keys: Collection[ComponentKey], but: str = "") -> Sequence[tuple[str, ComponentKey, str]]:
+        """(job, component, snapshot) that waiting and running jobs are about.
+
+        Raises Unreadable where one may be about a snapshot of ``keys`` and does not tell which."""
+        found = []
+        for waiting, reading in self._waiting():
+            if reading.folder.id == but:
+                continue
+            if reading.plan is None:
+                if not waiting.keys or waiting.keys & frozenset(keys):
+                    raise Unreadable(
+                        f"job {waiting.number} is at work, and which snapshots it needs cannot be read"
+                        f" ({'; '.join(reading.problems)})",
+                        "wait until it has ended",
+                    )
+            elif reading.plan.keys and isinstance(reading.plan.params.get("id"), str):
+                found.append((reading.folder.id, reading.plan.keys[0], str(reading.plan.params["id"])))
         return found
 
     def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
-        """Jobs that left something behind on a component: their worker is gone, or their guard is still aside."""
+        """Jobs that left something behind on a component: their worker is gone, or their guard is still aside.
+
+        Raises Unreadable where one left something behind and nothing tells on which component."""
         return self._left_on(key, but, needs_settling)
 
     def half_restored(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
-        """Jobs after which live of a component may be half restored, still."""
+        """Jobs after which live of a component may be half restored, still. Raises Unreadable, as ``unsettled``."""
         return self._left_on(key, but, half_restored)
 
     def _left_on(
@@ -126,170 +160,82 @@ class JobBoard:
         for folder in self._above_floor():
             if folder.id == but or folder.held:
                 continue
-            plan = _plan_of(folder)
-            if plan is None:
+            mattering = [index for index, left in _lefts(folder) if matters(left)]
+            if not mattering:
                 continue
-            for index, journal in folder.journals():
-                if index < len(plan.keys) and plan.keys[index] == key:
-                    left = _left(folder, journal)
-                    if matters(left):
-                        found.append(left)
+            reading = self._read(folder)
+            keys = reading.keys
+            if keys is None:
+                raise Unreadable(
+                    f"job {folder.id} did not come to its end, and on which component cannot be read"
+                    f" ({'; '.join(reading.problems)})",
+                    f"see that what is live is whole, then move {folder.path} out of the store",
+                )
+            found += [
+                left for index, left in reading.left() if index in mattering and keys[index : index + 1] == (key,)
+            ]
         return found
 
     def dead_recoveries(self, job_id: str) -> Sequence[JobFolder]:
-        """Recoveries of a job that were interrupted themselves."""
+        """Recoveries of a job that were interrupted themselves; also those of which nobody can tell whose they are, and
+        that left nothing behind."""
         found = []
         for folder in self._above_floor():
-            plan = _plan_of(folder)
-            mine = plan is not None and plan.kind is Kind.RECOVER and plan.params["job"] == job_id
-            if mine and not folder.held and folder.record().last("result") is None:
+            if folder.held or folder.record().last("result") is not None:
+                continue
+            reading = self._read(folder)
+            if reading.kind != Kind.RECOVER:
+                continue
+            if reading.plan is None:
+                mine = not any(needs_settling(left) for _, left in reading.left())
+            else:
+                mine = reading.plan.params.get("job") == job_id
+            if mine:
                 found.append(folder)
         return found
 
     def left(self, job_id: str, index: int = 0) -> UnfinishedJob:
         """A job's journal, for its undo. Raises Unknown."""
         folder = self.folder(job_id)
-        return _left(folder, FileJournal(folder.path / f"journal.{index}"))
+        who = ""
+        with suppress(Unreadable):
+            who = folder.request().who
+        return UnfinishedJob(folder.id, FileJournal(folder.path / f"journal.{index}"), who)
 
     def alive(self, job_id: str) -> bool:
         """Whether a job's worker, or a child of it, lives."""
         return JobFolder(self.path / job_id).held
 
     def _above_floor(self) -> Sequence[JobFolder]:
-        floor = self.floor()
-        return [JobFolder(self.path / str(number)) for number in job_numbers(self.path) if number > floor]
+        numbers = job_numbers(self.path)
+        floor = self._floor(numbers)
+        return [JobFolder(self.path / str(number)) for number in numbers if number > floor]
 
 
 def is_over(folder: JobFolder) -> bool:
     """Whether a job has ended and left nothing behind that a later one must put right."""
-    try:
-        record = folder.record()
-        if record.last("result") is None and (record.last("recovered") is None or folder.held):
-            return False
-        lefts = [UnfinishedJob(folder.id, journal) for _, journal in folder.journals()]
-        return not any(needs_settling(left) or half_restored(left) for left in lefts)
-    except OSError:
-        return False
-
-
-def job_view(folder: JobFolder) -> JobView:
-    """Read one job. Raises OSError, ValueError or KeyError where its folder cannot be read."""
-    plan = folder.plan()
-    request = folder.request()
-    held = folder.held  # before the record: a job that ends in between is not taken for interrupted
     record = folder.record()
-    result = record.last("result")
-    started = record.last("started")
-    words = last_words(folder.events)
-    state = _state(folder, held, result, started)
-    view = JobView(
-        id=folder.id,
-        kind=plan.kind.value,
-        title=plan.title,
-        keys=plan.keys,
-        state=state,
-        who=str(request.get("who", "")),
-        why=str(request.get("why", "")),
-        created=moment(str(request["created"])),
-        started=_time(started),
-        ended=_time(result),
-        phase=str(words["phase"].data.get("name", "")) if "phase" in words and not state.ended else "",
-        done=0, total=None, unit="bytes", rate=None, message="",
-    )  # fmt: skip
-    if state.ended:
-        unforeseen = "" if result is not None else _last_line(folder.path / "worker.log")
-        ended = _ended(view, result, record.last("recovered"), record.last("undone"), unforeseen)
-        return _with_live(ended, folder) if plan.kind in (Kind.RESTORE, Kind.UNDO) else ended
-    return _moving(view, words)
+    if not _began(folder) and not folder.held and not list(folder.journals()):
+        return True  # no job of ours: that has its record before it can be seen
+    if record.last("result") is None and (record.last("recovered") is None or folder.held):
+        return False
+    return not any(needs_settling(left) or half_restored(left) for _, left in _lefts(folder))
 
 
-def _state(
-    folder: JobFolder, held: bool, result: Mapping[str, Any] | None, started: Mapping[str, Any] | None
-) -> JobState:
-    if result is not None:
-        return JobState(result["state"])
-    worker = folder.worker
-    if not held or (worker is not None and not worker.alive):
-        return JobState.INTERRUPTED
-    if folder.cancel_asked:
-        return JobState.CANCELLING
-    return JobState.QUEUED if started is None else JobState.RUNNING
-
-
-def _ended(
-    view: JobView,
-    result: Mapping[str, Any] | None,
-    recovered: Mapping[str, Any] | None,
-    undone: Mapping[str, Any] | None,
-    unforeseen: str,
-) -> JobView:
-    if result is None:
-        details: dict[str, Any] = {"recovered": dict(recovered)} if recovered else {}
-        message = str(recovered["text"]) if recovered else "its process died; the next job on the component recovers it"
-        if unforeseen:
-            message = f"it ended unforeseen ({unforeseen}); {message}"
-        return replace(view, message=message, details=details)
-    details = {**result.get("details", {}), "exit": result["exit"], "hint": result.get("hint", "")}
-    undoable = bool(details.get("undoable")) and undone is None and Kind(view.kind) in UNDOABLE
-    return replace(view, message=str(result["message"]), details=details, undoable=undoable)
-
-
-def _with_live(view: JobView, folder: JobFolder) -> JobView:
-    """A restore in place that was interrupted: shown, and undoable, until live is complete again."""
-    for _, journal in folder.journals():
-        left = UnfinishedJob(folder.id, journal)
-        swap = step_of(left, "swap")
-        if swap is None or not swap.get("in_place") or step_of(left, "swapped") is not None:
-            continue
-        half = half_restored(left)
-        details = {**view.details, "guard": swap["guard"] or None}
-        message = view.message
-        if half:
-            details["half"] = True
-            if view.state is JobState.INTERRUPTED and "recovered" not in details:
-                message = f"live may be half restored: {message}"
-        return replace(view, details=details, message=message, undoable=half and bool(swap["guard"]))
-    return view
-
-
-def _moving(view: JobView, words: Mapping[str, Event]) -> JobView:
-    progress = words.get("progress")
-    phase = words.get("phase")
-    if progress is not None and (phase is None or progress.at >= phase.at):
-        data = progress.data
-        view = replace(view, done=data["done"], total=data["total"], unit=data["unit"], rate=data["rate"])
-    if view.state is JobState.QUEUED or (view.started is None and "waiting" in words):
-        waiting = words.get("waiting")
-        if waiting is not None:
-            view = replace(view, behind=str(waiting.data.get("behind", "")), message=str(waiting.data.get("text", "")))
-    elif "log" in words:
-        view = replace(view, message=str(words["log"].data.get("line", "")))
-    return view
-
-
-def _last_line(path: Path) -> str:
-    """What Python said last, where a worker ended by a fault of the program."""
+def _began(folder: JobFolder) -> bool:
+    """Whether there is a record, readable or not."""
     try:
-        lines = path.read_text("utf-8", "replace").strip().splitlines()
+        (folder.path / "record").lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError:
-        return ""
-    return visible(lines[-1]) if lines else ""
+        return True
+    return True
 
 
-def _time(entry: Mapping[str, Any] | None) -> datetime | None:
-    return moment(str(entry["at"])) if entry else None
-
-
-def _plan_of(folder: JobFolder) -> Plan | None:
-    try:
-        return folder.plan()
-    except UNREADABLE:
-        return None
-
-
-def _left(folder: JobFolder, journal: FileJournal) -> UnfinishedJob:
-    try:
-        who = str(folder.request().get("who", ""))
-    except UNREADABLE:
-        who = ""
-    return UnfinishedJob(job=folder.id, journal=journal, who=who)
+def _lefts(folder: JobFolder) -> Sequence[tuple[int, UnfinishedJob]]:
+    """The journals of a job. A damaged one of a job that ended well left nothing behind: all was done before that."""
+    result = folder.record().last("result")
+    well = result is not None and result["state"] == JobState.DONE.value
+    lefts = [(index, UnfinishedJob(folder.id, journal)) for index, journal in folder.journals()]
+    return [(index, left) for index, left in lefts if not (well and left.damage)]

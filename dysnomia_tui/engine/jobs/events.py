@@ -11,11 +11,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 from dysnomia_plugins.base import OutputLine
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
+from dysnomia_store.records.typed import Count
+from dysnomia_tui.engine.component import steps
 from dysnomia_tui.engine.records import Event
 from dysnomia_tui.engine.redact import Redactor
 
@@ -103,36 +110,68 @@ class JobProgress:
 def read_events(path: Path, after: int) -> tuple[Sequence[Event], int]:
     """Whole lines from byte ``after`` on, at most a mebibyte of them, and where to go on."""
     try:
-        with path.open("rb") as file:
+        with records.open_file(path) as file:
             file.seek(after)
             data = file.read(CHUNK)
-    except OSError:
+    except (OSError, Corrupt):
         return (), after
     stop = data.rfind(b"\n") + 1
+    if not stop and len(data) == CHUNK:
+        stop = CHUNK  # a line that no event is: passed over a piece at a time
     return tuple(_parsed(data[:stop])), after + stop
 
 
 def last_words(path: Path) -> Mapping[str, Event]:
     """The newest event of each kind, as far as the end of the file shows."""
     try:
-        with path.open("rb") as file:
+        with records.open_file(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL))
-            data = file.read()
-    except OSError:
+            data = file.read(TAIL)
+    except (OSError, Corrupt):
         return {}
     if size > TAIL:
         data = data[data.find(b"\n") + 1 :]
     return {event.kind: event for event in _parsed(data)}
 
 
+class _Event(TypedDict):
+    at: str
+    kind: str
+
+
+class _Phase(TypedDict):
+    name: str
+
+
+class _Progress(TypedDict):
+    done: Count
+    total: Count | None
+    unit: str
+    rate: Annotated[float, Meta(ge=0, le=1e18)] | None
+
+
+class _Said(TypedDict, total=False):
+    line: str
+    text: str
+    title: str
+    message: str
+    output: str
+    behind: str
+
+
+_KINDS: Mapping[str, type] = {"phase": _Phase, "progress": _Progress, "result": steps.Result}
+
+
 def _parsed(data: bytes) -> list[Event]:
     events = []
     for line in data.splitlines():
         try:
-            fields = json.loads(line)
-            at = datetime.fromisoformat(fields.pop("at"))
-            events.append(Event(at.astimezone(UTC), str(fields.pop("kind")), fields))
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError, OverflowError):
-            continue  # a torn line, after a full disk
+            fields = records.load(line, "the event")
+            typed.shaped(fields, _Event, "the event")
+            typed.shaped(fields, _KINDS.get(fields["kind"], _Said), "the event")
+            at = records.moment(fields.pop("at"))
+        except (Corrupt, ValueError):
+            continue  # a torn line, after a full disk, or one that nobody of ours wrote
+        events.append(Event(at, fields.pop("kind"), fields))
     return events

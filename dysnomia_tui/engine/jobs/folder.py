@@ -16,22 +16,24 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.errors import Unreadable
+from dysnomia_tui.engine.jobs.request import JobRequest
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
 from dysnomia_tui.engine.machine.permissions import share
 from dysnomia_tui.engine.plans.plan import Plan
 
 RECORD_BYTES = 32 * 1024
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,22 @@ class JobFolder:
     # Reading.
 
     def plan(self) -> Plan:
-        """Raises OSError, ValueError or KeyError where it cannot be read."""
-        return Plan.from_json(self._object("plan.json"))
+        """Raises Unreadable."""
+        return self._record("plan.json", Plan.from_json)
 
-    def request(self) -> Mapping[str, Any]:
-        """Raises OSError or ValueError where it cannot be read."""
-        return self._object("request.json")
+    def request(self) -> JobRequest:
+        """Raises Unreadable."""
+        return self._record("request.json", JobRequest.from_json)
 
-    def _object(self, name: str) -> Mapping[str, Any]:
+    def _record(self, name: str, read: Callable[[Mapping[str, Any]], T]) -> T:
         try:
-            return records.load(records.read_file(self.path / name), name)
+            return read(records.load(records.read_file(self.path / name), name))
         except Corrupt as error:
-            raise ValueError(error.message) from error
+            raise Unreadable(error.message, error.hint or f"see {self.path}") from error
+        except ValueError as error:
+            raise Unreadable(f"{name} cannot be read: {error}", f"see {self.path}") from error
+        except OSError as error:
+            raise Unreadable(f"{name} cannot be read: {error.strerror}", f"see {self.path}") from error
 
     def record(self) -> FileJournal:
         return FileJournal(self.path / "record")
@@ -76,9 +82,12 @@ class JobFolder:
 
     def journals(self) -> Iterator[tuple[int, FileJournal]]:
         """The journals that exist, with the index of their component in the plan."""
-        for name in sorted(os.listdir(self.path)):
-            if name.startswith("journal."):
-                yield int(name.removeprefix("journal.")), FileJournal(self.path / name)
+        try:
+            names = [name.removeprefix("journal.") for name in os.listdir(self.path) if name.startswith("journal.")]
+        except OSError:
+            return
+        for number in sorted(int(name) for name in names if is_number(name)):
+            yield number, FileJournal(self.path / f"journal.{number}")
 
     @property
     def held(self) -> bool:
@@ -123,9 +132,7 @@ class JobFolder:
             file.write(who)
 
 
-def create_job(
-    jobs: Path, plan: Plan, request: Mapping[str, Any], created: datetime, group: str = ""
-) -> tuple[JobFolder, int]:
+def create_job(jobs: Path, plan: Plan, request: JobRequest, group: str = "") -> tuple[JobFolder, int]:
     """Make a job's folder, whole before it can be seen, and take its lock.
 
     Returns the folder and the descriptor of its lock, which the worker is to inherit: from its first moment the job
@@ -136,7 +143,7 @@ def create_job(
     staged.mkdir(mode=0o700)
     try:
         _write(staged / "plan.json", json.dumps(plan.to_json()).encode())
-        _write(staged / "request.json", json.dumps({**request, "created": created.isoformat()}).encode())
+        _write(staged / "request.json", json.dumps(request.to_json()).encode())
         _write(staged / "events.jsonl", b"")
         FileJournal.create(staged / "record", RECORD_BYTES).close()
         lock = os.open(staged / "lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from dysnomia_store.errors import StoreFull
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.events import EventLog
 from dysnomia_tui.engine.jobs.folder import JobFolder, create_job
+from dysnomia_tui.engine.jobs.request import JobRequest, request_of
 from dysnomia_tui.engine.jobs.spawn import Forked, start_worker
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.permissions import share
@@ -36,9 +35,9 @@ def submit_job(
         if machine.settings.group:
             share(machine.jobs, machine.settings.group)
     why = Redactor().text(why)
-    request: dict[str, Any] = {"who": who, "why": why, "host": host, "settings": settings_to_json(machine.settings)}
-    request["digest"] = plan.digest
-    folder, lock = _created(machine, plan, request, now)
+    settings = settings_to_json(machine.settings)
+    request = request_of(plan, created=now, who=who, why=why, host=host, settings=settings)
+    folder, lock = _created(machine, plan, request)
     try:
         EventLog(folder.events, Redactor(), lambda: now).write("queued", title=plan.title, who=who, why=why)
         entry = audit.entry_of(folder.id, plan, audit.SUBMITTED, who=who, why=why, host=host)
@@ -67,10 +66,10 @@ def _make_root(machine: Machine) -> None:
         share(root, machine.settings.group)
 
 
-def _created(machine: Machine, plan: Plan, request: Mapping[str, Any], now: datetime) -> tuple[JobFolder, int]:
+def _created(machine: Machine, plan: Plan, request: JobRequest) -> tuple[JobFolder, int]:
     """Make the job's folder; on a full disk, what makes room gets the store's reserve for it."""
     try:
-        return create_job(machine.jobs, plan, request, now, machine.settings.group)
+        return create_job(machine.jobs, plan, request, machine.settings.group)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -79,4 +78,4 @@ def _created(machine: Machine, plan: Plan, request: Mapping[str, Any], now: date
                 f"{plan.title} was not begun: the disk of {machine.settings.statedir} is full",
                 "collect garbage with 'delete now', or empty the trash",
             ) from error
-        return create_job(machine.jobs, plan, request, now, machine.settings.group)
+        return create_job(machine.jobs, plan, request, machine.settings.group)

@@ -92,6 +92,9 @@ def _age(summary: Summary, stale_after: timedelta | None, now: datetime) -> tupl
     return Health.OK, ""
 
 
+_TELLS_NOTHING = (JobState.CANCELLED, JobState.STALE, JobState.UNREADABLE)
+
+
 def concerns(job: JobView) -> bool:
     """Whether a job says something about how well its components are backed up."""
-    return job.kind in _WORK and job.state.ended and job.state not in (JobState.CANCELLED, JobState.STALE)
+    return job.kind in _WORK and job.state.ended and job.state not in _TELLS_NOTHING

@@ -141,6 +141,21 @@ def _component(
     )
 
 
+def _alarms_of(job: JobView) -> Iterator[Alarm]:
+    """What a job left for a person."""
+    key = job.keys[0] if job.keys else None
+    if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
+        yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
+    elif "unreadable" in job.details:
+        yield Alarm(f"job {job.id} cannot be read: {job.message}", key)
+    if job.details.get("half"):
+        guard = job.details.get("guard")
+        way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
+        yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key)
+    elif job.details.get("aside") and job.undoable:
+        yield Alarm(f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation", key)
+
+
 def _alarms(
     inventory: Inventory,
     containers: Sequence[ContainerView],
@@ -150,15 +165,7 @@ def _alarms(
     total: int | None,
 ) -> Iterator[Alarm]:
     for job in jobs:
-        key = job.keys[0] if job.keys else None
-        if job.state is JobState.INTERRUPTED and "recovered" not in job.details:
-            yield Alarm(f"job {job.id} was interrupted: {job.title}", key)
-        if job.details.get("half"):
-            guard = job.details.get("guard")
-            way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
-            yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key)
-        elif job.details.get("aside") and job.undoable:
-            yield Alarm(f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation", key)
+        yield from _alarms_of(job)
     for container in containers:
         if container.problem:
             yield Alarm(f"{container.name}: {container.problem}")

@@ -16,17 +16,47 @@ def why_read_only(settings: Settings, asked: bool) -> str:
     if settings.read_only:
         return "config.toml says read_only"
     there = settings.statedir
-    while not there.exists() and there != there.parent:
+    while not os.path.lexists(there) and there != there.parent:
         there = there.parent
+    unsafe = _why_not_safe(there, settings.statedir)
+    if unsafe:
+        return f"the state directory is not safe to write: {unsafe}"
     if not there.is_dir():
         return f"{there} is not a folder"
-    refused = refusal(settings.statedir if settings.statedir.exists() else there)
-    if refused:
-        return f"the state directory is not safe to write: {refused.partition(' is left out: ')[2]}"
     if os.statvfs(there).f_flag & os.ST_RDONLY:
         return f"{there} is on a read-only file system"
     if not os.access(there, os.W_OK | os.X_OK):
         return f"no permission to write {settings.statedir}"
+    return ""
+
+
+def _why_not_safe(there: Path, statedir: Path) -> str:
+    """Which file, folder or link somebody else could lead us elsewhere by, and why; ``""`` for none.
+
+    Args:
+        there: the state directory, or the nearest folder above it that is there.
+
+    A link is as good as what it leads to: where the state directory, or one of the folders in it, is one, all of its
+    way is looked at.
+    """
+    refused = refusal(there)
+    if refused:
+        return refused.partition(" is left out: ")[2]
+    if there.is_symlink() and not there.exists():
+        return f"{there} is a link to {os.readlink(there)}, which does not exist"
+    if there != statedir or not there.is_dir():
+        return ""
+    try:
+        with os.scandir(there) as entries:
+            links = sorted(entry.path for entry in entries if entry.is_symlink())
+    except OSError:
+        return ""  # what may not be read is said where it is read
+    for link in links:
+        refused = refusal(link)
+        if refused:
+            return refused.partition(" is left out: ")[2]
+        if not os.path.exists(link):  # noqa: PTH110
+            return f"{link} is a link to {os.readlink(link)}, which does not exist"
     return ""
 
 

@@ -11,7 +11,7 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.config.model import GivenContainer
 
 _PATHS = ("statedir", "user_config")
-_PATH_LISTS = ("containers_path", "components_path", "modules_path", "libexec")
+_PATH_LISTS = ("containers_path", "components_path", "modules_path")
 _TIMES = ("grace", "guard_hold")
 _PLAIN = ("jobs_at_once", "compression", "level", "group")
 
@@ -19,7 +19,7 @@ _PLAIN = ("jobs_at_once", "compression", "level", "group")
 def settings_to_json(settings: Settings) -> Mapping[str, Any]:
     """The part of the settings that a job depends on."""
     data: dict[str, Any] = {name: str(getattr(settings, name)) for name in _PATHS}
-    data |= {name: [str(path) for path in getattr(settings, name)] for name in _PATH_LISTS}
+    data |= {name: [str(path) for path in getattr(settings, name)] for name in (*_PATH_LISTS, "libexec")}
     data |= {name: getattr(settings, name).total_seconds() for name in _TIMES}
     data |= {name: getattr(settings, name) for name in _PLAIN}
     data["compression_by_container"] = dict(settings.compression_by_container)
@@ -32,9 +32,10 @@ def settings_to_json(settings: Settings) -> Mapping[str, Any]:
 
 
 def settings_from_json(data: Mapping[str, Any]) -> Settings:
-    """Raises KeyError where something is missing."""
+    """From what was written by ``settings_to_json``: of a file, after it was looked at (``JobRequest``)."""
     given: dict[str, Any] = {name: Path(data[name]) for name in _PATHS}
     given |= {name: tuple(Path(path) for path in data[name]) for name in _PATH_LISTS}
+    given["libexec"] = tuple(Path(path) for path in data.get("libexec", ()))
     given |= {name: timedelta(seconds=data[name]) for name in _TIMES}
     given |= {name: data[name] for name in _PLAIN}
     containers = {

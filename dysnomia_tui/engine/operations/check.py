@@ -60,7 +60,7 @@ def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     if not isinstance(plugin, StatePlugin):
         blockers = [f"a snapshot of type {plugin.type!r} cannot be restored into a scratch place"]
-    dangerous = _dangerous(preflight)
+    dangerous = [finding.text for finding in _dangerous(preflight)]
     grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
     return Plan(

@@ -12,7 +12,6 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.engine.errors import Exit, Stale
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
-from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.json_codec import gc_from_json, gc_to_json
@@ -133,19 +132,6 @@ def run_gc(work: JobContext) -> Outcome:
 def _not_in_use(work: JobContext) -> None:
     """A job that was submitted after the plan was made may need what the plan drops."""
     dropped = {(str(snapshot[0]), snapshot[1]) for snapshot in work.plan.params["review"]["snapshots"]}
-    for folder, key, snapshot_id in in_use(work):
-        if (key, snapshot_id) in dropped:
-            raise Stale(f"nothing was collected: job {folder.id} needs a snapshot of {key}", "review it again")
-
-
-def in_use(work: JobContext) -> list[tuple[JobFolder, str, str]]:
-    """Snapshots that waiting and running jobs are about."""
-    found = []
-    for waiting in work.board.waiting():
-        if str(waiting.number) == work.id:
-            continue
-        folder = work.board.folder(str(waiting.number))
-        plan = folder.plan()
-        if "id" in plan.params:
-            found.append((folder, str(plan.keys[0]), str(plan.params["id"])))
-    return found
+    for job, key, snapshot_id in work.board.in_use(work.plan.keys, but=work.id):
+        if (str(key), snapshot_id) in dropped:
+            raise Stale(f"nothing was collected: job {job} needs a snapshot of {key}", "review it again")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.recover import needs_settling
-from dysnomia_tui.engine.errors import EngineError, Stale
+from dysnomia_tui.engine.errors import EngineError, Stale, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.translate import Expected, words_of
+
+T = TypeVar("T")
 
 
 def plan_recover(board: JobBoard, job_id: str, now: datetime) -> Plan:
@@ -43,11 +48,15 @@ def run_recover(work: JobContext) -> Outcome:
     dead = work.board.folder(work.plan.params["job"])
     if dead.held:
         raise Stale(f"job {dead.id} is still alive, or a child of it is", "wait for it")
+    request = _readable(dead.request)
     texts: list[str] = []
     problems: list[str] = []
     for index, journal in dead.journals():
-        left = UnfinishedJob(dead.id, journal, str(dead.request().get("who", "")))
+        left = UnfinishedJob(dead.id, journal, request.who if request else "")
         if not needs_settling(left):
+            continue
+        if index >= len(work.plan.keys):
+            problems.append(f"on which component cannot be read: see {dead.path}")
             continue
         try:
             settled = activities.recover(work.component_job(index), left)
@@ -70,13 +79,22 @@ def run_recover(work: JobContext) -> Outcome:
     return Outcome(JobState.DONE, text, details={"recovered": dead.id})
 
 
+def _readable(read: Callable[[], T]) -> T | None:
+    """What a file of a job says; None where it cannot be read: what the job left is put right all the same."""
+    try:
+        return read()
+    except Unreadable:
+        return None
+
+
 def _say_interrupted(work: JobContext, folder: JobFolder, text: str) -> None:
     """The end of a job that could not write its own into the audit."""
-    request = folder.request()
+    request = _readable(folder.request)
+    plan = _readable(folder.plan) or replace(work.plan, title=f"job {folder.id}")
     message = f"its process was gone; job {work.id} put it right: {text}"
     entry = audit.entry_of(
-        folder.id, folder.plan(), JobState.INTERRUPTED.value, who=str(request.get("who", "")),
-        why=str(request.get("why", "")), host=str(request.get("host", "")), message=message,
+        folder.id, plan, JobState.INTERRUPTED.value, who=request.who if request else "",
+        why=request.why if request else "", host=request.host if request else "", message=message,
     )  # fmt: skip
     with suppress(OSError):
         audit.append(work.machine.settings.statedir, work.clock(), entry, work.machine.settings.group)

@@ -29,9 +29,11 @@ from dysnomia_tui.engine.records import JobState
 PREFLIGHT_LIMIT = 12.0
 """Seconds for the questions of a plan: a server that is under load answers late, and can be restored all the same."""
 
-IN_PLACE = (
+IN_PLACE = Finding(
+    Severity.DANGEROUS,
     "its module restores in place: a failure leaves half of it; where what is live cannot be snapshotted (broken, gone)"
-    " no guard is made"
+    " no guard is made",
+    in_place=True,
 )
 SLOW = 5.0
 """From how many seconds on a plan says that the answers were slow."""
@@ -53,7 +55,7 @@ def plan_restore(
     dangerous = _dangerous(preflight)
     # What a module does in place is graded so, and is as Dysnomia has it: only content that is dangerous to load is
     # refused to a command that does not say --yes-untrusted.
-    untrusted = any(text != IN_PLACE for text in dangerous)
+    untrusted = any(not finding.in_place for finding in dangerous)
     guard = not irreversible
     base = Grade.UNDOABLE if replace else Grade.ADDS
     if irreversible or dangerous:
@@ -62,7 +64,7 @@ def plan_restore(
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    warnings = irreversible + dangerous + _warnings(machine, generation) + warnings
+    warnings = irreversible + [one.text for one in dangerous] + _warnings(machine, generation) + warnings
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -116,7 +118,7 @@ def _preflight(
         return _said_slow(found, time.monotonic() - began)
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
-            findings=(Finding(Severity.DANGEROUS, IN_PLACE),),
+            findings=(IN_PLACE,),
             swap="the module would restore over what is live",
             guard="a snapshot of what is live, taken by the module just before, where it can",
         )
@@ -183,8 +185,8 @@ def _restore_steps(
     return tuple(steps)
 
 
-def _dangerous(preflight: Preflight) -> list[str]:
-    return [finding.text for finding in preflight.findings if finding.severity is Severity.DANGEROUS]
+def _dangerous(preflight: Preflight) -> list[Finding]:
+    return [finding for finding in preflight.findings if finding.severity is Severity.DANGEROUS]
 
 
 def as_step(sentence: str) -> str:

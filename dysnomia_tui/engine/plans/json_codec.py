@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
-from dysnomia_store.model import Marks, Pin, Verdict
+from dysnomia_store.model import Marks
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot
+from dysnomia_store.records.typed import Count, shaped
 
 
 def gc_to_json(plan: GcPlan) -> dict[str, Any]:
@@ -27,20 +28,25 @@ def gc_to_json(plan: GcPlan) -> dict[str, Any]:
     }
 
 
+class _Review(TypedDict):
+    lines: list[tuple[str, Count, str, bool, tuple[str, ...], Count | None, Count]]
+    snapshots: list[tuple[str, str, Count, bool]]
+    broken_links: list[tuple[str, str]]
+    freed: Count
+    at: datetime
+    generations: dict[str, str]
+
+
 def gc_from_json(data: Mapping[str, Any]) -> GcPlan:
+    """Raises Corrupt, NameRejected."""
+    said = shaped(data, _Review, "the review in plan.json")
     return GcPlan(
-        lines=tuple(
-            GcLine(ComponentKey.parse(key), number, snapshot_id, keep, tuple(rules), content, stored)
-            for key, number, snapshot_id, keep, rules, content, stored in data["lines"]
-        ),
-        snapshots=tuple(
-            GcSnapshot(ComponentKey.parse(key), snapshot_id, size, orphan)
-            for key, snapshot_id, size, orphan in data["snapshots"]
-        ),
-        broken_links=tuple((ComponentKey.parse(key), name) for key, name in data["broken_links"]),
-        freed=data["freed"],
-        at=datetime.fromisoformat(data["at"]),
-        generations=data["generations"],
+        lines=tuple(GcLine(ComponentKey.parse(line[0]), *line[1:]) for line in said["lines"]),
+        snapshots=tuple(GcSnapshot(ComponentKey.parse(one[0]), *one[1:]) for one in said["snapshots"]),
+        broken_links=tuple((ComponentKey.parse(key), name) for key, name in said["broken_links"]),
+        freed=said["freed"],
+        at=said["at"],
+        generations=said["generations"],
     )
 
 
@@ -51,18 +57,3 @@ def marks_to_json(marks: Marks) -> dict[str, Any]:
         pin["at"] = pin["at"].isoformat()
         pin["until"] = pin["until"].isoformat() if pin["until"] else None
     return data
-
-
-def marks_from_json(data: Mapping[str, Any]) -> Marks:
-    pins = (
-        Pin(
-            why=pin["why"],
-            who=pin["who"],
-            at=datetime.fromisoformat(pin["at"]),
-            until=datetime.fromisoformat(pin["until"]) if pin["until"] else None,
-            held_by=pin["held_by"],
-        )
-        for pin in data["pins"]
-    )
-    verdict = Verdict(data["verdict"]) if data["verdict"] else None
-    return Marks(pins=tuple(pins), verdict=verdict, tags=tuple(data["tags"]), note=data["note"])

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from dysnomia_store.model import Marks, Pin, Verdict
+from dysnomia_store.records.typed import shaped
 from dysnomia_tui.engine.component.trust import TRUSTED_TAG
 from dysnomia_tui.engine.errors import Stale
-from dysnomia_tui.engine.plans.json_codec import marks_from_json, marks_to_json
+from dysnomia_tui.engine.plans.json_codec import marks_to_json
 
 LONGEST = 60
 """Characters of an operator's words that a title repeats."""
@@ -47,16 +48,23 @@ class MarkChange:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MarkChange:
-        add, remove = marks_from_json(data["add"]), marks_from_json(data["remove"])
-        verdict = [Verdict(one) if one else None for one in data["verdict"]] if data["verdict"] else None
+        """Raises Corrupt."""
+        said = shaped(data, _Change, "the change of marks in plan.json")
         return cls(
-            pins_added=add.pins,
-            pins_removed=remove.pins,
-            tags_added=add.tags,
-            tags_removed=remove.tags,
-            verdict=(verdict[0], verdict[1]) if verdict else None,
-            note=(str(data["note"][0]), str(data["note"][1])) if data["note"] else None,
+            pins_added=said["add"].pins,
+            pins_removed=said["remove"].pins,
+            tags_added=said["add"].tags,
+            tags_removed=said["remove"].tags,
+            verdict=said["verdict"],
+            note=said["note"],
         )
+
+
+class _Change(TypedDict):
+    add: Marks
+    remove: Marks
+    verdict: tuple[Verdict | None, Verdict | None] | None
+    note: tuple[str, str] | None
 
 
 def between(seen: Marks, wanted: Marks) -> MarkChange:

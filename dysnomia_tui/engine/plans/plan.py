@@ -109,5 +109,5 @@ class Plan:
 
         try:
             return msgspec.convert(data, cls)
-        except (msgspec.ValidationError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a lone surrogate, too, where no text is wanted
             raise ValueError(str(error)) from None

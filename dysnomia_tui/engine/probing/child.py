@@ -201,9 +201,11 @@ def _preflight(
         result = plugin.preflight(ctx, stored, replace=question["replace"])
     except (Corrupt, Incomplete) as error:
         raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
-    findings = [(one.severity.value, one.text, one.of_snapshot) for one in result.findings]
+    findings = [(one.severity.value, one.text, one.of_snapshot, one.in_place) for one in result.findings]
     if question["copy"]:
-        findings += [(Severity.BLOCKER.value, text, False) for text in _against_copy(plugin, ctx, question["copy"])]
+        findings += [
+            (Severity.BLOCKER.value, text, False, False) for text in _against_copy(plugin, ctx, question["copy"])
+        ]
     return {
         "findings": findings,
         "live_bytes": result.live_bytes,

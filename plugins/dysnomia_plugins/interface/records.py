@@ -142,6 +142,9 @@ class Finding:
     text: str
     of_snapshot: bool = False
     """It is about loading this snapshot, and means nothing where what stood aside comes back instead."""
+    in_place: bool = False
+    """Of a dangerous one: it is about how a module restores, over what is live, whatever the snapshot holds. It is
+    graded so, and no reason for a command to ask for ``--yes-untrusted``: that is about content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ CHUNK = 1 << 18
 """Bytes read at a time; also the longest line that stays whole."""
 SNIFFED = 1 << 16
 """Bytes from which it is told whether a file is text."""
+_CONTROLS = tuple(byte for byte in range(32) if byte not in b"\t\n\r\f\v\b\x1b")
 HEX_WIDTH = 16
 """Bytes to a line where a file is not a text."""
 
@@ -25,13 +26,17 @@ HEX_WIDTH = 16
 def is_text(head: bytes) -> bool:
     """Whether the beginning of a file is text: UTF-8 (perhaps cut inside a character) without control characters
     other than those of layout. An empty file is text."""
-    if b"\0" in head:
-        return False
+    # One search of the C library a character is several times quicker than any look at each byte from here.
+    for control in _CONTROLS:
+        if control in head:
+            return False
+    if head.isascii():
+        return True
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+        codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:
         return False
-    return not any(ord(char) < 32 and char not in "\t\n\r\f\v\b\x1b" for char in text)
+    return True
 
 
 def lines_in_batches(stream: BinaryIO) -> Iterator[Sequence[bytes]]:

@@ -8,7 +8,6 @@ or size in it is ever believed that was not validated here.
 
 from __future__ import annotations
 
-import json
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from dysnomia_store.errors import Refused
+from dysnomia_store.archive import schema
+from dysnomia_store.errors import Corrupt, Refused, UnknownFormat
 from dysnomia_store.model import FileEntry, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.records import codec as records
@@ -33,8 +33,6 @@ MOST_VALUES = 2_000_000
 """Objects and lists in it: what reading it may cost in memory."""
 MOST_DEPTH = 64
 """Folders within folders in a snapshot."""
-MOST_TEXT = 4096
-_HEX = re.compile(r"[0-9a-f]{64}")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -191,28 +189,32 @@ def load(data: bytes, what: str) -> Archive:
     """Read and validate a record. Raises Refused, NameRejected, naming what is wrong with it."""
     if data.count(b"[") + data.count(b"{") > MOST_VALUES:
         raise Refused(f"the record of {what} holds more than an archive can", "it was not made by this program")
+    name = f"the record of {what}"
     try:
-        said = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"the record of {what} cannot be read: {error}") from error
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
-        raise Refused(f"{what} is an archive of another format", "it needs another version of this program")
-    try:
-        components = tuple(_component(one) for one in _list(said["components"]))
-        archive = Archive(
-            _text(said["store"], 64), _text(said["host"]), records.moment(_text(said["made"])), components
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise Refused(f"the record of {what} cannot be read: {error or type(error).__name__}") from error
+        said = schema.record(records.load(data, name, FORMAT), name)
+        components = tuple(_component(one) for one in said["components"])
+        archive = Archive(said["store"], said["host"], records.moment(said["made"]), components)
+    except UnknownFormat as error:
+        raise Refused(f"{what} is an archive of another format: {error.message}", error.hint) from error
+    except Corrupt as error:
+        raise Refused(error.message, "it was not made by this program") from error
+    except ValueError as error:
+        raise Refused(f"{name} cannot be read: {error}", "it was not made by this program") from error
     if len({component.key for component in components}) != len(components):
         raise Refused(f"{what} lists a component twice")
     return archive
 
 
-def _component(said: Any) -> ArchivedComponent:
-    key = ComponentKey.of(_text(said["container"]), _text(said["component"]))
-    snapshots = tuple(_snapshot(key, one) for one in _list(said["snapshots"]))
-    generations = tuple(_generation(key, one) for one in _list(said["generations"]))
+def _component(said: schema.Component) -> ArchivedComponent:
+    key = ComponentKey.of(said["container"], said["component"])
+    snapshots = tuple(_snapshot(key, one) for one in said["snapshots"])
+    generations = tuple(
+        ArchivedGeneration(
+            one["number"], validate_name(one["id"], "snapshot id"), records.moment(one["as_of"]), Reason(one["reason"]),
+            one["text"], one["who"],
+        )
+        for one in said["generations"]
+    )  # fmt: skip
     ids = {snapshot.id for snapshot in snapshots}
     if len(ids) != len(snapshots):
         raise Refused(f"{key}: the archive lists a snapshot twice")
@@ -224,37 +226,20 @@ def _component(said: Any) -> ArchivedComponent:
     return ArchivedComponent(key, snapshots, generations)
 
 
-def _generation(key: ComponentKey, said: Any) -> ArchivedGeneration:
-    number = _count(said["number"])
-    if number == 0:
-        raise Refused(f"{key} has no generation 0")
-    return ArchivedGeneration(
-        number,
-        validate_name(_text(said["id"]), "snapshot id"),
-        records.moment(_text(said["as_of"])),
-        Reason(said["reason"]),
-        _text(said["text"]),
-        _text(said["who"]),
-    )
-
-
-def _snapshot(key: ComponentKey, said: Any) -> ArchivedSnapshot:
-    snapshot_id = validate_name(_text(said["id"]), "snapshot id")
-    files = tuple(_file(*_list(one)) for one in _list(said["files"]))
-    links = tuple((_text(path), _text(target)) for path, target in _list(said["links"]))
-    folders = tuple(_text(path) for path in _list(said["folders"]))
-    checksum = _text(said["checksum"])
-    if checksum and not is_checksum(checksum):
+def _snapshot(key: ComponentKey, said: schema.Snapshot) -> ArchivedSnapshot:
+    snapshot_id = validate_name(said["id"], "snapshot id")
+    files = tuple(ArchivedFile(*file) for file in said["files"])
+    links = tuple(said["links"])
+    folders = tuple(said["folders"])
+    if said["checksum"] and not is_checksum(said["checksum"]):
         raise Refused(f"{key}/{snapshot_id}: invalid checksum in the archive")
     _validate_tree(f"{key}/{snapshot_id}", files, links, folders)
     metadata = None
     if said["metadata"] is not None:
-        given = {**said["metadata"], "files": []}
-        metadata = replace(records.metadata_of(given), files=manifest(files, links))
+        metadata = replace(records.metadata_of({**said["metadata"], "files": []}), files=manifest(files, links))
         if metadata.id != snapshot_id:
             raise Refused(f"the metadata of {key}/{snapshot_id} belongs to another snapshot")
-        _validate_metadata(metadata)
-    return ArchivedSnapshot(snapshot_id, files, links, folders, checksum, metadata)
+    return ArchivedSnapshot(snapshot_id, files, links, folders, said["checksum"], metadata)
 
 
 def manifest(files: Sequence[ArchivedFile], links: Sequence[tuple[str, str]]) -> tuple[FileEntry, ...]:
@@ -264,29 +249,6 @@ def manifest(files: Sequence[ArchivedFile], links: Sequence[tuple[str, str]]) ->
     entries = [FileEntry(file.path, file.size, file.sha256) for file in files]
     entries += [link_entry(path, target) for path, target in links]
     return tuple(sorted(entries, key=lambda entry: entry.path))
-
-
-def _validate_metadata(said: Metadata) -> None:
-    """Types, so that nothing that reads it later trips. Raises TypeError, ValueError."""
-    for text in (said.type, said.digest, said.host, said.origin):
-        _text(text)
-    for number in (said.content_size, said.stored_size, said.digest_version):
-        _count(number)
-    for maybe in (said.sections, said.rows):
-        if maybe is not None:
-            _count(maybe)
-    if not isinstance(said.complete, bool | None):
-        raise TypeError("complete: expected true or false")
-    if not (isinstance(said.tool_versions, dict) and isinstance(said.surroundings, dict)):
-        raise TypeError("metadata: expected an object")
-    for name, value in said.tool_versions.items():
-        _text(name), _text(value)
-
-
-def _file(path: Any, size: Any, sha256: Any, runs: Any) -> ArchivedFile:
-    if not isinstance(runs, bool) or not _HEX.fullmatch(_text(sha256)):
-        raise ValueError(f"{path!r} is not described as a file must be")
-    return ArchivedFile(_text(path), _count(size), sha256, runs)
 
 
 def _validate_tree(
@@ -323,24 +285,3 @@ def _validate_path(what: str, path: str, folders: set[str]) -> None:
     parent = "/".join(parts[:-1])
     if parent not in folders:
         raise Refused(f"{path!r} in {what}: its folder is not in the snapshot")
-
-
-def _text(value: Any, most: int = MOST_TEXT) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is not a text")
-    if len(value) > most:
-        raise ValueError(f"a text of {len(value)} characters is too long")
-    value.encode("utf-8", "surrogateescape")
-    return value
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        raise ValueError(f"{str(value)[:40]} is not a count")
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{str(value)[:40]!r} is not a list")
-    return value

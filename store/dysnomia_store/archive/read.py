@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from dysnomia_store.archive import format as form
 from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
-from dysnomia_store.commit.commit import CommitInfo, generation
+from dysnomia_store.commit.commit import generation
 from dysnomia_store.commit.heal import history_at
 from dysnomia_store.commit.import_folder import explain
 from dysnomia_store.commit.install import install, metadata_at
@@ -33,7 +33,7 @@ from dysnomia_store.disk.links import links
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace, free_bytes
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, Refused, StoreFull
-from dysnomia_store.model import Metadata, Reason
+from dysnomia_store.model import CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey
 
 OnBytes = Callable[[int], None]

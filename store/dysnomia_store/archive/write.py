@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from dysnomia_store.archive import format as form
+from dysnomia_store.archive import schema
 from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
 from dysnomia_store.commit.install import metadata_at
 from dysnomia_store.content.manifest import digest_entry, pieces
@@ -108,7 +109,7 @@ def _copy(source: Path, entry: ArchivedFile, file: BinaryIO, on_bytes: Callable[
 
 def _generation(one: Generation) -> ArchivedGeneration:
     return ArchivedGeneration(
-        one.number, one.id, one.as_of, one.reason, one.text[: form.MOST_TEXT], one.who[: form.MOST_TEXT]
+        one.number, one.id, one.as_of, one.reason, one.text[: schema.MOST_TEXT], one.who[: schema.MOST_TEXT]
     )
 
 

@@ -19,6 +19,9 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
 
+MARKS_UNREAD = "its marks cannot be read"
+"""In a generation's problem: then nobody knows whether it is pinned, and no collection takes it."""
+
 
 @dataclass(slots=True)
 class SnapshotRow:
@@ -129,13 +132,13 @@ def _read_links(
 def _take_history(gen: GenerationRow, path: Path) -> None:
     try:
         text = records.read_file(path)
-        record = records.history_of(typed.history(records.load(text, path.name)))
+        record = typed.history(text, path.name)
         if (record.number, record.id) != (gen.number, gen.id):
             raise Corrupt(f"{path.name} is another generation's")
-    except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
+    except (OSError, Corrupt) as error:
         gen.problem = f"its history cannot be read: {error}"
         return
-    gen.history = text.decode("ascii", "replace")
+    gen.history = text.decode()
     gen.as_of = gen.until = micros(record.as_of.timestamp())
     gen.estimated = False
 
@@ -194,13 +197,13 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         return
     try:
         text = records.read_file(Path(entry.path))
-        record = records.metadata_of(typed.metadata(records.load(text, entry.name)))
+        record = typed.metadata(text, entry.name)
         if record.id != snap.id:
             raise Corrupt(f"{entry.name} belongs to another snapshot")
-    except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
+    except (OSError, Corrupt) as error:
         snap.metadata_error = f"its metadata cannot be read: {error}"
         return
-    snap.metadata = text.decode("ascii", "replace")
+    snap.metadata = text.decode()
     snap.content_size, snap.stored_size = record.content_size, record.stored_size
     snap.complete, snap.sections = record.complete, record.sections
 
@@ -233,10 +236,10 @@ def _take_check(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) ->
         return
     for line in reversed(lines):
         try:
-            records.check_of(typed.check(records.load(line, entry.name)))
-        except (ValueError, KeyError, TypeError, Corrupt):
+            typed.check(line, entry.name)
+        except Corrupt:
             continue  # a line that a crash cut short
-        snap.check = line.decode("ascii", "replace")
+        snap.check = line.decode()
         return
 
 
@@ -260,12 +263,13 @@ def _read_marks(layout: Layout, key: ComponentKey, before: ComponentReading, now
         if name:
             try:
                 text = records.read_file(folder / name)
-                records.marks_of(typed.marks(records.load(text, name)))
-            except (OSError, ValueError, KeyError, TypeError, Corrupt) as error:
+                if typed.marks(text, name)[0] != gen.id:
+                    raise Corrupt(f"{name} is of another snapshot")
+            except (OSError, Corrupt) as error:
                 gen.mark_name = ""
-                gen.problem = gen.problem or f"its marks cannot be read: {error}"
+                gen.problem = "; ".join(filter(None, (gen.problem, f"{MARKS_UNREAD}: {error}")))
                 continue
-            gen.marks = text.decode("ascii", "replace")
+            gen.marks = text.decode()
 
 
 def _read_seen(layout: Layout, key: ComponentKey, before: ComponentReading, now: ComponentReading) -> None:
@@ -300,8 +304,8 @@ def _brought_back(before: ComponentReading, now: ComponentReading) -> bool:
 
 def _count_seen(now: ComponentReading, line: bytes) -> None:
     try:
-        number, snapshot_id, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
-    except (ValueError, KeyError, TypeError, Corrupt):
+        number, snapshot_id, seen = typed.seen(line, "seen.jsonl")
+    except Corrupt:
         return  # a line that a crash cut short
     gen = now.gens.get(number)
     if gen is not None and gen.id == snapshot_id:
@@ -318,8 +322,8 @@ def seen_of(layout: Layout, key: ComponentKey, number: int, snapshot_id: str) ->
         return ()
     for line in lines:
         try:
-            at, points_at, seen = records.seen_of(typed.seen(records.load(line, "seen.jsonl")))
-        except (ValueError, KeyError, TypeError, Corrupt):
+            at, points_at, seen = typed.seen(line, "seen.jsonl")
+        except Corrupt:
             continue
         if (at, points_at) == (number, snapshot_id):
             found.append(seen)

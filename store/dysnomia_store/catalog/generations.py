@@ -18,6 +18,7 @@ from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Generation, History, Marks, Metadata, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_MARKS = Marks()
@@ -73,16 +74,15 @@ def just_made(layout: Layout, key: ComponentKey, number: int) -> Generation | No
     try:
         history = records.read_file(layout.history(key, number, snapshot_id))
         metadata = records.read_file(layout.metadata(key, snapshot_id))
-        told = records.history_of(records.load(history, "history"))
+        told = typed.history(history, "history")
         if (told.number, told.id) != (number, snapshot_id):
             return None
-        said = records.load(metadata, "metadata")
-        if records.metadata_of(said).id != snapshot_id:
+        if typed.metadata(metadata, "metadata").id != snapshot_id:
             return None
-    except (OSError, ValueError, KeyError, TypeError, Corrupt):
+    except (OSError, Corrupt):
         return None
     as_of = round(told.as_of.timestamp() * 1_000_000)
-    texts = history.decode("ascii", "replace"), metadata.decode("ascii", "replace")
+    texts = history.decode(), metadata.decode()
     line = Line(number, os.fsencode(snapshot_id), as_of, 0, as_of, 1, texts[0], None, "", "", texts[1], None)
     return generations(key, [line])[0]
 

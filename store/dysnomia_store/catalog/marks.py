@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +25,7 @@ from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Marks, Pin
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 
 _NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP)
 
@@ -48,14 +49,17 @@ def active(pins: tuple[Pin, ...], now: datetime) -> tuple[Pin, ...]:
 def marked(layout: Layout, key: ComponentKey) -> dict[tuple[int, str], Marked]:
     """The marks that count, by generation and id, also of generations that are gone."""
     found: dict[tuple[int, str], Marked] = {}
-    for one in _files(layout, key):
+    for one in _files(layout, key)[0]:
         other = found.get((one.number, one.id))
         if other is None or other.turn < one.turn:
             found[one.number, one.id] = one
     return found
 
 
-def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
+def _files(layout: Layout, key: ComponentKey) -> tuple[list[Marked], set[str]]:
+    """Every file of marks, and the stems of the snapshots of which one cannot be read: it may hold a pin."""
+    found: list[Marked] = []
+    unread: dict[tuple[int, str], int] = {}
     for entry in entries(layout.of("marks", key)):
         parts = entry.name.split(".", 2)
         if len(parts) != 3 or not entry.name.endswith(".json"):
@@ -64,10 +68,20 @@ def _files(layout: Layout, key: ComponentKey) -> Iterator[Marked]:
         if number is None or turn is None:
             continue
         try:
-            data = records.load(Path(entry.path).read_bytes(), entry.name)
-            yield Marked(Path(entry.path), number, turn, data["id"], records.marks_of(data))
-        except (OSError, Corrupt, KeyError, TypeError, ValueError):
+            snapshot_id, marks = typed.marks(records.read_file(Path(entry.path)), entry.name)
+            if parts[2] != f"{stem(snapshot_id)}.json":
+                raise Corrupt(f"{entry.name} is of another snapshot")
+        except FileNotFoundError:
+            continue  # replaced this moment
+        except (OSError, Corrupt):
+            where = number, parts[2].removesuffix(".json")
+            unread[where] = max(turn, unread.get(where, 0))
             continue
+        found.append(Marked(Path(entry.path), number, turn, snapshot_id, marks))
+    for one in found:  # said anew since
+        if unread.get((one.number, stem(one.id)), one.turn) < one.turn:
+            del unread[one.number, stem(one.id)]
+    return found, {name for _, name in unread}
 
 
 def write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
@@ -90,7 +104,7 @@ def change(
 
 
 def _write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
-    before = [one for one in _files(workspace.layout, key) if (one.number, one.id) == (number, snapshot_id)]
+    before = [one for one in _files(workspace.layout, key)[0] if (one.number, one.id) == (number, snapshot_id)]
     turn = max((one.turn for one in before), default=0) + 1
     said = records.marks_json(marks) | {
         "format": records.FORMAT,
@@ -193,6 +207,7 @@ def drop_copies(workspace: Workspace, key: ComponentKey) -> None:
         return
     now = workspace.clock()
     needed = {one.id for one in marked(workspace.layout, key).values() if active(one.marks.pins, now)}
+    unread = _files(workspace.layout, key)[1]
     for snapshot_id, path in kept.items():
-        if snapshot_id not in needed:
+        if snapshot_id not in needed and path.name not in unread:
             workspace.disk.remove_tree(path)

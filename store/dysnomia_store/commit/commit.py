@@ -8,12 +8,9 @@ and a crash leaves at most a snapshot that no link names. The caller holds the c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
 
-from dysnomia_store.commit.install import install, sound_metadata
+from dysnomia_store.commit.install import install, metadata_at, sound_metadata
 from dysnomia_store.content.index_diff import changed_between, delta
 from dysnomia_store.content.snapshots import Sealed, SnapshotDraft
 from dysnomia_store.disk.layout import pointed_at
@@ -21,7 +18,7 @@ from dysnomia_store.disk.numbers import largest, newest_link
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused, StoreError
-from dysnomia_store.model import Delta, History, Metadata, Reason, Seen
+from dysnomia_store.model import CommitInfo, Delta, History, Metadata, Seen
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 
@@ -30,21 +27,6 @@ SameRows = Callable[[str], bool]
 
 _TRIES = 20
 """Numbers to try when another tool, which takes no lock, links at the same time."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitInfo:
-    """What is written of a generation."""
-
-    as_of: datetime
-    end: datetime
-    reason: Reason
-    text: str = ""
-    restored: int | None = None
-    who: str = ""
-    job: str = ""
-    surroundings: Mapping[str, Any] | None = None
-    source: str = ""
 
 
 def newest(workspace: Workspace, key: ComponentKey) -> tuple[int, str] | None:
@@ -114,7 +96,7 @@ def _same_outline(
 
 def see(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, about: CommitInfo) -> None:
     """Record that a generation's state was found again. Raises OSError."""
-    seen = Seen(about.as_of, about.job, about.who, about.surroundings or {})
+    seen = Seen(about.as_of, about.job, about.who, about.surroundings)
     workspace.append(workspace.layout.seen(key), records.dump(records.seen_json(number, snapshot_id, seen)))
 
 
@@ -170,7 +152,7 @@ def write_history(
         who=about.who,
         job=about.job,
         delta=change,
-        surroundings=about.surroundings or {},
+        surroundings=about.surroundings,
         source=about.source,
     )
     path = workspace.layout.history(key, number, snapshot_id)
@@ -180,7 +162,9 @@ def write_history(
 
 
 def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta | None:
-    """What changed since the newest generation; None where that is not known."""
+    """What changed since the newest generation; None where that is not known.
+
+    Digests of two versions of a type are not comparable: they would tell of changes that nobody made."""
     before = newest(workspace, key)
     if before is None or not before[1]:
         return None
@@ -188,9 +172,17 @@ def _delta(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Delta |
     if old == snapshot_id:
         return Delta(number, old, 0, 0, 0, 0, False)
     paths = workspace.layout.index(key, old), workspace.layout.index(key, snapshot_id)
-    if not all(path.exists() for path in paths):
+    if not all(path.exists() for path in paths) or not _comparable(workspace, key, old, snapshot_id):
         return None
     try:
         return delta(changed_between(*paths), since=number, since_id=old)
     except (Corrupt, OSError):
         return None  # an index is no more than a convenience
+
+
+def _comparable(workspace: Workspace, key: ComponentKey, old: str, new: str) -> bool:
+    """Whether the digests in two contents indexes were made in the same way."""
+    before, after = (metadata_at(workspace, key, snapshot_id) for snapshot_id in (old, new))
+    if before is None or after is None:
+        return True
+    return (before.type, before.digest_version) == (after.type, after.digest_version)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dysnomia_store.commit.commit import CommitInfo, commit, generation, newest
+from dysnomia_store.commit.commit import commit, generation, newest
 from dysnomia_store.content.artefact_reader import split_suffix
 from dysnomia_store.content.artefact_writer import ArtefactReader
 from dysnomia_store.content.dysnomia_checksum import checksum
@@ -17,8 +17,9 @@ from dysnomia_store.content.snapshots import SnapshotDraft, identity
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
-from dysnomia_store.model import Metadata, Reason
+from dysnomia_store.model import FOOTERS, CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
+from dysnomia_store.records.typed import ArtefactFooter
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def import_folder(
             complete=None if explained is None else True,
             sections=None if explained is None else explained.sections,
             rows=None if explained is None else explained.rows,
+            tool_versions={} if explained is None else {FOOTERS: str(explained.digest_version)},
         )
         made = commit(workspace, key, draft, metadata, _about(workspace, folder, who, job), None)
         if move:
@@ -104,7 +106,7 @@ def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo
 
 def explain(folder: Path) -> Explained | None:
     """The metadata in a snapshot's footers; None unless each of its files has a footer of ours. Raises Corrupt."""
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, ArtefactFooter] = {}
     for path, _ in walk(folder):
         reader = ArtefactReader(folder / path)
         if reader.about is None:
@@ -113,24 +115,17 @@ def explain(folder: Path) -> Explained | None:
         found[split_suffix(path)[0]] = reader.about
     if not found:
         return None
-    first = next(iter(found.values()))
-    about = first.get("about")
-    about = about if isinstance(about, dict) else {}
-    rows = [_count(said.get("rows")) for said in found.values()]
-    sections = [_count(said.get("sections")) for said in found.values()]
+    about = next(iter(found.values()))["about"]
+    rows = [said["rows"] for said in found.values() if said["rows"] is not None]
+    sections = [said["sections"] for said in found.values() if said["sections"] is not None]
     return Explained(
-        type=str(about.get("type", "")),
-        digest=identity({name: str(said.get("digest")) for name, said in found.items()}),
-        digest_version=_count(about.get("digest_version")) or 0,
-        content_size=sum(_count(said.get("content_size")) or 0 for said in found.values()),
-        sections=sum(filter(None, sections)) if any(count is not None for count in sections) else None,
-        rows=sum(filter(None, rows)) if any(count is not None for count in rows) else None,
+        type=about.get("type", ""),
+        digest=identity({name: said["digest"] for name, said in found.items()}),
+        digest_version=about.get("digest_version", 0),
+        content_size=sum(said["content_size"] for said in found.values()),
+        sections=sum(sections) if sections else None,
+        rows=sum(rows) if rows else None,
     )
-
-
-def _count(value: object) -> int | None:
-    """A number that a footer gives, if it is one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _copy(workspace: Workspace, source: Path, target: Path) -> None:

@@ -21,6 +21,7 @@ from dysnomia_store.gc import trash
 from dysnomia_store.model import Metadata
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 
 IN_THE_WAY = 30 * 86400.0
 """Seconds for which a folder that was in the way of a snapshot stays in the trash."""
@@ -30,8 +31,8 @@ def metadata_at(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Me
     """The stored metadata of a snapshot; None where there is none that can be read."""
     try:
         path = workspace.layout.metadata(key, snapshot_id)
-        found = records.metadata_of(records.load(path.read_bytes(), path.name))
-    except (OSError, Corrupt, KeyError, TypeError, ValueError):
+        found = typed.metadata(records.read_file(path), path.name)
+    except (OSError, Corrupt):
         return None
     return found if found.id == snapshot_id else None
 
@@ -99,7 +100,7 @@ def vouched(workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: S
     if written is not None:
         # What was imported under an id that nobody could prove vouches for nothing: a state that is dumped here goes
         # by its content, and must not come out as a stranger's bytes.
-        known = sealed.claimed or written.digest == snapshot_id or written.origin == workspace.store_id
+        known = sealed.claimed or written.digest == snapshot_id or _made_here(workspace, written)
         return known and sizes_match(folder, written.files) and not checks.failed(workspace.layout, key, snapshot_id)
     if sizes_match(folder, sealed.files) and not differences(folder, sealed.files)[0]:
         return True
@@ -110,11 +111,16 @@ def vouched(workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: S
     return compare(folder, expected) in (Match.SAME, Match.OTHER_ORDER)
 
 
+def _made_here(workspace: Workspace, written: Metadata) -> bool:
+    """Whether a job of this very store made it. A store whose identity cannot be read made nothing that is known."""
+    return bool(written.origin) and written.origin == workspace.store_id
+
+
 def sound_metadata(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Metadata | None:
     """What is written of a snapshot made here, if it is stored completely and no check of it failed; else None."""
     folder = workspace.layout.snapshot(key, snapshot_id)
     written = metadata_at(workspace, key, snapshot_id)
-    if written is None or folder.is_symlink() or not folder.is_dir() or written.origin != workspace.store_id:
+    if written is None or folder.is_symlink() or not folder.is_dir() or not _made_here(workspace, written):
         return None
     whole = sizes_match(folder, written.files) and not checks.failed(workspace.layout, key, snapshot_id)
     return written if whole else None

@@ -22,10 +22,13 @@ from dysnomia_store.content import footer
 from dysnomia_store.content.frames import FrameTable, read_ahead
 from dysnomia_store.content.zstandard import ZstdError, ZstdFile
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.records.typed import ArtefactFooter
 
 PIECE = 1 << 20
 BUFFER = 1 << 16
 """Of a stream: whoever reads as much or more at a time gets it without a copy."""
+XZ_MEMORY = 256 << 20
+"""What xz may take to unpack a file: four times what its highest level (``-9``) needs."""
 SUFFIXES = (".zst", ".xz", ".gz")
 _DAMAGE = (ZstdError, lzma.LZMAError, zlib.error, EOFError, OSError)
 
@@ -56,7 +59,7 @@ class ArtefactReader:
         self._workers = workers
         self.name, self._suffix = split_suffix(path.name)
         self._sha256 = sha256
-        self.about: dict[str, Any] | None = None
+        self.about: ArtefactFooter | None = None
         """What its footer says; None where it has none."""
         self._table: FrameTable | None = None
         self._end = 0
@@ -116,15 +119,15 @@ class ArtefactReader:
             yield cast(BinaryIO, file)
 
     def _explain(self, file: BinaryIO) -> None:
-        found = footer.read(file, self.path)
+        found = footer.artefact(file, self.path)
         if found is None:
             return
         about, self._end = found
         try:
-            table = FrameTable.of(about.get("frames", ()), len(footer.OPENING))
-            if "dysnomia-artefact" not in about or table.stored[-1] != self._end:
+            table = FrameTable.of(about["frames"], len(footer.OPENING))
+            if table.stored[-1] != self._end:
                 raise ValueError("its frames do not cover it")
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise Corrupt(f"{self.path} is damaged: {error}") from error
         self.about, self._table = about, table
 
@@ -149,7 +152,7 @@ class ArtefactReader:
 
     def _check(self, watched: _Watched) -> None:
         if self._sha256 is None and self.about is not None:
-            if watched.hexdigest() != self.about.get("stored"):
+            if watched.hexdigest() != self.about["stored"]:
                 raise Corrupt(f"{self.path} is damaged: its bytes are not those it was closed with")
             return
         while watched.read(PIECE):
@@ -225,6 +228,41 @@ class _Pieces(io.RawIOBase):
         return size
 
 
+class _Xz(io.RawIOBase):
+    """An xz file, of one stream or several, unpacked in bounded memory: its header says how large a dictionary is to
+    be, up to 4 GiB, and the library would take it at its word."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._decoder = _unxz()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            data = b""
+            if self._decoder.eof:
+                data = self._decoder.unused_data or self._source.read(BUFFER)
+                while data and not data.strip(b"\0"):  # what fills up to the next stream
+                    data = self._source.read(BUFFER)
+                if not data:
+                    return 0
+                data, self._decoder = data.lstrip(b"\0"), _unxz()
+            elif self._decoder.needs_input:
+                data = self._source.read(BUFFER)
+                if not data:
+                    raise EOFError("the file is cut short")
+            made = self._decoder.decompress(data, len(buffer))
+            if made:
+                buffer[: len(made)] = made
+                return len(made)
+
+
+def _unxz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+
+
 @contextmanager
 def _stream(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
     with closing(_checked_last(pieces, path)) as checked, io.BufferedReader(_Pieces(checked), BUFFER) as stream:
@@ -236,7 +274,7 @@ def _decoder(suffix: str, file: _Watched) -> BinaryIO:
     if suffix == ".zst":
         return cast(BinaryIO, ZstdFile(source))
     if suffix == ".xz":
-        return cast(BinaryIO, lzma.LZMAFile(source))
+        return cast(BinaryIO, io.BufferedReader(_Xz(source), BUFFER))
     return cast(BinaryIO, gzip.GzipFile(fileobj=source, mode="rb"))
 
 

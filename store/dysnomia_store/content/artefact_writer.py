@@ -20,7 +20,6 @@ from dysnomia_store.sink import Buffer
 
 __all__ = ["SUFFIXES", "ArtefactReader", "ArtefactResult", "ArtefactWriter", "DigestSink"]
 
-VERSION = 1
 SUFFIXES = {"zstd": ".zst", "xz": ".xz", "plain": ""}
 """What each compression that can be written adds to the artefact's name."""
 DEFAULT_XZ_LEVEL = 2
@@ -135,7 +134,7 @@ class ArtefactWriter(TallySink):
         self._put(self._finish())
         if self._framed:
             said = {
-                "dysnomia-artefact": VERSION,
+                "dysnomia-artefact": footer.ARTEFACT,
                 "name": self.name,
                 "digest": counted.digest,
                 "content_size": counted.content_size,

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Protocol, runtime_checkable
 
+from dysnomia_store.content.index import encoded, encoded_rest
 from dysnomia_store.model import Form, Section
-from dysnomia_store.sink import Buffer
+from dysnomia_store.sink import Buffer, WholeSection
 
 CONSTRUCTION = b"dysnomia canonical content 1\n"
 OUTLINE = b"dysnomia outline 1\n"
@@ -34,6 +36,13 @@ class SectionTarget(Protocol):
     def add(self, section: Section) -> None: ...
 
     def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None: ...
+
+
+@runtime_checkable
+class LineTarget(SectionTarget, Protocol):
+    """One that stores sections as the lines of a contents index, and takes many of them as such."""
+
+    def add_lines(self, lines: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,44 @@ class SectionDigester:
             self._rows = rows + (self._rows or 0)
         self.target.add(section)
 
+    def whole(self, sections: Sequence[WholeSection]) -> None:
+        """Sections that were stored one behind the other: what ``begin``, ``canonical`` and ``end`` do, in one go."""
+        if self._open is not None:
+            raise ValueError(f"sections begin inside section {self._open.name!r}")
+        self._close_run()
+        told: list[str] = []
+        lines: list[str] | None = [] if isinstance(self.target, LineTarget) else None
+        shown: Mapping[str, str] | None = None
+        pairs = about = ""
+        sha256 = hashlib.sha256
+        for kind, name, form, size, attributes, canonical, stored in sections:
+            if attributes is not shown:
+                shown = attributes
+                pairs = json.dumps(sorted(attributes.items()), separators=(",", ":"))
+                about = encoded_rest(self.artefact, attributes)
+            digest = sha256(canonical).hexdigest()
+            if attributes:
+                digest = sha256(f'["{digest}",{pairs}]\n'.encode()).hexdigest()
+            what = f"{quoted(kind)},{quoted(name)}"
+            told.append(f'[{what},{pairs},"{digest}"]\n')
+            length = sum(map(len, stored))
+            if lines is None:
+                self.target.add(
+                    Section(
+                        kind, name, form, size, digest, None, self.position, length, self.artefact,
+                        attributes=attributes,
+                    )
+                )  # fmt: skip
+            else:
+                lines.append(encoded(what, form, size, digest, None, about, self.position, length))
+            self.position += length
+        if isinstance(self.target, LineTarget) and lines:
+            self.target.add_lines(lines)
+        line = "".join(told).encode()
+        self._whole.update(line)
+        self._outline.update(line)
+        self._sections += len(sections)
+
     def result(self) -> Digested:
         """The digest of all of it. Raises ValueError while a section is open."""
         if self._open is not None:
@@ -229,6 +276,11 @@ class TallySink:
 
     def amend_section(self, kind: str, name: str, *, key: tuple[str, ...]) -> None:
         self._target.amend(kind, name, key)
+
+    def write_sections(self, sections: Sequence[WholeSection]) -> None:
+        # Outside of any section: those of a frame's size, which would start one, are not written like this.
+        self._keep(b"".join([piece for section in sections for piece in section.stored]))
+        self._tally.whole(sections)
 
 
 class DigestSink(TallySink):

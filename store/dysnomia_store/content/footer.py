@@ -13,11 +13,17 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from dysnomia_store.content.zstandard import CHECKED, CompressionParameter, ZstdDecompressor, ZstdError, compress
 from dysnomia_store.errors import Corrupt
+from dysnomia_store.records import codec, typed
 
+T = TypeVar("T")
+
+ARTEFACT = 1
+CONTENTS = 1
+"""Versions of the two."""
 _MAGIC = 0x184D2A5E
 _HEAD = struct.Struct("<II")
 _TAIL = struct.Struct("<I8s")
@@ -26,6 +32,12 @@ OPENING = _HEAD.pack(_MAGIC, len(_OURS)) + _OURS
 """The magic bytes at the start."""
 _MOST = 1 << 28
 """A footer larger than 256 MiB (some 10 TB of content) is not believed."""
+_LEAST_FRAME = 12
+"""Bytes of the smallest frame: a footer names no more than so fit in the file before it."""
+_EACH = 48
+"""Characters that a frame takes in the footer at the most."""
+_BESIDES = 1 << 16
+"""Characters, lists and objects that it may hold besides."""
 
 
 def encode(about: Mapping[str, Any]) -> bytes:
@@ -36,10 +48,21 @@ def encode(about: Mapping[str, Any]) -> bytes:
     return _HEAD.pack(_MAGIC, len(payload)) + payload
 
 
-def read(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int] | None:
+def artefact(file: BinaryIO, path: Path) -> tuple[typed.ArtefactFooter, int] | None:
+    """The footer of an artefact, as ``_read`` has it."""
+    return _read(file, path, "dysnomia-artefact", ARTEFACT, typed.ArtefactFooter)
+
+
+def contents(file: BinaryIO, path: Path) -> tuple[typed.IndexFooter, int] | None:
+    """The footer of a contents index, as ``_read`` has it."""
+    return _read(file, path, "dysnomia-contents", CONTENTS, typed.IndexFooter)
+
+
+def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T]) -> tuple[T, int] | None:
     """Parse the footer of a file, and where it starts; None where there is none of ours.
 
-    Raises Corrupt where there is one and it is damaged, or where the start says that there should be one.
+    Raises Corrupt where there is one and it is damaged, or where the start says that there should be one; NewerFormat
+    where its ``version`` is a later one.
     """
     end = os.fstat(file.fileno()).st_size
     opened = os.pread(file.fileno(), len(OPENING), 0) == OPENING
@@ -56,10 +79,16 @@ def read(file: BinaryIO, path: Path) -> tuple[dict[str, Any], int] | None:
         raise Corrupt(f"{path} is damaged: its footer does not start where it should")
     try:
         decoder = ZstdDecompressor()
-        text = decoder.decompress(os.pread(file.fileno(), size, start + _HEAD.size), _MOST)
-        about = json.loads(text) if decoder.eof else None
+        frames = start // _LEAST_FRAME
+        text = decoder.decompress(
+            os.pread(file.fileno(), size, start + _HEAD.size), min(_MOST, frames * _EACH + _BESIDES)
+        )
+        if text.count(b"[") + text.count(b"{") > frames + _BESIDES:
+            raise ValueError("it names more frames than fit in the file")
     except (ZstdError, ValueError) as error:
         raise Corrupt(f"{path} is damaged: its footer cannot be read ({error})") from error
-    if not isinstance(about, dict):
+    if not decoder.eof:
         raise Corrupt(f"{path} is damaged: its footer is cut short")
-    return about, start
+    about = codec.load(text, f"{path} is damaged: its footer")
+    codec.check_format({"format": about.get(version)}, f"{path}: its footer", newest)
+    return typed.shaped(about, shape, f"{path} is damaged: its footer"), start

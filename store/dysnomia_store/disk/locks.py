@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk, in_words
-from dysnomia_store.errors import Locked
+from dysnomia_store.errors import Corrupt, Locked
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 
@@ -135,10 +135,12 @@ def _write_holder(descriptor: int, holder: Holder) -> None:
 
 
 def _read_holder(path: Path) -> Holder | None:
+    from dysnomia_store.records import typed  # only where somebody else holds it
+
     try:
-        data = json.loads(path.read_bytes())
-        return Holder(data["who"], data["job"], data["doing"], data["pid"], records.moment(data["since"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        said = typed.holding(records.read_file(path), path.name)
+        return Holder(said["who"], said["job"], said["doing"], said["pid"], records.moment(said["since"]))
+    except (OSError, ValueError, Corrupt):
         return None
 
 

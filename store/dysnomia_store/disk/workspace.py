@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import NO_SPACE, Disk, in_words
-from dysnomia_store.errors import Corrupt, NewerFormat, StoreError
+from dysnomia_store.errors import Corrupt, StoreError, UnknownFormat
 from dysnomia_store.records import codec as records
 
 T = TypeVar("T")
@@ -37,20 +37,31 @@ class Workspace:
     @property
     def store_id(self) -> str:
         """32 hex digits; ``""`` while nothing was ever written here by us."""
+        from dysnomia_store.records import typed  # a query opens a store, and reads no record
+
         try:
-            said = records.load(records.read_file(self.layout.top("store.json")), "store.json").get("id")
+            return typed.store_id(records.read_file(self.layout.top("store.json")), "store.json")
         except (OSError, Corrupt):
             return ""
-        return said if isinstance(said, str) else ""
 
     def check_format(self) -> None:
-        """Raise NewerFormat where a later version made the store. One without ``store.json`` is of the first."""
+        """Raise NewerFormat where a later version made the store, UnknownFormat where nobody can tell.
+
+        One without ``store.json`` is of the first."""
         try:
             records.load(records.read_file(self.layout.top("store.json")), f"the store {self.layout.root}")
-        except NewerFormat:
+        except UnknownFormat:
             raise
         except (OSError, Corrupt):
             return  # Dysnomia's own, not made yet, or torn: then it has no id, and its records say what they are
+
+    def unreadable(self) -> Iterator[str]:
+        """What is wrong with the store's identity, in a sentence; nothing where it is whole, or not there yet."""
+        if os.path.lexists(self.layout.top("store.json")) and not self.store_id:
+            yield (
+                f"store.json in {self.layout.root} cannot be read, so this store has no identity and trusts none of its"
+                " snapshots as made here: restore it from a backup"
+            )
 
     def ready(self) -> None:
         """Make the state directory and its identity, where they are not there yet."""

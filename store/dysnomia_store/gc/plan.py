@@ -108,6 +108,8 @@ def _protected(
                     yield f"pinned{until}: {pin.why} ({pin.who})"
         if gen.known_good and not dropped:
             yield "known good"
+    if gen.unread:
+        yield "its marks cannot be read: it may be pinned"
     if gen.id in used:
         yield f"in use by {used[gen.id]}"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dysnomia_store.catalog.component import ComponentReading
+from dysnomia_store.catalog.component import MARKS_UNREAD, ComponentReading
 from dysnomia_store.model import Marks, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -27,6 +27,8 @@ class GcGeneration(NamedTuple):
     marks: Marks | None = None
     note: str = ""
     """Why it is not good, in a few words."""
+    unread: bool = False
+    """Its marks cannot be read: it may be pinned."""
 
     @property
     def known_good(self) -> bool:
@@ -63,8 +65,9 @@ def gc_state(key: ComponentKey, reading: ComponentReading) -> GcState:
         if not gen.good:
             bad = marks is not None and marks.verdict is Verdict.BAD
             note = "known bad" if bad else ("suspicious" if gen.suspicious else "not good")
+        unread = MARKS_UNREAD in gen.problem
         found.append(
-            GcGeneration(number, gen.id, gen.until, gen.good, snap.content_size, snap.stored_size, marks, note)
+            GcGeneration(number, gen.id, gen.until, gen.good, snap.content_size, snap.stored_size, marks, note, unread)
         )
     return GcState(
         key=key,

@@ -22,11 +22,13 @@ from dysnomia_store.disk.links import entries, number_of
 from dysnomia_store.disk.numbers import reserve
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
-from dysnomia_store.errors import Corrupt, NotFound
+from dysnomia_store.errors import Corrupt, NameRejected, NotFound
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
+from dysnomia_store.records import typed
 from dysnomia_store.records.retention import TrashEntry
 
+RECORD = "collection.json"
 PARTS = ("metadata", "index", "checksum", "checks")
 
 
@@ -99,7 +101,7 @@ def begin(
     try:
         for name in ("generations", "snapshots", *PARTS):
             workspace.disk.mkdir(path / name)
-        workspace.disk.write_new(path / "collection.json", records.dump(said))
+        workspace.disk.write_new(path / RECORD, records.dump(said))
         workspace.disk.fsync_path(path)
         workspace.disk.fsync_path(trash)
     except OSError:
@@ -162,15 +164,15 @@ def put_back_link(workspace: Workspace, collection: Collected, number: int) -> N
 def collections(layout: Layout) -> Iterator[Collected]:
     """Every collection that can be read, oldest first."""
     for name in sorted(entry.name for entry in entries(layout.top("trash"))):
-        found = read(layout.top("trash") / name)
-        if found is not None:
-            yield found
+        with suppress(OSError, Corrupt):  # named by ``unreadable``
+            yield read(layout.top("trash") / name)
 
 
-def read(path: Path) -> Collected | None:
-    """A collection, or None where its folder is incomplete (a crash left it)."""
+def read(path: Path) -> Collected:
+    """A collection. Raises Corrupt, naming its record, and OSError."""
+    what = f"{path.parent.name}/{path.name}/{RECORD}"
+    data = typed.collection(records.read_file(path / RECORD), what)
     try:
-        data = records.load((path / "collection.json").read_bytes(), "collection.json")
         return Collected(
             path,
             ComponentKey.of(data["container"], data["component"]),
@@ -181,8 +183,19 @@ def read(path: Path) -> Collected | None:
             data["why"],
             data["sizes"],
         )
-    except (OSError, Corrupt, KeyError, TypeError, ValueError):
-        return None
+    except (ValueError, NameRejected) as error:
+        raise Corrupt(f"{what} cannot be read: {error}") from None
+
+
+def unreadable(layout: Layout) -> Iterator[str]:
+    """What lies in the trash and is neither listed nor ever freed, since its record cannot be read: a sentence each."""
+    for entry in entries(layout.top("trash")):
+        try:
+            read(Path(entry.path))
+        except FileNotFoundError:
+            continue  # a crash left it; the sweep deletes it, or somebody brings it back by hand
+        except (OSError, Corrupt) as error:
+            yield f"{error}; what lies in {entry.path} stays there: put the record right, or move it back by hand"
 
 
 def listed(layout: Layout) -> Iterator[tuple[TrashEntry, Collected]]:

@@ -7,10 +7,11 @@ import os
 import stat
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from dysnomia_store.errors import Corrupt, NewerFormat
+from dysnomia_store.errors import Corrupt, NewerFormat, UnknownFormat
 from dysnomia_store.model import (
     Check,
     CheckResult,
@@ -28,6 +29,9 @@ from dysnomia_store.model import (
 FORMAT = 1
 LARGEST = 256 << 20
 """Bytes that a record's file may hold."""
+MOST_DEPTH = 64
+"""Lists and objects within each other in a record: what is written has a handful, and what walks through them later
+(a copy, a dump) goes as deep as they do."""
 
 Json = dict[str, Any]
 
@@ -37,35 +41,66 @@ def dump(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def load(data: bytes | str, what: str) -> Json:
-    """A record's JSON. Raises Corrupt, naming ``what``."""
+def load(data: bytes | str, what: str, newest: int = FORMAT) -> Json:
+    """A record's JSON, of a format up to ``newest``. Raises Corrupt and NewerFormat, naming ``what``."""
     try:
-        value = json.loads(data)
+        # UTF-8 and nothing else: the parser would take UTF-16 too, and whoever reads the text again would not.
+        text = data.decode() if isinstance(data, bytes) else data
+        value = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"{what} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise Corrupt(f"{what} cannot be read: it is not a record")
-    check_format(value, what)
+    check_format(value, what, newest)
+    if text.count("[") + text.count("{") > MOST_DEPTH:
+        _check_depth(value, what)
     return value
 
 
-def check_format(record: Mapping[str, Any], what: str) -> None:
-    """Raise NewerFormat where a later version wrote it. One without a format (a line of a log) is of the first."""
+def check_format(record: Mapping[str, Any], what: str, newest: int = FORMAT) -> None:
+    """Raise NewerFormat where a later version wrote it, UnknownFormat where its format is not the number of a version.
+
+    A record without a format (a line of a log) is of the first."""
     said = record.get("format", FORMAT)
-    if isinstance(said, int) and said > FORMAT:
+    if type(said) is not int or said < 1:  # true is an int for Python, and a fault here
+        raise UnknownFormat(
+            f"{what} cannot be read: its format is {ascii(said)[:40]}, not the number of a version",
+            f"what this version writes says {FORMAT}; nothing was changed",
+        )
+    if said > newest:
         raise NewerFormat(
-            f"{what} is of format {str(said)[:20]}, and this version reads up to format {FORMAT}",
+            f"{what} is of format {str(said)[:20]}, and this version reads up to format {newest}",
             "use the newer dysnomia-tui that wrote it; nothing was changed",
         )
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_depth(value: Json, what: str) -> None:
+    """Raise Corrupt where a record is nested deeper than any that was written."""
+    layer: list[Any] = [value]
+    for _ in range(MOST_DEPTH):
+        parts = chain.from_iterable(one.values() if isinstance(one, dict) else one for one in layer)
+        layer = [part for part in parts if isinstance(part, dict | list)]
+        if not layer:
+            return
+    raise Corrupt(f"{what} cannot be read: it is nested more than {MOST_DEPTH} deep")
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A record's file, to be read. Raises Corrupt where it is not a regular file (a pipe would hold us up); OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Corrupt(f"{path.name} is not a regular file")
+    return open(descriptor, "rb")  # noqa: PTH123 (a descriptor; the caller closes it)
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of a record's file. Raises Corrupt where it is not a regular file, or too large for one; OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
-        at = os.fstat(descriptor)
-        if not stat.S_ISREG(at.st_mode):
-            raise Corrupt(f"{path.name} is not a regular file")
+    with open_file(path) as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise Corrupt(f"{path.name} is larger than {LARGEST >> 20} MiB, which no record is")

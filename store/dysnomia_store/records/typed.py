@@ -1,28 +1,40 @@
 """The schema of each record on disk, validated on read: a field of a wrong type is named.
 
-Only what comes from the disk is checked; the index holds texts that were checked before they went in.
+Only what comes from the disk is checked; the index holds texts that were checked before they went in. Each function
+takes a record's bytes, or its JSON, and raises Corrupt (NewerFormat for a later version's) naming ``what``, and
+nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+import json
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar, cast
 
 import msgspec
 
 from dysnomia_store.errors import Corrupt
-from dysnomia_store.records.codec import Json
+from dysnomia_store.model import Check, History, Marks, Metadata, Seen
+from dysnomia_store.records import codec
+
+T = TypeVar("T")
+Record = bytes | str | codec.Json
+FAULTS = (ValueError, RecursionError)
+"""What a conversion ends in: a wrong type, a lone surrogate where no text is wanted; what is nested too deep."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 62))]
 """Bytes, rows, numbers: what SQLite can hold, with room to add them up."""
 Signed = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=(1 << 62))]
+StoreId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+"""It goes into the names of what jobs make on a server, so it is nothing else."""
 
 
-class _Metadata(TypedDict):
+class Described(TypedDict):
+    """Of a snapshot's metadata, all but its manifest."""
+
     id: str
     type: str
     content_size: Count
     stored_size: Count
-    files: list[tuple[str, Count, str]]
     digest: str
     digest_version: Count
     complete: bool | None
@@ -32,6 +44,11 @@ class _Metadata(TypedDict):
     host: str
     surroundings: dict[str, Any]
     origin: str
+    outline: NotRequired[str]
+
+
+class _Metadata(Described):
+    files: list[tuple[str, Count, str]]
 
 
 class _Delta(TypedDict):
@@ -77,6 +94,7 @@ class _Pin(TypedDict):
 
 
 class _Marks(TypedDict):
+    id: str
     pins: list[_Pin]
     verdict: Literal["good", "bad"] | None
     tags: list[str]
@@ -91,28 +109,160 @@ class _Check(TypedDict):
     job: NotRequired[str]
 
 
-def _checked(record: Json, shape: Any) -> Json:
+class _Store(TypedDict):
+    id: StoreId
+
+
+class Collection(TypedDict):
+    """``collection.json`` of the trash."""
+
+    container: str
+    component: str
+    collected: str
+    freed_on: str
+    who: str
+    job: str
+    why: str
+    sizes: dict[str, Count]
+
+
+class Holding(TypedDict):
+    """What a lock's file says of its holder."""
+
+    who: str
+    job: str
+    doing: str
+    pid: Count
+    since: str
+
+
+class AboutSnapshot(TypedDict, total=False):
+    """What an artefact's footer repeats of its snapshot."""
+
+    component: str
+    type: str
+    digest_version: Count
+
+
+Frames = list[tuple[Count, Count]]
+"""Of each frame its stored size, and the size of its content or the number of its lines."""
+ArtefactFooter = TypedDict(
+    "ArtefactFooter",
+    {
+        "dysnomia-artefact": Literal[1],
+        "name": NotRequired[str],
+        "digest": str,
+        "content_size": Count,
+        "rows": Count | None,
+        "sections": Count | None,
+        "stored": str,
+        "about": AboutSnapshot,
+        "frames": Frames,
+    },
+)
+IndexFooter = TypedDict(
+    "IndexFooter", {"dysnomia-contents": Literal[1], "frames": Frames, "amendments": tuple[Count, Count]}
+)
+Amendment = tuple[str, str, list[str]]
+"""Kind and name of a section, and its key."""
+_AMENDMENT = msgspec.json.Decoder(Amendment)
+
+
+class SectionAbout(TypedDict):
+    """The second part of an index's line."""
+
+    form: str
+    size: Count
+    digest: str
+    rows: Count | None
+    artefact: NotRequired[str]
+    columns: NotRequired[list[str]]
+    key: NotRequired[list[str]]
+    attributes: NotRequired[dict[str, str]]
+
+
+SectionLine = tuple[tuple[str, str], SectionAbout, tuple[Count | None, Count | None]]
+_SECTION = msgspec.json.Decoder(SectionLine)
+
+
+def shaped(value: Any, shape: type[T], what: str) -> T:
+    """JSON values as ``shape``. Raises Corrupt, naming ``what`` and the field."""
     try:
-        return cast(Json, msgspec.convert(record, shape))
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise Corrupt(str(error)) from None
+        return msgspec.convert(value, shape)
+    except FAULTS as error:
+        raise Corrupt(f"{what} cannot be read: {error}") from None
 
 
-def metadata(record: Json) -> Json:
-    return _checked(record, _Metadata)
+def section(line: bytes) -> SectionLine:
+    """A line of a contents index. Raises Corrupt."""
+    return cast(SectionLine, _line(line, _SECTION))
 
 
-def history(record: Json) -> Json:
-    return _checked(record, _History)
+def amendment(line: bytes) -> Amendment:
+    """A line of an index's last frame. Raises Corrupt."""
+    return cast(Amendment, _line(line, _AMENDMENT))
 
 
-def seen(record: Json) -> Json:
-    return _checked(record, _Seen)
+def _line(line: bytes, decoder: msgspec.json.Decoder[Any]) -> object:
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # a name of bytes that are not UTF-8 is no JSON for msgspec, and is for us; what is none is named below
+    try:
+        return msgspec.convert(json.loads(line), decoder.type)
+    except FAULTS as error:
+        raise Corrupt(f"it cannot be read: {error}") from None
 
 
-def marks(record: Json) -> Json:
-    return _checked(record, _Marks)
+def _read(record: Record, shape: type[T], what: str) -> T:
+    return shaped(record if isinstance(record, dict) else codec.load(record, what), shape, what)
 
 
-def check(record: Json) -> Json:
-    return _checked(record, _Check)
+def metadata(record: Record, what: str) -> Metadata:
+    return codec.metadata_of(cast(codec.Json, _read(record, _Metadata, what)))
+
+
+def history(record: Record, what: str) -> History:
+    said = cast(codec.Json, _read(record, _History, what))
+    try:
+        return codec.history_of(said)
+    except ValueError as error:  # a time, a reason
+        raise Corrupt(f"{what} cannot be read: {error}") from None
+
+
+def seen(record: Record, what: str) -> tuple[int, str, Seen]:
+    """(generation, id, what was seen)."""
+    said = cast(codec.Json, _read(record, _Seen, what))
+    try:
+        return codec.seen_of(said)
+    except ValueError as error:
+        raise Corrupt(f"{what} cannot be read: {error}") from None
+
+
+def marks(record: Record, what: str) -> tuple[str, Marks]:
+    """The id they were made of, and what they say."""
+    said = cast(codec.Json, _read(record, _Marks, what))
+    try:
+        return said["id"], codec.marks_of(said)
+    except ValueError as error:
+        raise Corrupt(f"{what} cannot be read: {error}") from None
+
+
+def check(record: Record, what: str) -> Check:
+    said = cast(codec.Json, _read(record, _Check, what))
+    try:
+        return codec.check_of(said)
+    except ValueError as error:
+        raise Corrupt(f"{what} cannot be read: {error}") from None
+
+
+def store_id(record: Record, what: str) -> str:
+    return _read(record, _Store, what)["id"]
+
+
+def collection(record: Record, what: str) -> Collection:
+    return _read(record, Collection, what)
+
+
+def holding(record: Record, what: str) -> Holding:
+    return _read(record, Holding, what)

@@ -17,7 +17,7 @@ from dysnomia_plugins.toolkit.trees.contents import rescan_tar
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.content.artefact_writer import DigestSink
 from dysnomia_store.model import Form, Metadata, Section
-from dysnomia_store.sink import Buffer
+from dysnomia_store.sink import Buffer, WholeSection
 from tests.plugins.conformance.driver import Reporter, Token
 
 
@@ -60,6 +60,11 @@ class TarSink:
 
     def amend_section(self, kind: str, name: str, *, key: tuple[str, ...]) -> None:
         raise AssertionError("a fileset has no keys")
+
+    def write_sections(self, sections: Sequence[WholeSection]) -> None:
+        for section in sections:
+            self.names.append(section.name)
+            self.file.writelines(section.stored)
 
 
 class Collected:

@@ -114,7 +114,7 @@ def test_functions_that_trust_the_search_path_do_not_hinder_a_load(bare: Bare, p
     assert "left out: the contents of the materialized view public.m" in bare.progress.lines
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def locales() -> Iterator[Path]:
     """A folder of locales, where every user may read it."""
     with tempfile.TemporaryDirectory(prefix="locales.") as name:
@@ -148,6 +148,56 @@ def test_money_keeps_its_value_whatever_it_is_written_with(locales: Path, tmp_pa
                 assert server.sql(state, "orders") == before, name
                 assert bare.dump().digest == stored.digest
                 server.drop("orders")
+
+
+PRICES = """CREATE DOMAIN price AS money CHECK (VALUE > '-999'::money);
+CREATE TABLE t (id int PRIMARY KEY, one money DEFAULT 5.5::numeric::money, two price, many money[],
+  twice money GENERATED ALWAYS AS (one * 2) STORED, CHECK (one <> 0::money));
+INSERT INTO t VALUES (1, 12.34::numeric::money, 1234567.89::numeric::money, ARRAY[0.01::numeric::money, NULL]);
+INSERT INTO t VALUES (2, (-12.34)::numeric::money, (-0.01)::numeric::money, '{}');
+INSERT INTO t VALUES (3, 46116860184273879.03::numeric::money, 92233720368547758.07::numeric::money, NULL);
+CREATE TABLE by_price (p money) PARTITION BY RANGE (p);
+CREATE TABLE cheap PARTITION OF by_price FOR VALUES FROM (MINVALUE) TO (100::money);
+CREATE TABLE dear PARTITION OF by_price FOR VALUES FROM (100::money) TO (MAXVALUE);
+INSERT INTO by_price VALUES (99.99::numeric::money), (100::money);
+CREATE VIEW dear_ones AS SELECT p FROM by_price WHERE p > 100.5::numeric::money;
+CREATE INDEX ON t (one) WHERE one > two;
+CREATE MATERIALIZED VIEW m AS SELECT one::text AS shown FROM t;"""
+VALUES = """SELECT id, cash_send(one), cash_send(two), array_send(many), cash_send(twice) FROM t ORDER BY id;
+SELECT tableoid::regclass, cash_send(p) FROM by_price ORDER BY p; SELECT * FROM m ORDER BY 1;
+SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef ORDER BY adrelid, adnum; SELECT * FROM dear_ones;
+SELECT pg_get_viewdef('dear_ones'), pg_get_expr(c.relpartbound, c.oid) FROM pg_class c WHERE relname = 'dear'"""
+"""The binary values, and all that shows as text."""
+
+
+@pytest.mark.parametrize("whose", ["DATABASE orders", "ROLE postgres IN DATABASE orders", "server"])
+def test_money_is_the_same_everywhere_whoever_set_its_locale(locales: Path, tmp_path: Path, whose: str) -> None:
+    """Restored, beside, as a copy, in part, not trusted, as a folder of its own: the same values."""
+    odd = {"lc_monetary": "de_DE.UTF-8"} if whose == "server" else {}
+    with PostgresServer(locales=locales, settings=odd) as server:
+        for bare in bare_component(server, tmp_path):
+            server.sql("CREATE DATABASE orders")
+            if whose != "server":
+                server.sql(f"ALTER {whose} SET lc_monetary = 'es_AR.UTF-8'")
+            server.sql(PRICES, "orders")
+            before = server.sql(VALUES, "orders")
+            stored = bare.dump()
+            ctx = bare.context("copies")
+            scratch, beside, other = (
+                bare.plugin.place(ctx, Purpose.SCRATCH), bare.plugin.place(ctx, Purpose.BESIDE), Place("copy")
+            )  # fmt: skip
+            for place in (scratch, beside, other):
+                bare.plugin.load(ctx, stored, place)
+                assert bare.dump(place, "copies").digest == stored.digest, place
+            assert server.sql(VALUES, other.name) == before
+            bare.plugin.drop(ctx, beside)
+            restore(bare, stored)
+            assert server.sql(VALUES, "orders") == before
+            assert bare.dump().digest == stored.digest
+            bare.plugin.load(bare.context("3", made_here=False), stored, Place("strange"))
+            assert server.sql("SELECT cash_send(one) FROM t", "strange") == server.sql(
+                "SELECT cash_send(one) FROM t", "orders"
+            )
 
 
 @pytest.mark.parametrize("major", [12, 14, 17])

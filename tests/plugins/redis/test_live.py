@@ -16,10 +16,10 @@ import pytest
 from dysnomia_plugins.base import Purpose
 from dysnomia_plugins.errors import PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.types.redis.discover import discover
-from dysnomia_plugins.types.redis.facts import read
 from dysnomia_plugins.types.redis.initial import split
 from dysnomia_plugins.types.redis.resp import Connection
 from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.server_info import read
 from dysnomia_store.model import CheckResult
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, Reporter, with_properties

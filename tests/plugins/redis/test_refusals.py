@@ -12,7 +12,7 @@ import pytest
 
 from dysnomia_plugins.base import Place, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
-from dysnomia_plugins.types.redis import swap, temp
+from dysnomia_plugins.types.redis import swap, temporary_server
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, with_properties
 from tests.plugins.redis.scene import as_bytes, first_and_changed, settings_of
@@ -125,20 +125,20 @@ class TestRefusals:
         self, world: RedisWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = first_and_changed(world, driver)
-        real = temp.serving
+        real = temporary_server.serving
 
         @contextlib.contextmanager
-        def elsewhere(*args: object, **how: object) -> Iterator[temp.Temporary]:
+        def elsewhere(*args: object, **how: object) -> Iterator[temporary_server.Temporary]:
             with real(*args, **how) as ours:  # type: ignore[arg-type]
                 yield replace(ours, port=free_port())
 
-        monkeypatch.setattr(temp, "serving", elsewhere)
+        monkeypatch.setattr(temporary_server, "serving", elsewhere)
         with self.refused(world, driver, first.number, "cannot reach"):
             pass
 
     def test_another_version(self, world: RedisWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
         first = first_and_changed(world, driver)
-        monkeypatch.setattr(temp, "version", lambda ctx: "6.2.1")
+        monkeypatch.setattr(temporary_server, "version", lambda ctx: "6.2.1")
         with self.refused(world, driver, first.number, "6.2.1"):
             pass
         assert "same version" in self.blockers(world, driver, first.number)[0]

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.base import Place, Purpose, Severity
 from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.errors import StoreError
@@ -151,3 +151,25 @@ def test_a_header_that_promises_more_pages_than_there_are_is_no_database(tmp_pat
     except (PluginError, StoreError):
         return
     assert copy.stat().st_size == len(content)
+
+
+@pytest.mark.parametrize(
+    ("made_here", "replace", "severity"),
+    [
+        (True, True, None),
+        (False, False, Severity.WARNING),
+        (False, True, Severity.DANGEROUS),
+    ],
+)
+def test_what_programs_would_run_is_graded(
+    tmp_path: Path, made_here: bool, replace: bool, severity: Severity | None
+) -> None:
+    """A command then asks for --yes-untrusted: the triggers and views of a stranger run in whatever uses the file."""
+    bench = SqliteBench(tmp_path, "CREATE TABLE t(a)", "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; END")
+    stored = bench.dump()
+    ctx = dataclasses.replace(bench.job(), made_here=made_here)
+    found = [
+        one for one in bench.sqlite.preflight(ctx, stored, replace=replace).findings if "not made here" in one.text
+    ]
+    assert [one.severity for one in found] == ([] if severity is None else [severity])
+    assert all(one.of_snapshot for one in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 from collections.abc import Iterator
@@ -101,3 +102,25 @@ def test_a_line_without_end_comes_in_pieces() -> None:
 )
 def test_what_is_text(head: bytes, expected: bool) -> None:
     assert is_text(head) is expected
+
+
+def by_looking_at_each(head: bytes) -> bool:
+    """Whether it is text, slowly."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(ord(char) >= 32 or char in "\t\n\r\f\v\b\x1b" for char in text)
+
+
+@given(st.binary() | st.text().map(str.encode) | st.text().map(lambda text: text.encode("utf-16")))
+def test_text_is_told_without_looking_at_each_character(head: bytes) -> None:
+    assert is_text(head) == by_looking_at_each(head)
+    for cut in range(len(head)):
+        assert is_text(head[:cut]) == by_looking_at_each(head[:cut])
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_each_byte_by_itself_is_text_or_is_not(byte: int) -> None:
+    head = b"some words %c and more\n" % byte
+    assert is_text(head) == by_looking_at_each(head)

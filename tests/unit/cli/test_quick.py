@@ -12,7 +12,8 @@ import pytest
 from dysnomia_tui.cli.snapshots import command
 
 HEAVY = ("textual", "rich", "dysnomia_tui.app", "dysnomia_plugins", "psutil", "backports", "subprocess", "asyncio",
-         "importlib.metadata", "platformdirs", "tomllib", "socket", "ctypes", "dysnomia_tui.engine.engine")  # fmt: skip
+         "importlib.metadata", "platformdirs", "tomllib", "socket", "ctypes", "msgspec",
+         "dysnomia_tui.engine.engine")  # fmt: skip
 
 
 @pytest.mark.parametrize(

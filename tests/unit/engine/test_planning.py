@@ -169,6 +169,20 @@ def test_what_is_dangerous_is_final_whatever_the_target_and_guarded_all_the_same
     assert "no guard would be made" in " ".join(step.text for step in plain.steps)
 
 
+def test_only_what_is_dangerous_in_the_content_asks_a_command_for_more(
+    two: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the words are: what a module does in place is graded, and its restore is as Dysnomia has it."""
+    in_place = Finding(Severity.DANGEROUS, "said in other words", in_place=True)
+    content = Finding(Severity.DANGEROUS, "its statements could run programs")
+    for findings, asks in (((in_place,), False), ((content,), True), ((in_place, content), True)):
+        monkeypatch.setattr(asking, "preflight", lambda *_, said=findings, **__: Preflight(findings=said))
+        plan = engine.plan_restore(ORDERS, 1)
+        assert plan.grade is Grade.FINAL
+        assert plan.params["dangerous"] is asks
+        assert ("--yes-untrusted" in plan.command) is asks
+
+
 # --- words ---------------------------------------------------------------------------------------------------------
 
 

@@ -22,9 +22,7 @@ def test_a_store_of_a_newer_format_is_refused_and_not_written(tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["store.json"]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "null", '{"format": "x"}', "[" * 100_000, '{"id": 5}'], ids=lambda text: text[:9]
-)
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"id": 5}'], ids=lambda text: text[:9])
 def test_a_store_whose_identity_is_torn_still_opens(text: str, tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text(text)
     assert Store(tmp_path).id == ""
@@ -40,7 +38,7 @@ def test_what_is_no_file_is_no_record(tmp_path: Path) -> None:
 
 def test_a_field_of_another_type_is_named() -> None:
     with pytest.raises(Corrupt, match=r"\$\.as_of"):
-        typed.seen({"number": 1, "id": "a", "as_of": 5})
+        typed.seen({"number": 1, "id": "a", "as_of": 5}, "seen.jsonl")
 
 
 @pytest.mark.parametrize("value", [None, [], 0, "x", {}, {"kind": "snapshot", "keys": 0}])

@@ -109,7 +109,9 @@ def chown_pinned(descriptor: int, uid: int, gid: int) -> None:
 def read_xattrs(target: int | str) -> tuple[tuple[str, bytes], ...]:
     """The extended attributes of a descriptor, or of a path (a link's own), sorted; none where there are none."""
     try:
-        names = os.listxattr(target, **_nofollow(target))
+        names = os.listxattr(target) if isinstance(target, int) else os.listxattr(target, follow_symlinks=False)
+        if not names:
+            return ()
         pairs = [(name, os.getxattr(target, name, **_nofollow(target))) for name in names if name not in SKIPPED_XATTRS]
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.ENODATA, errno.ENOSYS, errno.EPERM):

@@ -23,6 +23,7 @@ from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.files_reader import SNIFFED, is_text
 from dysnomia_plugins.toolkit.guarded.system import read_xattrs
+from dysnomia_plugins.toolkit.trees.batch import Batch
 from dysnomia_plugins.toolkit.trees.extract import MAX_DEPTH
 from dysnomia_plugins.toolkit.trees.member import ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt
@@ -61,18 +62,20 @@ class TreeDump:
     """Names right in a root that are no part of it."""
     members: int = 0
     _done: int = 0
+    _settled: float = 0.0
+    """What changed last before this time shows every change since; later times must be looked at."""
+    _batch: Batch = field(default_factory=Batch)
 
     def run(self) -> None:
         """Raises PluginError where something cannot be read, or nothing is there."""
         walk = Walk(self.roots, skip=self.skip)
         for seen in walk:
-            self.ctx.cancel.check()
-            _refuse_too_deep(seen.member)
             self._member(seen)
             self.members += 1
         if len(walk.missing) == len(self.roots):
             where = ", ".join(root.path for root in self.roots) or "no mkdir line"
             raise PluginError("there is nothing to snapshot", f"none of its folders is there ({where})")
+        self._flush()
         self.sink.store_only(END)
         self.changed += walk.changed
         self.warnings += [f"{root} is not there" for root in walk.missing]
@@ -80,24 +83,32 @@ class TreeDump:
 
     def _member(self, seen: Seen) -> None:
         try:
-            if seen.member.kind is not Kind.FILE:
-                write_member(self.sink, seen.member)
+            if seen.kind is not Kind.FILE:
+                _refuse_too_deep(seen)
+                if self._batch.add_member(seen.member):
+                    self._flush()
             elif seen.stat.st_size <= SMALL:
                 self._small(seen)
             else:
                 self._large(seen)
         except OSError as error:
             raise PluginError(f"{seen.path} cannot be read ({error.strerror})", "nothing was stored") from error
-        self._done += seen.member.size
+
+    def _flush(self) -> None:
+        """Hand on what small members have come together."""
+        self.ctx.cancel.check()
+        self._done += self._batch.hand_on(self.sink)
         self.ctx.progress.advance(self._done)
 
     def _small(self, seen: Seen) -> None:
         """Read whole, again where it changed; then store."""
-        settle(seen.stat)
-        before = seen.stat
+        before, descriptor = seen.stat, seen.descriptor
+        if before.st_ctime > self._settled:
+            settle(before)
+            self._settled = time.time() - TICK
         for left in reversed(range(TRIES)):
-            data = _read_all(seen.descriptor, before.st_size)
-            after = os.fstat(seen.descriptor)
+            data = _read_all(descriptor, before.st_size)
+            after = os.fstat(descriptor)
             if _same(before, after) and len(data) == after.st_size:
                 break
             if after.st_size > SMALL:
@@ -105,20 +116,36 @@ class TreeDump:
                 return
             before = after
             if not left:
-                self.changed.append(f"{seen.member.name} changed while it was read")
+                self.changed.append(f"{seen.name} changed while it was read")
+        whole = before is seen.stat and len(data) == before.st_size <= before.st_blocks * 512
+        if whole and (full := self._batch.add_file(seen, data)) is not None:
+            if full:
+                self._flush()
+            return
+        self._flush()
         extents = _extents(seen.descriptor, before) if len(data) == before.st_size else None
         with _section(self.sink, _anew(seen, before, len(data)), extents, data[:SNIFFED]) as content:
             for offset, length in extents if extents is not None else ((0, len(data)),):
                 content.data(offset, data[offset : offset + length])
+        self._advance(len(data))
+
+    def _advance(self, size: int) -> None:
+        self._done += size
+        self.ctx.progress.advance(self._done)
 
     def _large(self, seen: Seen) -> None:
+        self._flush()
+        self._store_large(seen)
+        self._advance(seen.stat.st_size)
+
+    def _store_large(self, seen: Seen) -> None:
         before = os.fstat(seen.descriptor)
         settle(before)
         if time.time() - before.st_ctime < HOT and self._by_copy(seen):
             return
         before = os.fstat(seen.descriptor)
         if not self._stream(_anew(seen, before, before.st_size), seen.descriptor):
-            self.changed.append(f"{seen.member.name} changed while it was read")
+            self.changed.append(f"{seen.name} changed while it was read")
 
     def _by_copy(self, seen: Seen) -> bool:
         """Store from a copy that went through undisturbed. False where there was none, or no room for one."""
@@ -173,25 +200,14 @@ class TreeDump:
         return whole and _same(before, os.fstat(descriptor))
 
 
-def _refuse_too_deep(member: Member) -> None:
+def _refuse_too_deep(seen: Seen) -> None:
     """What could not be restored is not stored either. Raises PluginError."""
-    if member.kind is Kind.FOLDER and member.name.count("/") >= MAX_DEPTH:
-        name = member.name if len(member.name) <= SHOWN else f"{member.name[:SHOWN]}…"
+    if seen.kind is Kind.FOLDER and seen.name.count("/") >= MAX_DEPTH:
+        name = seen.name if len(seen.name) <= SHOWN else f"{seen.name[:SHOWN]}…"
         raise PluginError(
             f"{name} holds folders nested deeper than {MAX_DEPTH}, which could not be restored",
             "nothing was stored: move them elsewhere",
         )
-
-
-def changed_since(roots: Sequence[RootAt], since: int) -> list[str]:
-    """The names of members that changed after ``since`` (nanoseconds), at most a thousand."""
-    found: list[str] = []
-    for seen in Walk(roots, open_files=False):
-        if seen.stat.st_ctime_ns > since:
-            found.append(seen.member.name)
-            if len(found) == 1000:
-                break
-    return found
 
 
 def settle(seen: os.stat_result) -> None:
@@ -199,13 +215,6 @@ def settle(seen: os.stat_result) -> None:
     wait = TICK - (time.time() - seen.st_ctime)
     if 0 < wait <= TICK:
         time.sleep(wait)
-
-
-def write_member(sink: ContentSink, member: Member) -> None:
-    """A member without content, as a section."""
-    sink.begin_section(member.kind, member.name, Form.BYTES, attributes=member.attributes())
-    sink.write_masked(header(member)[0], member.canonical())
-    sink.end_section(size=0)
 
 
 @dataclass
@@ -261,7 +270,9 @@ def _read_all(descriptor: int, size: int) -> bytes:
     """The content, and no more than a little beyond ``size`` if it has grown."""
     parts: list[bytes] = []
     offset = 0
-    while offset <= size and (data := os.pread(descriptor, size + 1 - offset, offset)):
+    while offset < size and (data := os.pread(descriptor, size + 1 - offset, offset)):
+        if len(data) == size:
+            return data
         parts.append(data)
         offset += len(data)
     return b"".join(parts)[:size]

@@ -154,6 +154,15 @@ class ContentDigest:
         self._flush()
         return self._digest.digest()
 
+    @staticmethod
+    def of_small(data: bytes) -> bytes:
+        """The same of the whole content of a file that is no longer than a block."""
+        if data and data[0] == 0 and data == _ZEROS[: len(data)]:
+            return hashlib.sha256(b"Z%016x" % 1).digest()
+        digest = hashlib.sha256(b"D" if data else b"")
+        digest.update(data)
+        return digest.digest()
+
     def _block(self, block: memoryview) -> None:
         if block[0] == 0 and block.tobytes() == _ZEROS[: len(block)]:
             self._zeros += 1

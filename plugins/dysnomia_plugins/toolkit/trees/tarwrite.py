@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 
@@ -78,6 +79,49 @@ def header(member: Member, extents: Extents | None = None) -> tuple[bytes, int]:
     return long + pax + plain + table, size - len(table)
 
 
+class PlainHeaders:
+    """Headers of the many files of one owner and mode: the same bytes as ``header``, in a tenth of the time.
+
+    What they have in common is put together once, with the sum of its bytes.
+    """
+
+    def __init__(self, like: Member) -> None:
+        block = _block(like, b"", b"", 0, 0)
+        self.usable = 0 <= like.uid <= _MAX_ID and 0 <= like.gid <= _MAX_ID and not like.xattrs
+        """Whether there is nothing else to say of them; else ``header`` must say it."""
+        self._owner, self._rest = block[100:124], block[156:]
+        self._sum = sum(self._owner) + sum(self._rest) + 8 * 32
+
+    def header(self, name: bytes, size: int, mtime: int) -> bytes | None:
+        """The blocks before a file's content; None for what ``header`` alone can say."""
+        seconds, nanoseconds = divmod(mtime, 10**9)
+        if size > _MAX_SIZE or not 0 <= seconds <= _MAX_SIZE:
+            return None
+        records = b""
+        if len(name) > _NAME:
+            if not _is_utf8(name):
+                return None
+            records = _record(b"path", name)
+            name = name[:_NAME]
+        if nanoseconds:
+            # As ``_record`` would: of 12 to 30 bytes, so that the length that counts itself has two digits.
+            time = (b"%d.%09d" % (seconds, nanoseconds)).rstrip(b"0")
+            records += b"%d mtime=%b\n" % (len(time) + 10, time)
+        numbers = b"%011o\0%011o\0" % (size, seconds)
+        block = b"%b%b%b%06o\0 %b" % (
+            name.ljust(_NAME, b"\0"), self._owner, numbers, self._sum + sum(name) + sum(numbers), self._rest,
+        )  # fmt: skip
+        return _extra(b"x", b"PaxHeaders/member", records) + block if records else block
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def padding(size: int) -> bytes:
     """What fills the last block after ``size`` bytes of content."""
     return bytes(-size % TAR_BLOCK)
@@ -120,9 +164,7 @@ def _summed(block: bytes) -> bytes:
 
 def _long(kind: bytes, value: bytes, keyword: bytes, records: list[tuple[bytes, bytes]]) -> bytes:
     """A long name: a pax record where it is UTF-8, else a GNU block, which is returned."""
-    try:
-        value.decode("utf-8")
-    except UnicodeDecodeError:
+    if not _is_utf8(value):
         return _extra(kind, b"././@LongLink", value + b"\0")
     records.append((keyword, value))
     return b""
@@ -133,12 +175,17 @@ def _pax(records: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def _extra(kind: bytes, name: bytes, data: bytes) -> bytes:
+    return _extra_block(kind, name, len(data)) + data + padding(len(data))
+
+
+@lru_cache(64)
+def _extra_block(kind: bytes, name: bytes, size: int) -> bytes:
     block = (
-        name.ljust(_NAME, b"\0") + _octal(0o644, 8) + _octal(0, 8) + _octal(0, 8) + _octal(len(data), 12)
+        name.ljust(_NAME, b"\0") + _octal(0o644, 8) + _octal(0, 8) + _octal(0, 8) + _octal(size, 12)
         + _octal(0, 12) + b" " * 8 + kind + bytes(_NAME) + b"ustar\x0000" + bytes(64) + _octal(0, 8) + _octal(0, 8)
         + bytes(167)
     )  # fmt: skip
-    return _summed(block) + data + padding(len(data))
+    return _summed(block)
 
 
 def _record(keyword: bytes, value: bytes) -> bytes:

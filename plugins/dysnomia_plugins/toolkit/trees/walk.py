@@ -21,18 +21,72 @@ from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
 
 _TRIES = 3
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
+class Owners:
+    """Names of users and groups by number, each looked up once; ``""`` where there is none."""
+
+    _users: dict[int, str] = field(default_factory=dict)
+    _groups: dict[int, str] = field(default_factory=dict)
+
+    def user(self, number: int) -> str:
+        name = self._users.get(number)
+        if name is None:
+            try:
+                name = pwd.getpwuid(number).pw_name
+            except KeyError:
+                name = ""
+            self._users[number] = name
+        return name
+
+    def group(self, number: int) -> str:
+        name = self._groups.get(number)
+        if name is None:
+            try:
+                name = grp.getgrgid(number).gr_name
+            except KeyError:
+                name = ""
+            self._groups[number] = name
+        return name
+
+
+@dataclass(slots=True)
 class Seen:
-    """One member on disk. ``descriptor`` is valid until the next is asked for."""
+    """One member on disk. ``descriptor`` is valid until the next is asked for.
 
-    member: Member
+    There are a million of them in a large tree: what not everybody asks for is worked out when it is asked for.
+    """
+
+    name: str
+    """Below the target folder, as a member's."""
+    kind: Kind
     descriptor: int
     """A file's own, open for reading; a folder's own; -1 for all others."""
     stat: os.stat_result
-    path: str
-    """Absolute, for messages."""
+    folder: str
+    """The absolute path of the folder it is in, for messages."""
+    owners: Owners
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    link: str = ""
+    _member: Member | None = None
+
+    @property
+    def member(self) -> Member:
+        """As it would be stored."""
+        if self._member is None:
+            seen = self.stat
+            self._member = member_of(
+                self.name, seen, self.kind, self.link, self.xattrs,
+                self.owners.user(seen.st_uid), self.owners.group(seen.st_gid),
+            )  # fmt: skip
+        return self._member
+
+    @property
+    def path(self) -> str:
+        """Absolute, for messages."""
+        return self.folder if self.kind is Kind.FOLDER else posixpath.join(self.folder, posixpath.basename(self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +94,12 @@ class _Frame:
     """A folder that is being gone through."""
 
     name: str
+    prefix: str
+    """What stands before the names of its entries."""
     descriptor: int
     path: str
-    names: Iterator[str]
+    entries: Iterator[tuple[str, bool]]
+    """Names, and whether the folder itself says that it is a regular file: that may be out of date."""
     seen: os.stat_result
 
 
@@ -50,12 +107,13 @@ class _Frame:
 class Walk:
     """Goes over the roots of a tree at one place.
 
-    ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``skip``: names right in a root
-    that are no part of it.
+    ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``attributes``: whether
+    extended attributes are read. ``skip``: names right in a root that are no part of it.
     """
 
     roots: Sequence[RootAt]
     open_files: bool = True
+    attributes: bool = True
     skip: Collection[str] = ()
     changed: list[str] = field(default_factory=list)
     """What vanished or changed while it was looked at, in words."""
@@ -63,14 +121,14 @@ class Walk:
     """What cannot be stored, in words."""
     missing: list[str] = field(default_factory=list)
     """Roots that are not there."""
-    _names: dict[tuple[str, int], str] = field(default_factory=dict)
+    _owners: Owners = field(default_factory=Owners)
     _first: dict[tuple[int, int], str] = field(default_factory=dict)
     """The stored name of each file that has several, by device and inode."""
 
     def __iter__(self) -> Iterator[Seen]:
         for root in self.roots:
             try:
-                with _opened_root(root) as descriptor:
+                with opened_root(root) as descriptor:
                     yield from self._tree(root, descriptor)
             except FileNotFoundError:
                 self.missing.append(root.root)
@@ -84,21 +142,29 @@ class Walk:
             yield self._folder(frames[0])
             while frames:
                 frame = frames[-1]
-                entry = next(frame.names, None)
-                if entry is None:
+                found = next(frame.entries, None)
+                if found is None:
                     self._leave(frames.pop())
                     continue
+                entry, regular = found
                 if len(frames) == 1 and (entry in self.skip or own_name(entry)):
                     continue
-                name = entry if frame.name == "." else f"{frame.name}/{entry}"
-                path = posixpath.join(frame.path, entry)
+                name = frame.prefix + entry
+                if regular and (descriptor := _opened(entry, frame.descriptor)) >= 0:
+                    try:
+                        seen = self._file(name, descriptor, frame)
+                        if seen is not None:
+                            yield seen
+                            continue
+                    finally:
+                        os.close(descriptor)
                 try:
-                    deeper = yield from self._entry(name, entry, frame.descriptor, path)
+                    deeper = yield from self._entry(name, entry, frame)
                 except FileNotFoundError:
                     self.changed.append(f"{name} vanished")
                     continue
                 if deeper is not None:
-                    frames.append(self._frame(name, deeper, path))
+                    frames.append(self._frame(name, deeper, posixpath.join(frame.path, entry)))
                     yield self._folder(frames[-1])
         finally:
             for frame in frames:
@@ -108,14 +174,19 @@ class Walk:
         """A folder to go through. Its names are read again where it changed meanwhile."""
         for _ in range(_TRIES):
             before = os.fstat(descriptor)
-            names = sorted(os.listdir(descriptor), key=os.fsencode)
+            with os.scandir(descriptor) as found:
+                entries = [(one.name, self.open_files and _said_regular(one)) for one in found]
             if os.fstat(descriptor).st_mtime_ns == before.st_mtime_ns:
                 break
-        return _Frame(name, descriptor, path, iter(names), before)
+        if all(name.isascii() for name, _ in entries):
+            entries.sort()
+        else:
+            entries.sort(key=_by_bytes)
+        return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, iter(entries), before)
 
     def _folder(self, frame: _Frame) -> Seen:
-        member = self._member(frame.name, frame.descriptor, frame.seen, Kind.FOLDER)
-        return Seen(member, frame.descriptor, frame.seen, frame.path)
+        xattrs = read_xattrs(frame.descriptor) if self.attributes else ()
+        return Seen(frame.name, Kind.FOLDER, frame.descriptor, frame.seen, frame.path, self._owners, xattrs)
 
     def _leave(self, frame: _Frame) -> None:
         try:
@@ -124,8 +195,9 @@ class Walk:
         finally:
             os.close(frame.descriptor)
 
-    def _entry(self, name: str, entry: str, parent: int, path: str) -> Generator[Seen, None, int | None]:
+    def _entry(self, name: str, entry: str, frame: _Frame) -> Generator[Seen, None, int | None]:
         """What one name in a folder is; the descriptor of a folder is returned, and the caller's to close."""
+        parent = frame.descriptor
         seen = os.lstat(entry, dir_fd=parent)
         kind = kind_of(seen.st_mode)
         if kind is None:
@@ -136,58 +208,74 @@ class Walk:
             except LinkInTheWay:
                 self.changed.append(f"{name} became something else")
             except PermissionError as error:
-                raise self._unreadable(path, error) from error
+                raise self._unreadable(posixpath.join(frame.path, entry), error) from error
         elif seen.st_nlink > 1 and (seen.st_dev, seen.st_ino) in self._first:
             link = self._first[seen.st_dev, seen.st_ino]
-            yield Seen(self._member(name, proc_path(entry, parent), seen, Kind.HARDLINK, link), -1, seen, path)
+            yield Seen(name, Kind.HARDLINK, -1, seen, frame.path, self._owners, link=link)
         elif kind is Kind.FILE and self.open_files:
-            yield from self._file(name, entry, parent, path)
+            yield from self._surely_file(name, entry, frame)
         else:
             self._remember(name, seen)
             link = os.readlink(entry, dir_fd=parent) if kind is Kind.SYMLINK else ""
-            yield Seen(self._member(name, proc_path(entry, parent), seen, kind, link), -1, seen, path)
+            xattrs = read_xattrs(proc_path(entry, parent)) if self.attributes else ()
+            yield Seen(name, kind, -1, seen, frame.path, self._owners, xattrs, link)
         return None
 
-    def _file(self, name: str, entry: str, parent: int, path: str) -> Iterator[Seen]:
+    def _surely_file(self, name: str, entry: str, frame: _Frame) -> Iterator[Seen]:
         try:
-            descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+            descriptor = os.open(entry, _READING, dir_fd=frame.descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise self._unreadable(path, error) from error
+            raise self._unreadable(posixpath.join(frame.path, entry), error) from error
         try:
-            seen = os.fstat(descriptor)
-            if not stat.S_ISREG(seen.st_mode):
+            found = self._file(name, descriptor, frame, first=True)
+            if found is None:
                 self.changed.append(f"{name} became something else")
                 return
-            self._remember(name, seen)
-            yield Seen(self._member(name, descriptor, seen, Kind.FILE), descriptor, seen, path)
+            yield found
         finally:
             os.close(descriptor)
+
+    def _file(self, name: str, descriptor: int, frame: _Frame, *, first: bool = False) -> Seen | None:
+        """What was opened; None where it is no regular file, or (but for ``first``) another name of one."""
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode):
+            return None
+        if seen.st_nlink > 1:
+            if not first and (seen.st_dev, seen.st_ino) in self._first:
+                return None
+            self._remember(name, seen)
+        xattrs = read_xattrs(descriptor) if self.attributes else ()
+        return Seen(name, Kind.FILE, descriptor, seen, frame.path, self._owners, xattrs)
 
     def _remember(self, name: str, seen: os.stat_result) -> None:
         if seen.st_nlink > 1:
             self._first[seen.st_dev, seen.st_ino] = name
 
-    def _member(self, name: str, attributes: int | str, seen: os.stat_result, kind: Kind, link: str = "") -> Member:
-        return member_of(
-            name, seen, kind, link, () if kind is Kind.HARDLINK else read_xattrs(attributes),
-            self._owner("user", seen.st_uid), self._owner("group", seen.st_gid),
-        )  # fmt: skip
-
-    def _owner(self, what: str, number: int) -> str:
-        key = (what, number)
-        if key not in self._names:
-            try:
-                name = pwd.getpwuid(number).pw_name if what == "user" else grp.getgrgid(number).gr_name
-            except KeyError:
-                name = ""
-            self._names[key] = name
-        return self._names[key]
-
     def _unreadable(self, path: str, error: OSError) -> PluginError:
         hint = "run it as root, or as the owner" if isinstance(error, PermissionError) else ""
         return PluginError(f"{path} cannot be read ({error.strerror})", hint)
+
+
+def _opened(name: str, folder: int) -> int:
+    """A descriptor of what a folder said is a regular file; -1 where it cannot be opened: then the entry is looked at
+    as any is, and that says why."""
+    try:
+        return os.open(name, _READING, dir_fd=folder)
+    except OSError:
+        return -1
+
+
+def _said_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _by_bytes(entry: tuple[str, bool]) -> bytes:
+    return os.fsencode(entry[0])
 
 
 def member_of(
@@ -218,7 +306,7 @@ def member_of(
 
 
 @contextmanager
-def _opened_root(root: RootAt) -> Iterator[int]:
+def opened_root(root: RootAt) -> Iterator[int]:
     """Open a root. Below the target folder no part of its path may be a link.
 
     Raises PluginError for a link, FileNotFoundError where the root is not there."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dysnomia_plugins.types.mysql.client import Client, killing
-from dysnomia_plugins.types.mysql.code import in_its_mode
 from dysnomia_plugins.types.mysql.names import identifier, literal
+from dysnomia_plugins.types.mysql.views_and_routines import in_its_mode
 
 Account = tuple[str, str]
 """User and host."""

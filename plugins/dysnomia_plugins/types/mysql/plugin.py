@@ -27,9 +27,10 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
+from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
-from dysnomia_plugins.types.mysql import code, confined, rows, session, surroundings, swap, views
+from dysnomia_plugins.types.mysql import confined, lending, rows, session, surroundings, swap, views, views_and_routines
 from dysnomia_plugins.types.mysql import discover as discovery
 from dysnomia_plugins.types.mysql import load as loading
 from dysnomia_plugins.types.mysql import preflight as preflights
@@ -38,7 +39,7 @@ from dysnomia_plugins.types.mysql.contents import ContentsWriter, scan
 from dysnomia_plugins.types.mysql.counts import RowCounter
 from dysnomia_plugins.types.mysql.counts import check as check_rows
 from dysnomia_plugins.types.mysql.created import TABLE
-from dysnomia_plugins.types.mysql.events import EVENTS, keep, kept, woven
+from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept, woven
 from dysnomia_plugins.types.mysql.names import KEPT, MAX_CHARACTERS, check_database
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, without_host
 from dysnomia_plugins.types.mysql.server import Server, error_code
@@ -57,7 +58,8 @@ class MysqlDatabase(StatePlugin):
     title: ClassVar[str] = "MariaDB database"
     tools: ClassVar[tuple[str, ...]] = ("mariadb", "mariadb-dump")
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
-    digest_version: ClassVar[int] = 1
+    digest_version: ClassVar[int] = 2
+    """2: a view's text without the name of its own schema."""
     order_varies: ClassVar[bool] = True
 
     # Life.
@@ -104,6 +106,7 @@ class MysqlDatabase(StatePlugin):
         server = Server.of(component)
         argv = [program(CLIENTS)]
         if server.defaults_file:
+            require_obeyed_file(server.defaults_file, "mysqlDefaultsFile")
             argv.append(f"--defaults-extra-file={server.defaults_file}")
         for option, value in {"user": server.user, **server.address}.items():
             argv += [f"--{option}={value}"] if value else []
@@ -144,7 +147,8 @@ class MysqlDatabase(StatePlugin):
     def drop(self, ctx: Context, place: Place) -> None:
         if place == self.live(ctx.component):
             raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
-        Client.of(ctx).drop_database(place.name)
+        lent = lending.taking_back(place.name) if place in self._own(ctx) else ""
+        Client.of(ctx).drop_database(place.name, lent)
 
     # Snapshot.
 
@@ -154,7 +158,7 @@ class MysqlDatabase(StatePlugin):
         looked = surroundings.look(client, place.name)
         if looked.around is None:
             raise PluginError(f"there is no database {place.name} at {client.server}", "activate it first")
-        code.refuse_endless(place.name, looked.endless)
+        views_and_routines.refuse_endless(place.name, looked.endless)
         notes = kept(client, place.name)
         text = notes.get(EVENTS)
         options = [*DUMP_OPTIONS, *self._options(client, place, looked, bool(notes), text is not None)]
@@ -236,11 +240,18 @@ class MysqlDatabase(StatePlugin):
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
         client.script(surroundings.creation(place.name, around))
+        lender = lending.Lender.of(client, self._name(ctx.component), place.name)
         if ctx.made_here:
-            loader = loading.Loader(ctx, client, place.name)
+            loader = loading.Loader(ctx, client, place.name, lender)
             self._fill(ctx, loader, stored, sections)
         else:
-            loader = self._fill_confined(ctx, client, stored, place, sections)
+            loader = self._fill_confined(ctx, client, stored, place, sections, lender)
+        if lender.borrowers and place not in self._own(ctx):
+            client.script(lending.taking_back(place.name, lender.borrowers))
+            ctx.progress.log(
+                f"warning: views in {place.name} read as {preflights.some(lender.borrowers)}, who has no rights on it:"
+                " views on them work once these are granted"
+            )
         if b"EVENT `" in loader.events:
             client.script(keep(EVENTS, loader.events), place.name)
             if place not in self._own(ctx):
@@ -253,7 +264,13 @@ class MysqlDatabase(StatePlugin):
             )
 
     def _fill_confined(
-        self, ctx: Context, client: Client, stored: Stored, place: Place, sections: Sequence[Section] | None
+        self,
+        ctx: Context,
+        client: Client,
+        stored: Stored,
+        place: Place,
+        sections: Sequence[Section] | None,
+        lender: lending.Lender,
     ) -> loading.Loader:
         """Load what is not trusted, by an account that can reach nothing else."""
         name = self._name(ctx.component)
@@ -268,7 +285,7 @@ class MysqlDatabase(StatePlugin):
                     raise
                 raise confined.refused(error) from error
             confined.refuse_powerful(client, name, loader.definers)
-            confined.give_definers(client, place.name, loader.definers)
+            confined.give_definers(client, place.name, loader.definers, lender)
         return loader
 
     def _fill(self, ctx: Context, loader: loading.Loader, stored: Stored, sections: Sequence[Section] | None) -> None:

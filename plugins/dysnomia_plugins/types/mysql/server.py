@@ -20,6 +20,7 @@ from typing import Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import namesake
 
 CONNECT_TIMEOUT = 15
@@ -101,7 +102,11 @@ class Server:
 
     @contextmanager
     def option_file(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "") -> Iterator[int]:
-        """A descriptor of the option file, to be passed to a client program. It is in memory, and nobody else's."""
+        """A descriptor of the option file, to be passed to a client program. It is in memory, and nobody else's.
+
+        Raises NotSafe where it names one that others may write: an option file can have a client load a library."""
+        if self.defaults_file:
+            require_obeyed_file(self.defaults_file, "mysqlDefaultsFile")
         descriptor = os.memfd_create("options")
         try:
             os.fchmod(descriptor, 0o400)

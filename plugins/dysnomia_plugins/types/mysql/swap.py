@@ -18,9 +18,10 @@ from typing import Any
 from dysnomia_plugins.base import Context, Journal
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ServerDown, WrongCredentials
 from dysnomia_plugins.toolkit.sqldump.names import encode
-from dysnomia_plugins.types.mysql import accounts, code
+from dysnomia_plugins.types.mysql import accounts, views_and_routines
 from dysnomia_plugins.types.mysql.client import Client
-from dysnomia_plugins.types.mysql.events import EVENTS, keep, kept
+from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept
+from dysnomia_plugins.types.mysql.lending import Lender, taking_back
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
 from dysnomia_plugins.types.mysql.sequences import setting_right
 from dysnomia_plugins.types.mysql.surroundings import Surroundings, creation, look
@@ -61,8 +62,8 @@ class Exchange:
     def prepare(self) -> None:
         """Keep everybody out, and note what will be made anew."""
         accounts.keep_out(self.client, self.locked, self.live)
-        old = code.read(self.client, self.live) if self.existed else code.Code(b"", b"")
-        new = code.read(self.client, self.beside)
+        old = views_and_routines.read(self.client, self.live) if self.existed else views_and_routines.Code(b"", b"")
+        new = views_and_routines.read(self.client, self.beside)
         notes = {
             "code-old": old.objects,
             "events-old": old.events,
@@ -83,7 +84,7 @@ class Exchange:
         """The one RENAME, and what must be out of its way."""
         notes = self._notes()
         sql = "" if self.existed else creation(self.live, self.around)
-        sql += code.dropping(self.client, self.live, self.beside, all_of_it=False)
+        sql += views_and_routines.dropping(self.client, self.live, self.beside, all_of_it=False)
         new = json.loads(notes["tables-new"])
         in_the_way = [name for name, kind in self.client.tables(self.live).items() if kind == "VIEW" and name in new]
         sql += "".join(f"DROP VIEW {identifier(self.live)}.{identifier(name)};\n" for name in in_the_way)
@@ -97,9 +98,11 @@ class Exchange:
         # A view that does not work cannot be made again: where live has what the snapshot had, it stays.
         old, new = found_in(notes.get(BROKEN_OLD, b"")), found_in(notes.get(BROKEN_NEW, b""))
         spared = {name for name, text in old.items() if new.get(name) == text}
-        sql = code.dropping(self.client, self.live, spared=spared) + self._setting_right(self.live)
+        sql = views_and_routines.dropping(self.client, self.live, spared=spared) + self._setting_right(self.live)
         sql += f"DROP TABLE IF EXISTS {identifier(self.live)}.{identifier(KEPT)};\n"
-        text = code.script(notes["code-new"], self.live) + code.script(notes["events-new"], self.live)
+        text = views_and_routines.script(notes["code-new"], self.live) + views_and_routines.script(
+            notes["events-new"], self.live
+        )
         self.client.script(encode(sql) + text, self.live, held=True)
         self._regrant(notes)
 
@@ -110,10 +113,13 @@ class Exchange:
         """What was live is made whole where it stands aside; the schema that was beside goes."""
         notes = self._notes()
         if not self.existed:
-            self.client.drop_database(self.aside)
+            self.client.drop_database(self.aside, taking_back(self.aside))
         elif "code-old" in notes:
-            sql = code.dropping(self.client, self.aside) + self._setting_right(self.aside)
-            text = code.script(notes["code-old"], self.aside) + keep(EVENTS, notes["events-old"]).encode()
+            sql = views_and_routines.dropping(self.client, self.aside) + self._setting_right(self.aside)
+            text = Lender.of(self.client, self.live, self.aside).lending_for(notes["code-old"])
+            text += (
+                views_and_routines.script(notes["code-old"], self.aside) + keep(EVENTS, notes["events-old"]).encode()
+            )
             if broken := notes.get(BROKEN_OLD):
                 text += keep(BROKEN, broken).encode()
             self.client.script(encode(sql) + text, self.aside, held=True)
@@ -122,7 +128,7 @@ class Exchange:
             raise NotSafe(
                 f"{self.beside} still holds tables: {', '.join(left[:5])}", "check them before anything is removed"
             )
-        self.client.drop_database(self.beside)
+        self.client.drop_database(self.beside, taking_back(self.beside))
         if "code-old" in notes and self.existed:
             self.client.script(
                 f"DELETE FROM {identifier(KEPT)} WHERE what NOT IN ({literal(EVENTS)}, {literal(BROKEN)});\n",
@@ -148,7 +154,7 @@ class Exchange:
             self.client.drop_database(self.live)
         if self._tables(self.aside):
             raise NotSafe(f"{self.aside} still holds tables of {self.live}", "check them before anything is removed")
-        self.client.drop_database(self.aside)
+        self.client.drop_database(self.aside, taking_back(self.aside))
         self.unlock()
 
     def _rename_back(self, notes: Mapping[str, bytes]) -> None:
@@ -163,15 +169,17 @@ class Exchange:
         if SPENT in beside:
             moves.append((self.beside, SPENT, self.beside, KEPT))
         if moves:
-            sql = code.dropping(self.client, self.live, self.beside, self.aside, all_of_it=False)
+            sql = views_and_routines.dropping(self.client, self.live, self.beside, self.aside, all_of_it=False)
             self.client.script(sql + _renaming(moves), held=True)
 
     def _remake(self, notes: Mapping[str, bytes], database: str, which: str, *, as_text: bool) -> None:
         spared = found_in(notes.get(BROKEN_OLD, b"")) if database == self.live else ()
-        sql = encode(code.dropping(self.client, database, spared=spared) + self._setting_right(database))
+        sql = encode(views_and_routines.dropping(self.client, database, spared=spared) + self._setting_right(database))
         events = notes[f"events-{which}"]
-        text = keep(EVENTS, events).encode() if as_text else code.script(events, database)
-        self.client.script(sql + code.script(notes[f"code-{which}"], database) + text, database, held=True)
+        text = keep(EVENTS, events).encode() if as_text else views_and_routines.script(events, database)
+        self.client.script(
+            sql + views_and_routines.script(notes[f"code-{which}"], database) + text, database, held=True
+        )
 
     # Parts.
 

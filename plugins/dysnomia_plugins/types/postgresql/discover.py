@@ -15,12 +15,15 @@ import psutil
 
 from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down, user_name
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.names import literal
 from dysnomia_plugins.types.postgresql.server import RUNTIME_DIR, Server
 
 DISCOVER_SECONDS = 5.0
+_MOST_LOCK_FILE = 1 << 12
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)\Z")
 _TYPE = "postgresql-database"
 
@@ -116,11 +119,17 @@ def _folders_of_processes() -> Iterator[str]:
 
 
 def _folder_in_lock_file(path: Path) -> Iterator[str]:
-    """The fifth line of ``postmaster.pid`` (``src/include/utils/pidfile.h``)."""
-    try:
-        lines = path.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
+    """The fifth line of ``postmaster.pid`` (``src/include/utils/pidfile.h``).
+
+    Any user may call a process ``postgres`` and name a folder: nothing but a small regular file is read there."""
+    if not path.is_absolute():
         return
+    try:
+        with Folder.at(real_path(str(path.parent))) as folder, folder.file(path.name) as descriptor:
+            text = os.read(descriptor, _MOST_LOCK_FILE)
+    except (OSError, PluginError):
+        return
+    lines = text.decode("utf-8", "surrogateescape").splitlines()
     if len(lines) >= 5 and lines[4]:
         yield lines[4]
 

@@ -38,7 +38,7 @@ from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part
 from dysnomia_plugins.types.postgresql.server import NoDatabase, Server
 from dysnomia_plugins.types.postgresql.sessions import MONEY, Session
 from dysnomia_plugins.types.postgresql.tools import any_tool
-from dysnomia_store.model import Section
+from dysnomia_store.model import FOOTERS, Metadata, Section
 from dysnomia_store.sink import ContentSink
 
 if TYPE_CHECKING:
@@ -48,7 +48,13 @@ if TYPE_CHECKING:
 
 ARTEFACT = "dump.pgsql"
 AS_BEFORE = "postgresql-dump-as-before"
-"""Step of a job that loads a dump which an earlier version made, under the settings of its day."""
+"""Step of a job whose dump is compared with one that an earlier version made, under the settings of the server."""
+PINNED = 2
+"""The first version of this type whose dumps are written under settings of our own (``Session.DUMP``)."""
+WORDING = (
+    "one of the two was dumped by an earlier version, under the settings of the server: the same values may be written"
+    " in another way (time zone, date style, money)"
+)
 
 
 class PostgresqlDatabase(StatePlugin):
@@ -58,7 +64,7 @@ class PostgresqlDatabase(StatePlugin):
     title: ClassVar[str] = "PostgreSQL database"
     tools: ClassVar[tuple[str, ...]] = ("psql", "pg_dump")
     packages: ClassVar[Mapping[str, str]] = {"psql": "postgresql-client", "pg_dump": "postgresql-client"}
-    digest_version: ClassVar[int] = 1
+    digest_version: ClassVar[int] = PINNED
     order_varies: ClassVar[bool] = True
 
     # Life.
@@ -201,6 +207,13 @@ class PostgresqlDatabase(StatePlugin):
             warnings=tuple(self._warnings(client, inside, needs, around)),
         )
 
+    def dump_like(self, ctx: Context, known: Metadata | None) -> None:
+        if not _pinned(known):
+            ctx.journal.step(AS_BEFORE)
+
+    def worded_otherwise(self, old: Metadata | None, new: Metadata | None) -> str:
+        return WORDING if _pinned(old) != _pinned(new) else ""
+
     def _scan(
         self, ctx: Context, scanner: DumpScanner, sink: ContentSink, absent: Sequence[str], needs: Needs | None
     ) -> ContentsWriter:
@@ -265,10 +278,8 @@ class PostgresqlDatabase(StatePlugin):
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
         # Of one that was imported the record is a stranger's: nothing but our own word counts.
-        fixed = stored.metadata is not None and stored.metadata.tool_versions.get(MONEY) == "C"
+        fixed = _pinned(stored.metadata)
         money = "C" if fixed else ""
-        if not money and place == self.place(ctx, Purpose.SCRATCH):
-            ctx.journal.step(AS_BEFORE)
         if ctx.made_here:
             load.create(client, place.name, around)
             statements = Statements(client.major, client.superuser, money)
@@ -375,6 +386,12 @@ class PostgresqlDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+
+def _pinned(metadata: Metadata | None) -> bool:
+    """Whether the values of a dump were written under settings of ours, and not the server's, database's or role's."""
+    versions = metadata.tool_versions if metadata is not None else {}
+    return versions.get(MONEY) == "C" or versions.get(FOOTERS) == str(PINNED)
 
 
 def _new_needs() -> Needs:

@@ -17,8 +17,10 @@ from functools import partial
 from typing import Self
 
 from dysnomia_plugins.base import Component, PropertyValue
-from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.guarded.acting import Actor
+from dysnomia_plugins.toolkit.guarded.named_file import reader_of
 from dysnomia_plugins.toolkit.servers import namesake
 
 RUNTIME_DIR = "/var/run/postgresql"
@@ -63,10 +65,14 @@ class Server:
     def os_user(self) -> str | None:
         """Whom the client tools run as when we are root: the role's namesake, where peer authentication wants it.
 
-        Not where a password file is named: libpq must be able to read it."""
+        Where a password file is named: whom it belongs to, so that libpq, which follows links, reads no other's.
+        Raises NotSafe, PluginError for a file that may not or cannot be read."""
         if self.run_as:
             return self.run_as
-        if self.host or self.passfile:
+        if self.passfile:
+            reader = reader_of(self.passfile, "postgresqlPassFile")
+            return None if reader is None else _name_of(reader)
+        if self.host:
             return None
         return namesake(self.user)
 
@@ -100,6 +106,15 @@ class Server:
     def __str__(self) -> str:
         port = f":{self.port}" if self.port else ""
         return f"{self.host}{port}" if self.host else f"{self.folder}{port}"
+
+
+def _name_of(reader: Actor) -> str:
+    try:
+        return pwd.getpwuid(reader.uid).pw_name
+    except KeyError:
+        raise NotSafe(
+            f"postgresqlPassFile names a file of {reader}, whom this machine does not know", "give it to root"
+        ) from None
 
 
 def _home(user: str | None) -> str:

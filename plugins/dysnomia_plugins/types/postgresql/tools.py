@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Runner
 from dysnomia_plugins.errors import ToolMissing
+from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 
 FOLDERS = ("lib/postgresql/*/bin", "pgsql-*/bin", "local/pgsql*/bin")
 """Below ``/usr``: Debian's, the PostgreSQL project's RPMs, and a build from source."""
@@ -49,7 +51,7 @@ class Tool:
 def any_tool(name: str, folder: str = "") -> str:
     """Where a client program of whatever version is: in ``folder``, the newest there is, or its name for the PATH."""
     if folder:
-        return str(Path(folder) / name)
+        return _named(folder, name)
     found = [(int(match[1]), str(path / name)) for path in _folders(name) if (match := _FOLDER_MAJOR.search(str(path)))]
     return max(found)[1] if found else shutil.which(name) or name
 
@@ -61,7 +63,7 @@ def fitting_tool(name: str, major: int, runner: Runner, folder: str = "", *, min
 
     Raises ToolMissing where there is none at all, or none in the ``folder`` that was named."""
     if folder:
-        return _version_of(str(Path(folder) / name), runner)
+        return _version_of(_named(folder, name), runner)
     for path in _folders(name):
         match = _FOLDER_MAJOR.search(str(path))
         if match and int(match[1]) == major:
@@ -71,6 +73,14 @@ def fitting_tool(name: str, major: int, runner: Runner, folder: str = "", *, min
         return _version_of(name, runner)
     newer = [tool for tool in found if tool.major >= major]
     return min(newer, key=lambda tool: tool.major) if newer else max(found, key=lambda tool: tool.major)
+
+
+def _named(folder: str, name: str) -> str:
+    """The program in the folder of ``postgresqlBinDir``. Raises NotSafe where others may write it: it may run as us."""
+    path = f"{folder.rstrip('/')}/{name}"
+    if os.path.lexists(path):
+        require_obeyed_file(path, "postgresqlBinDir")
+    return path
 
 
 def _folders(name: str) -> Iterator[Path]:

@@ -7,13 +7,14 @@ keys were last used, and keys that had expired when the file was made are no par
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import shake_128
 from itertools import chain
 
 from dysnomia_plugins.base import CancelToken, Row, Stored
-from dysnomia_plugins.errors import PluginError, Truncated
+from dysnomia_plugins.errors import PluginError, Truncated, Unsupported
 from dysnomia_plugins.types.redis.rdb import FUNCTION, RdbReader, RdbStream, Readable
 from dysnomia_plugins.types.redis.records import COLUMNS, KEYS, show
 from dysnomia_plugins.types.redis.values import rows, skip, string_value
@@ -24,9 +25,12 @@ PREAMBLE = b"redis-database content 1\n"
 DIGEST_VERSION = 1
 KIND = "keys"
 FUNCTIONS, LIBRARIES = "functions", "libraries"
+MOST_SECTIONS = 100_000
+"""Databases of a file, times the types in them: each is counted by itself."""
 _WIDTH = 256
 _MODULUS = 1 << (8 * _WIDTH)
 _ORDER = ("string", "hash", "list", "set", "zset", "stream", "function")
+_DATABASE = re.compile(r"db[0-9]{1,10}")
 Which = tuple[int, str]
 """A database and a type."""
 
@@ -106,6 +110,10 @@ def scan(
         which = (head.database, head.type)
         tally = found.tallies.get(which)
         if tally is None:
+            if len(found.tallies) == MOST_SECTIONS:
+                raise Unsupported(
+                    f"the RDB file holds keys in more than {MOST_SECTIONS:,} databases", "no server has so many"
+                )
             tally = found.tallies[which] = SectionDigester()
         tally.keys += 1
         tally.expiring += head.expires is not None
@@ -145,7 +153,7 @@ def which_of(section: Section) -> Which:
     if section.kind == FUNCTIONS:
         return -1, "function"
     database, _, kind = section.name.partition(" ")
-    if section.kind != KIND or kind not in COLUMNS or not database[2:].isdigit():
+    if section.kind != KIND or kind not in COLUMNS or not _DATABASE.fullmatch(database):
         raise PluginError(f"there is no section {section.kind} {section.name} in a snapshot of Redis")
     return int(database[2:]), kind
 
@@ -165,9 +173,16 @@ def keys_by_database(sections: Collection[Section]) -> dict[int, Keys]:
         database, kind = which_of(section)
         if kind != "function":
             before = found.get(database, Keys())
-            said = section.attributes
-            found[database] = Keys(before.all + int(said["keys"]), before.expiring + int(said["expiring"]))
+            found[database] = Keys(before.all + _said(section, "keys"), before.expiring + _said(section, "expiring"))
     return found
+
+
+def _said(section: Section, name: str) -> int:
+    """A number among a section's attributes. Raises PluginError where there is none."""
+    value = section.attributes.get(name, "")
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise PluginError(f"the contents index does not say how many {name} {section.name} holds", "check the snapshot")
+    return int(value)
 
 
 # --- rows of a stored file ------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ import psutil
 from dysnomia_plugins.base import Found, Probe, PropertyValue
 from dysnomia_plugins.errors import PluginError, WrongCredentials
 from dysnomia_plugins.toolkit.servers import down
-from dysnomia_plugins.types.redis.facts import keyspace
 from dysnomia_plugins.types.redis.resp import Connection, Refused
 from dysnomia_plugins.types.redis.server import PORT, Server
-from dysnomia_plugins.types.redis.temp import PREFIX
+from dysnomia_plugins.types.redis.server_info import keyspace
+from dysnomia_plugins.types.redis.temporary_server import PREFIX
 
 SECONDS = 1.5
 """Within which a probe has its answer."""

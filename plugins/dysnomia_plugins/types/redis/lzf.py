@@ -9,6 +9,8 @@ from dysnomia_plugins.errors import PluginError
 _WINDOW = 1 << 13
 """No reference reaches further back."""
 _PIECE = 1 << 18
+_MOST_EACH = 264
+"""No byte of it stands for more: three make 264 at the most."""
 _TOKEN = 34
 """Bytes that the longest token has: a run of 32, and a byte before it."""
 
@@ -18,15 +20,24 @@ class Damaged(PluginError):
 
 
 def unpack(data: bytes, size: int) -> bytes:
-    """Decompress. Raises Damaged unless exactly ``size`` bytes come out."""
+    """Decompress. Raises Damaged unless exactly ``size`` bytes come out; little more is ever made."""
+    if size > _MOST_EACH * len(data):
+        raise Damaged(f"a compressed string says that {len(data):,} bytes are {size:,}")
     out = bytearray()
-    if _unpack(data, 0, len(data), out) != len(data) or len(out) != size:
+    at = 0
+    while at < len(data):
+        at = _unpack(data, at, min(at + _PIECE, len(data)), out)
+        if len(out) > size:
+            break
+    if at != len(data) or len(out) != size:
         raise Damaged("a compressed string is damaged")
     return bytes(out)
 
 
 def pieces(some: Callable[[int], bytes], packed: int, size: int) -> Iterator[bytes]:
     """Decompress what ``some(n)`` gives (at most n bytes a call), ``packed`` bytes in all, in bounded memory."""
+    if size > _MOST_EACH * packed:
+        raise Damaged(f"a compressed string says that {packed:,} bytes are {size:,}")
     data, out, done = b"", bytearray(), 0
     while packed or data:
         if packed:
@@ -35,6 +46,8 @@ def pieces(some: Callable[[int], bytes], packed: int, size: int) -> Iterator[byt
             data += more
         used = _unpack(data, 0, len(data) - (_TOKEN if packed else 0), out)
         data = data[used:]
+        if done + len(out) > size:
+            break
         if len(out) >= _PIECE + _WINDOW:
             ready = len(out) - _WINDOW
             yield bytes(out[:ready])

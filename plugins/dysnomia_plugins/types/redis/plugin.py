@@ -37,11 +37,20 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.toolkit.process import NeverCancelled
 from dysnomia_plugins.toolkit.servers import await_server
-from dysnomia_plugins.types.redis import contents, discover, folders, initial, places, preflight, swap, temp
-from dysnomia_plugins.types.redis.facts import Facts, keyspace, read, refuse
+from dysnomia_plugins.types.redis import (
+    contents,
+    discover,
+    folders,
+    initial,
+    preflight,
+    rdb_file,
+    swap,
+    temporary_server,
+)
 from dysnomia_plugins.types.redis.files import writing
 from dysnomia_plugins.types.redis.resp import Connection, Refused
 from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.server_info import ServerInfo, keyspace, read, refuse
 from dysnomia_plugins.types.redis.sync import stream
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import Section
@@ -63,7 +72,7 @@ class RedisDatabase(StatePlugin):
     digest_version: ClassVar[int] = contents.DIGEST_VERSION
 
     def __init__(self) -> None:
-        self._standing: dict[str, tuple[ExitStack, temp.Temporary]] = {}
+        self._standing: dict[str, tuple[ExitStack, temporary_server.Temporary]] = {}
         """Servers of ours that a load has left running for the swap that follows, by place."""
 
     # Life.
@@ -83,12 +92,12 @@ class RedisDatabase(StatePlugin):
             refuse(live, facts)
             address = reachable_address(server, live)
         beside = self._folder(ctx, Purpose.BESIDE)
-        temp.remove(beside)
+        temporary_server.remove(beside)
         folders.make(beside)
         try:
             if dump is not None:
-                places.write_from(dump, beside)
-            with temp.serving(ctx, server, beside, databases=facts.databases, address=address) as ours:
+                rdb_file.write_from(dump, beside)
+            with temporary_server.serving(ctx, server, beside, databases=facts.databases, address=address) as ours:
                 for path in files:
                     ctx.progress.log(f"loading {path.name}")
                     ours.connection.call("SELECT", 0)
@@ -99,7 +108,7 @@ class RedisDatabase(StatePlugin):
                     if not swap.recover(replace(ctx, cancel=NeverCancelled()), server):
                         raise
         finally:
-            temp.remove(beside)
+            temporary_server.remove(beside)
 
     def _ready(self, ctx: Context, server: Server) -> bool:
         with Connection.open(server, ctx.cancel) as live:
@@ -143,14 +152,16 @@ class RedisDatabase(StatePlugin):
         return Place(str(self._folder(ctx, purpose)))
 
     def _folder(self, ctx: Context, purpose: Purpose) -> Path:
-        return folders.real_copies(Server.of(ctx.component).copies) / f"{temp.PREFIX}{ctx.tag}_{purpose.value}"
+        return (
+            folders.real_copies(Server.of(ctx.component).copies) / f"{temporary_server.PREFIX}{ctx.tag}_{purpose.value}"
+        )
 
     def named(self, component: Component, name: str) -> Place:
         try:
             validate_name(name, "copy")
         except NameRejected as error:
             raise NotSafe(f"a copy cannot be called {name!r} ({error})", "choose another name") from None
-        if name.startswith(temp.PREFIX):
+        if name.startswith(temporary_server.PREFIX):
             raise NotSafe(f"a copy cannot be called {name!r}: such names are reserved for jobs", "choose another name")
         return Place(str(folders.real_copies(Server.of(component).copies) / name))
 
@@ -168,7 +179,7 @@ class RedisDatabase(StatePlugin):
         if place.name == LIVE:
             raise NotSafe("what is live is never dropped", "collect-garbage deletes what is live")
         self._end(place)
-        temp.remove(Path(place.name))
+        temporary_server.remove(Path(place.name))
 
     # Snapshot.
 
@@ -183,11 +194,11 @@ class RedisDatabase(StatePlugin):
         try:
             with Connection.open(server, ctx.cancel) as live, draft.artefact(ARTEFACT) as sink:
                 facts = read(live)
-                warnings += places.say_what_it_does(ctx, facts)
+                warnings += rdb_file.say_what_it_does(ctx, facts)
                 as_of, data = stream(live)
                 end = self._store(ctx, data, sink, spool)
                 with spool.open("rb", buffering=0) as source:
-                    found = places.digest(ctx, source, sink)
+                    found = rdb_file.digest(ctx, source, sink)
         finally:
             spool.unlink(missing_ok=True)
         return Dumped(
@@ -213,10 +224,10 @@ class RedisDatabase(StatePlugin):
         if not folders.is_there(folder):
             raise PluginError(f"there is no RDB file in {folder}")
         with folders.reading(folder) as source, draft.artefact(ARTEFACT) as sink:
-            for piece in places.pieces(source, ctx.cancel):
+            for piece in rdb_file.pieces(source, ctx.cancel):
                 sink.store_only(piece)
             source.seek(0)
-            found = places.digest(ctx, source, sink, now=places.as_of(folder))
+            found = rdb_file.digest(ctx, source, sink, now=rdb_file.as_of(folder))
         made = datetime.fromtimestamp(found.made / 1000, UTC)
         return Dumped(as_of=made, end=made, tool_versions={"redis": found.server})
 
@@ -239,7 +250,7 @@ class RedisDatabase(StatePlugin):
             with Connection.open(server, ctx.cancel) as live:
                 facts = read(live)
                 refuse(live, facts, max(expected, default=-1))
-                same_version(facts, temp.version(ctx))
+                same_version(facts, temporary_server.version(ctx))
                 address, databases = reachable_address(server, live), facts.databases
         try:
             folders.make(folder)
@@ -247,21 +258,21 @@ class RedisDatabase(StatePlugin):
             raise NotSafe(f"{folder} already exists", "choose another name") from None
         stack = ExitStack()
         try:
-            places.write_out(ctx, stored, folder, sections)
+            rdb_file.write_out(ctx, stored, folder, sections)
             scratch = place == self.place(ctx, Purpose.SCRATCH)
             if scratch:
-                places.keep_as_of(folder)
+                rdb_file.keep_as_of(folder)
             ctx.progress.phase("check")
-            serving = temp.serving(
+            serving = temporary_server.serving(
                 ctx, server, folder, databases=databases, address=address,
                 keep_expired=not beside, sanitize=not ctx.made_here,
             )  # fmt: skip
             with folders.syncing(folder):
                 ours = stack.enter_context(serving)
-            gone = places.check_keys(keyspace(ours.connection.info()), expected)
+            gone = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
-                folders.rollback_activation(folder, ours.run)
+                folders.reclaim(folder, ours.run)
             if beside:
                 if gone:
                     ctx.progress.log(f"{gone} keys have expired since, and are not restored")
@@ -272,7 +283,7 @@ class RedisDatabase(StatePlugin):
                     folders.give(folder, server.run_as)
         except BaseException:
             stack.close()
-            temp.remove(folder)
+            temporary_server.remove(folder)
             raise
         if not beside and not scratch:
             ctx.progress.log(f"a server loads it with: redis-server --dir {folder} --dbfilename {folders.DUMP}")
@@ -286,13 +297,13 @@ class RedisDatabase(StatePlugin):
                 facts = read(live)
                 address = reachable_address(server, live)
             stack = ExitStack()
-            serving = temp.serving(ctx, server, folder, databases=facts.databases, address=address)
+            serving = temporary_server.serving(ctx, server, folder, databases=facts.databases, address=address)
             self._standing[beside.name] = (stack, stack.enter_context(serving))
         try:
             swap.Takeover(ctx, server, self._standing[beside.name][1], folder, Path(aside.name)).run()
         finally:
             self._end(beside)
-        temp.remove(folder)
+        temporary_server.remove(folder)
 
     def _end(self, place: Place) -> None:
         """End the server that stands on a place, if it is one of this process."""
@@ -328,7 +339,7 @@ def reachable_address(server: Server, live: Connection) -> str:
     return address if address and not server.socket else "127.0.0.1"
 
 
-def same_version(live: Facts, ours: str) -> None:
+def same_version(live: ServerInfo, ours: str) -> None:
     """Raise NotSafe where the program here is of another series than the live server."""
     if tuple(int(part) for part in ours.split(".")[:2]) != live.series:
         raise NotSafe(

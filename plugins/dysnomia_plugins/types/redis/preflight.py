@@ -9,11 +9,11 @@ import psutil
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import Findings, existing, free_bytes
-from dysnomia_plugins.types.redis import folders, temp
+from dysnomia_plugins.types.redis import folders, temporary_server
 from dysnomia_plugins.types.redis.contents import FUNCTIONS, keys_by_database
-from dysnomia_plugins.types.redis.facts import Facts, beyond, obstacles, read
 from dysnomia_plugins.types.redis.resp import Connection
 from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.server_info import ServerInfo, beyond, obstacles, read
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Section
 
@@ -30,8 +30,8 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     found = Findings()
     sections = _sections(stored)
     if not ctx.made_here and any(section.kind == FUNCTIONS for section in sections):
-        text = "it was not made here, and holds functions: code that clients would call"
-        found.add(Severity.WARNING, text, of_snapshot=True)
+        text = "it was not made here, and holds functions: code that runs in the server when they are loaded and called"
+        found.add(Severity.DANGEROUS, text, of_snapshot=True)
     ours = _program(ctx, found)
     content = stored.metadata.content_size if stored.metadata is not None else 0
     try:
@@ -44,7 +44,7 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     free = free_bytes(copies)
     if not replace:
         return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
-    live: Facts | None = None
+    live: ServerInfo | None = None
     try:
         with Connection.open(server, limit=SECONDS) as connection:
             live = read(connection)
@@ -70,7 +70,7 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     )
 
 
-def _compare(found: Findings, live: Facts, ours: str, server: Server) -> None:
+def _compare(found: Findings, live: ServerInfo, ours: str, server: Server) -> None:
     if ours and live.series and tuple(int(part) for part in ours.split(".")[:2]) != live.series:
         found.add(
             Severity.BLOCKER,
@@ -94,7 +94,7 @@ def counted(number: int, what: str) -> str:
 
 def _program(ctx: Context, found: Findings) -> str:
     try:
-        return temp.version(ctx)
+        return temporary_server.version(ctx)
     except PluginError as error:
         found.add(Severity.BLOCKER, str(error))
         return ""

@@ -21,12 +21,19 @@ _KNOWN = f"{NEWEST} of Redis is the newest that is read"
 CHUNK = 1 << 18
 LARGE = 1 << 20
 """A string value longer than this is handed on in pieces."""
+MOST_STRING = 512 << 20
+"""Bytes of a key, an element or a library, which are held in memory: Redis takes no more (proto-max-bulk-len)."""
+MOST_DATABASE = (1 << 31) - 1
+"""The number of a database is an int of the server."""
+_SHOWN = 64
+_KNOWN_ABOUT = frozenset({"redis-ver", "ctime"})
 
 FUNCTION = 0xF5
 _MODULE_AUX, _IDLE, _FREQ, _AUX, _RESIZE, _EXPIRE_MS, _EXPIRE, _SELECT, _END = (
     0xF7, 0xF8, 0xF9, 0xFA, 0xFB, 0xFC, 0xFD, 0xFE, 0xFF,
 )  # fmt: skip
 _SLOT_INFO = 0xF4
+_OLD_FUNCTION = 0xF6
 TYPES: Mapping[int, str] = {
     0: "string", 1: "list", 2: "set", 3: "zset", 4: "hash", 5: "zset", 9: "hash", 10: "list", 11: "set", 12: "zset",
     13: "hash", 14: "list", 15: "stream", 16: "hash", 17: "zset", 18: "list", 19: "stream", 20: "set", 21: "stream",
@@ -109,6 +116,9 @@ class RdbStream:
         return self._buffer[position]
 
     def take(self, size: int) -> bytes:
+        """Exactly so many bytes. Raises Truncated, Damaged for more than anything whole may have."""
+        if size > MOST_STRING:
+            raise Damaged(f"a string of {size:,} bytes is longer than Redis takes ({MOST_STRING:,})")
         end = self._position + size
         if end > len(self._buffer):
             self._fill(size)
@@ -164,6 +174,8 @@ class RdbStream:
     def _encoded(self, first: int) -> bytes:
         if first == 0xC3:
             packed, size = self.length(), self.length()
+            if size > MOST_STRING:
+                raise Damaged(f"a string of {size:,} bytes is longer than Redis takes ({MOST_STRING:,})")
             return unpack(self.take(packed), size)
         if first > 0xC3:
             raise Damaged(f"a string cannot begin with {first:#04x}")
@@ -250,7 +262,7 @@ class RdbReader:
     """Whether each head is marked, so that it can be copied with its value."""
     version: int = 0
     about: dict[str, str] = field(default_factory=dict)
-    """What the file says of itself (``redis-ver``, ``ctime``…); whole when the first head is out."""
+    """What the file says of itself (``redis-ver``, ``ctime``); whole when the first head is out."""
     complete: bool = False
     """Whether the end marker was reached, and nothing follows."""
 
@@ -281,6 +293,8 @@ class RdbReader:
                 self._next()
             elif code == _SELECT:
                 database = stream.length()
+                if database > MOST_DATABASE:
+                    raise Damaged(f"no server has a database of the number {database}")
                 self._next()
             elif code == _EXPIRE:
                 expires = int.from_bytes(stream.take(4), "little", signed=True) * 1000
@@ -312,7 +326,10 @@ class RdbReader:
         stream = self.stream
         if code == _AUX:
             name = stream.string().decode("utf-8", "replace")
-            self.about[name] = stream.string().decode("utf-8", "replace")
+            if name in _KNOWN_ABOUT:
+                self.about[name] = stream.string()[:_SHOWN].decode("utf-8", "replace")
+            else:  # scripts of EVAL among them (before Redis 7): they are no state
+                stream.skip_string()
             self._next()
         elif code == _RESIZE:
             stream.length()
@@ -340,6 +357,8 @@ class RdbReader:
 
 
 def _foreign(code: int) -> tuple[str, str]:
+    if code == _OLD_FUNCTION:
+        return "the RDB file holds functions as release candidates of Redis 7.0 wrote them", "no server takes them"
     if code in (6, 7, _MODULE_AUX):
         return "the RDB file holds values of a module", "only what Redis has by itself can be read and restored"
     if 22 <= code <= 25:

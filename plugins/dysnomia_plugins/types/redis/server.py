@@ -20,6 +20,7 @@ from typing import Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.guarded.named_file import read_secret
 
 PORT = 6379
 TIMEOUT = 60.0
@@ -70,13 +71,13 @@ class Server:
         return ("127.0.0.1" if self.host == "localhost" else self.host, str(self.port))
 
     def secret(self) -> str:
-        """The password, ``""`` for none. Raises PluginError where its file cannot be read."""
+        """The password, ``""`` for none. Raises PluginError where its file cannot be read, NotSafe where it may not."""
         if self.password or not self.password_file:
             return self.password
         try:
-            return Path(self.password_file).read_text("utf-8").split("\n", 1)[0]
-        except (OSError, UnicodeDecodeError) as error:
-            raise PluginError(f"the password in {self.password_file} cannot be read ({error})") from None
+            return read_secret(self.password_file, "redisPasswordFile").decode("utf-8").split("\n", 1)[0]
+        except UnicodeDecodeError:
+            raise PluginError(f"the password in {self.password_file} is not UTF-8", "check redisPasswordFile") from None
 
     def arguments(self) -> list[str]:
         """For redis-cli: where it is, and as whom. The password goes by REDISCLI_AUTH."""

@@ -7,16 +7,21 @@ into nodes is not to be seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from dysnomia_plugins.errors import Unsupported
 from dysnomia_plugins.types.redis.encodings import listpack
 from dysnomia_plugins.types.redis.lzf import Damaged
-from dysnomia_plugins.types.redis.rdb import RdbStream
+from dysnomia_plugins.types.redis.rdb import MOST_STRING, RdbStream
 from dysnomia_plugins.types.redis.records import NONE, cell, expiry, pairs
 
 _DELETED, _SAME_FIELDS = 1, 2
 _COUNTERS_SINCE, _ACTIVE_SINCE = 19, 21
 _UNKNOWN = (1 << 64) - 1
+MOST_FIELDS = 1 << 20
+"""Of an entry: a command has no more arguments (``client-query-buffer-limit``, and 1024 * 1024 of them)."""
+MOST_GIVEN = 1 << 24
+"""Entries that the consumers of one group have not acknowledged; they are held in memory."""
 
 
 def rows(stream: RdbStream, code: int, key: bytes, expires: int | None) -> Iterator[bytes]:
@@ -36,27 +41,34 @@ def rows(stream: RdbStream, code: int, key: bytes, expires: int | None) -> Itera
         yield from _group(stream, code, key)
 
 
-def _node(before: bytes, base: tuple[int, int], items: Sequence[bytes]) -> Iterator[bytes]:
+def _node(before: bytes, base: tuple[int, int], items: Iterator[bytes]) -> Iterator[bytes]:
     """The entries of one listpack: the first names the fields that most have."""
+    take = items.__next__
     try:
-        fields = int(items[2])
-        master = items[3 : 3 + fields]
-        at = 4 + fields
-        while at < len(items):
-            flags, ms, seq = (int(item) for item in items[at : at + 3])
-            at += 3
+        take(), take()  # how many entries there are, and how many were deleted
+        master = [take() for _ in range(_fields(take()))]
+        take()  # the end of the first
+        for first in items:
+            flags, ms, seq = int(first), int(take()), int(take())
             if flags & _SAME_FIELDS:
-                values = [one for pair in zip(master, items[at : at + fields], strict=True) for one in pair]
-                at += fields + 1
+                values = [one for name in master for one in (name, take())]
             else:
-                count = 2 * int(items[at])
-                values = list(items[at + 1 : at + 1 + count])
-                at += 2 + count
+                values = [take() for _ in range(2 * _fields(take()))]
+            take()  # how many items the entry has
             if not flags & _DELETED:
+                if sum(map(len, values)) > MOST_STRING:
+                    raise Damaged("an entry of a stream is longer than Redis takes")
                 entry = cell(_text((base[0] + ms, base[1] + seq)).encode())
                 yield before + cell(b"entry") + NONE + entry + cell(pairs(values)) + NONE
-    except (ValueError, IndexError):
+    except (ValueError, StopIteration):
         raise Damaged("a stream is damaged") from None
+
+
+def _fields(item: bytes) -> int:
+    count = int(item)
+    if not 0 <= count <= MOST_FIELDS:
+        raise Damaged(f"an entry of a stream says that it has {count} fields")
+    return count
 
 
 def _group(stream: RdbStream, code: int, before: bytes) -> Iterator[bytes]:
@@ -66,7 +78,12 @@ def _group(stream: RdbStream, code: int, before: bytes) -> Iterator[bytes]:
     known = "" if read == _UNKNOWN else f", read {read}"
     yield before + cell(b"group") + name + NONE + cell(f"last {_text(last)}{known}".encode()) + NONE
     given: dict[bytes, bytes] = {}
-    for _ in range(stream.length()):
+    count = stream.length()
+    if count > MOST_GIVEN:
+        raise Unsupported(
+            f"a group of a stream has {count:,} entries that are not acknowledged", f"{MOST_GIVEN:,} are read"
+        )
+    for _ in range(count):
         entry = stream.take(16)
         when = int.from_bytes(stream.take(8), "little")
         given[entry] = b", given %d times, last at %d" % (stream.length(), when)

@@ -20,15 +20,15 @@ from typing import Any
 
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.types.redis import folders, nearer
+from dysnomia_plugins.types.redis import folders, similarity
 from dysnomia_plugins.types.redis.durable import persist
-from dysnomia_plugins.types.redis.facts import Facts, keyspace, read, refuse
 from dysnomia_plugins.types.redis.files import writing
 from dysnomia_plugins.types.redis.folders import DUMP
 from dysnomia_plugins.types.redis.resp import Connection, Refused
 from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.server_info import ServerInfo, keyspace, read, refuse
 from dysnomia_plugins.types.redis.sync import stream
-from dysnomia_plugins.types.redis.temp import Temporary
+from dysnomia_plugins.types.redis.temporary_server import Temporary
 
 SWAP, GUARDED, TAKEOVER, TAKEN, SWAPPED, RECOVERED = (
     "redis-swap", "redis-guarded", "redis-takeover", "redis-taken", "redis-swapped", "redis-recovered",
@@ -100,7 +100,7 @@ class Takeover:
             persist(live, self.ctx)
             self.ctx.journal.step(SWAPPED)
 
-    def _announce(self, live: Connection, facts: Facts) -> None:
+    def _announce(self, live: Connection, facts: ServerInfo) -> None:
         """Write down what will be changed, before it is. A password of live's own goes into a file, not the journal."""
         names = (_SECRET, "masteruser", "repl-diskless-load", "repl-diskless-sync", "repl-diskless-sync-delay")
         found = {name: live.config(name) for name in (*names, "tls-replication")}
@@ -195,7 +195,7 @@ def lasting(info: Mapping[str, str]) -> Mapping[int, int]:
 # --- before anything is touched -------------------------------------------------------------------------------------
 
 
-def fits(facts: Facts, ours: Temporary) -> None:
+def fits(facts: ServerInfo, ours: Temporary) -> None:
     """Raise NotSafe where live would throw keys out."""
     used = int(ours.connection.info("memory")["used_memory"])
     if 0 < facts.max_memory < used:
@@ -206,7 +206,7 @@ def fits(facts: Facts, ours: Temporary) -> None:
         )
 
 
-def reachable(live: Connection, facts: Facts, ours: Temporary) -> None:
+def reachable(live: Connection, facts: ServerInfo, ours: Temporary) -> None:
     """Raise NotSafe where live cannot connect to our server.
 
     It is asked to copy a small key there, with a password that is wrong: that ours refuses it is what we want to see.
@@ -334,4 +334,4 @@ def _after_restart(ctx: Context, server: Server, begun: Mapping[str, Any], seen:
         for piece in stream(feed)[1]:
             write(piece)
     with now.open("rb") as held, folders.reading(beside) as one, folders.reading(aside) as other:
-        return nearer.is_nearer(held, one, other)
+        return similarity.is_nearer(held, one, other)

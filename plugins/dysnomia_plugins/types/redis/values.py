@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from dysnomia_plugins.types.redis import streams
 from dysnomia_plugins.types.redis.encodings import intset, listpack, ziplist, zipmap
 from dysnomia_plugins.types.redis.lzf import Damaged
-from dysnomia_plugins.types.redis.rdb import Head, RdbStream
+from dysnomia_plugins.types.redis.rdb import MOST_STRING, Head, RdbStream
 from dysnomia_plugins.types.redis.records import NONE, cell, expiry
 
 BATCH = 512
-"""Rows handed on at once."""
+"""Rows handed on at once,"""
+BATCH_SIZE = 1 << 20
+"""and their bytes: an element may be large, and a stranger's file can hold any number of them."""
 Elements = Iterator[bytes]
 
 
@@ -25,7 +26,7 @@ def rows(stream: RdbStream, head: Head) -> Iterator[Sequence[bytes]]:
     kind = head.type
     if kind == "string":
         before, value, after = string_value(stream, head)
-        yield [before + (value if isinstance(value, bytes) else b"".join(value)) + after]
+        yield [before + (value if isinstance(value, bytes) else _joined(value)) + after]
         return
     if kind == "function":
         yield [_function(stream.string())]
@@ -52,12 +53,31 @@ _NOTHING = {"list": NONE * 2, "set": NONE, "zset": NONE * 2, "hash": NONE * 2}
 
 
 def _batched(found: Iterable[bytes]) -> Iterator[list[bytes]]:
-    iterator = iter(found)
+    batch: list[bytes] = []
+    size = 0
     try:
-        while batch := list(islice(iterator, BATCH)):
+        for row in found:
+            batch.append(row)
+            size += len(row)
+            if size >= BATCH_SIZE or len(batch) == BATCH:
+                yield batch
+                batch, size = [], 0
+        if batch:
             yield batch
     except ValueError:
         raise Damaged("a field or member is without its value or score") from None
+
+
+def _joined(parts: Iterator[bytes]) -> bytes:
+    """A large string in one piece, as long as one may be. Raises Damaged."""
+    held: list[bytes] = []
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > MOST_STRING:
+            raise Damaged(f"a string longer than {MOST_STRING:,} bytes cannot be shown")
+        held.append(part)
+    return b"".join(held)
 
 
 def _function(code: bytes) -> bytes:
@@ -129,8 +149,8 @@ def _binary_scores(stream: RdbStream) -> Elements:
         yield repr(struct.unpack("<d", stream.take(8))[0]).encode()
 
 
-def _packed(decode: Callable[[bytes], list[bytes]]) -> Callable[[RdbStream], Elements]:
-    return lambda stream: iter(decode(stream.string()))
+def _packed(decode: Callable[[bytes], Elements]) -> Callable[[RdbStream], Elements]:
+    return lambda stream: decode(stream.string())
 
 
 def _quicklist(stream: RdbStream) -> Elements:

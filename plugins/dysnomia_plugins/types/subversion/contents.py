@@ -33,6 +33,8 @@ REVISION_COLUMNS = ("rev", "author", "log", "date", "paths", "content")
 """The log before the date: both are wide, and in a narrow terminal it is the log that tells."""
 _BATCH = 500
 _MAX_LINE = 1 << 20
+MAX_LOCKS = 64 << 20
+"""Bytes of the list of locks, which is held in memory: some 300,000 of them."""
 
 
 def begin_revisions(sink: ContentSink) -> None:
@@ -72,7 +74,16 @@ def read_locks_list(stored: Stored) -> list[Lock]:
     if LOCKS not in stored.artefacts():
         return []
     with stored.open(LOCKS) as stream:
-        return [lock_of(line) for line in _lines(stream)]
+        locks: list[Lock] = []
+        size = 0
+        for line in _lines(stream):
+            size += len(line)
+            if size > MAX_LOCKS:
+                raise BadDump(
+                    f"the snapshot's list of locks is longer than {MAX_LOCKS:,} bytes", "it was not made here"
+                )
+            locks.append(lock_of(line))
+        return locks
 
 
 def rescan(stored: Stored, draft: Draft) -> bool | None:
@@ -163,7 +174,7 @@ def parse_row(section: Section, raw: bytes) -> Row:
 def _revision_row(raw: bytes) -> Row:
     try:
         number, author, date, log, changes, digest = json.loads(raw)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BadDump("the snapshot's list of revisions holds an invalid line", repr(raw[:60])) from error
     said = _text(log)
     cells = (

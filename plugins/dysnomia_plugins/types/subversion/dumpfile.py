@@ -19,10 +19,14 @@ from dysnomia_store.sink import Buffer
 CHUNK = 1 << 18
 MAX_LINE = 1 << 20
 MAX_HEADERS = 256
+MAX_HEADER_BYTES = 4 << 20
+"""Of the headers of one record, and the empty lines before them."""
+MAX_PADDING = 1_000_000
+"""Empty revisions that are made so that the first of a dump keeps its number: each takes files of its own."""
 MAX_PROPERTIES = 64 << 20
 """Bytes of the properties of one revision, which are held in memory."""
 SHOWN_LOG = 2000
-"""Characters of a log message that its row holds; the row's digest covers all of it."""
+"""Characters of a property (log message, author) that a row holds; the row's digest covers all of it."""
 _MODULUS = 1 << 256
 
 Write = Callable[[bytes], None]
@@ -67,11 +71,13 @@ class Revision:
 
     def row(self) -> bytes:
         """Its line in the list of revisions: number, author, date, log, changed paths, digest."""
-        log = self.prop("svn:log")
-        if log is not None and len(log) > SHOWN_LOG:
-            log = log[:SHOWN_LOG] + "…"
-        values = [self.number, self.prop("svn:author"), self.prop("svn:date"), log, self.changes, self.digest]
+        author, date, log = (_shown(self.prop(name)) for name in ("svn:author", "svn:date", "svn:log"))
+        values = [self.number, author, date, log, self.changes, self.digest]
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def _shown(text: str | None) -> str | None:
+    return text if text is None or len(text) <= SHOWN_LOG else text[:SHOWN_LOG] + "…"
 
 
 @dataclass
@@ -129,6 +135,8 @@ class DumpReader:
         while True:
             line = self._source.readline(MAX_LINE)
             raw += line
+            if len(raw) > MAX_HEADER_BYTES:
+                raise BadDump("the dump holds a record with endless headers", repr(line[:60]))
             if not line.endswith(b"\n"):
                 if line or found:
                     raise Truncated("the dump ends inside a record", "it is not complete")
@@ -149,6 +157,11 @@ class DumpReader:
         if self.first is None:
             self.first = number
             if self.pad:
+                if number > MAX_PADDING:
+                    raise BadDump(
+                        f"the dump begins with revision {number:,}: so many empty revisions are not made before it",
+                        f"at most {MAX_PADDING:,} are; load it with svnadmin, where that is what you want",
+                    )
                 for missing in range(number):
                     write(EMPTY % missing)
         self.last = number

@@ -24,6 +24,9 @@ COLUMNS = ("path", "owner", "since", "until", "comment", "token")
 MAX_LOCK = 1 << 20
 """Bytes of one lock's file; a folder's lists the locks in it, and is not read."""
 
+MAX_DEPTH = 1000
+"""Folders above a locked path: there is a file for each of them."""
+
 Lock = Mapping[str, str]
 
 
@@ -70,13 +73,15 @@ def lock_of(line: bytes) -> Lock:
     """The lock of a line. Raises BadDump where it is none."""
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadDump("the snapshot's list of locks is malformed") from error
     if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
         raise BadDump("the snapshot's list of locks is malformed")
     path = str(values.get("path", ""))
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path or path == "/":
         raise BadDump("the snapshot holds a lock on an invalid path", repr(path[:60]))
+    if path.count("/") > MAX_DEPTH:
+        raise BadDump(f"the snapshot holds a lock of a path nested deeper than {MAX_DEPTH}", repr(path[:60]))
     if not values.get("token"):
         raise BadDump(f"the snapshot holds a lock of {path} without a token")
     return {key: values[key] for key in KEYS if key in values}
@@ -93,16 +98,17 @@ def cells_of(lock: Lock) -> tuple[str | None, ...]:
 def write_locks(repository: Path, locks: Iterable[Lock]) -> int:
     """Put locks into a repository that has none and that nobody else can reach. Returns how many."""
     children: dict[str, list[str]] = {}
+    """Of each folder's digest, those of the locks below it: paths would add up to the square of their depth."""
     count = 0
     with Folder.at(str(repository / "db" / "locks"), make=0o700) as folder:
         for lock in locks:
             digest = _digest(lock["path"])
             _write(folder, digest, dict(lock))
             for above in _above(lock["path"]):
-                children.setdefault(above, []).append(digest)
+                children.setdefault(_digest(above), []).append(digest)
             count += 1
         for above, digests in children.items():
-            _write(folder, _digest(above), {"children": "".join(f"{digest}\n" for digest in digests)})
+            _write(folder, above, {"children": "".join(f"{digest}\n" for digest in digests)})
     return count
 
 

@@ -14,9 +14,9 @@ import stat
 from dysnomia_plugins.base import Place
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for
-from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, current_umask, hand_over
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way
-from dysnomia_plugins.types.subversion.places import let_in, make_wrapper, wrapper_of
+from dysnomia_plugins.types.subversion.places import let_in, make_wrapper, wrapper_made
 
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 OWN = ("db", "locks")
@@ -29,23 +29,23 @@ def maker_for(place: Place, uid: int, gid: int) -> Actor | None:
         return None
     if uid > 0:
         return Actor.of(uid, gid)
-    return actor_for(others_on_the_way(posixpath.dirname(wrapper_of(place))), None)
+    return actor_for(others_on_the_way(posixpath.dirname(wrapper_made(place))), None)
 
 
 def begin(place: Place, maker: Actor | None) -> None:
     """An empty folder for a repository, which its maker may work in. Raises NotSafe, FileExistsError, OSError."""
     make_wrapper(place)
-    with Folder.at(wrapper_of(place)) as wrapper, wrapper.make_folder(posixpath.basename(place.name)) as made:
+    with Folder.at(wrapper_made(place)) as wrapper, wrapper.make_folder(posixpath.basename(place.name)) as made:
         if maker is not None:
             hand_over(made.descriptor, maker.uid, maker.gid, PRIVATE_FOLDER)
             let_in(place, maker.gid)
 
 
-def rollback_activation(place: Place, maker: Actor | None) -> None:
+def reclaim(place: Place, maker: Actor | None) -> None:
     """All that Subversion keeps in it is ours again. Raises NotSafe for what Subversion does not make, OSError."""
     if maker is None:
         return
-    with Folder.at(wrapper_of(place)) as wrapper:
+    with Folder.at(wrapper_made(place)) as wrapper:
         if wrapper.stat().st_uid != os.geteuid():
             raise NotSafe(f"{wrapper.path} was replaced by another process during the job", "nothing was replaced")
         os.fchmod(wrapper.descriptor, PRIVATE_FOLDER)
@@ -72,6 +72,13 @@ def _take_back(top: Folder) -> None:
                 os.fchown(descriptor, os.geteuid(), os.getegid())
             finally:
                 os.close(descriptor)
+
+
+def open_top(path: str) -> None:
+    """Let whoever the umask lets pass a repository's own folder, as one that ``svnadmin create`` makes: it was closed
+    to all others while it was made. Raises OSError."""
+    with Folder.at(path) as top:
+        os.fchmod(top.descriptor, 0o777 & ~current_umask())
 
 
 def hand_over_top(path: str, uid: int, gid: int) -> None:

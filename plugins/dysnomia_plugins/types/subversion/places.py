@@ -81,6 +81,16 @@ def wrapper_of(place: Place) -> str:
     return folder if own_name(posixpath.basename(folder)) else ""
 
 
+def wrapper_made(place: Place) -> str:
+    """The folder that a job made for a place. Raises NotSafe where no job of ours gave the name.
+
+    For whoever goes on to work in that folder: ``""`` would be opened as ``/``."""
+    wrapper = wrapper_of(place)
+    if not wrapper:
+        raise NotSafe(f"{place.name} is not a place that a job made", "nothing was changed")
+    return wrapper
+
+
 def purpose_at(place: Place) -> str:
     """``beside``, ``aside``, ``scratch``, ``copy``, or ``""`` for a place that no job made."""
     wrapper = wrapper_of(place)
@@ -89,9 +99,7 @@ def purpose_at(place: Place) -> str:
 
 def make_wrapper(place: Place) -> None:
     """Have the folder around a place, ours and closed to all others. Idempotent. Raises NotSafe, OSError."""
-    wrapper = wrapper_of(place)
-    if not wrapper:
-        return
+    wrapper = wrapper_made(place)
     with Folder.at(posixpath.dirname(wrapper), make=0o755) as parent:
         name = posixpath.basename(wrapper)
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -212,10 +214,73 @@ def test_nothing_is_imported_from_the_folder_one_stands_in(tmp_path: Path, monke
         assert diff.wait(PATIENCE), diff.error
 
 
-def test_everything_goes_when_the_program_is_killed(tmp_path: Path) -> None:
+LARGE = [b"%d\t" % number + b"x" * (1 << 20) for number in range(26)]
+"""More than half of what is worth a second process."""
+
+
+def children_of(diff: Diff) -> list[psutil.Process]:
+    return psutil.Process(diff._process.pid).children()
+
+
+def test_only_large_sections_get_a_second_process(tmp_path: Path) -> None:
+    with started(
+        tmp_path,
+        write(tmp_path / "old", Table("small", [b"1\ta"]), Table("same", LARGE)),
+        write(tmp_path / "new", Table("small", [b"1\tb"]), Table("same", LARGE)),
+    ) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        assert children_of(diff) == []
+    with started(
+        tmp_path,
+        write(tmp_path / "older", Table("large", LARGE)),
+        write(tmp_path / "newer", Table("large", [*LARGE[1:], b"26\tnew"])),
+    ) as diff:
+        assert diff.wait(PATIENCE), diff.error
+        assert len(children_of(diff)) == 1
+        assert [(change.added, change.removed) for change in diff.sections()] == [(1, 1)]
+
+
+def test_the_second_process_is_forked_while_no_thread_runs(tmp_path: Path) -> None:
+    """A fork beside a thread may copy a lock that is held, and waits for it for ever. Python says so (3.12)."""
+    old = write(tmp_path / "old", Table("large", LARGE))
+    new = write(tmp_path / "new", Table("large", LARGE[1:]))
+    code = """
+import json, os, sys, threading
+from pathlib import Path
+from dysnomia_tui.engine.diff import child
+threads, fork = [], os.fork
+def forked():
+    threads.append(threading.active_count())
+    return fork()
+os.fork = forked
+gone = os._exit
+def told(status):
+    Path(sys.argv[1]).write_text(json.dumps(threads))
+    gone(status)
+os._exit = told
+child.main()
+"""
+    (tmp_path / "spill").mkdir()
+    said = tmp_path / "threads"
+    request = {"old": asdict(spec(old)), "new": asdict(spec(new)), "folder": str(tmp_path / "spill")}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(said)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.flush()
+        while b'"ready"' not in (line := child.stdout.readline()):
+            assert line, "it ended"
+        child.stdin.close()
+    assert json.loads(said.read_text()) == [1]
+
+
+@pytest.mark.parametrize(("rows", "count"), [([b"1\ta"], 1), (LARGE, 2)], ids=["one process", "two"])
+def test_everything_goes_when_the_program_is_killed(tmp_path: Path, rows: list[bytes], count: int) -> None:
     """SIGKILL: nothing of ours runs any more to clean up, and still no process and no file stays."""
-    old = write(tmp_path / "old", Table("t", [b"1\ta"]))
-    new = write(tmp_path / "new", Table("t", [b"1\tb"]))
+    old = write(tmp_path / "old", Table("t", rows))
+    new = write(tmp_path / "new", Table("t", [*rows[:-1], b"1\tb" + bytes(len(rows[-1]))]))
     spill = tmp_path / "spill"
     spill.mkdir()
     code = """
@@ -234,7 +299,7 @@ sys.stdin.read()
         assert program.stdout is not None
         child = psutil.Process(int(program.stdout.readline()))
         processes = [child, *child.children()]
-        assert len(processes) == 2
+        assert len(processes) == count
         program.kill()
     wait_until(lambda: not any(process.is_running() for process in processes))
     wait_until(lambda: not list(spill.iterdir()))

@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import shutil
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -25,6 +26,7 @@ from dysnomia_store.content.frames import FRAME
 from dysnomia_store.content.zstandard import compress
 from dysnomia_store.errors import Corrupt, NotFound, StoreFull
 from dysnomia_store.model import Form, Section
+from tests.memory import at_most
 
 MIB = 1 << 20
 
@@ -265,7 +267,7 @@ def test_a_footer_that_lies_is_refused(tmp_path: Path) -> None:
     result, _ = write(tmp_path, PARTS[:3])
     path = tmp_path / result.file_name
     with path.open("rb", buffering=0) as file:
-        found = footer.read(cast(BinaryIO, file), path)
+        found = footer.artefact(cast(BinaryIO, file), path)
     assert found is not None
     about, start = found
     frames = path.read_bytes()[:start]
@@ -413,3 +415,50 @@ def test_any_content_and_any_range_comes_back(
     with ArtefactReader(folder / result.file_name).open_range(start, length) as stream:
         assert stream.read() == whole[start : start + length]
     assert [section.name for section in kept.sections] == [name for name, _ in given_parts if name]
+
+
+# Of strangers.
+
+
+def _footed(path: Path, said: bytes) -> Path:
+    """A file with nothing in it but a footer that says so."""
+    body = compress(said)
+    payload = body + struct.pack("<I8s", len(body), b"DYSNOMIA")
+    path.write_bytes(footer.OPENING + struct.pack("<II", 0x184D2A5E, len(payload)) + payload)
+    return path
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[" * 50_000,
+        b'{"a":' * 50_000,
+        b" " * (40 << 20),
+        b'{"frames":[' + b"[]," * (4 << 20) + b"0]}",
+        b"{" + b"\0" * 99,
+    ],
+    ids=["deep lists", "deep objects", "blanks", "more frames than fit", "zeros"],
+)
+def test_a_footer_made_to_fill_memory_is_refused(tmp_path: Path, said: bytes) -> None:
+    path = _footed(tmp_path / "a.zst", said)
+    with at_most(8), pytest.raises(Corrupt, match="footer"):
+        ArtefactReader(path)
+
+
+def test_xz_is_unpacked_in_bounded_memory_whatever_its_header_says(tmp_path: Path) -> None:
+    greedy = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 30}]
+    (tmp_path / "a.xz").write_bytes(lzma.compress(b"x" * 1000, filters=greedy))
+    with pytest.raises(Corrupt, match=r"[Mm]emory"):
+        content(tmp_path / "a.xz")
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("padding", [b"", bytes(8)])
+def test_xz_of_several_streams_is_read_whole(tmp_path: Path, parts: int, padding: bytes) -> None:
+    texts = [mixed(300_000, seed) for seed in range(parts)]
+    strongest = lzma.compress(texts[0], preset=9)
+    (tmp_path / "a.xz").write_bytes(strongest + padding + padding.join(map(lzma.compress, texts[1:])))
+    assert content(tmp_path / "a.xz") == b"".join(texts)
+    (tmp_path / "a.xz").write_bytes(strongest + padding + b"no stream")
+    with pytest.raises(Corrupt):
+        content(tmp_path / "a.xz")

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from dysnomia_plugins.base import CancelToken, Context, Stored
 from dysnomia_plugins.types.redis import contents
-from dysnomia_plugins.types.redis.facts import Facts
 from dysnomia_plugins.types.redis.folders import DUMP, reading, writing
 from dysnomia_plugins.types.redis.rdb import RdbReader, RdbStream
+from dysnomia_plugins.types.redis.server_info import ServerInfo
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -94,7 +94,7 @@ def check_keys(found: Mapping[int, tuple[int, int]], expected: Mapping[int, cont
     return gone
 
 
-def say_what_it_does(ctx: Context, live: Facts) -> list[str]:
+def say_what_it_does(ctx: Context, live: ServerInfo) -> list[str]:
     """What the server will do for a dump that an operator would wonder about. Returns warnings."""
     if live.settings.get("repl-diskless-sync") != "yes":
         return ["the server wrote the dump into its own folder first (its repl-diskless-sync is no)"]

@@ -17,7 +17,7 @@ NEEDED = ("CONFIG|GET", "CONFIG|SET", "CLIENT|PAUSE", "CLIENT|UNPAUSE", "REPLICA
 
 
 @dataclass(frozen=True)
-class Facts:
+class ServerInfo:
     """A server at one moment."""
 
     info: Mapping[str, str]
@@ -63,7 +63,7 @@ def keyspace(info: Mapping[str, str]) -> Mapping[int, tuple[int, int]]:
     return found
 
 
-def read(connection: Connection) -> Facts:
+def read(connection: Connection) -> ServerInfo:
     """Raises WrongCredentials where INFO or CONFIG are denied, ServerDown."""
     try:
         info = connection.info()
@@ -74,10 +74,10 @@ def read(connection: Connection) -> Facts:
             f"{error.message} (at {connection.name})",
             "the user must be allowed INFO, CONFIG, CLIENT, SYNC, REPLCONF, REPLICAOF and BGSAVE",
         ) from None
-    return Facts(info, settings)
+    return ServerInfo(info, settings)
 
 
-def obstacles(connection: Connection, facts: Facts) -> Iterator[str]:
+def obstacles(connection: Connection, facts: ServerInfo) -> Iterator[str]:
     """Why the data of this server cannot be replaced; nothing is changed by asking."""
     mode = facts.info.get("redis_mode", "standalone")
     if mode != "standalone":
@@ -96,7 +96,7 @@ def obstacles(connection: Connection, facts: Facts) -> Iterator[str]:
     yield from _denied(connection, facts)
 
 
-def beyond(connection: Connection, facts: Facts, highest: int) -> Iterator[str]:
+def beyond(connection: Connection, facts: ServerInfo, highest: int) -> Iterator[str]:
     """Why it cannot take this snapshot: ``highest`` is the highest database that the snapshot has keys in."""
     if highest >= facts.databases:
         yield f"the snapshot has keys in database {highest}, and the server at {connection.name} has {facts.databases}"
@@ -112,7 +112,7 @@ def _sentinels(connection: Connection) -> str:
     return found[0][1] if found and found[0] else ""
 
 
-def _denied(connection: Connection, facts: Facts) -> Iterator[str]:
+def _denied(connection: Connection, facts: ServerInfo) -> Iterator[str]:
     """Commands that the server does not have (renamed) or our user may not give, as far as it may ask."""
     for command in NEEDED:
         words = command.split("|")
@@ -141,7 +141,7 @@ _EXAMPLES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def refuse(connection: Connection, facts: Facts, highest: int = -1) -> None:
+def refuse(connection: Connection, facts: ServerInfo, highest: int = -1) -> None:
     """Raise NotSafe for the first obstacle. For a user who may not ask what it may, the commands that change nothing
     are tried out."""
     found = next(chain(obstacles(connection, facts), beyond(connection, facts, highest)), None)

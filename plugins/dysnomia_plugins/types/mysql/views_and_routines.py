@@ -13,7 +13,7 @@ from dysnomia_plugins.errors import NotSafe, Truncated
 from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.created import SCHEMA, SEQUENCE, VIEW, created
-from dysnomia_plugins.types.mysql.events import EVENTS, EventsFinder, kept
+from dysnomia_plugins.types.mysql.kept_events import EVENTS, EventsFinder, kept
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified
 from dysnomia_plugins.types.mysql.surroundings import look
