@@ -35,7 +35,7 @@ class Remarks(Controller):
         self.services.push_screen(
             PromptScreen(
                 f"Pin generation {generation.number} of {key.component}",
-                "Every collection would keep it, for good or until a time.",
+                "Collections keep it, for good or until a time.",
                 placeholder=EXAMPLE,
                 accept="pins it",
                 check=refused_by(lambda text: parse_pin(text, times), PinNotUnderstood),
@@ -44,10 +44,10 @@ class Remarks(Controller):
         )
 
     def act_bad(self) -> None:
-        self._verdict(Verdict.BAD, "It would never be offered as good, and not keep others from being collected.")
+        self._verdict(Verdict.BAD, "It is not offered as good any more, and retention rules do not count it.")
 
     def act_good(self) -> None:
-        self._verdict(Verdict.GOOD, "It would count as good whatever its size.")
+        self._verdict(Verdict.GOOD, "It counts as good whatever its size.")
 
     def _verdict(self, verdict: Verdict, about: str) -> None:
         key, generation = self.on_generation()
@@ -96,7 +96,7 @@ class Remarks(Controller):
 
         self._ask(
             f"Tags of generation {generation.number} of {key.component}",
-            "Words to find it by with the filter, with blanks between them.",
+            "Words that the filter finds, separated by spaces.",
             "writes them",
             "",
             typed,
