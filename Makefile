@@ -49,7 +49,7 @@ test: packages lint
 test-all: packages lint
 	$(PY) -m pytest -q -n 3 --dist loadgroup
 
-# Children are measured too: each process of ours writes a file of its own, and they are put together at the end.
+# Programs that tests start are measured too: each writes a file of its own, and they are put together at the end.
 coverage: packages $(VENV)/.dev
 	rm -f .coverage .coverage.*
 	$(PY) -m pytest -q -n 3 --dist loadgroup --cov --cov-config=pyproject.toml --cov-report=

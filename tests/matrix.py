@@ -97,6 +97,8 @@ class Column:
     server: Sequence[str]
     cases: tuple[str, ...]
     file: Path
+    in_every_run: bool = True
+    """False of a world that ``make test`` leaves out."""
 
     @property
     def version(self) -> str:
@@ -118,8 +120,17 @@ def columns() -> Sequence[Column]:
             if getattr(holder, "__module__", module.__name__) != module.__name__ or "column" not in vars_of(holder):
                 continue
             cases = tuple(words(name) for name in dir(holder) if name.startswith("test_"))
-            found.append(Column(vars_of(holder)["column"], vars_of(holder).get("server", ()), cases, path))
+            about = vars_of(holder)
+            in_every_run = "worlds" not in {*_marks(module), *_marks(holder)}
+            found.append(Column(about["column"], about.get("server", ()), cases, path, in_every_run))
     return sorted(found, key=lambda column: column.name)
+
+
+def _marks(holder: object) -> Iterable[str]:
+    """Names of the marks that a class or a module gives its tests."""
+    marks = getattr(holder, "pytestmark", ())
+    for mark in marks if isinstance(marks, (list, tuple)) else (marks,):
+        yield mark.mark.name if isinstance(mark, pytest.MarkDecorator) else mark.name
 
 
 def vars_of(holder: object) -> Mapping[str, Any]:

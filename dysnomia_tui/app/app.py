@@ -128,7 +128,9 @@ class DysnomiaApp(TypingAhead):
         for problem in problems:
             self.notify(problem, severity="warning", markup=False, timeout=15)
         if self.settings.theme and self.settings.theme not in self.available_themes:
-            self.notify(f"no theme {self.settings.theme!r}", severity="warning", markup=False)
+            known = ", ".join(theme.NAMES)
+            words = f"config.toml: there is no theme {self.settings.theme!r}; use one of {known}"
+            self.notify(words, severity="warning", markup=False, timeout=15)
         self.set_interval(1, self._tick)
         # The first frame is on the screen before the store is read.
         self.call_after_refresh(self.poller.start)
@@ -175,7 +177,7 @@ class DysnomiaApp(TypingAhead):
     def look_again(self) -> None:
         """Read everything again."""
         self.poller.look(everything=True)
-        self.notify("reading again", timeout=1.5)
+        self.notify("reading everything again", timeout=1.5)
 
     def next_alarm(self) -> None:
         """Put the cursor on the next thing that needs a person, on the main screen."""

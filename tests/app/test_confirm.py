@@ -65,7 +65,7 @@ async def test_the_wrong_word_does_nothing_and_says_so() -> None:
         await ask(run, plan_of(run, Grade.UNDOABLE))
         await run.press(*"212", "enter")
         assert isinstance(run.screen, ConfirmScreen)
-        assert "nothing was done" in run.text()
+        assert "nothing was changed" in run.text()
         assert run.engine.submitted == []
         await run.press("backspace", "1", "enter")
         await run.until(lambda: run.engine.submitted)
@@ -95,14 +95,14 @@ async def test_until_it_is_armed_it_says_that_no_key_counts_and_not_what_to_type
     monkeypatch.setattr(confirm, "ARMED_AFTER", 3600.0)
     async with driven() as run:
         run.app.confirm(plan_of(run, Grade.UNDOABLE))
-        await run.until(lambda: "no key counts yet" in run.text())
+        await run.until(lambda: "keys are ignored" in run.text())
         assert "Type 211" not in run.text()
         screen = run.screen
         assert isinstance(screen, ConfirmScreen)
         await run.burst(*"211", "enter")
         screen._arm()
-        await run.until(lambda: "Type 211 and Enter" in run.text())
-        assert "no key counts yet" not in run.text()
+        await run.until(lambda: "Type 211 and press Enter" in run.text())
+        assert "keys are ignored" not in run.text()
         assert screen.query_one("#typed", Input).value == ""
         await run.burst(*"211", "enter")
         await run.until(lambda: run.engine.submitted)

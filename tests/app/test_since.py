@@ -19,7 +19,7 @@ async def test_what_was_written_since_the_restore_is_named() -> None:
         run.app.confirm(undo(run))
         await run.confirmation()
         await run.until(lambda: "written since the restore: orders" in run.text(), "the comparison")
-        assert "Leave it be" in run.text(), "the buttons are on the screen at 80x24"
+        assert "Cancel" in run.text(), "the buttons are on the screen at 80x24"
 
 
 async def test_no_toast_covers_what_is_confirmed() -> None:
@@ -32,7 +32,7 @@ async def test_no_toast_covers_what_is_confirmed() -> None:
         run.app.notify("J2 is done", timeout=60)
         await run.settled()
         assert "is done" not in run.text()
-        assert "Leave it be" in run.text()
+        assert "Cancel" in run.text()
 
 
 async def test_an_undo_without_a_restored_generation_compares_nothing() -> None:
@@ -73,6 +73,6 @@ async def test_a_confirmation_that_cannot_be_seen_cannot_be_given() -> None:
         await run.press(*"211", "enter")
         await run.settled()
         assert run.engine.submitted == []
-        assert "Esc leaves it be" in run.text()
+        assert "Esc cancels" in run.text()
         await run.press("escape")
         assert run.screen is not screen

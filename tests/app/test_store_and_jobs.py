@@ -118,7 +118,10 @@ def test_the_page_of_a_job_names_what_came_of_it() -> None:
         90,
         JobState.PARTLY,
         details={
-            "generations": [{"key": "postgresql/orders", "number": 213, "id": "0c44d19aabbccdd", "new": True}],
+            "generations": [
+                {"key": "postgresql/orders", "number": 213, "id": "0c44d19aabbccdd", "new": True},
+                {"key": "postgresql/crm", "number": 27, "id": "dd125a1082c087", "new": False},
+            ],
             "guard": 212,
             "clients": ["web"],
             "failed": {"postgresql/crm": "pg_dump was killed"},
@@ -128,6 +131,7 @@ def test_the_page_of_a_job_names_what_came_of_it() -> None:
     )
     lines = [line.plain for line in job_log.summary(done, TIMES)]
     assert "made generation 213 of postgresql/orders (0c44d19aabbc)" in lines
+    assert "unchanged: generation 27 of postgresql/crm (dd125a1082c0)" in lines, "seen again, not made"
     assert "what was live is kept as generation 212" in lines
     assert "back: web" in lines
     assert "postgresql/crm: pg_dump was killed" in lines

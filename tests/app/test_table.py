@@ -48,8 +48,13 @@ class TableApp(App[None]):
     def on_mount(self) -> None:
         self.table.set_items(self.first)
 
-    def perform(self, action: Any, host: Any) -> None:
-        action.run(host)
+    @property
+    def services(self) -> Any:
+        """Itself: of what the app does for its widgets, a table needs to know the size and to perform."""
+        return self
+
+    def perform(self, action: Any, carrier: Any) -> None:
+        action.run(carrier)
 
     def on_virtual_table_chosen(self, event: VirtualTable.Chosen) -> None:
         self.seen.append(f"chosen {event.item}")

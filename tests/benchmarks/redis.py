@@ -17,18 +17,15 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from dysnomia_plugins.base import Component
-from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.redis.plugin import RedisDatabase
-from dysnomia_store.names import ComponentKey
+from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.temporary_server import PREFIX
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob
-from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.runner import CancelShield
 from tests.benchmarks.database import memory, unpacked_size
 from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
-from tests.benchmarks.work import Silent, load
+from tests.benchmarks.work import Silent, job_in, load
 from tests.plugins.servers.common import server_user
 from tests.plugins.servers.redis import RedisServer
 
@@ -92,7 +89,7 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
 
     def restore() -> float:
         taken = timed(lambda: subprocess.run(work("load"), check=True, stdout=subprocess.DEVNULL))
-        shutil.rmtree(server.copies)
+        _remove_places(folder)
         return taken
 
     pipe = f"redis-cli -s {server.socket} --rdb - 2>/dev/null | zstd -q -T2 -3 >{dump}"
@@ -106,7 +103,14 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
     figures.append(ratio("restore, same, to where live takes it over", ours, "zstd -dc, redis-server", theirs, 1.25))
     title = "memory of a {}, without the server beside"
     figures += memory(work, folder, title, leave_out=("redis-server",))
+    _remove_places(folder)
     return figures
+
+
+def _remove_places(folder: Path) -> None:
+    """What loads have left beside live, in the folder that is used where none is named."""
+    for left in Server.from_properties({}).copies.glob(f"{PREFIX}{Store(folder / 'state').id[:8]}_*"):
+        shutil.rmtree(left)
 
 
 def _own_load(dump: Path, folder: Path) -> float:
@@ -129,23 +133,8 @@ def _own_load(dump: Path, folder: Path) -> float:
 
 
 def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> ComponentJob:
-    component = folder / "component"
-    component.mkdir(exist_ok=True)
-    properties = {"type": "redis-database", "redisSocket": str(run / "s"), "redisCopiesDir": str(run / "copies")}
-    journal = folder / f"journal-{job}"
-    FileJournal.create(journal).close()
-    shield = CancelShield(NeverCancelled())
-    return ComponentJob(
-        store=Store(folder / "state"),
-        plugin=RedisDatabase(),
-        component=Component(ComponentKey.of("redis", "bench"), component, properties),
-        job=job,
-        who="bench",
-        journal=FileJournal(journal),
-        runner=ProcessRunner(shield),
-        progress=progress,
-        cancel=shield,
-    )
+    properties = {"type": "redis-database", "redisSocket": str(run / "s")}
+    return job_in(folder, job, RedisDatabase(), properties, progress)
 
 
 def main() -> None:

@@ -17,20 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
-from dysnomia_plugins.base import Component
-from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob
-from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.runner import CancelShield
 from dysnomia_tui.engine.memory import keep_memory
 from tests.benchmarks.database import memory
 from tests.benchmarks.made_tree import FILES, make_tree
 from tests.benchmarks.measure import ROUNDS, Figure, Part, ratio, shell
-from tests.benchmarks.work import Silent, load
+from tests.benchmarks.work import job_in, load
 
 FIRST, RESTORE, SECOND = 1.1, 1.25, 1.0
 """What is to be held, in times of tar with zstd, of tar, and of restic."""
@@ -128,24 +122,10 @@ def _both(work: str, ours: Spent, limit: str, theirs: Spent, hold: float) -> Seq
 
 
 def bench_of(folder: Path, job: str) -> ComponentJob:
-    component = folder / "component"
-    component.mkdir(exist_ok=True)
-    (component / ".dysnomia-fileset").write_text("mkdir data\n")
-    (component / ".dysnomia-targetdir").write_text(f"{folder / 'srv'}\n")
-    journal = folder / f"journal-{job}"
-    FileJournal.create(journal).close()
-    shield = CancelShield(NeverCancelled())
-    return ComponentJob(
-        store=Store(folder / "state"),
-        plugin=Fileset(),
-        component=Component(ComponentKey.of("files", "bench"), component, {"type": "fileset"}),
-        job=job,
-        who="bench",
-        journal=FileJournal(journal),
-        runner=ProcessRunner(shield),
-        progress=Silent(),
-        cancel=shield,
-    )
+    found = job_in(folder, job, Fileset(), {"type": "fileset"})
+    (found.component.path / ".dysnomia-fileset").write_text("mkdir data\n")
+    (found.component.path / ".dysnomia-targetdir").write_text(f"{folder / 'srv'}\n")
+    return found
 
 
 def main() -> None:

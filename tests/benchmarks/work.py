@@ -7,9 +7,10 @@ own start are not in it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from dysnomia_plugins.base import Component, Purpose, StatePlugin
+from dysnomia_plugins.base import Component, Plugin, Progress, Purpose, StatePlugin
 from dysnomia_plugins.loading.registry import Registry
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.names import ComponentKey
@@ -39,24 +40,35 @@ SOCKETS = {"postgresql-database": "postgresqlRuntimeDir", "mysql-database": "mys
 
 
 def bench_of(folder: Path, socket: Path, job: str, kind: str) -> ComponentJob:
-    """A bench on the database ``component_job`` of the server with that socket."""
-    key = ComponentKey.of("box", "bench")
+    """A job on the database ``bench`` of the server with that socket."""
+    return job_in(folder, job, Registry().get(kind), {"type": kind, SOCKETS[kind]: str(socket)})
+
+
+def job_in(
+    folder: Path, job: str, plugin: Plugin, properties: Mapping[str, str], progress: Progress | None = None
+) -> ComponentJob:
+    """A job on a component whose files, store and journal are in ``folder``.
+
+    Args:
+        job: its number; a journal that is there already is gone on with.
+        properties: the container's.
+        progress: what is told of it; nobody by default.
+    """
     component = folder / "component"
     component.mkdir(exist_ok=True)
-    properties = {"type": kind, SOCKETS[kind]: str(socket)}
     journal = folder / f"journal-{job}"
     if not journal.exists():
         FileJournal.create(journal).close()
     shield = CancelShield(NeverCancelled())
     return ComponentJob(
         store=Store(folder / "state"),
-        plugin=Registry().get(kind),
-        component=Component(key, component, properties),
+        plugin=plugin,
+        component=Component(ComponentKey.of("box", "bench"), component, properties),
         job=job,
         who="bench",
         journal=FileJournal(journal),
         runner=ProcessRunner(shield),
-        progress=Silent(),
+        progress=progress or Silent(),
         cancel=shield,
     )
 

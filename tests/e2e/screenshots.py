@@ -62,12 +62,12 @@ SHOTS = (
     Shot("again", ("escape",), ("2 orders",), keep=False),
     Shot("store", ("o",), ("trash",)),
     Shot("again", ("escape",), ("2 orders",), keep=False),
-    Shot("deploy", ("w",), ("available", "a deployment"), hides="looking"),
+    Shot("deploy", ("w",), ("available", "a deployment"), hides="reading"),
     Shot("again", ("escape",), ("2 orders",), keep=False),
     Shot("palette", ("colon",), ("Commands",)),
     Shot("check", ("escape", "v"), ("Check generation",), keep=False),
-    Shot("check", ("enter",), ("Enter does it",), keep=False, rest=1),
-    Shot("checked", ("enter",), ("done",), keep=False, hides="Enter does it"),
+    Shot("check", ("enter",), ("Enter confirms",), keep=False, rest=1),
+    Shot("checked", ("enter",), ("done",), keep=False, hides="Enter confirms"),
     Shot("jobs", ("J",), ("1 ok", "started")),
 )
 

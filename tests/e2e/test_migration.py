@@ -92,7 +92,7 @@ class TestOverSsh:
         latest = new.run("dysnomia-snapshots", "--query-latest").lines
         assert latest == old.run("dysnomia-snapshots", "--query-latest").lines
         assert "0 bad, 0 unverifiable" in new.run("dysnomia-snapshots", "--check").err
-        new.run("dysnomia", "-o", "restore", *ORDERS)
+        new.run("dysnomia", "-o", "restore", *ORDERS, "--yes-untrusted")
         new.run("dysnomia", "-o", "restore", *DIARY)
         assert items(new) == ["one", "two", "three"]
         assert (new.root / "live/diary/second").read_text() == "more\n"
@@ -107,7 +107,7 @@ class TestOverSsh:
             sql(old, "INSERT INTO items VALUES ('four')")
             there.run("dysnomia --operation snapshot --container sqlite --component orders")
             assert self.migrate(there, new, "--query-all") == 1
-        new.run("dysnomia", "-o", "restore", *ORDERS)
+        new.run("dysnomia", "-o", "restore", *ORDERS, "--yes-untrusted")
         assert items(new) == ["one", "two", "three", "four"]
 
     def test_what_was_damaged_on_the_way_is_not_imported(self, there: Sshd, new: World, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ class TestInOneFile:
         assert new.run("dysnomia-snapshots", "--query-all").lines == []
         new.run("dysnomia-snapshots", "--import", path)
         assert new.run("dysnomia-snapshots", "--query-all").lines == old.run("dysnomia-snapshots", "--query-all").lines
-        new.run("dysnomia", "-o", "restore", *ORDERS, "--generation", "2")
+        new.run("dysnomia", "-o", "restore", *ORDERS, "--generation", "2", "--yes-untrusted")
         assert items(new) == ["one", "two"]
         done = new.run("dysnomia-snapshots", "--import", path)
         assert "5 were here already" in done.err
@@ -192,6 +192,6 @@ class TestInOneFile:
         old.run("dysnomia-snapshots", "--export", "sqlite/orders", path)
         new.run("dysnomia-snapshots", "--import", path)
         new.run("dysnomia-tui", "trust", "sqlite/orders", "3")
-        new.run("dysnomia", "-o", "restore", *ORDERS)
+        new.run("dysnomia", "-o", "restore", *ORDERS, "--yes-untrusted")
         assert items(new) == ["one", "two", "three"]
         wait_until(lambda: all(job["state"] == "done" for job in new.jobs()))

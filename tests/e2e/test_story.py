@@ -66,22 +66,20 @@ class Session:
 
         It hears nothing within half a second of its first paint, and says so: then it says what to type, and its safe
         choice gets the focus (reverse)."""
-        self.terminal.wait_for("Leave it be")
-        self.terminal.wait_gone("no key counts yet")
+        self.terminal.wait_for("Cancel")
+        self.terminal.wait_gone("keys are ignored")
         seen = self.terminal.screen()
-        asked = re.search(r"Type (\S+) and Enter", seen)
+        asked = re.search(r"Type (\S+) and press Enter", seen)
         if asked:
-            self.terminal.until(
-                lambda: re.search(r"\x1b\[[\d;]*7m(\x1b\[[\d;]*m)? Leave it be", self.terminal.styled())
-            )
+            self.terminal.until(lambda: re.search(r"\x1b\[[\d;]*7m(\x1b\[[\d;]*m)? Cancel", self.terminal.styled()))
             self.terminal.type(asked[1])
             self.terminal.press("Enter")
-            self.terminal.wait_gone("Leave it be")
+            self.terminal.wait_gone("Cancel")
             return asked[1]
         for _ in range(20):
             self.terminal.press("Enter")
             try:
-                self.terminal.wait_gone("Leave it be", timeout=3)
+                self.terminal.wait_gone("Cancel", timeout=3)
             except AssertionError:
                 continue
             return ""

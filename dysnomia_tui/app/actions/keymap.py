@@ -32,21 +32,23 @@ def checked_keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]
         if action.id in good or other.id in good:
             loser = action if action.id in good else other
             good.pop(loser.id, None)
-            problems.append(f"keys: {key} is both {action.id} and {other.id}; {loser.id} keeps its own keys")
+            problems.append(
+                f"config.toml, keys: {key} is both {action.id} and {other.id}; {loser.id} keeps its own keys"
+            )
     return good, problems
 
 
 def _problem(action_id: str, keys: str) -> str:
     if action_id not in REGISTRY:
         near = difflib.get_close_matches(action_id, REGISTRY, 1)
-        return f"keys: there is no action {action_id!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"config.toml, keys: there is no action {action_id!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     for key in (key.strip() for key in keys.split(",")):
         if not key:
-            return f"keys: {action_id} has an empty key"
+            return f"config.toml, keys: {action_id} has an empty key"
         if key in NEVER_ARRIVE:
-            return f"keys: {key} for {action_id} does not reach a server through a terminal"
+            return f"config.toml, keys: {key} for {action_id} does not reach a server through a terminal"
         if key in MOVES and REGISTRY[action_id].grade >= Grade.ADDS:
-            return f"keys: {key} moves the cursor; {action_id} changes something and cannot be on it"
+            return f"config.toml, keys: {key} moves the cursor; {action_id} changes something and cannot be on it"
     return ""
 
 

@@ -85,12 +85,12 @@ def cannot_diff_live(here: Selection) -> str:
     if reason or here.component is None:
         return reason
     if here.component.health is Health.GONE or not _can(here.component.can, "snapshot"):
-        return "nothing of it is live"
+        return "it has no live state"
     return ""
 
 
 def nothing_to_undo(here: Selection) -> str:
-    return no_component(here) or ("" if here.undo is not None else "nothing on it can be undone")
+    return no_component(here) or ("" if here.undo is not None else "this component has nothing to undo")
 
 
 def nothing_found(here: Selection) -> str:
@@ -143,7 +143,7 @@ def cannot_undo_job(here: Selection) -> str:
 
 
 def job_submitted(here: Selection) -> str:
-    return f"J{here.job.id} is what was asked for" if here.job is not None else ""
+    return f"J{here.job.id} was submitted already" if here.job is not None else ""
 
 
 def no_plan(here: Selection) -> str:

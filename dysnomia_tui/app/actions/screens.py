@@ -79,7 +79,14 @@ _GC = (
     action(
         "gc-keep", "K", "Keep", "Keep the generation under the cursor, whatever the policy says.", "gc", footer="keep"
     ),
-    action("gc-drop", "d", "Delete", "Take the generation under the cursor for deletion.", "gc", footer="delete"),
+    action(
+        "gc-drop",
+        "d",
+        "Delete",
+        "Delete the generation under the cursor, whatever the policy says.",
+        "gc",
+        footer="delete",
+    ),
     action(
         "gc-all",
         "A",
@@ -89,7 +96,11 @@ _GC = (
         footer="all",
     ),
     action(
-        "gc-now", "N", "Free at once", "Free the bytes at once instead of by way of the trash. Cannot be undone.", "gc"
+        "gc-now",
+        "N",
+        "Free at once",
+        "Free the bytes at once instead of moving the snapshots to the trash. Cannot be undone.",
+        "gc",
     ),
     action(
         "gc-apply",

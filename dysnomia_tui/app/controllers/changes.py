@@ -65,7 +65,7 @@ class Changes(Controller):
 
         self.services.push_screen(
             ChoiceScreen(
-                f"{key.component}: is it sound?",
+                f"Check or verify {key.component}",
                 [
                     Choice("check", f"Check {which}", "read every byte and compare it with what was written"),
                     Choice(

@@ -8,7 +8,7 @@ from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
-from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.screens.prompt import PromptScreen, refused_by
 
 
 class Finding(Controller):
@@ -18,13 +18,6 @@ class Finding(Controller):
         key = self.here().key
         assert key is not None
         times = self.services.times
-
-        def check(typed: str) -> str:
-            try:
-                parse_time(typed, times)
-            except TimeNotUnderstood as problem:
-                return str(problem)
-            return ""
 
         def typed(text: str | None) -> None:
             if text is not None:
@@ -37,7 +30,7 @@ class Finding(Controller):
                 f"In {zone}: {EXAMPLES}",
                 placeholder="14:05",
                 accept="goes there",
-                check=check,
+                check=refused_by(lambda text: parse_time(text, times), TimeNotUnderstood),
             ),
             typed,
         )

@@ -9,7 +9,7 @@ from dysnomia_store.model import Generation, Marks, Pin, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.present.pins import EXAMPLE, PinNotUnderstood, parse_pin
-from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.screens.prompt import PromptScreen, refused_by
 from dysnomia_tui.engine.plans.plan import Plan
 
 
@@ -26,13 +26,6 @@ class Remarks(Controller):
 
         times = self.services.times
 
-        def wrong(text: str) -> str:
-            try:
-                parse_pin(text, times)
-            except PinNotUnderstood as problem:
-                return str(problem)
-            return ""
-
         def typed(text: str | None) -> None:
             if text is not None:
                 why, until = parse_pin(text, times)
@@ -42,19 +35,19 @@ class Remarks(Controller):
         self.services.push_screen(
             PromptScreen(
                 f"Pin generation {generation.number} of {key.component}",
-                "Every collection would keep it, for good or until a time.",
+                "Collections keep it, for good or until a time.",
                 placeholder=EXAMPLE,
                 accept="pins it",
-                check=wrong,
+                check=refused_by(lambda text: parse_pin(text, times), PinNotUnderstood),
             ),
             typed,
         )
 
     def act_bad(self) -> None:
-        self._verdict(Verdict.BAD, "It would never be offered as good, and not keep others from being collected.")
+        self._verdict(Verdict.BAD, "It is not offered as good any more, and retention rules do not count it.")
 
     def act_good(self) -> None:
-        self._verdict(Verdict.GOOD, "It would count as good whatever its size.")
+        self._verdict(Verdict.GOOD, "It counts as good whatever its size.")
 
     def _verdict(self, verdict: Verdict, about: str) -> None:
         key, generation = self.on_generation()
@@ -103,7 +96,7 @@ class Remarks(Controller):
 
         self._ask(
             f"Tags of generation {generation.number} of {key.component}",
-            "Words to find it by with the filter, with blanks between them.",
+            "Words that the filter finds, separated by spaces.",
             "writes them",
             "",
             typed,

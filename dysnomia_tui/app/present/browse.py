@@ -17,6 +17,8 @@ UNKNOWN_ROWS = 1_000_000
 """Rows assumed where the index does not count them; the end is found when it is reached."""
 CELL = 24
 """Cells of a column of rows before the first of them were read."""
+WORDED = 28
+"""Cells of the list of sections from which numbers of rows are followed by the word: 3.8K alone could be bytes."""
 WIDEST = 40
 """Cells that a column of rows never exceeds by itself."""
 
@@ -30,18 +32,31 @@ def section_words(section: Section) -> str:
 
 
 def section_columns(cells: int) -> tuple[Column[Section], ...]:
-    """Name and rows (or bytes)."""
-    name = max(cells - 6, 8)
+    """Return the columns: name, and rows or bytes. Where there is room the word says which of them a number counts."""
+    worded = cells >= WORDED
+    amount = 9 if worded else 5
+    name = max(cells - amount - 1, 8)
     return (
         Column(
             "name", "", name, lambda section: plain(cut_middle(section.name, name)), lambda section: section.name, gap=0
         ),
-        Column("size", "", 5, _amount, lambda section: section.rows or section.size, "right", descending=True),
+        Column(
+            "size",
+            "",
+            amount,
+            lambda section: plain(_amount(section, worded), styles.DIM),
+            lambda section: section.rows or section.size,
+            "right",
+            descending=True,
+        ),
     )
 
 
-def _amount(section: Section) -> Text:
-    return plain(tally(section.rows) if section.rows is not None else size(section.size), styles.DIM)
+def _amount(section: Section, worded: bool) -> str:
+    if section.rows is None:
+        return size(section.size)
+    unit = "row" if section.rows == 1 else "rows"
+    return f"{tally(section.rows)} {unit}" if worded else tally(section.rows)
 
 
 def title(section: Section) -> str:

@@ -132,7 +132,7 @@ def _summary(generation: Generation, contents: Contents | None) -> Text:
     lead = ", ".join(parts)
     delta = generation.delta
     if delta is None:
-        tail = "the first of its line" if meta is not None else "nothing was written beside it: another tool's"
+        tail = "the first generation" if meta is not None else "no metadata: made by another tool"
     else:
         count = delta.changed + delta.added + delta.removed
         tail = f"{count or 'nothing'} changed since {delta.since}"

@@ -179,5 +179,5 @@ def totals(plan: GcPlan, until: datetime | None, times: Times) -> Text:
     if orphans:
         parts.append(plain(plural(orphans, "orphan"), styles.DIM))
     if plan.broken_links:
-        parts.append(plain(plural(len(plan.broken_links), "link") + " that lead nowhere", styles.DIM))
+        parts.append(plain(plural(len(plan.broken_links), "link") + " to a missing snapshot", styles.DIM))
     return join(parts, ": ") if len(parts) == 2 else join([join(parts[:2], ": "), *parts[2:]], "; ")

@@ -134,7 +134,7 @@ def reason_words(generation: Generation) -> str:
         return f"imported{who}"
     if reason is Reason.MANUAL:
         return f"made by hand{who}"
-    return "why it was made is not known"
+    return "reason not recorded"
 
 
 def net_rows(generation: Generation) -> Text:

@@ -104,7 +104,8 @@ def _failed(value: Any) -> Iterable[Text]:
 
 def _generations(value: Any) -> Iterable[Text]:
     for one in value:
-        yield plain(f"made generation {one['number']} of {one['key']} ({str(one['id'])[:12]})")
+        made = "made" if one.get("new", True) else "unchanged:"
+        yield plain(f"{made} generation {one['number']} of {one['key']} ({str(one['id'])[:12]})")
 
 
 def _checks(value: Any) -> Iterable[Text]:
@@ -124,7 +125,7 @@ _DETAILS: Mapping[str, Callable[[Any], Iterable[Text]]] = {
     "bytes": lambda value: [plain(f"{int(value):,} bytes")],
     "clients": lambda value: [plain(f"back: {line}") for line in value],
     "warnings": _many(styles.WARN),
-    "hint": _one("way out:"),
+    "hint": _one("what to do:"),
 }
 
 

@@ -79,23 +79,23 @@ def to_type(plan: Plan) -> str:
 
 
 def not_listening() -> Text:
-    """The same line for as long as no key is heard."""
-    return join([plain("Read this first: no key counts yet;"), plain("Esc", styles.KEY), plain("leaves it be")])
+    """Return the line that is shown while keys are ignored: the same for every plan, so that nothing moves."""
+    return join([plain("Read this first: keys are ignored for now;"), plain("Esc", styles.KEY), plain("cancels")])
 
 
 def what_to_type(plan: Plan) -> Text:
     """The line above the field."""
     wanted = to_type(plan)
     if plan.blockers:
-        return plain("It cannot run: see above.", styles.BAD)
+        return plain("This cannot be done: see above.", styles.BAD)
     if not wanted:
-        return join([plain("Enter", styles.KEY), plain("does it,"), plain("Esc", styles.KEY), plain("leaves it be")])
+        return join([plain("Enter", styles.KEY), plain("confirms,"), plain("Esc", styles.KEY), plain("cancels")])
     return join(
         [
             plain("Type"),
             plain(wanted, styles.KEY),
-            plain("and Enter to do it;"),
+            plain("and press Enter to confirm;"),
             plain("Esc", styles.KEY),
-            plain("leaves it be"),
+            plain("cancels"),
         ]
     )

@@ -100,7 +100,7 @@ class TimeNotUnderstood(ValueError):
 _CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h (a zone of its own: 14:05 UTC)"
+EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h; in another zone: 14:05 UTC"
 
 
 def parse_time(typed: str, times: Times) -> datetime:

@@ -15,7 +15,7 @@ def waiting(state: AppState) -> str:
         return "the store cannot be read"
     if state.overview is None:
         return "reading the store…"
-    return "looking around…" if state.found is None else "nothing here"
+    return "looking for databases…" if state.found is None else "nothing here"
 
 
 def lines(state: AppState) -> list[Text]:

@@ -1,8 +1,8 @@
 """The one confirmation: what would happen, and as much to do for it as it is dangerous.
 
 Nothing confirms within half a second of the first paint, and what was typed before is dropped, so that no key meant
-for another screen can do anything here: until then it says that it does not listen yet. From then on every key counts,
-in the order in which it was typed. The focus starts on leaving things be.
+for another screen can do anything here: until then it says that keys are ignored. From then on every key counts, in the
+order in which it was typed. The focus starts on Cancel.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave it be", show=False),
-        Binding("enter", "enter", "Do it", show=False),
+        Binding("escape", "leave", "Cancel", show=False),
+        Binding("enter", "enter", "Confirm", show=False),
         Binding("ctrl+d,pagedown", "scroll(1)", "Down", show=False),
         Binding("ctrl+u,pageup", "scroll(-1)", "Up", show=False),
         Binding("down", "scroll_line(1)", "Down", show=False),
@@ -98,7 +98,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         return not self.plan.blockers
 
     def compose(self) -> ComposeResult:
-        yield Static(f"{MIN_COLUMNS}x{MIN_ROWS} is the least\nto confirm anything;\nEsc leaves it be", id="small")
+        yield Static(f"{MIN_COLUMNS}x{MIN_ROWS} is the least\nto confirm anything;\nEsc cancels", id="small")
         with Vertical() as box:
             box.border_title = {1: "Confirm", 2: "Confirm", 3: "CANNOT BE UNDONE"}.get(int(self.plan.grade), "Confirm")
             yield Static(id="where")
@@ -112,7 +112,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
             yield Static(present.not_listening(), id="ask")
             if self._wanted and self._can_run:
                 # Without select_on_focus: the first key that is typed brings the focus, and must not be typed over.
-                yield Input(id="typed", placeholder="what is named above", disabled=True, select_on_focus=False)
+                yield Input(id="typed", placeholder="the text named above", disabled=True, select_on_focus=False)
                 yield Input(
                     id="why",
                     placeholder="why (for the audit; may stay empty)",
@@ -122,7 +122,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
             yield Static(id="wrong", markup=False)
             with Horizontal():
                 yield Static("")
-                yield Button("Leave it be", id="leave", disabled=True, compact=True)
+                yield Button("Cancel", id="leave", disabled=True, compact=True)
                 if self._can_run:
                     yield Button(
                         "Do it", id="do", disabled=True, compact=True, variant="error" if self._wanted else "success"
@@ -171,7 +171,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         for widget in self.query("Button, Input"):
             widget.disabled = False
         self._review()
-        # Where Enter alone confirms (grade 1) no button has the focus; elsewhere it rests on leaving things be.
+        # Where Enter alone confirms (grade 1) no button has the focus; elsewhere it starts on Cancel.
         if self._wanted or not self._can_run:
             self.set_focus(self.query_one("#leave", Button))
 
@@ -190,7 +190,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
             return True
         field = self.query_one_optional("#typed", Input)
         if field is not None and isinstance(self.focused, Button) and _edits(event):
-            # Typing goes to the field at once, though the focus rests on leaving things be.
+            # Typing goes to the field at once, though the focus is on Cancel.
             self.set_focus(field, scroll_visible=False)
         if isinstance(self.focused, Input) and event.is_printable and event.character:
             type_into(self.focused, event.character)
@@ -222,7 +222,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
         if self._typed() != self._wanted:
             self._refused = self._typed()
             typed = "nothing" if not self._typed() else "something else"
-            self.query_one("#wrong", Static).update(f"{typed} was typed; nothing was done")
+            self.query_one("#wrong", Static).update(f"{typed} was typed; nothing was changed")
             return
         why = self.query_one_optional("#why", Input)
         self.dismiss(Decision(why.value.strip() if why is not None else ""))

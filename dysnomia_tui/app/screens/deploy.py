@@ -42,7 +42,7 @@ class DeployScreen(DysnomiaScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
             yield Static(id="would", markup=False)
-            yield VirtualTable[Line](key=present.line_key, widget_id="components", empty="looking…")
+            yield VirtualTable[Line](key=present.line_key, widget_id="components", empty="reading…")
 
     @property
     def components(self) -> VirtualTable[Line]:

@@ -111,7 +111,7 @@ class GcScreen(DysnomiaScreen):
                 key=present.entry_key,
                 words=present.entry_words,
                 widget_id="lines",
-                empty="working it out…",
+                empty="reviewing…",
             )
 
     @property
@@ -120,7 +120,7 @@ class GcScreen(DysnomiaScreen):
 
     @property
     def review(self) -> GcPlan | None:
-        """The review on the screen; None while it is worked out."""
+        """The review on the screen; None while it is computed."""
         return self._review
 
     def here(self) -> Selection:
@@ -219,7 +219,7 @@ class GcScreen(DysnomiaScreen):
             self._without_review(plain(str(problem), styles.WARN))
             return
         self._typing = self.set_timer(TYPING, self._typed_whole)
-        self._without_review(plain("working it out…", styles.DIM))
+        self._without_review(plain("reviewing…", styles.DIM))
 
     def _typed_whole(self) -> None:
         self._stop_typing()
@@ -292,7 +292,7 @@ class GcScreen(DysnomiaScreen):
     def act_gc_apply(self) -> None:
         review, free_now = self._review, self._now
         if review is None or self._question() is None:
-            words = self._not_understood or "the review is still being worked out"
+            words = self._not_understood or "the review is not finished yet"
             self.services.notify(f"nothing to carry out: {words}", severity="warning", markup=False)
             return
 

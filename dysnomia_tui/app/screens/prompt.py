@@ -29,6 +29,19 @@ _BOX = """
 """
 
 
+def refused_by(parse: Callable[[str], object], refusal: type[Exception]) -> Callable[[str], str]:
+    """A prompt's check: what ``parse`` says against a text by raising ``refusal``."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except refusal as problem:
+            return str(problem)
+        return ""
+
+    return check
+
+
 class PromptScreen(ModalScreen["str | None"]):
     """Asks for one line. Dismissed with it, or with None on Esc."""
 
@@ -49,7 +62,7 @@ class PromptScreen(ModalScreen["str | None"]):
         *,
         value: str = "",
         placeholder: str = "",
-        accept: str = "does it",
+        accept: str = "confirms",
         check: Callable[[str], str] | None = None,
     ) -> None:
         """Make the question.
@@ -82,9 +95,7 @@ class PromptScreen(ModalScreen["str | None"]):
     def _foot(self, wrong: str = "") -> Text:
         if wrong:
             return plain(wrong, styles.BAD)
-        return join(
-            [plain("Enter", styles.KEY), plain(f"{self._accept},"), plain("Esc", styles.KEY), plain("leaves it be")]
-        )
+        return join([plain("Enter", styles.KEY), plain(f"{self._accept},"), plain("Esc", styles.KEY), plain("cancels")])
 
     @on(Input.Changed)
     def _changed(self) -> None:
@@ -98,7 +109,7 @@ class PromptScreen(ModalScreen["str | None"]):
                 # What asked is called in here too: what it cannot take is said in the prompt, which stays open.
                 self.dismiss(event.value)
         except CANNOT_BE_TAKEN as problem:
-            wrong = f"this cannot be taken: {problem}"
+            wrong = f"not accepted: {problem}"
         if wrong:
             self.query_one("#foot", Static).update(self._foot(wrong))
 

@@ -25,11 +25,11 @@ def _run(app: Services, key: ComponentKey, argv: Sequence[str], env: Mapping[str
     problem = ""
     try:
         with app.suspend():
-            print(f"\n{visible(str(key))}: {visible(argv[0])}; leaving it comes back\n", flush=True)
+            print(f"\n{visible(str(key))}: {visible(argv[0])}; exit it to return to dysnomia-tui\n", flush=True)
             status = app.run_client(argv, {**child_environment(os.environ), **env})
             problem = f"{argv[0]} ended with status {status}" if status else ""
     except SuspendNotSupported:
-        problem = "this terminal cannot be handed over"
+        problem = "this terminal cannot be given to another program"
     except OSError as error:
         problem = f"{argv[0]}: {error.strerror}"
     if problem:

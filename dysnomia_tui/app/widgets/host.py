@@ -22,13 +22,13 @@ class ActionHost:
     the widget or screen.
     """
 
+    CARRIERS: ClassVar[tuple[type, ...]] = ()
+    """What carries actions out for it, besides itself."""
+
     @property
     def services(self) -> Services:
         """What the app does for it."""
         return services_of(self)
-
-    CARRIERS: ClassVar[tuple[type, ...]] = ()
-    """What carries actions out for it, besides itself."""
 
     def carriers(self) -> Sequence[object]:
         """Itself, and the objects of ``CARRIERS``."""

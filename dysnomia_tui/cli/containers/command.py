@@ -124,7 +124,7 @@ def query_containers(settings: Settings, only: str) -> Iterator[str]:
 
 
 def query_available(settings: Settings, only: str) -> Iterator[str]:
-    """``container/component`` of what stands on the components path."""
+    """``container/component`` of each entry on the components path."""
     return (str(key) for key in _inventory(settings).components if not only or key.container == only)
 
 

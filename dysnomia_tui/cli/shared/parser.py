@@ -34,7 +34,7 @@ exit codes:
 
 
 class Usage(EngineError):
-    """The command line makes no sense."""
+    """The command line is invalid."""
 
     exit = Exit.USAGE
 
@@ -160,7 +160,7 @@ def exit_of(error: BaseException) -> Exit:
 
 
 def wants_json(argv: Sequence[str]) -> bool:
-    """Whether ``--json`` is among the options, also where the rest of the command line makes no sense."""
+    """Whether ``--json`` is among the options, also where the rest of the command line is invalid."""
     options = itertools.takewhile(lambda word: word != "--", argv)
     return "--json" in options
 

@@ -145,7 +145,7 @@ def store_folder(args: argparse.Namespace) -> Path:
 
 
 def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
-    """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
+    """The generations in the store, by component and then by number. Broken links are left out, with a warning."""
     from dysnomia_store import Layout, all_generations, latest_generations
 
     those = latest_generations if latest else all_generations

@@ -3,10 +3,10 @@
 The worker runs exactly these; so do the tests that prove them. Each takes the component's lock, first puts right
 what dead jobs left there, and ends with everything durable or with live as it was.
 
-    snapshot(bench) -> Snapshotted          restore(bench, number, target) -> Restored
-    undo(bench, of) -> Restored             recover(bench, left) -> Settled
-    verify(bench, number) -> Check          check(bench, number) -> Check
-    activity(bench, name)                   activate, deactivate, collect-garbage, lock, unlock
+    snapshot(job) -> Snapshotted          restore(job, number, target) -> Restored
+    undo(job, of) -> Restored             recover(job, left) -> Recovery
+    verify(job, number) -> Check          check(job, number) -> Check
+    activity(job, name)                   activate, deactivate, collect-garbage, lock, unlock
 """
 
 from __future__ import annotations

@@ -105,9 +105,9 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         """Raises ValueError, naming the field that is not what it should be."""
-        import msgspec  # only where a plan is read
+        from dysnomia_base.shapes import convert  # only where a plan is read
 
         try:
-            return msgspec.convert(data, cls)
+            return convert(data, cls)
         except (ValueError, RecursionError) as error:  # a lone surrogate, too, where no text is wanted
             raise ValueError(str(error)) from None

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, TypeVar, cas
 
 import msgspec
 
+from dysnomia_base.shapes import convert
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Check, History, Marks, Metadata, Seen
 from dysnomia_store.records import codec
@@ -208,7 +209,7 @@ _SECTION = msgspec.json.Decoder(SectionLine)
 def shaped(value: Any, shape: type[T], what: str) -> T:
     """JSON values as ``shape``. Raises Corrupt, naming ``what`` and the field."""
     try:
-        return msgspec.convert(value, shape)
+        return convert(value, shape)
     except FAULTS as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
 
@@ -229,7 +230,7 @@ def _line(line: bytes, decoder: msgspec.json.Decoder[Any]) -> object:
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass  # a name of bytes that are not UTF-8 is no JSON for msgspec, and is for us; what is none is named below
     try:
-        return msgspec.convert(json.loads(line), decoder.type)
+        return convert(json.loads(line), decoder.type)
     except FAULTS as error:
         raise Corrupt(f"it cannot be read: {error}") from None
 

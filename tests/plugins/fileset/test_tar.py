@@ -27,7 +27,7 @@ from tests.plugins.fileset.tools import Collected, TarStored, dump_to_tar, load_
 from tests.plugins.fileset.world import fileset_component, make_tree, tree
 
 KNOWN_ID = "712b17b8203e5938a297d2933043f3cc02a0341774a3146cc127447437d7a6b1"
-"""Of a tree as ``test_the_same_tree_has_the_id_it_always_had`` makes it, by the first version that stored filesets."""
+"""Made of the tree of ``test_the_same_tree_has_the_id_it_always_had`` by the version before files came in batches."""
 
 _NAME = st.binary(min_size=1, max_size=255).map(lambda raw: os.fsdecode(raw.replace(b"/", b"_").replace(b"\0", b"-")))
 _PART = _NAME.filter(lambda name: name not in (".", ".."))

@@ -65,7 +65,7 @@ def test_the_example_of_the_guide_snapshots_restores_and_undoes(module: str, tmp
 def flag_world(folder: Path, plugin: Plugin) -> World:
     """A component of the stateless type: as much of a world as driving its activation takes."""
     component = Component(ComponentKey("flags", "red"), folder, {"folder": str(folder)})
-    return cast(World, SimpleNamespace(plugin=plugin, component=component))
+    return cast(World, SimpleNamespace(plugin=plugin, component=component, belongs_to=lambda _store: None))
 
 
 def test_a_stateless_type_is_taken_back_and_located_by_its_former_names(tmp_path: Path) -> None:

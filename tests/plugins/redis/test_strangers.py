@@ -177,7 +177,9 @@ class TestNoEnd:
 
     @given(st.binary(max_size=400), st.sampled_from(sorted(rdb.TYPES)))
     def test_whatever_stands_there_a_named_error_comes_out(self, data: bytes, code: int) -> None:
-        for whole in (build.rdb(build.key(code, b"k", data)), b"REDIS0011" + bytes([code]) + data, b"REDIS0011" + data):
+        value = build.key(code & 0xFF, b"k", data)
+        kept = [magic + bytes([code & 0xFF]) + data for magic in (b"REDIS0012", b"VALKEY080")]
+        for whole in (build.rdb(value, version=12), b"VALKEY080" + value + b"\xff", *kept, b"REDIS0011" + data):
             with suppress(PluginError):
                 scan(io.BytesIO(whole))
                 shown(whole)
@@ -200,7 +202,7 @@ class TestWhatComesAlong:
             (b"\x07" + build.string(b"k") + b"\x00", "module"),
             (b"\x06" + build.string(b"k") + b"\x00", "module"),
             (b"\xf6" + build.string(b"x"), "release candidates"),
-            (b"\x18" + build.string(b"k"), "fields expire"),
+            (b"\x16" + build.string(b"k"), "release candidates of Redis 7.4"),
         ],
     )
     def test_what_is_not_known_is_refused_by_name(self, data: bytes, words: str) -> None:

@@ -30,7 +30,10 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.cli.shared.parser import load
 from dysnomia_tui.engine.engine import Engine
 engine, key = Engine(load()), ComponentKey("units", sys.argv[1])
-said = {"condition": asdict(engine.condition(key)), "own": asdict(engine.probes("units", patient=True)[1][key])}
+own = {}
+while key not in own:  # a busy machine may not have asked every component in the time there is
+    own = engine.probes("units", patient=True)[1]
+said = {"condition": asdict(engine.condition(key)), "own": asdict(own[key])}
 print(json.dumps(said, default=str))
 """
 

@@ -229,7 +229,7 @@ def test_one_that_is_cut_short_is_refused(full: Shop, shop: Shop, place: Path, s
 def test_one_with_more_behind_it_is_refused(full: Shop, shop: Shop, place: Path) -> None:
     path = carry(full, place / "a.tar")
     path.write_bytes(path.read_bytes() + b"\0" * 512)
-    with pytest.raises(Refused, match="512 bytes more"):
+    with pytest.raises(Refused, match="512 bytes after the end"):
         shop.store.import_archive(path)
 
 
@@ -328,9 +328,9 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a size below nothing": (lambda said: set_at(first_file(said), 1, -5), "Expected `int` >= 0"),
     "a size of another kind": (lambda said: set_at(first_file(said), 1, True), "Expected `int`, got `bool`"),
     "a size that no disk has": (lambda said: set_at(first_file(said), 1, 1 << 50), "cut short"),
-    "a size that is not its file's": (lambda said: set_at(first_file(said), 1, 1), "where its record says"),
+    "a size that is not its file's": (lambda said: set_at(first_file(said), 1, 1), "is not at the position"),
     "a digest that is none": (lambda said: set_at(first_file(said), 2, "../x"), "matching regex"),
-    "another file's digest": (lambda said: set_at(first_file(said), 2, "0" * 64), "is not what its record says"),
+    "another file's digest": (lambda said: set_at(first_file(said), 2, "0" * 64), "differs from the archive's record"),
     "a time that is none": (lambda said: set_at(said, *G, "as_of", "soon"), "cannot be read"),
     "a reason that is none": (lambda said: set_at(said, *G, "reason", "because"), "cannot be read"),
     "metadata of another": (lambda said: set_at(said, *S, "metadata", "id", "x"), "belongs to another snapshot"),

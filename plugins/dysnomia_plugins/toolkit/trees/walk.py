@@ -11,7 +11,7 @@ import os
 import posixpath
 import pwd
 import stat
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,24 +32,21 @@ class Owners:
     _groups: dict[int, str] = field(default_factory=dict)
 
     def user(self, number: int) -> str:
-        name = self._users.get(number)
-        if name is None:
-            try:
-                name = pwd.getpwuid(number).pw_name
-            except KeyError:
-                name = ""
-            self._users[number] = name
-        return name
+        return _name(self._users, number, lambda uid: pwd.getpwuid(uid).pw_name)
 
     def group(self, number: int) -> str:
-        name = self._groups.get(number)
-        if name is None:
-            try:
-                name = grp.getgrgid(number).gr_name
-            except KeyError:
-                name = ""
-            self._groups[number] = name
-        return name
+        return _name(self._groups, number, lambda gid: grp.getgrgid(gid).gr_name)
+
+
+def _name(known: dict[int, str], number: int, look_up: Callable[[int], str]) -> str:
+    name = known.get(number)
+    if name is None:
+        try:
+            name = look_up(number)
+        except KeyError:
+            name = ""
+        known[number] = name
+    return name
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from dysnomia_plugins.types.mysql.contents import insert_target
 from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, SEQUENCE, TABLE, VIEW, Created, created
 from dysnomia_plugins.types.mysql.engines import refuse_missing, supported
 from dysnomia_plugins.types.mysql.kept_events import EventsFinder
+from dysnomia_plugins.types.mysql.lending import Lender
 from dysnomia_plugins.types.mysql.names import identifier
 from dysnomia_plugins.types.mysql.packets import RowWriter
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified
@@ -36,8 +37,12 @@ class Loader:
     that a dump of one schema is made of are sent. Rows are counted three times: as they are sent, against the contents
     index, and by the server."""
 
-    def __init__(self, ctx: Context, client: Client, database: str, *, closely: bool = False) -> None:
-        """``closely``: the dump is not trusted, and the client is an account that has rights on the schema alone."""
+    def __init__(
+        self, ctx: Context, client: Client, database: str, lender: Lender | None = None, *, closely: bool = False
+    ) -> None:
+        """``lender`` lends the definers of views what they need in the new schema. ``closely``: the dump is not
+        trusted,
+        and the client is an account that has rights on the schema alone."""
         self.events = b""
         """The text of the dump's events: none is made."""
         self.broken: dict[str, bytes] = {}
@@ -45,6 +50,7 @@ class Loader:
         self.definers: dict[tuple[str, str], tuple[Account | None, bytes]] = {}
         """The definer of each object of code, and its clause, where the dump is looked at closely: it is left out."""
         self._closely = closely
+        self._lender = lender
         self._ctx = ctx
         self._client = client
         self._database = database
@@ -115,7 +121,8 @@ class Loader:
         if made is not None and made.kind == SCHEMA:
             return moved(data, [decode(scanner.database)], self._database)
         if made is not None and made.kind == VIEW:
-            return without_schema(data, decode(scanner.database))
+            lent = self._lender.lending(made) if self._lender is not None else b""
+            return lent + without_schema(data, decode(scanner.database))
         return unqualified(data) or data
 
     def _without_definer(self, data: bytes, made: Created | None) -> bytes:

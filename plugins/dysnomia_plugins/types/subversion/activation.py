@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over_tree
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
@@ -46,6 +46,8 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
         if gid >= 0:
             share(repository.path, gid, inherit=False)
             share(f"{repository.path}/db", gid, inherit=True)
+        if maker is not None:
+            _give_away(repository.path, maker.uid, maker.gid if gid < 0 else -1)
         with folder_at(posixpath.dirname(beside.name)) as source, folder_at(layout.parent) as target:
             sync_file_system(source)
             rename_new(posixpath.basename(beside.name), source, posixpath.basename(layout.live), target)
@@ -56,6 +58,17 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
     remove_folder(wrapper_made(beside))
+
+
+def _give_away(path: str, uid: int, gid: int) -> None:
+    """Have it belong to those in whose folder it is: as whom Subversion's programs are run there from now on.
+
+    Raises NotSafe, OSError."""
+    with Folder.at(path) as top:
+        mode = stat.S_IMODE(top.stat().st_mode)
+        os.fchmod(top.descriptor, mode & ~0o077)
+        hand_over_tree(top, uid, gid)
+        hand_over(top.descriptor, uid, gid, mode)
 
 
 def _load(repository: Repository, path: Path) -> None:

@@ -18,13 +18,14 @@ from dysnomia_store.sink import WholeSection
 from tests.unit.store.content.test_artefact import Kept
 
 NAMES = st.text(st.characters(codec="utf-8") | st.sampled_from('\udcff"\\\n\x7f'), min_size=1, max_size=20)
+COUNTS = st.integers(0, 1 << 62)
 ATTRIBUTES = st.dictionaries(NAMES, NAMES, max_size=3)
 
 
 @given(
     st.builds(
-        Section, NAMES, NAMES, st.sampled_from(Form), st.integers(0), NAMES, st.none() | st.integers(0),
-        st.none() | st.integers(0), st.none() | st.integers(0), st.just("") | NAMES,
+        Section, NAMES, NAMES, st.sampled_from(Form), COUNTS, NAMES, st.none() | COUNTS,
+        st.none() | COUNTS, st.none() | COUNTS, st.just("") | NAMES,
         st.lists(NAMES, max_size=2).map(tuple), st.lists(NAMES, max_size=2).map(tuple), ATTRIBUTES,
     )
 )  # fmt: skip
