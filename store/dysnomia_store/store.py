@@ -353,6 +353,8 @@ class Store(ReadableStore):
         readings = {key: self.reading(key) for key in sorted(set(keys))}
         states = [gc_state(key, reading) for key, reading in readings.items()]
         planned = plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
+        if not self.shares:
+            return planned
         return exact(self._layout, planned, lambda key, one: self.may_share(readings[key].snaps[one].content_size))
 
     def apply_gc(

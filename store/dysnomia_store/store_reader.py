@@ -161,6 +161,11 @@ class ReadableStore(OpenedStore):
 
         return usage(self)
 
+    @property
+    def shares(self) -> bool:
+        """Whether snapshots of this store may share frames."""
+        return self._workspace.shares
+
     def may_share(self, content_size: int | None) -> bool:
         """Whether a snapshot of so much content may hold frames: a small artefact is one file."""
         from dysnomia_store.content.cutting import DEFAULT

@@ -22,7 +22,7 @@ MOST_DAYS = 3660
 
 def usage(store: ReadableStore) -> Usage:
     """Add up a store. What may not be read counts as nothing; a frame counts for the snapshot that came first."""
-    shares = (store.root / "frames").is_dir()
+    shares = store.shares
     by_component: dict[ComponentKey, int] = {}
     orphans = content = generations = 0
     seen: set[int] = set()

@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -272,11 +272,12 @@ class Disk:
         if not stat.S_ISDIR(kind):
             self.unlink(path, missing_ok=True)
             return
-        if kind & 0o300 != 0o300:
-            path.chmod(0o700)
-        for name in os.listdir(path):
-            self.remove_tree(path / name)
-        self.rmdir(path)
+        with suppress(FileNotFoundError):
+            if kind & 0o300 != 0o300:
+                path.chmod(0o700)
+            for name in os.listdir(path):
+                self.remove_tree(path / name)
+            self.rmdir(path)
 
     def _give(self, what: int | Path, mode: int) -> None:
         """Set mode and group, whatever the umask; the mode last, since a change of group may clear bits of it."""

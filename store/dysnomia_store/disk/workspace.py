@@ -82,6 +82,18 @@ class Workspace:
             except FileExistsError:
                 pass  # another process was quicker: its identity holds
 
+    @property
+    def shares(self) -> bool:
+        """Whether snapshots here may share frames. The pool may be gone, so what counts is the store's format."""
+        path = self.layout.top("store.json")
+        try:
+            said = records.load(records.read_file(path), "store.json", records.NEWEST)
+        except FileNotFoundError:
+            return False
+        except (OSError, Corrupt):
+            return True  # torn: looking costs time alone
+        return bool(said.get("format", records.FORMAT) >= records.FRAMES)
+
     def raise_format(self, number: int) -> None:
         """Say durably that the store holds what versions that read only earlier formats do not. Raises OSError."""
         path = self.layout.top("store.json")

@@ -49,7 +49,7 @@ def exact(layout: Layout, plan: GcPlan, may_share: MayShare) -> GcPlan:
     Of a frame that several of its snapshots share, the last of them in the plan has the bytes: they add up, whatever
     is summed. Frames that only the trash holds besides come back as well. Raises PermissionError.
     """
-    if not plan.snapshots or not layout.frames.is_dir():
+    if not plan.snapshots:
         return plan
     going = Names()
     alone: dict[int, int] = {}

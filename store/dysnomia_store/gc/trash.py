@@ -98,16 +98,19 @@ def begin(
         "why": why,
         "sizes": dict(sizes),
     }
-    workspace.disk.mkdir(path)
+    # Made elsewhere and moved here whole: a sweep takes folders in the trash that have no record.
+    made = workspace.stage(job)
     try:
         for name in ("generations", "snapshots", *PARTS):
-            workspace.disk.mkdir(path / name)
-        workspace.disk.write_new(path / RECORD, records.dump(said))
-        workspace.disk.fsync_path(path)
+            workspace.disk.mkdir(made / name)
+        workspace.disk.write_new(made / RECORD, records.dump(said))
+        workspace.disk.fsync_path(made)
+        workspace.disk.rename(made, path)
         workspace.disk.fsync_path(trash)
     except OSError:
-        with suppress(OSError):
-            workspace.disk.remove_tree(path)
+        for folder in (made, path):
+            with suppress(OSError):
+                workspace.disk.remove_tree(folder)
         raise
     return Collected(path, key, now, freed_on, who, job, why, dict(sizes))
 

@@ -67,13 +67,19 @@ def calls_of(shop: Shop, work: Work, where: Path) -> list[tuple[str, str]]:
     return counter.log
 
 
-def each_fault(shop: Shop, work: Work, where: Path, faults: Collection[Fault] = ANYWHERE) -> Iterator[tuple[str, Shop]]:
-    """Do the work on a copy of the store once for each call and fault; yields what is left, and what happened."""
+def each_fault(
+    shop: Shop, work: Work, where: Path, faults: Collection[Fault] = ANYWHERE, *, below: Collection[str] = ("",)
+) -> Iterator[tuple[str, Shop]]:
+    """Do the work on a copy of the store once for each call and fault; yields what is left, and what happened.
+
+    ``below``: only calls on a path that has one of these in it."""
     calls = calls_of(shop, work, where)
     assert len(calls) > 10
     for fault in faults:
         met = [one for one in calls if one[0] == "link"] if fault.of_links else calls
         for at, (call, path) in enumerate(met, 1):
+            if not any(part in path for part in below):
+                continue
             broken = _copy(shop, where, Disk(before=Counter(at, fault, links=fault.of_links)))
             status = _in_child(broken, work)
             # Frames are written by several threads: it may have been the neighbour of this call.
@@ -94,14 +100,19 @@ def _copy(shop: Shop, where: Path, disk: Disk) -> Shop:
 
 def _in_child(shop: Shop, work: Work) -> int:
     """Do it in a fork of this process, and say how that ended."""
+    return os.waitpid(forked(lambda: work(shop)), 0)[1]
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Start a fork of this process that does it, and exits with ``FAILED`` for an error of the store's."""
     child = os.fork()
     if child == 0:
         code = SURPRISED
         try:
-            work(shop)
+            work()
             code = 0
         except StoreError:
             code = FAILED
         finally:
             os._exit(code)
-    return os.waitpid(child, 0)[1]
+    return child

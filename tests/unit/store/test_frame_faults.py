@@ -8,18 +8,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from dysnomia_store.model import CheckResult
 from dysnomia_store.records.retention import Policy
-from tests.unit.store.faults import ANYWHERE, Fault, calls_of, each_fault
+from tests.unit.store.faults import Fault, calls_of, each_fault, forked
 from tests.unit.store.frames import alone, flip, folder_of, frames_of, lines, on_disk, pool_of
 from tests.unit.store.shop import KEY, SMALL, Shop
 
 ROWS = 80
 """Rows that come to a few frames."""
+OF_FRAMES = ("/frames", ".zst.d")
+"""Where the calls are that a store of whole artefacts does not make; the others are met in ``test_faults``."""
+DISK = (Fault.EIO, Fault.ENOSPC)
 
 
 @pytest.fixture
@@ -48,7 +52,11 @@ def test_a_snapshot_survives_every_fault(shop: Shop, place: Path) -> None:
     def work(it: Shop) -> None:
         it.commit(lines(ROWS, changed=9))
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    faults = chain(
+        each_fault(shop, work, place / "copy", [Fault.KILL]),
+        each_fault(shop, work, place / "copy", DISK, below=OF_FRAMES),
+    )
+    for said, left in faults:
         intact(left, said)
         assert left.content(left.store.generation(KEY, 1)) == lines(ROWS, changed=1), said
         made = left.commit(lines(ROWS, changed=9)).generation
@@ -103,7 +111,7 @@ def test_an_import_survives_every_fault(shop: Shop, place: Path) -> None:
         with it.store.lock(KEY, who="alice", job="7", doing="import") as lock:
             it.store.import_folder(lock, folder, job="7")
 
-    for said, left in each_fault(shop, work, place / "copy", (*ANYWHERE, Fault.EMLINK)):
+    for said, left in each_fault(shop, work, place / "copy", (Fault.KILL, Fault.EIO, Fault.EMLINK), below=OF_FRAMES):
         intact(left, said)
         work(left)
         assert left.content(left.newest()) == lines(ROWS, changed=7), said
@@ -118,7 +126,7 @@ def test_a_collection_survives_every_fault(shop: Shop, place: Path, grace: float
         it.collect(Policy(last=1), grace=grace)
         it.store.empty_trash([entry.name for entry in it.store.trash()])
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", [Fault.KILL, Fault.EIO], below=OF_FRAMES):
         assert left.content(left.store.generation(KEY, 3)) == lines(ROWS, changed=3), said
         intact(left, said)
         work(left)
@@ -140,7 +148,11 @@ def test_healing_survives_every_fault(shop: Shop, place: Path) -> None:
     def work(it: Shop) -> None:
         it.commit(lines(ROWS, changed=9))
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    faults = chain(
+        each_fault(shop, work, place / "copy", [Fault.KILL], below=(*OF_FRAMES, "/checks/")),
+        each_fault(shop, work, place / "copy", [Fault.EIO], below=["/frames"]),
+    )
+    for said, left in faults:
         again = left.commit(lines(ROWS, changed=10)).generation
         assert left.content(again) == lines(ROWS, changed=10), said
         tidy(left, said)
@@ -154,7 +166,7 @@ def test_a_check_that_cannot_write_what_it_found_fails_and_a_later_one_does(shop
     def work(it: Shop) -> None:
         it.store.check_and_record(KEY, it.ids()[1], at=it.now)
 
-    for said, left in each_fault(shop, work, place / "copy"):
+    for said, left in each_fault(shop, work, place / "copy", [Fault.KILL, Fault.EIO]):
         work(left)
         assert [one.number for one in left.store.generations(KEY) if one.good] == [], said
 
@@ -171,7 +183,7 @@ def test_two_writers_of_the_same_frames_both_succeed(shop: Shop, place: Path) ->
 
         return run
 
-    children = [_fork(write(number)) for number in range(2)]
+    children = [forked(write(number)) for number in range(2)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     for key in keys:
         assert shop.all_ok(key)
@@ -179,15 +191,3 @@ def test_two_writers_of_the_same_frames_both_succeed(shop: Shop, place: Path) ->
     list(shop.store.sweep(alive=lambda _: False))
     assert alone(shop) == []
     shutil.rmtree(place / "copy", ignore_errors=True)
-
-
-def _fork(run: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            run()
-            code = 0
-        finally:
-            os._exit(code)
-    return child
