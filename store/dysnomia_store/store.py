@@ -19,7 +19,7 @@ from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
-from dysnomia_store.records.summary import Committed, Imported, Summary, Usage
+from dysnomia_store.records.summary import Committed, Imported, Optimised, Summary, Usage
 from dysnomia_store.store_reader import ReadableStore
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft
 
-__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Store", "Summary", "Usage"]
+__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Optimised", "Store", "Summary", "Usage"]
 
 
 class Store(ReadableStore):
@@ -332,6 +332,32 @@ class Store(ReadableStore):
             return free_bytes(at)
         except OSError:
             return None
+
+    def optimise(
+        self,
+        key: ComponentKey,
+        *,
+        who: str,
+        job: str,
+        on_bytes: Callable[[int], None] | None = None,
+        proofs: Proofs | None = None,
+    ) -> Iterator[tuple[str, Optimised]]:
+        """Make the snapshots of a component share what they can, oldest first, each under a lock of its own.
+
+        Yields each id and what came of it; it may be left between two of them. What ``on_bytes`` raises ends it, and
+        leaves the snapshot as it was. ``proofs`` as of ``check``.
+
+        Raises Locked, StoreError.
+        """
+        from dysnomia_store.commit.optimise import Run, optimise
+        from dysnomia_store.content.cutting import DEFAULT
+        from dysnomia_store.content.proofs import Proofs
+
+        run = Run(self._cutting or DEFAULT, proofs if proofs is not None else Proofs(), on_bytes)
+        self._workspace.ready()
+        for snapshot_id in dict.fromkeys(one.id for one in self.generations(key) if one.id):
+            with self._locked(key, who=who, job=job, doing="optimise"):
+                yield snapshot_id, optimise(self._workspace, key, snapshot_id, run, job)
 
     # Garbage collection.
 

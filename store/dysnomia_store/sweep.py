@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_store.commit.damage import sweep_bad
+from dysnomia_store.commit.optimise import finish, unfinished
 from dysnomia_store.disk.layout import stem
 from dysnomia_store.disk.links import entries, links
 from dysnomia_store.disk.syscalls import in_words
@@ -37,6 +38,12 @@ def sweep(store: Store, workspace: Workspace, alive: Callable[[str], bool]) -> I
                 workspace.disk.remove_tree(Path(entry.path))
         sweep_frames(workspace)
         sweep_bad(workspace)
+    for key, snapshot_id in unfinished(workspace.layout):
+        try:
+            with store.lock(key, who="", job="", doing="sweeping"), in_words(f"sweeping {key}"):
+                finish(workspace, key, snapshot_id)
+        except Locked:
+            continue
     for key in _described(workspace):
         try:
             with store.lock(key, who="", job="", doing="sweeping") as lock:

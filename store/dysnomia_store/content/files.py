@@ -40,8 +40,9 @@ class FrameKeeper(Protocol):
 
         Returns its digest and the file's size. Raises OSError, FileExistsError where there is one."""
 
-    def take_in(self, target: Path, digest: bytes, content: int) -> None:
-        """Share a proven frame that came from elsewhere, where it can be. Raises OSError."""
+    def take_in(self, target: Path, digest: bytes, content: int) -> bool:
+        """Share a proven frame that came from elsewhere, where it can be. Returns whether ``target`` is another file
+        now. Raises OSError."""
 
     def folder(self, path: Path) -> None:
         """Make the folder of an artefact. Raises FileExistsError, OSError."""

@@ -195,17 +195,19 @@ class FolderReader:
             extra = set(os.listdir(at)) - {FOOTER, *self.frames.names()}
             if extra:
                 raise Corrupt(f"{self.path} is damaged: {min(extra)!r} does not belong to it")
-            whole = self._pieces(at, range(len(self.frames)), 0, self.frames.table.content[-1])
+            whole = self._pieces(at, range(len(self.frames)), 0, self.frames.table.content[-1], sealed=True)
             with closing(checked_last(whole, self.path)) as pieces:
                 for piece in pieces:
                     if on_bytes is not None:
                         on_bytes(len(piece))
 
-    def _pieces(self, at: int, which: range, offset: int, length: int) -> Iterator[bytes]:
+    def _pieces(self, at: int, which: range, offset: int, length: int, *, sealed: bool = False) -> Iterator[bytes]:
         def content(number: int) -> bytes:
             name = frame_name(number)
             try:
                 data = read_frame(at, name)
+                if sealed:  # else what is imported would be called damaged by the first check
+                    frame_file.prove(data, self.frames.digest(number), self.frames.size(number))
                 return frame_file.decode(data, self.frames.digest(number), self.frames.size(number))
             except OSError as error:
                 raise ZstdError(f"{name}: {error.strerror}") from error

@@ -24,6 +24,9 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EXDEV, errno.EPERM)
+"""What a file system says that cannot exchange two entries in one step."""
 
 Before = Callable[[str, str], None]
 """Called with the name of each call and its path just before it is made; may raise OSError in its place."""
@@ -238,6 +241,11 @@ class Disk:
         self._announce("replace", target)
         source.replace(target)
 
+    def exchange(self, one: Path, other: Path) -> None:
+        """Let two entries change places in one step. Raises OSError, one of ``NO_EXCHANGE`` where that cannot be."""
+        self._announce("exchange", other)
+        _renameat2(one, other, _RENAME_EXCHANGE)
+
     def link(self, source: Path, target: Path) -> None:
         """Another hard link, never replacing, never through a symbolic link. Raises FileExistsError."""
         self._announce("link", target)
@@ -286,14 +294,21 @@ class Disk:
         os.chmod(what, mode)  # noqa: PTH101 (a descriptor as well)
 
 
+def _renameat2(source: Path, target: Path, flag: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flag) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
 def _rename_noreplace(source: Path, target: Path) -> None:
     """renameat2(RENAME_NOREPLACE); where a file system has not got it, link and unlink, or a check for folders."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+    try:
+        _renameat2(source, target, _RENAME_NOREPLACE)
         return
-    number = ctypes.get_errno()
-    if number not in (errno.EINVAL, errno.ENOSYS):
-        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
     if source.is_dir() and not source.is_symlink():
         # rename(2) itself refuses a folder that holds anything, and only the lock's holder renames here.
         if os.path.lexists(target):

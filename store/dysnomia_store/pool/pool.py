@@ -20,10 +20,14 @@ from pathlib import Path
 
 from dysnomia_store.content import frame_file
 from dysnomia_store.content.files import write_all
+from dysnomia_store.content.frame_folder import opened, read_frame
+from dysnomia_store.content.proofs import Proofs
+from dysnomia_store.content.zstandard import ZstdError
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.links import entries
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.disk.workspace import Workspace
+from dysnomia_store.errors import NotFound
 
 NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP)
 """What a file system says that cannot link, or not this file again."""
@@ -62,22 +66,55 @@ class Pool:
         self.offer(target, digest, len(content))
         return digest, len(body) + len(trailer)
 
-    def take_in(self, target: Path, digest: bytes, content: int) -> None:
+    def take_in(
+        self, target: Path, digest: bytes, content: int, proofs: Proofs | None = None, spare: Path | None = None
+    ) -> bool:
         """Share a proven frame that came from elsewhere: make ``target`` a link of the pool's, or the pool's one of
-        it. It stays as it is where neither can be. Raises OSError."""
+        it. It stays as it is where neither can be. What ``proofs`` knows is not read again; ``spare`` is a name for
+        the link until it takes the target's place.
+
+        Returns whether it was replaced. The folder is for the caller to sync. Raises OSError."""
         entry = self.path(digest)
-        if self.size(entry, digest, content) is not None:
-            spare = target.with_name(target.name + ".link")
-            try:
-                self.disk.link(entry, spare)
-            except OSError as error:
-                if error.errno not in (*NO_LINKS, errno.ENOENT):
-                    raise
-            else:
-                self.disk.replace(spare, target)
-            return
-        self.disk.chmod(target, self._mode, self.disk.access.gid)
-        self.offer(target, digest, content)
+        if not self.proven(digest, content, proofs or Proofs()):
+            self.disk.chmod(target, self._mode, self.disk.access.gid)
+            self.offer(target, digest, content)
+            return False
+        spare = spare or target.with_name(target.name + ".link")
+        try:
+            self.disk.link(entry, spare)
+        except OSError as error:
+            if error.errno not in (*NO_LINKS, errno.ENOENT):
+                raise
+            return False
+        self.disk.replace(spare, target)
+        return True
+
+    def proven(self, digest: bytes, content: int, proofs: Proofs) -> bool:
+        """Whether the pool has a frame, read and found right: a good file must never make room for one that is not.
+
+        Raises OSError."""
+        entry = self.path(digest)
+        if self.size(entry, digest, content) is None:
+            return False
+        try:
+            at = entry.stat(follow_symlinks=False)
+            if proofs.right.get((at.st_dev, at.st_ino)) != digest:
+                with opened(entry.parent) as folder:
+                    frame_file.prove(read_frame(folder, entry.name), digest, content)
+                proofs.right[at.st_dev, at.st_ino] = digest
+        except (FileNotFoundError, NotFound):
+            return False
+        except (OSError, ZstdError):
+            self.condemn(entry, digest)
+            return False
+        return True
+
+    def inode(self, digest: bytes) -> int:
+        """Of the pool's file of a frame; 0 where it has none."""
+        try:
+            return self.path(digest).stat(follow_symlinks=False).st_ino
+        except FileNotFoundError:
+            return 0
 
     def offer(self, target: Path, digest: bytes, content: int) -> None:
         """Link a durable frame into the pool. Where another was quicker, that one stays. Raises OSError."""

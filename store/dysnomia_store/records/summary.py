@@ -62,3 +62,17 @@ class Usage:
     generations: int = 0
     content: int = 0
     """Bytes of the content of all snapshots, before compression and before what they share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimised:
+    """What came of making one snapshot share what it can."""
+
+    converted: int = 0
+    """Artefacts that are folders of frames now."""
+    linked: int = 0
+    """Frames that share a file now."""
+    freed: int = 0
+    """Bytes that came back; negative where nothing was shared yet, and the frames take more."""
+    left: str = ""
+    """Why it was left as it is, in words; ``""`` where nothing hindered it."""

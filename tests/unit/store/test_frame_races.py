@@ -109,7 +109,7 @@ def test_writers_and_sweeps_at_once(place: Path) -> None:
 
     child = forked(sweep_until)
     try:
-        for number in range(40):
+        for number in range(15):
             made = shop.commit(lines(200, changed=number % 2)).generation
             assert shop.content(made) == lines(200, changed=number % 2)
             assert shop.all_ok()
