@@ -89,6 +89,14 @@ class Planner:
         with translated():
             return trash.plan_bring_back(self._world, names, self._clock())
 
+    def plan_optimise(self, keys: Collection[ComponentKey] | None = None) -> Plan:
+        """Convert snapshots of the old form, and let equal frames be one file again; of all that is stored, if no
+        components are given."""
+        from dysnomia_tui.engine.operations import optimise
+
+        with translated():
+            return optimise.plan_optimise(self._world, keys, self._clock())
+
     def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
         """Read every byte of the generations' snapshots."""
         from dysnomia_tui.engine.operations import check

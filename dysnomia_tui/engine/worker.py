@@ -282,6 +282,7 @@ def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
         gc,
         import_folder,
         mark,
+        optimise,
         recover,
         restore,
         snapshot,
@@ -306,6 +307,7 @@ def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
         Kind.ADOPT: adopt.run_adopt,
         Kind.RECOVER: recover.run_recover,
         Kind.DEPLOY: deploy.run_deploy,
+        Kind.OPTIMISE: optimise.run_optimise,
     }[work.plan.kind]
 
 

@@ -51,6 +51,9 @@ def parser() -> Parser:
     add_change(undo)
     add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
     add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
+    optimise = commands.add_parser("optimise", help="let stored generations share what they have in common")
+    optimise.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
+    add_change(optimise)
     install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
     install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
     module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
@@ -76,6 +79,7 @@ def _main(args: argparse.Namespace) -> int:
         "undo": _undo,
         "mark": mark,
         "trust": trust,
+        "optimise": _optimise,
         "install-modules": install_modules,
         "module": lambda args: call_module(args.words),
         "timeline": _timeline,
@@ -163,6 +167,14 @@ def _undo(args: argparse.Namespace) -> int:
 
     engine = open_engine(load(args.statedir))
     plan = engine.plan_undo(args.job)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+
+
+def _optimise(args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.shared.jobs import settle
+
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_optimise([component(args.component)] if args.component else None)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 

@@ -43,6 +43,7 @@ class Kind(enum.StrEnum):
     ADOPT = "adopt"
     RECOVER = "recover"
     DEPLOY = "deploy"
+    OPTIMISE = "optimise"
 
 
 @dataclass(frozen=True, slots=True)
