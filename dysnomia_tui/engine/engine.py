@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from dysnomia_store import Archive
     from dysnomia_tui.engine.contents.browser import Browser
     from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.machine.report import Report
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
 
@@ -107,6 +108,14 @@ class Engine(Planner):
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
         with translated():
             return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
+
+    def report(self) -> Report:
+        """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
+        from dysnomia_tui.engine.machine.report import report
+
+        with translated():
+            jobs = self._board.views(JOBS_LOOKED_AT)
+            return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
         """Newest first."""

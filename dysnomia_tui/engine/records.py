@@ -96,6 +96,8 @@ class Alarm:
 
     text: str
     key: ComponentKey | None = None
+    urgent: bool = False
+    """What is live may be damaged."""
 
 
 @dataclass(frozen=True, slots=True)
