@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics import parser as strict
-from prometheus_client.parser import text_fd_to_metric_families
+from prometheus_client import parser as older
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.cli.tui.status import lines, metrics
@@ -66,14 +66,15 @@ def test_the_metrics_are_read_by_both_parsers_of_prometheus() -> None:
     container = replace(SQLITE, components=(component(hostile, Health.OK, orders_generations(2)),))
     found = seen(container, POSTGRESQL, jobs=world().jobs)
     text = "\n".join(metrics(found)) + "\n"
-    families = {family.name: family for family in strict.text_string_to_metric_families(text)}
+    found_by = strict.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in found_by}
     levels = {
         (sample.labels["container"], sample.labels["component"]): sample.value
         for sample in families["dysnomia_component_level"].samples
     }
     assert levels["postgresql", "crm"] == Level.CRITICAL
     assert levels["postgresql", "orders"] == Level.OK
-    assert {family.name for family in text_fd_to_metric_families(StringIO(text))} == set(families)
+    assert {family.name for family in older.text_fd_to_metric_families(StringIO(text))} == set(families)
 
 
 def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
