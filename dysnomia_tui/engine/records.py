@@ -65,6 +65,8 @@ class ComponentView:
     """Activities of its type; ``snapshot`` and ``restore`` are missing where it holds no state."""
     stateless: str = ""
     """Of a configured component whose type holds no state: why it has no generations."""
+    promised: bool = False
+    """Whether config.toml says how old its newest good generation may be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ def _component(
         job=job.id if job else "",
         labels=labels_of(machine.settings, key),
         can=plugin.activities() if plugin and facts.configured else frozenset(),
+        promised=facts.stale_after is not None,
         stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
 

@@ -111,6 +111,8 @@ def _component(view: ComponentView) -> ComponentReport:
 def _level(view: ComponentView) -> Level:
     if view.health is Health.BUSY and view.problem:  # what failed last is not mended by a new attempt under way
         return Level.WARNING
+    if view.health is Health.STALE and not view.promised:
+        return Level.WARNING
     return LEVELS.get(view.health, Level.OK)
 
 

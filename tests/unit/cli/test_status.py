@@ -10,8 +10,8 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from prometheus_client.openmetrics import parser as strict
 from prometheus_client import parser as older
+from prometheus_client.openmetrics import parser as strict
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.cli.tui.status import lines, metrics
