@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.matrix import Matrix
+
+# A busy machine is slow, not wrong: no test of properties has a deadline of its own (pytest's timeout holds).
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

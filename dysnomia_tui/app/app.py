@@ -17,13 +17,13 @@ from textual.screen import Screen
 from dysnomia_base.clock import utc_now
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app import theme
-from dysnomia_tui.app.actions.confirm_flow import Confirming
+from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
 from dysnomia_tui.app.actions.keymap import checked_keymap
 from dysnomia_tui.app.actions.model import Action
 from dysnomia_tui.app.actions.registry import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
 from dysnomia_tui.app.navigation import Navigation
-from dysnomia_tui.app.poller import Watch
+from dysnomia_tui.app.poller import Poller
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.base import DysnomiaScreen
@@ -35,7 +35,7 @@ from dysnomia_tui.app.terminal.driver import TerminalDriver
 from dysnomia_tui.app.terminal.ending import Ending
 from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
-from dysnomia_tui.app.widgets.bars import AlarmBar, FooterBar, HeadBar, JobStrip
+from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
@@ -84,8 +84,8 @@ class DysnomiaApp(TypingAhead):
         self.clock = clock or utc_now
         self.state = AppState()
         self.client = Client(self, make_engine)
-        self.watch_engine = Watch(self, poll)
-        self.confirming = Confirming(self)
+        self.poller = Poller(self, poll)
+        self.confirm_flow = ConfirmFlow(self)
         self.ending = Ending(self)
         self.go = Navigation(self)
         kind = ZoneKind(settings.zone) if settings.zone in list(ZoneKind) else ZoneKind.SERVER
@@ -132,7 +132,7 @@ class DysnomiaApp(TypingAhead):
             self.notify(f"no theme {self.settings.theme!r}", severity="warning", markup=False)
         self.set_interval(1, self._tick)
         # The first frame is on the screen before the store is read.
-        self.call_after_refresh(self.watch_engine.start)
+        self.call_after_refresh(self.poller.start)
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:
@@ -175,7 +175,7 @@ class DysnomiaApp(TypingAhead):
 
     def look_again(self) -> None:
         """Read everything again."""
-        self.watch_engine.look(everything=True)
+        self.poller.look(everything=True)
         self.notify("reading again", timeout=1.5)
 
     def next_alarm(self) -> None:
@@ -268,11 +268,11 @@ class DysnomiaApp(TypingAhead):
 
     def plan(self, make: Callable[[Engine], Plan], submitted: Callable[[JobView], None] | None = None) -> None:
         """Make a plan in a thread, then confirm and submit it."""
-        self.confirming.plan(make, submitted)
+        self.confirm_flow.plan(make, submitted)
 
     def confirm(self, plan: Plan, submitted: Callable[[JobView], None] | None = None) -> None:
         """Ask as the plan's grade demands; if confirmed, submit exactly this plan."""
-        self.confirming.confirm(plan, submitted)
+        self.confirm_flow.confirm(plan, submitted)
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop. It says itself when it has."""
@@ -306,12 +306,6 @@ class DysnomiaApp(TypingAhead):
     def trouble(self, problem: str) -> None:
         """Say what went wrong."""
         self.notify(problem, severity="error", markup=False, timeout=12)
-
-    def refresh_lines(self) -> None:
-        """Draw alarms and footer again (what they are made from has changed)."""
-        for bar in (AlarmBar, FooterBar):
-            for widget in self.screen.query(bar):
-                widget.refresh()
 
 
 def run(settings: Settings, *, read_only: bool) -> int:

@@ -36,7 +36,7 @@ AT_ONCE = 4
 """Servers asked side by side: each is a process for up to two seconds."""
 
 
-class Watch:
+class Poller:
     """Keeps the app's state up to date."""
 
     def __init__(self, app: Services, poll: bool) -> None:
@@ -126,7 +126,7 @@ class Watch:
                 if job.kind == "mark" and job.state is JobState.DONE:
                     continue  # the list shows it
                 title, words, severity = outcome(job)
-                self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)  # type: ignore[arg-type]
+                self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)
             if any(job.kind == "adopt" for job in ended):
                 self.look(everything=True)
             elif ended:

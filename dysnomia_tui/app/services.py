@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from dysnomia_store.names import ComponentKey
-    from dysnomia_tui.app.actions.confirm_flow import Confirming
+    from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
     from dysnomia_tui.app.actions.model import Action
     from dysnomia_tui.app.client import Client
     from dysnomia_tui.app.navigation import Navigation
-    from dysnomia_tui.app.poller import Watch
+    from dysnomia_tui.app.poller import Poller
     from dysnomia_tui.app.present.times import Times
     from dysnomia_tui.app.selection import Selection
     from dysnomia_tui.app.state import AppState
@@ -36,8 +36,8 @@ class Services(Protocol):
     clock: Callable[[], datetime]
     state: AppState
     client: Client
-    watch_engine: Watch
-    confirming: Confirming
+    poller: Poller
+    confirm_flow: ConfirmFlow
     go: Navigation
 
     @property
@@ -95,9 +95,6 @@ class Services(Protocol):
 
     def trouble(self, problem: str) -> None:
         """Say what went wrong."""
-
-    def refresh_lines(self) -> None:
-        """Draw alarms and footer again."""
 
     def run_client(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
         """Run a program that gets the terminal; its exit status. Raises OSError where it cannot be started."""

@@ -144,7 +144,7 @@ def _line(entry: Mapping[str, Any]) -> str:
     words.append(str(entry.get("title", "")))
     text = "  ".join(words)
     if entry.get("why"):
-        text += f"  because {entry['why']!r}"
+        text += f"  because '{entry['why']}'"  # no repr: escapes in it would be escaped again
     if entry.get("message"):
         text += f"  -> {entry['message']}"
     return text

@@ -8,7 +8,7 @@ from dysnomia_base.errors import DysnomiaError
 
 
 class Exit(enum.IntEnum):
-    """Exit codes of the commands; documented in the README."""
+    """Exit codes of the commands; ``docs/commands.md`` has their table."""
 
     OK = 0
     FAILED = 1

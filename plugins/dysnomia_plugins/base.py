@@ -6,12 +6,13 @@ that loses nothing:
 
     load beside -> check -> swap (the original ends in ``aside``) -> commit -> dump aside as the guard -> drop aside
 
-A *place* is where state of this kind can stand: a database name, a folder, a file. ``live`` is one; ``beside``,
+A *place* is where state of this type can be: a database name, a folder, a file. ``live`` is one; ``beside``,
 ``aside`` and ``scratch`` are named after the store and the job, so that a sweep touches only what a job made.
 """
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ __all__ = [
 
 
 _FORMER_NAMES = {"take_back": "rollback_activation", "whereabouts": "location"}
-"""What methods were called before; these names work for one more version."""
+"""What methods were called until version 0.2; these names work until 0.4."""
 
 
 class Plugin(ABC):
@@ -87,51 +88,61 @@ class Plugin(ABC):
     """Client programs it needs."""
     packages: ClassVar[Mapping[str, str]] = {}
     """The Debian package of a tool, where it is not called as the tool is."""
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Other programs that do in a tool's place."""
     stateless: ClassVar[str] = ""
     """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Let a class that was written with the former names be called by today's names, and the other way round."""
+        """Let a class that was written with the former names be called by today's names, and the other way round.
+
+        Whichever name comes first in the order of its bases counts, so that a mixin with a former name does too."""
         super().__init_subclass__(**options)
         for former, name in _FORMER_NAMES.items():
-            if former in cls.__dict__ and name not in cls.__dict__:
-                setattr(cls, name, cls.__dict__[former])
-            elif name in cls.__dict__ and former not in cls.__dict__:
-                setattr(cls, former, cls.__dict__[name])
+            home = next(base for base in cls.__mro__ if former in base.__dict__ or name in base.__dict__)
+            if name not in home.__dict__:
+                setattr(cls, name, home.__dict__[former])
+                text = f"{cls.__qualname__}.{former} is called {name} now, and the former name goes in version 0.4"
+                warnings.warn(text, DeprecationWarning, stacklevel=3)
+            elif former not in home.__dict__:
+                setattr(cls, former, home.__dict__[name])
 
     def activities(self) -> frozenset[str]:
-        """Which activities it has."""
+        """Names of the activities that the type has."""
         return frozenset({"activate", "deactivate"})
 
     @abstractmethod
     def activate(self, ctx: Context) -> None:
-        """Make the component be there, with its initial state where it has none yet. Idempotent."""
+        """Put the component into service; create its initial state if it has no state yet. Idempotent.
+
+        Raises PluginError, Cancelled: then ``rollback_activation`` (or ``recover``) is called."""
 
     @abstractmethod
     def deactivate(self, ctx: Context) -> None:
-        """Take it out of service. State stays. Idempotent."""
+        """Take the component out of service and keep its state. Idempotent. Raises PluginError, Cancelled."""
 
     def rollback_activation(self, ctx: Context) -> None:
-        """An activation failed, was cancelled or died: take back what it made, by what it wrote to its journal.
+        """Remove what an activation made that failed, was cancelled or died: its journal names it.
 
-        For types without state; one that holds state has ``recover``. Never cancelled; idempotent."""
+        For types without state; one that holds state has ``recover``. Never cancelled; idempotent. Raises PluginError:
+        then the next job on the component tries again."""
 
     def lock(self, ctx: Context) -> None:
-        """Ask whether an upgrade may begin. The default allows it."""
+        """Block upgrades, or raise PluginError if one must not begin now. The default allows it."""
 
     def unlock(self, ctx: Context) -> None:
-        """The upgrade has ended."""
+        """Release what ``lock`` blocked: the upgrade has ended."""
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        """The argv and environment of the server's own client on this component. Secrets by environment only.
+        """Return argv and environment of the server's own client for this component. Secrets in the environment only.
 
-        Raises Unsupported where there is none."""
+        Raises Unsupported if the type has no client."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(f"{self.title} has no shell of its own")
 
     def hints(self, component: Component) -> Sequence[str]:
-        """What somebody should know who opens a shell on this component, a line each. No secrets."""
+        """Return lines to show to an operator who opens a shell on this component. No secrets."""
         import shlex
 
         from dysnomia_plugins.errors import Unsupported
@@ -143,22 +154,27 @@ class Plugin(ABC):
         return (f"its own client: {shlex.join(argv)}",)
 
     def probe(self, component: Component, runner: Runner) -> Probe:
-        """Is it up? The engine gives it two seconds in a process of its own."""
+        """Return whether the component is up, with version, size (bytes) and clients as far as known.
+
+        Runs in a process of its own, which is killed after two seconds. A server that is down is a result, not an
+        error."""
         return Probe(up=True)
 
     def status(self, component: Component, runner: Runner) -> Status:
-        """How the component is, in lines for an operator. Asked with ``probe``, in the same two seconds."""
+        """Return the component's condition and last log lines. Called after ``probe``, within the same two seconds."""
         return Status()
 
     def discover(self, runner: Runner) -> Iterable[Found]:
-        """What is on this machine that it could manage. Never fails for what it may not see: says so."""
+        """Yield state on this machine that the type could manage. Raises nothing.
+
+        What cannot be read is yielded with ``readable`` False and, as ``remedy``, the command that would read it."""
         return ()
 
     def location(self, component: Component) -> tuple[str, ...]:
-        """Where the component's unit of state is, in words that are the same however its container is called or its
-        properties are written: found state of the same location is configured already.
+        """Return where the component's state is, normalized: equal for two components with the same state, whatever
+        their containers are called. ``discover`` leaves out state whose location is configured already.
 
-        The default takes the name and every property as it is."""
+        The default is the component's name and every property, unchanged."""
         properties = (f"{name}={component.properties[name]}" for name in sorted(component.properties))
         return (component.key.component, *properties)
 
@@ -189,57 +205,62 @@ class StatePlugin(Plugin):
         return ""
 
     def dump_reader(self, component: Component) -> str:
-        """The user whom bash Dysnomia's module of this type becomes to read a snapshot, ``""`` where it stays whoever
-        it is: with ``compression=xz`` that user may read what is stored."""
+        """Return the user that Dysnomia's own module of this type switches to before it reads a snapshot; ``""`` if it
+        does not switch. With ``compression=xz`` that user gets read permission on stored snapshots."""
         return ""
 
     @abstractmethod
     def collect_garbage(self, ctx: Context) -> None:
-        """Delete the live state of a deactivated component."""
+        """Delete the live state of a deactivated component. Idempotent. Raises PluginError."""
 
     # Places.
 
     @abstractmethod
-    def live(self, component: Component) -> Place: ...
+    def live(self, component: Component) -> Place:
+        """Return the place of the component's live state, whether it exists or not. Raises PluginError."""
 
     def identity(self, component: Component) -> str:
-        """What stands at the live place now, so that it can be told whether it is still that when it is replaced: for
-        files and folders device, inode and owner of each. ``""`` where only a server can tell.
+        """Return what identifies the file or folder at the live place now (device, inode, owner); ``""`` if only a
+        server knows. A restore compares it with the plan's: nothing but what was planned is replaced.
 
-        Raises PluginError where it is not to be replaced."""
+        Raises PluginError if it must not be replaced."""
         return ""
 
     @abstractmethod
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        """The place a job uses for a purpose: always the same for the same job, so that it can be found again."""
+        """Return the job's place for a purpose. The same job (``ctx.tag``) always gets the same, so that recovery finds
+        it."""
 
     @abstractmethod
     def named(self, component: Component, name: str) -> Place:
-        """The place a copy called ``name`` stands in. Raises PluginError where the name cannot be."""
+        """Return the place of a copy called ``name``. Raises PluginError if the name is not valid for the type."""
 
     @abstractmethod
-    def exists(self, ctx: Context, place: Place) -> bool: ...
+    def exists(self, ctx: Context, place: Place) -> bool:
+        """Return whether there is state at a place. Raises PluginError if that cannot be found out."""
 
     @abstractmethod
     def drop(self, ctx: Context, place: Place) -> None:
-        """Delete what stands there, and end connections that a dead job left on it. Idempotent."""
+        """Delete the state at a place, and close connections that a dead job left open on it. Idempotent."""
 
     # Snapshot.
 
     @abstractmethod
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        """Stream the state at ``place`` into the draft. Raises when any part of it failed; nothing is kept then."""
+        """Stream the state at ``place`` into the draft, in sections; memory is bounded.
+
+        Raises PluginError, Truncated, Cancelled, StoreError if any part failed: then the draft is discarded."""
 
     @abstractmethod
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
-        """Work out digest and contents of a stored snapshot again (another tool's, or a copied one).
+        """Compute the digest and the sections of a stored snapshot from its bytes (another tool's, or an imported one).
 
-        Returns whether it is complete (None: cannot be known)."""
+        Returns whether the dump is complete; None if that cannot be known. Raises PluginError, Corrupt, Truncated."""
 
     def rescan_artefacts(self, ctx: Context, stored: Stored, draft: Draft) -> bool | None:
-        """The same for a type whose snapshots are several artefacts: ``draft`` stores nothing.
+        """``rescan`` for a type whose snapshots have several artefacts. ``draft`` stores nothing.
 
-        The default gives ``rescan`` the sink of the only one."""
+        The default calls ``rescan`` with the sink of the only artefact."""
         names = stored.artefacts()
         with draft.artefact(names[0] if names else "") as sink:
             return self.rescan(ctx, stored, sink)
@@ -247,19 +268,24 @@ class StatePlugin(Plugin):
     # Restore.
 
     @abstractmethod
-    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight: ...
+    def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        """Return what a restore needs (bytes) and would meet, within a second, from metadata and estimates.
+
+        ``replace``: live would be replaced; else a copy would be made. Raises PluginError."""
 
     @abstractmethod
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
-        """Make ``place`` hold what the snapshot holds (or only those sections), and check it against the contents
-        index. ``place`` must not exist. Live is untouched."""
+        """Load the snapshot (or only ``sections``) into ``place``, which does not exist yet, and check the result
+        against the contents index. Live is not touched.
+
+        Raises PluginError, Corrupt, Cancelled: then the engine drops ``place``."""
 
     @abstractmethod
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
-        """Exchange live and ``beside`` in the shortest step the kind has, carrying over what is not in a dump.
+        """Exchange live and ``beside`` in the shortest step that the type has; keep owner, grants and settings.
 
-        Afterwards ``aside`` holds what was live when it stopped taking writes. Every step is journaled before it is
-        taken. Raises with live untouched, or leaves a journal that ``recover`` finishes or reverts."""
+        Afterwards ``aside`` holds what was live when it stopped taking writes. Write each step to the journal before it
+        is done. Raises PluginError with live untouched, or leaves a journal that ``recover`` finishes or reverts."""
 
     @abstractmethod
     def recover(self, ctx: Context) -> bool:
@@ -269,23 +295,23 @@ class StatePlugin(Plugin):
         it was before. Leaves ``aside`` in place if the swap happened."""
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
-        """The places of this job that still exist."""
+        """Return the places of this job that still exist. Raises PluginError."""
         return [place for purpose in Purpose if self.exists(ctx, place := self.place(ctx, purpose))]
 
     # Contents.
 
     @abstractmethod
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
-        """The records of a section (or lines of a TEXT one), in batches, each record's own bytes: equal bytes are
-        equal records. Memory is bounded by the batch."""
+        """Yield the records of a section (lines, for form TEXT) in batches, each record as bytes: records are equal if
+        their bytes are. Memory is bounded by the batch. Raises Corrupt, PluginError."""
 
     @abstractmethod
     def parse_row(self, section: Section, raw: bytes) -> Row:
-        """One raw record as cells."""
+        """Return one raw record as cells, in the order of ``section.columns``."""
 
 
 class PrivateStatePlugin(Plugin):
-    """A module in Dysnomia's own convention: it keeps a store of its own, and is given a private one.
+    """A module in Dysnomia's own convention: it writes snapshots into a state directory, and is given a private one.
 
     The engine seeds the private state directory (markers; for a restore the chosen snapshot as its only
     generation), runs the activity and commits what the module wrote.
@@ -293,4 +319,6 @@ class PrivateStatePlugin(Plugin):
 
     @abstractmethod
     def run(self, ctx: Context, activity: str, statedir: Path) -> None:
-        """Run the module with ``DYSNOMIA_STATEDIR=statedir``. Its output goes to the job's log."""
+        """Run the module with ``DYSNOMIA_STATEDIR=statedir``. Its output goes to the job's log.
+
+        Raises ProcessFailed, Cancelled."""

@@ -155,6 +155,36 @@ class History:
     """Where an archive's generation was made: ``<store id>/<number>``; ``""`` for what was not in one."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """What is recorded with a new generation: first how the generation came to be, then how its snapshot was made.
+
+    The second part is read where the snapshot is new in the store; for a link to a stored one it is ignored."""
+
+    as_of: datetime
+    """When the dump's view of the data began."""
+    end: datetime
+    reason: Reason
+    text: str = ""
+    """The operator's own words for the reason, or what the guard guarded."""
+    restored: int | None = None
+    """For reason RESTORE: the number of the generation that was restored."""
+    who: str = ""
+    job: str = ""
+    surroundings: Mapping[str, Any] = field(default_factory=dict)
+    """What belongs to the state and is not in its dump, as JSON values (see ``Metadata``)."""
+    source: str = ""
+    """Of an archive's generation: ``<store id>/<number>`` where it was made."""
+
+    type: str = ""
+    digest_version: int = 0
+    """The plugin's; 0 where the id is not a digest of content."""
+    complete: bool | None = None
+    """True: every process ended well and the end marker is there. None: not known."""
+    tool_versions: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+
+
 class Verdict(StrEnum):
     """An operator's marks on a generation."""
 

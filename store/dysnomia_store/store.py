@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dysnomia_base.clock import Clock
 from dysnomia_store.disk.locks import ComponentLock, Holder
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.errors import NotFound, Refused
-from dysnomia_store.model import Check, Generation, Marks, Metadata, Reason, Section
+from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 from dysnomia_store.records.summary import Committed, Imported, Summary, Usage
@@ -125,73 +124,56 @@ class Store(ReadableStore):
         self,
         lock: ComponentLock,
         draft: SnapshotDraft,
+        info: CommitInfo,
         *,
-        type: str,  # noqa: A002
-        digest_version: int,
-        as_of: datetime,
-        end: datetime,
-        complete: bool | None,
-        reason: Reason,
-        text: str = "",
-        who: str = "",
-        job: str = "",
         number: int | None = None,
-        tool_versions: Mapping[str, str] | None = None,
-        surroundings: Mapping[str, Any] | None = None,
-        host: str = "",
         same_rows: Callable[[str], bool] | None = None,
     ) -> Committed:
-        """Make a draft a generation, in the order DESIGN gives. ``number`` is one that was reserved (a guard's):
-        then a generation is always made. Otherwise an unchanged state is only recorded as seen: one of the same id, or
-        one of which ``same_rows`` says, told the newest snapshot's id, that only the order of rows is another."""
-        from dysnomia_store.commit.commit import CommitInfo, commit
+        """Make a draft a generation, or record that the newest generation's state was seen again.
+
+        Args:
+            info: what is recorded of the generation and of its snapshot.
+            number: one that was reserved (a guard's): then a generation is always made.
+            same_rows: told the newest snapshot's id where the draft and it can differ in the rows of tables alone;
+                returns whether only the order of rows differs. Then no generation is made.
+
+        Raises:
+            StoreError: nothing was added.
+        """
+        from dysnomia_store.commit.commit import commit
 
         key = self._holding(lock)
         self.heal(lock)
         sealed = draft.seal()
         metadata = Metadata(
             id=sealed.id,
-            type=type,
+            type=info.type,
             content_size=sealed.content_size,
             stored_size=sealed.stored_size,
             files=sealed.files,
             digest=sealed.digest,
-            digest_version=digest_version,
-            complete=complete,
+            digest_version=info.digest_version,
+            complete=info.complete,
             sections=sealed.sections,
             rows=sealed.rows,
-            tool_versions=tool_versions or {},
-            host=host,
-            surroundings=surroundings or {},
+            tool_versions=info.tool_versions,
+            host=info.host,
+            surroundings=info.surroundings,
             origin=self.id,
             outline=sealed.outline,
         )
-        about = CommitInfo(as_of, end, reason, text, None, who, job, surroundings)
-        made, new = commit(self._workspace, key, draft, metadata, about, number, same_rows)
+        made, new = commit(self._workspace, key, draft, metadata, info, number, same_rows)
         return Committed(self.generation(key, made), new)
 
-    def link(
-        self,
-        lock: ComponentLock,
-        snapshot_id: str,
-        *,
-        reason: Reason,
-        restored: int | None = None,
-        text: str = "",
-        who: str = "",
-        job: str = "",
-        surroundings: Mapping[str, Any] | None = None,
-        number: int | None = None,
-        as_of: datetime | None = None,
-    ) -> Generation:
-        """A new generation on a snapshot that already exists (after a restore). ``as_of`` is now, if not given."""
-        from dysnomia_store.commit.commit import CommitInfo, generation
+    def link(self, lock: ComponentLock, snapshot_id: str, info: CommitInfo, *, number: int | None = None) -> Generation:
+        """Make a new generation of a snapshot that is in the store already (after a restore).
+
+        Raises NotFound, Refused, StoreError."""
+        from dysnomia_store.commit.commit import generation
 
         key = self._holding(lock)
         self.heal(lock)
-        now = self._workspace.clock()
-        about = CommitInfo(as_of or now, now, reason, text, restored, who, job, surroundings)
-        return self.generation(key, generation(self._workspace, key, snapshot_id, about, number))
+        return self.generation(key, generation(self._workspace, key, snapshot_id, info, number))
 
     def write_index(
         self, lock: ComponentLock, snapshot_id: str, metadata: Metadata, sections: Iterable[Section]

@@ -105,6 +105,18 @@ class ReadableStore(OpenedStore):
             raise NotFound(f"{key} has no generation {number}", span)
         return found[0]
 
+    def is_active(self, key: ComponentKey) -> bool:
+        """Whether a component is marked as activated."""
+        from dysnomia_store.disk.markers import marked_as
+
+        return marked_as(self._layout, key)[0]
+
+    def is_garbage(self, key: ComponentKey) -> bool:
+        """Whether a component is marked as garbage: deactivated, its state still there."""
+        from dysnomia_store.disk.markers import marked_as
+
+        return marked_as(self._layout, key)[1]
+
     def history(self, key: ComponentKey, number: int) -> History | None:
         """How a generation came to be, with the surroundings of its time; None where nothing was written."""
         from dysnomia_store.commit.heal import history_at

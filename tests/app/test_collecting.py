@@ -33,6 +33,8 @@ async def opened(run: Driven, drop: tuple[int, ...] = ()) -> GcScreen:
         ("last 3", Policy(last=3)),
         ("last=3, daily=14", Policy(last=3, daily=14)),
         ("Last 1 within 36h", Policy(last=1, within=timedelta(hours=36))),
+        ("last 1 within 1w3d", Policy(last=1, within=timedelta(days=10))),
+        ("within 1.5d", Policy(within=timedelta(hours=36))),
         ("hourly 1 weekly 2 monthly 3 yearly 4", Policy(hourly=1, weekly=2, monthly=3, yearly=4)),
     ],
 )
@@ -62,6 +64,15 @@ async def test_the_review_is_recomputed_as_the_policy_is_typed() -> None:
         assert screen.review is not None
         assert len(screen.review.dropped) == 28
         assert "would delete 28 of 31" in run.text()
+        assert screen.lines.has_focus
+
+
+async def test_a_duration_of_two_units_is_taken_by_the_screen_as_it_is_in_the_configuration() -> None:
+    async with driven() as run:
+        screen = await opened(run)
+        await run.press("e", *"within", "space", *"1w3d", "enter")
+        assert screen.review is not None
+        assert "within 1w3d" in run.text()
         assert screen.lines.has_focus
 
 
@@ -188,7 +199,7 @@ async def test_u_brings_back_what_the_last_collection_took() -> None:
         await run.confirmation()
         await run.press("2", "enter")
         await run.until(lambda: run.engine.submitted)
-        run.app.watch_engine.look_at_jobs()
+        run.app.poller.look_at_jobs()
         await run.settled()
         await run.press("u")
         confirmation = await run.confirmation()

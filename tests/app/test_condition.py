@@ -90,7 +90,7 @@ async def test_the_focus_stays_in_the_pane_when_what_is_in_it_changes() -> None:
             else box
             for box in run.engine.world.containers
         )
-        run.app.watch_engine.look_at_overview()
+        run.app.poller.look_at_overview()
         await run.settled()
         assert run.main.list.has_focus
 
@@ -101,7 +101,7 @@ async def test_what_is_told_is_told_again_without_moving_the_cursor() -> None:
         await run.press("2", "j", "j")
         row = run.main.told.row
         run.engine.world.conditions[WEB] = replace(UP, status=replace(STATUS, word="failed", tone=Tone.BAD))
-        run.app.watch_engine._ask_again()
+        run.app.poller._ask_again()
         await run.settled()
         assert "2 web: failed" in run.text()
         assert run.main.told.row == row
@@ -115,7 +115,7 @@ async def test_a_unit_that_failed_is_seen_in_the_tree_and_needs_a_person() -> No
         await run.press("a", "a", "a")
         assert "2 web: failed" in run.text(), "the alarm leads there"
         run.engine.world.conditions[WEB] = Condition(Probe(True, "252.38", word="active"), STATUS)
-        run.app.watch_engine.look(everything=True)
+        run.app.poller.look(everything=True)
         await run.settled()
         assert "● web       active   -" in run.text()
         assert "2 need you" in run.text()

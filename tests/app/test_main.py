@@ -62,9 +62,25 @@ async def test_the_cursor_stays_on_its_generation_when_another_is_made() -> None
         first = run.engine.world.containers[0]
         views = (replace(first.components[0], newest=line[0], generations=41), *first.components[1:])
         run.engine.world.containers = (replace(first, components=views), *run.engine.world.containers[1:])
-        run.app.watch_engine.look()
+        run.app.poller.look()
         await run.until(lambda: run.main.list.items and run.main.list.items[0].number == 215)
         assert run.main.list.item.number == 212
+
+
+async def test_the_cursor_stays_where_it_was_moved_after_a_jump_to_a_generation() -> None:
+    async with driven() as run:
+        await run.press("2")
+        run.main.show_component(ORDERS, 210)
+        await run.settled()
+        await run.press("j")
+        run.engine.world.lines[ORDERS] = (generation(ORDERS, 215), *run.engine.world.lines[ORDERS])
+        first = run.engine.world.containers[0]
+        views = (replace(first.components[0], generations=41), *first.components[1:])
+        run.engine.world.containers = (replace(first, components=views), *run.engine.world.containers[1:])
+        run.app.poller.look()
+        await run.until(lambda: run.main.list.items and run.main.list.items[0].number == 215)
+        assert run.main.list.item is not None
+        assert run.main.list.item.number == 209
 
 
 async def test_marks_show_exactly_what_their_deletion_would_free() -> None:
@@ -283,7 +299,7 @@ async def test_a_job_that_ends_is_told_and_offers_undo() -> None:
             91, JobState.DONE, title="restore 210 of orders", keys=(ORDERS,), message="live is 210", undoable=True
         )
         run.engine.world.jobs = (done,)
-        run.app.watch_engine.look_at_jobs()
+        run.app.poller.look_at_jobs()
         await run.until(lambda: "live is 210 (u undoes it)" in run.toasts())
 
 
@@ -293,7 +309,7 @@ async def test_nothing_is_redrawn_under_an_open_confirmation() -> None:
         screen = await run.confirmation()
         before = run.app.state
         run.engine.world.alarms = ()
-        run.app.watch_engine.look()
+        run.app.poller.look()
         await run.settled()
         assert run.app.state is before
         screen.dismiss(None)
@@ -306,7 +322,7 @@ async def test_interrupted_jobs_are_recovered_by_who_may_write_and_only_once() -
     broken.jobs = (job(91, JobState.INTERRUPTED),)
     async with driven(broken) as run:
         await run.until(lambda: run.engine.recovered == 1)
-        run.app.watch_engine.look_at_jobs()
+        run.app.poller.look_at_jobs()
         await run.settled()
         assert run.engine.recovered == 1
     async with driven(broken, read_only=True) as run:
@@ -405,13 +421,13 @@ async def test_a_timer_that_fires_while_it_closes_finds_no_screen_and_does_nothi
         app = run.app
     assert not app.screen_stack
     app._tick()
-    app.watch_engine._tick()
+    app.poller._tick()
 
 
 async def test_q_closes_the_app_and_a_hanging_read_does_not_hold_it() -> None:
     async with driven() as run:
         run.engine.gate.clear()
-        run.app.watch_engine.look()
+        run.app.poller.look()
         await run.pilot.press("q")
         await run.until(lambda: run.app._exit)
         run.engine.gate.set()

@@ -135,7 +135,7 @@ async def test_a_job_that_waits_offers_to_cancel_the_one_in_front() -> None:
         waiting = job(92, JobState.QUEUED, title="restore generation 7", behind="91", message="waits for job 91")
         run.engine.world.jobs = (*run.engine.world.jobs, waiting)
         run.app.go.jobs("92")
-        run.app.watch_engine.look_at_jobs()
+        run.app.poller.look_at_jobs()
         await run.until(lambda: "restore generation 7" in run.text(), "the waiting job")
         assert isinstance(run.screen, JobsScreen)
         run.screen.jobs.go_to("92")

@@ -20,6 +20,8 @@ from random import Random
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.redis.plugin import RedisDatabase
+from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.temporary_server import PREFIX
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
@@ -92,7 +94,7 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
 
     def restore() -> float:
         taken = timed(lambda: subprocess.run(work("load"), check=True, stdout=subprocess.DEVNULL))
-        shutil.rmtree(server.copies)
+        _remove_places(folder)
         return taken
 
     pipe = f"redis-cli -s {server.socket} --rdb - 2>/dev/null | zstd -q -T2 -3 >{dump}"
@@ -106,7 +108,14 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
     figures.append(ratio("restore, same, to where live takes it over", ours, "zstd -dc, redis-server", theirs, 1.25))
     title = "memory of a {}, without the server beside"
     figures += memory(work, folder, title, leave_out=("redis-server",))
+    _remove_places(folder)
     return figures
+
+
+def _remove_places(folder: Path) -> None:
+    """What loads have left beside live, in the folder that is used where none is named."""
+    for left in Server.from_properties({}).copies.glob(f"{PREFIX}{Store(folder / 'state').id[:8]}_*"):
+        shutil.rmtree(left)
 
 
 def _own_load(dump: Path, folder: Path) -> float:
@@ -131,7 +140,7 @@ def _own_load(dump: Path, folder: Path) -> float:
 def bench_of(folder: Path, run: Path, job: str, progress: Silent) -> ComponentJob:
     component = folder / "component"
     component.mkdir(exist_ok=True)
-    properties = {"type": "redis-database", "redisSocket": str(run / "s"), "redisCopiesDir": str(run / "copies")}
+    properties = {"type": "redis-database", "redisSocket": str(run / "s")}
     journal = folder / f"journal-{job}"
     FileJournal.create(journal).close()
     shield = CancelShield(NeverCancelled())

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dysnomia_store.disk.layout import Layout
-from dysnomia_store.model import CheckResult, FileEntry, Form, History, Metadata, Reason
+from dysnomia_store.model import CheckResult, CommitInfo, FileEntry, Form, History, Metadata, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.codec import dump, history_json, metadata_json
 from dysnomia_store.records.retention import Policy
@@ -129,9 +129,8 @@ def checking() -> Sequence[Figure]:
                 for _ in range(LARGE >> 20):
                     sink.write(os.urandom(1 << 20))
                 sink.end_section()
-            made = store.commit(
-                lock, draft, type="fileset", digest_version=1, as_of=now, end=now, complete=True, reason=Reason.MANUAL
-            ).generation
+            info = CommitInfo(now, now, Reason.MANUAL, type="fileset", digest_version=1, complete=True)
+            made = store.commit(lock, draft, info).generation
         path = next((root / "state" / "snapshots").glob("*/*/*/film"))
 
         def check() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.plugins.conformance.driver import Driver
 from tests.plugins.conformance.world import World
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.plugins.servers.redis import NEWEST_REDIS, VALKEY, newest
 from tests.plugins.systemd.machine import SystemdMachine
 
 
@@ -46,3 +48,21 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 def driver(world: World, tmp_path: Path) -> Driver:
     """An empty store for that world."""
     return Driver(world, tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def newest_redis() -> Iterator[Path]:
+    """The program of the newest Redis there is."""
+    yield from _program(NEWEST_REDIS)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Path]:
+    """The program of the newest Valkey there is."""
+    yield from _program(VALKEY)
+
+
+def _program(what: tuple[str, str]) -> Iterator[Path]:
+    program = newest(*what)
+    yield program
+    shutil.rmtree(program.parent)

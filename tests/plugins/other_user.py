@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,15 @@ class OtherUser:
         self.own(path)
         passable(path)
         return path
+
+
+def open_folder() -> Path:
+    """A new folder that everybody may pass: pytest closes its own whenever it starts, also for a run under way.
+
+    Whoever asks removes it."""
+    folder = Path(tempfile.mkdtemp(prefix="other.", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
 
 
 def passable(path: Path) -> None:

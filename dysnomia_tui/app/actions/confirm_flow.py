@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Submitted = Callable[[JobView], None]
 
 
-class Confirming:
+class ConfirmFlow:
     """The only way from the app to ``Engine.submit``."""
 
     def __init__(self, app: Services) -> None:
@@ -41,11 +41,11 @@ class Confirming:
         def decided(decision: Decision | None) -> None:
             if decision is not None:
                 self._submit(plan, decision.why, submitted)
-            self._app.watch_engine.release()
+            self._app.poller.release()
 
         self._app.push_screen(ConfirmScreen(plan), decided)
 
-    def confirmed_by_typing(self, plan: Plan, why: str = "") -> None:
+    def submit_typed(self, plan: Plan, why: str = "") -> None:
         """Submit a plan whose whole content the operator has just typed and sent with Enter (a note, a pin).
 
         Only for grade 1 without warnings; anything else is asked about.
@@ -58,7 +58,7 @@ class Confirming:
     def _submit(self, plan: Plan, why: str, submitted: Submitted | None) -> None:
         def have(job: JobView) -> None:
             self._app.notify(job.title, title=f"J{job.id} submitted", markup=False, timeout=3)
-            self._app.watch_engine.look_at_jobs()
+            self._app.poller.look_at_jobs()
             if submitted is not None:
                 submitted(job)
 

@@ -10,8 +10,6 @@ from dysnomia_tui.app.actions import reasons
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.engine.plans.plan import Grade
 
-ASKS_FOR_TEXT = frozenset({"filter", "time", "pin", "note", "tags", "bad", "good", "export"})
-
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -32,11 +30,8 @@ class Action:
     """Its word in the footer; ``""`` keeps it out."""
     disabled_reason: Callable[[Selection], str] = reasons.never
     """Why it cannot be done here, or ``""``."""
-
-    @property
-    def asks_for_text(self) -> bool:
-        """Whether words are typed after its key. Where it is refused they must not run as keys."""
-        return self.id in ASKS_FOR_TEXT
+    asks_for_text: bool = False
+    """Whether the operator types words after its key. Where it is refused, those words must not run as keys."""
 
     @property
     def method(self) -> str:
@@ -63,6 +58,7 @@ def action(
     grade: Grade = Grade.READ,
     footer: str = "",
     why: Callable[[Selection], str] = reasons.never,
+    text: bool = False,
 ) -> Action:
-    """An action, its keys in one string."""
-    return Action(id_, title, help_, tuple(keys.split()), scope, grade, footer, why)
+    """Make an action; its keys are given in one string, with blanks between them."""
+    return Action(id_, title, help_, tuple(keys.split()), scope, grade, footer, why, text)

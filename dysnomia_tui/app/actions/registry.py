@@ -60,7 +60,14 @@ _LIST = (
     _a("unmark", "U", "Take marks away", "Take all marks away.", "list"),
     _a("sort", "S", "Sort", "Sort by the next column (a click on a column's head sorts by it).", "list"),
     _a("sort-reverse", "R", "Turn the order", "Sort the other way round.", "list"),
-    _a("filter", "/", "Filter", "Show only lines that hold what is typed; a leading ! shows the others.", "list"),
+    _a(
+        "filter",
+        "/",
+        "Filter",
+        "Show only lines that hold what is typed; a leading ! shows the others.",
+        "list",
+        text=True,
+    ),
 )
 
 _EVERYWHERE = (
@@ -139,6 +146,7 @@ _MAIN = (
         "main",
         footer="time",
         why=reasons.no_generations,
+        text=True,
     ),
     _a(
         "verify",
@@ -157,6 +165,7 @@ _MAIN = (
         "main",
         Grade.ADDS,
         why=reasons.no_generation,
+        text=True,
     ),
     _a(
         "bad",
@@ -166,6 +175,7 @@ _MAIN = (
         "main",
         Grade.ADDS,
         why=reasons.no_generation,
+        text=True,
     ),
     _a(
         "good",
@@ -175,6 +185,7 @@ _MAIN = (
         "main",
         Grade.ADDS,
         why=reasons.no_generation,
+        text=True,
     ),
     _a(
         "tags",
@@ -184,6 +195,7 @@ _MAIN = (
         "main",
         Grade.ADDS,
         why=reasons.no_generation,
+        text=True,
     ),
     _a(
         "trust",
@@ -194,7 +206,9 @@ _MAIN = (
         Grade.UNDOABLE,
         why=reasons.no_generation,
     ),
-    _a("note", "n", "Note", "Write a note on the generation.", "main", Grade.ADDS, why=reasons.no_generation),
+    _a(
+        "note", "n", "Note", "Write a note on the generation.", "main", Grade.ADDS, why=reasons.no_generation, text=True
+    ),
     _a(
         "undo",
         "u",
@@ -221,7 +235,7 @@ _MAIN = (
         "main",
         why=reasons.nothing_selected,
     ),
-    _a("export", "e", "Export", "Write the audit as a UTC timeline to a file, for handing over.", "main"),
+    _a("export", "e", "Export", "Write the audit as a UTC timeline to a file, for handing over.", "main", text=True),
     _a(
         "shell",
         "!",

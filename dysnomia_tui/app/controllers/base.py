@@ -19,7 +19,7 @@ class Front(Protocol):
     """The screen, as its controllers see it."""
 
     @property
-    def dysnomia(self) -> Services:
+    def services(self) -> Services:
         """What the app does for it."""
 
     def here(self) -> Selection:
@@ -39,9 +39,9 @@ class Controller:
         self._front = front
 
     @property
-    def dysnomia(self) -> Services:
+    def services(self) -> Services:
         """What the app does for it."""
-        return self._front.dysnomia
+        return self._front.services
 
     def here(self) -> Selection:
         """Where the operator is."""

@@ -16,13 +16,13 @@ class Changes(Controller):
         else:
             views = here.container.components if here.container is not None else ()
             keys = [view.key for view in views if view.active and "snapshot" in view.can]
-        self.dysnomia.plan(lambda engine: engine.plan_snapshot(keys))
+        self.services.plan(lambda engine: engine.plan_snapshot(keys))
 
     def act_adopt(self) -> None:
         found = self.here().found
         assert found is not None
         if not found.readable:
-            self.dysnomia.notify(
+            self.services.notify(
                 found.remedy or "it cannot be read as this user",
                 title="not readable",
                 severity="warning",
@@ -30,12 +30,12 @@ class Changes(Controller):
                 timeout=12,
             )
             return
-        self.dysnomia.plan(lambda engine: engine.plan_adopt(found), lambda _job: self.dysnomia.watch_engine.look())
+        self.services.plan(lambda engine: engine.plan_adopt(found), lambda _job: self.services.poller.look())
 
     def act_undo(self) -> None:
-        job = self.dysnomia.here().undo
+        job = self.services.here().undo
         assert job is not None
-        self.dysnomia.plan(lambda engine: engine.plan_undo(job.id))
+        self.services.plan(lambda engine: engine.plan_undo(job.id))
 
     def act_activate(self) -> None:
         self._activity("activate")
@@ -49,7 +49,7 @@ class Changes(Controller):
     def _activity(self, activity: str) -> None:
         key = self.here().key
         assert key is not None
-        self.dysnomia.plan(lambda engine: engine.plan_activity(key, activity))
+        self.services.plan(lambda engine: engine.plan_activity(key, activity))
 
     def act_verify(self) -> None:
         here = self.here()
@@ -59,11 +59,11 @@ class Changes(Controller):
 
         def chosen(answer: str | None) -> None:
             if answer == "check":
-                self.dysnomia.plan(lambda engine: engine.plan_check(key, numbers))
+                self.services.plan(lambda engine: engine.plan_check(key, numbers))
             elif answer == "verify":
-                self.dysnomia.plan(lambda engine: engine.plan_verify(key, generation.number))
+                self.services.plan(lambda engine: engine.plan_verify(key, generation.number))
 
-        self.dysnomia.push_screen(
+        self.services.push_screen(
             ChoiceScreen(
                 f"{key.component}: is it sound?",
                 [

@@ -11,7 +11,7 @@ class Elsewhere(Controller):
 
     def act_restore(self) -> None:
         key, generation = self.on_generation()
-        self.dysnomia.go.restore(key, generation.number)
+        self.services.go.restore(key, generation.number)
 
     def act_diff(self) -> None:
         key, generation = self.on_generation()
@@ -23,23 +23,23 @@ class Elsewhere(Controller):
         else:
             older = [g.number for g in self._front.listed() if g.number < generation.number]
             if not older:
-                self.dysnomia.notify(
+                self.services.notify(
                     "there is no generation before it; D compares it with what is live",
                     severity="warning",
                     markup=False,
                 )
                 return
             old, new = max(older), generation.number
-        self.dysnomia.go.diff(key, old, new)
+        self.services.go.diff(key, old, new)
 
     def act_diff_live(self) -> None:
         key, generation = self.on_generation()
-        self.dysnomia.go.diff(key, generation.number, LIVE)
+        self.services.go.diff(key, generation.number, LIVE)
 
     def act_gc(self) -> None:
         here = self.here()
         assert here.key is not None
-        self.dysnomia.go.gc((here.key,), [(here.key, number) for number in here.marks])
+        self.services.go.gc((here.key,), [(here.key, number) for number in here.marks])
 
     def act_demo(self) -> None:
-        self.dysnomia.exit("demo")
+        self.services.exit("demo")

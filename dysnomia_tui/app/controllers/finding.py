@@ -17,7 +17,7 @@ class Finding(Controller):
     def act_time(self) -> None:
         key = self.here().key
         assert key is not None
-        times = self.dysnomia.times
+        times = self.services.times
 
         def check(typed: str) -> str:
             try:
@@ -31,7 +31,7 @@ class Finding(Controller):
                 self._find(key, parse_time(text, times))
 
         zone = times.local(times.now).tzname() or "the server's zone"
-        self.dysnomia.push_screen(
+        self.services.push_screen(
             PromptScreen(
                 f"Newest good generation of {key.component} before",
                 f"In {zone}: {EXAMPLES}",
@@ -45,17 +45,17 @@ class Finding(Controller):
     def _find(self, key: ComponentKey, when: datetime) -> None:
         def found(generation: Generation | None) -> None:
             if generation is None:
-                self.dysnomia.notify(
-                    f"no good generation is from before {self.dysnomia.times.full(when)}",
+                self.services.notify(
+                    f"no good generation is from before {self.services.times.full(when)}",
                     severity="warning",
                     markup=False,
                 )
                 return
             self._front.show_component(key, generation.number)
-            self.dysnomia.notify(
-                f"as of {self.dysnomia.times.full(generation.as_of)}",
-                title=f"{generation.number}: the newest good one before {self.dysnomia.times.full(when)}",
+            self.services.notify(
+                f"as of {self.services.times.full(generation.as_of)}",
+                title=f"{generation.number}: the newest good one before {self.services.times.full(when)}",
                 markup=False,
             )
 
-        self.dysnomia.client.ask("time", lambda engine: engine.find_time(key, when), found, self.dysnomia.trouble)
+        self.services.client.ask("time", lambda engine: engine.find_time(key, when), found, self.services.trouble)

@@ -24,7 +24,7 @@ class Remarks(Controller):
             self._mark(key, generation, replace(generation.marks, pins=kept), "unpinned")
             return
 
-        times = self.dysnomia.times
+        times = self.services.times
 
         def wrong(text: str) -> str:
             try:
@@ -36,10 +36,10 @@ class Remarks(Controller):
         def typed(text: str | None) -> None:
             if text is not None:
                 why, until = parse_pin(text, times)
-                pin = Pin(why=why, who="", at=self.dysnomia.clock(), until=until)
+                pin = Pin(why=why, who="", at=self.services.clock(), until=until)
                 self._mark(key, generation, replace(generation.marks, pins=(*generation.marks.pins, pin)), why)
 
-        self.dysnomia.push_screen(
+        self.services.push_screen(
             PromptScreen(
                 f"Pin generation {generation.number} of {key.component}",
                 "Every collection would keep it, for good or until a time.",
@@ -112,7 +112,7 @@ class Remarks(Controller):
 
     def act_trust(self) -> None:
         key, generation = self.on_generation()
-        self.dysnomia.plan(lambda engine: engine.plan_trust(key, generation.number))
+        self.services.plan(lambda engine: engine.plan_trust(key, generation.number))
 
     def _ask(
         self,
@@ -125,15 +125,15 @@ class Remarks(Controller):
         value: str = "",
     ) -> None:
         screen = PromptScreen(title, about, accept=accept, placeholder=placeholder, value=value)
-        self.dysnomia.push_screen(screen, typed)
+        self.services.push_screen(screen, typed)
 
     def _mark(self, key: ComponentKey, generation: Generation, marks: Marks, text: str) -> None:
         def planned(plan: Plan) -> None:
-            self.dysnomia.confirming.confirmed_by_typing(plan, text.strip())
+            self.services.confirm_flow.submit_typed(plan, text.strip())
 
-        self.dysnomia.client.ask(
+        self.services.client.ask(
             "plan",
             lambda engine: engine.plan_mark(key, generation.number, marks, text.strip(), seen=generation.marks),
             planned,
-            self.dysnomia.trouble,
+            self.services.trouble,
         )

@@ -34,30 +34,30 @@ class TakingOut(Controller):
 
         def chosen(text: str | None) -> None:
             if text is not None:
-                self.dysnomia.copy(text, "it")
+                self.services.copy(text, "it")
 
         if choices:
-            self.dysnomia.push_screen(ChoiceScreen("Copy", choices), chosen)
+            self.services.push_screen(ChoiceScreen("Copy", choices), chosen)
 
     def act_export(self) -> None:
         key = self.here().key
-        overview = self.dysnomia.state.overview
+        overview = self.services.state.overview
         host = overview.host if overview is not None else "host"
-        name = f"timeline-{host}-{self.dysnomia.clock():%Y%m%dT%H%M%SZ}.txt"
+        name = f"timeline-{host}-{self.services.clock():%Y%m%dT%H%M%SZ}.txt"
 
         def typed(path: str | None) -> None:
             if not path:
                 return
             target = Path(path).expanduser()
-            self.dysnomia.client.ask(
+            self.services.client.ask(
                 "export",
                 lambda engine: write_private(target, engine.timeline(key)),
-                lambda size: self.dysnomia.notify(f"{target}: {size} bytes", title="exported", markup=False),
-                self.dysnomia.trouble,
+                lambda size: self.services.notify(f"{target}: {size} bytes", title="exported", markup=False),
+                self.services.trouble,
             )
 
         what = f"of {key}" if key is not None else "of everything"
-        self.dysnomia.push_screen(
+        self.services.push_screen(
             PromptScreen(
                 "Export",
                 f"The audit {what} as a UTC timeline, to a new file that only you can read:",
@@ -71,4 +71,4 @@ class TakingOut(Controller):
     def act_shell(self) -> None:
         key = self.here().key
         assert key is not None
-        open_shell(self.dysnomia, key)
+        open_shell(self.services, key)

@@ -42,11 +42,11 @@ class DetailPane(LinesView):
             return
         self.border_title = "3 Contents"
         lines: Sequence[Text] = ()
-        state = self.dysnomia.state
+        state = self.services.state
         if row is not None and row.component is not None and row.component.stateless:
             lines = condition.why_no_generations(row.component, state.conditions.get(row.component.key))
         elif row is not None and row.component is not None:
-            key = self.dysnomia.key_of("snapshot")
+            key = self.services.key_of("snapshot")
             lines = detail.component_lines(row.component, state.read_only, key, state.notice)
         elif row is not None and row.container is not None:
             self.border_title = escaped(f"3 {row.container.name}")
@@ -61,7 +61,7 @@ class DetailPane(LinesView):
             self._read(generation)
         self.border_title = f"3 Generation {generation.number}"
         shown = known if known is not None or generation.id else Contents()
-        made = detail.lines(generation, shown, self.dysnomia.times)
+        made = detail.lines(generation, shown, self.services.times)
         self._sections = dict(made.sections)
         self.show(made.texts, top=top)
 
@@ -79,4 +79,4 @@ class DetailPane(LinesView):
         def failed(problem: str) -> None:
             have(Contents(problem=problem))
 
-        self.dysnomia.client.ask("contents", lambda engine: read_contents(engine, generation), have, failed)
+        self.services.client.ask("contents", lambda engine: read_contents(engine, generation), have, failed)

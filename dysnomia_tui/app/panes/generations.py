@@ -40,7 +40,9 @@ class GenerationsPane(VirtualTable[Generation]):
         self._wanted = (key, number)
         if self.of == key and number is not None:
             self.set_filter("")
-            self.go_to(number)
+            if self.go_to(number):
+                # Reached: kept, it would take the cursor back here when the list is read the next time.
+                self._wanted = None
 
     def want_nothing(self) -> None:
         """Forget what was wanted."""

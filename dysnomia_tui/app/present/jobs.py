@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal, TypeAlias
 
 from rich.text import Text
 
@@ -12,6 +13,8 @@ from dysnomia_tui.app.present.text import cut, join, plain, spread
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.records import JobState, JobView
+
+Severity: TypeAlias = Literal["information", "warning", "error"]
 
 
 def amount(count: int, unit: str) -> str:
@@ -66,10 +69,10 @@ def strip(state: AppState, times: Times, key: str, cells: int) -> Text:
     return spread(cut(line, cells), plain(f"{more}  {key} jobs ", styles.KEY), cells)
 
 
-def outcome(job: JobView) -> tuple[str, str, str]:
-    """Title, words and severity (``information``, ``warning``, ``error``) of the toast when a job has ended."""
+def outcome(job: JobView) -> tuple[str, str, Severity]:
+    """Return title, message and severity of the toast that is shown when a job has ended."""
     look = styles.JOB[job.state]
-    severity = "information"
+    severity: Severity = "information"
     if job.state in (JobState.FAILED, JobState.INTERRUPTED, JobState.UNREADABLE):
         severity = "error"
     elif job.state is not JobState.DONE:

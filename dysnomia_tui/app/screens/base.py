@@ -3,7 +3,7 @@
 A screen of its own subclasses ``DysnomiaScreen``, sets ``SCOPE`` and ``BINDINGS = bindings("<scope>", "everywhere")``,
 composes its middle in ``compose_body`` and redraws in ``on_state``. Its actions stand in the registry and are methods
 ``act_<id>`` here. It asks the engine through ``self.ask(topic, call, then)`` and submits changes with
-``self.dysnomia.confirm(plan)``, which asks as the plan's grade demands.
+``self.services.confirm(plan)``, which asks as the plan's grade demands.
 """
 
 from __future__ import annotations
@@ -86,12 +86,12 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         """The zone has changed: write the times again."""
 
     def on_mount(self) -> None:
-        self.on_state(self.dysnomia.state)
+        self.on_state(self.services.state)
 
     def on_screen_resume(self) -> None:
-        self.dysnomia.watch_engine.release()
+        self.services.poller.release()
         self.redraw_bars()
-        self.on_state(self.dysnomia.state)
+        self.on_state(self.services.state)
 
     def on_resize(self) -> None:
         size = self.app.size
@@ -113,7 +113,7 @@ class DysnomiaScreen(ActionHost, Screen[None]):
             if failed is not None and self in self.app.screen_stack:
                 failed(problem)
 
-        self.dysnomia.client.ask(topic, call, still_here, still_failed)
+        self.services.client.ask(topic, call, still_here, still_failed)
 
     def redraw_bars(self) -> None:
         """Draw the lines around the screen again."""
@@ -123,7 +123,7 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     def set_path(self, path: str, marks: Text | None = None) -> None:
         """The path of the selection (without the host), and the marks."""
         bar = self.query_one(PathBar)
-        overview = self.dysnomia.state.overview
+        overview = self.services.state.overview
         bar.path = f"{overview.host}/{path}" if overview is not None and path else path
         if marks is not None:
             bar.marks = marks
@@ -137,28 +137,28 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     # --- what works everywhere ----------------------------------------------------------------------------------
 
     def act_help(self) -> None:
-        self.dysnomia.go.help()
+        self.services.go.help()
 
     def act_palette(self) -> None:
-        self.dysnomia.go.palette()
+        self.services.go.palette()
 
     def act_zone(self) -> None:
-        self.dysnomia.next_zone()
+        self.services.next_zone()
 
     def act_alarm(self) -> None:
-        self.dysnomia.next_alarm()
+        self.services.next_alarm()
 
     def act_jobs(self) -> None:
-        self.dysnomia.go.jobs()
+        self.services.go.jobs()
 
     def act_store(self) -> None:
-        self.dysnomia.go.store()
+        self.services.go.store()
 
     def act_deploy(self) -> None:
-        self.dysnomia.go.deploy()
+        self.services.go.deploy()
 
     def act_refresh(self) -> None:
-        self.dysnomia.look_again()
+        self.services.look_again()
 
     def act_back(self) -> None:
         if not self.drop_filter():
@@ -166,7 +166,7 @@ class DysnomiaScreen(ActionHost, Screen[None]):
 
     def act_filter(self) -> None:
         """``/`` where no list has the focus."""
-        self.dysnomia.refuse_text(REGISTRY["filter"], "there is no list to filter here")
+        self.services.refuse_text(REGISTRY["filter"], "there is no list to filter here")
 
     def drop_filter(self) -> bool:
         """Take the focused table's filter away; False where it has none."""
@@ -177,4 +177,4 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         return False
 
     def act_quit(self) -> None:
-        self.dysnomia.pop_screen()
+        self.services.pop_screen()

@@ -136,7 +136,7 @@ class BrowseScreen(DysnomiaScreen):
         def failed(problem: str) -> None:
             pages.put(page, ())
             if pages is self._pages:
-                self.dysnomia.trouble(problem)
+                self.services.trouble(problem)
 
         self.ask(
             f"browse {id(pages)} {page}",

@@ -50,7 +50,7 @@ class DeployScreen(DysnomiaScreen):
 
     def here(self) -> Selection:
         line = self.components.item
-        view = self.dysnomia.state.component(line.key) if line is not None else None
+        view = self.services.state.component(line.key) if line is not None else None
         return Selection(component=view, planned=self._there is not None and bool(self._there.steps))
 
     def on_resize(self) -> None:
@@ -87,14 +87,14 @@ class DeployScreen(DysnomiaScreen):
     def _chosen(self) -> None:
         line = self.components.item
         if line is not None:
-            self.dysnomia.show_component(line.key)
+            self.services.show_component(line.key)
 
     def act_deploy_scope(self) -> None:
         line = self.components.item
         self._container = "" if self._container or line is None else line.key.container
         self._there = None
-        self.on_state(self.dysnomia.state)
+        self.on_state(self.services.state)
 
     def act_deploy_apply(self) -> None:
         container = self._container
-        self.dysnomia.plan(lambda engine: engine.plan_deploy(container))
+        self.services.plan(lambda engine: engine.plan_deploy(container))

@@ -89,7 +89,7 @@ class DiffScreen(DysnomiaScreen):
         return self.query_one("#rows", VirtualTable)
 
     def here(self) -> Selection:
-        state = self.dysnomia.state
+        state = self.services.state
         return Selection(component=state.component(self._of), container=state.container(self._of.container))
 
     @property
@@ -98,11 +98,11 @@ class DiffScreen(DysnomiaScreen):
 
     def on_mount(self) -> None:
         self.sections.border_title = escaped(f"{self._of.component} {self._title}")
-        self._since = self.dysnomia.clock()
+        self._since = self.services.clock()
         self.set_path(f"{self._of}/{self._title}")
-        self.on_times(self.dysnomia.times)
+        self.on_times(self.services.times)
         key, old, new = self._of, self._old, self._new
-        self.dysnomia.client.ask(
+        self.services.client.ask(
             f"diff {id(self)}", lambda engine: engine.diff(key, old, new), self._begun, self._failed
         )
         sides = [side for side in (old, new) if isinstance(side, int)]
@@ -117,7 +117,7 @@ class DiffScreen(DysnomiaScreen):
         diff, self._diff = self._diff, None
         self._ended = True
         if diff is not None:
-            self.dysnomia.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
+            self.services.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
@@ -129,14 +129,14 @@ class DiffScreen(DysnomiaScreen):
 
     def _begun(self, diff: Diff) -> None:
         if not self.is_attached:
-            self.dysnomia.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
+            self.services.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
             return
         self._diff = diff
         self._look()
 
     def _have_times(self, as_of: Mapping[int, datetime]) -> None:
         self._as_of = as_of
-        self.on_times(self.dysnomia.times)
+        self.on_times(self.services.times)
 
     def on_times(self, times: Times) -> None:
         self.query_one("#sides", Static).update(
@@ -152,7 +152,7 @@ class DiffScreen(DysnomiaScreen):
         self._ended = True
         self.sections.set_empty(plain(problem, styles.BAD))
         self.query_one("#about", Static).update(plain(problem, styles.BAD))
-        self.dysnomia.trouble(problem)
+        self.services.trouble(problem)
 
     def _look(self) -> None:
         """Take what the comparison has found since the last look."""
@@ -211,12 +211,11 @@ class DiffScreen(DysnomiaScreen):
 
     def _say_about(self, change: SectionChange) -> None:
         diff = self._diff
-        note = getattr(diff, "note", None)
-        if note is None:
+        if diff is None:
             self._show_about(change, "")
             return
         self.ask(
-            f"diff note {id(self)}", lambda _engine: str(note(change)), lambda words: self._show_about(change, words)
+            f"diff note {id(self)}", lambda _engine: diff.note(change), lambda words: self._show_about(change, words)
         )
 
     def _show_about(self, change: SectionChange, note: str) -> None:
@@ -282,7 +281,7 @@ class DiffScreen(DysnomiaScreen):
 
     def act_diff_restore(self) -> None:
         if isinstance(self._old, int):
-            self.dysnomia.go.restore(self._of, self._old)
+            self.services.go.restore(self._of, self._old)
 
     def act_back(self) -> None:
         if self.rows.has_focus:

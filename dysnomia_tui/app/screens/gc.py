@@ -61,7 +61,7 @@ class GcTable(VirtualTable[Entry]):
             self.act_down()
 
     def act_mark_all(self) -> None:
-        self.dysnomia.perform_id("gc-all")
+        self.services.perform_id("gc-all")
 
     def act_unmark(self) -> None:
         screen = self.screen
@@ -126,7 +126,7 @@ class GcScreen(DysnomiaScreen):
     def here(self) -> Selection:
         entry = self.lines.item
         key = entry.key if entry is not None else self._opened_on[0]
-        return Selection(component=self.dysnomia.state.component(key), planned=self._review is not None)
+        return Selection(component=self.services.state.component(key), planned=self._review is not None)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
@@ -136,7 +136,7 @@ class GcScreen(DysnomiaScreen):
         self._say()
 
     def _set_columns(self) -> None:
-        self.lines.set_columns(present.columns(self.lines.scrollable_content_region.width, self.dysnomia.times))
+        self.lines.set_columns(present.columns(self.lines.scrollable_content_region.width, self.services.times))
 
     def on_state(self, state: AppState) -> None:
         # Generations may have come or gone: a review is carried out only as long as it is the newest.
@@ -198,8 +198,8 @@ class GcScreen(DysnomiaScreen):
         review = self._review
         if review is None:
             return
-        until = None if self._now else self.dysnomia.clock() + self.dysnomia.settings.grace
-        totals = present.totals(review, until, self.dysnomia.times)
+        until = None if self._now else self.services.clock() + self.services.settings.grace
+        totals = present.totals(review, until, self.services.times)
         self.query_one("#totals", Static).update(totals)
         which = str(self._keys[0]) if len(self._keys) == 1 else f"{len(self._keys)} components"
         self.lines.border_title = plain(f"WOULD be done to {which}").plain.replace("[", r"\[")
@@ -279,7 +279,7 @@ class GcScreen(DysnomiaScreen):
 
     def act_gc_all(self) -> None:
         if self._keys == self._opened_on:
-            every = tuple(view.key for view in self.dysnomia.state.components() if view.generations)
+            every = tuple(view.key for view in self.services.state.components() if view.generations)
             self._keys = every or self._opened_on
         else:
             self._keys = self._opened_on
@@ -293,30 +293,30 @@ class GcScreen(DysnomiaScreen):
         review, free_now = self._review, self._now
         if review is None or self._question() is None:
             words = self._not_understood or "the review is still being worked out"
-            self.dysnomia.notify(f"nothing to carry out: {words}", severity="warning", markup=False)
+            self.services.notify(f"nothing to carry out: {words}", severity="warning", markup=False)
             return
 
         def planned(plan: Plan) -> None:
             if self._review is review and self._now == free_now:
-                self.dysnomia.confirm(plan, self._submitted)
+                self.services.confirm(plan, self._submitted)
 
-        self.ask("plan", lambda engine: engine.plan_gc(review, now=free_now), planned, self.dysnomia.trouble)
+        self.ask("plan", lambda engine: engine.plan_gc(review, now=free_now), planned, self.services.trouble)
 
     def _submitted(self, job: JobView) -> None:
         self._job = job.id
         self.unmark()
 
     def act_gc_undo(self) -> None:
-        jobs = self.dysnomia.state.jobs
+        jobs = self.services.state.jobs
         own = [job for job in jobs if job.kind == "gc" and job.undoable]
         chosen = next((job for job in own if job.id == self._job), own[0] if own else None)
         if chosen is None:
             running = any(job.kind == "gc" and not job.state.ended for job in jobs)
             words = "the collection is still running" if running else "there is no collection to bring back"
-            self.dysnomia.notify(words, severity="warning")
+            self.services.notify(words, severity="warning")
             return
         job_id = chosen.id
-        self.dysnomia.plan(lambda engine: engine.plan_undo(job_id))
+        self.services.plan(lambda engine: engine.plan_undo(job_id))
 
     def act_back(self) -> None:
         if self.query_one("#policy", Input).has_focus:

@@ -64,7 +64,7 @@ class JobsScreen(DysnomiaScreen):
         self.call_after_refresh(self._set_columns)
 
     def _set_columns(self) -> None:
-        self.jobs.set_columns(job_log.columns(self.jobs.scrollable_content_region.width, self.dysnomia.times))
+        self.jobs.set_columns(job_log.columns(self.jobs.scrollable_content_region.width, self.services.times))
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
@@ -95,27 +95,27 @@ class JobsScreen(DysnomiaScreen):
     def act_job_cancel(self) -> None:
         job = self.jobs.item
         assert job is not None
-        self.dysnomia.cancel(job.id)
+        self.services.cancel(job.id)
 
     def act_job_cancel_front(self) -> None:
         job = self.jobs.item
         assert job is not None
-        self.dysnomia.cancel(job.behind)
+        self.services.cancel(job.behind)
 
     def act_job_undo(self) -> None:
         job = self.jobs.item
         assert job is not None
-        self.dysnomia.plan(lambda engine: engine.plan_undo(job.id))
+        self.services.plan(lambda engine: engine.plan_undo(job.id))
 
     def act_job_go(self) -> None:
         job = self.jobs.item
         if job is not None and job.keys:
-            self.dysnomia.show_component(job.keys[0])
+            self.services.show_component(job.keys[0])
 
     def act_job_export(self) -> None:
         job = self.jobs.item
         key = job.keys[0] if job is not None and len(job.keys) == 1 else None
-        path = Path.home() / f"timeline-{self.dysnomia.clock():%Y%m%dT%H%M%SZ}.txt"
+        path = Path.home() / f"timeline-{self.services.clock():%Y%m%dT%H%M%SZ}.txt"
 
         def typed(answer: str | None) -> None:
             if not answer:
@@ -124,12 +124,12 @@ class JobsScreen(DysnomiaScreen):
             self.ask(
                 "export",
                 lambda engine: write_private(target, engine.timeline(key)),
-                lambda size: self.dysnomia.notify(f"{target}: {size} bytes", title="exported", markup=False),
-                self.dysnomia.trouble,
+                lambda size: self.services.notify(f"{target}: {size} bytes", title="exported", markup=False),
+                self.services.trouble,
             )
 
         about = f"The audit of {key or 'everything'} as a UTC timeline, to a new file that only you can read:"
-        self.dysnomia.push_screen(PromptScreen("Export", about, value=str(path), accept="writes it"), typed)
+        self.services.push_screen(PromptScreen("Export", about, value=str(path), accept="writes it"), typed)
 
     def act_back(self) -> None:
         if self.log_view.has_focus:

@@ -124,7 +124,7 @@ class MainScreen(DysnomiaScreen):
         """Put the cursor on a component, and on one of its generations."""
         # Wanted before the cursor moves: the move may read the component at once.
         self.list.want(key, number)
-        if not self.units.find(key, self.dysnomia.state):
+        if not self.units.find(key, self.services.state):
             self.list.want_nothing()
             return
         self.panes.go_to(self.units if number is None else self.list)
@@ -148,7 +148,7 @@ class MainScreen(DysnomiaScreen):
         self.call_after_refresh(self._lay_out)
 
     def _lay_out(self) -> None:
-        times = self.dysnomia.times
+        times = self.services.times
         self.units.lay_out(times)
         self.list.lay_out(times)
 
@@ -166,40 +166,40 @@ class MainScreen(DysnomiaScreen):
     def _follow(self, row: TreeRow | None) -> None:
         """Show what the row under the tree's cursor stands for."""
         key = row.component.key if row is not None and row.component is not None else None
-        state = self.dysnomia.state
+        state = self.services.state
         jobs = [job.id for job in state.jobs if key in job.keys and job.state.ended]
         stamp = (key, row.component if row is not None else None, tuple(jobs))
         if key != self.list.of:
-            self.list.show_component(key, self.dysnomia.times)
+            self.list.show_component(key, self.services.times)
         if key is not None and stamp != self._stamp:
-            self.dysnomia.client.ask(
+            self.services.client.ask(
                 "generations",
                 lambda engine: (key, engine.generations(key)),
                 self._have_generations,
                 self.list.have_not,
             )
         self._stamp = stamp
-        self.dysnomia.watch_engine.attend(key)
+        self.services.poller.attend(key)
         self._describe(row)
         if key is None or self.list.item is None:
             self._draw_detail()
 
     def _have_generations(self, answer: tuple[ComponentKey, tuple[Generation, ...]]) -> None:
-        if self.list.have(*answer, self.dysnomia.times):
+        if self.list.have(*answer, self.services.times):
             self._describe(self.units.item)
             self._draw_detail()
 
     def _describe(self, row: TreeRow | None) -> None:
         container = row.container if row is not None else None
         view = row.component if row is not None else None
-        state = self.dysnomia.state
+        state = self.services.state
         probe = state.probes.get(container.name) if container is not None else None
         known = state.conditions.get(view.key) if view is not None else None
         heading = escaped(f"2 {components.heading(view, container, probe, known).plain}")
         self.list.border_title = self.told.border_title = heading
         lines: Sequence[Text] = ()
         if view is not None and view.stateless and not view.generations:
-            lines = condition.told(view, known, self.dysnomia.times)
+            lines = condition.told(view, known, self.services.times)
         elif view is None and container is not None:
             lines = condition.container_told(container, probe)
         self.panes.tell(bool(lines))
@@ -242,7 +242,7 @@ class MainScreen(DysnomiaScreen):
         self.set_path(self._path(self.units.item), header.marked(len(numbers), None))
         if numbers:
             drop = [(key, number) for number in sorted(numbers)]
-            self.dysnomia.client.ask(
+            self.services.client.ask(
                 "marks",
                 lambda engine: engine.gc_review([key], Policy(), drop=drop),
                 lambda plan: self._have_freed(key, numbers, plan),
@@ -265,13 +265,13 @@ class MainScreen(DysnomiaScreen):
     def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
         row: TreeRow = event.item
         if row.found is not None:
-            self.dysnomia.perform_id("adopt")
+            self.services.perform_id("adopt")
         elif row.is_component:
             self.panes.go_to(self.panes.second)
         elif row.key == components.DEMO:
-            self.dysnomia.perform_id("demo")
+            self.services.perform_id("demo")
         else:
-            self.units.fold(row, self.dysnomia.state)
+            self.units.fold(row, self.services.state)
 
     @on(VirtualTable.Chosen, "#generations")
     def _generation_chosen(self) -> None:
@@ -279,12 +279,12 @@ class MainScreen(DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#detail")
     def _section_chosen(self) -> None:
-        self.dysnomia.perform_id("browse")
+        self.services.perform_id("browse")
 
     def act_browse(self) -> None:
         generation = self.list.item
         if generation is not None:
-            self.dysnomia.go.browse(generation.key, generation.number, self.detail.section)
+            self.services.go.browse(generation.key, generation.number, self.detail.section)
 
     # --- back -----------------------------------------------------------------------------------------------------
 
@@ -296,4 +296,4 @@ class MainScreen(DysnomiaScreen):
             self.panes.one_back()
 
     def act_quit(self) -> None:
-        self.dysnomia.exit()
+        self.services.exit()

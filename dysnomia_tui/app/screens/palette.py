@@ -81,7 +81,7 @@ class ActionList(ModalScreen["str | None"]):
         self._scopes = scopes
 
     @property
-    def dysnomia(self) -> Services:
+    def services(self) -> Services:
         """What the app does for it."""
         return services_of(self)
 
@@ -120,7 +120,7 @@ class ActionList(ModalScreen["str | None"]):
 
     def actions(self, *scopes: str) -> list[Entry]:
         """Entries of the actions of these scopes."""
-        remapped = self.dysnomia.settings.keys
+        remapped = self.services.settings.keys
         return [
             Entry(
                 action.id,
@@ -180,7 +180,7 @@ class PaletteScreen(ActionList):
     def entries(self) -> list[Entry]:
         jumps = [
             Entry(f"component:{view.key}", f"go to {view.key.component}", str(view.key), where=view.type)
-            for view in self.dysnomia.state.components()
+            for view in self.services.state.components()
         ]
         scopes = [scope for scope in self._scopes if scope != "list"]
         return [*self.actions(*scopes), *jumps]

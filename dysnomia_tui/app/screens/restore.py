@@ -100,7 +100,7 @@ class RestoreScreen(DysnomiaScreen):
         return self._targets[self._kind]
 
     def here(self) -> Selection:
-        state = self.dysnomia.state
+        state = self.services.state
         return Selection(
             component=state.component(self._of),
             container=state.container(self._of.container),
@@ -120,13 +120,13 @@ class RestoreScreen(DysnomiaScreen):
             f"restore of {id(self)}",
             lambda engine: next((one for one in engine.generations(key) if one.number == number), None),
             self._have_generation,
-            self.dysnomia.trouble,
+            self.services.trouble,
         )
         self._replan()
 
     def _have_generation(self, generation: Generation | None) -> None:
         self._generation = generation
-        self.on_times(self.dysnomia.times)
+        self.on_times(self.services.times)
 
     def on_times(self, times: Times) -> None:
         if self._generation is not None:
@@ -187,7 +187,7 @@ class RestoreScreen(DysnomiaScreen):
             if name is not None and name.strip():
                 self._set_target(Target(target.kind, name.strip(), target.sections))
 
-        self.dysnomia.push_screen(
+        self.services.push_screen(
             PromptScreen(
                 f"A copy of {self._of.component}, generation {self._number}",
                 f"Not possible as {target.name}: {refused}. Another name?"
@@ -217,7 +217,7 @@ class RestoreScreen(DysnomiaScreen):
             f"restore sections {id(self)}",
             lambda engine: tuple(islice(engine.sections(key, number), AT_MOST)),
             have,
-            self.dysnomia.trouble,
+            self.services.trouble,
         )
 
     @on(VirtualTable.Chosen, "#choose")
@@ -241,7 +241,7 @@ class RestoreScreen(DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#targets")
     def _target_chosen(self) -> None:
-        self.dysnomia.perform_id("go")
+        self.services.perform_id("go")
 
     def act_go(self) -> None:
         target = self.target
@@ -254,7 +254,7 @@ class RestoreScreen(DysnomiaScreen):
         elif self._plan is not None and self._plan.blockers and target.name:
             self._name_it(target, "; ".join(self._plan.blockers))  # a name that is refused is corrected in place
         elif self._plan is not None:
-            self.dysnomia.confirm(self._plan, self._submitted)
+            self.services.confirm(self._plan, self._submitted)
         elif self._refused and target.name:
             self._name_it(target, self._refused)
 
@@ -267,20 +267,20 @@ class RestoreScreen(DysnomiaScreen):
     def act_restore_undo(self) -> None:
         job = self.job_log.job
         assert job is not None
-        self.dysnomia.plan(lambda engine: engine.plan_undo(job.id), self._submitted)
+        self.services.plan(lambda engine: engine.plan_undo(job.id), self._submitted)
 
     def act_restore_cancel(self) -> None:
         job = self.job_log.job
         assert job is not None
-        self.dysnomia.cancel(job.id)
+        self.services.cancel(job.id)
 
     def act_cancel_front(self) -> None:
         job = self.job_log.job
         assert job is not None
-        self.dysnomia.cancel(job.behind)
+        self.services.cancel(job.behind)
 
     def act_restore_shell(self) -> None:
-        open_shell(self.dysnomia, self._of)
+        open_shell(self.services, self._of)
 
     def act_back(self) -> None:
         if self.has_class("choosing"):

@@ -34,4 +34,4 @@ def _run(app: Services, key: ComponentKey, argv: Sequence[str], env: Mapping[str
         problem = f"{argv[0]}: {error.strerror}"
     if problem:
         app.trouble(problem)
-    app.watch_engine.look(everything=True)
+    app.poller.look(everything=True)

@@ -66,7 +66,7 @@ class StoreScreen(DysnomiaScreen):
     def on_mount(self) -> None:
         self.shares.border_title = "Space by component"
         self.trash.border_title = "Trash"
-        overview = self.dysnomia.state.overview
+        overview = self.services.state.overview
         self.set_path("store", plain(overview.store if overview is not None else "", styles.DIM))
 
     def on_resize(self) -> None:
@@ -92,12 +92,12 @@ class StoreScreen(DysnomiaScreen):
         self._usage, trash = answer
         self.shares.set_empty(plain("the store is empty", styles.DIM))
         self.trash.set_empty(plain("the trash is empty", styles.DIM))
-        self.shares.set_items(present.shares(self._usage, tuple(self.dysnomia.state.components())))
+        self.shares.set_items(present.shares(self._usage, tuple(self.services.state.components())))
         self.trash.set_items(trash)
         self._draw()
 
     def _draw(self) -> None:
-        times = self.dysnomia.times
+        times = self.services.times
         self.shares.set_columns(present.share_columns(self.shares.scrollable_content_region.width, times))
         self.trash.set_columns(present.trash_columns(self.trash.scrollable_content_region.width, times))
         if self._usage is not None:
@@ -110,7 +110,7 @@ class StoreScreen(DysnomiaScreen):
     def _chosen(self) -> None:
         share = self.shares.item
         if share is not None:
-            self.dysnomia.show_component(share.key)
+            self.services.show_component(share.key)
 
     def act_store_next(self) -> None:
         (self.trash if self.shares.has_focus else self.shares).focus()
@@ -124,13 +124,13 @@ class StoreScreen(DysnomiaScreen):
     def act_trash_back(self) -> None:
         names = self._names()
         if not names:
-            self.dysnomia.notify("the trash is empty", severity="warning")
+            self.services.notify("the trash is empty", severity="warning")
             return
-        self.dysnomia.plan(lambda engine: engine.plan_bring_back(names))
+        self.services.plan(lambda engine: engine.plan_bring_back(names))
 
     def act_trash_empty(self) -> None:
         if not self.trash.items:
-            self.dysnomia.notify("the trash is empty", severity="warning")
+            self.services.notify("the trash is empty", severity="warning")
             return
         names = self._names() if self.trash.marks else None
-        self.dysnomia.plan(lambda engine: engine.plan_empty_trash(names))
+        self.services.plan(lambda engine: engine.plan_empty_trash(names))

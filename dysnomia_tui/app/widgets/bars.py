@@ -27,7 +27,7 @@ class HeadBar(Bar):
     DEFAULT_CSS = "HeadBar { background: $panel; }"
 
     def render(self) -> Text:
-        app = self.dysnomia
+        app = self.services
         return header.head(app.state, app.times, self.size.width)
 
 
@@ -35,21 +35,21 @@ class AlarmBar(Bar):
     """What needs a person. A click goes to the next."""
 
     def render(self) -> Text:
-        return header.alarms(self.dysnomia.state, self.dysnomia.key_of("alarm"), self.size.width)
+        return header.alarms(self.services.state, self.services.key_of("alarm"), self.size.width)
 
     def on_click(self) -> None:
-        self.dysnomia.perform_id("alarm")
+        self.services.perform_id("alarm")
 
 
 class JobStrip(Bar):
     """What runs. A click opens the jobs."""
 
     def render(self) -> Text:
-        app = self.dysnomia
+        app = self.services
         return jobs.strip(app.state, app.times, app.key_of("jobs"), self.size.width)
 
     def on_click(self) -> None:
-        self.dysnomia.perform_id("jobs")
+        self.services.perform_id("jobs")
 
 
 class PathBar(Bar):
@@ -85,7 +85,7 @@ class FooterBar(Bar):
         return [action for action in shown if action.id not in self.LAST] + last
 
     def render(self) -> Text:
-        app = self.dysnomia
+        app = self.services
         here = app.here()
         entries = self._entries()
         keys = {a.id: key_name(keys_of(a, app.settings.keys)[0]) for a in entries if keys_of(a, app.settings.keys)}
@@ -107,7 +107,7 @@ class FooterBar(Bar):
     def on_click(self, event: events.Click) -> None:
         for start, end, action_id in self._spans:
             if start <= event.x < end:
-                self.dysnomia.perform_id(action_id)
+                self.services.perform_id(action_id)
 
 
 def _cells(key: str, action: Action) -> int:

@@ -23,7 +23,7 @@ class ActionHost:
     """
 
     @property
-    def dysnomia(self) -> Services:
+    def services(self) -> Services:
         """What the app does for it."""
         return services_of(self)
 
@@ -39,8 +39,8 @@ class ActionHost:
         return next((one for one in self.carriers() if hasattr(one, action.method)), None)
 
     def action_act(self, action_id: str) -> None:
-        size = self.dysnomia.size
+        size = self.services.size
         if (size.width < MIN_COLUMNS or size.height < MIN_ROWS) and action_id not in WORKS_UNSEEN:
             return
         action = REGISTRY[action_id]
-        self.dysnomia.perform(action, self.carrier_of(action))
+        self.services.perform(action, self.carrier_of(action))

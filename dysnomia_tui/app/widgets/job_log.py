@@ -51,7 +51,7 @@ class JobLog(LinesView):
         if job is None:
             self.show(lambda _cells: (), top=True)
             return
-        times, events = self.dysnomia.times, tuple(self._events)
+        times, events = self.services.times, tuple(self._events)
         self.border_title = escaped(f"J{job.id} {job.title}")
 
         def lines(_cells: int) -> list[Text]:
@@ -80,4 +80,4 @@ class JobLog(LinesView):
                 self.act_bottom()
             self._look()
 
-        self.dysnomia.client.ask(f"events {id(self)}", lambda engine: engine.events(job_id, after), have)
+        self.services.client.ask(f"events {id(self)}", lambda engine: engine.events(job_id, after), have)

@@ -53,12 +53,12 @@ class Since(Static):
         self._ended = False
 
     @property
-    def _dysnomia(self) -> Services:
+    def _services(self) -> Services:
         return services_of(self)
 
     def on_mount(self) -> None:
         key, number = self._key, self._number
-        self._dysnomia.client.ask(
+        self._services.client.ask(
             f"since {id(self)}", lambda engine: engine.diff(key, number, LIVE), self._begun, self._failed
         )
         self.set_interval(EVERY, self._look)
@@ -70,7 +70,7 @@ class Since(Static):
     def _close(self) -> None:
         diff, self._diff = self._diff, None
         if diff is not None:
-            self._dysnomia.client.ask(f"since close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
+            self._services.client.ask(f"since close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
     def _begun(self, diff: Diff) -> None:
         self._diff = diff
@@ -93,7 +93,7 @@ class Since(Static):
             ready = diff.ready
             return tuple(diff.sections()[:100]), ready, diff.error
 
-        self._dysnomia.client.ask(f"since look {id(self)}", read, self._have, self._failed)
+        self._services.client.ask(f"since look {id(self)}", read, self._have, self._failed)
 
     def _have(self, answer: tuple[tuple[SectionChange, ...], bool, str]) -> None:
         changes, ready, error = answer

@@ -373,7 +373,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         if self._filterable:
             self.post_message(self.FilterAsked(self))
         else:
-            self.dysnomia.refuse_text(REGISTRY["filter"], "this list is read as it is scrolled and cannot be filtered")
+            self.services.refuse_text(REGISTRY["filter"], "this list is read as it is scrolled and cannot be filtered")
 
     # --- mouse --------------------------------------------------------------------------------------------------
 

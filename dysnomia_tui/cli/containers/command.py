@@ -54,18 +54,15 @@ Are you sure you want to proceed? [n] """
 def parser() -> Parser:
     found = Parser(PROG, "Manage all components deployed to a set of containers.", theirs=THEIRS)
 
-    def action(name: str, text: str) -> None:
-        found.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
-
-    action("--query-containers", "the containers there are")
-    action("--query-available-components", "components that can be deployed")
-    action("--query-activated-components", "components that are deployed")
-    action("--generate-expr", "a Nix expression of all containers and their properties")
-    action("--generate-dot", "a graph (dot) of the components in their containers")
-    action("--deploy", "activate what is available, deactivate what no longer is")
-    action("--snapshot", "snapshot all activated components")
-    action("--restore", "restore the last generation of all activated components")
-    action("--collect-garbage", "delete the state of all deactivated components")
+    found.add_action("--query-containers", "the containers there are")
+    found.add_action("--query-available-components", "components that can be deployed")
+    found.add_action("--query-activated-components", "components that are deployed")
+    found.add_action("--generate-expr", "a Nix expression of all containers and their properties")
+    found.add_action("--generate-dot", "a graph (dot) of the components in their containers")
+    found.add_action("--deploy", "activate what is available, deactivate what no longer is")
+    found.add_action("--snapshot", "snapshot all activated components")
+    found.add_action("--restore", "restore the last generation of all activated components")
+    found.add_action("--collect-garbage", "delete the state of all deactivated components")
     found.add_argument(
         "-o", "--operation", dest="action", type=lambda name: f"-o {name}", metavar="OPERATION",
         help="run it on all activated components",
@@ -127,7 +124,7 @@ def query_containers(settings: Settings, only: str) -> Iterator[str]:
 
 
 def query_available(settings: Settings, only: str) -> Iterator[str]:
-    """``container/component`` of what stands on the components path."""
+    """``container/component`` of each entry on the components path."""
     return (str(key) for key in _inventory(settings).components if not only or key.container == only)
 
 

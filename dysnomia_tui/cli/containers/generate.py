@@ -76,7 +76,7 @@ def nix_name(name: str) -> str:
 
 
 def nix_string(text: str) -> str:
-    """A string of Nix that stands for exactly ``text``."""
+    """``text`` as a string literal of Nix."""
     escaped = "".join(_ESCAPES.get(char, char) for char in text)
     return '"' + escaped.replace("${", "\\${") + '"'
 

@@ -15,7 +15,7 @@ def is_path(text: str) -> bool:
 
 
 def plain_name(text: str, environ: Mapping[str, str]) -> str:
-    """The name that an argument stands for: of a path its last part, without the hash of a Nix store path."""
+    """The name that an argument means: of a path its last part, without the hash of a Nix store path."""
     return nix.plain_name(text, environ) if is_path(text) else text
 
 

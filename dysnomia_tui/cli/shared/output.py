@@ -40,7 +40,7 @@ def write_lines(lines: Iterable[str]) -> None:
 def _encoded(line: str) -> bytes:
     try:
         return line.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair, out of a record's JSON: no bytes stand for it
+    except UnicodeEncodeError:  # half of a surrogate pair, out of a record's JSON: it has no bytes
         return visible(line).encode()
 
 

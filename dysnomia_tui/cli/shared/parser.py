@@ -34,7 +34,7 @@ exit codes:
 
 
 class Usage(EngineError):
-    """The command line makes no sense."""
+    """The command line is invalid."""
 
     exit = Exit.USAGE
 
@@ -52,6 +52,10 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+
+    def add_action(self, name: str, text: str) -> None:
+        """Add an option that says what the command does: ``action`` is its name without the dashes."""
+        self.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
 
     def read(self) -> argparse.Namespace:
         """Parse this process's command line as getopt does. Operands that mean nothing are ignored, as Dysnomia
@@ -156,7 +160,7 @@ def exit_of(error: BaseException) -> Exit:
 
 
 def wants_json(argv: Sequence[str]) -> bool:
-    """Whether ``--json`` is among the options, also where the rest of the command line makes no sense."""
+    """Whether ``--json`` is among the options, also where the rest of the command line is invalid."""
     options = itertools.takewhile(lambda word: word != "--", argv)
     return "--json" in options
 

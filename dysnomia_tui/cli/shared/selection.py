@@ -25,7 +25,7 @@ def component(text: str) -> ComponentKey:
 
 
 def last(engine: Engine, key: ComponentKey) -> Generation:
-    """The generation with the highest number, whatever its link leads to. Raises Unknown where there is none."""
+    """The generation with the highest number, broken link or not. Raises Unknown if the component has none."""
     generations = engine.generations(key)
     if not generations:
         raise Unknown(f"{key} has no generations", f"make one with: dysnomia -o snapshot -C {key.container} …")
@@ -33,7 +33,7 @@ def last(engine: Engine, key: ComponentKey) -> Generation:
 
 
 def newest(engine: Engine, key: ComponentKey) -> Generation:
-    """The newest generation that has a snapshot; links after it that lead nowhere are said. Raises Unknown."""
+    """The newest generation that has a snapshot; prints a warning for broken links after it. Raises Unknown."""
     last(engine, key)
     for generation in engine.generations(key):
         if generation.id and not generation.problem:

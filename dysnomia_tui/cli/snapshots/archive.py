@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.engine import Engine
 
 SHORTEST = 6
-"""Characters of an id that may stand for it."""
+"""Least number of leading characters that may be given in place of an id."""
 
 
 def export(args: argparse.Namespace, wanted: tuple[str, str]) -> int:

@@ -46,16 +46,15 @@ class Line(NamedTuple):
 def parser() -> Parser:
     found = Parser(PROG, "Manage the store of snapshots.", theirs=THEIRS)
 
-    def action(name: str, text: str) -> None:
-        found.add_argument(name, dest="action", action="store_const", const=name[2:], help=text)
-
-    action("--query-latest", "the paths of each component's latest snapshot")
-    action("--query-all", "the paths of the snapshots of all generations")
-    action("--print-missing", "those of PATH… that are not in the store")
-    action("--resolve", "PATH… as absolute paths")
-    action("--gc", "remove older generations; what they alone held is freed at once, unless config.toml has a grace")
-    action("--import", "move the snapshot folders PATH… in; or take an archive in")
-    action("--export", "write the generations of ID… to a FILE, for --import")
+    found.add_action("--query-latest", "the paths of each component's latest snapshot")
+    found.add_action("--query-all", "the paths of the snapshots of all generations")
+    found.add_action("--print-missing", "those of PATH… that are not in the store")
+    found.add_action("--resolve", "PATH… as absolute paths")
+    found.add_action(
+        "--gc", "remove older generations; what they alone held is freed at once, unless config.toml has a grace"
+    )
+    found.add_action("--import", "move the snapshot folders PATH… in; or take an archive in")
+    found.add_action("--export", "write the generations of ID… to a FILE, for --import")
     found.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
     found.add_argument(
         "paths", nargs="*", metavar="PATH", help="container/component/id; a folder or archive for --import"
@@ -146,7 +145,7 @@ def store_folder(args: argparse.Namespace) -> Path:
 
 
 def lines(statedir: Path, container: str, component: str, *, latest: bool) -> Iterator[Line]:
-    """The generations in the store, by component and then by number. Links that lead nowhere are said, and left out."""
+    """The generations in the store, by component and then by number. Broken links are left out, with a warning."""
     from dysnomia_store import Layout, all_generations, latest_generations
 
     those = latest_generations if latest else all_generations

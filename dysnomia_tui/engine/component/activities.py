@@ -3,10 +3,10 @@
 The worker runs exactly these; so do the tests that prove them. Each takes the component's lock, first puts right
 what dead jobs left there, and ends with everything durable or with live as it was.
 
-    snapshot(bench) -> Snapshotted          restore(bench, number, target) -> Restored
-    undo(bench, of) -> Restored             recover(bench, left) -> Settled
-    verify(bench, number) -> Check          check(bench, number) -> Check
-    activity(bench, name)                   activate, deactivate, collect-garbage, lock, unlock
+    snapshot(job) -> Snapshotted          restore(job, number, target) -> Restored
+    undo(job, of) -> Restored             recover(job, left) -> Recovery
+    verify(job, number) -> Check          check(job, number) -> Check
+    activity(job, name)                   activate, deactivate, collect-garbage, lock, unlock
 """
 
 from __future__ import annotations
@@ -97,11 +97,11 @@ def _dump_live(
         component_job.progress.phase("commit")
         component_job.journal.step("commit")
         committed = component_job.store.commit(
-            lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
-            complete=dumped.complete, reason=reason, text=text, who=component_job.who, job=component_job.job,
-            tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=component_job.host,
+            lock,
+            draft,
+            component_job.commit_info(dumped, reason, text),
             same_rows=lambda known: same_state(component_job, plugin, known, draft, ctx.staging),
-        )  # fmt: skip
+        )
     component_job.journal.step("settled", swapped=False)
     return Snapshotted(committed, tuple(dumped.warnings))
 
@@ -165,15 +165,7 @@ def _restore_by_module(
             ) from error
         component_job.journal.step("swapped")
         resolve(component_job, component_job.job)
-        linked = component_job.store.link(
-            lock,
-            generation.id,
-            reason=Reason.RESTORE,
-            restored=number,
-            text=text,
-            who=component_job.who,
-            job=component_job.job,
-        )
+        linked = component_job.store.link(lock, generation.id, component_job.link_info(number, text))
         component_job.journal.step("settled", swapped=True)
         return Restored(number, linked, made, made.number if made else None, warnings=(unguarded,) if unguarded else ())
 

@@ -17,9 +17,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dysnomia_base.clock import utc_now
-from dysnomia_plugins.base import CancelToken, Component, Context, Journal, Plugin, Progress, Runner, StatePlugin
+from dysnomia_plugins.base import (
+    CancelToken,
+    Component,
+    Context,
+    Dumped,
+    Journal,
+    Plugin,
+    Progress,
+    Runner,
+    StatePlugin,
+)
 from dysnomia_store import SnapshotDraft
 from dysnomia_store.errors import Locked
+from dysnomia_store.model import CommitInfo, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import ComponentLock, Store
 from dysnomia_tui.engine.component.journal import FileJournal, PluginJournal
@@ -95,7 +106,7 @@ class ComponentJob:
     @property
     def active(self) -> bool:
         """Whether the component is marked as active."""
-        return (self.store.root / "activated" / self.key.container / self.key.component).exists()
+        return self.store.is_active(self.key)
 
     def draft(self, job: str = "") -> AbstractContextManager[SnapshotDraft]:
         """A snapshot in the making, described as this plugin's."""
@@ -108,6 +119,30 @@ class ComponentJob:
             digest_version=getattr(self.plugin, "digest_version", 0),
             reader=dump_reader(self.plugin, self.component, self.compression),
         )
+
+    def commit_info(
+        self, dumped: Dumped, reason: Reason, text: str = "", *, who: str = "", job: str = ""
+    ) -> CommitInfo:
+        """What is recorded with a dump of this component: of this job's unless told otherwise."""
+        return CommitInfo(
+            as_of=dumped.as_of,
+            end=dumped.end,
+            reason=reason,
+            text=text,
+            who=who or self.who,
+            job=job or self.job,
+            surroundings=dumped.surroundings,
+            type=self.plugin.type,
+            digest_version=getattr(self.plugin, "digest_version", 0),
+            complete=dumped.complete,
+            tool_versions=dumped.tool_versions,
+            host=self.host,
+        )
+
+    def link_info(self, restored: int, text: str = "", *, who: str = "", job: str = "") -> CommitInfo:
+        """What is recorded with the generation that a restore makes of generation ``restored``'s snapshot."""
+        now = self.clock()
+        return CommitInfo(now, now, Reason.RESTORE, text, restored, who or self.who, job or self.job)
 
     def tag(self, job: str = "") -> str:
         """What goes into the name of everything a job makes: ``<8 hex of the store's id>_<job id>``."""

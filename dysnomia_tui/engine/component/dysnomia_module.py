@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from dysnomia_plugins.base import Context, PrivateStatePlugin
+from dysnomia_plugins.base import Context, Dumped, PrivateStatePlugin
 from dysnomia_plugins.errors import NothingKept, PluginError
 from dysnomia_plugins.loading.external import ModuleConvention
 from dysnomia_store.model import Generation, Reason
@@ -123,11 +123,9 @@ def _commit(
         for entry in sorted(written.iterdir()):
             entry.rename(draft.folder / entry.name)
         draft.claim(written.name)
-        return component_job.store.commit(
-            lock, draft, type=plugin.type, digest_version=0, as_of=began, end=component_job.clock(), complete=None,
-            reason=reason, text=text, who=component_job.who, job=component_job.job, number=number,
-            host=component_job.host,
-        )  # fmt: skip
+        dumped = Dumped(as_of=began, end=component_job.clock(), complete=None)
+        info = component_job.commit_info(dumped, reason, text)
+        return component_job.store.commit(lock, draft, info, number=number)
 
 
 def _seed(component_job: ComponentJob, statedir: Path, generation: Generation) -> None:

@@ -78,10 +78,8 @@ def link_restored(
     """The newest generation says what is live. Done once for a job."""
     found = _made_by(component_job, left.job, Reason.RESTORE)
     if found is None:
-        found = component_job.store.link(
-            lock, snapshot_id, reason=Reason.RESTORE, restored=restored, text=text, who=left.who or component_job.who,
-            job=left.job,
-        )  # fmt: skip
+        info = component_job.link_info(restored, text, who=left.who, job=left.job)
+        found = component_job.store.link(lock, snapshot_id, info)
     left.journal.step("linked", number=found.number)
     return found
 
@@ -103,12 +101,9 @@ def _record_live(
     try:
         with component_job.draft() as draft:
             dumped = plugin.dump(ctx, plugin.live(ctx.component), draft)
-            return component_job.store.commit(
-                lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of,
-                end=dumped.end, complete=dumped.complete, reason=Reason.RESTORE, text=text,
-                who=left.who or component_job.who, job=left.job, number=component_job.store.reserve(lock),
-                tool_versions=dumped.tool_versions, surroundings=dumped.surroundings, host=component_job.host,
-            ).generation  # fmt: skip
+            info = component_job.commit_info(dumped, Reason.RESTORE, text, who=left.who, job=left.job)
+            number = component_job.store.reserve(lock)
+            return component_job.store.commit(lock, draft, info, number=number).generation
     except (PluginError, StoreError, OSError) as error:
         warnings.append(f"what is live again could not be made a generation: {error}")
         return None
@@ -173,12 +168,9 @@ def _dump_guard(
     with component_job.draft() as draft:
         dumped = plugin.dump(ctx, aside, draft)
         warnings.extend(dumped.warnings)
-        return component_job.store.commit(
-            lock, draft, type=plugin.type, digest_version=plugin.digest_version, as_of=dumped.as_of, end=dumped.end,
-            complete=dumped.complete, reason=Reason.GUARD, text=f"guard of job {left.job}",
-            who=left.who or component_job.who, job=left.job, number=number, tool_versions=dumped.tool_versions,
-            surroundings=dumped.surroundings, host=component_job.host,
-        ).generation  # fmt: skip
+        text = f"guard of job {left.job}"
+        info = component_job.commit_info(dumped, Reason.GUARD, text, who=left.who, job=left.job)
+        return component_job.store.commit(lock, draft, info, number=number).generation
 
 
 def _guard_of(component_job: ComponentJob, job: str, number: int) -> Generation | None:

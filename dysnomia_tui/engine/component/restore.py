@@ -50,7 +50,7 @@ def restore(
     guard: bool = True,
     snapshot_id: str = "",
 ) -> Restored:
-    """Restore generation ``number`` of the bench's component.
+    """Restore generation ``number`` of the job's component.
 
     Args:
         target: replace what is live (the default), or make a copy beside it.
@@ -109,7 +109,7 @@ def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> R
 
 
 def state_plugin(component_job: ComponentJob) -> StatePlugin:
-    """The bench's plugin, which must hold state. Raises Unsupported."""
+    """The job's plugin, which must hold state. Raises Unsupported."""
     if not isinstance(component_job.plugin, StatePlugin):
         raise Unsupported(
             f"{component_job.key} is of type {component_job.plugin.type!r}, which holds no state of its own"

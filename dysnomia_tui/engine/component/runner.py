@@ -13,7 +13,7 @@ from dysnomia_plugins.interface.context import Argv, ChildOptions, FollowOptions
 class CancelShield:
     """A cancel token that can be shut out for a while.
 
-    Give the same one to the bench and to its runner: then a cleaning-up that runs programs is not cancelled either.
+    Give the same one to the job and to its runner: then programs that a clean-up runs are not cancelled either.
     """
 
     def __init__(self, token: CancelToken) -> None:

@@ -91,7 +91,7 @@ class JobContext:
         return self.folder.id
 
     def component_job(self, index: int = 0) -> ComponentJob:
-        """The bench for the plan's component ``index``. Raises Unknown, ConfigError, PluginError."""
+        """The ComponentJob for the plan's component ``index``. Raises Unknown, ConfigError, PluginError."""
         key = self.plan.keys[index]
         component = self.machine.component(key)
         settings = self.machine.settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dysnomia_base.environment import search_path
@@ -67,8 +68,14 @@ def tools_of(plugin: Plugin, path: str = "") -> tuple[Tool, ...]:
     """The programs that a plugin needs, looked for where it would run them from."""
     where = path or search_path()
     return tuple(
-        Tool(name, shutil.which(name, path=where) or "", plugin.packages.get(name, name)) for name in plugin.tools
+        Tool(name, _found((name, *plugin.alternatives.get(name, ())), where), plugin.packages.get(name, name))
+        for name in plugin.tools
     )
+
+
+def _found(names: Sequence[str], where: str) -> str:
+    """The first of these programs that is there; ``""`` for none."""
+    return next((path for name in names if (path := shutil.which(name, path=where))), "")
 
 
 def what_is_missing(plugin: Plugin) -> str:

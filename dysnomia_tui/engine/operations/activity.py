@@ -72,20 +72,16 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
     )
 
 
-def _is_active(machine: Machine, key: ComponentKey) -> bool:
-    return (machine.store.root / "activated" / key.container / key.component).exists()
-
-
 def _activity_blockers(machine: Machine, key: ComponentKey, activity: str) -> list[str]:
     """A module of Dysnomia's convention looks at its markers itself."""
-    if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and _is_active(machine, key):
+    if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and machine.store.is_active(key):
         return [f"{key} is active: deactivate it first"]
     return []
 
 
 def _activity_warnings(machine: Machine, key: ComponentKey, activity: str) -> tuple[str, ...]:
     """To activate twice is allowed, as it is in Dysnomia; an operator should know that they do."""
-    if activity == "activate" and _is_active(machine, key):
+    if activity == "activate" and machine.store.is_active(key):
         return (f"{key} is active already",)
     if activity == "collect-garbage":
         return ("what is live would be deleted, and cannot be brought back but from its generations",)

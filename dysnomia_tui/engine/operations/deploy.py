@@ -9,15 +9,15 @@ from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.errors import EngineError, Exit
+from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.activity import ACTIVITIES
+from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.plans.staleness import component_depends
-from dysnomia_tui.engine.records import JobState
-from dysnomia_tui.engine.translate import Expected, exit_of, words_of
+from dysnomia_tui.engine.translate import Expected, words_of
 
 KNOWN = frozenset({*ACTIVITIES, "snapshot", "restore"})
 
@@ -107,41 +107,28 @@ def nothing_to_do(machine: Machine, key: ComponentKey, activity: str) -> str:
     if activity == "restore" and not (links.is_dir() and any(links.iterdir())):
         return "it has no generation to restore"
     if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
-        garbage = (machine.store.root / "garbage" / key.container / key.component).exists()
-        return "" if garbage else "it is not marked as garbage"
+        return "" if machine.store.is_garbage(key) else "it is not marked as garbage"
     return ""
 
 
 def run_deploy(work: JobContext) -> Outcome:
     """Each component's activity in turn; one that fails does not stop the rest, and what is so already is left."""
     done: list[str] = []
-    failed: dict[str, str] = {}
-    last: Exception | None = None
+    failures = Failures(work)
     for index, (key, name) in enumerate(zip(work.plan.keys, work.plan.params["activities"], strict=True)):
         work.cancel.check()
         work.log.write("phase", name=f"{name} {key}", key=str(key))
         try:
-            if _is_active(work, key) is (name == "activate"):
+            if work.machine.store.is_active(key) is (name == "activate"):
                 work.log.write("log", line=f"{key}: {name}d by another process", key=str(key))
                 continue
             activities.activity(work.component_job(index), name)
         except Expected as error:
-            if work.cancel.cancelled:
-                raise
-            last = error
-            failed[str(key)] = words_of(error)[0]
-            work.log.write("log", line=f"{key}: {failed[str(key)]}", key=str(key))
+            failures.add(key, error)
             continue
         done.append(f"{name}d {key}")
-    details = {"done": done, "failed": failed}
-    if last is not None and not done:
-        message, hint = words_of(last)
-        return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
+    failed = failures.messages
     message = "; ".join(done) if done else "another process has done all of it"
     if failed:
-        return Outcome(JobState.PARTLY, f"{message}; {len(failed)} failed", Exit.PARTLY, "see the log", details)
-    return Outcome(JobState.DONE, message, details=details)
-
-
-def _is_active(work: JobContext, key: ComponentKey) -> bool:
-    return (work.machine.store.root / "activated" / key.container / key.component).exists()
+        message += f"; {len(failed)} failed"
+    return failures.outcome(message, {"done": done, "failed": failed}, nothing_done=not done)

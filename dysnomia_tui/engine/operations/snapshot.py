@@ -10,14 +10,15 @@ from dysnomia_plugins.errors import NothingKept
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.errors import Blocked, Exit
+from dysnomia_tui.engine.errors import Blocked
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.plans.staleness import component_depends
 from dysnomia_tui.engine.records import JobState
-from dysnomia_tui.engine.translate import Expected, exit_of, words_of
+from dysnomia_tui.engine.translate import Expected
 
 
 def plan_snapshot(machine: Machine, keys: Collection[ComponentKey], reason: Reason, text: str, now: datetime) -> Plan:
@@ -62,11 +63,10 @@ def _snapshot_command(machine: Machine, keys: Sequence[ComponentKey], text: str)
 def run_snapshot(work: JobContext) -> Outcome:
     """One component after the other; one that fails does not stop the rest."""
     made: list[dict[str, Any]] = []
-    failed: dict[str, str] = {}
+    failures = Failures(work)
     nothing: dict[str, str] = {}
     warnings: list[str] = []
     doubts: list[str] = []
-    last: Exception | None = None
     reason = Reason(work.plan.params["reason"])
     for index, key in enumerate(work.plan.keys):
         work.cancel.check()
@@ -76,25 +76,17 @@ def run_snapshot(work: JobContext) -> Outcome:
             nothing[str(key)] = error.message
             continue
         except Expected as error:
-            if work.cancel.cancelled:
-                raise
-            last = error
-            failed[str(key)] = words_of(error)[0]
-            work.log.write("log", line=f"{key}: {failed[str(key)]}", key=str(key))
+            failures.add(key, error)
             continue
         warnings.extend(result.warnings)
         doubts.extend(filter(None, (result.half,)))
         made.append(_generation(result.generation) | {"new": result.committed.new})
+    failed = failures.messages
     details = {"generations": made, "failed": failed, "warnings": warnings, "nothing": nothing}
     if nothing and not made and not failed:
         return Outcome(JobState.DONE, "; ".join(nothing.values()), details=details)
-    if last is not None and not made and not nothing:
-        message, hint = words_of(last)
-        return Outcome(JobState.FAILED, message, exit_of(last) if len(failed) == 1 else Exit.FAILED, hint, details)
     message = "; ".join((_snapshot_message(made, failed), *nothing.values(), *doubts))
-    if failed:
-        return Outcome(JobState.PARTLY, message, Exit.PARTLY, "see the log", details)
-    return Outcome(JobState.DONE, message, details=details)
+    return failures.outcome(message, details, nothing_done=not made and not nothing)
 
 
 def _snapshot_message(made: list[dict[str, Any]], failed: dict[str, str]) -> str:

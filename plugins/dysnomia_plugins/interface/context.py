@@ -89,7 +89,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A child process that ended with 0."""
+    """Output of a child process that exited with 0."""
 
     stdout: bytes
     stderr: str

@@ -17,26 +17,31 @@ from dysnomia_store.sink import ContentSink
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where state of a kind stands, under a name only its plugin understands (a database, a path)."""
+    """Where state of a type is, by a name that only its plugin interprets (a database, a path)."""
 
     name: str
 
 
 class Purpose(enum.StrEnum):
-    """Why a place that is not live is needed."""
+    """What a job needs a place for, besides live."""
 
     BESIDE = "beside"
+    """Loaded, to be swapped in."""
     ASIDE = "aside"
+    """What was live before the swap."""
     SCRATCH = "scratch"
+    """Loaded to be verified, then dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """What is known when a dump has ended well."""
+    """The result of a dump that ended well."""
 
     as_of: datetime
+    """When the dump's view of the data began; aware, UTC."""
     end: datetime
     complete: bool | None = True
+    """None: not known."""
     tool_versions: Mapping[str, str] = field(default_factory=dict)
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     """What belongs to the unit but not to its dump, as JSON values: carried over when live is gone."""
@@ -89,7 +94,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Is it up, and what is there."""
+    """Whether a component is up, and what it holds."""
 
     up: bool
     version: str = ""
@@ -101,9 +106,9 @@ class Probe:
     detail: str = ""
     """Why it is down, or what an operator should know."""
     word: str = ""
-    """How the component itself is, where its server's being up does not say it: ``active``, ``failed``."""
+    """The component's own condition, where the server being up does not tell: ``active``, ``failed``."""
     broken: bool = False
-    """Whether that needs a person."""
+    """Whether that condition needs an operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ class Finding:
     severity: Severity
     text: str
     of_snapshot: bool = False
-    """It is about loading this snapshot, and means nothing where what stood aside comes back instead."""
+    """About loading this snapshot: left out where an undo swaps back what was set aside."""
     in_place: bool = False
     """Of a dangerous one: it is about how a module restores, over what is live, whatever the snapshot holds. It is
     graded so, and no reason for a command to ask for ``--yes-untrusted``: that is about content."""

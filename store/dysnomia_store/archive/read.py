@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from dysnomia_store.archive import format as form
 from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
-from dysnomia_store.commit.commit import CommitInfo, generation
+from dysnomia_store.commit.commit import generation
 from dysnomia_store.commit.heal import history_at
 from dysnomia_store.commit.import_folder import explain
 from dysnomia_store.commit.install import install, metadata_at
@@ -33,7 +33,7 @@ from dysnomia_store.disk.links import links
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace, free_bytes
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, Refused, StoreFull
-from dysnomia_store.model import Metadata, Reason
+from dysnomia_store.model import CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey
 
 OnBytes = Callable[[int], None]
@@ -42,7 +42,7 @@ _NOT_OURS = "it was not made by: dysnomia-snapshots --export"
 
 
 class ArchiveReader:
-    """An archive that was opened: its record, and its files by where they stand.
+    """An opened archive: its record, and the position of each file.
 
     Raises NotFound, NotPermitted, Refused, NameRejected, Corrupt from the constructor, which reads only the record.
     """
@@ -71,7 +71,7 @@ class ArchiveReader:
             for _ in self.read(key, snapshot, entry, on_bytes):
                 pass
         if self._at(self._end, len(form.END)) != form.END:
-            raise Corrupt(f"{self.path} is damaged: it does not end as it should")
+            raise Corrupt(f"{self.path}: the end marker of the archive is missing", "copy the archive again")
 
     def read(
         self, key: ComponentKey, snapshot: ArchivedSnapshot, entry: ArchivedFile, on_bytes: OnBytes | None = None
@@ -88,7 +88,9 @@ class ArchiveReader:
             if at + PIECE < entry.size:
                 yield piece
         if digest.hexdigest() != entry.sha256:
-            raise Corrupt(f"{self.path} is damaged: {name} is not what its record says", "copy the archive again")
+            raise Corrupt(
+                f"{self.path}: the checksum of {name} differs from the archive's record", "copy the archive again"
+            )
         self._padding(name, start + entry.size, entry.size)
         if entry.size:
             yield piece
@@ -103,7 +105,7 @@ class ArchiveReader:
         self._expect(form.DIGEST, len(line), at)
         at += len(form.head(form.DIGEST, len(line)))
         if self._at(at, len(line)) != line:
-            raise Corrupt(f"{self.path} is damaged: its record is not what it was", "copy the archive again")
+            raise Corrupt(f"{self.path}: the checksum of the archive's record differs", "copy the archive again")
         self._padding(form.DIGEST, at + len(line), len(line))
         at += form.padded(len(line))
         self.archive: Archive = form.load(data, self.path.name)
@@ -114,11 +116,9 @@ class ArchiveReader:
         self._end = at
         there, needed = os.fstat(self._file.fileno()).st_size, at + len(form.END)
         if there < needed:
-            raise Corrupt(
-                f"{self.path} is cut short: {there:,} bytes, not {needed:,}", "copy it again; what came is not lost"
-            )
+            raise Corrupt(f"{self.path} is cut short: it has {there:,} of {needed:,} bytes", "copy the archive again")
         if there > needed:
-            raise Refused(f"{self.path} holds {there - needed:,} bytes more than its record says", _NOT_OURS)
+            raise Refused(f"{self.path} has {there - needed:,} bytes after the end of the archive", _NOT_OURS)
 
     def _record_bytes(self) -> bytes:
         block = os.pread(self._file.fileno(), form.BLOCK, 0)
@@ -133,19 +133,19 @@ class ArchiveReader:
     def _expect(self, name: str, size: int, at: int) -> None:
         expected = form.head(name, size)
         if self._at(at, len(expected)) != expected:
-            raise Refused(f"{self.path} does not hold {name} where its record says", _NOT_OURS)
+            raise Refused(f"{self.path}: {name} is not at the position that the archive's record gives", _NOT_OURS)
 
     def _padding(self, name: str, at: int, size: int) -> None:
         """Behind a member of ``size`` bytes there is nothing up to the next block."""
         if any(self._at(at, form.padded(size) - size)):
-            raise Corrupt(f"{self.path} is damaged after {name}", "copy the archive again")
+            raise Corrupt(f"{self.path}: the padding after {name} is not zero", "copy the archive again")
 
     def _at(self, start: int, size: int) -> bytes:
         data = os.pread(self._file.fileno(), size, start)
         while len(data) < size:
             more = os.pread(self._file.fileno(), size - len(data), start + len(data))
             if not more:
-                raise Corrupt(f"{self.path} is cut short", "copy it again")
+                raise Corrupt(f"{self.path} is cut short", "copy the archive again")
             data += more
         return data
 
@@ -155,7 +155,7 @@ def _opened(path: Path) -> io.FileIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise NotFound(f"{path} is not there") from None
+        raise NotFound(f"{path} does not exist") from None
     except PermissionError:
         raise NotPermitted(f"permission denied: {path}") from None
     except OSError as error:
@@ -206,17 +206,21 @@ def unpack(
     """
     archive = reader.archive
     needed = missing(workspace, archive)
-    if needed > free_bytes(workspace.layout.root):
-        raise StoreFull(f"{reader.path} needs {needed:,} bytes", "free some space; what was copied stays")
+    free = free_bytes(workspace.layout.root)
+    if needed > free:
+        raise StoreFull(
+            f"importing {reader.path} needs {needed:,} bytes, and {free:,} are free",
+            "free some space, then import it again",
+        )
     came: list[tuple[ComponentKey, str]] = []
-    stands: dict[tuple[ComponentKey, str], str] = {}
+    stored: dict[tuple[ComponentKey, str], str] = {}
     try:
         for component in archive.components:
             for snapshot in component.snapshots:
                 with in_words(f"importing {snapshot.id} of {component.key}"):
                     draft_reader = readers.get(component.key)
                     found, new = _take(workspace, reader, component.key, snapshot, job, on_bytes, draft_reader)
-                stands[component.key, snapshot.id] = found
+                stored[component.key, snapshot.id] = found
                 if new:
                     came.append((component.key, found))
     except (Corrupt, Refused):
@@ -224,7 +228,7 @@ def unpack(
         raise
     made: list[tuple[ComponentKey, int]] = []
     for component in archive.components:
-        made.extend(_link(workspace, archive, component, stands, who, job))
+        made.extend(_link(workspace, archive, component, stored, who, job))
     return Unpacked(tuple(made), archive.generations - len(made))
 
 
@@ -252,9 +256,14 @@ def _take(
         draft.claim(snapshot.id)
         sealed = draft.seal()
         if sealed.files != expected:
-            raise Corrupt(f"{snapshot.id} of {key} is not what {reader.path} says it is", "nothing was imported")
+            raise Corrupt(
+                f"{snapshot.id} of {key}: its files differ from the record of {reader.path}", "nothing was imported"
+            )
         if snapshot.checksum and compare(draft.folder, snapshot.checksum) is Match.DIFFERENT:
-            raise Corrupt(f"{snapshot.id} of {key} is not what Dysnomia's checksum says", "nothing was imported")
+            raise Corrupt(
+                f"{snapshot.id} of {key}: its files differ from the checksum that Dysnomia wrote",
+                "nothing was imported",
+            )
         metadata = _metadata(snapshot, draft.folder, sealed.stored_size)
         return install(workspace, key, draft, sealed, metadata), True
 
@@ -273,7 +282,7 @@ def _here(workspace: Workspace, key: ComponentKey, snapshot: ArchivedSnapshot) -
 
 
 def _metadata(snapshot: ArchivedSnapshot, folder: Path, stored_size: int) -> Metadata:
-    """What is known of it here: what its footers prove, and what the archive says besides; made by no job of ours."""
+    """Metadata of an imported snapshot: what its footers prove, then what the archive says. Its origin is no store."""
     explained = explain(folder)
     if explained is not None and len(snapshot.id) == 64 and explained.digest != snapshot.id:
         raise Corrupt(f"{snapshot.id} holds another snapshot: {explained.digest}", "nothing was imported")
@@ -300,7 +309,7 @@ def _link(
     workspace: Workspace,
     archive: Archive,
     component: ArchivedComponent,
-    stands: dict[tuple[ComponentKey, str], str],
+    stored: dict[tuple[ComponentKey, str], str],
     who: str,
     job: str,
 ) -> Iterator[tuple[ComponentKey, int]]:
@@ -309,7 +318,7 @@ def _link(
     here = _sources(workspace, key)
     for one in component.generations:
         source = f"{archive.store}/{one.number}"
-        snapshot_id = stands[key, one.id]
+        snapshot_id = stored[key, one.id]
         if (source, snapshot_id) in here or (
             archive.store == workspace.store_id and _points_at(workspace, key, one.number) == one.id
         ):

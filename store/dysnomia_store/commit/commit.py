@@ -8,10 +8,7 @@ and a crash leaves at most a snapshot that no link names. The caller holds the c
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
 
 from dysnomia_store.commit.install import install, metadata_at, sound_metadata
 from dysnomia_store.content.index_diff import changed_between, delta
@@ -21,7 +18,7 @@ from dysnomia_store.disk.numbers import largest, newest_link
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused, StoreError
-from dysnomia_store.model import Delta, History, Metadata, Reason, Seen
+from dysnomia_store.model import CommitInfo, Delta, History, Metadata, Seen
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 
@@ -30,21 +27,6 @@ SameRows = Callable[[str], bool]
 
 _TRIES = 20
 """Numbers to try when another tool, which takes no lock, links at the same time."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitInfo:
-    """What is written of a generation."""
-
-    as_of: datetime
-    end: datetime
-    reason: Reason
-    text: str = ""
-    restored: int | None = None
-    who: str = ""
-    job: str = ""
-    surroundings: Mapping[str, Any] | None = None
-    source: str = ""
 
 
 def newest(workspace: Workspace, key: ComponentKey) -> tuple[int, str] | None:
@@ -114,7 +96,7 @@ def _same_outline(
 
 def see(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, about: CommitInfo) -> None:
     """Record that a generation's state was found again. Raises OSError."""
-    seen = Seen(about.as_of, about.job, about.who, about.surroundings or {})
+    seen = Seen(about.as_of, about.job, about.who, about.surroundings)
     workspace.append(workspace.layout.seen(key), records.dump(records.seen_json(number, snapshot_id, seen)))
 
 
@@ -170,7 +152,7 @@ def write_history(
         who=about.who,
         job=about.job,
         delta=change,
-        surroundings=about.surroundings or {},
+        surroundings=about.surroundings,
         source=about.source,
     )
     path = workspace.layout.history(key, number, snapshot_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_store.catalog import marks
-from dysnomia_store.commit.commit import CommitInfo, generation, newest, write_history
+from dysnomia_store.commit.commit import generation, newest, write_history
 from dysnomia_store.commit.install import allow_traverse, metadata_at
 from dysnomia_store.content import dysnomia_checksum as legacy
 from dysnomia_store.content.manifest import differences, walk
@@ -18,7 +18,7 @@ from dysnomia_store.disk.numbers import reserve
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
-from dysnomia_store.model import History, Reason
+from dysnomia_store.model import CommitInfo, History, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dysnomia_store.commit.commit import CommitInfo, commit, generation, newest
+from dysnomia_store.commit.commit import commit, generation, newest
 from dysnomia_store.content.artefact_reader import split_suffix
 from dysnomia_store.content.artefact_writer import ArtefactReader
 from dysnomia_store.content.dysnomia_checksum import checksum
@@ -17,7 +17,7 @@ from dysnomia_store.content.snapshots import SnapshotDraft, identity
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
-from dysnomia_store.model import FOOTERS, Metadata, Reason
+from dysnomia_store.model import FOOTERS, CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.records.typed import ArtefactFooter
 

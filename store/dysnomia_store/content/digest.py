@@ -20,8 +20,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from dysnomia_store.content.index import encoded, encoded_rest
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import Buffer, WholeSection
 
@@ -35,6 +36,13 @@ class SectionTarget(Protocol):
     def add(self, section: Section) -> None: ...
 
     def amend(self, kind: str, name: str, key: tuple[str, ...]) -> None: ...
+
+
+@runtime_checkable
+class LineTarget(SectionTarget, Protocol):
+    """One that stores sections as the lines of a contents index, and takes many of them as such."""
+
+    def add_lines(self, lines: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,25 +152,35 @@ class SectionDigester:
         if self._open is not None:
             raise ValueError(f"sections begin inside section {self._open.name!r}")
         self._close_run()
-        lines: list[str] = []
+        told: list[str] = []
+        lines: list[str] | None = [] if isinstance(self.target, LineTarget) else None
         shown: Mapping[str, str] | None = None
-        pairs = ""
-        sha256, add = hashlib.sha256, self.target.add
+        pairs = about = ""
+        sha256 = hashlib.sha256
         for kind, name, form, size, attributes, canonical, stored in sections:
             if attributes is not shown:
-                shown, pairs = attributes, json.dumps(sorted(attributes.items()), separators=(",", ":"))
+                shown = attributes
+                pairs = json.dumps(sorted(attributes.items()), separators=(",", ":"))
+                about = encoded_rest(self.artefact, attributes)
             digest = sha256(canonical).hexdigest()
             if attributes:
                 digest = sha256(f'["{digest}",{pairs}]\n'.encode()).hexdigest()
-            lines.append(f'[{quoted(kind)},{quoted(name)},{pairs},"{digest}"]\n')
+            what = f"{quoted(kind)},{quoted(name)}"
+            told.append(f'[{what},{pairs},"{digest}"]\n')
             length = sum(map(len, stored))
-            add(
-                Section(
-                    kind, name, form, size, digest, None, self.position, length, self.artefact, attributes=attributes
-                )
-            )
+            if lines is None:
+                self.target.add(
+                    Section(
+                        kind, name, form, size, digest, None, self.position, length, self.artefact,
+                        attributes=attributes,
+                    )
+                )  # fmt: skip
+            else:
+                lines.append(encoded(what, form, size, digest, None, about, self.position, length))
             self.position += length
-        line = "".join(lines).encode()
+        if isinstance(self.target, LineTarget) and lines:
+            self.target.add_lines(lines)
+        line = "".join(told).encode()
         self._whole.update(line)
         self._outline.update(line)
         self._sections += len(sections)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from hashlib import blake2b
@@ -38,24 +38,33 @@ _ORDER = ("form", "size", "digest", "rows", "columns", "key", "attributes", "art
 def encode(section: Section) -> bytes:
     """The line of a section, newline included; equal sections give equal bytes: those of ``json.dumps``, which is
     several times slower than putting them together here."""
-    rest = ""
-    if section.columns:
-        rest += f',"columns":{_json(section.columns)}'
-    if section.key:
-        rest += f',"key":{_json(section.key)}'
-    if section.attributes:
-        rest += f',"attributes":{_json_of_pairs(tuple(sorted(section.attributes.items())))}'
-    if section.artefact:
-        rest += f',"artefact":{quoted(section.artefact)}'
+    rest = encoded_rest(section.artefact, section.attributes, section.columns, section.key)
+    what = f"{quoted(section.kind)},{quoted(section.name)}"
+    line = encoded(what, section.form, section.size, section.digest, section.rows, rest, section.offset, section.length)
+    return line.encode()
+
+
+def encoded(
+    what: str, form: Form, size: int, digest: str, rows: int | None, rest: str, offset: int | None, length: int | None
+) -> str:
+    """The same from its parts: ``what`` is kind and name, ``rest`` that of ``encoded_rest``, both encoded."""
     return (
-        f"[[{quoted(section.kind)},{quoted(section.name)}],"
-        f'{{"form":{quoted(section.form.value)},"size":{section.size},"digest":{quoted(section.digest)},'
-        f'"rows":{_number(section.rows)}{rest}}},[{_number(section.offset)},{_number(section.length)}]]\n'
-    ).encode()
+        f'[[{what}],{{"form":"{form.value}","size":{size},"digest":{quoted(digest)},'
+        f'"rows":{"null" if rows is None else rows}{rest}}},'
+        f"[{'null' if offset is None else offset},{'null' if length is None else length}]]\n"
+    )
 
 
-def _number(value: int | None) -> int | str:
-    return "null" if value is None else value
+def encoded_rest(
+    artefact: str, attributes: Mapping[str, str], columns: Sequence[str] = (), key: Sequence[str] = ()
+) -> str:
+    """What a line says of a section where there is anything to say."""
+    rest = f',"columns":{_json(columns)}' if columns else ""
+    if key:
+        rest += f',"key":{_json(key)}'
+    if attributes:
+        rest += f',"attributes":{_json_of_pairs(tuple(sorted(attributes.items())))}'
+    return rest + (f',"artefact":{quoted(artefact)}' if artefact else "")
 
 
 def _json(value: object) -> str:
@@ -142,6 +151,14 @@ class IndexWriter(AbstractContextManager["IndexWriter"]):
         line = encode(section)
         self._lines.append(line)
         self._size += len(line)
+        if self._size >= _FRAME:
+            self._flush()
+
+    def add_lines(self, lines: Sequence[str]) -> None:
+        """Sections as ``encoded`` gives them, not many at once: they share a frame."""
+        encoded_lines = [line.encode() for line in lines]
+        self._lines += encoded_lines
+        self._size += sum(map(len, encoded_lines))
         if self._size >= _FRAME:
             self._flush()
 

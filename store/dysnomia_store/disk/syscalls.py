@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
+from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -34,7 +34,7 @@ def in_words(doing: str) -> Iterator[None]:
     """Turn an OSError into a StoreError that says what was being done.
 
     Raises:
-        StoreFull, NotPermitted, StoreError.
+        StoreFull, NotPermitted, NotFound, StoreError: each with the exit code that ``exit_codes`` has for the OSError.
     """
     try:
         yield
@@ -49,7 +49,8 @@ def said(error: OSError, doing: str) -> StoreError:
         return StoreFull(f"no space left while {doing}{where}", "free some space, or collect garbage and delete it now")
     if error.errno in NOT_ALLOWED:
         return NotPermitted(f"not permitted while {doing}{where}: {error.strerror}", "run it as the store's owner")
-    return StoreError(f"{doing} failed{where}: {error.strerror}")
+    kind = NotFound if error.errno == errno.ENOENT else StoreError
+    return kind(f"{doing} failed{where}: {error.strerror}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The records of garbage collection: policy, plan, trash. The functions are in gc.py and trash.py."""
+"""The records of garbage collection: policy, plan, trash. The rules are in ``rules``, the functions in ``gc``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class GcPlan:
     lines: tuple[GcLine, ...]
     snapshots: tuple[GcSnapshot, ...]
     broken_links: tuple[tuple[ComponentKey, str], ...]
-    """Generation links that lead nowhere (their names), which would be removed."""
+    """Names of generation links that are broken, which would be removed."""
     freed: int
     """Exact bytes of all ``snapshots``: what comes back once the trash is emptied."""
     at: datetime

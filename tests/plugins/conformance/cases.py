@@ -16,7 +16,6 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.model import CheckResult, Reason, Section
 from dysnomia_store.sink import Buffer, ContentSink
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import RestoreTarget
 from tests.plugins.conformance.crash import CrashCases
 from tests.plugins.conformance.driver import Driver, Reporter, Token
 from tests.plugins.conformance.load import LoadCases
@@ -129,7 +128,7 @@ class RestoreCases:
         then = world.whole()
         world.change(world.changes()[0], random.Random(3))
         now = world.whole()
-        result = driver.restore(first.number, RestoreTarget("copy", "earlier"))
+        result = driver.restore(first.number, driver.copied("earlier"))
         copy = driver.named("earlier")
         assert result.copy == copy.name
         assert world.whole(copy) == then
@@ -138,7 +137,7 @@ class RestoreCases:
         world.spoil(copy)
         spoiled = world.whole(copy)
         with pytest.raises(NotSafe):
-            driver.restore(first.number, RestoreTarget("copy", "earlier"))
+            driver.restore(first.number, driver.copied("earlier"))
         assert world.whole(copy) == spoiled
         driver.drop(copy)
         assert world.whole(copy) is None
@@ -149,7 +148,7 @@ class RestoreCases:
         part = world.part()
         world.change(world.changes()[0], random.Random(4))
         now = world.whole()
-        driver.restore(first.number, RestoreTarget("sections", "part", world.some_sections()))
+        driver.restore(first.number, driver.copied("part", world.some_sections()))
         copy = driver.named("part")
         assert world.part(copy) == part
         assert driver.identity(copy) != first.id
@@ -160,7 +159,7 @@ class RestoreCases:
         world.seed()
         number = driver.snapshot().generation.number
         with pytest.raises(NotSafe, match="no-such-thing"):
-            driver.restore(number, RestoreTarget("sections", "part", ("table:no-such-thing",)))
+            driver.restore(number, driver.copied("part", ("table:no-such-thing",)))
         assert world.whole(driver.named("part")) is None
 
     def test_verify_by_restore_proves_a_snapshot(self, world: World, driver: Driver) -> None:

@@ -94,6 +94,7 @@ class Driver:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(folder / "state")
+        world.belongs_to(self.store)
         self.key = world.component.key
         self.dead: list[str] = []
         """Jobs that were killed, or left something behind."""
@@ -179,7 +180,12 @@ class Driver:
             return draft.digest
 
     def named(self, name: str) -> Place:
-        return self.world.plugin.named(self.world.component, name)
+        return self.world.plugin.named(self.world.component, self.world.copy_prefix + name)
+
+    def copied(self, name: str, sections: tuple[str, ...] = ()) -> RestoreTarget:
+        """For ``restore``: a copy of all, or of those sections."""
+        name = self.world.copy_prefix + name
+        return RestoreTarget("sections", name, sections) if sections else RestoreTarget("copy", name)
 
     def left_behind(self, job: str) -> list[Place]:
         """What a job left on server or disk."""
@@ -188,7 +194,7 @@ class Driver:
 
     def restored_elsewhere(self, number: int, name: str) -> Place:
         """A generation as a copy, to look into it."""
-        self.restore(number, RestoreTarget("copy", name))
+        self.restore(number, self.copied(name))
         return self.named(name)
 
     def drop(self, place: Place) -> None:

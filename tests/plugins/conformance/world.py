@@ -27,6 +27,7 @@ from random import Random
 from typing import Self
 
 from dysnomia_plugins.base import Component, Place, StatePlugin
+from dysnomia_store.store import Store
 from tests.plugins.servers.common import GUARDED
 
 
@@ -89,6 +90,9 @@ class World(ABC):
     #: a restore, and is known by its rows.
     keeps_order: bool = True
 
+    #: Begins the names of copies, where a type keeps those of all its servers in one folder.
+    copy_prefix: str = ""
+
     #: Seconds, generous: for the cases that wait for a writer to have written something.
     patience: float = 60.0
 
@@ -97,6 +101,9 @@ class World(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def belongs_to(self, store: Store) -> None:
+        """A store whose jobs work on it: told for worlds that share a folder with others, and remove what jobs left."""
 
     @abstractmethod
     def close(self) -> None:

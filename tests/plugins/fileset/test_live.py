@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +15,18 @@ import pytest
 
 from dysnomia_plugins.base import Component, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.trees import dump
+from dysnomia_plugins.toolkit.trees.dump import TICK
+from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import RootAt
+from dysnomia_plugins.toolkit.trees.second_look import changed_since
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_plugins.types.fileset import Fileset
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.tools import TarDraft, TarStored, dump_to_tar, load_beside, make_context
 from tests.plugins.fileset.world import fileset_component, tree
+from tests.waiting import wait_until
 
 BIG = 3 << 20
 
@@ -170,6 +176,56 @@ def test_a_folder_swapped_for_a_link_while_read_is_not_followed(
     stored, _ = _dumped(component, tmp_path)
     monkeypatch.undo()
     assert b"secret" not in stored.tar.read_bytes().replace(os.fsencode(secret), b"")
+
+
+def test_what_is_replaced_after_its_folder_was_listed_is_stored_as_what_it_is(tmp_path: Path) -> None:
+    """A folder says what its entries are when it is listed; by the time they are opened it may be otherwise."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("a", "fifo", "folder", "gone", "link", "other", "renamed", "socket"):
+        (folder / name).write_text(f"content of {name}\n")
+    (folder / "renamed.new").write_text("another file")
+    walk = Walk([RootAt("data", str(folder), "")])
+    members = iter(walk)
+    seen = [next(members), next(members)]
+    assert [one.name for one in seen] == ["data", "data/a"]
+    for name in ("fifo", "folder", "gone", "link", "other", "socket"):
+        (folder / name).unlink()
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    (folder / "folder" / "inside").write_text("")
+    (folder / "link").symlink_to("/etc/shadow")
+    os.link(folder / "a", folder / "other")
+    (folder / "renamed.new").rename(folder / "renamed")
+    with socket.socket(socket.AF_UNIX) as listening, Folder.at(str(folder)) as held:
+        listening.bind(held.inside("socket"))
+        found = {one.name: (one.kind, one.stat.st_size) for one in members}
+    assert {name.removeprefix("data/"): kind for name, (kind, _) in found.items()} == {
+        "fifo": Kind.FIFO, "folder": Kind.FOLDER, "folder/inside": Kind.FILE, "link": Kind.SYMLINK,
+        "other": Kind.FILE, "renamed": Kind.FILE,
+    }  # fmt: skip
+    assert found["data/renamed"][1] == len("another file")
+    assert {"data/gone vanished", "data/renamed.new vanished"} <= set(walk.changed)
+    assert walk.left_out == ["data/socket is a socket, which cannot be stored"]
+
+
+def test_the_second_look_finds_what_changed_and_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data"
+    (folder / "a" / "deeper").mkdir(parents=True)
+    (folder / "b").mkdir()
+    (folder / ".dysnomia-0123abcd_7-beside").mkdir()
+    for path in (folder / "a/deeper/old", folder / "a/deeper/new", folder / "b/old"):
+        path.write_text("x")
+    roots = [RootAt("data", str(folder), ""), RootAt("nowhere", str(tmp_path / "nowhere"), "")]
+    last = max(path.lstat().st_ctime_ns for path in (folder, *folder.rglob("*")))
+    assert changed_since(roots, last) == []
+    wait_until(lambda: time.time_ns() - last > 2 * TICK * 1e9)
+    (folder / "a/deeper/new").write_text("changed")
+    (folder / "b/link").symlink_to("/etc/shadow")
+    (folder / ".dysnomia-0123abcd_7-beside" / "x").write_text("a job's own")
+    monkeypatch.setattr(os, "pread", None)
+    assert sorted(changed_since(roots, last)) == ["data/a/deeper/new", "data/b", "data/b/link"]
+    assert len(changed_since(roots, 0)) == 8
 
 
 def test_a_socket_is_left_out_and_said(component: Component, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.base import Component, Place, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.trees.compare import compare
+from dysnomia_plugins.toolkit.trees.member import Member
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_plugins.types.fileset.places import Layout
@@ -162,7 +163,10 @@ def test_what_was_loaded_is_compared_with_the_index(tmp_path: Path) -> None:
 
     def differs(sections: Sequence[Section]) -> bool:
         layout = Layout(read_spec(component))
-        members = (seen.member for seen in Walk(layout.roots_at(layout.live), open_files=False))
+
+        def members() -> Iterator[Member]:
+            return (seen.member for seen in Walk(layout.roots_at(layout.live), open_files=False))
+
         try:
             compare(lambda: sections, members, strict=True, owners=ROOT, check=lambda: None)
         except PluginError:
@@ -170,7 +174,9 @@ def test_what_was_loaded_is_compared_with_the_index(tmp_path: Path) -> None:
         return False
 
     assert not differs(sections)
+    assert not differs([*reversed(sections)])
     assert differs(sections[:-1])
+    assert differs([*reversed(sections[1:])])
     assert differs([*sections, Section("file", "data/~", Form.TEXT, 0, "")])
     for spoil in (
         lambda path: path.chmod(0o600),

@@ -14,12 +14,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dysnomia_plugins.base import Component
-from dysnomia_plugins.toolkit.trees.member import ContentDigest, Kind, Member
+from dysnomia_plugins.toolkit.trees.contents import rescan_tar
+from dysnomia_plugins.toolkit.trees.member import BLOCK, ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.tarread import TarReader
-from dysnomia_plugins.toolkit.trees.tarwrite import END, header, padding
+from dysnomia_plugins.toolkit.trees.tarwrite import END, PlainHeaders, header, padding
+from dysnomia_plugins.types.fileset import Fileset
+from dysnomia_store.content.digest import DigestSink
+from dysnomia_store.content.snapshots import SnapshotDraft
+from tests.benchmarks.made_tree import make_tree as make_benchmark_tree
 from tests.plugins.fileset.changes import ROOT
-from tests.plugins.fileset.tools import TarStored, dump_to_tar, load_beside, make_context
+from tests.plugins.fileset.tools import Collected, TarStored, dump_to_tar, load_beside, make_context
 from tests.plugins.fileset.world import fileset_component, make_tree, tree
+
+KNOWN_ID = "712b17b8203e5938a297d2933043f3cc02a0341774a3146cc127447437d7a6b1"
+"""Made of the tree of ``test_the_same_tree_has_the_id_it_always_had`` by the version before files came in batches."""
 
 _NAME = st.binary(min_size=1, max_size=255).map(lambda raw: os.fsdecode(raw.replace(b"/", b"_").replace(b"\0", b"-")))
 _PART = _NAME.filter(lambda name: name not in (".", ".."))
@@ -234,3 +242,49 @@ def test_devices_and_setuid_come_back_where_the_snapshot_was_made_here(component
     assert stat.S_ISCHR(null.st_mode)
     assert (os.major(null.st_rdev), os.minor(null.st_rdev)) == (1, 3)
     assert (place / "data" / "binary").stat().st_mode & stat.S_ISUID
+
+
+@given(members().filter(lambda member: member.kind is Kind.FILE and not member.xattrs))
+@settings(max_examples=300, deadline=None)
+def test_headers_of_files_alike_are_those_of_each_alone(member: Member) -> None:
+    headers = PlainHeaders(member)
+    if headers.usable:
+        blocks = headers.header(os.fsencode(member.name), member.size, member.mtime)
+        assert blocks is None or blocks == header(member)[0]
+
+
+@pytest.mark.parametrize("mtime", [0, 1, 10**8, 10**9 + 1, 1_700_000_000 * 10**9, 1_700_000_000_123_456_789])
+@pytest.mark.parametrize("name", ["a", "x" * 100, "long/" * 30, "é" * 120, "λ/" * 60])
+def test_ordinary_headers_are_made_the_short_way(name: str, mtime: int) -> None:
+    member = Member(kind=Kind.FILE, name=name.rstrip("/"), mode=0o644, uid=1000, gid=7, user="me", size=9, mtime=mtime)
+    assert PlainHeaders(member).header(os.fsencode(member.name), 9, mtime) == header(member)[0]
+
+
+@given(st.binary(max_size=200) | st.integers(0, BLOCK).map(bytes))
+def test_the_digest_of_a_small_content_is_that_of_any(content: bytes) -> None:
+    digest = ContentDigest()
+    digest.feed(content)
+    assert ContentDigest.of_small(content) == digest.end()
+
+
+def test_the_same_tree_has_the_id_it_always_had(tmp_path: Path) -> None:
+    """A snapshot of another id would be another generation of a tree that did not change."""
+    folder = tmp_path / "srv" / "data"
+    make_benchmark_tree(folder, files=300)
+    (folder / ("x" * 200)).write_text("a name that is long\n")
+    (folder / os.fsdecode(b"not \xff utf-8")).write_bytes(bytes(5000))
+    (folder / "link").symlink_to("nowhere")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 1000, 1001, follow_symlinks=False)
+        if not path.is_symlink():
+            path.chmod(0o750 if path.is_dir() else 0o640)
+    component = fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n")
+    stored = dump_to_tar(component, tmp_path)
+    sink = DigestSink(Collected(), "state.tar")
+    with stored.tar.open("rb") as stream:
+        rescan_tar(stream, sink)
+    (tmp_path / "draft").mkdir()
+    draft = SnapshotDraft(tmp_path / "draft")
+    fileset = Fileset()
+    fileset.dump(make_context(component, tmp_path), fileset.live(component), draft)
+    assert sink.close().digest == draft.seal().id == KNOWN_ID

@@ -10,26 +10,27 @@ import pytest
 from dysnomia_plugins.base import Component, Context, Plugin
 from dysnomia_store.names import ComponentKey
 
+with pytest.warns(DeprecationWarning, match="is called"):
 
-class Written(Plugin):
-    """As one was written for version 0.2."""
+    class Written(Plugin):
+        """As one was written for version 0.2."""
 
-    type = "written"
-    title = "written before"
-    calls: list[str]
+        type = "written"
+        title = "written before"
+        calls: list[str]
 
-    def activate(self, ctx: Context) -> None:
-        return
+        def activate(self, ctx: Context) -> None:
+            return
 
-    def deactivate(self, ctx: Context) -> None:
-        return
+        def deactivate(self, ctx: Context) -> None:
+            return
 
-    def take_back(self, ctx: Context) -> None:
-        super().take_back(ctx)
-        self.calls.append("taken back")
+        def take_back(self, ctx: Context) -> None:
+            super().take_back(ctx)
+            self.calls.append("taken back")
 
-    def whereabouts(self, component: Component) -> tuple[str, ...]:
-        return ("here", *super().whereabouts(component))
+        def whereabouts(self, component: Component) -> tuple[str, ...]:
+            return ("here", *super().whereabouts(component))
 
 
 class Now(Written):

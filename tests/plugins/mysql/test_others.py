@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import Place, Severity
+from dysnomia_plugins.base import Place, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, Truncated
-from dysnomia_plugins.types.mysql import confined, session, vetting
+from dysnomia_plugins.types.mysql import confined, engines, session, vetting
 from dysnomia_plugins.types.mysql.views import without_schema
-from tests.plugins.conformance.bare import Bare, Notes, places, restore, with_properties
+from tests.plugins.conformance.bare import Bare, Notes, places, restore, swapped, with_properties
 from tests.plugins.mysql.bare import bare_component, seed
 from tests.plugins.servers.mariadb import MariadbServer
 
@@ -62,6 +62,57 @@ def test_a_view_of_an_account_that_is_gone_comes_back_as_it_was(bare: Bare, mari
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("rights", ["ALL ON orders.*", "SELECT ON orders.t", "SELECT (id) ON orders.t"])
+def test_a_view_on_a_view_whose_definer_has_rights_on_that_schema_alone(
+    bare: Bare, mariadb: MariadbServer, rights: str
+) -> None:
+    """An application's account made both: in any other schema its view may read nothing. It is lent what it needs on
+    the schemas of the job, and has in the end what it had."""
+    seed(mariadb)
+    mariadb.sql(f"CREATE USER shop@localhost; GRANT {rights} TO shop@localhost")
+    mariadb.sql(
+        "CREATE DEFINER = shop@localhost VIEW a_inner AS SELECT id FROM t;"
+        " CREATE VIEW outside AS SELECT id FROM a_inner;"
+        " CREATE DEFINER = shop@localhost VIEW z_inner AS SELECT id FROM t; CREATE VIEW b AS SELECT id FROM z_inner",
+        "orders",
+    )
+    held = "SELECT * FROM mysql.db; SELECT * FROM mysql.tables_priv; SELECT * FROM mysql.columns_priv"
+    before = mariadb.sql(held)
+    stored = bare.dump()
+    ctx = bare.context("verify")
+    scratch = bare.plugin.place(ctx, Purpose.SCRATCH)
+    bare.plugin.load(ctx, stored, scratch)
+    assert bare.dump(scratch, "verify").digest == stored.digest
+    bare.plugin.drop(ctx, scratch)
+    assert mariadb.sql(held) == before
+    mariadb.sql("DELETE FROM t", "orders")
+    ctx, aside = swapped(bare, stored)
+    assert mariadb.sql("SELECT COUNT(*) FROM outside; SELECT COUNT(*) FROM b", "orders") == "1000\n1000"
+    assert bare.dump(aside).digest != stored.digest
+    assert mariadb.sql("SELECT COUNT(*) FROM outside", aside.name) == "0"
+    bare.plugin.drop(ctx, aside)
+    assert bare.dump().digest == stored.digest
+    assert mariadb.sql(held) == before
+    bare.plugin.load(bare.context("3"), stored, Place("copied"))
+    assert mariadb.sql(held) == before, "nobody gets rights on a copy without being asked"
+    assert any("read as shop@localhost, who has no rights on it" in line for line in bare.progress.lines)
+
+
+@pytest.mark.server
+def test_rights_on_a_copys_name_are_those_of_its_owner(bare: Bare, mariadb: MariadbServer) -> None:
+    seed(mariadb)
+    mariadb.sql("CREATE USER shop@localhost; GRANT ALL ON orders.* TO shop@localhost")
+    mariadb.sql("GRANT SELECT, SHOW VIEW ON copied.* TO shop@localhost")
+    mariadb.sql(
+        "CREATE DEFINER = shop@localhost VIEW a AS SELECT id FROM t; CREATE VIEW b AS SELECT id FROM a", "orders"
+    )
+    before = mariadb.sql("SHOW GRANTS FOR shop@localhost")
+    bare.plugin.load(bare.context("2"), bare.dump(), Place("copied"))
+    assert mariadb.sql("SHOW GRANTS FOR shop@localhost") == before
+    assert mariadb.sql("SELECT COUNT(*) FROM b", "copied") == "1000"
+
+
+@pytest.mark.server
 def test_a_view_that_does_not_work_is_kept_as_text_and_stays_where_it_is(bare: Bare, mariadb: MariadbServer) -> None:
     seed(mariadb)
     mariadb.sql("CREATE TABLE other (a int); CREATE VIEW broken AS SELECT a FROM other; DROP TABLE other", "orders")
@@ -89,6 +140,50 @@ def test_a_row_longer_than_the_server_takes_is_loaded_in_parts(bare: Bare, maria
         assert bare.dump().digest == stored.digest
     finally:
         mariadb.sql("SET GLOBAL max_allowed_packet = 16777216")
+
+
+@pytest.mark.server
+def test_a_storage_engine_that_the_server_lacks_is_named_and_never_replaced(bare: Bare, mariadb: MariadbServer) -> None:
+    mariadb.sql("INSTALL SONAME 'ha_archive'; CREATE DATABASE orders")
+    try:
+        mariadb.sql(
+            """CREATE TABLE old (id int, v text) ENGINE=ARCHIVE; INSERT INTO old VALUES (1, 'a');
+            CREATE TABLE t (v text DEFAULT 'ENGINE=ROCKSDB' COMMENT 'ENGINE=x', `ENGINE=y` int) ENGINE=Aria""",
+            "orders",
+        )
+        stored = bare.dump()
+        mariadb.sql("DROP TABLE old", "orders")
+    finally:
+        mariadb.sql("UNINSTALL SONAME 'ha_archive'")
+    found = bare.plugin.preflight(bare.context(), stored, replace=True).findings
+    said = [one.text for one in found if one.severity is Severity.BLOCKER and one.of_snapshot]
+    assert len(said) == 1
+    assert "lacks the storage engine ARCHIVE, which the snapshot needs for old: install it" in said[0]
+    copy = Place("copied")
+    with pytest.raises(NotSafe, match="table old is made with the storage engine ARCHIVE, which the server lacks"):
+        bare.plugin.load(bare.context("3"), stored, copy)
+    mariadb.sql("INSTALL SONAME 'ha_archive'")
+    try:
+        bare.plugin.drop(bare.context("3"), copy)
+        restore(bare, stored)
+        assert bare.dump().digest == stored.digest
+    finally:
+        mariadb.drop("orders")
+        mariadb.sql("UNINSTALL SONAME 'ha_archive'")
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (b"CREATE TABLE `t` (`ENGINE=a` int DEFAULT 'ENGINE=b') ENGINE=InnoDB COMMENT='ENGINE=c''d'", {"InnoDB"}),
+        (b"CREATE TABLE `t` (i int)\n ENGINE=Aria\n PARTITION BY HASH (i) (PARTITION p ENGINE = Aria)", {"Aria"}),
+        (b"/*!50100 PARTITION BY RANGE (`a`) (PARTITION `p0` VALUES LESS THAN (1) ENGINE = RocksDB) */", {"RocksDB"}),
+        (b"CREATE TABLE `t` (i int)", set()),
+    ],
+)
+def test_the_engines_of_a_definition_are_not_those_of_its_texts(statement: bytes, found: set[str]) -> None:
+    assert engines.engines_in(statement) == found
+    assert engines.missing(found, {"innodb", "aria"}) == sorted(found - {"InnoDB", "Aria"})
 
 
 @pytest.mark.server
@@ -126,8 +221,9 @@ def test_code_of_a_dump_that_is_not_trusted_never_runs_as_an_administrator(bare:
     seed(mariadb)
     stored = bare.dump()
     ctx = bare.context("2", made_here=False)
-    with pytest.raises(NotSafe, match=r"root@localhost.*beyond orders"):
+    with pytest.raises(NotSafe, match=r"root@localhost.*beyond orders") as refused:
         bare.plugin.load(ctx, stored, places(bare, ctx)[0])
+    assert "dysnomia-tui trust; or give the" in refused.value.hint
     found = bare.plugin.preflight(ctx, stored, replace=True).findings
     assert any(one.severity is Severity.BLOCKER and "root@localhost" in one.text for one in found)
 
@@ -151,7 +247,8 @@ def test_a_plan_says_that_a_binary_log_asks_for_super(bare: Bare, mariadb: Maria
     found = poor.plugin.preflight(poor.context(), poor.dump(), replace=True).findings
     said = " ".join(one.text for one in found if one.severity is Severity.BLOCKER)
     assert "SLAVE MONITOR" in said
-    assert "SET USER" in said
+    assert "is root@localhost" in said
+    assert "GRANT SET USER ON *.* TO `dumper`@`localhost`" in said
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,10 @@ class MariadbWorld(SqlWorld):
 
     def close(self) -> None:
         assert not self.server.locked(), "an account was left locked"
+        lent = "SELECT User, Db FROM mysql.{} WHERE Db LIKE 'dysnomia%'"
+        assert not self.server.sql(";".join(map(lent.format, ("db", "tables_priv", "columns_priv")))), (
+            "rights were left"
+        )
         for name in self.server.databases():
             self.server.drop(name)
         self.server.sql("DROP USER shop@localhost")

@@ -27,6 +27,7 @@ def read_all(client: Client) -> Whole:
 def _database(client: Client, number: int) -> Whole:
     client("SELECT", number)
     found: Whole = {}
+    passing = client("COMMAND", "INFO", "HPEXPIRETIME") != [None]
     cursor: Any = b"0"
     while True:
         cursor, keys = _list(client("SCAN", cursor, "COUNT", 1000))
@@ -35,9 +36,20 @@ def _database(client: Client, number: int) -> Whole:
         for key, kind, when in zip(keys, kinds, expires, strict=True):
             assert isinstance(kind, bytes)
             if kind != b"none":
-                found[number, key] = (kind, when, _READ[kind](client, key))
+                read = _passing_fields if passing and kind == b"hash" else _READ[kind]
+                found[number, key] = (kind, when, read(client, key))
         if cursor == b"0":
             return found
+
+
+def _passing_fields(client: Client, key: bytes) -> object:
+    """Field and value of a hash, and when the field expires where it does."""
+    pairs = _pairs(client("HGETALL", key))
+    expires = _list(client("HPEXPIRETIME", key, "FIELDS", len(pairs), *pairs)) if pairs else []
+    return sorted(
+        (field, value, *((when,) if when >= 0 else ()))
+        for (field, value), when in zip(pairs.items(), expires, strict=True)
+    )
 
 
 def _stream(client: Client, key: bytes) -> object:

@@ -67,7 +67,7 @@ def test_nothing_of_others_is_taken_back(place: Path, tmp_path: Path, kind: str)
         else:
             os.mkfifo(target)
         with pytest.raises(NotSafe):
-            folders.rollback_activation(place, run)
+            folders.reclaim(place, run)
     assert (secret.stat().st_uid, secret.stat().st_mode & 0o777) == (os.geteuid(), 0o600)
 
 

@@ -23,8 +23,9 @@ from dysnomia_plugins.types.redis.server_info import read
 from dysnomia_store.model import CheckResult
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, Reporter, with_properties
+from tests.plugins.redis.changes import FAR
 from tests.plugins.redis.scene import first_and_changed
-from tests.plugins.redis.world import FAR, PASSWORD, RedisWorld
+from tests.plugins.redis.world import PASSWORD, RedisWorld
 from tests.plugins.servers.common import free_port
 from tests.plugins.servers.redis import RedisServer
 from tests.waiting import wait_until
@@ -164,7 +165,7 @@ class TestInitialState:
         with pytest.raises(PluginError, match=r"line 2 of .*z\.redis"):
             driver.activity("activate")
         assert world.whole() is None
-        assert list(world.server.copies.iterdir()) == []
+        assert world.left() == []
 
     @pytest.mark.parametrize(
         ("line", "words"),

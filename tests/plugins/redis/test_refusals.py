@@ -136,16 +136,22 @@ class TestRefusals:
         with self.refused(world, driver, first.number, "cannot reach"):
             pass
 
-    def test_another_version(self, world: RedisWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_program_of_another_version(self, world: RedisWorld, driver: Driver, newest_redis: Path) -> None:
         first = first_and_changed(world, driver)
-        monkeypatch.setattr(temporary_server, "version", lambda ctx: "6.2.1")
-        with self.refused(world, driver, first.number, "6.2.1"):
+        with_properties(world, redisBinDir=str(newest_redis.parent))
+        with self.refused(world, driver, first.number, "here is Redis 8"):
             pass
         assert "same version" in self.blockers(world, driver, first.number)[0]
 
+    def test_no_program_at_all(self, world: RedisWorld, driver: Driver, tmp_path: Path) -> None:
+        first = first_and_changed(world, driver)
+        with_properties(world, redisBinDir=str(tmp_path))
+        with self.refused(world, driver, first.number, "neither redis-server nor valkey-server"):
+            pass
+
     def test_an_imported_file_of_a_module_is_refused(self, world: RedisWorld, driver: Driver, tmp_path: Path) -> None:
-        folder = world.server.copies / "foreign"
-        folder.mkdir(parents=True)
+        folder = tmp_path / "foreign"
+        folder.mkdir()
         (folder / "dump.rdb").write_bytes(b"REDIS0010\x07\x01kxx\xff" + bytes(8))
         with pytest.raises(Unsupported, match="module"):
             driver.identity(Place(str(folder)))

@@ -6,17 +6,22 @@ import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dysnomia_plugins.errors import PluginError, Truncated, Unsupported
+from dysnomia_plugins.base import Severity
+from dysnomia_plugins.errors import PluginError, ToolMissing, Truncated, Unsupported
 from dysnomia_plugins.types.redis import contents, rdb
 from dysnomia_plugins.types.redis.contents import cut, keys_by_database, scan, which_of
 from dysnomia_plugins.types.redis.encodings import intset, listpack, ziplist
 from dysnomia_plugins.types.redis.lzf import Damaged, pieces, unpack
+from dysnomia_plugins.types.redis.preflight import preflight
 from dysnomia_plugins.types.redis.rdb import RdbReader, RdbStream
+from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.values import rows
 from dysnomia_store.model import Form, Section
 from tests.memory import at_most
@@ -170,7 +175,7 @@ class TestNoEnd:
         with pytest.raises((Damaged, Truncated)):
             scan(io.BytesIO(build.rdb(build.key(STREAM, b"k", value))))
 
-    @given(st.binary(max_size=400), st.sampled_from(sorted(rdb.TYPES)))
+    @given(st.binary(max_size=400), st.sampled_from(sorted(code for code in rdb.TYPES if code < 0x100)))
     def test_whatever_stands_there_a_named_error_comes_out(self, data: bytes, code: int) -> None:
         for whole in (build.rdb(build.key(code, b"k", data)), b"REDIS0011" + bytes([code]) + data, b"REDIS0011" + data):
             with suppress(PluginError):
@@ -195,7 +200,7 @@ class TestWhatComesAlong:
             (b"\x07" + build.string(b"k") + b"\x00", "module"),
             (b"\x06" + build.string(b"k") + b"\x00", "module"),
             (b"\xf6" + build.string(b"x"), "release candidates"),
-            (b"\x18" + build.string(b"k"), "fields expire"),
+            (b"\x16" + build.string(b"k"), "release candidates of Redis 7.4"),
         ],
     )
     def test_what_is_not_known_is_refused_by_name(self, data: bytes, words: str) -> None:
@@ -241,3 +246,24 @@ class TestIndexOfAStranger:
     def test_counts(self, said: dict[str, str]) -> None:
         with pytest.raises(PluginError, match="does not say"):
             keys_by_database([Section("keys", "db0 string", Form.ROWS, 0, "", 1, attributes=said)])
+
+
+def test_functions_that_were_not_made_here_are_graded(tmp_path: Path) -> None:
+    """A command then asks for --yes-untrusted: they run in the server."""
+
+    class Stored:
+        """A snapshot with a library."""
+
+        metadata = None
+
+        def sections(self) -> list[Section]:
+            return [Section(contents.FUNCTIONS, contents.LIBRARIES, Form.ROWS, 0, "", 1)]
+
+    def missing(*_: object, **__: object) -> None:
+        raise ToolMissing("there is none")
+
+    server = Server(copies=tmp_path)
+    for made_here, severities in ((True, []), (False, [Severity.DANGEROUS])):
+        ctx = SimpleNamespace(made_here=made_here, runner=SimpleNamespace(run=missing))
+        found = preflight(ctx, Stored(), server, replace=False).findings  # type: ignore[arg-type]
+        assert [one.severity for one in found if "functions" in one.text] == severities

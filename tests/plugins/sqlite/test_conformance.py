@@ -9,12 +9,12 @@ import pytest
 
 from tests.plugins.conformance.cases import Conformance
 from tests.plugins.conformance.world import World
-from tests.plugins.sqlite.world import SqliteWorld
+from tests.plugins.sqlite.world import SERVER, SqliteWorld
 
 
 class TestWal(Conformance):
     column = "sqlite-database, WAL"
-    server = ("python3", "-c", "import sqlite3; print(sqlite3.sqlite_version)")
+    server = SERVER
 
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:
@@ -24,7 +24,7 @@ class TestWal(Conformance):
 
 class TestRollbackJournal(Conformance):
     column = "sqlite-database, rollback journal"
-    server = TestWal.server
+    server = SERVER
 
     @pytest.fixture
     def world(self, tmp_path: Path) -> Iterator[World]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.base import Place, Purpose, Severity
 from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.errors import StoreError
@@ -112,7 +111,7 @@ def test_views_and_triggers_are_declared_and_nothing_reads_through_them(tmp_path
     assert bench.identity(copy) == stored.digest
 
 
-def test_a_check_that_takes_for_ever_can_be_cancelled(tmp_path: Path) -> None:
+def test_a_check_that_takes_for_ever_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's own check of a database works out what its tables promise."""
     slow = f"{' + '.join(['abs(a)'] * 400)} >= a"
     bench = SqliteBench(tmp_path, f"CREATE TABLE t(a, CHECK({slow}))", "CREATE TABLE u(a)")
@@ -126,19 +125,18 @@ def test_a_check_that_takes_for_ever_can_be_cancelled(tmp_path: Path) -> None:
     ctx = dataclasses.replace(bench.job(), cancel=token, runner=ProcessRunner(token), made_here=False)
     beside = bench.sqlite.place(ctx, Purpose.BESIDE)
     bench.progress.phases.clear()
-    timer = threading.Thread(target=_cancel_at, args=(bench, token), daemon=True)
-    timer.start()
+    begin = bench.progress.phase
+
+    def phase(name: str) -> None:
+        token.cancelled = name == "check"
+        begin(name)
+
+    monkeypatch.setattr(bench.progress, "phase", phase)
     began = time.monotonic()
     with pytest.raises(Cancelled):
         bench.sqlite.load(ctx, stored, beside)
     assert time.monotonic() - began < 30
     assert not bench.sqlite.exists(ctx, beside)
-
-
-def _cancel_at(bench: SqliteBench, token: Token) -> None:
-    while "check" not in bench.progress.phases:
-        time.sleep(0.01)
-    token.cancelled = True
 
 
 def test_a_header_that_promises_more_pages_than_there_are_is_no_database(tmp_path: Path) -> None:
@@ -151,3 +149,25 @@ def test_a_header_that_promises_more_pages_than_there_are_is_no_database(tmp_pat
     except (PluginError, StoreError):
         return
     assert copy.stat().st_size == len(content)
+
+
+@pytest.mark.parametrize(
+    ("made_here", "replace", "severity"),
+    [
+        (True, True, None),
+        (False, False, Severity.WARNING),
+        (False, True, Severity.DANGEROUS),
+    ],
+)
+def test_what_programs_would_run_is_graded(
+    tmp_path: Path, made_here: bool, replace: bool, severity: Severity | None
+) -> None:
+    """A command then asks for --yes-untrusted: the triggers and views of a stranger run in whatever uses the file."""
+    bench = SqliteBench(tmp_path, "CREATE TABLE t(a)", "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; END")
+    stored = bench.dump()
+    ctx = dataclasses.replace(bench.job(), made_here=made_here)
+    found = [
+        one for one in bench.sqlite.preflight(ctx, stored, replace=replace).findings if "not made here" in one.text
+    ]
+    assert [one.severity for one in found] == ([] if severity is None else [severity])
+    assert all(one.of_snapshot for one in found)

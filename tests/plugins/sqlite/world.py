@@ -16,6 +16,8 @@ from dysnomia_plugins.types.sqlite.plugin import SqliteDatabase
 from dysnomia_store.names import ComponentKey
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
 
+SERVER = ("python3", "-c", "import sqlite3; print(sqlite3.sqlite_version)")
+"""What tells the version."""
 SEED = """
 CREATE TABLE customers(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, credit REAL DEFAULT 0.5);
 CREATE TABLE orders(number TEXT PRIMARY KEY, customer INTEGER REFERENCES customers(id), note, sign BLOB);
@@ -61,10 +63,15 @@ class SqliteWriter(ProgramWriter):
 class SqliteWorld(World):
     """A database in a folder of its own.
 
+    ``first`` is what is said before anything is made in it, ``more`` what else it holds.
+
     Args:
         folder: an empty one.
         journal: the journal mode of the live database.
     """
+
+    first: Sequence[str] = ()
+    more: str = ""
 
     def __init__(self, folder: Path, journal: str = "wal") -> None:
         self.plugin = SqliteDatabase()
@@ -90,6 +97,8 @@ class SqliteWorld(World):
 
     def seed(self) -> None:
         with closing(self.connect()) as db:
+            for statement in self.first:
+                db.execute(statement)
             db.execute(f"PRAGMA journal_mode={self.journal}")
             db.executescript(SEED)
             for n in range(1, 41):
@@ -102,6 +111,7 @@ class SqliteWorld(World):
             db.executescript(
                 "INSERT INTO loose VALUES(1), ('1'), (1.0), (NULL), (x'00'), (9e999), (CAST(x'ff00' AS TEXT));"
             )
+            db.executescript(self.more)
 
     def whole(self, place: Place | None = None) -> object:
         if not Path(place.name if place else self.live).exists():
@@ -185,15 +195,21 @@ def _read(db: sqlite3.Connection, tables: Sequence[str]) -> object:
 
 def _rows(db: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
     """Each cell with its storage class and its bytes, as SQL itself tells them."""
-    names = [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
+    plain, table = table, quoted(table)
+    names = [quoted(name) for (name,) in db.execute("SELECT name FROM pragma_table_xinfo(?)", (plain,))]
     try:
-        db.execute(f'SELECT rowid FROM "{table}" LIMIT 0')
+        db.execute(f"SELECT rowid FROM {table} LIMIT 0")
         names.insert(0, "rowid")
     except sqlite3.OperationalError:
         pass
-    cells = ", ".join(f'typeof("{name}"), hex("{name}"), "{name}" IS 9e999' for name in names)
-    exact = ", ".join(f'CASE typeof("{name}") WHEN \'real\' THEN "{name}" END' for name in names)
-    return db.execute(f'SELECT {cells}, {exact} FROM "{table}" ORDER BY 1, 2, 5, 8').fetchall()
+    cells = ", ".join(f"typeof({name}), hex({name}), {name} IS 9e999" for name in names)
+    exact = ", ".join(f"CASE typeof({name}) WHEN 'real' THEN {name} END" for name in names)
+    return sorted(db.execute(f"SELECT {cells}, {exact} FROM {table}").fetchall(), key=repr)
+
+
+def quoted(name: str) -> str:
+    """As an identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _word(random: Random) -> str:

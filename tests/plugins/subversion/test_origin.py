@@ -100,6 +100,23 @@ def test_activation_gives_it_to_the_group_that_is_configured(world: SubversionWo
 
 
 @as_root
+def test_what_is_activated_in_a_folder_of_others_is_theirs_and_can_be_used(
+    world: SubversionWorld, driver: Driver
+) -> None:
+    nobody = pwd.getpwnam("nobody")
+    world.folder.chmod(0o755)
+    for path in (world.folder, *world.folder.parents):
+        path.chmod(path.stat().st_mode | 0o011)
+    world.base.mkdir()
+    os.chown(world.base, nobody.pw_uid, nobody.pw_gid)
+    driver.activity("activate")
+    for name in (".", "db/current", "conf/authz"):
+        assert (world.live / name).stat().st_uid == nobody.pw_uid
+    assert driver.snapshot().committed.new
+    mucc_as(nobody, world.live, "a commit of theirs")
+
+
+@as_root
 def test_what_is_restored_belongs_to_whom_it_belonged_to(world: SubversionWorld, driver: Driver) -> None:
     nobody = pwd.getpwnam("nobody")
     world.folder.chmod(0o755)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dysnomia_base.secrets import HIDDEN, Redactor, is_secret, secrets_of, shown
+from dysnomia_plugins.base import Component
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.types.redis.server import Server
+from dysnomia_store.names import ComponentKey
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,20 @@ def test_these_hold_a_secret(name: str) -> None:
 def test_these_hold_none(name: str) -> None:
     assert not is_secret(name)
     assert shown(name, "/etc/dysnomia/secret-of-redis") == "/etc/dysnomia/secret-of-redis"
+
+
+def test_an_operator_reads_which_password_file_is_missing() -> None:
+    """Its path is no secret: it stays in the message, in the properties on the screen, and in the job's log."""
+    properties = {
+        "type": "redis-database",
+        "redisSocket": "/run/r",
+        "redisPasswordFile": "/nonexistent/secret-of-redis",
+    }
+    server = Server.of(Component(ComponentKey.of("redis", "shop"), Path("/nonexistent"), properties))
+    with pytest.raises(PluginError) as caught:
+        server.secret()
+    assert "/nonexistent/secret-of-redis" in Redactor(secrets_of(properties)).hide(str(caught.value))
+    assert shown("redisPasswordFile", properties["redisPasswordFile"]) == properties["redisPasswordFile"]
 
 
 def test_a_password_in_a_url_is_one_whatever_the_name() -> None:

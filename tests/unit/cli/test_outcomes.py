@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -279,6 +280,24 @@ def test_a_restore_that_nobody_confirmed_is_an_object_too(desk: Desk, monkeypatc
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     desk.call("dysnomia-containers", "--restore", "--json", status=6)
     assert desk.json == {"error": "not confirmed: give -y", "exit": 6}
+
+
+def test_text_that_turns_the_line_around_is_an_escape_in_the_timeline_and_in_the_events(desk: Desk) -> None:
+    """U+202E makes a terminal draw what follows from right to left."""
+    desk.call("dysnomia", "-o", "snapshot", *ORDERS, "--reason", "x\u202ey\u200bz")
+    desk.call("dysnomia-tui", "timeline")
+    assert "x\\u202ey\\u200bz" in desk.out
+    assert not {"\u202e", "\u200b"} & set(desk.out)
+    events = "".join(path.read_text() for path in desk.state.rglob("events.jsonl"))
+    assert events
+    assert not {"\\u202e", "\\u200b"} & set(re.findall(r"(?<!\\)\\u20..", events)), "read as JSON, they would be back"
+
+
+def test_the_same_missing_file_ends_every_command_alike(desk: Desk) -> None:
+    """Whether the command, the store or the operating system finds out."""
+    desk.snapshots(1)
+    desk.call("dysnomia-snapshots", "--import", "-C", "sqlite", "-c", "orders", "/nonexistent/folder", status=5)
+    desk.call("dysnomia-snapshots", "--export", "1", "/nonexistent/folder/file", *ORDERS, status=5)
 
 
 def test_how_long_a_pin_holds() -> None:

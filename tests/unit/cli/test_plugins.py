@@ -66,6 +66,11 @@ def test_what_is_missing_is_said_with_its_packages() -> None:
     assert tools_of(Needy())[0].path.endswith("/sh")
 
 
+def test_what_does_in_a_tools_place_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Needy, "alternatives", {"no-such-server": ("no-such-fork", "sh")})
+    assert [tool.name for tool in tools_of(Needy()) if not tool.path] == ["no-such-tool", "no-such-client"]
+
+
 def test_a_plugin_that_cannot_be_imported_says_so_and_spoils_nothing() -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "dysnomia.plugins")
     registry = Registry(installed=[broken, EntryPoint("echo", "dysnomia_plugins.types.echo:Echo", "dysnomia.plugins")])

@@ -74,11 +74,11 @@ retention = { last = 3 }
 labels = ["PROD"]
 [components."pg/orders".retention]
 daily = 7
-within = "2d"
+within = "1w3d"
 """,
     )
     orders = settings.component("pg", "orders")
-    assert orders.policy == Policy(daily=7, within=timedelta(days=2))
+    assert orders.policy == Policy(daily=7, within=timedelta(days=10))
     assert orders.labels == ("site", "PROD")
     assert orders.stale_after == timedelta(hours=26)
     assert settings.component("pg", "crm").policy == Policy(last=3)

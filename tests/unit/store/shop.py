@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_store.disk.syscalls import Disk
-from dysnomia_store.model import CheckResult, Form, Generation, Reason
+from dysnomia_store.model import CheckResult, CommitInfo, Form, Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 from dysnomia_store.store import Committed, Store
@@ -54,19 +54,14 @@ class Shop:
                     sink.begin_section("table", name, Form.ROWS)
                     sink.write(data)
                     sink.end_section(rows=data.count(b"\n"))
-            return store.commit(
-                lock,
-                made,
-                type="test",
-                digest_version=1,
-                as_of=self.now,
-                end=self.now,
-                complete=complete,
-                reason=reason,
-                who="alice",
-                job=job,
-                number=number,
+            info = CommitInfo(
+                self.now, self.now, reason, who="alice", job=job, type="test", digest_version=1, complete=complete
             )
+            return store.commit(lock, made, info, number=number)
+
+    def link_info(self, restored: int) -> CommitInfo:
+        """What is recorded with a generation that a restore of ``restored`` makes."""
+        return CommitInfo(self.now, self.now, Reason.RESTORE, restored=restored)
 
     def commit_files(self, name: str, files: Mapping[str, bytes], *, key: ComponentKey = KEY) -> Committed:
         """Snapshot as a module does that writes its own files and names the snapshot itself."""
@@ -78,14 +73,7 @@ class Shop:
                 (made.folder / path).write_bytes(data)
             made.claim(name)
             return store.commit(
-                lock,
-                made,
-                type="module",
-                digest_version=1,
-                as_of=self.now,
-                end=self.now,
-                complete=None,
-                reason=Reason.MANUAL,
+                lock, made, CommitInfo(self.now, self.now, Reason.MANUAL, type="module", digest_version=1)
             )
 
     def numbers(self, key: ComponentKey = KEY) -> list[int]:

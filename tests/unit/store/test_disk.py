@@ -13,7 +13,7 @@ from dysnomia_base.clock import utc_now
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk, in_words
 from dysnomia_store.disk.workspace import Workspace
-from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
+from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
 DISK = Disk()
 
@@ -121,6 +121,7 @@ def test_a_line_after_one_cut_short_stands_alone(place: Path) -> None:
         (errno.EDQUOT, StoreFull),
         (errno.EACCES, NotPermitted),
         (errno.EROFS, NotPermitted),
+        (errno.ENOENT, NotFound),
         (errno.EIO, StoreError),
     ],
 )

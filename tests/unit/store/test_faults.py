@@ -80,7 +80,7 @@ def test_a_guard_with_its_reserved_number_survives_every_fault(shop: Shop, place
     def work(it: Shop) -> None:
         with it.store.lock(KEY, who="alice", job="7", doing="restore") as lock:
             number = it.store.reserve(lock)
-            it.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+            it.store.link(lock, shop.ids()[1], it.link_info(1))
         it.commit(rows(9), number=number, reason=Reason.GUARD)
 
     for said, left in each_fault(shop, work, place / "copy"):

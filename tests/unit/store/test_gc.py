@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.gc.plan import plan
 from dysnomia_store.gc.state import GcGeneration, GcState
-from dysnomia_store.model import Marks, Pin, Reason, Verdict
+from dysnomia_store.model import Marks, Pin, Verdict
 from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_store.records.rules import RULES
 from tests.unit.store.shop import KEY, START, Shop, rows
@@ -286,7 +286,7 @@ class TestApply:
         """1 and 2 share a snapshot: the collection of 2 took it, that of 1 could not."""
         shop.commit(rows(100))
         with shop.store.lock(KEY, who="", job="", doing="") as lock:
-            shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+            shop.store.link(lock, shop.ids()[1], shop.link_info(1))
         shop.commit(rows(101))
         before = shop.ids()
         (first,) = shop.collect(Policy(last=2))
@@ -303,7 +303,7 @@ class TestApply:
     def test_a_snapshot_freed_takes_the_links_with_it_that_only_it_could_serve(self, shop: Shop) -> None:
         shop.commit(rows(100))
         with shop.store.lock(KEY, who="", job="", doing="") as lock:
-            shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+            shop.store.link(lock, shop.ids()[1], shop.link_info(1))
         shop.commit(rows(101))
         shop.collect(Policy(last=2))
         (second,) = shop.collect(Policy(last=1))

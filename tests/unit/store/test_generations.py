@@ -64,7 +64,7 @@ def test_a_reserved_number_always_becomes_a_generation(shop: Shop) -> None:
     shop.commit(rows(10))
     with shop.store.lock(KEY, who="alice", job="9", doing="restore") as lock:
         number = shop.store.reserve(lock)
-        restored = shop.store.link(lock, shop.ids()[1], reason=Reason.RESTORE, restored=1)
+        restored = shop.store.link(lock, shop.ids()[1], shop.link_info(1))
     assert (number, restored.number) == (2, 3)
     guard = shop.commit(rows(10), number=number, reason=Reason.GUARD)
     assert guard.new

@@ -81,7 +81,7 @@ class Machine(RuleBasedStateMachine):
     def restore(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.model.links)))
         with self.shop.store.lock(KEY, who="", job="1", doing="") as lock:
-            made = self.shop.store.link(lock, self.shop.ids()[number], reason=Reason.RESTORE, restored=number)
+            made = self.shop.store.link(lock, self.shop.ids()[number], self.shop.link_info(number))
         assert made.number == self.model.next()
         self.model.links[made.number] = self.model.links[number]
         self.model.seen[made.number] = 1

@@ -6,7 +6,7 @@ can be, with the same bytes in the archive and in the digests as ``Member`` and 
 
 from __future__ import annotations
 
-import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,13 +19,14 @@ from dysnomia_store.sink import ContentSink, WholeSection
 
 FULL = 1 << 20
 """Bytes of content at which a batch is handed on."""
-MOST = 2000
+MOST = 500
 """Members at which it is."""
 PLAIN = min(BLOCK, SNIFFED)
 """Bytes up to which a file's content is one block of its digest, and all of it is looked at for text."""
 _KINDS = 1000
 """Different owners and modes that are kept; more are worked out again."""
 
+_ENCODING = sys.getfilesystemencoding()
 _PADDING = tuple(bytes(size) for size in range(TAR_BLOCK))
 
 
@@ -71,7 +72,7 @@ class Batch:
             return None
         now = seen.stat
         alike = self._alike.get((now.st_mode, now.st_uid, now.st_gid)) or self._learn(seen)
-        name = os.fsencode(seen.name)
+        name = seen.name.encode(_ENCODING, "surrogateescape")
         blocks = alike.headers.header(name, size, now.st_mtime_ns) if alike.headers.usable else None
         if blocks is None:
             return None

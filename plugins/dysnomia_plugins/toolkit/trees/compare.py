@@ -12,7 +12,7 @@ from dysnomia_store.model import Section
 
 def compare(
     sections: Callable[[], Iterable[Section]],
-    members: Iterable[Member],
+    members: Callable[[], Iterable[Member]],
     *,
     strict: bool,
     owners: bool,
@@ -24,14 +24,33 @@ def compare(
 
     Args:
         sections: gives the index, from its beginning each time.
+        members: gives what stands there, from its beginning each time.
         strict: every attribute must be the same, not only names, kinds and sizes.
         owners: owners too.
         check: called now and then; may raise.
 
     Raises PluginError at the first difference.
     """
-    ours = in_order(sections())
-    index = sections() if ours else sorted(sections(), key=lambda section: sort_key(section.name))
+    # Nearly every index is in order, and is read once: one that is not would differ from what stands there.
+    if strict or in_order(sections()):
+        try:
+            return _compared(sections(), members(), strict, owners, check, ours=True)
+        except Difference:
+            if in_order(sections()):
+                raise
+    ordered = sorted(sections(), key=lambda section: sort_key(section.name))
+    return _compared(ordered, members(), strict, owners, check, ours=False)
+
+
+def _compared(
+    index: Iterable[Section],
+    members: Iterable[Member],
+    strict: bool,
+    owners: bool,
+    check: Callable[[], None],
+    *,
+    ours: bool,
+) -> None:
     there = iter(members)
     for section in index:
         check()
@@ -68,6 +87,10 @@ def _shown(attributes: Mapping[str, str], owners: bool) -> Mapping[str, str]:
     return attributes if owners else {name: value for name, value in attributes.items() if name != "owner"}
 
 
-def differs(name: str, how: str) -> PluginError:
+class Difference(PluginError):
+    """What stands there is not what the index says."""
+
+
+def differs(name: str, how: str) -> Difference:
     """The error that says so of one of them."""
-    return PluginError(f"{name!r} was not loaded as it was stored", f"{how}; nothing was replaced")
+    return Difference(f"{name!r} was not loaded as it was stored", f"{how}; nothing was replaced")

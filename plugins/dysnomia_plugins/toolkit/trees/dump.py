@@ -62,6 +62,8 @@ class TreeDump:
     """Names right in a root that are no part of it."""
     members: int = 0
     _done: int = 0
+    _settled: float = 0.0
+    """What changed last before this time shows every change since; later times must be looked at."""
     _batch: Batch = field(default_factory=Batch)
 
     def run(self) -> None:
@@ -100,11 +102,13 @@ class TreeDump:
 
     def _small(self, seen: Seen) -> None:
         """Read whole, again where it changed; then store."""
-        settle(seen.stat)
-        before = seen.stat
+        before, descriptor = seen.stat, seen.descriptor
+        if before.st_ctime > self._settled:
+            settle(before)
+            self._settled = time.time() - TICK
         for left in reversed(range(TRIES)):
-            data = _read_all(seen.descriptor, before.st_size)
-            after = os.fstat(seen.descriptor)
+            data = _read_all(descriptor, before.st_size)
+            after = os.fstat(descriptor)
             if _same(before, after) and len(data) == after.st_size:
                 break
             if after.st_size > SMALL:
@@ -204,17 +208,6 @@ def _refuse_too_deep(seen: Seen) -> None:
             f"{name} holds folders nested deeper than {MAX_DEPTH}, which could not be restored",
             "nothing was stored: move them elsewhere",
         )
-
-
-def changed_since(roots: Sequence[RootAt], since: int) -> list[str]:
-    """The names of members that changed after ``since`` (nanoseconds), at most a thousand."""
-    found: list[str] = []
-    for seen in Walk(roots, open_files=False, attributes=False):
-        if seen.stat.st_ctime_ns > since:
-            found.append(seen.name)
-            if len(found) == 1000:
-                break
-    return found
 
 
 def settle(seen: os.stat_result) -> None:

@@ -31,6 +31,7 @@ from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry
 MAX_DEPTH = 400
 """Folders inside each other: each takes a descriptor while something is extracted into it."""
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 KEPT = 10_000
 """Things that were left out and are kept by name; an archive of a stranger's may hold millions."""
 
@@ -56,7 +57,8 @@ class Trust:
             raise PluginError(
                 f"{member.name} belongs to {member.uid}:{member.gid}, which only root can set", "run it as root"
             )
-        member = replace(member, uid=uid, gid=gid)
+        if (uid, gid) != (member.uid, member.gid):
+            member = replace(member, uid=uid, gid=gid)
         if self.made_here:
             return member
         if member.kind in (Kind.CHAR, Kind.DISK):
@@ -175,10 +177,10 @@ class Extractor:
         if member.kind is Kind.HARDLINK:
             self._hard_link(member, name, parent)
             return
-        self._clear(name, parent, member)
         if member.kind is Kind.FILE:
             self._file(member, entry, name, parent, on_bytes)
         else:
+            self._clear(name, parent, member)
             self._special(member, name, parent)
 
     def _enter(self, parts: Sequence[str]) -> _Open | None:
@@ -254,14 +256,20 @@ class Extractor:
     def _file(
         self, member: Member, entry: Entry, name: str, parent: int, on_bytes: Callable[[int], None] | None
     ) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, 0o600, dir_fd=parent)
         try:
+            descriptor = os.open(name, _NEW, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._clear(name, parent, member)
+            descriptor = os.open(name, _NEW, 0o600, dir_fd=parent)
+        try:
+            end = 0
             for offset, data in entry.content():
                 _write_at(descriptor, data, offset)
+                end = offset + len(data)
                 if on_bytes is not None:
                     on_bytes(len(data))
-            os.ftruncate(descriptor, member.size)
+            if end != member.size:
+                os.ftruncate(descriptor, member.size)
             self._own(descriptor, member)
             self._xattrs(descriptor, member)
             os.fchmod(descriptor, member.mode)

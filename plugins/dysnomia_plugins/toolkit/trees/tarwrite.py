@@ -93,17 +93,33 @@ class PlainHeaders:
         self._sum = sum(self._owner) + sum(self._rest) + 8 * 32
 
     def header(self, name: bytes, size: int, mtime: int) -> bytes | None:
-        """The blocks before a file's content; None for what needs more: ``header`` can say it."""
+        """The blocks before a file's content; None for what ``header`` alone can say."""
         seconds, nanoseconds = divmod(mtime, 10**9)
-        if len(name) > _NAME or size > _MAX_SIZE or not 0 <= seconds <= _MAX_SIZE:
+        if size > _MAX_SIZE or not 0 <= seconds <= _MAX_SIZE:
             return None
-        numbers = b"%011o\0%011o\0" % (size, seconds)
-        total = self._sum + sum(name) + sum(numbers)
-        pax = b""
+        records = b""
+        if len(name) > _NAME:
+            if not _is_utf8(name):
+                return None
+            records = _record(b"path", name)
+            name = name[:_NAME]
         if nanoseconds:
-            record = _record(b"mtime", (b"%d.%09d" % (seconds, nanoseconds)).rstrip(b"0"))
-            pax = _extra_block(b"x", b"PaxHeaders/member", len(record)) + record.ljust(TAR_BLOCK, b"\0")
-        return b"%b%b%b%b%06o\0 %b" % (pax, name.ljust(_NAME, b"\0"), self._owner, numbers, total, self._rest)
+            # As ``_record`` would: of 12 to 30 bytes, so that the length that counts itself has two digits.
+            time = (b"%d.%09d" % (seconds, nanoseconds)).rstrip(b"0")
+            records += b"%d mtime=%b\n" % (len(time) + 10, time)
+        numbers = b"%011o\0%011o\0" % (size, seconds)
+        block = b"%b%b%b%06o\0 %b" % (
+            name.ljust(_NAME, b"\0"), self._owner, numbers, self._sum + sum(name) + sum(numbers), self._rest,
+        )  # fmt: skip
+        return _extra(b"x", b"PaxHeaders/member", records) + block if records else block
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def padding(size: int) -> bytes:
@@ -148,9 +164,7 @@ def _summed(block: bytes) -> bytes:
 
 def _long(kind: bytes, value: bytes, keyword: bytes, records: list[tuple[bytes, bytes]]) -> bytes:
     """A long name: a pax record where it is UTF-8, else a GNU block, which is returned."""
-    try:
-        value.decode("utf-8")
-    except UnicodeDecodeError:
+    if not _is_utf8(value):
         return _extra(kind, b"././@LongLink", value + b"\0")
     records.append((keyword, value))
     return b""

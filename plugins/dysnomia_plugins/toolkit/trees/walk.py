@@ -128,7 +128,7 @@ class Walk:
     def __iter__(self) -> Iterator[Seen]:
         for root in self.roots:
             try:
-                with _opened_root(root) as descriptor:
+                with opened_root(root) as descriptor:
                     yield from self._tree(root, descriptor)
             except FileNotFoundError:
                 self.missing.append(root.root)
@@ -150,13 +150,14 @@ class Walk:
                 if len(frames) == 1 and (entry in self.skip or own_name(entry)):
                     continue
                 name = frame.prefix + entry
-                opened = self._opened(entry, frame) if regular else None
-                if opened is not None:
+                if regular and (descriptor := _opened(entry, frame.descriptor)) >= 0:
                     try:
-                        yield self._file(name, opened, frame)
+                        seen = self._file(name, descriptor, frame)
+                        if seen is not None:
+                            yield seen
+                            continue
                     finally:
-                        os.close(opened[0])
-                    continue
+                        os.close(descriptor)
                 try:
                     deeper = yield from self._entry(name, entry, frame)
                 except FileNotFoundError:
@@ -177,7 +178,10 @@ class Walk:
                 entries = [(one.name, self.open_files and _said_regular(one)) for one in found]
             if os.fstat(descriptor).st_mtime_ns == before.st_mtime_ns:
                 break
-        entries.sort(key=_by_bytes)
+        if all(name.isascii() for name, _ in entries):
+            entries.sort()
+        else:
+            entries.sort(key=_by_bytes)
         return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, iter(entries), before)
 
     def _folder(self, frame: _Frame) -> Seen:
@@ -190,22 +194,6 @@ class Walk:
                 self.changed.append(f"{frame.name} got or lost files")
         finally:
             os.close(frame.descriptor)
-
-    def _opened(self, entry: str, frame: _Frame) -> tuple[int, os.stat_result] | None:
-        """A regular file opened, and what it is; None where that cannot be: then it is looked at as any entry is."""
-        try:
-            descriptor = os.open(entry, _READING, dir_fd=frame.descriptor)
-        except OSError:
-            return None
-        try:
-            seen = os.fstat(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if stat.S_ISREG(seen.st_mode) and (seen.st_nlink == 1 or (seen.st_dev, seen.st_ino) not in self._first):
-            return descriptor, seen
-        os.close(descriptor)
-        return None
 
     def _entry(self, name: str, entry: str, frame: _Frame) -> Generator[Seen, None, int | None]:
         """What one name in a folder is; the descriptor of a folder is returned, and the caller's to close."""
@@ -241,17 +229,23 @@ class Walk:
         except OSError as error:
             raise self._unreadable(posixpath.join(frame.path, entry), error) from error
         try:
-            seen = os.fstat(descriptor)
-            if not stat.S_ISREG(seen.st_mode):
+            found = self._file(name, descriptor, frame, first=True)
+            if found is None:
                 self.changed.append(f"{name} became something else")
                 return
-            yield self._file(name, (descriptor, seen), frame)
+            yield found
         finally:
             os.close(descriptor)
 
-    def _file(self, name: str, opened: tuple[int, os.stat_result], frame: _Frame) -> Seen:
-        descriptor, seen = opened
-        self._remember(name, seen)
+    def _file(self, name: str, descriptor: int, frame: _Frame, *, first: bool = False) -> Seen | None:
+        """What was opened; None where it is no regular file, or (but for ``first``) another name of one."""
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode):
+            return None
+        if seen.st_nlink > 1:
+            if not first and (seen.st_dev, seen.st_ino) in self._first:
+                return None
+            self._remember(name, seen)
         xattrs = read_xattrs(descriptor) if self.attributes else ()
         return Seen(name, Kind.FILE, descriptor, seen, frame.path, self._owners, xattrs)
 
@@ -262,6 +256,15 @@ class Walk:
     def _unreadable(self, path: str, error: OSError) -> PluginError:
         hint = "run it as root, or as the owner" if isinstance(error, PermissionError) else ""
         return PluginError(f"{path} cannot be read ({error.strerror})", hint)
+
+
+def _opened(name: str, folder: int) -> int:
+    """A descriptor of what a folder said is a regular file; -1 where it cannot be opened: then the entry is looked at
+    as any is, and that says why."""
+    try:
+        return os.open(name, _READING, dir_fd=folder)
+    except OSError:
+        return -1
 
 
 def _said_regular(entry: os.DirEntry[str]) -> bool:
@@ -303,7 +306,7 @@ def member_of(
 
 
 @contextmanager
-def _opened_root(root: RootAt) -> Iterator[int]:
+def opened_root(root: RootAt) -> Iterator[int]:
     """Open a root. Below the target folder no part of its path may be a link.
 
     Raises PluginError for a link, FileNotFoundError where the root is not there."""

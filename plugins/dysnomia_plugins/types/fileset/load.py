@@ -40,6 +40,8 @@ class Loader:
     _extractors: dict[str, Extractor] = field(default_factory=dict)
     _bases: dict[str, Folder] = field(default_factory=dict)
     """The folders that are loaded into, each held by its descriptor until it is handed over."""
+    _roots: Sequence[RootAt] = ()
+    """What may be loaded there; the mounts they are found by are those of when it began."""
     _done: int = 0
 
     def run(self, sections: Sequence[Section] | None) -> None:
@@ -122,7 +124,9 @@ class Loader:
         return found
 
     def _base_of(self, name: str) -> str:
-        for root in self.layout.roots_at(self.place):
+        if not self._roots:
+            self._roots = tuple(self.layout.roots_at(self.place))
+        for root in self._roots:
             if below(name, root.root):
                 return root.base
         raise BadArchive(
@@ -168,7 +172,7 @@ class Loader:
             return
         compare(
             self.stored.sections,
-            (self._as_it_will_be(seen.member) for seen in Walk(roots, open_files=False)),
+            lambda: (self._as_it_will_be(seen.member) for seen in Walk(roots, open_files=False)),
             strict=self.trust.made_here and not lost,
             owners=self.trust.root,
             check=self.ctx.cancel.check,

@@ -34,11 +34,12 @@ from dysnomia_plugins.toolkit.files_reader import content_row
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, member_rows, rescan_tar
-from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump, changed_since
+from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
 from dysnomia_plugins.toolkit.trees.exchange import RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.names import purpose_of
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
+from dysnomia_plugins.toolkit.trees.second_look import changed_since
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.fileset import activation

@@ -258,11 +258,12 @@ class Client:
         )
         return {str(name): str(kind) for name, kind in self.rows(sql)}
 
-    def drop_database(self, database: str) -> None:
-        """Drop it if it is there, with whoever is connected, and what a dead worker of this job left running."""
+    def drop_database(self, database: str, first: str = "") -> None:
+        """Drop it if it is there, with whoever is connected, and what a dead worker of this job left running. ``first``
+        is SQL to be run before."""
         who = f"db = {literal(database)} OR {self._own}"
         drop = f"SET SESSION lock_wait_timeout = 60;\nDROP DATABASE IF EXISTS {identifier(database)};\n"
-        self.script(killing(who) + drop)
+        self.script(killing(who) + first + drop)
 
     # Sessions.
 

@@ -23,7 +23,8 @@ from dysnomia_plugins.types.mysql import vetting, views_and_routines
 from dysnomia_plugins.types.mysql.accounts import Account
 from dysnomia_plugins.types.mysql.client import Client, killing
 from dysnomia_plugins.types.mysql.created import CODE, EVENT, created
-from dysnomia_plugins.types.mysql.names import identifier, literal
+from dysnomia_plugins.types.mysql.lending import Lender
+from dysnomia_plugins.types.mysql.names import identifier, literal, pattern
 from dysnomia_plugins.types.mysql.rows import raw_rows
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part
 from dysnomia_store.errors import NotFound
@@ -65,8 +66,8 @@ def confined(ctx: Context, client: Client, database: str) -> Iterator[Client]:
 
 def _create(client: Client, account: Account, password: str, database: str) -> None:
     who = _quoted(account)
-    pattern = identifier(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
-    sql = f"CREATE OR REPLACE USER {who} IDENTIFIED BY {literal(password)};\nGRANT {_RIGHTS} ON {pattern}.* TO {who};\n"
+    where = identifier(pattern(database))
+    sql = f"CREATE OR REPLACE USER {who} IDENTIFIED BY {literal(password)};\nGRANT {_RIGHTS} ON {where}.* TO {who};\n"
     try:
         client.script(sql)
     except ProcessFailed as error:
@@ -138,9 +139,10 @@ def refuse_powerful(client: Client, database: str, definers: Definers) -> None:
         if account is None or account in strong:
             who = f"its definer {account[0]}@{account[1]}" if account else "whoever restores it"
             raise NotSafe(
-                f"{kind} {name} is in a snapshot that is not trusted and would run as {who}, with rights beyond"
-                f" {database}",
-                TRUST,
+                f"this snapshot was imported and is not trusted, and its {kind} {name} would run as {who}, who has"
+                f" rights beyond {database}: whatever is written in it could be done to the whole server",
+                f"{TRUST}; or give the {kind} a definer with rights on {database} alone where it comes from, and"
+                " snapshot that",
             )
 
 
@@ -160,7 +162,7 @@ def definers_of(stored: Stored) -> Definers:
     return found
 
 
-def give_definers(client: Client, database: str, definers: Definers) -> None:
+def give_definers(client: Client, database: str, definers: Definers, lender: Lender) -> None:
     """Make the code anew that was made as the account of the load: with its own definers. The text is the server's."""
     if not any(kind != EVENT for kind, _ in definers):
         return
@@ -169,5 +171,5 @@ def give_definers(client: Client, database: str, definers: Definers) -> None:
         made = created(piece.data) if piece.part is Part.STATEMENT else None
         known = definers.get((made.kind, made.name)) if made and not made.stands_in else None
         parts.append(vetting.with_definer(piece.data, known[1]) if known else piece.data)
-    text = views_and_routines.script(b"".join(parts), database)
+    text = lender.lending_for(b"".join(parts)) + views_and_routines.script(b"".join(parts), database)
     client.script(views_and_routines.dropping(client, database).encode("utf-8", "surrogateescape") + text, database)

@@ -13,6 +13,10 @@ _SINGLE, _DOUBLE = rb"'[^'\\]*+(?:\\.[^'\\]*+)*+'", rb'"[^"\\]*+(?:\\.[^"\\]*+)*
 _COMMENT = rb"/\*(?!!|M!)[^*]*+(?:\*(?!/)[^*]*+)*+\*/"
 _DASHES = rb"--(?=[ \t\r\n\f\x00])[^\n]*+\n"
 STRING = re.compile(_SINGLE, re.DOTALL)
+QUOTED = re.compile(
+    rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\"|`(?:[^`]|``)*+`", re.DOTALL
+)
+"""A string or a name in quotes, in one statement."""
 INSERT = re.compile(
     rb"(?:INSERT|REPLACE)(?: IGNORE)? INTO (`(?:[^`]|``)*+`)\s*+"
     rb"(\((?:\s*+(?:`(?:[^`]|``)*+`|\w++)\s*+,?)*+\))?\s*+VALUES?\s*+(?=\()",

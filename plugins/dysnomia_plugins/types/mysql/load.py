@@ -16,8 +16,10 @@ from dysnomia_plugins.types.mysql import session, vetting
 from dysnomia_plugins.types.mysql.accounts import Account
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.contents import insert_target
-from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, TABLE, VIEW, Created, created
+from dysnomia_plugins.types.mysql.created import CODE, EVENT, SCHEMA, SEQUENCE, TABLE, VIEW, Created, created
+from dysnomia_plugins.types.mysql.engines import refuse_missing, supported
 from dysnomia_plugins.types.mysql.kept_events import EventsFinder
+from dysnomia_plugins.types.mysql.lending import Lender
 from dysnomia_plugins.types.mysql.names import identifier
 from dysnomia_plugins.types.mysql.packets import RowWriter
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part, Piece, renamed, unqualified
@@ -35,8 +37,12 @@ class Loader:
     that a dump of one schema is made of are sent. Rows are counted three times: as they are sent, against the contents
     index, and by the server."""
 
-    def __init__(self, ctx: Context, client: Client, database: str, *, closely: bool = False) -> None:
-        """``closely``: the dump is not trusted, and the client is an account that has rights on the schema alone."""
+    def __init__(
+        self, ctx: Context, client: Client, database: str, lender: Lender | None = None, *, closely: bool = False
+    ) -> None:
+        """``lender`` lends the definers of views what they need in the new schema. ``closely``: the dump is not
+        trusted,
+        and the client is an account that has rights on the schema alone."""
         self.events = b""
         """The text of the dump's events: none is made."""
         self.broken: dict[str, bytes] = {}
@@ -44,6 +50,7 @@ class Loader:
         self.definers: dict[tuple[str, str], tuple[Account | None, bytes]] = {}
         """The definer of each object of code, and its clause, where the dump is looked at closely: it is left out."""
         self._closely = closely
+        self._lender = lender
         self._ctx = ctx
         self._client = client
         self._database = database
@@ -51,6 +58,7 @@ class Loader:
         self._sent: list[tuple[str, int]] = []
         self._taken: list[int] = []
         self._packet = 0
+        self._engines: frozenset[str] = frozenset()
 
     def load(self, source: Readable, counts: Iterator[Section], total: int | None, *, unmarked: bool = False) -> None:
         """Load a dump. ``counts`` are the tables of its contents index, in the order of the dump; ``unmarked`` says
@@ -59,6 +67,7 @@ class Loader:
         Raises Truncated, NotSafe, ServerDown, ProcessFailed, and what ``source`` raises; what is loaded by then is to
         be dropped."""
         self._packet = int(self._client.ask("SELECT JSON_ARRAY(@@max_allowed_packet)")[0])
+        self._engines = supported(self._client)
         scanner = DumpScanner(source)
         with self._client.loading(self._database, self._output) as stdin:
             self._send(scanner, stdin, total)
@@ -104,13 +113,16 @@ class Loader:
             return b""
         made = vetting.check(piece.data, scanner.database)
         data = piece.data
+        if made is not None and made.kind in (SCHEMA, SEQUENCE):
+            refuse_missing(made.name, data, self._engines)
         if self._closely:
             vetting.check_closely(data, made)
             data = self._without_definer(data, made)
         if made is not None and made.kind == SCHEMA:
             return moved(data, [decode(scanner.database)], self._database)
         if made is not None and made.kind == VIEW:
-            return without_schema(data, decode(scanner.database))
+            lent = self._lender.lending(made) if self._lender is not None else b""
+            return lent + without_schema(data, decode(scanner.database))
         return unqualified(data) or data
 
     def _without_definer(self, data: bytes, made: Created | None) -> bytes:

@@ -26,6 +26,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0") + "'"
 
 
+def pattern(database: str) -> str:
+    """A schema's name where a GRANT takes a pattern."""
+    return database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+
+
 def blob(data: bytes) -> str:
     """Any bytes, as a literal."""
     return f"X'{data.hex()}'"

@@ -30,7 +30,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncat
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
-from dysnomia_plugins.types.mysql import confined, rows, session, surroundings, swap, views, views_and_routines
+from dysnomia_plugins.types.mysql import confined, lending, rows, session, surroundings, swap, views, views_and_routines
 from dysnomia_plugins.types.mysql import discover as discovery
 from dysnomia_plugins.types.mysql import load as loading
 from dysnomia_plugins.types.mysql import preflight as preflights
@@ -147,7 +147,8 @@ class MysqlDatabase(StatePlugin):
     def drop(self, ctx: Context, place: Place) -> None:
         if place == self.live(ctx.component):
             raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
-        Client.of(ctx).drop_database(place.name)
+        lent = lending.taking_back(place.name) if place in self._own(ctx) else ""
+        Client.of(ctx).drop_database(place.name, lent)
 
     # Snapshot.
 
@@ -239,11 +240,18 @@ class MysqlDatabase(StatePlugin):
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(swap.LOADED, around=around)
         client.script(surroundings.creation(place.name, around))
+        lender = lending.Lender.of(client, self._name(ctx.component), place.name)
         if ctx.made_here:
-            loader = loading.Loader(ctx, client, place.name)
+            loader = loading.Loader(ctx, client, place.name, lender)
             self._fill(ctx, loader, stored, sections)
         else:
-            loader = self._fill_confined(ctx, client, stored, place, sections)
+            loader = self._fill_confined(ctx, client, stored, place, sections, lender)
+        if lender.borrowers and place not in self._own(ctx):
+            client.script(lending.taking_back(place.name, lender.borrowers))
+            ctx.progress.log(
+                f"warning: views in {place.name} read as {preflights.some(lender.borrowers)}, who has no rights on it:"
+                " views on them work once these are granted"
+            )
         if b"EVENT `" in loader.events:
             client.script(keep(EVENTS, loader.events), place.name)
             if place not in self._own(ctx):
@@ -256,7 +264,13 @@ class MysqlDatabase(StatePlugin):
             )
 
     def _fill_confined(
-        self, ctx: Context, client: Client, stored: Stored, place: Place, sections: Sequence[Section] | None
+        self,
+        ctx: Context,
+        client: Client,
+        stored: Stored,
+        place: Place,
+        sections: Sequence[Section] | None,
+        lender: lending.Lender,
     ) -> loading.Loader:
         """Load what is not trusted, by an account that can reach nothing else."""
         name = self._name(ctx.component)
@@ -271,7 +285,7 @@ class MysqlDatabase(StatePlugin):
                     raise
                 raise confined.refused(error) from error
             confined.refuse_powerful(client, name, loader.definers)
-            confined.give_definers(client, place.name, loader.definers)
+            confined.give_definers(client, place.name, loader.definers, lender)
         return loader
 
     def _fill(self, ctx: Context, loader: loading.Loader, stored: Stored, sections: Sequence[Section] | None) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
-from dysnomia_plugins.types.mysql import accounts, confined
+from dysnomia_plugins.types.mysql import accounts, confined, engines
 from dysnomia_plugins.types.mysql.client import Client
-from dysnomia_plugins.types.mysql.names import check_database, literal
+from dysnomia_plugins.types.mysql.names import check_database, identifier, literal
 from dysnomia_plugins.types.mysql.surroundings import look
 
 _FOR_A_COPY = ("SELECT", "INSERT", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER", "CREATE VIEW", "CREATE ROUTINE")
@@ -28,6 +28,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     findings = [*_rights(client, replace), *_rights_for_code(ctx, client, stored, live, replace)]
     refused = any(finding.severity is Severity.BLOCKER for finding in findings)
     findings += [*of_snapshot(_versions(client, stored)), *of_snapshot(_trust(ctx, client, stored, live))]
+    findings += of_snapshot(_missing_engines(client, stored))
     if replace and not refused:
         findings += [*refusals(client, live), *_who(client, live), *_engines(client, live)]
     facts = _facts(client, live)
@@ -121,7 +122,9 @@ def _rights_for_code(ctx: Context, client: Client, stored: Stored, live: str, re
     if others and ctx.made_here and not held & {"SET USER", "DEFINER"}:
         yield Finding(
             Severity.BLOCKER,
-            f"the account {user}@{host} lacks SET USER on *.*, and the snapshot holds code of {some(others)}",
+            f"the definer of some views, triggers, routines or events in the snapshot is {some(others)}, and"
+            f" {user}@{host} may not make what runs as another account: GRANT SET USER ON *.* TO"
+            f" {identifier(user)}@{identifier(host)}, or name an account in mysqlUsername that has it",
         )
 
 
@@ -189,6 +192,16 @@ def _engines(client: Client, live: str) -> Iterator[Finding]:
 
 def some(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _missing_engines(client: Client, stored: Stored) -> Iterator[Finding]:
+    """The server would make such a table with another engine, and say nothing."""
+    for engine, tables in engines.missing_for(client, stored).items():
+        yield Finding(
+            Severity.BLOCKER,
+            f"the server lacks the storage engine {engine}, which the snapshot needs for {some(tables)}:"
+            f" {engines.HINT}",
+        )
 
 
 def _versions(client: Client, stored: Stored) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.mysql import accounts, views_and_routines
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.kept_events import EVENTS, keep, kept
+from dysnomia_plugins.types.mysql.lending import Lender, taking_back
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
 from dysnomia_plugins.types.mysql.sequences import setting_right
 from dysnomia_plugins.types.mysql.surroundings import Surroundings, creation, look
@@ -112,10 +113,13 @@ class Exchange:
         """What was live is made whole where it stands aside; the schema that was beside goes."""
         notes = self._notes()
         if not self.existed:
-            self.client.drop_database(self.aside)
+            self.client.drop_database(self.aside, taking_back(self.aside))
         elif "code-old" in notes:
             sql = views_and_routines.dropping(self.client, self.aside) + self._setting_right(self.aside)
-            text = views_and_routines.script(notes["code-old"], self.aside) + keep(EVENTS, notes["events-old"]).encode()
+            text = Lender.of(self.client, self.live, self.aside).lending_for(notes["code-old"])
+            text += (
+                views_and_routines.script(notes["code-old"], self.aside) + keep(EVENTS, notes["events-old"]).encode()
+            )
             if broken := notes.get(BROKEN_OLD):
                 text += keep(BROKEN, broken).encode()
             self.client.script(encode(sql) + text, self.aside, held=True)
@@ -124,7 +128,7 @@ class Exchange:
             raise NotSafe(
                 f"{self.beside} still holds tables: {', '.join(left[:5])}", "check them before anything is removed"
             )
-        self.client.drop_database(self.beside)
+        self.client.drop_database(self.beside, taking_back(self.beside))
         if "code-old" in notes and self.existed:
             self.client.script(
                 f"DELETE FROM {identifier(KEPT)} WHERE what NOT IN ({literal(EVENTS)}, {literal(BROKEN)});\n",
@@ -150,7 +154,7 @@ class Exchange:
             self.client.drop_database(self.live)
         if self._tables(self.aside):
             raise NotSafe(f"{self.aside} still holds tables of {self.live}", "check them before anything is removed")
-        self.client.drop_database(self.aside)
+        self.client.drop_database(self.aside, taking_back(self.aside))
         self.unlock()
 
     def _rename_back(self, notes: Mapping[str, bytes]) -> None:

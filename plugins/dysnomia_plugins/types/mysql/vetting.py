@@ -11,13 +11,11 @@ import re
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.sqldump.names import decode
 from dysnomia_plugins.types.mysql.created import SCHEMA, Created, created
+from dysnomia_plugins.types.mysql.lexer import QUOTED
 from dysnomia_plugins.types.mysql.names import NAME, unquoted
 
 HINT = "it was not made by mariadb-dump for one schema, and is not loaded"
 _WRAPPING = re.compile(rb"/\*M?!\d*\s*|\*/\s*")
-_STRING = re.compile(
-    rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'|\"[^\"\\]*+(?:(?:\\.|\"\")[^\"\\]*+)*+\"|`(?:[^`]|``)*+`", re.DOTALL
-)
 _SCOPE = rb"(?:SESSION\s+|LOCAL\s+|@@(?:SESSION\s*\.\s*|LOCAL\s*\.\s*)?)?"
 _VARIABLE = _SCOPE + rb"(?!(?:GLOBAL|PERSIST\w*|PASSWORD|ROLE|STATEMENT|DEFAULT)\b)[A-Za-z_]\w*+(?!\s*\.)"
 _VALUE = (
@@ -82,7 +80,7 @@ def plain_whole(statement: bytes) -> bytes:
 def check_closely(statement: bytes, made: Created | None) -> None:
     """More for a dump that is not trusted. Raises NotSafe."""
     text = plain_whole(statement)
-    bare = _STRING.sub(b"''", text)
+    bare = QUOTED.sub(b"''", text)
     if made is None:
         if text[:3].upper() == b"SET":
             if _CLIENT_CHARSET.search(text) and _MULTIBYTE.search(text):

@@ -15,9 +15,10 @@ from itertools import chain
 
 from dysnomia_plugins.base import CancelToken, Row, Stored
 from dysnomia_plugins.errors import PluginError, Truncated, Unsupported
-from dysnomia_plugins.types.redis.rdb import FUNCTION, RdbReader, RdbStream, Readable
+from dysnomia_plugins.types.redis.rdb import FUNCTION, Head, RdbReader, RdbStream, Readable
 from dysnomia_plugins.types.redis.records import COLUMNS, KEYS, show
-from dysnomia_plugins.types.redis.values import rows, skip, string_value
+from dysnomia_plugins.types.redis.values import WITH_FIELDS, Lasting, rows, skip, string_value
+from dysnomia_plugins.types.redis.versions import UNKNOWN, Version
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
@@ -41,6 +42,8 @@ class SectionDigester:
 
     keys: int = 0
     expiring: int = 0
+    passing: int = 0
+    """Hashes that do not expire, and all of whose fields do."""
     rows: int = 0
     size: int = 0
     _sum: int = 0
@@ -73,9 +76,23 @@ class Scanned:
     tallies: dict[Which, SectionDigester] = field(default_factory=dict)
     expired: int = 0
     """Keys that had expired when the file was made: neither in the digest nor restored."""
-    server: str = ""
+    server: Version = UNKNOWN
     made: int = 0
     """Milliseconds since 1970."""
+
+    def counted(self, head: Head) -> SectionDigester:
+        """Where its rows go; the key is counted. Raises Unsupported where there are too many databases."""
+        which = (head.database, head.type)
+        tally = self.tallies.get(which)
+        if tally is None:
+            if len(self.tallies) == MOST_SECTIONS:
+                raise Unsupported(
+                    f"the RDB file holds keys in more than {MOST_SECTIONS:,} databases", "no server has so many"
+                )
+            tally = self.tallies[which] = SectionDigester()
+        tally.keys += 1
+        tally.expiring += head.expires is not None
+        return tally
 
 
 def scan(
@@ -95,38 +112,49 @@ def scan(
     """
     reader = RdbReader(RdbStream(source))
     found = Scanned()
-    count = 0
-    for head in reader.heads():
-        count += 1
+    for count, head in enumerate(reader.heads(), 1):
         if not count & 0x3FF:
             if cancel is not None:
                 cancel.check()
             if each is not None:
                 each(count)
-        if head.expires is not None and head.expires <= (reader.made if now is None else now):
-            found.expired += 1
-            skip(reader.stream, head)
-            continue
-        which = (head.database, head.type)
-        tally = found.tallies.get(which)
-        if tally is None:
-            if len(found.tallies) == MOST_SECTIONS:
-                raise Unsupported(
-                    f"the RDB file holds keys in more than {MOST_SECTIONS:,} databases", "no server has so many"
-                )
-            tally = found.tallies[which] = SectionDigester()
-        tally.keys += 1
-        tally.expiring += head.expires is not None
-        if head.code == 0:
-            tally.add_string(*string_value(reader.stream, head))
-        else:
-            for batch in rows(reader.stream, head):
-                tally.add(batch)
+        _add(found, reader, head, reader.made if now is None else now)
     if not reader.complete:
         raise Truncated("the RDB file ends before its end marker")
-    found.server = reader.about.get("redis-ver", "")
+    found.server = reader.server
     found.made = reader.made
     return found
+
+
+def _add(found: Scanned, reader: RdbReader, head: Head, now: int) -> None:
+    """Count one key, whose value is read or passed over."""
+    if head.expires is not None and head.expires <= now:
+        found.expired += 1
+        skip(reader.stream, head)
+        return
+    if head.code in WITH_FIELDS:
+        _add_passing(found, reader, head, now)
+        return
+    tally = found.counted(head)
+    if head.code == 0:
+        tally.add_string(*string_value(reader.stream, head))
+    else:
+        for batch in rows(reader.stream, head):
+            tally.add(batch)
+
+
+def _add_passing(found: Scanned, reader: RdbReader, head: Head, now: int) -> None:
+    """A hash whose fields expire: none at all where each of them has."""
+    lasting = Lasting()
+    batches = rows(reader.stream, head, now, lasting)
+    first = next(batches, None)
+    if first is None:
+        found.expired += 1
+        return
+    tally = found.counted(head)
+    for batch in chain((first,), batches):
+        tally.add(batch)
+    tally.passing += head.expires is None and not lasting.fields
 
 
 def describe(found: Scanned, sink: ContentSink) -> None:
@@ -136,6 +164,8 @@ def describe(found: Scanned, sink: ContentSink) -> None:
         tally = found.tallies[which]
         kind = which[1]
         counts = {} if kind == "function" else {"keys": str(tally.keys), "expiring": str(tally.expiring)}
+        if tally.passing:
+            counts["passing"] = str(tally.passing)
         sink.begin_section(
             FUNCTIONS if kind == "function" else KIND,
             name_of(which), Form.ROWS, columns=COLUMNS[kind], key=KEYS[kind], attributes=counts,
@@ -164,6 +194,13 @@ class Keys:
 
     all: int = 0
     expiring: int = 0
+    passing: int = 0
+    """Hashes that do not expire, and all of whose fields do."""
+
+    @property
+    def lasting(self) -> int:
+        """Those that do not expire themselves."""
+        return self.all - self.expiring
 
 
 def keys_by_database(sections: Collection[Section]) -> dict[int, Keys]:
@@ -173,7 +210,11 @@ def keys_by_database(sections: Collection[Section]) -> dict[int, Keys]:
         database, kind = which_of(section)
         if kind != "function":
             before = found.get(database, Keys())
-            found[database] = Keys(before.all + _said(section, "keys"), before.expiring + _said(section, "expiring"))
+            found[database] = Keys(
+                before.all + _said(section, "keys"),
+                before.expiring + _said(section, "expiring"),
+                before.passing + int(section.attributes.get("passing", "0")),
+            )
     return found
 
 
@@ -199,7 +240,7 @@ def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
             if (head.database, head.type) != wanted or (head.expires is not None and head.expires <= reader.made):
                 skip(reader.stream, head)
                 continue
-            for batch in rows(reader.stream, head):
+            for batch in rows(reader.stream, head, reader.made):
                 waiting += batch
                 size += sum(map(len, batch))
                 if len(waiting) >= 512 or size >= 1 << 20:
@@ -227,7 +268,8 @@ def cut(source: Readable, write: Callable[[bytes], object], wanted: Collection[W
     begun = False
     for head in reader.heads():
         if not begun:
-            write(b"REDIS%04d" % reader.version + _aux(b"redis-ver", reader) + _aux(b"ctime", reader))
+            about = (_aux(name, reader) for name in (b"redis-ver", b"valkey-ver", b"ctime"))
+            write(reader.magic + b"".join(about))
             begun = True
         if (head.database, head.type) in wanted:
             if head.code != FUNCTION and head.database != chosen:
@@ -238,8 +280,8 @@ def cut(source: Readable, write: Callable[[bytes], object], wanted: Collection[W
             reader.stream.stop()
         skip(reader.stream, head)
     if not begun:
-        write(b"REDIS%04d" % reader.version)
-    write(b"\xff" + (bytes(8) if reader.version >= 5 else b""))  # eight zeros: no checksum
+        write(reader.magic)
+    write(b"\xff" + (bytes(8) if reader.format.version >= 5 else b""))  # eight zeros: no checksum
 
 
 def _aux(name: bytes, reader: RdbReader) -> bytes:

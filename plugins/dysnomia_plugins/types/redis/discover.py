@@ -13,10 +13,12 @@ import psutil
 from dysnomia_plugins.base import Found, Probe, PropertyValue
 from dysnomia_plugins.errors import PluginError, WrongCredentials
 from dysnomia_plugins.toolkit.servers import down
+from dysnomia_plugins.types.redis.programs import PROGRAMS
 from dysnomia_plugins.types.redis.resp import Connection, Refused
 from dysnomia_plugins.types.redis.server import PORT, Server
 from dysnomia_plugins.types.redis.server_info import keyspace
 from dysnomia_plugins.types.redis.temporary_server import PREFIX
+from dysnomia_plugins.types.redis.versions import Version
 
 SECONDS = 1.5
 """Within which a probe has its answer."""
@@ -36,13 +38,13 @@ def probe(server: Server) -> Probe:
     except PluginError as error:
         return down(error)
     found = keyspace(info)
-    keys = sum(count for count, _ in found.values())
+    keys = sum(counts.keys for counts in found.values())
     role = "" if info.get("role") == "master" else f", a replica of {info.get('master_host')}:{info.get('master_port')}"
     loading = ", still loading" if info.get("loading") == "1" else ""
     databases = f" in {len(found)} databases" if len(found) > 1 else ""
     return Probe(
         up=True,
-        version=info.get("valkey_version") or info.get("redis_version", ""),
+        version=Version.of(info, "_").number,
         size=int(info["used_memory"]) if "used_memory" in info else None,
         clients=len(who) if who is not None else max(0, int(info.get("connected_clients", 1)) - 1),
         who=tuple(who or ()),
@@ -90,14 +92,29 @@ def discover() -> Iterator[Found]:
 
 
 def running() -> Iterator[Running]:
-    """From the titles that servers give to their processes."""
+    """From the titles that servers give to their processes; where a title says something else (proc-title-template),
+    from what a program of that name listens on."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            match = _TITLE.match(" ".join(process.cmdline()).strip())
-            if match is None or "[sentinel]" in process.cmdline()[0] or _is_a_jobs(process):
+            title = " ".join(process.cmdline()).strip()
+            match = _TITLE.match(title)
+            if (match is None and process.name() not in PROGRAMS) or "[sentinel]" in title or _is_a_jobs(process):
                 continue
-            host = match["host"] or ""
-            yield Running(match["socket"] or "", _address(host), int(match["port"] or 0), process.username())
+            if match is not None:
+                socket, host, port = match["socket"] or "", match["host"] or "", int(match["port"] or 0)
+            else:
+                socket, host, port = _listening(process)
+            if socket or port:
+                yield Running(socket, _address(host), port, process.username())
+
+
+def _listening(process: psutil.Process) -> tuple[str, str, int]:
+    """Socket, or address and port; neither for a server whose socket is below its own folder. Raises psutil.Error."""
+    for one in process.net_connections("inet"):
+        if one.status == psutil.CONN_LISTEN:
+            return "", one.laddr.ip, one.laddr.port
+    paths = sorted(str(one.laddr) for one in process.net_connections("unix") if str(one.laddr).startswith("/"))
+    return (paths[0] if paths else ""), "", 0
 
 
 def _is_a_jobs(process: psutil.Process) -> bool:
@@ -130,7 +147,8 @@ def _found(one: Running, container: str) -> Found:
         with Connection.open(Server.from_properties(properties), limit=SECONDS) as connection:
             info = connection.info()
         size = int(info["used_memory"])
-        detail = f"Redis {info['redis_version']}, {sum(keys for keys, _ in keyspace(info).values()):,} keys, {detail}"
+        keys = sum(counts.keys for counts in keyspace(info).values())
+        detail = f"{Version.of(info, '_')}, {keys:,} keys, {detail}"
     except WrongCredentials:
         detail += "; it asks for a password: set redisPassword in the container's file"
     except PluginError as error:

@@ -178,7 +178,7 @@ def _lend_file(place: Folder, run: Folder, uid: int, gid: int) -> None:
         hand_over(descriptor, uid, gid, PRIVATE_FILE)
 
 
-def rollback_activation(folder: Path, run: Folder) -> None:
+def reclaim(folder: Path, run: Folder) -> None:
     """Put the file that a server has written into the folder lent to it in the place of the place's.
 
     Raises NotSafe where it is not a file, or has another name; OSError."""

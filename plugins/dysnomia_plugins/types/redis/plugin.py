@@ -1,4 +1,4 @@
-"""The type ``redis-database``: all that a Redis server holds, in all its databases.
+"""The type ``redis-database``: all that a Redis or Valkey server holds, in all its databases.
 
 A component is a whole server, for a takeover replaces it whole. A snapshot is an RDB file as the server itself sends
 it; its identity and contents come from a reader of such files (rd/contents.py), never from their bytes. A place other
@@ -47,10 +47,12 @@ from dysnomia_plugins.types.redis import (
     swap,
     temporary_server,
 )
+from dysnomia_plugins.types.redis.emptying import empty, has_functions
 from dysnomia_plugins.types.redis.files import writing
-from dysnomia_plugins.types.redis.resp import Connection, Refused
+from dysnomia_plugins.types.redis.programs import client, fitting
+from dysnomia_plugins.types.redis.resp import Connection
 from dysnomia_plugins.types.redis.server import Server
-from dysnomia_plugins.types.redis.server_info import ServerInfo, keyspace, read, refuse
+from dysnomia_plugins.types.redis.server_info import keyspace, read, refuse
 from dysnomia_plugins.types.redis.sync import stream
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import Section
@@ -63,12 +65,16 @@ LIVE = "live"
 
 
 class RedisDatabase(StatePlugin):
-    """All that a Redis server holds."""
+    """All that a Redis or Valkey server holds."""
 
     type: ClassVar[str] = "redis-database"
     title: ClassVar[str] = "Redis server's data"
     tools: ClassVar[tuple[str, ...]] = ("redis-server", "redis-cli")
     packages: ClassVar[Mapping[str, str]] = {"redis-cli": "redis-tools"}
+    alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "redis-server": ("valkey-server",),
+        "redis-cli": ("valkey-cli",),
+    }
     digest_version: ClassVar[int] = contents.DIGEST_VERSION
 
     def __init__(self) -> None:
@@ -90,14 +96,16 @@ class RedisDatabase(StatePlugin):
             if dump is None and not files:
                 return
             refuse(live, facts)
-            address = reachable_address(server, live)
+            address, program = reachable_address(server, live), fitting(ctx.runner, server, facts.version)
         beside = self._folder(ctx, Purpose.BESIDE)
         temporary_server.remove(beside)
         folders.make(beside)
         try:
             if dump is not None:
                 rdb_file.write_from(dump, beside)
-            with temporary_server.serving(ctx, server, beside, databases=facts.databases, address=address) as ours:
+            with temporary_server.serving(
+                ctx, server, program, beside, databases=facts.databases, address=address
+            ) as ours:
                 for path in files:
                     ctx.progress.log(f"loading {path.name}")
                     ours.connection.call("SELECT", 0)
@@ -120,15 +128,13 @@ class RedisDatabase(StatePlugin):
     def collect_garbage(self, ctx: Context) -> None:
         """Delete all keys of all databases, and all functions."""
         with Connection.open(Server.of(ctx.component), ctx.cancel) as live:
-            live.call("FLUSHALL", limit=600.0)
-            if has_functions(live):
-                live.call("FUNCTION", "FLUSH")
+            empty(live, ctx.cancel)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        """redis-cli on the server; the password by REDISCLI_AUTH."""
+        """redis-cli (or Valkey's) on the server; the password by REDISCLI_AUTH, which both take."""
         server = Server.of(component)
         secret = server.secret()
-        return ["redis-cli", *server.arguments()], ({"REDISCLI_AUTH": secret} if secret else {})
+        return [client(server), *server.arguments()], ({"REDISCLI_AUTH": secret} if secret else {})
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         try:
@@ -204,7 +210,7 @@ class RedisDatabase(StatePlugin):
         return Dumped(
             as_of=max(as_of, min(end, datetime.fromtimestamp(found.made / 1000, UTC))),
             end=end,
-            tool_versions={"redis": found.server},
+            tool_versions={found.server.product: found.server.number},
             surroundings={"databases": facts.databases},
             warnings=tuple(warnings),
         )
@@ -229,7 +235,7 @@ class RedisDatabase(StatePlugin):
             source.seek(0)
             found = rdb_file.digest(ctx, source, sink, now=rdb_file.as_of(folder))
         made = datetime.fromtimestamp(found.made / 1000, UTC)
-        return Dumped(as_of=made, end=made, tool_versions={"redis": found.server})
+        return Dumped(as_of=made, end=made, tool_versions={found.server.product: found.server.number})
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
         with stored.open() as source:
@@ -246,11 +252,14 @@ class RedisDatabase(StatePlugin):
         expected = contents.keys_by_database(list(sections if sections is not None else stored.sections()))
         beside = place == self.place(ctx, Purpose.BESIDE)
         address, databases = "", max(16, 1 + max(expected, default=0))
+        program = fitting(ctx.runner, server, preflight.made_by(stored))
         if beside:
             with Connection.open(server, ctx.cancel) as live:
                 facts = read(live)
                 refuse(live, facts, max(expected, default=-1))
-                same_version(facts, temporary_server.version(ctx))
+                program = fitting(ctx.runner, server, facts.version)
+                if wrong := preflight.other_version(program, facts):
+                    raise NotSafe(*wrong)
                 address, databases = reachable_address(server, live), facts.databases
         try:
             folders.make(folder)
@@ -264,7 +273,7 @@ class RedisDatabase(StatePlugin):
                 rdb_file.keep_as_of(folder)
             ctx.progress.phase("check")
             serving = temporary_server.serving(
-                ctx, server, folder, databases=databases, address=address,
+                ctx, server, program, folder, databases=databases, address=address,
                 keep_expired=not beside, sanitize=not ctx.made_here,
             )  # fmt: skip
             with folders.syncing(folder):
@@ -272,7 +281,7 @@ class RedisDatabase(StatePlugin):
             gone = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
-                folders.rollback_activation(folder, ours.run)
+                folders.reclaim(folder, ours.run)
             if beside:
                 if gone:
                     ctx.progress.log(f"{gone} keys have expired since, and are not restored")
@@ -286,7 +295,7 @@ class RedisDatabase(StatePlugin):
             temporary_server.remove(folder)
             raise
         if not beside and not scratch:
-            ctx.progress.log(f"a server loads it with: redis-server --dir {folder} --dbfilename {folders.DUMP}")
+            ctx.progress.log(f"a server loads it with: {program.path} --dir {folder} --dbfilename {folders.DUMP}")
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         server, folder = Server.of(ctx.component), Path(beside.name)
@@ -295,9 +304,9 @@ class RedisDatabase(StatePlugin):
         if beside.name not in self._standing:
             with Connection.open(server, ctx.cancel) as live:
                 facts = read(live)
-                address = reachable_address(server, live)
+                address, program = reachable_address(server, live), fitting(ctx.runner, server, facts.version)
             stack = ExitStack()
-            serving = temporary_server.serving(ctx, server, folder, databases=facts.databases, address=address)
+            serving = temporary_server.serving(ctx, server, program, folder, databases=facts.databases, address=address)
             self._standing[beside.name] = (stack, stack.enter_context(serving))
         try:
             swap.Takeover(ctx, server, self._standing[beside.name][1], folder, Path(aside.name)).run()
@@ -323,26 +332,7 @@ class RedisDatabase(StatePlugin):
         return contents.parse_row(section, raw)
 
 
-def has_functions(live: Connection) -> bool:
-    """Whether there is any library of functions (Redis 7)."""
-    try:
-        return bool(live.call("FUNCTION", "LIST"))
-    except Refused as error:
-        if error.code == "NOPERM":
-            raise
-        return False
-
-
 def reachable_address(server: Server, live: Connection) -> str:
     """Where a server of ours listens so that live reaches it."""
     address = live.local_address
     return address if address and not server.socket else "127.0.0.1"
-
-
-def same_version(live: ServerInfo, ours: str) -> None:
-    """Raise NotSafe where the program here is of another series than the live server."""
-    if tuple(int(part) for part in ours.split(".")[:2]) != live.series:
-        raise NotSafe(
-            f"redis-server here is {ours}, and the live server is {live.version}",
-            "it must be of the same version: restore on the server's own machine",
-        )

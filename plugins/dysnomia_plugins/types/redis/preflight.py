@@ -9,11 +9,13 @@ import psutil
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import Findings, existing, free_bytes
-from dysnomia_plugins.types.redis import folders, temporary_server
+from dysnomia_plugins.types.redis import folders
 from dysnomia_plugins.types.redis.contents import FUNCTIONS, keys_by_database
+from dysnomia_plugins.types.redis.programs import Program, fitting
 from dysnomia_plugins.types.redis.resp import Connection
 from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.server_info import ServerInfo, beyond, obstacles, read
+from dysnomia_plugins.types.redis.versions import REDIS, VALKEY, Format, Version
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Section
 
@@ -32,7 +34,7 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     if not ctx.made_here and any(section.kind == FUNCTIONS for section in sections):
         text = "it was not made here, and holds functions: code that runs in the server when they are loaded and called"
         found.add(Severity.DANGEROUS, text, of_snapshot=True)
-    ours = _program(ctx, found)
+    ours = _program(ctx, server, stored, found)
     content = stored.metadata.content_size if stored.metadata is not None else 0
     try:
         copies = existing(str(folders.real_copies(server.copies)))
@@ -43,6 +45,8 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
         found.add(Severity.BLOCKER, f"permission denied: the folder {copies} is not writable; set redisCopiesDir")
     free = free_bytes(copies)
     if not replace:
+        if ours is not None:
+            _loads(found, stored, ours.version, ours.path)
         return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
     live: ServerInfo | None = None
     try:
@@ -56,7 +60,9 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
         found.add(Severity.BLOCKER, f"{error.message}: what it holds can be replaced only while it runs")
     if live is None:
         return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
-    _compare(found, live, ours, server)
+    ours = fitting(ctx.runner, server, live.version) if ours is not None else None
+    _compare(found, live, ours)
+    _loads(found, stored, live.version, f"the server at {server}")
     used = live.used
     return Preflight(
         findings=tuple(found.list),
@@ -70,12 +76,9 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     )
 
 
-def _compare(found: Findings, live: ServerInfo, ours: str, server: Server) -> None:
-    if ours and live.series and tuple(int(part) for part in ours.split(".")[:2]) != live.series:
-        found.add(
-            Severity.BLOCKER,
-            f"redis-server here is {ours}, and the live server is {live.version}: it must be of the same version",
-        )
+def _compare(found: Findings, live: ServerInfo, ours: Program | None) -> None:
+    if ours is not None and (wrong := other_version(ours, live)):
+        found.add(Severity.BLOCKER, ": ".join(wrong))
     clients = int(live.info.get("connected_clients", 1)) - 1
     if clients > 0:
         found.add(Severity.NOTE, f"{counted(clients, 'client')} connected: they stay, and their writes wait")
@@ -92,12 +95,41 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _program(ctx: Context, found: Findings) -> str:
+def other_version(ours: Program, live: ServerInfo) -> tuple[str, str] | None:
+    """Why our program cannot stand beside live, and what to do; None where it can."""
+    if not live.version.series or ours.version.same_series(live.version):
+        return None
+    return (
+        f"{ours.path} here is {ours.version}, and the live server is {live.version}",
+        "it must be of the same version: install it and name its folder in redisBinDir, or restore on the server's own "
+        "machine",
+    )
+
+
+def _program(ctx: Context, server: Server, stored: Stored, found: Findings) -> Program | None:
     try:
-        return temporary_server.version(ctx)
+        return fitting(ctx.runner, server, made_by(stored))
     except PluginError as error:
         found.add(Severity.BLOCKER, str(error))
-        return ""
+        return None
+
+
+def made_by(stored: Stored) -> Version | None:
+    """Which server a snapshot is of, where that is known."""
+    said = stored.metadata.tool_versions if stored.metadata is not None else {}
+    return next((Version(product, said[product]) for product in (VALKEY, REDIS) if product in said), None)
+
+
+def _loads(found: Findings, stored: Stored, version: Version, who: str) -> None:
+    """Say where a server cannot load the snapshot's file."""
+    try:
+        with stored.open() as source:
+            format_ = Format.of(source.read(9))
+    except StoreError:
+        return  # its verification says so
+    if format_ is not None and not format_.loads_in(version):
+        text = f"the snapshot is an RDB file of {format_}, which {who} ({version}) does not load"
+        found.add(Severity.BLOCKER, text, of_snapshot=True)
 
 
 def _sections(stored: Stored) -> list[Section]:

@@ -1,8 +1,9 @@
 """RDB files, read as a stream: bytes, lengths and strings, and the heads of keys in their order.
 
-What is read: versions 1 to 11 (Redis to 7.2), every encoding they have. What is not: values of modules, and the fields
-with a time to live of Redis 7.4; these are refused by name, for a snapshot must be whole. The checksum at the end is
-not worked out: a server does so when it loads the file, and the store knows a digest of its own.
+What is read: versions 1 to 12 (Redis to 8.2, Valkey to 8) and Valkey's 80 (Valkey 9), every encoding they have, fields
+of hashes with a time to live of their own as well. What is not: values of modules, and newer versions; these are
+refused by name, for a snapshot must be whole. The checksum at the end is not worked out: a server does so when it
+loads the file, and the store knows a digest of its own.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from typing import Protocol
 
 from dysnomia_plugins.errors import Truncated, Unsupported
 from dysnomia_plugins.types.redis.lzf import Damaged, pieces, unpack
+from dysnomia_plugins.types.redis.versions import NEWEST, REDIS, VALKEY, Format, Version
 
-MAGIC = b"REDIS"
-OLDEST, NEWEST = 1, 11
-_VALKEY = b"VALKEY"
-_KNOWN = f"{NEWEST} of Redis is the newest that is read"
+_KNOWN = f"versions to {NEWEST[REDIS]} of Redis and to {NEWEST[VALKEY]} of Valkey are read: take a newer dysnomia-tui"
 CHUNK = 1 << 18
 LARGE = 1 << 20
 """A string value longer than this is handed on in pieces."""
@@ -26,7 +25,7 @@ MOST_STRING = 512 << 20
 MOST_DATABASE = (1 << 31) - 1
 """The number of a database is an int of the server."""
 _SHOWN = 64
-_KNOWN_ABOUT = frozenset({"redis-ver", "ctime"})
+_KNOWN_ABOUT = frozenset({"redis-ver", "valkey-ver", "ctime"})
 
 FUNCTION = 0xF5
 _MODULE_AUX, _IDLE, _FREQ, _AUX, _RESIZE, _EXPIRE_MS, _EXPIRE, _SELECT, _END = (
@@ -34,10 +33,14 @@ _MODULE_AUX, _IDLE, _FREQ, _AUX, _RESIZE, _EXPIRE_MS, _EXPIRE, _SELECT, _END = (
 )  # fmt: skip
 _SLOT_INFO = 0xF4
 _OLD_FUNCTION = 0xF6
+HASH_METADATA, HASH_LISTPACK_EX, HASH_2 = 24, 25, 0x116
+"""Hashes with fields that expire: Redis 7.4's two, and Valkey 9's, whose code 22 was another thing in Redis."""
+_OF_VALKEY: Mapping[int, int] = {22: HASH_2}
+"""Codes that mean something else in Valkey's own versions."""
 TYPES: Mapping[int, str] = {
     0: "string", 1: "list", 2: "set", 3: "zset", 4: "hash", 5: "zset", 9: "hash", 10: "list", 11: "set", 12: "zset",
     13: "hash", 14: "list", 15: "stream", 16: "hash", 17: "zset", 18: "list", 19: "stream", 20: "set", 21: "stream",
-    FUNCTION: "function",
+    HASH_METADATA: "hash", HASH_LISTPACK_EX: "hash", HASH_2: "hash", FUNCTION: "function",
 }  # fmt: skip
 """What a code stands for, whatever the encoding."""
 
@@ -260,11 +263,18 @@ class RdbReader:
     stream: RdbStream
     marking: bool = False
     """Whether each head is marked, so that it can be copied with its value."""
-    version: int = 0
+    magic: bytes = b""
+    """The first nine bytes."""
+    format: Format = field(default_factory=lambda: Format(REDIS, 0))
     about: dict[str, str] = field(default_factory=dict)
-    """What the file says of itself (``redis-ver``, ``ctime``); whole when the first head is out."""
+    """What the file says of itself (``redis-ver``, ``valkey-ver``, ``ctime``); whole when the first head is out."""
     complete: bool = False
     """Whether the end marker was reached, and nothing follows."""
+
+    @property
+    def server(self) -> Version:
+        """Of the server that made it, as far as the file says."""
+        return Version.of(self.about, "-")
 
     @property
     def made(self) -> int:
@@ -280,11 +290,15 @@ class RdbReader:
         self._next()
         while True:
             code = stream.byte()
+            if code != _AUX and not self.format.is_read:
+                raise Unsupported(f"it is an RDB file of {self.format}, made by {self.server}", _KNOWN)
             if code == _EXPIRE_MS:
                 expires = int.from_bytes(stream.take(8), "little", signed=True)
             elif code < _SLOT_INFO:
+                if self.format.product == VALKEY:
+                    code = _OF_VALKEY.get(code, code)
                 if code not in TYPES:
-                    raise Unsupported(*_foreign(code))
+                    raise self._foreign(code)
                 yield Head(database, code, stream.string(), expires)
                 expires = None
                 self._next()
@@ -311,16 +325,11 @@ class RdbReader:
             self.stream.mark()
 
     def _magic(self) -> None:
-        head = self.stream.take(9)
-        if head.startswith(_VALKEY):
-            raise Unsupported(
-                f"it is an RDB file of Valkey's own version {head[6:].decode('ascii', 'replace')}", _KNOWN
-            )
-        if not head.startswith(MAGIC) or not head[5:].isdigit():
+        self.magic = self.stream.take(9)
+        found = Format.of(self.magic)
+        if found is None:
             raise Damaged("it is not an RDB file")
-        self.version = int(head[5:])
-        if not OLDEST <= self.version <= NEWEST:
-            raise Unsupported(f"it is an RDB file of version {self.version}", _KNOWN)
+        self.format = found
 
     def _other(self, code: int) -> None:
         stream = self.stream
@@ -344,23 +353,27 @@ class RdbReader:
                 stream.length()
             self._next()
         else:
-            raise Unsupported(*_foreign(code))
+            raise self._foreign(code)
 
     def _finish(self) -> None:
         stream = self.stream
         stream.stop()
-        if self.version >= 5:
+        if self.format.version >= 5:
             stream.take(8)
         if not stream.at_end():
             raise Damaged("something follows the end marker of the RDB file")
         self.complete = True
 
-
-def _foreign(code: int) -> tuple[str, str]:
-    if code == _OLD_FUNCTION:
-        return "the RDB file holds functions as release candidates of Redis 7.0 wrote them", "no server takes them"
-    if code in (6, 7, _MODULE_AUX):
-        return "the RDB file holds values of a module", "only what Redis has by itself can be read and restored"
-    if 22 <= code <= 25:
-        return "the RDB file holds hashes whose fields expire (Redis 7.4)", "they are not known here yet"
-    return f"the RDB file holds something unknown (code {code})", "it was made by a newer server"
+    def _foreign(self, code: int) -> Unsupported:
+        if code == _OLD_FUNCTION:
+            said, hint = "functions as release candidates of Redis 7.0 wrote them", "no server takes them"
+        elif code in (6, 7, _MODULE_AUX):
+            said, hint = "values of a module", "only what Redis has by itself can be read and restored"
+        elif self.format.product == REDIS and code in (22, 23):
+            said, hint = (
+                "hashes as release candidates of Redis 7.4 wrote them",
+                "upgrade that server",
+            )
+        else:
+            said, hint = f"something unknown (code {code})", "it was made by a newer server: take a newer dysnomia-tui"
+        return Unsupported(f"the RDB file (of {self.server}) holds {said}", hint)

@@ -10,7 +10,7 @@ from dysnomia_plugins.base import CancelToken, Context, Stored
 from dysnomia_plugins.types.redis import contents
 from dysnomia_plugins.types.redis.folders import DUMP, reading, writing
 from dysnomia_plugins.types.redis.rdb import RdbReader, RdbStream
-from dysnomia_plugins.types.redis.server_info import ServerInfo
+from dysnomia_plugins.types.redis.server_info import Counts, ServerInfo
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -76,21 +76,22 @@ def as_of(folder: Path) -> int | None:
         return None
 
 
-def check_keys(found: Mapping[int, tuple[int, int]], expected: Mapping[int, contents.Keys]) -> int:
+def check_keys(found: Mapping[int, Counts], expected: Mapping[int, contents.Keys]) -> int:
     """Compare what a server of ours has loaded with the contents index: keys that do not expire must all be there.
 
-    Returns how many of those that do are not. Raises Corrupt."""
+    A hash whose fields all expire may go with them, or, where they had expired already, may not have gone yet.
+    Returns how many of those that do expire are not there. Raises Corrupt."""
     gone = 0
     for database in found.keys() | expected.keys():
         wanted = expected.get(database, contents.Keys())
-        keys, expiring = found.get(database, (0, 0))
-        if keys - expiring != wanted.all - wanted.expiring:
+        there = found.get(database, Counts())
+        if not wanted.lasting - wanted.passing <= there.lasting <= wanted.lasting + there.passing:
             raise Corrupt(
-                f"database {database} has {keys - expiring} keys that do not expire, and the contents index says "
-                f"{wanted.all - wanted.expiring}",
+                f"database {database} has {there.lasting} keys that do not expire, and the contents index says "
+                f"{wanted.lasting}",
                 "check the snapshot",
             )
-        gone += max(0, wanted.expiring - expiring)
+        gone += max(0, wanted.expiring - there.expiring) + max(0, wanted.lasting - there.lasting)
     return gone
 
 

@@ -3,7 +3,8 @@
 The bytes of a row are its cells one after the other, ``<count of bytes>:<bytes>`` or ``-`` for none; what they are is
 fixed, for snapshot ids rest on it. A row is an element of a key (a field, a member, an entry of a stream), so that two
 generations are compared by key and element. What belongs to the key itself stands in a row with its time to live: of a
-string the only one, of other types one that is there where the key expires.
+string the only one, of other types one that is there where the key expires. Only fields of hashes have a time to live
+of their own besides (Redis 7.4, Valkey 9).
 """
 
 from __future__ import annotations

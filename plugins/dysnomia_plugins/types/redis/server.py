@@ -3,8 +3,9 @@
 ``redisSocket`` (a Unix socket), else ``redisHost`` (127.0.0.1) and ``redisPort`` (6379); ``redisUsername`` (an ACL
 user; without it the default one), ``redisPassword``, or ``redisPasswordFile`` whose first line it is. Where servers of
 a job's own and copies stand: ``redisCopiesDir`` (/var/lib/dysnomia-redis for root, ~/.local/state/dysnomia-redis for
-others), run by ``redisServerUser`` (redis, if we are root and there is one). ``redisTimeout``: seconds that a takeover
-may take to begin or to go on (60). Secrets go over the socket, or by environment to redis-cli.
+others), run by ``redisServerUser`` (redis or valkey, if we are root and there is one). ``redisBinDir``: the folder of
+their programs, where it is not on the PATH. ``redisTimeout``: seconds that a takeover may take to begin or to go on
+(60). Secrets go over the socket, or by environment to redis-cli.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Server:
     run_as: str | None = None
     """Whom servers of our own run as; None for ourselves."""
     timeout: float = TIMEOUT
+    bin_folder: str = ""
+    """Of the programs; ``""`` for those on the PATH."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -61,6 +64,7 @@ class Server:
             copies=Path(one("redisCopiesDir") or _copies()),
             run_as=_run_as(one("redisServerUser")),
             timeout=_number("redisTimeout", one("redisTimeout", str(TIMEOUT)), 86400),
+            bin_folder=one("redisBinDir"),
         )
 
     @property
@@ -111,7 +115,7 @@ def _run_as(named: str) -> str | None:
     """An unprivileged user for servers of our own, where we are root."""
     if os.geteuid() != 0:
         return None
-    for name in (named,) if named else ("redis", "nobody"):
+    for name in (named,) if named else ("redis", "valkey", "nobody"):
         try:
             return pwd.getpwnam(name).pw_name
         except KeyError:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from dysnomia_plugins.errors import NotSafe, WrongCredentials
 from dysnomia_plugins.types.redis.resp import Connection, Refused, Reply
+from dysnomia_plugins.types.redis.versions import Version
 
-_KEYSPACE = re.compile(r"keys=(\d+),expires=(\d+)")
 OLDEST = (6, 2)
 """The first that can hold up writes alone (CLIENT PAUSE WRITE)."""
 NEEDED = ("CONFIG|GET", "CONFIG|SET", "CLIENT|PAUSE", "CLIENT|UNPAUSE", "REPLICAOF", "SYNC", "REPLCONF", "BGSAVE")
@@ -24,13 +25,13 @@ class ServerInfo:
     settings: Mapping[str, str]
 
     @property
-    def version(self) -> str:
-        return self.info.get("valkey_version") or self.info.get("redis_version", "")
+    def version(self) -> Version:
+        return Version.of(self.info, "_")
 
     @property
-    def series(self) -> tuple[int, ...]:
-        """Major and minor version."""
-        return tuple(int(part) for part in self.version.split(".")[:2] if part.isdigit())
+    def mode(self) -> str:
+        """Alone, in a cluster, or as a Sentinel."""
+        return self.info.get("server_mode") or self.info.get("redis_mode", "standalone")
 
     @property
     def run_id(self) -> str:
@@ -49,17 +50,32 @@ class ServerInfo:
     def used(self) -> int:
         return int(self.info.get("used_memory", 0))
 
-    def keyspace(self) -> Mapping[int, tuple[int, int]]:
+    def keyspace(self) -> Mapping[int, Counts]:
         return keyspace(self.info)
 
 
-def keyspace(info: Mapping[str, str]) -> Mapping[int, tuple[int, int]]:
-    """Keys, and keys that expire, in each database that has any."""
+class Counts(NamedTuple):
+    """What a server says of one of its databases."""
+
+    keys: int = 0
+    expiring: int = 0
+    passing: int = 0
+    """Hashes with fields that expire."""
+
+    @property
+    def lasting(self) -> int:
+        """Keys that do not expire themselves."""
+        return self.keys - self.expiring
+
+
+def keyspace(info: Mapping[str, str]) -> Mapping[int, Counts]:
+    """Of each database that has any key."""
     found = {}
     for name, value in info.items():
-        match = _KEYSPACE.match(value) if re.fullmatch(r"db\d+", name) else None
-        if match:
-            found[int(name[2:])] = (int(match[1]), int(match[2]))
+        if re.fullmatch(r"db\d+", name):
+            said = dict(word.split("=", 1) for word in value.split(",") if "=" in word)
+            passing = said.get("subexpiry") or said.get("keys_with_volatile_items", "0")
+            found[int(name[2:])] = Counts(int(said["keys"]), int(said["expires"]), int(passing))
     return found
 
 
@@ -79,16 +95,15 @@ def read(connection: Connection) -> ServerInfo:
 
 def obstacles(connection: Connection, facts: ServerInfo) -> Iterator[str]:
     """Why the data of this server cannot be replaced; nothing is changed by asking."""
-    mode = facts.info.get("redis_mode", "standalone")
-    if mode != "standalone":
-        yield f"the server at {connection.name} runs as {mode}, of which one server alone cannot be replaced"
+    if facts.mode != "standalone":
+        yield f"the server at {connection.name} runs as {facts.mode}, of which one server alone cannot be replaced"
     if facts.info.get("role") != "master":
         yield (
             f"the server at {connection.name} is a replica of {facts.info.get('master_host')}:"
             f"{facts.info.get('master_port')}: replace the data of that one"
         )
-    if facts.series < OLDEST:
-        yield f"the server at {connection.name} is of version {facts.version}: 6.2 is the first that can hold up writes"
+    if facts.version.series < OLDEST:
+        yield f"the server at {connection.name} is {facts.version}: Redis 6.2 is the first that can hold up writes"
     if int(facts.info.get("loading", 0)):
         yield f"the server at {connection.name} is still loading its data"
     if sentinels := _sentinels(connection):
@@ -118,7 +133,7 @@ def _denied(connection: Connection, facts: ServerInfo) -> Iterator[str]:
         words = command.split("|")
         if _answer(connection, "COMMAND", "INFO", words[0]) == [None]:
             yield f"the server at {connection.name} has no command {words[0]} (rename-command)"
-        elif facts.series >= (7, 0):
+        elif facts.version.series >= (7, 0):
             who = _answer(connection, "ACL", "WHOAMI")
             said = _answer(connection, "ACL", "DRYRUN", who, *words, *_EXAMPLES.get(words[-1], ())) if who else None
             if isinstance(said, bytes) and said != b"OK":

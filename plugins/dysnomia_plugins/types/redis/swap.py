@@ -188,7 +188,7 @@ class Takeover:
 
 def lasting(info: Mapping[str, str]) -> Mapping[int, int]:
     """Keys that do not expire, by database."""
-    found = {database: keys - expiring for database, (keys, expiring) in keyspace(info).items()}
+    found = {database: counts.lasting for database, counts in keyspace(info).items()}
     return {database: count for database, count in found.items() if count}
 
 
@@ -212,9 +212,9 @@ def reachable(live: Connection, facts: ServerInfo, ours: Temporary) -> None:
     It is asked to copy a small key there, with a password that is wrong: that ours refuses it is what we want to see.
     Where there is no small key, or we may not ask so, it shows in the takeover."""
     for database in facts.keyspace():
-        live.call("SELECT", database)
         for _ in range(8):
             try:
+                live.call("SELECT", database)
                 key = live.call("RANDOMKEY")
                 if not isinstance(key, bytes) or live.call("TYPE", key) != b"string":
                     continue

@@ -14,6 +14,9 @@ from dysnomia_plugins.errors import ServerDown, Truncated
 from dysnomia_plugins.types.redis.resp import Connection, Refused
 
 _MARK = 40
+_READS = "9.1.0"
+"""What Valkey takes us for: to a replica that does not say its version it sends what Valkey 8 reads, and breaks off at
+the first field that expires."""
 SILENCE = 60.0
 """Seconds between two signs of life, of a server that forks or waits."""
 
@@ -27,7 +30,7 @@ def stream(connection: Connection, each: Callable[[], object] = lambda: None) ->
     Returns when the view of the data began at the earliest, and its bytes. Raises Refused, ServerDown, Truncated
     (from the bytes), Cancelled.
     """
-    for option in (("capa", "eof"), ("rdb-only", "1")):
+    for option in (("capa", "eof"), ("rdb-only", "1"), ("version", _READS)):
         try:
             connection.call("REPLCONF", *option)
         except Refused as error:

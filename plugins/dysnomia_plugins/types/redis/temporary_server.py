@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import select
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from dysnomia_plugins.base import Context
-from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, ToolMissing
+from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.types.redis import folders
+from dysnomia_plugins.types.redis.programs import PROGRAMS, Program
 from dysnomia_plugins.types.redis.resp import Connection, Refused
 from dysnomia_plugins.types.redis.server import Server
+from dysnomia_plugins.types.redis.versions import Version
 
-PROGRAM = "redis-server"
-PROGRAMS = ("redis-server", "valkey-server")
 PREFIX = "dysnomia_"
 """Begins the name of what a job makes."""
 START_SECONDS = 600.0
@@ -68,24 +68,11 @@ def _servers_in(folder: Path) -> Iterator[psutil.Process]:
                 yield process
 
 
-def version(ctx: Context) -> str:
-    """Of the program on this machine. Raises ToolMissing."""
-    try:
-        said = ctx.runner.run([PROGRAM, "--version"], timeout=10).stdout.decode("utf-8", "replace")
-    except ToolMissing:
-        raise ToolMissing(
-            "the program redis-server is not installed here", "it is in the package redis-server"
-        ) from None
-    found = re.search(r"v=(\d+(?:\.\d+)*)", said)
-    if found is None:
-        raise PluginError(f"redis-server does not say its version ({said[:60]!r})")
-    return found[1]
-
-
 @contextmanager
 def serving(
     ctx: Context,
     server: Server,
+    program: Program,
     folder: Path,
     *,
     databases: int,
@@ -103,18 +90,18 @@ def serving(
     Raises PluginError with the server's own words where it does not start or does not load its file.
     """
     with folders.lent(folder, server.run_as) as run:
-        yield from _served(ctx, server, run, databases, address, keep_expired, sanitize)
+        lines = partial(_configuration, address, databases, keep_expired, sanitize)
+        yield from _served(ctx, server, program, run, lines, address)
 
 
 def _served(
-    ctx: Context, server: Server, run: Folder, databases: int, address: str, keep_expired: bool, sanitize: bool
+    ctx: Context, server: Server, program: Program, run: Folder, lines: Callable[[int, str], list[str]], address: str
 ) -> Iterator[Temporary]:
     for attempt in range(1, _TRIES + 1):
         port = _free_port(address) if address else 0
         password = secrets.token_hex(24)
-        lines = _configuration(port, address, databases, password, keep_expired, sanitize)
         try:
-            with _running(ctx, server, run, lines, password) as connection:
+            with _running(ctx, server, program, run, lines(port, password), password) as connection:
                 yield Temporary(connection, address, port, password, run)
                 return
         except _NotStarted as error:
@@ -127,7 +114,7 @@ class _NotStarted(PluginError):
 
 
 def _configuration(
-    port: int, address: str, databases: int, password: str, keep_expired: bool, sanitize: bool
+    address: str, databases: int, keep_expired: bool, sanitize: bool, port: int, password: str
 ) -> list[str]:
     lines = [
         f"port {port}",
@@ -163,13 +150,15 @@ def _free_port(address: str) -> int:
 
 
 @contextmanager
-def _running(ctx: Context, server: Server, run: Folder, lines: list[str], password: str) -> Iterator[Connection]:
+def _running(
+    ctx: Context, server: Server, program: Program, run: Folder, lines: list[str], password: str
+) -> Iterator[Connection]:
     said: deque[str] = deque(maxlen=12)
     # The server holds the other end as long as it lives: its end is seen at once.
     alive, held = os.pipe()
     try:
         with ctx.runner.writing(
-            [PROGRAM, "-"],
+            [program.path, "-"],
             user=server.run_as,
             cwd=Path(run.inside(".")),  # it may pass no folder above this one
             pass_fds=(held,),
@@ -224,9 +213,8 @@ def _ready(connection: Connection) -> bool:
 
 def _stop(connection: Connection) -> None:
     with contextlib.suppress(PluginError):
-        connection.call(
-            "SHUTDOWN", "NOSAVE", *(("NOW", "FORCE") if connection.info("server")["redis_version"] >= "7" else ())
-        )
+        since_7 = Version.of(connection.info("server"), "_").series >= (7, 0)
+        connection.call("SHUTDOWN", "NOSAVE", *(("NOW", "FORCE") if since_7 else ()))
 
 
 def _reason(said: deque[str]) -> str:

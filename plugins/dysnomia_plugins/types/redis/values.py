@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from dysnomia_plugins.types.redis import streams
 from dysnomia_plugins.types.redis.encodings import intset, listpack, ziplist, zipmap
 from dysnomia_plugins.types.redis.lzf import Damaged
-from dysnomia_plugins.types.redis.rdb import MOST_STRING, Head, RdbStream
+from dysnomia_plugins.types.redis.rdb import (
+    HASH_2,
+    HASH_LISTPACK_EX,
+    HASH_METADATA,
+    MOST_STRING,
+    Head,
+    RdbStream,
+)
 from dysnomia_plugins.types.redis.records import NONE, cell, expiry
 
 BATCH = 512
@@ -17,12 +25,28 @@ BATCH = 512
 BATCH_SIZE = 1 << 20
 """and their bytes: an element may be large, and a stranger's file can hold any number of them."""
 Elements = Iterator[bytes]
+WITH_FIELDS = frozenset((HASH_METADATA, HASH_LISTPACK_EX, HASH_2))
+"""Hashes whose fields may have a time to live of their own: where all of them have passed, the key has, too."""
 
 
-def rows(stream: RdbStream, head: Head) -> Iterator[Sequence[bytes]]:
+@dataclass(slots=True)
+class Lasting:
+    """How many fields of a hash never pass, of those that had not."""
+
+    fields: int = 0
+
+
+def rows(
+    stream: RdbStream, head: Head, now: int | None = None, lasting: Lasting | None = None
+) -> Iterator[Sequence[bytes]]:
     """The rows of a key whose value comes next, in batches. All of them must be taken before the stream is read on.
 
-    A large string is put together: who only wants its digest asks for ``string_value`` instead."""
+    A large string is put together: who only wants its digest asks for ``string_value`` instead.
+
+    Args:
+        now: fields that had passed by then (milliseconds since 1970) are left out; a key may be left with none.
+        lasting: counts fields, where the key is of ``WITH_FIELDS``.
+    """
     kind = head.type
     if kind == "string":
         before, value, after = string_value(stream, head)
@@ -34,6 +58,9 @@ def rows(stream: RdbStream, head: Head) -> Iterator[Sequence[bytes]]:
     key = cell(head.key)
     if kind == "stream":
         yield from _batched(streams.rows(stream, head.code, key, head.expires))
+        return
+    if head.code in WITH_FIELDS:
+        yield from _batched(_passing(stream, head, key, now, lasting or Lasting()))
         return
     if head.expires is not None:
         yield [key + _NOTHING[kind] + expiry(head.expires)]
@@ -104,6 +131,40 @@ def _pairs(before: bytes, elements: Elements) -> Iterator[bytes]:
 
 def _zset(before: bytes, elements: Elements) -> Iterator[bytes]:
     return (before + cell(one) + cell(score(other)) + NONE for one, other in zip(elements, elements, strict=True))
+
+
+def _passing(stream: RdbStream, head: Head, key: bytes, now: int | None, lasting: Lasting) -> Iterator[bytes]:
+    """Fields with the time to live that each has; that of the key itself only where there is a field left."""
+    any_left = False
+    for field, value, expires in _fields(stream, head.code):
+        if expires is None or now is None or expires > now:
+            any_left = True
+            lasting.fields += expires is None
+            yield key + cell(field) + cell(value) + expiry(expires)
+    if any_left and head.expires is not None:
+        yield key + _NOTHING["hash"] + expiry(head.expires)
+
+
+def _fields(stream: RdbStream, code: int) -> Iterator[tuple[bytes, bytes, int | None]]:
+    """Field, value, and when it passes (milliseconds since 1970)."""
+    if code == HASH_LISTPACK_EX:
+        stream.skip(8)  # the soonest of all, for servers that look no further
+        items = iter(listpack(stream.string()))
+        for field, value, when in zip(items, items, items, strict=True):
+            yield field, value, int(when) or None
+    elif code == HASH_METADATA:
+        soonest = int.from_bytes(stream.take(8), "little")
+        for _ in range(stream.length()):
+            after = stream.length()
+            yield stream.string(), stream.string(), soonest + after - 1 if after else None
+    else:
+        for _ in range(stream.length()):
+            field, value = stream.string(), stream.string()
+            at = int.from_bytes(stream.take(8), "little", signed=True)
+            yield field, value, None if at == _NEVER else at
+
+
+_NEVER = -1
 
 
 _SHAPES: Mapping[str, Callable[[bytes, Elements], Iterator[bytes]]] = {
@@ -196,8 +257,7 @@ def skip(stream: RdbStream, head: Head) -> None:
         for _ in range(_COUNTED[code] * stream.length()):
             stream.skip_string()
     elif code == 3:
-        for _ in _text_scores(stream):
-            pass
+        _read_over(_text_scores(stream))
     elif code == 5:
         for _ in range(stream.length()):
             stream.skip_string()
@@ -206,11 +266,17 @@ def skip(stream: RdbStream, head: Head) -> None:
         for _ in range(stream.length()):
             stream.length()
             stream.skip_string()
+    elif code in WITH_FIELDS:
+        _read_over(_fields(stream, code))
     elif head.type == "stream":
-        for _ in streams.rows(stream, code, b"", None):
-            pass
+        _read_over(streams.rows(stream, code, b"", None))
     else:
         stream.skip_string()
+
+
+def _read_over(found: Iterator[object]) -> None:
+    for _ in found:
+        pass
 
 
 _COUNTED = {1: 1, 2: 1, 4: 2, 14: 1}

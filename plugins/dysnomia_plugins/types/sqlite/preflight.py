@@ -28,7 +28,7 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     found = Findings()
     if not ctx.made_here:
         found.add(
-            Severity.WARNING,
+            Severity.DANGEROUS if replace else Severity.WARNING,
             "it was not made here: the triggers and views in it are code that programs run when they use it",
             of_snapshot=True,
         )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over_tree
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.types.subversion.making import begin, maker_for, rollback_activation
+from dysnomia_plugins.types.subversion.making import begin, maker_for, open_top, reclaim
 from dysnomia_plugins.types.subversion.places import Layout, wrapper_made
 from dysnomia_plugins.types.subversion.repository import Repository
 
@@ -39,12 +39,15 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
         if maker is not None:
-            rollback_activation(beside, maker)
+            reclaim(beside, maker)
             with Folder.at(repository.path) as top:
                 hand_over_tree(top, 0, 0)
+        open_top(repository.path)
         if gid >= 0:
             share(repository.path, gid, inherit=False)
             share(f"{repository.path}/db", gid, inherit=True)
+        if maker is not None:
+            _give_away(repository.path, maker.uid, maker.gid if gid < 0 else -1)
         with folder_at(posixpath.dirname(beside.name)) as source, folder_at(layout.parent) as target:
             sync_file_system(source)
             rename_new(posixpath.basename(beside.name), source, posixpath.basename(layout.live), target)
@@ -55,6 +58,17 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             "run it as root" if isinstance(error, PermissionError) else "",
         ) from error
     remove_folder(wrapper_made(beside))
+
+
+def _give_away(path: str, uid: int, gid: int) -> None:
+    """Have it belong to those in whose folder it is: as whom Subversion's programs are run there from now on.
+
+    Raises NotSafe, OSError."""
+    with Folder.at(path) as top:
+        mode = stat.S_IMODE(top.stat().st_mode)
+        os.fchmod(top.descriptor, mode & ~0o077)
+        hand_over_tree(top, uid, gid)
+        hand_over(top.descriptor, uid, gid, mode)
 
 
 def _load(repository: Repository, path: Path) -> None:
@@ -69,11 +83,11 @@ def group_id(group: str) -> int:
 
 
 def share(path: str, gid: int, *, inherit: bool) -> None:
-    """Give all below a folder to a group that may write; with ``inherit`` also what will be made in it.
+    """Give all below a folder to a group that may read and write; with ``inherit`` also what will be made in it.
 
     Raises OSError."""
     for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
-        _share(folder, gid, stat.S_ISGID if inherit else 0)
+        _share(folder, gid, stat.S_IXGRP | (stat.S_ISGID if inherit else 0))
         for name in names:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             try:
@@ -85,4 +99,4 @@ def share(path: str, gid: int, *, inherit: bool) -> None:
 def _share(descriptor: int, gid: int, more: int) -> None:
     os.fchown(descriptor, -1, gid)
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-    os.fchmod(descriptor, mode | stat.S_IWGRP | more)
+    os.fchmod(descriptor, mode | stat.S_IRGRP | stat.S_IWGRP | more)

@@ -112,12 +112,15 @@ class FilesLoader:
         if self.stored.metadata is None or not self.stored.metadata.sections:
             return
         root = files_of(self.path)
-        walk = Walk([root] if root is not None else (), open_files=False, skip=NOT_FILES)
-        members = (seen.member for seen in walk)
+
+        def members() -> Iterator[Member]:
+            walk = Walk([root] if root is not None else (), open_files=False, skip=NOT_FILES)
+            return (seen.member for seen in walk)
+
         if not strict:
             left_out = {text.partition(": ")[0] for text in self._left_out}
             kept = (section for section in self._sections() if section.name not in left_out)
-            names = {member.name for member in members}
+            names = {member.name for member in members()}
             missing = next((section.name for section in kept if section.name not in names), None)
             if missing is not None:
                 raise BadArchive(f"{missing!r} was not loaded as it was stored", "nothing was replaced")

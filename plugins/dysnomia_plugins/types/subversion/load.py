@@ -22,9 +22,9 @@ from dysnomia_plugins.types.subversion.contents import DUMP, FILES, HISTORY, LOC
 from dysnomia_plugins.types.subversion.dumpfile import DumpReader
 from dysnomia_plugins.types.subversion.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.types.subversion.locks import read_locks, write_locks
-from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, rollback_activation
+from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, open_top, reclaim
 from dysnomia_plugins.types.subversion.places import COPY, Layout, purpose_at, wrapper_made, wrapper_of
-from dysnomia_plugins.types.subversion.repository import Access, Repository
+from dysnomia_plugins.types.subversion.repository import Access, Repository, hand_over_format
 from dysnomia_store import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer
@@ -66,7 +66,7 @@ class Loader:
         locks = read_locks_list(self.stored) if wanted is None or wanted.locks else []
         if wanted is None or wanted.history:
             self._history(repository)
-        rollback_activation(making, maker)
+        reclaim(making, maker)
         write_locks(Path(repository.path), locks)
         self._files(repository.path, live, wanted)
         for name in ("db", "locks"):
@@ -74,6 +74,8 @@ class Loader:
                 access.apply(f"{repository.path}/{name}")
             elif self.layout.group:
                 share(f"{repository.path}/{name}", group_id(self.layout.group), inherit=name == "db")
+        if access is not None or self.layout.group:
+            hand_over_format(repository.path, access or Access(-1, group_id(self.layout.group), 0, 0o664))
         if access is not None:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
@@ -145,6 +147,8 @@ class Loader:
             elif live.there and wanted is None:
                 clear(path)
                 copy_files(self.ctx, live.path, path)
+            else:
+                open_top(path)
             return
         owner: tuple[int, int] | None = None
         if live.there:

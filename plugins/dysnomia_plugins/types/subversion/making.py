@@ -14,7 +14,7 @@ import stat
 from dysnomia_plugins.base import Place
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for
-from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, current_umask, hand_over
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way
 from dysnomia_plugins.types.subversion.places import let_in, make_wrapper, wrapper_made
 
@@ -41,7 +41,7 @@ def begin(place: Place, maker: Actor | None) -> None:
             let_in(place, maker.gid)
 
 
-def rollback_activation(place: Place, maker: Actor | None) -> None:
+def reclaim(place: Place, maker: Actor | None) -> None:
     """All that Subversion keeps in it is ours again. Raises NotSafe for what Subversion does not make, OSError."""
     if maker is None:
         return
@@ -72,6 +72,13 @@ def _take_back(top: Folder) -> None:
                 os.fchown(descriptor, os.geteuid(), os.getegid())
             finally:
                 os.close(descriptor)
+
+
+def open_top(path: str) -> None:
+    """Let whoever the umask lets pass a repository's own folder, as one that ``svnadmin create`` makes: it was closed
+    to all others while it was made. Raises OSError."""
+    with Folder.at(path) as top:
+        os.fchmod(top.descriptor, 0o777 & ~current_umask())
 
 
 def hand_over_top(path: str, uid: int, gid: int) -> None:

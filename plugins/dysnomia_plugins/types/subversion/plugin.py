@@ -12,7 +12,6 @@ Container properties: ``svnBaseDir``, ``svnGroup``. A place is a repository's fo
 from __future__ import annotations
 
 import os
-import pwd
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
@@ -34,6 +33,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status
+from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import identity_of
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.process import ProcessRunner
@@ -80,18 +80,13 @@ class SubversionRepository(StatePlugin):
         remove_folder(layout.live)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        """A shell in the repository's folder, as its owner: svnadmin, svnlook and svn are for the command line.
+        """A shell in the repository's folder, as whoever its programs run as here: svnadmin, svnlook and svn are for
+        the command line, and run hooks. As root only where nobody else may write what they run.
 
         ``$REPOS`` is its path and ``$URL`` what ``svn`` takes."""
         layout = Layout.of(component)
-        argv = ["env", f"--chdir={layout.live}", "bash", "-i"]
-        uid = Repository(layout.live, ProcessRunner()).owner
-        if os.geteuid() == 0 and uid != 0:
-            try:
-                user = pwd.getpwuid(uid)
-                argv = ["setpriv", f"--reuid={uid}", f"--regid={user.pw_gid}", "--init-groups", *argv]
-            except KeyError:
-                argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *argv]
+        actor = Repository(layout.live, ProcessRunner()).actor
+        argv = [*as_command(actor), "env", f"--chdir={layout.live}", "bash", "-i"]
         return argv, {"REPOS": layout.live, "URL": f"file://{urllib.parse.quote(layout.live)}"}
 
     def probe(self, component: Component, runner: Runner) -> Probe:

@@ -17,12 +17,14 @@ from typing import Any, BinaryIO
 from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
-from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
 from dysnomia_plugins.types.subversion.places import let_in
 
 MAX_CONFIG = 1 << 20
+OPENED = ("format",)
+"""What programs open in the repository's own folder, besides ``db``."""
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_HOME = {"HOME": "/nonexistent"}
 """Nobody's own Subversion settings count."""
@@ -74,13 +76,23 @@ class Access:
                             continue
                         if root:
                             os.fchown(descriptor, self.uid, self.gid)
-                        if seen.st_mode & stat.S_IWUSR:
-                            os.fchmod(descriptor, self.file_mode & 0o777)
+                        may = 0o777 if seen.st_mode & stat.S_IWUSR else 0o444
+                        os.fchmod(descriptor, self.file_mode & may)
                     finally:
                         os.close(descriptor)
                 if root:
                     os.fchown(folder, self.uid, self.gid)
                 os.fchmod(folder, self.folder_mode & 0o3777)
+
+
+def hand_over_format(repository: str, access: Access) -> None:
+    """The one file of Subversion's own beside ``db`` and ``locks``, to whoever may use these; programs read it first,
+    and it was made under a job's umask. Raises NotSafe, OSError."""
+    with Folder.at(repository) as top, top.file("format") as descriptor:
+        seen = os.fstat(descriptor)
+        if seen.st_nlink != 1:
+            raise NotSafe(f"{top.shown('format')} has another name elsewhere", "nothing was replaced")
+        hand_over(descriptor, access.uid, access.gid, access.file_mode & (0o666 if seen.st_mode & 0o200 else 0o444))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +217,25 @@ class Repository:
         if actor is not None:
             with explained(self.path):
                 let_in(Place(self.path), actor.gid)
+            if not self.making:
+                self._refuse_strange()
         return [*as_command(actor), *argv]
+
+    def _refuse_strange(self) -> None:
+        """Whoever may write in it can put a pipe where a file should be, and a program would wait there for ever.
+
+        Only what every program opens is looked at. Raises NotSafe, ServerDown."""
+        try:
+            for path in (self.path, f"{self.path}/db"):
+                with Folder.at(path) as folder:
+                    for name in OPENED if path == self.path else folder.names():
+                        seen = folder.seen(name)
+                        if seen is not None and not (stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
+                            raise NotSafe(
+                                f"{folder.shown(name)} is not a file of Subversion", "remove it; nothing was run"
+                            )
+        except OSError as error:
+            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
 
     @contextmanager
     def dumping(self) -> Iterator[BinaryIO]:

@@ -1,0 +1,75 @@
+"""What changed in a tree since a moment: every member looked at once more, and no more than looked at."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, open_folder
+from dysnomia_plugins.toolkit.trees.member import kind_of
+from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
+from dysnomia_plugins.toolkit.trees.walk import opened_root
+
+MOST = 1000
+
+
+def changed_since(roots: Sequence[RootAt], since: int) -> list[str]:
+    """The names of members that changed after ``since`` (nanoseconds), at most a thousand.
+
+    Raises PluginError where a folder cannot be read."""
+    return list(islice(chain.from_iterable(_changed_below(root, since) for root in roots), MOST))
+
+
+def _changed_below(root: RootAt, since: int) -> Iterator[str]:
+    try:
+        with opened_root(root) as descriptor:
+            if os.fstat(descriptor).st_ctime_ns > since:
+                yield root.root
+            yield from _changed_in(descriptor, "" if root.root == "." else f"{root.root}/", since)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        hint = "run it as root, or as the owner" if isinstance(error, PermissionError) else ""
+        raise PluginError(f"{error.filename or root.path} cannot be read ({error.strerror})", hint) from error
+
+
+def _changed_in(top: int, prefix: str, since: int) -> Iterator[str]:
+    """Depth first, without recursion: folders may be nested deeper than Python's stack is."""
+    folders: list[str] = []
+    yield from (prefix + name for name in _looked_at(top, since, folders) if not own_name(name))
+    waiting = [(os.dup(top), prefix, [name for name in folders if not own_name(name)])]
+    try:
+        while waiting:
+            parent, prefix, names = waiting[-1]
+            if not names:
+                os.close(waiting.pop()[0])
+                continue
+            name = names.pop()
+            try:
+                deeper = open_folder(name, parent)
+            except (FileNotFoundError, LinkInTheWay):
+                continue  # the folder it was in has changed, and was found
+            inside = f"{prefix}{name}/"
+            found: list[str] = []
+            waiting.append((deeper, inside, found))
+            yield from (inside + one for one in _looked_at(deeper, since, found))
+    finally:
+        for descriptor, _, _ in waiting:
+            os.close(descriptor)
+
+
+def _looked_at(folder: int, since: int, folders: list[str]) -> Iterator[str]:
+    """The names right in a folder that changed; folders are added to ``folders``."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                seen = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISDIR(seen.st_mode):
+                folders.append(entry.name)
+            if seen.st_ctime_ns > since and kind_of(seen.st_mode) is not None:
+                yield entry.name
