@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.clock import utc_now
 from dysnomia_plugins.base import Found, Plugin, Probe
 from dysnomia_store import moment
 from dysnomia_store.model import Generation, Section
@@ -24,7 +25,6 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import audit
-from dysnomia_tui.engine.component.context import utc_now
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
