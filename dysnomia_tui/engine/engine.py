@@ -39,14 +39,13 @@ from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import why_stale
 from dysnomia_tui.engine.probing import client as asking
-from dysnomia_tui.engine.records import Condition, Event, JobState, JobView, Overview, SectionChange, TrashView
+from dysnomia_tui.engine.records import Condition, Event, JobState, JobView, Overview, Report, SectionChange, TrashView
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
     from dysnomia_store import Archive
     from dysnomia_tui.engine.contents.browser import Browser
     from dysnomia_tui.engine.diff.handle import Diff
-    from dysnomia_tui.engine.machine.report import Report
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
 

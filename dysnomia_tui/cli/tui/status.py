@@ -9,8 +9,7 @@ from datetime import datetime
 from dysnomia_base.durations import age
 from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
-from dysnomia_tui.engine.machine.report import ComponentReport, Level, Report
-from dysnomia_tui.engine.records import Health
+from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:

@@ -2,71 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dysnomia_store.model import CheckResult
-from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.records import Alarm, ComponentView, Health, JobView, Overview
-
-
-class Level(enum.IntEnum):
-    """How urgent it is; the exit code by the convention of monitoring plugins."""
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-
+from dysnomia_tui.engine.records import Alarm, ComponentReport, ComponentView, Health, JobView, Level, Overview, Report
 
 LEVELS = {Health.FAILED: Level.CRITICAL, Health.STALE: Level.CRITICAL, Health.NEVER: Level.WARNING,
           Health.UNKNOWN: Level.WARNING}  # fmt: skip
 """Other healths ask for nobody."""
 LONG = timedelta(days=1)
 """A job that was asked for longer ago and has not ended is worth an alarm: it hides what its component lacks."""
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentReport:
-    """One component, as a monitoring system sees it."""
-
-    key: ComponentKey
-    type: str
-    health: Health
-    level: Level
-    problem: str
-    generations: int
-    newest_good: int | None
-    """Its number."""
-    held_until: datetime | None
-    """The last time at which the newest good generation was seen to be what is live."""
-    verified: datetime | None
-    """When the newest good generation last passed a check of its bytes."""
-    stored_size: int
-    """Bytes."""
-    job: str
-    """The job that runs on it or waits, or ``""``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The machine, as a monitoring system sees it."""
-
-    host: str
-    at: datetime
-    level: Level
-    components: tuple[ComponentReport, ...]
-    alarms: tuple[str, ...]
-    """What else asks for a person: each is a warning at least."""
-    jobs: tuple[str, ...]
-    """Jobs under way, each with its title."""
-    disk_free: int | None
-    disk_total: int | None
-
-    def age(self, component: ComponentReport) -> timedelta | None:
-        """How old the newest good generation of a component is."""
-        return None if component.held_until is None else max(self.at - component.held_until, timedelta(0))
 
 
 def report(overview: Overview, jobs: Sequence[JobView]) -> Report:

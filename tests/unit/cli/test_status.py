@@ -15,8 +15,8 @@ from prometheus_client.openmetrics import parser as strict
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.cli.tui.status import lines, metrics
-from dysnomia_tui.engine.machine.report import Level, Report, report
-from dysnomia_tui.engine.records import Alarm, ContainerView, Health, JobState, JobView, Overview
+from dysnomia_tui.engine.machine.report import report
+from dysnomia_tui.engine.records import Alarm, ContainerView, Health, JobState, JobView, Level, Overview, Report
 from tests.app.fake_world import NOW, ORDERS, component, job, orders_generations, world
 from tests.unit.cli.calling import call
 
