@@ -68,18 +68,24 @@ def calls_of(shop: Shop, work: Work, where: Path) -> list[tuple[str, str]]:
 
 
 def each_fault(
-    shop: Shop, work: Work, where: Path, faults: Collection[Fault] = ANYWHERE, *, below: Collection[str] = ("",)
+    shop: Shop,
+    work: Work,
+    where: Path,
+    faults: Collection[Fault] = ANYWHERE,
+    *,
+    below: Collection[str] = ("",),
+    stride: int = 1,
 ) -> Iterator[tuple[str, Shop]]:
     """Do the work on a copy of the store once for each call and fault; yields what is left, and what happened.
 
-    ``below``: only calls on a path that has one of these in it."""
+    ``below``: only calls on a path that has one of these in it; ``stride``: of those, one in so many."""
     calls = calls_of(shop, work, where)
     assert len(calls) > 10
     for fault in faults:
         met = [one for one in calls if one[0] == "link"] if fault.of_links else calls
-        for at, (call, path) in enumerate(met, 1):
-            if not any(part in path for part in below):
-                continue
+        here = [at for at, (_, path) in enumerate(met, 1) if any(part in path for part in below)]
+        for at in here[::stride]:
+            call, path = met[at - 1]
             broken = _copy(shop, where, Disk(before=Counter(at, fault, links=fault.of_links)))
             status = _in_child(broken, work)
             # Frames are written by several threads: it may have been the neighbour of this call.

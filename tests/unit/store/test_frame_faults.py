@@ -15,6 +15,7 @@ import pytest
 
 from dysnomia_store.model import CheckResult
 from dysnomia_store.records.retention import Policy
+from tests.thorough import often
 from tests.unit.store.faults import Fault, calls_of, each_fault, forked
 from tests.unit.store.frames import alone, flip, folder_of, frames_of, lines, on_disk, pool_of
 from tests.unit.store.shop import KEY, SMALL, Shop
@@ -23,6 +24,7 @@ ROWS = 80
 """Rows that come to a few frames."""
 OF_FRAMES = ("/frames", ".zst.d")
 """Where the calls are that a store of whole artefacts does not make; the others are met in ``test_faults``."""
+STRIDE = often(1, 3)
 DISK = (Fault.EIO, Fault.ENOSPC)
 
 
@@ -53,8 +55,8 @@ def test_a_snapshot_survives_every_fault(shop: Shop, place: Path) -> None:
         it.commit(lines(ROWS, changed=9))
 
     faults = chain(
-        each_fault(shop, work, place / "copy", [Fault.KILL]),
-        each_fault(shop, work, place / "copy", DISK, below=OF_FRAMES),
+        each_fault(shop, work, place / "copy", [Fault.KILL], stride=STRIDE),
+        each_fault(shop, work, place / "copy", DISK, below=OF_FRAMES, stride=STRIDE),
     )
     for said, left in faults:
         intact(left, said)
@@ -111,7 +113,9 @@ def test_an_import_survives_every_fault(shop: Shop, place: Path) -> None:
         with it.store.lock(KEY, who="alice", job="7", doing="import") as lock:
             it.store.import_folder(lock, folder, job="7")
 
-    for said, left in each_fault(shop, work, place / "copy", (Fault.KILL, Fault.EIO, Fault.EMLINK), below=OF_FRAMES):
+    for said, left in each_fault(
+        shop, work, place / "copy", (Fault.KILL, Fault.EIO, Fault.EMLINK), below=OF_FRAMES, stride=STRIDE
+    ):
         intact(left, said)
         work(left)
         assert left.content(left.newest()) == lines(ROWS, changed=7), said
@@ -126,7 +130,7 @@ def test_a_collection_survives_every_fault(shop: Shop, place: Path, grace: float
         it.collect(Policy(last=1), grace=grace)
         it.store.empty_trash([entry.name for entry in it.store.trash()])
 
-    for said, left in each_fault(shop, work, place / "copy", [Fault.KILL, Fault.EIO], below=OF_FRAMES):
+    for said, left in each_fault(shop, work, place / "copy", [Fault.KILL, Fault.EIO], below=OF_FRAMES, stride=STRIDE):
         assert left.content(left.store.generation(KEY, 3)) == lines(ROWS, changed=3), said
         intact(left, said)
         work(left)
@@ -149,8 +153,8 @@ def test_healing_survives_every_fault(shop: Shop, place: Path) -> None:
         it.commit(lines(ROWS, changed=9))
 
     faults = chain(
-        each_fault(shop, work, place / "copy", [Fault.KILL], below=(*OF_FRAMES, "/checks/")),
-        each_fault(shop, work, place / "copy", [Fault.EIO], below=["/frames"]),
+        each_fault(shop, work, place / "copy", [Fault.KILL], below=(*OF_FRAMES, "/checks/"), stride=STRIDE),
+        each_fault(shop, work, place / "copy", [Fault.EIO], below=["/frames"], stride=STRIDE),
     )
     for said, left in faults:
         again = left.commit(lines(ROWS, changed=10)).generation
@@ -166,7 +170,7 @@ def test_a_check_that_cannot_write_what_it_found_fails_and_a_later_one_does(shop
     def work(it: Shop) -> None:
         it.store.check_and_record(KEY, it.ids()[1], at=it.now)
 
-    for said, left in each_fault(shop, work, place / "copy", [Fault.KILL, Fault.EIO]):
+    for said, left in each_fault(shop, work, place / "copy", [Fault.KILL, Fault.EIO], stride=STRIDE):
         work(left)
         assert [one.number for one in left.store.generations(KEY) if one.good] == [], said
 

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
 from dysnomia_store.records.retention import Policy
+from tests.thorough import often
 from tests.unit.store.frames import alone, folder_of, lines, on_disk
 from tests.unit.store.shop import KEY, SMALL, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
@@ -226,6 +227,8 @@ def in_trash_alone(shop: Shop) -> int:
 
 
 TestFramedMachine = FramedMachine.TestCase
-TestFramedMachine.settings = settings(max_examples=10, stateful_step_count=15, deadline=None, derandomize=True)
+TestFramedMachine.settings = settings(
+    max_examples=often(40, 6), stateful_step_count=15, deadline=None, derandomize=True
+)
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True)
+TestMachine.settings = settings(max_examples=often(40, 10), stateful_step_count=30, deadline=None, derandomize=True)

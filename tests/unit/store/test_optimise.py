@@ -12,6 +12,7 @@ import pytest
 from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.disk.syscalls import NO_EXCHANGE, Disk
 from dysnomia_store.model import CheckResult, Marks, Pin
+from tests.thorough import often
 from tests.unit.store.faults import Fault, each_fault
 from tests.unit.store.frames import alone, flip, folder_of, frames_of, lines, on_disk, pool_of
 from tests.unit.store.shop import KEY, SMALL, START, Shop
@@ -152,7 +153,9 @@ def test_a_conversion_survives_every_fault(place: Path) -> None:
     Shop(place / "state", cutting=WHOLE).commit(data)
     old = Shop(place / "state", cutting=SMALL)
     below = ("/optimising", "/snapshots/", "/metadata/", "/checksums/", "/store.json")
-    for said, left in each_fault(old, optimise, place / "copy", [Fault.KILL, Fault.EIO], below=below):
+    for said, left in each_fault(
+        old, optimise, place / "copy", [Fault.KILL, Fault.EIO], below=below, stride=often(1, 2)
+    ):
         list(left.store.sweep(alive=lambda _: False))
         assert left.content(left.newest()) == data, said
         assert left.all_ok(), said
