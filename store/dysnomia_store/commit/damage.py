@@ -83,7 +83,9 @@ def mend(workspace: Workspace, digests: Collection[bytes]) -> tuple[tuple[Compon
                 said = Check(said.at, said.how, said.result, "healed by a later snapshot of the same content")
             checks.record(workspace, key, snapshot_id, said)
     with in_words("healing damaged frames"):
-        for digest in wanted:
+        for one in proofs.damaged:  # what took its place is damaged as well: the next one of the same content heals it
+            pool.condemn(one.path, one.digest)
+        for digest in wanted.keys() - {one.digest for one in proofs.damaged}:
             pool.healed(digest)
     return tuple(touched)
 
