@@ -309,6 +309,13 @@ class StatePlugin(Plugin):
     def parse_row(self, section: Section, raw: bytes) -> Row:
         """Return one raw record as cells, in the order of ``section.columns``."""
 
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        """Yield, of the records of a section, those whose key has these cells, and as few others as can be left out
+        more quickly than parsed. ``key`` is in the order of ``section.key``.
+
+        The default yields all. Raises as ``raw_rows`` does."""
+        return self.raw_rows(stored, section)
+
 
 class PrivateStatePlugin(Plugin):
     """A module in Dysnomia's own convention: it writes snapshots into a state directory, and is given a private one.

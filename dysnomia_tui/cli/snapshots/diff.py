@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_store.model import Form
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PAGE = 500
 _POLL = 0.02
+BETWEEN = " | "
+"""Between the cells of a row."""
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -108,14 +110,22 @@ def section_line(change: SectionChange, note: str = "") -> str:
 
 def row_line(row: RowChange) -> str:
     """``+ a | b``; of a changed row each changed cell as ``old -> new``."""
-    if row.old is not None and row.new is not None:
-        cells = [
-            f"{_cell(old)} -> {_cell(new)}" if index in row.cells else _cell(new)
-            for index, (old, new) in enumerate(zip(row.old, row.new, strict=False))
-        ]
-    else:
-        cells = [_cell(cell) for cell in row.new or row.old or ()]
-    return f"{row.change} {' | '.join(cells)}"
+    return f"{row.change} {row_cells(row)}"
+
+
+def row_cells(row: RowChange) -> str:
+    """The cells of a changed row alone."""
+    if row.old is None or row.new is None:
+        return cells_line(row.new or row.old or ())
+    return BETWEEN.join(
+        f"{_cell(old)} -> {_cell(new)}" if index in row.cells else _cell(new)
+        for index, (old, new) in enumerate(zip(row.old, row.new, strict=False))
+    )
+
+
+def cells_line(cells: Sequence[str | None]) -> str:
+    """``a | NULL | c``."""
+    return BETWEEN.join(map(_cell, cells))
 
 
 def _cell(cell: str | None) -> str:

@@ -298,6 +298,9 @@ class SqliteDatabase(StatePlugin):
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return sqlite_contents.parse_row(section, raw)
 
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        return sqlite_contents.rows_of_key(self._extracts, stored, section, key)
+
     # Looking.
 
     def probe(self, component: Component, runner: Runner) -> Probe:
