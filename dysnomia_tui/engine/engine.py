@@ -7,6 +7,7 @@ EngineError, with an exit code.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
@@ -206,6 +207,20 @@ class Engine(Planner):
 
         with translated():
             return start_diff(*sides(self._world, key, old, new))
+
+    def sql_patch(self, key: ComponentKey, old: Side, new: Side) -> Iterator[str]:
+        """SQL that makes exactly ``new`` of the state ``old``, a piece at a time. Raises Unsupported's EngineError
+        before the first piece where it cannot be said in SQL."""
+        from dysnomia_tui.engine.contents.contents import sides
+        from dysnomia_tui.engine.diff.patch import patch_lines
+        from dysnomia_tui.engine.diff.spill import private_folder
+
+        with translated():
+            folder = private_folder()
+            try:
+                yield from patch_lines(*sides(self._world, key, old, new), folder)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def history(self, key: ComponentKey, asked: HistoryAsked) -> Search[HistoryLine]:
         """Begin to follow a row, a line or a section through the generations, newest first."""

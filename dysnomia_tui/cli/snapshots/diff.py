@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_store.model import Form
-from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line
+from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line, write_pieces
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
 
@@ -27,10 +27,17 @@ def compare(args: argparse.Namespace) -> int:
     """Print what differs. Exits with 0 whether anything does or not, as a question that was answered."""
     from dysnomia_tui.cli.snapshots.command import one_component
 
+    if args.sql and (args.rows or args.json):
+        raise Usage("--sql cannot be combined with --rows and --json", "SQL holds all rows that differ")
     key = one_component(args)
     engine = open_engine(load(args.statedir))
     old, new = _side(args.diff[0]), _side(args.diff[1])
     _known(engine, key, (old, new))
+    if args.reverse:
+        old, new = new, old
+    if args.sql:
+        write_pieces(engine.sql_patch(key, old, new))
+        return Exit.OK
     diff = engine.diff(key, old, new)
     try:
         _wait(diff)

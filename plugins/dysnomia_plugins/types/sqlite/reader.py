@@ -203,6 +203,12 @@ class Reader:
         indexes = self._db.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
         return all(_text(row[3]) != "pk" for row in indexes)
 
+    def written_columns(self, table: Table) -> tuple[str, ...]:
+        """The columns that a statement may give a value: none that SQLite works out."""
+        info = self._db.execute(f"PRAGMA table_xinfo({quoted(table.name)})")
+        worked_out = {_text(column) for _, column, _, _, _, _, hidden in info if hidden in (2, 3)}
+        return tuple(column for column in table.columns if column not in worked_out)
+
     def rows(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[bytes]:
         """The canonical bytes of each row, in the order of the rowid or of the key."""
         with explained(self.path), closing(self._db.cursor()) as cursor:
