@@ -18,7 +18,7 @@ class ComponentSettings:
     policy: Policy = field(default_factory=Policy)
     labels: tuple[str, ...] = ()
     stale_after: timedelta | None = None
-    """An age from which the newest good generation is worth an alarm."""
+    """An age from which the newest good generation is worth an alarm; None: three times the usual distance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dysnomia_base.durations import parse_duration
+from dysnomia_base.durations import LONGEST, parse_duration
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
@@ -211,6 +211,10 @@ def _duration(value: Any) -> Any:
     return parse_duration(_string(value))
 
 
+def _duration_or_never(value: Any) -> Any:
+    return LONGEST if value == "never" else _duration(value)
+
+
 TOP: Mapping[str, Reader] = {
     "statedir": _path,
     "containers_path": _paths,
@@ -228,7 +232,7 @@ TOP: Mapping[str, Reader] = {
     "zone": _one_of(ZONES),
 }
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
-COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration, "retention": _table}
+COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration_or_never, "retention": _table}
 RETENTION: Mapping[str, Reader] = {
     rule.name: _duration if rule.takes_duration else _whole(0, 100_000) for rule in RULES
 }

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.clock import utc_now
 from dysnomia_plugins.base import Found, Plugin, Probe
 from dysnomia_store import moment
 from dysnomia_store.model import Generation, Section
@@ -25,7 +26,6 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import audit
-from dysnomia_tui.engine.component.context import utc_now
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
@@ -48,6 +48,7 @@ from dysnomia_tui.engine.records import (
     JobState,
     JobView,
     Overview,
+    Report,
     SectionChange,
     TrashView,
 )
@@ -120,6 +121,14 @@ class Engine(Planner):
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
         with translated():
             return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
+
+    def report(self) -> Report:
+        """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
+        from dysnomia_tui.engine.machine.report import report
+
+        with translated():
+            jobs = self._board.views(JOBS_LOOKED_AT)
+            return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
         """Newest first."""

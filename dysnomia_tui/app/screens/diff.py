@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 from rich.text import Text
@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
+from dysnomia_base.clock import utc_now
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import diff as present
@@ -62,7 +63,7 @@ class DiffScreen(DysnomiaScreen):
         self._change: SectionChange | None = None
         self._pages: Pages[RowChange] = Pages(200)
         self._as_of: Mapping[int, datetime] = {}
-        self._since = datetime.now(UTC)
+        self._since = utc_now()
 
     def compose_body(self) -> Iterable[Widget]:
         yield Static(id="sides")
