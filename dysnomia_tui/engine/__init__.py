@@ -10,7 +10,7 @@ TYPE_CHECKING = False  # type checkers know the name; the module typing costs a 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.component.trust import TRUSTED_TAG
     from dysnomia_tui.engine.diff.handle import Diff
-    from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
+    from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
     from dysnomia_tui.engine.finding.handle import Search
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.machine import Machine
@@ -36,6 +36,7 @@ _HOMES = {
     "TypeView": "dysnomia_tui.engine.machine.types",
     "check_readable": "dysnomia_tui.engine.machine.visibility",
     "read_inventory": "dysnomia_tui.engine.machine.inventory",
+    "Wanted": "dysnomia_tui.engine.finding.asked",
     "translated": "dysnomia_tui.engine.translate",
     "types": "dysnomia_tui.engine.machine.types",
 }
@@ -54,6 +55,7 @@ __all__ = [
     "Search",
     "Session",
     "TypeView",
+    "Wanted",
     "check_readable",
     "read_inventory",
     "translated",

@@ -7,7 +7,6 @@ EngineError, with an exit code.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import threading
 import time
@@ -222,14 +221,9 @@ class Engine(Planner):
         before the first piece where it cannot be said in SQL."""
         from dysnomia_tui.engine.contents.contents import sides
         from dysnomia_tui.engine.diff.patch import patch_lines
-        from dysnomia_tui.engine.diff.spill import private_folder
 
         with translated():
-            folder = private_folder()
-            try:
-                yield from patch_lines(*sides(self._world, key, old, new), folder)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            yield from patch_lines(*sides(self._world, key, old, new))
 
     def history(self, key: ComponentKey, asked: HistoryAsked) -> Search[HistoryLine]:
         """Begin to follow a row, a line or a section through the generations, newest first."""

@@ -290,6 +290,8 @@ class HistoryLine:
     columns: tuple[str, ...]
     """Of the cells; empty for a line."""
     row: RowChange
+    whole: bool = False
+    """Whether it is the section itself: its cells are how large it is, and its digest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,17 +15,20 @@ from dysnomia_store import Pair, changed_sections
 from dysnomia_tui.engine.diff.compare import Compared, Comparer, Opened
 from dysnomia_tui.engine.diff.sections import as_pair, spill_changes
 from dysnomia_tui.engine.diff.sides import SideSpec, opener_of
+from dysnomia_tui.engine.diff.spill import private_folder
 
 PAGE = 1000
 
 
-def patch_lines(old: SideSpec, new: SideSpec, folder: Path) -> Iterator[str]:
-    """The patch, a piece at a time; ``folder`` is a private one, for what does not fit into memory.
+def patch_lines(old: SideSpec, new: SideSpec) -> Iterator[str]:
+    """The patch, a piece at a time; what does not fit into memory is in a private folder meanwhile.
 
     Raises Unsupported, before anything was given, where no SQL can say it; StoreError, PluginError, OSError."""
     if new.remark:
         raise Unsupported(f"there is no patch between these: {new.remark}")
+    folder = private_folder()
     with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         sides = []
         for name, side in (("old", old), ("new", new)):
             scratch = folder / name

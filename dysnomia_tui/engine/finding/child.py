@@ -80,7 +80,7 @@ def found_by(spec: Mapping[str, Any], tell: Teller) -> Iterator[list[Any]]:
 def line_sent(line: HistoryLine) -> list[Any]:
     times = [line.as_of.isoformat(), line.before_as_of.isoformat() if line.before_as_of else None]
     row = row_of(line.row.old, line.row.new, line.row.line)
-    return [line.kind, line.name, line.generation, line.before, *times, list(line.columns), row]
+    return [line.kind, line.name, line.generation, line.before, *times, list(line.columns), row, line.whole]
 
 
 def row_sent(row: FoundRow) -> list[Any]:

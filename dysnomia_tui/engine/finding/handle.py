@@ -204,10 +204,10 @@ def _spec(what: str, settings: Settings, key: ComponentKey, asked: HistoryAsked 
 
 
 def _line(sent: Sequence[Any]) -> HistoryLine:
-    kind, name, generation, before, as_of, before_as_of, columns, row = sent
+    kind, name, generation, before, as_of, before_as_of, columns, row, whole = sent
     earlier = datetime.fromisoformat(before_as_of) if before_as_of else None
     when = datetime.fromisoformat(as_of)
-    return HistoryLine(kind, name, generation, when, before, earlier, tuple(columns), row_change(row))
+    return HistoryLine(kind, name, generation, when, before, earlier, tuple(columns), row_change(row), whole)
 
 
 def _row(sent: Sequence[Any]) -> FoundRow:

@@ -71,11 +71,11 @@ class Follower:
                 self.say(f"generation {generation.number} cannot be read, and is left out: {error}")
                 continue
             if newer is not None:
-                yield from _changes(newer[0], newer[1], generation, states)
+                yield from _changes(newer[0], newer[1], generation, states, whole=whole)
             newer = generation, states
         if newer is None:
             raise Unknown(f"{self.key} has no generation that can be read", "make one with: dysnomia -o snapshot …")
-        yield from _changes(newer[0], newer[1], None, {})
+        yield from _changes(newer[0], newer[1], None, {}, whole=whole)
         self.tick(len(generations), len(generations))
 
     def _names_a_section(self, generations: list[Generation]) -> bool:
@@ -149,7 +149,9 @@ def _of_section(section: Section) -> State:
     return State(tuple(about), tuple(about.values()))
 
 
-def _changes(newer: Generation, now: States, older: Generation | None, before: States) -> Iterator[HistoryLine]:
+def _changes(
+    newer: Generation, now: States, older: Generation | None, before: States, *, whole: bool
+) -> Iterator[HistoryLine]:
     """What became of everything that is followed, from ``older`` to ``newer``."""
     for name in sorted({*now, *before}):
         was, is_ = before.get(name), now.get(name)
@@ -164,6 +166,7 @@ def _changes(newer: Generation, now: States, older: Generation | None, before: S
                 before_as_of=older.as_of if older is not None else None,
                 columns=columns,
                 row=row,
+                whole=whole,
             )
 
 
