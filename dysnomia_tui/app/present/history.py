@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
-from dysnomia_tui.app.present.text import join, plain, plural, width
+from dysnomia_tui.app.present.text import fit, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.records import Change, HistoryLine
 
@@ -86,7 +86,7 @@ def detail(line: HistoryLine, times: Times) -> Text:
             value = join([old, plain(ARROW, styles.DIM), new])
         else:
             value = _value(cell)
-        lines.append(join([plain(f"{name:<{min(names, WIDEST_NAME)}}", styles.DIM), value], "  "))
+        lines.append(join([fit(plain(name, styles.DIM), min(names, WIDEST_NAME)), value], "  "))
     return Text("\n").join(lines)
 
 

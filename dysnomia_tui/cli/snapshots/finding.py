@@ -26,9 +26,9 @@ def history(args: argparse.Namespace) -> int:
 
     key = one_component(args)
     engine = open_engine(load(args.statedir), read_only=True)
-    latest = newest(engine, key)
     lines: list[HistoryLine] = []
     with engine.history(key, HistoryAsked(args.history_of, args.section)) as search:
+        latest = newest(engine, key)  # while the other process reads
         for line in search.follow():
             lines.append(line)
             if not args.json:
