@@ -6,18 +6,22 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+\Z")
-"""Cells that stand in a dump as they are shown, if nothing in their row is escaped."""
+"""Cells that stand in a dump as they are shown, unless somebody escaped what needs no escape."""
 
 
-def rows_with(batches: Iterable[Sequence[bytes]], key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+def rows_with(batches: Iterable[Sequence[bytes]], key: Sequence[str], usual: bytes) -> Iterator[Sequence[bytes]]:
     """Of the rows of a dump of text, those that may have these cells; all of them where a cell may be written in other
-    bytes than it shows. A row with a backslash is one that may: what is escaped in it is not known here."""
+    bytes than it shows.
+
+    ``usual``: what stands after a backslash for something that is not plain. A row with any other escape is one that
+    may: it can say anything with it."""
+    unusual = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\\" + re.escape(usual) + rb"]").search
     plain = [cell for cell in key if _PLAIN.match(cell)]
     if not plain:
         yield from batches
         return
     needle = max(plain, key=len).encode("ascii")
     for batch in batches:
-        found = [raw for raw in batch if needle in raw or b"\\" in raw]
+        found = [raw for raw in batch if needle in raw or (b"\\" in raw and unusual(raw))]
         if found:
             yield found

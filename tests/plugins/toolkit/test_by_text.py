@@ -31,14 +31,17 @@ def inserted(cells: tuple[str, ...]) -> bytes:
 
 @given(rows=ROWS)
 def test_a_row_is_found_by_the_key_it_shows(rows: list[tuple[str, str, str]]) -> None:
-    for write, read in ((copied, postgresql.parse_row), (inserted, mysql.parse_row)):
+    for write, read, usual in (
+        (copied, postgresql.parse_row, postgresql.USUAL_ESCAPES),
+        (inserted, mysql.parse_row, mysql.USUAL_ESCAPES),
+    ):
         raws = [write(cells) for cells in rows]
         for raw in raws:
             key = tuple(cell or "" for cell in read(SECTION, raw).key)
-            assert raw in [one for batch in rows_with([raws], key) for one in batch]
+            assert raw in [one for batch in rows_with([raws], key, usual) for one in batch]
 
 
 @pytest.mark.parametrize("key", [("4711", "1"), ("a b", "4711")])
 def test_others_are_passed_over_without_being_parsed(key: tuple[str, str]) -> None:
-    raws = [copied((str(number), "1", "v")) for number in range(4000, 5000) if "7" not in str(number)]
-    assert list(rows_with([raws, [b"4711\t1\tv"]], key)) == [[b"4711\t1\tv"]]
+    raws = [copied((str(number), "\\", "\n")) + b"\t\\N" for number in range(4000, 5000) if "7" not in str(number)]
+    assert list(rows_with([raws, [b"4711\t1\tv"]], key, postgresql.USUAL_ESCAPES)) == [[b"4711\t1\tv"]]

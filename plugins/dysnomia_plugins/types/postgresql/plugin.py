@@ -389,7 +389,7 @@ class PostgresqlDatabase(StatePlugin):
         return rows.parse_row(section, raw)
 
     def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
-        return rows_with(rows.raw_rows(stored, section), key)
+        return rows_with(rows.raw_rows(stored, section), key, rows.USUAL_ESCAPES)
 
 
 def _pinned(metadata: Metadata | None) -> bool:
