@@ -58,6 +58,8 @@ async def test_words_that_are_looked_for_run_nothing() -> None:
         assert run.engine.submitted == []
         assert run.screen is screen
         assert "no row holds it" in run.text()
+        await run.press("H")
+        assert run.engine.followed == [HistoryAsked("call first", "table:orders")], "it may be in another generation"
 
 
 async def test_the_history_of_a_row_is_a_key_away_and_enter_shows_the_change() -> None:

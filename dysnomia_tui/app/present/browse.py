@@ -20,6 +20,7 @@ CELL = 24
 """Cells of a column of rows before the first of them were read."""
 WORDED = 28
 """Cells of the list of sections from which numbers of rows are followed by the word: 3.8K alone could be bytes."""
+NONE_FOUND = "no row holds it; H looks for this key in all generations"
 TITLE = 32
 """Cells of a key or a text in a frame."""
 WIDEST = 40
@@ -91,6 +92,11 @@ def history_of(section: Section, cells: Sequence[str | None]) -> tuple[HistoryAs
     row = tuple(held[name] for name in section.key) if keyed else tuple(cells)
     words = ", ".join("NULL" if cell is None else cell for cell in row)
     return HistoryAsked("", f"{section.kind}:{section.name}", row), f"{section.name} {cut_middle(words, TITLE)}"
+
+
+def history_of_text(section: Section, text: str) -> tuple[HistoryAsked, str]:
+    """What to follow where no row holds a text: the row that has it as its key in another generation."""
+    return HistoryAsked(text, f"{section.kind}:{section.name}"), f"{section.name} {cut_middle(text, TITLE)}"
 
 
 def found_words(text: str, found: int, read: int, *, over: bool) -> str:

@@ -102,6 +102,8 @@ class BrowseScreen(DysnomiaScreen):
         first = browse.section_key(self._first) if self._first is not None else None
         self.sections.set_items(sections, to=first)
         self._set_columns()
+        if first is not None:
+            self.rows.focus()  # it is this section that was asked for
 
     @on(VirtualTable.Highlighted, "#sections")
     def _section_changed(self, event: VirtualTable.Highlighted) -> None:
@@ -177,7 +179,7 @@ class BrowseScreen(DysnomiaScreen):
         if rows:
             self.rows.set_items(tuple(self._found))
         if error or over:
-            self.rows.set_empty(Text(error or "no row holds it", style="bold red" if error else "dim"))
+            self.rows.set_empty(Text(error or browse.NONE_FOUND, style="bold red" if error else "dim"))
             self._search = None
             self._close(search)
 
@@ -194,6 +196,9 @@ class BrowseScreen(DysnomiaScreen):
         """Of the row under the cursor; of the section where the sections have the focus."""
         section, row = self._section, self.rows.item
         if section is None:
+            return
+        if self.rows.has_focus and row is None and self.rows.filter_text:
+            self.services.go.history(self._of, *browse.history_of_text(section, self.rows.filter_text))
             return
         if not self.rows.has_focus or row is None:
             asked = HistoryAsked(f"{section.kind}:{section.name}")

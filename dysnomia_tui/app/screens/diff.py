@@ -19,7 +19,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
-from dysnomia_tui.app.present.browse import found_words, history_of
+from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.scanning import Scanner, holds, is_change
@@ -295,7 +295,7 @@ class DiffScreen(DysnomiaScreen):
         said = found_words(self.rows.filter_text, len(found), read, over=ended)
         self.query_one("#right").border_subtitle = escaped(said)
         if ended:
-            self.rows.set_empty(plain("no row that differs holds it", styles.DIM))
+            self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
         if len(found) != len(self.rows.items):
             self.rows.set_items(found)
 
@@ -355,6 +355,8 @@ class DiffScreen(DysnomiaScreen):
         if row is not None:
             cells = row.new if row.new is not None else row.old or ()
             self.services.go.history(self._of, *history_of(section, cells))
+        elif at is None and self.rows.has_focus and self.rows.filter_text:
+            self.services.go.history(self._of, *history_of_text(section, self.rows.filter_text))
         elif not self.rows.has_focus:
             asked = HistoryAsked(f"{section.kind}:{section.name}")
             self.services.go.history(self._of, asked, f"{section.kind} {section.name}")
