@@ -1,10 +1,13 @@
-"""How often a test tries something at random: `make test` has a quarter of an hour for all, `make test-all` has not."""
+"""How much a test tries: ``make test`` has half an hour for all tests, ``make test-all`` as long as it takes."""
 
 from __future__ import annotations
 
 import os
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def often(thorough: int, quick: int) -> int:
-    """A number of tries: ``thorough`` under DYSNOMIA_THOROUGH (as ``make test-all`` sets it), else ``quick``."""
+def often(thorough: T, quick: T) -> T:
+    """How much is tried: ``thorough`` under DYSNOMIA_THOROUGH (as ``make test-all`` sets it), else ``quick``."""
     return thorough if os.environ.get("DYSNOMIA_THOROUGH") else quick

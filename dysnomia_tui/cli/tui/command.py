@@ -14,6 +14,7 @@ from dysnomia_tui.cli.tui.install_modules import install_modules
 from dysnomia_tui.cli.tui.mark import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.tui.module import call_module
 from dysnomia_tui.cli.tui.plugins import plugins
+from dysnomia_tui.cli.tui.schedule import add_schedule, schedule
 from dysnomia_tui.cli.tui.status import add_status, status
 from dysnomia_tui.engine.errors import Exit
 
@@ -44,6 +45,7 @@ def parser() -> Parser:
     config = commands.add_parser("config", help="the configuration in force")
     config.add_argument("what", choices=["show"])
     add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
+    add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
     jobs = commands.add_parser("jobs", help="what runs, and what has ended")
     jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
     cancel = commands.add_parser("cancel", help="ask a job to stop")
@@ -74,6 +76,7 @@ def _main(args: argparse.Namespace) -> int:
         "plugins": plugins,
         "config": _config,
         "status": status,
+        "schedule": schedule,
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,
