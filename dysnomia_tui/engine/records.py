@@ -275,6 +275,39 @@ class RowChange:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One change in the history of a row, a line or a section: what a generation made of it."""
+
+    kind: str
+    """Of the section it is in (or that it is)."""
+    name: str
+    generation: int
+    """The first one in which it is as it was then."""
+    as_of: datetime
+    before: int | None
+    """The generation before it, or the next older one that can be read; None: nothing older is there."""
+    before_as_of: datetime | None
+    columns: tuple[str, ...]
+    """Of the cells; empty for a line."""
+    row: RowChange
+    whole: bool = False
+    """Whether it is the section itself: its cells are how large it is, and its digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """A row or a line that was looked for."""
+
+    kind: str
+    """Of its section."""
+    name: str
+    columns: tuple[str, ...]
+    number: int
+    """Its place in the section, from 1; 0 for an opaque section that was found by its name."""
+    cells: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TrashView:
     name: str
     key: ComponentKey

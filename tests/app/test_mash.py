@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from dysnomia_tui.app.actions.registry import ACTIONS
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
+from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.plans.plan import Grade, Plan
 from tests.app.driving import Driven, driven
 from tests.app.fake_engine import FakeEngine
@@ -43,6 +44,7 @@ SCREENS: dict[str, Opener] = {
     "PaletteScreen": lambda run: run.app.go.palette(),
     "BrowseScreen": lambda run: run.app.go.browse(ORDERS, 214),
     "DiffScreen": lambda run: run.app.go.diff(ORDERS, 213, 214),
+    "HistoryScreen": lambda run: run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("7",)), "orders 7"),
     "RestoreScreen": lambda run: run.app.go.restore(ORDERS, 211),
     "GcScreen": lambda run: run.app.go.gc([ORDERS], [(ORDERS, 205)]),
     "StoreScreen": lambda run: run.app.go.store(),
