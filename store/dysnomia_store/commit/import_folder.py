@@ -21,6 +21,7 @@ from dysnomia_store.errors import Corrupt, NotFound, Refused
 from dysnomia_store.model import FOOTERS, CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.pool.pool import pool_for
+from dysnomia_store.records import codec as records
 from dysnomia_store.records.typed import ArtefactFooter, FolderFooter
 
 
@@ -97,6 +98,8 @@ def _link_own(workspace: Workspace, key: ComponentKey, own: Path, about: CommitI
         return before[0], False
     path = workspace.layout.checksum(key, own.name)
     with in_words(f"linking {own}"):
+        if any(folder_of(name) for name, _ in walk(own)):  # Disnix and others copy such a folder to its place
+            workspace.raise_format(records.FRAMES)
         if not path.exists():
             workspace.publish(path, checksum(own).encode())
     return generation(workspace, key, own.name, about), True

@@ -97,6 +97,18 @@ def test_an_older_program_refuses_the_store_from_the_first_frame_on(
         shop.again()
 
 
+def test_a_folder_of_frames_that_another_tool_copied_here_raises_the_format(shop: Shop, place: Path) -> None:
+    """As Disnix does: it lies in its place before it is imported."""
+    made = shop.commit(lines(500)).generation
+    other = Shop(place / "other", cutting=SMALL)
+    other.commit(rows(5))
+    shutil.copytree(folder_of(shop, made.id), folder_of(other, made.id))
+    with other.store.lock(KEY, who="alice", job="7", doing="import") as lock:
+        other.store.import_folder(lock, folder_of(other, made.id))
+    assert other.content(other.newest()) == lines(500)
+    assert '"format":2' in (other.root / "store.json").read_text()
+
+
 # The pool.
 
 
