@@ -69,3 +69,8 @@ class Components:
         """What ``dysnomia-containers`` says is active."""
         program = Path(sys.executable).with_name("dysnomia-containers")
         return self.machine.run(program, "--query-activated-components")
+
+    def running(self, name: str) -> list[str]:
+        """The users whose programs in ``bin/`` of a component run, one for each."""
+        there = self.machine.run("ps", "-e", "-o", "user:32=,stat=,args=").splitlines()
+        return [line.split()[0] for line in there if f"{self.path(name)}/bin/" in line and line.split()[1][0] != "Z"]

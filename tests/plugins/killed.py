@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import psutil
+
 from dysnomia_plugins.base import Component, Plugin
 from dysnomia_plugins.errors import Cancelled
 from dysnomia_plugins.toolkit.process import ProcessRunner
@@ -90,6 +92,19 @@ def accounts_of(component: Path) -> dict[str, object]:
         "users": [name for name in users if _there("passwd", name)],
         "groups": [name for name in groups if _there("group", name)],
     }
+
+
+def programs_of(component: Path) -> list[str]:
+    """The programs in its ``bin/`` that run."""
+    found = [words for one in psutil.process_iter() if f"/{component.name}/bin/" in " ".join(words := _words(one))]
+    return sorted(words[-1] for words in found)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline() if process.status() != psutil.STATUS_ZOMBIE else []
+    except psutil.Error:
+        return []
 
 
 def _there(database: str, name: str) -> bool:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import psutil
-
 from dysnomia_plugins.types.process import plugin
-from tests.plugins.killed import accounts_of, kill_everywhere
+from tests.plugins.killed import accounts_of, kill_everywhere, programs_of
 
 RUN = Path("/run")
 
@@ -22,18 +20,9 @@ def everything(component: Path) -> dict[str, object]:
     return {
         "files": sorted(str(path) for path in RUN.glob(f"{name}.pid*")),
         "records": len(list((RUN / "dysnomia-tui" / "processes").glob("*"))),
-        "processes": sorted(
-            words[-1] for one in psutil.process_iter() if (words := _words(one)) and f"/{name}/bin/" in " ".join(words)
-        ),
+        "processes": programs_of(component),
         **accounts_of(component),
     }
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline() if process.status() != psutil.STATUS_ZOMBIE else []
-    except psutil.Error:
-        return []
 
 
 if __name__ == "__main__":

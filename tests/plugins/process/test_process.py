@@ -41,11 +41,6 @@ class Processes(Components):
         text = self.machine.run("cat", f"/run/{name}.pid", check=False).strip()
         return int(text) if text else 0
 
-    def running(self, name: str) -> list[str]:
-        """The users whose processes of a component run, one for each."""
-        there = self.machine.run("ps", "-e", "-o", "user:32=,stat=,args=").splitlines()
-        return [line.split()[0] for line in there if f"{self.path(name)}/bin/" in line and line.split()[1][0] != "Z"]
-
     def sleeper(self, user: str = "root") -> str:
         """A process that is none of a component's: its number."""
         script = 'setpriv --reuid="$1" --clear-groups sleep 1000 >/dev/null 2>&1 & echo $!'

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.pid_file import PidFile, read_pid_file, remove_pid_file
 from dysnomia_plugins.toolkit.processes import RunningProcess, with_variable
+from dysnomia_plugins.toolkit.started import MARK, end_all
 from dysnomia_plugins.types.process.record import Records
 
-MARK = "DYSNOMIA_ACTIVATION"
-"""The variable by which the processes of an activation are known: they have it from the command that was started."""
 PATIENCE = 30.0
 """Seconds that a daemon has for its end once it was asked to."""
-LAST = 5.0
-"""The same of one whose activation failed: then it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +100,7 @@ class Daemon:
 
     def end_all(self, mark: str, since: int) -> None:
         """End whatever an activation started that failed, at last by force. Raises PluginError."""
-        for number, seconds in ((signal.SIGTERM, LAST), (signal.SIGKILL, LAST), (signal.SIGKILL, LAST)):
-            there = list(self._started(mark, since))
-            for process in there:
-                process.send(number)
-            for process in there:
-                process.ended(seconds)
-        left = [str(process.pid) for process in self._started(mark, since)]
-        if left:
-            raise PluginError(f"processes {', '.join(left)} do not end")
+        end_all(lambda: self._started(mark, since))
         self.tidy()
 
     def _started(self, mark: str, since: int) -> Iterator[RunningProcess]:

@@ -11,14 +11,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from dysnomia_plugins.base import Component, Context, OutputLine, Plugin, Probe, Runner
+from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status, Tone
-from dysnomia_plugins.loading.external import module_environment
 from dysnomia_plugins.toolkit import accounts, deployment
 from dysnomia_plugins.toolkit.pid_file import remove_pid_file
 from dysnomia_plugins.toolkit.processes import RunningProcess, boot_id, now_in_ticks, with_variable
-from dysnomia_plugins.types.process.daemon import MARK, Daemon, Found, why_none
+from dysnomia_plugins.toolkit.started import MARK, run_program
+from dysnomia_plugins.types.process.daemon import Daemon, Found, why_none
 from dysnomia_plugins.types.process.record import Record, Records
 from dysnomia_plugins.types.process.spec import Spec
 from dysnomia_plugins.types.process.status import overall, status_of
@@ -26,8 +26,6 @@ from dysnomia_plugins.types.process.status import overall, status_of
 SETTLE = 0.5
 """Seconds that a daemon has to live: one that dies at once is not in service."""
 LOOK = 0.05
-UMASK = 0o022
-"""What a service has where nothing else is said; a job's own is closed to all others."""
 
 
 class Process(Plugin):
@@ -64,18 +62,9 @@ class Process(Plugin):
         if found.file is not None:
             ctx.progress.log(f"{why_none(spec.pid_file, found)}: the file is removed")
             remove_pid_file(found.file)
-        self._run(ctx, words)
-        self._see_it_live(ctx, spec, daemon, began)
-
-    def _run(self, ctx: Context, words: Sequence[str]) -> None:
-        """Run the command that starts the daemon; it has the container's properties as variables, as in Dysnomia."""
-        environment = {**module_environment(ctx.component.properties, path=ctx.tool_path), MARK: ctx.tag}
         ctx.progress.log(f"start {' '.join(words)}")
-        ctx.runner.follow(
-            words, env=environment, umask=UMASK,
-            on_stdout=lambda line: ctx.progress.log(OutputLine.of(line)),
-            on_stderr=lambda line: ctx.progress.log(line.decode("utf-8", "backslashreplace")),
-        )  # fmt: skip
+        run_program(ctx, words, ctx.tag)
+        self._see_it_live(ctx, spec, daemon, began)
 
     def _see_it_live(self, ctx: Context, spec: Spec, daemon: Daemon, began: int) -> None:
         """Wait for the file with its number, see that the process stays, and record it. Raises PluginError."""

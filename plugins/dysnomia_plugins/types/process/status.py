@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import posixpath
-
-from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
-from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.toolkit.guarded.way import real_path, user_in_words
-from dysnomia_plugins.toolkit.processes import RunningProcess, last_lines, log_of, memory_of
+from dysnomia_plugins.toolkit.guarded.way import user_in_words
+from dysnomia_plugins.toolkit.processes import RunningProcess, log_of, memory_of
+from dysnomia_plugins.toolkit.started import log_file
 from dysnomia_plugins.types.process.daemon import Found, why_none
 from dysnomia_plugins.types.process.spec import Spec
 
@@ -35,7 +32,7 @@ def status_of(spec: Spec, found: Found) -> Status:
         facts.append(Fact(why_none(spec.pid_file, found), tone=Tone.BAD))
     lines, name = log_of(found.process, LINES) if found.process else ([], "")
     if not name:
-        lines, name = _log_file(spec.log_file)
+        lines, name = log_file(spec.log_file, LINES)
     note = f"last lines of {name}" if name else f"no log is known: it writes no file, and there is no {spec.log_file}"
     return Status(word, tone, tuple(facts), tuple(Fact(line) for line in lines), note)
 
@@ -45,15 +42,3 @@ def _fact(spec: Spec, process: RunningProcess) -> Fact:
     more = f" and {others} more" if others else ""
     users = ", ".join(user_in_words(uid) for uid in sorted(process.uids))
     return Fact(f"{spec.name} pid {process.pid}{more}, user {users}, since", process.since, memory, Tone.GOOD)
-
-
-def _log_file(path: str) -> tuple[list[str], str]:
-    """The last lines of the file in which its log may be, and its name; nothing where it may not be read."""
-    if not path.startswith("/"):
-        return [], ""
-    try:
-        folder, name = posixpath.split(real_path(path, setting="logDir"))
-        with Folder.at(folder) as opened, opened.file(name) as descriptor:
-            return last_lines(descriptor, LINES), path
-    except (OSError, PluginError):
-        return [], ""
