@@ -45,9 +45,10 @@ lint: $(VENV)/.dev
 test: packages lint
 	$(PY) -m pytest -q -n 3 --dist loadgroup -m "not worlds"
 
-# Each type in every world there is (docs/matrix.md): other owners, every kind of object, after changes, other servers.
+# Each type in every world there is (docs/matrix.md): other owners, every kind of object, after changes, other servers;
+# and what is tried at random is tried oftener.
 test-all: packages lint
-	$(PY) -m pytest -q -n 3 --dist loadgroup
+	DYSNOMIA_THOROUGH=1 $(PY) -m pytest -q -n 3 --dist loadgroup
 
 # Programs that tests start are measured too: each writes a file of its own, and they are put together at the end.
 coverage: packages $(VENV)/.dev

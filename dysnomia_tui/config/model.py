@@ -18,7 +18,7 @@ class ComponentSettings:
     policy: Policy = field(default_factory=Policy)
     labels: tuple[str, ...] = ()
     stale_after: timedelta | None = None
-    """An age from which the newest good generation is worth an alarm."""
+    """An age from which the newest good generation is worth an alarm; None: three times the usual distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,11 @@ class Settings:
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, ComponentSettings] = field(default_factory=dict)
     """By ``container/component``, ``container/*`` or ``*/*``."""
+    schedule: Mapping[str, str] = field(default_factory=dict)
+    """By what is done (``snapshot``, ``collect``, ``check``, ``status``) when: a calendar expression of systemd, or
+    ``""`` for never."""
+    schedule_on_failure: tuple[str, ...] = ()
+    """Units that are started where one of them fails."""
     discovers: bool = True
     """Whether state that is not configured is looked for on this machine: not in the demo."""
     given_containers: Mapping[str, GivenContainer] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.clock import utc_now
 from dysnomia_plugins.base import Found, Plugin, Probe
 from dysnomia_store import moment
 from dysnomia_store.model import Generation, Section
@@ -24,7 +25,6 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import audit
-from dysnomia_tui.engine.component.context import utc_now
 from dysnomia_tui.engine.component.restore import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
@@ -39,13 +39,26 @@ from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import why_stale
 from dysnomia_tui.engine.probing import client as asking
-from dysnomia_tui.engine.records import Condition, Event, JobState, JobView, Overview, SectionChange, TrashView
+from dysnomia_tui.engine.records import (
+    Condition,
+    Event,
+    FoundRow,
+    HistoryLine,
+    JobState,
+    JobView,
+    Overview,
+    Report,
+    SectionChange,
+    TrashView,
+)
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
     from dysnomia_store import Archive
     from dysnomia_tui.engine.contents.browser import Browser
     from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
+    from dysnomia_tui.engine.finding.handle import Search
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
 
@@ -107,6 +120,14 @@ class Engine(Planner):
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
         with translated():
             return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
+
+    def report(self) -> Report:
+        """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
+        from dysnomia_tui.engine.machine.report import report
+
+        with translated():
+            jobs = self._board.views(JOBS_LOOKED_AT)
+            return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
         """Newest first."""
@@ -194,6 +215,29 @@ class Engine(Planner):
 
         with translated():
             return start_diff(*sides(self._world, key, old, new))
+
+    def sql_patch(self, key: ComponentKey, old: Side, new: Side) -> Iterator[str]:
+        """SQL that makes exactly ``new`` of the state ``old``, a piece at a time. Raises Unsupported's EngineError
+        before the first piece where it cannot be said in SQL."""
+        from dysnomia_tui.engine.contents.contents import sides
+        from dysnomia_tui.engine.diff.patch import patch_lines
+
+        with translated():
+            yield from patch_lines(*sides(self._world, key, old, new))
+
+    def history(self, key: ComponentKey, asked: HistoryAsked) -> Search[HistoryLine]:
+        """Begin to follow a row, a line or a section through the generations, newest first."""
+        from dysnomia_tui.engine.finding.handle import start_history
+
+        with translated():
+            return start_history(self.settings, key, asked)
+
+    def find(self, key: ComponentKey, asked: FindAsked) -> Search[FoundRow]:
+        """Begin to look for a text in the rows and lines of a generation."""
+        from dysnomia_tui.engine.finding.handle import start_find
+
+        with translated():
+            return start_find(self.settings, key, asked)
 
     def export(
         self,

@@ -17,10 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dysnomia_base.clock import utc_now
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import import_path
 from dysnomia_tui.engine.memory import keep_memory
@@ -129,7 +129,7 @@ def _refuse(folder: JobFolder, error: EngineError) -> None:
 
     folder.record().step(
         "result", state=JobState.FAILED.value, exit=int(error.exit), message=f"nothing was touched: {error.message}",
-        hint=error.hint, details={}, at=_now().isoformat(),
+        hint=error.hint, details={}, at=utc_now().isoformat(),
     )  # fmt: skip
 
 
@@ -161,10 +161,10 @@ class _Worker:
             who=request.who,
             why=request.why,
             host=request.host,
-            log=EventLog(folder.events, Redactor(), _now),
+            log=EventLog(folder.events, Redactor(), utc_now),
             cancel=CancelShield(cancel),
             lock=lock,
-            clock=_now,
+            clock=utc_now,
         )
 
     def run(self) -> None:
@@ -198,7 +198,7 @@ class _Worker:
 
         plan, work = self.work.plan, self.work
         if plan.kind in UNQUEUED:
-            self.record.step("started", at=_now().isoformat())
+            self.record.step("started", at=utc_now().isoformat())
             return os.open(os.devnull, os.O_RDONLY)
         me = Waiting(int(work.id), frozenset(plan.keys), started=False)
         at_once = work.machine.settings.jobs_at_once
@@ -209,7 +209,7 @@ class _Worker:
             now = turn(me, waiting, at_once)
             slot = _slot(work.machine.settings.statedir, at_once) if now.may else None
             if slot is not None:
-                self.record.step("started", at=_now().isoformat())
+                self.record.step("started", at=utc_now().isoformat())
                 work.log.write("started")
                 return slot
             if now.behind is not None:
@@ -248,7 +248,7 @@ class _Worker:
         clean = Redactor().clean
         said: dict[str, Any] = {
             "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
-            "hint": clean(outcome.hint), "details": outcome.details, "at": _now().isoformat(),
+            "hint": clean(outcome.hint), "details": outcome.details, "at": utc_now().isoformat(),
         }  # fmt: skip
         try:
             self.record.step("result", **said)
@@ -267,7 +267,7 @@ class _Worker:
         work = self.work
         entry = audit.entry_of(work.id, work.plan, event, who=work.who, why=work.why, host=work.host, message=message)
         try:
-            audit.append(work.machine.settings.statedir, _now(), entry, work.machine.settings.group)
+            audit.append(work.machine.settings.statedir, utc_now(), entry, work.machine.settings.group)
         except OSError as error:
             work.log.write("log", line=f"the audit could not be written: {error.strerror}")
 
@@ -346,10 +346,6 @@ def _slot(statedir: Path, at_once: int) -> int | None:
             continue
         return fd
     return None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ from dysnomia_plugins.interface.records import (
     Probe,
     Purpose,
     Row,
+    RowPair,
+    SectionPatch,
     Severity,
     Stored,
 )
@@ -66,7 +68,9 @@ __all__ = [
     "PropertyValue",
     "Purpose",
     "Row",
+    "RowPair",
     "Runner",
+    "SectionPatch",
     "Severity",
     "StatePlugin",
     "Status",
@@ -308,6 +312,22 @@ class StatePlugin(Plugin):
     @abstractmethod
     def parse_row(self, section: Section, raw: bytes) -> Row:
         """Return one raw record as cells, in the order of ``section.columns``."""
+
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        """Yield, of the records of a section, those whose key has these cells, and as few others as can be left out
+        more quickly than parsed. ``key`` is in the order of ``section.key``.
+
+        The default yields all. Raises as ``raw_rows`` does."""
+        return self.raw_rows(stored, section)
+
+    def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
+        """Yield SQL for the server's own client that turns the state ``old`` into exactly ``new``, in one transaction,
+        and fails on any other state. ``changes``: what differs; ``title``: one line for a comment.
+
+        Raises Unsupported before it yields anything where SQL cannot say it, naming what is not in it."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(f"there is no SQL for a {self.title}", "--diff --rows shows what differs")
 
 
 class PrivateStatePlugin(Plugin):

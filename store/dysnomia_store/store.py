@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import Clock
 from dysnomia_store.disk.locks import ComponentLock, Holder
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import Clock
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
 from dysnomia_store.names import ComponentKey

@@ -9,10 +9,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import Clock, utc_now
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.locks import ComponentLock, Holder, component_lock, holder_of
 from dysnomia_store.disk.syscalls import Access, Disk
-from dysnomia_store.disk.workspace import Clock, Workspace, system_clock
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import NotFound, Refused, StoreFull
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
@@ -36,7 +37,7 @@ class OpenedStore:
         # A state directory that is a link (to a larger disk): nothing below is ever opened through a link.
         self.root = path.resolve() if path.is_symlink() else path
         layout = Layout(self.root)
-        self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or system_clock)
+        self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or utc_now)
         self._layout = layout
         self._workspace.check_format()
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}

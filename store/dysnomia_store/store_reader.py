@@ -69,6 +69,7 @@ class ReadableStore(OpenedStore):
             active=active,
             garbage=garbage,
             problems=glance.problems,
+            usually=glance.usually,
         )
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:

@@ -14,6 +14,8 @@ from dysnomia_tui.cli.tui.install_modules import install_modules
 from dysnomia_tui.cli.tui.mark import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.tui.module import call_module
 from dysnomia_tui.cli.tui.plugins import plugins
+from dysnomia_tui.cli.tui.schedule import add_schedule, schedule
+from dysnomia_tui.cli.tui.status import add_status, status
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def parser() -> Parser:
     commands.add_parser("plugins", help="the types that are known here, where each comes from and what it needs")
     config = commands.add_parser("config", help="the configuration in force")
     config.add_argument("what", choices=["show"])
+    add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
+    add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
     jobs = commands.add_parser("jobs", help="what runs, and what has ended")
     jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
     cancel = commands.add_parser("cancel", help="ask a job to stop")
@@ -71,6 +75,8 @@ def _main(args: argparse.Namespace) -> int:
         "demo": _demo,
         "plugins": plugins,
         "config": _config,
+        "status": status,
+        "schedule": schedule,
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import utc_now
 from dysnomia_tui.cli.shared.jobs import settle
 from dysnomia_tui.cli.shared.parser import Usage, add_change, load, open_engine
 from dysnomia_tui.cli.shared.selection import component, numbered
@@ -48,7 +49,7 @@ def mark(args: argparse.Namespace) -> int:
     """Say it. Raises Usage where nothing is said."""
     key = component(args.component)
     _check(args)
-    now = datetime.now(UTC)
+    now = utc_now()
     until = moment(args.until, now) if args.until is not None else None
     engine = open_engine(load(args.statedir))
     seen = numbered(engine, key, args.generation).marks

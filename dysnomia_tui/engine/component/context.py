@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from dysnomia_base.clock import utc_now
 from dysnomia_plugins.base import (
     CancelToken,
     Component,
@@ -37,10 +38,6 @@ from dysnomia_tui.engine.component.runner import CancelShield, HoldingRunner
 
 LOCK_ROUND = 0.25
 """Seconds of one try at the component's lock, between two looks at the cancel token."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:

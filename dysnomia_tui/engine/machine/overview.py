@@ -137,6 +137,7 @@ def _component(
         job=job.id if job else "",
         labels=labels_of(machine.settings, key),
         can=plugin.activities() if plugin and facts.configured else frozenset(),
+        promised=facts.stale_after is not None,
         stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
 
@@ -151,7 +152,7 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
     if job.details.get("half"):
         guard = job.details.get("guard")
         way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
-        yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key)
+        yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key, urgent=True)
     elif job.details.get("aside") and job.undoable:
         yield Alarm(f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation", key)
 

@@ -6,24 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from dysnomia_base.clock import Clock
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import NO_SPACE, Disk, in_words
 from dysnomia_store.errors import Corrupt, StoreError, UnknownFormat
 from dysnomia_store.records import codec as records
 
 T = TypeVar("T")
-Clock = Callable[[], datetime]
 RESERVE = 8 << 20
 """Size of the reserve file, which is deleted when the disk is full."""
 _FREE_ENOUGH = 8 * RESERVE
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
@@ -26,6 +26,8 @@ class Summary:
     """Generations that are suspicious, failed a check, lead nowhere."""
     readable: bool = True
     """False where its generations may not be read by this user: then their number is not known."""
+    usually: timedelta | None = None
+    """The distance between two snapshots, as the last of them had it; None where there are too few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_base.durations import LONGEST
 from dysnomia_base.escape import visible
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_plugins.interface.status import Status
@@ -105,6 +106,23 @@ def test_an_old_generation_is_stale(machine: EngineFixture, engine: Engine) -> N
         clock=lambda: datetime.now(UTC) + timedelta(days=3),
     )
     assert component(later, ORDERS)[0] is Health.STALE
+    never = replace(later.settings, components={"*/*": ComponentSettings(stale_after=LONGEST)})
+    assert component(Engine(never, clock=lambda: datetime.now(UTC) + timedelta(days=300)), ORDERS)[0] is Health.OK
+
+
+def test_silence_is_noticed_where_nothing_is_configured(machine: EngineFixture, engine: Engine) -> None:
+    machine.run(engine, engine.plan_activity(ORDERS, "activate"))
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+
+    def after(days: float) -> tuple[Health, str]:
+        return component(Engine(machine.settings, clock=lambda: datetime.now(UTC) + timedelta(days=days)), ORDERS)
+
+    assert after(30) == (Health.OK, ""), "one generation shows no rhythm"
+    assert after(32)[0] is Health.STALE
+    for _ in range(3):
+        machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert after(0.9) == (Health.OK, ""), "a rhythm of seconds is no promise for the day"
+    assert after(1.5) == (Health.STALE, "the newest good generation is 1d12h old; usually one comes every 1h")
 
 
 def test_a_broken_container_leaves_the_others(machine: EngineFixture, engine: Engine) -> None:

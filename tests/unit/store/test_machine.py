@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
 from dysnomia_store.records.retention import Policy
+from tests.thorough import often
 from tests.unit.store.shop import KEY, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
 
@@ -169,4 +170,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True)
+TestMachine.settings = settings(max_examples=often(40, 10), stateful_step_count=30, deadline=None, derandomize=True)

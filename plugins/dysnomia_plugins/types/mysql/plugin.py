@@ -27,6 +27,7 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
+from dysnomia_plugins.toolkit.by_text import rows_with
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
@@ -340,6 +341,9 @@ class MysqlDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        return rows_with(rows.raw_rows(stored, section), key, rows.USUAL_ESCAPES)
 
 
 def _pieces(text: bytes | None) -> list[Piece]:

@@ -28,6 +28,7 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated
+from dysnomia_plugins.toolkit.by_text import rows_with
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.names import job_place
 from dysnomia_plugins.types.postgresql import rows, surroundings, swap
@@ -386,6 +387,9 @@ class PostgresqlDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        return rows_with(rows.raw_rows(stored, section), key, rows.USUAL_ESCAPES)
 
 
 def _pinned(metadata: Metadata | None) -> bool:

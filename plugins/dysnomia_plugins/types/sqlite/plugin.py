@@ -32,6 +32,7 @@ from dysnomia_plugins.base import (
     Purpose,
     Row,
     Runner,
+    SectionPatch,
     StatePlugin,
     Stored,
 )
@@ -41,6 +42,7 @@ from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.types.sqlite import contents as sqlite_contents
 from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+from dysnomia_plugins.types.sqlite import patch as sqlite_patch
 from dysnomia_plugins.types.sqlite import preflight as sqlite_preflight
 from dysnomia_plugins.types.sqlite import swap as sqlite_swap
 from dysnomia_plugins.types.sqlite.files import (
@@ -297,6 +299,13 @@ class SqliteDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return sqlite_contents.parse_row(section, raw)
+
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        return sqlite_contents.rows_of_key(self._extracts, stored, section, key)
+
+    def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
+        with Reader(self._extracts.path(old)) as before, Reader(self._extracts.path(new)) as after:
+            yield from sqlite_patch.sql_patch(before, after, changes, title)
 
     # Looking.
 
