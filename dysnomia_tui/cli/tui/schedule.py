@@ -70,7 +70,7 @@ def _commands() -> Path:
 
     reason = why_not_obeyed(here)
     if reason:
-        raise NotWritten(f"{here} is no folder for what a timer starts: {reason}", "install the program for root")
+        raise NotWritten(f"a timer must not start programs in {here}: {reason}", "install the program for root")
     return here
 
 
@@ -109,9 +109,9 @@ def _check(found: Sequence[Timer], settings: Settings) -> None:
             words = ["systemd-analyze", "calendar", timer.when]
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                said = done.stderr.strip().splitlines()
+                said = (done.stderr.strip().splitlines() or [""])[0]
                 raise Usage(
-                    f"schedule.{timer.task.name} in config.toml: {timer.when!r} is no time: {said[0] if said else ''}",
+                    f"schedule.{timer.task.name} in config.toml: systemd does not understand {timer.when!r}: {said}",
                     "write it as 02:00, hourly, Sun 05:00 (systemd.time(7))",
                 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 
 from dysnomia_base.environment import child_environment
 
@@ -18,15 +19,18 @@ TIME_LIMIT = 5.0
 OUTPUT_LIMIT = 64 * 1024
 
 
-def run(command: str, time_limit: float = TIME_LIMIT) -> str:
+def run(command: str, time_limit: float = TIME_LIMIT, variables: Mapping[str, str] | None = None) -> str:
     """Run bash on the text, as ``$(text)`` does.
+
+    Args:
+        variables: what it knows besides our environment.
 
     Raises ValueError with the reason: a status, the time limit, too much output, no bash."""
     try:
         child = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", os.fsencode(command)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
-            env={**child_environment(os.environ), "LC_ALL": "C.UTF-8"},
+            env={**child_environment(os.environ), "LC_ALL": "C.UTF-8", **(variables or {})},
             start_new_session=True,
         )  # fmt: skip
     except OSError as error:

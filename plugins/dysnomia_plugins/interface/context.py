@@ -103,6 +103,8 @@ class ChildOptions(TypedDict, total=False):
     user: str | None
     """Whom it runs as, where we are root; else as we do."""
     cwd: Path | None
+    umask: int
+    """What it leaves out of the mode of what it makes; ours where it is left out."""
     pass_fds: Sequence[int]
     """Descriptors it inherits, besides those of the runner."""
 

@@ -169,6 +169,7 @@ class ProcessRunner:
                 user=identity[0],
                 group=identity[1],
                 extra_groups=identity[2],
+                umask=options.get("umask", -1),
             )
         except OSError as error:
             raise PluginError(f"{program} could not be started ({error.strerror})") from error

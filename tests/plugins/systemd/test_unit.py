@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.plugins.deployed import ROOT, Components
 from tests.plugins.systemd.machine import SystemdMachine
 from tests.waiting import wait_until
 
@@ -20,63 +19,16 @@ pytestmark = [pytest.mark.server, pytest.mark.xdist_group("systemd")]
 COMPONENTS = Path("/etc/dysnomia/components/units")
 UNITS = Path("/etc/systemd/system")
 LOOP = "[Unit]\nDescription=Loop\n[Service]\nExecStart=/bin/sh -c 'echo here I am; exec sleep 1000'\n"
-ROOT = Path(__file__).resolve().parents[3]
 
 
-TELL = """
-import json, sys
-from dataclasses import asdict
-from dysnomia_store.names import ComponentKey
-from dysnomia_tui.cli.shared.parser import load
-from dysnomia_tui.engine.engine import Engine
-engine, key = Engine(load()), ComponentKey("units", sys.argv[1])
-own = {}
-while key not in own:  # a busy machine may not have asked every component in the time there is
-    own = engine.probes("units", patient=True)[1]
-said = {"condition": asdict(engine.condition(key)), "own": asdict(own[key])}
-print(json.dumps(said, default=str))
-"""
-
-
-class Components:
-    """Components of a container ``units``, made and called in the machine."""
+class Units(Components):
+    """Components of a container ``units``."""
 
     def __init__(self, machine: SystemdMachine) -> None:
-        self.machine = machine
-        machine.write("/etc/dysnomia/containers/units", "type=systemd-unit\n")
-
-    def make(self, name: str, **files: str) -> Path:
-        """A component with unit files; a name with ``/`` is a path in the component."""
-        for file, text in files.items():
-            inside = file if "/" in file else f"etc/systemd/system/{file}"
-            self.machine.write(COMPONENTS / name / inside, text)
-        return COMPONENTS / name
-
-    def dysnomia(self, operation: str, name: str, *, status: int = 0, container: str = "units") -> str:
-        """What an operation says; fails unless it ends with ``status``."""
-        words: list[str | Path] = [
-            Path(sys.executable).with_name("dysnomia"),
-            "-o",
-            operation,
-            "-C",
-            container,
-            "-c",
-            name,
-        ]
-        done = self.machine.run("sh", "-c", '"$@" 2>&1; echo "status $?"', "sh", *words)
-        assert done.rstrip().endswith(f"status {status}"), done
-        return done
-
-    def told(self, name: str) -> dict[str, Any]:
-        """What the engine tells of a component: its condition, and its own part of its container's probe."""
-        said: dict[str, Any] = json.loads(self.machine.run(sys.executable, "-c", TELL, name, cwd=ROOT))
-        return said
+        super().__init__(machine, "units", "type=systemd-unit\n", "etc/systemd/system")
 
     def show(self, unit: str, value: str) -> str:
         return self.machine.run("systemctl", "show", "-P", value, unit).strip()
-
-    def there(self, database: str, name: str) -> str:
-        return self.machine.run("getent", database, name, check=False).strip()
 
     def links(self) -> set[str]:
         """Every link into a component that stands where units are put."""
@@ -86,11 +38,11 @@ class Components:
 
 
 @pytest.fixture
-def units(systemd: SystemdMachine) -> Components:
-    return Components(systemd)
+def units(systemd: SystemdMachine) -> Units:
+    return Units(systemd)
 
 
-def test_a_service_is_put_into_service_and_taken_out_again(units: Components) -> None:
+def test_a_service_is_put_into_service_and_taken_out_again(units: Units) -> None:
     units.make("web", **{"web.service": LOOP})
     said = units.dysnomia("activate", "web")
     assert "there is no dysnomia.target on this machine" in said
@@ -111,21 +63,21 @@ def test_a_service_is_put_into_service_and_taken_out_again(units: Components) ->
     units.dysnomia("deactivate", "web")
 
 
-def test_lock_and_unlock_allow_as_dysnomia_does(units: Components) -> None:
+def test_lock_and_unlock_allow_as_dysnomia_does(units: Units) -> None:
     units.make("locked", **{"locked.service": LOOP})
     units.dysnomia("lock", "locked")
     units.dysnomia("unlock", "locked")
     assert units.links() == set(), "they change nothing"
 
 
-def test_there_is_nothing_to_snapshot(units: Components) -> None:
+def test_there_is_nothing_to_snapshot(units: Units) -> None:
     units.make("bare", **{"bare.service": LOOP})
     assert "type systemd-unit has no snapshot" in units.dysnomia("snapshot", "bare"), "nor is that an error in Dysnomia"
     generations = units.machine.run(Path(sys.executable).with_name("dysnomia-snapshots"), "--query-all", "-C", "units")
     assert generations == ""
 
 
-def test_the_wanted_units_come_back_with_their_target(units: Components) -> None:
+def test_the_wanted_units_come_back_with_their_target(units: Units) -> None:
     units.make("boot", **{"boot.service": LOOP})
     units.machine.write(UNITS / "dysnomia.target", "[Unit]\nDescription=All of Dysnomia\n")
     try:
@@ -139,7 +91,7 @@ def test_the_wanted_units_come_back_with_their_target(units: Components) -> None
         units.machine.run("systemctl", "daemon-reload")
 
 
-def test_a_socket_is_started_instead_of_its_service(units: Components) -> None:
+def test_a_socket_is_started_instead_of_its_service(units: Units) -> None:
     units.make(
         "greet",
         **{
@@ -163,7 +115,7 @@ def test_a_socket_is_started_instead_of_its_service(units: Components) -> None:
         held.wait()
 
 
-def test_a_timer_is_started_instead_of_its_service(units: Components) -> None:
+def test_a_timer_is_started_instead_of_its_service(units: Units) -> None:
     units.make(
         "tick",
         **{
@@ -179,7 +131,7 @@ def test_a_timer_is_started_instead_of_its_service(units: Components) -> None:
     assert (units.show("tick.timer", "LoadState"), units.links()) == ("not-found", set())
 
 
-def test_its_users_and_groups_come_and_go_with_it(units: Components) -> None:
+def test_its_users_and_groups_come_and_go_with_it(units: Units) -> None:
     """Made before the unit that runs as them, removed after it; the home folder stays."""
     units.make(
         "shop",
@@ -226,7 +178,7 @@ def test_its_users_and_groups_come_and_go_with_it(units: Components) -> None:
         ("nonsense", "[Service]\nType=simple\n", "nonsense.service did not start"),
     ],
 )
-def test_a_failed_activation_leaves_nothing(units: Components, name: str, text: str, why: str) -> None:
+def test_a_failed_activation_leaves_nothing(units: Units, name: str, text: str, why: str) -> None:
     units.make(
         name,
         **{
@@ -247,7 +199,7 @@ def test_a_failed_activation_leaves_nothing(units: Components, name: str, text: 
     assert f"units/{name}" not in out
 
 
-def test_an_upgrade_that_fails_leaves_what_was_there_before(units: Components) -> None:
+def test_an_upgrade_that_fails_leaves_what_was_there_before(units: Units) -> None:
     """A second activation, with one unit more: what the first has put into service goes on."""
     units.make("grows", **{"grows.service": LOOP})
     units.dysnomia("activate", "grows")
@@ -260,7 +212,7 @@ def test_an_upgrade_that_fails_leaves_what_was_there_before(units: Components) -
     units.dysnomia("deactivate", "grows")
 
 
-def test_what_is_told_of_a_unit(units: Components) -> None:
+def test_what_is_told_of_a_unit(units: Units) -> None:
     units.make("talks", **{"talks.service": LOOP.replace("exec sleep 1000", 'echo "<3>worse"; sleep 1000; true')})
     before = units.told("talks")
     assert (before["own"]["word"], before["own"]["broken"]) == ("not installed", False)
@@ -290,7 +242,7 @@ def test_what_is_told_of_a_unit(units: Components) -> None:
     units.dysnomia("deactivate", "talks")
 
 
-def test_a_unit_of_the_operators_own_is_never_replaced_or_removed(units: Components) -> None:
+def test_a_unit_of_the_operators_own_is_never_replaced_or_removed(units: Units) -> None:
     units.machine.write(UNITS / "mine.service", LOOP)
     units.make("mine", **{"mine.service": LOOP, "another.service": LOOP})
     assert "mine.service already exists, and is not a link" in units.dysnomia("activate", "mine", status=6)
@@ -300,7 +252,15 @@ def test_a_unit_of_the_operators_own_is_never_replaced_or_removed(units: Compone
     units.machine.run("rm", UNITS / "mine.service")
 
 
-def test_where_systemd_does_not_look_nothing_is_put(units: Components) -> None:
+def test_a_component_that_others_may_write_stops_nothing(units: Units) -> None:
+    """A file called as a unit of the machine's own would have it stopped."""
+    units.make("astray", **{"dbus.service": LOOP})
+    units.machine.run("chown", "daemon", COMPONENTS / "astray" / "etc/systemd/system")
+    assert "system is left out: it belongs to user daemon" in units.dysnomia("deactivate", "astray", status=6)
+    assert units.show("dbus.service", "ActiveState") != "inactive"
+
+
+def test_where_systemd_does_not_look_nothing_is_put(units: Units) -> None:
     units.machine.write("/etc/dysnomia/containers/astray", "type=systemd-unit\nsystemdTargetDir=/srv/units\n")
     units.machine.write("/etc/dysnomia/components/astray/x/etc/systemd/system/x.service", LOOP)
     said = units.dysnomia("activate", "x", container="astray", status=1)
@@ -308,7 +268,7 @@ def test_where_systemd_does_not_look_nothing_is_put(units: Components) -> None:
     assert "/etc/systemd/system" in said, "where it does"
 
 
-def test_units_of_a_users_own_manager(units: Components) -> None:
+def test_units_of_a_users_own_manager(units: Units) -> None:
     machine = units.machine
     machine.write("/etc/dysnomia/containers/own", "type=systemd-unit\nsystemdUserServices=1\n")
     machine.write("/etc/dysnomia/components/own/loop/etc/systemd/system/loop.service", LOOP)
@@ -335,7 +295,7 @@ def test_units_of_a_users_own_manager(units: Components) -> None:
         machine.run("loginctl", "disable-linger", "tester")
 
 
-def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(units: Components) -> None:
+def test_killed_at_every_step_it_is_healed_by_recovery_activation_or_deactivation(units: Units) -> None:
     path = units.make(
         "killed",
         **{

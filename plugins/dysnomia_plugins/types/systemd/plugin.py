@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
-from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed
+from dysnomia_plugins.errors import PluginError, ProcessFailed
 from dysnomia_plugins.interface.status import Status, Tone
-from dysnomia_plugins.toolkit import accounts
+from dysnomia_plugins.toolkit import accounts, deployment
 from dysnomia_plugins.types.systemd.manager import Manager, UnitState, version_of
 from dysnomia_plugins.types.systemd.status import last_lines, overall, status_of
 from dysnomia_plugins.types.systemd.units import Link, Units, links_of, point, remove, settle_folders, wants_of
@@ -34,7 +33,7 @@ class SystemdUnit(Plugin):
     title: ClassVar[str] = "systemd unit"
     tools: ClassVar[tuple[str, ...]] = ("systemctl", "journalctl", *accounts.TOOLS)
     packages: ClassVar[Mapping[str, str]] = {
-        "systemctl": "systemd", "journalctl": "systemd", **dict.fromkeys(accounts.TOOLS, "passwd"),
+        "systemctl": "systemd", "journalctl": "systemd", **deployment.PACKAGES,
     }  # fmt: skip
     stateless: ClassVar[str] = (
         "a unit holds no state of its own, so it has no generations:"
@@ -47,8 +46,7 @@ class SystemdUnit(Plugin):
         manager = Manager.of(ctx.component, ctx.runner)
         units = Units.of(ctx.component)
         folder = manager.folder()
-        ctx.progress.phase("accounts")
-        self._add_accounts(ctx)
+        deployment.add_accounts(ctx)
         ctx.progress.phase("link")
         wants = folder / manager.wants
         self._link(ctx, "links", links_of(units, folder))
@@ -58,16 +56,6 @@ class SystemdUnit(Plugin):
         ctx.progress.phase("start")
         manager.run("daemon-reload")
         self._start(ctx, manager, units)
-
-    def _add_accounts(self, ctx: Context) -> None:
-        """Groups first: users name them."""
-        path = ctx.component.path
-        groups = accounts.plan_add_groups(accounts.read_groups(path))
-        ctx.journal.step("groups", names=_created(groups, "groupadd"))
-        accounts.carry_out(groups, ctx.runner, ctx.progress.log)
-        users = accounts.plan_add_users(accounts.read_users(path))
-        ctx.journal.step("users", names=_created(users, "useradd"))
-        accounts.carry_out(users, ctx.runner, ctx.progress.log)
 
     def _link(self, ctx: Context, step: str, links: Sequence[Link]) -> None:
         was = {str(link.path): link.was() for link in links if not link.made}
@@ -111,6 +99,7 @@ class SystemdUnit(Plugin):
     # Out of service.
 
     def deactivate(self, ctx: Context) -> None:
+        deployment.require_obeyed(ctx.component)
         manager = Manager.of(ctx.component, ctx.runner)
         units = Units.of(ctx.component)
         folder = manager.folder()
@@ -125,13 +114,7 @@ class SystemdUnit(Plugin):
         remove([link.path for link in links])
         settle_folders([wants, folder])
         manager.run("daemon-reload")
-        ctx.progress.phase("accounts")
-        path = ctx.component.path
-        users = accounts.plan_delete_users(accounts.read_users(path, removing=True))
-        accounts.carry_out(users, ctx.runner, ctx.progress.log)
-        # Planned when the users are gone: a user's own group goes with them.
-        groups = accounts.plan_delete_groups(accounts.read_groups(path, removing=True))
-        accounts.carry_out(groups, ctx.runner, ctx.progress.log)
+        deployment.remove_accounts(ctx)
 
     def _stop(self, ctx: Context, manager: Manager, units: Sequence[str]) -> None:
         states = {state.name: state for state in manager.states([name for name in units if "*" not in name])}
@@ -147,21 +130,17 @@ class SystemdUnit(Plugin):
         """In the other order than it was made. Goes on after a fault, and says all of them."""
         done = dict(ctx.journal.steps())
         manager = Manager.of(ctx.component, ctx.runner)
-        faults: list[str] = []
-        with _noting(faults):
-            self._stop(ctx, manager, list(done.get("started", {}).get("units", ())))
         changed = {**done.get("wants", {}).get("was", {}), **done.get("links", {}).get("was", {})}
-        for path, was in changed.items():
-            with _noting(faults):
-                _put_back(Path(path), str(was))
-        if changed:
-            with _noting(faults):
-                manager.run("daemon-reload")
-        for step, plan in (("users", _delete_users), ("groups", _delete_groups)):
-            with _noting(faults):
-                accounts.carry_out(plan(done.get(step, {}).get("names", ())), ctx.runner, ctx.progress.log)
-        if faults:
-            raise PluginError("not all of it could be taken back: " + "; ".join(faults), "deactivate it")
+        with deployment.taken_back() as faults:
+            with deployment.noting(faults):
+                self._stop(ctx, manager, list(done.get("started", {}).get("units", ())))
+            for path, was in changed.items():
+                with deployment.noting(faults):
+                    _put_back(Path(path), str(was))
+            if changed:
+                with deployment.noting(faults):
+                    manager.run("daemon-reload")
+            deployment.take_back_accounts(ctx, faults)
 
     # Looking.
 
@@ -191,19 +170,7 @@ class SystemdUnit(Plugin):
         for unit in Units.of(component).shown:
             hints += [" ".join(["systemctl", *user, verb, unit]) for verb in ("status", "start", "stop")]
             hints.append(" ".join(["journalctl", *user, "-u", unit]))
-        return ("bash", "--norc", "-c", 'printf "%s\\n" "$@" >&2; exec bash --norc -i', "bash", *hints), {}
-
-
-def _created(steps: Sequence[accounts.Step], program: str) -> list[str]:
-    return [step.name for step in steps if step.argv[:1] == (program,)]
-
-
-def _delete_users(names: Sequence[str]) -> Sequence[accounts.Step]:
-    return accounts.plan_delete_users([accounts.User(name) for name in names])
-
-
-def _delete_groups(names: Sequence[str]) -> Sequence[accounts.Step]:
-    return accounts.plan_delete_groups([accounts.Group(name) for name in names])
+        return deployment.hinted_shell(hints)
 
 
 def _put_back(path: Path, was: str) -> None:
@@ -212,19 +179,6 @@ def _put_back(path: Path, was: str) -> None:
         remove([path])
     elif path.is_symlink() and os.readlink(path) != was:
         point(path, was)
-
-
-@contextmanager
-def _noting(faults: list[str]) -> Iterator[None]:
-    """Go on after a fault."""
-    try:
-        yield
-    except Cancelled:
-        raise
-    except PluginError as error:
-        faults.append(error.message)
-    except OSError as error:
-        faults.append(f"{error.filename}: {error.strerror}")
 
 
 def _forget_failure(manager: Manager, unit: str) -> None:

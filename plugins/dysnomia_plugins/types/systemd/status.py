@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import psutil
-
 from dysnomia_plugins.errors import PluginError, ProcessFailed
 from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.processes import memory_of
 from dysnomia_plugins.types.systemd.manager import Manager, UnitState
 from dysnomia_plugins.types.systemd.units import Units
 
@@ -66,22 +65,6 @@ def unit_facts(state: UnitState) -> list[Fact]:
     if after is not None:
         facts.append(Fact(f"{state.name} runs next at", after))
     return facts
-
-
-def memory_of(pid: int) -> tuple[int | None, int]:
-    """Bytes in memory of a process and all it has started, and how many those are."""
-    try:
-        main = psutil.Process(pid)
-        children = main.children(recursive=True)
-        total = int(main.memory_info().rss)
-    except psutil.Error:
-        return None, 0
-    for child in children:
-        try:
-            total += int(child.memory_info().rss)
-        except psutil.Error:
-            continue
-    return total, len(children)
 
 
 def _drift(manager: Manager, units: Units, states: Sequence[UnitState]) -> list[Fact]:
