@@ -23,10 +23,13 @@ MOST_KEYS = 10
 """From the main screen to the answer, the text that is looked for not counted."""
 
 
-def lines_of(dump: Path, folder: Path) -> set[int]:
-    """The ids of the order lines in a stored dump."""
+def lines_of(snapshot: Path, folder: Path) -> set[int]:
+    """The ids of the order lines in a stored dump: one file, or a folder of frames."""
     copy = folder / "copy"
-    subprocess.run(["zstd", "-dqf", str(dump), "-o", str(copy)], check=True)
+    (dump,) = snapshot.glob("dump.sqlite.zst*")
+    frames = sorted(dump.glob("*.zst")) if dump.is_dir() else [dump]
+    content = b"".join(frame.read_bytes() for frame in frames)
+    copy.write_bytes(subprocess.run(["zstd", "-dqc"], input=content, stdout=subprocess.PIPE, check=True).stdout)
     with closing(sqlite3.connect(copy)) as db:
         return {row[0] for row in db.execute("SELECT id FROM order_lines")}
 
@@ -34,7 +37,7 @@ def lines_of(dump: Path, folder: Path) -> set[int]:
 def lost(demo: Path, folder: Path) -> tuple[int, int]:
     """An order line that the newest generation has no more, and the last one that had it."""
     found = Store(demo / "state").generations(ORDERS)
-    dumps = {one.number: demo / "state" / "snapshots" / str(ORDERS) / one.id / "dump.sqlite.zst" for one in found}
+    dumps = {one.number: demo / "state" / "snapshots" / str(ORDERS) / one.id for one in found}
     newest, before = lines_of(dumps[found[-1].number], folder), lines_of(dumps[found[-6].number], folder)
     row = max(before - newest)
     last = next(number for number in sorted(dumps, reverse=True) if row in lines_of(dumps[number], folder))
