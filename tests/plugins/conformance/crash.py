@@ -1,7 +1,7 @@
 """Cases of SIGKILL: at every step of the journal of snapshot, restore, undo, collection, and of the recovery itself.
 
 Each is enumerated: killed before and after its first step, its second… until it runs through (an undo and a recovery
-at every other step, and at all of them in ``make test-all``). After each kill live is
+at some, and at all of them in ``make test-all``). After each kill live is
 the old state or the new one and never between, the old generations are as they were, and the next writer heals.
 """
 
@@ -24,7 +24,7 @@ from tests.plugins.conformance.world import World
 from tests.thorough import often
 
 THOROUGH = often(True, False)
-"""Whether an undo is killed on both sides of each step, and a recovery at each; else at every other."""
+"""Whether an undo is killed on both sides of each step, and a recovery at each; else at some."""
 STEPS = 40
 """More than any activity has."""
 
@@ -86,7 +86,7 @@ class CrashCases:
         """Killed between guard and swap, and then again at each step of what puts it right."""
         story = _Story(world, driver)
         for step in _between_guard_and_swap(world.plugin, story, driver):
-            for nested in range(1, STEPS, 1 if THOROUGH else 2):
+            for nested in range(1, STEPS, 1 if THOROUGH else 3):
                 job = driver.new_job()
                 assert _killed(driver, lambda bench: activities.restore(bench, story.first.number), job, step)
                 driver.dead.append(job)
