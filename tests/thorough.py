@@ -1,4 +1,4 @@
-"""How much a test tries: ``make test`` has half an hour for all tests, ``make test-all`` as long as it takes."""
+"""How much a test tries: ``make test`` has forty minutes for all tests, ``make test-all`` as long as it takes."""
 
 from __future__ import annotations
 
