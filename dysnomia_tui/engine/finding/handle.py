@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -12,10 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from dysnomia_base.environment import child_environment
-from dysnomia_base.python_child import python_child
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.diff.process import end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.spill import private_folder
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -24,8 +22,6 @@ from dysnomia_tui.engine.finding.kept import KeptLines
 from dysnomia_tui.engine.machine.settings_json import settings_to_json
 from dysnomia_tui.engine.records import FoundRow, HistoryLine
 
-END_WAIT = 5.0
-"""Seconds the process gets to end by itself when a search is closed."""
 PAGE = 200
 T = TypeVar("T")
 
@@ -50,15 +46,7 @@ class Search(Generic[T]):
         self._ready = False
         self._closed = False
         self._error: EngineError | None = None
-        self._process = subprocess.Popen(
-            python_child("dysnomia_tui.engine.finding.child"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=child_environment(os.environ),
-            cwd="/",
-        )
+        self._process = start("dysnomia_tui.engine.finding.child", stderr=subprocess.DEVNULL)
         self._listener = threading.Thread(target=self._listen, name="search", daemon=True)
         self._listener.start()
         assert self._process.stdin is not None
@@ -137,16 +125,7 @@ class Search(Generic[T]):
                 return
             self._closed = True
             self._lock.notify_all()
-        process = self._process
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(END_WAIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._listener.join(END_WAIT)
+        end(self._process, self._listener)
         with self._lock:
             self._found.close()
         shutil.rmtree(self._folder, ignore_errors=True)
