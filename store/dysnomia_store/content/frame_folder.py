@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -214,5 +215,5 @@ class FolderReader:
             except ZstdError as error:
                 raise ZstdError(f"{name}: {error}") from error
 
-        with closing(cast(Any, work_ahead(content, which, self._workers))) as pieces:
+        with closing(cast(Any, work_ahead((partial(content, number) for number in which), self._workers))) as pieces:
             yield from sliced(pieces, offset, length)

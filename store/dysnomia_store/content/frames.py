@@ -11,7 +11,7 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -227,17 +227,20 @@ def decompress_frame(frame: bytes, size: int) -> bytes:
     return content
 
 
-def work_ahead(task: Callable[[int], bytes], which: range, workers: int | None = None) -> Iterator[bytes]:
-    """What ``task`` gives for some frames, in order, a few of them worked on ahead in threads (none with 0)."""
+def work_ahead(tasks: Iterable[Callable[[], bytes]], workers: int | None = None) -> Iterator[bytes]:
+    """What some tasks return, in order, a few of them worked on ahead in threads.
+
+    Each is taken from ``tasks`` in the caller's thread; with 0 ``workers`` it is also done there, when it is asked for.
+    """
     if workers == 0:
-        yield from map(task, which)
+        yield from (task() for task in tasks)
         return
     workers = workers or threads()
     under_way: deque[Future[bytes]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decompress")
     try:
-        for number in which:
-            under_way.append(pool.submit(task, number))
+        for task in tasks:
+            under_way.append(pool.submit(task))
             if len(under_way) > workers + 1:
                 yield under_way.popleft().result()
         while under_way:
@@ -260,18 +263,5 @@ def read_ahead(
     Raises:
         ZstdError: from a frame that is damaged; whatever ``read`` raises.
     """
-    if workers == 0:
-        yield from (decompress_frame(read(number), table.content_size(number)) for number in which)
-        return
-    workers = workers or threads()
-    under_way: deque[Future[bytes]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decompress")
-    try:
-        for number in which:
-            under_way.append(pool.submit(decompress_frame, read(number), table.content_size(number)))
-            if len(under_way) > workers + 1:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    tasks = (partial(decompress_frame, read(number), table.content_size(number)) for number in which)
+    return work_ahead(tasks, workers)
