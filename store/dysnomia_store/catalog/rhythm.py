@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from statistics import median
 
 LOOKED_AT = 11
 """Generations, counted from the newest."""
@@ -25,4 +24,9 @@ def usual_distance(times: Sequence[tuple[int, int, int]]) -> timedelta | None:
         if seen > 1 and last > first:
             distances += [(last - first) / (seen - 1)] * min(seen - 1, LOOKED_AT)
         before = max(last, first) if before is None else max(before, last, first)
-    return timedelta(microseconds=median(distances)) if len(distances) >= ENOUGH else None
+    if len(distances) < ENOUGH:
+        return None
+    distances.sort()
+    middle = len(distances) // 2
+    # The median by hand: the module statistics takes as long to import as a query of the store.
+    return timedelta(microseconds=(distances[~middle] + distances[middle]) / 2)
