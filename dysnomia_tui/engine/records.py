@@ -68,6 +68,11 @@ class ComponentView:
     promised: bool = False
     """Whether config.toml says how old its newest good generation may be."""
 
+    @property
+    def alarm(self) -> str:
+        """Its health and problem as an alarm says them."""
+        return f"{self.key.component} {self.health.value}: {self.problem}"
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

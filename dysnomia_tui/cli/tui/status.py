@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dysnomia_base.durations import age
 from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
@@ -70,9 +70,8 @@ def _facts(found: Report, one: ComponentReport) -> str:
     parts = []
     span = found.age(one)
     if span is not None:
-        held = "now" if age(span) == "now" else f"{age(span)} ago"
-        parts.append(f"newest good: {one.newest_good}, {held}")
-        parts.append("never verified" if one.verified is None else f"verified {_days(found.at, one.verified)}")
+        parts.append(f"newest good: {one.newest_good}, {_ago(span)}")
+        parts.append("never verified" if one.verified is None else f"verified {_ago(found.at - one.verified)}")
     if one.generations:
         parts.append(f"{one.generations} generation{'' if one.generations == 1 else 's'}, {size(one.stored_size)}")
     if one.problem:
@@ -80,8 +79,8 @@ def _facts(found: Report, one: ComponentReport) -> str:
     return "; ".join(parts)
 
 
-def _days(now: datetime, at: datetime) -> str:
-    text = age(now - at)
+def _ago(span: timedelta) -> str:
+    text = age(span)
     return "now" if text == "now" else f"{text} ago"
 
 

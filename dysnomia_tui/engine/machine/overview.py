@@ -172,7 +172,7 @@ def _alarms(
             yield Alarm(f"{container.name}: {container.problem}")
         for component in container.components:
             if component.health in WORTH_AN_ALARM and not container.problem:
-                yield Alarm(f"{component.key.component} {component.health.value}: {component.problem}", component.key)
+                yield Alarm(component.alarm, component.key)
     for problem in inventory.problems:
         yield Alarm(problem)
     for text in strange:

@@ -17,8 +17,9 @@ LONG = timedelta(days=1)
 
 def report(overview: Overview, jobs: Sequence[JobView]) -> Report:
     """The report of what was looked at, and of the jobs of the same moment."""
-    components = tuple(_component(one) for container in overview.containers for one in container.components)
-    alarms = (*_others(overview.alarms, components), *_slow(jobs, overview.at))
+    views = [one for container in overview.containers for one in container.components]
+    components = tuple(map(_component, views))
+    alarms = (*_others(overview.alarms, views), *_slow(jobs, overview.at))
     level = max((one.level for one in components), default=Level.OK)
     if any(alarm.urgent for alarm in overview.alarms):
         level = Level.CRITICAL
@@ -62,9 +63,9 @@ def _level(view: ComponentView) -> Level:
     return LEVELS.get(view.health, Level.OK)
 
 
-def _others(alarms: Sequence[Alarm], components: Sequence[ComponentReport]) -> Iterator[str]:
+def _others(alarms: Sequence[Alarm], views: Sequence[ComponentView]) -> Iterator[str]:
     """Alarms that no component's line says already."""
-    said = {f"{one.key.component} {one.health.value}: {one.problem}" for one in components}
+    said = {view.alarm for view in views}
     for alarm in alarms:
         if alarm.text not in said:
             yield alarm.text
