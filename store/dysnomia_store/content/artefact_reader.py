@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dysnomia_store.content import footer
+from dysnomia_store.content.files import open_stored
 from dysnomia_store.content.frame_folder import SUFFIX as FOLDER
 from dysnomia_store.content.frame_folder import FolderReader
 from dysnomia_store.content.frames import FrameTable, read_ahead
 from dysnomia_store.content.streams import BUFFER, checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdFile
-from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.typed import ArtefactFooter
 
 PIECE = 1 << 20
@@ -113,14 +114,7 @@ class ArtefactReader:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         """The file itself: never through a link, never a pipe that an imported snapshot may hold."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError as error:
-            raise NotFound(f"{self.path} is missing") from error
-        except PermissionError as error:
-            raise NotPermitted(f"permission denied: {self.path}") from error
-        except OSError as error:
-            raise Corrupt(f"{self.path} cannot be opened as a stored file ({error.strerror})") from error
+        descriptor = open_stored(self.path)
         with io.FileIO(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Corrupt(f"{self.path} is not a regular file")

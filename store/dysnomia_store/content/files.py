@@ -12,9 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
+from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Never through a link, never held up by a pipe: an imported snapshot may hold either."""
+
+
+def open_stored(path: Path, what: str = "a stored file", flags: int = 0, *, below: int | None = None) -> int:
+    """A descriptor of a part of a snapshot; with ``below``, by its last name in that open folder.
+
+    Raises NotFound, NotPermitted, Corrupt."""
+    try:
+        return os.open(path if below is None else path.name, READ | flags, dir_fd=below)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} is missing") from error
+    except PermissionError as error:
+        raise NotPermitted(f"permission denied: {path}") from error
+    except OSError as error:
+        raise Corrupt(f"{path} cannot be opened as {what} ({error.strerror})") from error
 
 
 class Files(Protocol):

@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dysnomia_store.content import footer, frame_file
+from dysnomia_store.content.files import READ, open_stored
 from dysnomia_store.content.frames import MOST_FRAME, FrameTable, work_ahead
 from dysnomia_store.content.streams import checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdError
-from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.typed import FolderFooter
 
 SUFFIX = ".zst.d"
 """Of the folder."""
 FOOTER = "footer.zst"
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _DIGEST = 32
 
 
@@ -106,14 +106,7 @@ def read_footer(folder: Path, sha256: str | None = None) -> tuple[FolderFooter, 
 @contextmanager
 def opened(folder: Path) -> Iterator[int]:
     """The folder of an artefact, as a descriptor. Raises NotFound, NotPermitted, Corrupt."""
-    try:
-        descriptor = os.open(folder, _OPEN | os.O_DIRECTORY)
-    except FileNotFoundError as error:
-        raise NotFound(f"{folder} is missing") from error
-    except PermissionError as error:
-        raise NotPermitted(f"permission denied: {folder}") from error
-    except OSError as error:
-        raise Corrupt(f"{folder} cannot be opened as a folder of frames ({error.strerror})") from error
+    descriptor = open_stored(folder, "a folder of frames", os.O_DIRECTORY)
     try:
         yield descriptor
     finally:
@@ -122,14 +115,7 @@ def opened(folder: Path) -> Iterator[int]:
 
 def _footer_at(at: int, folder: Path, sha256: str | None) -> tuple[FolderFooter, Frames]:
     path = folder / FOOTER
-    try:
-        descriptor = os.open(FOOTER, _OPEN, dir_fd=at)
-    except FileNotFoundError as error:
-        raise NotFound(f"{path} is missing") from error
-    except PermissionError as error:
-        raise NotPermitted(f"permission denied: {path}") from error
-    except OSError as error:
-        raise Corrupt(f"{path} cannot be opened as a stored file ({error.strerror})") from error
+    descriptor = open_stored(path, below=at)
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Corrupt(f"{path} is not a regular file")
@@ -146,7 +132,7 @@ def _footer_at(at: int, folder: Path, sha256: str | None) -> tuple[FolderFooter,
 
 def read_frame(at: int, name: str) -> bytes:
     """A frame's file below an open folder, never through a link. Raises ZstdError for what is none, OSError."""
-    descriptor = os.open(name, _OPEN, dir_fd=at)
+    descriptor = os.open(name, READ, dir_fd=at)
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor)
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > frame_file.LARGEST:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dysnomia_store.content import frame_file
-from dysnomia_store.content.files import write_all
+from dysnomia_store.content.files import READ, write_all
 from dysnomia_store.content.frame_folder import opened, read_frame
 from dysnomia_store.content.proofs import Proofs
 from dysnomia_store.content.zstandard import ZstdError
@@ -33,7 +33,6 @@ NO_LINKS = (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP)
 """What a file system says that cannot link, or not this file again."""
 BAD = "bad"
 HEALED = ".healed"
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass(slots=True)
@@ -146,7 +145,7 @@ class Pool:
 
         ``ours`` asks that mode and group are those of this store now."""
         try:
-            descriptor = os.open(path, _OPEN)
+            descriptor = os.open(path, READ)
         except OSError:
             return None
         try:
