@@ -159,7 +159,8 @@ def kill_everywhere(plugin: Plugin, component: Path, everything: Everything) -> 
         jobs.activity("deactivate")
     jobs.activity("activate")
     full = wait_until(lambda: _settled(component, everything))
-    assert full is not None and full != clean
+    assert full is not None
+    assert full != clean
     for how in ("line", "before"):
         for at in range(1, STEPS):
             if not _killed(jobs, at, how, "deactivate"):
