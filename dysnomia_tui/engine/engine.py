@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from dysnomia_store.store import Usage
     from dysnomia_tui.config import Settings
     from dysnomia_tui.engine.contents.browser import Browser
+    from dysnomia_tui.engine.contents.plain import Plain
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
     from dysnomia_tui.engine.finding.handle import Search
@@ -244,6 +245,14 @@ class Engine(Planner):
 
         with translated():
             return start_find(self.settings, key, asked)
+
+    @contextmanager
+    def plain(self, key: ComponentKey, number: int) -> Iterator[Plain]:
+        """A generation as plain bytes, for standard tools. What fails while they are read has its exit code too."""
+        from dysnomia_tui.engine.contents.plain import Plain
+
+        with translated():
+            yield Plain(self._world, self._world.store.generation(key, number))
 
     def export(
         self,
