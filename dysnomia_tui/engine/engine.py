@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -317,6 +318,16 @@ class Engine(Planner):
                 forked=_forked() if self._fork_workers else None,
             )  # fmt: skip
             return self._board.view(job_id)
+
+    def expect_many(self, operation: str) -> None:
+        """Many snapshots or restores will be submitted: where their workers are forked from this process, import what
+        they all need once, here, instead of in each of them."""
+        if self._fork_workers:
+            import_module(f"dysnomia_tui.engine.operations.{operation}")
+            if operation == "restore":
+                import_module("dysnomia_tui.engine.component.restore")
+
+            self._world.store.import_for_snapshots()
 
     def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
         """Running first, then newest first. Interrupted ones are seen here."""

@@ -75,6 +75,16 @@ class Store(ReadableStore):
 
         return heal(self._workspace, self._holding(lock))
 
+    def import_for_snapshots(self) -> None:
+        """Import what each snapshot takes, to make or to load: for a process that forks many that do."""
+        import dysnomia_store.catalog.cache
+        import dysnomia_store.commit.commit
+        import dysnomia_store.commit.damage
+        import dysnomia_store.commit.heal  # noqa: F401
+        from dysnomia_store.content.cutting import available
+
+        available()
+
     def reserve(self, lock: ComponentLock) -> int:
         """Give out the next generation number for good."""
         from dysnomia_store.disk.numbers import reserve
