@@ -13,15 +13,15 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from dysnomia_base.durations import LONGEST, parse_duration
+from dysnomia_base.records import dataclass
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
@@ -123,6 +123,8 @@ class _Reading:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The hint for an unknown key."""
+    import difflib  # for who has made a mistake
+
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
 

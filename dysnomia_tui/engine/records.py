@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Found as Found
-from dysnomia_plugins.base import Probe as Probe
 from dysnomia_plugins.interface.status import Fact as Fact
 from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
-from dysnomia_store.model import Generation, Section
-from dysnomia_store.names import ComponentKey
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.base import Probe as Probe
+    from dysnomia_store.model import Generation, Section
+    from dysnomia_store.names import ComponentKey
 
 
 class Health(enum.StrEnum):

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -272,43 +273,34 @@ class _Worker:
             work.log.write("log", line=f"the audit could not be written: {error.strerror}")
 
 
+_PERFORMERS = {
+    "snapshot": ("snapshot", "run_snapshot"),
+    "restore": ("restore", "run_restore"),
+    "check": ("check", "run_check"),
+    "verify": ("check", "run_verify"),
+    "activity": ("activity", "run_activity"),
+    "gc": ("gc", "run_gc"),
+    "empty-trash": ("trash", "run_empty_trash"),
+    "bring-back": ("trash", "run_bring_back"),
+    "mark": ("mark", "run_mark"),
+    "import": ("import_folder", "run_import"),
+    "adopt": ("adopt", "run_adopt"),
+    "recover": ("recover", "run_recover"),
+    "deploy": ("deploy", "run_deploy"),
+    "optimise": ("optimise", "run_optimise"),
+    "undo": ("undo", "run_undo_restore"),
+}
+"""By the kind of a plan: the module of ``operations`` and the function in it that does it."""
+
+
 def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
-    """The function that does what the plan's kind says."""
-    from dysnomia_tui.engine.operations import (
-        activity,
-        adopt,
-        check,
-        deploy,
-        gc,
-        import_folder,
-        mark,
-        optimise,
-        recover,
-        restore,
-        snapshot,
-        trash,
-        undo,
-    )
+    """The function that does what the plan's kind says. Only its module is imported: a job does one thing."""
     from dysnomia_tui.engine.plans.plan import Kind
 
-    if work.plan.kind is Kind.UNDO:
-        return trash.run_bring_back if work.plan.params["of"] == "gc" else undo.run_undo_restore
-    return {
-        Kind.SNAPSHOT: snapshot.run_snapshot,
-        Kind.RESTORE: restore.run_restore,
-        Kind.CHECK: check.run_check,
-        Kind.VERIFY: check.run_verify,
-        Kind.ACTIVITY: activity.run_activity,
-        Kind.GC: gc.run_gc,
-        Kind.EMPTY_TRASH: trash.run_empty_trash,
-        Kind.BRING_BACK: trash.run_bring_back,
-        Kind.MARK: mark.run_mark,
-        Kind.IMPORT: import_folder.run_import,
-        Kind.ADOPT: adopt.run_adopt,
-        Kind.RECOVER: recover.run_recover,
-        Kind.DEPLOY: deploy.run_deploy,
-        Kind.OPTIMISE: optimise.run_optimise,
-    }[work.plan.kind]
+    kind = Kind.BRING_BACK if work.plan.kind is Kind.UNDO and work.plan.params["of"] == "gc" else work.plan.kind
+    module, name = _PERFORMERS[kind.value]
+    found: Callable[[JobContext], Outcome] = getattr(import_module(f"dysnomia_tui.engine.operations.{module}"), name)
+    return found
 
 
 def _after_failure(work: JobContext) -> Mapping[str, Any]:

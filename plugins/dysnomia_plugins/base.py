@@ -16,7 +16,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_plugins.interface.context import (
     CancelToken,
@@ -45,8 +45,10 @@ from dysnomia_plugins.interface.records import (
     Stored,
 )
 from dysnomia_plugins.interface.status import Status
-from dysnomia_store.model import Metadata, Section
-from dysnomia_store.sink import ContentSink
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Metadata, Section
+    from dysnomia_store.sink import ContentSink
 
 __all__ = [
     "CancelToken",

@@ -17,8 +17,6 @@ from dysnomia_store.disk.locks import ComponentLock, Holder
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 from dysnomia_store.records.summary import Committed, Imported, Optimised, Summary, Usage
 from dysnomia_store.store_reader import ReadableStore
 
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from dysnomia_store.commit.heal import Healed
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 
 __all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Optimised", "Store", "Summary", "Usage"]
 

@@ -15,12 +15,12 @@ from dysnomia_store.disk.locks import ComponentLock, Holder, component_lock, hol
 from dysnomia_store.disk.syscalls import Access, Disk
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import NotFound, Refused, StoreFull
-from dysnomia_store.model import Generation
-from dysnomia_store.names import ComponentKey
 
 if TYPE_CHECKING:
     from dysnomia_store.catalog.cache import Cache
     from dysnomia_store.content.cutting import Cutting
+    from dysnomia_store.model import Generation
+    from dysnomia_store.names import ComponentKey
 
 
 class OpenedStore:

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.errors import NotFound, NotPermitted
-from dysnomia_store.model import Check, Generation, History, Seen
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.retention import TrashEntry
 from dysnomia_store.records.summary import Summary, Usage
 from dysnomia_store.store_base import OpenedStore
 
@@ -18,6 +15,9 @@ if TYPE_CHECKING:
     from dysnomia_store.catalog.component import ComponentReading
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import StoredSnapshot
+    from dysnomia_store.model import Check, Generation, History, Seen
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import TrashEntry
 
 
 class ReadableStore(OpenedStore):

@@ -22,7 +22,7 @@ from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.component.left import needs_settling
 from dysnomia_tui.engine.component.runner import CancelShield
 from tests.plugins.conformance.driver import Mortal, Reporter, Token, in_child
 from tests.waiting import wait_until

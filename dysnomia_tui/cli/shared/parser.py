@@ -6,6 +6,8 @@ Nothing here imports Textual, and the engine only when it is used: a query of th
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import io
 import itertools
 import os
@@ -175,6 +177,7 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
     from dysnomia_tui.config.errors import SettingsError
 
     forget_foreign_folders(os.environ)
+    atexit.register(gc.freeze)  # what there is then goes with the process, and need not be looked through for cycles
 
     def failed(code: Exit, text: str) -> int:
         say(f"{prog}: {text}")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.shared.selection import component
-from dysnomia_tui.cli.tui.install_modules import install_modules
-from dysnomia_tui.cli.tui.mark import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.tui.module import call_module
-from dysnomia_tui.cli.tui.plugins import plugins
-from dysnomia_tui.cli.tui.schedule import add_schedule, schedule
-from dysnomia_tui.cli.tui.status import add_status, status
+from dysnomia_tui.cli.tui.options import add_mark, add_schedule, add_status, add_trust
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -73,24 +71,33 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    commands = {
+    commands: dict[str | None, Callable[[argparse.Namespace], int]] = {
         None: _open,
         "demo": _demo,
-        "plugins": plugins,
+        "plugins": _imported("plugins", "plugins"),
         "config": _config,
-        "status": status,
-        "schedule": schedule,
+        "status": _imported("status", "status"),
+        "schedule": _imported("schedule", "schedule"),
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,
-        "mark": mark,
-        "trust": trust,
+        "mark": _imported("mark", "mark"),
+        "trust": _imported("mark", "trust"),
         "optimise": _optimise,
-        "install-modules": install_modules,
+        "install-modules": _imported("install_modules", "install_modules"),
         "module": lambda args: call_module(args.words),
         "timeline": _timeline,
     }
     return commands[args.command](args)
+
+
+def _imported(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """What a sub-command does, imported when it is called."""
+
+    def call(args: argparse.Namespace) -> int:
+        return int(getattr(import_module(f"dysnomia_tui.cli.tui.{module}"), name)(args))
+
+    return call
 
 
 def _open(args: argparse.Namespace) -> int:

@@ -24,15 +24,6 @@ class SystemctlFailed(EngineError):
     """systemd refused what it was asked."""
 
 
-def add_schedule(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="write and start the timers of [schedule] in config.toml")
-    what.add_argument("--remove", action="store_true", help="stop and remove what --write has written")
-    what.add_argument("--cron", action="store_true", help="write lines for a crontab instead")
-    what.add_argument("--print", action="store_true", help="write the unit files to standard output")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help=f"where units are (for root: {SYSTEM})")
-
-
 def schedule(args: argparse.Namespace) -> int:
     settings = load(args.statedir)
     found = timers(settings, _commands(), os.environ)

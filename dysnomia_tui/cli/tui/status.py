@@ -12,10 +12,6 @@ from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
 
 
-def add_status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--openmetrics", action="store_true", help="write metrics, for node_exporter's textfile folder")
-
-
 def status(args: argparse.Namespace) -> int:
     """Write the report. Returns its level, as a monitoring plugin does: 0 ok, 1 warning, 2 critical."""
     from dysnomia_tui.engine import check_readable

@@ -12,9 +12,8 @@ from dysnomia_store import Proofs, SnapshotDraft, StoredSnapshot
 from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
-from dysnomia_tui.engine.component.context import ComponentJob
+from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
 from dysnomia_tui.engine.component.index import Rescanned, ensure_index, in_this_version
-from dysnomia_tui.engine.component.restore import settle_others, state_plugin
 from dysnomia_tui.engine.component.trust import made_here
 
 BAD = (CheckResult.CORRUPT, CheckResult.MISSING)

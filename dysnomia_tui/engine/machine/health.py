@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.model import CheckResult, Verdict
-from dysnomia_store.store import Summary
 from dysnomia_tui.config.durations import format_duration
 from dysnomia_tui.engine.records import Health, JobState, JobView
+
+if TYPE_CHECKING:
+    from dysnomia_store.store import Summary
 
 SILENCE = 3
 """Usual distances without a good generation, from which a component is stale where nothing is configured."""

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from dysnomia_base.host import host_name
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import NotPermitted
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.store import Summary
 from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
-from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
-from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.redact import shown
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.store import Summary
+    from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
+    from dysnomia_tui.engine.machine.machine import Machine
 
 NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
@@ -42,7 +45,7 @@ def look(machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetim
     containers = tuple(_containers(machine, inventory, summaries, jobs, now))
     free, total = _disk(machine)
     return Overview(
-        host=socket.gethostname(),
+        host=host_name(),
         who=who(os.environ),
         read_only=read_only,
         store=str(machine.settings.statedir),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from dysnomia_plugins.interface.context import PropertyValue
-from dysnomia_store.model import Metadata, Section
-from dysnomia_store.sink import ContentSink
+from dysnomia_base.records import dataclass
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.context import PropertyValue
+    from dysnomia_store.model import Metadata, Section
+    from dysnomia_store.sink import ContentSink
 
 
 @dataclass(frozen=True, slots=True)

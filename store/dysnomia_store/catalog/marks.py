@@ -24,7 +24,6 @@ from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Marks, Pin
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.pool.snapshots import remove_snapshot
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
 
@@ -211,5 +210,7 @@ def drop_copies(workspace: Workspace, key: ComponentKey) -> None:
     unread = _files(workspace.layout, key)[1]
     for snapshot_id, path in kept.items():
         if snapshot_id not in needed and path.name not in unread:
+            from dysnomia_store.pool.snapshots import remove_snapshot
+
             remove_snapshot(workspace, path / "snapshot")
             workspace.disk.remove_tree(path)

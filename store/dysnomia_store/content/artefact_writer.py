@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.content.artefact_reader import ArtefactReader
 from dysnomia_store.content.cutting import DEFAULT, Cutting, available
 from dysnomia_store.content.digest import DigestSink, SectionTarget, TallySink

@@ -11,9 +11,9 @@ Borders must not change from one version to the next: what is cut in another way
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.sink import Buffer
 
 _ROW = 64 << 10

@@ -12,8 +12,8 @@ import hashlib
 import os
 import stat
 import struct
-from dataclasses import dataclass
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.content.frames import MOST_FRAME, decompress_frame
 from dysnomia_store.content.zstandard import ZstdError
 

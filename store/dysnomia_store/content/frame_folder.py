@@ -13,12 +13,12 @@ import stat
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.content import footer, frame_file
 from dysnomia_store.content.files import READ, open_stored
 from dysnomia_store.content.frames import MOST_FRAME, FrameTable, work_ahead

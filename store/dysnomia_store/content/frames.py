@@ -13,11 +13,11 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from typing import Generic, TypeVar
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.content.zstandard import (
     CHECKED,
     CompressionParameter,

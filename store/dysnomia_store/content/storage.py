@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import lzma
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.content import footer
 from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.content.files import Files, FrameKeeper, explained, write_all

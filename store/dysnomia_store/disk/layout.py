@@ -7,9 +7,9 @@ Dysnomia's own folders (``snapshots``, ``generations``, ``checksums``, ``activat
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 
 THEIRS = ("snapshots", "generations", "checksums", "activated", "garbage")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from dysnomia_base.clock import Clock
+from dysnomia_base.records import dataclass
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import NO_SPACE, Disk, in_words
 from dysnomia_store.errors import Corrupt, StoreError, UnknownFormat

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from dysnomia_store.model import Generation
-from dysnomia_store.names import ComponentKey
+from dysnomia_base.records import dataclass
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Generation
+    from dysnomia_store.names import ComponentKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,11 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import write_all
 from dysnomia_plugins.types.sqlite.cells import quoted
-from dysnomia_plugins.types.sqlite.opening import HEADER_SIZE, Header, connect, explained, show, uri_of
+from dysnomia_plugins.types.sqlite.opening import CHUNK, HEADER_SIZE, Header, connect, explained, show, uri_of
 from dysnomia_plugins.types.sqlite.reader import SCHEMA_KIND, Reader, SchemaObject, Table
 from dysnomia_plugins.types.sqlite.site import Site
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Form, Section
-
-CHUNK = 1 << 20
 
 
 def write_out(stored: Stored, path: Path, cancel: CancelToken, progress: Progress | None = None) -> None:

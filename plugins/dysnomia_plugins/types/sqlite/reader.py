@@ -15,9 +15,9 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.sqlite import large as sqlite_large
@@ -27,7 +27,6 @@ from dysnomia_plugins.types.sqlite.site import Site
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
-DIGEST_VERSION = 1
 PREAMBLE = b"sqlite-database content 1\n"
 _STEPS = 1_000_000
 """Instructions of SQLite's machine between two looks at the cancel token."""
