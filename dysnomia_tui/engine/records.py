@@ -164,6 +164,17 @@ class ComponentReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Drill:
+    """A generation whose turn it is to be proved by a restore into a scratch place."""
+
+    key: ComponentKey
+    number: int
+    as_of: datetime
+    proved: datetime | None
+    """When a restore last proved it; None where none has yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The machine, as a monitoring system sees it."""
 
