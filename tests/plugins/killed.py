@@ -159,6 +159,7 @@ def kill_everywhere(plugin: Plugin, component: Path, everything: Everything) -> 
         jobs.activity("deactivate")
     jobs.activity("activate")
     full = wait_until(lambda: _settled(component, everything))
+    assert full is not None
     assert full != clean
     for how in ("line", "before"):
         for at in range(1, STEPS):
