@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dysnomia_base.exit_codes import of_os_error
+from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.getopt import as_getopt
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -206,7 +207,7 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
             _drop_output()
             where = where or "standard output: "
             as_json = False
-        return failed(exit_of(error), f"{where}{error.strerror or error}")
+        return failed(exit_of(error), f"{where}{reason(error)}")
     return int(status)
 
 

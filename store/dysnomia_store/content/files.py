@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from dysnomia_base.limits import reason
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -35,7 +36,7 @@ def unreadable(error: OSError, what: str) -> StoreError:
     """The error for what ``is_readers_own``: nothing is known of ``what``."""
     if isinstance(error, PermissionError):
         return NotPermitted(f"permission denied: {what}", "run it as the store's owner")
-    return StoreError(f"{what} cannot be read now: {error.strerror}", "it may be whole: try again")
+    return StoreError(f"{what} cannot be read now: {reason(error)}", "it may be whole: try again")
 
 
 def open_stored(path: Path, what: str = "a stored file", flags: int = 0, *, below: int | None = None) -> int:
@@ -113,4 +114,4 @@ def explained(path: Path) -> Iterator[None]:
             raise NotPermitted(f"{path} cannot be written ({error.strerror})") from error
         if isinstance(error, FileExistsError):
             raise
-        raise StoreError(f"{path} cannot be written ({error.strerror})", "check the disk that it is on") from error
+        raise StoreError(f"{path} cannot be written ({reason(error)})", "check the disk that it is on") from error

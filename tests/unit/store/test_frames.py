@@ -206,14 +206,14 @@ def test_a_reader_out_of_descriptors_calls_nothing_damaged(shop: Shop, form: byt
         try:
             return do()
         except StoreError as error:
-            return type(error), error.message.rpartition(": ")[2]
+            return type(error), error.message.endswith("(ulimit -n)")
 
     said = set()
     for left in range(8):
         with descriptors_left(left):
             said.add(told(lambda: shop.store.check_and_record(KEY, made.id, at=START).result))
             said.add(told(lambda: shop.content(made) == form))
-    assert said == {(StoreError, "Too many open files"), CheckResult.OK, True}
+    assert said == {(StoreError, True), CheckResult.OK, True}
     assert shop.store.generation(KEY, made.number).good
     assert not list((shop.root / "frames").glob("bad/*"))
     assert shop.all_ok()
