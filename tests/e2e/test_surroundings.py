@@ -161,3 +161,12 @@ def test_nothing_is_written_into_a_state_directory_of_another(tmp_path: Path) ->
     assert f"the state directory is not safe to write: {world.state} belongs to user 12345" in refused.err
     assert list(world.state.iterdir()) == []
     assert world.run("dysnomia-snapshots", "--query-all").lines == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take /proc away")
+def test_where_proc_is_not_mounted_that_is_said(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    without = ["unshare", "--mount", "--propagation=private", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
+    said = world.run("dysnomia", "-o", "activate", "-C", "box", "-c", "thing", through=without, status=1)
+    assert "no job can run here: /proc is not mounted: mount -t proc" in said.err
+    world.run("dysnomia-snapshots", "--query-all", through=without)
