@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +56,7 @@ from dysnomia_tui.engine.translate import translated
 if TYPE_CHECKING:
     from dysnomia_store import Archive
     from dysnomia_tui.engine.contents.browser import Browser
+    from dysnomia_tui.engine.contents.plain import Plain
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
     from dysnomia_tui.engine.finding.handle import Search
@@ -238,6 +239,14 @@ class Engine(Planner):
 
         with translated():
             return start_find(self.settings, key, asked)
+
+    @contextmanager
+    def plain(self, key: ComponentKey, number: int) -> Iterator[Plain]:
+        """A generation as plain bytes, for standard tools. What fails while they are read has its exit code too."""
+        from dysnomia_tui.engine.contents.plain import Plain
+
+        with translated():
+            yield Plain(self._world, self._world.store.generation(key, number))
 
     def export(
         self,

@@ -195,6 +195,9 @@ class StatePlugin(Plugin):
     """True where a dump gives rows in the order in which the server happens to store them. The same rows in another
     order are the same state: such sections are compared as multisets of their rows before a difference is believed."""
 
+    main_artefact: ClassVar[str] = ""
+    """Of a type whose snapshots have several artefacts: the one that the server's own client loads."""
+
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
 

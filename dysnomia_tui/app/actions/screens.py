@@ -160,6 +160,15 @@ _STORE = (
         Grade.FINAL,
         footer="empty",
     ),
+    action(
+        "store-optimise",
+        "O",
+        "Optimise",
+        "Let stored generations share what they have in common: of one component, or of all. Each is checked first.",
+        "store",
+        Grade.ADDS,
+        footer="optimise",
+    ),
     action("store-next", "tab", "Next pane", "Go to the other pane.", "store"),
 )
 
