@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Found as Found
+from dysnomia_plugins.base import Probe as Probe
 from dysnomia_plugins.interface.status import Fact as Fact
 from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
 
 if TYPE_CHECKING:
-    from dysnomia_plugins.base import Probe as Probe
     from dysnomia_store.model import Generation, Section
     from dysnomia_store.names import ComponentKey
 
