@@ -69,7 +69,7 @@ def test_the_latest_is_told_by_few_links(
 
 ENGINE = "dysnomia_tui.engine."
 SQLITE = "dysnomia_plugins.types.sqlite."
-NEVER = ("textual", "rich", "psutil", "importlib.metadata", "email", "socket", "difflib", "asyncio",
+NEVER = ("textual", "rich", "psutil", "importlib.metadata", "email", "socket", "difflib", "asyncio", "statistics",
          f"{ENGINE}component.restore", f"{ENGINE}component.recover", f"{ENGINE}component.guard",
          f"{ENGINE}component.check", f"{ENGINE}machine.overview", f"{ENGINE}operations.restore",
          f"{ENGINE}operations.gc", f"{SQLITE}swap", f"{SQLITE}preflight", f"{SQLITE}patch")  # fmt: skip
