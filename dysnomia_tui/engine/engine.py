@@ -32,6 +32,7 @@ from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.plans.staleness import why_stale
 from dysnomia_tui.engine.records import (
     Condition,
+    Drill,
     Event,
     FoundRow,
     HistoryLine,
@@ -130,6 +131,13 @@ class Engine(Planner):
         with translated():
             jobs = self._board.views(JOBS_LOOKED_AT)
             return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
+
+    def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
+        """The generations that are due to be proved by a restore (of all components, if none are given), in order."""
+        from dysnomia_tui.engine.operations.drill import due
+
+        with translated():
+            return due(self._world, keys)
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
         """Newest first."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Found as Found
+from dysnomia_plugins.base import Probe as Probe
 from dysnomia_plugins.interface.status import Fact as Fact
 from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
 
 if TYPE_CHECKING:
-    from dysnomia_plugins.base import Probe as Probe
     from dysnomia_store.model import Generation, Section
     from dysnomia_store.names import ComponentKey
 
@@ -161,6 +161,17 @@ class ComponentReport:
     """Bytes."""
     job: str
     """The job that runs on it or waits, or ``""``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A generation whose turn it is to be proved by a restore into a scratch place."""
+
+    key: ComponentKey
+    number: int
+    as_of: datetime
+    proved: datetime | None
+    """When a restore last proved it; None where none has yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,3 +50,12 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def _add_generation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", metavar="CONTAINER/COMPONENT")
     parser.add_argument("generation", type=int, metavar="N")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
+    parser.add_argument("--due", action="store_true", required=True, help="those whose turn it is, one after the other")
+    parser.add_argument(
+        "--within", default="1h", metavar="DURATION", help="begin none after this time (default: 1h), as 30m, 4h, 1d"
+    )
+    add_change(parser)

@@ -64,6 +64,9 @@ def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime)
     dangerous = [finding.text for finding in _dangerous(preflight)]
     grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
+    if code is Exit.CORRUPT:
+        # Not in the way of a verify: it is what a verify is there to find, and to record.
+        warnings, blockers = [*blockers, *warnings], []
     return Plan(
         kind=Kind.VERIFY,
         title=f"verify generation {number} of {key} by restoring it",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dysnomia_store.content.artefact_reader import open_artefact
 from dysnomia_store.content.dysnomia_checksum import Match, compare
+from dysnomia_store.content.files import is_readers_own, unreadable
 from dysnomia_store.content.frame_folder import collapsed, folder_of
 from dysnomia_store.content.manifest import differences, walk
 from dysnomia_store.content.proofs import OnBytes, Proofs
@@ -14,7 +15,7 @@ from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
-from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Check, CheckResult, Metadata
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -69,17 +70,16 @@ def check(
 
     Raises:
         NotPermitted: where it may not be read, so that nothing can be said.
+        StoreError: where it cannot be read now, for a reason that is not its own.
     """
     folder = layout.snapshot(key, snapshot_id)
     try:
         if not folder.is_dir():
             return Check(now, "bytes", CheckResult.MISSING, "its folder is gone")
         result, text = _check(layout, key, snapshot_id, folder, on_bytes, proofs)
-    except PermissionError as error:
-        raise NotPermitted(
-            f"permission denied: snapshot {snapshot_id} of {key}", "run it as the store's owner"
-        ) from error
     except OSError as error:
+        if is_readers_own(error):
+            raise unreadable(error, f"snapshot {snapshot_id} of {key}") from error
         result, text = CheckResult.CORRUPT, f"it cannot be read: {error.strerror}"
     return Check(now, "bytes", result, text)
 

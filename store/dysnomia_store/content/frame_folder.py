@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 
 from dysnomia_base.records import dataclass
 from dysnomia_store.content import footer, frame_file
-from dysnomia_store.content.files import READ, open_stored
+from dysnomia_store.content.files import READ, is_readers_own, open_stored
 from dysnomia_store.content.frames import MOST_FRAME, FrameTable, work_ahead
 from dysnomia_store.content.streams import checked_last, sliced, stream_of
 from dysnomia_store.content.zstandard import ZstdError
@@ -197,6 +197,8 @@ class FolderReader:
                     frame_file.prove(data, self.frames.digest(number), self.frames.size(number))
                 return frame_file.decode(data, self.frames.digest(number), self.frames.size(number))
             except OSError as error:
+                if is_readers_own(error):
+                    raise
                 raise ZstdError(f"{name}: {error.strerror}") from error
             except ZstdError as error:
                 raise ZstdError(f"{name}: {error}") from error

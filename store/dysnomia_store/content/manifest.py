@@ -8,9 +8,10 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dysnomia_store.content.files import is_readers_own
 from dysnomia_store.content.frame_folder import folder_of, read_footer
 from dysnomia_store.content.proofs import OnBytes, Proofs
-from dysnomia_store.errors import NotPermitted, Refused, StoreError
+from dysnomia_store.errors import Corrupt, NotFound, Refused, StoreError
 from dysnomia_store.model import FileEntry
 
 _PIECE = 1 << 20
@@ -72,7 +73,8 @@ def differences(
 ) -> tuple[list[str], bool]:
     """What is wrong with a folder by its manifest, in words, and whether all of it is only missing.
 
-    Every byte is read, of frames only what ``proofs`` does not know yet. Raises PermissionError.
+    Every byte is read, of frames only what ``proofs`` does not know yet.
+    Raises OSError where it says nothing of the snapshot (``is_readers_own``).
     """
     wrong: list[str] = []
     only_missing = True
@@ -88,9 +90,7 @@ def differences(
             frames = folder / folder_of(entry.path)
             try:
                 _, listed = read_footer(frames, entry.sha256)
-            except NotPermitted:
-                raise
-            except StoreError as error:
+            except (Corrupt, NotFound) as error:
                 wrong.append(error.message)
                 only_missing = False
                 continue
@@ -111,9 +111,9 @@ def _difference(folder: Path, entry: FileEntry, on_bytes: OnBytes | None) -> tup
         now = digest_entry(folder, entry.path, on_bytes)
     except (FileNotFoundError, NotADirectoryError):
         return f"{entry.path} is missing", True
-    except PermissionError:
-        raise
     except (OSError, Refused) as error:
+        if is_readers_own(error):
+            raise
         return f"{entry.path} cannot be read: {getattr(error, 'strerror', None) or error}", False
     if now != entry:
         size = f"{now.size:,} bytes, not {entry.size:,}" if now.size != entry.size else "its bytes changed"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dysnomia_store.content import frame_file
+from dysnomia_store.content.files import is_readers_own
 from dysnomia_store.content.frame_folder import Frames, frame_name, opened, read_frame
 from dysnomia_store.content.zstandard import ZstdError
 
@@ -36,7 +37,9 @@ class Proofs:
     """Every place at which such a file was found; for the caller to take out."""
 
     def differences(self, folder: Path, frames: Frames, on_bytes: OnBytes | None) -> Iterator[tuple[str, str]]:
-        """(name, what is wrong) of each frame that is not right; ``""`` where it is missing. Raises PermissionError."""
+        """(name, what is wrong) of each frame that is not right; ``""`` where it is missing.
+
+        Raises OSError where it says nothing of the frame (``is_readers_own``)."""
         with opened(folder) as at:
             for number in range(len(frames)):
                 name = frame_name(number)
@@ -53,9 +56,9 @@ class Proofs:
                 except FileNotFoundError:
                     yield name, ""
                     continue
-                except PermissionError:
-                    raise
                 except (OSError, ZstdError) as error:
+                    if is_readers_own(error):
+                        raise
                     self.wrong[where] = getattr(error, "strerror", None) or str(error)
                     self.damaged.append(Damaged(folder / name, digest))
                     yield name, f"is damaged: {self.wrong[where]}"

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from dysnomia_store.content.files import is_readers_own, unreadable
 from dysnomia_store.content.zstandard import ZstdError
 from dysnomia_store.errors import Corrupt
 
@@ -47,7 +48,8 @@ def stream_of(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
 
 
 def checked_last(pieces: Iterator[bytes], path: Path) -> Generator[bytes, None, None]:
-    """The same pieces, the last one held back until the iterator has ended well. Damage becomes Corrupt."""
+    """The same pieces, the last one held back until the iterator has ended well. Damage becomes Corrupt,
+    what says nothing of them another StoreError."""
     held = b""
     try:
         for piece in pieces:
@@ -55,6 +57,8 @@ def checked_last(pieces: Iterator[bytes], path: Path) -> Generator[bytes, None, 
                 yield held
             held = piece
     except _DAMAGE as error:
+        if isinstance(error, OSError) and is_readers_own(error):
+            raise unreadable(error, str(path)) from error
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Corrupt(f"{path} is damaged: {why}", "choose another generation") from error
     if held:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dysnomia_base.limits import reason
 from dysnomia_base.records import dataclass
 from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
@@ -53,7 +54,7 @@ def said(error: OSError, doing: str) -> StoreError:
     if error.errno in NOT_ALLOWED:
         return NotPermitted(f"not permitted while {doing}{where}: {error.strerror}", "run it as the store's owner")
     kind = NotFound if error.errno == errno.ENOENT else StoreError
-    return kind(f"{doing} failed{where}: {error.strerror}")
+    return kind(f"{doing} failed{where}: {reason(error)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import tarfile
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -225,6 +226,17 @@ def test_a_probe_says_size_and_clients(engine: Engine, machine: EngineFixture) -
 def test_one_that_does_not_answer_is_said_to_be_so(machine: EngineFixture) -> None:
     probe = asking.probe(machine.settings, ORDERS, limit=0.001)
     assert (probe.up, probe.detail) == (False, asking.NOT_ANSWERING)
+
+
+def test_a_question_that_dies_is_not_taken_for_a_silent_server(
+    machine: EngineFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where memory runs out, or a library of a plugin crashes."""
+    for end, said in (("os._exit(3)", "failed (status 3)"), ("os.kill(os.getpid(), 9)", "was killed (signal 9)")):
+        words = [sys.executable, "-c", f"import os, sys; sys.stdin.buffer.read(); {end}"]
+        monkeypatch.setattr(asking, "python_child", lambda _, words=words: words)
+        probe = asking.probe(machine.settings, ORDERS)
+        assert (probe.up, probe.detail) == (False, f"nothing is known of it: the process that asks {said}")
 
 
 def test_what_is_found_can_be_adopted_and_is_then_configured(machine: EngineFixture, engine: Engine) -> None:

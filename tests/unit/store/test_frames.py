@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dysnomia_store.content import cutting
 from dysnomia_store.content.cutting import ContentCutter, Cutting, Size
-from dysnomia_store.errors import Corrupt, NewerFormat
+from dysnomia_store.errors import Corrupt, NewerFormat, StoreError
 from dysnomia_store.model import Check, CheckResult, Generation, Marks, Pin
 from dysnomia_store.records import codec
 from dysnomia_store.records.retention import Policy
@@ -174,6 +177,46 @@ def test_a_frame_that_is_cut_short_is_not_believed(shop: Shop) -> None:
     assert shop.content(made) == lines(500) + b"more\n"
     assert shop.store.check(KEY, made.id).result is CheckResult.OK
     assert shop.all_ok(), "what was brought again healed the first"
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """This process may open so many files more."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    while held[-1] < 100:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1], most))
+    try:
+        for _ in range(count + 1):
+            os.close(held.pop())
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+        for descriptor in held:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("form", [lines(500), b"small"], ids=["frames", "one file"])
+def test_a_reader_out_of_descriptors_calls_nothing_damaged(shop: Shop, form: bytes) -> None:
+    """However deep in the reading it runs out of them; what is recorded stays true."""
+    made = shop.commit(form).generation
+
+    def told(do: Callable[[], object]) -> object:
+        try:
+            return do()
+        except StoreError as error:
+            return type(error), error.message.endswith("(ulimit -n)")
+
+    said = set()
+    for left in range(8):
+        with descriptors_left(left):
+            said.add(told(lambda: shop.store.check_and_record(KEY, made.id, at=START).result))
+            said.add(told(lambda: shop.content(made) == form))
+    assert said == {(StoreError, True), CheckResult.OK, True}
+    assert shop.store.generation(KEY, made.number).good
+    assert not list((shop.root / "frames").glob("bad/*"))
+    assert shop.all_ok()
 
 
 def test_a_pin_holds_every_frame(shop: Shop) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from dysnomia_base.limits import reason
 from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
@@ -68,7 +69,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "free some space there, and try again" if error.errno == errno.ENOSPC else ""
-        raise PluginError(f"{show(path)} cannot be written ({error.strerror})", hint) from error
+        raise PluginError(f"{show(path)} cannot be written ({reason(error)})", hint) from error
 
 
 def header_of(stored: Stored) -> Header:
