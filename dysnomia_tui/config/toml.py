@@ -7,7 +7,7 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [keys]                      # action = "keys, comma-separated"
 [containers.NAME]           # compression = "xz"
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
-[schedule]                  # snapshot = "02:00", collect, check, status: "never"; on_failure = ["tell@%n.service"]
+[schedule]                  # snapshot = "02:00", collect, check, verify, status: "never"; on_failure = ["tell@%n.service"]
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
 """
 
@@ -246,7 +246,7 @@ TOP: Mapping[str, Reader] = {
     "zone": _one_of(ZONES),
 }
 SCHEDULE: Mapping[str, Reader] = {
-    **dict.fromkeys(("snapshot", "collect", "check", "status"), _calendar),
+    **dict.fromkeys(("snapshot", "collect", "check", "verify", "status"), _calendar),
     "on_failure": _strings,
 }
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}

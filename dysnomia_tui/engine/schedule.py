@@ -54,6 +54,8 @@ TASKS = (
          ("dysnomia-snapshots", "--gc", "--policy")),
     Task("check", "Read every newest generation and compare its checksums",
          ("dysnomia-snapshots", "--query-latest", "--check"), "Sun 05:00"),
+    Task("verify", "Prove generations in turn by restoring them into a scratch place",
+         ("dysnomia-tui", "verify", "--due")),
     Task("status", "Fail where a component needs someone", ("dysnomia-tui", "status"), "hourly", fine=(1,)),
 )  # fmt: skip
 

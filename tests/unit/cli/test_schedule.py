@@ -30,16 +30,17 @@ def found(tmp_path: Path, text: str = "") -> tuple[Timer, ...]:
 def test_systemd_understands_every_unit_and_expands_nothing_in_it(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is missing")
-    made = found(tmp_path, '[schedule]\ncollect = "04:00"\non_failure = ["tell@%n.service"]\n')
+    made = found(tmp_path, '[schedule]\ncollect = "04:00"\nverify = "Sat 03:00"\non_failure = ["tell@%n.service"]\n')
     folder = tmp_path / "units"
     write(made, folder)
-    assert len(list(folder.iterdir())) == 8
+    assert len(list(folder.iterdir())) == 10
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *sorted(folder.glob("*.timer"))],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     ours = [line for line in checked.stderr.splitlines() if "dysnomia-tui-" in line and "tell@" not in line]
     assert ours == []
+    assert "dysnomia-tui verify --due\n" in (folder / "dysnomia-tui-verify.service").read_text()
     text = (folder / "dysnomia-tui-snapshot.service").read_text()
     assert 'Environment="DYSNOMIA_STATEDIR=/srv/a b%%n$$HOME\\"x"' in text
     assert "sesame" not in text
