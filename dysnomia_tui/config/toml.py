@@ -7,7 +7,7 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [keys]                      # action = "keys, comma-separated"
 [containers.NAME]           # compression = "xz"
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
-[schedule]                  # snapshot = "02:00", collect, check, verify, status: "never"; on_failure = ["tell@%n.service"]
+[schedule]                  # snapshot = "02:00", collect, check, verify, status; on_failure = ["tell@%n.service"]
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
 """
 
