@@ -183,9 +183,7 @@ def test_a_frame_that_is_cut_short_is_not_believed(shop: Shop) -> None:
 def descriptors_left(count: int) -> Iterator[None]:
     """This process may open so many files more."""
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    held = [os.open(os.devnull, os.O_RDONLY)]
-    while held[-1] < 100:
-        held.append(os.open(os.devnull, os.O_RDONLY))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]  # the lowest that are free: no gap is left below
     resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1], most))
     try:
         for _ in range(count + 1):
