@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
+from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.sizes import size
 from dysnomia_tui.cli.shared.output import say, visible
 from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.cli.shared.selection import newest, numbered
-from dysnomia_tui.engine.errors import EngineError, Exit
+from dysnomia_tui.engine.errors import Blocked, EngineError, Exit
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
@@ -58,7 +59,11 @@ def _into(plain: Plain, folder: Path) -> int:
     """Write all parts into a folder that is made for it, which gets its name when it is whole."""
     if os.path.lexists(folder):
         raise Usage(f"{folder} is there already", "name a folder that is to be made")
-    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.absolute().parent))
+    parent = folder.absolute().parent
+    if parent.is_dir() and not may_hold_ours(parent):
+        # Who can exchange the folder while it is filled would choose where root writes.
+        raise Blocked(f"{parent} can be changed by others", "name a folder below one of yours, or /var/tmp")
+    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
     try:
         count = sum(_part(plain, part, making) for part in plain.parts())
         making.rename(folder)
@@ -73,14 +78,19 @@ def _part(plain: Plain, part: str, folder: Path) -> int:
         if plain.is_tree(part):
             return _unpacked(stream, folder)
         path = folder / part
+        if ".." in path.parts or Path(part).is_absolute():
+            raise Blocked(f"the snapshot names a file {visible(part)}, outside of itself", "check it: -o check")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as out:
             return _copy(stream, out)
 
 
 def _unpacked(stream: BinaryIO, folder: Path) -> int:
-    """A tree as files, by GNU tar: owners where we are root, modes, extended attributes and lists of rights."""
-    argv = ["tar", "-x", "-p", "--xattrs", "--xattrs-include=*", "--acls", "-C", os.fspath(folder)]
+    """A tree as files, by GNU tar: owners where we are root, modes, extended attributes and lists of rights.
+
+    The folder itself stays ours alone, whatever the tree says of its own: it may hold programs that become root."""
+    kept = ("--xattrs", "--xattrs-include=*", "--acls")
+    argv = ["tar", "-x", "-p", "--no-overwrite-dir", *kept, "-C", os.fspath(folder)]
     try:
         child = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     except FileNotFoundError:

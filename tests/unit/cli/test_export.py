@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,8 +20,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 
 @pytest.fixture(autouse=True)
 def environment(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ledger.environment.items():
-        monkeypatch.setenv(name, value)
+    ledger.enter(monkeypatch)
 
 
 def export(monkeypatch: pytest.MonkeyPatch, *words: str, key: str = str(SHOP)) -> int:
@@ -90,3 +90,32 @@ def test_damage_is_said_and_leaves_no_folder(
             stored.write_bytes(data)
     assert export(monkeypatch, "--to", str(tmp_path / "parts")) == 7
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_writes_nowhere_that_others_could_exchange(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    os.chown(others, 65534, 65534)
+    assert export(monkeypatch, "--to", str(others / "tree"), key=str(PAPERS)) == 6
+    assert f"{others} can be changed by others" in capfd.readouterr().err
+    assert list(others.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_new_folder_is_opened_to_nobody_whatever_the_tree_says_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = make_ledger(tmp_path / "ledger")
+    own.enter(monkeypatch)
+    (own.root / "components" / str(PAPERS) / ".dysnomia-fileset").write_text("mkdir .\n")
+    live = own.root / "live"
+    live.chmod(0o755)
+    os.chown(live, 65534, 65534)
+    number = own.snapshot(PAPERS)
+    assert export(monkeypatch, "--generation", str(number), "--to", str(tmp_path / "tree"), key=str(PAPERS)) == 0
+    assert (tmp_path / "tree" / "papers" / "list.txt").read_text() == "second\n"
+    status = (tmp_path / "tree").stat()
+    assert (status.st_uid, status.st_mode & 0o7777) == (0, 0o700)

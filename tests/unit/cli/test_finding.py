@@ -19,8 +19,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 
 @pytest.fixture(autouse=True)
 def _environment(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ledger.environment.items():
-        monkeypatch.setenv(name, value)
+    ledger.enter(monkeypatch)
 
 
 def test_when_a_row_was_deleted_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,7 @@ def test_live_is_taken_back_by_sqlite3_and_is_the_same_snapshot_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger = make_ledger(tmp_path)
-    for name, value in ledger.environment.items():
-        monkeypatch.setenv(name, value)
+    ledger.enter(monkeypatch)
 
     def diff(*words: str, key: str = str(SHOP)) -> int:
         container, component = key.split("/")

@@ -15,8 +15,7 @@ def test_the_newest_first_then_all_others_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger = make_ledger(tmp_path)
-    for name, value in ledger.environment.items():
-        monkeypatch.setenv(name, value)
+    ledger.enter(monkeypatch)
 
     def due(*words: str, status: int = 0) -> tuple[list[tuple[str, int]], int]:
         assert call(monkeypatch, "dysnomia-tui", "verify", "--due", "--json", *words) == status
@@ -40,8 +39,7 @@ def test_one_that_fails_is_said_and_the_rest_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger = make_ledger(tmp_path)
-    for name, value in ledger.environment.items():
-        monkeypatch.setenv(name, value)
+    ledger.enter(monkeypatch)
     store = ledger.chronicle.store
     (stored,) = store.stored(SHOP, store.generation(SHOP, 6).id).folder.glob("dump.sqlite*")
     data = bytearray(stored.read_bytes())

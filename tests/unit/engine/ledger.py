@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.demo.chronicle import Chronicle
@@ -55,6 +57,11 @@ class Ledger:
             "DYSNOMIA_MODULES_PATH": "",
             "XDG_CONFIG_HOME": str(self.root / "config"),
         }
+
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the commands that are called in this process be about it."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
 
     @property
     def database(self) -> Path:
