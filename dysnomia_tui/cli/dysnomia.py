@@ -22,7 +22,7 @@ from dysnomia_tui.cli.shared.parser import (
     run,
     wants_json,
 )
-from dysnomia_tui.cli.shared.selection import last, newest, numbered
+from dysnomia_tui.cli.shared.selection import asked, last
 from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
@@ -202,17 +202,11 @@ def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
     if args.operation == "restore":
         kind = "sections" if args.section else "copy" if args.name else "replace"
         target = RestoreTarget(kind, args.name, tuple(args.section))
-        return engine.plan_restore(key, _number(engine, key, args.generation), target, text=args.reason)
+        return engine.plan_restore(key, asked(engine, key, args.generation).number, target, text=args.reason)
     if args.operation == "verify":
-        return engine.plan_verify(key, _number(engine, key, args.generation))
+        return engine.plan_verify(key, asked(engine, key, args.generation).number)
     if args.operation == "check":
         # A check leaves no broken link out: it is there to find them.
         number = last(engine, key).number if args.generation is None else args.generation
         return engine.plan_check(key, [number])
     return engine.plan_activity(key, args.operation)
-
-
-def _number(engine: Engine, key: ComponentKey, asked: int | None) -> int:
-    """The generation that was asked for; the last that has a snapshot where none was."""
-    found = newest(engine, key) if asked is None else numbered(engine, key, asked)
-    return found.number

@@ -15,7 +15,7 @@ from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.sizes import size
 from dysnomia_tui.cli.shared.output import say, visible
 from dysnomia_tui.cli.shared.parser import Usage
-from dysnomia_tui.cli.shared.selection import newest, numbered
+from dysnomia_tui.cli.shared.selection import asked
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def export(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> int:
         raise Usage("export takes one --section", "write each into a file of its own")
     if args.section and args.to:
         raise Usage("--section goes to standard output", "leave --to away, and redirect it: > FILE")
-    number = args.generation
-    generation = newest(engine, key) if number is None else numbered(engine, key, number)
+    generation = asked(engine, key, args.generation)
     with engine.plain(key, generation.number) as plain:
         count = _into(plain, Path(args.to)) if args.to else _to_output(plain, "".join(args.section))
     where = f" in {args.to}" if args.to else ""

@@ -81,14 +81,13 @@ def _time(when: datetime) -> str:
 
 def find(args: argparse.Namespace) -> int:
     """Print the rows that hold a text as they are found. Exits with 5 where there is none."""
-    from dysnomia_tui.cli.shared.selection import newest, numbered
+    from dysnomia_tui.cli.shared.selection import asked
     from dysnomia_tui.cli.snapshots.command import one_component
     from dysnomia_tui.engine import FindAsked
 
     key = one_component(args)
     engine = open_engine(load(args.statedir), read_only=True)
-    number = args.generation
-    generation = newest(engine, key) if number is None else numbered(engine, key, number)
+    generation = asked(engine, key, args.generation)
     with engine.find(key, FindAsked(generation.number, args.find, args.section)) as search:
         count = _write_found(search.follow(), as_json=args.json)
         _, read = search.progress()

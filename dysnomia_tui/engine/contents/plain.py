@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_store import StoredSnapshot
 from dysnomia_store.model import Generation, Section
-from dysnomia_tui.engine.contents.contents import reader_of, sections_of
+from dysnomia_tui.engine.contents.contents import is_meant, reader_of, sections_of
 from dysnomia_tui.engine.errors import Blocked, Unknown
 from dysnomia_tui.engine.machine.machine import Machine
 
@@ -80,11 +80,7 @@ class Plain:
                 yield stream
 
     def _meant(self, wanted: str) -> Section:
-        found = [
-            section
-            for section in sections_of(self._machine, self._generation)
-            if wanted in (section.name, f"{section.kind}:{section.name}")
-        ]
+        found = [section for section in sections_of(self._machine, self._generation) if is_meant(section, wanted)]
         where = f"generation {self._generation.number} of {self._generation.key}"
         if not found:
             raise Unknown(f"{where} has no section {wanted}", "dysnomia-tui shows its sections: open the generation")

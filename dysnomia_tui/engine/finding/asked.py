@@ -86,11 +86,6 @@ class Wanted:
         return found != self._inverse
 
 
-def is_meant(section: Section, name: str) -> bool:
-    """Whether ``KIND:NAME``, or a name alone, means this section; ``""`` means any."""
-    return not name or name in (section.name, f"{section.kind}:{section.name}")
-
-
 def as_text(cells: Sequence[str | None]) -> str:
     """A row as one line."""
     return BETWEEN.join(NULL if cell is None else cell for cell in cells)

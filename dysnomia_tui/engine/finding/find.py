@@ -7,9 +7,10 @@ from itertools import chain
 from pathlib import Path
 
 from dysnomia_store.model import Form, Generation, Section
+from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.errors import Unknown
-from dysnomia_tui.engine.finding.asked import FindAsked, Wanted, is_meant
+from dysnomia_tui.engine.finding.asked import FindAsked, Wanted
 from dysnomia_tui.engine.finding.history import Tick
 from dysnomia_tui.engine.finding.opening import opened
 from dysnomia_tui.engine.machine.machine import Machine

@@ -15,10 +15,11 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.compare import Opened
 from dysnomia_tui.engine.diff.pairing import changed_cells
 from dysnomia_tui.engine.errors import Unknown
-from dysnomia_tui.engine.finding.asked import Cells, HistoryAsked, is_meant
+from dysnomia_tui.engine.finding.asked import Cells, HistoryAsked
 from dysnomia_tui.engine.finding.opening import Known, content_of, opened, rows_of_key
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.records import Change, HistoryLine, RowChange

@@ -6,6 +6,7 @@ import json
 from collections import deque
 
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow
+from dysnomia_store.catalog.middle import median
 from dysnomia_store.model import CheckResult, Verdict
 
 WINDOW = 5
@@ -46,8 +47,7 @@ def suspicion(snap: SnapshotRow, window: deque[int]) -> str:
         return "it holds no sections"
     if snap.content_size is None or not window:
         return ""
-    sizes, middle = sorted(window), len(window) // 2
-    usual = (sizes[~middle] + sizes[middle]) / 2  # the median by hand: the module statistics is slow to import
+    usual = median(window)
     if snap.content_size * 2 < usual:
         return f"it holds {snap.content_size:,} bytes, under half of the usual {usual:,.0f}"
     return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from dysnomia_store.catalog.middle import median
+
 LOOKED_AT = 11
 """Generations, counted from the newest."""
 ENOUGH = 3
@@ -24,9 +26,4 @@ def usual_distance(times: Sequence[tuple[int, int, int]]) -> timedelta | None:
         if seen > 1 and last > first:
             distances += [(last - first) / (seen - 1)] * min(seen - 1, LOOKED_AT)
         before = max(last, first) if before is None else max(before, last, first)
-    if len(distances) < ENOUGH:
-        return None
-    distances.sort()
-    middle = len(distances) // 2
-    # The median by hand: the module statistics takes as long to import as a query of the store.
-    return timedelta(microseconds=(distances[~middle] + distances[middle]) / 2)
+    return timedelta(microseconds=median(distances)) if len(distances) >= ENOUGH else None

@@ -13,11 +13,6 @@ from tests.unit.cli.calling import call
 from tests.unit.engine.ledger import PAPERS, SHOP, Ledger, make_ledger
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    return make_ledger(tmp_path_factory.mktemp("ledger"))
-
-
 @pytest.fixture(autouse=True)
 def environment(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.enter(monkeypatch)

@@ -7,14 +7,9 @@ import json
 import pytest
 
 from tests.unit.cli.calling import call
-from tests.unit.engine.ledger import Ledger, make_ledger
+from tests.unit.engine.ledger import Ledger
 
 SHOP = ("-C", "databases", "-c", "shop")
-
-
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    return make_ledger(tmp_path_factory.mktemp("ledger"))
 
 
 @pytest.fixture(autouse=True)
