@@ -17,6 +17,7 @@ TELL = "[Service]\nType=oneshot\nExecStart=/bin/touch /srv/told-%i\n"
 SETTINGS = """
 [schedule]
 collect = "04:00"
+verify = "Sat 03:00"
 on_failure = ["tell@%p.service"]
 [components."*/*".retention]
 last = 5
@@ -33,7 +34,7 @@ def test_what_is_scheduled_is_done_and_what_fails_is_heard() -> None:
         machine.run(BIN / "dysnomia", "-o", "activate", "-C", "files", "-c", "docs")
         machine.run(BIN / "dysnomia-tui", "schedule", "--write")
         assert "dysnomia-tui-snapshot.timer" in machine.run("systemctl", "list-timers", "--no-pager")
-        for task in ("snapshot", "collect", "check", "status"):
+        for task in ("snapshot", "collect", "check", "verify", "status"):
             unit = f"dysnomia-tui-{task}.service"
             machine.run("systemctl", "start", unit, check=False)
             said = machine.run("journalctl", "--no-pager", "-o", "cat", "-u", unit)
