@@ -43,6 +43,7 @@ from dysnomia_tui.engine.records import (
     SectionChange,
     TrashView,
 )
+from dysnomia_tui.engine.teller import Teller
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ RECOVERY_TRIES = 3
 JOBS_LOOKED_AT = 200
 
 
-class Engine(Planner):
+class Engine(Planner, Teller):
     """One state directory and one configuration, as one user may see and change them."""
 
     def __init__(
@@ -118,19 +119,21 @@ class Engine(Planner):
 
     def overview(self) -> Overview:
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
+        with translated():
+            return self._look(self._board.views(JOBS_LOOKED_AT))
+
+    def _look(self, jobs: Sequence[JobView]) -> Overview:
         from dysnomia_tui.engine.machine.overview import look
 
-        with translated():
-            return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
+        return look(self._world, jobs, self.read_only, self._clock(), tuple(self._alarms()))
 
     def report(self) -> Report:
         """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
-        from dysnomia_tui.engine.machine.overview import look
         from dysnomia_tui.engine.machine.report import report
 
         with translated():
             jobs = self._board.views(JOBS_LOOKED_AT)
-            return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
+            return report(self._look(jobs), jobs)
 
     def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
         """The generations that are due to be proved by a restore (of all components, if none are given), in order."""

@@ -108,6 +108,8 @@ class Alarm:
     key: ComponentKey | None = None
     urgent: bool = False
     """What is live may be damaged."""
+    topic: str = ""
+    """What it is about, where its text changes while it lasts; else the text says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ class Report:
     """Jobs under way, each with its title."""
     disk_free: int | None
     disk_total: int | None
+    topics: tuple[str, ...] = ()
+    """What each alarm is about: the same for as long as it lasts."""
 
     def age(self, component: ComponentReport) -> timedelta | None:
         """How old the newest good generation of a component is."""

@@ -75,6 +75,7 @@ def parser() -> Parser:
     found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
     add_policy(found)
+    found.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
     found.add_argument("--sql", action="store_true", help="--diff: as SQL that makes B of A, for sqlite3")
     found.add_argument("--reverse", action="store_true", help="--diff: from B to A")
@@ -151,6 +152,8 @@ def _action(args: argparse.Namespace) -> str:
         raise Usage("--sql and --reverse go with --diff")
     if args.generation is not None and action != "find":
         raise Usage("--generation goes with --find")
+    if args.scheduled and action != "gc" and not args.check:
+        raise Usage("--scheduled goes with --gc and --check")
     return action
 
 
@@ -188,12 +191,9 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
 
 
 def _query(args: argparse.Namespace, *, latest: bool) -> int:
-    statedir = store_folder(args)
-    found = lines(statedir, *wanted(args), latest=latest)
     if args.check:
-        from dysnomia_store.store import Store
-
-        return _checked(Store(statedir), found, as_json=args.json)
+        return _query_checked(args, latest=latest)
+    found = lines(store_folder(args), *wanted(args), latest=latest)
     if args.json:
         write_json([line._asdict() | {"path": line.path} for line in found])
     else:
@@ -201,7 +201,17 @@ def _query(args: argparse.Namespace, *, latest: bool) -> int:
     return Exit.OK
 
 
-def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
+def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
+    from dysnomia_store.store import Store
+    from dysnomia_tui.cli.shared.heard import heard
+
+    with heard(load(args.statedir), "check", scheduled=args.scheduled) as hearing:
+        statedir = store_folder(args)
+        found = lines(statedir, *wanted(args), latest=latest)
+        return hearing.ended(_checked(Store(statedir), found, hearing.failures, as_json=args.json))
+
+
+def _checked(store: Store, found: Iterable[Line], failures: dict[str, str], *, as_json: bool) -> int:
     """Check each snapshot, say what is wrong by name, and go on."""
     from dysnomia_store.model import Check, CheckResult
     from dysnomia_store.names import ComponentKey
@@ -213,7 +223,9 @@ def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
             write_line(line.path)
         if line.path not in results:
             results[line.path] = store.check(ComponentKey(line.container, line.component), line.id)
-            bad += _say_check(line, results[line.path])
+            if _say_check(line, results[line.path]):
+                bad += 1
+                failures[f"{line.container}/{line.component}"] = f"generation {line.generation} is damaged"
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
     if as_json:

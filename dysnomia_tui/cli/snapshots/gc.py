@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_store.records.rules import RULES
+from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import Exit
@@ -24,8 +25,6 @@ KEEP = 1
 
 def collect(args: argparse.Namespace) -> int:
     """Review, and carry the review out; with ``--dry-run`` print it."""
-    from dysnomia_tui.cli.shared.jobs import settle
-
     if args.keep is not None and args.keep < 0:
         raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = _rules(args)
@@ -33,8 +32,15 @@ def collect(args: argparse.Namespace) -> int:
         raise Usage("--keep, --keep-… and --policy cannot be combined", "give only one of them")
     if args.now and args.trash:
         raise Usage("--now and --trash cannot be combined", "give only one of them")
-    keys = _keys(args)
     settings = load(args.statedir)
+    with heard(settings, "collect", scheduled=args.scheduled and not args.dry_run) as hearing:
+        return hearing.ended(_collect(args, settings, rules))
+
+
+def _collect(args: argparse.Namespace, settings: Settings, rules: dict[str, Any]) -> Exit:
+    from dysnomia_tui.cli.shared.jobs import settle
+
+    keys = _keys(args)
     free_now = args.now or not (args.trash or settings.grace_set)
     engine = open_engine(settings)
     review = engine.gc_review(keys, _policy(settings, keys, args, rules))

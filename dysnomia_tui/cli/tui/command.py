@@ -13,7 +13,7 @@ from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line,
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
-from dysnomia_tui.cli.tui.options import add_mark, add_schedule, add_status, add_trust, add_verify
+from dysnomia_tui.cli.tui.options import add_mark, add_notify, add_schedule, add_status, add_trust, add_verify
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def parser() -> Parser:
     config.add_argument("what", choices=["show"])
     add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
     add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
+    add_notify(commands.add_parser("notify", help="who is told what happens while nobody watches"))
     add_verify(
         commands.add_parser("verify", help="prove generations that are due by restoring them into a scratch place")
     )
@@ -81,6 +82,7 @@ def _main(args: argparse.Namespace) -> int:
         "config": _config,
         "status": _imported("status", "status"),
         "schedule": _imported("schedule", "schedule"),
+        "notify": _imported("notify", "notify"),
         "verify": _imported("verify", "verify"),
         "jobs": _jobs,
         "cancel": _cancel,
