@@ -35,6 +35,7 @@ from dysnomia_tui.engine.records import (
     Drill,
     Event,
     FoundRow,
+    GenerationProofs,
     HistoryLine,
     JobState,
     JobView,
@@ -419,6 +420,19 @@ class Engine(Planner, Teller):
         """What the timeline is made of, oldest first: each as it was written down (``at`` in ISO 8601)."""
         with translated():
             return audit.in_order(self.settings.statedir, key, self._gone())
+
+    def proofs(self, key: ComponentKey | None = None) -> Sequence[GenerationProofs]:
+        """When and how each generation in the store was proved, and by which job and whom."""
+        from dysnomia_tui.engine.proofs import proofs
+
+        with translated():
+            return tuple(proofs(self._world, key))
+
+    def proofs_text(self, key: ComponentKey | None = None) -> Iterator[str]:
+        """The same as lines for handing over."""
+        from dysnomia_tui.engine.proofs import lines
+
+        return lines(self.proofs(key), host_name(), key)
 
     def _gone(self) -> Sequence[Mapping[str, Any]]:
         """Endings that nobody has written down yet: of jobs whose process is gone."""

@@ -16,7 +16,7 @@ from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
 
 if TYPE_CHECKING:
-    from dysnomia_store.model import Generation, Section
+    from dysnomia_store.model import CheckResult, Generation, Section
     from dysnomia_store.names import ComponentKey
 
 
@@ -174,6 +174,35 @@ class Drill:
     as_of: datetime
     proved: datetime | None
     """When a restore last proved it; None where none has yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One check of a generation, and who asked for it."""
+
+    at: datetime
+    how: str
+    """``bytes``: every byte was read and compared; ``restore``: it was restored into a scratch place and compared."""
+    result: CheckResult
+    text: str
+    job: str
+    """``""`` where no job did it."""
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationProofs:
+    """A generation, and every check of its snapshot, oldest first."""
+
+    key: ComponentKey
+    number: int
+    id: str
+    as_of: datetime
+    as_of_estimated: bool
+    problem: str
+    """Why it cannot be proved (a broken link), or ``""``."""
+    proofs: tuple[Proof, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,13 +205,18 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
     from dysnomia_store.store import Store
     from dysnomia_tui.cli.shared.heard import heard
 
-    with heard(load(args.statedir), "check", scheduled=args.scheduled) as hearing:
+    if not args.scheduled:
         statedir = store_folder(args)
-        found = lines(statedir, *wanted(args), latest=latest)
-        return hearing.ended(_checked(Store(statedir), found, hearing.failures, as_json=args.json))
+        return _checked(Store(statedir), lines(statedir, *wanted(args), latest=latest), as_json=args.json)
+    settings = load(args.statedir)
+    with heard(settings, "check", scheduled=not args.dry_run) as hearing:
+        from dysnomia_tui.cli.snapshots.check import check_by_jobs
+
+        found = lines(store_folder(args), *wanted(args), latest=latest)
+        return hearing.ended(check_by_jobs(args, settings, found, hearing))
 
 
-def _checked(store: Store, found: Iterable[Line], failures: dict[str, str], *, as_json: bool) -> int:
+def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
     """Check each snapshot, say what is wrong by name, and go on."""
     from dysnomia_store.model import Check, CheckResult
     from dysnomia_store.names import ComponentKey
@@ -223,9 +228,7 @@ def _checked(store: Store, found: Iterable[Line], failures: dict[str, str], *, a
             write_line(line.path)
         if line.path not in results:
             results[line.path] = store.check(ComponentKey(line.container, line.component), line.id)
-            if _say_check(line, results[line.path]):
-                bad += 1
-                failures[f"{line.container}/{line.component}"] = f"generation {line.generation} is damaged"
+            bad += _say_check(line, results[line.path])
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
     if as_json:

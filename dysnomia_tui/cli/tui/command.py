@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line, write_lines
+from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
@@ -66,6 +66,7 @@ def parser() -> Parser:
     module.add_argument("words", nargs="*", metavar="WORD", help="TYPE ACTIVITY COMPONENT CONTAINER")
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
+    timeline.add_argument("--verified", action="store_true", help="when and how each generation was proved instead")
     return found
 
 
@@ -143,8 +144,6 @@ def _config(args: argparse.Namespace) -> int:
     if args.json:
         write_json(settings)
         return Exit.OK
-    from dysnomia_tui.cli.shared.output import jsonable
-
     for field in fields(settings):
         value = jsonable(getattr(settings, field.name))
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -200,7 +199,11 @@ def _optimise(args: argparse.Namespace) -> int:
 def _timeline(args: argparse.Namespace) -> int:
     key = component(args.component) if args.component else None
     engine = open_engine(load(args.statedir), read_only=True)
-    if args.json:
+    if args.verified and args.json:
+        write_json([jsonable(one) | {"key": str(one.key)} for one in engine.proofs(key)])
+    elif args.verified:
+        write_lines(engine.proofs_text(key))
+    elif args.json:
         write_json(list(engine.audit_entries(key)))
     else:
         write_lines(engine.timeline(key).splitlines())
