@@ -89,6 +89,8 @@ class Settings:
     schedule: Mapping[str, str] = field(default_factory=dict)
     """By what is done (``snapshot``, ``collect``, ``check``, ``status``) when: a calendar expression of systemd, or
     ``""`` for never."""
+    collect_mode: str = "apply"
+    """``apply``, or ``review``: a timer's collection is planned and waits for a person."""
     schedule_on_failure: tuple[str, ...] = ()
     """Units that are started where one of them fails."""
     notify: NotifySettings = field(default_factory=NotifySettings)

@@ -8,6 +8,7 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [containers.NAME]           # compression = "xz"
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
 [schedule]                  # snapshot = "02:00", collect, check, verify, status; on_failure = ["tell@%n.service"]
+                            # collect_mode = "apply"; "review": the timer plans, and a person applies it
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
 [notify]                    # command = ["/a/program"], apprise = ["mailto://…"], time_limit = "30s"
 [notify.ping]               # snapshot = "https://…", collect, check, verify, status; or a file that holds the address
@@ -30,6 +31,7 @@ from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
 
 COMPRESSIONS = ("zstd", "xz", "none")
+COLLECT_MODES = ("apply", "review")
 ZONES = ("server", "utc", "relative")
 
 Reader = Callable[[Any], Any]
@@ -291,6 +293,7 @@ NOTIFY: Mapping[str, Reader] = {"command": _argv, "ping": _table, "apprise": _ap
 PING: Mapping[str, Reader] = dict.fromkeys(SCHEDULED, _address)
 SCHEDULE: Mapping[str, Reader] = {
     **dict.fromkeys(SCHEDULED, _calendar),
+    "collect_mode": _one_of(COLLECT_MODES),
     "on_failure": _strings,
 }
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}

@@ -18,6 +18,7 @@ from dysnomia_plugins.interface.status import Tone as Tone
 if TYPE_CHECKING:
     from dysnomia_store.model import CheckResult, Generation, Section
     from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import GcPlan
 
 
 class Health(enum.StrEnum):
@@ -98,6 +99,10 @@ class ContainerView:
     problem: str = ""
     """A syntax error with file and line, an unknown type, a missing tool."""
     file: str = ""
+
+
+WAITING = "review"
+"""The topic of the alarm that a collection waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +362,18 @@ class FoundRow:
     number: int
     """Its place in the section, from 1; 0 for an opaque section that was found by its name."""
     cells: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCollection:
+    """A collection that was planned and waits for a person."""
+
+    made: datetime
+    who: str
+    review: GcPlan
+    """What it would do: of the store as it is now, unless it is stale."""
+    stale: str
+    """Why it can no longer be applied, or ``""``."""
 
 
 @dataclass(frozen=True, slots=True)

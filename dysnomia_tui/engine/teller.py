@@ -75,3 +75,7 @@ class Teller:
             from dysnomia_tui.engine.notify import memory
 
             yield from memory.alarms(self.settings)
+        if (self.settings.statedir / "planned").exists():
+            from dysnomia_tui.engine.operations import planned
+
+            yield from planned.alarms(self._world)

@@ -97,6 +97,10 @@ def add_policy(found: Parser) -> None:
             help=f"--gc: {rule.help}; several rules add up",
         )
     found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
+    found.add_argument(
+        "--review", action="store_true", help="--gc --policy: plan it, and let it wait for a person to apply it"
+    )
+    found.add_argument("--planned", action="store_true", help="--gc: apply the collection that waits")
     found.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")
     found.add_argument("--trash", action="store_true", help="--gc: into the trash, from which it can be brought back")
 

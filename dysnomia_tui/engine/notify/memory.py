@@ -17,7 +17,7 @@ from dysnomia_store.errors import StoreError
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.machine.permissions import share
+from dysnomia_tui.engine.machine.own_record import replace_record
 from dysnomia_tui.engine.notify.message import Condition
 from dysnomia_tui.engine.records import Alarm, Level
 
@@ -70,7 +70,6 @@ def read(statedir: Path) -> Memory:
 
 def write(statedir: Path, memory: Memory, group: str) -> None:
     """Replace what is remembered; a ``group`` may read it. Raises OSError, and LookupError for an unknown group."""
-    folder = statedir / FOLDER
     told = {
         channel: {
             subject: _Said(what=one.what, level=int(one.level), word=one.word, text=one.text, command=one.command)
@@ -78,16 +77,7 @@ def write(statedir: Path, memory: Memory, group: str) -> None:
         }
         for channel, subjects in memory.told.items()
     }
-    new = folder / f".{FILE}.new"
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor)
-        file.write(records.dump({"format": records.FORMAT, "told": told, "trouble": memory.trouble}))
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(folder / FILE)
-    if group:
-        share(folder, group)
+    replace_record(statedir / FOLDER / FILE, {"told": told, "trouble": memory.trouble}, group)
 
 
 def alarms(settings: Settings) -> Iterator[Alarm]:

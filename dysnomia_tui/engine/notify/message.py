@@ -42,7 +42,7 @@ class Happening:
     def line(self) -> str:
         said = self.condition
         if self.well:
-            return f"{said.what} is well again (was: {said.word})"
+            return f"{said.what}: this is over: {said.word}{f', {said.text}' if said.text else ''}"
         return f"{said.what} {said.word}: {said.text}" if said.text else f"{said.what} {said.word}"
 
 
@@ -71,7 +71,7 @@ class Message:
             return f"{self.host}: a test message of dysnomia-tui"
         first, more = self.happenings[0], len(self.happenings) - 1
         said = first.condition
-        name = f"{said.what} {'is well again' if first.well else said.word}"
+        name = f"{said.what} {f'no longer {said.word}' if first.well else said.word}"
         return f"{self.host}: {name}{f', and {more} more' if more else ''}"
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dysnomia_base.records import dataclass
 from dysnomia_base.secrets import Redactor
 from dysnomia_tui.engine.notify.message import Condition, Happening, clean
-from dysnomia_tui.engine.records import Health, Level, Report
+from dysnomia_tui.engine.records import WAITING, Health, Level, Report
 
 Told = Mapping[str, Condition]
 """By subject: what somebody was told, and lasts as far as is known."""
@@ -56,8 +56,8 @@ def look(report: Report, run: Run | None, command: Sequence[str], redactor: Reda
                 Condition(f"component {one.key}", name, one.level, one.health.value.lower(), text, shown(*words))
             )
     for alarm, topic in zip(report.alarms, report.topics, strict=True):
-        word = "review" if topic == REVIEW else "alarm"
-        what = "garbage collection" if topic == REVIEW else "the store"
+        word = "review" if topic == WAITING else "alarm"
+        what = "garbage collection" if topic == WAITING else "the store"
         found.append(Condition(f"alarm {topic}", what, Level.WARNING, word, clean(alarm, redactor), shown("status")))
     known = {one.subject for one in found}
     for name, text in run.failures.items() if run is not None else ():
@@ -67,10 +67,6 @@ def look(report: Report, run: Run | None, command: Sequence[str], redactor: Reda
             found.append(Condition(subject, what, Level.CRITICAL, "failed", why, shown("jobs")))
     busy = frozenset(f"component {one.key}" for one in report.components if one.health is Health.BUSY)
     return Look({one.subject: one for one in found}, busy, run)
-
-
-REVIEW = "review"
-"""The topic of the alarm about a collection that waits for a person."""
 
 
 def news(told: Told, seen: Look) -> tuple[tuple[Happening, ...], Told]:
