@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -75,7 +76,7 @@ class Teller:
             from dysnomia_tui.engine.notify import memory
 
             yield from memory.alarms(self.settings)
-        if (self.settings.statedir / "planned").exists():
+        if os.path.exists(self.settings.statedir / "planned"):  # noqa: PTH110 (False where it may not be looked at)
             from dysnomia_tui.engine.operations import planned
 
             yield from planned.alarms(self._world)
