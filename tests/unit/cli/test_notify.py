@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,9 @@ import pytest
 
 from dysnomia_tui.config import SettingsError, load_settings
 from dysnomia_tui.engine.notify import send
+from dysnomia_tui.engine.notify.message import Condition
+from dysnomia_tui.engine.notify.news import Look, Run, news
+from dysnomia_tui.engine.records import Level
 from tests.unit.cli.calling import call
 from tests.unit.engine.ledger import PAPERS, SHOP, Ledger, make_ledger
 
@@ -185,6 +189,52 @@ def test_a_program_that_fails_fails_nothing_is_an_alarm_and_is_called_again(
     capsys.readouterr()
     assert host.call("dysnomia-tui", "status") == 2
     assert "do not go out" not in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_remembered_it_is_told_all_the_same(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a full disk, which is what somebody has to hear of."""
+    (host.ledger.root / "state" / "notify").write_text("")
+    host.configure(host.by_program(), stale="1h")
+    for _ in range(2):
+        assert host.call("dysnomia-tui", "status", "--scheduled") == 2
+        assert "what was told cannot be remembered, and will be told again" in capsys.readouterr().err
+    assert len(host.told()) == 2
+
+
+def condition(level: Level, word: str = "stale") -> Condition:
+    return Condition("component a/b", "a/b", level, word, "", "dysnomia-tui status")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (None, condition(Level.WARNING), ["stale"]),
+        (condition(Level.WARNING), condition(Level.WARNING), []),
+        (condition(Level.WARNING), condition(Level.CRITICAL), ["stale"]),
+        (condition(Level.CRITICAL), condition(Level.CRITICAL, "failed"), ["failed"]),
+        (condition(Level.CRITICAL), condition(Level.WARNING), []),
+        (condition(Level.CRITICAL), None, ["well"]),
+    ],
+)
+def test_what_gets_worse_or_something_else_is_told_again(
+    before: Condition | None, now: Condition | None, told: list[str]
+) -> None:
+    memory = {before.subject: before} if before else {}
+    seen = {now.subject: now} if now else {}
+    found, lasting = news(memory, Look(seen, frozenset(), None))
+    assert ["well" if one.well else one.condition.word for one in found] == told
+    assert lasting == seen
+
+
+def test_a_component_that_is_worked_on_and_a_task_that_did_not_run_are_neither_ill_nor_well() -> None:
+    busy = condition(Level.CRITICAL)
+    task = replace(busy, subject="task verify a/b")
+    memory = {one.subject: one for one in (busy, task)}
+    assert news(memory, Look({}, frozenset({busy.subject}), Run("verify", "c/", {}))) == ((), memory)
+    (found,), lasting = news(memory, Look({}, frozenset({busy.subject}), Run("verify", "a/", {})))
+    assert (found.condition, found.well, lasting) == (task, True, {busy.subject: busy})
 
 
 def test_a_program_that_hangs_is_killed_and_one_that_others_may_write_is_not_run(
