@@ -103,10 +103,10 @@ def sides_of(
     if (
         shape.same
         and was.form is is_.form is Form.ROWS
-        and reader.rows_by_line
-        and other.rows_by_line
         and isinstance(before, StoredSnapshot)
         and isinstance(after, StoredSnapshot)
+        and reader.rows_by_line
+        and other.rows_by_line
     ):
         kept = unshared(before, was, after, is_)
         if kept is not None:
