@@ -66,7 +66,7 @@ def _wide(times: Times, wider: bool, alone: Callable[[Generation], int | None]) 
             "alone",
             "alone",
             5,
-            lambda g: plain(size(alone(g)), styles.DIM),
+            lambda g: _known_size(alone(g)),
             lambda g: alone(g) or 0,
             "right",
             descending=True,
@@ -186,6 +186,10 @@ def content_size(generation: Generation) -> int | None:
 
 def _content(generation: Generation) -> int:
     return content_size(generation) or 0
+
+
+def _known_size(known: int | None) -> Text:
+    return plain("" if known is None else size(known), styles.DIM)
 
 
 def _changed(generation: Generation) -> int:
