@@ -8,6 +8,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers know the name; the module typing costs a query 10 ms
 
 if TYPE_CHECKING:
+    from dysnomia_tui.engine.component.rows import WAS_GONE, RowsAsked
     from dysnomia_tui.engine.component.trust import TRUSTED_TAG
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
@@ -30,10 +31,12 @@ _HOMES = {
     "Machine": "dysnomia_tui.engine.machine.machine",
     "NOT_ANSWERING": "dysnomia_tui.engine.probing.client",
     "STORE_EXITS": "dysnomia_tui.engine.translate",
+    "RowsAsked": "dysnomia_tui.engine.component.rows",
     "Search": "dysnomia_tui.engine.finding.handle",
     "Session": "dysnomia_tui.engine.machine.shell_session",
     "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
     "TypeView": "dysnomia_tui.engine.machine.types",
+    "WAS_GONE": "dysnomia_tui.engine.component.rows",
     "check_readable": "dysnomia_tui.engine.machine.visibility",
     "read_inventory": "dysnomia_tui.engine.machine.inventory",
     "Wanted": "dysnomia_tui.engine.finding.asked",
@@ -46,12 +49,14 @@ __all__ = [
     "NOT_ANSWERING",
     "STORE_EXITS",
     "TRUSTED_TAG",
+    "WAS_GONE",
     "Deployment",
     "Diff",
     "FindAsked",
     "HistoryAsked",
     "Inventory",
     "Machine",
+    "RowsAsked",
     "Search",
     "Session",
     "TypeView",
