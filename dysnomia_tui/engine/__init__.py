@@ -8,7 +8,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers know the name; the module typing costs a query 10 ms
 
 if TYPE_CHECKING:
-    from dysnomia_tui.engine.component.rows import WAS_GONE, RowsAsked
+    from dysnomia_tui.engine.component.rows import MOST_ROWS, WAS_GONE, RowsAsked
     from dysnomia_tui.engine.component.trust import TRUSTED_TAG
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
@@ -29,6 +29,7 @@ _HOMES = {
     "HistoryAsked": "dysnomia_tui.engine.finding.asked",
     "Inventory": "dysnomia_tui.engine.machine.inventory",
     "Machine": "dysnomia_tui.engine.machine.machine",
+    "MOST_ROWS": "dysnomia_tui.engine.component.rows",
     "NOT_ANSWERING": "dysnomia_tui.engine.probing.client",
     "STORE_EXITS": "dysnomia_tui.engine.translate",
     "RowsAsked": "dysnomia_tui.engine.component.rows",
@@ -46,6 +47,7 @@ _HOMES = {
 """Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
 
 __all__ = [
+    "MOST_ROWS",
     "NOT_ANSWERING",
     "STORE_EXITS",
     "TRUSTED_TAG",

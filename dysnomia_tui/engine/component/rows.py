@@ -9,7 +9,7 @@ from typing import Any
 
 from dysnomia_base.records import dataclass
 
-MOST = 10_000
+MOST_ROWS = 10_000
 """Rows that are put back by one job: each is looked at one by one, before and under the lock."""
 WAS_GONE = "-"
 """In ``RowsAsked.seen``: whoever asks saw that live had no row with this key."""

@@ -15,7 +15,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
 from dysnomia_tui.engine.component.put_back import PUT, PUT_BACK, PutBack
-from dysnomia_tui.engine.component.rows import MOST, PlannedRow, RowsAsked, typed
+from dysnomia_tui.engine.component.rows import MOST_ROWS, PlannedRow, RowsAsked, typed
 from dysnomia_tui.engine.errors import Blocked, Exit, Stale
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
@@ -103,8 +103,12 @@ def _looked(
         return NOTHING, (plugin.cannot_put_back(),), Exit.REFUSED
     if generation.problem:
         return NOTHING, (f"generation {generation.number}: {generation.problem}",), Exit.REFUSED
-    if sum(len(one.keys) + len(one.texts) for one in asked) > MOST:
-        return NOTHING, (f"more than {MOST:,} rows are the most for one job: put them back in parts",), Exit.REFUSED
+    if sum(len(one.keys) + len(one.texts) for one in asked) > MOST_ROWS:
+        return (
+            NOTHING,
+            (f"more than {MOST_ROWS:,} rows are the most for one job: put them back in parts",),
+            Exit.REFUSED,
+        )
     try:
         seen = rows_seen(machine.settings, generation.key, generation.number, asked)
     except NoAnswer as error:
@@ -156,7 +160,6 @@ def _count(rows: Sequence[object]) -> str:
 
 def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
     """Totals first, then each row with what live holds there now."""
-    yield "what is live would be kept as a guard, held for a week; an undo puts exactly these rows back"
     counts = Counter((row.row.section, row.change) for row in taken)
     sections = dict.fromkeys(row.row.section for row in taken)
     said = [
@@ -164,8 +167,8 @@ def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
         + ", ".join(f"{counts[name, one]:,} {word}" for one, word in _DOES.items() if counts[name, one])
         for name in sections
     ]
-    yield f"in one transaction, and nothing else would change: {'; '.join(said)}"
-    yield "a row that changes before that would be left as it is, and named"
+    yield f"in one transaction, and nothing else would change: {'; '.join(said)}; what changes before that is left"
+    yield "what is live would be kept as a guard, held for a week; an undo takes exactly these rows back"
     for row in taken[:SHOWN]:
         yield _line(row, several=len(sections) > 1)
     if len(taken) > SHOWN:

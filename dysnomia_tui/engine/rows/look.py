@@ -11,7 +11,7 @@ from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow, StatePlugi
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
-from dysnomia_tui.engine.component.rows import MOST, WAS_GONE, RowsAsked
+from dysnomia_tui.engine.component.rows import MOST_ROWS, WAS_GONE, RowsAsked
 from dysnomia_tui.engine.component.rows_by_key import Key, wanted_rows
 from dysnomia_tui.engine.contents.contents import is_meant
 from dysnomia_tui.engine.diff.pairing import changed_cells
@@ -27,9 +27,9 @@ def look(plugin: StatePlugin, ctx: Context, stored: Stored, asked: Sequence[Rows
     gathered = _Gathered(plugin, ctx, stored)
     for one in asked:
         gathered.add(one)
-    if len(gathered.rows) > MOST:
+    if len(gathered.rows) > MOST_ROWS:
         raise NotSafe(
-            f"more than {MOST:,} rows would be put back, and that is the most for one job",
+            f"more than {MOST_ROWS:,} rows would be put back, and that is the most for one job",
             "restore the section as a copy and take them from there, or put them back in parts",
         )
     return gathered.answer()
@@ -58,7 +58,7 @@ class _Gathered:
             self.seen += known.values()
         if asked.lacking:
             batches = iter(self.plugin.raw_rows(self.stored, section))
-            for raw in islice(self.plugin.lacking(self.ctx, section, batches), MOST + 1):
+            for raw in islice(self.plugin.lacking(self.ctx, section, batches), MOST_ROWS + 1):
                 key = tuple(map(str, self.plugin.parse_row(section, raw).key))
                 if key not in known:
                     self.rows.append(PutRow(section, key, raw))
