@@ -54,6 +54,7 @@ _HISTORY = (
         "Put back",
         "Put the row back into what is live, as it is on the line under the cursor (as it was before it went).",
         "history",
+        Grade.UNDOABLE,
         footer="put back",
     ),
 )

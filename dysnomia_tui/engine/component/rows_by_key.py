@@ -22,15 +22,14 @@ def wanted_rows(plugin: StatePlugin, stored: Stored, section: Section, keys: Seq
 
     Raises NotSafe where two rows are shown with one key, Corrupt, PluginError."""
     found: dict[Key, bytes] = {}
-    for raw in _candidates(plugin, stored, section, keys):
-        key = tuple(map(str, plugin.parse_row(section, raw).key))
+    for key, raw in _found(plugin, stored, section, keys):
         if key in found and found[key] != raw:
             raise NotSafe(f"two rows of {section.kind} {section.name} have the key {','.join(key)}")
         found[key] = raw
     return [PutRow(section, key, found.get(key)) for key in keys]
 
 
-def _candidates(plugin: StatePlugin, stored: Stored, section: Section, keys: Sequence[Key]) -> Iterator[bytes]:
+def _found(plugin: StatePlugin, stored: Stored, section: Section, keys: Sequence[Key]) -> Iterator[tuple[Key, bytes]]:
     asked = set(keys)
     batches: Iterable[Sequence[bytes]]
     if len(asked) <= FEW:
@@ -39,8 +38,9 @@ def _candidates(plugin: StatePlugin, stored: Stored, section: Section, keys: Seq
         batches = plugin.raw_rows(stored, section)
     for batch in batches:
         for raw in batch:
-            if plugin.parse_row(section, raw).key in asked:
-                yield raw
+            key = plugin.parse_row(section, raw).key
+            if key in asked:
+                yield tuple(map(str, key)), raw
 
 
 @contextmanager

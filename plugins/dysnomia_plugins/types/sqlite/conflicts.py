@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import PutRow
-from dysnomia_plugins.types.sqlite.cells import Value, quoted
+from dysnomia_plugins.types.sqlite.cells import Value, encode_row, quoted
 from dysnomia_plugins.types.sqlite.contents import parse_row
 from dysnomia_plugins.types.sqlite.live_rows import LiveRows
 from dysnomia_plugins.types.sqlite.reader import Table, text_of
@@ -44,12 +44,36 @@ class _Change:
 
 
 @dataclass
+class _Over:
+    """The rows that are laid over what is live, in thought."""
+
+    changes: dict[Name, _Change]
+    _values: dict[tuple[str, tuple[str, ...]], set[bytes]] = field(default_factory=dict)
+
+    def __contains__(self, name: Name) -> bool:
+        return name in self.changes
+
+    def get(self, name: Name) -> _Change | None:
+        return self.changes.get(name)
+
+    def holds(self, table: str, columns: tuple[str, ...], values: list[Value]) -> bool:
+        """Whether one of them will have these values."""
+        known = self._values.get((table, columns))
+        if known is None:
+            rows = [one.after for one in self.changes.values() if one.after is not None and one.name[0] == table]
+            known = self._values[table, columns] = {_alike([row.get(name) for name in columns]) for row in rows}
+        return _alike(values) in known
+
+
+@dataclass
 class Conflicts:
     """Finds them for rows and what live holds in their places."""
 
     live: LiveRows
     sections: dict[str, Section] = field(default_factory=dict)
     _references: list[Reference] = field(default_factory=list)
+    _indexes: dict[str, list[tuple[list[str], list[str]]]] = field(default_factory=dict)
+    """The unique indexes of each table that was asked for."""
 
     def __post_init__(self) -> None:
         self._references = list(self._declared())
@@ -61,7 +85,7 @@ class Conflicts:
         found: dict[int, str] = {}
         while True:
             left = {at: change for at, change in changes.items() if at not in found}
-            over = {change.name: change for change in left.values()}
+            over = _Over({change.name: change for change in left.values()})
             more = {at: reason for at, change in left.items() if (reason := self._against(change, over))}
             if not more:
                 return found
@@ -77,16 +101,18 @@ class Conflicts:
             f"{','.join(row.key)} of table {table.name}",
         )
 
-    def _against(self, change: _Change, over: dict[Name, _Change]) -> str:
+    def _against(self, change: _Change, over: _Over) -> str:
         return self._taken(change, over) or self._without_parent(change, over) or self._with_children(change, over)
 
     # Keys in use.
 
-    def _taken(self, change: _Change, over: dict[Name, _Change]) -> str:
+    def _taken(self, change: _Change, over: _Over) -> str:
         """Whether a unique key of the row is another row's by now."""
         if change.after is None:
             return ""
-        for columns, collations in self._unique(change.table):
+        if change.name[0] not in self._indexes:
+            self._indexes[change.name[0]] = list(self._unique(change.table))
+        for columns, collations in self._indexes[change.name[0]]:
             values = [change.after[name] for name in columns]
             if any(value is None for value in values):
                 continue
@@ -122,7 +148,7 @@ class Conflicts:
                 if len(to) == len(columns) and set(columns) <= _shown(table):
                     yield Reference(table, columns, parent, to)
 
-    def _without_parent(self, change: _Change, over: dict[Name, _Change]) -> str:
+    def _without_parent(self, change: _Change, over: _Over) -> str:
         """Whether the row would refer to one that is not there. One that did so before may do so still."""
         if change.after is None:
             return ""
@@ -138,20 +164,16 @@ class Conflicts:
                 return f"{change.words} refers to {_shown_values(values)} of {reference.parent}, which is not there"
         return ""
 
-    def _is_there(self, name: str, columns: Sequence[str], values: list[Value], over: dict[Name, _Change]) -> bool:
+    def _is_there(self, name: str, columns: Sequence[str], values: list[Value], over: _Over) -> bool:
         table = self.live.tables.get(name)
         if table is None:
             return False
-        if any(
-            one.after is not None and [one.after.get(column) for column in columns] == values
-            for one in over.values()
-            if one.name[0] == name
-        ):
+        if over.holds(name, tuple(columns), values):
             return True
         found = self.live.where(table, [quoted(column) for column in columns], values)
         return any(self._name(table, raw) not in over for raw in found)
 
-    def _with_children(self, change: _Change, over: dict[Name, _Change]) -> str:
+    def _with_children(self, change: _Change, over: _Over) -> str:
         """Whether rows refer to what the row holds now and would not any more."""
         if change.before is None:
             return ""
@@ -181,6 +203,11 @@ class Conflicts:
             values = self.live.cells(table, raw)
             return table.name.lower(), tuple(_shown_values([values.get(name.lower())]) for name in table.key)
         return table.name.lower(), parse_row(section, raw).key
+
+
+def _alike(values: Sequence[Value]) -> bytes:
+    """Equal for values that are: a whole number is the same in any of the two ways."""
+    return encode_row([int(one) if isinstance(one, float) and one.is_integer() else one for one in values])
 
 
 def _shown(table: Table) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
@@ -90,6 +90,24 @@ class LiveRows:
                 f"table {section.name} has two rows whose key is shown as {','.join(key)}", "change them by hand"
             )
         return found[0] if found else None
+
+    def has_key(self, section: Section) -> Callable[[bytes], bool]:
+        """What tells whether a row has the key of a raw record of the snapshot, as SQLite compares keys. A record whose
+        key holds NULL cannot be told from others, and counts as there."""
+        table = self.table(section)
+        places = [table.shown_columns.index(name) for name in table.key]
+        names = [table.ordered] if table.key_is_rowid else [quoted(name) for name in table.key]
+        select = f"SELECT 1 FROM main.{quoted(table.name)} WHERE "
+
+        def there(raw: bytes) -> bool:
+            values = decode_row(raw)
+            terms = [self.bound(values[at]) for at in places]
+            tests = " AND ".join(f"{name} = {term}" for name, (term, _) in zip(names, terms, strict=True))
+            if any(values[at] is None for at in places):
+                return True
+            return self.db.execute(select + tests, params_of(terms)).fetchone() is not None
+
+        return there
 
     def where(self, table: Table, columns: Sequence[str], values: Sequence[Value]) -> Iterator[bytes]:
         """The rows that have these values in these columns, as SQLite compares them."""

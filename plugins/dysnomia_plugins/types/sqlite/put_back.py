@@ -16,7 +16,6 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import as_ourselves
 from dysnomia_plugins.types.sqlite.cells import Value, decode_row, quoted
 from dysnomia_plugins.types.sqlite.conflicts import Conflicts
-from dysnomia_plugins.types.sqlite.contents import parse_row
 from dysnomia_plugins.types.sqlite.live_rows import LiveRows, Term, params_of
 from dysnomia_plugins.types.sqlite.opening import Deadline, is_busy, show
 from dysnomia_plugins.types.sqlite.reader import Table
@@ -45,16 +44,15 @@ def lacking(site: Site, deadline: Deadline, section: Section, batches: Iterator[
         refusal = live.refusal(section)
         if refusal:
             raise NotSafe(refusal)
+        there = live.has_key(section)
         while True:
             with as_ourselves():
                 batch = next(batches, None)
             if batch is None:
                 return
-            for raw in batch:
-                key = parse_row(section, raw).key
-                if None not in key and live.by_key(section, [cell or "" for cell in key]) is None:
-                    with as_ourselves():
-                        yield raw
+            missing = [raw for raw in batch if not there(raw)]
+            with as_ourselves():
+                yield from missing
 
 
 def look(site: Site, deadline: Deadline, rows: Sequence[PutRow]) -> LiveLook:
