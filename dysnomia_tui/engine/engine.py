@@ -144,6 +144,11 @@ class Engine(Planner):
         with translated():
             return tuple(reversed(self._world.store.generations(key)))
 
+    def alone(self, key: ComponentKey) -> Mapping[str, int]:
+        """Of each snapshot of a component, by id, the bytes that come back when it alone is deleted."""
+        with translated():
+            return self._world.store.alone(key)
+
     def links(self, container: str = "", component: str = "") -> Sequence[tuple[ComponentKey, int, str]]:
         """Component, number and id (``""`` for a broken link) of every generation, read from the links."""
         with translated():

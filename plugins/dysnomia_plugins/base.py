@@ -317,6 +317,10 @@ class StatePlugin(Plugin):
 
     # Contents.
 
+    rows_by_line: ClassVar[bool] = False
+    """Whether each line of a section of form ROWS, but for those of its beginning and its end, is a row in its
+    artefact: then lines may be left out of the middle, and ``raw_rows`` yields the others."""
+
     @abstractmethod
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         """Yield the records of a section (lines, for form TEXT) in batches, each record as bytes: records are equal if

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dysnomia_store.archive.read import ArchiveReader
     from dysnomia_store.catalog.survey import all_generations, latest_generations
     from dysnomia_store.content.digest import Digested, DigestSink, SectionTarget
+    from dysnomia_store.content.excerpt import Excerpt, unshared
     from dysnomia_store.content.index import Index, IndexWriter, decode, encode
     from dysnomia_store.content.index_diff import Pair, changed_between, changed_sections, is_schema
     from dysnomia_store.content.proofs import Proofs
@@ -27,6 +28,7 @@ _HOMES = {
     "ArchiveReader": "dysnomia_store.archive.read",
     "DigestSink": "dysnomia_store.content.digest",
     "Digested": "dysnomia_store.content.digest",
+    "Excerpt": "dysnomia_store.content.excerpt",
     "Index": "dysnomia_store.content.index",
     "IndexWriter": "dysnomia_store.content.index",
     "Layout": "dysnomia_store.disk.layout",
@@ -44,6 +46,7 @@ _HOMES = {
     "is_schema": "dysnomia_store.content.index_diff",
     "latest_generations": "dysnomia_store.catalog.survey",
     "moment": "dysnomia_store.records.codec",
+    "unshared": "dysnomia_store.content.excerpt",
 }
 """Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
 
@@ -52,6 +55,7 @@ __all__ = [
     "ArchiveReader",
     "DigestSink",
     "Digested",
+    "Excerpt",
     "Index",
     "IndexWriter",
     "Layout",
@@ -69,6 +73,7 @@ __all__ = [
     "is_schema",
     "latest_generations",
     "moment",
+    "unshared",
 ]
 
 

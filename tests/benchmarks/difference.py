@@ -43,6 +43,8 @@ _BLOCK = 1000
 class LineReader:
     """Rows that are lines."""
 
+    rows_by_line = True
+
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         assert section.offset is not None
         assert section.length is not None

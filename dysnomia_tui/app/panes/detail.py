@@ -27,6 +27,7 @@ class DetailPane(LinesView):
         self._contents: dict[tuple[ComponentKey, int, str], Contents] = {}
         self._sections: dict[int, Section] = {}
         self._generation: Generation | None = None
+        self._alone: int | None = None
 
     @property
     def section(self) -> Section | None:
@@ -34,9 +35,12 @@ class DetailPane(LinesView):
         line = self.item
         return self._sections.get(line.source) if line is not None and self.has_focus else None
 
-    def draw(self, row: TreeRow | None, generation: Generation | None, *, top: bool = False) -> None:
-        """Show a generation, else what the row of the tree stands for."""
+    def draw(
+        self, row: TreeRow | None, generation: Generation | None, alone: int | None = None, *, top: bool = False
+    ) -> None:
+        """Show a generation (``alone``: the bytes that only it holds), else what the row of the tree stands for."""
         self._generation = generation
+        self._alone = alone
         if generation is not None:
             self._draw_generation(generation, top=top)
             return
@@ -61,7 +65,7 @@ class DetailPane(LinesView):
             self._read(generation)
         self.border_title = f"3 Generation {generation.number}"
         shown = known if known is not None or generation.id else Contents()
-        made = detail.lines(generation, shown, self.services.times)
+        made = detail.lines(generation, shown, self.services.times, self._alone)
         self._sections = dict(made.sections)
         self.show(made.texts, top=top)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from dysnomia_store.model import Generation
@@ -18,6 +20,7 @@ class GenerationsPane(VirtualTable[Generation]):
     def __init__(self) -> None:
         super().__init__(key=lambda g: g.number, words=generations.words, markable=True, widget_id="generations")
         self._known: dict[ComponentKey, tuple[Generation, ...]] = {}
+        self._alone: dict[ComponentKey, Mapping[str, int]] = {}
         self._marked: dict[ComponentKey, frozenset[int]] = {}
         self._wanted: tuple[ComponentKey, int | None] | None = None
         self.of: ComponentKey | None = None
@@ -74,6 +77,18 @@ class GenerationsPane(VirtualTable[Generation]):
         self.lay_out(times)
         return True
 
+    def have_alone(self, key: ComponentKey, found: Mapping[str, int], times: Times) -> bool:
+        """Take what each snapshot of a component alone holds; False where another is shown by now."""
+        self._alone[key] = found
+        if key != self.of:
+            return False
+        self.lay_out(times)
+        return True
+
+    def alone(self, generation: Generation) -> int | None:
+        """The bytes that come back when it is deleted; None while that is not known."""
+        return self._alone.get(generation.key, {}).get(generation.id)
+
     def have_not(self, problem: str) -> None:
         """Say why they could not be read."""
         self.set_empty(Text(problem, style="bold red"))
@@ -82,7 +97,7 @@ class GenerationsPane(VirtualTable[Generation]):
         """Lay the columns out for the pane's width and the longest number."""
         known = self._known.get(self.of, ()) if self.of is not None else ()
         digits = len(str(max((generation.number for generation in known), default=0)))
-        self.set_columns(generations.columns(self.scrollable_content_region.width, times, digits))
+        self.set_columns(generations.columns(self.scrollable_content_region.width, times, digits, self.alone))
 
     def show_position(self, *, wide: bool) -> None:
         """Write which line of how many the cursor is on, under the list."""

@@ -56,9 +56,9 @@ class Made:
         return found | {first + at: section for at, section in enumerate(self.rest)}
 
 
-def lines(generation: Generation, contents: Contents | None, times: Times) -> Made:
-    """The pane of one generation; ``contents`` None while they are read."""
-    head = [_when(generation, times), _how(generation, times), *_remarks(generation, times)]
+def lines(generation: Generation, contents: Contents | None, times: Times, alone: int | None = None) -> Made:
+    """The pane of one generation; ``contents`` None while they are read. ``alone``: the bytes that only it holds."""
+    head = [_when(generation, times), _how(generation, times, alone), *_remarks(generation, times)]
     head.append(_summary(generation, contents))
     if contents is None:
         return Made((*head, plain("reading what is in it…", styles.DIM)), (), ())
@@ -79,13 +79,14 @@ def _when(generation: Generation, times: Times) -> Text:
     return join(parts, ", ")
 
 
-def _how(generation: Generation, times: Times) -> Text:
+def _how(generation: Generation, times: Times, alone: int | None) -> Text:
     parts = [reason_words(generation)]
     if generation.job:
         parts.append(f"job {generation.job}")
     meta = generation.metadata
     if meta is not None:
-        parts.append(f"{size(meta.content_size)}, stored {size(meta.stored_size)}")
+        shared = f" ({size(alone)} of it alone)" if alone is not None and alone != meta.stored_size else ""
+        parts.append(f"{size(meta.content_size)}, stored {size(meta.stored_size)}{shared}")
     if generation.last_check is not None:
         parts.append(check_words(generation.last_check, times))
     return plain(", ".join(parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -23,13 +23,16 @@ TIGHT = 46
 """Cells below which id and rows are left out."""
 
 
-def columns(cells: int, times: Times, digits: int) -> Sequence[Column[Generation]]:
+def columns(
+    cells: int, times: Times, digits: int, alone: Callable[[Generation], int | None] = lambda _: None
+) -> Sequence[Column[Generation]]:
     """The columns for a pane of ``cells`` cells.
 
     Args:
         cells: width of the pane.
         times: zone and time.
         digits: of the largest number.
+        alone: the bytes that come back when a generation is deleted; None where that is not known.
     """
     mark = Column[Generation]("mark", "", 1, lambda g: Text(""), gap=0, is_mark=True)
     number = Column[Generation](
@@ -37,7 +40,7 @@ def columns(cells: int, times: Times, digits: int) -> Sequence[Column[Generation
     )
     pinned = Column[Generation]("pin", "", 1, pin, lambda g: not g.marks.pins, gap=0)
     if cells >= WIDE:
-        return (mark, number, *_wide(times, cells >= WIDER), pinned)
+        return (mark, number, *_wide(times, cells >= WIDER, alone), pinned)
     return (mark, number, *_narrow(times, cells < TIGHT), pinned)
 
 
@@ -53,14 +56,20 @@ def _narrow(times: Times, tight: bool) -> list[Column[Generation]]:
     return [column for column in shown if not tight or column.id not in ("id", "rows")]
 
 
-def _wide(times: Times, wider: bool) -> list[Column[Generation]]:
+def _wide(times: Times, wider: bool, alone: Callable[[Generation], int | None]) -> list[Column[Generation]]:
     shown: list[Column[Generation]] = [
         Column("id", "id", 8, lambda g: plain(g.id[:8], styles.DIM), lambda g: g.id),
         Column("as-of", " as of", 16, lambda g: as_of(g, times, wide=True), _as_of, descending=True),
         Column("why", "why", 6, why, lambda g: why(g).plain, flex=1),
         Column("size", "size", 5, lambda g: plain(size(content_size(g))), _content, "right", descending=True),
         Column(
-            "stored", "stored", 6, lambda g: plain(size(stored_size(g)), styles.DIM), _stored, "right", descending=True
+            "alone",
+            "alone",
+            5,
+            lambda g: plain(size(alone(g)), styles.DIM),
+            lambda g: alone(g) or 0,
+            "right",
+            descending=True,
         ),
         Column("sections", "sect", 4, changed_sections, _changed, "right", descending=True),
         Column("rows", "net rows", 8, net_rows, _net, "right", descending=True),
@@ -175,16 +184,8 @@ def content_size(generation: Generation) -> int | None:
     return generation.metadata.content_size if generation.metadata is not None else None
 
 
-def stored_size(generation: Generation) -> int | None:
-    return generation.metadata.stored_size if generation.metadata is not None else None
-
-
 def _content(generation: Generation) -> int:
     return content_size(generation) or 0
-
-
-def _stored(generation: Generation) -> int:
-    return stored_size(generation) or 0
 
 
 def _changed(generation: Generation) -> int:

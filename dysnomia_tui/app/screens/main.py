@@ -5,7 +5,7 @@ The panes hold what they show; this joins them: the cursor of one decides what t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
 from textual import events, on
@@ -188,6 +188,12 @@ class MainScreen(DysnomiaScreen):
         if self.list.have(*answer, self.services.times):
             self._describe(self.units.item)
             self._draw_detail()
+            key = answer[0]
+            self.services.client.ask("alone", lambda engine: (key, engine.alone(key)), self._have_alone)
+
+    def _have_alone(self, answer: tuple[ComponentKey, Mapping[str, int]]) -> None:
+        if self.list.have_alone(*answer, self.services.times):
+            self._draw_detail()
 
     def _describe(self, row: TreeRow | None) -> None:
         container = row.container if row is not None else None
@@ -229,7 +235,8 @@ class MainScreen(DysnomiaScreen):
     def _draw_detail(self, *, top: bool = False) -> None:
         row = self.units.item
         generation = self.list.item if row is not None and row.component is not None else None
-        self.detail.draw(row, generation, top=top)
+        alone = self.list.alone(generation) if generation is not None else None
+        self.detail.draw(row, generation, alone, top=top)
 
     # --- marks --------------------------------------------------------------------------------------------------
 

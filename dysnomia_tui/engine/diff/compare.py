@@ -13,7 +13,7 @@ from dysnomia_store import Pair
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.hash_sums import Tick
 from dysnomia_tui.engine.diff.multiset import may_be_order
-from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes
+from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, changes, sides_of
 from dysnomia_tui.engine.diff.rows import Excess
 from dysnomia_tui.engine.diff.second_process import WORTH_IT, Helper
 from dysnomia_tui.engine.diff.spill import Records
@@ -123,7 +123,7 @@ class Comparer:
 
     def _rows(self, old: Section, new: Section, whole: bool) -> Compared:
         sides = self._sides(old, new, _shape(old, new))
-        if old.size + new.size <= SMALL:
+        if sides[0].size + sides[1].size <= SMALL:
             removed, added = self._in_memory(*sides)
             return self._paired(sides, removed, added)
         only_old, only_new = Excess(self.folder), Excess(self.folder)
@@ -140,7 +140,7 @@ class Comparer:
 
     def _two_pass(self, pair: tuple[Section, Section], sides: tuple[Side, Side]) -> TwoPass:
         helper = self.helper
-        if helper is None or helper.busy or not worth_two(pair):
+        if helper is None or helper.busy or sides[0].size + sides[1].size < WORTH_IT:
             return Alone(sides, self.folder, self.tick)
         return ByTwo(pair, sides, self.folder, self.tick, helper)
 
@@ -152,10 +152,7 @@ class Comparer:
         return self._sides(old, new, _shape(old, new))[which]
 
     def _sides(self, old: Section, new: Section, shape: Shape) -> tuple[Side, Side]:
-        return (
-            Side(self.old.reader, self.old.stored, old, shape),
-            Side(self.new.reader, self.new.stored, new, shape),
-        )
+        return sides_of((self.old.reader, self.old.stored, old), (self.new.reader, self.new.stored, new), shape)
 
     def _in_memory(self, old: Side, new: Side) -> tuple[Iterable[bytes], Iterable[bytes]]:
         before, after = self._counted(old), self._counted(new)

@@ -17,7 +17,7 @@ from dysnomia_plugins.base import Stored
 from dysnomia_store import Pair, changed_sections, decode, encode
 from dysnomia_store.model import Form
 from dysnomia_tui.engine.diff.hash_sums import Batches, Tick
-from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side
+from dysnomia_tui.engine.diff.pairing import Reader, Shape, Side, sides_of
 from dysnomia_tui.engine.diff.spill import sorted_records
 
 _PREFIX = 16
@@ -79,8 +79,8 @@ class OrderCheck:
         old, new = pair
         if old is None or new is None or not may_be_order(pair):
             return False
-        shape = Shape.of(old, new)
-        return same_rows(Side(self.reader, self.old, old, shape), Side(self.reader, self.new, new, shape), self.tick)
+        sides = sides_of((self.reader, self.old, old), (self.reader, self.new, new), Shape.of(old, new))
+        return same_rows(*sides, self.tick)
 
     def same_state(self) -> bool:
         """Whether the order of rows is all that differs. The smallest sections are read first: one that was changed

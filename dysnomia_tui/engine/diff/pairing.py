@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dysnomia_plugins.base import Row, Stored
-from dysnomia_store.model import Section
+from dysnomia_store import Excerpt, StoredSnapshot, unshared
+from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.spill import sorted_records
 
 RawChange = tuple[bytes | None, bytes | None]
@@ -24,6 +25,10 @@ Cells = tuple[str | None, ...]
 
 class Reader(Protocol):
     """What a diff needs of a plugin; what shows a snapshot of no known type has it as well."""
+
+    @property
+    def rows_by_line(self) -> bool:
+        """Whether every line of a section of rows is a row, but for its beginning and its end."""
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]: ...
 
@@ -59,6 +64,11 @@ class Side:
     section: Section
     shape: Shape
 
+    @property
+    def size(self) -> int:
+        """Bytes that are read."""
+        return self.stored.kept if isinstance(self.stored, Excerpt) else self.section.size
+
     def batches(self) -> Iterator[Sequence[bytes]]:
         """Its rows as bytes that are equal where the rows are: the plugin's own, or, where the columns of the two
         sides differ, their cells laid out alike."""
@@ -81,6 +91,27 @@ class Side:
         """A column that this side does not have is NULL: so a row changes only where its values do."""
         held = dict(zip(self.section.columns, self.reader.parse_row(self.section, raw).cells, strict=False))
         return tuple(held.get(name) for name in self.shape.columns)
+
+
+def sides_of(
+    old: tuple[Reader, Stored, Section], new: tuple[Reader, Stored, Section], shape: Shape
+) -> tuple[Side, Side]:
+    """Both sides of a section, without what is stored once for both of them, where that can be left out.
+
+    Raises NotFound, Corrupt."""
+    (reader, before, was), (other, after, is_) = old, new
+    if (
+        shape.same
+        and was.form is is_.form is Form.ROWS
+        and reader.rows_by_line
+        and other.rows_by_line
+        and isinstance(before, StoredSnapshot)
+        and isinstance(after, StoredSnapshot)
+    ):
+        kept = unshared(before, was, after, is_)
+        if kept is not None:
+            return Side(reader, kept[0], was, shape), Side(other, kept[1], is_, shape)
+    return Side(reader, before, was, shape), Side(other, after, is_, shape)
 
 
 def changes(

@@ -87,6 +87,7 @@ class FilesReader:
     """The contents of any snapshot, file by file. Has the reading methods of a StatePlugin, and no state."""
 
     digest_version = 1
+    rows_by_line = False
 
     def rescan(self, stored: Stored, sink: ContentSink) -> None:
         """Write every file of the snapshot into ``sink``, one section each, in order of their names."""

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from itertools import accumulate
@@ -169,10 +169,13 @@ class FolderReader:
         return self.open_range(0, self.frames.table.content[-1])
 
     @contextmanager
-    def open_range(self, offset: int, length: int) -> Iterator[BinaryIO]:
-        """Stream a part of the content: whole frames are read and checked, no more."""
-        which = self.frames.table.covering(offset, length)
-        start = self.frames.table.content[which.start] if which else 0
+    def open_range(self, offset: int, length: int, left_out: Collection[int] = ()) -> Iterator[BinaryIO]:
+        """Stream a part of the content: whole frames are read and checked, no more. ``left_out`` names frames in it,
+        but for the first, that are passed over."""
+        covering = self.frames.table.covering(offset, length)
+        start = self.frames.table.content[covering.start] if covering else 0
+        length -= sum(map(self.frames.size, left_out))
+        which = [number for number in covering if number not in left_out] if left_out else covering
         with opened(self.path) as at, stream_of(self._pieces(at, which, offset - start, length), self.path) as stream:
             yield stream
 
@@ -193,7 +196,9 @@ class FolderReader:
         with self.open_range(self.frames.table.content[number], self.frames.size(number)) as stream:
             return stream.read()
 
-    def _pieces(self, at: int, which: range, offset: int, length: int, *, sealed: bool = False) -> Iterator[bytes]:
+    def _pieces(
+        self, at: int, which: Sequence[int], offset: int, length: int, *, sealed: bool = False
+    ) -> Iterator[bytes]:
         def content(number: int) -> bytes:
             name = frame_name(number)
             try:

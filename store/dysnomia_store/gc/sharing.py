@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,6 +69,34 @@ def exact(layout: Layout, plan: GcPlan, may_share: MayShare) -> GcPlan:
         alone[holder[inode]] += size
     snapshots = tuple(_of(snapshot, alone.get(at)) for at, snapshot in enumerate(plan.snapshots))
     return replace(plan, snapshots=snapshots, freed=sum(snapshot.stored_size for snapshot in snapshots))
+
+
+def alone(layout: Layout, snapshots: Mapping[str, Path]) -> Mapping[str, int]:
+    """Of each snapshot (by id; its folder) that holds frames, the bytes that come back with it alone.
+
+    Raises PermissionError."""
+    held: dict[str, int] = {}
+    going = Names()
+    holder: dict[int, str] = {}
+    several: set[int] = set()
+    for snapshot_id, folder in snapshots.items():
+        own = Names()
+        besides = own.add(folder)
+        if besides is None:
+            continue
+        held[snapshot_id] = besides
+        for inode, count in own.count.items():
+            if inode in holder:
+                several.add(inode)
+            else:
+                holder[inode] = snapshot_id
+                going.count[inode] = count
+                going.where[inode] = own.where[inode]
+    for inode in several:
+        del going.count[inode]
+    for inode, size in freed(layout, going):
+        held[holder[inode]] += size
+    return held
 
 
 def freed(layout: Layout, going: Names) -> Iterator[tuple[int, int]]:

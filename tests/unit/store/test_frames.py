@@ -450,3 +450,14 @@ def test_usage_counts_what_is_shared_once(shop: Shop) -> None:
     assert usage.generations == 10
     assert usage.content == 10 * len(lines(2000))
     assert usage.growth[-1][1] == on_disk(shop.root)
+
+
+def test_what_each_generation_alone_holds_is_what_its_deletion_frees(shop: Shop) -> None:
+    for number in range(4):
+        shop.commit(lines(2000, changed=100 * number))
+    alone = shop.store.alone(KEY)
+    for one in shop.store.generations(KEY)[:-1]:
+        assert alone[one.id] == shop.plan(drop=[one.number]).freed
+    shop.collect(Policy(last=1), grace=3600)
+    (left,) = shop.store.generations(KEY)
+    assert shop.store.alone(KEY) == {left.id: shop.plan(Policy(nothing=True)).freed}

@@ -80,6 +80,8 @@ class FolderStored:
 class TableReader:
     """Reads the rows; cells are separated by tabs, ``\\N`` is NULL."""
 
+    rows_by_line = False
+
     def __init__(self, batch: int = 1000) -> None:
         self._batch = batch
 
