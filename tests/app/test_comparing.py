@@ -155,7 +155,8 @@ async def test_marked_rows_are_put_back_by_r_and_escape_takes_the_marks_away() -
         await run.press("3", "enter")
         (plan,) = run.engine.submitted
         assert (plan.kind, plan.confirm) == (Kind.PUT_BACK, "3")
-        await run.press("escape")
+        assert opened(run).rows.marks == frozenset(), "done"
+        await run.press("space", "escape")
         assert opened(run).rows.marks == frozenset()
         await run.press("space", "left", "n", "p")
         assert opened(run).rows.marks == frozenset(), "marks are of one section's rows"

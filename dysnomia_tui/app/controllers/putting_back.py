@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.diff import rows_asked
 from dysnomia_tui.app.services import Services
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.engine import MOST_ROWS, Diff, HistoryAsked, RowsAsked
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
@@ -16,10 +17,11 @@ PAGE = 500
 
 
 def put_marked_back(
-    services: Services, key: ComponentKey, number: int, diff: Diff, change: SectionChange, marks: Sequence[int]
+    services: Services, key: ComponentKey, number: int, diff: Diff, change: SectionChange, rows: RowTable
 ) -> None:
-    """Plan the marked rows of a section back as generation ``number`` has them, and ask."""
-    section = change.section
+    """Plan the marked rows of a section back as generation ``number`` has them, and ask. Once they are, no mark is left
+    that another key could be meant for."""
+    section, marks = change.section, rows.marked_rows
     if not section.key:
         services.trouble(f"the lines of {section.kind} {section.name} have no key: they cannot be put back one by one")
         return
@@ -27,7 +29,7 @@ def put_marked_back(
     def plan(engine: Engine) -> Plan:
         return engine.plan_put_back(key, number, [rows_asked(change, list(_rows(diff, change, marks)))])
 
-    services.plan(plan)
+    services.plan(plan, lambda _job: rows.act_unmark())
 
 
 def _rows(diff: Diff, change: SectionChange, marks: Sequence[int]) -> Iterator[RowChange]:

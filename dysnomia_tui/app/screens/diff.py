@@ -352,9 +352,9 @@ class DiffScreen(DysnomiaScreen):
         """The marked rows; with none, the whole of the older side."""
         if not isinstance(self._old, int):
             return
-        marks, change, diff = self.rows.marked_rows, self._change, self._diff
-        if marks and change is not None and diff is not None:
-            put_marked_back(self.services, self._of, self._old, diff, change, marks)
+        change, diff = self._change, self._diff
+        if self.rows.marks and change is not None and diff is not None:
+            put_marked_back(self.services, self._of, self._old, diff, change, self.rows)
         else:
             self.services.go.restore(self._of, self._old)
 
