@@ -62,11 +62,17 @@ class Navigation:
 
         self._open(RestoreScreen(key, number))
 
-    def gc(self, keys: Collection[ComponentKey], drop: Collection[tuple[ComponentKey, int]] = ()) -> None:
-        """Review a collection; ``drop`` are the generations marked for it."""
+    def gc(
+        self,
+        keys: Collection[ComponentKey],
+        drop: Collection[tuple[ComponentKey, int]] = (),
+        *,
+        planned: bool = False,
+    ) -> None:
+        """Review a collection; ``drop`` are the generations marked for it. ``planned``: the one that waits."""
         from dysnomia_tui.app.screens.gc import GcScreen
 
-        self._open(GcScreen(tuple(keys), tuple(drop)))
+        self._open(GcScreen(tuple(keys), tuple(drop), planned=planned))
 
     def store(self) -> None:
         """Where the space is."""

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.names import given_path, is_path, plain_name
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import (
@@ -107,6 +108,12 @@ def main() -> int:
 def _main(args: argparse.Namespace) -> int:
     _check(args)
     settings, key = locate(load(args.statedir), args)
+    scheduled = args.scheduled and not args.dry_run
+    with heard(settings, "snapshot", scheduled=scheduled, about=str(key)) as hearing:
+        return hearing.ended(_perform(settings, key, args))
+
+
+def _perform(settings: Settings, key: ComponentKey, args: argparse.Namespace) -> int:
     engine = open_engine(settings)
     if args.shell:
         from dysnomia_tui.cli.shell import run_shell

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_base.ownership import is_obeyed, may_be_made, refusal
-from dysnomia_tui.config.model import ComponentSettings, Settings
+from dysnomia_base.ownership import is_obeyed, may_be_made, refusal, who_else_reads
+from dysnomia_base.secret import Secret
+from dysnomia_tui.config.model import ComponentSettings, NotifySettings, Settings
 
 if TYPE_CHECKING:
     from dysnomia_tui.config.toml import Document
@@ -53,9 +54,11 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
 
             documents.append(read_document(folder / "config.toml"))
     top = _merged_top(documents)
+    notify: dict[str, Any] = {}
     scheduled: dict[str, Any] = {}
     for document in documents:
         scheduled.update(document.schedule)
+        notify.update(document.notify)
     home = Path(environ.get("HOME") or "~").expanduser()
     own = () if root else (user_config,)
     return Settings(
@@ -76,11 +79,24 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
         components=_components(documents),
-        schedule={name: when for name, when in scheduled.items() if name != "on_failure"},
+        schedule={name: when for name, when in scheduled.items() if name not in ("on_failure", "collect_mode")},
+        collect_mode=str(scheduled.get("collect_mode", "apply")),
         schedule_on_failure=tuple(scheduled.get("on_failure", ())),
+        notify=NotifySettings(**notify),
+        exposed=tuple(_exposed(documents, caller)),
         grace_set="grace" in top,
         **top,
     )
+
+
+def _exposed(documents: Sequence[Document], uid: int) -> Iterator[str]:
+    """Files that hold an address to be told at, and may be read by others."""
+    for document in documents:
+        addresses = (*document.notify.get("ping", {}).values(), *document.notify.get("apprise", ()))
+        if any(isinstance(one, Secret) for one in addresses):
+            readers = who_else_reads(document.path.stat(), uid)
+            if readers:
+                yield f"{document.path} holds a secret address ([notify]) and {readers}: chmod 0600, or name a file"
 
 
 def _user_config(environ: Mapping[str, str]) -> Path:

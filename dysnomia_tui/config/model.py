@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from dysnomia_base.records import dataclass
+from dysnomia_base.secret import Secret
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
 
@@ -20,6 +21,20 @@ class ComponentSettings:
     labels: tuple[str, ...] = ()
     stale_after: timedelta | None = None
     """An age from which the newest good generation is worth an alarm; None: three times the usual distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told what happens while nobody watches. An address is a secret: who knows it can send, or silence it."""
+
+    command: tuple[str, ...] = ()
+    """argv of a program that gets each message."""
+    ping: Mapping[str, Secret | Path] = field(default_factory=dict)
+    """By task of the schedule: the address that is told when it starts and how it ended, or a file that holds it."""
+    apprise: tuple[Secret | Path, ...] = ()
+    """Addresses as Apprise has them, and files with such."""
+    time_limit: timedelta = timedelta(seconds=30)
+    """For each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +89,13 @@ class Settings:
     schedule: Mapping[str, str] = field(default_factory=dict)
     """By what is done (``snapshot``, ``collect``, ``check``, ``status``) when: a calendar expression of systemd, or
     ``""`` for never."""
+    collect_mode: str = "apply"
+    """``apply``, or ``review``: a timer's collection is planned and waits for a person."""
     schedule_on_failure: tuple[str, ...] = ()
     """Units that are started where one of them fails."""
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    exposed: tuple[str, ...] = ()
+    """Configuration files with a secret that others may read, each in a sentence."""
     discovers: bool = True
     """Whether state that is not configured is looked for on this machine: not in the demo."""
     given_containers: Mapping[str, GivenContainer] = field(default_factory=dict)

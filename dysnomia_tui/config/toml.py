@@ -8,7 +8,10 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [containers.NAME]           # compression = "xz"
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
 [schedule]                  # snapshot = "02:00", collect, check, verify, status; on_failure = ["tell@%n.service"]
+                            # collect_mode = "apply"; "review": the timer plans, and a person applies it
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
+[notify]                    # command = ["/a/program"], apprise = ["mailto://…"], time_limit = "30s"
+[notify.ping]               # snapshot = "https://…", collect, check, verify, status; or a file that holds the address
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ from typing import Any
 
 from dysnomia_base.durations import LONGEST, parse_duration
 from dysnomia_base.records import dataclass
+from dysnomia_base.secret import Secret
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
 
 COMPRESSIONS = ("zstd", "xz", "none")
+COLLECT_MODES = ("apply", "review")
 ZONES = ("server", "utc", "relative")
 
 Reader = Callable[[Any], Any]
@@ -41,6 +46,8 @@ class Document:
     top: Mapping[str, Any] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
     """When what is done, and ``on_failure``."""
+    notify: Mapping[str, Any] = field(default_factory=dict)
+    """By the names of ``NotifySettings``."""
     keys: Mapping[str, str] = field(default_factory=dict)
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -70,16 +77,20 @@ class _Reading:
     text: str
 
     def document(self, data: Mapping[str, Any]) -> Document:
-        tables: dict[str, Reader] = dict.fromkeys(("keys", "containers", "components", "schedule"), _table)
+        tables: dict[str, Reader] = dict.fromkeys(("keys", "containers", "components", "schedule", "notify"), _table)
         top = self._values(data, {**TOP, **tables}, ())
         keys = top.pop("keys", {})
         containers = top.pop("containers", {})
         components = top.pop("components", {})
         schedule = self._values(top.pop("schedule", {}), SCHEDULE, ("schedule",))
+        notify = self._values(top.pop("notify", {}), NOTIFY, ("notify",))
+        if "ping" in notify:
+            notify["ping"] = self._values(notify["ping"], PING, ("notify", "ping"))
         return Document(
             path=self.path,
             top=top,
             schedule=schedule,
+            notify=notify,
             keys={name: self._value(value, _string, ("keys", name)) for name, value in keys.items()},
             compression_by_container={
                 name: settings["compression"]
@@ -225,6 +236,37 @@ def _calendar(value: Any) -> str:
     return "" if text == "never" else text
 
 
+def _argv(value: Any) -> tuple[str, ...]:
+    words = _strings(value)
+    if not words or not words[0].startswith("/") or any("\0" in word for word in words):
+        raise ValueError('expected a program by its absolute path, and its arguments, as in ["/usr/bin/logger", "-t"]')
+    return words
+
+
+def _address(value: Any) -> Secret | Path:
+    """An address over http or https, or a file that holds one. No message repeats it."""
+    text = _string(value).strip()
+    if text.startswith("/"):
+        return Path(text)
+    from dysnomia_tui.config.addresses import why_not_http
+
+    reason = why_not_http(text)
+    if reason:
+        raise ValueError(reason)
+    return Secret(text)
+
+
+def _apprise(value: Any) -> tuple[Secret | Path, ...]:
+    return tuple(Path(text) if text.startswith("/") else Secret(text) for text in map(str.strip, _strings(value)))
+
+
+def _time_limit(value: Any) -> Any:
+    limit = _duration(value)
+    if not 1 <= limit.total_seconds() <= 600:
+        raise ValueError("a time from 1s to 10m is expected")
+    return limit
+
+
 def _duration_or_never(value: Any) -> Any:
     return LONGEST if value == "never" else _duration(value)
 
@@ -246,8 +288,12 @@ TOP: Mapping[str, Reader] = {
     "theme": _string,
     "zone": _one_of(ZONES),
 }
+SCHEDULED = ("snapshot", "collect", "check", "verify", "status")
+NOTIFY: Mapping[str, Reader] = {"command": _argv, "ping": _table, "apprise": _apprise, "time_limit": _time_limit}
+PING: Mapping[str, Reader] = dict.fromkeys(SCHEDULED, _address)
 SCHEDULE: Mapping[str, Reader] = {
-    **dict.fromkeys(("snapshot", "collect", "check", "verify", "status"), _calendar),
+    **dict.fromkeys(SCHEDULED, _calendar),
+    "collect_mode": _one_of(COLLECT_MODES),
     "on_failure": _strings,
 }
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}

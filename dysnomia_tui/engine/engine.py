@@ -35,6 +35,7 @@ from dysnomia_tui.engine.records import (
     Drill,
     Event,
     FoundRow,
+    GenerationProofs,
     HistoryLine,
     JobState,
     JobView,
@@ -43,6 +44,7 @@ from dysnomia_tui.engine.records import (
     SectionChange,
     TrashView,
 )
+from dysnomia_tui.engine.teller import Teller
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ RECOVERY_TRIES = 3
 JOBS_LOOKED_AT = 200
 
 
-class Engine(Planner):
+class Engine(Planner, Teller):
     """One state directory and one configuration, as one user may see and change them."""
 
     def __init__(
@@ -118,19 +120,21 @@ class Engine(Planner):
 
     def overview(self) -> Overview:
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
+        with translated():
+            return self._look(self._board.views(JOBS_LOOKED_AT))
+
+    def _look(self, jobs: Sequence[JobView]) -> Overview:
         from dysnomia_tui.engine.machine.overview import look
 
-        with translated():
-            return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
+        return look(self._world, jobs, self.read_only, self._clock(), tuple(self._alarms()))
 
     def report(self) -> Report:
         """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
-        from dysnomia_tui.engine.machine.overview import look
         from dysnomia_tui.engine.machine.report import report
 
         with translated():
             jobs = self._board.views(JOBS_LOOKED_AT)
-            return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
+            return report(self._look(jobs), jobs)
 
     def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
         """The generations that are due to be proved by a restore (of all components, if none are given), in order."""
@@ -421,6 +425,19 @@ class Engine(Planner):
         """What the timeline is made of, oldest first: each as it was written down (``at`` in ISO 8601)."""
         with translated():
             return audit.in_order(self.settings.statedir, key, self._gone())
+
+    def proofs(self, key: ComponentKey | None = None) -> Sequence[GenerationProofs]:
+        """When and how each generation in the store was proved, and by which job and whom."""
+        from dysnomia_tui.engine.proofs import proofs
+
+        with translated():
+            return tuple(proofs(self._world, key))
+
+    def proofs_text(self, key: ComponentKey | None = None) -> Iterator[str]:
+        """The same as lines for handing over."""
+        from dysnomia_tui.engine.proofs import lines
+
+        return lines(self.proofs(key), host_name(), key)
 
     def _gone(self) -> Sequence[Mapping[str, Any]]:
         """Endings that nobody has written down yet: of jobs whose process is gone."""

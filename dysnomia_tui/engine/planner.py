@@ -5,6 +5,8 @@ Each verb is imported when it is planned: a command plans one of them, and must 
 
 from __future__ import annotations
 
+import os
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.model import Marks, Reason
 from dysnomia_tui.engine.component.target import RestoreTarget
+from dysnomia_tui.engine.errors import ReadOnly
+from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.jobs.board import JobBoard
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.plans.plan import Plan
+    from dysnomia_tui.engine.records import WaitingCollection
 
 
 class Planner:
@@ -32,6 +37,11 @@ class Planner:
     _world: Machine
     _board: JobBoard
     _clock: Callable[[], datetime]
+
+    @property
+    @abstractmethod
+    def read_only(self) -> str:
+        """Why nothing can be changed, or ``""``."""
 
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
         from dysnomia_tui.engine.operations import snapshot
@@ -76,6 +86,25 @@ class Planner:
 
         with translated():
             return self._world.store.plan_gc(keys, of, keep=keep, drop=drop, in_use=self._in_use(keys))
+
+    def planned_collection(self) -> WaitingCollection | None:
+        """The collection that waits for a person, as a review of the store as it is now."""
+        from dysnomia_tui.engine.operations import planned
+
+        with translated():
+            return planned.waiting(self._world, self._in_use(self._world.store.keys()))
+
+    def let_wait(self, review: GcPlan) -> WaitingCollection | None:
+        """Let a review wait for a person, in the place of the one that did; None where it would remove nothing.
+
+        Raises ReadOnly."""
+        from dysnomia_tui.engine.operations import planned
+
+        if self.read_only:
+            raise ReadOnly(f"no collection was planned: {self.read_only}", "changes are refused here")
+        with translated():
+            in_use = self._in_use(self._world.store.keys())
+            return planned.keep(self._world, review, in_use, who=who(os.environ), now=self._clock())
 
     def _in_use(self, keys: Collection[ComponentKey]) -> Mapping[tuple[ComponentKey, str], str]:
         """Snapshots that waiting and running jobs are about."""

@@ -16,8 +16,9 @@ from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
 
 if TYPE_CHECKING:
-    from dysnomia_store.model import Generation, Section
+    from dysnomia_store.model import CheckResult, Generation, Section
     from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import GcPlan
 
 
 class Health(enum.StrEnum):
@@ -100,6 +101,10 @@ class ContainerView:
     file: str = ""
 
 
+WAITING = "review"
+"""The topic of the alarm that a collection waits for a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """Something that needs a person."""
@@ -108,6 +113,8 @@ class Alarm:
     key: ComponentKey | None = None
     urgent: bool = False
     """What is live may be damaged."""
+    topic: str = ""
+    """What it is about, where its text changes while it lasts; else the text says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +182,35 @@ class Drill:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """One check of a generation, and who asked for it."""
+
+    at: datetime
+    how: str
+    """``bytes``: every byte was read and compared; ``restore``: it was restored into a scratch place and compared."""
+    result: CheckResult
+    text: str
+    job: str
+    """``""`` where no job did it."""
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationProofs:
+    """A generation, and every check of its snapshot, oldest first."""
+
+    key: ComponentKey
+    number: int
+    id: str
+    as_of: datetime
+    as_of_estimated: bool
+    problem: str
+    """Why it cannot be proved (a broken link), or ``""``."""
+    proofs: tuple[Proof, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The machine, as a monitoring system sees it."""
 
@@ -188,6 +224,8 @@ class Report:
     """Jobs under way, each with its title."""
     disk_free: int | None
     disk_total: int | None
+    topics: tuple[str, ...] = ()
+    """What each alarm is about: the same for as long as it lasts."""
 
     def age(self, component: ComponentReport) -> timedelta | None:
         """How old the newest good generation of a component is."""
@@ -324,6 +362,18 @@ class FoundRow:
     number: int
     """Its place in the section, from 1; 0 for an opaque section that was found by its name."""
     cells: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCollection:
+    """A collection that was planned and waits for a person."""
+
+    made: datetime
+    who: str
+    review: GcPlan
+    """What it would do: of the store as it is now, unless it is stale."""
+    stale: str
+    """Why it can no longer be applied, or ``""``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,13 @@ class Task:
 TASKS = (
     Task("snapshot", "Snapshot every active component", ("dysnomia-containers", "--snapshot", "--scheduled"), "02:00"),
     Task("collect", "Collect old generations by the retention in config.toml",
-         ("dysnomia-snapshots", "--gc", "--policy")),
+         ("dysnomia-snapshots", "--gc", "--policy", "--scheduled")),
     Task("check", "Read every newest generation and compare its checksums",
-         ("dysnomia-snapshots", "--query-latest", "--check"), "Sun 05:00"),
+         ("dysnomia-snapshots", "--query-latest", "--check", "--scheduled"), "Sun 05:00"),
     Task("verify", "Prove generations in turn by restoring them into a scratch place",
-         ("dysnomia-tui", "verify", "--due")),
-    Task("status", "Fail where a component needs someone", ("dysnomia-tui", "status"), "hourly", fine=(1,)),
+         ("dysnomia-tui", "verify", "--due", "--scheduled")),
+    Task("status", "Fail where a component needs someone", ("dysnomia-tui", "status", "--scheduled"), "hourly",
+         fine=(1,)),
 )  # fmt: skip
 
 

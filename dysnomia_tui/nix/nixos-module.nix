@@ -247,7 +247,7 @@ in
 
     systemd.services.dysnomia-tui-collect = lib.mkIf (cfg.collect != null) (job {
       description = "Collect old snapshots";
-      command = "${cfg.package}/bin/dysnomia-snapshots --gc --policy";
+      command = "${cfg.package}/bin/dysnomia-snapshots --gc --policy --scheduled";
     });
     systemd.timers.dysnomia-tui-collect = lib.mkIf (cfg.collect != null) (timer cfg.collect);
   };

@@ -118,6 +118,17 @@ def refusal_below(path: str | os.PathLike[str], uid: int | None = None) -> str:
     return ""
 
 
+def who_else_reads(status: os.stat_result, uid: int) -> str:
+    """Who besides root and the caller may read a file of this status, as the end of a sentence; ``""`` for nobody."""
+    if status.st_uid not in (0, uid):
+        return f"belongs to {_user(status.st_uid)}"
+    if status.st_mode & stat.S_IROTH:
+        return "may be read by everyone"
+    if status.st_mode & stat.S_IRGRP and not _only_ours(status.st_gid, uid):
+        return f"may be read by group {_group(status.st_gid)}"
+    return ""
+
+
 def _is_device(path: str) -> bool:
     try:
         return stat.S_ISCHR(os.stat(path).st_mode)  # noqa: PTH116

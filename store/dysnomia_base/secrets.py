@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-HIDDEN = "•••"
+from dysnomia_base.secret import HIDDEN as HIDDEN
+
 SHORTEST = 3
 """A shorter value is not taken out of texts: it would tear holes into every one."""
 _WHOLE = 4

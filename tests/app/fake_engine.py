@@ -18,7 +18,7 @@ from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.engine import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, ReadOnly
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.records import JobState, JobView
+from dysnomia_tui.engine.records import JobState, JobView, WaitingCollection
 from tests.app.fake_reading import FakeReading
 from tests.app.fake_world import NOW, ORDERS, SETTINGS, World, job
 
@@ -125,6 +125,10 @@ class FakeEngine(FakeReading):
             confirm="212",
             warnings=("31 rows were written since; they would be in the new guard",),
         )
+
+    def planned_collection(self) -> WaitingCollection | None:
+        self.gate.wait()
+        return self.world.waiting
 
     def gc_review(
         self,

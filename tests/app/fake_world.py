@@ -33,6 +33,7 @@ from dysnomia_tui.engine.records import (
     JobView,
     SectionChange,
     TrashView,
+    WaitingCollection,
 )
 
 NOW = datetime(2025, 11, 22, 14, 22, 7, tzinfo=UTC)
@@ -170,6 +171,8 @@ class World:
     """Of those whose type tells more than their container's probe."""
     found: tuple[Found, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    waiting: WaitingCollection | None = None
+    """The collection that waits for a person."""
     jobs: tuple[JobView, ...] = ()
     labels: tuple[str, ...] = ("PROD",)
     read_only: str = ""

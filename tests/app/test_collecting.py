@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +15,10 @@ from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import WAITING, Alarm, WaitingCollection
 from tests.app.driving import Driven, driven, key_of
-from tests.app.fake_world import CRM, ORDERS
+from tests.app.fake_engine import FakeEngine
+from tests.app.fake_world import CRM, NOW, ORDERS, World, world
 
 
 async def opened(run: Driven, drop: tuple[int, ...] = ()) -> GcScreen:
@@ -204,3 +207,40 @@ async def test_u_brings_back_what_the_last_collection_took() -> None:
         await run.press("u")
         confirmation = await run.confirmation()
         assert confirmation.plan.title.startswith("undo J")
+
+
+def waits(found: World, stale: str = "") -> World:
+    """The world with a collection that a timer planned: generations 3 and 4 of the CRM."""
+    review = FakeEngine(found).gc_review([CRM], None, drop=[(CRM, 3), (CRM, 4)])
+    waiting = WaitingCollection(NOW, "root", review, stale)
+    return replace(found, waiting=waiting, alarms=(Alarm("a collection waits for a person", CRM, topic=WAITING),))
+
+
+async def test_what_waits_is_shown_exactly_and_carried_out_by_one_confirmation() -> None:
+    async with driven(waits(world())) as run:
+        await run.press("X")
+        screen = run.screen
+        assert isinstance(screen, GcScreen)
+        assert run.engine.world.waiting is not None
+        assert screen.review is run.engine.world.waiting.review
+        assert "and waiting: WOULD be done to" in run.text()
+        await run.press("K", "d")
+        assert "as it was planned" in run.toasts()
+        assert screen.review is not None
+        assert {line.number for line in screen.review.dropped} == {3, 4}
+        await run.press("X")
+        confirmation = await run.confirmation()
+        await run.press("2", "enter")
+        await run.until(lambda: run.engine.submitted)
+        assert run.engine.submitted[0] is confirmation.plan
+
+
+async def test_what_waits_can_be_left_for_the_policy_and_is_said_where_it_is_out_of_date() -> None:
+    async with driven(waits(world())) as run:
+        await run.press("X", "U")
+        assert "nothing would be deleted" in run.text()
+        assert "and waiting" not in run.text()
+    async with driven(waits(world(), "generation 3 is pinned")) as run:
+        await run.press("X")
+        assert "is out of date: generation 3 is pinned" in run.toasts()
+        assert "nothing would be deleted" in run.text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.engine.engine import LIVE
+from dysnomia_tui.engine.records import WAITING
 
 
 class Elsewhere(Controller):
@@ -39,7 +40,10 @@ class Elsewhere(Controller):
     def act_gc(self) -> None:
         here = self.here()
         assert here.key is not None
-        self.services.go.gc((here.key,), [(here.key, number) for number in here.marks])
+        overview = self.services.state.overview
+        waits = overview is not None and any(alarm.topic == WAITING for alarm in overview.alarms)
+        marked = [(here.key, number) for number in here.marks]
+        self.services.go.gc((here.key,), marked, planned=waits and not marked)
 
     def act_demo(self) -> None:
         self.services.exit("demo")

@@ -30,6 +30,7 @@ from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobView, Overview
 
@@ -46,6 +47,37 @@ class Question:
     policy: Policy | None
     keep: frozenset[Where]
     drop: frozenset[Where]
+    planned: bool = False
+    """The collection that waits for a person, as it was planned; nothing else of the question counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A review, and what is needed to show it."""
+
+    review: GcPlan
+    as_of: dict[Where, datetime]
+    made: datetime | None = None
+    """Of a collection that waits: when it was planned."""
+
+
+class OutOfDate(EngineError):
+    """The collection that waits can no longer be applied as it was planned."""
+
+
+def times_of(engine: Engine, keys: Iterable[ComponentKey]) -> dict[Where, datetime]:
+    """The time of each generation."""
+    return {(key, one.number): one.as_of for key in keys for one in engine.generations(key)}
+
+
+def waiting(engine: Engine) -> Answer:
+    """The collection that waits. Raises OutOfDate where none does that can be applied."""
+    found = engine.planned_collection()
+    if found is None:
+        raise OutOfDate("no collection waits any longer; this is the review by the policy")
+    if found.stale:
+        raise OutOfDate(f"the collection that waits is out of date: {found.stale}; this is the review by the policy")
+    return Answer(found.review, times_of(engine, {line.key for line in found.review.lines}), found.made)
 
 
 class GcTable(VirtualTable[Entry]):
@@ -85,12 +117,17 @@ class GcScreen(DysnomiaScreen):
     GcScreen #lines:focus { border: round $primary; border-title-color: $text; }
     """
 
-    def __init__(self, keys: tuple[ComponentKey, ...], drop: tuple[Where, ...] = ()) -> None:
+    def __init__(
+        self, keys: tuple[ComponentKey, ...], drop: tuple[Where, ...] = (), *, planned: bool = False
+    ) -> None:  # fmt: skip
+        """``planned``: show the collection that waits, as long as nothing else is asked for."""
         super().__init__()
         self._opened_on = keys
         self._keys = keys
         self._keep: set[Where] = set()
         self._drop: set[Where] = set(drop)
+        self._planned = planned
+        self._made: datetime | None = None
         self._policy: Policy | None = None
         self._text = ""
         self._not_understood = ""
@@ -151,7 +188,7 @@ class GcScreen(DysnomiaScreen):
         """What would be reviewed now; None while the policy is being typed, or is not understood."""
         if self._typing is not None or self._not_understood or self.query_one("#policy", Input).value != self._text:
             return None
-        return Question(self._keys, self._policy, frozenset(self._keep), frozenset(self._drop))
+        return Question(self._keys, self._policy, frozenset(self._keep), frozenset(self._drop), self._planned)
 
     def _recompute(self) -> None:
         """Drop the review, and ask for the one of the question as it is now."""
@@ -161,19 +198,26 @@ class GcScreen(DysnomiaScreen):
             return
         missing = [key for key in question.keys if not any(where[0] == key for where in self._as_of)]
 
-        def read(engine: Engine) -> tuple[GcPlan, dict[Where, datetime]]:
+        def read(engine: Engine) -> Answer:
+            if question.planned:
+                return waiting(engine)
             review = engine.gc_review(question.keys, question.policy, keep=question.keep, drop=question.drop)
-            return review, {(key, one.number): one.as_of for key in missing for one in engine.generations(key)}
+            return Answer(review, times_of(engine, missing))
 
-        def have(answer: tuple[GcPlan, dict[Where, datetime]]) -> None:
+        def have(answer: Answer) -> None:
             if self.is_attached and question == self._question():
-                self._review = answer[0]
-                self._as_of |= answer[1]
+                self._review, self._made = answer.review, answer.made
+                self._as_of |= answer.as_of
                 self._show()
 
         def failed(problem: str) -> None:
             if self.is_attached and question == self._question():
-                self._without_review(plain(problem, styles.BAD))
+                if question.planned:
+                    self.services.notify(problem, severity="warning", markup=False)
+                    self._leave_planned()
+                    self._recompute()
+                else:
+                    self._without_review(plain(problem, styles.BAD))
 
         self.ask(f"gc {id(self)}", read, have, failed)
 
@@ -201,8 +245,10 @@ class GcScreen(DysnomiaScreen):
         until = None if self._now else self.services.clock() + self.services.settings.grace
         totals = present.totals(review, until, self.services.times)
         self.query_one("#totals", Static).update(totals)
-        which = str(self._keys[0]) if len(self._keys) == 1 else f"{len(self._keys)} components"
-        self.lines.border_title = plain(f"WOULD be done to {which}").plain.replace("[", r"\[")
+        keys = tuple({line.key for line in review.lines}) if self._planned else self._keys
+        which = str(keys[0]) if len(keys) == 1 else f"{len(keys)} components"
+        made = f"PLANNED {self.services.times.short(self._made).strip()} and waiting: " if self._made else ""
+        self.lines.border_title = plain(f"{made}WOULD be done to {which}").plain.replace("[", r"\[")
         self.set_path(f"{which}/gc")
 
     # --- the policy ---------------------------------------------------------------------------------------------
@@ -211,6 +257,7 @@ class GcScreen(DysnomiaScreen):
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         self._text = event.value
+        self._leave_planned()
         self._stop_typing()
         try:
             self._policy, self._not_understood = parse_policy(event.value), ""
@@ -253,7 +300,8 @@ class GcScreen(DysnomiaScreen):
                 self.act_gc_keep()
 
     def unmark(self) -> None:
-        """Take all the operator's own words back."""
+        """Take all the operator's own words back; of a plan that waits, review by the policy instead."""
+        self._leave_planned()
         self._keep.clear()
         self._drop.clear()
         self._recompute()
@@ -268,6 +316,10 @@ class GcScreen(DysnomiaScreen):
         where = self._where()
         if where is None:
             return
+        if self._planned:
+            words = "this is the collection that waits, as it was planned; U reviews by the policy instead"
+            self.services.notify(words, severity="warning", markup=False)
+            return
         out.discard(where)
         into ^= {where}
         self._recompute()
@@ -277,7 +329,11 @@ class GcScreen(DysnomiaScreen):
     def act_gc_policy(self) -> None:
         self.query_one("#policy", Input).focus()
 
+    def _leave_planned(self) -> None:
+        self._planned, self._made = False, None
+
     def act_gc_all(self) -> None:
+        self._leave_planned()
         if self._keys == self._opened_on:
             every = tuple(view.key for view in self.services.state.components() if view.generations)
             self._keys = every or self._opened_on

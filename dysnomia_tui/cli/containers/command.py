@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dysnomia_tui.cli.shared.heard import Heard, heard
 from dysnomia_tui.cli.shared.names import plain_name
 from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import (
@@ -106,12 +107,22 @@ def _main(args: argparse.Namespace) -> int:
     if args.action.startswith("generate-"):
         return _generate(settings, args)
     settings = replace(settings, jobs_at_once=max(settings.jobs_at_once, args.jobs))
+    only = _only(args)
+    with heard(settings, "snapshot", scheduled=_is_scheduled(args), about=only and f"{only}/") as hearing:
+        return hearing.ended(_change(settings, args, hearing))
+
+
+def _is_scheduled(args: argparse.Namespace) -> bool:
+    return bool(args.scheduled and not args.dry_run and args.action in ("snapshot", "-o snapshot"))
+
+
+def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int:
     engine = open_engine(settings)
     if args.action == "restore" and not (args.dry_run or args.yes):
         refused = _refused(args)
         if refused is not None:
             return refused
-    return _each(engine, args, _phases(engine, args))
+    return _each(engine, args, _phases(engine, args), hearing)
 
 
 def _only(args: argparse.Namespace) -> str:
@@ -238,7 +249,9 @@ def _refused(args: argparse.Namespace) -> Exit | None:
     return status
 
 
-def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[BatchItem]]) -> int:
+def _each(
+    engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[BatchItem]], hearing: Heard
+) -> int:  # fmt: skip
     from dysnomia_tui.cli.shared import jobs
     from dysnomia_tui.cli.shared.batch import BatchOptions, JobBatch
 
@@ -249,6 +262,7 @@ def _each(engine: Engine, args: argparse.Namespace, phases: Sequence[Sequence[Ba
     if not any(phases):
         say("there is nothing to do")
     status = jobs.worst(crew.exits)
+    hearing.batch(crew.records)
     if args.json:
         write_json({"exit": int(status), "components": crew.records})
     return status

@@ -17,6 +17,7 @@ from pathlib import PurePath
 from typing import Any
 
 from dysnomia_base.escape import visible
+from dysnomia_base.secret import Secret
 from dysnomia_base.sizes import size
 
 __all__ = ["jsonable", "say", "size", "visible", "write_json", "write_line", "write_lines", "write_pieces"]
@@ -66,6 +67,8 @@ def write_json(value: Any) -> None:
 
 def jsonable(value: Any) -> Any:
     """``value`` in what JSON knows."""
+    if isinstance(value, Secret):
+        return str(value)
     if isinstance(value, enum.Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):

@@ -75,6 +75,7 @@ def parser() -> Parser:
     found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
     add_policy(found)
+    found.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
     found.add_argument("--sql", action="store_true", help="--diff: as SQL that makes B of A, for sqlite3")
     found.add_argument("--jsonl", action="store_true", help="--diff: each row that differs as an object on a line")
@@ -97,6 +98,10 @@ def add_policy(found: Parser) -> None:
             help=f"--gc: {rule.help}; several rules add up",
         )
     found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
+    found.add_argument(
+        "--review", action="store_true", help="--gc --policy: plan it, and let it wait for a person to apply it"
+    )
+    found.add_argument("--planned", action="store_true", help="--gc: apply the collection that waits")
     found.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")
     found.add_argument("--trash", action="store_true", help="--gc: into the trash, from which it can be brought back")
 
@@ -152,6 +157,8 @@ def _action(args: argparse.Namespace) -> str:
         raise Usage("--sql, --jsonl and --reverse go with --diff")
     if args.generation is not None and action != "find":
         raise Usage("--generation goes with --find")
+    if args.scheduled and action != "gc" and not args.check:
+        raise Usage("--scheduled goes with --gc and --check")
     return action
 
 
@@ -189,17 +196,29 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
 
 
 def _query(args: argparse.Namespace, *, latest: bool) -> int:
-    statedir = store_folder(args)
-    found = lines(statedir, *wanted(args), latest=latest)
     if args.check:
-        from dysnomia_store.store import Store
-
-        return _checked(Store(statedir), found, as_json=args.json)
+        return _query_checked(args, latest=latest)
+    found = lines(store_folder(args), *wanted(args), latest=latest)
     if args.json:
         write_json([line._asdict() | {"path": line.path} for line in found])
     else:
         write_lines(line.path for line in found)
     return Exit.OK
+
+
+def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
+    from dysnomia_store.store import Store
+    from dysnomia_tui.cli.shared.heard import heard
+
+    if not args.scheduled:
+        statedir = store_folder(args)
+        return _checked(Store(statedir), lines(statedir, *wanted(args), latest=latest), as_json=args.json)
+    settings = load(args.statedir)
+    with heard(settings, "check", scheduled=not args.dry_run) as hearing:
+        from dysnomia_tui.cli.snapshots.check import check_by_jobs
+
+        found = lines(store_folder(args), *wanted(args), latest=latest)
+        return hearing.ended(check_by_jobs(args, settings, found, hearing))
 
 
 def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:

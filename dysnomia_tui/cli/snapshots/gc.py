@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_store.records.rules import RULES
+from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
-from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.errors import Exit, Stale, Unknown
 
 if TYPE_CHECKING:
     from dysnomia_store.model import Generation
@@ -24,28 +25,45 @@ KEEP = 1
 
 def collect(args: argparse.Namespace) -> int:
     """Review, and carry the review out; with ``--dry-run`` print it."""
-    from dysnomia_tui.cli.shared.jobs import settle
-
     if args.keep is not None and args.keep < 0:
         raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = _rules(args)
-    if (args.keep is not None) + args.policy + bool(rules) > 1:
-        raise Usage("--keep, --keep-… and --policy cannot be combined", "give only one of them")
+    if (args.keep is not None) + args.policy + args.planned + bool(rules) > 1:
+        raise Usage("--keep, --keep-…, --policy and --planned cannot be combined", "give only one of them")
+    if args.review and not args.policy:
+        raise Usage("--review goes with --policy")
+    if args.planned and (args.container or args.component):
+        raise Usage("--planned applies all that waits", "leave -C and -c out")
     if args.now and args.trash:
         raise Usage("--now and --trash cannot be combined", "give only one of them")
-    keys = _keys(args)
     settings = load(args.statedir)
+    with heard(settings, "collect", scheduled=args.scheduled and not args.dry_run) as hearing:
+        return hearing.ended(_collect(args, settings, rules))
+
+
+def _collect(args: argparse.Namespace, settings: Settings, rules: dict[str, Any]) -> Exit:
+    if args.planned:
+        return _apply_planned(args, settings)
+    keys = _keys(args)
     free_now = args.now or not (args.trash or settings.grace_set)
     engine = open_engine(settings)
     review = engine.gc_review(keys, _policy(settings, keys, args, rules))
     empty = not review.dropped and not review.snapshots and not review.broken_links
     if args.dry_run:
         return _dry_run(engine, review, args, empty=empty, free_now=free_now)
+    if args.review or (args.policy and args.scheduled and settings.collect_mode == "review"):
+        return _let_wait(engine, review, args)
     if empty:
         say("nothing to remove")
         if args.json:
             write_json({"exit": 0, "job": None, "plan": None})
         return Exit.OK
+    return _carry_out(engine, review, args, free_now=free_now)
+
+
+def _carry_out(engine: Engine, review: GcPlan, args: argparse.Namespace, *, free_now: bool) -> Exit:
+    from dysnomia_tui.cli.shared.jobs import settle
+
     plan = engine.plan_gc(review, now=free_now, text=args.reason)
     status = settle(engine, plan, why=args.reason, dry_run=False, no_wait=args.no_wait, as_json=args.json)
     if status is Exit.OK:
@@ -54,6 +72,38 @@ def collect(args: argparse.Namespace) -> int:
         for snapshot in review.snapshots:
             say(f"Removing old snapshot: {snapshot.key}/{snapshot.id}")
     return status
+
+
+def _let_wait(engine: Engine, review: GcPlan, args: argparse.Namespace) -> Exit:
+    """Let a review wait for a person."""
+    found = engine.let_wait(review)
+    if found is None:
+        say("nothing to remove, and no collection waits")
+    else:
+        what = f"{len(found.review.dropped)} generations, {size(found.review.freed)}"
+        say(f"{what}: the collection waits for a person since {found.made:%Y-%m-%d %H:%M} UTC")
+        say(
+            "to see it: X in dysnomia-tui, or dysnomia-snapshots --gc --planned --dry-run (without --dry-run: apply it)"
+        )
+    if args.json:
+        made = found.made if found is not None else None
+        write_json({"exit": 0, "job": None, "plan": None, "waiting": made})
+    return Exit.OK
+
+
+def _apply_planned(args: argparse.Namespace, settings: Settings) -> Exit:
+    """Apply the collection that waits, and nothing else. Raises Unknown, Stale."""
+    engine = open_engine(settings)
+    found = engine.planned_collection()
+    if found is None:
+        raise Unknown("no collection waits", "to plan one: dysnomia-snapshots --gc --policy --review")
+    if found.stale:
+        hint = "to plan it again: dysnomia-snapshots --gc --policy --review"
+        raise Stale(f"the collection of {found.made:%Y-%m-%d %H:%M} UTC is out of date: {found.stale}", hint)
+    free_now = args.now or not (args.trash or settings.grace_set)
+    if args.dry_run:
+        return _dry_run(engine, found.review, args, empty=False, free_now=free_now)
+    return _carry_out(engine, found.review, args, free_now=free_now)
 
 
 def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:

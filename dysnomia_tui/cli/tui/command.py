@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line, write_lines
+from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
-from dysnomia_tui.cli.tui.options import add_mark, add_schedule, add_status, add_trust, add_verify
+from dysnomia_tui.cli.tui.options import add_mark, add_notify, add_schedule, add_status, add_trust, add_verify
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def parser() -> Parser:
     config.add_argument("what", choices=["show"])
     add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
     add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
+    add_notify(commands.add_parser("notify", help="who is told what happens while nobody watches"))
     add_verify(
         commands.add_parser("verify", help="prove generations that are due by restoring them into a scratch place")
     )
@@ -65,6 +66,7 @@ def parser() -> Parser:
     module.add_argument("words", nargs="*", metavar="WORD", help="TYPE ACTIVITY COMPONENT CONTAINER")
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
+    timeline.add_argument("--verified", action="store_true", help="when and how each generation was proved instead")
     return found
 
 
@@ -81,6 +83,7 @@ def _main(args: argparse.Namespace) -> int:
         "config": _config,
         "status": _imported("status", "status"),
         "schedule": _imported("schedule", "schedule"),
+        "notify": _imported("notify", "notify"),
         "verify": _imported("verify", "verify"),
         "jobs": _jobs,
         "cancel": _cancel,
@@ -141,8 +144,6 @@ def _config(args: argparse.Namespace) -> int:
     if args.json:
         write_json(settings)
         return Exit.OK
-    from dysnomia_tui.cli.shared.output import jsonable
-
     for field in fields(settings):
         value = jsonable(getattr(settings, field.name))
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -198,7 +199,11 @@ def _optimise(args: argparse.Namespace) -> int:
 def _timeline(args: argparse.Namespace) -> int:
     key = component(args.component) if args.component else None
     engine = open_engine(load(args.statedir), read_only=True)
-    if args.json:
+    if args.verified and args.json:
+        write_json([jsonable(one) | {"key": str(one.key)} for one in engine.proofs(key)])
+    elif args.verified:
+        write_lines(engine.proofs_text(key))
+    elif args.json:
         write_json(list(engine.audit_entries(key)))
     else:
         write_lines(engine.timeline(key).splitlines())

@@ -14,6 +14,17 @@ from dysnomia_tui.cli.shared.parser import add_change
 
 def add_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--openmetrics", action="store_true", help="write metrics, for node_exporter's textfile folder")
+    add_scheduled(parser)
+
+
+def add_scheduled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduled", action="store_true", help="a timer asked for it: tell what is new to who [notify] names"
+    )
+
+
+def add_notify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--test", action="store_true", help="send a test message every way")
 
 
 def add_schedule(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +65,7 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
 
 def add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
+    add_scheduled(parser)
     parser.add_argument("--due", action="store_true", required=True, help="those whose turn it is, one after the other")
     parser.add_argument(
         "--within", default="1h", metavar="DURATION", help="begin none after this time (default: 1h), as 30m, 4h, 1d"

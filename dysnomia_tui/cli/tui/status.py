@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from dysnomia_base.durations import age
+from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
@@ -17,20 +18,23 @@ def status(args: argparse.Namespace) -> int:
     from dysnomia_tui.engine import check_readable
 
     settings = load(args.statedir)
-    check_readable(settings.statedir)
-    found = open_engine(settings, read_only=True).report()
-    if args.json:
-        write_json(_document(found))
-    elif args.openmetrics:
-        write_lines(metrics(found))
-    else:
-        write_lines(map(visible, lines(found)))
-    return found.level
+    with heard(settings, "status", scheduled=args.scheduled) as hearing:
+        check_readable(settings.statedir)
+        found = open_engine(settings, read_only=True).report()
+        if args.json:
+            write_json(_document(found))
+        elif args.openmetrics:
+            write_lines(metrics(found))
+        else:
+            write_lines(map(visible, lines(found)))
+        hearing.critical = found.level is Level.CRITICAL
+        return hearing.ended(found.level)
 
 
 def _document(found: Report) -> dict[str, object]:
     """The report for programs: levels by their names, ages in seconds."""
     document = jsonable(found)
+    del document["topics"]
     document["level"] = found.level.name.lower()
     for entry, one in zip(document["components"], found.components, strict=True):
         span = found.age(one)

@@ -7,10 +7,12 @@ import time
 
 from dysnomia_base.durations import parse_duration
 from dysnomia_tui.cli.shared.batch import BatchItem, BatchOptions, JobBatch
+from dysnomia_tui.cli.shared.heard import Heard, heard
 from dysnomia_tui.cli.shared.jobs import worst
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.cli.shared.selection import component
+from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.records import Drill
@@ -24,7 +26,14 @@ def verify(args: argparse.Namespace) -> int:
         within = parse_duration(args.within).total_seconds()
     except ValueError as error:
         raise Usage(f"--within: {error}") from error
-    engine = open_engine(load(args.statedir), read_only=args.dry_run)
+    settings = load(args.statedir)
+    scheduled = args.scheduled and not args.dry_run
+    with heard(settings, "verify", scheduled=scheduled, about=args.component or "") as hearing:
+        return hearing.ended(_verify(args, settings, within, hearing))
+
+
+def _verify(args: argparse.Namespace, settings: Settings, within: float, hearing: Heard) -> int:
+    engine = open_engine(settings, read_only=args.dry_run)
     drills = engine.drills([component(args.component)] if args.component else None)
     crew = JobBatch(engine, BatchOptions(1, args.reason, args.no_wait, args.dry_run, args.json))
     end = time.monotonic() + within
@@ -40,6 +49,7 @@ def verify(args: argparse.Namespace) -> int:
     elif not drills:
         say("there is no generation that could be verified")
     status = worst(crew.exits)
+    hearing.batch(crew.records)
     if args.json:
         write_json({"exit": int(status), "left": left, "generations": crew.records})
     return status

@@ -32,8 +32,10 @@ STATELESS = "its type holds no state of its own: there is nothing to snapshot"
 WORTH_AN_ALARM = frozenset({Health.FAILED, Health.NEVER, Health.STALE})
 
 
-def look(machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetime) -> Overview:
-    """Read everything once."""
+def look(
+    machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetime, more: Sequence[Alarm] = ()
+) -> Overview:
+    """Read everything once. ``more``: alarms that the rest of the engine knows of."""
     inventory = machine.inventory()
     summaries: Mapping[ComponentKey, Summary] | None
     notice = seeing.notice(machine.settings.statedir)
@@ -54,7 +56,10 @@ def look(machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetim
         disk_total=total,
         labels=machine.settings.labels,
         containers=containers,
-        alarms=tuple(_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total)),
+        alarms=(
+            *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total),
+            *more,
+        ),
         at=now,
         notice=notice,
         hidden=summaries is None,
@@ -181,12 +186,13 @@ def _alarms(
     for text in strange:
         yield Alarm(text)
     if free is not None and total and free < total * NEARLY_FULL:
-        yield Alarm(f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free")
+        text = f"the disk of the store is nearly full: {free:,} of {total:,} bytes are free"
+        yield Alarm(text, topic="the disk of the store is nearly full")
 
 
 def _left_out(machine: Machine) -> Sequence[str]:
-    """Configuration and modules that are not obeyed."""
-    return (*machine.settings.left_out, *machine.registry.left_out())
+    """Configuration and modules that are not obeyed, and files that tell a secret to others."""
+    return (*machine.settings.left_out, *machine.settings.exposed, *machine.registry.left_out())
 
 
 def _disk(machine: Machine) -> tuple[int | None, int | None]:

@@ -15,9 +15,7 @@ def why_read_only(settings: Settings, asked: bool) -> str:
         return "--read-only"
     if settings.read_only:
         return "config.toml says read_only"
-    there = settings.statedir
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
+    there = _nearest(settings.statedir)
     unsafe = _why_not_safe(there, settings.statedir)
     if unsafe:
         return f"the state directory is not safe to write: {unsafe}"
@@ -28,6 +26,19 @@ def why_read_only(settings: Settings, asked: bool) -> str:
     if not os.access(there, os.W_OK | os.X_OK):
         return f"no permission to write {settings.statedir}"
     return ""
+
+
+def why_not_safe(statedir: Path) -> str:
+    """Why nothing of ours may be written into a state directory, which need not be there yet; ``""`` where it may."""
+    return _why_not_safe(_nearest(statedir), statedir)
+
+
+def _nearest(statedir: Path) -> Path:
+    """The state directory, or the nearest folder above it that is there."""
+    there = statedir
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    return there
 
 
 def _why_not_safe(there: Path, statedir: Path) -> str:

@@ -19,7 +19,9 @@ def report(overview: Overview, jobs: Sequence[JobView]) -> Report:
     """The report of what was looked at, and of the jobs of the same moment."""
     views = [one for container in overview.containers for one in container.components]
     components = tuple(map(_component, views))
-    alarms = (*_others(overview.alarms, views), *_slow(jobs, overview.at))
+    others = tuple(_others(overview.alarms, views))
+    slow = tuple(_slow(jobs, overview.at))
+    alarms = (*(alarm.text for alarm in others), *slow)
     level = max((one.level for one in components), default=Level.OK)
     if any(alarm.urgent for alarm in overview.alarms):
         level = Level.CRITICAL
@@ -34,6 +36,7 @@ def report(overview: Overview, jobs: Sequence[JobView]) -> Report:
         jobs=tuple(f"{job.id}: {job.title}" for job in jobs if not job.state.ended),
         disk_free=overview.disk_free,
         disk_total=overview.disk_total,
+        topics=(*(alarm.topic or alarm.text for alarm in others), *slow),
     )
 
 
@@ -63,12 +66,12 @@ def _level(view: ComponentView) -> Level:
     return LEVELS.get(view.health, Level.OK)
 
 
-def _others(alarms: Sequence[Alarm], views: Sequence[ComponentView]) -> Iterator[str]:
+def _others(alarms: Sequence[Alarm], views: Sequence[ComponentView]) -> Iterator[Alarm]:
     """Alarms that no component's line says already."""
     said = {view.alarm for view in views}
     for alarm in alarms:
         if alarm.text not in said:
-            yield alarm.text
+            yield alarm
 
 
 def _slow(jobs: Sequence[JobView], now: datetime) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.engine.errors import Exit, Stale
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.planned import forget_done, taken
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.json_codec import gc_from_json, gc_to_json
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
@@ -78,7 +79,7 @@ def _gc_command(
     of = keys if len(keys) == 1 else stored
     kept = Counter(line.key for line in review.lines if line.keep)
     for last in sorted({1, *kept.values()})[:MOST_TRIED]:
-        if _taken(machine.store.plan_gc(of, _always(Policy(last=last)))) == _taken(review):
+        if taken(machine.store.plan_gc(of, _always(Policy(last=last)))) == taken(review):
             now = ("--now",) if free_now else ("--trash",)
             reason = ("--reason", text) if text else ()
             return ("dysnomia-snapshots", "--gc", "--keep", str(last), *where, *now, *reason)
@@ -87,15 +88,6 @@ def _gc_command(
 
 def _always(policy: Policy) -> Callable[[ComponentKey], Policy]:
     return lambda key: policy
-
-
-def _taken(review: GcPlan) -> tuple[object, ...]:
-    """What a collection takes, whatever the rules say why."""
-    return (
-        sorted((line.key, line.number, line.id) for line in review.dropped),
-        sorted((one.key, one.id) for one in review.snapshots),
-        sorted(review.broken_links),
-    )
 
 
 def run_gc(work: JobContext) -> Outcome:
@@ -124,6 +116,10 @@ def run_gc(work: JobContext) -> Outcome:
         return Outcome(
             JobState.CANCELLED, f"stopped; {len(entries)} snapshots are {where}", Exit.CANCELLED, details=details
         )
+    try:
+        forget_done(work.machine.settings.statedir, review)
+    except OSError as error:  # the plan says itself that it is out of date
+        work.log.write("log", line=f"the plan that waited could not be removed: {error.strerror}")
     return Outcome(
         JobState.DONE, f"{len(review.dropped)} generations collected, {review.freed:,} bytes {where}", details=details
     )

@@ -19,6 +19,8 @@ SETTINGS = """
 collect = "04:00"
 verify = "Sat 03:00"
 on_failure = ["tell@%p.service"]
+[notify]
+command = ["/usr/bin/tee", "-a", "/srv/heard"]
 [components."*/*".retention]
 last = 5
 """
@@ -51,6 +53,8 @@ def test_what_is_scheduled_is_done_and_what_fails_is_heard() -> None:
         assert machine.run("systemctl", "is-failed", "dysnomia-tui-snapshot.service").strip() == "failed"
         machine.run("systemctl", "start", "dysnomia-tui-status.service", check=False)
         assert machine.run("systemctl", "is-failed", "dysnomia-tui-status.service").strip() == "failed"
+        (heard,) = machine.root("/srv/heard").read_text().splitlines()
+        assert [(one["subject"], one["event"]) for one in json.loads(heard)["events"]] == [("files/docs", "failed")]
         assert sorted(path.name for path in machine.root("/srv").glob("told-*")) == [
             "told-dysnomia-tui-snapshot",
             "told-dysnomia-tui-status",

@@ -40,7 +40,7 @@ def test_systemd_understands_every_unit_and_expands_nothing_in_it(tmp_path: Path
     )  # fmt: skip
     ours = [line for line in checked.stderr.splitlines() if "dysnomia-tui-" in line and "tell@" not in line]
     assert ours == []
-    assert "dysnomia-tui verify --due\n" in (folder / "dysnomia-tui-verify.service").read_text()
+    assert "dysnomia-tui verify --due --scheduled\n" in (folder / "dysnomia-tui-verify.service").read_text()
     text = (folder / "dysnomia-tui-snapshot.service").read_text()
     assert 'Environment="DYSNOMIA_STATEDIR=/srv/a b%%n$$HOME\\"x"' in text
     assert "sesame" not in text

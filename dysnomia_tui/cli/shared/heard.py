@@ -1,0 +1,83 @@
+"""A command that a timer started, and that nobody watches: who [notify] of config.toml names hears how it ended.
+
+Nothing that goes wrong with telling changes what the command does, or its exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dysnomia_base.errors import DysnomiaError
+from dysnomia_tui.cli.shared.output import say
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.engine import Engine
+
+
+@dataclass
+class Heard:
+    """What the command did, as far as somebody has to hear of it."""
+
+    about: str = ""
+    """What it is about: a component, a container with a slash behind it, ``""`` for all."""
+    status: int = Exit.OK
+    failures: dict[str, str] = field(default_factory=dict)
+    """By component, or by ``about`` where it is the command itself that failed."""
+    critical: bool | None = None
+    """Whether a ping says that it failed, where that is not what the exit code says."""
+
+    def ended(self, status: int) -> int:
+        self.status = status
+        return status
+
+    def batch(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """What a batch did with each component."""
+        for record in records:
+            if record["exit"] not in (Exit.OK, Exit.CANCELLED):
+                job = record.get("job") or {}
+                self.failures[record["component"]] = str(record.get("error") or job.get("message", "failed"))
+
+
+@contextmanager
+def heard(settings: Settings, task: str, *, scheduled: bool, about: str = "") -> Iterator[Heard]:
+    """Around what a command does. Where no timer started it, or nobody is to be told, nothing happens."""
+    found = Heard(about)
+    said = settings.notify
+    if not scheduled or not (said.command or said.apprise or said.ping):
+        yield found
+        return
+    from dysnomia_tui.engine.engine import Engine
+
+    engine = Engine(settings, read_only=True)
+    _say(engine.ping(task, "start"))
+    try:
+        yield found
+    except (DysnomiaError, OSError) as error:
+        found.status = Exit.FAILED
+        found.failures[about] = str(error)
+        _tell(engine, task, found)
+        raise
+    _tell(engine, task, found)
+
+
+def _tell(engine: Engine, task: str, found: Heard) -> None:
+    cancelled = found.critical is None and found.status == Exit.CANCELLED  # by a person, who knows it
+    failed = found.status != Exit.OK if found.critical is None else found.critical or bool(found.failures)
+    if failed and found.critical is None and not cancelled and not found.failures:
+        found.failures[found.about] = f"exit code {int(found.status)}"
+    try:
+        _say(engine.tell(task, None if cancelled else found.failures, found.about))
+        text = "\n".join(f"{name}: {why}" if name else why for name, why in found.failures.items())
+        _say(engine.ping(task, "fail" if failed else "", engine.sendable(text)))
+    except (EngineError, OSError) as error:
+        say(f"warning: nobody could be told how it ended: {error}")
+
+
+def _say(problems: Sequence[str]) -> None:
+    for problem in problems:
+        say(f"warning: {problem}")
