@@ -40,6 +40,7 @@ OPERATIONS = (
     "unlock",
     "snapshot",
     "restore",
+    "put-back",
     "collect-garbage",
     "verify",
     "check",
@@ -70,13 +71,24 @@ def parser() -> Parser:
     found.add_argument("--shell", action="store_true", help="open a shell with the container's properties as variables")
     found.add_argument("--command", default="", metavar="COMMANDS", help="--shell: run these in it, and end")
     found.add_argument(
-        "--generation", type=int, metavar="N", help="restore, verify, check, export: this one (default: the last)"
+        "--generation",
+        type=int,
+        metavar="N",
+        help="restore, verify, check, export: this one (default: the last); put-back: from this one",
     )
     found.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
     found.add_argument(
         "--section", action="append", default=[], metavar="KIND:NAME",
-        help="restore --as: only these sections (repeat); export: this one",
+        help="restore --as: only these sections (repeat); export, put-back: this one",
     )  # fmt: skip
+    found.add_argument(
+        "--row", action="append", default=[], metavar="KEY",
+        help="put-back: the row with this primary key (repeat); cells of one with several columns by commas",
+    )  # fmt: skip
+    found.add_argument("--rows", default="", metavar="FILE", help="put-back: a key a line; - is standard input")
+    found.add_argument(
+        "--lacking", action="store_true", help="put-back: every row that the generation has and live has not"
+    )
     found.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
     add_yes_untrusted(found)
     found.add_argument(
@@ -138,9 +150,12 @@ def _check(args: argparse.Namespace) -> None:
     if args.command and not args.shell:
         raise Usage("--command goes with --shell")
     for option, given, operations in (
-        ("--generation", args.generation is not None, ("restore", "verify", "check", "export")),
+        ("--generation", args.generation is not None, ("restore", "verify", "check", "export", "put-back")),
         ("--as", args.name, ("restore",)),
-        ("--section", args.section, ("restore", "export")),
+        ("--section", args.section, ("restore", "export", "put-back")),
+        ("--row", args.row, ("put-back",)),
+        ("--rows", args.rows, ("put-back",)),
+        ("--lacking", args.lacking, ("put-back",)),
         ("--to", args.to, ("export",)),
         ("--yes-untrusted", args.yes_untrusted, ("restore",)),
         ("--scheduled", args.scheduled, ("snapshot",)),
@@ -149,6 +164,10 @@ def _check(args: argparse.Namespace) -> None:
             raise Usage(f"{option} goes with {' or '.join(operations)}")
     if args.section and not args.name and args.operation == "restore":
         raise Usage("--section restores into a copy", "name it with --as")
+    if args.operation == "put-back":
+        from dysnomia_tui.cli.put_back import check
+
+        check(args)
 
 
 def locate(settings: Settings, args: argparse.Namespace) -> tuple[Settings, ComponentKey]:
@@ -210,6 +229,10 @@ def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
         kind = "sections" if args.section else "copy" if args.name else "replace"
         target = RestoreTarget(kind, args.name, tuple(args.section))
         return engine.plan_restore(key, asked(engine, key, args.generation).number, target, text=args.reason)
+    if args.operation == "put-back":
+        from dysnomia_tui.cli.put_back import rows_asked
+
+        return engine.plan_put_back(key, args.generation, [rows_asked(args)], text=args.reason)
     if args.operation == "verify":
         return engine.plan_verify(key, asked(engine, key, args.generation).number)
     if args.operation == "check":

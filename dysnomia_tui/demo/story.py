@@ -164,8 +164,10 @@ class Story:
         self._at(self._day(35, 16, 2), lambda: self.chronicle.do(SITE, "deactivate"))
 
     def _since_then(self) -> None:
-        """What the last snapshots have not seen yet: a comparison with live has something to show."""
+        """What the last snapshots have not seen yet: a comparison with live has something to show, and
+        rows to be put back: refunds that somebody deleted."""
         self.shop.day(self.now, 25)
         self.papers.day(self.now)
         with closing(sqlite3.connect(self.live / "databases" / "orders")) as db, db:
             db.execute("UPDATE customers SET city = 'Delft' WHERE id = 17")
+            db.execute("DELETE FROM refunds WHERE id IN (SELECT id FROM refunds ORDER BY id LIMIT 99)")

@@ -8,6 +8,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # type checkers know the name; the module typing costs a query 10 ms
 
 if TYPE_CHECKING:
+    from dysnomia_tui.engine.component.rows import MOST_ROWS, WAS_GONE, RowsAsked
     from dysnomia_tui.engine.component.trust import TRUSTED_TAG
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
@@ -28,12 +29,15 @@ _HOMES = {
     "HistoryAsked": "dysnomia_tui.engine.finding.asked",
     "Inventory": "dysnomia_tui.engine.machine.inventory",
     "Machine": "dysnomia_tui.engine.machine.machine",
+    "MOST_ROWS": "dysnomia_tui.engine.component.rows",
     "NOT_ANSWERING": "dysnomia_tui.engine.probing.client",
     "STORE_EXITS": "dysnomia_tui.engine.translate",
+    "RowsAsked": "dysnomia_tui.engine.component.rows",
     "Search": "dysnomia_tui.engine.finding.handle",
     "Session": "dysnomia_tui.engine.machine.shell_session",
     "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
     "TypeView": "dysnomia_tui.engine.machine.types",
+    "WAS_GONE": "dysnomia_tui.engine.component.rows",
     "check_readable": "dysnomia_tui.engine.machine.visibility",
     "read_inventory": "dysnomia_tui.engine.machine.inventory",
     "Wanted": "dysnomia_tui.engine.finding.asked",
@@ -43,15 +47,18 @@ _HOMES = {
 """Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
 
 __all__ = [
+    "MOST_ROWS",
     "NOT_ANSWERING",
     "STORE_EXITS",
     "TRUSTED_TAG",
+    "WAS_GONE",
     "Deployment",
     "Diff",
     "FindAsked",
     "HistoryAsked",
     "Inventory",
     "Machine",
+    "RowsAsked",
     "Search",
     "Session",
     "TypeView",

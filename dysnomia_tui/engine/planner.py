@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.records.retention import GcPlan, Policy
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.component.rows import RowsAsked
     from dysnomia_tui.engine.jobs.board import JobBoard
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.plans.plan import Plan
@@ -56,8 +57,15 @@ class Planner:
         with translated():
             return restore.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
 
+    def plan_put_back(self, key: ComponentKey, number: int, rows: Sequence[RowsAsked], *, text: str = "") -> Plan:
+        """Put rows of a generation back into what is live."""
+        from dysnomia_tui.engine.operations import put_back
+
+        with translated():
+            return put_back.plan_put_back(self._world, key, number, rows, text, self._clock())
+
     def plan_undo(self, job_id: str) -> Plan:
-        """Undo a restore (from its guard) or a collection (from the trash)."""
+        """Undo a restore or rows put back (from the guard), or a collection (from the trash)."""
         from dysnomia_tui.engine.operations import undo
 
         with translated():

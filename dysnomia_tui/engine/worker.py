@@ -276,6 +276,7 @@ class _Worker:
 _PERFORMERS = {
     "snapshot": ("snapshot", "run_snapshot"),
     "restore": ("restore", "run_restore"),
+    "put-back": ("put_back", "run_put_back"),
     "check": ("check", "run_check"),
     "verify": ("check", "run_verify"),
     "activity": ("activity", "run_activity"),
@@ -297,7 +298,9 @@ def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
     """The function that does what the plan's kind says. Only its module is imported: a job does one thing."""
     from dysnomia_tui.engine.plans.plan import Kind
 
-    kind = Kind.BRING_BACK if work.plan.kind is Kind.UNDO and work.plan.params["of"] == "gc" else work.plan.kind
+    kind = work.plan.kind
+    if kind is Kind.UNDO:
+        kind = {"gc": Kind.BRING_BACK, "put-back": Kind.PUT_BACK}.get(work.plan.params["of"], kind)
     module, name = _PERFORMERS[kind.value]
     found: Callable[[JobContext], Outcome] = getattr(import_module(f"dysnomia_tui.engine.operations.{module}"), name)
     return found

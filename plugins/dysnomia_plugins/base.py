@@ -35,10 +35,13 @@ from dysnomia_plugins.interface.records import (
     Earlier,
     Finding,
     Found,
+    LiveLook,
+    LiveRow,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     RowPair,
     SectionPatch,
@@ -62,6 +65,8 @@ __all__ = [
     "Finished",
     "Found",
     "Journal",
+    "LiveLook",
+    "LiveRow",
     "OutputLine",
     "Place",
     "Plugin",
@@ -71,6 +76,7 @@ __all__ = [
     "Progress",
     "PropertyValue",
     "Purpose",
+    "PutRow",
     "Row",
     "RowPair",
     "Runner",
@@ -339,6 +345,39 @@ class StatePlugin(Plugin):
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(f"there is no SQL for a {self.title}", "--diff --rows shows what differs")
+
+    # Rows back into what is live.
+
+    puts_back: ClassVar[bool] = False
+    """Whether rows of a snapshot can be put back into what is live: the four methods below."""
+
+    def cannot_put_back(self) -> str:
+        """Return why rows cannot be put back, in a sentence for the operator."""
+        return f"rows of a {self.title} cannot be put back one by one: restore a copy beside it, or replace it"
+
+    def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+        """Yield those of the snapshot's raw records whose key no row of live has. Raises PluginError."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        """Return what live holds where rows are to be put back, and what stands against it. Changes and locks nothing.
+
+        Raises PluginError where live cannot be read."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+        """Make live hold these rows as they are wanted, in one transaction: all of them, or nothing is changed.
+
+        ``seen``: the ``digest`` of what live held when it was planned. Rows of which live holds something else by now
+        are left alone; returns which those are. Nothing but these rows may change (no trigger fires). Raises
+        PluginError, Cancelled, with live as it was."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
 
 
 class PrivateStatePlugin(Plugin):

@@ -14,6 +14,7 @@ from dysnomia_store.model import Marks, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot, Policy
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.engine import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, ReadOnly
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
@@ -95,6 +96,22 @@ class FakeEngine(FakeReading):
                 "--generation",
                 str(number),
             ),
+        )
+
+    def plan_put_back(self, key: ComponentKey, number: int, rows: Sequence[RowsAsked], *, text: str = "") -> Plan:
+        keys = [",".join(cells) for one in rows for cells in one.keys] + [text for one in rows for text in one.texts]
+        return self._plan(
+            Kind.PUT_BACK,
+            f"put {len(keys)} rows of generation {number} back into {key}",
+            (key,),
+            Grade.UNDOABLE,
+            f"in one transaction, and nothing else would change: table orders: {len(keys)} inserted; what changes"
+            " before that is left",
+            "what is live would be kept as a guard, held for a week; an undo takes exactly these rows back",
+            *(f"+ {name} | pending | [b]x[/y]\x1b[2J (live has no row {name})" for name in keys),
+            confirm=str(len(keys)),
+            warnings=("left as it is: the key 7 of table orders is used again, by the row 7 | new",),
+            params={"asked": [one.to_json() for one in rows]},
         )
 
     def plan_undo(self, job_id: str) -> Plan:

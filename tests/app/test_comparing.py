@@ -10,6 +10,8 @@ from dysnomia_store.model import Form, Section
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
+from dysnomia_tui.engine import WAS_GONE
+from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.records import Change, RowChange, SectionChange
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import ORDERS
@@ -135,6 +137,29 @@ async def test_r_restores_the_older_side() -> None:
         await run.press("r")
         assert isinstance(run.screen, RestoreScreen)
         assert "generation 213" in run.text()
+
+
+async def test_marked_rows_are_put_back_by_r_and_escape_takes_the_marks_away() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("enter", "space", "space", "space")
+        assert "3 rows marked: r puts them back into live" in run.text()
+        await run.press("r")
+        screen = await run.confirmation()
+        assert screen.plan.params["asked"] == [
+            # Changed and come since: whatever live holds. Gone: nothing, or the key is another row's by now.
+            {"section": "table:orders", "keys": [["0"], ["1"], ["2"]], "seen": ["", "", WAS_GONE], "texts": [],
+             "lacking": False}
+        ]  # fmt: skip
+        await run.press("3", "enter")
+        (plan,) = run.engine.submitted
+        assert (plan.kind, plan.confirm) == (Kind.PUT_BACK, "3")
+        assert opened(run).rows.marks == frozenset(), "done"
+        await run.press("space", "escape")
+        assert opened(run).rows.marks == frozenset()
+        await run.press("space", "left", "n", "p")
+        assert opened(run).rows.marks == frozenset(), "marks are of one section's rows"
 
 
 async def test_closing_the_screen_ends_the_comparison() -> None:

@@ -10,7 +10,9 @@ from dysnomia_tui.app.screens.browse import BrowseScreen
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.history import HistoryScreen
 from dysnomia_tui.engine import HistoryAsked
+from dysnomia_tui.engine.records import Change
 from tests.app.driving import Driven, driven
+from tests.app.fake_reading import history_of
 from tests.app.fake_world import ORDERS
 
 Shown = TypeVar("Shown", bound=DysnomiaScreen)
@@ -127,3 +129,16 @@ async def test_the_comparison_of_a_history_begins_on_its_row() -> None:
         screen = front(run, DiffScreen)
         await run.until(lambda: screen.rows.item == 900)
         assert screen.rows.has_focus
+
+
+async def test_a_row_is_put_back_from_its_history_as_it_was() -> None:
+    """Of the line that says that it went: as it was in the generation before."""
+    async with driven() as run:
+        run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("7",)), "orders 7")
+        await run.settled()
+        lines = [line for line in history_of("7") if not line.whole]
+        gone = next(at for at, line in enumerate(lines) if line.row.change is Change.REMOVED)
+        await run.press(*("j" * gone), "r")
+        screen = await run.confirmation()
+        assert f"of generation {lines[gone].before} back" in screen.plan.title
+        assert screen.plan.params["asked"][0]["keys"] == [["7"]]

@@ -92,6 +92,12 @@ async def _confirm_2(run: Driven) -> None:
     await run.confirmation()
 
 
+async def _put_back(run: Driven) -> None:
+    await _diff(run)
+    await run.press("enter", "j", "space", "space", "space", "r")
+    await run.confirmation()
+
+
 async def _confirm_3(run: Driven) -> None:
     plan = replace(run.engine.plan_empty_trash(), warnings=("it cannot be brought back",))
     assert plan.grade is Grade.FINAL
@@ -123,6 +129,7 @@ SCREENS: dict[str, Opener] = {
     "jobs": _jobs,
     "confirm-2": _confirm_2,
     "confirm-3": _confirm_3,
+    "put-back": _put_back,
     "prompt": _prompt,
     "choice": _choice,
 }

@@ -1,4 +1,4 @@
-"""When was it last there? A row that is gone is followed by keys, in a real terminal, from the main screen of the demo.
+"""When was it last there, and how does it come back? By keys, in a real terminal, from the main screen of the demo.
 
 The answer is worked out beforehand with zstd and sqlite3, from the dumps as they lie in the store."""
 
@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.terminal, pytest.mark.xdist_group("terminal")]
 
 MOST_KEYS = 10
 """From the main screen to the answer, the text that is looked for not counted."""
+MOST_KEYS_BACK = 14
+"""From the main screen until deleted rows are in live again."""
 
 
 def lines_of(snapshot: Path, folder: Path) -> set[int]:
@@ -67,3 +69,22 @@ def test_the_last_generation_with_a_row_is_a_few_keys_away(
         assert f"gone in {last + 1}" in answer
         screen.press("Enter")
         screen.wait_for(f"orders {last} → {last + 1}", f"- {row} ")
+
+
+def test_99_deleted_rows_are_back_in_live_within_a_few_keys(own_demo: Callable[[], World]) -> None:
+    """The refunds that somebody deleted since the newest generation; and what was written since stays."""
+    with terminal() as screen:
+        session = Session(screen, own_demo())
+        session.open()
+        before, newest = len(session.sql("SELECT id FROM refunds")), session.sql("SELECT max(id) FROM orders")
+        keys = {
+            "G": "settings", "k": "3 Generation 40", "D": "~5 changed", "G ": "changed table refunds", "Enter": "cents",
+            "*": "99 rows marked", "r": "Type 99 and press Enter", "9": "9", "9 ": "99", "Enter ": "submitted",
+        }  # fmt: skip
+        assert len(keys) <= MOST_KEYS_BACK
+        for key, shows in keys.items():
+            screen.press(key.strip())
+            screen.wait_for(shows)
+        session.ended("put-back")
+        assert len(session.sql("SELECT id FROM refunds")) == before + 99
+        assert session.sql("SELECT max(id) FROM orders") == newest

@@ -17,7 +17,7 @@ _DIFF = (
         "diff-restore",
         "r",
         "Restore the older",
-        "Restore the older side of the comparison (replace, copy, or some sections).",
+        "Put the marked rows back into what is live as the older side has them; without marks, restore that side.",
         "diff",
         footer="restore",
     ),
@@ -47,6 +47,15 @@ _HISTORY = (
         "See the comparison that shows the change (or Enter).",
         "history",
         footer="compare",
+    ),
+    action(
+        "history-put",
+        "r",
+        "Put back",
+        "Put the row back into what is live, as it is on the line under the cursor (as it was before it went).",
+        "history",
+        Grade.UNDOABLE,
+        footer="put back",
     ),
 )
 

@@ -11,6 +11,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size, tally
 from dysnomia_tui.app.present.text import cut_start, join, plain, plural
+from dysnomia_tui.engine import WAS_GONE, RowsAsked
 from dysnomia_tui.engine.records import Change, RowChange, SectionChange
 
 UNKNOWN_ROWS = 1_000_000
@@ -148,14 +149,15 @@ def why_empty(change: SectionChange) -> str:
 
 
 def row_columns(change: SectionChange, row_of: RowOf, read: Sequence[RowChange] = ()) -> tuple[Column[int], ...]:
-    """Glyph, then a column for each of the section's with changed cells as ``old → new``; lines of a text by number.
+    """Glyph, mark, a column for each of the section's with changed cells as ``old → new``; lines of a text by number.
 
     A column is as wide as its widest cell among the rows that were ``read``, at most ``CELL``.
     """
+    mark = Column[int]("mark", "", 1, lambda _at: Text(""), gap=0, is_mark=True)
     glyph = Column[int]("change", "", 1, lambda at: _row_glyph(row_of(at)), gap=0)
     if change.section.form is Form.TEXT or not change.section.columns:
-        number = Column[int]("#", "#", 6, lambda at: _line_number(row_of(at)), align="right")
-        return (glyph, number, Column("line", "", 300, lambda at: _line(row_of(at))))
+        number = Column[int]("#", "#", 6, lambda at: _line_number(row_of(at)), align="right", gap=0)
+        return (glyph, mark, number, Column("line", "", 300, lambda at: _line(row_of(at))))
     keys = change.section.key
     columns = [
         Column[int](
@@ -163,10 +165,11 @@ def row_columns(change: SectionChange, row_of: RowOf, read: Sequence[RowChange] 
             name + (" key" if name in keys else ""),
             _width(name + (" key" if name in keys else ""), read, at),
             lambda row, at=at: cell(row_of(row), at),  # type: ignore[misc]
+            gap=1 if at else 0,
         )
         for at, name in enumerate(columns_of(change))
     ]
-    return (glyph, *columns)
+    return (glyph, mark, *columns)
 
 
 def columns_of(change: SectionChange) -> tuple[str, ...]:
@@ -174,6 +177,28 @@ def columns_of(change: SectionChange) -> tuple[str, ...]:
     columns = change.section.columns
     old = change.old.columns if change.old is not None else ()
     return columns + tuple(name for name in old if name not in columns)
+
+
+def marked(count: int, key: str) -> Text:
+    """``3 rows marked: r puts them back``."""
+    if not count:
+        return Text("", end="")
+    them = "it" if count == 1 else "them"
+    return plain(f"{plural(count, 'row')} marked: {key} puts {them} back into live", styles.MARK)
+
+
+def rows_asked(change: SectionChange, rows: Sequence[RowChange]) -> RowsAsked:
+    """Changed rows as they are to be put back. Of those that are gone it is known that live had none: a key that is
+    used again by then is another row's. A row whose key holds NULL cannot be named, and is left out."""
+    section, columns = change.section, columns_of(change)
+    places = [columns.index(name) for name in section.key]
+    keys: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        cells = row.new if row.new is not None else row.old or ()
+        key = tuple(cell for at in places if at < len(cells) and (cell := cells[at]) is not None)
+        if key and len(key) == len(places):
+            keys[key] = WAS_GONE if row.change is Change.REMOVED else ""
+    return RowsAsked(f"{section.kind}:{section.name}", tuple(keys), tuple(keys.values()))
 
 
 def _width(title: str, read: Sequence[RowChange], at: int) -> int:

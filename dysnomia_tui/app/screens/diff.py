@@ -17,6 +17,7 @@ from dysnomia_base.clock import utc_now
 from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.controllers.putting_back import put_marked_back
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
@@ -86,7 +87,7 @@ class DiffScreen(DysnomiaScreen):
                 )
             with Vertical(id="right"):
                 yield Static(id="about")
-                yield RowTable(widget_id="rows")
+                yield RowTable(widget_id="rows", markable=True)
 
     @property
     def sections(self) -> VirtualTable[SectionChange]:
@@ -212,6 +213,7 @@ class DiffScreen(DysnomiaScreen):
                 self.rows.set_items(range(present.row_count(change)))
             return
         self._pages = Pages(200)
+        self.rows.set_marks(())  # they are numbers, and would be of other rows
         self.query_one("#right").border_title = escaped(present.title(change))
         self._say_about(change)
         self._show_all(change)
@@ -341,8 +343,19 @@ class DiffScreen(DysnomiaScreen):
     def act_diff_before(self) -> None:
         self.sections.act_up()
 
+    @on(VirtualTable.MarksChanged, "#rows")
+    def _marks_changed(self) -> None:
+        words = present.marked(len(self.rows.marks), self.services.key_of("diff-restore"))
+        self.set_path(f"{self._of}/{self._title}", words)
+
     def act_diff_restore(self) -> None:
-        if isinstance(self._old, int):
+        """The marked rows; with none, the whole of the older side."""
+        if not isinstance(self._old, int):
+            return
+        change, diff = self._change, self._diff
+        if self.rows.marks and change is not None and diff is not None:
+            put_marked_back(self.services, self._of, self._old, diff, change, self.rows)
+        else:
             self.services.go.restore(self._of, self._old)
 
     def act_diff_history(self) -> None:
@@ -364,7 +377,9 @@ class DiffScreen(DysnomiaScreen):
     def act_back(self) -> None:
         if self.drop_filter():
             return
-        if self.rows.has_focus:
+        if self.rows.marks:
+            self.rows.act_unmark()
+        elif self.rows.has_focus:
             self.sections.focus()
         else:
             self.act_quit()

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.controllers.putting_back import put_line_back
 from dysnomia_tui.app.present import history as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, plain
@@ -150,3 +151,9 @@ class HistoryScreen(DysnomiaScreen):
             self.services.trouble(f"generation {line.generation} is the oldest: there is nothing to compare it with")
             return
         self.services.go.diff(self._of, line.before, line.generation, line)
+
+    def act_history_put(self) -> None:
+        """The row as this line has it, into what is live."""
+        line: HistoryLine | None = self.lines.item
+        if line is not None:
+            put_line_back(self.services, self._of, self._asked, line)

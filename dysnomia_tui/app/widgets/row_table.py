@@ -21,9 +21,14 @@ class RowTable(VirtualTable[int]):
 
     Sought: TypeAlias = Sought
 
-    def __init__(self, *, widget_id: str) -> None:
-        super().__init__(key=lambda row: row, widget_id=widget_id)
+    def __init__(self, *, widget_id: str, markable: bool = False) -> None:
+        super().__init__(key=lambda row: row, widget_id=widget_id, markable=markable)
         self._sought = ""
+
+    @property
+    def marked_rows(self) -> list[int]:
+        """The numbers of the marked rows."""
+        return sorted(mark for mark in self.marks if isinstance(mark, int))
 
     @property
     def filter_text(self) -> str:

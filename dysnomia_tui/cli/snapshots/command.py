@@ -78,6 +78,7 @@ def parser() -> Parser:
     found.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
     found.add_argument("--sql", action="store_true", help="--diff: as SQL that makes B of A, for sqlite3")
+    found.add_argument("--jsonl", action="store_true", help="--diff: each row that differs as an object on a line")
     found.add_argument("--reverse", action="store_true", help="--diff: from B to A")
     add_change(found)
     add_general(found)
@@ -152,8 +153,8 @@ def _action(args: argparse.Namespace) -> str:
     action = action or (asked[0] if asked else "")
     if args.section and action not in ("find", "history_of"):
         raise Usage("--section goes with --find and --history-of")
-    if (args.sql or args.reverse) and action != "diff":
-        raise Usage("--sql and --reverse go with --diff")
+    if (args.sql or args.jsonl or args.reverse) and action != "diff":
+        raise Usage("--sql, --jsonl and --reverse go with --diff")
     if args.generation is not None and action != "find":
         raise Usage("--generation goes with --find")
     if args.scheduled and action != "gc" and not args.check:

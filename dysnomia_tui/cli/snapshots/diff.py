@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
 
 if TYPE_CHECKING:
+    from dysnomia_store.model import Section
     from dysnomia_tui.engine import Diff
     from dysnomia_tui.engine.engine import Engine, Side
     from dysnomia_tui.engine.records import RowChange, SectionChange
@@ -27,8 +29,9 @@ def compare(args: argparse.Namespace) -> int:
     """Print what differs. Exits with 0 whether anything does or not, as a question that was answered."""
     from dysnomia_tui.cli.snapshots.command import one_component
 
-    if args.sql and (args.rows or args.json):
-        raise Usage("--sql cannot be combined with --rows and --json", "SQL holds all rows that differ")
+    if (args.sql or args.jsonl) and (args.rows or args.json or (args.sql and args.jsonl)):
+        form = "--sql" if args.sql else "--jsonl"
+        raise Usage(f"{form} cannot be combined with another form", "it holds all rows that differ")
     key = one_component(args)
     engine = open_engine(load(args.statedir))
     old, new = _side(args.diff[0]), _side(args.diff[1])
@@ -41,7 +44,11 @@ def compare(args: argparse.Namespace) -> int:
     diff = engine.diff(key, old, new)
     try:
         _wait(diff)
-        if args.json:
+        if args.jsonl:
+            for change in diff.sections():
+                for entry in _lines_of(diff, change):
+                    write_line(json.dumps(entry, ensure_ascii=True))
+        elif args.json:
             write_json(_as_json(diff, rows=args.rows))
         else:
             print_changes(diff, rows=args.rows)
@@ -145,6 +152,37 @@ def all_rows(diff: Diff, change: SectionChange) -> Iterator[RowChange]:
     while page := diff.rows(change, start, PAGE):
         yield from page
         start += len(page)
+
+
+def _lines_of(diff: Diff, change: SectionChange) -> Iterator[dict[str, Any]]:
+    """An object for each row or line that differs, with the cells of both sides by the names of their columns; of an
+    opaque section one, with its sizes."""
+    section = change.section
+    about: dict[str, Any] = {"section": f"{section.kind}:{section.name}"}
+    sides = (("old", change.old), ("new", change.new))
+    if section.form is Form.BYTES:
+        yield (
+            about | {"change": change.change.value} | {side: {"size": one.size} if one else None for side, one in sides}
+        )
+        return
+    columns = section.columns + tuple(name for name in (change.old or section).columns if name not in section.columns)
+    for row in all_rows(diff, change):
+        entry = about | {"change": row.change.value}
+        for (side, of), cells in zip(sides, (row.old, row.new), strict=True):
+            entry[side] = None if cells is None or of is None else _named(columns, of, cells)
+        if section.key:
+            held = entry["new"] or entry["old"] or {}
+            entry["key"] = [held.get(name) for name in section.key]
+        elif row.line is not None:
+            entry["line"] = row.line
+        yield entry
+
+
+def _named(columns: Sequence[str], section: Section, cells: Sequence[str | None]) -> Any:
+    """The cells of one side by name; of a section without columns the line itself."""
+    if not section.columns:
+        return cells[0] if len(cells) == 1 else list(cells)
+    return {name: cell for name, cell in zip(columns, cells, strict=False) if name in section.columns}
 
 
 def _as_json(diff: Diff, *, rows: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ what dead jobs left there, and ends with everything durable or with live as it w
     snapshot(job) -> Snapshotted          restore(job, number, target) -> Restored
     undo(job, of) -> Restored             recover(job, left) -> Recovery
     verify(job, number) -> Check          check(job, number) -> Check
+    put_back(job, number, …) -> PutBack
     activity(job, name)                   activate, deactivate, collect-garbage, lock, unlock
 
 What one of them needs is imported when it is run: a lock must not wait for what a restore needs.
@@ -13,7 +14,7 @@ What one of them needs is imported when it is run: a lock must not wait for what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from dysnomia_store.model import Check, Generation
     from dysnomia_store.store import Committed, ComponentLock
     from dysnomia_tui.engine.component.guard import Restored
+    from dysnomia_tui.engine.component.put_back import PutBack
     from dysnomia_tui.engine.component.recover import Recovery
+    from dysnomia_tui.engine.component.rows import PlannedRow
 
 __all__ = [
     "ComponentJob",
@@ -44,6 +47,7 @@ __all__ = [
     "activity",
     "check",
     "import_folder",
+    "put_back",
     "recover",
     "restore",
     "snapshot",
@@ -171,6 +175,15 @@ def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> R
     return _restore_by_module(
         component_job, component_job.plugin, int(str(swap["guard"])), text or f"undo of job {of.job}", True, ""
     )
+
+
+def put_back(
+    component_job: ComponentJob, number: int, snapshot_id: str, planned: Sequence[PlannedRow], what: str
+) -> PutBack:
+    """Put rows of a generation back into live; see ``component/put_back``."""
+    from dysnomia_tui.engine.component import put_back as putting
+
+    return putting.put_back(component_job, number, snapshot_id, planned, what)
 
 
 def _restore_by_module(

@@ -130,7 +130,7 @@ def _guard(
         if not plugin.exists(ctx, aside):
             return None, ""
         try:
-            guard = _dump_guard(component_job, plugin, ctx, lock, left, aside, number, warnings)
+            guard = dump_guard(component_job, plugin, ctx, lock, left, aside, number, warnings)
         except (PluginError, StoreError, OSError) as error:
             swap = step_of(left, "swap") or {}
             what = "was cancelled" if isinstance(error, Cancelled) else f"failed ({error})"
@@ -151,7 +151,7 @@ def _guard(
     return guard, ""
 
 
-def _dump_guard(
+def dump_guard(
     component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
@@ -161,6 +161,7 @@ def _dump_guard(
     number: int,
     warnings: list[str],
 ) -> Generation:
+    """Make what is at ``aside`` the generation ``number``. Raises PluginError, StoreError, OSError."""
     component_job.progress.phase("guard")
     with component_job.draft() as draft:
         dumped = plugin.dump(ctx, aside, draft)

@@ -31,6 +31,8 @@ class Recovery:
     """Places that were removed."""
     unfinished: str = ""
     """The activity of a type without state that did not come to its end; an activation has been taken back."""
+    rows: str = ""
+    """Of a job that put rows back: whether it had come to the end of its transaction, in words."""
     half: bool = False
     """True where a module restored in place and did not come to its end: live may be neither old nor new."""
 
@@ -43,6 +45,8 @@ class Recovery:
             return f"job {self.job} did not come to the end of its activation; what it had made was taken back"
         if self.unfinished:
             return f"job {self.job} did not come to the end of its {self.unfinished}: do it again"
+        if self.rows:
+            return f"job {self.job} {self.rows}"
         if self.swapped:
             return f"job {self.job} had replaced what was live; it was finished"
         return f"job {self.job} had not replaced anything; what was live still is"
@@ -62,6 +66,8 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
         return _settle_activity(component_job, left)
     if not isinstance(plugin, StatePlugin) or (step_of(left, "swap") or {}).get("in_place"):
         return _settle_module(component_job, lock, left)
+    if step_of(left, "put-back") is not None:
+        return _settle_rows(component_job, left)
     with component_job.context(of=left) as ctx:
         with component_job.shielded():
             swapped = ask_swapped(plugin, ctx, left) or step_of(left, "swapped") is not None
@@ -78,6 +84,13 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
             dropped = _sweep_places(plugin, ctx, left)
         left.journal.step(SETTLED, swapped=False)
         return Recovery(left.job, swapped=False, dropped=dropped)
+
+
+def _settle_rows(component_job: ComponentJob, left: UnfinishedJob) -> Recovery:
+    from dysnomia_tui.engine.component import put_back  # almost no recovery is of such a job
+
+    with component_job.shielded():
+        return Recovery(left.job, swapped=False, rows=put_back.settle(component_job, left))
 
 
 def ask_swapped(plugin: StatePlugin, ctx: Context, left: UnfinishedJob) -> bool:

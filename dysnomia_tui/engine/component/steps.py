@@ -45,6 +45,8 @@ class Details(TypedDict, total=False):
     aside: str
     copy: str
     undoable: bool
+    put: Count
+    left: list[str]
     bytes: Count
     hint: str
 
@@ -111,6 +113,17 @@ class _Settled(TypedDict):
     half: NotRequired[bool]
 
 
+class _PutBack(TypedDict):
+    guard: Count
+    id: str
+    restored: Count
+    rows: list[tuple[Name, tuple[str, ...], str, str]]
+
+
+class _Put(TypedDict):
+    left: list[Count]
+
+
 class _Plugin(TypedDict):
     step: str
     data: dict[str, Any]
@@ -127,6 +140,8 @@ STEPS: Mapping[str, type] = {
     "load": _Number,
     "swap": _Swap,
     "copy": _Copy,
+    "put-back": _PutBack,
+    "put": _Put,
     "linked": _Number,
     "guarded": _Number,
     "unguarded": _Aside,

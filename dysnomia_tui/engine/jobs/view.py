@@ -26,7 +26,7 @@ from dysnomia_tui.engine.jobs.request import JobRequest, keys_of
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import Event, JobState, JobView
 
-UNDOABLE = frozenset({Kind.RESTORE, Kind.UNDO, Kind.GC})
+UNDOABLE = frozenset({Kind.RESTORE, Kind.PUT_BACK, Kind.UNDO, Kind.GC})
 NO_TITLE = "(what it does cannot be read)"
 Told = Callable[[str], JobRequest | None]
 """What the audit tells of a job, by its number: asked only where the job's own folder does not."""

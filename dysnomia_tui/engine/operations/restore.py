@@ -64,7 +64,7 @@ def plan_restore(
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    warnings = irreversible + [one.text for one in dangerous] + _warnings(machine, generation) + warnings
+    warnings = irreversible + [one.text for one in dangerous] + generation_warnings(machine, generation) + warnings
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -238,7 +238,8 @@ def _missing_sections(machine: Machine, generation: Generation, names: Collectio
     return f"generation {generation.number} holds no {', '.join(name.replace(':', ' ', 1) for name in missing)}"
 
 
-def _warnings(machine: Machine, generation: Generation) -> list[str]:
+def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
+    """What is to be known of a generation before anything of it is made live."""
     warnings = []
     if generation.marks.verdict is Verdict.BAD:
         warnings.append(f"generation {generation.number} is marked known bad")

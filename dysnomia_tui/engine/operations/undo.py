@@ -1,4 +1,4 @@
-"""Undo of a restore (from its guard, or what it set aside) and of a collection (from the trash)."""
+"""Undo of a restore (from its guard, or what it set aside), of rows put back and of a collection (from the trash)."""
 
 from __future__ import annotations
 
@@ -47,8 +47,14 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> 
         raise Blocked(f"job {job_id} is undone already", "check what is live now")
     if view.kind == Kind.GC.value:
         return _plan_undo_gc(machine, job_id, now)
+    if view.kind == Kind.PUT_BACK.value or _put_rows_back(board, job_id, view):
+        from dysnomia_tui.engine.operations import put_back  # it takes its words from here
+
+        return put_back.plan_undo_put_back(machine, board, job_id, now)
     if view.kind not in (Kind.RESTORE.value, Kind.UNDO.value):
-        raise Blocked(f"job {job_id} ({view.title}) cannot be undone", "only a restore and a collection can")
+        raise Blocked(
+            f"job {job_id} ({view.title}) cannot be undone", "only a restore, rows put back and a collection can"
+        )
     swap = step_of(board.left(job_id), "swap")
     if swap is None:
         raise Blocked(f"job {job_id} replaced nothing", "there is nothing to undo")
@@ -83,6 +89,11 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> 
         confirm=confirmation(grade, (key,), str(before.number)),
         made=now,
     )
+
+
+def _put_rows_back(board: JobBoard, job_id: str, view: JobView) -> bool:
+    """Whether a job was the undo of rows put back, which is one itself."""
+    return view.kind == Kind.UNDO.value and board.folder(job_id).plan().params.get("of") == "put-back"
 
 
 def _before(machine: Machine, key: ComponentKey, job_id: str, number: int, restored: object) -> _Before:

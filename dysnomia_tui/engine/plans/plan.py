@@ -32,6 +32,7 @@ class Kind(enum.StrEnum):
 
     SNAPSHOT = "snapshot"
     RESTORE = "restore"
+    PUT_BACK = "put-back"
     UNDO = "undo"
     GC = "gc"
     EMPTY_TRASH = "empty-trash"

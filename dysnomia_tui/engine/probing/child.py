@@ -22,6 +22,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
+from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component.journal import MemoryJournal
 from dysnomia_tui.engine.component.trust import made_here, monotonic_times
@@ -186,16 +187,7 @@ def _preflight(
     if not isinstance(plugin, StatePlugin):
         raise PluginError(f"type {plugin.type!r} holds no state of its own")
     generation = machine.store.generation(component.key, int(question["number"]))
-    ctx = Context(
-        component=component,
-        runner=runner,
-        progress=Silent(),
-        cancel=NeverCancelled(),
-        journal=MemoryJournal(),
-        staging=Path(machine.settings.statedir) / "staging",
-        tag=f"{machine.store.id[:8]}_plan",
-        made_here=made_here(machine.store, generation),
-    )
+    ctx = plan_context(machine, component, runner, generation)
     stored = monotonic_times(machine.store, generation, machine.store.stored(component.key, generation.id))
     try:
         result = plugin.preflight(ctx, stored, replace=question["replace"])
@@ -214,6 +206,20 @@ def _preflight(
         "guard": result.guard,
         "identity": plugin.identity(component) if question["replace"] else "",
     }
+
+
+def plan_context(machine: Machine, component: Component, runner: Runner, generation: Generation) -> Context:
+    """For questions about a generation and what is live: journals nothing, and is killed instead of cancelled."""
+    return Context(
+        component=component,
+        runner=runner,
+        progress=Silent(),
+        cancel=NeverCancelled(),
+        journal=MemoryJournal(),
+        staging=Path(machine.settings.statedir) / "staging",
+        tag=f"{machine.store.id[:8]}_plan",
+        made_here=made_here(machine.store, generation),
+    )
 
 
 def _against_copy(plugin: StatePlugin, ctx: Context, name: str) -> list[str]:

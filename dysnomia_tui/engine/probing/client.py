@@ -34,6 +34,7 @@ DISCOVER_LIMIT = 15.0
 LEISURELY = 10
 """Looking for what is not configured gives way to keys; a probe does not, or a busy machine would look like a dead
 server."""
+CHILD = "dysnomia_tui.engine.probing.child"
 NOT_ANSWERING = "not answering"
 
 
@@ -129,12 +130,14 @@ def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Foun
     )
 
 
-def ask(settings: Settings, question: Mapping[str, Any], limit: float, *, nice: int = 0) -> Mapping[str, Any]:
+def ask(
+    settings: Settings, question: Mapping[str, Any], limit: float, *, nice: int = 0, child_module: str = CHILD
+) -> Mapping[str, Any]:
     """Put one question. Raises NoAnswer. ``nice``: how far it gives way to whatever else wants a processor."""
     text = json.dumps({"settings": settings_to_json(settings), "limit": limit, **question}).encode()
     try:
         child = subprocess.Popen(
-            python_child("dysnomia_tui.engine.probing.child"),
+            python_child(child_module),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
             env=child_environment(os.environ), start_new_session=True,
         )  # fmt: skip

@@ -137,6 +137,43 @@ class SectionPatch:
 
 
 @dataclass(frozen=True, slots=True)
+class PutRow:
+    """One row that is to be in live as a snapshot has it."""
+
+    section: Section
+    """The snapshot's."""
+    key: tuple[str, ...]
+    """Its cells, in the order of ``section.key``."""
+    wanted: bytes | None
+    """The snapshot's raw record; None where it has no such row, so that live's is to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRow:
+    """What live holds under the key of a ``PutRow``."""
+
+    raw: bytes | None
+    """As a raw record of the section; None where there is none."""
+    digest: str
+    """Equal for two rows that hold the same, whatever a server adds of its own; ``""`` for no row."""
+    wanted: str
+    """The same of the row that is to be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLook:
+    """What putting rows back would meet."""
+
+    rows: tuple[LiveRow, ...]
+    """In the order they were asked for."""
+    conflicts: Mapping[int, str] = field(default_factory=dict)
+    """Which of them cannot be put back beside what else is live, each with the reason; all others can, together."""
+    warnings: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    """Why none can be: another table is there now. Then ``rows`` is empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Whether a component is up, and what it holds."""
 

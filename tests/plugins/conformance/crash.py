@@ -35,7 +35,7 @@ class CrashCases:
     def test_a_killed_snapshot_is_whole_or_nothing(self, world: World, driver: Driver) -> None:
         world.seed()
         driver.snapshot()
-        for job in _kills(driver, lambda bench: activities.snapshot(bench)):
+        for job in kills(driver, lambda bench: activities.snapshot(bench)):
             ids = driver.ids()
             _heal(driver)
             driver.assert_intact(ids)
@@ -45,7 +45,7 @@ class CrashCases:
 
     def test_a_killed_restore_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
         story = _Story(world, driver)
-        for job in _kills(driver, lambda bench: activities.restore(bench, story.first.number)):
+        for job in kills(driver, lambda bench: activities.restore(bench, story.first.number)):
             _heal(driver)
             story.check(job)
         assert story.seen == {"old", "new"}
@@ -68,7 +68,7 @@ class CrashCases:
             assert world.whole() == then
 
         begin()
-        for job in _kills(driver, lambda bench: activities.undo(bench, driver.left(restored)), whole=THOROUGH):
+        for job in kills(driver, lambda bench: activities.undo(bench, driver.left(restored)), whole=THOROUGH):
             ids = driver.ids()
             _heal(driver)
             driver.assert_intact(ids)
@@ -157,7 +157,7 @@ class _Story:
         self._change()
 
 
-def _kills(driver: Driver, work: Callable[[ComponentJob], object], *, whole: bool = True) -> Iterator[str]:
+def kills(driver: Driver, work: Callable[[ComponentJob], object], *, whole: bool = True) -> Iterator[str]:
     """Run ``work`` in children that are killed at each step, before and after it; yields each job that died.
 
     Not ``whole``: before the first step, after the second, before the third…"""

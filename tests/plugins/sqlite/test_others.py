@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.base import Place, Purpose, PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.way import LinkOfOthers
 from dysnomia_plugins.toolkit.process import ProcessRunner
@@ -39,6 +39,23 @@ def bench(request: pytest.FixtureRequest, other: OtherUser, tmp_path: Path) -> S
     other.own(bench.databases, bench.live)
     passable(bench.live)
     return bench
+
+
+def test_rows_are_put_back_as_the_owner(bench: SqliteBench, other: OtherUser) -> None:
+    """What is read of the snapshot stays ours meanwhile, and what SQLite makes beside the file is the owner's."""
+    first = bench.dump()
+    now = bench.identity()
+    (section,) = [one for one in first.sections() if one.name == "t"]
+    bench.run("DELETE FROM t")
+    other.own(bench.live)
+    ctx = bench.job()
+    (raw,) = bench.sqlite.lacking(ctx, section, iter(bench.sqlite.raw_rows(first, section)))
+    rows = [PutRow(section, ("1",), raw)]
+    look = bench.sqlite.look_at_rows(ctx, rows)
+    with holding(bench.live, "SELECT count(*) FROM t"):
+        assert bench.sqlite.put_back(ctx, rows, [look.rows[0].digest]) == []
+    assert bench.identity() == now
+    assert {one.stat().st_uid for one in bench.databases.iterdir()} == {other.uid}
 
 
 @pytest.fixture

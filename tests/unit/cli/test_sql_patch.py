@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +35,29 @@ def test_live_is_taken_back_by_sqlite3_and_is_the_same_snapshot_again(
     assert diff("1", "2", key=str(PAPERS)) == 6
     assert "there is no SQL for a set of files" in capsys.readouterr().err
     assert diff("4", "6", "--rows") == 2
+
+
+def test_each_row_that_differs_is_an_object_on_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_ledger(tmp_path).enter(monkeypatch)
+
+    def lines(*words: str, key: str = str(SHOP)) -> list[Any]:
+        container, component = key.split("/")
+        assert (
+            call(monkeypatch, "dysnomia-snapshots", "--diff", *words, "--jsonl", "-C", container, "-c", component) == 0
+        )
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert lines("3", "4") == [
+        {"section": "table:customers", "change": "-", "key": ["2"], "new": None,
+         "old": {"id": "2", "name": "Bea", "city": "Lyon"}},
+        {"section": "table:items", "change": "~", "key": ["lamp", "1"],
+         "old": {"sku": "lamp", "shelf": "1", "n": "10"}, "new": {"sku": "lamp", "shelf": "1", "n": "11"}},
+    ]  # fmt: skip
+    came = [line for line in lines("2", "3") if line["section"] == "table:customers"]
+    assert came[0]["old"] == {"id": "1", "name": "Ada"}, "a side has its own columns alone"
+    assert came[0]["new"] == {"id": "1", "name": "Ada", "city": "Lyon"}
+    (line,) = lines("1", "2", "--reverse", key=str(PAPERS))
+    assert line == {"section": "file:papers/list.txt", "change": "-", "old": "second", "new": None, "line": 2}
+    assert call(monkeypatch, "dysnomia-snapshots", "--diff", "1", "2", "--jsonl", "--sql", "-C", "x", "-c", "y") == 2

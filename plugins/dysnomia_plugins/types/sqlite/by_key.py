@@ -25,14 +25,14 @@ def rows_of_key(reader: Reader, table: Table, key: Sequence[str]) -> Iterator[li
     tests: list[str] = []
     values: list[str | int | float] = []
     for name, cell in zip(table.key, key, strict=True):
-        candidates = _candidates(cell)
+        found = candidates(cell)
         column = table.ordered if table.key_is_rowid else f"+{quoted(name)}"
-        tests.append(f"{column} IN ({', '.join('?' * len(candidates))})")
-        values.extend(candidates)
+        tests.append(f"{column} IN ({', '.join('?' * len(found))})")
+        values.extend(found)
     yield from reader.batches(table, where=" AND ".join(tests), values=values)
 
 
-def _candidates(cell: str) -> list[str | int | float]:
+def candidates(cell: str) -> list[str | int | float]:
     """The values that are shown as this cell."""
     found: list[str | int | float] = [cell]
     if len(cell) > 1 and cell[0] == cell[-1] == "'":

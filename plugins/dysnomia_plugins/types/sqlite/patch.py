@@ -8,7 +8,7 @@ change what the script does not know of; the triggers come back as they were. Co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dysnomia_plugins.base import SectionPatch
 from dysnomia_plugins.errors import Unsupported
@@ -25,7 +25,7 @@ _SETTINGS = ("user_version", "application_id")
 _OWN = "sqlite_"
 """How the names begin of the tables that SQLite keeps for itself: they are written anew."""
 _COLLATION = re.compile(r"\bCOLLATE\s+[\"\[`']?(\w+)", re.IGNORECASE)
-_KNOWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
+KNOWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
 
 
 def sql_patch(old: Reader, new: Reader, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
@@ -60,15 +60,19 @@ def sql_patch(old: Reader, new: Reader, changes: Sequence[SectionPatch], title: 
 
 def _refuse(objects: Sequence[SchemaObject], tables: Sequence[tuple[Table, SectionPatch]]) -> None:
     """Raises Unsupported, naming what no script can write."""
-    unknown = {found.upper() for one in objects for found in _COLLATION.findall(one.sql)} - _KNOWN_COLLATIONS
+    unknown = collations_in(one.sql for one in objects) - KNOWN_COLLATIONS
     for table, _ in tables:
         if table.kind != "table":
             raise Unsupported(f"{table.name} belongs to a virtual table, whose rows are not in a patch")
         if not table.key and not table.name.startswith(_OWN):
             raise Unsupported(f"the rows of table {table.name} cannot be told apart: it has neither key nor rowid")
-        sql = "".join(one.sql for one in objects if one.table == table.name)
-        if unknown & {found.upper() for found in _COLLATION.findall(sql)}:
+        if unknown & collations_in(one.sql for one in objects if one.table == table.name):
             raise Unsupported(f"table {table.name} is ordered by a collation that only its application knows")
+
+
+def collations_in(statements: Iterable[str]) -> set[str]:
+    """The collations that declarations name, in capitals."""
+    return {found.upper() for sql in statements for found in _COLLATION.findall(sql)}
 
 
 def _rows(reader: Reader, table: Table, change: SectionPatch) -> Iterator[str]:

@@ -28,10 +28,12 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    LiveLook,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     Runner,
     SectionPatch,
@@ -328,6 +330,26 @@ class SqliteDatabase(StatePlugin):
 
         with Reader(self._extracts.path(old)) as before, Reader(self._extracts.path(new)) as after:
             yield from sql_patch(before, after, changes, title)
+
+    puts_back = True
+
+    def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+        from dysnomia_plugins.types.sqlite import put_back
+
+        site = _require(live_file(ctx.component))
+        return put_back.lacking(site, self._deadline(ctx, site.path), section, batches)
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        from dysnomia_plugins.types.sqlite import put_back
+
+        site = _require(live_file(ctx.component))
+        return put_back.look(site, self._deadline(ctx, site.path), rows)
+
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+        from dysnomia_plugins.types.sqlite import put_back
+
+        site = _require(live_file(ctx.component))
+        return put_back.put_back(ctx, site, self._deadline(ctx, site.path), rows, seen)
 
     # Looking.
 

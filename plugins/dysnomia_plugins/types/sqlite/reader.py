@@ -100,10 +100,20 @@ class Reader:
     Raises PluginError where the copy cannot be read to its end.
     """
 
-    def __init__(self, at: Path | Site, cancel: CancelToken | None = None) -> None:
+    def __init__(
+        self, at: Path | Site, cancel: CancelToken | None = None, live: sqlite3.Connection | None = None
+    ) -> None:
+        """``live``: an open connection to read by instead, with its locks; whoever opened it closes it."""
         self.path = at if isinstance(at, Path) else at.path
         self._cancel = cancel
+        self._ours = live is None
         with explained(self.path):
+            if live is not None:
+                self._db = live
+                self._db.text_factory = bytearray
+                self.settings = self._settings()
+                self.wide = self.settings["encoding"] != "UTF-8"
+                return
             if isinstance(at, Path):
                 self._db = connect(at, mode="ro", immutable=True)
             else:
@@ -113,7 +123,7 @@ class Reader:
                 self._db.set_progress_handler(lambda: int(cancel.cancelled), _STEPS)
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0"):
                 self._db.execute(f"PRAGMA {pragma}")
-            self.settings = {name: self._pragma(name) for name in ("encoding", "user_version", "application_id")}
+            self.settings = self._settings()
             self._stand_in()
         self.wide = self.settings["encoding"] != "UTF-8"
 
@@ -121,7 +131,11 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        if self._ours:
+            self._db.close()
+
+    def _settings(self) -> dict[str, str]:
+        return {name: self._pragma(name) for name in ("encoding", "user_version", "application_id")}
 
     def _pragma(self, name: str) -> str:
         value = self._db.execute(f"PRAGMA {name}").fetchone()[0]
@@ -134,7 +148,7 @@ class Reader:
         with explained(self.path):
             rows = self._db.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master").fetchall()
         found = [
-            SchemaObject(_text(kind), _text(name), _text(table), _text(sql), kind == b"table" and not root)
+            SchemaObject(text_of(kind), text_of(name), text_of(table), text_of(sql), kind == b"table" and not root)
             for kind, name, table, sql, root in rows
             if sql is not None
         ]
@@ -162,7 +176,7 @@ class Reader:
 
     def _table(self, name: str, kind: str) -> Table:
         info = [
-            (_text(column), _text(declared), primary)
+            (text_of(column), text_of(declared), primary)
             for _, column, declared, _, _, primary, hidden in self._db.execute(f"PRAGMA table_xinfo({quoted(name)})")
             if hidden != 2  # a virtual generated column
         ]
@@ -200,12 +214,12 @@ class Reader:
         if len(primary_types) != 1 or primary_types[0].upper() != "INTEGER":
             return False
         indexes = self._db.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
-        return all(_text(row[3]) != "pk" for row in indexes)
+        return all(text_of(row[3]) != "pk" for row in indexes)
 
     def written_columns(self, table: Table) -> tuple[str, ...]:
         """The columns that a statement may give a value: none that SQLite works out."""
         info = self._db.execute(f"PRAGMA table_xinfo({quoted(table.name)})")
-        worked_out = {_text(column) for _, column, _, _, _, _, hidden in info if hidden in (2, 3)}
+        worked_out = {text_of(column) for _, column, _, _, _, _, hidden in info if hidden in (2, 3)}
         return tuple(column for column in table.columns if column not in worked_out)
 
     def rows(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[bytes]:
@@ -216,6 +230,12 @@ class Reader:
                 yield from map(encode_row, map(_narrowed, cursor))
             else:
                 yield from map(encode_row, cursor)
+
+    def found(self, table: Table, where: str, values: Sequence[object]) -> Iterator[bytes]:
+        """The canonical bytes of the rows of which ``where`` is true, by whatever index SQLite finds them."""
+        statement = self._select(table, where, indexed=True)
+        with explained(self.path), closing(self._db.execute(statement, tuple(values))) as cursor:
+            yield from map(encode_row, map(_narrowed, cursor) if self.wide else cursor)
 
     def batches(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[list[bytes]]:
         """The rows in batches of some ``BATCH`` bytes; with ``where`` only those of which it is true."""
@@ -247,7 +267,7 @@ class Reader:
     def damage(self) -> str:
         """What SQLite's own quick check finds, or ``""``. What it cannot check for want of a module is no damage."""
         try:
-            lines = [_text(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
+            lines = [text_of(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
         except sqlite3.OperationalError as error:
             if self._cancel is not None:
                 self._cancel.check()
@@ -258,7 +278,7 @@ class Reader:
             return str(error)
         return "" if lines == ["ok"] else "; ".join(lines)
 
-    def _select(self, table: Table, where: str = "") -> str:
+    def _select(self, table: Table, where: str = "", *, indexed: bool = False) -> str:
         names = [*([table.rowid] if table.rowid else []), *map(quoted, table.columns)]
         if self.wide:  # SQLite would convert texts to UTF-8, and lose what is not valid
             names = [
@@ -270,6 +290,8 @@ class Reader:
                 )
             ]
         only = f" WHERE {where}" if where else ""
+        if indexed:
+            return f"SELECT {', '.join(names)} FROM main.{quoted(table.name)}{only}"
         order = f" ORDER BY {table.ordered}" if table.ordered else ""
         return f"SELECT {', '.join(names)} FROM {quoted(table.name)} NOT INDEXED{only}{order}"
 
@@ -278,7 +300,7 @@ class Reader:
         known = {"BINARY", "NOCASE", "RTRIM"}  # pragma_collation_list also names those that are only asked for
         pattern = re.compile(r"\bCOLLATE\s+[\"\[`']?(\w+)", re.IGNORECASE)
         for (sql,) in self._db.execute("SELECT sql FROM sqlite_master WHERE sql LIKE '%collate%'").fetchall():
-            for name in pattern.findall(_text(sql)):
+            for name in pattern.findall(text_of(sql)):
                 if name.upper() not in known:
                     self._db.create_collation(name, _by_bytes)
                     known.add(name.upper())
@@ -322,7 +344,8 @@ def find_table(reader: Reader, section: Section) -> Table:
     raise PluginError(f"the snapshot holds no table {section.name!r}", "its contents index is of another snapshot")
 
 
-def _text(value: bytearray | str | None) -> str:
+def text_of(value: bytearray | str | None) -> str:
+    """A text that SQLite handed out as it is stored."""
     if value is None:
         return ""
     return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")

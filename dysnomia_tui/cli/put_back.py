@@ -1,0 +1,43 @@
+"""``dysnomia -o put-back``: which rows of a generation are to be in live again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dysnomia_tui.cli.shared.parser import Usage
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine import RowsAsked
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises Usage where it is not said which rows of what."""
+    if args.generation is None:
+        raise Usage("put-back: from which generation?", "name it with --generation")
+    if len(args.section) != 1:
+        raise Usage("put-back takes the rows of one section", "name it with --section: --section table:orders")
+    if not (args.row or args.rows or args.lacking):
+        raise Usage(
+            "put-back: which rows?",
+            "give --row KEY (again for more), --rows FILE, or --lacking for all that live lacks",
+        )
+
+
+def rows_asked(args: argparse.Namespace) -> RowsAsked:
+    """Raises Usage, OSError."""
+    from dysnomia_tui.engine import RowsAsked
+
+    texts = (*args.row, *(_lines(args.rows) if args.rows else ()))
+    return RowsAsked(args.section[0], texts=tuple(dict.fromkeys(texts)), lacking=args.lacking)
+
+
+def _lines(name: str) -> list[str]:
+    """The keys of a file, one a line; empty lines are none."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except UnicodeDecodeError:
+        raise Usage(f"{name} is not UTF-8", "write a key a line") from None
+    return [line for line in text.splitlines() if line]

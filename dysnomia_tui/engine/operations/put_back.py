@@ -1,0 +1,256 @@
+"""Rows of a generation put back into what is live: planned row by row, run as a job, and undone row by row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from dysnomia_plugins.base import StatePlugin
+from dysnomia_store.errors import NotFound
+from dysnomia_store.model import Generation
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
+from dysnomia_tui.engine.component.put_back import PUT, PUT_BACK, PutBack
+from dysnomia_tui.engine.component.rows import MOST_ROWS, PlannedRow, RowsAsked, typed
+from dysnomia_tui.engine.errors import Blocked, Exit, Stale
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.restore import generation_warnings
+from dysnomia_tui.engine.operations.snapshot import _generation
+from dysnomia_tui.engine.plans.grades import confirmation, graded
+from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends, live_depends
+from dysnomia_tui.engine.probing.client import NoAnswer
+from dysnomia_tui.engine.records import JobState
+from dysnomia_tui.engine.rows.client import RowSeen, RowsSeen, rows_seen
+
+SHOWN = 200
+"""Rows that a plan shows one by one; all of them are in its ``params``."""
+CONFLICTS_SHOWN = 20
+IN_COMMAND = 12
+"""Keys up to which the equivalent command names each."""
+NOTHING = RowsSeen((), (), (), "")
+_DOES = {"+": "inserted", "~": "changed", "-": "deleted"}
+
+
+def plan_put_back(
+    machine: Machine, key: ComponentKey, number: int, asked: Sequence[RowsAsked], text: str, now: datetime
+) -> Plan:
+    """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
+    generation = machine.store.generation(key, number)
+    seen, blockers, code = _looked(machine, generation, asked)
+    taken = [row for row in seen.rows if row.change != "=" and not row.conflict]
+    title = f"put {_count(taken)} of generation {number} back into {key}"
+    found = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
+    command = _command(key, number, asked, text)
+    return replace(found, params={**found.params, "text": text, "blocked": int(code)}, command=command)
+
+
+def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:
+    """Put the rows that a job changed back as its guard has them. Raises Blocked, Unknown, ConfigError."""
+    job, left = board.folder(job_id).plan(), board.left(job_id)
+    begun = step_of(left, PUT_BACK)
+    if begun is None or (step_of(left, PUT) is None and step_of(left, "reverted") is not None):
+        raise Blocked(f"job {job_id} put no row back", "there is nothing to undo")
+    key = job.keys[0]
+    guard = _guard_of(machine, key, int(str(begun["guard"])), left)
+    skipped = set(_places(step_of(left, PUT) or {}))
+    rows = [row for at, row in enumerate(_planned(job.params)) if at not in skipped]
+    seen, blockers, code = _looked(machine, guard, _asked_again(rows))
+    taken = [row for row in seen.rows if row.change != "=" and not row.conflict]
+    title = f"undo job {job_id}: put {_count(taken)} back as live had them (guard {guard.number})"
+    found = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
+    params = {**found.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
+    return replace(found, kind=Kind.UNDO, params=params, command=("dysnomia-tui", "undo", job_id))
+
+
+def _guard_of(machine: Machine, key: ComponentKey, number: int, left: UnfinishedJob) -> Generation:
+    try:
+        guard = machine.store.generation(key, number)
+    except NotFound as error:
+        raise Blocked(f"the guard of job {left.job} is gone ({error.message})", "put the rows back by hand") from None
+    if guard.job != left.job or not guard.id:
+        raise Blocked(f"the guard of job {left.job} is gone", "put the rows back by hand")
+    return guard
+
+
+def _asked_again(rows: Sequence[PlannedRow]) -> list[RowsAsked]:
+    """The same rows, each only where live still holds what the job made of it."""
+    sections = dict.fromkeys(row.section for row in rows)
+    return [
+        RowsAsked(
+            name,
+            tuple(row.key for row in rows if row.section == name),
+            tuple(row.made or "-" for row in rows if row.section == name),
+        )
+        for name in sections
+    ]
+
+
+def _looked(
+    machine: Machine, generation: Generation, asked: Sequence[RowsAsked]
+) -> tuple[RowsSeen, tuple[str, ...], Exit]:
+    """What it would meet, what forbids it, and the exit code that stands for that."""
+    plugin = machine.plugin(generation.key)
+    if not isinstance(plugin, StatePlugin):
+        return NOTHING, (f"a {plugin.title} has no rows that could be put back: restore a generation",), Exit.REFUSED
+    if not plugin.puts_back:
+        return NOTHING, (plugin.cannot_put_back(),), Exit.REFUSED
+    if generation.problem:
+        return NOTHING, (f"generation {generation.number}: {generation.problem}",), Exit.REFUSED
+    if sum(len(one.keys) + len(one.texts) for one in asked) > MOST_ROWS:
+        return (
+            NOTHING,
+            (f"more than {MOST_ROWS:,} rows are the most for one job: put them back in parts",),
+            Exit.REFUSED,
+        )
+    try:
+        seen = rows_seen(machine.settings, generation.key, generation.number, asked)
+    except NoAnswer as error:
+        return NOTHING, (str(error),), error.exit
+    return seen, seen.refusals, Exit.REFUSED
+
+
+def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
+    """Why no row would be put back; nothing where one would."""
+    if any(row.change != "=" and not row.conflict for row in seen.rows):
+        return ()
+    if any(row.conflict for row in seen.rows):
+        return ("no row is left that can be put back: see why above",)
+    return (f"there is nothing to put back: live holds what generation {number} has",)
+
+
+def _plan(
+    machine: Machine, generation: Generation, seen: RowsSeen, blockers: Sequence[str], title: str, now: datetime
+) -> Plan:
+    key = generation.key
+    taken = [row for row in seen.rows if row.change != "=" and not row.conflict]
+    grade = graded(machine.settings, (key,), Grade.UNDOABLE)
+    return Plan(
+        kind=Kind.PUT_BACK,
+        title=title,
+        keys=(key,),
+        grade=grade,
+        steps=tuple(Step(text, str(key)) for text in _steps(taken)) if taken and not blockers else (),
+        params={
+            "number": generation.number,
+            "id": generation.id,
+            "rows": [row.row.to_json() for row in taken],
+        },
+        depends={
+            **generation_depends(key, generation.number, generation.id),
+            **component_depends(machine, key),
+            **live_depends(key, seen.identity),
+        },
+        warnings=(*_left_out(seen.rows), *seen.warnings, *generation_warnings(machine, generation)),
+        blockers=tuple(blockers),
+        confirm=confirmation(grade, (key,), str(len(taken))),
+        made=now,
+    )
+
+
+def _count(rows: Sequence[object]) -> str:
+    return "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+
+
+def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
+    """Totals first, then each row with what live holds there now."""
+    counts = Counter((row.row.section, row.change) for row in taken)
+    sections = dict.fromkeys(row.row.section for row in taken)
+    said = [
+        f"{_named(name)}: "
+        + ", ".join(f"{counts[name, one]:,} {word}" for one, word in _DOES.items() if counts[name, one])
+        for name in sections
+    ]
+    yield f"in one transaction, and nothing else would change: {'; '.join(said)}; what changes before that is left"
+    yield "what is live would be kept as a guard, held for a week; an undo takes exactly these rows back"
+    for row in taken[:SHOWN]:
+        yield _line(row, several=len(sections) > 1)
+    if len(taken) > SHOWN:
+        yield f"and {len(taken) - SHOWN:,} more"
+
+
+def _line(row: RowSeen, *, several: bool) -> str:
+    name = f"{_named(row.row.section)} " if several else ""
+    key = ",".join(row.row.key)
+    if row.change == "+":
+        return f"+ {name}{row.text} (live has no row {key})"
+    if row.change == "-":
+        return f"- {name}{row.text} (live has it, and would not)"
+    return f"~ {name}{key}: {row.text}"
+
+
+def _named(section: str) -> str:
+    return section.replace(":", " ", 1)
+
+
+def _left_out(rows: Sequence[RowSeen]) -> Iterator[str]:
+    conflicts = [row.conflict for row in rows if row.conflict]
+    yield from (f"left as it is: {text}" for text in conflicts[:CONFLICTS_SHOWN])
+    if len(conflicts) > CONFLICTS_SHOWN:
+        yield f"and {len(conflicts) - CONFLICTS_SHOWN:,} more rows would be left as they are"
+    unknown = [",".join(row.row.key) for row in rows if not row.known]
+    if unknown:
+        more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
+        yield f"neither the generation nor live has {', '.join(unknown[:5])}{more}"
+
+
+def _command(key: ComponentKey, number: int, asked: Sequence[RowsAsked], text: str) -> tuple[str, ...]:
+    """Nothing where there are more keys than anyone would type."""
+    if len(asked) != 1 or len(asked[0].keys) + len(asked[0].texts) > IN_COMMAND:
+        return ()
+    one = asked[0]
+    words = ["dysnomia", "-o", "put-back", "-c", key.component, "-C", key.container]
+    words += ["--generation", str(number), "--section", one.section]
+    words += [word for name in (*map(typed, one.keys), *one.texts) for word in ("--row", name)]
+    return (*words, *(("--lacking",) if one.lacking else ()), *(("--reason", text) if text else ()))
+
+
+def _planned(params: Mapping[str, Any]) -> list[PlannedRow]:
+    return [PlannedRow.from_json(row) for row in params["rows"]]
+
+
+def _places(step: Mapping[str, object]) -> list[int]:
+    left: Any = step.get("left", [])
+    return [int(at) for at in left]
+
+
+# --- the job -------------------------------------------------------------------------------------------------------
+
+
+def run_put_back(work: JobContext) -> Outcome:
+    """Put back, or undo that, from a generation: which one and which rows is in the plan."""
+    params = work.plan.params
+    of = params.get("job")
+    if of is not None and work.board.folder(of).record().last("undone") is not None:
+        raise Stale(f"nothing was touched: job {of} is undone already", "check what is live now")
+    planned = _planned(params)
+    done = activities.put_back(work.component_job(), params["number"], params["id"], planned, work.plan.title)
+    if of is not None and done.done:
+        work.board.folder(of).record().step("undone", by=work.id)
+    return _outcome(done, params["number"])
+
+
+def _outcome(done: PutBack, number: int) -> Outcome:
+    left = [f"{_named(row.section)} {','.join(row.key)}" for row in done.left]
+    details: dict[str, Any] = {
+        "generations": [_generation(done.guard)],
+        "guard": done.guard.number,
+        "put": done.done,
+        "left": left[:SHOWN],
+        "warnings": list(done.warnings),
+        "undoable": done.done > 0,
+    }
+    rows = "1 row" if done.done == 1 else f"{done.done:,} rows"
+    message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
+    if not left:
+        return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)
+    named = ", ".join(left[:5]) + (f" and {len(left) - 5:,} more" if len(left) > 5 else "")
+    message = f"{message}; left as they were, for they changed since the plan: {named}"
+    state, code = (JobState.PARTLY, Exit.PARTLY) if done.done else (JobState.FAILED, Exit.FAILED)
+    return Outcome(state, message, code, "look at the new plan", details)

@@ -1,0 +1,146 @@
+"""In the child that asks: which rows would be put back into live, and what it holds in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow, StatePlugin, Stored
+from dysnomia_plugins.errors import NotSafe
+from dysnomia_store.errors import NotFound
+from dysnomia_store.model import Section
+from dysnomia_tui.engine.component.rows import MOST_ROWS, WAS_GONE, RowsAsked
+from dysnomia_tui.engine.component.rows_by_key import Key, wanted_rows
+from dysnomia_tui.engine.contents.contents import is_meant
+from dysnomia_tui.engine.diff.pairing import changed_cells
+from dysnomia_tui.engine.finding.asked import HistoryAsked, as_text
+
+LONGEST = 200
+"""Characters of a row that a plan repeats."""
+CELL = 60
+
+
+def look(plugin: StatePlugin, ctx: Context, stored: Stored, asked: Sequence[RowsAsked]) -> Mapping[str, Any]:
+    """The answer. Raises NotFound for a section or a key that is none, NotSafe, PluginError, StoreError."""
+    gathered = _Gathered(plugin, ctx, stored)
+    for one in asked:
+        gathered.add(one)
+    if len(gathered.rows) > MOST_ROWS:
+        raise NotSafe(
+            f"more than {MOST_ROWS:,} rows would be put back, and that is the most for one job",
+            "restore the section as a copy and take them from there, or put them back in parts",
+        )
+    return gathered.answer()
+
+
+@dataclass
+class _Gathered:
+    """The rows that are asked for, of all sections."""
+
+    plugin: StatePlugin
+    ctx: Context
+    stored: Stored
+    rows: list[PutRow] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def add(self, asked: RowsAsked) -> None:
+        section = self._section(asked.section)
+        known = dict(zip(asked.keys, asked.seen or [""] * len(asked.keys), strict=True))
+        for text in asked.texts:
+            known.setdefault(_typed(section, text), "")
+        for key in known:
+            if len(key) != len(section.key) or not section.key:
+                raise NotSafe(f"rows of {section.kind} {section.name} are not known by such a key", _keys(section))
+        if known:
+            self.rows += wanted_rows(self.plugin, self.stored, section, list(known))
+            self.seen += known.values()
+        if asked.lacking:
+            batches = iter(self.plugin.raw_rows(self.stored, section))
+            for raw in islice(self.plugin.lacking(self.ctx, section, batches), MOST_ROWS + 1):
+                key = tuple(map(str, self.plugin.parse_row(section, raw).key))
+                if key not in known:
+                    self.rows.append(PutRow(section, key, raw))
+                    self.seen.append(WAS_GONE)
+
+    def _section(self, name: str) -> Section:
+        meant = [section for section in self.stored.sections() if is_meant(section, name)]
+        if not meant:
+            raise NotFound(f"the generation holds no section {name}", "see the list of its sections")
+        if len(meant) > 1:
+            raise NotFound(f"{name} is the name of {len(meant)} sections", "give KIND:NAME")
+        return meant[0]
+
+    def answer(self) -> Mapping[str, Any]:
+        """Rows that are known to have changed are left out first, since others may depend on their staying."""
+        first = self.plugin.look_at_rows(self.ctx, self.rows)
+        if first.refusals:
+            return {"refusals": first.refusals, "warnings": (), "rows": ()}
+        conflicts = dict(self._changed(first))
+        taken = [at for at in range(len(self.rows)) if at not in conflicts]
+        second = self.plugin.look_at_rows(self.ctx, [self.rows[at] for at in taken]) if conflicts else first
+        conflicts |= {taken[at]: why for at, why in second.conflicts.items()}
+        said = [self._said(row, now) for row, now in zip(self.rows, first.rows, strict=True)]
+        return {
+            "refusals": (),
+            "warnings": second.warnings,
+            "rows": [{**one, "conflict": conflicts.get(at, "")} for at, one in enumerate(said)],
+        }
+
+    def _changed(self, look: LiveLook) -> Iterator[tuple[int, str]]:
+        for at, (row, now, seen) in enumerate(zip(self.rows, look.rows, self.seen, strict=True)):
+            if not seen or now.digest in (now.wanted, "" if seen == WAS_GONE else seen):
+                continue
+            name = f"{','.join(row.key)} of {row.section.kind} {row.section.name}"
+            if now.raw is None:
+                yield at, f"{name} was deleted since"
+            elif seen == WAS_GONE:
+                yield at, f"the key {name} is used again, by the row {self._cells(row.section, now.raw)}"
+            else:
+                yield at, f"{name} was changed since, to {self._cells(row.section, now.raw)}"
+
+    def _said(self, row: PutRow, now: LiveRow) -> Mapping[str, Any]:
+        section = row.section
+        change, text = "=", ""
+        if now.digest == now.wanted:
+            pass
+        elif row.wanted is None:
+            assert now.raw is not None
+            change, text = "-", self._cells(section, now.raw)
+        elif now.raw is None:
+            change, text = "+", self._cells(section, row.wanted)
+        else:
+            change, text = "~", self._difference(section, now.raw, row.wanted)
+        return {
+            "section": f"{section.kind}:{section.name}", "key": row.key, "change": change, "text": text,
+            "seen": now.digest, "made": now.wanted, "known": row.wanted is not None or now.raw is not None,
+        }  # fmt: skip
+
+    def _cells(self, section: Section, raw: bytes) -> str:
+        cells = self.plugin.parse_row(section, raw).cells
+        return _cut(as_text([None if cell is None else _cut(cell, CELL) for cell in cells]), LONGEST)
+
+    def _difference(self, section: Section, old: bytes, new: bytes) -> str:
+        before, after = (self.plugin.parse_row(section, raw).cells for raw in (old, new))
+        parts = [
+            f"{section.columns[at]} {_cut(as_text(before[at : at + 1]), CELL)} -> "
+            f"{_cut(as_text(after[at : at + 1]), CELL)}"
+            for at in sorted(changed_cells(before, after))
+        ]
+        return _cut("; ".join(parts), LONGEST)
+
+
+def _typed(section: Section, text: str) -> Key:
+    key = HistoryAsked(text).key_in(section)
+    if key is None:
+        raise NotSafe(f"{text} is not a key of {section.kind} {section.name}", _keys(section))
+    return key
+
+
+def _keys(section: Section) -> str:
+    return f"a key of it is {','.join(section.key)}" if section.key else "its rows have no key"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
