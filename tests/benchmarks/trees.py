@@ -1,4 +1,4 @@
-"""A fileset of 50,000 files, 400 MB: a first snapshot, a second one of what did not change, and a restore.
+"""A fileset of 50,000 files, 400 MB: a first snapshot, one of what did not change, some of a little, and a restore.
 
 Against tar and zstd, and against restic, which are Debian's. Processor time is shown beside: on a machine that does
 other work as well it says more than the time it took. Run as a program, this is one activity, as a job has it.
@@ -22,10 +22,11 @@ from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.memory import keep_memory
 from tests.benchmarks.database import memory
-from tests.benchmarks.made_tree import FILES, make_tree
+from tests.benchmarks.made_tree import FILES, change_files, make_tree
 from tests.benchmarks.measure import ROUNDS, Figure, Part, ratio, shell
 from tests.benchmarks.work import job_in, load
 
+CHANGED = 100
 FIRST, RESTORE, SECOND = 1.1, 1.25, 1.0
 """What is to be held, in times of tar with zstd, of tar, and of restic."""
 
@@ -97,8 +98,22 @@ def _measure(folder: Path, size: str) -> Sequence[Figure]:
         theirs.once()  # its first backup
         theirs.wall = theirs.cpu = float("inf")
         figures += _both("second snapshot, nothing changed", ours, "restic's second backup", theirs, SECOND)
+        seeds = count(3)
+        ours = Spent(run("snapshot"), lambda: change_files(data / "data", CHANGED, next(seeds)))
+        theirs = Spent(lambda: shell(f"restic -q backup {data}", environment))
+        figures += _both(f"{CHANGED} files changed", ours, "restic's backup of the same", theirs, SECOND)
+        here, there = (_on_disk(path) for path in (folder / "state", folder / "restic"))
+        work = f"a first snapshot and {ROUNDS} of {CHANGED} files changed each, on disk"
+        limit = f"restic's repository: {there / 1e6:.0f} MB"
+        figures.append(Figure(work, f"{here / 1e6:.0f} MB", limit, here / there, SECOND))
     figures += memory(argv, folder, "memory of a {} of it")
     return figures
+
+
+def _on_disk(folder: Path) -> int:
+    return int(
+        subprocess.run(["du", "-s", "--block-size=1", folder], check=True, capture_output=True).stdout.split()[0]
+    )
 
 
 def _restic(folder: Path) -> Mapping[str, str]:
