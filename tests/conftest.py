@@ -14,8 +14,10 @@ settings.load_profile("busy")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--matrix-file", default="", help="write the outcomes by case and type to this file, as JSON")
+    parser.addoption("--matrix-column", action="append", default=[], help="only tests of this type, or world of it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     worker = hasattr(config, "workerinput")
-    config.pluginmanager.register(Matrix("" if worker else config.getoption("--matrix-file")), "matrix")
+    file = "" if worker else config.getoption("--matrix-file")
+    config.pluginmanager.register(Matrix(file, config.getoption("--matrix-column")), "matrix")

@@ -32,10 +32,19 @@ _VERSION = re.compile(r"\d+(?:\.\d+)*")
 class Matrix:
     """A pytest plugin: outcomes by case and column. Works with workers too: they pass on what they ran."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, columns: Sequence[str] = ()) -> None:
         self._file = file
+        self._columns = columns
         self._outcomes: dict[str, dict[str, str]] = {}
         self._places: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out what is of no column asked for: one world of a file that holds several."""
+        if not self._columns:
+            return
+        kept = [item for item in items if isinstance(item, pytest.Function) and column_of(item) in self._columns]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -176,11 +185,13 @@ def in_docs() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     return parsed(found[1]) if found else ({}, {})
 
 
-def run(files: Iterable[Path]) -> tuple[int, dict[str, dict[str, str]]]:
-    """Run test files. pytest's status, and the outcomes."""
+def run(wanted: Sequence[Column]) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run the cases of columns. pytest's status, and the outcomes."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", f"--matrix-file={file.name}"]
-        status = subprocess.run([*argv, *map(str, files)], cwd=ROOT, check=False).returncode
+        argv += [f"--matrix-column={column.name}" for column in wanted]
+        files = sorted({str(column.file) for column in wanted})
+        status = subprocess.run([*argv, *files], cwd=ROOT, check=False).returncode
         return status, json.loads(Path(file.name).read_text())
 
 
@@ -190,10 +201,10 @@ def main() -> int:
 
     there = columns()
     names = sys.argv[1:] or [column.name for column in there]
-    status, fresh = run(sorted({column.file for column in there if column.name in names}))
+    status, fresh = run([column for column in there if column.name in names])
     said, rows = in_docs()
     outcomes: dict[str, dict[str, str]] = {}
-    for case in dict.fromkeys([*fresh, *rows]):
+    for case in dict.fromkeys([*rows, *fresh] if sys.argv[1:] else [*fresh, *rows]):
         kept = {name: MEANT.get(mark, "") for name, mark in rows.get(case, {}).items() if name not in names}
         outcomes[case] = {**kept, **fresh.get(case, {})}
     versions = {column.name: column.version if column.name in names else said.get(column.name, "") for column in there}

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -14,6 +14,7 @@ from textual import on
 from textual.binding import BindingType
 from textual.screen import Screen
 
+from dysnomia_base.clock import utc_now
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app import theme
 from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
@@ -80,7 +81,7 @@ class DysnomiaApp(TypingAhead):
         # over the terminal's own ground would be black on black).
         super().__init__(driver_class=TerminalDriver, ansi_color=True if chosen in theme.NATIVE else None)
         self.settings = settings
-        self.clock = clock or _now
+        self.clock = clock or utc_now
         self.state = AppState()
         self.client = Client(self, make_engine)
         self.poller = Poller(self, poll)
@@ -307,10 +308,6 @@ class DysnomiaApp(TypingAhead):
     def trouble(self, problem: str) -> None:
         """Say what went wrong."""
         self.notify(problem, severity="error", markup=False, timeout=12)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def run(settings: Settings, *, read_only: bool) -> int:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.engine import Side
+from dysnomia_tui.engine.records import HistoryLine
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -42,11 +44,17 @@ class Navigation:
 
         self._open(BrowseScreen(key, number, section))
 
-    def diff(self, key: ComponentKey, old: Side, new: Side) -> None:
-        """Compare two generations, or one with what is live."""
+    def diff(self, key: ComponentKey, old: Side, new: Side, at: HistoryLine | None = None) -> None:
+        """Compare two generations, or one with what is live; the cursor on the row of ``at``."""
         from dysnomia_tui.app.screens.diff import DiffScreen
 
-        self._open(DiffScreen(key, old, new))
+        self._open(DiffScreen(key, old, new, at))
+
+    def history(self, key: ComponentKey, asked: HistoryAsked, title: str) -> None:
+        """What became of a row, a line or a section."""
+        from dysnomia_tui.app.screens.history import HistoryScreen
+
+        self._open(HistoryScreen(key, asked, title))
 
     def restore(self, key: ComponentKey, number: int) -> None:
         """Choose a target, see the plan, follow the job, see how it ended."""

@@ -22,7 +22,7 @@ from dysnomia_tui.cli.shared.parser import (
     run,
     wants_json,
 )
-from dysnomia_tui.cli.shared.selection import last, newest, numbered
+from dysnomia_tui.cli.shared.selection import asked, last
 from dysnomia_tui.engine.errors import Exit, Unknown
 
 if TYPE_CHECKING:
@@ -32,7 +32,18 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.plans.plan import Plan
 
 PROG = "dysnomia"
-OPERATIONS = ("activate", "deactivate", "lock", "unlock", "snapshot", "restore", "collect-garbage", "verify", "check")
+OPERATIONS = (
+    "activate",
+    "deactivate",
+    "lock",
+    "unlock",
+    "snapshot",
+    "restore",
+    "collect-garbage",
+    "verify",
+    "check",
+    "export",
+)
 THEIRS = (
     "--operation", "--component", "--container", "--shell", "--command", "--environment", "--type", "--help",
     "--version",
@@ -58,12 +69,14 @@ def parser() -> Parser:
     found.add_argument("--shell", action="store_true", help="open a shell with the container's properties as variables")
     found.add_argument("--command", default="", metavar="COMMANDS", help="--shell: run these in it, and end")
     found.add_argument(
-        "--generation", type=int, metavar="N", help="restore, verify, check: this one (default: the last)"
+        "--generation", type=int, metavar="N", help="restore, verify, check, export: this one (default: the last)"
     )
     found.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
     found.add_argument(
-        "--section", action="append", default=[], metavar="KIND:NAME", help="restore --as: only these sections (repeat)"
-    )
+        "--section", action="append", default=[], metavar="KIND:NAME",
+        help="restore --as: only these sections (repeat); export: this one",
+    )  # fmt: skip
+    found.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
     add_yes_untrusted(found)
     found.add_argument(
         "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
@@ -87,6 +100,10 @@ def _main(args: argparse.Namespace) -> int:
         from dysnomia_tui.cli.shell import run_shell
 
         run_shell(engine.session(key), args.command)
+    if args.operation == "export":
+        from dysnomia_tui.cli.export import export
+
+        return export(engine, key, args)
     idle = _idle(engine, key, args)
     if idle:
         say(f"{args.operation} {key}: nothing to do, {idle}")
@@ -113,16 +130,18 @@ def _check(args: argparse.Namespace) -> None:
         raise Usage("no component specified", "name it with -c")
     if args.command and not args.shell:
         raise Usage("--command goes with --shell")
-    if args.generation is not None and args.operation not in ("restore", "verify", "check"):
-        raise Usage("--generation goes with restore, verify or check")
-    if (args.name or args.section) and args.operation != "restore":
-        raise Usage("--as and --section go with restore")
-    if args.yes_untrusted and args.operation != "restore":
-        raise Usage("--yes-untrusted goes with restore")
-    if args.section and not args.name:
+    for option, given, operations in (
+        ("--generation", args.generation is not None, ("restore", "verify", "check", "export")),
+        ("--as", args.name, ("restore",)),
+        ("--section", args.section, ("restore", "export")),
+        ("--to", args.to, ("export",)),
+        ("--yes-untrusted", args.yes_untrusted, ("restore",)),
+        ("--scheduled", args.scheduled, ("snapshot",)),
+    ):
+        if given and args.operation not in operations:
+            raise Usage(f"{option} goes with {' or '.join(operations)}")
+    if args.section and not args.name and args.operation == "restore":
         raise Usage("--section restores into a copy", "name it with --as")
-    if args.scheduled and args.operation != "snapshot":
-        raise Usage("--scheduled goes with snapshot")
 
 
 def locate(settings: Settings, args: argparse.Namespace) -> tuple[Settings, ComponentKey]:
@@ -183,17 +202,11 @@ def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
     if args.operation == "restore":
         kind = "sections" if args.section else "copy" if args.name else "replace"
         target = RestoreTarget(kind, args.name, tuple(args.section))
-        return engine.plan_restore(key, _number(engine, key, args.generation), target, text=args.reason)
+        return engine.plan_restore(key, asked(engine, key, args.generation).number, target, text=args.reason)
     if args.operation == "verify":
-        return engine.plan_verify(key, _number(engine, key, args.generation))
+        return engine.plan_verify(key, asked(engine, key, args.generation).number)
     if args.operation == "check":
         # A check leaves no broken link out: it is there to find them.
         number = last(engine, key).number if args.generation is None else args.generation
         return engine.plan_check(key, [number])
     return engine.plan_activity(key, args.operation)
-
-
-def _number(engine: Engine, key: ComponentKey, asked: int | None) -> int:
-    """The generation that was asked for; the last that has a snapshot where none was."""
-    found = newest(engine, key) if asked is None else numbered(engine, key, asked)
-    return found.number

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+from dysnomia_base.errors import DysnomiaError
 
-class SettingsError(Exception):
+
+class SettingsError(DysnomiaError):
     """``message`` names file, line and fault; ``hint`` names the way out, and may be empty."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}: {hint}" if hint else message)
-        self.message = message
-        self.hint = hint

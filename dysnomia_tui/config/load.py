@@ -53,6 +53,9 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
 
             documents.append(read_document(folder / "config.toml"))
     top = _merged_top(documents)
+    scheduled: dict[str, Any] = {}
+    for document in documents:
+        scheduled.update(document.schedule)
     home = Path(environ.get("HOME") or "~").expanduser()
     own = () if root else (user_config,)
     return Settings(
@@ -73,6 +76,8 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
         components=_components(documents),
+        schedule={name: when for name, when in scheduled.items() if name != "on_failure"},
+        schedule_on_failure=tuple(scheduled.get("on_failure", ())),
         grace_set="grace" in top,
         **top,
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
 
@@ -18,7 +19,7 @@ class ComponentSettings:
     policy: Policy = field(default_factory=Policy)
     labels: tuple[str, ...] = ()
     stale_after: timedelta | None = None
-    """An age from which the newest good generation is worth an alarm."""
+    """An age from which the newest good generation is worth an alarm; None: three times the usual distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Settings:
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, ComponentSettings] = field(default_factory=dict)
     """By ``container/component``, ``container/*`` or ``*/*``."""
+    schedule: Mapping[str, str] = field(default_factory=dict)
+    """By what is done (``snapshot``, ``collect``, ``check``, ``status``) when: a calendar expression of systemd, or
+    ``""`` for never."""
+    schedule_on_failure: tuple[str, ...] = ()
+    """Units that are started where one of them fails."""
     discovers: bool = True
     """Whether state that is not configured is looked for on this machine: not in the demo."""
     given_containers: Mapping[str, GivenContainer] = field(default_factory=dict)

@@ -7,20 +7,21 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [keys]                      # action = "keys, comma-separated"
 [containers.NAME]           # compression = "xz"
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
+[schedule]                  # snapshot = "02:00", collect, check, verify, status; on_failure = ["tell@%n.service"]
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from dysnomia_base.durations import parse_duration
+from dysnomia_base.durations import LONGEST, parse_duration
+from dysnomia_base.records import dataclass
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
@@ -38,6 +39,8 @@ class Document:
 
     path: Path
     top: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+    """When what is done, and ``on_failure``."""
     keys: Mapping[str, str] = field(default_factory=dict)
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -67,14 +70,16 @@ class _Reading:
     text: str
 
     def document(self, data: Mapping[str, Any]) -> Document:
-        tables: dict[str, Reader] = dict.fromkeys(("keys", "containers", "components"), _table)
+        tables: dict[str, Reader] = dict.fromkeys(("keys", "containers", "components", "schedule"), _table)
         top = self._values(data, {**TOP, **tables}, ())
         keys = top.pop("keys", {})
         containers = top.pop("containers", {})
         components = top.pop("components", {})
+        schedule = self._values(top.pop("schedule", {}), SCHEDULE, ("schedule",))
         return Document(
             path=self.path,
             top=top,
+            schedule=schedule,
             keys={name: self._value(value, _string, ("keys", name)) for name, value in keys.items()},
             compression_by_container={
                 name: settings["compression"]
@@ -118,6 +123,8 @@ class _Reading:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The hint for an unknown key."""
+    import difflib  # for who has made a mistake
+
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
 
@@ -211,6 +218,17 @@ def _duration(value: Any) -> Any:
     return parse_duration(_string(value))
 
 
+def _calendar(value: Any) -> str:
+    text = _string(value).strip()
+    if "\n" in text or len(text) > 200:
+        raise ValueError("expected a calendar expression of systemd, as 02:00, hourly or Sun 05:00")
+    return "" if text == "never" else text
+
+
+def _duration_or_never(value: Any) -> Any:
+    return LONGEST if value == "never" else _duration(value)
+
+
 TOP: Mapping[str, Reader] = {
     "statedir": _path,
     "containers_path": _paths,
@@ -227,8 +245,12 @@ TOP: Mapping[str, Reader] = {
     "theme": _string,
     "zone": _one_of(ZONES),
 }
+SCHEDULE: Mapping[str, Reader] = {
+    **dict.fromkeys(("snapshot", "collect", "check", "verify", "status"), _calendar),
+    "on_failure": _strings,
+}
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
-COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration, "retention": _table}
+COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration_or_never, "retention": _table}
 RETENTION: Mapping[str, Reader] = {
     rule.name: _duration if rule.takes_duration else _whole(0, 100_000) for rule in RULES
 }

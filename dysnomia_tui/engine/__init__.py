@@ -10,6 +10,8 @@ TYPE_CHECKING = False  # type checkers know the name; the module typing costs a 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.component.trust import TRUSTED_TAG
     from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
+    from dysnomia_tui.engine.finding.handle import Search
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
@@ -22,15 +24,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "Deployment": "dysnomia_tui.engine.operations.deploy",
     "Diff": "dysnomia_tui.engine.diff.handle",
+    "FindAsked": "dysnomia_tui.engine.finding.asked",
+    "HistoryAsked": "dysnomia_tui.engine.finding.asked",
     "Inventory": "dysnomia_tui.engine.machine.inventory",
     "Machine": "dysnomia_tui.engine.machine.machine",
     "NOT_ANSWERING": "dysnomia_tui.engine.probing.client",
     "STORE_EXITS": "dysnomia_tui.engine.translate",
+    "Search": "dysnomia_tui.engine.finding.handle",
     "Session": "dysnomia_tui.engine.machine.shell_session",
     "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
     "TypeView": "dysnomia_tui.engine.machine.types",
     "check_readable": "dysnomia_tui.engine.machine.visibility",
     "read_inventory": "dysnomia_tui.engine.machine.inventory",
+    "Wanted": "dysnomia_tui.engine.finding.asked",
     "translated": "dysnomia_tui.engine.translate",
     "types": "dysnomia_tui.engine.machine.types",
 }
@@ -42,10 +48,14 @@ __all__ = [
     "TRUSTED_TAG",
     "Deployment",
     "Diff",
+    "FindAsked",
+    "HistoryAsked",
     "Inventory",
     "Machine",
+    "Search",
     "Session",
     "TypeView",
+    "Wanted",
     "check_readable",
     "read_inventory",
     "translated",

@@ -7,47 +7,59 @@ EngineError, with an exit code.
 from __future__ import annotations
 
 import os
-import socket
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_plugins.base import Found, Plugin, Probe
+from dysnomia_base.clock import utc_now
+from dysnomia_base.host import host_name
 from dysnomia_store import moment
-from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.store import Usage
-from dysnomia_tui.config import Settings
 from dysnomia_tui.engine import audit
-from dysnomia_tui.engine.component.context import utc_now
-from dysnomia_tui.engine.component.restore import RestoreTarget
+from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.jobs.events import read_events
-from dysnomia_tui.engine.jobs.spawn import Forked
-from dysnomia_tui.engine.jobs.submit import submit_job
+from dysnomia_tui.engine.jobs.events import await_events, read_events
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.machine.overview import look
 from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.planner import Planner
-from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import why_stale
-from dysnomia_tui.engine.probing import client as asking
-from dysnomia_tui.engine.records import Condition, Event, JobState, JobView, Overview, SectionChange, TrashView
+from dysnomia_tui.engine.records import (
+    Condition,
+    Drill,
+    Event,
+    FoundRow,
+    HistoryLine,
+    JobState,
+    JobView,
+    Overview,
+    Report,
+    SectionChange,
+    TrashView,
+)
 from dysnomia_tui.engine.translate import translated
 
 if TYPE_CHECKING:
+    from dysnomia_plugins.base import Found, Plugin, Probe
     from dysnomia_store import Archive
+    from dysnomia_store.model import Generation, Section
+    from dysnomia_store.store import Usage
+    from dysnomia_tui.config import Settings
     from dysnomia_tui.engine.contents.browser import Browser
+    from dysnomia_tui.engine.contents.plain import Plain
     from dysnomia_tui.engine.diff.handle import Diff
+    from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
+    from dysnomia_tui.engine.finding.handle import Search
+    from dysnomia_tui.engine.jobs.spawn import Forked
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
+    from dysnomia_tui.engine.plans.plan import Plan
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
@@ -57,7 +69,8 @@ SLOW = "slow"
 Side = int | str
 """One side of a diff: a generation's number, or ``LIVE``."""
 SHORTEST_POLL, POLL = 0.004, 0.1
-"""Seconds between two looks at a job's events: few after there were some, since a quick job has more soon."""
+"""Seconds between two looks at whether a job lives, where it has no events meanwhile: few after there were some, since
+a quick job has more soon."""
 RECOVERY_TRIES = 3
 """Recoveries of one job that are submitted unasked; after that a person has to look."""
 JOBS_LOOKED_AT = 200
@@ -105,8 +118,26 @@ class Engine(Planner):
 
     def overview(self) -> Overview:
         """Everything the main screen lists. Quick: from configuration and the store's cache; asks no server."""
+        from dysnomia_tui.engine.machine.overview import look
+
         with translated():
             return look(self._world, self._board.views(JOBS_LOOKED_AT), self.read_only, self._clock())
+
+    def report(self) -> Report:
+        """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
+        from dysnomia_tui.engine.machine.overview import look
+        from dysnomia_tui.engine.machine.report import report
+
+        with translated():
+            jobs = self._board.views(JOBS_LOOKED_AT)
+            return report(look(self._world, jobs, self.read_only, self._clock()), jobs)
+
+    def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
+        """The generations that are due to be proved by a restore (of all components, if none are given), in order."""
+        from dysnomia_tui.engine.operations.drill import due
+
+        with translated():
+            return due(self._world, keys)
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
         """Newest first."""
@@ -159,6 +190,8 @@ class Engine(Planner):
 
         ``patient``: wait longer, for a server that did not answer in the two seconds; one that does now is ``slow``.
         """
+        from dysnomia_tui.engine.probing import client as asking
+
         if not patient:
             return asking.probe_container(self.settings, container)
         probe, own = asking.probe_container(self.settings, container, asking.PATIENT_LIMIT)
@@ -166,12 +199,16 @@ class Engine(Planner):
 
     def condition(self, key: ComponentKey) -> Condition:
         """The same, about one component, and what its type tells of it. Never raises either."""
+        from dysnomia_tui.engine.probing import client as asking
+
         return asking.condition(self.settings, key)
 
     def discover(self) -> Sequence[Found]:
         """State on this machine that is not configured. Empty in the demo, which is about itself alone."""
         if not self.settings.discovers:
             return ()
+        from dysnomia_tui.engine.probing import client as asking
+
         configured = self._world.inventory()
         found = asking.discover(self.settings)
         return [one for one in found if ComponentKey(one.container, one.component) not in configured.components]
@@ -195,6 +232,37 @@ class Engine(Planner):
         with translated():
             return start_diff(*sides(self._world, key, old, new))
 
+    def sql_patch(self, key: ComponentKey, old: Side, new: Side) -> Iterator[str]:
+        """SQL that makes exactly ``new`` of the state ``old``, a piece at a time. Raises Unsupported's EngineError
+        before the first piece where it cannot be said in SQL."""
+        from dysnomia_tui.engine.contents.contents import sides
+        from dysnomia_tui.engine.diff.patch import patch_lines
+
+        with translated():
+            yield from patch_lines(*sides(self._world, key, old, new))
+
+    def history(self, key: ComponentKey, asked: HistoryAsked) -> Search[HistoryLine]:
+        """Begin to follow a row, a line or a section through the generations, newest first."""
+        from dysnomia_tui.engine.finding.handle import start_history
+
+        with translated():
+            return start_history(self.settings, key, asked)
+
+    def find(self, key: ComponentKey, asked: FindAsked) -> Search[FoundRow]:
+        """Begin to look for a text in the rows and lines of a generation."""
+        from dysnomia_tui.engine.finding.handle import start_find
+
+        with translated():
+            return start_find(self.settings, key, asked)
+
+    @contextmanager
+    def plain(self, key: ComponentKey, number: int) -> Iterator[Plain]:
+        """A generation as plain bytes, for standard tools. What fails while they are read has its exit code too."""
+        from dysnomia_tui.engine.contents.plain import Plain
+
+        with translated():
+            yield Plain(self._world, self._world.store.generation(key, number))
+
     def export(
         self,
         chosen: Mapping[ComponentKey, Collection[Generation]],
@@ -204,7 +272,7 @@ class Engine(Planner):
         """Write generations to an archive, a file that is not there yet. The store is only read."""
         with translated():
             generations = {key: tuple(found) for key, found in chosen.items()}
-            return self._world.store.export(generations, path, host=socket.gethostname(), on_bytes=on_bytes)
+            return self._world.store.export(generations, path, host=host_name(), on_bytes=on_bytes)
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:
         """argv and environment of the server's own client on the component. Raises ReadOnly: whoever is in it can
@@ -241,6 +309,8 @@ class Engine(Planner):
 
     def submit(self, plan: Plan, *, why: str = "") -> JobView:
         """Start a detached worker on exactly this plan. Raises ReadOnly, Blocked, Stale."""
+        from dysnomia_tui.engine.jobs.submit import submit_job
+
         if self.read_only:
             raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
         if plan.blockers:
@@ -252,10 +322,20 @@ class Engine(Planner):
             if reason:
                 raise Stale(f"the plan is out of date: {reason}", "look at the new plan, then confirm it")
             job_id = submit_job(
-                self._world, plan, who=who(os.environ), why=why, host=socket.gethostname(), now=self._clock(),
+                self._world, plan, who=who(os.environ), why=why, host=host_name(), now=self._clock(),
                 forked=_forked() if self._fork_workers else None,
             )  # fmt: skip
             return self._board.view(job_id)
+
+    def expect_many(self, operation: str) -> None:
+        """Many snapshots or restores will be submitted: where their workers are forked from this process, import what
+        they all need once, here, instead of in each of them."""
+        if self._fork_workers:
+            import_module(f"dysnomia_tui.engine.operations.{operation}")
+            if operation == "restore":
+                import_module("dysnomia_tui.engine.component.restore")
+
+            self._world.store.import_for_snapshots()
 
     def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
         """Running first, then newest first. Interrupted ones are seen here."""
@@ -285,7 +365,7 @@ class Engine(Planner):
                 yield Event(view.ended or self._clock(), "result", {**data, "exit": view.details.get("exit", 1)})
                 return
             if not events:
-                time.sleep(pause)
+                await_events(self._board.folder(job_id).events, after, pause)
             pause = SHORTEST_POLL if events else min(POLL, 1.3 * pause)
 
     def cancel(self, job_id: str) -> None:
@@ -299,7 +379,7 @@ class Engine(Planner):
             folder.ask_cancel(who(os.environ))
         with suppress(OSError, Unreadable):  # it is asked all the same; the job says itself how it ended
             entry = audit.entry_of(
-                folder.id, folder.plan(), audit.CANCEL_ASKED, who=who(os.environ), why="", host=socket.gethostname()
+                folder.id, folder.plan(), audit.CANCEL_ASKED, who=who(os.environ), why="", host=host_name()
             )
             audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
 
@@ -330,7 +410,7 @@ class Engine(Planner):
     def timeline(self, key: ComponentKey | None = None) -> str:
         """The audit as a UTC timeline of an incident, for handing over."""
         with translated():
-            return audit.timeline(self.settings.statedir, socket.gethostname(), key, self._gone())
+            return audit.timeline(self.settings.statedir, host_name(), key, self._gone())
 
     def audit_entries(self, key: ComponentKey | None = None) -> Sequence[Mapping[str, Any]]:
         """What the timeline is made of, oldest first: each as it was written down (``at`` in ISO 8601)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from dysnomia_base.errors import DysnomiaError
+
 
 class Exit(enum.IntEnum):
     """Exit codes of the commands; ``docs/commands.md`` has their table."""
@@ -24,15 +26,10 @@ class Exit(enum.IntEnum):
     INTERRUPTED = 130
 
 
-class EngineError(Exception):
-    """``message`` names the thing; ``hint`` names the way out, and may be empty."""
+class EngineError(DysnomiaError):
+    """What the engine refuses or fails at."""
 
     exit = Exit.FAILED
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}: {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
 
 
 class ReadOnly(EngineError):

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dysnomia_plugins.base import Found
 from dysnomia_store.model import Marks, Reason
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.retention import GcPlan, Policy
-from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.component.restore import RestoreTarget
-from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.translate import translated
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.base import Found
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import GcPlan, Policy
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.jobs.board import JobBoard
+    from dysnomia_tui.engine.machine.machine import Machine
+    from dysnomia_tui.engine.plans.plan import Plan
 
 
 class Planner:
@@ -88,6 +91,14 @@ class Planner:
 
         with translated():
             return trash.plan_bring_back(self._world, names, self._clock())
+
+    def plan_optimise(self, keys: Collection[ComponentKey] | None = None) -> Plan:
+        """Convert snapshots of the old form, and let equal frames be one file again; of all that is stored, if no
+        components are given."""
+        from dysnomia_tui.engine.operations import optimise
+
+        with translated():
+            return optimise.plan_optimise(self._world, keys, self._clock())
 
     def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
         """Read every byte of the generations' snapshots."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from dataclasses import field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Found as Found
 from dysnomia_plugins.base import Probe as Probe
 from dysnomia_plugins.interface.status import Fact as Fact
 from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
-from dysnomia_store.model import Generation, Section
-from dysnomia_store.names import ComponentKey
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Generation, Section
+    from dysnomia_store.names import ComponentKey
 
 
 class Health(enum.StrEnum):
@@ -65,6 +68,13 @@ class ComponentView:
     """Activities of its type; ``snapshot`` and ``restore`` are missing where it holds no state."""
     stateless: str = ""
     """Of a configured component whose type holds no state: why it has no generations."""
+    promised: bool = False
+    """Whether config.toml says how old its newest good generation may be."""
+
+    @property
+    def alarm(self) -> str:
+        """Its health and problem as an alarm says them."""
+        return f"{self.key.component} {self.health.value}: {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,8 @@ class Alarm:
 
     text: str
     key: ComponentKey | None = None
+    urgent: bool = False
+    """What is live may be damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,67 @@ class Overview:
     """For those who are not root: what may be seen and what not."""
     hidden: bool = False
     """The store is not readable: an empty list does not mean that it is empty."""
+
+
+class Level(enum.IntEnum):
+    """How urgent it is; the exit code by the convention of monitoring plugins."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentReport:
+    """One component, as a monitoring system sees it."""
+
+    key: ComponentKey
+    type: str
+    health: Health
+    level: Level
+    problem: str
+    generations: int
+    newest_good: int | None
+    """Its number."""
+    held_until: datetime | None
+    """The last time at which the newest good generation was seen to be what is live."""
+    verified: datetime | None
+    """When the newest good generation last passed a check of its bytes."""
+    stored_size: int
+    """Bytes."""
+    job: str
+    """The job that runs on it or waits, or ``""``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A generation whose turn it is to be proved by a restore into a scratch place."""
+
+    key: ComponentKey
+    number: int
+    as_of: datetime
+    proved: datetime | None
+    """When a restore last proved it; None where none has yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The machine, as a monitoring system sees it."""
+
+    host: str
+    at: datetime
+    level: Level
+    components: tuple[ComponentReport, ...]
+    alarms: tuple[str, ...]
+    """What else asks for a person: each is a warning at least."""
+    jobs: tuple[str, ...]
+    """Jobs under way, each with its title."""
+    disk_free: int | None
+    disk_total: int | None
+
+    def age(self, component: ComponentReport) -> timedelta | None:
+        """How old the newest good generation of a component is."""
+        return None if component.held_until is None else max(self.at - component.held_until, timedelta(0))
 
 
 class JobState(enum.StrEnum):
@@ -218,6 +291,39 @@ class RowChange:
     """Indexes of changed cells of a CHANGED row."""
     line: int | None = None
     """For TEXT sections: the line's number (new, else old)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One change in the history of a row, a line or a section: what a generation made of it."""
+
+    kind: str
+    """Of the section it is in (or that it is)."""
+    name: str
+    generation: int
+    """The first one in which it is as it was then."""
+    as_of: datetime
+    before: int | None
+    """The generation before it, or the next older one that can be read; None: nothing older is there."""
+    before_as_of: datetime | None
+    columns: tuple[str, ...]
+    """Of the cells; empty for a line."""
+    row: RowChange
+    whole: bool = False
+    """Whether it is the section itself: its cells are how large it is, and its digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRow:
+    """A row or a line that was looked for."""
+
+    kind: str
+    """Of its section."""
+    name: str
+    columns: tuple[str, ...]
+    number: int
+    """Its place in the section, from 1; 0 for an opaque section that was found by its name."""
+    cells: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

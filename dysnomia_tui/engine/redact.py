@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dysnomia_base import secrets
 from dysnomia_base.escape import visible
 from dysnomia_base.secrets import HIDDEN, is_secret, secrets_of
-from dysnomia_plugins.base import PropertyValue
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.base import PropertyValue
 
 __all__ = ["HIDDEN", "Redactor", "is_secret", "secrets_of", "shown", "visible"]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dysnomia_base.exit_codes import of_os_error
+from dysnomia_base.limits import reason
 from dysnomia_plugins import errors as plugin
 from dysnomia_store import errors as store
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -57,7 +58,7 @@ def words_of(error: Exception) -> tuple[str, str]:
 
 def os_error_words(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
-    return f"{error.strerror or error}{where}"
+    return f"{reason(error)}{where}"
 
 
 def as_engine_error(error: Exception) -> EngineError:

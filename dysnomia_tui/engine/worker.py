@@ -17,10 +17,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dysnomia_base.clock import utc_now
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import import_path
 from dysnomia_tui.engine.memory import keep_memory
@@ -129,7 +130,7 @@ def _refuse(folder: JobFolder, error: EngineError) -> None:
 
     folder.record().step(
         "result", state=JobState.FAILED.value, exit=int(error.exit), message=f"nothing was touched: {error.message}",
-        hint=error.hint, details={}, at=_now().isoformat(),
+        hint=error.hint, details={}, at=utc_now().isoformat(),
     )  # fmt: skip
 
 
@@ -161,10 +162,10 @@ class _Worker:
             who=request.who,
             why=request.why,
             host=request.host,
-            log=EventLog(folder.events, Redactor(), _now),
+            log=EventLog(folder.events, Redactor(), utc_now),
             cancel=CancelShield(cancel),
             lock=lock,
-            clock=_now,
+            clock=utc_now,
         )
 
     def run(self) -> None:
@@ -198,7 +199,7 @@ class _Worker:
 
         plan, work = self.work.plan, self.work
         if plan.kind in UNQUEUED:
-            self.record.step("started", at=_now().isoformat())
+            self.record.step("started", at=utc_now().isoformat())
             return os.open(os.devnull, os.O_RDONLY)
         me = Waiting(int(work.id), frozenset(plan.keys), started=False)
         at_once = work.machine.settings.jobs_at_once
@@ -209,7 +210,7 @@ class _Worker:
             now = turn(me, waiting, at_once)
             slot = _slot(work.machine.settings.statedir, at_once) if now.may else None
             if slot is not None:
-                self.record.step("started", at=_now().isoformat())
+                self.record.step("started", at=utc_now().isoformat())
                 work.log.write("started")
                 return slot
             if now.behind is not None:
@@ -248,7 +249,7 @@ class _Worker:
         clean = Redactor().clean
         said: dict[str, Any] = {
             "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
-            "hint": clean(outcome.hint), "details": outcome.details, "at": _now().isoformat(),
+            "hint": clean(outcome.hint), "details": outcome.details, "at": utc_now().isoformat(),
         }  # fmt: skip
         try:
             self.record.step("result", **said)
@@ -267,46 +268,39 @@ class _Worker:
         work = self.work
         entry = audit.entry_of(work.id, work.plan, event, who=work.who, why=work.why, host=work.host, message=message)
         try:
-            audit.append(work.machine.settings.statedir, _now(), entry, work.machine.settings.group)
+            audit.append(work.machine.settings.statedir, utc_now(), entry, work.machine.settings.group)
         except OSError as error:
             work.log.write("log", line=f"the audit could not be written: {error.strerror}")
 
 
+_PERFORMERS = {
+    "snapshot": ("snapshot", "run_snapshot"),
+    "restore": ("restore", "run_restore"),
+    "check": ("check", "run_check"),
+    "verify": ("check", "run_verify"),
+    "activity": ("activity", "run_activity"),
+    "gc": ("gc", "run_gc"),
+    "empty-trash": ("trash", "run_empty_trash"),
+    "bring-back": ("trash", "run_bring_back"),
+    "mark": ("mark", "run_mark"),
+    "import": ("import_folder", "run_import"),
+    "adopt": ("adopt", "run_adopt"),
+    "recover": ("recover", "run_recover"),
+    "deploy": ("deploy", "run_deploy"),
+    "optimise": ("optimise", "run_optimise"),
+    "undo": ("undo", "run_undo_restore"),
+}
+"""By the kind of a plan: the module of ``operations`` and the function in it that does it."""
+
+
 def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
-    """The function that does what the plan's kind says."""
-    from dysnomia_tui.engine.operations import (
-        activity,
-        adopt,
-        check,
-        deploy,
-        gc,
-        import_folder,
-        mark,
-        recover,
-        restore,
-        snapshot,
-        trash,
-        undo,
-    )
+    """The function that does what the plan's kind says. Only its module is imported: a job does one thing."""
     from dysnomia_tui.engine.plans.plan import Kind
 
-    if work.plan.kind is Kind.UNDO:
-        return trash.run_bring_back if work.plan.params["of"] == "gc" else undo.run_undo_restore
-    return {
-        Kind.SNAPSHOT: snapshot.run_snapshot,
-        Kind.RESTORE: restore.run_restore,
-        Kind.CHECK: check.run_check,
-        Kind.VERIFY: check.run_verify,
-        Kind.ACTIVITY: activity.run_activity,
-        Kind.GC: gc.run_gc,
-        Kind.EMPTY_TRASH: trash.run_empty_trash,
-        Kind.BRING_BACK: trash.run_bring_back,
-        Kind.MARK: mark.run_mark,
-        Kind.IMPORT: import_folder.run_import,
-        Kind.ADOPT: adopt.run_adopt,
-        Kind.RECOVER: recover.run_recover,
-        Kind.DEPLOY: deploy.run_deploy,
-    }[work.plan.kind]
+    kind = Kind.BRING_BACK if work.plan.kind is Kind.UNDO and work.plan.params["of"] == "gc" else work.plan.kind
+    module, name = _PERFORMERS[kind.value]
+    found: Callable[[JobContext], Outcome] = getattr(import_module(f"dysnomia_tui.engine.operations.{module}"), name)
+    return found
 
 
 def _after_failure(work: JobContext) -> Mapping[str, Any]:
@@ -346,10 +340,6 @@ def _slot(statedir: Path, at_once: int) -> int | None:
             continue
         return fd
     return None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_plugins.interface.context import (
     CancelToken,
@@ -39,12 +39,16 @@ from dysnomia_plugins.interface.records import (
     Probe,
     Purpose,
     Row,
+    RowPair,
+    SectionPatch,
     Severity,
     Stored,
 )
 from dysnomia_plugins.interface.status import Status
-from dysnomia_store.model import Metadata, Section
-from dysnomia_store.sink import ContentSink
+
+if TYPE_CHECKING:
+    from dysnomia_store.model import Metadata, Section
+    from dysnomia_store.sink import ContentSink
 
 __all__ = [
     "CancelToken",
@@ -66,7 +70,9 @@ __all__ = [
     "PropertyValue",
     "Purpose",
     "Row",
+    "RowPair",
     "Runner",
+    "SectionPatch",
     "Severity",
     "StatePlugin",
     "Status",
@@ -191,6 +197,9 @@ class StatePlugin(Plugin):
     """True where a dump gives rows in the order in which the server happens to store them. The same rows in another
     order are the same state: such sections are compared as multisets of their rows before a difference is believed."""
 
+    main_artefact: ClassVar[str] = ""
+    """Of a type whose snapshots have several artefacts: the one that the server's own client loads."""
+
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
 
@@ -308,6 +317,22 @@ class StatePlugin(Plugin):
     @abstractmethod
     def parse_row(self, section: Section, raw: bytes) -> Row:
         """Return one raw record as cells, in the order of ``section.columns``."""
+
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        """Yield, of the records of a section, those whose key has these cells, and as few others as can be left out
+        more quickly than parsed. ``key`` is in the order of ``section.key``.
+
+        The default yields all. Raises as ``raw_rows`` does."""
+        return self.raw_rows(stored, section)
+
+    def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
+        """Yield SQL for the server's own client that turns the state ``old`` into exactly ``new``, in one transaction,
+        and fails on any other state. ``changes``: what differs; ``title``: one line for a comment.
+
+        Raises Unsupported before it yields anything where SQL cannot say it, naming what is not in it."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(f"there is no SQL for a {self.title}", "--diff --rows shows what differs")
 
 
 class PrivateStatePlugin(Plugin):

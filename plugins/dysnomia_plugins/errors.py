@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from dysnomia_base.errors import DysnomiaError
 
-class PluginError(Exception):
+
+class PluginError(DysnomiaError):
     """An activity failed. ``message`` names the thing; ``hint`` names the way out, and may be empty.
 
     Neither ever holds a secret: what a child process printed is redacted before it comes here.
     """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}: {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
 
 
 class ProcessFailed(PluginError):

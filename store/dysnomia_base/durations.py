@@ -33,3 +33,18 @@ def format_duration(value: timedelta) -> str:
         if count:
             text += f"{count}{unit}"
     return text or "0s"
+
+
+def age(span: timedelta) -> str:
+    """How long ago, in at most three cells: ``now``, ``12m``, ``3h``, ``14d``, ``9w``, ``2y``."""
+    seconds = span.total_seconds()
+    if seconds < 60:
+        return "now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m"
+    if seconds < 48 * 3600:
+        return f"{int(seconds // 3600)}h"
+    days = int(seconds // 86400)
+    if days < 100:
+        return f"{days}d"
+    return f"{days // 7}w" if days < 700 else f"{days // 365}y"

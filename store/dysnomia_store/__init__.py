@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dysnomia_store.content.digest import Digested, DigestSink, SectionTarget
     from dysnomia_store.content.index import Index, IndexWriter, decode, encode
     from dysnomia_store.content.index_diff import Pair, changed_between, changed_sections, is_schema
+    from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft, StoredSnapshot, identity
     from dysnomia_store.disk.layout import Layout
     from dysnomia_store.records.codec import moment
@@ -30,6 +31,7 @@ _HOMES = {
     "IndexWriter": "dysnomia_store.content.index",
     "Layout": "dysnomia_store.disk.layout",
     "Pair": "dysnomia_store.content.index_diff",
+    "Proofs": "dysnomia_store.content.proofs",
     "SectionTarget": "dysnomia_store.content.digest",
     "SnapshotDraft": "dysnomia_store.content.snapshots",
     "StoredSnapshot": "dysnomia_store.content.snapshots",
@@ -54,6 +56,7 @@ __all__ = [
     "IndexWriter",
     "Layout",
     "Pair",
+    "Proofs",
     "SectionTarget",
     "SnapshotDraft",
     "StoredSnapshot",

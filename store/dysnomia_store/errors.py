@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from dysnomia_base.errors import DysnomiaError
 
-class StoreError(Exception):
+
+class StoreError(DysnomiaError):
     """Anything the store refuses or fails at.
 
     ``message`` names the thing; ``hint`` names the way out, and may be empty.
     """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}: {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
 
 
 class NameRejected(StoreError):

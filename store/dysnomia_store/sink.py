@@ -7,9 +7,10 @@ digest and contents (a check of another tool's snapshot). Both are a ``ContentSi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from dysnomia_store.model import Form
+if TYPE_CHECKING:
+    from dysnomia_store.model import Form
 
 Buffer = bytes | bytearray | memoryview
 

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import Clock
 from dysnomia_store.disk.locks import ComponentLock, Holder
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.disk.workspace import Clock
 from dysnomia_store.errors import NotFound, Refused
 from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
-from dysnomia_store.records.summary import Committed, Imported, Summary, Usage
+from dysnomia_store.records.summary import Committed, Imported, Optimised, Summary, Usage
 from dysnomia_store.store_reader import ReadableStore
 
 if TYPE_CHECKING:
     from dysnomia_store.archive.format import Archive
     from dysnomia_store.commit.heal import Healed
+    from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import GcPlan, Policy, TrashEntry
 
-__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Store", "Summary", "Usage"]
+__all__ = ["Clock", "Committed", "ComponentLock", "Holder", "Imported", "Optimised", "Store", "Summary", "Usage"]
 
 
 class Store(ReadableStore):
@@ -73,6 +75,16 @@ class Store(ReadableStore):
 
         return heal(self._workspace, self._holding(lock))
 
+    def import_for_snapshots(self) -> None:
+        """Import what each snapshot takes, to make or to load: for a process that forks many that do."""
+        import dysnomia_store.catalog.cache
+        import dysnomia_store.commit.commit
+        import dysnomia_store.commit.damage
+        import dysnomia_store.commit.heal  # noqa: F401
+        from dysnomia_store.content.cutting import available
+
+        available()
+
     def reserve(self, lock: ComponentLock) -> int:
         """Give out the next generation number for good."""
         from dysnomia_store.disk.numbers import reserve
@@ -96,9 +108,12 @@ class Store(ReadableStore):
 
         ``reader`` names a user who may read the snapshot besides the owner: bash Dysnomia's module becomes another.
         """
+        from dysnomia_store.content.cutting import DEFAULT
         from dysnomia_store.content.snapshots import SnapshotDraft
+        from dysnomia_store.pool.pool import pool_for
 
         self._workspace.ready()
+        group = _group_of(reader) if reader else None
         about = {"component": str(key), "type": type, "digest_version": digest_version}
         with in_words(f"starting a snapshot of {key}"):
             self._workspace.ensure_reserve()
@@ -109,7 +124,9 @@ class Store(ReadableStore):
             compression=compression,
             level=level,
             about=about,
-            reader=_group_of(reader) if reader else None,
+            reader=group,
+            frames=pool_for(self._workspace, group),
+            cutting=self._cutting or DEFAULT,
         )
         try:
             yield draft
@@ -141,6 +158,7 @@ class Store(ReadableStore):
             StoreError: nothing was added.
         """
         from dysnomia_store.commit.commit import commit
+        from dysnomia_store.commit.damage import mend_later
 
         key = self._holding(lock)
         self.heal(lock)
@@ -163,6 +181,7 @@ class Store(ReadableStore):
             outline=sealed.outline,
         )
         made, new = commit(self._workspace, key, draft, metadata, info, number, same_rows)
+        mend_later(self._workspace, draft.replaced)
         return Committed(self.generation(key, made), new)
 
     def link(self, lock: ComponentLock, snapshot_id: str, info: CommitInfo, *, number: int | None = None) -> Generation:
@@ -210,6 +229,33 @@ class Store(ReadableStore):
 
         self._workspace.ready()
         record(self._workspace, key, snapshot_id, check)
+
+    def check_and_record(
+        self,
+        key: ComponentKey,
+        snapshot_id: str,
+        *,
+        at: datetime,
+        job: str = "",
+        on_bytes: Callable[[int], None] | None = None,
+        proofs: Proofs | None = None,
+    ) -> Check:
+        """Check a snapshot and record the result, for every snapshot that shares what was found damaged as well.
+
+        Raises NotPermitted, StoreError."""
+        from dysnomia_store.commit.damage import spread
+        from dysnomia_store.content.proofs import Proofs
+
+        proofs = proofs if proofs is not None else Proofs()
+        found = self.check(key, snapshot_id, on_bytes=on_bytes, proofs=proofs)
+        said = Check(at, found.how, found.result, found.text, job)
+        damaged = tuple(proofs.damaged)
+        proofs.damaged.clear()
+        if damaged:
+            self._workspace.ready()
+            said = spread(self._workspace, (key, snapshot_id), damaged, said)
+        self.record_check(key, snapshot_id, said)
+        return said
 
     def import_folder(
         self, lock: ComponentLock, folder: Path, *, who: str = "", job: str = "", move: bool = False, reader: str = ""
@@ -297,6 +343,32 @@ class Store(ReadableStore):
         except OSError:
             return None
 
+    def optimise(
+        self,
+        key: ComponentKey,
+        *,
+        who: str,
+        job: str,
+        on_bytes: Callable[[int], None] | None = None,
+        proofs: Proofs | None = None,
+    ) -> Iterator[tuple[str, Optimised]]:
+        """Make the snapshots of a component share what they can, oldest first, each under a lock of its own.
+
+        Yields each id and what came of it; it may be left between two of them. What ``on_bytes`` raises ends it, and
+        leaves the snapshot as it was. ``proofs`` as of ``check``.
+
+        Raises Locked, StoreError.
+        """
+        from dysnomia_store.commit.optimise import Run, optimise
+        from dysnomia_store.content.cutting import DEFAULT
+        from dysnomia_store.content.proofs import Proofs
+
+        run = Run(self._cutting or DEFAULT, proofs if proofs is not None else Proofs(), on_bytes)
+        self._workspace.ready()
+        for snapshot_id in dict.fromkeys(one.id for one in self.generations(key) if one.id):
+            with self._locked(key, who=who, job=job, doing="optimise"):
+                yield snapshot_id, optimise(self._workspace, key, snapshot_id, run, job)
+
     # Garbage collection.
 
     def plan_gc(
@@ -311,10 +383,15 @@ class Store(ReadableStore):
         """Read the store's state and plan (the pure function is ``gc.plan``). ``keep`` and ``drop`` are the
         operator's marks and overrule the policy, but never a pin nor the last good one."""
         from dysnomia_store.gc.plan import plan
+        from dysnomia_store.gc.sharing import exact
         from dysnomia_store.gc.state import gc_state
 
-        states = [gc_state(key, self.reading(key)) for key in sorted(set(keys))]
-        return plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
+        readings = {key: self.reading(key) for key in sorted(set(keys))}
+        states = [gc_state(key, reading) for key, reading in readings.items()]
+        planned = plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
+        if not self.shares:
+            return planned
+        return exact(self._layout, planned, lambda key, one: self.may_share(readings[key].snaps[one].content_size))
 
     def apply_gc(
         self,

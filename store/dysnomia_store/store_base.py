@@ -9,16 +9,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import Clock, utc_now
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.locks import ComponentLock, Holder, component_lock, holder_of
 from dysnomia_store.disk.syscalls import Access, Disk
-from dysnomia_store.disk.workspace import Clock, Workspace, system_clock
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import NotFound, Refused, StoreFull
-from dysnomia_store.model import Generation
-from dysnomia_store.names import ComponentKey
 
 if TYPE_CHECKING:
     from dysnomia_store.catalog.cache import Cache
+    from dysnomia_store.content.cutting import Cutting
+    from dysnomia_store.model import Generation
+    from dysnomia_store.names import ComponentKey
 
 
 class OpenedStore:
@@ -29,15 +31,25 @@ class OpenedStore:
         clock: what time it is, for tests and demos.
         group: the name of a group that may read all of it, or ``""``.
         disk: what changes the file system, for tests.
+        cutting: how large the frames are that large artefacts are stored in, for tests.
     """
 
-    def __init__(self, root: Path, *, clock: Clock | None = None, group: str = "", disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        clock: Clock | None = None,
+        group: str = "",
+        disk: Disk | None = None,
+        cutting: Cutting | None = None,
+    ) -> None:
         path = Path(os.path.abspath(root))  # noqa: PTH100 (links above it stay as they are)
         # A state directory that is a link (to a larger disk): nothing below is ever opened through a link.
         self.root = path.resolve() if path.is_symlink() else path
         layout = Layout(self.root)
-        self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or system_clock)
+        self._workspace = Workspace(layout, disk or Disk(_access(group)), clock or utc_now)
         self._layout = layout
+        self._cutting = cutting
         self._workspace.check_format()
         self._held: dict[ComponentKey, tuple[ComponentLock, int]] = {}
         self._mutex = threading.Lock()

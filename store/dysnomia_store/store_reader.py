@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.errors import NotFound, NotPermitted
-from dysnomia_store.model import Check, Generation, History, Seen
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.records.retention import TrashEntry
 from dysnomia_store.records.summary import Summary, Usage
 from dysnomia_store.store_base import OpenedStore
 
 if TYPE_CHECKING:
     from dysnomia_store.catalog.component import ComponentReading
+    from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import StoredSnapshot
+    from dysnomia_store.model import Check, Generation, History, Seen
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.records.retention import TrashEntry
 
 
 class ReadableStore(OpenedStore):
@@ -69,6 +70,7 @@ class ReadableStore(OpenedStore):
             active=active,
             garbage=garbage,
             problems=glance.problems,
+            usually=glance.usually,
         )
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
@@ -160,6 +162,18 @@ class ReadableStore(OpenedStore):
 
         return usage(self)
 
+    @property
+    def shares(self) -> bool:
+        """Whether snapshots of this store may share frames."""
+        return self._workspace.shares
+
+    def may_share(self, content_size: int | None) -> bool:
+        """Whether a snapshot of so much content may hold frames: a small artefact is one file."""
+        from dysnomia_store.content.cutting import DEFAULT
+
+        whole = DEFAULT.whole if self._cutting is None else self._cutting.whole
+        return content_size is None or content_size > min(whole, DEFAULT.whole)
+
     def reading(self, key: ComponentKey) -> ComponentReading:
         """What was read of a component, undigested, for those who count over all of it."""
         return self._cache.light(key)
@@ -170,11 +184,20 @@ class ReadableStore(OpenedStore):
         linked = {gen.id for gen in reading.gens.values()}
         return tuple(sorted(snap.id for snap in reading.snaps.values() if snap.exists and snap.id not in linked))
 
-    def check(self, key: ComponentKey, snapshot_id: str, *, on_bytes: Callable[[int], None] | None = None) -> Check:
-        """Read every byte and compare with manifest or Dysnomia's checksum. Does not record."""
+    def check(
+        self,
+        key: ComponentKey,
+        snapshot_id: str,
+        *,
+        on_bytes: Callable[[int], None] | None = None,
+        proofs: Proofs | None = None,
+    ) -> Check:
+        """Read every byte and compare with manifest or Dysnomia's checksum. Does not record.
+
+        ``proofs`` holds what was found of frames before: one that several snapshots share is read once."""
         from dysnomia_store.catalog.checks import check
 
-        return check(self._layout, key, snapshot_id, self._workspace.clock(), on_bytes)
+        return check(self._layout, key, snapshot_id, self._workspace.clock(), on_bytes, proofs)
 
     def trash(self) -> tuple[TrashEntry, ...]:
         """What lies in the trash, oldest first."""

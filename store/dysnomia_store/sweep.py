@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_store.commit.damage import sweep_bad
+from dysnomia_store.commit.optimise import finish, unfinished
 from dysnomia_store.disk.layout import stem
 from dysnomia_store.disk.links import entries, links
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Locked, NameRejected
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.pool.snapshots import sweep as sweep_frames
 
 if TYPE_CHECKING:
     from dysnomia_store.store import Store
@@ -33,6 +36,14 @@ def sweep(store: Store, workspace: Workspace, alive: Callable[[str], bool]) -> I
         for entry in list(entries(workspace.layout.top("trash"))):
             if not (Path(entry.path) / "collection.json").exists() and _empty(Path(entry.path)):
                 workspace.disk.remove_tree(Path(entry.path))
+        sweep_frames(workspace)
+        sweep_bad(workspace)
+    for key, snapshot_id in unfinished(workspace.layout):
+        try:
+            with store.lock(key, who="", job="", doing="sweeping"), in_words(f"sweeping {key}"):
+                finish(workspace, key, snapshot_id)
+        except Locked:
+            continue
     for key in _described(workspace):
         try:
             with store.lock(key, who="", job="", doing="sweeping") as lock:

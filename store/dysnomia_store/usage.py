@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dysnomia_store.catalog.generations import at
 from dysnomia_store.errors import NotPermitted
+from dysnomia_store.gc.sharing import on_disk
 from dysnomia_store.records.summary import Usage
 
 if TYPE_CHECKING:
@@ -20,27 +21,35 @@ MOST_DAYS = 3660
 
 
 def usage(store: ReadableStore) -> Usage:
-    """Add up a store. What may not be read counts as nothing."""
+    """Add up a store. What may not be read counts as nothing; a frame counts for the snapshot that came first."""
+    shares = store.shares
     by_component: dict[ComponentKey, int] = {}
-    orphans = 0
+    orphans = content = generations = 0
+    seen: set[int] = set()
     days: dict[int, int] = {}
     for key in store.keys():  # noqa: SIM118 (no mapping)
         try:
             reading = store.reading(key)
         except NotPermitted:
             continue
-        by_component[key] = sum(snap.stored_size for snap in reading.snaps.values() if snap.exists)
+        generations += len(reading.gens)
+        by_component[key] = 0
         first = _first_links(reading)
-        for snap in reading.snaps.values():
+        for snap in sorted(reading.snaps.values(), key=lambda snap: first.get(snap.id, 1 << 62)):
             if not snap.exists:
                 continue
+            content += snap.content_size or snap.stored_size
+            folder = store.root / "snapshots" / key.container / key.component / snap.id
+            size = on_disk([(folder, snap.stored_size, shares and store.may_share(snap.content_size))], seen)
+            by_component[key] += size
             if snap.id not in first:
-                orphans += snap.stored_size
+                orphans += size
             else:
                 day = first[snap.id] // 86_400_000_000
-                days[day] = days.get(day, 0) + snap.stored_size
+                days[day] = days.get(day, 0) + size
     total, free = _disk(store)
-    return Usage(by_component, orphans, sum(entry.stored_size for entry in store.trash()), total, free, _growth(days))
+    trash = sum(entry.stored_size for entry in store.trash())
+    return Usage(by_component, orphans, trash, total, free, _growth(days), generations, content)
 
 
 def _first_links(reading: ComponentReading) -> dict[str, int]:

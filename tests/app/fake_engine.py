@@ -19,7 +19,7 @@ from dysnomia_tui.engine.errors import Blocked, ReadOnly
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.records import JobState, JobView
 from tests.app.fake_reading import FakeReading
-from tests.app.fake_world import NOW, ORDERS, World, job
+from tests.app.fake_world import NOW, ORDERS, SETTINGS, World, job
 
 
 class FakeEngine(FakeReading):
@@ -156,6 +156,10 @@ class FakeEngine(FakeReading):
         return self._plan(
             Kind.BRING_BACK, "bring back", (ORDERS,), Grade.ADDS, *(f"would bring back {n}" for n in names)
         )
+
+    def plan_optimise(self, keys: Collection[ComponentKey] | None = None) -> Plan:
+        there = tuple(keys or (ORDERS, SETTINGS))
+        return self._plan(Kind.OPTIMISE, f"optimise {len(there)} components", there, Grade.ADDS)
 
     def plan_check(self, key: ComponentKey, numbers: Collection[int]) -> Plan:
         return self._plan(Kind.CHECK, f"check {len(numbers)} of {key}", (key,), Grade.READ, "would read every byte")

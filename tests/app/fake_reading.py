@@ -5,18 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from dysnomia_plugins.base import Found, Probe
 from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine import FindAsked, HistoryAsked, Search, Wanted
 from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.engine import Engine, Side
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.operations.deploy import Deployment
-from dysnomia_tui.engine.records import Change, Condition, Event, JobView, Overview, RowChange, SectionChange, TrashView
+from dysnomia_tui.engine.records import (
+    Change,
+    Condition,
+    Event,
+    FoundRow,
+    HistoryLine,
+    JobView,
+    Overview,
+    RowChange,
+    SectionChange,
+    TrashView,
+)
 from tests.app.fake_world import CHANGES, CRM, DOCUMENTS, LEGACY, NOW, SECTIONS, World, fake_settings
+
+T = TypeVar("T")
 
 
 class FakeDiff(Diff):
@@ -67,6 +82,57 @@ class FakeDiff(Diff):
         self.closed = True
 
 
+class FakeSearch(Search[T]):
+    """A search that has found everything."""
+
+    def __init__(self, found: Sequence[T]) -> None:
+        self.found = found
+        self.closed = False
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    @property
+    def error(self) -> str:
+        return ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def progress(self) -> tuple[int, int | None]:
+        return 214, 214
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def page(self, start: int, count: int) -> list[T]:
+        return list(self.found[start : start + count])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def history_of(key: str) -> list[HistoryLine]:
+    """A row that came, was changed, and is gone."""
+    columns = ("id", "state", "note\x1b[2J")
+    first, second = (key, "pending", "[b]x[/y]\x1b[2J"), (key, "shipped", None)
+    changed = RowChange(Change.CHANGED, first, second, frozenset({1, 2}))
+    told = (
+        (214, 213, RowChange(Change.REMOVED, second, None)),
+        (205, 204, changed),
+        (1, None, RowChange(Change.ADDED, None, first)),
+    )
+    return [
+        HistoryLine(
+            "table", "orders", number, NOW - timedelta(days=214 - number), before,
+            NOW - timedelta(days=214 - before) if before is not None else None, columns, row,
+        )
+        for number, before, row in told
+    ]  # fmt: skip
+
+
 class FakeReading(Engine):
     """What the contract says of reading, from a ``World``."""
 
@@ -74,6 +140,8 @@ class FakeReading(Engine):
         self.settings = settings or fake_settings()
         self.world = world
         self._read_only = "--read-only" if read_only else ""
+        self.followed: list[HistoryAsked] = []
+        """Whose history was asked for."""
         self.asked: list[ComponentKey] = []
         """The components whose condition was asked for."""
         self.gate = threading.Event()
@@ -160,6 +228,18 @@ class FakeReading(Engine):
             available=tuple(key for key in keys if key not in (CRM, LEGACY)),
             active=tuple(key for key in keys if key not in (DOCUMENTS, LEGACY)),
             garbage=tuple(key for key in keys if key == LEGACY),
+        )
+
+    def history(self, key: ComponentKey, asked: HistoryAsked) -> Search[HistoryLine]:
+        self.followed.append(asked)
+        return FakeSearch(history_of((asked.row or ("7",))[0] or ""))
+
+    def find(self, key: ComponentKey, asked: FindAsked) -> Search[FoundRow]:
+        section = next(one for one in SECTIONS if asked.section == f"{one.kind}:{one.name}")
+        wanted = Wanted(asked.text, section.columns)
+        rows = enumerate(self.browse(key, asked.number, section, 0, 1000), 1)
+        return FakeSearch(
+            [FoundRow(section.kind, section.name, section.columns, at, cells) for at, cells in rows if wanted(cells)]
         )
 
     def diff(self, key: ComponentKey, old: Side, new: Side) -> Diff:

@@ -9,7 +9,6 @@ import pytest
 from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
-from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
@@ -235,19 +234,6 @@ async def test_read_only_refuses_every_change_and_says_why() -> None:
             assert "read-only: --read-only" in run.text()
             await run.press(*"sXr!", "enter")
             assert run.screen is run.main
-        assert run.engine.submitted == []
-
-
-async def test_the_words_after_a_refused_filter_run_nothing() -> None:
-    async with driven() as run:
-        run.app.go.browse(ORDERS, 214)
-        await run.settled()
-        await run.press("enter")
-        table = next(table for table in run.screen.query(VirtualTable) if not table.filterable)
-        table.focus()
-        behind = run.screen
-        await run.burst("slash", *"call first", "enter")
-        await run.until(lambda: run.screen is behind)
         assert run.engine.submitted == []
 
 

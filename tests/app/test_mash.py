@@ -17,17 +17,19 @@ from textual.widgets import Input
 
 from dysnomia_tui.app.actions.registry import ACTIONS
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
+from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.plans.plan import Grade, Plan
 from tests.app.driving import Driven, driven
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import ORDERS
+from tests.thorough import often
 
 KEYS = sorted(
     {key for action in ACTIONS for key in action.keys if key not in ("q", "ctrl+l", "f5")}
     | {"1", "2", "3", "4", "0", "9", "y", "n", "o", "enter", "escape", "tab", "backspace", "space", "x"}
 )
 NAMED = {"@": "at", "/": "slash", ":": "colon", "?": "question_mark", "!": "exclamation_mark", "*": "asterisk"}
-ROUNDS = 40
+ROUNDS = often(40, 12)
 
 Opener = Callable[[Driven], None]
 
@@ -42,6 +44,7 @@ SCREENS: dict[str, Opener] = {
     "PaletteScreen": lambda run: run.app.go.palette(),
     "BrowseScreen": lambda run: run.app.go.browse(ORDERS, 214),
     "DiffScreen": lambda run: run.app.go.diff(ORDERS, 213, 214),
+    "HistoryScreen": lambda run: run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("7",)), "orders 7"),
     "RestoreScreen": lambda run: run.app.go.restore(ORDERS, 211),
     "GcScreen": lambda run: run.app.go.gc([ORDERS], [(ORDERS, 205)]),
     "StoreScreen": lambda run: run.app.go.store(),
@@ -142,7 +145,7 @@ async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.Mon
             _close_all(run)
             CONFIRMATIONS[grade](run)
             await run.confirmation()
-            await mash(run, witness, chance, 20, CONFIRMATIONS[grade])
+            await mash(run, witness, chance, often(20, 6), CONFIRMATIONS[grade])
         witness.check(run.engine)
         assert witness.shown[grade] >= 4
         assert witness.screens["ConfirmScreen"] >= 4

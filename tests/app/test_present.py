@@ -179,6 +179,7 @@ def test_the_job_strip() -> None:
         (JobState.PARTLY, "warning"),
         (JobState.FAILED, "error"),
         (JobState.INTERRUPTED, "error"),
+        (JobState.UNREADABLE, "error"),
         (JobState.CANCELLED, "warning"),
         (JobState.STALE, "warning"),
     ],

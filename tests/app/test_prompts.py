@@ -17,6 +17,7 @@ from dysnomia_tui.app.present.times import TimeNotUnderstood, parse_time
 from tests.app.driving import Driven, driven
 from tests.app.fake_world import ORDERS
 from tests.app.test_times import times
+from tests.thorough import often
 
 TIMES = times()
 
@@ -121,7 +122,7 @@ PROMPTS: dict[str, Callable[[Driven], Awaitable[None]]] = {
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=often(3, 1), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXT, min_size=6, max_size=6))
 async def test_no_text_in_any_prompt_ends_the_app(
     prompt: str, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ import pytest
 from textual.pilot import Pilot
 
 from dysnomia_tui.app.app import DysnomiaApp
+from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.plans.plan import Grade
 from tests.app.driving import TERMINAL, Driven, make_app
 from tests.app.fake_engine import FakeEngine
@@ -53,6 +54,12 @@ async def _browse(run: Driven) -> None:
 async def _diff(run: Driven) -> None:
     run.app.go.diff(ORDERS, 213, 214)
     await run.settled()
+
+
+async def _history(run: Driven) -> None:
+    run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("7",)), "orders 7")
+    await run.settled()
+    await run.press("j")
 
 
 async def _restore(run: Driven) -> None:
@@ -108,6 +115,7 @@ SCREENS: dict[str, Opener] = {
     "palette": _palette,
     "browse": _browse,
     "diff": _diff,
+    "history": _history,
     "restore": _restore,
     "gc": _gc,
     "store": _store,

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from dysnomia_store.store import Usage
 from dysnomia_tui.app.present import job_log
-from dysnomia_tui.app.present.store import bar_of, full_when, spark
+from dysnomia_tui.app.present.store import bar_of, full_when, head, spark
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.store import StoreScreen
-from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade, Kind
 from dysnomia_tui.engine.records import JobState
 from tests.app.driving import driven
 from tests.app.fake_world import NOW, ORDERS, job
@@ -40,6 +40,11 @@ def test_the_disk_is_full_when_the_growth_says_so() -> None:
     assert full_when(replace(usage, growth=((NOW - timedelta(days=10), 1000), (NOW, 1000)))) is None
 
 
+def test_what_generations_share_is_told() -> None:
+    usage = Usage({ORDERS: 74_000_000}, 0, 0, 10**9, 10**9, (), generations=10, content=541_000_000)
+    assert "10 generations, 516M of content, 71M on disk" in [line.plain for line in head(usage, TIMES, 78)]
+
+
 async def test_the_store_shows_space_growth_and_trash() -> None:
     async with driven(size=(120, 40)) as run:
         run.app.go.store()
@@ -60,6 +65,17 @@ async def test_emptying_the_trash_is_grade_3_and_bringing_back_adds() -> None:
         assert (await run.confirmation()).plan.grade is Grade.ADDS
         await run.press("escape", "E")
         assert (await run.confirmation()).plan.grade is Grade.FINAL
+
+
+async def test_one_component_or_all_are_optimised() -> None:
+    async with driven() as run:
+        run.app.go.store()
+        await run.settled()
+        await run.press("O", "enter")
+        confirmation = await run.confirmation()
+        assert (confirmation.plan.kind, len(confirmation.plan.keys)) == (Kind.OPTIMISE, 1)
+        await run.press("escape", "O", "down", "enter")
+        assert len((await run.confirmation()).plan.keys) > 1
 
 
 async def test_enter_on_a_component_shows_it() -> None:

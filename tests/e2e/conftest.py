@@ -1,7 +1,9 @@
-"""One demo for all end-to-end tests of a worker, and copies of it that a test may change."""
+"""One demo for all end-to-end tests of a run, and copies of it that a test may change."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,9 +22,14 @@ NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo that nobody changes."""
-    folder = tmp_path_factory.mktemp("demo")
-    assert build.make(folder, now=NOW)
+    """A demo that nobody changes, made by the first of the workers that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / f"demo-{NOW:%d-%H}"
+    with (base / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build.make(folder, now=NOW)
     return folder
 
 

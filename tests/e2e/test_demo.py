@@ -17,6 +17,7 @@ from dysnomia_tui.demo import build, place, story
 from dysnomia_tui.engine.errors import Exit
 from tests.e2e.conftest import NOW
 from tests.e2e.world import World
+from tests.thorough import often
 
 Generations = Mapping[ComponentKey, tuple[Generation, ...]]
 
@@ -107,7 +108,7 @@ def test_it_is_the_same_on_every_machine(generations: Generations, tmp_path: Pat
 
 
 def test_it_is_made_at_any_time_of_day(tmp_path: Path) -> None:
-    for now in (NOW.replace(hour=23, minute=59, second=59), NOW.replace(hour=0)):
+    for now in (NOW.replace(hour=23, minute=59, second=59), NOW.replace(hour=0))[: often(2, 1)]:
         assert build.make(tmp_path / f"{now:%H}", now=now)
 
 

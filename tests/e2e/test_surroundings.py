@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,17 @@ TELLING = """#!/bin/bash
 env | sort
 for name in dysnomia-snapshots mytool; do command -v $name || echo "no $name"; done
 """
+FAILING = """#!/bin/bash
+grep -E '^Sig(Blk|Ign)' /proc/self/status
+[ "$1" != snapshot ]
+"""
+DEAF = """import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""What some supervisors and thread pools leave to the programs that they start; and what nohup does."""
 HOSTILE = {
     "LD_LIBRARY_PATH": "/odd", "BASH_ENV": "/odd/bashrc", "GIT_DIR": "/odd", "PGHOST": "/odd", "PGOPTIONS": "-c x=y",
     "MYSQL_HOST": "odd", "PYTHONSTARTUP": "/odd.py", "PYTHONUSERBASE": "/odd", "PERL5OPT": "-d", "TAR_OPTIONS": "--odd",
@@ -60,6 +72,22 @@ def test_a_modules_path_is_the_callers_less_what_others_may_write(tmp_path: Path
     assert all(folder.startswith("/") for folder in folders)
     assert str(mine / "mytool") in said
     assert str(BIN / "dysnomia-snapshots") in said, "modules call our commands by name"
+
+
+def test_how_a_child_ended_is_known_whatever_the_caller_did_with_signals(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    (tmp_path / "modules" / "telling").write_text(FAILING)
+    component = ["-C", "box", "-c", "thing"]
+    deaf = [sys.executable, "-c", DEAF]
+    said = world.run("dysnomia", "-o", "show", *component, through=deaf).lines
+    signals = {name: int(mask, 16) for name, mask in (line.split(":") for line in said if line.startswith("Sig"))}
+    assert signals["SigBlk"] == 0, "it can be stopped, and so can its children"
+    assert not signals["SigIgn"] >> (signal.SIGCHLD - 1) & 1
+    assert signals["SigIgn"] >> (signal.SIGHUP - 1) & 1, "nohup stays in force"
+    world.run("dysnomia", "-o", "activate", *component, through=deaf)
+    failed = world.run("dysnomia", "-o", "snapshot", *component, through=deaf, status=1)
+    assert "status 1" in failed.err
+    assert world.run("dysnomia-snapshots", "--query-all").lines == []
 
 
 @pytest.mark.parametrize(
@@ -133,3 +161,12 @@ def test_nothing_is_written_into_a_state_directory_of_another(tmp_path: Path) ->
     assert f"the state directory is not safe to write: {world.state} belongs to user 12345" in refused.err
     assert list(world.state.iterdir()) == []
     assert world.run("dysnomia-snapshots", "--query-all").lines == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take /proc away")
+def test_where_proc_is_not_mounted_that_is_said(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    without = ["unshare", "--mount", "--propagation=private", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
+    said = world.run("dysnomia", "-o", "activate", "-C", "box", "-c", "thing", through=without, status=1)
+    assert "no job can run here: /proc is not mounted: mount -t proc" in said.err
+    world.run("dysnomia-snapshots", "--query-all", through=without)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,12 +86,13 @@ class World:
             **options,
         )
 
-    def run(self, *argv: str, status: int | None = 0, stdin: str | None = None) -> Done:
-        """Run a command to its end; ``status`` is what it has to exit with (None: anything).
+    def run(self, *argv: str, status: int | None = 0, stdin: str | None = None, through: Sequence[str] = ()) -> Done:
+        """Run a command to its end; ``status`` is what it has to exit with (None: anything). ``through``: the words of
+        a program that becomes it.
 
         Fails where a traceback was shown, whatever the status."""
         done = subprocess.run(
-            [str(self.bin / argv[0]), *argv[1:]],
+            [*through, str(self.bin / argv[0]), *argv[1:]],
             env=self.environment,
             cwd=self.root,
             input=stdin if stdin is not None else "",

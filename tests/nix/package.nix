@@ -11,8 +11,10 @@ let
       version = "3.12.4";
       pkgs = {
         buildPythonApplication = arguments: arguments;
+        buildPythonPackage = arguments: arguments.pname;
+        fetchPypi = arguments: arguments.hash;
       } // builtins.listToAttrs (map (name: lib.nameValuePair name name)
-        [ "hatchling" "textual" "rich" "platformdirs" "psutil" "msgspec" "backports-zstd" ]);
+        [ "hatchling" "textual" "rich" "platformdirs" "psutil" "msgspec" "backports-zstd" "setuptools" "cython" "typing-extensions" ]);
     };
   };
 in

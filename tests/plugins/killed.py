@@ -22,9 +22,10 @@ from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob, UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.component.left import needs_settling
 from dysnomia_tui.engine.component.runner import CancelShield
 from tests.plugins.conformance.driver import Mortal, Reporter, Token, in_child
+from tests.waiting import wait_until
 
 STEPS = 60
 """More than an activation has."""
@@ -155,12 +156,13 @@ def kill_everywhere(plugin: Plugin, component: Path, everything: Everything, *, 
             next(healing)()
             if jobs.bench().active:  # it had come to its end, but for the journal's last entry
                 jobs.activity("deactivate")
-            assert everything(component) == clean, f"after a kill {how} step {at}: {everything(component)}"
+            _comes_to(clean, component, everything, f"a kill {how} step {at}")
         else:
             raise AssertionError("an activation without end")
         jobs.activity("deactivate")
     jobs.activity("activate")
-    full = everything(component)
+    full = wait_until(lambda: _settled(component, everything))
+    assert full is not None
     assert full != clean
     for how in ("line",) if briefly else ("line", "before"):
         for at in range(1, STEPS):
@@ -168,10 +170,24 @@ def kill_everywhere(plugin: Plugin, component: Path, everything: Everything, *, 
                 break
             count += 1
             jobs.activity("activate")
-            assert everything(component) == full, f"after a deactivation killed {how} {at}: {everything(component)}"
+            _comes_to(full, component, everything, f"a deactivation killed {how} {at}")
         jobs.activity("activate")
     _cancelled(jobs, component, everything)
     sys.stdout.write(f"killed {count} times\n")
+
+
+def _settled(component: Path, everything: Everything) -> Mapping[str, object] | None:
+    """What is there, once two looks agree."""
+    first = everything(component)
+    return first if everything(component) == first else None
+
+
+def _comes_to(wanted: Mapping[str, object], component: Path, everything: Everything, after: str) -> None:
+    """Waited for, since a program is seen twice for a moment: between a fork in it and what that becomes."""
+    try:
+        wait_until(lambda: everything(component) == wanted, timeout=10.0)
+    except AssertionError as error:
+        raise AssertionError(f"after {after}: {everything(component)}, not {wanted}") from error
 
 
 def _cancelled(jobs: Jobs, component: Path, everything: Everything) -> None:

@@ -23,6 +23,33 @@ _DIFF = (
     ),
 )
 
+_HISTORY = (
+    action(
+        "diff-history",
+        "H",
+        "History",
+        "See what became of the row under the cursor (or of the section) in all generations.",
+        "diff",
+        footer="history",
+    ),
+    action(
+        "browse-history",
+        "H",
+        "History",
+        "See what became of the row under the cursor (or of the section) in all generations.",
+        "browse",
+        footer="history",
+    ),
+    action(
+        "history-diff",
+        "d",
+        "Compare",
+        "See the comparison that shows the change (or Enter).",
+        "history",
+        footer="compare",
+    ),
+)
+
 _RESTORE = (
     action(
         "target",
@@ -133,6 +160,15 @@ _STORE = (
         Grade.FINAL,
         footer="empty",
     ),
+    action(
+        "store-optimise",
+        "O",
+        "Optimise",
+        "Let stored generations share what they have in common: of one component, or of all. Each is checked first.",
+        "store",
+        Grade.ADDS,
+        footer="optimise",
+    ),
     action("store-next", "tab", "Next pane", "Go to the other pane.", "store"),
 )
 
@@ -190,5 +226,5 @@ _JOBS = (
     action("job-pane", "tab", "Log", "Go to the log, or back to the list.", "jobs"),
 )
 
-SCREENS: tuple[Action, ...] = (*_DIFF, *_RESTORE, *_GC, *_STORE, *_DEPLOY, *_JOBS)
+SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_RESTORE, *_GC, *_STORE, *_DEPLOY, *_JOBS)
 """In the order of footer and help."""

@@ -12,6 +12,7 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size, tally
 from dysnomia_tui.app.present.text import cut_middle, plain, plural, visible, width
+from dysnomia_tui.engine import HistoryAsked
 
 UNKNOWN_ROWS = 1_000_000
 """Rows assumed where the index does not count them; the end is found when it is reached."""
@@ -19,6 +20,9 @@ CELL = 24
 """Cells of a column of rows before the first of them were read."""
 WORDED = 28
 """Cells of the list of sections from which numbers of rows are followed by the word: 3.8K alone could be bytes."""
+NONE_FOUND = "no row holds it; H looks for this key in all generations"
+TITLE = 32
+"""Cells of a key or a text in a frame."""
 WIDEST = 40
 """Cells that a column of rows never exceeds by itself."""
 
@@ -79,6 +83,25 @@ def why_empty(section: Section) -> str:
         attributes = "  ".join(f"{name} {value}" for name, value in section.attributes.items())
         return f"opaque: {size(section.size)}, {section.digest[:16]}  {attributes}".rstrip()
     return "no rows"
+
+
+def history_of(section: Section, cells: Sequence[str | None]) -> tuple[HistoryAsked, str]:
+    """What to follow a row by (its key, else all of it), and its name for a title."""
+    held = dict(zip(section.columns, cells, strict=False))
+    keyed = bool(section.key) and all(held.get(name) is not None for name in section.key)
+    row = tuple(held[name] for name in section.key) if keyed else tuple(cells)
+    words = ", ".join("NULL" if cell is None else cell for cell in row)
+    return HistoryAsked("", f"{section.kind}:{section.name}", row), f"{section.name} {cut_middle(words, TITLE)}"
+
+
+def history_of_text(section: Section, text: str) -> tuple[HistoryAsked, str]:
+    """What to follow where no row holds a text: the row that has it as its key in another generation."""
+    return HistoryAsked(text, f"{section.kind}:{section.name}"), f"{section.name} {cut_middle(text, TITLE)}"
+
+
+def found_words(text: str, found: int, read: int, *, over: bool) -> str:
+    """``/lyon: 351 found``, and how far it is."""
+    return f"/{cut_middle(text, TITLE)}: {found:,} found" + ("" if over else f" in {plural(read, 'row')}…")
 
 
 def row_columns(

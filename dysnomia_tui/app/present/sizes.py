@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from dysnomia_base.durations import age
 from dysnomia_base.sizes import scaled, size
 
 __all__ = ["age", "duration", "signed", "size", "tally"]
@@ -34,18 +35,3 @@ def duration(span: timedelta | float) -> str:
             rest = whole % length // lower_length
             return f"{whole // length} {unit}" + (f" {rest} {lower}" if rest else "")
     return f"{whole} s"
-
-
-def age(span: timedelta) -> str:
-    """How long ago, in at most three cells: ``now``, ``12m``, ``3h``, ``14d``, ``9w``, ``2y``."""
-    seconds = span.total_seconds()
-    if seconds < 60:
-        return "now"
-    if seconds < 3600:
-        return f"{int(seconds // 60)}m"
-    if seconds < 48 * 3600:
-        return f"{int(seconds // 3600)}h"
-    days = int(seconds // 86400)
-    if days < 100:
-        return f"{days}d"
-    return f"{days // 7}w" if days < 700 else f"{days // 365}y"

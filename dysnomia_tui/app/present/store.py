@@ -153,6 +153,9 @@ def head(usage: Usage, times: Times, cells: int) -> list[Text]:
         "   ",
     )
     lines = [disk]
+    if usage.content:
+        held = f"{plural(usage.generations, 'generation')}, {size(usage.content)} of content, {size(used)} on disk"
+        lines.append(plain(held, styles.DIM))
     if usage.growth:
         first, last = usage.growth[0], usage.growth[-1]
         days = max(round((last[0] - first[0]) / DAY), 1)

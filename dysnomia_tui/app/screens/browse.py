@@ -17,10 +17,17 @@ from dysnomia_tui.app.present import browse
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.widgets.pages import Pages
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine import FindAsked, HistoryAsked, Search
+from dysnomia_tui.engine.records import FoundRow
 
 AT_MOST = 100_000
 """Sections listed."""
+MOST_FOUND = 20_000
+"""Rows listed of those that a search finds."""
+EVERY = 0.2
+"""Seconds between two looks at a search under way."""
 Cells = tuple[str | None, ...]
 
 
@@ -46,6 +53,9 @@ class BrowseScreen(DysnomiaScreen):
         self._first = section
         self._section: Section | None = None
         self._pages: Pages[Cells] = Pages(200)
+        self._search: Search[FoundRow] | None = None
+        self._found: dict[int, Cells] = {}
+        """What a search has found, by the number of the row."""
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
@@ -56,15 +66,15 @@ class BrowseScreen(DysnomiaScreen):
                 widget_id="sections",
                 empty="reading what is in it…",
             )
-            yield VirtualTable[int](key=lambda row: row, filterable=False, widget_id="rows")
+            yield RowTable(widget_id="rows")
 
     @property
     def sections(self) -> VirtualTable[Section]:
         return self.query_one("#sections", VirtualTable)
 
     @property
-    def rows(self) -> VirtualTable[int]:
-        return self.query_one("#rows", VirtualTable)
+    def rows(self) -> RowTable:
+        return self.query_one("#rows", RowTable)
 
     def on_mount(self) -> None:
         self.sections.border_title = escaped(f"{self._of.component} generation {self._number}")
@@ -76,6 +86,10 @@ class BrowseScreen(DysnomiaScreen):
             lambda problem: self.sections.set_empty(Text(problem, style="bold red")),
         )
         self.set_path(f"{key}/{number}")
+        self.set_interval(EVERY, self._look)
+
+    def on_unmount(self) -> None:
+        self._end_search()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._set_columns)
@@ -88,6 +102,8 @@ class BrowseScreen(DysnomiaScreen):
         first = browse.section_key(self._first) if self._first is not None else None
         self.sections.set_items(sections, to=first)
         self._set_columns()
+        if first is not None:
+            self.rows.focus()  # it is this section that was asked for
 
     @on(VirtualTable.Highlighted, "#sections")
     def _section_changed(self, event: VirtualTable.Highlighted) -> None:
@@ -96,12 +112,17 @@ class BrowseScreen(DysnomiaScreen):
             return
         self._section = section
         self._pages = Pages(200)
-        count = browse.row_count(section)
         self.rows.border_title = escaped(browse.title(section))
-        self.rows.set_columns(browse.row_columns(section, self._cells))
-        self.rows.set_empty(Text(browse.why_empty(section), style="dim"))
-        self.rows.set_items(range(count), to=0)
+        self._show_all(section)
         self.set_path(f"{self._of}/{self._number}/{section.name}")
+
+    def _show_all(self, section: Section) -> None:
+        """All rows of the section: nothing is looked for."""
+        self._end_search()
+        self.rows.forget_filter()
+        self.rows.set_columns(browse.row_columns(section, self._cells, self._pages.first()))
+        self.rows.set_empty(Text(browse.why_empty(section), style="dim"))
+        self.rows.set_items(range(browse.row_count(section)), to=0)
 
     @on(VirtualTable.Chosen, "#sections")
     def _section_chosen(self) -> None:
@@ -111,8 +132,88 @@ class BrowseScreen(DysnomiaScreen):
     def _edge(self, event: VirtualTable.Edge) -> None:
         (self.sections if event.direction < 0 else self.rows).focus()
 
+    # --- rows with a text ---------------------------------------------------------------------------------------
+
+    @on(RowTable.Sought)
+    def _sought(self, event: RowTable.Sought) -> None:
+        section = self._section
+        if section is None:
+            return
+        if not event.text:
+            self._show_all(section)
+            return
+        self._end_search()
+        self.rows.set_items(())
+        self.rows.set_empty(Text("looking…", style="dim"))
+        key, asked = self._of, FindAsked(self._number, event.text, f"{section.kind}:{section.name}")
+        self.services.client.ask(
+            f"find {id(self)}", lambda engine: engine.find(key, asked), self._search_begun, self.services.trouble
+        )
+
+    def _search_begun(self, search: Search[FoundRow]) -> None:
+        if not self.is_attached or not self.rows.filter_text:
+            self._close(search)
+            return
+        self._end_search()
+        self._search = search
+        self._look()
+
+    def _look(self) -> None:
+        """Take what was found since the last look."""
+        search, known = self._search, len(self._found)
+        if search is None:
+            return
+
+        def read(_engine: object) -> tuple[Search[FoundRow], list[FoundRow], int, bool, str, int]:
+            over, error = search.ready, search.error
+            return search, search.page(known, MOST_FOUND - known), len(search), over, error, search.progress()[0]
+
+        self.ask(f"find look {id(search)} {known}", read, self._have_found)
+
+    def _have_found(self, answer: tuple[Search[FoundRow], list[FoundRow], int, bool, str, int]) -> None:
+        search, rows, count, over, error, read = answer
+        if search is not self._search:
+            return
+        self._found |= {row.number - 1: row.cells for row in rows}
+        self.rows.border_subtitle = escaped(browse.found_words(self.rows.filter_text, count, read, over=over))
+        if rows:
+            self.rows.set_items(tuple(self._found))
+        if error or over:
+            self.rows.set_empty(Text(error or browse.NONE_FOUND, style="bold red" if error else "dim"))
+            self._search = None
+            self._close(search)
+
+    def _end_search(self) -> None:
+        search, self._search = self._search, None
+        self._found = {}
+        if search is not None:
+            self._close(search)
+
+    def _close(self, search: Search[FoundRow]) -> None:
+        self.services.client.ask(f"find close {id(search)}", lambda _engine: search.close(), lambda _none: None)
+
+    def act_browse_history(self) -> None:
+        """Of the row under the cursor; of the section where the sections have the focus."""
+        section, row = self._section, self.rows.item
+        if section is None:
+            return
+        if self.rows.has_focus and row is None and self.rows.filter_text:
+            self.services.go.history(self._of, *browse.history_of_text(section, self.rows.filter_text))
+            return
+        if not self.rows.has_focus or row is None:
+            asked = HistoryAsked(f"{section.kind}:{section.name}")
+            self.services.go.history(self._of, asked, f"{section.kind} {section.name}")
+            return
+        cells = self._cells(row)
+        if cells is not None:
+            self.services.go.history(self._of, *browse.history_of(section, cells))
+
+    # --- all rows -----------------------------------------------------------------------------------------------
+
     def _cells(self, row: int) -> Sequence[str | None] | None:
         """The cells of a row; None while they are read, which is begun here."""
+        if row in self._found:
+            return self._found[row]
         found = self._pages.get(row)
         if found is None and self._section is not None:
             self._read(self._pages.page_of(row))
@@ -129,7 +230,7 @@ class BrowseScreen(DysnomiaScreen):
             if pages is self._pages:
                 if page == 0:
                     self.rows.set_columns(browse.row_columns(section, self._cells, rows))
-                if len(rows) < pages.size:
+                if len(rows) < pages.size and not self.rows.filter_text:
                     self.rows.set_items(range(page * pages.size + len(rows)))
                 self.rows.invalidate()
 

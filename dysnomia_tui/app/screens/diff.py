@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from rich.text import Text
@@ -12,19 +13,24 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
+from dysnomia_base.clock import utc_now
+from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.scanning import Scanner, holds, is_change
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.pages import Pages
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine import Diff
+from dysnomia_tui.engine import Diff, HistoryAsked
 from dysnomia_tui.engine.engine import LIVE, Side
-from dysnomia_tui.engine.records import RowChange, SectionChange
+from dysnomia_tui.engine.records import HistoryLine, RowChange, SectionChange
 
 AT_MOST = 20_000
 """Sections listed; a filter narrows them."""
@@ -52,8 +58,10 @@ class DiffScreen(DysnomiaScreen):
     DiffScreen.-narrow #left { width: 26; }
     """
 
-    def __init__(self, key: ComponentKey, old: Side, new: Side) -> None:
+    def __init__(self, key: ComponentKey, old: Side, new: Side, at: HistoryLine | None = None) -> None:
+        """``at``: the change that the cursor is to be on."""
         super().__init__()
+        self._wanted = at
         self._of = key
         self._old = old
         self._new = new
@@ -61,8 +69,9 @@ class DiffScreen(DysnomiaScreen):
         self._ended = False
         self._change: SectionChange | None = None
         self._pages: Pages[RowChange] = Pages(200)
+        self._scanner = Scanner(self)
         self._as_of: Mapping[int, datetime] = {}
-        self._since = datetime.now(UTC)
+        self._since = utc_now()
 
     def compose_body(self) -> Iterable[Widget]:
         yield Static(id="sides")
@@ -77,15 +86,15 @@ class DiffScreen(DysnomiaScreen):
                 )
             with Vertical(id="right"):
                 yield Static(id="about")
-                yield VirtualTable[int](key=lambda row: row, filterable=False, widget_id="rows")
+                yield RowTable(widget_id="rows")
 
     @property
     def sections(self) -> VirtualTable[SectionChange]:
         return self.query_one("#sections", VirtualTable)
 
     @property
-    def rows(self) -> VirtualTable[int]:
-        return self.query_one("#rows", VirtualTable)
+    def rows(self) -> RowTable:
+        return self.query_one("#rows", RowTable)
 
     def here(self) -> Selection:
         state = self.services.state
@@ -180,6 +189,7 @@ class DiffScreen(DysnomiaScreen):
             self.sections.set_empty(Text("…"))
         if changes != self.sections.items:
             self.sections.set_items(changes)
+        self._go_to_wanted(changes)
         left = present.summary(changes).plain if ready else present.working(done, total)
         self.sections.border_subtitle = escaped(left)
         if ready and not changes:
@@ -198,13 +208,21 @@ class DiffScreen(DysnomiaScreen):
         counted = same and self._change is not None and present.row_count(self._change) == present.row_count(change)
         self._change = change
         if same:
-            if not counted and present.row_count(change) != present.UNKNOWN_ROWS:
+            if not counted and present.row_count(change) != present.UNKNOWN_ROWS and not self.rows.filter_text:
                 self.rows.set_items(range(present.row_count(change)))
             return
         self._pages = Pages(200)
         self.query_one("#right").border_title = escaped(present.title(change))
         self._say_about(change)
-        self.rows.set_columns(present.row_columns(change, self._row))
+        self._show_all(change)
+        self._go_to_row(change)
+
+    def _show_all(self, change: SectionChange) -> None:
+        """All changed rows of the section: nothing is looked for."""
+        self._scanner.end()
+        self.rows.forget_filter()
+        self.query_one("#right").border_subtitle = ""
+        self.rows.set_columns(present.row_columns(change, self._row, self._pages.first()))
         self.rows.set_empty(plain(present.why_empty(change), styles.DIM))
         self.rows.set_items(range(present.row_count(change)), to=0)
 
@@ -242,7 +260,7 @@ class DiffScreen(DysnomiaScreen):
             if pages is self._pages and self.is_attached:
                 if page == 0:
                     self.rows.set_columns(present.row_columns(change, self._row, rows))
-                if len(rows) < pages.size:
+                if len(rows) < pages.size and not self.rows.filter_text:
                     self.rows.set_items(range(page * pages.size + len(rows)))
                 self.rows.invalidate()
 
@@ -258,6 +276,51 @@ class DiffScreen(DysnomiaScreen):
             have,
             failed,
         )
+
+    # --- rows with a text, and the one that is wanted ------------------------------------------------------------
+
+    @on(RowTable.Sought)
+    def _sought(self, event: RowTable.Sought) -> None:
+        change, diff = self._change, self._diff
+        if change is None or diff is None:
+            return
+        if not event.text:
+            self._show_all(change)
+            return
+        self.rows.set_items(())
+        self.rows.set_empty(Text("looking…", style="dim"))
+        self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
+
+    def _have_found(self, found: tuple[int, ...], read: int, ended: bool) -> None:
+        said = found_words(self.rows.filter_text, len(found), read, over=ended)
+        self.query_one("#right").border_subtitle = escaped(said)
+        if ended:
+            self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
+        if len(found) != len(self.rows.items):
+            self.rows.set_items(found)
+
+    def _go_to_wanted(self, changes: Sequence[SectionChange]) -> None:
+        """Put the cursor on the section that is wanted as soon as it is listed; its row is looked for from there."""
+        change = next(filter(self._is_wanted, changes), None)
+        if change is not None:
+            self.sections.go_to(present.change_key(change))
+
+    def _is_wanted(self, change: SectionChange) -> bool:
+        line = self._wanted
+        return line is not None and (change.section.kind, change.section.name) == (line.kind, line.name)
+
+    def _go_to_row(self, change: SectionChange) -> None:
+        """Put the cursor on the row that is wanted, where it is in this section."""
+        if not self._is_wanted(change):
+            return
+        line, self._wanted = self._wanted, None
+        if line is not None and self._diff is not None and not line.whole and change.section.form is not Form.BYTES:
+            self.rows.focus()
+            self._scanner.begin(self._diff, change, partial(is_change, line), self._have_row, 1)
+
+    def _have_row(self, found: tuple[int, ...], _read: int, _ended: bool) -> None:
+        if found:
+            self.rows.go_to(found[0])
 
     # --- actions ------------------------------------------------------------------------------------------------
 
@@ -282,7 +345,25 @@ class DiffScreen(DysnomiaScreen):
         if isinstance(self._old, int):
             self.services.go.restore(self._of, self._old)
 
+    def act_diff_history(self) -> None:
+        """Of the row under the cursor; of the section where the sections have the focus."""
+        change, at = self._change, self.rows.item
+        if change is None:
+            return
+        section = change.section
+        row = self._row(at) if at is not None and self.rows.has_focus else None
+        if row is not None:
+            cells = row.new if row.new is not None else row.old or ()
+            self.services.go.history(self._of, *history_of(section, cells))
+        elif at is None and self.rows.has_focus and self.rows.filter_text:
+            self.services.go.history(self._of, *history_of_text(section, self.rows.filter_text))
+        elif not self.rows.has_focus:
+            asked = HistoryAsked(f"{section.kind}:{section.name}")
+            self.services.go.history(self._of, asked, f"{section.kind} {section.name}")
+
     def act_back(self) -> None:
+        if self.drop_filter():
+            return
         if self.rows.has_focus:
             self.sections.focus()
         else:

@@ -18,6 +18,7 @@ from dysnomia_tui.app.present.store import Share
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -134,3 +135,28 @@ class StoreScreen(DysnomiaScreen):
             return
         names = self._names() if self.trash.marks else None
         self.services.plan(lambda engine: engine.plan_empty_trash(names))
+
+    def act_store_optimise(self) -> None:
+        share = self.shares.item
+        if share is None:
+            self.services.notify("the store is empty", severity="warning")
+            return
+        key = share.key
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                keys = [key] if answer == "one" else None
+                self.services.plan(lambda engine: engine.plan_optimise(keys))
+
+        self.services.push_screen(
+            ChoiceScreen(
+                "Optimise the store",
+                [
+                    Choice("one", f"What is stored of {key}", "read, checked and linked, snapshot by snapshot"),
+                    Choice(
+                        "all", "All that is stored", "this can take long; cancel the job at any time, nothing is lost"
+                    ),
+                ],
+            ),
+            chosen,
+        )

@@ -41,12 +41,14 @@ class FilterLine(Input):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         if self._table is not None and self.display:
-            self._table.set_filter(event.value)
+            self._table.filter_typed(event.value)
 
     @on(Input.Submitted)
     def action_keep(self, event: Input.Submitted | None = None) -> None:
         if event is not None:
             event.stop()
+        if self._table is not None:
+            self._table.set_filter(self.value)
         self._close()
 
     def action_clear(self) -> None:

@@ -32,6 +32,10 @@ class Pages(Generic[T]):
         at = row - page * self.size
         return rows[at] if at < len(rows) else None
 
+    def first(self) -> Sequence[T]:
+        """The first page, as far as it was read."""
+        return self._pages.get(0, ())
+
     def begin(self, page: int) -> bool:
         """Whether the page is still to be asked for; from then on it counts as asked for."""
         if page in self._asked or page in self._pages:

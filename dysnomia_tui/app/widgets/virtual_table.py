@@ -16,7 +16,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from dysnomia_tui.app.actions.registry import REGISTRY, bindings
+from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present.columns import Column, Layout, Order, next_order
 from dysnomia_tui.app.present.text import fit
 from dysnomia_tui.app.widgets import table_messages
@@ -68,7 +68,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         words: Callable[[T], str] | None = None,
         head: bool = True,
         markable: bool = False,
-        filterable: bool = True,
         selectable: Callable[[T], bool] | None = None,
         empty: str = "",
         widget_id: str | None = None,
@@ -81,7 +80,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             words: what a filter looks in; None takes the text of all cells.
             head: whether there is a line of column titles.
             markable: whether items can be marked.
-            filterable: False where the items are only numbers of rows that are read as they come on the screen.
             selectable: on which items the cursor may rest; None means all.
             empty: what to show when there is nothing.
         """
@@ -90,7 +88,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._listing = Listing(key, words=words, selectable=selectable)
         self._head = 1 if head else 0
         self._markable = markable
-        self._filterable = filterable
         self._empty = Text(empty, style="dim")
         self._cursor = 0
         self._laid_out: Layout[T] = Layout()
@@ -107,11 +104,6 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def markable(self) -> bool:
         """Whether its items can be marked."""
         return self._markable
-
-    @property
-    def filterable(self) -> bool:
-        """Whether ``/`` narrows it."""
-        return self._filterable
 
     @property
     def items(self) -> Sequence[T]:
@@ -162,6 +154,10 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         if self._listing.put(items):
             self.post_message(self.MarksChanged(self))
         self._review(before)
+
+    def filter_typed(self, text: str) -> None:
+        """The text of the filter as it is typed."""
+        self.set_filter(text)
 
     def set_filter(self, text: str) -> None:
         """Show only the items whose words hold ``text`` (with a leading ``!``: that do not)."""
@@ -370,10 +366,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             self.set_order(Order(self.order.column, not self.order.reverse))
 
     def act_filter(self) -> None:
-        if self._filterable:
-            self.post_message(self.FilterAsked(self))
-        else:
-            self.services.refuse_text(REGISTRY["filter"], "this list is read as it is scrolled and cannot be filtered")
+        self.post_message(self.FilterAsked(self))
 
     # --- mouse --------------------------------------------------------------------------------------------------
 

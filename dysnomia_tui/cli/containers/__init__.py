@@ -1,1 +1,5 @@
 """``dysnomia-containers``."""
+
+from dysnomia_tui.cli.containers.command import main
+
+__all__ = ["main"]

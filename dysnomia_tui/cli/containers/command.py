@@ -186,6 +186,8 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
     if operation in ("check", "verify"):
         raise Usage(f"{operation} works on one component at a time", "use dysnomia, or dysnomia-snapshots --check")
     planner = {"snapshot": _snapshot, "restore": _restore}.get(operation)
+    if planner and len(there.active) > 1 and not args.dry_run:
+        engine.expect_many(operation)
     return [
         [
             BatchItem(

@@ -19,7 +19,7 @@ from typing import Any
 from dysnomia_base.escape import visible
 from dysnomia_base.sizes import size
 
-__all__ = ["jsonable", "say", "size", "visible", "write_json", "write_line", "write_lines"]
+__all__ = ["jsonable", "say", "size", "visible", "write_json", "write_line", "write_lines", "write_pieces"]
 
 
 def write_line(text: str) -> None:
@@ -34,6 +34,15 @@ def write_lines(lines: Iterable[str]) -> None:
     buffer = sys.stdout.buffer
     for line in lines:
         buffer.write(_encoded(line) + b"\n")
+    buffer.flush()
+
+
+def write_pieces(pieces: Iterable[str]) -> None:
+    """A text that comes in pieces, each with its own line ends."""
+    sys.stdout.flush()
+    buffer = sys.stdout.buffer
+    for piece in pieces:
+        buffer.write(piece.encode("utf-8", "surrogateescape"))
     buffer.flush()
 
 

@@ -6,15 +6,19 @@ Nothing here imports Textual, and the engine only when it is used: a query of th
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import io
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dysnomia_base.exit_codes import of_os_error
+from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.getopt import as_getopt
 from dysnomia_tui.cli.shared.output import say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -175,6 +179,7 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
     from dysnomia_tui.config.errors import SettingsError
 
     forget_foreign_folders(os.environ)
+    atexit.register(gc.freeze)  # what there is then goes with the process, and need not be looked through for cycles
 
     def failed(code: Exit, text: str) -> int:
         say(f"{prog}: {text}")
@@ -183,6 +188,7 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
         return int(code)
 
     open_streams()
+    hear_signals()
     try:
         try:
             status = body()
@@ -204,7 +210,7 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
             _drop_output()
             where = where or "standard output: "
             as_json = False
-        return failed(exit_of(error), f"{where}{error.strerror or error}")
+        return failed(exit_of(error), f"{where}{reason(error)}")
     return int(status)
 
 
@@ -226,6 +232,18 @@ def open_streams() -> None:
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Descriptor(1)), "utf-8", "surrogateescape")
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def hear_signals() -> None:
+    """Undo what whoever started us did by accident with signals that we need.
+
+    Who ignores SIGCHLD is never told how a child ended: a dump that fails would look like one that is whole. Who blocks
+    SIGTERM or SIGINT cannot be stopped, and no more can the children, which inherit it. What is ignored on purpose
+    (SIGHUP by nohup, SIGINT in a script's background) stays ignored.
+    """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 class _Descriptor(io.RawIOBase):

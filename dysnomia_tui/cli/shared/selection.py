@@ -55,5 +55,10 @@ def numbered(engine: Engine, key: ComponentKey, number: int) -> Generation:
     return found
 
 
+def asked(engine: Engine, key: ComponentKey, number: int | None) -> Generation:
+    """The generation that was asked for; the newest that has a snapshot, where none was. Raises Unknown."""
+    return newest(engine, key) if number is None else numbered(engine, key, number)
+
+
 def _wrong(generation: Generation) -> str:
     return f"generation {generation.number} of {generation.key}: {generation.problem or 'its snapshot is missing'}"

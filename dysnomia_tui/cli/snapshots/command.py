@@ -56,6 +56,14 @@ def parser() -> Parser:
     found.add_action("--import", "move the snapshot folders PATH… in; or take an archive in")
     found.add_action("--export", "write the generations of ID… to a FILE, for --import")
     found.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
+    found.add_argument("--find", metavar="TEXT", help="rows and lines with TEXT, COLUMN=VALUE, or !TEXT for the others")
+    found.add_argument(
+        "--history-of", metavar="TEXT", help="what became of a section, or of the row with this key, newest first"
+    )
+    found.add_argument(
+        "--section", default="", metavar="KIND:NAME", help="--find, --history-of: only in this (table:orders)"
+    )
+    found.add_argument("--generation", type=int, metavar="N", help="--find: in this generation (default: the newest)")
     found.add_argument(
         "paths", nargs="*", metavar="PATH", help="container/component/id; a folder or archive for --import"
     )
@@ -68,6 +76,8 @@ def parser() -> Parser:
     found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
     add_policy(found)
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
+    found.add_argument("--sql", action="store_true", help="--diff: as SQL that makes B of A, for sqlite3")
+    found.add_argument("--reverse", action="store_true", help="--diff: from B to A")
     add_change(found)
     add_general(found)
     return found
@@ -96,7 +106,7 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    action = args.action or ("diff" if args.diff else "query-all" if args.check else "")
+    action = _action(args)
     if args.check and not action.startswith("query-"):
         raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
     if action not in ("print-missing", "resolve", "import", "export"):
@@ -120,7 +130,28 @@ def _main(args: argparse.Namespace) -> int:
         from dysnomia_tui.cli.snapshots.diff import compare
 
         return compare(args)
+    if action in ("find", "history_of"):
+        from dysnomia_tui.cli.snapshots import finding
+
+        return finding.find(args) if action == "find" else finding.history(args)
     raise Usage("no operation specified", "give --query-latest, --query-all, --gc, --diff … (see --help)")
+
+
+def _action(args: argparse.Namespace) -> str:
+    """What is to be done. Raises Usage where options do not go together."""
+    action = args.action or ("query-all" if args.check else "")
+    asked = [name for name in ("diff", "find", "history_of") if getattr(args, name) is not None]
+    if len(asked) + bool(action) > 1:
+        names = [f"--{name.replace('_', '-')}" for name in (*asked, *([action] if action else []))]
+        raise Usage(f"{' and '.join(names)} cannot be combined", "give only one of them")
+    action = action or (asked[0] if asked else "")
+    if args.section and action not in ("find", "history_of"):
+        raise Usage("--section goes with --find and --history-of")
+    if (args.sql or args.reverse) and action != "diff":
+        raise Usage("--sql and --reverse go with --diff")
+    if args.generation is not None and action != "find":
+        raise Usage("--generation goes with --find")
+    return action
 
 
 def wanted(args: argparse.Namespace) -> tuple[str, str]:

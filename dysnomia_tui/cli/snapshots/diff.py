@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dysnomia_store.model import Form
-from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line
+from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line, write_pieces
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
 
@@ -19,16 +19,25 @@ if TYPE_CHECKING:
 
 PAGE = 500
 _POLL = 0.02
+BETWEEN = " | "
+"""Between the cells of a row."""
 
 
 def compare(args: argparse.Namespace) -> int:
     """Print what differs. Exits with 0 whether anything does or not, as a question that was answered."""
     from dysnomia_tui.cli.snapshots.command import one_component
 
+    if args.sql and (args.rows or args.json):
+        raise Usage("--sql cannot be combined with --rows and --json", "SQL holds all rows that differ")
     key = one_component(args)
     engine = open_engine(load(args.statedir))
     old, new = _side(args.diff[0]), _side(args.diff[1])
     _known(engine, key, (old, new))
+    if args.reverse:
+        old, new = new, old
+    if args.sql:
+        write_pieces(engine.sql_patch(key, old, new))
+        return Exit.OK
     diff = engine.diff(key, old, new)
     try:
         _wait(diff)
@@ -108,14 +117,22 @@ def section_line(change: SectionChange, note: str = "") -> str:
 
 def row_line(row: RowChange) -> str:
     """``+ a | b``; of a changed row each changed cell as ``old -> new``."""
-    if row.old is not None and row.new is not None:
-        cells = [
-            f"{_cell(old)} -> {_cell(new)}" if index in row.cells else _cell(new)
-            for index, (old, new) in enumerate(zip(row.old, row.new, strict=False))
-        ]
-    else:
-        cells = [_cell(cell) for cell in row.new or row.old or ()]
-    return f"{row.change} {' | '.join(cells)}"
+    return f"{row.change} {row_cells(row)}"
+
+
+def row_cells(row: RowChange) -> str:
+    """The cells of a changed row alone."""
+    if row.old is None or row.new is None:
+        return cells_line(row.new or row.old or ())
+    return BETWEEN.join(
+        f"{_cell(old)} -> {_cell(new)}" if index in row.cells else _cell(new)
+        for index, (old, new) in enumerate(zip(row.old, row.new, strict=False))
+    )
+
+
+def cells_line(cells: Sequence[str | None]) -> str:
+    """``a | NULL | c``."""
+    return BETWEEN.join(map(_cell, cells))
 
 
 def _cell(cell: str | None) -> str:

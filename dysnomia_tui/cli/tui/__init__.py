@@ -1,1 +1,5 @@
 """``dysnomia-tui`` and its sub-commands."""
+
+from dysnomia_tui.cli.tui.command import main
+
+__all__ = ["main"]

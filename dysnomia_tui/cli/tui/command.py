@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.shared.selection import component
-from dysnomia_tui.cli.tui.install_modules import install_modules
-from dysnomia_tui.cli.tui.mark import add_mark, add_trust, mark, trust
 from dysnomia_tui.cli.tui.module import call_module
-from dysnomia_tui.cli.tui.plugins import plugins
+from dysnomia_tui.cli.tui.options import add_mark, add_schedule, add_status, add_trust, add_verify
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def parser() -> Parser:
     commands.add_parser("plugins", help="the types that are known here, where each comes from and what it needs")
     config = commands.add_parser("config", help="the configuration in force")
     config.add_argument("what", choices=["show"])
+    add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
+    add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
+    add_verify(
+        commands.add_parser("verify", help="prove generations that are due by restoring them into a scratch place")
+    )
     jobs = commands.add_parser("jobs", help="what runs, and what has ended")
     jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
     cancel = commands.add_parser("cancel", help="ask a job to stop")
@@ -51,6 +56,9 @@ def parser() -> Parser:
     add_change(undo)
     add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
     add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
+    optimise = commands.add_parser("optimise", help="let stored generations share what they have in common")
+    optimise.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
+    add_change(optimise)
     install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
     install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
     module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
@@ -66,21 +74,34 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    commands = {
+    commands: dict[str | None, Callable[[argparse.Namespace], int]] = {
         None: _open,
         "demo": _demo,
-        "plugins": plugins,
+        "plugins": _imported("plugins", "plugins"),
         "config": _config,
+        "status": _imported("status", "status"),
+        "schedule": _imported("schedule", "schedule"),
+        "verify": _imported("verify", "verify"),
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,
-        "mark": mark,
-        "trust": trust,
-        "install-modules": install_modules,
+        "mark": _imported("mark", "mark"),
+        "trust": _imported("mark", "trust"),
+        "optimise": _optimise,
+        "install-modules": _imported("install_modules", "install_modules"),
         "module": lambda args: call_module(args.words),
         "timeline": _timeline,
     }
     return commands[args.command](args)
+
+
+def _imported(module: str, name: str) -> Callable[[argparse.Namespace], int]:
+    """What a sub-command does, imported when it is called."""
+
+    def call(args: argparse.Namespace) -> int:
+        return int(getattr(import_module(f"dysnomia_tui.cli.tui.{module}"), name)(args))
+
+    return call
 
 
 def _open(args: argparse.Namespace) -> int:
@@ -163,6 +184,14 @@ def _undo(args: argparse.Namespace) -> int:
 
     engine = open_engine(load(args.statedir))
     plan = engine.plan_undo(args.job)
+    return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
+
+
+def _optimise(args: argparse.Namespace) -> int:
+    from dysnomia_tui.cli.shared.jobs import settle
+
+    engine = open_engine(load(args.statedir))
+    plan = engine.plan_optimise([component(args.component)] if args.component else None)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 

@@ -7,48 +7,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import utc_now
 from dysnomia_tui.cli.shared.jobs import settle
-from dysnomia_tui.cli.shared.parser import Usage, add_change, load, open_engine
+from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.cli.shared.selection import component, numbered
 
 if TYPE_CHECKING:
     from dysnomia_store.model import Marks
 
 
-def add_mark(parser: argparse.ArgumentParser) -> None:
-    """The options of ``mark``."""
-    _add_generation(parser)
-    pin = parser.add_mutually_exclusive_group()
-    pin.add_argument("--pin", metavar="WHY", help="never collect it")
-    pin.add_argument("--unpin", action="store_true", help="take all pins off that operators put there")
-    parser.add_argument("--until", metavar="WHEN", help="--pin: only so long (30d; or 2027-01-31T12:00, in UTC)")
-    verdict = parser.add_mutually_exclusive_group()
-    verdict.add_argument("--good", action="store_true", help="known good")
-    verdict.add_argument("--bad", action="store_true", help="known bad")
-    verdict.add_argument("--no-verdict", action="store_true", help="neither good nor bad")
-    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="put a tag on it (repeat)")
-    parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="take a tag off it (repeat)")
-    parser.add_argument("--note", metavar="TEXT", help="write a note on it; an empty one takes the note off")
-    add_change(parser)
-
-
-def add_trust(parser: argparse.ArgumentParser) -> None:
-    """The options of ``trust``."""
-    _add_generation(parser)
-    parser.add_argument("--withdraw", action="store_true", help="do not trust it any more")
-    add_change(parser)
-
-
-def _add_generation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("component", metavar="CONTAINER/COMPONENT")
-    parser.add_argument("generation", type=int, metavar="N")
-
-
 def mark(args: argparse.Namespace) -> int:
     """Say it. Raises Usage where nothing is said."""
     key = component(args.component)
     _check(args)
-    now = datetime.now(UTC)
+    now = utc_now()
     until = moment(args.until, now) if args.until is not None else None
     engine = open_engine(load(args.statedir))
     seen = numbered(engine, key, args.generation).marks

@@ -7,33 +7,36 @@ what dead jobs left there, and ends with everything durable or with live as it w
     undo(job, of) -> Restored             recover(job, left) -> Recovery
     verify(job, number) -> Check          check(job, number) -> Check
     activity(job, name)                   activate, deactivate, collect-garbage, lock, unlock
+
+What one of them needs is imported when it is run: a lock must not wait for what a restore needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dysnomia_base.ownership import refusal_below
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ToolMissing, Unsupported
-from dysnomia_store.model import Generation, Reason
-from dysnomia_store.store import Committed, ComponentLock
-from dysnomia_tui.engine.component import dysnomia_module as modules
-from dysnomia_tui.engine.component import restore as restoring
-from dysnomia_tui.engine.component.check import check, require_sound, same_state, verify
-from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
-from dysnomia_tui.engine.component.guard import Restored, pin_guard, step_of
-from dysnomia_tui.engine.component.recover import SETTLED, Recovery, begin_activity, recover, resolve
-from dysnomia_tui.engine.component.restore import RestoreTarget, settle_others
+from dysnomia_store.model import Reason
+from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
+from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, step_of
+from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.translate import Expected, words_of
+
+if TYPE_CHECKING:
+    from dysnomia_store import Proofs
+    from dysnomia_store.model import Check, Generation
+    from dysnomia_store.store import Committed, ComponentLock
+    from dysnomia_tui.engine.component.guard import Restored
+    from dysnomia_tui.engine.component.recover import Recovery
 
 __all__ = [
     "ComponentJob",
-    "Recovery",
     "RestoreTarget",
-    "Restored",
     "Snapshotted",
     "UnfinishedJob",
     "activity",
@@ -72,9 +75,11 @@ def snapshot(component_job: ComponentJob, *, reason: Reason = Reason.MANUAL, tex
             component_job.progress.phase("dump")
             half = _half_restored(component_job)
             text = "; ".join(filter(None, (text, half)))
+            from dysnomia_tui.engine.component import dysnomia_module as modules
+
             committed = modules.run_snapshot(component_job, component_job.plugin, lock, reason=reason, text=text)
             return Snapshotted(committed, (half,) if half else (), half)
-        return _dump_live(component_job, restoring.state_plugin(component_job), lock, reason, text)
+        return _dump_live(component_job, state_plugin(component_job), lock, reason, text)
 
 
 def _half_restored(component_job: ComponentJob) -> str:
@@ -86,6 +91,11 @@ def _half_restored(component_job: ComponentJob) -> str:
 def _dump_live(
     component_job: ComponentJob, plugin: StatePlugin, lock: ComponentLock, reason: Reason, text: str
 ) -> Snapshotted:
+    def same_rows(known: str) -> bool:
+        from dysnomia_tui.engine.component.check import same_state
+
+        return same_state(component_job, plugin, known, draft, ctx.staging)
+
     component_job.journal.step("dump")
     component_job.progress.phase("dump")
     with (
@@ -100,7 +110,7 @@ def _dump_live(
             lock,
             draft,
             component_job.commit_info(dumped, reason, text),
-            same_rows=lambda known: same_state(component_job, plugin, known, draft, ctx.staging),
+            same_rows=same_rows,
         )
     component_job.journal.step("settled", swapped=False)
     return Snapshotted(committed, tuple(dumped.warnings))
@@ -117,6 +127,8 @@ def restore(
 ) -> Restored:
     """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before."""
     if not isinstance(component_job.plugin, PrivateStatePlugin):
+        from dysnomia_tui.engine.component import restore as restoring
+
         return restoring.restore(component_job, number, target, text=text, guard=guard, snapshot_id=snapshot_id)
     if target is not None and target.kind != "replace":
         raise Unsupported(
@@ -128,6 +140,8 @@ def restore(
 def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
     """Undo a restore that job ``of`` made; see ``restoring.undo``."""
     if not isinstance(component_job.plugin, PrivateStatePlugin):
+        from dysnomia_tui.engine.component import restore as restoring
+
         return restoring.undo(component_job, of, text=text)
     swap = step_of(of, "swap")
     if swap is None or not swap.get("guard"):
@@ -141,6 +155,11 @@ def _restore_by_module(
     component_job: ComponentJob, plugin: PrivateStatePlugin, number: int, text: str, guard: bool, snapshot_id: str
 ) -> Restored:
     """A module restores over what is live, so what is live is snapshotted first: writes in between are in neither."""
+    from dysnomia_tui.engine.component import dysnomia_module as modules
+    from dysnomia_tui.engine.component.check import require_sound
+    from dysnomia_tui.engine.component.guard import Restored
+    from dysnomia_tui.engine.component.recover import resolve
+
     with component_job.locked(f"restore {number}") as lock:
         settle_others(component_job, lock)
         generation = component_job.store.generation(component_job.key, number)
@@ -178,6 +197,9 @@ def _guard_by_module(
     What is broken, gone or half restored may be more than its module can snapshot: that must not stand in the way of
     making it whole, and the plan says so. What fails for another reason stops the restore: Cancelled, StoreError.
     """
+    from dysnomia_tui.engine.component import dysnomia_module as modules
+    from dysnomia_tui.engine.component.guard import pin_guard
+
     half = _half_restored(component_job)
     text = "; ".join(filter(None, (f"guard of job {component_job.job}", half)))
     number = component_job.store.reserve(lock)
@@ -193,6 +215,27 @@ def _guard_by_module(
         return None, why
     pin_guard(component_job, made, UnfinishedJob(component_job.job, component_job.journal, component_job.who))
     return made, ""
+
+
+def check(component_job: ComponentJob, number: int, proofs: Proofs | None = None) -> Check:
+    """Read every byte of a generation's snapshot; see ``component/check``."""
+    from dysnomia_tui.engine.component import check as checking
+
+    return checking.check(component_job, number, proofs)
+
+
+def verify(component_job: ComponentJob, number: int) -> Check:
+    """Prove that a generation can come back; see ``component/check``."""
+    from dysnomia_tui.engine.component import check as checking
+
+    return checking.verify(component_job, number)
+
+
+def recover(component_job: ComponentJob, left: UnfinishedJob) -> Recovery:
+    """Put right what a dead job left; see ``component/recover``."""
+    from dysnomia_tui.engine.component import recover as recovering
+
+    return recovering.recover(component_job, left)
 
 
 def activity(component_job: ComponentJob, name: str) -> None:
@@ -211,6 +254,8 @@ def activity(component_job: ComponentJob, name: str) -> None:
             raise NotSafe(refused, "give it to root (chown, chmod go-w), or to the user who calls")
         component_job.progress.phase(name)
         if isinstance(component_job.plugin, PrivateStatePlugin):
+            from dysnomia_tui.engine.component import dysnomia_module as modules
+
             modules.run_activity(component_job, component_job.plugin, name)
             return
         with component_job.context() as ctx:
@@ -224,6 +269,8 @@ def _whole_or_taken_back(component_job: ComponentJob, ctx: Context, name: str) -
     """An activity of a type without state: what one that fails has made is taken back, and nothing stays half done.
 
     One that dies is taken back by the next writer, or by the recovery of its job (``recover_job``)."""
+    from dysnomia_tui.engine.component.recover import begin_activity
+
     begin_activity(component_job, name)
     try:
         _ACTIVITIES[name](component_job, ctx)
@@ -259,11 +306,13 @@ def _deactivate(component_job: ComponentJob, ctx: Context) -> None:
 
 
 def _collect_garbage(component_job: ComponentJob, ctx: Context) -> None:
-    plugin = restoring.state_plugin(component_job)
+    plugin = state_plugin(component_job)
     if component_job.active:
         raise NotSafe(f"{component_job.key} is active", "deactivate it first")
     if component_job.planned:
-        restoring.refuse_another(component_job, plugin, component_job.planned)
+        from dysnomia_tui.engine.component.restore import refuse_another
+
+        refuse_another(component_job, plugin, component_job.planned)
     plugin.collect_garbage(ctx)
     component_job.store.set_state(component_job.key, active=False, garbage=False)
 

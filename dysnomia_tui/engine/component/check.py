@@ -8,22 +8,21 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store import SnapshotDraft, StoredSnapshot
+from dysnomia_store import Proofs, SnapshotDraft, StoredSnapshot
 from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import Check, CheckResult, Form, Generation, Section
 from dysnomia_store.sink import ContentSink
-from dysnomia_tui.engine.component.context import ComponentJob
+from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
 from dysnomia_tui.engine.component.index import Rescanned, ensure_index, in_this_version
-from dysnomia_tui.engine.component.restore import settle_others, state_plugin
 from dysnomia_tui.engine.component.trust import made_here
 
 BAD = (CheckResult.CORRUPT, CheckResult.MISSING)
 
 
-def check(component_job: ComponentJob, number: int) -> Check:
+def check(component_job: ComponentJob, number: int, proofs: Proofs | None = None) -> Check:
     """Read every byte of a generation's snapshot, compare it with what was written, and record the result.
 
-    A snapshot without a contents index (another tool's) gets one.
+    A snapshot without a contents index (another tool's) gets one. Frames that ``proofs`` knows are not read again.
     """
     generation = component_job.store.generation(component_job.key, number)
     component_job.progress.phase("check")
@@ -36,12 +35,15 @@ def check(component_job: ComponentJob, number: int) -> Check:
         component_job.cancel.check()
         component_job.progress.advance(done, total)
 
-    result = component_job.store.check(component_job.key, generation.id, on_bytes=advance)
-    recorded = Check(
-        at=component_job.clock(), how="bytes", result=result.result, text=result.text, job=component_job.job
+    recorded = component_job.store.check_and_record(
+        component_job.key,
+        generation.id,
+        at=component_job.clock(),
+        job=component_job.job,
+        on_bytes=advance,
+        proofs=proofs,
     )
-    component_job.store.record_check(component_job.key, generation.id, recorded)
-    if component_job.store.stored(component_job.key, generation.id).index is None and result.result not in BAD:
+    if component_job.store.stored(component_job.key, generation.id).index is None and recorded.result not in BAD:
         with component_job.locked(f"index {number}") as lock:
             ensure_index(component_job, lock, generation)
     return recorded
@@ -70,6 +72,10 @@ def verify(component_job: ComponentJob, number: int) -> Check:
         stored = ensure_index(component_job, lock, generation)
         result, text = _prove(component_job, plugin, generation, stored)
         component_job.journal.step("settled", swapped=False)
+    if result in BAD:  # which bytes, and which other generations share them
+        component_job.store.check_and_record(
+            component_job.key, generation.id, at=component_job.clock(), job=component_job.job
+        )
     recorded = Check(at=component_job.clock(), how="restore", result=result, text=text, job=component_job.job)
     component_job.store.record_check(component_job.key, generation.id, recorded)
     return recorded

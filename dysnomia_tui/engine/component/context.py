@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import utc_now
+from dysnomia_base.host import host_name
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import (
     CancelToken,
     Component,
@@ -27,20 +30,20 @@ from dysnomia_plugins.base import (
     Runner,
     StatePlugin,
 )
-from dysnomia_store import SnapshotDraft
+from dysnomia_plugins.errors import Unsupported
 from dysnomia_store.errors import Locked
 from dysnomia_store.model import CommitInfo, Reason
 from dysnomia_store.names import ComponentKey
-from dysnomia_store.store import ComponentLock, Store
-from dysnomia_tui.engine.component.journal import FileJournal, PluginJournal
+from dysnomia_tui.engine.component.journal import PluginJournal
 from dysnomia_tui.engine.component.runner import CancelShield, HoldingRunner
+
+if TYPE_CHECKING:
+    from dysnomia_store import SnapshotDraft
+    from dysnomia_store.store import ComponentLock, Store
+    from dysnomia_tui.engine.component.left import UnfinishedJob
 
 LOCK_ROUND = 0.25
 """Seconds of one try at the component's lock, between two looks at the cancel token."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
@@ -53,22 +56,6 @@ def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
         return pwd.getpwnam(user).pw_name if user else ""
     except KeyError:
         return ""  # as whom nobody restores here
-
-
-@dataclass(frozen=True)
-class UnfinishedJob:
-    """A job whose worker may have left something behind, or whose restore is to be undone."""
-
-    job: str
-    journal: Journal
-    """The job's own journal: recovery goes on writing it."""
-    who: str = ""
-    text: str = ""
-
-    @property
-    def damage(self) -> str:
-        """What of the journal cannot be read, or ``""``."""
-        return self.journal.damage if isinstance(self.journal, FileJournal) else ""
 
 
 @dataclass(frozen=True)
@@ -91,7 +78,7 @@ class ComponentJob:
     wait: float | None = None
     """Seconds to wait for the component's lock; None waits until cancelled."""
     clock: Callable[[], datetime] = utc_now
-    host: str = field(default_factory=socket.gethostname)
+    host: str = field(default_factory=host_name)
     planned: str = ""
     """What was live when the plan was made (``StatePlugin.identity``): nothing else is replaced. ``""``: not known."""
     unsettled: Callable[[], Sequence[UnfinishedJob]] = tuple
@@ -209,3 +196,22 @@ class ComponentJob:
         finally:
             self._held.clear()
             taken.__exit__(None, None, None)
+
+
+def state_plugin(component_job: ComponentJob) -> StatePlugin:
+    """The job's plugin, which must hold state. Raises Unsupported."""
+    if not isinstance(component_job.plugin, StatePlugin):
+        raise Unsupported(
+            f"{component_job.key} is of type {component_job.plugin.type!r}, which holds no state of its own"
+        )
+    return component_job.plugin
+
+
+def settle_others(component_job: ComponentJob, lock: ComponentLock, but: str = "") -> None:
+    """Put right what dead jobs left on this component, before anything else is written."""
+    for left in component_job.unsettled():
+        if left.job not in (but, component_job.job):
+            from dysnomia_tui.engine.component.recover import recover_job  # almost no writer finds such a job
+
+            component_job.progress.log(f"recovering what job {left.job} left behind")
+            recover_job(component_job, lock, left)

@@ -5,14 +5,16 @@ Run by the restore itself and by whoever recovers it: each part is done only whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Generation, Pin, Reason
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
+from dysnomia_tui.engine.component.context import ComponentJob
+from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,6 @@ class Restored:
     def whole(self) -> bool:
         """Whether nothing is left to be done."""
         return bool(self.copy) or (self.generation is not None and not self.aside)
-
-
-def step_of(left: UnfinishedJob, name: str) -> dict[str, object] | None:
-    """The data of the newest engine step ``name`` in a job's journal."""
-    return next((dict(data) for entry, data in reversed(left.journal.steps()) if entry == name), None)
 
 
 def finish_restore(

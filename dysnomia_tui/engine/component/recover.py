@@ -6,21 +6,17 @@ again. It goes on writing the dead job's own journal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
-from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored, step_of
+from dysnomia_tui.engine.component.context import ComponentJob
+from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored
+from dysnomia_tui.engine.component.left import RESOLVED, SETTLED, UnfinishedJob, half_restored, step_of
 from dysnomia_tui.engine.errors import Unreadable
 
-SETTLED = "settled"
-"""The journal's entry: nothing is left to be done for a job."""
 ACTIVITY = "activity"
 """The journal's entry before an activity of a type without state."""
-RESOLVED = "resolved"
-"""The journal's entry that says which later job made whole what this one left half restored."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +46,6 @@ class Recovery:
         if self.swapped:
             return f"job {self.job} had replaced what was live; it was finished"
         return f"job {self.job} had not replaced anything; what was live still is"
-
-
-def needs_settling(left: UnfinishedJob) -> bool:
-    """Whether a job's journal says that something may be left. Cheap: reads the journal alone.
-
-    One that is damaged may have said anything, but for that all was done in the end."""
-    names = {name for name, _ in left.journal.steps()}
-    if not (names or left.damage):
-        return False
-    return not names & {SETTLED, "dropped", "undone", "unguarded", "copied", "reverted"}
-
-
-def half_restored(left: UnfinishedJob) -> bool:
-    """Whether a module restored in place, did not come to its end, and nothing made live whole since.
-
-    Of a job whose worker is gone. From the journal alone, so it can be asked of any job at any time.
-    """
-    swap = step_of(left, "swap")
-    if swap is None or not swap.get("in_place"):
-        return False
-    return step_of(left, "swapped") is None and step_of(left, RESOLVED) is None
 
 
 def recover_job(component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob) -> Recovery:

@@ -14,31 +14,20 @@ for a copy, ``copy`` and ``copied``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
-from dysnomia_plugins.errors import NotSafe, PluginError, Unsupported
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_store.store import ComponentLock
-from dysnomia_tui.engine.component.context import ComponentJob, UnfinishedJob
-from dysnomia_tui.engine.component.guard import Restored, finish_restore, step_of
+from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
+from dysnomia_tui.engine.component.guard import Restored, finish_restore
 from dysnomia_tui.engine.component.index import ensure_index
-from dysnomia_tui.engine.component.recover import ask_swapped, recover_job
+from dysnomia_tui.engine.component.left import UnfinishedJob, step_of
+from dysnomia_tui.engine.component.recover import ask_swapped
+from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import Stale
-
-
-@dataclass(frozen=True)
-class RestoreTarget:
-    """Where a restore goes."""
-
-    kind: str = "replace"
-    """``replace``, ``copy`` or ``sections`` (some sections into a copy)."""
-    name: str = ""
-    """The copy's name."""
-    sections: tuple[str, ...] = ()
-    """``kind:name`` of the sections."""
 
 
 def restore(
@@ -106,23 +95,6 @@ def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> R
         guard = component_job.store.generation(component_job.key, number)
         with component_job.context(made_here=made_here(component_job.store, guard)) as ctx:
             return _replace(component_job, plugin, ctx, lock, guard, text or f"undo of job {of.job}", True, live)
-
-
-def state_plugin(component_job: ComponentJob) -> StatePlugin:
-    """The job's plugin, which must hold state. Raises Unsupported."""
-    if not isinstance(component_job.plugin, StatePlugin):
-        raise Unsupported(
-            f"{component_job.key} is of type {component_job.plugin.type!r}, which holds no state of its own"
-        )
-    return component_job.plugin
-
-
-def settle_others(component_job: ComponentJob, lock: ComponentLock, but: str = "") -> None:
-    """Put right what dead jobs left on this component, before anything else is written."""
-    for left in component_job.unsettled():
-        if left.job not in (but, component_job.job):
-            component_job.progress.log(f"recovering what job {left.job} left behind")
-            recover_job(component_job, lock, left)
 
 
 def known_live(component_job: ComponentJob, plugin: StatePlugin, lock: ComponentLock, but: str = "") -> str:

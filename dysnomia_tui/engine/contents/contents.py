@@ -42,6 +42,11 @@ def sections_of(machine: Machine, generation: Generation, *, anew: bool = False)
         yield from rescanned(machine, generation, stored, Path(scratch)).sections()
 
 
+def is_meant(section: Section, name: str) -> bool:
+    """Whether ``KIND:NAME``, or a name alone, means this section; ``""`` means any."""
+    return not name or name in (section.name, f"{section.kind}:{section.name}")
+
+
 def changes_since(machine: Machine, key: ComponentKey, number: int) -> Sequence[SectionChange]:
     """Sections that differ from the generation before; all of them as added where there is none before, and none where
     the two cannot be compared: an earlier version wrote the same values in another way."""

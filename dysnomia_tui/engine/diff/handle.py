@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -13,8 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, overload
 
-from dysnomia_base.environment import child_environment
-from dysnomia_base.python_child import python_child
+from dysnomia_tui.engine.diff.process import END_WAIT, end, start
 from dysnomia_tui.engine.diff.protocol import row_change, send
 from dysnomia_tui.engine.diff.sections import as_change, as_pair, order_of
 from dysnomia_tui.engine.diff.sides import SideSpec
@@ -24,8 +22,6 @@ from dysnomia_tui.engine.records import RowChange, SectionChange
 
 Counts = tuple[int | None, int | None, int | None]
 NOT_YET: Counts = (None, None, None)
-END_WAIT = 5.0
-"""Seconds the process gets to end by itself when a diff is closed."""
 
 
 class DiffFailed(EngineError):
@@ -55,16 +51,8 @@ class Diff:
         self._ready = False
         self._closed = False
         self._error = ""
-        self._process = subprocess.Popen(
-            # Rows are told apart by their hashes: their key is one that nobody knows (no PYTHONHASHSEED reaches it).
-            python_child("dysnomia_tui.engine.diff.child"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=child_environment(os.environ),
-            cwd="/",
-        )
+        # Rows are told apart by their hashes: their key is one that nobody knows (no PYTHONHASHSEED reaches it).
+        self._process = start("dysnomia_tui.engine.diff.child", stderr=subprocess.PIPE)
         self._listener = threading.Thread(target=self._listen, name="diff", daemon=True)
         self._listener.start()
         self._send({"old": asdict(old), "new": asdict(new), "folder": str(self._folder)})
@@ -131,16 +119,7 @@ class Diff:
                 return
             self._closed = True
             self._lock.notify_all()
-        process = self._process
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(END_WAIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._listener.join(END_WAIT)
+        end(self._process, self._listener)
         with self._lock:
             self._kept.close()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -14,9 +14,8 @@ from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
 from dysnomia_tui.engine import audit
-from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.recover import half_restored, needs_settling
+from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, needs_settling
 from dysnomia_tui.engine.errors import Unknown, Unreadable
 from dysnomia_tui.engine.jobs.folder import JobFolder, is_number, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.errors import Cancelled
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_tui.engine.component.context import ComponentJob
-from dysnomia_tui.engine.component.runner import CancelShield
 from dysnomia_tui.engine.errors import Exit
-from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.events import EventLog, JobProgress
-from dysnomia_tui.engine.jobs.folder import JobFolder
-from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.plans.staleness import LIVE
-from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import Redactor, secrets_of
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.component.runner import CancelShield
+    from dysnomia_tui.engine.jobs.board import JobBoard
+    from dysnomia_tui.engine.jobs.folder import JobFolder
+    from dysnomia_tui.engine.machine.machine import Machine
+    from dysnomia_tui.engine.plans.plan import Plan
+    from dysnomia_tui.engine.records import JobState
 
 LOOK = 0.05
 """Seconds between two looks for the cancel file."""

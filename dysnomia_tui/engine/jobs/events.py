@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -34,6 +35,8 @@ LONGEST_LINE = 4096
 TAIL = 16 * 1024
 """Bytes from the end in which a job's last word is looked for."""
 CHUNK = 1 << 20
+SIZE_POLL = 0.004
+"""Seconds between two looks at the size of the events at least."""
 
 
 class EventLog:
@@ -119,6 +122,18 @@ def read_events(path: Path, after: int) -> tuple[Sequence[Event], int]:
     if not stop and len(data) == CHUNK:
         stop = CHUNK  # a line that no event is: passed over a piece at a time
     return tuple(_parsed(data[:stop])), after + stop
+
+
+def await_events(path: Path, after: int, seconds: float) -> None:
+    """Wait until there is more than ``after`` bytes of events, or so long. Looks at the size alone, which costs so
+    little that it can be done often."""
+    until = time.monotonic() + seconds
+    pause = max(SIZE_POLL, seconds / 8)
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(pause, left))
+        with suppress(OSError):
+            if path.stat().st_size > after:
+                return
 
 
 def last_words(path: Path) -> Mapping[str, Event]:

@@ -18,14 +18,14 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records import codec as records
-from dysnomia_tui.engine.component.context import UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
+from dysnomia_tui.engine.component.left import UnfinishedJob, needs_settling
 from dysnomia_tui.engine.errors import Unreadable
 from dysnomia_tui.engine.jobs.request import JobRequest
 from dysnomia_tui.engine.machine.identity import ProcessIdentity
@@ -118,8 +118,6 @@ class JobFolder:
 
     def trim(self) -> None:
         """Give back what an ended job's journals set aside, unless something is left to be put right."""
-        from dysnomia_tui.engine.component.recover import needs_settling
-
         for _, journal in self.journals():
             if not needs_settling(UnfinishedJob(self.id, journal)):
                 journal.trim()

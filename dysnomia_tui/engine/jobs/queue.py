@@ -6,8 +6,8 @@ Pure: what the worker reads of the other jobs goes in, the answer comes out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 
 

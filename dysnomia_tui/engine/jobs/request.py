@@ -7,12 +7,13 @@ to be put right.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
+from dysnomia_base.records import dataclass
 from dysnomia_store import moment
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey

@@ -30,6 +30,8 @@ from dysnomia_tui.engine.jobs.folder import JobFolder
 
 RUNNING = Path("/run/systemd/system")
 """There where systemd is what this machine was booted with (sd_booted(3))."""
+OWN_DESCRIPTORS = Path("/proc/self/fd")
+"""Workers, and whatever works by descriptor, need it: a chroot may lack it."""
 LINGER = Path("/var/lib/systemd/linger")
 START_LIMIT = 60.0
 """Seconds in which a worker must have said that it is there; generous, for a loaded machine."""
@@ -48,6 +50,8 @@ def start_worker(folder: JobFolder, lock: int, *, forked: Forked | None = None) 
 
     Raises EngineError where it cannot be started.
     """
+    if not OWN_DESCRIPTORS.is_dir():
+        raise EngineError("no job can run here: /proc is not mounted", "mount -t proc proc /proc")
     prefix = scope(scope_name(folder))
     if forked is not None and not prefix and threading.active_count() == 1:
         _fork(folder, lock, forked)

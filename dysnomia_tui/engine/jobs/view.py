@@ -6,20 +6,19 @@ A job that cannot be read whole is shown all the same, with its number, what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dysnomia_base.escape import visible
+from dysnomia_base.records import dataclass
 from dysnomia_store import moment
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
-from dysnomia_tui.engine.component.context import UnfinishedJob
-from dysnomia_tui.engine.component.guard import step_of
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.recover import half_restored, needs_settling
+from dysnomia_tui.engine.component.left import UnfinishedJob, half_restored, needs_settling, step_of
 from dysnomia_tui.engine.errors import Unreadable
 from dysnomia_tui.engine.jobs.events import last_words
 from dysnomia_tui.engine.jobs.folder import JobFolder

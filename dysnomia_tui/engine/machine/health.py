@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.model import CheckResult, Verdict
-from dysnomia_store.store import Summary
 from dysnomia_tui.config.durations import format_duration
 from dysnomia_tui.engine.records import Health, JobState, JobView
 
+if TYPE_CHECKING:
+    from dysnomia_store.store import Summary
+
+SILENCE = 3
+"""Usual distances without a good generation, from which a component is stale where nothing is configured."""
+SHORTEST, UNKNOWN_RHYTHM = timedelta(days=1), timedelta(days=31)
+"""Of nothing configured: never stale before, and stale after where no rhythm can be told."""
 _WORK = frozenset({"snapshot", "check", "verify"})
 
 
@@ -28,6 +35,7 @@ class Facts:
     last: JobView | None
     """The last job on it that snapshotted or checked, and has ended."""
     stale_after: timedelta | None
+    """As config.toml says; None: as the distances of its generations let one expect."""
     readable: bool = True
     """Whether this user may read what the store holds of it."""
 
@@ -58,6 +66,11 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     return _age(summary, facts.stale_after, now)
 
 
+def silence(usually: timedelta | None) -> timedelta:
+    """The age from which a newest good generation is stale where config.toml says nothing."""
+    return UNKNOWN_RHYTHM if usually is None else max(SILENCE * usually, SHORTEST)
+
+
 def _failure(facts: Facts) -> str:
     """What went wrong last, in one line."""
     newest = facts.summary.newest if facts.summary else None
@@ -86,10 +99,16 @@ def _age(summary: Summary, stale_after: timedelta | None, now: datetime) -> tupl
     if good is None:
         return Health.FAILED, "no good generation"
     age = now - good.unchanged_until
-    if stale_after is not None and age > stale_after:
-        hours = timedelta(hours=round(age.total_seconds() / 3600))
-        return Health.STALE, f"the newest good generation is {format_duration(hours)} old"
+    if age > (silence(summary.usually) if stale_after is None else stale_after):
+        text = f"the newest good generation is {_in_hours(age)} old"
+        if stale_after is None and summary.usually is not None:
+            text += f"; usually one comes every {_in_hours(summary.usually)}"
+        return Health.STALE, text
     return Health.OK, ""
+
+
+def _in_hours(span: timedelta) -> str:
+    return format_duration(timedelta(hours=max(1, round(span.total_seconds() / 3600))))
 
 
 _TELLS_NOTHING = (JobState.CANCELLED, JobState.STALE, JobState.UNREADABLE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from dysnomia_base.records import dataclass
 
 NO_LOGIN = 4294967295
 

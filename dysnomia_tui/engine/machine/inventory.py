@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from dysnomia_base.ownership import refusal
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.config_files.properties import read_properties
 from dysnomia_plugins.errors import BadProperties

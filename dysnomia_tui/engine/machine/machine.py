@@ -17,7 +17,6 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
 from dysnomia_tui.config import Settings
 from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
-from dysnomia_tui.engine.component.context import dump_reader
 from dysnomia_tui.engine.errors import ConfigError, EngineError
 from dysnomia_tui.engine.machine.command_line import real_component, with_overrides
 from dysnomia_tui.engine.machine.inventory import NOT_OURS, Inventory, read_inventory
@@ -81,6 +80,8 @@ class Machine:
 
     def dump_reader(self, key: ComponentKey) -> str:
         """Who may read what is imported for a component besides the store's owner: see ``ComponentJob``."""
+        from dysnomia_tui.engine.component.context import dump_reader
+
         compression = self.settings.compression_by_container.get(key.container, self.settings.compression)
         try:
             return dump_reader(self.plugin(key), self.component(key), compression)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from dysnomia_base.host import host_name
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import NotPermitted
-from dysnomia_store.names import ComponentKey
-from dysnomia_store.store import Summary
 from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
-from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
-from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.redact import shown
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_store.store import Summary
+    from dysnomia_tui.engine.machine.inventory import ConfiguredContainer, Inventory
+    from dysnomia_tui.engine.machine.machine import Machine
 
 NEARLY_FULL = 0.03
 """Share of the disk that is left when it is worth an alarm."""
@@ -42,7 +45,7 @@ def look(machine: Machine, jobs: Sequence[JobView], read_only: str, now: datetim
     containers = tuple(_containers(machine, inventory, summaries, jobs, now))
     free, total = _disk(machine)
     return Overview(
-        host=socket.gethostname(),
+        host=host_name(),
         who=who(os.environ),
         read_only=read_only,
         store=str(machine.settings.statedir),
@@ -137,6 +140,7 @@ def _component(
         job=job.id if job else "",
         labels=labels_of(machine.settings, key),
         can=plugin.activities() if plugin and facts.configured else frozenset(),
+        promised=facts.stale_after is not None,
         stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
 
@@ -151,7 +155,7 @@ def _alarms_of(job: JobView) -> Iterator[Alarm]:
     if job.details.get("half"):
         guard = job.details.get("guard")
         way = f"undo job {job.id}: what was live before is generation {guard}" if guard else "restore a generation"
-        yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key)
+        yield Alarm(f"the live state of {key} may be half restored, by job {job.id}: {way}", key, urgent=True)
     elif job.details.get("aside") and job.undoable:
         yield Alarm(f"job {job.id}: what was live is kept at {job.details['aside']}, not yet a generation", key)
 
@@ -171,7 +175,7 @@ def _alarms(
             yield Alarm(f"{container.name}: {container.problem}")
         for component in container.components:
             if component.health in WORTH_AN_ALARM and not container.problem:
-                yield Alarm(f"{component.key.component} {component.health.value}: {component.problem}", component.key)
+                yield Alarm(component.alarm, component.key)
     for problem in inventory.problems:
         yield Alarm(problem)
     for text in strange:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dysnomia_base.environment import search_path
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.loading.registry import Registry
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.loading.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

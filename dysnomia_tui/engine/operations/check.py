@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from dysnomia_plugins.base import Severity, StatePlugin
+from dysnomia_store import Proofs
 from dysnomia_store.model import Check, CheckResult
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
@@ -63,6 +64,9 @@ def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime)
     dangerous = [finding.text for finding in _dangerous(preflight)]
     grade = graded(machine.settings, (key,), Grade.FINAL if dangerous else Grade.ADDS)
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
+    if code is Exit.CORRUPT:
+        # Not in the way of a verify: it is what a verify is there to find, and to record.
+        warnings, blockers = [*blockers, *warnings], []
     return Plan(
         kind=Kind.VERIFY,
         title=f"verify generation {number} of {key} by restoring it",
@@ -87,22 +91,24 @@ def run_check(work: JobContext) -> Outcome:
     """Each generation by name; one that is corrupt does not stop the rest."""
     component_job = work.component_job() if work.plan.keys[0] in work.machine.inventory().components else None
     checks: dict[str, dict[str, str]] = {}
+    proofs = Proofs()
     for number in work.plan.params["numbers"]:
         work.cancel.check()
-        check = activities.check(component_job, number) if component_job else _check_unconfigured(work, number)
+        check = (
+            activities.check(component_job, number, proofs)
+            if component_job
+            else _check_unconfigured(work, number, proofs)
+        )
         checks[str(number)] = {"result": check.result.value, "text": check.text}
         work.log.write("log", line=f"generation {number}: {check.result.value} {check.text}".rstrip())
     return checked(checks)
 
 
-def _check_unconfigured(work: JobContext, number: int) -> Check:
+def _check_unconfigured(work: JobContext, number: int, proofs: Proofs) -> Check:
     """A component that is no longer configured has bytes all the same."""
     key = work.plan.keys[0]
     generation = work.machine.store.generation(key, number)
-    found = work.machine.store.check(key, generation.id)
-    recorded = Check(at=work.clock(), how="bytes", result=found.result, text=found.text, job=work.id)
-    work.machine.store.record_check(key, generation.id, recorded)
-    return recorded
+    return work.machine.store.check_and_record(key, generation.id, at=work.clock(), job=work.id, proofs=proofs)
 
 
 def checked(checks: dict[str, dict[str, str]]) -> Outcome:

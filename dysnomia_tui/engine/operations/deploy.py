@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
-from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.jobs.context import JobContext, Outcome
-from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.activity import ACTIVITIES
 from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.plans.staleness import component_depends
 from dysnomia_tui.engine.translate import Expected, words_of
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+    from dysnomia_tui.engine.machine.machine import Machine
 
 KNOWN = frozenset({*ACTIVITIES, "snapshot", "restore"})
 

@@ -10,8 +10,7 @@ from typing import TypeVar
 
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.context import UnfinishedJob
-from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.component.left import UnfinishedJob, needs_settling
 from dysnomia_tui.engine.errors import EngineError, Stale, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome

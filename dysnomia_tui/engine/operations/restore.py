@@ -14,7 +14,7 @@ from dysnomia_store.model import CheckResult, Generation, Verdict
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.guard import Restored
-from dysnomia_tui.engine.component.restore import RestoreTarget
+from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome

@@ -11,7 +11,7 @@ from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.guard import step_of
+from dysnomia_tui.engine.component.left import step_of
 from dysnomia_tui.engine.errors import Blocked, Exit, Stale
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome

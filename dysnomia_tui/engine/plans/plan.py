@@ -6,10 +6,11 @@ import enum
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 
 
@@ -43,6 +44,7 @@ class Kind(enum.StrEnum):
     ADOPT = "adopt"
     RECOVER = "recover"
     DEPLOY = "deploy"
+    OPTIMISE = "optimise"
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,14 +150,18 @@ def ask(settings: Settings, question: Mapping[str, Any], limit: float, *, nice: 
             raise NoAnswer(NOT_ANSWERING) from None
         finally:
             _kill_group(child)
-    return _answer(output)
+    return _answer(output, child.returncode)
 
 
-def _answer(output: bytes) -> Mapping[str, Any]:
+def _answer(output: bytes, status: int) -> Mapping[str, Any]:
+    """What the child said. ``status``: of its end, by which one that died of itself is told from a silent server."""
     try:
         answer = json.loads(output)
     except ValueError:
-        raise NoAnswer(NOT_ANSWERING) from None
+        if status == -signal.SIGALRM:  # its own limit
+            raise NoAnswer(NOT_ANSWERING) from None
+        how = f"was killed (signal {-status})" if status < 0 else f"failed (status {status})"
+        raise NoAnswer(f"nothing is known of it: the process that asks {how}") from None
     if "error" in answer:
         raise NoAnswer(str(answer["error"]), Exit(answer["exit"]))
     result: Mapping[str, Any] = answer["answer"]

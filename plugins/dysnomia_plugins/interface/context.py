@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypedDict, Unpack
 
 from dysnomia_base.environment import search_path
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 
 PropertyValue = str | tuple[str, ...]

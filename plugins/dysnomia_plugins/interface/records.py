@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from dysnomia_plugins.interface.context import PropertyValue
-from dysnomia_store.model import Metadata, Section
-from dysnomia_store.sink import ContentSink
+from dysnomia_base.records import dataclass
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.context import PropertyValue
+    from dysnomia_store.model import Metadata, Section
+    from dysnomia_store.sink import ContentSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,21 @@ class Row:
     key: tuple[str | None, ...]
     cells: tuple[str | None, ...]
     """In the order of the section's columns; None is NULL. Bytes that are not text are shown as ``\\x…``."""
+
+
+RowPair = tuple[bytes | None, bytes | None]
+"""A raw record as it was and as it is; None where it was not, or is no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SectionPatch:
+    """One section in which two snapshots differ, for whoever writes the difference down."""
+
+    old: Section | None
+    new: Section | None
+    rows: Callable[[], Iterator[RowPair]]
+    """What differs in it, by key where there is one; compared at the first call. In the plugin's own bytes where both
+    sides have the same columns; not to be called where they have not, or where only one side has the section."""
 
 
 @dataclass(frozen=True, slots=True)

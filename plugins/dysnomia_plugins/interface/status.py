@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from datetime import datetime
+
+from dysnomia_base.records import dataclass
 
 
 class Tone(enum.StrEnum):

@@ -7,12 +7,11 @@ spoils only its own type.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Plugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.external import (
@@ -22,6 +21,10 @@ from dysnomia_plugins.loading.external import (
     left_out_modules,
     module_names,
 )
+from dysnomia_plugins.loading.offered import Offered, offered
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "dysnomia.plugins"
 
@@ -107,6 +110,8 @@ class Registry:
 
     def _points(self) -> Mapping[str, EntryPoint]:
         if self._installed is None:
+            from importlib.metadata import entry_points
+
             self._installed = {point.name: point for point in entry_points(group=GROUP)}
         return self._installed
 
@@ -116,7 +121,8 @@ class Registry:
         path = find_module(type_name, self._modules_path)
         if path is not None:
             return external_module(path, type_name)
-        point = self._points().get(type_name)
+        point: EntryPoint | Offered | None = offered(GROUP, type_name) if self._installed is None else None
+        point = point or self._points().get(type_name)
         if point is not None:
             return _imported(point)
         path = find_module(type_name, self._libexec)
@@ -135,7 +141,7 @@ class Registry:
         )
 
 
-def _imported(point: EntryPoint) -> Plugin:
+def _imported(point: EntryPoint | Offered) -> Plugin:
     """Import a plugin. What a stranger's module raises while it is imported is not known beforehand, so each kind
     of failure that Python itself raises becomes a PluginError."""
     try:
@@ -145,9 +151,9 @@ def _imported(point: EntryPoint) -> Plugin:
             f"the plugin of type {point.name!r} ({point.value}) cannot be imported",
             f"{type(error).__name__}: {error}",
         ) from error
-    if not (inspect.isclass(made) and issubclass(made, Plugin)):
+    if not (isinstance(made, type) and issubclass(made, Plugin)):
         raise PluginError(f"the plugin of type {point.name!r} ({point.value}) is not a Plugin class")
-    if inspect.isabstract(made):
+    if made.__abstractmethods__:
         missing = ", ".join(sorted(made.__abstractmethods__))
         raise PluginError(f"the plugin of type {point.name!r} ({point.value}) lacks {missing}")
     return made()

@@ -23,6 +23,8 @@ from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.records import codec as records
 
 FORMAT = 1
+FRAMES = 2
+"""Of one that holds artefacts as folders of frames."""
 RECORD = "dysnomia-archive.json"
 DIGEST = "dysnomia-archive.sha256"
 BLOCK = 512
@@ -143,7 +145,7 @@ def is_checksum(text: str) -> bool:
 def dump(archive: Archive) -> bytes:
     """Raises Refused where it is too much for one archive."""
     said = {
-        "format": FORMAT,
+        "format": FRAMES if any(map(_framed, archive.components)) else FORMAT,
         "store": archive.store,
         "host": archive.host,
         "made": records.stamp(archive.made),
@@ -153,6 +155,10 @@ def dump(archive: Archive) -> bytes:
     if len(data) > MOST_RECORD or data.count(b"[") + data.count(b"{") > MOST_VALUES:
         raise Refused(f"{archive.generations} generations are too many for one archive", "export fewer at a time")
     return data
+
+
+def _framed(component: ArchivedComponent) -> bool:
+    return any(records.framed(manifest(snapshot.files, ())) for snapshot in component.snapshots)
 
 
 def _component_json(component: ArchivedComponent) -> Mapping[str, Any]:
@@ -191,7 +197,7 @@ def load(data: bytes, what: str) -> Archive:
         raise Refused(f"the record of {what} holds more than an archive can", "it was not made by this program")
     name = f"the record of {what}"
     try:
-        said = schema.record(records.load(data, name, FORMAT), name)
+        said = schema.record(records.load(data, name, FRAMES), name)
         components = tuple(_component(one) for one in said["components"])
         archive = Archive(said["store"], said["host"], records.moment(said["made"]), components)
     except UnknownFormat as error:
@@ -243,12 +249,20 @@ def _snapshot(key: ComponentKey, said: schema.Snapshot) -> ArchivedSnapshot:
 
 
 def manifest(files: Sequence[ArchivedFile], links: Sequence[tuple[str, str]]) -> tuple[FileEntry, ...]:
-    """The files and links as a snapshot's manifest has them."""
+    """The files and links as a snapshot's manifest has them, each frame of a folder of frames as well."""
     from dysnomia_store.content.manifest import link_entry
 
     entries = [FileEntry(file.path, file.size, file.sha256) for file in files]
     entries += [link_entry(path, target) for path, target in links]
     return tuple(sorted(entries, key=lambda entry: entry.path))
+
+
+def without_frames(files: Sequence[FileEntry]) -> tuple[FileEntry, ...]:
+    """A manifest sorted, with the footer alone of each folder of frames."""
+    from dysnomia_store.content.frame_folder import collapsed
+
+    kept = set(collapsed(entry.path for entry in files))
+    return tuple(sorted((entry for entry in files if entry.path in kept), key=lambda entry: entry.path))
 
 
 def _validate_tree(

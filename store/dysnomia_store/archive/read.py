@@ -22,12 +22,13 @@ from types import MappingProxyType
 from dysnomia_store.archive import format as form
 from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
 from dysnomia_store.commit.commit import generation
+from dysnomia_store.commit.damage import mend_later
 from dysnomia_store.commit.heal import history_at
-from dysnomia_store.commit.import_folder import explain
+from dysnomia_store.commit.import_folder import Explained, explain
 from dysnomia_store.commit.install import install, metadata_at
 from dysnomia_store.content.dysnomia_checksum import Match, compare
 from dysnomia_store.content.manifest import differences, sizes_match
-from dysnomia_store.content.snapshots import SnapshotDraft
+from dysnomia_store.content.snapshots import Sealed, SnapshotDraft
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.links import links
 from dysnomia_store.disk.syscalls import in_words
@@ -35,6 +36,8 @@ from dysnomia_store.disk.workspace import Workspace, free_bytes
 from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, Refused, StoreFull
 from dysnomia_store.model import CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.pool.pool import pool_for
+from dysnomia_store.pool.snapshots import remove_snapshot
 
 OnBytes = Callable[[int], None]
 PIECE = 1 << 20
@@ -183,7 +186,8 @@ def missing(workspace: Workspace, archive: Archive) -> int:
         for component in archive.components
         for snapshot in component.snapshots
         if not sizes_match(
-            workspace.layout.snapshot(component.key, snapshot.id), form.manifest(snapshot.files, snapshot.links)
+            workspace.layout.snapshot(component.key, snapshot.id),
+            form.without_frames(form.manifest(snapshot.files, snapshot.links)),
         )
     )
 
@@ -242,7 +246,7 @@ def _take(
         return snapshot.id, False
     expected = form.manifest(snapshot.files, snapshot.links)
     with workspace.staging(job) as base:
-        draft = SnapshotDraft(base, disk=workspace.disk, reader=group)
+        draft = SnapshotDraft(base, disk=workspace.disk, reader=group, frames=pool_for(workspace, group))
         for path in snapshot.folders:
             workspace.disk.mkdir(draft.folder / path)
         for entry in snapshot.files:
@@ -264,8 +268,14 @@ def _take(
                 f"{snapshot.id} of {key}: its files differ from the checksum that Dysnomia wrote",
                 "nothing was imported",
             )
-        metadata = _metadata(snapshot, draft.folder, sealed.stored_size)
-        return install(workspace, key, draft, sealed, metadata), True
+        explained = explain(draft.folder)
+        if explained is not None:
+            draft.share()
+            sealed = draft.seal()
+        metadata = _metadata(snapshot, explained, sealed)
+        found = install(workspace, key, draft, sealed, metadata)
+        mend_later(workspace, draft.replaced)
+        return found, True
 
 
 def _here(workspace: Workspace, key: ComponentKey, snapshot: ArchivedSnapshot) -> bool:
@@ -275,19 +285,19 @@ def _here(workspace: Workspace, key: ComponentKey, snapshot: ArchivedSnapshot) -
     folder = workspace.layout.snapshot(key, snapshot.id)
     return (
         written is not None
-        and tuple(sorted(written.files, key=lambda entry: entry.path)) == expected
+        and form.without_frames(written.files) == form.without_frames(expected)
         and folder.is_dir()
-        and not differences(folder, expected)[0]
+        and not differences(folder, written.files)[0]
     )
 
 
-def _metadata(snapshot: ArchivedSnapshot, folder: Path, stored_size: int) -> Metadata:
+def _metadata(snapshot: ArchivedSnapshot, explained: Explained | None, sealed: Sealed) -> Metadata:
     """Metadata of an imported snapshot: what its footers prove, then what the archive says. Its origin is no store."""
-    explained = explain(folder)
+    stored_size = sealed.stored_size
     if explained is not None and len(snapshot.id) == 64 and explained.digest != snapshot.id:
         raise Corrupt(f"{snapshot.id} holds another snapshot: {explained.digest}", "nothing was imported")
     said = snapshot.metadata or Metadata(snapshot.id, "", stored_size, stored_size, (), "", 0, None)
-    said = replace(said, stored_size=stored_size, files=form.manifest(snapshot.files, snapshot.links), origin="")
+    said = replace(said, stored_size=stored_size, files=sealed.files, origin="")
     if explained is None:
         return replace(said, digest="", digest_version=0, complete=None if said.complete else said.complete)
     return replace(
@@ -300,7 +310,7 @@ def _take_out(workspace: Workspace, came: Sequence[tuple[ComponentKey, str]]) ->
     """Delete snapshots that no generation names. What cannot be deleted is an orphan, and seen as one."""
     for key, snapshot_id in came:
         with suppress(OSError):
-            workspace.disk.remove_tree(workspace.layout.snapshot(key, snapshot_id))
+            remove_snapshot(workspace, workspace.layout.snapshot(key, snapshot_id))
             for path in (workspace.layout.checksum(key, snapshot_id), workspace.layout.metadata(key, snapshot_id)):
                 workspace.disk.unlink(path, missing_ok=True)
 

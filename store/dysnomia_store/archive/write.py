@@ -128,7 +128,7 @@ def _snapshot(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Arch
         else:
             entry = known.get(path) or digest_entry(folder, path)
             files.append(ArchivedFile(path, entry.size, entry.sha256, bool(kind & 0o100)))
-    if metadata is not None and form.manifest(files, links) != tuple(sorted(metadata.files, key=lambda one: one.path)):
+    if metadata is not None and form.without_frames(form.manifest(files, links)) != form.without_frames(metadata.files):
         raise Corrupt(f"snapshot {snapshot_id} of {key} is damaged: its files are not those of its manifest")
     return ArchivedSnapshot(
         snapshot_id, tuple(files), tuple(links), tuple(folders), _checksum(workspace, key, snapshot_id), metadata

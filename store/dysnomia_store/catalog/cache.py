@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from dysnomia_store.catalog.component import ComponentReading, GenerationRow, Sn
 from dysnomia_store.catalog.gc_pause import gc_paused
 from dysnomia_store.catalog.generations import Line
 from dysnomia_store.catalog.quality import failed, rate_generations
+from dysnomia_store.catalog.rhythm import LOOKED_AT, usual_distance
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.names import ComponentKey
@@ -58,6 +60,7 @@ _LINES = (
     " FROM gen LEFT JOIN snap ON snap.cid = gen.cid AND snap.id = gen.id WHERE gen.cid = ?"
 )
 _NUMBERS = "SELECT number FROM gen WHERE cid = ? ORDER BY number"
+_TIMES = "SELECT as_of, until, seen FROM gen WHERE cid = ? AND id != x'' ORDER BY number DESC"
 _LIGHT_GEN = _GEN.replace("history", "substr(history, 1, 0)")
 _LIGHT_SNAP = _SNAP.replace(" metadata,", " substr(metadata, 1, 0),")
 """With ``""`` for the long texts that are there: they stay in the index."""
@@ -88,6 +91,8 @@ class Glance:
     newest_good: int | None
     stored: int
     problems: int
+    usually: timedelta | None
+    """The distance between two snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +265,9 @@ class Cache:
 
     def _glance(self, db: sqlite3.Connection, cid: int) -> Glance:
         sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"
-        return Glance(*db.execute(sql, (cid,)).fetchone())
+        newest = db.execute(f"{_TIMES} LIMIT {LOOKED_AT}", (cid,)).fetchall()
+        row = db.execute(sql, (cid,)).fetchone()
+        return Glance(*(*row, usual_distance(newest[::-1])))
 
     def _load(self, db: sqlite3.Connection, cid: int) -> ComponentReading:
         reading = ComponentReading()

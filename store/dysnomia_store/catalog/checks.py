@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from dysnomia_store.content.artefact_writer import ArtefactReader
+from dysnomia_store.content.artefact_reader import open_artefact
 from dysnomia_store.content.dysnomia_checksum import Match, compare
-from dysnomia_store.content.manifest import OnBytes, differences, walk
+from dysnomia_store.content.files import is_readers_own, unreadable
+from dysnomia_store.content.frame_folder import collapsed, folder_of
+from dysnomia_store.content.manifest import differences, walk
+from dysnomia_store.content.proofs import OnBytes, Proofs
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
-from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Check, CheckResult, Metadata
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
@@ -51,31 +54,43 @@ def failed(layout: Layout, key: ComponentKey, snapshot_id: str) -> bool:
     return bool(found) and found[-1].result in (CheckResult.CORRUPT, CheckResult.MISSING)
 
 
-def check(layout: Layout, key: ComponentKey, snapshot_id: str, now: datetime, on_bytes: OnBytes | None = None) -> Check:
+def check(
+    layout: Layout,
+    key: ComponentKey,
+    snapshot_id: str,
+    now: datetime,
+    on_bytes: OnBytes | None = None,
+    proofs: Proofs | None = None,
+) -> Check:
     """Read every byte of a snapshot and compare. Never raises for what is wrong with it: that is the result.
 
+    ``proofs`` is what was found of frames so far in the same check of several snapshots, and is added to.
     The authority is our manifest; where none was written, the digest in the artefact's own footer; else Dysnomia's
     checksum.
 
     Raises:
         NotPermitted: where it may not be read, so that nothing can be said.
+        StoreError: where it cannot be read now, for a reason that is not its own.
     """
     folder = layout.snapshot(key, snapshot_id)
     try:
         if not folder.is_dir():
             return Check(now, "bytes", CheckResult.MISSING, "its folder is gone")
-        result, text = _check(layout, key, snapshot_id, folder, on_bytes)
-    except PermissionError as error:
-        raise NotPermitted(
-            f"permission denied: snapshot {snapshot_id} of {key}", "run it as the store's owner"
-        ) from error
+        result, text = _check(layout, key, snapshot_id, folder, on_bytes, proofs)
     except OSError as error:
+        if is_readers_own(error):
+            raise unreadable(error, f"snapshot {snapshot_id} of {key}") from error
         result, text = CheckResult.CORRUPT, f"it cannot be read: {error.strerror}"
     return Check(now, "bytes", result, text)
 
 
 def _check(
-    layout: Layout, key: ComponentKey, snapshot_id: str, folder: Path, on_bytes: OnBytes | None
+    layout: Layout,
+    key: ComponentKey,
+    snapshot_id: str,
+    folder: Path,
+    on_bytes: OnBytes | None,
+    proofs: Proofs | None,
 ) -> tuple[CheckResult, str]:
     path = layout.metadata(key, snapshot_id)
     said = ""
@@ -88,13 +103,15 @@ def _check(
     except Corrupt:
         written, said = None, "its metadata cannot be read"
     if written is not None:
-        return _by_manifest(folder, written, on_bytes)
+        return _by_manifest(folder, written, on_bytes, proofs)
     result, text = _without_manifest(layout, key, snapshot_id, folder, on_bytes)
     return result, "; ".join(filter(None, (said, text)))
 
 
-def _by_manifest(folder: Path, metadata: Metadata, on_bytes: OnBytes | None) -> tuple[CheckResult, str]:
-    wrong, only_missing = differences(folder, metadata.files, on_bytes)
+def _by_manifest(
+    folder: Path, metadata: Metadata, on_bytes: OnBytes | None, proofs: Proofs | None
+) -> tuple[CheckResult, str]:
+    wrong, only_missing = differences(folder, metadata.files, on_bytes, proofs)
     if not wrong:
         return CheckResult.OK, ""
     text = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
@@ -121,12 +138,12 @@ def _without_manifest(
 def _by_itself(folder: Path, on_bytes: OnBytes | None) -> tuple[CheckResult, str]:
     """Check a snapshot by its own footers alone (it was copied without its metadata and checksum)."""
     explained = 0
-    paths = [path for path, _ in walk(folder)]
+    paths = collapsed(path for path, _ in walk(folder))
     if not paths:
         return CheckResult.UNVERIFIABLE, "it is empty, and nothing says what it held"
     for path in paths:
         try:
-            reader = ArtefactReader(folder / path)
+            reader = open_artefact(folder / (folder_of(path) or path))
             if reader.about is not None:
                 reader.verify(on_bytes)
                 explained += 1

@@ -210,4 +210,7 @@ def drop_copies(workspace: Workspace, key: ComponentKey) -> None:
     unread = _files(workspace.layout, key)[1]
     for snapshot_id, path in kept.items():
         if snapshot_id not in needed and path.name not in unread:
+            from dysnomia_store.pool.snapshots import remove_snapshot
+
+            remove_snapshot(workspace, path / "snapshot")
             workspace.disk.remove_tree(path)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from statistics import median
 
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow
+from dysnomia_store.catalog.middle import median
 from dysnomia_store.model import CheckResult, Verdict
 
 WINDOW = 5

@@ -1,4 +1,7 @@
-"""Restore pinned snapshots that bash Dysnomia, which has no pins, collected. Every writer does it first."""
+"""Restore pinned snapshots that bash Dysnomia, which has no pins, collected. Every writer does it first.
+
+So what is needed to read and to write snapshots is imported where one is brought back: almost always there is none.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_store.catalog import marks
-from dysnomia_store.commit.commit import generation, newest, write_history
-from dysnomia_store.commit.install import allow_traverse, metadata_at
-from dysnomia_store.content import dysnomia_checksum as legacy
-from dysnomia_store.content.manifest import differences, walk
 from dysnomia_store.disk.layout import pointed_at
 from dysnomia_store.disk.locks import records_lock
 from dysnomia_store.disk.numbers import reserve
@@ -56,6 +55,8 @@ def heal(workspace: Workspace, key: ComponentKey) -> tuple[Healed, ...]:
 def _put_back(workspace: Workspace, key: ComponentKey, snapshot_id: str, copy: Path, checksum: Path) -> None:
     target = workspace.layout.snapshot(key, snapshot_id)
     if not target.exists():
+        from dysnomia_store.commit.install import allow_traverse
+
         workspace.folder(target.parent)
         with workspace.staging("") as base:
             marks.link_tree(workspace, copy, base / "snapshot")
@@ -65,9 +66,11 @@ def _put_back(workspace: Workspace, key: ComponentKey, snapshot_id: str, copy: P
             allow_traverse(workspace, target.parent)
     where = workspace.layout.checksum(key, snapshot_id)
     if not where.exists() and checksum.exists():
+        from dysnomia_store.content.dysnomia_checksum import checksum as checksum_of
+
         workspace.folder(where.parent)
         if not _in_its_order(workspace, key, snapshot_id, checksum):
-            workspace.publish(where, legacy.checksum(target).encode())
+            workspace.publish(where, checksum_of(target).encode())
             return
         marks.link_file(workspace, checksum, where)
         workspace.disk.fsync_path(where.parent)
@@ -76,6 +79,10 @@ def _put_back(workspace: Workspace, key: ComponentKey, snapshot_id: str, copy: P
 def _in_its_order(workspace: Workspace, key: ComponentKey, snapshot_id: str, checksum: Path) -> bool:
     """Whether the checksum that was kept is to stand: not where a snapshot that is whole is listed in another order
     now, since Dysnomia would call it damaged."""
+    from dysnomia_store.commit.install import metadata_at
+    from dysnomia_store.content import dysnomia_checksum as legacy
+    from dysnomia_store.content.manifest import differences, walk
+
     folder = workspace.layout.snapshot(key, snapshot_id)
     if sum(1 for _ in walk(folder)) < 2:
         return True
@@ -92,11 +99,18 @@ def _link_again(workspace: Workspace, key: ComponentKey) -> Iterator[Healed]:
         (one for one in marks.marked(workspace.layout, key).values() if marks.active(one.marks.pins, now)),
         key=lambda one: one.number,
     )
+    gone = [
+        one
+        for one in pinned
+        if _points_at(workspace, key, one.number) != one.id and workspace.layout.snapshot(key, one.id).is_dir()
+    ]
+    if not gone:
+        return
+    from dysnomia_store.commit.commit import newest
+
     last = newest(workspace, key)
     above = []
-    for one in pinned:
-        if _points_at(workspace, key, one.number) == one.id or not workspace.layout.snapshot(key, one.id).is_dir():
-            continue
+    for one in gone:
         if not os.path.lexists(workspace.layout.link(key, one.number)) and (last is None or one.number < last[0]):
             _symlink(workspace, key, one.number, one.id)
             yield Healed(one.number, one.id, f"generation {one.number} of {key} was pinned, and is back")
@@ -111,6 +125,8 @@ def _link_above(
 ) -> Iterator[Healed]:
     """Give generations new numbers, below a new one of the newest: that is linked first, so that it stays the newest
     whenever this is cut short."""
+    from dysnomia_store.commit.commit import generation, write_history
+
     moved = []
     for one in pinned:
         number = reserve(workspace, key)

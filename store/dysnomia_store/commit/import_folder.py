@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dysnomia_store.commit.commit import commit, generation, newest
-from dysnomia_store.content.artefact_reader import split_suffix
-from dysnomia_store.content.artefact_writer import ArtefactReader
+from dysnomia_store.commit.damage import mend_later
+from dysnomia_store.content.artefact_reader import open_artefact, split_suffix
 from dysnomia_store.content.dysnomia_checksum import checksum
+from dysnomia_store.content.frame_folder import collapsed, folder_of
 from dysnomia_store.content.manifest import walk
 from dysnomia_store.content.snapshots import SnapshotDraft, identity
 from dysnomia_store.disk.syscalls import in_words
@@ -19,7 +20,9 @@ from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
 from dysnomia_store.model import FOOTERS, CommitInfo, Metadata, Reason
 from dysnomia_store.names import ComponentKey, validate_name
-from dysnomia_store.records.typed import ArtefactFooter
+from dysnomia_store.pool.pool import pool_for
+from dysnomia_store.records import codec as records
+from dysnomia_store.records.typed import ArtefactFooter, FolderFooter
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,14 @@ def import_folder(
     if own.is_dir() and own.samefile(folder):
         return _link_own(workspace, key, own, _about(workspace, own, who, job))
     with in_words(f"importing {folder}"), workspace.staging(job) as base:
-        draft = SnapshotDraft(base, disk=workspace.disk, reader=reader)
+        draft = SnapshotDraft(base, disk=workspace.disk, reader=reader, frames=pool_for(workspace, reader))
         _copy(workspace, folder, draft.folder)
         draft.claim(snapshot_id)
         sealed = draft.seal()
         explained = explain(draft.folder)
+        if explained is not None:
+            draft.share()
+            sealed = draft.seal()
         if explained is not None and len(snapshot_id) == 64 and explained.digest != snapshot_id:
             raise Corrupt(f"{folder.name} holds another snapshot: {explained.digest}", "nothing was imported")
         metadata = Metadata(
@@ -79,6 +85,7 @@ def import_folder(
             tool_versions={} if explained is None else {FOOTERS: str(explained.digest_version)},
         )
         made = commit(workspace, key, draft, metadata, _about(workspace, folder, who, job), None)
+        mend_later(workspace, draft.replaced)
         if move:
             workspace.disk.remove_tree(folder)
     return made
@@ -91,6 +98,8 @@ def _link_own(workspace: Workspace, key: ComponentKey, own: Path, about: CommitI
         return before[0], False
     path = workspace.layout.checksum(key, own.name)
     with in_words(f"linking {own}"):
+        if any(folder_of(name) for name, _ in walk(own)):  # Disnix and others copy such a folder to its place
+            workspace.raise_format(records.FRAMES)
         if not path.exists():
             workspace.publish(path, checksum(own).encode())
     return generation(workspace, key, own.name, about), True
@@ -106,9 +115,10 @@ def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo
 
 def explain(folder: Path) -> Explained | None:
     """The metadata in a snapshot's footers; None unless each of its files has a footer of ours. Raises Corrupt."""
-    found: dict[str, ArtefactFooter] = {}
-    for path, _ in walk(folder):
-        reader = ArtefactReader(folder / path)
+    found: dict[str, ArtefactFooter | FolderFooter] = {}
+    for footer_or_file in collapsed(path for path, _ in walk(folder)):
+        path = folder_of(footer_or_file) or footer_or_file
+        reader = open_artefact(folder / path)
         if reader.about is None:
             return None
         reader.verify()

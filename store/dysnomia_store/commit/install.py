@@ -63,6 +63,8 @@ def _install_as(
     if os.path.lexists(target):
         return sealed.id  # named after its content, so it is the same
     path = workspace.layout.checksum(key, sealed.id)
+    if records.framed(sealed.files):
+        workspace.raise_format(records.FRAMES)
     _clear(workspace, path)
     workspace.publish(path, checksum(draft.folder).encode())
     _describe(workspace, key, sealed, replace(metadata, id=sealed.id))

@@ -12,25 +12,25 @@ import io
 import lzma
 import os
 import stat
-import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dysnomia_store.content import footer
+from dysnomia_store.content.files import open_stored
+from dysnomia_store.content.frame_folder import SUFFIX as FOLDER
+from dysnomia_store.content.frame_folder import FolderReader
 from dysnomia_store.content.frames import FrameTable, read_ahead
-from dysnomia_store.content.zstandard import ZstdError, ZstdFile
-from dysnomia_store.errors import Corrupt, NotFound, NotPermitted
+from dysnomia_store.content.streams import BUFFER, checked_last, sliced, stream_of
+from dysnomia_store.content.zstandard import ZstdFile
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.records.typed import ArtefactFooter
 
 PIECE = 1 << 20
-BUFFER = 1 << 16
-"""Of a stream: whoever reads as much or more at a time gets it without a copy."""
 XZ_MEMORY = 256 << 20
 """What xz may take to unpack a file: four times what its highest level (``-9``) needs."""
-SUFFIXES = (".zst", ".xz", ".gz")
-_DAMAGE = (ZstdError, lzma.LZMAError, zlib.error, EOFError, OSError)
+SUFFIXES = (".zst", FOLDER, ".xz", ".gz")
 
 
 def split_suffix(file_name: str) -> tuple[str, str]:
@@ -39,6 +39,15 @@ def split_suffix(file_name: str) -> tuple[str, str]:
         if file_name.endswith(suffix) and file_name != suffix:
             return file_name[: -len(suffix)], suffix
     return file_name, ""
+
+
+def open_artefact(
+    path: Path, *, sha256: str | None = None, workers: int | None = None
+) -> ArtefactReader | FolderReader:
+    """The reader of a stored artefact: a file, or a folder of frames (then ``sha256`` is that of its footer)."""
+    if path.name.endswith(FOLDER) and path.is_dir():
+        return FolderReader(path, sha256=sha256, workers=workers)
+    return ArtefactReader(path, sha256=sha256, workers=workers)
 
 
 class ArtefactReader:
@@ -77,7 +86,7 @@ class ArtefactReader:
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Stream the content from its start, its stored bytes checked against their digest."""
-        with self._opened() as file, _stream(self._whole(file), self.path) as stream:
+        with self._opened() as file, stream_of(self._whole(file), self.path) as stream:
             yield stream
 
     @contextmanager
@@ -90,14 +99,14 @@ class ArtefactReader:
             pieces = (
                 self._part(file, offset, length)
                 if self._table is not None
-                else _slice(self._whole(file), offset, length)
+                else sliced(self._whole(file), offset, length)
             )
-            with _stream(pieces, self.path) as stream:
+            with stream_of(pieces, self.path) as stream:
                 yield stream
 
     def verify(self, on_bytes: Callable[[int], None] | None = None) -> None:
         """Read all of it. ``on_bytes`` is told of each piece's size. Raises Corrupt."""
-        with self._opened() as file, closing(_checked_last(self._whole(file), self.path)) as pieces:
+        with self._opened() as file, closing(checked_last(self._whole(file), self.path)) as pieces:
             for piece in pieces:
                 if on_bytes is not None:
                     on_bytes(len(piece))
@@ -105,14 +114,7 @@ class ArtefactReader:
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         """The file itself: never through a link, never a pipe that an imported snapshot may hold."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError as error:
-            raise NotFound(f"{self.path} is missing") from error
-        except PermissionError as error:
-            raise NotPermitted(f"permission denied: {self.path}") from error
-        except OSError as error:
-            raise Corrupt(f"{self.path} cannot be opened as a stored file ({error.strerror})") from error
+        descriptor = open_stored(self.path)
         with io.FileIO(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Corrupt(f"{self.path} is not a regular file")
@@ -169,7 +171,7 @@ class ArtefactReader:
             return os.pread(file.fileno(), table.stored_size(number), table.stored[number])
 
         start = table.content[which.start] if which else 0
-        yield from _slice(read_ahead(read, table, which, self._workers), offset - start, length)
+        yield from sliced(read_ahead(read, table, which, self._workers), offset - start, length)
 
 
 class _Watched(io.RawIOBase):
@@ -204,28 +206,6 @@ class _Watched(io.RawIOBase):
 
     def hexdigest(self) -> str:
         return self._digest.hexdigest()
-
-
-class _Pieces(io.RawIOBase):
-    """An iterator of bytes as a raw stream."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._piece = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._piece:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._piece = memoryview(piece)
-        size = min(len(buffer), len(self._piece))
-        buffer[:size] = self._piece[:size]
-        self._piece = self._piece[size:]
-        return size
 
 
 class _Xz(io.RawIOBase):
@@ -263,12 +243,6 @@ def _unxz() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(memlimit=XZ_MEMORY)
 
 
-@contextmanager
-def _stream(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
-    with closing(_checked_last(pieces, path)) as checked, io.BufferedReader(_Pieces(checked), BUFFER) as stream:
-        yield cast(BinaryIO, stream)
-
-
 def _decoder(suffix: str, file: _Watched) -> BinaryIO:
     source = cast(BinaryIO, file)
     if suffix == ".zst":
@@ -276,34 +250,3 @@ def _decoder(suffix: str, file: _Watched) -> BinaryIO:
     if suffix == ".xz":
         return cast(BinaryIO, io.BufferedReader(_Xz(source), BUFFER))
     return cast(BinaryIO, gzip.GzipFile(fileobj=source, mode="rb"))
-
-
-def _checked_last(pieces: Iterator[bytes], path: Path) -> Generator[bytes, None, None]:
-    """The same pieces, the last one held back until the iterator has ended well. Damage becomes Corrupt."""
-    held = b""
-    try:
-        for piece in pieces:
-            if held:
-                yield held
-            held = piece
-    except _DAMAGE as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Corrupt(f"{path} is damaged: {why}", "choose another generation") from error
-    if held:
-        yield held
-
-
-def _slice(pieces: Iterator[bytes], offset: int, length: int) -> Iterator[bytes]:
-    """``length`` bytes from ``offset`` of what the pieces hold. Raises EOFError where they hold less."""
-    for piece in pieces:
-        if length <= 0:
-            return
-        if offset >= len(piece):
-            offset -= len(piece)
-            continue
-        part = piece[offset : offset + length]
-        offset = 0
-        length -= len(part)
-        yield part
-    if length > 0:
-        raise EOFError("it holds less than the contents index says")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import lzma
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dysnomia_store.content import footer
+from dysnomia_base.records import dataclass
 from dysnomia_store.content.artefact_reader import ArtefactReader
+from dysnomia_store.content.cutting import DEFAULT, Cutting, available
 from dysnomia_store.content.digest import DigestSink, SectionTarget, TallySink
-from dysnomia_store.content.files import Files, PlainFiles, explained, write_all
-from dysnomia_store.content.frames import DEFAULT_LEVEL, Compressor, Cutter, frame_compressor
+from dysnomia_store.content.files import Files, FrameKeeper, PlainFiles
+from dysnomia_store.content.frame_folder import SUFFIX as FOLDER
+from dysnomia_store.content.storage import SUFFIXES, FrameFolder, Storage, Undecided, WholeFile
 from dysnomia_store.model import FileEntry, Form
 from dysnomia_store.sink import Buffer
 
 __all__ = ["SUFFIXES", "ArtefactReader", "ArtefactResult", "ArtefactWriter", "DigestSink"]
-
-SUFFIXES = {"zstd": ".zst", "xz": ".xz", "plain": ""}
-"""What each compression that can be written adds to the artefact's name."""
-DEFAULT_XZ_LEVEL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +28,24 @@ class ArtefactResult:
     name: str
     """Without the suffix of its compression."""
     file_name: str
-    """Its file in the snapshot folder."""
+    """Its file in the snapshot folder, or its folder of frames."""
     digest: str
     """Canonical digest, hex (see canonical.py)."""
     content_size: int
     """Bytes before compression."""
     stored_size: int
-    """Bytes of the file."""
-    sha256: str
-    """Of the file's bytes, hex."""
+    """Bytes of what is stored."""
+    entry: FileEntry
+    """Its line of the manifest: the file, or the footer that vouches for a folder of frames."""
     rows: int | None
     sections: int
     outline: str
     """Digest of all but the rows of tables, hex (see canonical.py)."""
 
     @property
-    def entry(self) -> FileEntry:
-        """Its line of the manifest."""
-        return FileEntry(self.file_name, self.stored_size, self.sha256)
+    def sha256(self) -> str:
+        """Of the bytes of ``entry``, hex."""
+        return self.entry.sha256
 
 
 class ArtefactWriter(TallySink):
@@ -65,6 +61,8 @@ class ArtefactWriter(TallySink):
         level: the compressor's own; None for a sensible one.
         index: where finished sections go.
         files: makes and syncs the file (the store's disk object).
+        frames: where frames are kept that snapshots share; None to write one file in any case.
+        cutting: how large those frames are.
         about: JSON values that the footer repeats (component, type, digest version); looked at on ``close``.
 
     Raises:
@@ -82,6 +80,8 @@ class ArtefactWriter(TallySink):
         level: int | None = None,
         index: SectionTarget,
         files: Files | None = None,
+        frames: FrameKeeper | None = None,
+        cutting: Cutting = DEFAULT,
         about: Mapping[str, Any] | None = None,
     ) -> None:
         if compression not in SUFFIXES:
@@ -89,20 +89,17 @@ class ArtefactWriter(TallySink):
         super().__init__(index, name)
         self.name = name
         self.path = folder / (name + SUFFIXES[compression])
+        """Its file, where it is one."""
         self.result: ArtefactResult | None = None
         """Set by ``close``."""
-        self._framed = compression == "zstd"
-        self._files = files or PlainFiles()
         self._about = about if about is not None else {}
-        self._stored = hashlib.sha256()
-        self._stored_size = 0
-        with explained(self.path):
-            self._file = self._files.create(self.path)
-        compress, self._finish, workers = _codec(compression, level)
-        self._compressor = Compressor(self._put, compress, workers)
-        self._cutter = Cutter(self._compressor.add)
-        if self._framed:
-            self._put(footer.OPENING)
+        whole = partial(WholeFile, self.path, compression, level, files or PlainFiles())
+        self._storage: Storage
+        if frames is None or compression != "zstd" or not available():
+            self._storage = whole()
+        else:
+            shared = partial(FrameFolder, folder / (name + FOLDER), level, files or PlainFiles(), frames, cutting)
+            self._storage = Undecided(cutting.whole, whole, shared)
 
     def begin_section(
         self,
@@ -115,46 +112,37 @@ class ArtefactWriter(TallySink):
         attributes: Mapping[str, str] | None = None,
     ) -> None:
         super().begin_section(kind, name, form, columns=columns, key=key, attributes=attributes)
-        self._cutter.begin()
+        self._storage.begin()
 
     def end_section(self, rows: int | None = None, *, size: int | None = None) -> None:
         super().end_section(rows, size=size)
-        self._cutter.end()
+        self._storage.end()
 
     def _keep(self, data: Buffer) -> None:
-        self._cutter.write(data)
+        self._storage.write(data)
 
     def close(self) -> ArtefactResult:
-        """Write what is left, sync the file and say what it came to. Its folder is for the caller to sync."""
+        """Write what is left, sync it and say what it came to. Its folder is for the caller to sync."""
         if self.result is not None:
             return self.result
         counted = self._tally.result()
-        self._cutter.flush()
-        self._compressor.finish()
-        self._put(self._finish())
-        if self._framed:
-            said = {
-                "dysnomia-artefact": footer.ARTEFACT,
+        stored = self._storage.close(
+            {
                 "name": self.name,
                 "digest": counted.digest,
                 "content_size": counted.content_size,
                 "rows": counted.rows,
                 "sections": counted.sections,
-                "stored": self._stored.hexdigest(),
                 "about": dict(self._about),
-                "frames": self._compressor.sizes,
             }
-            self._put(footer.encode(said))
-        with explained(self.path):
-            self._files.fsync(self._file)
-            self._file.close()
+        )
         self.result = ArtefactResult(
             name=self.name,
-            file_name=self.path.name,
+            file_name=stored.file_name,
             digest=counted.digest,
             content_size=counted.content_size,
-            stored_size=self._stored_size,
-            sha256=self._stored.hexdigest(),
+            stored_size=stored.size,
+            entry=stored.entry,
             rows=counted.rows,
             sections=counted.sections,
             outline=counted.outline,
@@ -162,9 +150,8 @@ class ArtefactWriter(TallySink):
         return self.result
 
     def abort(self) -> None:
-        """Stop the threads and close the file. Idempotent."""
-        self._compressor.abort()
-        self._file.close()
+        """Stop the threads and close the files. Idempotent."""
+        self._storage.abort()
 
     def __enter__(self) -> Self:
         return self
@@ -180,21 +167,3 @@ class ArtefactWriter(TallySink):
         except BaseException:
             self.abort()
             raise
-
-    def _put(self, data: bytes) -> None:
-        if data:
-            with explained(self.path):
-                write_all(self._file, data)
-            self._stored.update(data)
-            self._stored_size += len(data)
-
-
-def _codec(compression: str, level: int | None) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], int | None]:
-    """What compresses a piece, what gives the end of the file, and how many pieces may be worked on at once."""
-    if compression == "zstd":
-        return frame_compressor(DEFAULT_LEVEL if level is None else level), bytes, None
-    if compression == "xz":
-        # One stream has one state, so its pieces go through one thread, in order.
-        one = lzma.LZMACompressor(preset=DEFAULT_XZ_LEVEL if level is None else level)
-        return one.compress, one.flush, 1
-    return bytes, bytes, 1

@@ -16,7 +16,8 @@ from itertools import permutations
 from math import factorial, prod
 from pathlib import Path
 
-from dysnomia_store.content.manifest import OnBytes, pieces
+from dysnomia_store.content.manifest import pieces
+from dysnomia_store.content.proofs import OnBytes
 
 PREFIX = "sha256:"
 MOST_ORDERS = 5040

@@ -7,14 +7,50 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from dysnomia_store.errors import NotPermitted, StoreError, StoreFull
+from dysnomia_base.limits import reason
+from dysnomia_store.errors import Corrupt, NotFound, NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""Never through a link, never held up by a pipe: an imported snapshot may hold either."""
+
+
+_READERS = frozenset({
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN, errno.ESTALE, errno.ENOTCONN,
+    errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH,
+})  # fmt: skip
+"""No descriptors or memory left here; a file server that is away."""
+
+
+def is_readers_own(error: Exception) -> bool:
+    """Whether a failure to read says nothing of what was to be read: it is as good, or as bad, as it was."""
+    return isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno in _READERS)
+
+
+def unreadable(error: OSError, what: str) -> StoreError:
+    """The error for what ``is_readers_own``: nothing is known of ``what``."""
+    if isinstance(error, PermissionError):
+        return NotPermitted(f"permission denied: {what}", "run it as the store's owner")
+    return StoreError(f"{what} cannot be read now: {reason(error)}", "it may be whole: try again")
+
+
+def open_stored(path: Path, what: str = "a stored file", flags: int = 0, *, below: int | None = None) -> int:
+    """A descriptor of a part of a snapshot; with ``below``, by its last name in that open folder.
+
+    Raises NotFound, NotPermitted, Corrupt, StoreError."""
+    try:
+        return os.open(path if below is None else path.name, READ | flags, dir_fd=below)
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} is missing") from error
+    except OSError as error:
+        if is_readers_own(error):
+            raise unreadable(error, str(path)) from error
+        raise Corrupt(f"{path} cannot be opened as {what} ({error.strerror})") from error
 
 
 class Files(Protocol):
@@ -25,6 +61,27 @@ class Files(Protocol):
 
     def fsync(self, file: BinaryIO) -> None:
         """Return when the file's bytes are on the disk."""
+
+
+class FrameKeeper(Protocol):
+    """Puts frames where an artefact needs them, from a pool where that has them already."""
+
+    replaced: set[bytes]
+    """Digests of frames that were written of which a damaged file is known."""
+
+    def keep(
+        self, content: memoryview, target: Path, compress: Callable[[bytes | memoryview], bytes]
+    ) -> tuple[bytes, int]:
+        """Make ``target`` the durable file of a frame of this content. Safe in several threads at once.
+
+        Returns its digest and the file's size. Raises OSError, FileExistsError where there is one."""
+
+    def take_in(self, target: Path, digest: bytes, content: int) -> bool:
+        """Share a proven frame that came from elsewhere, where it can be. Returns whether ``target`` is another file
+        now. Raises OSError."""
+
+    def folder(self, path: Path) -> None:
+        """Make the folder of an artefact. Raises FileExistsError, OSError."""
 
 
 class PlainFiles:
@@ -57,4 +114,4 @@ def explained(path: Path) -> Iterator[None]:
             raise NotPermitted(f"{path} cannot be written ({error.strerror})") from error
         if isinstance(error, FileExistsError):
             raise
-        raise StoreError(f"{path} cannot be written ({error.strerror})", "check the disk that it is on") from error
+        raise StoreError(f"{path} cannot be written ({reason(error)})", "check the disk that it is on") from error

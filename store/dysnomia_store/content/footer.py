@@ -22,8 +22,9 @@ from dysnomia_store.records import codec, typed
 T = TypeVar("T")
 
 ARTEFACT = 1
+FOLDER = 2
 CONTENTS = 1
-"""Versions of the two."""
+"""Versions of an artefact's (a file, a folder of frames) and of a contents index."""
 _MAGIC = 0x184D2A5E
 _HEAD = struct.Struct("<II")
 _TAIL = struct.Struct("<I8s")
@@ -36,6 +37,8 @@ _LEAST_FRAME = 12
 """Bytes of the smallest frame: a footer names no more than so fit in the file before it."""
 _EACH = 48
 """Characters that a frame takes in the footer at the most."""
+MOST_FOLDER = 32 << 20
+"""Characters of the footer of a folder: some 450,000 frames."""
 _BESIDES = 1 << 16
 """Characters, lists and objects that it may hold besides."""
 
@@ -53,16 +56,22 @@ def artefact(file: BinaryIO, path: Path) -> tuple[typed.ArtefactFooter, int] | N
     return _read(file, path, "dysnomia-artefact", ARTEFACT, typed.ArtefactFooter)
 
 
+def folder(file: BinaryIO, path: Path) -> typed.FolderFooter | None:
+    """The footer of a folder of frames, which is a file of its own; None where that is none. Raises as ``_read``."""
+    found = _read(file, path, "dysnomia-artefact", FOLDER, typed.FolderFooter, MOST_FOLDER)
+    return None if found is None or found[1] != 0 else found[0]
+
+
 def contents(file: BinaryIO, path: Path) -> tuple[typed.IndexFooter, int] | None:
     """The footer of a contents index, as ``_read`` has it."""
     return _read(file, path, "dysnomia-contents", CONTENTS, typed.IndexFooter)
 
 
-def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T]) -> tuple[T, int] | None:
+def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T], most: int = 0) -> tuple[T, int] | None:
     """Parse the footer of a file, and where it starts; None where there is none of ours.
 
     Raises Corrupt where there is one and it is damaged, or where the start says that there should be one; NewerFormat
-    where its ``version`` is a later one.
+    where its ``version`` is a later one. It holds no more characters than the frames before it need, or ``most``.
     """
     end = os.fstat(file.fileno()).st_size
     opened = os.pread(file.fileno(), len(OPENING), 0) == OPENING
@@ -81,7 +90,7 @@ def _read(file: BinaryIO, path: Path, version: str, newest: int, shape: type[T])
         decoder = ZstdDecompressor()
         frames = start // _LEAST_FRAME
         text = decoder.decompress(
-            os.pread(file.fileno(), size, start + _HEAD.size), min(_MOST, frames * _EACH + _BESIDES)
+            os.pread(file.fileno(), size, start + _HEAD.size), most or min(_MOST, frames * _EACH + _BESIDES)
         )
         if text.count(b"[") + text.count(b"{") > frames + _BESIDES:
             raise ValueError("it names more frames than fit in the file")

@@ -11,11 +11,13 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
+from typing import Generic, TypeVar
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.content.zstandard import (
     CHECKED,
     CompressionParameter,
@@ -134,34 +136,33 @@ class Cutter:
         return taken[0] if len(taken) == 1 and isinstance(taken[0], bytes) else b"".join(taken)
 
 
-class Compressor:
-    """Compresses frames in threads and hands them on in order.
+T = TypeVar("T")
+
+
+class InOrder(Generic[T]):
+    """Works on pieces in threads and hands on what came of them in order.
 
     ``add`` waits for the oldest while more than a few are under way: that bounds memory, and slows whoever dumps to
-    the speed of the disk. What fails in a thread, or in ``write``, is raised by ``add`` or ``finish``.
+    the speed of the disk. What fails in a thread, or in ``hand_on``, is raised by ``add`` or ``finish``.
     """
 
-    def __init__(
-        self, write: Callable[[bytes], None], compress: Callable[[bytes], bytes], workers: int | None = None
-    ) -> None:
+    def __init__(self, hand_on: Callable[[int, T], None], workers: int | None = None) -> None:
         workers = workers or threads()
-        self._write = write
-        self._compress = compress
+        self._hand_on = hand_on
         self._most = workers + 2
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="compress")
-        self._under_way: deque[tuple[int, Future[bytes]]] = deque()
-        self.sizes: list[tuple[int, int]] = []
-        """(stored size, content size) of each frame written."""
+        self._under_way: deque[tuple[int, Future[T]]] = deque()
 
-    def add(self, content: bytes) -> None:
+    def add(self, size: int, work: Callable[[], T]) -> None:
+        """``size`` is that of the piece, and handed on with what ``work`` returns."""
         while self._under_way and (len(self._under_way) >= self._most or self._under_way[0][1].done()):
-            self._hand_on()
-        self._under_way.append((len(content), self._pool.submit(self._compress, content)))
+            self._next()
+        self._under_way.append((size, self._pool.submit(work)))
 
     def finish(self) -> None:
         """Wait for all and hand them on."""
         while self._under_way:
-            self._hand_on()
+            self._next()
         self._pool.shutdown()
 
     def abort(self) -> None:
@@ -169,19 +170,39 @@ class Compressor:
         self._under_way.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _hand_on(self) -> None:
+    def _next(self) -> None:
         size, future = self._under_way.popleft()
-        frame = future.result()
+        self._hand_on(size, future.result())
+
+
+class Compressor:
+    """Compresses frames in threads and writes them in order (see ``InOrder``)."""
+
+    def __init__(
+        self, write: Callable[[bytes], None], compress: Callable[[bytes], bytes], workers: int | None = None
+    ) -> None:
+        self._write = write
+        self._compress = compress
+        self._under_way = InOrder[bytes](self._done, workers)
+        self.finish = self._under_way.finish
+        self.abort = self._under_way.abort
+        self.sizes: list[tuple[int, int]] = []
+        """(stored size, content size) of each frame written."""
+
+    def add(self, content: bytes) -> None:
+        self._under_way.add(len(content), partial(self._compress, content))
+
+    def _done(self, size: int, frame: bytes) -> None:
         self._write(frame)
         self.sizes.append((len(frame), size))
 
 
-def frame_compressor(level: int) -> Callable[[bytes], bytes]:
+def frame_compressor(level: int) -> Callable[[bytes | memoryview], bytes]:
     """A function that makes one checked frame of some content. Each thread keeps a compressor of its own."""
     options: Mapping[int, int] = {CompressionParameter.compression_level: level, **CHECKED}
     own = threading.local()
 
-    def compress(content: bytes) -> bytes:
+    def compress(content: bytes | memoryview) -> bytes:
         if not hasattr(own, "compressor"):
             own.compressor = ZstdCompressor(options=options)
         frame: bytes = own.compressor.compress(content, ZstdCompressor.FLUSH_FRAME)
@@ -206,6 +227,28 @@ def decompress_frame(frame: bytes, size: int) -> bytes:
     return content
 
 
+def work_ahead(tasks: Iterable[Callable[[], bytes]], workers: int | None = None) -> Iterator[bytes]:
+    """What some tasks return, in order, a few of them worked on ahead in threads.
+
+    Each is taken from ``tasks`` in the caller's thread; with 0 ``workers`` it is also done there, when it is asked for.
+    """
+    if workers == 0:
+        yield from (task() for task in tasks)
+        return
+    workers = workers or threads()
+    under_way: deque[Future[bytes]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decompress")
+    try:
+        for task in tasks:
+            under_way.append(pool.submit(task))
+            if len(under_way) > workers + 1:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def read_ahead(
     read: Callable[[int], bytes], table: FrameTable, which: range, workers: int | None = None
 ) -> Iterator[bytes]:
@@ -220,18 +263,5 @@ def read_ahead(
     Raises:
         ZstdError: from a frame that is damaged; whatever ``read`` raises.
     """
-    if workers == 0:
-        yield from (decompress_frame(read(number), table.content_size(number)) for number in which)
-        return
-    workers = workers or threads()
-    under_way: deque[Future[bytes]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decompress")
-    try:
-        for number in which:
-            under_way.append(pool.submit(decompress_frame, read(number), table.content_size(number)))
-            if len(under_way) > workers + 1:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    tasks = (partial(decompress_frame, read(number), table.content_size(number)) for number in which)
+    return work_ahead(tasks, workers)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dysnomia_store.errors import Refused
+from dysnomia_store.content.files import is_readers_own
+from dysnomia_store.content.frame_folder import folder_of, read_footer
+from dysnomia_store.content.proofs import OnBytes, Proofs
+from dysnomia_store.errors import Corrupt, NotFound, Refused, StoreError
 from dysnomia_store.model import FileEntry
 
-OnBytes = Callable[[int], None]
 _PIECE = 1 << 20
 _LINK = b"symbolic link\n"
 """Digested before where a symbolic link points, so that no file passes for one."""
@@ -66,30 +68,36 @@ def pieces(path: Path) -> Iterator[memoryview]:
             yield buffer[:count]
 
 
-def differences(folder: Path, files: Sequence[FileEntry], on_bytes: OnBytes | None = None) -> tuple[list[str], bool]:
+def differences(
+    folder: Path, files: Sequence[FileEntry], on_bytes: OnBytes | None = None, proofs: Proofs | None = None
+) -> tuple[list[str], bool]:
     """What is wrong with a folder by its manifest, in words, and whether all of it is only missing.
 
-    Every byte is read. Raises PermissionError.
+    Every byte is read, of frames only what ``proofs`` does not know yet.
+    Raises OSError where it says nothing of the snapshot (``is_readers_own``).
     """
     wrong: list[str] = []
     only_missing = True
+    known = set()
+    proofs = proofs or Proofs()
     for entry in files:
-        try:
-            now = digest_entry(folder, entry.path, on_bytes)
-        except FileNotFoundError:
-            wrong.append(f"{entry.path} is missing")
-            continue
-        except PermissionError:
-            raise
-        except (OSError, Refused) as error:
-            wrong.append(f"{entry.path} cannot be read: {getattr(error, 'strerror', None) or error}")
-            only_missing = False
-            continue
-        if now != entry:
-            size = f"{now.size:,} bytes, not {entry.size:,}" if now.size != entry.size else "its bytes changed"
-            wrong.append(f"{entry.path} is damaged: {size}")
-            only_missing = False
-    known = {entry.path for entry in files}
+        known.add(entry.path)
+        said, missing = _difference(folder, entry, on_bytes)
+        if said:
+            wrong.append(said)
+            only_missing = only_missing and missing
+        elif folder_of(entry.path):
+            frames = folder / folder_of(entry.path)
+            try:
+                _, listed = read_footer(frames, entry.sha256)
+            except (Corrupt, NotFound) as error:
+                wrong.append(error.message)
+                only_missing = False
+                continue
+            known.update(f"{frames.name}/{name}" for name in listed.names())
+            for name, why in proofs.differences(frames, listed, on_bytes):
+                wrong.append(f"{frames.name}/{name} {why or 'is missing'}")
+                only_missing = only_missing and not why
     for path in sorted(path for path, _ in walk(folder)):
         if path not in known:
             wrong.append(f"{path} does not belong to it")
@@ -97,10 +105,33 @@ def differences(folder: Path, files: Sequence[FileEntry], on_bytes: OnBytes | No
     return wrong, only_missing
 
 
+def _difference(folder: Path, entry: FileEntry, on_bytes: OnBytes | None) -> tuple[str, bool]:
+    """What is wrong with one file, or ``""``, and whether that is only that it is missing."""
+    try:
+        now = digest_entry(folder, entry.path, on_bytes)
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{entry.path} is missing", True
+    except (OSError, Refused) as error:
+        if is_readers_own(error):
+            raise
+        return f"{entry.path} cannot be read: {getattr(error, 'strerror', None) or error}", False
+    if now != entry:
+        size = f"{now.size:,} bytes, not {entry.size:,}" if now.size != entry.size else "its bytes changed"
+        return f"{entry.path} is damaged: {size}", False
+    return "", False
+
+
 def sizes_match(folder: Path, files: Sequence[FileEntry]) -> bool:
-    """Whether every file is there with its size: a quick look, no byte is read."""
+    """Whether every file is there with its size: a quick look, of frames no byte is read but their last."""
     try:
         there = {path: entry.stat(follow_symlinks=False).st_size for path, entry in walk(folder)}
-    except OSError:
+        wanted = {entry.path: entry.size for entry in files}
+        for entry in files:
+            frames = folder_of(entry.path)
+            if frames:
+                _, listed = read_footer(folder / frames, entry.sha256)
+                for name, size in Proofs().sizes(folder / frames, listed):
+                    wanted[f"{frames}/{name}"] = size
+    except (OSError, StoreError):
         return False
-    return there == {entry.path: entry.size for entry in files}
+    return there == wanted

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dysnomia_store.content.artefact_reader import split_suffix
-from dysnomia_store.content.artefact_writer import ArtefactReader, ArtefactResult, ArtefactWriter
+from dysnomia_store.content.artefact_reader import ArtefactReader, open_artefact, split_suffix
+from dysnomia_store.content.artefact_writer import ArtefactResult, ArtefactWriter
+from dysnomia_store.content.cutting import DEFAULT, Cutting
+from dysnomia_store.content.files import FrameKeeper
+from dysnomia_store.content.frame_folder import FolderReader, collapsed, folder_of, frame_name, read_footer
 from dysnomia_store.content.index import Index, IndexWriter
 from dysnomia_store.content.manifest import digest_entry, walk
 from dysnomia_store.disk.syscalls import Disk, in_words
@@ -46,6 +49,7 @@ class SnapshotDraft:
     Args:
         base: an empty folder of its own; ``snapshot/`` and ``index.zst`` are made in it.
         about: what the footer of each artefact repeats.
+        frames: where frames are kept that snapshots share; None for whole artefacts.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class SnapshotDraft:
         level: int | None = None,
         about: Mapping[str, Any] | None = None,
         reader: int | None = None,
+        frames: FrameKeeper | None = None,
+        cutting: Cutting = DEFAULT,
     ) -> None:
         self.base = base
         self.folder = base / "snapshot"
@@ -66,11 +72,14 @@ class SnapshotDraft:
         self._disk = disk or Disk()
         self._compression = compression
         self._level = level
+        self._frames = frames
+        self._cutting = cutting
         self._results: list[ArtefactResult] = []
         self._claimed = ""
         self._index: IndexWriter | None = None
         self._indexed = 0
         self._sealed: Sealed | None = None
+        self._shared = False
         with in_words("starting a snapshot"):
             self._disk.mkdir(self.folder)
 
@@ -87,6 +96,8 @@ class SnapshotDraft:
             level=self._level,
             index=self._index,
             files=self._disk,
+            frames=self._frames,
+            cutting=self._cutting,
             about=self.about,
         )
         with writer:
@@ -108,6 +119,28 @@ class SnapshotDraft:
                 self._sealed = self._seal()
         return self._sealed
 
+    @property
+    def replaced(self) -> frozenset[bytes]:
+        """Digests of frames that it brought of which a damaged file is known."""
+        return frozenset() if self._frames is None else frozenset(self._frames.replaced)
+
+    def share(self) -> None:
+        """Let what was copied in share its frames, each of which was compared with its digest. To be sealed again.
+
+        Raises StoreError.
+        """
+        self._sealed = None
+        self._shared = True
+        with in_words("sharing the frames of the snapshot"):
+            for path in collapsed(path for path, _ in walk(self.folder)):
+                folder = self.folder / folder_of(path)
+                if not folder_of(path) or self._frames is None:
+                    continue
+                _, frames = read_footer(folder)
+                for number in range(len(frames)):
+                    self._frames.take_in(folder / frame_name(number), frames.digest(number), frames.size(number))
+                self._disk.fsync_path(folder)
+
     def stored(self) -> StoredSnapshot:
         """The draft read as a snapshot (what is live, dumped for a comparison)."""
         sealed = self.seal()
@@ -119,22 +152,23 @@ class SnapshotDraft:
             self._index.abort()
 
     def _seal(self) -> Sealed:
-        known = {result.file_name: result for result in self._results}
-        files = []
-        for path in sorted(path for path, _ in walk(self.folder)):
-            result = known.get(path)
-            files.append(result.entry if result else digest_entry(self.folder, path))
+        known = {result.entry.path: result.entry for result in self._results}
+        paths = [path for path, _ in walk(self.folder)]
+        if known or self._shared:
+            paths = collapsed(paths)
+        files = [known.get(path) or digest_entry(self.folder, path) for path in sorted(paths)]
         if not files and not self._claimed:
             raise Refused("the dump wrote nothing, so there is no snapshot to keep")
         if not self._claimed and len(files) != len(self._results):
             raise Refused("the dump wrote files that are not artefacts, and gave no snapshot id")
-        self._settle()
+        if not self._shared:
+            self._settle()
         sections = None
         if self._index is not None:
             sections = self._index.close()
         digest = "" if self._claimed else identity({result.name: result.digest for result in self._results})
         rows = [result.rows for result in self._results if result.rows is not None]
-        stored = sum(entry.size for entry in files)
+        stored = sum(entry.stat(follow_symlinks=False).st_size for _, entry in walk(self.folder))
         return Sealed(
             id=self._claimed or digest,
             digest=digest,
@@ -149,7 +183,8 @@ class SnapshotDraft:
         )
 
     def _settle(self) -> None:
-        """Set modes and owners of everything in the folder and fsync it, deepest first."""
+        """Set modes and owners of everything in the folder and fsync it, deepest first. What the writers of artefacts
+        made is as it should be, and synced, but for the folders."""
         access = self._disk.access
         own = {self.folder / result.file_name for result in self._results}
         gid = self.reader if self.reader is not None else access.gid
@@ -157,12 +192,12 @@ class SnapshotDraft:
             here = Path(at)
             for name in names:
                 path = here / name
-                if path.is_symlink():
+                made = path in own or here in own
+                if path.is_symlink() or (made and self.reader is None):
                     continue
-                if path not in own or self.reader is not None:
-                    mode = 0o640 if gid is not None else 0o600
-                    self._disk.chmod(path, mode | (path.stat().st_mode & 0o100), gid)
-                if path not in own:
+                mode = 0o640 if gid is not None else 0o600
+                self._disk.chmod(path, mode | (path.stat().st_mode & 0o100), gid)
+                if not made:
                     self._disk.fsync_path(path)
             del folders
             self._disk.chmod(here, 0o750 if gid is not None else 0o700, gid)
@@ -229,7 +264,7 @@ class StoredSnapshot:
         """Stream a part of the uncompressed content: whole frames are read and checked, no more."""
         return self.reader(artefact).open_range(offset, length)
 
-    def reader(self, artefact: str | None = None) -> ArtefactReader:
+    def reader(self, artefact: str | None = None) -> ArtefactReader | FolderReader:
         """The artefact, to be read. Raises NotFound."""
         names = self._names()
         if artefact is None:
@@ -243,7 +278,7 @@ class StoredSnapshot:
             raise NotFound(f"{self._folder.name} holds no {artefact!r}", f"it holds {', '.join(names) or 'nothing'}")
         entry = None if self._files is None else self._files.get(path)
         sha256 = None if entry is None else entry.sha256
-        return ArtefactReader(self._folder / path, sha256=sha256, workers=self._workers)
+        return open_artefact(self._folder / (folder_of(path) or path), sha256=sha256, workers=self._workers)
 
     def with_workers(self, workers: int) -> StoredSnapshot:
         """The same, read with so many threads that decompress ahead; 0 where the processors have enough to do."""
@@ -261,8 +296,10 @@ class StoredSnapshot:
             yield from index.sections()
 
     def _names(self) -> dict[str, str]:
-        """Artefact name -> path in the folder."""
+        """Artefact name -> path in the folder; of a folder of frames, that of its footer."""
         if self._files is not None:
-            return {split_suffix(path)[0]: path for path in self._files}
-        with in_words(f"reading the snapshot {self._folder.name}"):
-            return {split_suffix(path)[0]: path for path, _ in walk(self._folder)}
+            paths = list(self._files)
+        else:
+            with in_words(f"reading the snapshot {self._folder.name}"):
+                paths = [path for path, _ in walk(self._folder)]
+        return {split_suffix(folder_of(path) or path)[0]: path for path in collapsed(paths)}

@@ -7,15 +7,16 @@ Dysnomia's own folders (``snapshots``, ``generations``, ``checksums``, ``activat
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 
 THEIRS = ("snapshots", "generations", "checksums", "activated", "garbage")
 OURS = (
     "metadata", "history", "checks", "marks", "audit", "jobs", "reserved",
     "staging", "trash", "locks", "cache", "reserve", "store.json", "deployed",
+    "frames", "optimising",
 )  # fmt: skip
 """Top-level names that are ours."""
 _LONG = 180
@@ -73,6 +74,11 @@ class Layout:
 
     def mark(self, key: ComponentKey, number: int, snapshot_id: str, turn: int) -> Path:
         return self.of("marks", key) / f"{number}.{turn}.{stem(snapshot_id)}.json"
+
+    @property
+    def frames(self) -> Path:
+        """The pool of frames that snapshots share."""
+        return self.root / "frames"
 
     def copies(self, key: ComponentKey) -> Path:
         """The folder of hard-linked copies of pinned snapshots."""

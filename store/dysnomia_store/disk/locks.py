@@ -12,10 +12,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk, in_words
 from dysnomia_store.errors import Corrupt, Locked

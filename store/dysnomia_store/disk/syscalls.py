@@ -1,7 +1,7 @@
 """Every change the store makes to the file system, one method a system call.
 
 One object, so that one place sets owners and modes, turns errors into words, and in tests counts each call and fails
-it. Nothing here replaces what is there: renames and links fail where their goal exists.
+it. Renames and links fail where their goal exists; only ``replace`` says that what is there goes.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dysnomia_base.limits import reason
+from dysnomia_base.records import dataclass
 from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EXDEV, errno.EPERM)
+"""What a file system says that cannot exchange two entries in one step."""
 
 Before = Callable[[str, str], None]
 """Called with the name of each call and its path just before it is made; may raise OSError in its place."""
@@ -50,7 +54,7 @@ def said(error: OSError, doing: str) -> StoreError:
     if error.errno in NOT_ALLOWED:
         return NotPermitted(f"not permitted while {doing}{where}: {error.strerror}", "run it as the store's owner")
     kind = NotFound if error.errno == errno.ENOENT else StoreError
-    return kind(f"{doing} failed{where}: {error.strerror}")
+    return kind(f"{doing} failed{where}: {reason(error)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,12 @@ class Disk:
         if self._before is not None:
             self._before("fsync", str(getattr(file, "name", "")))
         os.fsync(file.fileno())
+
+    def fdatasync(self, file: BinaryIO) -> None:
+        """Wait until the file's bytes, and what is needed to read them back, are on the disk."""
+        if self._before is not None:
+            self._before("fdatasync", str(getattr(file, "name", "")))
+        os.fdatasync(file.fileno())
 
     def write_new(self, path: Path, data: bytes) -> None:
         """Write a whole new file and wait until its bytes are on the disk. Its folder is not synced."""
@@ -227,6 +237,16 @@ class Disk:
         self._announce("rename", target)
         _rename_noreplace(source, target)
 
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename over what is there: of two files that mean the same, in one step. The one call that replaces."""
+        self._announce("replace", target)
+        source.replace(target)
+
+    def exchange(self, one: Path, other: Path) -> None:
+        """Let two entries change places in one step. Raises OSError, one of ``NO_EXCHANGE`` where that cannot be."""
+        self._announce("exchange", other)
+        _renameat2(one, other, _RENAME_EXCHANGE)
+
     def link(self, source: Path, target: Path) -> None:
         """Another hard link, never replacing, never through a symbolic link. Raises FileExistsError."""
         self._announce("link", target)
@@ -261,11 +281,12 @@ class Disk:
         if not stat.S_ISDIR(kind):
             self.unlink(path, missing_ok=True)
             return
-        if kind & 0o300 != 0o300:
-            path.chmod(0o700)
-        for name in os.listdir(path):
-            self.remove_tree(path / name)
-        self.rmdir(path)
+        with suppress(FileNotFoundError):
+            if kind & 0o300 != 0o300:
+                path.chmod(0o700)
+            for name in os.listdir(path):
+                self.remove_tree(path / name)
+            self.rmdir(path)
 
     def _give(self, what: int | Path, mode: int) -> None:
         """Set mode and group, whatever the umask; the mode last, since a change of group may clear bits of it."""
@@ -274,14 +295,21 @@ class Disk:
         os.chmod(what, mode)  # noqa: PTH101 (a descriptor as well)
 
 
+def _renameat2(source: Path, target: Path, flag: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flag) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
 def _rename_noreplace(source: Path, target: Path) -> None:
     """renameat2(RENAME_NOREPLACE); where a file system has not got it, link and unlink, or a check for folders."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+    try:
+        _renameat2(source, target, _RENAME_NOREPLACE)
         return
-    number = ctypes.get_errno()
-    if number not in (errno.EINVAL, errno.ENOSYS):
-        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
     if source.is_dir() and not source.is_symlink():
         # rename(2) itself refuses a folder that holds anything, and only the lock's holder renames here.
         if os.path.lexists(target):

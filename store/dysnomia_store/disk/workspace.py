@@ -5,25 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from dysnomia_base.clock import Clock
+from dysnomia_base.records import dataclass
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import NO_SPACE, Disk, in_words
 from dysnomia_store.errors import Corrupt, StoreError, UnknownFormat
 from dysnomia_store.records import codec as records
 
 T = TypeVar("T")
-Clock = Callable[[], datetime]
 RESERVE = 8 << 20
 """Size of the reserve file, which is deleted when the disk is full."""
 _FREE_ENOUGH = 8 * RESERVE
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +44,9 @@ class Workspace:
 
         One without ``store.json`` is of the first."""
         try:
-            records.load(records.read_file(self.layout.top("store.json")), f"the store {self.layout.root}")
+            records.load(
+                records.read_file(self.layout.top("store.json")), f"the store {self.layout.root}", records.NEWEST
+            )
         except UnknownFormat:
             raise
         except (OSError, Corrupt):
@@ -79,6 +76,32 @@ class Workspace:
                 self.publish(path, records.dump(said))
             except FileExistsError:
                 pass  # another process was quicker: its identity holds
+
+    @property
+    def shares(self) -> bool:
+        """Whether snapshots here may share frames. The pool may be gone, so what counts is the store's format."""
+        path = self.layout.top("store.json")
+        try:
+            said = records.load(records.read_file(path), "store.json", records.NEWEST)
+        except FileNotFoundError:
+            return False
+        except (OSError, Corrupt):
+            return True  # torn: looking costs time alone
+        return bool(said.get("format", records.FORMAT) >= records.FRAMES)
+
+    def raise_format(self, number: int) -> None:
+        """Say durably that the store holds what versions that read only earlier formats do not. Raises OSError."""
+        path = self.layout.top("store.json")
+        try:
+            said = records.load(records.read_file(path), "store.json", records.NEWEST)
+        except (FileNotFoundError, Corrupt):
+            return  # torn: then the records say what they are
+        if said.get("format", records.FORMAT) >= number:
+            return
+        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
+        self.disk.write_new(temporary, records.dump({**said, "format": number}))
+        self.disk.replace(temporary, path)
+        self.disk.fsync_path(path.parent)
 
     def folder(self, path: Path) -> Path:
         """Make a folder of the store and those above it, each durable in its parent."""

@@ -23,6 +23,7 @@ from dysnomia_store.errors import Refused, StoreFull
 from dysnomia_store.gc import trash
 from dysnomia_store.gc.state import digest_of
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.pool.snapshots import remove_snapshot
 from dysnomia_store.records.retention import GcPlan, GcSnapshot, TrashEntry
 
 
@@ -85,6 +86,8 @@ class Collector:
             if not self.stopped:
                 self._take_snapshots(key, collection)
             if collection is not None and self._grace <= 0:
+                for snapshot_id in collection.ids():
+                    trash.free_snapshot(self._workspace, collection, snapshot_id)
                 self._workspace.disk.remove_tree(collection.path)
             marks.drop_copies(self._workspace, key)
             self._tidy(key)
@@ -181,7 +184,7 @@ def _delete(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
     """Delete a snapshot in place: its checksum and metadata first."""
     for name in trash.PARTS:
         workspace.disk.unlink(trash.part(workspace.layout, key, snapshot_id, name), missing_ok=True)
-    workspace.disk.remove_tree(workspace.layout.snapshot(key, snapshot_id))
+    remove_snapshot(workspace, workspace.layout.snapshot(key, snapshot_id))
 
 
 def bring_back(workspace: Workspace, key: ComponentKey, pairs: list[tuple[TrashEntry, trash.Collected]]) -> list[int]:

@@ -24,6 +24,7 @@ from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NameRejected, NotFound
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.pool.snapshots import remove_snapshot
 from dysnomia_store.records import codec as records
 from dysnomia_store.records import typed
 from dysnomia_store.records.retention import TrashEntry
@@ -97,16 +98,19 @@ def begin(
         "why": why,
         "sizes": dict(sizes),
     }
-    workspace.disk.mkdir(path)
+    # Made elsewhere and moved here whole: a sweep takes folders in the trash that have no record.
+    made = workspace.stage(job)
     try:
         for name in ("generations", "snapshots", *PARTS):
-            workspace.disk.mkdir(path / name)
-        workspace.disk.write_new(path / RECORD, records.dump(said))
-        workspace.disk.fsync_path(path)
+            workspace.disk.mkdir(made / name)
+        workspace.disk.write_new(made / RECORD, records.dump(said))
+        workspace.disk.fsync_path(made)
+        workspace.disk.rename(made, path)
         workspace.disk.fsync_path(trash)
     except OSError:
-        with suppress(OSError):
-            workspace.disk.remove_tree(path)
+        for folder in (made, path):
+            with suppress(OSError):
+                workspace.disk.remove_tree(folder)
         raise
     return Collected(path, key, now, freed_on, who, job, why, dict(sizes))
 
@@ -242,23 +246,27 @@ def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Col
 
 def free(workspace: Workspace, entry: TrashEntry, collection: Collected) -> int:
     """Delete one entry for good. Returns the bytes freed. Raises StoreError."""
+    freed = 0
     with in_words("emptying the trash"):
         if entry.generations:
             reserve(workspace, collection.key, max(entry.generations))
         if entry.id:
-            free_snapshot(workspace, collection, entry.id)
+            freed = free_snapshot(workspace, collection, entry.id)
         for number in entry.generations:
             workspace.disk.unlink(collection.link(number), missing_ok=True)
         _drop_useless(workspace, collection.key, entry.id)
-    return entry.stored_size
+    return freed
 
 
-def free_snapshot(workspace: Workspace, collection: Collected, snapshot_id: str) -> None:
-    """Delete a snapshot that lies in a collection, and what is written of it. Raises OSError."""
-    workspace.disk.remove_tree(collection.snapshot(snapshot_id))
+def free_snapshot(workspace: Workspace, collection: Collected, snapshot_id: str) -> int:
+    """Delete a snapshot that lies in a collection, and what is written of it. Returns the bytes that came back.
+
+    Raises OSError."""
+    freed = remove_snapshot(workspace, collection.snapshot(snapshot_id))
     for name in PARTS:
         lies = collection.path / name / part(workspace.layout, collection.key, snapshot_id, name).name
         workspace.disk.unlink(lies, missing_ok=True)
+    return freed
 
 
 def _drop_useless(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,11 @@ from dysnomia_store.model import (
 )
 
 FORMAT = 1
+"""What is written: what every version reads."""
+FRAMES = 2
+"""What a store is, and a snapshot's metadata, that holds artefacts as folders of frames."""
+NEWEST = FRAMES
+"""What this version reads of these two."""
 LARGEST = 256 << 20
 """Bytes that a record's file may hold."""
 MOST_DEPTH = 64
@@ -121,9 +126,14 @@ def moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is not a time") from None
 
 
+def framed(files: Iterable[FileEntry]) -> bool:
+    """Whether one of the files of a snapshot is the footer of a folder of frames."""
+    return any(entry.path.endswith(".zst.d/footer.zst") for entry in files)
+
+
 def metadata_json(record: Metadata) -> Json:
     return {
-        "format": FORMAT,
+        "format": FRAMES if framed(record.files) else FORMAT,
         "id": record.id,
         "type": record.type,
         "content_size": record.content_size,

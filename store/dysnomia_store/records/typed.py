@@ -161,6 +161,26 @@ ArtefactFooter = TypedDict(
         "frames": Frames,
     },
 )
+
+
+class FolderFrames(TypedDict):
+    digests: str
+    sizes: list[Count]
+
+
+FolderFooter = TypedDict(
+    "FolderFooter",
+    {
+        "dysnomia-artefact": Literal[2],
+        "name": NotRequired[str],
+        "digest": str,
+        "content_size": Count,
+        "rows": Count | None,
+        "sections": Count | None,
+        "about": AboutSnapshot,
+        "frames": FolderFrames,
+    },
+)
 IndexFooter = TypedDict(
     "IndexFooter", {"dysnomia-contents": Literal[1], "frames": Frames, "amendments": tuple[Count, Count]}
 )
@@ -215,12 +235,12 @@ def _line(line: bytes, decoder: msgspec.json.Decoder[Any]) -> object:
         raise Corrupt(f"it cannot be read: {error}") from None
 
 
-def _read(record: Record, shape: type[T], what: str) -> T:
-    return shaped(record if isinstance(record, dict) else codec.load(record, what), shape, what)
+def _read(record: Record, shape: type[T], what: str, newest: int = codec.FORMAT) -> T:
+    return shaped(record if isinstance(record, dict) else codec.load(record, what, newest), shape, what)
 
 
 def metadata(record: Record, what: str) -> Metadata:
-    return codec.metadata_of(cast(codec.Json, _read(record, _Metadata, what)))
+    return codec.metadata_of(cast(codec.Json, _read(record, _Metadata, what, codec.NEWEST)))
 
 
 def history(record: Record, what: str) -> History:
@@ -258,7 +278,7 @@ def check(record: Record, what: str) -> Check:
 
 
 def store_id(record: Record, what: str) -> str:
-    return _read(record, _Store, what)["id"]
+    return _read(record, _Store, what, codec.NEWEST)["id"]
 
 
 def collection(record: Record, what: str) -> Collection:

@@ -18,10 +18,11 @@ from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.model import CheckResult, Generation, Section
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.activities import ComponentJob, Restored, RestoreTarget, Snapshotted, UnfinishedJob
+from dysnomia_tui.engine.component.activities import ComponentJob, RestoreTarget, Snapshotted, UnfinishedJob
+from dysnomia_tui.engine.component.guard import Restored
 from dysnomia_tui.engine.component.index import DigestingDraft
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.component.left import needs_settling
 from dysnomia_tui.engine.component.runner import CancelShield
 from tests.plugins.conformance.world import World
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, MetadataPathFinder, entry_points
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.base import Context, Plugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.external import ExternalModule
+from dysnomia_plugins.loading.offered import offered
 from dysnomia_plugins.loading.registry import GROUP, Registry
 from dysnomia_plugins.types.echo import Echo
 from dysnomia_tui.cli.tui.install_modules import shim
@@ -148,3 +149,51 @@ def test_an_embedding_programs_own_types_come_first() -> None:
         type: ClassVar[str] = "echo"
 
     assert isinstance(Registry(extra={"echo": Mine}).get("echo"), Mine)
+
+
+def distribution(folder: Path, name: str, points: str, kind: str = "dist-info") -> None:
+    """Lay down the metadata of an installed distribution."""
+    metadata = folder / f"{name}-1.0.{kind}"
+    metadata.mkdir(parents=True)
+    (metadata / ("METADATA" if kind == "dist-info" else "PKG-INFO")).write_text(f"Name: {name}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(points)
+
+
+@pytest.mark.parametrize("value", ["dysnomia_plugins.types.echo:Echo", "dysnomia_plugins.types.echo:Echo [more]"])
+@pytest.mark.parametrize("kind", ["dist-info", "egg-info"])
+def test_a_type_is_the_one_that_the_library_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, kind: str
+) -> None:
+    distribution(tmp_path, "theirs", f"[other]\nmine = x:Y\n\n[{GROUP}]\n# mine = z:Z\nmine = {value}\n", kind)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (known,) = entry_points(group=GROUP, name="mine")
+    found = offered(GROUP, "mine")
+    assert found is None if "[" in value else found is not None and found.load() is known.load() is Echo
+    assert isinstance(Registry().get("mine"), Echo)
+    assert offered(GROUP, "nobodys") is None
+
+
+def test_of_two_distributions_with_a_type_the_library_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, value in enumerate(("dysnomia_plugins.types.echo:Echo", "dysnomia_plugins.types.wrapper:Wrapper")):
+        distribution(tmp_path / str(number), f"theirs{number}", f"[{GROUP}]\nmine={value}\n")
+        monkeypatch.syspath_prepend(str(tmp_path / str(number)))
+    assert offered(GROUP, "mine") is None
+    chosen = {point.name: point for point in entry_points(group=GROUP)}["mine"]
+    assert type(Registry().get("mine")) is chosen.load()
+
+
+def test_where_distributions_may_be_elsewhere_the_library_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution(tmp_path, "theirs", f"[{GROUP}]\nmine = dysnomia_plugins.types.echo:Echo\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert offered(GROUP, "mine") is not None
+    with monkeypatch.context() as more:
+        (tmp_path / "archive.zip").write_bytes(b"")
+        more.setattr(sys, "path", [*sys.path, str(tmp_path / "archive.zip")])
+        assert offered(GROUP, "mine") is None
+    with monkeypatch.context() as more:
+        more.setattr(sys, "meta_path", [*sys.meta_path, MetadataPathFinder])
+        assert offered(GROUP, "mine") is None
+    (tmp_path / "other.egg").mkdir()
+    assert offered(GROUP, "mine") is None

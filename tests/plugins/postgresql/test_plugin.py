@@ -134,6 +134,9 @@ def test_rows_are_what_the_server_says(bare: Bare, postgres: PostgresServer) -> 
         )
         assert row.cells == expected
         assert row.key == (str(number),)
+    by_key = [raw for batch in bare.plugin.rows_of_key(stored, table, ("47",)) for raw in batch]
+    assert ("47",) in [bare.plugin.parse_row(table, raw).key for raw in by_key]
+    assert len(by_key) < 300
     unplaced = replace(table, offset=None, length=None)
     assert [raw for batch in bare.plugin.raw_rows(stored, unplaced) for raw in batch] == [
         raw for batch in bare.plugin.raw_rows(stored, table) for raw in batch

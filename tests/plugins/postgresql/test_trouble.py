@@ -23,12 +23,13 @@ from tests.plugins.conformance.bare import Bare, BareStored, component, on_the_w
 from tests.plugins.conformance.watching import seen_arguments
 from tests.plugins.servers.common import GUARDED
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.thorough import often
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
 SECRET = "open-sesame-4711"
-SWAPS = 20
+SWAPS = often(20, 5)
 CLIENTS = 40
 
 

@@ -46,6 +46,7 @@ ALLOWED = {
     ("loading/external.py", "Path.mkdir"): OURS,
     ("loading/external.py", "Path.open"): "a module's first line: modules are configuration",
     ("loading/external.py", "Path.touch"): OURS,
+    ("loading/offered.py", "Path.read_text"): "what installed distributions say of themselves, beside the code we run",
     ("types/fileset/places.py", "open"): PROC,
     ("types/fileset/spec.py", "Path.read_bytes"): INITIAL,
     ("types/mysql/discover.py", "os.path.realpath"): COMPARED,

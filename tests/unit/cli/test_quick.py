@@ -1,10 +1,12 @@
-"""What a machine calls thousands of times imports neither Textual nor a plugin, nor what it does not need."""
+"""What a machine calls thousands of times imports neither Textual nor what it does not need."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,55 @@ def test_the_latest_is_told_by_few_links(
         assert said.out == "jars/plum/id1000\n"
         assert "generation 1001 of jars/plum is a broken link" in said.err
     assert len(read) == 6
+
+
+ENGINE = "dysnomia_tui.engine."
+SQLITE = "dysnomia_plugins.types.sqlite."
+NEVER = ("textual", "rich", "psutil", "importlib.metadata", "email", "socket", "difflib", "asyncio", "statistics",
+         f"{ENGINE}component.restore", f"{ENGINE}component.recover", f"{ENGINE}component.guard",
+         f"{ENGINE}component.check", f"{ENGINE}machine.overview", f"{ENGINE}operations.restore",
+         f"{ENGINE}operations.gc", f"{SQLITE}swap", f"{SQLITE}preflight", f"{SQLITE}patch")  # fmt: skip
+NOT_BY_A_LOCK = ("backports", "concurrent", "logging", "dysnomia_store.content", "dysnomia_store.pool",
+                 f"{SQLITE}reader", f"{SQLITE}load")  # fmt: skip
+
+
+def test_a_lock_and_an_unchanged_snapshot_import_what_they_do_alone(tmp_path: Path) -> None:
+    """In the command and in its worker, which says so in its log."""
+    folder = tmp_path / "databases"
+    for path, text in (
+        (tmp_path / "containers" / "files", f"type=sqlite-database\nsqliteDir={folder}\n"),
+        (tmp_path / "components" / "files" / "orders", ""),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "orders")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    for number, operation, never in (
+        (1, "snapshot", ()),
+        (2, "snapshot", NEVER),
+        (3, "lock", NEVER + NOT_BY_A_LOCK),
+        (4, "unlock", NEVER + NOT_BY_A_LOCK),
+    ):
+        words = ("-o", operation, "-C", "files", "-c", "orders")
+        script = "import sys; from dysnomia_tui.cli.dysnomia import main; sys.exit(main())"
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", script, *words],
+            env={**os.environ, "DYSNOMIA_STATEDIR": str(tmp_path / "state"), "HOME": str(tmp_path),
+                 "DYSNOMIA_CONTAINERS_PATH": str(tmp_path / "containers"), "DYSNOMIA_MODULES_PATH": "",
+                 "DYSNOMIA_COMPONENTS_PATH": str(tmp_path / "components"), "XDG_CONFIG_HOME": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        told = done.stderr + (tmp_path / "state" / "jobs" / str(number) / "worker.log").read_text()
+        loaded = {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+        assert f"{ENGINE}jobs.submit" in loaded
+        within = tuple(f"{name}." for name in never)
+        assert sorted(name for name in loaded if name in never or name.startswith(within)) == []
+
+
+def test_the_parser_of_sub_commands_imports_none_of_them() -> None:
+    code = "import sys; from dysnomia_tui.cli.tui.command import parser; parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    needed = {f"{ENGINE}errors", *(f"dysnomia_tui.cli.tui.{name}" for name in ("command", "module", "options"))}
+    assert {name for name in done.stdout.split() if name.startswith((ENGINE, "dysnomia_tui.cli.tui."))} == needed
+    assert "dysnomia_tui.cli.shared.jobs" not in done.stdout.split()

@@ -34,6 +34,7 @@ from dysnomia_tui.engine.machine.settings_json import settings_from_json
 from dysnomia_tui.engine.records import JobView
 from dysnomia_tui.engine.redact import Redactor
 from tests.any_json import Place, places, replaced, values, written
+from tests.thorough import often
 from tests.unit.engine.test_unreadable_jobs import CRM, NOW, ORDERS, Jobs
 
 DETAILS: dict[str, Any] = {
@@ -146,7 +147,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield World(jobs, records_of(jobs.state), shown(jobs.board))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(300, 60))
 @given(st.data())
 def test_any_field_of_any_record(world: World, data: st.DataObject) -> None:
     path, number, at = data.draw(st.sampled_from(world.places))

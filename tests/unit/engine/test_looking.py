@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import tarfile
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_base.durations import LONGEST
 from dysnomia_base.escape import visible
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_plugins.interface.status import Status
@@ -105,6 +107,23 @@ def test_an_old_generation_is_stale(machine: EngineFixture, engine: Engine) -> N
         clock=lambda: datetime.now(UTC) + timedelta(days=3),
     )
     assert component(later, ORDERS)[0] is Health.STALE
+    never = replace(later.settings, components={"*/*": ComponentSettings(stale_after=LONGEST)})
+    assert component(Engine(never, clock=lambda: datetime.now(UTC) + timedelta(days=300)), ORDERS)[0] is Health.OK
+
+
+def test_silence_is_noticed_where_nothing_is_configured(machine: EngineFixture, engine: Engine) -> None:
+    machine.run(engine, engine.plan_activity(ORDERS, "activate"))
+    machine.run(engine, engine.plan_snapshot([ORDERS]))
+
+    def after(days: float) -> tuple[Health, str]:
+        return component(Engine(machine.settings, clock=lambda: datetime.now(UTC) + timedelta(days=days)), ORDERS)
+
+    assert after(30) == (Health.OK, ""), "one generation shows no rhythm"
+    assert after(32)[0] is Health.STALE
+    for _ in range(3):
+        machine.run(engine, engine.plan_snapshot([ORDERS]))
+    assert after(0.9) == (Health.OK, ""), "a rhythm of seconds is no promise for the day"
+    assert after(1.5) == (Health.STALE, "the newest good generation is 1d12h old; usually one comes every 1h")
 
 
 def test_a_broken_container_leaves_the_others(machine: EngineFixture, engine: Engine) -> None:
@@ -207,6 +226,17 @@ def test_a_probe_says_size_and_clients(engine: Engine, machine: EngineFixture) -
 def test_one_that_does_not_answer_is_said_to_be_so(machine: EngineFixture) -> None:
     probe = asking.probe(machine.settings, ORDERS, limit=0.001)
     assert (probe.up, probe.detail) == (False, asking.NOT_ANSWERING)
+
+
+def test_a_question_that_dies_is_not_taken_for_a_silent_server(
+    machine: EngineFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where memory runs out, or a library of a plugin crashes."""
+    for end, said in (("os._exit(3)", "failed (status 3)"), ("os.kill(os.getpid(), 9)", "was killed (signal 9)")):
+        words = [sys.executable, "-c", f"import os, sys; sys.stdin.buffer.read(); {end}"]
+        monkeypatch.setattr(asking, "python_child", lambda _, words=words: words)
+        probe = asking.probe(machine.settings, ORDERS)
+        assert (probe.up, probe.detail) == (False, f"nothing is known of it: the process that asks {said}")
 
 
 def test_what_is_found_can_be_adopted_and_is_then_configured(machine: EngineFixture, engine: Engine) -> None:

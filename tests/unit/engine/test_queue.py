@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.jobs.queue import Turn, Waiting, turn
+from dysnomia_tui.engine.plans.plan import Kind
+from dysnomia_tui.engine.worker import _PERFORMERS
 
 A, B, C = (ComponentKey("c", name) for name in "abc")
 
@@ -64,3 +68,9 @@ def test_whatever_the_order_they_all_run_none_side_by_side_and_no_more_than_so_m
             order.append(done.number)
             del waiting[done.number]
     assert len(order) == len(given_jobs)
+
+
+def test_each_kind_of_plan_has_what_carries_it_out() -> None:
+    assert set(_PERFORMERS) == {kind.value for kind in Kind}
+    for module, name in _PERFORMERS.values():
+        assert callable(getattr(import_module(f"dysnomia_tui.engine.operations.{module}"), name))

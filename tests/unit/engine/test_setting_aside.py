@@ -15,7 +15,7 @@ from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob, RestoreTarget, UnfinishedJob
 from dysnomia_tui.engine.component.journal import FileJournal
-from dysnomia_tui.engine.component.recover import needs_settling
+from dysnomia_tui.engine.component.left import needs_settling
 from dysnomia_tui.engine.component.runner import CancelShield
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.probing.child import Silent

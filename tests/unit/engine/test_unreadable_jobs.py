@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -15,12 +16,16 @@ import pytest
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import audit
+from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import Exit, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard, is_over
 from dysnomia_tui.engine.jobs.folder import JobFolder, create_job
 from dysnomia_tui.engine.jobs.request import request_of
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan
 from dysnomia_tui.engine.records import JobState
+from tests.unit.cli.calling import call
+from tests.unit.engine.machine import TEXT, EngineFixture
+from tests.waiting import wait_until
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 ORDERS = ComponentKey("sqlite", "orders")
@@ -301,3 +306,54 @@ def test_events_of_another_shape_are_left_out(jobs: Jobs) -> None:
     job.events.write_text("".join(json.dumps(line) + "\n" for line in lines))
     view = jobs.board.view(job.id)
     assert (view.phase, view.done) == ("dump", 0)
+
+
+# --- as a person meets it ------------------------------------------------------------------------------------------
+
+
+def test_the_command_lists_it_by_its_number_with_the_file(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bad, whole = jobs.add(result="done"), jobs.add(result="done")
+    (bad.path / "plan.json").write_text("[]")
+    for name in ("DYSNOMIA_STATEDIR", "HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(jobs.state if name == "DYSNOMIA_STATEDIR" else tmp_path))
+    assert call(monkeypatch, "dysnomia-tui", "jobs") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[:4:3] == [whole.id, "done"]
+    assert second.split()[:4:3] == [bad.id, "unreadable"]
+    assert f"plan.json cannot be read: it is not a record (in {bad.path})" in second
+    assert call(monkeypatch, "dysnomia-tui", "jobs", "--json") == 0
+    assert [job["state"] for job in json.loads(capsys.readouterr().out)] == ["done", "unreadable"]
+
+
+def test_an_interrupted_one_without_its_plan_is_recovered(machine: EngineFixture, engine: Engine) -> None:
+    machine.hold()
+    job = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    os.kill(machine.worker_pid(job.id), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(job.id).held)
+    machine.hold(held=False)
+    (machine.folder(job.id).path / "plan.json").write_text("[]")
+    assert any(f"job {job.id} was interrupted" in alarm.text for alarm in engine.overview().alarms)
+    (recovery,) = engine.recover()
+    assert machine.end(engine, recovery.id).state is JobState.DONE
+    assert engine.job(job.id).state is JobState.UNREADABLE
+    assert engine.recover() == ()
+    assert machine.run(engine, engine.plan_snapshot([TEXT])).state is JobState.DONE
+
+
+def test_one_whose_plan_is_changed_before_it_begins_touches_nothing(machine: EngineFixture, engine: Engine) -> None:
+    machine.hold()
+    first = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: machine.entered("snapshot"))
+    second = engine.submit(engine.plan_snapshot([TEXT]))
+    wait_until(lambda: engine.job(second.id).behind == first.id)
+    path = machine.folder(second.id).path / "request.json"
+    path.write_text("[]")
+    machine.hold(held=False)
+    machine.end(engine, first.id)
+    view = machine.end(engine, second.id)
+    assert view.state is JobState.UNREADABLE
+    assert "it ended: failed: request.json cannot be read" in view.message
+    assert len(engine.generations(TEXT)) == 1

@@ -6,7 +6,8 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -24,6 +25,16 @@ class Fault(Enum):
     KILL = "SIGKILL"
     EIO = "EIO"
     ENOSPC = "ENOSPC"
+    EMLINK = "EMLINK"
+    EXDEV = "EXDEV"
+
+    @property
+    def of_links(self) -> bool:
+        """Whether only a link can meet it."""
+        return self in (Fault.EMLINK, Fault.EXDEV)
+
+
+ANYWHERE = (Fault.KILL, Fault.EIO, Fault.ENOSPC)
 
 
 @dataclass
@@ -33,14 +44,18 @@ class Counter:
     fail_at: int = 0
     fault: Fault = Fault.KILL
     log: list[tuple[str, str]] = field(default_factory=list)
+    links: bool = False
+    """Count hard links alone."""
 
     def __call__(self, call: str, path: str) -> None:
+        if self.links and call != "link":
+            return
         self.log.append((call, path))
         if len(self.log) != self.fail_at:
             return
         if self.fault is Fault.KILL:
             os.kill(os.getpid(), signal.SIGKILL)
-        number = errno.EIO if self.fault is Fault.EIO else errno.ENOSPC
+        number = int(getattr(errno, self.fault.value))
         raise OSError(number, os.strerror(number), path)
 
 
@@ -52,16 +67,29 @@ def calls_of(shop: Shop, work: Work, where: Path) -> list[tuple[str, str]]:
     return counter.log
 
 
-def each_fault(shop: Shop, work: Work, where: Path) -> Iterator[tuple[str, Shop]]:
-    """Do the work on a copy of the store once for each call and fault; yields what is left, and what happened."""
+def each_fault(
+    shop: Shop,
+    work: Work,
+    where: Path,
+    faults: Collection[Fault] = ANYWHERE,
+    *,
+    below: Collection[str] = ("",),
+    stride: int = 1,
+) -> Iterator[tuple[str, Shop]]:
+    """Do the work on a copy of the store once for each call and fault; yields what is left, and what happened.
+
+    ``below``: only calls on a path that has one of these in it; ``stride``: of those, one in so many."""
     calls = calls_of(shop, work, where)
     assert len(calls) > 10
-    for fault in Fault:
-        for at in range(1, len(calls) + 1):
-            broken = _copy(shop, where, Disk(before=Counter(at, fault)))
+    for fault in faults:
+        met = [one for one in calls if one[0] == "link"] if fault.of_links else calls
+        here = [at for at, (_, path) in enumerate(met, 1) if any(part in path for part in below)]
+        for at in here[::stride]:
+            call, path = met[at - 1]
+            broken = _copy(shop, where, Disk(before=Counter(at, fault, links=fault.of_links)))
             status = _in_child(broken, work)
-            call, path = calls[at - 1]
-            said = f"{fault.value} at call {at} of {len(calls)}: {call} {Path(path).name}"
+            # Frames are written by several threads: it may have been the neighbour of this call.
+            said = f"{fault.value} at call {at} of {len(met)}: {call} {Path(path).name}"
             if fault is Fault.KILL:
                 assert os.WIFSIGNALED(status), said
             else:
@@ -72,20 +100,25 @@ def each_fault(shop: Shop, work: Work, where: Path) -> Iterator[tuple[str, Shop]
 
 
 def _copy(shop: Shop, where: Path, disk: Disk) -> Shop:
-    shutil.copytree(shop.root, where, symlinks=True)
-    return Shop(where, disk=disk, now=shop.now)
+    subprocess.run(["cp", "-a", shop.root, where], check=True)  # hard links stay hard links
+    return Shop(where, disk=disk, now=shop.now, cutting=shop.cutting)
 
 
 def _in_child(shop: Shop, work: Work) -> int:
     """Do it in a fork of this process, and say how that ended."""
+    return os.waitpid(forked(lambda: work(shop)), 0)[1]
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Start a fork of this process that does it, and exits with ``FAILED`` for an error of the store's."""
     child = os.fork()
     if child == 0:
         code = SURPRISED
         try:
-            work(shop)
+            work()
             code = 0
         except StoreError:
             code = FAILED
         finally:
             os._exit(code)
-    return os.waitpid(child, 0)[1]
+    return child

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dysnomia_store.content.cutting import Cutting, Size
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.model import CheckResult, CommitInfo, Form, Generation, Reason
 from dysnomia_store.names import ComponentKey
@@ -21,14 +22,17 @@ HOUR = timedelta(hours=1)
 class Shop:
     """A store, a component, and a clock that moves on an hour a snapshot."""
 
-    def __init__(self, root: Path, *, disk: Disk | None = None, now: datetime = START) -> None:
+    def __init__(
+        self, root: Path, *, disk: Disk | None = None, now: datetime = START, cutting: Cutting | None = None
+    ) -> None:
         self.root = root
         self.now = now
-        self.store = Store(root, clock=lambda: self.now, disk=disk)
+        self.cutting = cutting
+        self.store = Store(root, clock=lambda: self.now, disk=disk, cutting=cutting)
 
     def again(self, disk: Disk | None = None) -> Shop:
         """The same state directory, opened anew."""
-        return Shop(self.root, disk=disk, now=self.now)
+        return Shop(self.root, disk=disk, now=self.now, cutting=self.cutting)
 
     def commit(
         self,
@@ -113,6 +117,10 @@ class Shop:
         return all(
             self.store.check(key, generation.id).result is CheckResult.OK for generation in self.store.generations(key)
         )
+
+
+SMALL = Cutting(zones=((1 << 62, Size(1024, 2048, 8192)),), whole=4096)
+"""Frames of 2 KiB, for artefacts of 4 KiB or more: what a store of large dumps does, in little."""
 
 
 def rows(count: int, word: str = "row") -> bytes:

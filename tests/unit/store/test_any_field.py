@@ -24,6 +24,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.store import Store
 from tests.any_json import Place, places, replaced, values, written
+from tests.thorough import often
 from tests.unit.store.shop import HOUR, KEY, START, Shop, rows
 
 OTHER = ComponentKey("databases", "crm")
@@ -134,7 +135,7 @@ def test_the_world_holds_every_kind_of_record(world: World) -> None:
     assert mine["strange"] == ()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(120, 30))
 @given(st.data())
 def test_any_field_of_any_record(world: World, data: st.DataObject) -> None:
     root, records, mine, others = world
@@ -161,7 +162,7 @@ def test_any_field_of_any_record(world: World, data: st.DataObject) -> None:
         path.write_bytes(before)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(20, 8))
 @given(st.data())
 def test_writers_go_on_beside_it(world: World, data: st.DataObject) -> None:
     """Writers of the component whose record it is may be refused; those of another never."""
@@ -193,7 +194,7 @@ def test_writers_go_on_beside_it(world: World, data: st.DataObject) -> None:
         assert list(pinned.iterdir()), "the copy of what may be pinned is gone"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(60, 15))
 @given(value=values, name=st.sampled_from(["who", "job", "doing", "pid", "since"]))
 def test_who_holds_a_lock(world: World, value: Any, name: str) -> None:
     root = world[0]
@@ -219,7 +220,7 @@ def with_footer(path: Path, target: Path, read: Callable[[BinaryIO, Path], Any],
     target.write_bytes(path.read_bytes()[:start] + footer.encode(change(about)))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(80, 20))
 @given(data=st.data(), value=values)
 def test_the_footer_of_an_artefact(world: World, data: st.DataObject, value: Any) -> None:
     from dysnomia_store.content.artefact_reader import ArtefactReader
@@ -238,7 +239,7 @@ def test_the_footer_of_an_artefact(world: World, data: st.DataObject, value: Any
         pass
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(80, 20))
 @given(data=st.data(), value=values)
 def test_the_footer_of_a_contents_index(world: World, data: st.DataObject, value: Any) -> None:
     root = world[0]
@@ -272,7 +273,7 @@ def test_a_line_of_a_contents_index(data: st.DataObject, value: Any) -> None:
     assert decode(encode(section)) == section
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=often(100, 25))
 @given(data=st.data(), value=values)
 def test_the_record_of_an_archive(world: World, data: st.DataObject, value: Any) -> None:
     store = Store(world[0])

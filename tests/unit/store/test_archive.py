@@ -339,7 +339,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a checksum that is none": (lambda said: set_at(said, *S, "checksum", "md5:x"), "checksum"),
     "a component twice": (lambda said: said["components"].append(said["components"][0]), "twice"),
     "a snapshot of nothing": (lambda said: set_at(said, *S, "files", []), "holds nothing"),
-    "another format": (lambda said: set_at(said, "format", 2), "another format"),
+    "another format": (lambda said: set_at(said, "format", 99), "another format"),
     "no components": (lambda said: said.pop("components"), "cannot be read"),
     "a list of lists": (lambda said: set_at(said, "components", [[[]] * 9]), "cannot be read"),
 }  # fmt: skip

@@ -183,8 +183,8 @@ def test_a_line_that_a_crash_cut_short_costs_only_itself(shop: Shop) -> None:
 
 def test_reading_a_damaged_snapshot_fails_before_its_end(shop: Shop) -> None:
     made = shop.commit(rows(200_000)).generation
-    flip(folder(shop, made.id) / "dump.zst")
-    with pytest.raises(Corrupt, match=r"dump\.zst"):
+    flip(folder(shop, made.id) / "dump.zst.d/00000003.zst")
+    with pytest.raises(Corrupt, match=r"00000003\.zst"):
         shop.content(made)
 
 

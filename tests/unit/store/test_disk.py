@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_base.clock import utc_now
 from dysnomia_store.disk.layout import Layout
 from dysnomia_store.disk.syscalls import Disk, in_words
-from dysnomia_store.disk.workspace import Workspace, system_clock
+from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import NotFound, NotPermitted, StoreError, StoreFull
 
 DISK = Disk()
@@ -84,7 +85,7 @@ def test_the_other_calls(place: Path, call: str, there: str) -> None:
 
 
 def test_publishing_never_replaces_and_leaves_nothing_behind(place: Path) -> None:
-    workspace = Workspace(Layout(place), DISK, system_clock)
+    workspace = Workspace(Layout(place), DISK, utc_now)
     workspace.publish(place / "marks/x", b"first")
     with pytest.raises(FileExistsError):
         workspace.publish(place / "marks/x", b"second")

@@ -6,6 +6,7 @@ and then each one is met by SIGKILL, by an I/O error and by a full disk.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -200,12 +201,7 @@ def as_bash_collects(shop: Shop, keep: int) -> None:
     for folder in ("snapshots", "checksums"):
         for path in (shop.root / folder / "databases/orders").iterdir():
             if path.name not in kept:
-                if path.is_dir():
-                    for file in path.iterdir():
-                        file.unlink()
-                    path.rmdir()
-                else:
-                    path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.mark.parametrize("key", [KEY, ComponentKey("new", "one")], ids=["an old component", "new folders"])

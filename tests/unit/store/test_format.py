@@ -17,7 +17,7 @@ from dysnomia_tui.engine.plans.plan import Plan
 
 def test_a_store_of_a_newer_format_is_refused_and_not_written(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text(json.dumps({"format": 99, "id": "0" * 32}))
-    with pytest.raises(NewerFormat, match=r"is of format 99, and this version reads up to format 1"):
+    with pytest.raises(NewerFormat, match=r"is of format 99, and this version reads up to format 2"):
         Store(tmp_path)
     assert os.listdir(tmp_path) == ["store.json"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
 from dysnomia_store.records.retention import Policy
-from tests.unit.store.shop import KEY, START, Shop, rows
+from tests.thorough import often
+from tests.unit.store.frames import alone, folder_of, lines, on_disk
+from tests.unit.store.shop import KEY, SMALL, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
 
 STATES = st.integers(100, 104)
@@ -40,11 +44,15 @@ class Machine(RuleBasedStateMachine):
     """Commits, restores, reservations, marks, collections (ours and bash Dysnomia's), undo, sweeps, crashes of the
     cache and new processes."""
 
+    cutting: Cutting | None = None
+    content: Callable[[int], bytes] = staticmethod(rows)
+    """The bytes of a state."""
+
     def __init__(self) -> None:
         super().__init__()
         memory = Path("/dev/shm")
         self.base = Path(tempfile.mkdtemp(prefix="store-", dir=memory if memory.is_dir() else None))
-        self.shop = Shop(self.base / "state")
+        self.shop = Shop(self.base / "state", cutting=self.cutting)
         self.model = Model()
 
     def teardown(self) -> None:
@@ -56,7 +64,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(state=STATES)
     def commit(self, state: int) -> None:
-        made = self.shop.commit(rows(state))
+        made = self.shop.commit(self.content(state))
         model = self.model
         if model.links and model.links[self.newest()] == state:
             assert not made.new
@@ -72,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         with self.shop.store.lock(KEY, who="", job="1", doing="") as lock:
             number = self.shop.store.reserve(lock)
         assert number == self.model.next()
-        self.shop.commit(rows(state), number=number, reason=Reason.GUARD)
+        self.shop.commit(self.content(state), number=number, reason=Reason.GUARD)
         self.model.links[number] = state
         self.model.seen[number] = 1
 
@@ -168,5 +176,59 @@ class Machine(RuleBasedStateMachine):
             assert self.shop.store.check(KEY, generation.id).result is CheckResult.OK
 
 
+class FramedMachine(Machine):
+    """The same where states are large enough for frames that generations share; besides, what arrives from another
+    store, a pool that is lost, and what the disk says."""
+
+    cutting = SMALL
+    content = staticmethod(lines)
+
+    @rule(state=STATES)
+    def import_another_stores(self, state: int) -> None:
+        other = Shop(self.base / "other", cutting=SMALL)
+        made = other.commit(lines(state)).generation
+        with self.shop.store.lock(KEY, who="", job="4", doing="") as lock:
+            came = self.shop.store.import_folder(lock, folder_of(other, made.id))
+        shutil.rmtree(other.root)
+        model = self.model
+        if model.links and model.links[self.newest()] == state:
+            assert not came.new
+            model.seen[self.newest()] += 1
+        else:
+            number = model.next()
+            assert (came.new, came.generation.number) == (True, number)
+            model.links[number] = state
+            model.seen[number] = 1
+
+    @rule()
+    def the_pool_is_lost(self) -> None:
+        shutil.rmtree(self.shop.root / "frames", ignore_errors=True)
+
+    @invariant()
+    def the_disk_holds_what_is_said(self) -> None:
+        store = self.shop.store
+        list(store.sweep(alive=lambda _: False))
+        assert alone(self.shop) == []
+        if self.model.pinned:
+            return  # copies of what is pinned hold frames of what is gone
+        assert sum(store.usage().by_component.values()) + in_trash_alone(self.shop) == on_disk(self.shop.root)
+        everything = self.shop.plan(Policy(nothing=True))
+        assert everything.freed + in_trash_alone(self.shop) == on_disk(self.shop.root)
+
+
+def in_trash_alone(shop: Shop) -> int:
+    """Bytes of files that only the trash holds."""
+    there = {path.stat().st_ino for path in shop.root.glob("snapshots/**/*") if path.is_file()}
+    found = {}
+    for path in shop.root.glob("trash/*/snapshots/**/*"):
+        if path.is_file() and path.stat().st_ino not in there:
+            found[path.stat().st_ino] = path.stat().st_size
+    return sum(found.values())
+
+
+TestFramedMachine = FramedMachine.TestCase
+TestFramedMachine.settings = settings(
+    max_examples=often(40, 6), stateful_step_count=15, deadline=None, derandomize=True
+)
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=True)
+TestMachine.settings = settings(max_examples=often(40, 10), stateful_step_count=30, deadline=None, derandomize=True)

@@ -14,8 +14,8 @@ import pwd
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.way import Others, user_in_words
 

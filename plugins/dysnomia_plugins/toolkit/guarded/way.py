@@ -13,9 +13,9 @@ import os
 import posixpath
 import pwd
 import stat
-from dataclasses import dataclass
 from typing import NoReturn
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.errors import NotSafe
 
 MAX_LINKS = 40

@@ -23,13 +23,12 @@ from dysnomia_plugins.base import (
     Purpose,
     Row,
     Runner,
-    StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, WrongCredentials
+from dysnomia_plugins.errors import PluginError, ProcessFailed, Truncated, WrongCredentials
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import await_server
-from dysnomia_plugins.toolkit.sqldump.names import job_place
+from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
 from dysnomia_plugins.types.mysql import confined, lending, rows, session, surroundings, swap, views, views_and_routines
 from dysnomia_plugins.types.mysql import discover as discovery
 from dysnomia_plugins.types.mysql import load as loading
@@ -51,7 +50,7 @@ ARTEFACT = "dump.sql"
 DUMP_OPTIONS = ("--single-transaction", "--quick", "--order-by-primary", "--routines", "--triggers")
 
 
-class MysqlDatabase(StatePlugin):
+class MysqlDatabase(SqlDatabase):
     """A schema of a MariaDB server."""
 
     type: ClassVar[str] = "mysql-database"
@@ -60,7 +59,19 @@ class MysqlDatabase(StatePlugin):
     packages: ClassVar[Mapping[str, str]] = {"mariadb": "mariadb-client", "mariadb-dump": "mariadb-client"}
     digest_version: ClassVar[int] = 2
     """2: a view's text without the name of its own schema."""
-    order_varies: ClassVar[bool] = True
+    name_limit: ClassVar[int] = MAX_CHARACTERS
+    table_kind: ClassVar[str] = TABLE
+    loaded_step: ClassVar[str] = swap.LOADED
+    usual_escapes: ClassVar[bytes] = rows.USUAL_ESCAPES
+
+    def client(self, ctx: Context) -> Client:
+        return Client.of(ctx)
+
+    def server(self, component: Component) -> Server:
+        return Server.of(component)
+
+    def checked(self, name: str) -> str:
+        return check_database(name)
 
     # Life.
 
@@ -68,7 +79,7 @@ class MysqlDatabase(StatePlugin):
         """Create the schema where there is none, with ``mysql-databases/*.sql`` of the component in it.
 
         It is filled under another name, and gets its own when it is whole."""
-        name = self._name(ctx.component)
+        name = self.name(ctx.component)
         client = Client.of(ctx)
         await_server(ctx, lambda: bool(client.version_text))
         if client.exists(name):
@@ -94,13 +105,6 @@ class MysqlDatabase(StatePlugin):
                 if piece.part is not Part.SANDBOX:
                     stdin.write(piece.data)
 
-    def deactivate(self, ctx: Context) -> None:
-        """The schema stays; the engine marks it as garbage."""
-
-    def collect_garbage(self, ctx: Context) -> None:
-        """Drop the schema, with whoever is in it."""
-        Client.of(ctx).drop_database(self._name(ctx.component))
-
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """The mariadb client on the schema."""
         server = Server.of(component)
@@ -121,33 +125,18 @@ class MysqlDatabase(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discovery.discover(runner)
 
-    def location(self, component: Component) -> tuple[str, ...]:
-        return (*Server.of(component).location, component.key.component)
-
     # Places.
 
-    def _name(self, component: Component) -> str:
-        return check_database(component.key.component)
-
-    def live(self, component: Component) -> Place:
-        return Place(component.key.component)
-
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        place = job_place(ctx.tag, purpose, MAX_CHARACTERS)
-        return Place(place.name.lower())
+        return Place(super().place(ctx, purpose).name.lower())
 
-    def named(self, component: Component, name: str) -> Place:
-        if name.lower() == component.key.component.lower():
-            raise NotSafe(f"a copy cannot be called {name!r}", "choose another name")
-        return Place(check_database(name))
-
-    def exists(self, ctx: Context, place: Place) -> bool:
-        return Client.of(ctx).exists(place.name)
+    def taken(self, component: Component, name: str) -> bool:
+        """Servers that fold names of databases to one case would give both the same."""
+        return name.lower() == component.key.component.lower()
 
     def drop(self, ctx: Context, place: Place) -> None:
-        if place == self.live(ctx.component):
-            raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
-        lent = lending.taking_back(place.name) if place in self._own(ctx) else ""
+        self.require_not_live(ctx, place)
+        lent = lending.taking_back(place.name) if place in self.own_places(ctx) else ""
         Client.of(ctx).drop_database(place.name, lent)
 
     # Snapshot.
@@ -232,21 +221,16 @@ class MysqlDatabase(StatePlugin):
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         client = Client.of(ctx)
-        check_database(place.name)
-        around = surroundings.look(client, self._name(ctx.component)).around
-        if client.exists(place.name):
-            raise NotSafe(f"there is a database {place.name} already", "choose another name")
-        if around is None and stored.metadata is not None:
-            around = dict(stored.metadata.surroundings) or None
-            ctx.journal.step(swap.LOADED, around=around)
+        around = surroundings.look(client, self.name(ctx.component)).around
+        around = self.begin_load(ctx, stored, place, around)
         client.script(surroundings.creation(place.name, around))
-        lender = lending.Lender.of(client, self._name(ctx.component), place.name)
+        lender = lending.Lender.of(client, self.name(ctx.component), place.name)
         if ctx.made_here:
             loader = loading.Loader(ctx, client, place.name, lender)
             self._fill(ctx, loader, stored, sections)
         else:
             loader = self._fill_confined(ctx, client, stored, place, sections, lender)
-        if lender.borrowers and place not in self._own(ctx):
+        if lender.borrowers and place not in self.own_places(ctx):
             client.script(lending.taking_back(place.name, lender.borrowers))
             ctx.progress.log(
                 f"warning: views in {place.name} read as {preflights.some(lender.borrowers)}, who has no rights on it:"
@@ -254,10 +238,10 @@ class MysqlDatabase(StatePlugin):
             )
         if b"EVENT `" in loader.events:
             client.script(keep(EVENTS, loader.events), place.name)
-            if place not in self._own(ctx):
+            if place not in self.own_places(ctx):
                 ctx.progress.log(f"events do not run in a copy: their text is in {place.name}.{KEPT}")
         if loader.broken:
-            if place in self._own(ctx):
+            if place in self.own_places(ctx):
                 client.script(keep(views.BROKEN, b"".join(loader.broken.values())), place.name)
             ctx.progress.log(
                 f"warning: views that did not work are not made anew: {preflights.some(sorted(loader.broken))}"
@@ -273,7 +257,7 @@ class MysqlDatabase(StatePlugin):
         lender: lending.Lender,
     ) -> loading.Loader:
         """Load what is not trusted, by an account that can reach nothing else."""
-        name = self._name(ctx.component)
+        name = self.name(ctx.component)
         with confined.confined(ctx, client, place.name) as other:
             loader = loading.Loader(ctx, other, place.name, closely=True)
             try:
@@ -292,17 +276,11 @@ class MysqlDatabase(StatePlugin):
         unmarked = stored.metadata is None or stored.metadata.complete is None
         total = stored.metadata.content_size if stored.metadata else None
         if sections is None:
-            counts = self._tables(stored) if stored.metadata else iter(())
+            counts = self.tables(stored) if stored.metadata else iter(())
             with stored.open() as stream:
                 loader.load(stream, counts, total, unmarked=unmarked)
         else:
             self._load_some(ctx, loader, stored, sections, unmarked)
-
-    def _own(self, ctx: Context) -> list[Place]:
-        return [self.place(ctx, purpose) for purpose in Purpose]
-
-    def _tables(self, stored: Stored) -> Iterator[Section]:
-        return (section for section in stored.sections() if section.kind == TABLE)
 
     def _load_some(
         self, ctx: Context, loader: loading.Loader, stored: Stored, wanted: Sequence[Section], unmarked: bool
@@ -312,7 +290,7 @@ class MysqlDatabase(StatePlugin):
         left_out = loading.unwanted(stored, wanted)
         size = stored.metadata.content_size
         names = {section.name for section in left_out}
-        counts = (section for section in self._tables(stored) if section.name not in names)
+        counts = (section for section in self.tables(stored) if section.name not in names)
         loader.load(loading.WithoutSections(stored, left_out, size), counts, size, unmarked=unmarked)
         with_rows = [section.name for section in left_out if section.rows]
         if with_rows:
@@ -320,8 +298,8 @@ class MysqlDatabase(StatePlugin):
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         client = Client.of(ctx)
-        preflights.refuse(client, self._name(ctx.component))
-        swap.swap(ctx, client, self._name(ctx.component), beside.name, aside.name)
+        preflights.refuse(client, self.name(ctx.component))
+        swap.swap(ctx, client, self.name(ctx.component), beside.name, aside.name)
 
     def recover(self, ctx: Context) -> bool:
         client = Client.of(ctx)
@@ -329,7 +307,7 @@ class MysqlDatabase(StatePlugin):
         return swap.recover(ctx.journal, client)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
-        places = self._own(ctx)
+        places = self.own_places(ctx)
         found = Client.of(ctx).existing(*(place.name for place in places))
         return [place for place in places if place.name in found]
 

@@ -23,6 +23,8 @@ _CELL = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
+USUAL_ESCAPES = b"""0'"nrtbZ"""
+"""Those that stand for a control character or a quote, besides the backslash itself."""
 _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"0": b"\0", b"b": b"\b", b"Z": b"\x1a"}
 
 

@@ -24,12 +24,11 @@ from dysnomia_plugins.base import (
     Purpose,
     Row,
     Runner,
-    StatePlugin,
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated
 from dysnomia_plugins.toolkit.servers import await_server
-from dysnomia_plugins.toolkit.sqldump.names import job_place
+from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
 from dysnomia_plugins.types.postgresql import rows, surroundings, swap
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.contents import TABLE, ContentsWriter, scan
@@ -57,7 +56,7 @@ WORDING = (
 )
 
 
-class PostgresqlDatabase(StatePlugin):
+class PostgresqlDatabase(SqlDatabase):
     """A database of a PostgreSQL server."""
 
     type: ClassVar[str] = "postgresql-database"
@@ -65,7 +64,19 @@ class PostgresqlDatabase(StatePlugin):
     tools: ClassVar[tuple[str, ...]] = ("psql", "pg_dump")
     packages: ClassVar[Mapping[str, str]] = {"psql": "postgresql-client", "pg_dump": "postgresql-client"}
     digest_version: ClassVar[int] = PINNED
-    order_varies: ClassVar[bool] = True
+    name_limit: ClassVar[int] = MAX_BYTES
+    table_kind: ClassVar[str] = TABLE
+    loaded_step: ClassVar[str] = swap.LOADED
+    usual_escapes: ClassVar[bytes] = rows.USUAL_ESCAPES
+
+    def client(self, ctx: Context) -> Client:
+        return Client.of(ctx)
+
+    def server(self, component: Component) -> Server:
+        return Server.of(component)
+
+    def checked(self, name: str) -> str:
+        return check_database(name)
 
     # Life.
 
@@ -73,7 +84,7 @@ class PostgresqlDatabase(StatePlugin):
         """Create the database where there is none, with ``postgresql-databases/*.sql`` of the component in it.
 
         It is filled under another name, and gets its own when it is whole."""
-        name = self._name(ctx.component)
+        name = self.name(ctx.component)
         client = Client.of(ctx)
         await_server(ctx, lambda: bool(client.version))
         if client.exists(name):
@@ -102,14 +113,6 @@ class PostgresqlDatabase(StatePlugin):
             while data := source.read(1 << 20):
                 stdin.write(data)
 
-    def deactivate(self, ctx: Context) -> None:
-        """The database stays; the engine marks it as garbage."""
-
-    def collect_garbage(self, ctx: Context) -> None:
-        """Drop the database, with whoever is connected to it."""
-        client = Client.of(ctx)
-        client.drop_database(self._name(ctx.component))
-
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """psql on the database; as root by way of the role's user."""
         server = Server.of(component)
@@ -131,31 +134,13 @@ class PostgresqlDatabase(StatePlugin):
 
         return discover.discover(runner)
 
-    def location(self, component: Component) -> tuple[str, ...]:
-        return (*Server.of(component).location, component.key.component)
-
     # Places.
 
-    def _name(self, component: Component) -> str:
-        return check_database(component.key.component)
-
-    def live(self, component: Component) -> Place:
-        return Place(component.key.component)
-
-    def place(self, ctx: Context, purpose: Purpose) -> Place:
-        return job_place(ctx.tag, purpose, MAX_BYTES)
-
-    def named(self, component: Component, name: str) -> Place:
-        if name in (component.key.component, "postgres", "template0", "template1"):
-            raise NotSafe(f"a copy cannot be called {name!r}", "choose another name")
-        return Place(check_database(name))
-
-    def exists(self, ctx: Context, place: Place) -> bool:
-        return Client.of(ctx).exists(place.name)
+    def taken(self, component: Component, name: str) -> bool:
+        return name in (component.key.component, "postgres", "template0", "template1")
 
     def drop(self, ctx: Context, place: Place) -> None:
-        if place == self.live(ctx.component):
-            raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
+        self.require_not_live(ctx, place)
         client = Client.of(ctx)
         client.end_backends()
         client.drop_database(place.name)
@@ -270,13 +255,7 @@ class PostgresqlDatabase(StatePlugin):
         from dysnomia_plugins.types.postgresql.statements import Statements
 
         client = Client.of(ctx)
-        check_database(place.name)
-        around = surroundings.read(client, self._name(ctx.component))
-        if client.exists(place.name):
-            raise NotSafe(f"there is a database {place.name} already", "choose another name")
-        if around is None and stored.metadata is not None:
-            around = dict(stored.metadata.surroundings) or None
-            ctx.journal.step(swap.LOADED, around=around)
+        around = self.begin_load(ctx, stored, place, surroundings.read(client, self.name(ctx.component)))
         # Of one that was imported the record is a stranger's: nothing but our own word counts.
         fixed = _pinned(stored.metadata)
         money = "C" if fixed else ""
@@ -328,7 +307,7 @@ class PostgresqlDatabase(StatePlugin):
         loader = load.Loader(ctx, client, place.name, statements, own=surroundings.own_settings(around))
         if sections is None:
             total = stored.metadata.content_size if stored.metadata else None
-            counts = self._tables(stored) if stored.metadata else iter(())
+            counts = self.tables(stored) if stored.metadata else iter(())
             with stored.open() as stream:
                 loader.whole(stream, counts, total)
         else:
@@ -340,9 +319,6 @@ class PostgresqlDatabase(StatePlugin):
             client.script("ANALYZE;", place.name, session=Session.LOAD)
         except ProcessFailed as error:  # the statistics of some table, and no state: autovacuum comes again
             ctx.progress.log(f"not all tables were analyzed ({error.message})")
-
-    def _tables(self, stored: Stored) -> Iterator[Section]:
-        return (section for section in stored.sections() if section.kind == TABLE)
 
     def _load_some(self, ctx: Context, loader: Loader, stored: Stored, wanted: Sequence[Section]) -> None:
         from dysnomia_plugins.types.postgresql.load import SectionsReader, chosen_sections
@@ -364,7 +340,7 @@ class PostgresqlDatabase(StatePlugin):
         client.script(f"BEGIN;\n{sql}COMMIT;\n")
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
-        swap.swap(ctx, Client.of(ctx), self._name(ctx.component), beside.name, aside.name)
+        swap.swap(ctx, Client.of(ctx), self.name(ctx.component), beside.name, aside.name)
 
     def recover(self, ctx: Context) -> bool:
         return swap.recover(ctx, Client.of(ctx))
@@ -373,7 +349,7 @@ class PostgresqlDatabase(StatePlugin):
         from dysnomia_plugins.types.postgresql.untrusted import there
 
         client = Client.of(ctx)
-        places = [self.place(ctx, purpose) for purpose in Purpose]
+        places = self.own_places(ctx)
         found = client.oids(*(place.name for place in places))
         left = [place for place, oid in zip(places, found, strict=True) if oid is not None]
         # A role of the job that is left goes with whatever place of it is dropped.

@@ -17,6 +17,8 @@ from dysnomia_store.model import Form, Section
 READ = 1 << 16
 
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|(.))", re.DOTALL)
+USUAL_ESCAPES = b"bfnrtvN"
+"""Those that stand for a control character or for NULL, besides the backslash itself."""
 _LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 

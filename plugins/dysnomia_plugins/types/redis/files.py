@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dysnomia_base.limits import reason
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.durable import make_durable
 
@@ -21,4 +22,4 @@ def writing(path: Path, *, durable: bool = True) -> Iterator[Callable[[bytes], o
         if durable:
             make_durable(path)
     except OSError as error:
-        raise PluginError(f"{path} cannot be written ({error.strerror})") from error
+        raise PluginError(f"{path} cannot be written ({reason(error)})") from error

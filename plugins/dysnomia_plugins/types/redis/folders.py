@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from dysnomia_base.limits import reason
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FILE, PRIVATE_FOLDER, Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
@@ -220,4 +221,4 @@ def _only_name(descriptor: int, shown: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> PluginError:
-    return PluginError(f"{path} cannot be written ({error.strerror})", "set redisCopiesDir")
+    return PluginError(f"{path} cannot be written ({reason(error)})", "set redisCopiesDir")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Row, Stored
 from dysnomia_plugins.toolkit.process import NeverCancelled
+from dysnomia_plugins.types.sqlite import by_key
 from dysnomia_plugins.types.sqlite.cells import decode_row, show_cell
 from dysnomia_plugins.types.sqlite.load import write_out
 from dysnomia_plugins.types.sqlite.reader import Reader, find_table
@@ -56,6 +57,12 @@ def raw_rows(extracts: Extracts, stored: Stored, section: Section) -> Iterator[S
                 yield batch
         else:
             yield from reader.batches(find_table(reader, section))
+
+
+def rows_of_key(extracts: Extracts, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+    """The canonical bytes of the rows that may have the key."""
+    with Reader(extracts.path(stored)) as reader:
+        yield from by_key.rows_of_key(reader, find_table(reader, section), key)
 
 
 def parse_row(section: Section, raw: bytes) -> Row:

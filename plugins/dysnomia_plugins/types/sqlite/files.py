@@ -10,12 +10,10 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
@@ -198,6 +196,8 @@ class Client:
 def open_files() -> Iterator[tuple[int, str, os.stat_result]]:
     """(pid, path as the kernel says it, status) of every regular file that another process has open, as far as this
     user may see: all of them for root, one's own for others."""
+    import psutil
+
     for pid in psutil.pids():
         if pid == os.getpid():
             continue
@@ -222,6 +222,8 @@ def clients_of(path: Path) -> tuple[Client, ...]:
 
 
 def _client(pid: int) -> Client | None:
+    import psutil
+
     try:
         process = psutil.Process(pid)
         return Client(pid, process.name(), process.username())

@@ -9,18 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from dysnomia_base.limits import reason
 from dysnomia_plugins.base import CancelToken, Context, Progress, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import write_all
 from dysnomia_plugins.types.sqlite.cells import quoted
-from dysnomia_plugins.types.sqlite.opening import HEADER_SIZE, Header, connect, explained, show, uri_of
+from dysnomia_plugins.types.sqlite.opening import CHUNK, HEADER_SIZE, Header, connect, explained, show, uri_of
 from dysnomia_plugins.types.sqlite.reader import SCHEMA_KIND, Reader, SchemaObject, Table
 from dysnomia_plugins.types.sqlite.site import Site
 from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Form, Section
-
-CHUNK = 1 << 20
 
 
 def write_out(stored: Stored, path: Path, cancel: CancelToken, progress: Progress | None = None) -> None:
@@ -70,7 +69,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "free some space there, and try again" if error.errno == errno.ENOSPC else ""
-        raise PluginError(f"{show(path)} cannot be written ({error.strerror})", hint) from error
+        raise PluginError(f"{show(path)} cannot be written ({reason(error)})", hint) from error
 
 
 def header_of(stored: Stored) -> Header:

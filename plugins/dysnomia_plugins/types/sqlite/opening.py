@@ -12,16 +12,18 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import Cancelled, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import as_ourselves, current_actor
 
 MAGIC = b"SQLite format 3\x00"
 HEADER_SIZE = 100
+CHUNK = 1 << 20
+"""Bytes that are copied at a time."""
 BUSY_ROUND = 1.0
 """Seconds SQLite itself waits for a lock, between two looks at the cancel token."""
 LOCK_TIMEOUT = 30.0

@@ -2,7 +2,8 @@
 
 A component is one file in the container's ``sqliteDir``: ``<component>``, or that with .db, .sqlite or .sqlite3; its
 initial state is the SQL in ``sqlite-databases/*.sql``. A snapshot is a page copy by SQLite's backup API; its identity
-and contents come from a typed reader (``sqlite_reader``). How it is restored: ``sqlite_swap``.
+and contents come from a typed reader (``reader``). How it is restored: ``swap``. Both are imported when they are used:
+to lock a component, or to say where it is, takes neither.
 
 Properties: ``sqliteDir``; ``sqliteLockTimeout``, the seconds a database that others keep locked is waited for (30).
 """
@@ -16,8 +17,9 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dysnomia_base.environment import search_path
 from dysnomia_plugins.base import (
@@ -32,6 +34,7 @@ from dysnomia_plugins.base import (
     Purpose,
     Row,
     Runner,
+    SectionPatch,
     StatePlugin,
     Stored,
 )
@@ -39,10 +42,6 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ToolMissing
 from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.way import real_path
-from dysnomia_plugins.types.sqlite import contents as sqlite_contents
-from dysnomia_plugins.types.sqlite import discover as sqlite_discover
-from dysnomia_plugins.types.sqlite import preflight as sqlite_preflight
-from dysnomia_plugins.types.sqlite import swap as sqlite_swap
 from dysnomia_plugins.types.sqlite.files import (
     Dress,
     clients_of,
@@ -54,17 +53,9 @@ from dysnomia_plugins.types.sqlite.files import (
     surroundings_of,
     who,
 )
-from dysnomia_plugins.types.sqlite.load import (
-    CHUNK,
-    check_loaded,
-    copy_into,
-    cut_down,
-    set_journal_mode,
-    write_into,
-    write_out,
-)
 from dysnomia_plugins.types.sqlite.opening import (
     BUSY_ROUND,
+    CHUNK,
     LOCK_TIMEOUT,
     DatabaseLocked,
     Deadline,
@@ -72,10 +63,12 @@ from dysnomia_plugins.types.sqlite.opening import (
     connect,
     show,
 )
-from dysnomia_plugins.types.sqlite.reader import DIGEST_VERSION, Reader, scan
 from dysnomia_plugins.types.sqlite.site import SIDECARS, Site, copy_pages, site_of
-from dysnomia_store.model import Section
-from dysnomia_store.sink import ContentSink
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.types.sqlite.contents import Extracts
+    from dysnomia_store.model import Section
+    from dysnomia_store.sink import ContentSink
 
 ARTEFACT = "dump.sqlite"
 
@@ -85,10 +78,13 @@ class SqliteDatabase(StatePlugin):
 
     type = "sqlite-database"
     title = "SQLite database"
-    digest_version = DIGEST_VERSION
+    digest_version = 1
 
-    def __init__(self) -> None:
-        self._extracts = sqlite_contents.Extracts()
+    @cached_property
+    def _extracts(self) -> Extracts:
+        from dysnomia_plugins.types.sqlite.contents import Extracts
+
+        return Extracts()
 
     # Deploying.
 
@@ -113,6 +109,8 @@ class SqliteDatabase(StatePlugin):
 
     def _appear(self, ctx: Context, folder: Folder, site: Site, prepared: Path) -> None:
         """Copy what was prepared beside, then give it the name of the live file, where nothing has it."""
+        from dysnomia_plugins.types.sqlite.load import copy_into
+
         left = [site.name + suffix for suffix in SIDECARS if folder.seen(site.name + suffix) is not None]
         if left:
             raise NotSafe(
@@ -175,6 +173,8 @@ class SqliteDatabase(StatePlugin):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
+        from dysnomia_plugins.types.sqlite.reader import Reader, scan
+
         source = _require(Path(place.name))
         copied = ctx.staging / "dump.sqlite"
         remove(copied)
@@ -197,6 +197,9 @@ class SqliteDatabase(StatePlugin):
         )
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
+        from dysnomia_plugins.types.sqlite.load import write_out
+        from dysnomia_plugins.types.sqlite.reader import Reader, scan
+
         copied = ctx.staging / "rescan.sqlite"
         remove(copied)
         try:
@@ -210,7 +213,9 @@ class SqliteDatabase(StatePlugin):
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
-        return sqlite_preflight.preflight(ctx, stored, live_file(ctx.component), replace=replace)
+        from dysnomia_plugins.types.sqlite.preflight import preflight
+
+        return preflight(ctx, stored, live_file(ctx.component), replace=replace)
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         target = Path(place.name)
@@ -230,6 +235,8 @@ class SqliteDatabase(StatePlugin):
             raise
 
     def _load_whole(self, ctx: Context, stored: Stored, work: Path) -> None:
+        from dysnomia_plugins.types.sqlite.load import check_loaded, write_into
+
         site = site_of(work)
         if site.others is not None:
             site = site_of(live_file(ctx.component)).beside(work)
@@ -240,6 +247,8 @@ class SqliteDatabase(StatePlugin):
             self._finish(ctx, stored, work, descriptor)
 
     def _load_part(self, ctx: Context, stored: Stored, work: Path, sections: Sequence[Section]) -> None:
+        from dysnomia_plugins.types.sqlite.load import check_loaded, copy_into, cut_down, write_out
+
         whole, part = ctx.staging / "whole.sqlite", ctx.staging / "part.sqlite"
         remove(whole)
         remove(part)
@@ -257,6 +266,8 @@ class SqliteDatabase(StatePlugin):
 
     def _finish(self, ctx: Context, stored: Stored, work: Path, descriptor: int) -> None:
         """Journal mode, owner and mode as live has them, else as recorded; durable."""
+        from dysnomia_plugins.types.sqlite.load import set_journal_mode
+
         if Place(str(work)) == self.place(ctx, Purpose.SCRATCH):
             return
         metadata = stored.metadata
@@ -284,19 +295,39 @@ class SqliteDatabase(StatePlugin):
             folder.sync()
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
+        from dysnomia_plugins.types.sqlite import swap as sqlite_swap
+
         live = live_file(ctx.component)
         sqlite_swap.swap(ctx, live, Path(beside.name), Path(aside.name), _lock_timeout(ctx.component))
 
     def recover(self, ctx: Context) -> bool:
+        from dysnomia_plugins.types.sqlite import swap as sqlite_swap
+
         return sqlite_swap.recover(ctx, _lock_timeout(ctx.component))
 
     # Contents.
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        from dysnomia_plugins.types.sqlite import contents as sqlite_contents
+
         return sqlite_contents.raw_rows(self._extracts, stored, section)
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
+        from dysnomia_plugins.types.sqlite import contents as sqlite_contents
+
         return sqlite_contents.parse_row(section, raw)
+
+    def rows_of_key(self, stored: Stored, section: Section, key: Sequence[str]) -> Iterator[Sequence[bytes]]:
+        from dysnomia_plugins.types.sqlite import contents as sqlite_contents
+
+        return sqlite_contents.rows_of_key(self._extracts, stored, section, key)
+
+    def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
+        from dysnomia_plugins.types.sqlite.patch import sql_patch
+        from dysnomia_plugins.types.sqlite.reader import Reader
+
+        with Reader(self._extracts.path(old)) as before, Reader(self._extracts.path(new)) as after:
+            yield from sql_patch(before, after, changes, title)
 
     # Looking.
 
@@ -307,6 +338,8 @@ class SqliteDatabase(StatePlugin):
             return Probe(up=False, detail=str(error))
 
     def discover(self, runner: Runner) -> Iterable[Found]:
+        from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+
         return sqlite_discover.discover(self.type)
 
     def location(self, component: Component) -> tuple[str, ...]:

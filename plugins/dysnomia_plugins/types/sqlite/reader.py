@@ -15,9 +15,9 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import CancelToken
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.sqlite import large as sqlite_large
@@ -27,7 +27,6 @@ from dysnomia_plugins.types.sqlite.site import Site
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
-DIGEST_VERSION = 1
 PREAMBLE = b"sqlite-database content 1\n"
 _STEPS = 1_000_000
 """Instructions of SQLite's machine between two looks at the cancel token."""
@@ -79,6 +78,12 @@ class Table:
     """The name under which the rowid is read as the first column, or ``""``."""
     ordered: str
     """The name under which rows are ordered, or ``""`` (WITHOUT ROWID: the order is the key's own)."""
+
+    @property
+    def key_is_rowid(self) -> bool:
+        """Whether the key is the rowid, under that name or as an INTEGER PRIMARY KEY."""
+        own = bool(self.ordered) and not self.rowid and not self.name.lower().startswith("sqlite_")
+        return own or (bool(self.rowid) and self.key == (self.rowid,))
 
     @property
     def shown_columns(self) -> tuple[str, ...]:
@@ -197,20 +202,26 @@ class Reader:
         indexes = self._db.execute(f"PRAGMA index_list({quoted(table)})").fetchall()
         return all(_text(row[3]) != "pk" for row in indexes)
 
-    def rows(self, table: Table) -> Iterator[bytes]:
+    def written_columns(self, table: Table) -> tuple[str, ...]:
+        """The columns that a statement may give a value: none that SQLite works out."""
+        info = self._db.execute(f"PRAGMA table_xinfo({quoted(table.name)})")
+        worked_out = {_text(column) for _, column, _, _, _, _, hidden in info if hidden in (2, 3)}
+        return tuple(column for column in table.columns if column not in worked_out)
+
+    def rows(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[bytes]:
         """The canonical bytes of each row, in the order of the rowid or of the key."""
         with explained(self.path), closing(self._db.cursor()) as cursor:
-            cursor.execute(self._select(table))
+            cursor.execute(self._select(table, where), values)
             if self.wide:
                 yield from map(encode_row, map(_narrowed, cursor))
             else:
                 yield from map(encode_row, cursor)
 
-    def batches(self, table: Table) -> Iterator[list[bytes]]:
-        """The rows in batches of some ``BATCH`` bytes."""
+    def batches(self, table: Table, where: str = "", values: Sequence[str | int | float] = ()) -> Iterator[list[bytes]]:
+        """The rows in batches of some ``BATCH`` bytes; with ``where`` only those of which it is true."""
         batch: list[bytes] = []
         size = 0
-        for raw in self.rows(table):
+        for raw in self.rows(table, where, values):
             batch.append(raw)
             size += len(raw)
             if size >= BATCH:
@@ -247,7 +258,7 @@ class Reader:
             return str(error)
         return "" if lines == ["ok"] else "; ".join(lines)
 
-    def _select(self, table: Table) -> str:
+    def _select(self, table: Table, where: str = "") -> str:
         names = [*([table.rowid] if table.rowid else []), *map(quoted, table.columns)]
         if self.wide:  # SQLite would convert texts to UTF-8, and lose what is not valid
             names = [
@@ -258,8 +269,9 @@ class Reader:
                     f"CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) END",
                 )
             ]
+        only = f" WHERE {where}" if where else ""
         order = f" ORDER BY {table.ordered}" if table.ordered else ""
-        return f"SELECT {', '.join(names)} FROM {quoted(table.name)} NOT INDEXED{order}"
+        return f"SELECT {', '.join(names)} FROM {quoted(table.name)} NOT INDEXED{only}{order}"
 
     def _stand_in(self) -> None:
         """Stand-ins for the collations an application brings: reading in stored order never calls them."""

@@ -56,6 +56,7 @@ class SubversionRepository(StatePlugin):
     tools: ClassVar[tuple[str, ...]] = ("svnadmin", "svnlook")
     packages: ClassVar[Mapping[str, str]] = {"svnadmin": "subversion", "svnlook": "subversion"}
     digest_version: ClassVar[int] = 1
+    main_artefact: ClassVar[str] = contents.DUMP
 
     # Life.
 

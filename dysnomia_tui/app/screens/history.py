@@ -1,0 +1,152 @@
+"""The history of a row, a line or a section: in which generations it was, and what it was in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.text import Text
+from textual import on
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.present import history as present
+from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present.text import escaped, plain
+from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine import HistoryAsked, Search
+from dysnomia_tui.engine.records import HistoryLine
+
+AT_MOST = 20_000
+EVERY = 0.2
+"""Seconds between two looks at a search under way."""
+
+
+class HistoryScreen(DysnomiaScreen):
+    """One line a change, newest first; below it what it was and became."""
+
+    SCOPE = "history"
+    BINDINGS = bindings("history", "everywhere")
+    AUTO_FOCUS = "#lines"
+    DEFAULT_CSS = """
+    HistoryScreen #lines { height: 1fr; min-height: 5; border: round $border-blurred; border-title-color: $text-muted;
+        border-subtitle-color: $text-disabled; }
+    HistoryScreen #lines:focus { border: round $primary; border-title-color: $text; }
+    HistoryScreen #about { height: auto; max-height: 45%; padding: 0 1; }
+    HistoryScreen #about Static { height: auto; }
+    """
+
+    def __init__(self, key: ComponentKey, asked: HistoryAsked, title: str) -> None:
+        super().__init__()
+        self._of = key
+        self._asked = asked
+        self._title = title
+        self._search: Search[HistoryLine] | None = None
+        self._ended = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield VirtualTable[HistoryLine](
+            key=present.line_key, words=present.line_words, widget_id="lines", empty="reading the generations…"
+        )
+        with VerticalScroll(id="about", can_focus=False):
+            yield Static(id="detail")
+
+    @property
+    def lines(self) -> VirtualTable[HistoryLine]:
+        return self.query_one("#lines", VirtualTable)
+
+    def here(self) -> Selection:
+        state = self.services.state
+        return Selection(component=state.component(self._of), container=state.container(self._of.container))
+
+    def on_mount(self) -> None:
+        self.lines.border_title = escaped(f"{self._of.component}: history of {self._title}")
+        self.set_path(f"{self._of}/history of {self._title}")
+        key, asked = self._of, self._asked
+        self.services.client.ask(
+            f"history {id(self)}", lambda engine: engine.history(key, asked), self._begun, self._failed
+        )
+        self.set_interval(EVERY, self._look)
+
+    def on_unmount(self) -> None:
+        search, self._search = self._search, None
+        self._ended = True
+        if search is not None:
+            self._close(search)
+
+    def _close(self, search: Search[HistoryLine]) -> None:
+        self.services.client.ask(f"history close {id(self)}", lambda _engine: search.close(), lambda _none: None)
+
+    # --- the search under way -----------------------------------------------------------------------------------
+
+    def _begun(self, search: Search[HistoryLine]) -> None:
+        if not self.is_attached:
+            self._close(search)
+            return
+        self._search = search
+        self._look()
+
+    def _failed(self, problem: str) -> None:
+        self._ended = True
+        self.lines.set_empty(plain(problem, styles.BAD))
+        self.services.trouble(problem)
+
+    def _look(self) -> None:
+        """Take what was found since the last look."""
+        search = self._search
+        if search is None or self._ended:
+            return
+
+        def read(_engine: object) -> tuple[list[HistoryLine], bool, str, tuple[str, ...], tuple[int, int | None]]:
+            over, error = search.ready, search.error
+            return search.page(0, AT_MOST), over, error, search.notes, search.progress()
+
+        self.ask(f"history look {id(self)}", read, self._have)
+
+    def _have(self, answer: tuple[list[HistoryLine], bool, str, tuple[str, ...], tuple[int, int | None]]) -> None:
+        lines, ready, error, notes, progress = answer
+        if not self.is_attached or self._ended:
+            return
+        if error:
+            self._failed(error)
+            return
+        self._ended = ready
+        if ready:
+            self.lines.set_empty(Text("\n").join([plain("no generation has it", styles.DIM), *map(plain, notes)]))
+            for note in notes:
+                self.services.trouble(note)
+        if list(self.lines.items) != lines:
+            self.lines.set_columns(present.columns(self.services.times, lines))
+            self.lines.set_items(lines)
+        left = present.outcome(lines, notes) if ready else present.working(*progress)
+        self.lines.border_subtitle = escaped(left)
+
+    # --- one line -----------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Highlighted, "#lines")
+    def _line_changed(self, event: VirtualTable.Highlighted) -> None:
+        self._show(event.item, self.services.times)
+
+    def _show(self, line: HistoryLine | None, times: Times) -> None:
+        about = self.query_one("#detail", Static)
+        about.update(present.detail(line, times) if line is not None else Text(""))
+
+    def on_times(self, times: Times) -> None:
+        self.lines.set_columns(present.columns(times, self.lines.items))
+        self._show(self.lines.item, times)
+
+    @on(VirtualTable.Chosen, "#lines")
+    def act_history_diff(self) -> None:
+        """The comparison that shows this change."""
+        line: HistoryLine | None = self.lines.item
+        if line is None:
+            return
+        if line.before is None:
+            self.services.trouble(f"generation {line.generation} is the oldest: there is nothing to compare it with")
+            return
+        self.services.go.diff(self._of, line.before, line.generation, line)

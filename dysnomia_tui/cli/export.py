@@ -1,0 +1,116 @@
+"""``dysnomia -o export``: a generation as the plain dump, for standard tools: on standard output, or into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from dysnomia_base.ownership import may_hold_ours
+from dysnomia_base.sizes import size
+from dysnomia_tui.cli.shared.output import say, visible
+from dysnomia_tui.cli.shared.parser import Usage
+from dysnomia_tui.cli.shared.selection import asked
+from dysnomia_tui.engine.errors import Blocked, EngineError, Exit
+
+if TYPE_CHECKING:
+    from dysnomia_store.names import ComponentKey
+    from dysnomia_tui.engine.contents.plain import Plain
+    from dysnomia_tui.engine.engine import Engine
+
+PIECE = 1 << 20
+
+
+def export(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> int:
+    """Write a generation (the newest, where none is named), or one section of it. Live is not touched.
+
+    Raises EngineError, Usage, OSError."""
+    if len(args.section) > 1:
+        raise Usage("export takes one --section", "write each into a file of its own")
+    if args.section and args.to:
+        raise Usage("--section goes to standard output", "leave --to away, and redirect it: > FILE")
+    generation = asked(engine, key, args.generation)
+    with engine.plain(key, generation.number) as plain:
+        count = _into(plain, Path(args.to)) if args.to else _to_output(plain, "".join(args.section))
+    where = f" in {args.to}" if args.to else ""
+    say(f"{size(count)} of generation {generation.number} of {key}{where}, every byte checked")
+    return Exit.OK
+
+
+def _to_output(plain: Plain, section: str) -> int:
+    out = sys.stdout.buffer
+    if out.isatty():
+        # A dump can hold any bytes, those that drive a terminal among them.
+        raise Usage("standard output is a terminal", "redirect it (> FILE), pipe it, or give --to DIR")
+    opened = plain.open_section(section) if section else plain.open(plain.main())
+    with opened as stream:
+        count = _copy(stream, out)
+    out.flush()
+    return count
+
+
+def _into(plain: Plain, folder: Path) -> int:
+    """Write all parts into a folder that is made for it, which gets its name when it is whole."""
+    if os.path.lexists(folder):
+        raise Usage(f"{folder} is there already", "name a folder that is to be made")
+    parent = folder.absolute().parent
+    if parent.is_dir() and not may_hold_ours(parent):
+        # Who can exchange the folder while it is filled would choose where root writes.
+        raise Blocked(f"{parent} can be changed by others", "name a folder below one of yours, or /var/tmp")
+    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
+    try:
+        count = sum(_part(plain, part, making) for part in plain.parts())
+        making.rename(folder)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    return count
+
+
+def _part(plain: Plain, part: str, folder: Path) -> int:
+    with plain.open(part) as stream:
+        if plain.is_tree(part):
+            return _unpacked(stream, folder)
+        path = folder / part
+        if ".." in path.parts or Path(part).is_absolute():
+            raise Blocked(f"the snapshot names a file {visible(part)}, outside of itself", "check it: -o check")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as out:
+            return _copy(stream, out)
+
+
+def _unpacked(stream: BinaryIO, folder: Path) -> int:
+    """A tree as files, by GNU tar: owners where we are root, modes, extended attributes and lists of rights.
+
+    The folder itself stays ours alone, whatever the tree says of its own: it may hold programs that become root."""
+    kept = ("--xattrs", "--xattrs-include=*", "--acls")
+    argv = ["tar", "-x", "-p", "--no-overwrite-dir", *kept, "-C", os.fspath(folder)]
+    try:
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    except FileNotFoundError:
+        raise EngineError("tar is missing on this machine", "without --to, standard output gets the tar file") from None
+    with child:
+        assert child.stdin is not None
+        assert child.stderr is not None
+        try:
+            count = _copy(stream, child.stdin)
+            child.stdin.close()
+        except BrokenPipeError:
+            count = 0  # tar ended first, and says why
+        said = child.stderr.read().decode(errors="replace").strip()
+    if child.returncode:
+        raise EngineError(f"tar ended with status {child.returncode}: {visible(said)[:500]}", "nothing was kept")
+    return count
+
+
+def _copy(source: BinaryIO, target: IO[bytes]) -> int:
+    count = 0
+    while data := source.read(PIECE):
+        target.write(data)
+        count += len(data)
+    return count

@@ -1,0 +1,61 @@
+"""The options of the sub-commands that have many.
+
+Apart from what the sub-commands do: the parser of ``dysnomia-tui`` is made at each start, and what one of them needs of
+the engine is needed by that one alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dysnomia_tui.cli.shared.parser import add_change
+
+
+def add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--openmetrics", action="store_true", help="write metrics, for node_exporter's textfile folder")
+
+
+def add_schedule(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--write", action="store_true", help="write and start the timers of [schedule] in config.toml")
+    what.add_argument("--remove", action="store_true", help="stop and remove what --write has written")
+    what.add_argument("--cron", action="store_true", help="write lines for a crontab instead")
+    what.add_argument("--print", action="store_true", help="write the unit files to standard output")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="where units are (for root: /etc/systemd/system)")
+
+
+def add_mark(parser: argparse.ArgumentParser) -> None:
+    _add_generation(parser)
+    pin = parser.add_mutually_exclusive_group()
+    pin.add_argument("--pin", metavar="WHY", help="never collect it")
+    pin.add_argument("--unpin", action="store_true", help="take all pins off that operators put there")
+    parser.add_argument("--until", metavar="WHEN", help="--pin: only so long (30d; or 2027-01-31T12:00, in UTC)")
+    verdict = parser.add_mutually_exclusive_group()
+    verdict.add_argument("--good", action="store_true", help="known good")
+    verdict.add_argument("--bad", action="store_true", help="known bad")
+    verdict.add_argument("--no-verdict", action="store_true", help="neither good nor bad")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="put a tag on it (repeat)")
+    parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="take a tag off it (repeat)")
+    parser.add_argument("--note", metavar="TEXT", help="write a note on it; an empty one takes the note off")
+    add_change(parser)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    _add_generation(parser)
+    parser.add_argument("--withdraw", action="store_true", help="do not trust it any more")
+    add_change(parser)
+
+
+def _add_generation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", metavar="CONTAINER/COMPONENT")
+    parser.add_argument("generation", type=int, metavar="N")
+
+
+def add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
+    parser.add_argument("--due", action="store_true", required=True, help="those whose turn it is, one after the other")
+    parser.add_argument(
+        "--within", default="1h", metavar="DURATION", help="begin none after this time (default: 1h), as 30m, 4h, 1d"
+    )
+    add_change(parser)

@@ -1,0 +1,143 @@
+"""``dysnomia-tui status``: whether someone has to act, for people, for programs and for monitoring systems."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from dysnomia_base.durations import age
+from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
+from dysnomia_tui.cli.shared.parser import load, open_engine
+from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
+
+
+def status(args: argparse.Namespace) -> int:
+    """Write the report. Returns its level, as a monitoring plugin does: 0 ok, 1 warning, 2 critical."""
+    from dysnomia_tui.engine import check_readable
+
+    settings = load(args.statedir)
+    check_readable(settings.statedir)
+    found = open_engine(settings, read_only=True).report()
+    if args.json:
+        write_json(_document(found))
+    elif args.openmetrics:
+        write_lines(metrics(found))
+    else:
+        write_lines(map(visible, lines(found)))
+    return found.level
+
+
+def _document(found: Report) -> dict[str, object]:
+    """The report for programs: levels by their names, ages in seconds."""
+    document = jsonable(found)
+    document["level"] = found.level.name.lower()
+    for entry, one in zip(document["components"], found.components, strict=True):
+        span = found.age(one)
+        entry["key"] = str(one.key)
+        entry["level"] = one.level.name.lower()
+        entry["age"] = None if span is None else span.total_seconds()
+    return dict(document)
+
+
+def lines(found: Report) -> Iterator[str]:
+    """The report for people: what a monitoring system shows first, then a line for each component and alarm."""
+    yield f"{found.level.name}: {_summary(found)}"
+    width = max((len(str(one.key)) for one in found.components), default=0)
+    for one in found.components:
+        yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(found, one)}".rstrip()
+    for alarm in found.alarms:
+        yield f"alarm     {alarm}"
+    for job in found.jobs:
+        yield f"job       {job}"
+
+
+def _summary(found: Report) -> str:
+    bad = [one for one in found.components if one.level is not Level.OK]
+    count = len(found.components)
+    parts = [f"{count} component{'' if count == 1 else 's'}"]
+    parts += [f"{one.key} {one.health.value}" for one in sorted(bad, key=lambda one: -one.level)]
+    if found.alarms:
+        parts.append(f"{len(found.alarms)} other alarm{'' if len(found.alarms) == 1 else 's'}")
+    return "; ".join(parts)
+
+
+def _facts(found: Report, one: ComponentReport) -> str:
+    parts = []
+    span = found.age(one)
+    if span is not None:
+        parts.append(f"newest good: {one.newest_good}, {_ago(span)}")
+        parts.append("never verified" if one.verified is None else f"verified {_ago(found.at - one.verified)}")
+    if one.generations:
+        parts.append(f"{one.generations} generation{'' if one.generations == 1 else 's'}, {size(one.stored_size)}")
+    if one.problem:
+        parts.append(one.problem)
+    return "; ".join(parts)
+
+
+def _ago(span: timedelta) -> str:
+    text = age(span)
+    return "now" if text == "now" else f"{text} ago"
+
+
+def metrics(found: Report) -> Iterator[str]:
+    """The report as OpenMetrics text (version 1.0.0, https://prometheus.io/docs/specs/om/open_metrics_spec/), in what
+    the older text format of Prometheus reads too."""
+    components = [(_labels(one), one) for one in found.components]
+    yield from _gauge(
+        "component_health", "1 for the health that a component has, 0 for the others",
+        (
+            (f'{{{labels},health="{health.value}"}}', int(one.health is health))
+            for labels, one in components
+            for health in Health
+        ),
+    )  # fmt: skip
+    yield from _gauge(
+        "component_level", "0 ok, 1 warning, 2 critical",
+        ((f"{{{labels}}}", int(one.level)) for labels, one in components),
+    )  # fmt: skip
+    yield from _gauge(
+        "newest_good_timestamp_seconds", "when the newest good generation was last seen to be what is live",
+        ((f"{{{labels}}}", _seconds(one.held_until)) for labels, one in components if one.held_until),
+    )  # fmt: skip
+    yield from _gauge(
+        "newest_good_verified_timestamp_seconds", "when the newest good generation last passed a check",
+        ((f"{{{labels}}}", _seconds(one.verified)) for labels, one in components if one.verified),
+    )  # fmt: skip
+    yield from _gauge(
+        "generations", "generations of a component", ((f"{{{labels}}}", one.generations) for labels, one in components)
+    )
+    yield from _gauge(
+        "stored_bytes", "bytes that a component's snapshots take",
+        ((f"{{{labels}}}", one.stored_size) for labels, one in components),
+    )  # fmt: skip
+    yield from _gauge("alarms", "alarms that belong to no component", [("", len(found.alarms))])
+    yield from _gauge("jobs", "jobs that run or wait", [("", len(found.jobs))])
+    if found.disk_free is not None:
+        yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", found.disk_free)])
+    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(found.at))])
+    yield "# EOF"
+
+
+def _gauge(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
+    """One metric; where it has no samples, nothing."""
+    found = [f"dysnomia_{name}{labels} {value}" for labels, value in samples]
+    if found:
+        yield f"# HELP dysnomia_{name} {text}"
+        yield f"# TYPE dysnomia_{name} gauge"
+        yield from found
+
+
+def _labels(one: ComponentReport) -> str:
+    return ",".join(
+        f'{name}="{_escaped(value)}"'
+        for name, value in (("container", one.key.container), ("component", one.key.component), ("type", one.type))
+    )
+
+
+def _escaped(text: str) -> str:
+    return visible(text).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _seconds(at: datetime | None) -> int:
+    return 0 if at is None else int(at.timestamp())

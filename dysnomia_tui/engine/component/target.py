@@ -1,0 +1,17 @@
+"""Where a restore goes. Apart from the restore, which is not needed to plan or to submit one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RestoreTarget:
+    """Where a restore goes."""
+
+    kind: str = "replace"
+    """``replace``, ``copy`` or ``sections`` (some sections into a copy)."""
+    name: str = ""
+    """The copy's name."""
+    sections: tuple[str, ...] = ()
+    """``kind:name`` of the sections."""

@@ -1,0 +1,101 @@
+"""A generation as plain bytes: what standard tools take when it is to be read or loaded without this program."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from dysnomia_plugins.base import StatePlugin
+from dysnomia_store import StoredSnapshot
+from dysnomia_store.model import Generation, Section
+from dysnomia_tui.engine.contents.contents import is_meant, reader_of, sections_of
+from dysnomia_tui.engine.errors import Blocked, Unknown
+from dysnomia_tui.engine.machine.machine import Machine
+
+TREE = ".tar"
+"""How the name of a part ends that holds a tree of files."""
+
+
+class Plain:
+    """What is stored of one generation, part by part. Every byte is checked as it is read: Corrupt is raised before a
+    byte of a damaged frame is given out."""
+
+    def __init__(self, machine: Machine, generation: Generation) -> None:
+        self._machine = machine
+        self._generation = generation
+        self._stored: StoredSnapshot = machine.store.stored(generation.key, generation.id)
+
+    def parts(self) -> Sequence[str]:
+        """Names of the files that the snapshot consists of, without what compresses them. Raises StoreError."""
+        return self._stored.artefacts()
+
+    def is_tree(self, part: str) -> bool:
+        """Whether a part is a tar file with a tree of files."""
+        return part.endswith(TREE)
+
+    def main(self) -> str:
+        """The part that the server's own client loads.
+
+        Raises Blocked where the snapshot has several and its type does not say which, StoreError."""
+        parts = self.parts()
+        if len(parts) == 1:
+            return parts[0]
+        reader = reader_of(self._machine, self._generation)
+        if isinstance(reader, StatePlugin) and reader.main_artefact in parts:
+            return reader.main_artefact
+        raise Blocked(
+            f"generation {self._generation.number} of {self._generation.key} holds {len(parts)} files"
+            f" ({', '.join(parts[:4])}{', …' if len(parts) > 4 else ''}), and standard output takes one",
+            "write them into a new folder, with --to DIR",
+        )
+
+    @contextmanager
+    def open(self, part: str) -> Iterator[BinaryIO]:
+        """Stream a part. Raises StoreError, also while it is read."""
+        with self._stored.open(part) as stream:
+            yield stream
+
+    @contextmanager
+    def open_section(self, wanted: str) -> Iterator[BinaryIO]:
+        """Stream what a snapshot holds of a section, as it is in its dump: a table's rows, a schema's statements.
+
+        Args:
+            wanted: ``KIND:NAME``, or the name alone where one section has it.
+
+        Raises Unknown where none or several are meant, Blocked where the dump has no place for it alone."""
+        section = self._meant(wanted)
+        if section.offset is None or section.length is None:
+            raise Blocked(
+                f"{section.kind} {section.name} is nowhere in one piece in the snapshot",
+                "restore it into a copy instead: dysnomia -o restore --as NAME --section " + wanted,
+            )
+        part = section.artefact or self.main()
+        with self._stored.open_range(part, section.offset, section.length) as stream:
+            if self.is_tree(part):
+                with _file_in(stream, section) as content:
+                    yield content
+            else:
+                yield stream
+
+    def _meant(self, wanted: str) -> Section:
+        found = [section for section in sections_of(self._machine, self._generation) if is_meant(section, wanted)]
+        where = f"generation {self._generation.number} of {self._generation.key}"
+        if not found:
+            raise Unknown(f"{where} has no section {wanted}", "dysnomia-tui shows its sections: open the generation")
+        if len(found) > 1:
+            kinds = ", ".join(f"{section.kind}:{section.name}" for section in found[:4])
+            raise Unknown(f"{wanted} means {len(found)} sections of {where}", f"name one of them: {kinds}")
+        return found[0]
+
+
+@contextmanager
+def _file_in(stream: BinaryIO, section: Section) -> Iterator[BinaryIO]:
+    """The content of a file whose entry in a tar file ``stream`` is."""
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        member = archive.next()
+        content = archive.extractfile(member) if member is not None and member.isfile() else None
+        if content is None:
+            raise Blocked(f"{section.kind} {section.name} has no content of its own", "name a file")
+        yield cast("BinaryIO", content)

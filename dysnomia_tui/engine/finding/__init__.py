@@ -1,0 +1,1 @@
+"""Finding in rows and lines: those that hold a text, and the history of one through the generations."""

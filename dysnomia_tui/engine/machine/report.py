@@ -1,0 +1,77 @@
+"""What a monitoring system is told of a machine: of each component whether someone has to act, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from dysnomia_store.model import CheckResult
+from dysnomia_tui.engine.records import Alarm, ComponentReport, ComponentView, Health, JobView, Level, Overview, Report
+
+LEVELS = {Health.FAILED: Level.CRITICAL, Health.STALE: Level.CRITICAL, Health.NEVER: Level.WARNING,
+          Health.UNKNOWN: Level.WARNING}  # fmt: skip
+"""Other healths ask for nobody."""
+LONG = timedelta(days=1)
+"""A job that was asked for longer ago and has not ended is worth an alarm: it hides what its component lacks."""
+
+
+def report(overview: Overview, jobs: Sequence[JobView]) -> Report:
+    """The report of what was looked at, and of the jobs of the same moment."""
+    views = [one for container in overview.containers for one in container.components]
+    components = tuple(map(_component, views))
+    alarms = (*_others(overview.alarms, views), *_slow(jobs, overview.at))
+    level = max((one.level for one in components), default=Level.OK)
+    if any(alarm.urgent for alarm in overview.alarms):
+        level = Level.CRITICAL
+    elif alarms:
+        level = max(level, Level.WARNING)
+    return Report(
+        host=overview.host,
+        at=overview.at,
+        level=level,
+        components=components,
+        alarms=alarms,
+        jobs=tuple(f"{job.id}: {job.title}" for job in jobs if not job.state.ended),
+        disk_free=overview.disk_free,
+        disk_total=overview.disk_total,
+    )
+
+
+def _component(view: ComponentView) -> ComponentReport:
+    good = view.newest_good
+    check = good.last_check if good is not None else None
+    return ComponentReport(
+        key=view.key,
+        type=view.type,
+        health=view.health,
+        level=_level(view),
+        problem=view.problem,
+        generations=view.generations,
+        newest_good=good.number if good is not None else None,
+        held_until=good.unchanged_until if good is not None else None,
+        verified=check.at if check is not None and check.result is CheckResult.OK else None,
+        stored_size=view.stored_size,
+        job=view.job,
+    )
+
+
+def _level(view: ComponentView) -> Level:
+    if view.health is Health.BUSY and view.problem:  # what failed last is not mended by a new attempt under way
+        return Level.WARNING
+    if view.health is Health.STALE and not view.promised:
+        return Level.WARNING
+    return LEVELS.get(view.health, Level.OK)
+
+
+def _others(alarms: Sequence[Alarm], views: Sequence[ComponentView]) -> Iterator[str]:
+    """Alarms that no component's line says already."""
+    said = {view.alarm for view in views}
+    for alarm in alarms:
+        if alarm.text not in said:
+            yield alarm.text
+
+
+def _slow(jobs: Sequence[JobView], now: datetime) -> Iterator[str]:
+    for job in jobs:
+        if not job.state.ended and now - job.created > LONG:
+            yield f"job {job.id} has not ended since {job.created:%Y-%m-%d %H:%M} UTC: {job.title}"

@@ -1,0 +1,214 @@
+"""Timers of systemd that call our commands: what they say, and what is written of them. Never a scheduler of our own.
+
+The units carry the names that the NixOS module gives them. What was written here is known by its first line, and
+nothing else is overwritten or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.errors import EngineError, Exit
+
+MARK = "# Written by dysnomia-tui schedule: change config.toml and write it again."
+SYSTEM = Path("/etc/systemd/system")
+SERVERS = ("postgresql.service", "mariadb.service", "mysql.service", "redis-server.service", "redis.service")
+"""What is started first where it is there: a timer that was missed runs soon after boot."""
+_SIMPLE = re.compile(r"(?:(?P<day>Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::00)?")
+"""A time that cron has words for."""
+HARDENING = ("LockPersonality=yes", "ProtectClock=yes", "ProtectHostname=yes", "ProtectKernelModules=yes",
+             "ProtectKernelTunables=yes", "ProtectKernelLogs=yes", "RestrictRealtime=yes")  # fmt: skip
+"""What no job needs. Not: a closed file system, a private /tmp, no setuid: live state may be anywhere, sockets stand in
+/tmp, and a restored tree has the modes it had."""
+
+
+class NotWritten(EngineError):
+    """A unit that could not be written or removed, or that is another's."""
+
+    exit = Exit.REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that is done on time."""
+
+    name: str
+    title: str
+    words: tuple[str, ...]
+    """The command, by its name, and its arguments."""
+    default: str = ""
+    """When, where config.toml does not say; ``""`` for never."""
+    fine: tuple[int, ...] = ()
+    """Exit codes besides 0 that are no failure."""
+
+
+TASKS = (
+    Task("snapshot", "Snapshot every active component", ("dysnomia-containers", "--snapshot", "--scheduled"), "02:00"),
+    Task("collect", "Collect old generations by the retention in config.toml",
+         ("dysnomia-snapshots", "--gc", "--policy")),
+    Task("check", "Read every newest generation and compare its checksums",
+         ("dysnomia-snapshots", "--query-latest", "--check"), "Sun 05:00"),
+    Task("verify", "Prove generations in turn by restoring them into a scratch place",
+         ("dysnomia-tui", "verify", "--due")),
+    Task("status", "Fail where a component needs someone", ("dysnomia-tui", "status"), "hourly", fine=(1,)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFile:
+    """A unit as it should be."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A task with the time that is in force, and its units."""
+
+    task: Task
+    when: str
+    """A calendar expression of systemd; ``""``: never."""
+    units: tuple[UnitFile, ...]
+
+    @property
+    def unit(self) -> str:
+        return f"dysnomia-tui-{self.task.name}.timer"
+
+
+def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> tuple[Timer, ...]:
+    """Every task, as config.toml has it. ``bin_folder`` is where our commands are."""
+    found = []
+    for task in TASKS:
+        when = settings.schedule.get(task.name, task.default)
+        units = _units(task, when, settings, bin_folder, environ) if when else ()
+        found.append(Timer(task, when, tuple(units)))
+    return tuple(found)
+
+
+def _units(
+    task: Task, when: str, settings: Settings, bin_folder: Path, environ: Mapping[str, str]
+) -> Iterator[UnitFile]:
+    name = f"dysnomia-tui-{task.name}"
+    program, *arguments = task.words
+    command = " ".join(_quoted(word) for word in (str(bin_folder / program), *arguments))
+    service = [
+        "[Unit]", f"Description={task.title}", "Documentation=man:systemd.timer(5)", f"After={' '.join(SERVERS)}",
+        *(f"OnFailure={unit}" for unit in settings.schedule_on_failure),
+        "", "[Service]", "Type=oneshot", f"ExecStart={command}", "UMask=0077", "Nice=5", "IOSchedulingPriority=6",
+        *HARDENING,
+        *(f"Environment={_quoted(f'{key}={value}')}" for key, value in sorted(environ.items()) if _ours(key)),
+    ]  # fmt: skip
+    if task.fine:
+        service.append(f"SuccessExitStatus={' '.join(map(str, task.fine))}")
+    timer = ["[Unit]", f"Description={task.title}", "", "[Timer]", f"OnCalendar={when}", "Persistent=true",
+             "RandomizedDelaySec=60", "", "[Install]", "WantedBy=timers.target"]  # fmt: skip
+    yield UnitFile(f"{name}.service", "\n".join((MARK, *service, "")))
+    yield UnitFile(f"{name}.timer", "\n".join((MARK, *timer, "")))
+
+
+def _ours(variable: str) -> bool:
+    return variable in ("DYSNOMIA_STATEDIR", "DYSNOMIA_CONTAINERS_PATH", "DYSNOMIA_COMPONENTS_PATH",
+                        "DYSNOMIA_MODULES_PATH")  # fmt: skip
+
+
+def _quoted(word: str) -> str:
+    """A word of a unit file (systemd.syntax(7)): specifiers, quotes and variables are not expanded in it."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{plain}"' if any(letter in word for letter in " \t\"'\\;") else plain
+
+
+def cron(found: Sequence[Timer]) -> Iterator[str]:
+    """Lines for crontab(5), where there is no systemd. Times that cron cannot say are left to the operator."""
+    for timer in found:
+        if timer.when:
+            command = next(line for unit in timer.units for line in unit.text.splitlines() if "ExecStart=" in line)
+            words = command.removeprefix("ExecStart=").replace("%%", r"\%").replace("$$", "$")
+            yield f"{_cron_time(timer.when)} {words}"
+
+
+def _cron_time(when: str) -> str:
+    named = {"minutely": "* * * * *", "hourly": "0 * * * *", "daily": "0 0 * * *", "weekly": "0 0 * * 1",
+             "monthly": "0 0 1 * *"}  # fmt: skip
+    if when in named:
+        return named[when]
+    simple = _SIMPLE.fullmatch(when)
+    if simple is None:
+        return f"# {shlex.quote(when)} in cron's words, in place of this:"
+    return f"{int(simple['minute'])} {int(simple['hour'])} * * {simple['day'] or '*'}"
+
+
+def write(found: Sequence[Timer], folder: Path) -> tuple[list[str], list[str]]:
+    """Write what should be there and remove what should not. Returns the timers that are there, and those removed.
+
+    Raises NotWritten, also where a unit of the same name is another's."""
+    for timer in found:
+        for name in _names(timer):
+            _refuse_others(folder / name)
+    for timer in found:
+        for unit in timer.units:
+            _put(folder / unit.name, unit.text)
+    gone = [timer for timer in found if not timer.units]
+    return [timer.unit for timer in found if timer.units], remove(gone, folder)
+
+
+def remove(found: Sequence[Timer], folder: Path) -> list[str]:
+    """Remove what was written here; returns the timers that were there."""
+    was = []
+    for timer in found:
+        for name in _names(timer):
+            path = folder / name
+            if _written_here(path):
+                was += [name] if name == timer.unit else []
+                try:
+                    path.unlink()
+                except OSError as error:
+                    raise NotWritten(f"{path} was not removed: {error.strerror}", "run it as root") from None
+    return was
+
+
+def is_written(timer: Timer, folder: Path) -> bool | None:
+    """Whether a timer's units stand there as they should; None where there are none."""
+    there = [_read(folder / unit.name) for unit in timer.units]
+    if not any(there):
+        return None
+    return all(text == unit.text for text, unit in zip(there, timer.units, strict=True))
+
+
+def _names(timer: Timer) -> tuple[str, str]:
+    return timer.unit, timer.unit.replace(".timer", ".service")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def _written_here(path: Path) -> bool:
+    return _read(path).startswith(MARK)
+
+
+def _refuse_others(path: Path) -> None:
+    if (path.exists() or path.is_symlink()) and not _written_here(path):
+        raise NotWritten(f"{path} is there and was not written by this command", "rename it, or remove it")
+
+
+def _put(path: Path, text: str) -> None:
+    new = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:  # noqa: PTH123
+            file.write(text)
+        new.replace(path)
+    except OSError as error:
+        hint = "run it as root; on NixOS the module has snapshot, collect and onFailure"
+        raise NotWritten(f"{path} was not written: {error.strerror}", hint) from None

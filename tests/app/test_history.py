@@ -1,0 +1,129 @@
+"""Finding a row, and what became of it: by keys, from the contents of a generation and from a comparison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.browse import BrowseScreen
+from dysnomia_tui.app.screens.diff import DiffScreen
+from dysnomia_tui.app.screens.history import HistoryScreen
+from dysnomia_tui.engine import HistoryAsked
+from tests.app.driving import Driven, driven
+from tests.app.fake_world import ORDERS
+
+Shown = TypeVar("Shown", bound=DysnomiaScreen)
+
+
+def front(run: Driven, kind: type[Shown]) -> Shown:
+    """The screen in front, which is one of these."""
+    screen = run.screen
+    assert isinstance(screen, kind)
+    return screen
+
+
+async def browsing(run: Driven) -> BrowseScreen:
+    """In the rows of the first table of a generation."""
+    run.app.go.browse(ORDERS, 214)
+    await run.settled()
+    screen = front(run, BrowseScreen)
+    while screen.sections.item is None or screen.sections.item.kind != "table":
+        await run.press("j")
+    await run.press("enter")
+    assert screen.rows.has_focus
+    return screen
+
+
+async def test_slash_lists_the_rows_that_hold_a_text_and_escape_all_of_them_again() -> None:
+    async with driven() as run:
+        screen = await browsing(run)
+        every = len(screen.rows.shown)
+        await run.press("slash", *"NAME [12", "enter")
+        await run.until(lambda: list(screen.rows.shown) == [12, *range(120, 130)])
+        assert "/NAME [12: 11 found" in run.text()
+        assert "name [125]" in run.text()
+        assert screen.rows.has_focus
+        await run.press("escape")
+        assert len(screen.rows.shown) == every
+        assert run.screen is screen
+
+
+async def test_words_that_are_looked_for_run_nothing() -> None:
+    async with driven() as run:
+        screen = await browsing(run)
+        await run.burst("slash", *"call first", "enter")
+        await run.until(lambda: screen.rows.filter_text == "call first")
+        await run.settled()
+        assert run.engine.submitted == []
+        assert run.screen is screen
+        assert "no row holds it" in run.text()
+        await run.press("H")
+        assert run.engine.followed == [HistoryAsked("call first", "table:orders")], "it may be in another generation"
+
+
+async def test_the_history_of_a_row_is_a_key_away_and_enter_shows_the_change() -> None:
+    async with driven() as run:
+        screen = await browsing(run)
+        section = screen.sections.item
+        assert section is not None
+        await run.press("j", "H")
+        front(run, HistoryScreen)
+        assert run.engine.followed == [HistoryAsked("", f"table:{section.name}", ("1",))]
+        text = run.text()
+        assert "- gone" in text
+        assert text.index("- gone") < text.index("state pending → shipped") < text.index("+ oldest")
+        assert "last seen in 213" in text
+        await run.press("j", "enter")
+        diff = front(run, DiffScreen)
+        assert (diff._old, diff._new) == (204, 205)
+        await run.press("q", "G", "enter")
+        front(run, HistoryScreen)
+        assert "generation 1 is the oldest" in run.toasts()
+        await run.press("q")
+        assert run.screen is screen
+
+
+async def test_the_history_of_a_section_is_asked_for_where_the_sections_are() -> None:
+    async with driven() as run:
+        screen = await browsing(run)
+        section = screen.sections.item
+        assert section is not None
+        screen.sections.focus()
+        await run.press("H")
+        assert run.engine.followed == [HistoryAsked(f"table:{section.name}")]
+
+
+async def test_a_change_is_found_in_a_comparison() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        screen = front(run, DiffScreen)
+        await run.press("enter", "slash", *"1199", "enter")
+        await run.until(lambda: list(screen.rows.shown) == [1199])
+        assert "/1199: 1 found" in run.text()
+        await run.press("H")
+        assert run.engine.followed[0].row == ("1199",)
+        await run.press("q", "escape")
+        assert len(screen.rows.shown) > 1000
+        assert screen.rows.has_focus
+        await run.press("slash", *"!pending", "enter")
+        await run.until(lambda: len(screen.rows.shown) == 401, "of 1,204 changes every third only came")
+
+
+async def test_the_comparison_of_a_history_begins_on_its_row() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        diff = front(run, DiffScreen)
+        assert diff._row(900) is None, "it is read"
+        await run.settled()
+        row = diff._row(900)
+        assert row is not None
+        await run.press("q")
+        line = replace((run.engine.history(ORDERS, HistoryAsked("7"))).page(0, 1)[0], row=row)
+        run.app.go.diff(ORDERS, 213, 214, line)
+        await run.settled()
+        screen = front(run, DiffScreen)
+        await run.until(lambda: screen.rows.item == 900)
+        assert screen.rows.has_focus

@@ -1,0 +1,98 @@
+"""``dysnomia -o export`` of each server's type: loaded by that server's own tools alone, the state is there again.
+
+What ``docs/by-hand.md`` says, line by line.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import World
+from tests.plugins.servers.mariadb import MariadbServer
+from tests.plugins.servers.postgresql import PostgresServer
+from tests.plugins.servers.redis import RedisServer
+
+
+def exported(folder: Path, name: str, properties: Mapping[str, str], *, parts: bool = False) -> Path:
+    """A generation of a component, made and written out by command: one file, or the folder of its parts."""
+    world = World(folder)
+    world.container("box", **properties)
+    (folder / "components" / "box" / name).mkdir(parents=True)
+    world.run("dysnomia", "-o", "snapshot", "-C", "box", "-c", name)
+    path = folder / "exported"
+    argv = [str(world.bin / "dysnomia"), "-o", "export", "-C", "box", "-c", name]
+    if parts:
+        world.run(*argv, "--to", str(path))
+        return path
+    with path.open("wb") as out:
+        subprocess.run(argv, env=world.environment, stdout=out, check=True)
+    return path
+
+
+@pytest.mark.server
+@pytest.mark.xdist_group("postgresql")
+def test_psql_loads_postgresql(postgres: PostgresServer, tmp_path: Path) -> None:
+    postgres.sql("CREATE DATABASE byhand")
+    try:
+        postgres.sql(
+            "CREATE TABLE t (id serial PRIMARY KEY, x text); INSERT INTO t (x) VALUES ('ä\t1'), (NULL)", "byhand"
+        )
+        dump = exported(tmp_path, "byhand", postgres.properties)
+        postgres.sql("CREATE DATABASE byhand_again TEMPLATE template0")
+        subprocess.run(
+            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "byhand_again"],
+            input=dump.read_bytes(), env=postgres.client_environment(), check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        query = "SELECT id, x FROM t ORDER BY id"
+        assert postgres.sql(query, "byhand_again") == postgres.sql(query, "byhand") != ""
+    finally:
+        postgres.drop("byhand_again")
+        postgres.drop("byhand")
+
+
+@pytest.mark.server
+@pytest.mark.xdist_group("mariadb")
+def test_mariadb_loads_mariadb(mariadb: MariadbServer, tmp_path: Path) -> None:
+    mariadb.sql("CREATE DATABASE byhand; CREATE DATABASE byhand_again")
+    try:
+        mariadb.sql(
+            "CREATE TABLE t (id INT PRIMARY KEY, x TEXT); INSERT INTO t VALUES (1, 'ä\\t1'), (2, NULL)", "byhand"
+        )
+        dump = exported(tmp_path, "byhand", mariadb.properties)
+        subprocess.run([*mariadb.argv(), "byhand_again"], input=dump.read_bytes(), check=True)
+        query = "SELECT id, x FROM t ORDER BY id"
+        assert mariadb.sql(query, "byhand_again") == mariadb.sql(query, "byhand") != ""
+    finally:
+        mariadb.drop("byhand_again")
+        mariadb.drop("byhand")
+
+
+@pytest.mark.server
+@pytest.mark.xdist_group("redis")
+def test_a_redis_server_starts_on_it(tmp_path: Path) -> None:
+    with RedisServer() as server, server.client() as client:
+        client("SET", "lamp", "oak")
+        dump = exported(tmp_path, "0", server.properties)
+    checked = subprocess.run(["redis-check-rdb", dump], capture_output=True, text=True, check=True)
+    assert "1 keys read" in checked.stdout
+
+
+@pytest.mark.server
+def test_svnadmin_loads_subversion(tmp_path: Path) -> None:
+    repository, again = tmp_path / "svn" / "docs", tmp_path / "again"
+    repository.parent.mkdir()
+    for path in (repository, again):
+        subprocess.run(["svnadmin", "create", path], check=True)
+    subprocess.run(["svn", "mkdir", "-q", "-m", "first", f"file://{repository}/trunk"], check=True)
+    parts = exported(
+        tmp_path, "docs", {"type": "subversion-repository", "svnBaseDir": str(repository.parent)}, parts=True
+    )
+    with (parts / "dump").open("rb") as dump:
+        subprocess.run(["svnadmin", "load", "-q", again], stdin=dump, check=True)
+    for path in (repository, again):
+        tree = subprocess.run(["svnlook", "tree", path], capture_output=True, text=True, check=True)
+        assert tree.stdout == "/\n trunk/\n"

@@ -1,0 +1,118 @@
+"""``dysnomia-tui schedule``: what is written, what is left alone, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dysnomia_tui.config.load import load_settings
+from dysnomia_tui.engine.schedule import MARK, NotWritten, Timer, cron, is_written, remove, timers, write
+from tests.e2e.world import BIN
+from tests.unit.cli.calling import call
+
+HOSTILE = {"DYSNOMIA_STATEDIR": '/srv/a b%n$HOME"x', "DYSNOMIA_MODULES_PATH": "/m", "PGPASSWORD": "sesame"}
+
+
+def found(tmp_path: Path, text: str = "") -> tuple[Timer, ...]:
+    """The timers of a config.toml."""
+    machine = tmp_path / "etc"
+    machine.mkdir(exist_ok=True)
+    (machine / "config.toml").write_text(text)
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "none")}
+    return timers(load_settings(environ, machine=machine), BIN, HOSTILE)
+
+
+def test_systemd_understands_every_unit_and_expands_nothing_in_it(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing")
+    made = found(tmp_path, '[schedule]\ncollect = "04:00"\nverify = "Sat 03:00"\non_failure = ["tell@%n.service"]\n')
+    folder = tmp_path / "units"
+    write(made, folder)
+    assert len(list(folder.iterdir())) == 10
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *sorted(folder.glob("*.timer"))],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    ours = [line for line in checked.stderr.splitlines() if "dysnomia-tui-" in line and "tell@" not in line]
+    assert ours == []
+    assert "dysnomia-tui verify --due\n" in (folder / "dysnomia-tui-verify.service").read_text()
+    text = (folder / "dysnomia-tui-snapshot.service").read_text()
+    assert 'Environment="DYSNOMIA_STATEDIR=/srv/a b%%n$$HOME\\"x"' in text
+    assert "sesame" not in text
+    assert "OnFailure=tell@%n.service" in text
+
+
+def test_what_is_written_is_known_again_and_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    first = found(tmp_path, '[schedule]\ncheck = "never"\n')
+    assert [is_written(timer, folder) for timer in first if timer.when] == [None, None]
+    assert write(first, folder) == (["dysnomia-tui-snapshot.timer", "dysnomia-tui-status.timer"], [])
+    assert all(is_written(timer, folder) for timer in first if timer.when)
+    second = found(tmp_path, '[schedule]\nsnapshot = "03:00"\nstatus = "never"\ncheck = "never"\n')
+    assert is_written(second[0], folder) is False
+    assert write(second, folder) == (["dysnomia-tui-snapshot.timer"], ["dysnomia-tui-status.timer"])
+    (folder / "other.timer").write_text("[Timer]\n")
+    assert remove(second, folder) == ["dysnomia-tui-snapshot.timer"]
+    assert [path.name for path in folder.iterdir()] == ["other.timer"]
+
+
+def test_a_unit_of_the_same_name_that_is_anothers_is_left(tmp_path: Path) -> None:
+    folder = tmp_path / "units"
+    folder.mkdir()
+    (folder / "dysnomia-tui-status.service").write_text("[Service]\nExecStart=/bin/true\n")
+    with pytest.raises(NotWritten, match="was not written by this command"):
+        write(found(tmp_path), folder)
+    assert [path.name for path in folder.iterdir()] == ["dysnomia-tui-status.service"]
+    assert remove(found(tmp_path), folder) == []
+
+
+def test_lines_for_cron(tmp_path: Path) -> None:
+    made = found(tmp_path, '[schedule]\nsnapshot = "02:30"\ncheck = "Sun 05:00"\nstatus = "Mon..Fri 08:00:00/15"\n')
+    lines = list(cron(made))
+    assert lines[0] == f"30 2 * * * {BIN}/dysnomia-containers --snapshot --scheduled"
+    assert lines[1].startswith("0 5 * * Sun ")
+    assert lines[2].startswith("# 'Mon..Fri 08:00:00/15' in cron's words")
+
+
+def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    units = tmp_path / "units"
+    assert call(monkeypatch, "dysnomia-tui", "schedule", "--write", "--dir", str(units)) == 0
+    assert (units / "dysnomia-tui-snapshot.timer").read_text().startswith(MARK)
+    capsys.readouterr()
+    assert call(monkeypatch, "dysnomia-tui", "schedule", "--json", "--dir", str(units)) == 0
+    said = {one["task"]: one for one in json.loads(capsys.readouterr().out)}
+    assert said["snapshot"]["written"] == "yes"
+    assert said["collect"]["when"] == "never"
+
+
+def test_a_time_that_is_none_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing")
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    (tmp_path / "dysnomia-tui").mkdir()
+    (tmp_path / "dysnomia-tui" / "config.toml").write_text('[schedule]\nsnapshot = "when it rains"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert call(monkeypatch, "dysnomia-tui", "schedule", "--write", "--dir", str(tmp_path / "units")) == 2
+    assert "schedule.snapshot" in capsys.readouterr().err
+    assert not (tmp_path / "units").exists()
+
+
+def test_collecting_without_a_retention_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    (tmp_path / "dysnomia-tui").mkdir()
+    (tmp_path / "dysnomia-tui" / "config.toml").write_text('[schedule]\ncollect = "04:00"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert call(monkeypatch, "dysnomia-tui", "schedule", "--write", "--dir", str(tmp_path / "units")) == 2
+    assert "no retention" in capsys.readouterr().err
