@@ -93,7 +93,7 @@ def test_a_failed_activation_leaves_nothing(supervised: Supervised, kind: str) -
         assert "I cannot\n" in said, "the program's own last words"
         assert "bad did not start (Exited too quickly" in said
     else:
-        assert "supervisorctl reread: ERROR" in said
+        assert "supervisord, reloadConfig: CANT_REREAD" in said
     assert (supervised.links(), supervised.ctl("status"), supervised.running("fails")) == ([], "", [])
     assert (supervised.there("passwd", "fails"), supervised.there("group", "gfails")) == ("", "")
     assert "supervised/fails" not in supervised.active()

@@ -8,17 +8,18 @@ make stands in the journal first, so that one that fails, is cancelled or dies i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
-from dysnomia_plugins.errors import PluginError, ServerDown
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit import accounts, deployment
 from dysnomia_plugins.toolkit.links import make_links, put_back, remove, settle_folders, warn_of_strangers
-from dysnomia_plugins.toolkit.servers import down
-from dysnomia_plugins.types.supervisord.control import FAILED, IDLE, ProcessState, Supervisor
+from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
+from dysnomia_plugins.types.supervisord.control import FAILED, IDLE, ProcessState, Refused, Supervisor
 from dysnomia_plugins.types.supervisord.programs import INSIDE, Programs, replaced_groups
 
 STARTING = 60.0
@@ -33,8 +34,8 @@ class SupervisordProgram(Plugin):
 
     type: ClassVar[str] = "supervisord-program"
     title: ClassVar[str] = "supervisord program"
-    tools: ClassVar[tuple[str, ...]] = ("supervisorctl", *accounts.TOOLS)
-    packages: ClassVar[Mapping[str, str]] = {"supervisorctl": "supervisor", **deployment.PACKAGES}
+    tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
+    packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
     stateless: ClassVar[str] = (
         "a program holds no state of its own, so it has no generations:"
         " what it keeps is in databases and folders, which are components of their own"
@@ -44,7 +45,7 @@ class SupervisordProgram(Plugin):
 
     def activate(self, ctx: Context) -> None:
         programs = Programs.of(ctx.component)
-        supervisor = Supervisor(ctx.runner)
+        supervisor = Supervisor.ours()
         supervisor.version()
         links = programs.links(ctx.component)
         deployment.add_accounts(ctx)
@@ -55,7 +56,7 @@ class SupervisordProgram(Plugin):
         settle_folders([link.path.parent for link in links])
         ctx.progress.phase("start")
         ctx.cancel.check()
-        known = supervisor.update(groups)
+        known = supervisor.update(groups, ctx.cancel.check)
         missed = sorted(programs.groups - {*known})
         if missed:
             raise PluginError(
@@ -66,23 +67,23 @@ class SupervisordProgram(Plugin):
 
     def _start(self, ctx: Context, supervisor: Supervisor, programs: Programs) -> None:
         """Start what had failed or was stopped before, and see that all of it runs. Raises PluginError."""
-        states = supervisor.states(programs.groups - programs.waiting)
-        idle = [one.name for one in states if one.state in IDLE]
-        ctx.journal.step("started", names=idle)
-        if idle:
-            ctx.progress.log(f"start {', '.join(idle)}")
-            _despite_faults(ctx, supervisor, "start", *idle)
+        wanted = programs.groups - programs.waiting
+        states = supervisor.states(wanted)
+        idle = [one for one in states if one.state in IDLE]
+        ctx.journal.step("started", names=[one.full_name for one in idle])
+        for one in idle:
+            ctx.progress.log(f"start {one.name}")
+            with _told(ctx):
+                supervisor.start(one.full_name)
+        states = supervisor.states(wanted) if idle else states
         until = time.monotonic() + STARTING
-        while True:
-            states = supervisor.states(programs.groups - programs.waiting)
-            pending = [one for one in states if one.state in ("STARTING", "BACKOFF")]
-            if not pending or time.monotonic() > until:
-                break
+        while any(one.state in ("STARTING", "BACKOFF") for one in states) and time.monotonic() < until:
             ctx.cancel.check()
             time.sleep(LOOK)
+            states = supervisor.states(wanted)
         broken = [one for one in states if one.state in FAILED]
         if broken:
-            for line in supervisor.log(broken[0].name)[-10:]:
+            for line in supervisor.log(broken[0].full_name)[-10:]:
                 ctx.progress.log(line)
             raise PluginError(
                 f"{broken[0].name} did not start ({broken[0].about})",
@@ -94,56 +95,56 @@ class SupervisordProgram(Plugin):
     def deactivate(self, ctx: Context) -> None:
         deployment.require_obeyed(ctx.component)
         programs = Programs.of(ctx.component)
-        supervisor = Supervisor(ctx.runner)
+        supervisor = Supervisor.ours()
         supervisor.version()
         links = programs.links(ctx.component)
         warn_of_strangers(ctx, links)
         ctx.progress.phase("stop")
         remove([link.path for link in links if link.ours or not link.path.exists()])
         settle_folders([link.path.parent for link in links])
-        gone = supervisor.update(programs.groups)
+        gone = supervisor.update(programs.groups, ctx.cancel.check)
         ctx.progress.log(f"supervisord took over what changed of {', '.join(gone)}" if gone else "nothing of it ran")
         deployment.remove_accounts(ctx)
 
     def rollback_activation(self, ctx: Context) -> None:
         """In the other order than it was made. Goes on after a fault, and says all of them."""
         done = dict(ctx.journal.steps())
-        supervisor = Supervisor(ctx.runner)
         idle = done.get("started", {}).get("names", ())
         with deployment.taken_back() as faults:
             if idle:
                 with deployment.noting(faults):
-                    _despite_faults(ctx, supervisor, "stop", *idle)
+                    Supervisor.ours().stop(idle, lambda: None)
             for path, was in done.get("links", {}).get("was", {}).items():
                 with deployment.noting(faults):
                     put_back(Path(path), str(was))
             if "links" in done:
                 with deployment.noting(faults):
-                    supervisor.update(done["groups to update"]["names"])
+                    Supervisor.ours().update(done["groups to update"]["names"], lambda: None)
             deployment.take_back_accounts(ctx, faults)
 
     # Looking.
 
     def probe(self, component: Component, runner: Runner) -> Probe:
-        supervisor = Supervisor(runner)
         try:
-            version = supervisor.version()
+            supervisor = Supervisor.ours(PROBE_SECONDS)
+            version, states = supervisor.version(), supervisor.states()
         except PluginError as error:
             return down(error)
         try:
             programs = Programs.of(component)
-            word, tone = _overall(supervisor.states(programs.groups), programs)
         except PluginError as error:
             return Probe(up=True, version=version, detail=error.message, word="unknown", broken=True)
+        word, tone = _overall([one for one in states if one.group in programs.groups], programs)
         return Probe(up=True, version=version, word=word, broken=tone is Tone.BAD)
 
     def status(self, component: Component, runner: Runner) -> Status:
-        programs, supervisor = Programs.of(component), Supervisor(runner)
+        programs = Programs.of(component)
+        supervisor = Supervisor.ours(PROBE_SECONDS)
         states = supervisor.states(programs.groups)
         word, tone = _overall(states, programs)
         facts = [Fact(f"{one.name} {one.state}, {one.about}", tone=_TONES.get(one.state, Tone.WARN)) for one in states]
         shown = min(states, key=lambda one: one.state not in FAILED, default=None)
-        lines = supervisor.log(shown.name)[-LINES:] if shown else []
+        lines = supervisor.log(shown.full_name)[-LINES:] if shown else []
         note = f"last lines of {shown.name}" if shown and lines else "supervisord has no log of it"
         return Status(word, tone, tuple(facts), tuple(map(Fact, lines)), note)
 
@@ -154,14 +155,13 @@ class SupervisordProgram(Plugin):
         return deployment.hinted_shell([f"Programs of {component.key} ({INSIDE}):", *hints])
 
 
-def _despite_faults(ctx: Context, supervisor: Supervisor, *words: str) -> None:
-    """What it says of single processes is looked at afterwards."""
+@contextmanager
+def _told(ctx: Context) -> Iterator[None]:
+    """What it says of single processes is logged, and looked at afterwards."""
     try:
-        supervisor.run(*words)
-    except ServerDown:
-        raise
-    except PluginError as error:
-        ctx.progress.log(error.message)
+        yield
+    except Refused as refused:
+        ctx.progress.log(refused.message)
 
 
 def _overall(states: Sequence[ProcessState], programs: Programs) -> tuple[str, Tone]:

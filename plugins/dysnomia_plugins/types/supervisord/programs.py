@@ -73,7 +73,7 @@ def _started(files: Iterable[Path]) -> dict[str, bool]:
                 elif kind == "group":
                     together[name.strip()] = [one.strip() for one in parser.get(section, "programs").split(",")]
         except (configparser.Error, ValueError) as error:
-            raise PluginError(f"{path} is no configuration of supervisord ({error})", "correct it") from error
+            raise PluginError(f"supervisord could not read {path} ({error})", "correct it") from error
     grouped = {name: any(alone.get(one, True) for one in members) for name, members in together.items()}
     inside = {one for members in together.values() for one in members}
     return {**grouped, **{name: starts for name, starts in alone.items() if name not in inside}}
