@@ -56,6 +56,8 @@ class Settings:
     grace_set: bool = False
     """Whether a configuration says so: what a command collects is freed at once where none does."""
     guard_hold: timedelta = timedelta(days=7)
+    read_all_every: timedelta = timedelta(days=7)
+    """For so long a snapshot of a tree reads only the files that changed; then all of them again."""
     compression: str = "zstd"
     level: int | None = None
     group: str = ""

@@ -238,6 +238,7 @@ TOP: Mapping[str, Reader] = {
     "jobs_at_once": _whole(1, 64),
     "grace": _duration,
     "guard_hold": _duration,
+    "read_all_every": _duration,
     "compression": _one_of(COMPRESSIONS),
     "level": _whole(1, 22),
     "group": _string,

@@ -32,6 +32,7 @@ from dysnomia_plugins.interface.context import (
 from dysnomia_plugins.interface.records import (
     Draft,
     Dumped,
+    Earlier,
     Finding,
     Found,
     Place,
@@ -56,6 +57,7 @@ __all__ = [
     "Context",
     "Draft",
     "Dumped",
+    "Earlier",
     "Finding",
     "Finished",
     "Found",

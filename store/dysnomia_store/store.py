@@ -22,6 +22,7 @@ from dysnomia_store.store_reader import ReadableStore
 
 if TYPE_CHECKING:
     from dysnomia_store.archive.format import Archive
+    from dysnomia_store.commit.earlier import Earlier
     from dysnomia_store.commit.heal import Healed
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import SnapshotDraft
@@ -137,6 +138,37 @@ class Store(ReadableStore):
             except OSError:
                 pass  # the next sweep takes it
 
+    def earlier(self, lock: ComponentLock, type: str, digest_version: int, *, read_all_every: float) -> Earlier | None:  # noqa: A002
+        """The newest generation's snapshot, for a dump that need not read what did not change since.
+
+        None where it is not of this type and version, or not known to be sound; where its dump noted nothing; or where
+        it is ``read_all_every`` seconds since everything was read.
+        """
+        from dysnomia_store.commit.commit import newest
+        from dysnomia_store.commit.earlier import earlier_of
+        from dysnomia_store.commit.install import sound_metadata
+
+        key = self._holding(lock)
+        if not self._layout.note(key).exists():
+            return None
+        before = newest(self._workspace, key)
+        metadata = sound_metadata(self._workspace, key, before[1]) if before is not None and before[1] else None
+        if metadata is None or (metadata.type, metadata.digest_version) != (type, digest_version):
+            return None
+        return earlier_of(self._workspace, key, metadata, self._workspace.clock(), read_all_every)
+
+    def see_again(self, lock: ComponentLock, earlier: Earlier, info: CommitInfo) -> Committed:
+        """Record that what is live is what the newest generation holds. Raises Refused where that is another by now."""
+        from dysnomia_store.commit.commit import newest, see
+
+        key = self._holding(lock)
+        with in_words(f"recording that {key} did not change"):
+            before = newest(self._workspace, key)
+            if before is None or before[1] != earlier.id:
+                raise Refused(f"the newest generation of {key} is another one now", "try again")
+            see(self._workspace, key, before[0], earlier.id, info)
+        return Committed(self.generation(key, before[0]), new=False)
+
     def commit(
         self,
         lock: ComponentLock,
@@ -145,11 +177,13 @@ class Store(ReadableStore):
         *,
         number: int | None = None,
         same_rows: Callable[[str], bool] | None = None,
+        read: datetime | None = None,
     ) -> Committed:
         """Make a draft a generation, or record that the newest generation's state was seen again.
 
         Args:
             info: what is recorded of the generation and of its snapshot.
+            read: when all of what the draft holds was last read from what was live; None for the time of ``info``.
             number: one that was reserved (a guard's): then a generation is always made.
             same_rows: told the newest snapshot's id where the draft and it can differ in the rows of tables alone;
                 returns whether only the order of rows differs. Then no generation is made.
@@ -159,6 +193,7 @@ class Store(ReadableStore):
         """
         from dysnomia_store.commit.commit import commit
         from dysnomia_store.commit.damage import mend_later
+        from dysnomia_store.commit.earlier import keep_note
 
         key = self._holding(lock)
         self.heal(lock)
@@ -182,6 +217,7 @@ class Store(ReadableStore):
         )
         made, new = commit(self._workspace, key, draft, metadata, info, number, same_rows)
         mend_later(self._workspace, draft.replaced)
+        keep_note(self._workspace, key, metadata, draft, read or info.as_of)
         return Committed(self.generation(key, made), new)
 
     def link(self, lock: ComponentLock, snapshot_id: str, info: CommitInfo, *, number: int | None = None) -> Generation:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from dysnomia_base.ownership import refusal_below
 from dysnomia_base.records import dataclass
-from dysnomia_plugins.base import Context, PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.base import Context, Dumped, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError, ToolMissing, Unsupported
+from dysnomia_store.errors import Corrupt, NotFound
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component.context import ComponentJob, settle_others, state_plugin
 from dysnomia_tui.engine.component.left import SETTLED, UnfinishedJob, step_of
@@ -29,6 +30,7 @@ from dysnomia_tui.engine.translate import Expected, words_of
 
 if TYPE_CHECKING:
     from dysnomia_store import Proofs
+    from dysnomia_store.commit.earlier import Earlier
     from dysnomia_store.model import Check, Generation
     from dysnomia_store.store import Committed, ComponentLock
     from dysnomia_tui.engine.component.guard import Restored
@@ -91,29 +93,49 @@ def _half_restored(component_job: ComponentJob) -> str:
 def _dump_live(
     component_job: ComponentJob, plugin: StatePlugin, lock: ComponentLock, reason: Reason, text: str
 ) -> Snapshotted:
+    component_job.journal.step("dump")
+    component_job.progress.phase("dump")
+    earlier = component_job.store.earlier(
+        lock, plugin.type, plugin.digest_version, read_all_every=component_job.read_all_every.total_seconds()
+    )
+    try:
+        committed, dumped = _dump_and_commit(component_job, plugin, lock, (reason, text), earlier)
+    except (Corrupt, NotFound):
+        if earlier is None:
+            raise
+        # What is stored cannot be read: what is live is there, and all of it is read.
+        committed, dumped = _dump_and_commit(component_job, plugin, lock, (reason, text), None)
+    finally:
+        if earlier is not None:
+            earlier.close()
+    component_job.journal.step("settled", swapped=False)
+    return Snapshotted(committed, tuple(dumped.warnings))
+
+
+def _dump_and_commit(
+    component_job: ComponentJob,
+    plugin: StatePlugin,
+    lock: ComponentLock,
+    why: tuple[Reason, str],
+    earlier: Earlier | None,
+) -> tuple[Committed, Dumped]:
     def same_rows(known: str) -> bool:
         from dysnomia_tui.engine.component.check import same_state
 
         return same_state(component_job, plugin, known, draft, ctx.staging)
 
-    component_job.journal.step("dump")
-    component_job.progress.phase("dump")
-    with (
-        component_job.context() as ctx,
-        component_job.draft() as draft,
-    ):
+    store = component_job.store
+    with component_job.context(earlier=earlier) as ctx, component_job.draft() as draft:
         dumped = plugin.dump(ctx, plugin.live(component_job.component), draft)
         component_job.cancel.check()
         component_job.progress.phase("commit")
         component_job.journal.step("commit")
-        committed = component_job.store.commit(
-            lock,
-            draft,
-            component_job.commit_info(dumped, reason, text),
-            same_rows=same_rows,
-        )
-    component_job.journal.step("settled", swapped=False)
-    return Snapshotted(committed, tuple(dumped.warnings))
+        info = component_job.commit_info(dumped, *why)
+        if earlier is not None and dumped.unchanged:
+            return store.see_again(lock, earlier, info), dumped
+        draft.note = dumped.note
+        read = None if earlier is None else earlier.read
+        return store.commit(lock, draft, info, same_rows=same_rows, read=read), dumped
 
 
 def restore(

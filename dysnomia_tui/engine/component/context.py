@@ -24,6 +24,7 @@ from dysnomia_plugins.base import (
     Component,
     Context,
     Dumped,
+    Earlier,
     Journal,
     Plugin,
     Progress,
@@ -75,6 +76,8 @@ class ComponentJob:
     level: int | None = None
     guard_hold: timedelta = timedelta(days=7)
     """How long a guard is held against GC."""
+    read_all_every: timedelta = timedelta(days=7)
+    """For so long a dump may take over what did not change since the newest snapshot."""
     wait: float | None = None
     """Seconds to wait for the component's lock; None waits until cancelled."""
     clock: Callable[[], datetime] = utc_now
@@ -139,7 +142,9 @@ class ComponentJob:
         return f"{self.store.id[:8]}_{job or self.job}"
 
     @contextmanager
-    def context(self, *, made_here: bool = True, of: UnfinishedJob | None = None) -> Iterator[Context]:
+    def context(
+        self, *, made_here: bool = True, of: UnfinishedJob | None = None, earlier: Earlier | None = None
+    ) -> Iterator[Context]:
         """The context a plugin gets, for this job or for the recovery of another. Its staging folder goes after."""
         job = of.job if of else self.job
         journal = of.journal if of else self.journal
@@ -154,6 +159,7 @@ class ComponentJob:
                 staging=staging,
                 tag=self.tag(job),
                 made_here=made_here,
+                earlier=earlier,
             )
         finally:
             shutil.rmtree(staging, ignore_errors=True)

@@ -113,6 +113,7 @@ class JobContext:
             compression=settings.compression_by_container.get(key.container, settings.compression),
             level=settings.level,
             guard_hold=settings.guard_hold,
+            read_all_every=settings.read_all_every,
             clock=self.clock,
             host=self.host,
             planned=self.plan.depends.get(f"{LIVE} {key}", ""),

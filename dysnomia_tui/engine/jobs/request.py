@@ -39,6 +39,7 @@ class JobSettings(TypedDict):
     libexec: NotRequired[list[str]]
     grace: Seconds
     guard_hold: Seconds
+    read_all_every: NotRequired[Seconds]
     jobs_at_once: Annotated[int, Meta(ge=1, le=1000)]
     compression: str
     level: Annotated[int, Meta(ge=-1000, le=1000)] | None

@@ -12,7 +12,7 @@ from dysnomia_tui.config.model import GivenContainer
 
 _PATHS = ("statedir", "user_config")
 _PATH_LISTS = ("containers_path", "components_path", "modules_path")
-_TIMES = ("grace", "guard_hold")
+_TIMES = ("grace", "guard_hold", "read_all_every")
 _PLAIN = ("jobs_at_once", "compression", "level", "group")
 
 
@@ -36,7 +36,7 @@ def settings_from_json(data: Mapping[str, Any]) -> Settings:
     given: dict[str, Any] = {name: Path(data[name]) for name in _PATHS}
     given |= {name: tuple(Path(path) for path in data[name]) for name in _PATH_LISTS}
     given["libexec"] = tuple(Path(path) for path in data.get("libexec", ()))
-    given |= {name: timedelta(seconds=data[name]) for name in _TIMES}
+    given |= {name: timedelta(seconds=data[name]) for name in _TIMES if name in data}
     given |= {name: data[name] for name in _PLAIN}
     containers = {
         name: GivenContainer(Path(said["file"]) if said["file"] else None, said["type"])

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypedDict, Unpack
 
 from dysnomia_base.environment import search_path
 from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.interface.records import Earlier
 
 PropertyValue = str | tuple[str, ...]
 Argv = Sequence[str | bytes]
@@ -173,3 +176,5 @@ class Context:
     """False for a snapshot that was imported and not trusted: load it with the least privilege that works."""
     tool_path: str = field(default_factory=search_path)
     """Where programs are looked for, and the PATH of children."""
+    earlier: Earlier | None = None
+    """What a dump of live need not read again; None: all of it is to be read."""

@@ -50,6 +50,10 @@ class Dumped:
     """What belongs to the unit but not to its dump, as JSON values: carried over when live is gone."""
     warnings: tuple[str, ...] = ()
     """For the outcome: files that changed while read, parts that are not in the dump."""
+    unchanged: bool = False
+    """Nothing was written into the draft: live is what ``Context.earlier`` holds."""
+    note: bytes | None = None
+    """What the next dump should know of this one, to tell what did not change since: see ``Earlier``."""
 
 
 class Draft(Protocol):
@@ -62,6 +66,28 @@ class Draft(Protocol):
 
     def claim(self, snapshot_id: str) -> None:
         """For modules that write their own files into ``folder`` and name the snapshot themselves."""
+
+
+class Earlier(Protocol):
+    """The newest generation's snapshot, made by this type in this version, and known to be sound.
+
+    A dump that can tell that a section is as it was takes it over instead of reading it.
+    """
+
+    @property
+    def note(self) -> bytes:
+        """What its dump noted (``Dumped.note``)."""
+
+    def __len__(self) -> int:
+        """The number of its sections."""
+
+    def names(self, start: int = 0) -> Iterator[str]:
+        """Names of its sections in order, from the ``start``-th."""
+
+    def take(self, sink: ContentSink, start: int, count: int) -> None:
+        """Put ``count`` of its sections, from the ``start``-th, into a sink of a draft's artefact of the same name.
+
+        Raises Corrupt, NotFound where that cannot be: the engine has it dumped again, without an earlier one."""
 
 
 class Stored(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from dysnomia_store.content.cutting import DEFAULT, Cutting, available
 from dysnomia_store.content.digest import DigestSink, SectionTarget, TallySink
 from dysnomia_store.content.files import Files, FrameKeeper, PlainFiles
 from dysnomia_store.content.frame_folder import SUFFIX as FOLDER
+from dysnomia_store.content.frame_folder import FolderReader
 from dysnomia_store.content.storage import SUFFIXES, FrameFolder, Storage, Undecided, WholeFile
 from dysnomia_store.model import FileEntry, Form
 from dysnomia_store.sink import Buffer
@@ -117,6 +118,11 @@ class ArtefactWriter(TallySink):
     def end_section(self, rows: int | None = None, *, size: int | None = None) -> None:
         super().end_section(rows, size=size)
         self._storage.end()
+
+    def take_over(self, artefact: ArtefactReader | FolderReader, lines: Sequence[bytes]) -> None:
+        """Sections that another artefact of this name holds one behind the other, outside of any section: as lines of
+        its contents index. Raises NotFound, Corrupt."""
+        self._storage.take_over(artefact, *self._tally.taken_over(lines))
 
     def _keep(self, data: Buffer) -> None:
         self._storage.write(data)

@@ -118,6 +118,12 @@ class ContentCutter:
         self._mark = None
         self._cut(self._size, last=True)
 
+    def skip(self, size: int) -> None:
+        """End the frame under way: ``size`` bytes follow that are frames already."""
+        self.flush()
+        self._position += size
+        self._use(self._cutting.at(self._position))
+
     def _use(self, size: Size) -> None:
         self._frame = size
         self._chunker = self._class(size.usual, min_size=size.least, max_size=size.most)

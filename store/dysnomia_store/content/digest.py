@@ -19,15 +19,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Protocol, runtime_checkable
 
-from dysnomia_store.content.index import encoded, encoded_rest
+from dysnomia_store.content.index import decode, encoded, encoded_rest
+from dysnomia_store.errors import Corrupt
 from dysnomia_store.model import Form, Section
+from dysnomia_store.records import typed
 from dysnomia_store.sink import Buffer, WholeSection
 
 CONSTRUCTION = b"dysnomia canonical content 1\n"
 OUTLINE = b"dysnomia outline 1\n"
+_LINES = 500
+"""Of an index, handed on together."""
 
 
 class SectionTarget(Protocol):
@@ -185,6 +190,50 @@ class SectionDigester:
         self._outline.update(line)
         self._sections += len(sections)
 
+    def taken_over(self, lines: Sequence[bytes]) -> tuple[int, int]:
+        """Sections of another artefact of this name, in order, as lines of its contents index: what ``end`` does with
+        the digests that stand there. Returns where they are in that artefact, and their length.
+
+        Raises Corrupt where they do not stand one behind the other.
+        """
+        if self._open is not None:
+            raise ValueError(f"sections begin inside section {self._open.name!r}")
+        self._close_run()
+        start: int | None = None
+        end = 0
+        for at in range(0, len(lines), _LINES):
+            moved: list[str] = []
+            for line in lines[at : at + _LINES]:
+                (kind, name), about, (offset, length) = typed.section(line)
+                if offset is None or length is None or (start is not None and offset != end):
+                    raise Corrupt(f"the contents index is damaged: {name!a} is not where the section before it ends")
+                start = offset if start is None else start
+                end = offset + length
+                self._tell(kind, name, about)
+                moved.append(f"{line[: line.rindex(b',[')].decode()},[{self.position + offset - start},{length}]]\n")
+            if isinstance(self.target, LineTarget):
+                self.target.add_lines(moved)
+            else:
+                for text in moved:
+                    self.target.add(decode(text.encode()))
+        self._sections += len(lines)
+        self.position += end - (start or 0)
+        return start or 0, end - (start or 0)
+
+    def _tell(self, kind: str, name: str, about: typed.SectionAbout) -> None:
+        """Put a finished section into the digests."""
+        pairs = _pairs(tuple(sorted(about["attributes"].items()))) if "attributes" in about else "[]"
+        what = f"[{quoted(kind)},{quoted(name)},{pairs}"
+        line = f"{what},{quoted(about['digest'])}]\n".encode()
+        self._whole.update(line)
+        rows = about["rows"]
+        if about["form"] == Form.ROWS:
+            columns = json.dumps(about.get("columns", []), separators=(",", ":"))
+            line = f"{what},{columns},{'null' if rows is None else rows}]\n".encode()
+        self._outline.update(line)
+        if rows is not None:
+            self._rows = rows + (self._rows or 0)
+
     def result(self) -> Digested:
         """The digest of all of it. Raises ValueError while a section is open."""
         if self._open is not None:
@@ -225,6 +274,12 @@ class SectionDigester:
             key=current.key,
             attributes=current.attributes,
         )
+
+
+@lru_cache(64)
+def _pairs(pairs: tuple[tuple[str, str], ...]) -> str:
+    """Attributes as they stand in a digest: the files of a tree have few different ones."""
+    return json.dumps(pairs, separators=(",", ":"))
 
 
 def _line(*values: object) -> bytes:

@@ -80,6 +80,10 @@ class FrameKeeper(Protocol):
         """Share a proven frame that came from elsewhere, where it can be. Returns whether ``target`` is another file
         now. Raises OSError."""
 
+    def share(self, digest: bytes, content: int, target: Path) -> int | None:
+        """Make ``target`` another name of a frame that is there. Returns its size; None where that cannot be, and it
+        has to be written. Raises OSError."""
+
     def folder(self, path: Path) -> None:
         """Make the folder of an artefact. Raises FileExistsError, OSError."""
 

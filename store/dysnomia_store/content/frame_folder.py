@@ -188,6 +188,11 @@ class FolderReader:
                     if on_bytes is not None:
                         on_bytes(len(piece))
 
+    def frame(self, number: int) -> bytes:
+        """The content of one frame. Raises NotFound, NotPermitted, Corrupt."""
+        with self.open_range(self.frames.table.content[number], self.frames.size(number)) as stream:
+            return stream.read()
+
     def _pieces(self, at: int, which: range, offset: int, length: int, *, sealed: bool = False) -> Iterator[bytes]:
         def content(number: int) -> bytes:
             name = frame_name(number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -74,6 +74,11 @@ class FrameTable:
         first = bisect_right(self.content, offset) - 1
         last = bisect_right(self.content, offset + length - 1) - 1
         return range(first, min(last + 1, len(self)))
+
+    def within(self, offset: int, length: int) -> range:
+        """The frames that lie in a range of the content whole."""
+        first = bisect_left(self.content, offset)
+        return range(first, max(first, bisect_right(self.content, offset + length) - 1))
 
 
 class Cutter:

@@ -80,6 +80,8 @@ class SnapshotDraft:
         self._indexed = 0
         self._sealed: Sealed | None = None
         self._shared = False
+        self.note: bytes | None = None
+        """What the dump tells the next one on this component (see ``commit.earlier``)."""
         with in_words("starting a snapshot"):
             self._disk.mkdir(self.folder)
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from dysnomia_base.records import dataclass
 from dysnomia_store.content import footer
+from dysnomia_store.content.artefact_reader import ArtefactReader
 from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.content.files import Files, FrameKeeper, explained, write_all
-from dysnomia_store.content.frame_folder import FOOTER, Frames, frame_name
+from dysnomia_store.content.frame_folder import FOOTER, FolderReader, Frames, frame_name
 from dysnomia_store.content.frames import DEFAULT_LEVEL, Compressor, Cutter, InOrder, frame_compressor
-from dysnomia_store.errors import StoreError
+from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import FileEntry
 from dysnomia_store.sink import Buffer
 
 SUFFIXES = {"zstd": ".zst", "xz": ".xz", "plain": ""}
 """What each compression that can be written adds to the artefact's name."""
 DEFAULT_XZ_LEVEL = 2
+_PIECE = 1 << 20
 MOST_FRAMES = footer.MOST_FOLDER // 74
 """Of an artefact: 64 characters of its digest and some of its size each, as its footer has them."""
 
@@ -46,6 +48,9 @@ class Storage(Protocol):
     def end(self) -> None: ...
 
     def write(self, data: Buffer) -> None: ...
+
+    def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
+        """Take bytes that another artefact of the store holds. Raises NotFound, Corrupt where they cannot be read."""
 
     def close(self, said: Mapping[str, Any]) -> Stored:
         """Write what is left, and what a footer says. The folder is for the caller to sync."""
@@ -75,6 +80,10 @@ class WholeFile:
         self.write = self._cutter.write
         if self._framed:
             self._put(footer.OPENING)
+
+    def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
+        for piece in _pieces(artefact, offset, length):
+            self.write(piece)
 
     def close(self, said: Mapping[str, Any]) -> Stored:
         self._cutter.flush()
@@ -123,6 +132,25 @@ class FrameFolder:
         with explained(folder):
             keeper.folder(folder)
 
+    def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
+        """Whole frames are linked, unread; what stands before and behind them is cut anew. That the first of them
+        starts where it does ends the frame before it there, as the content itself nearly always does."""
+        whole = artefact.frames.table.within(offset, length) if isinstance(artefact, FolderReader) else range(0)
+        if not whole or not isinstance(artefact, FolderReader):
+            whole_start = whole_end = offset
+        else:
+            starts = artefact.frames.table.content
+            whole_start, whole_end = starts[whole.start], starts[whole.stop]
+        for piece in _pieces(artefact, offset, whole_start - offset):
+            self.write(piece)
+        if whole and isinstance(artefact, FolderReader):
+            self._cutter.skip(whole_end - whole_start)
+            for number in whole:
+                self._worker.add(artefact.frames.size(number), partial(self._relink, self._count, artefact, number))
+                self._count += 1
+        for piece in _pieces(artefact, whole_end, offset + length - whole_end):
+            self.write(piece)
+
     def close(self, said: Mapping[str, Any]) -> Stored:
         self._cutter.flush()
         self._worker.finish()
@@ -148,6 +176,15 @@ class FrameFolder:
         path = self.path / frame_name(number)
         with explained(path):
             return self._keeper.keep(content, path, self._compress)
+
+    def _relink(self, number: int, artefact: FolderReader, other: int) -> tuple[bytes, int]:
+        path = self.path / frame_name(number)
+        digest, content = artefact.frames.digest(other), artefact.frames.size(other)
+        with explained(path):
+            size = self._keeper.share(digest, content, path)
+        if size is not None:
+            return digest, size
+        return self._keep(number, memoryview(artefact.frame(other)))
 
     def _done(self, content: int, kept: tuple[bytes, int]) -> None:
         digest, stored = kept
@@ -193,6 +230,15 @@ class Undecided:
         if self._size > self._most:
             self._choose(self._large)
 
+    def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
+        if self._chosen is None and self._size + length > self._most:
+            self._choose(self._large)
+        if self._chosen is not None:
+            self._chosen.take_over(artefact, offset, length)
+            return
+        for piece in _pieces(artefact, offset, length):
+            self.write(piece)
+
     def close(self, said: Mapping[str, Any]) -> Stored:
         return (self._chosen or self._choose(self._small)).close(said)
 
@@ -211,6 +257,17 @@ class Undecided:
             else:
                 chosen.end()
         return chosen
+
+
+def _pieces(artefact: ArtefactReader | FolderReader, offset: int, length: int) -> Iterator[bytes]:
+    """Some of the content of an artefact, checked. Raises Corrupt where it holds less."""
+    if length:
+        with artefact.open_range(offset, length) as stream:
+            while length and (piece := stream.read(min(length, _PIECE))):
+                yield piece
+                length -= len(piece)
+        if length:
+            raise Corrupt(f"{artefact.path} is damaged: it ends before the contents index says")
 
 
 def _codec(compression: str, level: int | None) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], int | None]:

@@ -16,7 +16,7 @@ THEIRS = ("snapshots", "generations", "checksums", "activated", "garbage")
 OURS = (
     "metadata", "history", "checks", "marks", "audit", "jobs", "reserved",
     "staging", "trash", "locks", "cache", "reserve", "store.json", "deployed",
-    "frames", "optimising",
+    "frames", "optimising", "noted",
 )  # fmt: skip
 """Top-level names that are ours."""
 _LONG = 180
@@ -68,6 +68,10 @@ class Layout:
 
     def seen(self, key: ComponentKey) -> Path:
         return self.of("history", key) / "seen.jsonl"
+
+    def note(self, key: ComponentKey) -> Path:
+        """What the newest dump noted for the next one."""
+        return self.of("noted", key)
 
     def checks(self, key: ComponentKey, snapshot_id: str) -> Path:
         return self.of("checks", key) / f"{stem(snapshot_id)}.jsonl"

@@ -98,10 +98,7 @@ class Workspace:
             return  # torn: then the records say what they are
         if said.get("format", records.FORMAT) >= number:
             return
-        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
-        self.disk.write_new(temporary, records.dump({**said, "format": number}))
-        self.disk.replace(temporary, path)
-        self.disk.fsync_path(path.parent)
+        self.republish(path, records.dump({**said, "format": number}))
 
     def folder(self, path: Path) -> Path:
         """Make a folder of the store and those above it, each durable in its parent."""
@@ -134,6 +131,18 @@ class Workspace:
         try:
             self.disk.write_new(temporary, data)
             self.disk.rename(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        self.disk.fsync_path(path.parent)
+
+    def republish(self, path: Path, data: bytes) -> None:
+        """The same, in place of a file that is there."""
+        self.folder(path.parent)
+        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
+        try:
+            self.disk.write_new(temporary, data)
+            self.disk.replace(temporary, path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise

@@ -56,7 +56,7 @@ class Pool:
     ) -> tuple[bytes, int]:
         """See ``FrameKeeper``: links the pool's file where it has one, else writes one and offers it to the pool."""
         digest = hashlib.sha256(content).digest()
-        size = self._link(digest, len(content), target)
+        size = self.share(digest, len(content), target)
         if size is not None:
             return digest, size
         body = compress(content)
@@ -208,8 +208,8 @@ class Pool:
     def _mode(self) -> int:
         return 0o400 if self.disk.access.gid is None else 0o440
 
-    def _link(self, digest: bytes, content: int, target: Path) -> int | None:
-        """Link the pool's file of a frame. None where that cannot be, and it has to be written."""
+    def share(self, digest: bytes, content: int, target: Path) -> int | None:
+        """See ``FrameKeeper``."""
         entry = self.path(digest)
         size = self.size(entry, digest, content)
         if size is None:

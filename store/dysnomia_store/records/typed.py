@@ -110,6 +110,15 @@ class _Check(TypedDict):
     job: NotRequired[str]
 
 
+class Noted(TypedDict):
+    """The first line of what a dump noted for the next one."""
+
+    id: str
+    type: str
+    digest_version: Count
+    read: str
+
+
 class _Store(TypedDict):
     id: StoreId
 
@@ -275,6 +284,10 @@ def check(record: Record, what: str) -> Check:
         return codec.check_of(said)
     except ValueError as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
+
+
+def noted(record: Record, what: str) -> Noted:
+    return _read(record, Noted, what)
 
 
 def store_id(record: Record, what: str) -> str:

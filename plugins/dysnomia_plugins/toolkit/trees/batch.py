@@ -89,6 +89,11 @@ class Batch:
         self._content += size
         return self._is_full(size)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to hand on."""
+        return bool(self._sections)
+
     def hand_on(self, sink: ContentSink) -> int:
         """Write what there is, in order. Returns the bytes of content that were in it."""
         if self._sections:

@@ -14,7 +14,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from dysnomia_plugins.toolkit.files_reader import SNIFFED, is_text
 from dysnomia_plugins.toolkit.guarded.system import read_xattrs
 from dysnomia_plugins.toolkit.trees.batch import Batch
 from dysnomia_plugins.toolkit.trees.extract import MAX_DEPTH
+from dysnomia_plugins.toolkit.trees.known import Known, Noting, key_of
 from dysnomia_plugins.toolkit.trees.member import ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt
 from dysnomia_plugins.toolkit.trees.tarread import CHUNK, MAX_EXTENTS
@@ -42,6 +43,8 @@ COPIED = 1 << 30
 """Bytes up to which a large file that is being written is copied aside."""
 HOT = 5.0
 """Seconds since its last change up to which a large file counts as being written."""
+TOLD = 512
+"""Members that are known, after which progress is told."""
 SHOWN = 200
 """Characters of a very long name in a message."""
 
@@ -53,14 +56,20 @@ class TreeDump:
     """Streams the roots of a tree into a sink."""
 
     ctx: Context
-    sink: ContentSink
+    open_sink: Callable[[], ContentSink]
+    """Called when there is something to store: not where all of it is known already."""
     roots: Sequence[RootAt]
     warnings: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     """What changed while it was read, in words."""
     skip: Collection[str] = ()
     """Names right in a root that are no part of it."""
+    known: Known | None = None
+    """What was read before and need not be read again."""
+    noting: Noting | None = None
+    """What is told of each member, for the next dump."""
     members: int = 0
+    _sink: ContentSink | None = None
     _done: int = 0
     _settled: float = 0.0
     """What changed last before this time shows every change since; later times must be looked at."""
@@ -68,7 +77,7 @@ class TreeDump:
 
     def run(self) -> None:
         """Raises PluginError where something cannot be read, or nothing is there."""
-        walk = Walk(self.roots, skip=self.skip)
+        walk = Walk(self.roots, skip=self.skip, known=None if self.known is None else self.known.same)
         for seen in walk:
             self._member(seen)
             self.members += 1
@@ -76,12 +85,56 @@ class TreeDump:
             where = ", ".join(root.path for root in self.roots) or "no mkdir line"
             raise PluginError("there is nothing to snapshot", f"none of its folders is there ({where})")
         self._flush()
-        self.sink.store_only(END)
+        if not self.unchanged:
+            if self.known is not None and self.known.pending:
+                self.known.flush(self.sink)
+            self.sink.store_only(END)
         self.changed += walk.changed
         self.warnings += [f"{root} is not there" for root in walk.missing]
         self.warnings += walk.left_out
 
+    @property
+    def sink(self) -> ContentSink:
+        if self._sink is None:
+            self._sink = self.open_sink()
+        return self._sink
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether every member is as it was, so that nothing was stored."""
+        return self._sink is None and self.known is not None and self.known.whole
+
     def _member(self, seen: Seen) -> None:
+        if self.known is not None:
+            if self._is_known(seen, self.known):
+                return
+            if self.known.pending:
+                self.known.flush(self.sink)
+        self._store(seen)
+        if self.noting is not None:
+            key = key_of(seen.name, seen.kind, seen.link, seen.stat)
+            if seen.kind is Kind.FILE and key_of(seen.name, seen.kind, "", os.fstat(seen.descriptor)) != key:
+                key = b""
+            self.noting.read(key, seen.stat.st_ctime_ns)
+
+    def _is_known(self, seen: Seen, known: Known) -> bool:
+        """Whether a member is as it was; then it is taken over."""
+        key = seen.key or known.same(seen.name, seen.kind, seen.link, seen.stat)
+        if key is None:
+            return False
+        if self._batch.waiting:
+            self._flush()
+        known.take(lambda: self.sink)
+        if self.noting is not None:
+            self.noting.same(key)
+        if seen.kind is Kind.FILE:
+            self._done += seen.stat.st_size
+        if self.members % TOLD == 0:
+            self.ctx.cancel.check()
+            self.ctx.progress.advance(self._done)
+        return True
+
+    def _store(self, seen: Seen) -> None:
         try:
             if seen.kind is not Kind.FILE:
                 _refuse_too_deep(seen)
@@ -97,7 +150,8 @@ class TreeDump:
     def _flush(self) -> None:
         """Hand on what small members have come together."""
         self.ctx.cancel.check()
-        self._done += self._batch.hand_on(self.sink)
+        if self._batch.waiting:
+            self._done += self._batch.hand_on(self.sink)
         self.ctx.progress.advance(self._done)
 
     def _small(self, seen: Seen) -> None:

@@ -67,6 +67,8 @@ class Seen:
     owners: Owners
     xattrs: tuple[tuple[str, bytes], ...] = ()
     link: str = ""
+    key: bytes | None = None
+    """Of a file that was not opened, since it is the one that is known (``Walk.known``)."""
     _member: Member | None = None
 
     @property
@@ -105,13 +107,15 @@ class Walk:
     """Goes over the roots of a tree at one place.
 
     ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``attributes``: whether
-    extended attributes are read. ``skip``: names right in a root that are no part of it.
+    extended attributes are read. ``skip``: names right in a root that are no part of it. ``known``: gives the key of a
+    member that is as it was (name, kind, link, status), else None; such a file is not opened.
     """
 
     roots: Sequence[RootAt]
     open_files: bool = True
     attributes: bool = True
     skip: Collection[str] = ()
+    known: Callable[[str, Kind, str, os.stat_result], bytes | None] | None = None
     changed: list[str] = field(default_factory=list)
     """What vanished or changed while it was looked at, in words."""
     left_out: list[str] = field(default_factory=list)
@@ -147,6 +151,9 @@ class Walk:
                 if len(frames) == 1 and (entry in self.skip or own_name(entry)):
                     continue
                 name = frame.prefix + entry
+                if regular and self.known is not None and (same := self._same_file(name, entry, frame)) is not None:
+                    yield same
+                    continue
                 if regular and (descriptor := _opened(entry, frame.descriptor)) >= 0:
                     try:
                         seen = self._file(name, descriptor, frame)
@@ -166,6 +173,18 @@ class Walk:
         finally:
             for frame in frames:
                 os.close(frame.descriptor)
+
+    def _same_file(self, name: str, entry: str, frame: _Frame) -> Seen | None:
+        """A file that is as it was, and has no other name; None for all others."""
+        assert self.known is not None
+        try:
+            seen = os.lstat(entry, dir_fd=frame.descriptor)
+        except OSError:
+            return None
+        if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
+            return None
+        key = self.known(name, Kind.FILE, "", seen)
+        return None if key is None else Seen(name, Kind.FILE, -1, seen, frame.path, self._owners, key=key)
 
     def _frame(self, name: str, descriptor: int, path: str) -> _Frame:
         """A folder to go through. Its names are read again where it changed meanwhile."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -103,6 +103,11 @@ class Layout:
         """The mount a path lies on (it need not exist)."""
         found = [mount for mount in self.mounts if mount.point == "/" or below(path, mount.point)]
         return max(found, key=lambda mount: len(mount.point), default=Mount("/", ""))
+
+    def kinds_below(self, roots: Iterable[RootAt]) -> frozenset[str]:
+        """The kinds of all file systems that the roots are on; ``""`` for one that is not known."""
+        points = [point for root in roots for point in (root.path, *self.mounts_below(root.path))]
+        return frozenset(self.mount_of(point).kind for point in points)
 
     def swapped_inside(self, root: str) -> bool:
         """Whether a root is itself a mount point, which cannot be exchanged: what is in it is moved instead."""

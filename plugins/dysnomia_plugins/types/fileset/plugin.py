@@ -12,6 +12,7 @@ import os
 import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -37,6 +38,7 @@ from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, member_rows, resca
 from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
 from dysnomia_plugins.toolkit.trees.exchange import RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.toolkit.trees.extract import Trust
+from dysnomia_plugins.toolkit.trees.known import FILE_SYSTEMS, JUST, LEAST, MAPPED, Known, Noting
 from dysnomia_plugins.toolkit.trees.names import purpose_of
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.toolkit.trees.second_look import changed_since
@@ -157,8 +159,16 @@ class Fileset(StatePlugin):
         if aside:
             self._wait_for_writers(ctx, layout, place)
         began, as_of = time.time_ns(), datetime.now(UTC)
-        with draft.artefact(ARTEFACT) as sink:
-            tree = TreeDump(ctx, sink, roots)
+        names = [root.root for root in roots]
+        tells = place == layout.live and layout.kinds_below(roots) <= FILE_SYSTEMS
+        with ExitStack() as stack:
+            tree = TreeDump(
+                ctx,
+                lambda: stack.enter_context(draft.artefact(ARTEFACT)),
+                roots,
+                known=Known(ctx.earlier, names) if tells and ctx.earlier is not None else None,
+                noting=Noting() if tells else None,
+            )
             tree.run()
         changed = changed_since(roots, began - int(TICK * 1e9) if aside else began)
         if aside and (changed or tree.changed):
@@ -178,6 +188,8 @@ class Fileset(StatePlugin):
                 "file system": layout.mount_of(layout.target).kind,
             },
             warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
+            unchanged=tree.unchanged,
+            note=_note(tree, names, began),
         )
 
     def _wait_for_writers(self, ctx: Context, layout: Layout, place: Place) -> None:
@@ -245,6 +257,14 @@ class Fileset(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return content_row(section, raw)
+
+
+def _note(tree: TreeDump, names: Sequence[str], began: int) -> bytes | None:
+    """What the next dump should know; None where a dump that reads everything takes no longer."""
+    if tree.noting is None or tree.unchanged or tree.members < LEAST:
+        return None
+    writes = users_of([root.path for root in tree.roots], writers_only=True)
+    return tree.noting.note(names, began - (MAPPED if writes else JUST))
 
 
 def layout_of(component: Component) -> Layout:

@@ -47,7 +47,7 @@ def write_files(ctx: Context, place: Place, sink: ContentSink) -> Sequence[str]:
     if root is None:
         sink.store_only(END)
         return ()
-    tree = TreeDump(ctx, sink, [root], skip=NOT_FILES)
+    tree = TreeDump(ctx, lambda: sink, [root], skip=NOT_FILES)
     tree.run()
     return [*tree.warnings, *tree.changed]
 

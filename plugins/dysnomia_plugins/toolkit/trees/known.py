@@ -1,0 +1,171 @@
+"""Which members of a tree are as they were when the newest snapshot read them: those need not be read again.
+
+A member is the same where name, kind, inode, size, mode, owners and both times are: the kernel sets the time of a
+change (ctime), which no program can set, at every change of content, mode or attributes. What it cannot promise is
+left out of the note, so that it is read again: a file that had just changed (a later change could bear the same time,
+on file systems that count whole seconds), and what a program might write through a mapping it already had, where the
+time is set once for many writes. Other file systems than these keep no such times, or keep them elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
+from struct import Struct
+
+from dysnomia_plugins.base import Earlier
+from dysnomia_plugins.toolkit.trees.member import Kind
+from dysnomia_store.sink import ContentSink
+
+FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "overlay"})
+"""Those that set the time of a change at every change, by this machine's clock."""
+LEAST = 500
+"""Members below which a tree is read whole each time: it takes no longer than to look who writes in it."""
+JUST = 2_500_000_000
+"""Nanoseconds for which a file counts as just changed: some file systems count in seconds, or two."""
+MAPPED = 60_000_000_000
+"""The same where a program has files there open for writing: for so long a page it wrote may be written again without
+another time being set (twice the half minute after which the kernel writes pages back and looks anew)."""
+_KEY = 16
+_NONE = bytes(_KEY)
+_FIELDS = Struct("<QqqqIII")
+
+
+def key_of(name: str, kind: Kind, link: str, seen: os.stat_result) -> bytes:
+    """What stands for a member as it was looked at: 16 bytes."""
+    fields = _FIELDS.pack(
+        seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_mode, seen.st_uid, seen.st_gid
+    )
+    return blake2b(
+        b"%b\0%b\0%b%b" % (kind.encode(), os.fsencode(name), os.fsencode(link), fields), digest_size=_KEY
+    ).digest()
+
+
+@dataclass
+class Noting:
+    """Collects what is noted of a tree while it is dumped."""
+
+    _keys: bytearray = field(default_factory=bytearray)
+    _changed: array[int] = field(default_factory=lambda: array("q"))
+    """When each member changed last; 0 for what was noted before."""
+
+    def same(self, key: bytes) -> None:
+        """A member that was taken over."""
+        self._keys += key
+        self._changed.append(0)
+
+    def read(self, key: bytes, changed: int) -> None:
+        """A member that was read, or looked at; ``b""`` for one that changed meanwhile."""
+        self._keys += key or _NONE
+        self._changed.append(changed)
+
+    def note(self, roots: Sequence[str], before: int) -> bytes:
+        """What is to be noted, without what changed after ``before`` (nanoseconds since 1970)."""
+        for number, changed in enumerate(self._changed):
+            if changed > before:
+                self._keys[number * _KEY : (number + 1) * _KEY] = _NONE
+        return json.dumps({"roots": list(roots), "members": len(self._changed)}).encode() + b"\n" + self._keys
+
+
+class Known:
+    """The members of the newest snapshot, gone through in the order of the walk.
+
+    Args:
+        earlier: that snapshot.
+        roots: the roots of the tree now, in order; a note of other roots says nothing.
+    """
+
+    def __init__(self, earlier: Earlier, roots: Sequence[str]) -> None:
+        self._earlier = earlier
+        self._roots = roots
+        head, _, keys = earlier.note.partition(b"\n")
+        self._keys = keys if _matches(head, roots, len(keys), len(earlier)) else b""
+        self.count = len(self._keys) // _KEY
+        self._at = 0
+        self._names: Iterator[str] = iter(())
+        self._next = -1
+        """Which section's name ``_names`` gives next."""
+        self._name = ""
+        self._name_of = -1
+        self._run = (0, 0)
+        """Sections that are to be taken, but were not yet."""
+
+    def same(self, name: str, kind: Kind, link: str, seen: os.stat_result) -> bytes | None:
+        """The key of a member where it is as it was; None where it is not. Members are asked for in the walk's order,
+        some more than once."""
+        key = key_of(name, kind, link, seen)
+        if self._key(self._at) != key:
+            self._go_to(name)
+            if self._key(self._at) != key:
+                return None
+        return key
+
+    def take(self, sink: Callable[[], ContentSink]) -> None:
+        """Take over the member that was found to be the same, together with those before it. ``sink`` is called where
+        those do not stand right before it in the snapshot, and go into it now."""
+        start, end = self._run
+        if self._at != end:  # it begins anew: what is between has changed, or is gone
+            if self.pending:
+                self.flush(sink())
+            start = self._at
+        self._at += 1
+        self._run = (start, self._at)
+
+    def flush(self, sink: ContentSink) -> None:
+        """Put what is to be taken over into the sink."""
+        start, end = self._run
+        if end > start:
+            self._earlier.take(sink, start, end - start)
+        self._run = (end, end)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is to be taken over that was not yet."""
+        return self._run[1] > self._run[0]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every member of the snapshot is to be taken over, and none was put into a sink yet."""
+        return self.count > 0 and self._run == (0, self.count)
+
+    def _key(self, number: int) -> bytes:
+        return self._keys[number * _KEY : (number + 1) * _KEY]
+
+    def _go_to(self, name: str) -> None:
+        """Pass over the members that come before this one."""
+        place = self._place(name)
+        while self._at < self.count and self._place(self._name_at(self._at)) < place:
+            self._at += 1
+
+    def _name_at(self, number: int) -> str:
+        if self._name_of != number:
+            if not 0 <= self._next <= number:
+                self._names, self._next = self._earlier.names(number), number
+            self._name = next(islice(self._names, number - self._next, None), "")
+            self._name_of, self._next = number, number + 1
+        return self._name
+
+    def _place(self, name: str) -> tuple[int, list[bytes]]:
+        """Sorts names as the walk gives them: by root, then depth first, names in a folder by their bytes."""
+        for number, root in enumerate(self._roots):
+            if root == ".":
+                return number, [] if name == "." else os.fsencode(name).split(b"/")
+            if name == root:
+                return number, []
+            if name.startswith(f"{root}/"):
+                return number, os.fsencode(name[len(root) + 1 :]).split(b"/")
+        return len(self._roots), []
+
+
+def _matches(head: bytes, roots: Sequence[str], size: int, sections: int) -> bool:
+    """Whether a note is of these roots, and of as many members as the snapshot has sections."""
+    try:
+        said = json.loads(head)
+    except ValueError:
+        return False
+    return bool(said == {"roots": list(roots), "members": sections} and size == sections * _KEY)
