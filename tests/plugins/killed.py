@@ -138,14 +138,17 @@ def _heals(jobs: Jobs) -> Iterator[Callable[[], None]]:
         yield lambda: jobs.activity("deactivate")
 
 
-def kill_everywhere(plugin: Plugin, component: Path, everything: Everything) -> None:
+def kill_everywhere(plugin: Plugin, component: Path, everything: Everything, *, briefly: bool = False) -> None:
     """Kill both activities at each of their steps and lines, and heal them. Prints how often it was killed; raises
-    where anything stayed."""
+    where anything stayed.
+
+    Args:
+        briefly: of an activation right after each step alone, of a deactivation at each line: for a slow server."""
     jobs = Jobs(plugin, component, Path("/var/tmp") / f"killed-{plugin.type}")
     clean = everything(component)
     healing = _heals(jobs)
     count = 0
-    for how in ("before", "after", "line"):
+    for how in ("after",) if briefly else ("before", "after", "line"):
         for at in range(1, STEPS):
             if not _killed(jobs, at, how, "activate"):
                 break
@@ -161,7 +164,7 @@ def kill_everywhere(plugin: Plugin, component: Path, everything: Everything) -> 
     full = wait_until(lambda: _settled(component, everything))
     assert full is not None
     assert full != clean
-    for how in ("line", "before"):
+    for how in ("line",) if briefly else ("line", "before"):
         for at in range(1, STEPS):
             if not _killed(jobs, at, how, "deactivate"):
                 break

@@ -7,7 +7,6 @@ that the component describes, whoever made it; home folders stay.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,9 +16,10 @@ from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import PluginError, ProcessFailed
 from dysnomia_plugins.interface.status import Status, Tone
 from dysnomia_plugins.toolkit import accounts, deployment
+from dysnomia_plugins.toolkit.links import make_links, put_back, remove, settle_folders, warn_of_strangers
 from dysnomia_plugins.types.systemd.manager import Manager, UnitState, version_of
 from dysnomia_plugins.types.systemd.status import last_lines, overall, status_of
-from dysnomia_plugins.types.systemd.units import Link, Units, links_of, point, remove, settle_folders, wants_of
+from dysnomia_plugins.types.systemd.units import Units, links_of, wants_of
 
 SETTLE = 0.5
 """Seconds in which a unit that was started must not have failed: a service that dies at once is not in service."""
@@ -49,21 +49,13 @@ class SystemdUnit(Plugin):
         deployment.add_accounts(ctx)
         ctx.progress.phase("link")
         wants = folder / manager.wants
-        self._link(ctx, "links", links_of(units, folder))
-        self._link(ctx, "wants", wants_of(units, wants))
+        make_links(ctx, "links", links_of(units, folder))
+        make_links(ctx, "wants", wants_of(units, wants))
         settle_folders([folder, wants])
         _warn_of_boot(ctx, manager)
         ctx.progress.phase("start")
         manager.run("daemon-reload")
         self._start(ctx, manager, units)
-
-    def _link(self, ctx: Context, step: str, links: Sequence[Link]) -> None:
-        was = {str(link.path): link.was() for link in links if not link.made}
-        ctx.journal.step(step, was=was)
-        for link in links:
-            if not link.made:
-                link.make()
-                ctx.progress.log(f"{link.path} -> {link.to}")
 
     def _start(self, ctx: Context, manager: Manager, units: Units) -> None:
         states = manager.states(units.shown)
@@ -105,7 +97,7 @@ class SystemdUnit(Plugin):
         folder = manager.folder()
         wants = folder / manager.wants
         links = [link for link in links_of(units, folder) if link.ours or not link.path.exists()]
-        _warn_of_strangers(ctx, links_of(units, folder))
+        warn_of_strangers(ctx, links_of(units, folder))
         installed = {link.path.name for link in links}
         ctx.progress.phase("stop")
         self._stop(ctx, manager, [name for name in units.stopped if name.replace("@*.", "@.") in installed])
@@ -136,7 +128,7 @@ class SystemdUnit(Plugin):
                 self._stop(ctx, manager, list(done.get("started", {}).get("units", ())))
             for path, was in changed.items():
                 with deployment.noting(faults):
-                    _put_back(Path(path), str(was))
+                    put_back(Path(path), str(was))
             if changed:
                 with deployment.noting(faults):
                     manager.run("daemon-reload")
@@ -173,14 +165,6 @@ class SystemdUnit(Plugin):
         return deployment.hinted_shell(hints)
 
 
-def _put_back(path: Path, was: str) -> None:
-    """What stood there before: another link, or nothing."""
-    if not was:
-        remove([path])
-    elif path.is_symlink() and os.readlink(path) != was:
-        point(path, was)
-
-
 def _forget_failure(manager: Manager, unit: str) -> None:
     """A unit that failed stays in systemd's lists as such until it is told to forget; one that did not says so."""
     try:
@@ -198,9 +182,3 @@ def _warn_of_boot(ctx: Context, manager: Manager) -> None:
         return
     if not state.loaded:
         ctx.progress.log(f"there is no {target} on this machine: the units would not start after a reboot")
-
-
-def _warn_of_strangers(ctx: Context, links: Sequence[Link]) -> None:
-    for link in links:
-        if link.path.exists() and not link.ours:
-            ctx.progress.log(f"{link.path} is not of this component, and stays")
