@@ -46,7 +46,7 @@ class Details(TypedDict, total=False):
     copy: str
     undoable: bool
     put: Count
-    left: list[str]
+    rows_left: list[str]
     bytes: Count
     hint: str
 

@@ -242,7 +242,7 @@ def _outcome(done: PutBack, number: int) -> Outcome:
         "generations": [_generation(done.guard)],
         "guard": done.guard.number,
         "put": done.done,
-        "left": left[:SHOWN],
+        "rows_left": left[:SHOWN],
         "warnings": list(done.warnings),
         "undoable": done.done > 0,
     }

@@ -90,7 +90,7 @@ def test_a_row_that_changes_between_plan_and_job_is_left_and_named(lost: EngineF
     lost.execute("INSERT INTO t VALUES (3, 'of another customer')")
     lost.execute("DELETE FROM t WHERE id = 4")
     job = lost.run(engine, plan)
-    assert (job.state, job.details["left"]) == (JobState.PARTLY, ["table t 3", "table t 4"])
+    assert (job.state, job.details["rows_left"]) == (JobState.PARTLY, ["table t 3", "table t 4"])
     assert "left as they were, for they changed since the plan: table t 3, table t 4" in job.message
     assert held(lost) == {1: "row 1", 2: "row 2", 3: "of another customer", 5: "row 5", 6: "row 6"}
     undo = lost.run(engine, engine.plan_undo(job.id))
