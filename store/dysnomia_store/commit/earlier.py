@@ -74,11 +74,10 @@ class Earlier:
             self._readers[sink.name] = self._stored.reader(sink.name)
         if not 0 <= self._next <= start:
             self._lines, self._next = self._index.lines(start), start
-        lines = list(islice(self._lines, start - self._next, start - self._next + count))
+        lines = islice(self._lines, start - self._next, start - self._next + count)
         self._next = start + count
-        if len(lines) != count:
+        if sink.take_over(self._readers[sink.name], lines) != count:
             raise Corrupt(f"{self._index.path} is damaged: it holds fewer sections than were noted")
-        sink.take_over(self._readers[sink.name], lines)
 
     def close(self) -> None:
         """Close its files."""

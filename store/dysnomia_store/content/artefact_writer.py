@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -119,10 +119,12 @@ class ArtefactWriter(TallySink):
         super().end_section(rows, size=size)
         self._storage.end()
 
-    def take_over(self, artefact: ArtefactReader | FolderReader, lines: Sequence[bytes]) -> None:
+    def take_over(self, artefact: ArtefactReader | FolderReader, lines: Iterable[bytes]) -> int:
         """Sections that another artefact of this name holds one behind the other, outside of any section: as lines of
-        its contents index. Raises NotFound, Corrupt."""
-        self._storage.take_over(artefact, *self._tally.taken_over(lines))
+        its contents index. Returns how many they are. Raises NotFound, Corrupt."""
+        start, length, count = self._tally.taken_over(lines)
+        self._storage.take_over(artefact, start, length)
+        return count
 
     def _keep(self, data: Buffer) -> None:
         self._storage.write(data)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
@@ -190,9 +190,9 @@ class SectionDigester:
         self._outline.update(line)
         self._sections += len(sections)
 
-    def taken_over(self, lines: Sequence[bytes]) -> tuple[int, int]:
+    def taken_over(self, lines: Iterable[bytes]) -> tuple[int, int, int]:
         """Sections of another artefact of this name, in order, as lines of its contents index: what ``end`` does with
-        the digests that stand there. Returns where they are in that artefact, and their length.
+        the digests that stand there. Returns where they are in that artefact, their length, and how many they are.
 
         Raises Corrupt where they do not stand one behind the other.
         """
@@ -200,25 +200,31 @@ class SectionDigester:
             raise ValueError(f"sections begin inside section {self._open.name!r}")
         self._close_run()
         start: int | None = None
-        end = 0
-        for at in range(0, len(lines), _LINES):
-            moved: list[str] = []
-            for line in lines[at : at + _LINES]:
-                (kind, name), about, (offset, length) = typed.section(line)
-                if offset is None or length is None or (start is not None and offset != end):
-                    raise Corrupt(f"the contents index is damaged: {name!a} is not where the section before it ends")
-                start = offset if start is None else start
-                end = offset + length
-                self._tell(kind, name, about)
-                moved.append(f"{line[: line.rindex(b',[')].decode()},[{self.position + offset - start},{length}]]\n")
-            if isinstance(self.target, LineTarget):
-                self.target.add_lines(moved)
-            else:
-                for text in moved:
-                    self.target.add(decode(text.encode()))
-        self._sections += len(lines)
+        end = count = 0
+        moved: list[str] = []
+        for line in lines:
+            (kind, name), about, (offset, length) = typed.section(line)
+            if offset is None or length is None or (start is not None and offset != end):
+                raise Corrupt(f"the contents index is damaged: {name!a} is not where the section before it ends")
+            start = offset if start is None else start
+            end = offset + length
+            count += 1
+            self._tell(kind, name, about)
+            moved.append(f"{line[: line.rindex(b',[')].decode()},[{self.position + offset - start},{length}]]\n")
+            if len(moved) >= _LINES:
+                self._hand_on(moved)
+                moved = []
+        self._hand_on(moved)
+        self._sections += count
         self.position += end - (start or 0)
-        return start or 0, end - (start or 0)
+        return start or 0, end - (start or 0), count
+
+    def _hand_on(self, lines: Sequence[str]) -> None:
+        if isinstance(self.target, LineTarget):
+            self.target.add_lines(lines)
+        else:
+            for line in lines:
+                self.target.add(decode(line.encode()))
 
     def _tell(self, kind: str, name: str, about: typed.SectionAbout) -> None:
         """Put a finished section into the digests."""

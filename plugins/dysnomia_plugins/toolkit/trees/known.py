@@ -83,8 +83,10 @@ class Known:
     def __init__(self, earlier: Earlier, roots: Sequence[str]) -> None:
         self._earlier = earlier
         self._roots = roots
-        head, _, keys = earlier.note.partition(b"\n")
-        self._keys = keys if _matches(head, roots, len(keys), len(earlier)) else b""
+        note = memoryview(earlier.note)
+        after = earlier.note.find(b"\n") + 1
+        keys = note[after:]  # of a million members it is large, and is not copied
+        self._keys = keys if _matches(bytes(note[:after]), roots, len(keys), len(earlier)) else note[:0]
         self.count = len(self._keys) // _KEY
         self._at = 0
         self._names: Iterator[str] = iter(())
@@ -133,7 +135,7 @@ class Known:
         """Whether every member of the snapshot is to be taken over, and none was put into a sink yet."""
         return self.count > 0 and self._run == (0, self.count)
 
-    def _key(self, number: int) -> bytes:
+    def _key(self, number: int) -> memoryview:
         return self._keys[number * _KEY : (number + 1) * _KEY]
 
     def _go_to(self, name: str) -> None:
