@@ -28,8 +28,23 @@ from dysnomia_store.sink import ContentSink
 if TYPE_CHECKING:
     from dysnomia_store.content.snapshots import SnapshotDraft
 
-_MOST = 1 << 30
-"""Bytes of a note; a larger one is not kept."""
+
+class _Lines:
+    """Lines of a contents index that are asked for one behind the other: no frame of it is read twice."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._left: Iterator[bytes] = iter(())
+        self._next = -1
+        """Which line ``_left`` gives next."""
+
+    def read(self, start: int, count: int) -> Iterator[bytes]:
+        """To be read to its end before the next are asked for. Fewer where there are no more. Raises Corrupt."""
+        if not 0 <= self._next <= start:
+            self._left, self._next = self._index.lines(start), start
+        passed = start - self._next
+        self._next = start + count
+        return islice(self._left, passed, passed + count)
 
 
 class Earlier:
@@ -50,18 +65,18 @@ class Earlier:
         self.read = read
         self._stored = stored.with_workers(0)
         self._index = Index(index)
-        self._lines: Iterator[bytes] = iter(())
-        self._next = -1
-        """Which section's line ``_lines`` gives next."""
+        self._taken, self._named = _Lines(self._index), _Lines(self._index)
         self._readers: dict[str, ArtefactReader | FolderReader] = {}
 
     def __len__(self) -> int:
         """The number of its sections."""
         return len(self._index)
 
-    def names(self, start: int = 0) -> Iterator[str]:
-        """The names of its sections in order, from the ``start``-th. Raises Corrupt."""
-        return (typed.section(line)[0][1] for line in self._index.lines(start))
+    def name(self, number: int) -> str:
+        """The name of a section; quick where those before it were asked for before. Raises Corrupt."""
+        for line in self._named.read(number, 1):
+            return typed.section(line)[0][1]
+        raise Corrupt(f"{self._index.path} is damaged: it holds fewer sections than were noted")
 
     def take(self, sink: ContentSink, start: int, count: int) -> None:
         """Put ``count`` of its sections, from the ``start``-th, into the sink as they are here.
@@ -72,11 +87,7 @@ class Earlier:
             raise TypeError("only an artefact of the same store takes sections over")
         if sink.name not in self._readers:
             self._readers[sink.name] = self._stored.reader(sink.name)
-        if not 0 <= self._next <= start:
-            self._lines, self._next = self._index.lines(start), start
-        lines = islice(self._lines, start - self._next, start - self._next + count)
-        self._next = start + count
-        if sink.take_over(self._readers[sink.name], lines) != count:
+        if sink.take_over(self._readers[sink.name], self._taken.read(start, count)) != count:
             raise Corrupt(f"{self._index.path} is damaged: it holds fewer sections than were noted")
 
     def close(self) -> None:
@@ -92,8 +103,6 @@ def earlier_of(
     index = workspace.layout.index(key, metadata.id)
     try:
         path = workspace.layout.note(key)
-        if path.stat(follow_symlinks=False).st_size > _MOST:
-            return None
         head, _, note = codec.read_file(path).partition(b"\n")
         said = typed.noted(head, path.name)
         read = codec.moment(said["read"])
@@ -113,16 +122,14 @@ def earlier_of(
 def keep_note(
     workspace: Workspace, key: ComponentKey, metadata: Metadata, draft: SnapshotDraft, read: datetime
 ) -> None:
-    """Keep what a draft's dump noted for the next one, in place of what was noted before.
+    """Keep what a draft's dump noted for the next one, in place of what was noted before: that of an older snapshot
+    is not believed, wherever it stays.
 
     Never fails: without it the next dump reads everything."""
-    path = workspace.layout.note(key)
-    noted = draft.note
+    if draft.note is None:
+        return
+    said = {"id": metadata.id, "type": metadata.type, "digest_version": metadata.digest_version}
     try:
-        if noted is None or len(noted) > _MOST:
-            workspace.disk.unlink(path, missing_ok=True)
-            return
-        said = {"id": metadata.id, "type": metadata.type, "digest_version": metadata.digest_version}
-        workspace.republish(path, codec.dump({**said, "read": codec.stamp(read)}) + noted)
+        workspace.republish(workspace.layout.note(key), codec.dump({**said, "read": codec.stamp(read)}) + draft.note)
     except OSError:
-        pass  # one of an older snapshot stays, and nobody believes it
+        pass

@@ -140,16 +140,8 @@ class SectionDigester:
         current = self._current()
         self._open = None
         section = self._finished(current, self._part.hexdigest(), rows, size)
-        attributes = sorted(current.attributes.items())
-        line = _line(current.kind, current.name, attributes, section.digest)
-        self._whole.update(line)
-        if section.form is Form.ROWS:
-            line = _line(current.kind, current.name, attributes, list(current.columns), rows)
-        self._outline.update(line)
+        self._tell(section.kind, section.name, section.attributes, section.digest, section.form, section.columns, rows)
         self._part = hashlib.sha256()
-        self._sections += 1
-        if rows is not None:
-            self._rows = rows + (self._rows or 0)
         self.target.add(section)
 
     def whole(self, sections: Sequence[WholeSection]) -> None:
@@ -165,7 +157,7 @@ class SectionDigester:
         for kind, name, form, size, attributes, canonical, stored in sections:
             if attributes is not shown:
                 shown = attributes
-                pairs = json.dumps(sorted(attributes.items()), separators=(",", ":"))
+                pairs = _pairs(tuple(sorted(attributes.items())))
                 about = encoded_rest(self.artefact, attributes)
             digest = sha256(canonical).hexdigest()
             if attributes:
@@ -209,13 +201,15 @@ class SectionDigester:
             start = offset if start is None else start
             end = offset + length
             count += 1
-            self._tell(kind, name, about)
+            self._tell(
+                kind, name, about.get("attributes", {}), about["digest"], about["form"], about.get("columns", ()),
+                about["rows"],
+            )  # fmt: skip
             moved.append(f"{line[: line.rindex(b',[')].decode()},[{self.position + offset - start},{length}]]\n")
             if len(moved) >= _LINES:
                 self._hand_on(moved)
                 moved = []
         self._hand_on(moved)
-        self._sections += count
         self.position += end - (start or 0)
         return start or 0, end - (start or 0), count
 
@@ -226,17 +220,25 @@ class SectionDigester:
             for line in lines:
                 self.target.add(decode(line.encode()))
 
-    def _tell(self, kind: str, name: str, about: typed.SectionAbout) -> None:
-        """Put a finished section into the digests."""
-        pairs = _pairs(tuple(sorted(about["attributes"].items()))) if "attributes" in about else "[]"
-        what = f"[{quoted(kind)},{quoted(name)},{pairs}"
-        line = f"{what},{quoted(about['digest'])}]\n".encode()
+    def _tell(
+        self,
+        kind: str,
+        name: str,
+        attributes: Mapping[str, str],
+        digest: str,
+        form: str,
+        columns: Sequence[str],
+        rows: int | None,
+    ) -> None:
+        """Put a finished section into the digests, and count it."""
+        what = f"[{quoted(kind)},{quoted(name)},{_pairs(tuple(sorted(attributes.items())))}"
+        line = f"{what},{quoted(digest)}]\n".encode()
         self._whole.update(line)
-        rows = about["rows"]
-        if about["form"] == Form.ROWS:
-            columns = json.dumps(about.get("columns", []), separators=(",", ":"))
-            line = f"{what},{columns},{'null' if rows is None else rows}]\n".encode()
+        if form == Form.ROWS:
+            named = json.dumps(columns, separators=(",", ":"))
+            line = f"{what},{named},{'null' if rows is None else rows}]\n".encode()
         self._outline.update(line)
+        self._sections += 1
         if rows is not None:
             self._rows = rows + (self._rows or 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,8 +82,7 @@ class WholeFile:
             self._put(footer.OPENING)
 
     def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
-        for piece in _pieces(artefact, offset, length):
-            self.write(piece)
+        _copy(artefact, offset, length, self.write)
 
     def close(self, said: Mapping[str, Any]) -> Stored:
         self._cutter.flush()
@@ -135,21 +134,16 @@ class FrameFolder:
     def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
         """Whole frames are linked, unread; what stands before and behind them is cut anew. That the first of them
         starts where it does ends the frame before it there, as the content itself nearly always does."""
-        whole = artefact.frames.table.within(offset, length) if isinstance(artefact, FolderReader) else range(0)
-        if not whole or not isinstance(artefact, FolderReader):
-            whole_start = whole_end = offset
-        else:
+        end = offset + length
+        if isinstance(artefact, FolderReader) and (whole := artefact.frames.table.within(offset, length)):
             starts = artefact.frames.table.content
-            whole_start, whole_end = starts[whole.start], starts[whole.stop]
-        for piece in _pieces(artefact, offset, whole_start - offset):
-            self.write(piece)
-        if whole and isinstance(artefact, FolderReader):
-            self._cutter.skip(whole_end - whole_start)
+            _copy(artefact, offset, starts[whole.start] - offset, self.write)
+            offset = starts[whole.stop]
+            self._cutter.skip(offset - starts[whole.start])
             for number in whole:
                 self._worker.add(artefact.frames.size(number), partial(self._relink, self._count, artefact, number))
                 self._count += 1
-        for piece in _pieces(artefact, whole_end, offset + length - whole_end):
-            self.write(piece)
+        _copy(artefact, offset, end - offset, self.write)
 
     def close(self, said: Mapping[str, Any]) -> Stored:
         self._cutter.flush()
@@ -235,9 +229,8 @@ class Undecided:
             self._choose(self._large)
         if self._chosen is not None:
             self._chosen.take_over(artefact, offset, length)
-            return
-        for piece in _pieces(artefact, offset, length):
-            self.write(piece)
+        else:
+            _copy(artefact, offset, length, self.write)
 
     def close(self, said: Mapping[str, Any]) -> Stored:
         return (self._chosen or self._choose(self._small)).close(said)
@@ -259,15 +252,16 @@ class Undecided:
         return chosen
 
 
-def _pieces(artefact: ArtefactReader | FolderReader, offset: int, length: int) -> Iterator[bytes]:
-    """Some of the content of an artefact, checked. Raises Corrupt where it holds less."""
+def _copy(artefact: ArtefactReader | FolderReader, offset: int, length: int, write: Callable[[bytes], None]) -> None:
+    """Write some of the content of an artefact, checked. Raises Corrupt where it holds less."""
+    if not length:
+        return
+    with artefact.open_range(offset, length) as stream:
+        while length and (piece := stream.read(min(length, _PIECE))):
+            write(piece)
+            length -= len(piece)
     if length:
-        with artefact.open_range(offset, length) as stream:
-            while length and (piece := stream.read(min(length, _PIECE))):
-                yield piece
-                length -= len(piece)
-        if length:
-            raise Corrupt(f"{artefact.path} is damaged: it ends before the contents index says")
+        raise Corrupt(f"{artefact.path} is damaged: it ends before the contents index says")
 
 
 def _codec(compression: str, level: int | None) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], int | None]:

@@ -126,23 +126,18 @@ class Workspace:
 
     def publish(self, path: Path, data: bytes) -> None:
         """Make a whole file appear under its name, durable with its folder. Raises FileExistsError."""
-        self.folder(path.parent)
-        temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
-        try:
-            self.disk.write_new(temporary, data)
-            self.disk.rename(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        self.disk.fsync_path(path.parent)
+        self._appear(path, data, self.disk.rename)
 
     def republish(self, path: Path, data: bytes) -> None:
         """The same, in place of a file that is there."""
+        self._appear(path, data, self.disk.replace)
+
+    def _appear(self, path: Path, data: bytes, move: Callable[[Path, Path], None]) -> None:
         self.folder(path.parent)
         temporary = self.folder(self.layout.top("staging")) / f"pid{os.getpid()}.{os.urandom(6).hex()}"
         try:
             self.disk.write_new(temporary, data)
-            self.disk.replace(temporary, path)
+            move(temporary, path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise

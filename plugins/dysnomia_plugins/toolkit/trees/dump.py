@@ -112,9 +112,8 @@ class TreeDump:
                 self.known.flush(self.sink)
         self._store(seen)
         if self.noting is not None:
-            key = key_of(seen.name, seen.kind, seen.link, seen.stat)
-            if seen.kind is Kind.FILE and key_of(seen.name, seen.kind, "", os.fstat(seen.descriptor)) != key:
-                key = b""
+            still = seen.kind is not Kind.FILE or _same(seen.stat, os.fstat(seen.descriptor))
+            key = key_of(seen.name, seen.kind, seen.link, seen.stat) if still else b""
             self.noting.read(key, seen.stat.st_ctime_ns)
 
     def _is_known(self, seen: Seen, known: Known) -> bool:

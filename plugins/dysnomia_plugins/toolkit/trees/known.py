@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from struct import Struct
 
 from dysnomia_plugins.base import Earlier
 from dysnomia_plugins.toolkit.trees.member import Kind
+from dysnomia_plugins.toolkit.trees.names import below, sort_key
 from dysnomia_store.sink import ContentSink
 
 FILE_SYSTEMS = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "overlay"})
@@ -31,6 +31,7 @@ JUST = 2_500_000_000
 MAPPED = 60_000_000_000
 """The same where a program has files there open for writing: for so long a page it wrote may be written again without
 another time being set (twice the half minute after which the kernel writes pages back and looks anew)."""
+_Place = tuple[int, tuple[bytes, ...]]
 _KEY = 16
 _NONE = bytes(_KEY)
 _FIELDS = Struct("<QqqqIII")
@@ -89,11 +90,8 @@ class Known:
         self._keys = keys if _matches(bytes(note[:after]), roots, len(keys), len(earlier)) else note[:0]
         self.count = len(self._keys) // _KEY
         self._at = 0
-        self._names: Iterator[str] = iter(())
-        self._next = -1
-        """Which section's name ``_names`` gives next."""
-        self._name = ""
-        self._name_of = -1
+        self._placed: tuple[int, _Place] = (-1, (0, ()))
+        """A section, and its place in the walk: the one that was looked at last."""
         self._run = (0, 0)
         """Sections that are to be taken, but were not yet."""
 
@@ -141,27 +139,18 @@ class Known:
     def _go_to(self, name: str) -> None:
         """Pass over the members that come before this one."""
         place = self._place(name)
-        while self._at < self.count and self._place(self._name_at(self._at)) < place:
+        while self._at < self.count and self._place_of(self._at) < place:
             self._at += 1
 
-    def _name_at(self, number: int) -> str:
-        if self._name_of != number:
-            if not 0 <= self._next <= number:
-                self._names, self._next = self._earlier.names(number), number
-            self._name = next(islice(self._names, number - self._next, None), "")
-            self._name_of, self._next = number, number + 1
-        return self._name
+    def _place_of(self, number: int) -> _Place:
+        if self._placed[0] != number:
+            self._placed = number, self._place(self._earlier.name(number))
+        return self._placed[1]
 
-    def _place(self, name: str) -> tuple[int, list[bytes]]:
+    def _place(self, name: str) -> _Place:
         """Sorts names as the walk gives them: by root, then depth first, names in a folder by their bytes."""
-        for number, root in enumerate(self._roots):
-            if root == ".":
-                return number, [] if name == "." else os.fsencode(name).split(b"/")
-            if name == root:
-                return number, []
-            if name.startswith(f"{root}/"):
-                return number, os.fsencode(name[len(root) + 1 :]).split(b"/")
-        return len(self._roots), []
+        within = (number for number, root in enumerate(self._roots) if below(name, root))
+        return next(within, len(self._roots)), sort_key(name)
 
 
 def _matches(head: bytes, roots: Sequence[str], size: int, sections: int) -> bool:
