@@ -11,8 +11,10 @@ it. Home folders stay: they may hold state.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from dysnomia_base.ownership import refusal_below
 from dysnomia_plugins.base import Component, Context
@@ -22,6 +24,24 @@ from dysnomia_plugins.toolkit import accounts
 PACKAGES: Mapping[str, str] = dict.fromkeys(accounts.TOOLS, "passwd")
 """Where the programs are that make accounts."""
 _HINTED = 'printf "%s\\n" "$@" >&2; exec bash --norc -i'
+
+
+def no_state(what: str, keeps: str = "it keeps") -> str:
+    """Why a type that only deploys has no generations, for the operator; ``keeps``: who keeps what there is."""
+    return (
+        f"{what} holds no state of its own, so it has no generations:"
+        f" what {keeps} is in databases and folders, which are components of their own"
+    )
+
+
+def names_in(component: Component, folder: Path, what: str, hint: str) -> list[str]:
+    """What stands in a folder of a component's, sorted, without hidden names.
+
+    Raises PluginError with ``hint`` where the folder cannot be read: the component has no ``what``."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
+        raise PluginError(f"{component.key} has no {what} ({folder}: {error.strerror})", hint) from error
 
 
 def require_obeyed(component: Component) -> None:

@@ -26,10 +26,7 @@ class ManagedProcess(Plugin):
     title: ClassVar[str] = "managed process"
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
-    stateless: ClassVar[str] = (
-        "a process holds no state of its own, so it has no generations:"
-        " what it keeps is in databases and folders, which are components of their own"
-    )
+    stateless: ClassVar[str] = deployment.no_state("a process")
 
     def activate(self, ctx: Context) -> None:
         ctx.progress.phase("generate")

@@ -35,10 +35,7 @@ class Process(Plugin):
     title: ClassVar[str] = "process"
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
-    stateless: ClassVar[str] = (
-        "a process holds no state of its own, so it has no generations:"
-        " what it keeps is in databases and folders, which are components of their own"
-    )
+    stateless: ClassVar[str] = deployment.no_state("a process")
 
     # Into service.
 

@@ -36,10 +36,7 @@ class SupervisordProgram(Plugin):
     title: ClassVar[str] = "supervisord program"
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
-    stateless: ClassVar[str] = (
-        "a program holds no state of its own, so it has no generations:"
-        " what it keeps is in databases and folders, which are components of their own"
-    )
+    stateless: ClassVar[str] = deployment.no_state("a program")
 
     # Into service.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from dysnomia_base.ownership import is_obeyed
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.deployment import names_in
 from dysnomia_plugins.toolkit.links import Link
 
 INSIDE = Path("conf.d")
@@ -32,12 +32,7 @@ class Programs:
     def of(cls, component: Component) -> Programs:
         """Raises PluginError where it has none, or they cannot be read."""
         folder = component.path.absolute() / INSIDE
-        try:
-            names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-        except OSError as error:
-            raise PluginError(
-                f"{component.key} has no programs ({folder}: {error.strerror})", "put its configuration files there"
-            ) from error
+        names = names_in(component, folder, "programs", "put its configuration files there")
         files = tuple(folder / name for name in names)
         started = _started(files)
         return cls(files, frozenset(started), frozenset(name for name, starts in started.items() if not starts))

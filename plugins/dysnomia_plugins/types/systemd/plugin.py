@@ -35,10 +35,7 @@ class SystemdUnit(Plugin):
     packages: ClassVar[Mapping[str, str]] = {
         "systemctl": "systemd", "journalctl": "systemd", **deployment.PACKAGES,
     }  # fmt: skip
-    stateless: ClassVar[str] = (
-        "a unit holds no state of its own, so it has no generations:"
-        " what its programs keep is in databases and folders, which are components of their own"
-    )
+    stateless: ClassVar[str] = deployment.no_state("a unit", "its programs keep")
 
     # Into service.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.deployment import names_in
 from dysnomia_plugins.toolkit.links import Link
 
 INSIDE = Path("etc") / "systemd" / "system"
@@ -28,12 +28,7 @@ class Units:
     def of(cls, component: Component) -> Units:
         """Raises PluginError where it has none."""
         folder = component.path.absolute() / INSIDE
-        try:
-            names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-        except OSError as error:
-            raise PluginError(
-                f"{component.key} has no units ({folder}: {error.strerror})", "put its unit files there"
-            ) from error
+        names = names_in(component, folder, "units", "put its unit files there")
         for name in names:
             if name.startswith("-") or not name.isprintable():
                 raise PluginError(f"{folder} holds a file that is not called as a unit can be", "rename it")

@@ -34,10 +34,7 @@ class SysvinitScript(Plugin):
     title: ClassVar[str] = "sysvinit script"
     tools: ClassVar[tuple[str, ...]] = accounts.TOOLS
     packages: ClassVar[Mapping[str, str]] = deployment.PACKAGES
-    stateless: ClassVar[str] = (
-        "a script holds no state of its own, so it has no generations:"
-        " what its programs keep is in databases and folders, which are components of their own"
-    )
+    stateless: ClassVar[str] = deployment.no_state("a script", "its programs keep")
 
     # Into service.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from dysnomia_plugins.base import Component, Runner
 from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed
 from dysnomia_plugins.loading.external import module_environment
+from dysnomia_plugins.toolkit.deployment import names_in
 
 INSIDE = Path("etc") / "rc.d"
 DEFAULT_LEVEL = "3"
@@ -62,13 +63,8 @@ def scripts_of(component: Component) -> tuple[Script, ...]:
     if not level.isalnum():
         raise BadProperties(f"runlevel is not one of a system's ({level})", "as in runlevel=3")
     folder = component.path.absolute() / INSIDE / f"rc{level}.d"
-    try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError as error:
-        raise PluginError(
-            f"{component.key} has no scripts of run level {level} ({folder}: {error.strerror})",
-            "put links to its scripts there, or set runlevel",
-        ) from error
+    hint = "put links to its scripts there, or set runlevel"
+    names = names_in(component, folder, f"scripts of run level {level}", hint)
     for name in names:
         if not os.access(folder / name, os.X_OK):
             raise PluginError(f"{folder / name} is not there, or is not executable", f"chmod +x {folder / name}")
