@@ -44,8 +44,7 @@ def plan_put_back(
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
-    taken = [row for row in seen.rows if row.change != "=" and not row.conflict]
-    title = f"put {_count(taken)} of generation {number} back into {key}"
+    title = f"put {_count(seen.taken)} of generation {number} back into {key}"
     found = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
     command = _command(key, number, asked, text)
     return replace(found, params={**found.params, "text": text, "blocked": int(code)}, command=command)
@@ -62,8 +61,7 @@ def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: date
     skipped = set(_places(step_of(left, PUT) or {}))
     rows = [row for at, row in enumerate(_planned(job.params)) if at not in skipped]
     seen, blockers, code = _looked(machine, guard, _asked_again(rows))
-    taken = [row for row in seen.rows if row.change != "=" and not row.conflict]
-    title = f"undo job {job_id}: put {_count(taken)} back as live had them (guard {guard.number})"
+    title = f"undo job {job_id}: put {_count(seen.taken)} back as live had them (guard {guard.number})"
     found = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
     params = {**found.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
     return replace(found, kind=Kind.UNDO, params=params, command=("dysnomia-tui", "undo", job_id))
@@ -118,7 +116,7 @@ def _looked(
 
 def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
     """Why no row would be put back; nothing where one would."""
-    if any(row.change != "=" and not row.conflict for row in seen.rows):
+    if seen.taken:
         return ()
     if any(row.conflict for row in seen.rows):
         return ("no row is left that can be put back: see why above",)
@@ -129,7 +127,7 @@ def _plan(
     machine: Machine, generation: Generation, seen: RowsSeen, blockers: Sequence[str], title: str, now: datetime
 ) -> Plan:
     key = generation.key
-    taken = [row for row in seen.rows if row.change != "=" and not row.conflict]
+    taken = seen.taken
     grade = graded(machine.settings, (key,), Grade.UNDOABLE)
     return Plan(
         kind=Kind.PUT_BACK,

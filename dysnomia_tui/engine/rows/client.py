@@ -41,6 +41,11 @@ class RowsSeen:
     identity: str
     """Of what is live (``StatePlugin.identity``)."""
 
+    @property
+    def taken(self) -> tuple[RowSeen, ...]:
+        """Those that would be put back."""
+        return tuple(row for row in self.rows if row.change != "=" and not row.conflict)
+
 
 def rows_seen(settings: Settings, key: ComponentKey, number: int, asked: Sequence[RowsAsked]) -> RowsSeen:
     """Ask. Raises NoAnswer, OSError."""
