@@ -105,20 +105,20 @@ def test_there_is_nothing_to_snapshot(processes: Processes) -> None:
 def test_its_users_and_groups_come_and_go_with_it(processes: Processes) -> None:
     """Made before the daemon that runs as them, removed when it has ended; the home folder stays."""
     processes.daemon(
-        "shop",
-        "--user shop:shop",
-        "/srv/shop/shop.pid",
+        "wharf",
+        "--user wharf:wharf",
+        "/srv/wharf/wharf.pid",
         **{
-            "dysnomia-support/users/shop": "group=shop\nhomeDir=/srv/shop\ncreateHomeDir=1\n",
-            "dysnomia-support/groups/shop": "gid=4343\n",
+            "dysnomia-support/users/wharf": "group=wharf\nhomeDir=/srv/wharf\ncreateHomeDir=1\n",
+            "dysnomia-support/groups/wharf": "gid=4343\n",
         },
     )
-    processes.dysnomia("activate", "shop")
-    assert set(processes.running("shop")) == {"shop"}
-    assert ":4343:" in processes.there("passwd", "shop")
-    processes.dysnomia("deactivate", "shop")
-    assert (processes.running("shop"), processes.accounts("shop")) == ([], ("", ""))
-    assert processes.machine.root("/srv/shop").is_dir()
+    processes.dysnomia("activate", "wharf")
+    assert set(processes.running("wharf")) == {"wharf"}
+    assert ":4343:" in processes.there("passwd", "wharf")
+    processes.dysnomia("deactivate", "wharf")
+    assert (processes.running("wharf"), processes.accounts("wharf")) == ([], ("", ""))
+    assert processes.machine.root("/srv/wharf").is_dir()
 
 
 @pytest.mark.parametrize(
