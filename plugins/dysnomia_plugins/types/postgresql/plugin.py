@@ -18,10 +18,12 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    LiveLook,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     Runner,
     Stored,
@@ -364,6 +366,25 @@ class PostgresqlDatabase(SqlDatabase):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+    # Rows back into what is live.
+
+    puts_back: ClassVar[bool] = True
+
+    def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+        from dysnomia_plugins.types.postgresql import put_back
+
+        return put_back.lacking(Client.of(ctx), self.name(ctx.component), section, batches)
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        from dysnomia_plugins.types.postgresql import put_back
+
+        return put_back.look(ctx, Client.of(ctx), self.name(ctx.component), rows)
+
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+        from dysnomia_plugins.types.postgresql import put_back
+
+        return put_back.put_back(ctx, Client.of(ctx), self.name(ctx.component), rows, seen)
 
 
 def _pinned(metadata: Metadata | None) -> bool:

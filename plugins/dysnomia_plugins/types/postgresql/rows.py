@@ -81,7 +81,12 @@ def parse_row(section: Section, raw: bytes) -> Row:
 def _cell(field: bytes, codec: str) -> str | None:
     if field == b"\\N":
         return None
-    return _text(_ESCAPE.sub(_unescape, field) if b"\\" in field else field, codec)
+    return _text(unescaped(field), codec)
+
+
+def unescaped(field: bytes) -> bytes:
+    """The bytes of a cell that is not NULL."""
+    return _ESCAPE.sub(_unescape, field) if b"\\" in field else field
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

@@ -107,6 +107,16 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
+def printed() -> str:
+    """Statements after which values are printed as in a dump, whatever the session began with."""
+    values = {name: value for name, value in _PRINTED.items() if name != "row_security"}
+    return "".join(f"SET {name} = {_quoted(value)};\n" for name, value in values.items())
+
+
+def _quoted(value: str) -> str:
+    return ", ".join(f"'{part}'" for part in value.split(","))
+
+
 def opening(own: Mapping[str, str], *, money: str) -> str:
     """The statements that a load begins with.
 

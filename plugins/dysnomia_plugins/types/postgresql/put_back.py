@@ -1,0 +1,284 @@
+"""Rows of a snapshot put back into a live database, in one transaction of the server's own.
+
+Exactly these rows change: the tables take no other writes meanwhile, triggers that users made are away and come back as
+they were, and foreign keys are kept by the server, after it is looked that none of them would take other rows along.
+Whatever ends the transaction before its COMMIT leaves live as it was, a killed process too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+
+from dysnomia_base.secrets import secrets_of
+from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.live_rows import LiveRows, digest
+from dysnomia_plugins.types.postgresql.live_seen import Seen, behind, sections_of, see, warnings
+from dysnomia_plugins.types.postgresql.live_tables import Table
+from dysnomia_plugins.types.postgresql.names import identifier, literal
+from dysnomia_plugins.types.postgresql.talk import OURS, OWN, Talk, talking
+from dysnomia_store.model import Section
+
+PUT_BACK, PUT = "put-back", "put"
+"""Steps in the journal: the transaction begins; it was committed."""
+AT_ONCE = 20_000
+"""Records whose keys are asked for together."""
+LOCK_SECONDS = 10
+_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
+_SAID = re.compile(r"([0-9A-Z]{5}): (.*)", re.DOTALL)
+_DATA = ("22", "23")
+"""Classes of errors that say that a value is none of its type, or not allowed."""
+_AGAIN = "look at the plan again"
+
+
+def lacking(client: Client, database: str, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+    """See ``StatePlugin.lacking``."""
+    records = chain.from_iterable(batches)
+    with talking(client, database, _encoding(section)) as talk:
+        talk.ask(_READING)
+        live = LiveRows(talk)
+        refusal = live.refusal(section)
+        if refusal:
+            raise NotSafe(refusal)
+        while some := list(islice(records, AT_ONCE)):
+            yield from live.missing(section, some)
+
+
+def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) -> LiveLook:
+    """See ``StatePlugin.look_at_rows``."""
+    if any(name == PUT_BACK for name, _ in ctx.journal.steps()):
+        client.end_backends()  # of the job that died: its COMMIT may be under way
+    if not rows:
+        return LiveLook(())
+    try:
+        with talking(client, database, _encoding(rows[0].section)) as talk:
+            talk.ask(_READING)
+            live = LiveRows(talk)
+            refusals = _refusals(live, rows)
+            if refusals:
+                return LiveLook((), refusals=refusals)
+            seen = see(live, rows)
+            return LiveLook(
+                tuple(LiveRow(seen.now[at], digest(seen.now[at]), digest(row.wanted)) for at, row in enumerate(rows)),
+                seen.against(seen.moved()),
+                tuple(warnings(live, rows, seen)),
+            )
+    except ProcessFailed as error:
+        code, reason = _reason(error)
+        if not code.startswith(_DATA):
+            raise
+        return LiveLook((), refusals=(f"live does not take these rows: {reason}",))
+
+
+def _encoding(section: Section) -> str:
+    return section.attributes.get("encoding", "")
+
+
+def _refusals(live: LiveRows, rows: Sequence[PutRow]) -> tuple[str, ...]:
+    sections = {row.section.name: row.section for row in rows}
+    return tuple(filter(None, (live.refusal(section) for section in sections.values())))
+
+
+def _reason(error: ProcessFailed) -> tuple[str, str]:
+    """The code of what a server said, and its words (``client.explained`` has put both into the last line)."""
+    last = error.stderr.strip().rpartition("\n")[2]
+    match = _SAID.match(last)
+    return (match[1], match[2]) if match else ("", last or error.message)
+
+
+# --- the transaction -----------------------------------------------------------------------------------------------
+
+
+def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
+    """See ``StatePlugin.put_back``."""
+    ctx.journal.step(PUT_BACK)
+    number = 0
+    try:
+        with talking(client, database, _encoding(rows[0].section)) as talk:
+            talk.ask(_WRITING)
+            left = _change(LiveRows(talk), rows, seen)
+            ctx.cancel.check()
+            number = int(talk.value("SELECT to_json(txid_current())"))
+            talk.ask("COMMIT;")
+    except ProcessFailed as error:
+        if not number:
+            raise NotSafe(f"nothing was changed: the server does not take these rows ({_reason(error)[1]})") from None
+        _require_committed(ctx, client, database, number)
+    except PluginError:
+        if not number:
+            raise
+        _require_committed(ctx, client, database, number)
+    ctx.journal.step(PUT)
+    return left
+
+
+def _require_committed(ctx: Context, client: Client, database: str, number: int) -> None:
+    """The connection was lost, or a cancel came, while the transaction ended: the server knows how.
+
+    Raises PluginError if it was taken back. Asked by a runner that no cancel ends."""
+    runner = ProcessRunner(tool_path=ctx.tool_path, secrets=secrets_of(ctx.component.properties))
+    anew = Client(client.server, runner, application=client.application, avoid=database)
+    anew.end_backends()
+    status = anew.ask(f"SELECT to_json(txid_status({number:d}))", database)
+    if status != "committed":
+        raise PluginError("nothing was changed: the connection to the server was lost", "try again")
+
+
+def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
+    """Change what is as it was seen. Returns which rows are not. Nobody else can write these tables meanwhile."""
+    refusals = _refusals(live, rows)
+    if refusals:
+        raise NotSafe(f"nothing was changed: {'; '.join(refusals)}", _AGAIN)
+    for section in sorted(sections_of(rows), key=lambda one: one.name):
+        live.talk.ask(f"LOCK TABLE ONLY {live.tables[section.name].name} IN SHARE ROW EXCLUSIVE MODE;")
+    _lock(live, rows)
+    there = see(live, rows)
+    left = [at for at, raw in enumerate(there.now) if digest(raw) != seen[at]]
+    gone = set(left)
+    places = [at for at in there.moved() if at not in gone]
+    against = there.against(places)
+    if against:
+        raise NotSafe(f"nothing was changed: {next(iter(against.values()))}", _AGAIN)
+    tables = {section.name: live.tables[section.name] for section in sections_of([rows[at] for at in places])}
+    live.talk.ask("SET CONSTRAINTS ALL DEFERRED;")
+    live.talk.ask("".join(_switched(table, off=True) for table in tables.values()))
+    _write(there, places)
+    live.talk.ask(f"{OWN}SET CONSTRAINTS ALL IMMEDIATE;\n{OURS}")
+    live.talk.ask("".join(_switched(table, off=False) for table in tables.values()))
+    _require_made(live, rows, places)
+    for section in sections_of([rows[at] for at in places]):
+        _move_on(live, there, section, there.of(section, places))
+    return left
+
+
+def _lock(live: LiveRows, rows: Sequence[PutRow]) -> None:
+    """The rows themselves, too: nobody comes to refer to one of them any more."""
+    for section in sections_of(rows):
+        table = live.tables[section.name]
+        here = [live.wanted(at, row) for at, row in enumerate(rows) if row.section.name == section.name]
+        values = live.values(section, here, table.key_columns)
+        found = f"SELECT FROM {values} JOIN ONLY {table.name} t ON {table.same('t', 'w')}"
+        live.talk.ask(f"{found} FOR UPDATE OF t;")
+
+
+def _switched(table: Table, *, off: bool) -> str:
+    """Statements that keep the triggers of a table from firing, or let them fire as before."""
+    return "".join(
+        f"ALTER TABLE ONLY {table.name} {'DISABLE' if off else 'ENABLE ALWAYS' if always else 'ENABLE'}"
+        f" TRIGGER {identifier(name)};\n"
+        for name, always in table.triggers
+    )
+
+
+def _write(there: Seen, places: Sequence[int]) -> None:
+    """Rows go from those that refer to those that are referred to, and come the other way round.
+
+    A row that stays is changed where it is if others may refer to it: they would go with it. Elsewhere it goes and
+    comes again, so that two rows can exchange their values."""
+    sections = _ordered(there, places)
+    for section in reversed(sections):
+        table = there.live.tables[section.name]
+        here = there.of(section, places)
+        _delete(there, section, [at for at in here if _goes(there, at) or not (table.children or _comes(there, at))])
+    for section in sections:
+        table = there.live.tables[section.name]
+        here = [at for at in there.of(section, places) if not _goes(there, at)]
+        _update(there, section, [at for at in here if table.children and not _comes(there, at)])
+        _insert(there, section, [at for at in here if not table.children or _comes(there, at)])
+
+
+def _goes(there: Seen, at: int) -> bool:
+    return there.rows[at].wanted is None
+
+
+def _comes(there: Seen, at: int) -> bool:
+    return there.now[at] is None
+
+
+def _ordered(there: Seen, places: Sequence[int]) -> list[Section]:
+    """The sections, each after those whose rows its own refer to, as far as they go in no circle."""
+    sections = {there.live.tables[one.name].name: one for one in sections_of([there.rows[at] for at in places])}
+    roots = {root: name for name, one in sections.items() for root in there.live.tables[one.name].ancestors}
+    found: dict[str, Section] = {}
+    begun: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in begun:
+            return
+        begun.add(name)
+        for reference in there.live.tables[sections[name].name].parents:
+            parent = roots.get(reference.other, reference.other)
+            if parent in sections:
+                visit(parent)
+        found[name] = sections[name]
+
+    for name in sections:
+        visit(name)
+    return list(found.values())
+
+
+def _delete(there: Seen, section: Section, places: Sequence[int]) -> None:
+    if places:
+        table = there.live.tables[section.name]
+        values = there.live.values(section, [there.wanted[at] for at in places], table.key_columns)
+        _run(there.live.talk, f"DELETE FROM ONLY {table.name} t USING {values} WHERE {table.same('t', 'w')};")
+
+
+def _update(there: Seen, section: Section, places: Sequence[int]) -> None:
+    if places:
+        table = there.live.tables[section.name]
+        values = there.live.values(section, [there.wanted[at] for at in places])
+        names = [identifier(name) for name in section.columns if name not in table.always]
+        listed = ", ".join(f"{name} = w.{name}" for name in names)
+        if names:
+            _run(
+                there.live.talk, f"UPDATE ONLY {table.name} t SET {listed} FROM {values} WHERE {table.same('t', 'w')};"
+            )
+
+
+def _insert(there: Seen, section: Section, places: Sequence[int]) -> None:
+    if places:
+        table = there.live.tables[section.name]
+        values = there.live.values(section, [there.wanted[at] for at in places])
+        names = ", ".join(map(identifier, section.columns))
+        listed = ", ".join(f"w.{identifier(name)}" for name in section.columns)
+        _run(
+            there.live.talk,
+            f"INSERT INTO {table.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM {values};",
+        )
+
+
+def _run(talk: Talk, statement: str) -> None:
+    """What may run functions of the database (checks, generated columns) runs under the database's own settings."""
+    talk.ask(f"{OWN}{statement}\n{OURS}")
+
+
+def _require_made(live: LiveRows, rows: Sequence[PutRow], places: Sequence[int]) -> None:
+    """Read the rows again: what the schema makes of them must be what they were. Raises NotSafe."""
+    chosen = [rows[at] for at in places]
+    for row, raw in zip(chosen, see(live, chosen).now, strict=True):
+        if raw != row.wanted:
+            raise NotSafe(
+                f"nothing was changed: live would hold another row {','.join(row.key)} of table {row.section.name} than"
+                " the snapshot does: a default, a generated column or a foreign key of live changes it"
+            )
+
+
+def _move_on(live: LiveRows, there: Seen, section: Section, places: Sequence[int]) -> None:
+    """Let sequences that are behind go on after these rows.
+
+    Altering one keeps others from it until the transaction ends, so that it never goes back; and what is set then is
+    taken back with the transaction."""
+    for numbers, number in list(behind(live, there, section, places)):
+        if numbers.own:
+            most = "greatest" if numbers.step > 0 else "least"
+            live.talk.ask(
+                f"ALTER SEQUENCE {numbers.name} INCREMENT BY {numbers.step:d};\n"
+                f"SELECT setval({literal(numbers.name)}::regclass,"
+                f" {most}({number:d}, CASE WHEN is_called THEN last_value END)) FROM {numbers.name};"
+            )

@@ -1,0 +1,106 @@
+"""A conversation with a server: one session of psql, asked and told as the answers go, for a transaction of ours.
+
+Whatever ends it before its COMMIT (a failure, a cancel, a killed process) leaves live as it was: the server rolls back.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.contents import python_codec
+from dysnomia_plugins.types.postgresql.names import literal
+from dysnomia_plugins.types.postgresql.rows import unescaped
+from dysnomia_plugins.types.postgresql.sessions import Session, printed
+
+PATIENCE = 0.2
+"""Seconds without an answer after which is looked whether psql is still there: it takes an empty line."""
+_BEGIN = """\\set VERBOSITY verbose
+SELECT pg_catalog.set_config('dysnomia.search_path', pg_catalog.concat_ws(', ', 'pg_catalog',
+  nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp'), false),
+  pg_catalog.set_config('dysnomia.timezone', pg_catalog.current_setting('TimeZone'), false);
+SET search_path = pg_catalog, pg_temp;
+SET row_security = off;
+"""
+OWN = """SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('dysnomia.search_path'), false),
+  pg_catalog.set_config('TimeZone', pg_catalog.current_setting('dysnomia.timezone'), false);
+"""
+"""Before what runs functions of the database: checks, defaults, generated columns."""
+OURS = "SET search_path = pg_catalog, pg_temp;\nSET TimeZone = 'UTC';\n"
+"""After it: as we began."""
+
+
+@dataclass
+class Talk:
+    """Asks. Every text is in the encoding of the snapshot's rows, which the server is told."""
+
+    codec: str
+    _stdin: BinaryIO
+    _lines: queue.SimpleQueue[bytes]
+
+    def ask(self, sql: str) -> list[bytes]:
+        """Run statements; the lines that they print. Leaves with BrokenPipeError where one fails, which ends psql."""
+        end = secrets.token_hex(16)
+        self._send(f"{sql}\nCOPY (SELECT {literal(end)}) TO STDOUT;\n".encode(self.codec, "surrogateescape"))
+        found: list[bytes] = []
+        while True:
+            try:
+                line = self._lines.get(timeout=PATIENCE)
+            except queue.Empty:
+                self._send(b"\n")
+                continue
+            if line == end.encode():
+                return found
+            found.append(line)
+
+    def rows(self, query: str) -> list[list[bytes]]:
+        """What a query gives, as the fields of COPY."""
+        return [line.split(b"\t") for line in self.ask(f"COPY ({query}) TO STDOUT;")]
+
+    def value(self, query: str) -> Any:
+        """One value of JSON; None where there is none."""
+        lines = self.ask(f"COPY ({query}) TO STDOUT;")
+        if not lines or lines[0] == b"\\N":
+            return None
+        return json.loads(unescaped(lines[0]).decode(self.codec, "surrogateescape"))
+
+    def text(self, raw: bytes) -> str:
+        """Of bytes of the dump, so that they come to the server as they are. Raises NotSafe where they would not."""
+        found = raw.decode(self.codec, "surrogateescape")
+        if found.encode(self.codec, "surrogateescape") != raw:
+            raise NotSafe(f"bytes of the snapshot cannot be written in {self.codec} again", "restore a copy beside it")
+        return found
+
+    def _send(self, data: bytes) -> None:
+        self._stdin.write(data)
+        self._stdin.flush()
+
+
+@contextmanager
+def talking(client: Client, database: str, encoding: str) -> Iterator[Talk]:
+    """A session on ``database``, in no transaction yet. Raises ProcessFailed, ServerDown, WrongCredentials, Cancelled.
+
+    Args:
+        encoding: of the snapshot's rows, as PostgreSQL calls it; ``""`` where it is UTF-8, or none.
+    """
+    superuser, psql = client.superuser, client.psql.path
+    assert superuser in (True, False)
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    env = client.environment(database, Session.LOAD) | {"PGCLIENTENCODING": encoding or "UTF8"}
+    argv = [psql, "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+    with (
+        client.explained(),
+        client.runner.writing(argv, env=env, user=client.server.os_user, on_stdout=lines.put) as stdin,
+    ):
+        talk = Talk(python_codec(encoding or "UTF8"), stdin, lines)
+        talk.ask(_BEGIN + printed())
+        if not encoding and talk.value("SELECT to_json(current_setting('server_encoding'))") == "SQL_ASCII":
+            talk.ask("SET client_encoding = 'SQL_ASCII';")
+        yield talk

@@ -1,0 +1,395 @@
+"""Rows put back into a live database: exactly these, whatever is in them, and nothing of what stands against it.
+
+What live holds is read by pg_dump and psql, never by our own reader."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import LiveLook, PutRow, Stored
+from dysnomia_plugins.errors import NotSafe
+from dysnomia_store.model import Section
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.rows import PlannedRow
+from dysnomia_tui.engine.component.rows_by_key import wanted_rows
+from tests.plugins.conformance.bare import Bare, Notes, with_properties
+from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.conformance.sql_world import DATABASE
+from tests.plugins.postgresql.bare import ROLES, bare_component, plain
+from tests.plugins.postgresql.changes import SEED
+from tests.plugins.postgresql.world import PostgresqlWorld
+from tests.plugins.servers.postgresql import PostgresServer
+from tests.unit.cli.calling import call
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.server
+
+OWNER = ROLES[0]
+CLIENT = "-c search_path=public -c default_transaction_read_only=off"
+
+
+@dataclass
+class Shop:
+    """A live database, and what one snapshot of it holds."""
+
+    server: PostgresServer
+    bare: Bare
+    stored: Stored | None = None
+
+    def sql(self, text: str) -> str:
+        return self.server.sql(text, "orders", PGOPTIONS=CLIENT)
+
+    def create(self, script: str) -> None:
+        self.server.sql("CREATE DATABASE orders")
+        self.sql(script)
+        self.keep()
+
+    def keep(self) -> None:
+        self.stored = self.bare.dump()
+
+    def dumped(self) -> list[str]:
+        """All of live as pg_dump has it, in an order that no update changes."""
+        argv: list[str | Path] = [self.server.bin / "pg_dump", "--inserts", "orders"]
+        done = subprocess.run(argv, env=self.server.client_environment(), capture_output=True, check=True)
+        return sorted(line for line in done.stdout.decode().splitlines() if "restrict " not in line)
+
+    def sections(self) -> dict[str, Section]:
+        assert self.stored is not None
+        return {one.name: one for one in self.stored.sections() if one.kind == "table"}
+
+    def wanted(self, table: str, *keys: str | tuple[str, ...]) -> list[PutRow]:
+        assert self.stored is not None
+        cells = [key if isinstance(key, tuple) else (key,) for key in keys]
+        return wanted_rows(self.bare.plugin, self.stored, self.sections()[table], cells)
+
+    def lacking(self, section: Section) -> list[PutRow]:
+        assert self.stored is not None
+        plugin = self.bare.plugin
+        batches = iter(plugin.raw_rows(self.stored, section))
+        return [
+            PutRow(section, tuple(map(str, plugin.parse_row(section, raw).key)), raw)
+            for raw in plugin.lacking(self.bare.context(), section, batches)
+        ]
+
+    def look(self, rows: Sequence[PutRow]) -> LiveLook:
+        return self.bare.plugin.look_at_rows(self.bare.context(), rows)
+
+    def put(self, rows: Sequence[PutRow], look: LiveLook | None = None) -> Sequence[int]:
+        """Of those that the look says can be."""
+        look = look or self.look(rows)
+        assert look.refusals == ()
+        chosen = [at for at, row in enumerate(look.rows) if row.digest != row.wanted and at not in look.conflicts]
+        seen = [look.rows[at].digest for at in chosen]
+        return self.bare.plugin.put_back(self.bare.context(), [rows[at] for at in chosen], seen)
+
+
+@pytest.fixture
+def shop(postgres: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
+    for bare in bare_component(postgres, tmp_path):
+        yield Shop(postgres, bare)
+
+
+MORE = r"""
+CREATE DOMAIN code AS text CHECK (length(VALUE) < 9);
+CREATE TABLE "s'el""ect" ("a
+b" code PRIMARY KEY, "dysnomia" int, bits bit(3), fixed char(5), short varchar(3), money money, took interval,
+  many numeric(9,2)[], at timestamptz, net cidr, "x'y" pair, letter "char", spot point, words tsvector, doc xml);
+INSERT INTO "s'el""ect" VALUES (E'k\t\n\\\'', 1, '101', 'ab ', 'abc', '-1234.56', '-1 day +2 hours 3.5 s',
+  '{1.10,NULL}', '2026-06-01 12:00:00.123456+02', '10.0.0.0/8', '(7,"a,b\"")', 'x', '(0.1,1e-300)', 'a:1 b:2',
+  '<a>\</a>'), ('', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE always (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, w text GENERATED ALWAYS AS (v || '!')
+  STORED);
+INSERT INTO always (v) VALUES ('one'), ('two');
+CREATE TABLE base (a int PRIMARY KEY, b text); CREATE TABLE derived (c text, PRIMARY KEY (a)) INHERITS (base);
+INSERT INTO base VALUES (1, 'base'); INSERT INTO derived VALUES (1, 'derived', 'c');
+"""
+
+
+@pytest.fixture
+def roles(postgres: PostgresServer) -> Iterator[None]:
+    postgres.sql("CREATE ROLE dysnomia_alice; CREATE ROLE dysnomia_bob")
+    yield
+    plain(postgres)
+    postgres.sql("DROP ROLE dysnomia_alice, dysnomia_bob")
+
+
+@pytest.mark.parametrize("hostile", [False, True])
+def test_one_of_everything_is_back_as_pg_dump_has_it(hostile: bool, shop: Shop, roles: None) -> None:
+    """All rows of all tables that have a key are deleted; in one world every setting that shapes values is another."""
+    shop.create(SEED + MORE)
+    if hostile:
+        for name, value in {
+            "search_path": "nowhere", "DateStyle": "German", "IntervalStyle": "sql_standard",
+            "TimeZone": "Asia/Tokyo", "bytea_output": "escape", "extra_float_digits": "-3", "array_nulls": "off",
+            "standard_conforming_strings": "off", "default_transaction_read_only": "on", "row_security": "off",
+            "xmloption": "document",
+        }.items():  # fmt: skip
+            shop.sql(f"ALTER DATABASE orders SET {name} = '{value}'")
+    before = shop.dumped()
+    tables = [one for one in shop.sections().values() if one.key]
+    assert len(tables) >= 10
+    names = ", ".join(f"ONLY {one.name}" for one in tables)
+    shop.sql(f"TRUNCATE {names} RESTART IDENTITY")
+    rows = [row for one in tables for row in shop.lacking(one)]
+    assert len(rows) == sum(one.rows or 0 for one in tables)
+    look = shop.look(rows)
+    assert (look.conflicts, look.refusals) == ({}, ())
+    assert (
+        "sequence public.always_id_seq is behind: it would go on from 2, and stay there after an undo" in look.warnings
+    )
+    assert shop.put(rows, look) == []
+    assert shop.dumped() == before
+
+
+CUSTOMERS = """
+CREATE TABLE customers (id int PRIMARY KEY, email text UNIQUE, boss int REFERENCES customers);
+CREATE TABLE orders (number text PRIMARY KEY, customer int REFERENCES customers ON DELETE CASCADE, cents int);
+INSERT INTO customers VALUES (1, 'ada@example.org', NULL), (2, 'bob@example.org', 1);
+INSERT INTO orders VALUES ('A1', 1, 100), ('B1', 2, 200), ('B2', 2, 300);
+"""
+
+
+def test_what_stands_against_rows_is_found_and_follows_from_each_other(shop: Shop) -> None:
+    shop.create(CUSTOMERS)
+    whole = shop.dumped()
+    shop.sql("DELETE FROM orders WHERE customer = 2; DELETE FROM customers")
+    orders = shop.wanted("public.orders", "B1", "B2")
+    assert shop.look(orders[:1]).conflicts == {
+        0: "B1 of table public.orders refers to 2 of public.customers, which is not there"
+    }
+    assert shop.look([*shop.wanted("public.customers", "2"), orders[0]]).conflicts == {
+        0: "2 of table public.customers refers to 1 of public.customers, which is not there",
+        1: "B1 of table public.orders refers to 2 of public.customers, which is not there",
+    }, "what depends on a row that is left out is left out as well"
+    shop.sql("INSERT INTO customers VALUES (9, 'bob@example.org', NULL); INSERT INTO orders VALUES ('N1', 9, 5)")
+    lost = [*orders, *shop.wanted("public.orders", "A1"), *shop.wanted("public.customers", "2", "1")]
+    assert shop.look(lost).conflicts[3] == "email of 2 of table public.customers is in use by the row 9"
+    new = shop.wanted("public.customers", "9")
+    assert shop.look(new).conflicts == {0: "the row N1 of table public.orders refers to 9 of table public.customers"}
+    with pytest.raises(NotSafe, match="nothing was changed: the row N1"):
+        shop.bare.plugin.put_back(shop.bare.context(), new, [shop.look(new).rows[0].digest])
+    assert shop.put([*lost, *new, *shop.wanted("public.orders", "N1")]) == []
+    assert shop.dumped() == whole
+
+
+def test_rows_change_where_they_are_and_no_trigger_fires(shop: Shop) -> None:
+    shop.create(
+        CUSTOMERS + "CREATE TABLE log (n serial PRIMARY KEY, who int);"
+        "CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO log (who) VALUES (1); RETURN NULL; END';"
+        "CREATE TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON customers FOR EACH ROW EXECUTE FUNCTION told();"
+        "ALTER TABLE customers ENABLE ALWAYS TRIGGER told"
+    )
+    before = shop.dumped()
+    shop.sql(
+        "SET session_replication_role = replica; ALTER TABLE customers DISABLE TRIGGER told;"
+        "UPDATE customers SET boss = NULL, email = 'x' || id; ALTER TABLE customers ENABLE ALWAYS TRIGGER told;"
+        "UPDATE orders SET number = number || ' '  WHERE number = 'A1'"
+    )
+    rows = [*shop.wanted("public.customers", "1", "2"), *shop.wanted("public.orders", "A1", "A1 ", "none")]
+    look = shop.look(rows)
+    (warning,) = look.warnings
+    assert warning.startswith("trigger told of table public.customers would not fire")
+    assert shop.put(rows, look) == []
+    assert shop.dumped() == before
+
+
+def test_what_changed_since_the_plan_is_left_and_others_wait(shop: Shop) -> None:
+    """An application that is writing is waited for; what it wrote stays."""
+    shop.create("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    shop.sql("DELETE FROM t")
+    rows = shop.wanted("public.t", "1", "2")
+    look = shop.look(rows)
+    env = shop.server.client_environment(PGDATABASE="orders")
+    argv: list[str | Path] = [shop.server.bin / "psql", "-X", "-q", "-f", "-"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, env=env) as application:
+        assert application.stdin is not None
+        application.stdin.write(b"BEGIN; INSERT INTO t VALUES (1, 'new');\n")
+        application.stdin.flush()
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        wait_until(lambda: shop.sql("SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass") != "0")
+        left: list[Sequence[int]] = []
+        thread = threading.Thread(target=lambda: left.append(shop.put(rows, look)))
+        thread.start()
+        wait_until(lambda: shop.sql(waiting) == "1")
+        application.stdin.write(b"COMMIT;\n")
+    thread.join()
+    assert left == [[0]]
+    assert shop.sql("SELECT * FROM t ORDER BY id") == "1|new\n2|b"
+
+
+def test_a_connection_that_ends_before_the_commit_changes_nothing(shop: Shop) -> None:
+    """As when the worker is killed: psql gets no COMMIT. Whoever looks after it waits for its session to be gone."""
+    shop.create("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")
+    shop.sql("DELETE FROM t; BEGIN; SELECT 1")
+    rows = shop.wanted("public.t", "1")
+
+    class Stops:
+        cancelled = False
+
+        def check(self) -> None:
+            assert shop.sql("SELECT count(*) FROM t") == "0", "nobody sees a row before all are there"
+            raise KeyboardInterrupt
+
+    ctx = replace(shop.bare.context(), cancel=Stops())
+    with pytest.raises(KeyboardInterrupt):
+        shop.bare.plugin.put_back(ctx, rows, [""])
+    begun = Notes([("put-back", {})])
+    assert shop.bare.plugin.look_at_rows(shop.bare.context(journal=begun), rows).rows[0].raw is None
+    assert shop.sql("SELECT count(*) FROM t") == "0"
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ("DROP TABLE t", "no table public.t in what is live"),
+        ("ALTER TABLE t ADD COLUMN w int", "has other columns now (+w)"),
+        ("ALTER TABLE t DROP CONSTRAINT t_pkey", "has no primary key"),
+        ("ALTER TABLE t RENAME TO u; CREATE VIEW t AS SELECT * FROM u", "is a view"),
+        ("CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING", "has the rule r"),
+        ("ALTER TABLE t ALTER k TYPE int USING 1", "live does not take these rows: invalid input syntax"),
+    ],
+)
+def test_a_table_that_is_another_one_now_is_refused(now: str, words: str, shop: Shop) -> None:
+    shop.create("CREATE TABLE t (k text PRIMARY KEY, v text); INSERT INTO t VALUES ('a', '007')")
+    rows = shop.wanted("public.t", "a")
+    shop.sql(now)
+    (refusal,) = shop.look(rows).refusals
+    assert words in refusal
+    with pytest.raises(NotSafe, match="nothing was changed"):
+        shop.bare.plugin.put_back(shop.bare.context(), rows, [""])
+
+
+def test_a_value_that_live_would_make_another_of_is_a_conflict(shop: Shop) -> None:
+    shop.create("CREATE TABLE t (k text PRIMARY KEY, v text); INSERT INTO t VALUES ('a', '007')")
+    shop.sql("ALTER TABLE t ALTER v TYPE int USING 1; DELETE FROM t")
+    (reason,) = shop.look(shop.wanted("public.t", "a")).conflicts.values()
+    assert reason.startswith("v of a of table public.t would not be what it was")
+
+
+def test_an_owner_without_privileges_puts_rows_back_and_one_who_sees_not_all_is_refused(
+    shop: Shop, postgres: PostgresServer
+) -> None:
+    postgres.sql(f"CREATE ROLE {OWNER} LOGIN; CREATE DATABASE orders OWNER {OWNER}")
+    shop.sql(
+        f"SET ROLE {OWNER}; CREATE SCHEMA mine; SET search_path = mine; {CUSTOMERS}; CREATE FUNCTION told()"
+        " RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$fired$$; END';"
+    )
+    shop.keep()
+    with_properties(shop.bare, postgresqlUsername=OWNER)
+    shop.sql(
+        "SET search_path = mine; DELETE FROM orders; CREATE TRIGGER told BEFORE INSERT ON orders FOR EACH ROW"
+        " EXECUTE FUNCTION told()"
+    )
+    rows = shop.wanted("mine.orders", "A1", "B1", "B2")
+    shop.put(rows)
+    assert shop.sql("SELECT count(*), sum(cents) FROM mine.orders") == "3|600"
+    shop.sql("ALTER TABLE mine.orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    (refusal,) = shop.look(rows).refusals
+    assert "row-level security" in refusal
+
+
+def test_what_depends_on_the_databases_settings_is_put_back_under_them(shop: Shop) -> None:
+    """A CHECK that reads a day in the database's time zone, by functions that trust its search path."""
+    shop.server.sql("CREATE DATABASE orders; ALTER DATABASE orders SET TimeZone = 'Asia/Tokyo'")
+    shop.sql(
+        "CREATE FUNCTION day(timestamptz) RETURNS date LANGUAGE sql AS 'SELECT $1::date';"
+        "CREATE FUNCTION fits(timestamptz, date) RETURNS boolean LANGUAGE plpgsql AS"
+        " 'BEGIN RETURN day($1) = $2; END';"
+        "CREATE TABLE sale (at timestamptz PRIMARY KEY, day date, CHECK (fits(at, day)));"
+        "INSERT INTO sale VALUES ('2024-06-01 22:30+00', '2024-06-02')"
+    )
+    shop.keep()
+    before = shop.dumped()
+    shop.sql("DELETE FROM sale")
+    assert shop.put(shop.lacking(shop.sections()["public.sale"])) == []
+    assert shop.dumped() == before
+
+
+# --- by the engine ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(postgres: PostgresServer, tmp_path: Path) -> Iterator[PostgresqlWorld]:
+    with PostgresqlWorld(postgres, tmp_path / "world") as world:
+        yield world
+
+
+def test_killed_before_and_after_the_commit_the_next_one_knows_which(world: PostgresqlWorld, tmp_path: Path) -> None:
+    driver = Driver(world, tmp_path / "store")
+    world.seed()
+    first = driver.snapshot().generation
+    then = _lines(world)
+    stored = driver.store.stored(driver.key, first.id)
+    section = next(one for one in stored.sections() if one.name == "public.orders")
+    rows = wanted_rows(world.plugin, stored, section, [("N1",), ("N2",), ("N3",)])
+    lose = "DELETE FROM orders WHERE number IN ('N1', 'N2')"
+    world.server.sql(lose, DATABASE)
+    now = _lines(world)
+    with driver.context() as ctx:
+        seen = world.plugin.look_at_rows(ctx, rows).rows
+    planned = [
+        PlannedRow("table:public.orders", row.key, one.digest, one.wanted)
+        for row, one in zip(rows, seen, strict=True)
+        if one.digest != one.wanted
+    ]
+    bench = driver.bench()
+    activities.put_back(bench, first.number, first.id, planned, "put back")
+    assert _lines(world) == then
+    names = [name for name, _ in bench.journal.steps()]
+    begun = max(at for at, name in enumerate(names) if "put-back" in name)
+    for step, after, said in ((begun + 2, True, "had put no row back"), (begun + 3, False, "had put its rows back")):
+        world.server.sql(lose, DATABASE)
+        job = driver.new_job()
+        died = in_child(
+            lambda job=job, mortal=(step, after): activities.put_back(  # type: ignore[misc]
+                driver.bench(job, mortal=mortal), first.number, first.id, planned, "put back"
+            )
+        )
+        assert died == signal.SIGKILL
+        driver.dead.append(job)
+        (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
+        assert said in text
+        assert _lines(world) == (then if "its rows" in said else now)
+
+
+def _lines(world: PostgresqlWorld) -> list[str]:
+    """Of pg_dump, in an order that no update changes."""
+    whole = world.whole()
+    assert isinstance(whole, list)
+    return sorted(whole)
+
+
+def test_by_command_with_an_undo(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
+        monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
+    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "components" / "box" / "orders").mkdir(parents=True)
+    (tmp_path / "containers").mkdir()
+    lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
+    (tmp_path / "containers" / "box").write_text(lines)
+    shop.server.sql("CREATE DATABASE orders")
+    shop.sql(CUSTOMERS)
+    where = ("-C", "box", "-c", "orders")
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *where) == 0
+    then = shop.dumped()
+    shop.sql("DELETE FROM orders")
+    now = shop.dumped()
+    put_back = ("-o", "put-back", *where, "--generation", "1", "--section", "table:public.orders", "--lacking")
+    capsys.readouterr()
+    assert call(monkeypatch, "dysnomia", *put_back, "--json") == 0
+    job = json.loads(capsys.readouterr().out)["job"]
+    assert (job["details"]["put"], shop.dumped()) == (3, then)
+    assert call(monkeypatch, "dysnomia-tui", "undo", job["id"]) == 0
+    assert shop.dumped() == now
