@@ -180,6 +180,49 @@ def test_what_stands_against_rows_is_found_and_follows_from_each_other(shop: Sho
     assert shop.dumped() == whole
 
 
+CIRCLES = """
+CREATE TABLE team (id int PRIMARY KEY, lead int, slug text UNIQUE);
+CREATE TABLE member (id int PRIMARY KEY, team int NOT NULL REFERENCES team ON DELETE CASCADE,
+  mentor int REFERENCES member ON DELETE SET NULL, nick text UNIQUE);
+ALTER TABLE team ADD FOREIGN KEY (lead) REFERENCES member;
+CREATE TABLE part (id int, day date, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+CREATE TABLE part_old PARTITION OF part FOR VALUES FROM (MINVALUE) TO ('2026-01-01');
+CREATE TABLE part_new PARTITION OF part FOR VALUES FROM ('2026-01-01') TO (MAXVALUE);
+CREATE TABLE of_part (id int PRIMARY KEY, part int, day date, FOREIGN KEY (day, part) REFERENCES part);
+INSERT INTO team VALUES (1, NULL, 'a'), (2, NULL, 'b');
+INSERT INTO member VALUES (1, 1, NULL, 'x'), (2, 1, 1, 'y'), (3, 2, 1, 'z');
+UPDATE team SET lead = id;
+INSERT INTO part VALUES (1, '2025-01-01'), (2, '2026-02-02'); INSERT INTO of_part VALUES (1, 1, '2025-01-01');
+"""
+
+
+def test_rows_that_refer_to_each_other_in_circles_are_back_and_values_are_exchanged(shop: Shop) -> None:
+    shop.create(CIRCLES)
+    before = shop.dumped()
+    shop.sql(
+        "UPDATE team SET lead = NULL; DELETE FROM member WHERE id = 1; DELETE FROM team WHERE id = 2;"
+        "UPDATE member SET nick = 'x', mentor = NULL; INSERT INTO member VALUES (9, 1, 2, 'y');"
+        "DELETE FROM of_part; DELETE FROM part"
+    )
+    alone = shop.look(shop.wanted("public.of_part", "1")).conflicts
+    assert alone == {0: "1 of table public.of_part refers to 2025-01-01,1 of public.part, which is not there"}
+    rows = [
+        *shop.wanted("public.member", "1", "2", "3", "9"),
+        *shop.wanted("public.team", "1", "2"),
+        *shop.wanted("public.of_part", "1"),
+        *shop.wanted("public.part_old", ("2025-01-01", "1")),
+        *shop.wanted("public.part_new", ("2026-02-02", "2")),
+    ]
+    look = shop.look(rows)
+    assert look.conflicts == {}
+    assert shop.put(rows, look) == []
+    assert shop.dumped() == before
+    gone = [replace(row, wanted=None) for row in shop.wanted("public.part_old", ("2025-01-01", "1"))]
+    assert shop.look(gone).conflicts == {
+        0: "the row 1 of table public.of_part refers to 2025-01-01,1 of table public.part_old"
+    }
+
+
 def test_rows_change_where_they_are_and_no_trigger_fires(shop: Shop) -> None:
     shop.create(
         CUSTOMERS + "CREATE TABLE log (n serial PRIMARY KEY, who int);"

@@ -95,6 +95,11 @@ def conflicts(live: LiveRows, changes: Over) -> dict[int, str]:
         found |= more
 
 
+def referred(live: LiveRows, changes: Sequence[Change]) -> set[int]:
+    """The places of those to whose rows in live others refer."""
+    return _Finder(live, {one.wanted.at: one for one in changes}).referred()
+
+
 @dataclass
 class _Finder:
     """Asks live once for whatever may stand against the rows of each table."""
@@ -102,12 +107,25 @@ class _Finder:
     live: LiveRows
     changes: Over
 
-    def found(self) -> Iterator[tuple[int, str, Check]]:
+    def _by_table(self) -> Iterator[tuple[Section, Table, list[Change]]]:
         tables: dict[str, list[Change]] = defaultdict(list)
         for change in self.changes.values():
             tables[change.row.section.name].append(change)
         for changes in tables.values():
-            section, table = changes[0].row.section, changes[0].table
+            yield changes[0].row.section, changes[0].table, changes
+
+    def referred(self) -> set[int]:
+        found: set[int] = set()
+        for section, table, changes in self._by_table():
+            for reference in table.children:
+                cells = [(one.wanted.at, one.before) for one in changes if one.before is not None]
+                asked = [(at, before) for at, before in cells if whole(before, reference.columns)]
+                tests = _tests(reference, "w", reference.columns, "t", reference.theirs)
+                found |= {at for at, _ in self._asked(section, asked, reference.columns, reference.source, (), tests)}
+        return found
+
+    def found(self) -> Iterator[tuple[int, str, Check]]:
+        for section, table, changes in self._by_table():
             for parts in table.unique:
                 if tuple(part.column for part in parts) != table.key_columns:
                     yield from self._taken(section, table, parts, changes)

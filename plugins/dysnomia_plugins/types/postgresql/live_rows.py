@@ -66,8 +66,13 @@ class LiveRows:
                 )
             return Wanted(at, fields)
         cells = dict(zip(section.key, row.key, strict=True))
-        empty = (escaped(cells[name].encode(self.talk.codec)) if name in cells else NULL for name in section.columns)
-        return Wanted(at, tuple(empty))
+        try:
+            key = {name: escaped(cell.encode(self.talk.codec, "surrogateescape")) for name, cell in cells.items()}
+        except UnicodeEncodeError:
+            raise NotSafe(
+                f"no row has the key {','.join(row.key)}: it cannot be written in {self.talk.codec}"
+            ) from None
+        return Wanted(at, tuple(key.get(name, NULL) for name in section.columns))
 
     def values(self, section: Section, rows: Sequence[Wanted], columns: Sequence[str] | None = None) -> str:
         """Rows as a table expression: their places, and these columns (or all)."""

@@ -36,7 +36,7 @@ class Seen:
     def against(self, places: Sequence[int]) -> dict[int, str]:
         """What stands against putting these back together."""
         other = {at: text for at in places if (text := self._other(at))}
-        changes = {at: self._change(at) for at in places if at not in other}
+        changes = {at: self.change(at) for at in places if at not in other}
         return other | conflicts(self.live, changes)
 
     def _other(self, at: int) -> str:
@@ -51,7 +51,7 @@ class Seen:
             " one now, or the snapshot was made under other settings"
         )
 
-    def _change(self, at: int) -> Change:
+    def change(self, at: int) -> Change:
         columns, row, now = self.rows[at].section.columns, self.rows[at], self.now[at]
         return Change(
             row,

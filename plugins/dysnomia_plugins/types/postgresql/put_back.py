@@ -16,11 +16,12 @@ from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.conflicts import referred
 from dysnomia_plugins.types.postgresql.live_rows import LiveRows, digest
 from dysnomia_plugins.types.postgresql.live_seen import Seen, behind, sections_of, see, warnings
 from dysnomia_plugins.types.postgresql.live_tables import Table
 from dysnomia_plugins.types.postgresql.names import identifier, literal
-from dysnomia_plugins.types.postgresql.talk import OURS, OWN, Talk, talking
+from dysnomia_plugins.types.postgresql.talk import OURS, OWN, talking
 from dysnomia_store.model import Section
 
 PUT_BACK, PUT = "put-back", "put"
@@ -28,11 +29,12 @@ PUT_BACK, PUT = "put-back", "put"
 AT_ONCE = 20_000
 """Records whose keys are asked for together."""
 LOCK_SECONDS = 10
-_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
 _WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
 _SAID = re.compile(r"([0-9A-Z]{5}): (.*)", re.DOTALL)
 _DATA = ("22", "23")
 """Classes of errors that say that a value is none of its type, or not allowed."""
+_LOCKED = "55P03"
 _AGAIN = "look at the plan again"
 
 
@@ -70,6 +72,8 @@ def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) ->
             )
     except ProcessFailed as error:
         code, reason = _reason(error)
+        if code == _LOCKED:
+            raise PluginError(f"a table is locked for {LOCK_SECONDS} seconds", "is its definition changing?") from None
         if not code.startswith(_DATA):
             raise
         return LiveLook((), refusals=(f"live does not take these rows: {reason}",))
@@ -107,7 +111,7 @@ def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]
             talk.ask("COMMIT;")
     except ProcessFailed as error:
         if not number:
-            raise NotSafe(f"nothing was changed: the server does not take these rows ({_reason(error)[1]})") from None
+            raise _refused(*_reason(error)) from None
         _require_committed(ctx, client, database, number)
     except PluginError:
         if not number:
@@ -115,6 +119,14 @@ def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]
         _require_committed(ctx, client, database, number)
     ctx.journal.step(PUT)
     return left
+
+
+def _refused(code: str, reason: str) -> PluginError:
+    """What a failure within the transaction means: the server has taken all of it back."""
+    if code == _LOCKED:
+        waited = f"nothing was changed: other transactions hold locks on these rows for {LOCK_SECONDS} seconds"
+        return PluginError(waited, "try again when they have ended")
+    return NotSafe(f"nothing was changed: the server does not take these rows ({reason})")
 
 
 def _require_committed(ctx: Context, client: Client, database: str, number: int) -> None:
@@ -176,86 +188,45 @@ def _switched(table: Table, *, off: bool) -> str:
 
 
 def _write(there: Seen, places: Sequence[int]) -> None:
-    """Rows go from those that refer to those that are referred to, and come the other way round.
+    """All rows in one statement, at whose end foreign keys are looked at: so no order of tables matters, nor a circle.
 
-    A row that stays is changed where it is if others may refer to it: they would go with it. Elsewhere it goes and
-    comes again, so that two rows can exchange their values."""
-    sections = _ordered(there, places)
-    for section in reversed(sections):
-        table = there.live.tables[section.name]
-        here = there.of(section, places)
-        _delete(there, section, [at for at in here if _goes(there, at) or not (table.children or _comes(there, at))])
-    for section in sections:
-        table = there.live.tables[section.name]
-        here = [at for at in there.of(section, places) if not _goes(there, at)]
-        _update(there, section, [at for at in here if table.children and not _comes(there, at)])
-        _insert(there, section, [at for at in here if not table.children or _comes(there, at)])
-
-
-def _goes(there: Seen, at: int) -> bool:
-    return there.rows[at].wanted is None
-
-
-def _comes(there: Seen, at: int) -> bool:
-    return there.now[at] is None
+    Rows go first, then others change, then rows come: a value that is taken is free by then. A row that stays is
+    changed where it is if others refer to it: they would go with it. Others go and come again, so that two rows can
+    exchange their values."""
+    if not places:
+        return
+    changed = [at for at in places if there.now[at] is not None and there.rows[at].wanted is not None]
+    stay = referred(there.live, [there.change(at) for at in changed])
+    gone = [at for at in places if there.now[at] is not None and at not in stay]
+    come = [at for at in places if there.rows[at].wanted is not None and at not in stay]
+    parts: list[str] = []
+    for chosen, write in ((gone, _delete), (sorted(stay), _update), (come, _insert)):
+        before = "".join(f", (SELECT count(*) FROM p{number}) q{number}" for number in range(len(parts)))
+        for section in sections_of([there.rows[at] for at in chosen]):
+            parts.append(f"p{len(parts)} AS ({write(there, section, there.of(section, chosen), before)} RETURNING 1)")
+    there.live.talk.ask(f"{OWN}WITH {', '.join(parts)} SELECT 1;\n{OURS}")
 
 
-def _ordered(there: Seen, places: Sequence[int]) -> list[Section]:
-    """The sections, each after those whose rows its own refer to, as far as they go in no circle."""
-    sections = {there.live.tables[one.name].name: one for one in sections_of([there.rows[at] for at in places])}
-    roots = {root: name for name, one in sections.items() for root in there.live.tables[one.name].ancestors}
-    found: dict[str, Section] = {}
-    begun: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name in begun:
-            return
-        begun.add(name)
-        for reference in there.live.tables[sections[name].name].parents:
-            parent = roots.get(reference.other, reference.other)
-            if parent in sections:
-                visit(parent)
-        found[name] = sections[name]
-
-    for name in sections:
-        visit(name)
-    return list(found.values())
+def _delete(there: Seen, section: Section, places: Sequence[int], before: str) -> str:
+    table = there.live.tables[section.name]
+    values = there.live.values(section, [there.wanted[at] for at in places], table.key_columns)
+    return f"DELETE FROM ONLY {table.name} t USING {values}{before} WHERE {table.same('t', 'w')}"
 
 
-def _delete(there: Seen, section: Section, places: Sequence[int]) -> None:
-    if places:
-        table = there.live.tables[section.name]
-        values = there.live.values(section, [there.wanted[at] for at in places], table.key_columns)
-        _run(there.live.talk, f"DELETE FROM ONLY {table.name} t USING {values} WHERE {table.same('t', 'w')};")
+def _update(there: Seen, section: Section, places: Sequence[int], before: str) -> str:
+    table = there.live.tables[section.name]
+    values = there.live.values(section, [there.wanted[at] for at in places])
+    names = [identifier(name) for name in section.columns if name not in table.always]
+    listed = ", ".join(f"{name} = w.{name}" for name in names)
+    return f"UPDATE ONLY {table.name} t SET {listed} FROM {values}{before} WHERE {table.same('t', 'w')}"
 
 
-def _update(there: Seen, section: Section, places: Sequence[int]) -> None:
-    if places:
-        table = there.live.tables[section.name]
-        values = there.live.values(section, [there.wanted[at] for at in places])
-        names = [identifier(name) for name in section.columns if name not in table.always]
-        listed = ", ".join(f"{name} = w.{name}" for name in names)
-        if names:
-            _run(
-                there.live.talk, f"UPDATE ONLY {table.name} t SET {listed} FROM {values} WHERE {table.same('t', 'w')};"
-            )
-
-
-def _insert(there: Seen, section: Section, places: Sequence[int]) -> None:
-    if places:
-        table = there.live.tables[section.name]
-        values = there.live.values(section, [there.wanted[at] for at in places])
-        names = ", ".join(map(identifier, section.columns))
-        listed = ", ".join(f"w.{identifier(name)}" for name in section.columns)
-        _run(
-            there.live.talk,
-            f"INSERT INTO {table.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM {values};",
-        )
-
-
-def _run(talk: Talk, statement: str) -> None:
-    """What may run functions of the database (checks, generated columns) runs under the database's own settings."""
-    talk.ask(f"{OWN}{statement}\n{OURS}")
+def _insert(there: Seen, section: Section, places: Sequence[int], before: str) -> str:
+    table = there.live.tables[section.name]
+    values = there.live.values(section, [there.wanted[at] for at in places])
+    names = ", ".join(map(identifier, section.columns))
+    listed = ", ".join(f"w.{identifier(name)}" for name in section.columns)
+    return f"INSERT INTO {table.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM {values}{before}"
 
 
 def _require_made(live: LiveRows, rows: Sequence[PutRow], places: Sequence[int]) -> None:
