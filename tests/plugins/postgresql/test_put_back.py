@@ -1,94 +1,26 @@
-"""Rows put back into a live database: exactly these, whatever is in them, and nothing of what stands against it.
-
-What live holds is read by pg_dump and psql, never by our own reader."""
+"""Rows put back into a live database: exactly these, whatever is in them, and nothing of what stands against it."""
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dysnomia_plugins.base import LiveLook, PutRow, Stored
 from dysnomia_plugins.errors import NotSafe
-from dysnomia_store.model import Section
-from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.component.rows import PlannedRow
-from dysnomia_tui.engine.component.rows_by_key import wanted_rows
-from tests.plugins.conformance.bare import Bare, Notes, with_properties
-from tests.plugins.conformance.driver import Driver, in_child
-from tests.plugins.conformance.sql_world import DATABASE
+from tests.plugins.conformance.bare import Notes, with_properties
 from tests.plugins.postgresql.bare import ROLES, bare_component, plain
 from tests.plugins.postgresql.changes import SEED
-from tests.plugins.postgresql.world import PostgresqlWorld
+from tests.plugins.postgresql.shop import CUSTOMERS, Shop
 from tests.plugins.servers.postgresql import PostgresServer
-from tests.unit.cli.calling import call
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
 OWNER = ROLES[0]
-CLIENT = "-c search_path=public -c default_transaction_read_only=off"
-
-
-@dataclass
-class Shop:
-    """A live database, and what one snapshot of it holds."""
-
-    server: PostgresServer
-    bare: Bare
-    stored: Stored | None = None
-
-    def sql(self, text: str) -> str:
-        return self.server.sql(text, "orders", PGOPTIONS=CLIENT)
-
-    def create(self, script: str) -> None:
-        self.server.sql("CREATE DATABASE orders")
-        self.sql(script)
-        self.keep()
-
-    def keep(self) -> None:
-        self.stored = self.bare.dump()
-
-    def dumped(self) -> list[str]:
-        """All of live as pg_dump has it, in an order that no update changes."""
-        argv: list[str | Path] = [self.server.bin / "pg_dump", "--inserts", "orders"]
-        done = subprocess.run(argv, env=self.server.client_environment(), capture_output=True, check=True)
-        return sorted(line for line in done.stdout.decode().splitlines() if "restrict " not in line)
-
-    def sections(self) -> dict[str, Section]:
-        assert self.stored is not None
-        return {one.name: one for one in self.stored.sections() if one.kind == "table"}
-
-    def wanted(self, table: str, *keys: str | tuple[str, ...]) -> list[PutRow]:
-        assert self.stored is not None
-        cells = [key if isinstance(key, tuple) else (key,) for key in keys]
-        return wanted_rows(self.bare.plugin, self.stored, self.sections()[table], cells)
-
-    def lacking(self, section: Section) -> list[PutRow]:
-        assert self.stored is not None
-        plugin = self.bare.plugin
-        batches = iter(plugin.raw_rows(self.stored, section))
-        return [
-            PutRow(section, tuple(map(str, plugin.parse_row(section, raw).key)), raw)
-            for raw in plugin.lacking(self.bare.context(), section, batches)
-        ]
-
-    def look(self, rows: Sequence[PutRow]) -> LiveLook:
-        return self.bare.plugin.look_at_rows(self.bare.context(), rows)
-
-    def put(self, rows: Sequence[PutRow], look: LiveLook | None = None) -> Sequence[int]:
-        """Of those that the look says can be."""
-        look = look or self.look(rows)
-        assert look.refusals == ()
-        chosen = [at for at, row in enumerate(look.rows) if row.digest != row.wanted and at not in look.conflicts]
-        seen = [look.rows[at].digest for at in chosen]
-        return self.bare.plugin.put_back(self.bare.context(), [rows[at] for at in chosen], seen)
 
 
 @pytest.fixture
@@ -147,14 +79,6 @@ def test_one_of_everything_is_back_as_pg_dump_has_it(hostile: bool, shop: Shop, 
     )
     assert shop.put(rows, look) == []
     assert shop.dumped() == before
-
-
-CUSTOMERS = """
-CREATE TABLE customers (id int PRIMARY KEY, email text UNIQUE, boss int REFERENCES customers);
-CREATE TABLE orders (number text PRIMARY KEY, customer int REFERENCES customers ON DELETE CASCADE, cents int);
-INSERT INTO customers VALUES (1, 'ada@example.org', NULL), (2, 'bob@example.org', 1);
-INSERT INTO orders VALUES ('A1', 1, 100), ('B1', 2, 200), ('B2', 2, 300);
-"""
 
 
 def test_what_stands_against_rows_is_found_and_follows_from_each_other(shop: Shop) -> None:
@@ -340,6 +264,32 @@ def test_an_owner_without_privileges_puts_rows_back_and_one_who_sees_not_all_is_
     assert "row-level security" in refusal
 
 
+def test_no_code_of_an_owner_runs_as_the_superuser_that_puts_rows_back(shop: Shop, postgres: PostgresServer) -> None:
+    postgres.sql(f"CREATE ROLE {OWNER}; CREATE DATABASE orders OWNER {OWNER}")
+    shop.sql(
+        f"""SET ROLE {OWNER}; CREATE SCHEMA mine; SET search_path = mine;
+        CREATE FUNCTION look(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+          IF pg_catalog.current_setting('dysnomia.search_path', true) IS NULL THEN RETURN true; END IF;
+          IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+            RAISE EXCEPTION 'it runs as %', current_user; END IF;
+          BEGIN PERFORM set_config('role', 'none', false); RAISE EXCEPTION USING ERRCODE = 'XX999';
+          EXCEPTION WHEN insufficient_privilege THEN NULL; END;
+          RETURN true; END $$;
+        CREATE DOMAIN seen AS text CHECK (look(VALUE));
+        CREATE TABLE t (k seen PRIMARY KEY, v seen, CHECK (look(v)));
+        INSERT INTO t VALUES ('a', 'b');"""
+    )
+    shop.keep()
+    before = shop.dumped()
+    shop.sql("DELETE FROM mine.t")
+    assert shop.put(shop.wanted("mine.t", "a")) == []
+    assert shop.dumped() == before
+    shop.sql("ALTER TABLE mine.t ADD w mine.seen[]")
+    shop.keep()
+    (refusal,) = shop.look(shop.wanted("mine.t", "a")).refusals
+    assert "column w has a domain within its type" in refusal
+
+
 def test_what_depends_on_the_databases_settings_is_put_back_under_them(shop: Shop) -> None:
     """A CHECK that reads a day in the database's time zone, by functions that trust its search path."""
     shop.server.sql("CREATE DATABASE orders; ALTER DATABASE orders SET TimeZone = 'Asia/Tokyo'")
@@ -355,84 +305,3 @@ def test_what_depends_on_the_databases_settings_is_put_back_under_them(shop: Sho
     shop.sql("DELETE FROM sale")
     assert shop.put(shop.lacking(shop.sections()["public.sale"])) == []
     assert shop.dumped() == before
-
-
-# --- by the engine ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def world(postgres: PostgresServer, tmp_path: Path) -> Iterator[PostgresqlWorld]:
-    with PostgresqlWorld(postgres, tmp_path / "world") as world:
-        yield world
-
-
-def test_killed_before_and_after_the_commit_the_next_one_knows_which(world: PostgresqlWorld, tmp_path: Path) -> None:
-    driver = Driver(world, tmp_path / "store")
-    world.seed()
-    first = driver.snapshot().generation
-    then = _lines(world)
-    stored = driver.store.stored(driver.key, first.id)
-    section = next(one for one in stored.sections() if one.name == "public.orders")
-    rows = wanted_rows(world.plugin, stored, section, [("N1",), ("N2",), ("N3",)])
-    lose = "DELETE FROM orders WHERE number IN ('N1', 'N2')"
-    world.server.sql(lose, DATABASE)
-    now = _lines(world)
-    with driver.context() as ctx:
-        seen = world.plugin.look_at_rows(ctx, rows).rows
-    planned = [
-        PlannedRow("table:public.orders", row.key, one.digest, one.wanted)
-        for row, one in zip(rows, seen, strict=True)
-        if one.digest != one.wanted
-    ]
-    bench = driver.bench()
-    activities.put_back(bench, first.number, first.id, planned, "put back")
-    assert _lines(world) == then
-    names = [name for name, _ in bench.journal.steps()]
-    begun = max(at for at, name in enumerate(names) if "put-back" in name)
-    for step, after, said in ((begun + 2, True, "had put no row back"), (begun + 3, False, "had put its rows back")):
-        world.server.sql(lose, DATABASE)
-        job = driver.new_job()
-        died = in_child(
-            lambda job=job, mortal=(step, after): activities.put_back(  # type: ignore[misc]
-                driver.bench(job, mortal=mortal), first.number, first.id, planned, "put back"
-            )
-        )
-        assert died == signal.SIGKILL
-        driver.dead.append(job)
-        (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
-        assert said in text
-        assert _lines(world) == (then if "its rows" in said else now)
-
-
-def _lines(world: PostgresqlWorld) -> list[str]:
-    """Of pg_dump, in an order that no update changes."""
-    whole = world.whole()
-    assert isinstance(whole, list)
-    return sorted(whole)
-
-
-def test_by_command_with_an_undo(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
-        monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
-    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    (tmp_path / "components" / "box" / "orders").mkdir(parents=True)
-    (tmp_path / "containers").mkdir()
-    lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
-    (tmp_path / "containers" / "box").write_text(lines)
-    shop.server.sql("CREATE DATABASE orders")
-    shop.sql(CUSTOMERS)
-    where = ("-C", "box", "-c", "orders")
-    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *where) == 0
-    then = shop.dumped()
-    shop.sql("DELETE FROM orders")
-    now = shop.dumped()
-    put_back = ("-o", "put-back", *where, "--generation", "1", "--section", "table:public.orders", "--lacking")
-    capsys.readouterr()
-    assert call(monkeypatch, "dysnomia", *put_back, "--json") == 0
-    job = json.loads(capsys.readouterr().out)["job"]
-    assert (job["details"]["put"], shop.dumped()) == (3, then)
-    assert call(monkeypatch, "dysnomia-tui", "undo", job["id"]) == 0
-    assert shop.dumped() == now

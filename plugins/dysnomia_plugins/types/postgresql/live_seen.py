@@ -101,15 +101,18 @@ def warnings(live: LiveRows, rows: Sequence[PutRow], seen: Seen) -> Iterator[str
                     f"sequence {numbers.name} is behind, and only its owner moves it: let it go on from {number}, or"
                     " new rows meet these"
                 )
-        ddl = ddl or bool(names)
+        ddl = ddl or bool(names) or bool(table.writer)
     events = live.talk.value(_EVENTS) if ddl else None
     if events:
-        yield f"event trigger {events[0]} would fire: triggers are switched, or sequences altered, in the transaction"
+        yield (
+            f"event trigger {events[0]} would fire: the transaction switches triggers, moves sequences or makes a"
+            " function for itself"
+        )
 
 
 _EVENTS = """SELECT json_agg(evtname ORDER BY evtname) FROM pg_event_trigger WHERE evtenabled IN ('O', 'A')
   AND evtevent IN ('ddl_command_start', 'ddl_command_end') AND (evttags IS NULL
-  OR evttags && ARRAY['ALTER TABLE', 'ALTER SEQUENCE'])"""
+  OR evttags && ARRAY['ALTER TABLE', 'ALTER SEQUENCE', 'CREATE FUNCTION'])"""
 
 
 def behind(live: LiveRows, seen: Seen, section: Section, places: Sequence[int]) -> Iterator[tuple[Numbers, int]]:

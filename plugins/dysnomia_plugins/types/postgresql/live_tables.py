@@ -35,6 +35,16 @@ def _operators(array: str) -> str:
     return f"(SELECT json_agg({_OPERATOR.format('u.o')} ORDER BY u.at) FROM unnest({array}) WITH ORDINALITY u(o, at))"
 
 
+_BASE = """(WITH RECURSIVE b(oid) AS (SELECT a.atttypid
+  UNION ALL SELECT y.typbasetype FROM b JOIN pg_type y ON y.oid = b.oid AND y.typtype = 'd')
+  SELECT b.oid FROM b JOIN pg_type y ON y.oid = b.oid AND y.typtype <> 'd')"""
+"""The type below a domain: what a domain checks may be anybody's function, and is run by the insert alone."""
+_INSIDE = f"""(WITH RECURSIVE d(oid) AS (SELECT {_BASE} UNION SELECT x.oid FROM d JOIN pg_type y ON y.oid = d.oid,
+  LATERAL (SELECT y.typelem UNION SELECT y.typbasetype UNION SELECT e.atttypid FROM pg_attribute e
+    WHERE e.attrelid = y.typrelid AND e.attnum > 0 AND NOT e.attisdropped UNION SELECT r.rngsubtype FROM pg_range r
+    WHERE y.oid IN (r.rngtypid, (to_jsonb(r) ->> 'rngmultitypid')::oid)) x(oid) WHERE x.oid <> 0)
+  SELECT EXISTS (SELECT FROM d JOIN pg_type y ON y.oid = d.oid AND y.typtype = 'd'))"""
+"""Whether a type has a domain within (an array, a row, a range of it): reading a value runs what that checks."""
 _PRIMARY = "SELECT x.indkey::int2[] FROM pg_index x WHERE x.indrelid = {} AND x.indisprimary"
 _PARTS = f"""SELECT json_agg(json_build_object(
     'column', {_COLUMN.format("i.indrelid", "i.indkey[p]")},
@@ -60,11 +70,13 @@ def _references(of: str, other: str, columns: str, theirs: str) -> str:
 
 _FACTS = f"""SELECT json_build_object(
   'oid', t.oid::bigint, 'name', {_NAME.format("t")}, 'kind', t.relkind, 'own', pg_has_role(t.relowner, 'USAGE'),
+  'as', (SELECT quote_ident(o.rolname) FROM pg_roles o JOIN pg_roles us ON us.rolname = current_user
+    WHERE o.oid = t.relowner AND us.rolsuper AND NOT o.rolsuper),
   'ancestors', (SELECT json_agg({_NAME.format("r")}) FROM pg_partition_ancestors(t.oid) u(oid) JOIN pg_class r
     ON r.oid = u.oid AND r.oid <> t.oid JOIN pg_namespace rs ON rs.oid = r.relnamespace),
   'policies', row_security_active(t.oid),
-  'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, -1),
-      'always', a.attidentity = 'a', 'made', a.attgenerated <> '') ORDER BY a.attnum)
+  'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type({_BASE}, -1),
+      'always', a.attidentity = 'a', 'made', a.attgenerated <> '', 'inside', {_INSIDE}) ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped),
   'key', (SELECT ({_PARTS}) FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary),
   'unique', (SELECT json_agg(({_PARTS}) ORDER BY i.indexrelid) FROM pg_index i WHERE i.indrelid = t.oid
@@ -140,8 +152,10 @@ class Table:
     ancestors: tuple[str, ...]
     """The partitioned tables that it is a part of."""
     own: bool
+    writer: str
+    """As whom rows are written: its owner, where we are a superuser and that is none; ``""`` for ourselves."""
     types: Mapping[str, str]
-    """Of each column that is written, without a length, so that a value is never cut."""
+    """Of each column that is written, without a length, so that a value is never cut, and without its domain."""
     always: frozenset[str]
     """Identity columns that only ``OVERRIDING SYSTEM VALUE`` writes."""
     key: tuple[Part, ...]
@@ -191,6 +205,12 @@ def _refusal(facts: Mapping[str, Any], section: Section) -> str:
     if facts["triggers"] and not facts["own"]:
         name = facts["triggers"][0]["name"]
         return f"has the trigger {name}, which would fire: only the table's owner (or a superuser) can stop that"
+    inside = [one["name"] for one in facts["columns"] if one["inside"]]
+    if facts["as"] and inside:
+        return (
+            f"is not owned by a superuser, and column {inside[0]} has a domain within its type, whose checks would run"
+            " as one: connect as the table's owner"
+        )
     return ""
 
 
@@ -200,6 +220,7 @@ def _table(facts: Mapping[str, Any]) -> Table:
         name=facts["name"],
         ancestors=tuple(facts["ancestors"] or ()),
         own=facts["own"],
+        writer=facts["as"] or "",
         types={one["name"]: one["type"] for one in columns},
         always=frozenset(one["name"] for one in columns if one["always"]),
         key=_parts(facts["key"]),

@@ -34,6 +34,7 @@ _WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_tim
 _SAID = re.compile(r"([0-9A-Z]{5}): (.*)", re.DOTALL)
 _DATA = ("22", "23")
 """Classes of errors that say that a value is none of its type, or not allowed."""
+_PUT = "pg_temp.dysnomia_put"
 _LOCKED = "55P03"
 _AGAIN = "look at the plan again"
 
@@ -84,8 +85,12 @@ def _encoding(section: Section) -> str:
 
 
 def _refusals(live: LiveRows, rows: Sequence[PutRow]) -> tuple[str, ...]:
-    sections = {row.section.name: row.section for row in rows}
-    return tuple(filter(None, (live.refusal(section) for section in sections.values())))
+    refused = tuple(filter(None, (live.refusal(section) for section in sections_of(rows))))
+    writers = {live.tables[section.name].writer for section in sections_of(rows)} if not refused else set()
+    if len(writers) > 1:
+        owners = ", ".join(sorted(name or "a superuser" for name in writers))
+        return (f"the tables are owned by {owners}: put the rows of each owner back by themselves",)
+    return refused
 
 
 def _reason(error: ProcessFailed) -> tuple[str, str]:
@@ -204,7 +209,19 @@ def _write(there: Seen, places: Sequence[int]) -> None:
         before = "".join(f", (SELECT count(*) FROM p{number}) q{number}" for number in range(len(parts)))
         for section in sections_of([there.rows[at] for at in chosen]):
             parts.append(f"p{len(parts)} AS ({write(there, section, there.of(section, chosen), before)} RETURNING 1)")
-    there.live.talk.ask(f"{OWN}WITH {', '.join(parts)} SELECT 1;\n{OURS}")
+    statement = f"WITH {', '.join(parts)} SELECT 1;"
+    writer = there.table(places[0]).writer
+    there.live.talk.ask(f"{_as(writer, statement) if writer else OWN + statement}\n{OURS}")
+
+
+def _as(writer: str, statement: str) -> str:
+    """The statement run as a table's owner: checks, generated columns and indexes run code of theirs, which must not
+    get what a superuser may. A function of theirs cannot be left from inside, as a SET ROLE can."""
+    return (
+        "SET check_function_bodies = off;\n"
+        f"CREATE FUNCTION {_PUT}() RETURNS void LANGUAGE sql SECURITY DEFINER AS {literal(statement)};\n"
+        f"ALTER FUNCTION {_PUT}() OWNER TO {writer};\n{OWN}SELECT {_PUT}();\nDROP FUNCTION {_PUT}();"
+    )
 
 
 def _delete(there: Seen, section: Section, places: Sequence[int], before: str) -> str:

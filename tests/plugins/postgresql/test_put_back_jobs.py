@@ -1,0 +1,107 @@
+"""Rows put back by the engine, into PostgreSQL: by command, undone, and killed on both sides of the commit."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.rows import PlannedRow
+from dysnomia_tui.engine.component.rows_by_key import wanted_rows
+from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.conformance.sql_world import DATABASE
+from tests.plugins.postgresql.bare import bare_component
+from tests.plugins.postgresql.shop import CUSTOMERS, Shop
+from tests.plugins.postgresql.world import PostgresqlWorld
+from tests.plugins.servers.postgresql import PostgresServer
+from tests.unit.cli.calling import call
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def shop(postgres: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
+    for bare in bare_component(postgres, tmp_path):
+        yield Shop(postgres, bare)
+
+
+@pytest.fixture
+def world(postgres: PostgresServer, tmp_path: Path) -> Iterator[PostgresqlWorld]:
+    with PostgresqlWorld(postgres, tmp_path / "world") as world:
+        yield world
+
+
+def test_killed_before_and_after_the_commit_the_next_one_knows_which(world: PostgresqlWorld, tmp_path: Path) -> None:
+    driver = Driver(world, tmp_path / "store")
+    world.seed()
+    first = driver.snapshot().generation
+    then = _lines(world)
+    stored = driver.store.stored(driver.key, first.id)
+    section = next(one for one in stored.sections() if one.name == "public.orders")
+    rows = wanted_rows(world.plugin, stored, section, [("N1",), ("N2",), ("N3",)])
+    lose = "DELETE FROM orders WHERE number IN ('N1', 'N2')"
+    world.server.sql(lose, DATABASE)
+    now = _lines(world)
+    with driver.context() as ctx:
+        seen = world.plugin.look_at_rows(ctx, rows).rows
+    planned = [
+        PlannedRow("table:public.orders", row.key, one.digest, one.wanted)
+        for row, one in zip(rows, seen, strict=True)
+        if one.digest != one.wanted
+    ]
+    bench = driver.bench()
+    activities.put_back(bench, first.number, first.id, planned, "put back")
+    assert _lines(world) == then
+    names = [name for name, _ in bench.journal.steps()]
+    begun = max(at for at, name in enumerate(names) if "put-back" in name)
+    for step, after, said in ((begun + 2, True, "had put no row back"), (begun + 3, False, "had put its rows back")):
+        world.server.sql(lose, DATABASE)
+        job = driver.new_job()
+        died = in_child(
+            lambda job=job, mortal=(step, after): activities.put_back(  # type: ignore[misc]
+                driver.bench(job, mortal=mortal), first.number, first.id, planned, "put back"
+            )
+        )
+        assert died == signal.SIGKILL
+        driver.dead.append(job)
+        (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
+        assert said in text
+        assert _lines(world) == (then if "its rows" in said else now)
+
+
+def _lines(world: PostgresqlWorld) -> list[str]:
+    """Of pg_dump, in an order that no update changes."""
+    whole = world.whole()
+    assert isinstance(whole, list)
+    return sorted(whole)
+
+
+def test_by_command_with_an_undo(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
+        monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
+    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "components" / "box" / "orders").mkdir(parents=True)
+    (tmp_path / "containers").mkdir()
+    lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
+    (tmp_path / "containers" / "box").write_text(lines)
+    shop.server.sql("CREATE DATABASE orders")
+    shop.sql(CUSTOMERS)
+    where = ("-C", "box", "-c", "orders")
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *where) == 0
+    then = shop.dumped()
+    shop.sql("DELETE FROM orders")
+    now = shop.dumped()
+    put_back = ("-o", "put-back", *where, "--generation", "1", "--section", "table:public.orders", "--lacking")
+    capsys.readouterr()
+    assert call(monkeypatch, "dysnomia", *put_back, "--json") == 0
+    job = json.loads(capsys.readouterr().out)["job"]
+    assert (job["details"]["put"], shop.dumped()) == (3, then)
+    assert call(monkeypatch, "dysnomia-tui", "undo", job["id"]) == 0
+    assert shop.dumped() == now
