@@ -374,7 +374,7 @@ class StatePlugin(Plugin):
 
         ``seen``: the ``digest`` of what live held when it was planned. Rows of which live holds something else by now
         are left alone; returns which those are. Nothing but these rows may change (no trigger fires). Raises
-        PluginError, Cancelled, with live as it was."""
+        PluginError, Cancelled, with live as it was; OutcomeUnknown where it may be either way."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())

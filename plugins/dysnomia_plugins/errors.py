@@ -52,6 +52,10 @@ class NotSafe(PluginError):
     """What was asked would lose data, and was refused before anything was touched."""
 
 
+class OutcomeUnknown(PluginError):
+    """A transaction was ended while its server went away: only ``look_at_rows`` will tell how, once it answers."""
+
+
 class ToolMissing(PluginError):
     """A client program that the type needs is not installed."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, PutRow, StatePlugin
-from dysnomia_plugins.errors import NotSafe, Unsupported
+from dysnomia_plugins.errors import NotSafe, OutcomeUnknown, Unsupported
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob, state_plugin
@@ -121,6 +121,8 @@ def _transaction(
     component_job.progress.phase("put back")
     try:
         return sorted(plugin.put_back(ctx, rows, [row.seen for row in planned]))
+    except OutcomeUnknown:
+        raise  # the journal stays open: the next writer settles it
     except BaseException:
         component_job.journal.step("reverted")
         raise

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from dysnomia_plugins.errors import OutcomeUnknown, ServerDown
+from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.talk import Talk
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.rows import PlannedRow
 from dysnomia_tui.engine.component.rows_by_key import wanted_rows
@@ -35,7 +38,9 @@ def world(postgres: PostgresServer, tmp_path: Path) -> Iterator[PostgresqlWorld]
         yield world
 
 
-def test_killed_before_and_after_the_commit_the_next_one_knows_which(world: PostgresqlWorld, tmp_path: Path) -> None:
+def test_killed_or_cut_off_around_the_commit_the_next_one_knows_which(
+    world: PostgresqlWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     driver = Driver(world, tmp_path / "store")
     world.seed()
     first = driver.snapshot().generation
@@ -71,6 +76,33 @@ def test_killed_before_and_after_the_commit_the_next_one_knows_which(world: Post
         (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
         assert said in text
         assert _lines(world) == (then if "its rows" in said else now)
+    world.server.sql(lose, DATABASE)
+    bench = driver.bench()
+    with monkeypatch.context() as away:
+        away.setattr(Talk, "ask", _cut_off(Talk.ask))
+        away.setattr(Client, "end_backends", _down)
+        with pytest.raises(OutcomeUnknown, match="may be back or not"):
+            activities.put_back(bench, first.number, first.id, planned, "put back")
+    driver.dead.append(bench.job)
+    (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
+    assert "had put its rows back" in text
+    assert _lines(world) == then
+
+
+def _cut_off(ask: Callable[[Talk, str], list[bytes]]) -> Callable[[Talk, str], list[bytes]]:
+    """The answer to the COMMIT does not come through."""
+
+    def asking(talk: Talk, sql: str) -> list[bytes]:
+        said = ask(talk, sql)
+        if sql == "COMMIT;":
+            raise BrokenPipeError
+        return said
+
+    return asking
+
+
+def _down(_: Client) -> None:
+    raise ServerDown("the server is not there")
 
 
 def _lines(world: PostgresqlWorld) -> list[str]:

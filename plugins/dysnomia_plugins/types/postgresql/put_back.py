@@ -13,7 +13,7 @@ from itertools import chain, islice
 
 from dysnomia_base.secrets import secrets_of
 from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow
-from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.errors import NotSafe, OutcomeUnknown, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.conflicts import referred
@@ -137,11 +137,17 @@ def _refused(code: str, reason: str) -> PluginError:
 def _require_committed(ctx: Context, client: Client, database: str, number: int) -> None:
     """The connection was lost, or a cancel came, while the transaction ended: the server knows how.
 
-    Raises PluginError if it was taken back. Asked by a runner that no cancel ends."""
+    Raises PluginError if it was taken back, OutcomeUnknown. Asked by a runner that no cancel ends."""
     runner = ProcessRunner(tool_path=ctx.tool_path, secrets=secrets_of(ctx.component.properties))
     anew = Client(client.server, runner, application=client.application, avoid=database)
-    anew.end_backends()
-    status = anew.ask(f"SELECT to_json(txid_status({number:d}))", database)
+    try:
+        anew.end_backends()
+        status = anew.ask(f"SELECT to_json(txid_status({number:d}))", database)
+    except PluginError as error:
+        raise OutcomeUnknown(
+            f"the rows may be back or not: the connection was lost while they were committed ({error.message})",
+            "start the server; the next job on the component finds out",
+        ) from error
     if status != "committed":
         raise PluginError("nothing was changed: the connection to the server was lost", "try again")
 
