@@ -127,6 +127,6 @@ def behind(live: LiveRows, seen: Seen, section: Section, places: Sequence[int]) 
         if not taken:
             continue
         number = max(taken) if numbers.step > 0 else min(taken)
-        last = live.talk.value(f"SELECT to_json(CASE WHEN is_called THEN last_value END) FROM {numbers.name}")
-        if last is None or (number > last if numbers.step > 0 else number < last):
+        last = live.talk.value(f"SELECT to_json({numbers.last}) FROM {numbers.name}")
+        if number > last if numbers.step > 0 else number < last:
             yield numbers, number

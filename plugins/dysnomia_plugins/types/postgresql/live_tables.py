@@ -142,6 +142,11 @@ class Numbers:
     step: int
     own: bool
 
+    @property
+    def last(self) -> str:
+        """The number it gave out last, as SQL; of one that gave out none, the one before its first."""
+        return f"CASE WHEN is_called THEN last_value ELSE last_value::numeric - {1 if self.step > 0 else -1} END"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

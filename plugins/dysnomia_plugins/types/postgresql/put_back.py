@@ -154,11 +154,11 @@ def _require_committed(ctx: Context, client: Client, database: str, number: int)
 
 def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
     """Change what is as it was seen. Returns which rows are not. Nobody else can write these tables meanwhile."""
-    refusals = _refusals(live, rows)
-    if refusals:
-        raise NotSafe(f"nothing was changed: {'; '.join(refusals)}", _AGAIN)
+    _require_tables(live, rows)
     for section in sorted(sections_of(rows), key=lambda one: one.name):
         live.talk.ask(f"LOCK TABLE ONLY {live.tables[section.name].name} IN SHARE ROW EXCLUSIVE MODE;")
+    live = LiveRows(live.talk)  # what they are now: from here on no column and no trigger comes or goes
+    _require_tables(live, rows)
     _lock(live, rows)
     there = see(live, rows)
     left = [at for at, raw in enumerate(there.now) if digest(raw) != seen[at]]
@@ -177,6 +177,12 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list
     for section in sections_of([rows[at] for at in places]):
         _move_on(live, there, section, there.of(section, places))
     return left
+
+
+def _require_tables(live: LiveRows, rows: Sequence[PutRow]) -> None:
+    refusals = _refusals(live, rows)
+    if refusals:
+        raise NotSafe(f"nothing was changed: {'; '.join(refusals)}", _AGAIN)
 
 
 def _lock(live: LiveRows, rows: Sequence[PutRow]) -> None:
@@ -274,5 +280,5 @@ def _move_on(live: LiveRows, there: Seen, section: Section, places: Sequence[int
             live.talk.ask(
                 f"ALTER SEQUENCE {numbers.name} INCREMENT BY {numbers.step:d};\n"
                 f"SELECT setval({literal(numbers.name)}::regclass,"
-                f" {most}({number:d}, CASE WHEN is_called THEN last_value END)) FROM {numbers.name};"
+                f" {most}({number:d}, {numbers.last})::bigint) FROM {numbers.name};"
             )
