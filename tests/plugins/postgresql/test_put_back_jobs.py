@@ -12,6 +12,7 @@ import pytest
 from dysnomia_plugins.errors import OutcomeUnknown, ServerDown
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.talk import Talk
+from dysnomia_store.model import Generation
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.rows import PlannedRow
 from dysnomia_tui.engine.component.rows_by_key import wanted_rows
@@ -22,6 +23,7 @@ from tests.plugins.postgresql.shop import CUSTOMERS, Shop
 from tests.plugins.postgresql.world import PostgresqlWorld
 from tests.plugins.servers.postgresql import PostgresServer
 from tests.unit.cli.calling import call
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
@@ -45,19 +47,10 @@ def test_killed_or_cut_off_around_the_commit_the_next_one_knows_which(
     world.seed()
     first = driver.snapshot().generation
     then = _lines(world)
-    stored = driver.store.stored(driver.key, first.id)
-    section = next(one for one in stored.sections() if one.name == "public.orders")
-    rows = wanted_rows(world.plugin, stored, section, [("N1",), ("N2",), ("N3",)])
     lose = "DELETE FROM orders WHERE number IN ('N1', 'N2')"
     world.server.sql(lose, DATABASE)
     now = _lines(world)
-    with driver.context() as ctx:
-        seen = world.plugin.look_at_rows(ctx, rows).rows
-    planned = [
-        PlannedRow("table:public.orders", row.key, one.digest, one.wanted)
-        for row, one in zip(rows, seen, strict=True)
-        if one.digest != one.wanted
-    ]
+    planned = _planned(driver, first, "public.orders", "N1", "N2", "N3")
     bench = driver.bench()
     activities.put_back(bench, first.number, first.id, planned, "put back")
     assert _lines(world) == then
@@ -87,6 +80,41 @@ def test_killed_or_cut_off_around_the_commit_the_next_one_knows_which(
     (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
     assert "had put its rows back" in text
     assert _lines(world) == then
+
+
+def test_under_load_no_write_is_lost(world: PostgresqlWorld, tmp_path: Path) -> None:
+    """Into the very table that an application is writing to."""
+    driver = Driver(world, tmp_path / "store")
+    world.seed()
+    world.server.sql("INSERT INTO log VALUES (-1), (-2)", DATABASE)
+    first = driver.snapshot().generation
+    world.server.sql("DELETE FROM log", DATABASE)
+    planned = _planned(driver, first, "public.log", "-1", "-2")
+    with world.writer(tmp_path / "acknowledged") as writer:
+        wait_until(lambda: len(writer.acknowledged()) >= 20, world.patience)
+        done = activities.put_back(driver.bench(), first.number, first.id, planned, "put back")
+        until = len(writer.acknowledged()) + 20
+        wait_until(lambda: len(writer.acknowledged()) >= until, world.patience)
+        writer.stop()
+        acknowledged = writer.acknowledged()
+    assert (done.done, done.left) == (2, ())
+    assert acknowledged <= world.written()
+    assert world.server.sql("SELECT count(*) FROM log WHERE n < 0", DATABASE) == "2"
+
+
+def _planned(driver: Driver, generation: Generation, table: str, *keys: str) -> list[PlannedRow]:
+    """As a plan has them: of those that are not in live as they are wanted."""
+    plugin = driver.world.plugin
+    stored = driver.store.stored(driver.key, generation.id)
+    section = next(one for one in stored.sections() if one.name == table)
+    rows = wanted_rows(plugin, stored, section, [(key,) for key in keys])
+    with driver.context() as ctx:
+        seen = plugin.look_at_rows(ctx, rows).rows
+    return [
+        PlannedRow(f"table:{table}", row.key, one.digest, one.wanted)
+        for row, one in zip(rows, seen, strict=True)
+        if one.digest != one.wanted
+    ]
 
 
 def _cut_off(ask: Callable[[Talk, str], list[bytes]]) -> Callable[[Talk, str], list[bytes]]:
