@@ -149,6 +149,15 @@ _MAIN = (
         text=True,
     ),
     _a(
+        "history",
+        "H",
+        "History of a row",
+        "See when a row, a file or a key was last there: in which generations it was, and what it was in each.",
+        "main",
+        why=reasons.no_generations,
+        text=True,
+    ),
+    _a(
         "verify",
         "v",
         "Check or verify",

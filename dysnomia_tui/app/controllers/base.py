@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from dysnomia_store.model import Generation
+from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.services import Services
@@ -27,6 +27,9 @@ class Front(Protocol):
 
     def listed(self) -> Sequence[Generation]:
         """The generations that are listed."""
+
+    def section(self) -> Section | None:
+        """The section whose line the cursor is on, where what is in a generation has the focus."""
 
     def show_component(self, key: ComponentKey, number: int | None = None) -> None:
         """Put the cursor on a component, and on one of its generations."""

@@ -1,4 +1,4 @@
-"""Finding a generation by a time."""
+"""Finding a generation by a time, and those in which a row was."""
 
 from __future__ import annotations
 
@@ -7,12 +7,38 @@ from datetime import datetime
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
+from dysnomia_tui.app.present import browse
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
 from dysnomia_tui.app.screens.prompt import PromptScreen, refused_by
 
 
 class Finding(Controller):
-    """Asks for a time, and goes to the newest good generation before it."""
+    """Asks for a time, and goes to the newest good generation before it; for a row, and shows what became of it."""
+
+    def act_history(self) -> None:
+        """Of one row of the section under the cursor, or of a section that has no rows; else of every section that
+        has what is typed."""
+        key, section = self.here().key, self._front.section()
+        assert key is not None
+        if section is not None and not section.columns:
+            self.services.go.history(key, *browse.history_of_section(section))
+            return
+
+        def typed(text: str | None) -> None:
+            if text is not None:
+                self.services.go.history(key, *browse.history_of_text(section, text.strip()))
+
+        where = f"{section.kind} {section.name}" if section is not None else key.component
+        self.services.push_screen(
+            PromptScreen(
+                f"When was it last in {where}?",
+                browse.what_to_follow(section),
+                placeholder=browse.key_example(section),
+                accept="shows its history, newest change first",
+                check=lambda text: "" if text.strip() else "type what to look for",
+            ),
+            typed,
+        )
 
     def act_time(self) -> None:
         key = self.here().key

@@ -94,9 +94,32 @@ def history_of(section: Section, cells: Sequence[str | None]) -> tuple[HistoryAs
     return HistoryAsked("", f"{section.kind}:{section.name}", row), f"{section.name} {cut_middle(words, TITLE)}"
 
 
-def history_of_text(section: Section, text: str) -> tuple[HistoryAsked, str]:
-    """What to follow where no row holds a text: the row that has it as its key in another generation."""
+def history_of_section(section: Section) -> tuple[HistoryAsked, str]:
+    """What to follow a whole section by, and its name for a title."""
+    return HistoryAsked(f"{section.kind}:{section.name}"), f"{section.kind} {section.name}"
+
+
+def history_of_text(section: Section | None, text: str) -> tuple[HistoryAsked, str]:
+    """What to follow that was typed, in one section or in every one; and its name for a title."""
+    if section is None:
+        return HistoryAsked(text), cut_middle(text, TITLE)
     return HistoryAsked(text, f"{section.kind}:{section.name}"), f"{section.name} {cut_middle(text, TITLE)}"
+
+
+def what_to_follow(section: Section | None) -> str:
+    """What can be typed: how this section's rows are known, or what every section is looked through for."""
+    if section is None:
+        return "The primary key of a row, a whole line, or the name of a file or key. All sections are searched."
+    if not section.key:
+        return "The whole line."
+    return f"The primary key ({', '.join(section.key)})" + (
+        ", its cells separated by commas." if len(section.key) > 1 else "."
+    )
+
+
+def key_example(section: Section | None) -> str:
+    """What the field shows while it is empty."""
+    return "4711, or documents/guide.md" if section is None else ",".join(section.key)
 
 
 def found_words(text: str, found: int, read: int, *, over: bool) -> str:

@@ -19,7 +19,7 @@ from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine import FindAsked, HistoryAsked, Search
+from dysnomia_tui.engine import FindAsked, Search
 from dysnomia_tui.engine.records import FoundRow
 
 AT_MOST = 100_000
@@ -201,8 +201,7 @@ class BrowseScreen(DysnomiaScreen):
             self.services.go.history(self._of, *browse.history_of_text(section, self.rows.filter_text))
             return
         if not self.rows.has_focus or row is None:
-            asked = HistoryAsked(f"{section.kind}:{section.name}")
-            self.services.go.history(self._of, asked, f"{section.kind} {section.name}")
+            self.services.go.history(self._of, *browse.history_of_section(section))
             return
         cells = self._cells(row)
         if cells is not None:

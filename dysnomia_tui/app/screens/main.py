@@ -11,7 +11,7 @@ from rich.text import Text
 from textual import events, on
 from textual.widget import Widget
 
-from dysnomia_store.model import Generation
+from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.app.actions.registry import bindings
@@ -119,6 +119,9 @@ class MainScreen(DysnomiaScreen):
 
     def listed(self) -> Sequence[Generation]:
         return self.list.items
+
+    def section(self) -> Section | None:
+        return self.detail.section
 
     def show_component(self, key: ComponentKey, number: int | None = None) -> None:
         """Put the cursor on a component, and on one of its generations."""
