@@ -37,7 +37,7 @@ def plan_recover(board: JobBoard, job_id: str, now: datetime) -> Plan:
             Step(f"what job {job_id} began would be finished or taken back"),
             Step("what is named after it would be removed"),
         ),
-        params={"job": job_id},
+        params={"job": job_id} | ({"members": []} if view.kind == Kind.GROUP.value else {}),
         made=now,
     )
 
@@ -65,6 +65,10 @@ def run_recover(work: JobContext) -> Outcome:
         texts.append(settled.text)
         if settled.restored is not None and not settled.restored.whole:
             problems.extend(settled.restored.warnings)
+    if work.plan.through_jobs:
+        from dysnomia_tui.engine.operations import group_job  # it recovers jobs itself
+
+        texts.append(group_job.settle(work, dead))
     texts.extend(work.machine.store.sweep(alive=work.board.alive))
     if problems:
         raise EngineError(
