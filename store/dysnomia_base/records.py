@@ -40,8 +40,12 @@ else:
         """An ``__init__`` that puts the real one into its place."""
 
         def init(self, *args, **values):
-            fields = [(field.name, field.type, field) for field in dataclasses.fields(cls)]
-            after = {name: getattr(cls, name) for name in ("__post_init__",) if hasattr(cls, name)}
+            # Types as text are searched for ClassVar and the like, and a class with no text about it gets one from its
+            # signature: each half of the whole time.
+            fields = [(field.name, object, field) for field in dataclasses.fields(cls)]
+            after = {"__doc__": cls.__doc__ or cls.__name__}
+            if hasattr(cls, "__post_init__"):
+                after["__post_init__"] = cls.__post_init__
             twin = dataclasses.make_dataclass(cls.__name__, fields, namespace=after, frozen=True, repr=False, eq=False)
             twin.__init__.__qualname__ = f"{cls.__qualname__}.__init__"
             cls.__init__ = twin.__init__
