@@ -221,4 +221,4 @@ class Planner:
         from dysnomia_tui.engine.operations import recover
 
         with translated():
-            return recover.plan_recover(self._board, job_id, self._clock())
+            return recover.plan_recover(self._board, job_id, self._clock(), self.settings.groups)

@@ -139,7 +139,7 @@ class JobBoard:
                         "wait until it has ended",
                     )
             else:
-                found += [(reading.folder.id, *one) for one in _snapshots_of(reading.plan)]
+                found += [(reading.folder.id, *one) for one in _needed(reading.folder.id, reading.plan)]
         return found
 
     def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
@@ -213,6 +213,15 @@ class JobBoard:
 
 def _through_jobs(reading: JobReading) -> bool:
     return reading.plan is not None and reading.plan.through_jobs
+
+
+def _needed(job: str, plan: Plan) -> Sequence[tuple[ComponentKey, str]]:
+    """Raises Unreadable."""
+    try:
+        return tuple(_snapshots_of(plan))
+    except (TypeError, ValueError) as error:
+        said = f"job {job} is at work, and which snapshots it needs cannot be read ({error})"
+        raise Unreadable(said, "wait until it has ended") from error
 
 
 def _snapshots_of(plan: Plan) -> Iterator[tuple[ComponentKey, str]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any, Literal, NotRequired, TypedDict
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Reason
+from dysnomia_store.records.typed import shaped
 from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine.component.journal import FileJournal
 from dysnomia_tui.engine.component.target import RestoreTarget
@@ -63,20 +65,35 @@ def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, n
 
 
 def plan_undo_group(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:
-    """Undo all restores that a group's job made, the last first. Raises Blocked, Unknown."""
+    """Undo all restores that a group's job made, the last first. Raises Blocked, Unknown, Corrupt."""
     from dysnomia_tui.engine.operations.undo import plan_undo  # it imports this module
 
-    of = board.folder(job_id).plan().params
+    of = params_of(board.folder(job_id).plan())
     jobs = [job for job in members_of(board, job_id).values() if board.folder(job).record().last("undone") is None]
     if of["action"] == SNAPSHOT or not jobs:
         raise Blocked(f"job {job_id} left no restore that can be undone", "only a restore of a group can")
     plans = [plan_undo(machine, board, job, now) for job in reversed(jobs)]
-    group = GroupSettings(tuple(plan.keys[0] for plan in plans), tuple(of["before"]), tuple(of["after"]),
-                          timedelta(seconds=of["limit"]))  # fmt: skip
+    said = machine.settings.groups.get(of["group"]) or GroupSettings(())
+    group = replace(said, components=tuple(plan.keys[0] for plan in plans))
     title = f"undo job {job_id}: {board.view(job_id).title}"
-    command = ("dysnomia-tui", "undo", job_id)
-    made = _plan(UNDO, of["group"], group, plans, _steps_of(plans), title, command, now)
+    made = _plan(UNDO, of["group"], group, plans, _steps_of(plans), title, ("dysnomia-tui", "undo", job_id), now)
     return replace(made, params={**made.params, "job": job_id})
+
+
+class GroupParams(TypedDict):
+    """What is read of the plan of a group's job that another process ran. Its programs are not: what is run is what
+    config.toml names now, and never what is found in a store."""
+
+    group: str
+    action: Literal["snapshot", "restore", "undo"]
+    members: list[dict[str, Any]]
+    job: NotRequired[str]
+
+
+def params_of(plan: Plan) -> GroupParams:
+    """Raises Corrupt."""
+    found: GroupParams = shaped(plan.params, GroupParams, "plan.json of a group")
+    return found
 
 
 def members_of(board: JobBoard, job_id: str) -> Mapping[int, str]:

@@ -23,7 +23,7 @@ from dysnomia_tui.engine.group.hooks import FAILED, RESTORED, SNAPSHOTTED, UNDON
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.jobs.folder import JobFolder, job_numbers
 from dysnomia_tui.engine.jobs.submit import submit_job
-from dysnomia_tui.engine.operations.group import RECORD, SNAPSHOT, UNDO
+from dysnomia_tui.engine.operations.group import RECORD, SNAPSHOT, UNDO, params_of
 from dysnomia_tui.engine.operations.recover import plan_recover
 from dysnomia_tui.engine.operations.undo import plan_undo
 from dysnomia_tui.engine.plans.plan import Plan
@@ -229,7 +229,7 @@ def settle(work: JobContext, dead: JobFolder) -> str:
     """What a dead job of a group began is taken back, unless all of it was done; then its clean-up is run.
 
     Raises EngineError where something could not be taken back."""
-    plan = dead.plan()
+    of = params_of(dead.plan())
     if not (dead.path / RECORD).exists():
         return "no component was touched"
     record = FileJournal(dead.path / RECORD)
@@ -239,7 +239,6 @@ def settle(work: JobContext, dead: JobFolder) -> str:
         view = crew.end(job)
         if index >= 0:
             views[index] = crew.recovered(view)
-    of = plan.params
     whole = len(views) == len(of["members"]) and all(
         view.state in WELL or (of["action"] != SNAPSHOT and crew.replaced(view)) for view in views.values()
     )
@@ -249,13 +248,14 @@ def settle(work: JobContext, dead: JobFolder) -> str:
         outcome = SNAPSHOTTED if whole else FAILED
     elif whole and not undone:
         outcome = UNDONE if of["action"] == UNDO else RESTORED
-        if of["action"] == UNDO:
+        if "job" in of:
             work.board.folder(of["job"]).record().step("undone", by=dead.id)
     else:
         problems = crew.take_back([views[index] for index in sorted(views)])
         outcome = FAILED if problems else UNDONE
     if record.last("cleaned") is None:
-        hooks = _hooks(work, of, dead.id, record)
+        said = {"group": of["group"], "action": of["action"], "before": []}
+        hooks = _hooks(work, {**work.plan.params, **said}, dead.id, record)
         wrong = hooks.close(outcome)
         problems += [wrong] if wrong else []
     if problems:
@@ -272,6 +272,7 @@ def _begun(work: JobContext, dead: JobFolder) -> list[tuple[int, str]]:
             continue
         with suppress(Unreadable):
             params = work.board.folder(str(number)).plan().params
-            if params.get("group_job") == dead.id:
-                found.append((int(params["group_index"]), str(number)))
+            index = params.get("group_index")
+            if params.get("group_job") == dead.id and isinstance(index, int):
+                found.append((index, str(number)))
     return found

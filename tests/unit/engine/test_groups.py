@@ -88,7 +88,7 @@ def shop(machine: EngineFixture) -> Shop:
     return Shop(machine)
 
 
-def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop: Shop) -> None:
+def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop: Shop, machine: EngineFixture) -> None:
     shop.snapshot_then_damage()
     seen = shop.run(shop.engine.plan_group_snapshot("shop"))
     assert (seen.state, [made["number"] for made in seen.details["generations"]]) == (JobState.DONE, [2, 2])
@@ -102,6 +102,7 @@ def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop:
     assert (done.state, done.undoable) == (JobState.DONE, True), done.message
     assert shop.is_live(shop.good, shop.copy)
     assert shop.said() == ["before restore", "after restore restored"]
+    assert machine.engine().plan_undo(done.id).params["before"] == []
     undone = shop.run(shop.engine.plan_undo(done.id))
     assert undone.state is JobState.DONE, undone.message
     assert shop.is_live(shop.bad, shop.other)
@@ -158,6 +159,8 @@ def test_a_group_that_is_killed_in_the_middle_is_taken_back_at_the_next_start(
     os.kill(machine.worker_pid(job.id), signal.SIGKILL)
     wait_until(lambda: not machine.folder(job.id).held)
     assert shop.engine.job(job.id).state is JobState.INTERRUPTED
+    stranger = machine.engine()
+    assert stranger.plan_recover(job.id).params["after"] == []
     machine.hold(held=False)
     for recovery in shop.engine.recover():
         ended = machine.end(shop.engine, recovery.id)
