@@ -13,6 +13,7 @@ from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
 from dysnomia_tui.config import Settings
 from dysnomia_tui.config.moments import TimeNotUnderstood, parse_time
 from dysnomia_tui.engine.errors import Exit, Unknown
+from dysnomia_tui.engine.records import JobState
 
 if TYPE_CHECKING:
     from dysnomia_tui.engine.engine import Engine
@@ -60,11 +61,18 @@ def _plan(engine: Engine, args: argparse.Namespace, when: datetime) -> Plan:
         return engine.plan_group_snapshot(args.name, text=args.reason)
     if args.action == "restore":
         return engine.plan_group_restore(args.name, when, text=args.reason)
-    mine = (job for job in engine.jobs() if job.kind == "group" and job.details.get("group") == args.name)
-    last = next((job for job in mine if job.undoable), None)
-    if last is None:
-        raise Unknown(f"no restore of group {args.name} can be undone", "see: dysnomia-tui jobs")
-    return engine.plan_undo(last.id)
+    return engine.plan_undo(_last_restore(engine, args.name))
+
+
+def _last_restore(engine: Engine, name: str) -> str:
+    """The job that restored the group last. None older, and no undo: either would be a surprise. Raises Unknown."""
+    for job in engine.jobs():
+        mine = job.kind == "group" and job.details.get("group") == name
+        if mine and job.state in (JobState.DONE, JobState.PARTLY) and job.details.get("action") != "snapshot":
+            if job.undoable and job.details.get("action") == "restore":
+                return job.id
+            break
+    raise Unknown(f"no restore of group {name} is to be undone", "see dysnomia-tui jobs, and undo one by its number")
 
 
 def _show(engine: Engine, args: argparse.Namespace, when: datetime) -> int:

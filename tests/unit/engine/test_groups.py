@@ -204,3 +204,4 @@ def test_by_command(
     assert shop.is_live(shop.good, shop.copy)
     assert call(monkeypatch, *group, "undo") == 0
     assert (shop.live(), (shop.docs / "later").exists()) == (shop.bad, True)
+    assert call(monkeypatch, *group, "undo") == 5
