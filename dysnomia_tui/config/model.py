@@ -38,6 +38,20 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """Components that are one application: snapshotted and restored together."""
+
+    components: tuple[ComponentKey, ...]
+    """In the order in which they are restored."""
+    before: tuple[str, ...] = ()
+    """argv of a program that is run before anything is done (to stop the application, say)."""
+    after: tuple[str, ...] = ()
+    """argv of one that is run when all is over, however it ended, and as the clean-up of a job that was killed."""
+    time_limit: timedelta = timedelta(seconds=60)
+    """For each of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class GivenContainer:
     """A container that a command was given by path, or whose properties are the caller's environment."""
 
@@ -94,6 +108,8 @@ class Settings:
     schedule_on_failure: tuple[str, ...] = ()
     """Units that are started where one of them fails."""
     notify: NotifySettings = field(default_factory=NotifySettings)
+    groups: Mapping[str, GroupSettings] = field(default_factory=dict)
+    """Applications, by name."""
     exposed: tuple[str, ...] = ()
     """Configuration files with a secret that others may read, each in a sentence."""
     discovers: bool = True

@@ -12,6 +12,7 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
 [notify]                    # command = ["/a/program"], apprise = ["mailto://…"], time_limit = "30s"
 [notify.ping]               # snapshot = "https://…", collect, check, verify, status; or a file that holds the address
+[groups.NAME]               # components = ["NAME/COMPONENT", …]; before, after = ["/a/program"], time_limit = "1m"
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ from typing import Any
 from dysnomia_base.durations import LONGEST, parse_duration
 from dysnomia_base.records import dataclass
 from dysnomia_base.secret import Secret
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import RULES
 from dysnomia_tui.config.errors import SettingsError
+from dysnomia_tui.config.model import GroupSettings
 
 COMPRESSIONS = ("zstd", "xz", "none")
 COLLECT_MODES = ("apply", "review")
@@ -52,6 +56,7 @@ class Document:
     compression_by_container: Mapping[str, str] = field(default_factory=dict)
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By pattern: ``labels``, ``stale_after``, ``policy``, each only where it is given."""
+    groups: Mapping[str, GroupSettings] = field(default_factory=dict)
 
 
 def read_document(path: Path) -> Document:
@@ -77,11 +82,12 @@ class _Reading:
     text: str
 
     def document(self, data: Mapping[str, Any]) -> Document:
-        tables: dict[str, Reader] = dict.fromkeys(("keys", "containers", "components", "schedule", "notify"), _table)
+        tables: dict[str, Reader] = dict.fromkeys(TABLES, _table)
         top = self._values(data, {**TOP, **tables}, ())
         keys = top.pop("keys", {})
         containers = top.pop("containers", {})
         components = top.pop("components", {})
+        groups = top.pop("groups", {})
         schedule = self._values(top.pop("schedule", {}), SCHEDULE, ("schedule",))
         notify = self._values(top.pop("notify", {}), NOTIFY, ("notify",))
         if "ping" in notify:
@@ -100,7 +106,18 @@ class _Reading:
             components={
                 pattern: self._component(table, ("components", pattern)) for pattern, table in components.items()
             },
+            groups={name: self._group(table, ("groups", name)) for name, table in groups.items()},
         )
+
+    def _group(self, table: Any, trail: Trail) -> GroupSettings:
+        try:
+            validate_name(trail[-1], "group")
+        except NameRejected as error:
+            raise self._error(trail, error.message, "give the group another name") from None
+        said = self._subtable(table, GROUP, trail)
+        if not said.get("components"):
+            raise self._error(trail, f"group {trail[-1]!r} has no components", 'write components = ["NAME/COMPONENT"]')
+        return GroupSettings(**said)
 
     def _component(self, table: Any, trail: Trail) -> Mapping[str, Any]:
         pattern = trail[-1]
@@ -267,6 +284,17 @@ def _time_limit(value: Any) -> Any:
     return limit
 
 
+def _keys(value: Any) -> tuple[ComponentKey, ...]:
+    try:
+        keys = tuple(ComponentKey.parse(one) for one in _strings(value))
+    except NameRejected as error:
+        raise ValueError(f"{error.message}; write NAME/COMPONENT") from None
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is named twice")
+    return keys
+
+
 def _duration_or_never(value: Any) -> Any:
     return LONGEST if value == "never" else _duration(value)
 
@@ -288,6 +316,7 @@ TOP: Mapping[str, Reader] = {
     "theme": _string,
     "zone": _one_of(ZONES),
 }
+TABLES = ("keys", "containers", "components", "schedule", "notify", "groups")
 SCHEDULED = ("snapshot", "collect", "check", "verify", "status")
 NOTIFY: Mapping[str, Reader] = {"command": _argv, "ping": _table, "apprise": _apprise, "time_limit": _time_limit}
 PING: Mapping[str, Reader] = dict.fromkeys(SCHEDULED, _address)
@@ -296,6 +325,7 @@ SCHEDULE: Mapping[str, Reader] = {
     "collect_mode": _one_of(COLLECT_MODES),
     "on_failure": _strings,
 }
+GROUP: Mapping[str, Reader] = {"components": _keys, "before": _argv, "after": _argv, "time_limit": _time_limit}
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
 COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration_or_never, "retention": _table}
 RETENTION: Mapping[str, Reader] = {

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
     from dysnomia_tui.engine.finding.handle import Search
+    from dysnomia_tui.engine.group.members import Standing
     from dysnomia_tui.engine.jobs.spawn import Forked
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
@@ -188,6 +189,13 @@ class Engine(Planner, Teller):
         """The newest good generation whose state held at or before ``when``."""
         with translated():
             return self._world.store.newest_good_before(key, when)
+
+    def standing(self, group: str, when: datetime) -> Sequence[Standing]:
+        """Where each component of a group (of config.toml, or a container) was at a time."""
+        from dysnomia_tui.engine.group.members import standing
+
+        with translated():
+            return standing(self._world, group, when)
 
     def probe(self, container: str) -> Probe:
         """Ask the container's server, in a process that gets two seconds: is it up, which version; size and clients

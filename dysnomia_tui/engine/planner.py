@@ -64,6 +64,20 @@ class Planner:
         with translated():
             return put_back.plan_put_back(self._world, key, number, rows, text, self._clock())
 
+    def plan_group_snapshot(self, name: str, *, text: str = "") -> Plan:
+        """All components of a group (of config.toml, or a container), as near in time as can be."""
+        from dysnomia_tui.engine.operations import group
+
+        with translated():
+            return group.plan_group_snapshot(self._world, name, text, self._clock())
+
+    def plan_group_restore(self, name: str, when: datetime, *, text: str = "") -> Plan:
+        """All components of a group as they were at a time, or none."""
+        from dysnomia_tui.engine.operations import group
+
+        with translated():
+            return group.plan_group_restore(self._world, name, when, text, self._clock())
+
     def plan_undo(self, job_id: str) -> Plan:
         """Undo a restore or rows put back (from the guard), or a collection (from the trash)."""
         from dysnomia_tui.engine.operations import undo
@@ -207,4 +221,4 @@ class Planner:
         from dysnomia_tui.engine.operations import recover
 
         with translated():
-            return recover.plan_recover(self._board, job_id, self._clock())
+            return recover.plan_recover(self._board, job_id, self._clock(), self.settings.groups)

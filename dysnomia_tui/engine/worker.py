@@ -202,13 +202,13 @@ class _Worker:
             self.record.step("started", at=utc_now().isoformat())
             return os.open(os.devnull, os.O_RDONLY)
         me = Waiting(int(work.id), frozenset(plan.keys), started=False)
-        at_once = work.machine.settings.jobs_at_once
+        at_once = sys.maxsize if plan.through_jobs else work.machine.settings.jobs_at_once
         said = (-1, False)
         while True:
             work.cancel.check()
-            waiting = work.board.waiting()
+            waiting = work.board.waiting(through_jobs=plan.through_jobs)
             now = turn(me, waiting, at_once)
-            slot = _slot(work.machine.settings.statedir, at_once) if now.may else None
+            slot = self._slot(at_once) if now.may else None
             if slot is not None:
                 self.record.step("started", at=utc_now().isoformat())
                 work.log.write("started")
@@ -219,6 +219,12 @@ class _Worker:
                     said = ahead
                     work.log.write("waiting", behind=str(now.behind), text=_waits(work, now.behind, now.why))
             time.sleep(POLL)
+
+    def _slot(self, at_once: int) -> int | None:
+        """One of the places to run in. A job that works through others takes none: they could wait for it for ever."""
+        if self.work.plan.through_jobs:
+            return os.open(os.devnull, os.O_RDONLY)
+        return _slot(self.work.machine.settings.statedir, at_once)
 
     def _perform(self) -> Outcome:
         from dysnomia_tui.engine.errors import Stale
@@ -290,6 +296,7 @@ _PERFORMERS = {
     "deploy": ("deploy", "run_deploy"),
     "optimise": ("optimise", "run_optimise"),
     "undo": ("undo", "run_undo_restore"),
+    "group": ("group_job", "run_group"),
 }
 """By the kind of a plan: the module of ``operations`` and the function in it that does it."""
 

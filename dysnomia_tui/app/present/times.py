@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 
-from dysnomia_base.durations import parse_duration
 from dysnomia_tui.app.present.sizes import age
+from dysnomia_tui.config import moments
+from dysnomia_tui.config.moments import EXAMPLES, TimeNotUnderstood
+
+__all__ = ["EXAMPLES", "TimeNotUnderstood", "Times", "ZoneKind", "parse_time"]
 
 
 class ZoneKind(StrEnum):
@@ -93,98 +95,6 @@ class Times:
         return short if short == "now" else f"{short} ago"
 
 
-class TimeNotUnderstood(ValueError):
-    """What was typed after ``@`` is not a time; the message says what would be."""
-
-
-_CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-EXAMPLES = "14:05, yesterday 14:05, 22 Nov 14:05, 2025-11-22 14:05, -2h; in another zone: 14:05 UTC"
-
-
 def parse_time(typed: str, times: Times) -> datetime:
-    """The moment an operator means, in UTC.
-
-    A time of day alone is its last occurrence; a day alone is that day's end. Where a change of clocks makes a time
-    of day happen twice, the earlier one is meant: what is looked for is a state from *before* the trouble.
-
-    Raises:
-        TimeNotUnderstood: with examples.
-    """
-    try:
-        moment = _parse(typed, times)
-    except (OverflowError, OSError) as problem:
-        raise TimeNotUnderstood(f"{_short(typed)} is out of range; try {EXAMPLES}") from problem
-    if moment < EARLIEST:
-        raise TimeNotUnderstood(f"{_short(typed)} is before {EARLIEST:%Y}; try {EXAMPLES}")
-    return moment
-
-
-def _short(typed: str) -> str:
-    """What was typed, cut where it would fill the screen."""
-    text = typed.strip()
-    return repr(text if len(text) <= 40 else f"{text[:40]}…")
-
-
-def _parse(typed: str, times: Times) -> datetime:
-    """Raises TimeNotUnderstood, OverflowError, OSError."""
-    text = typed.strip().lower().removeprefix("@").strip()
-    if text == "now":
-        return times.now
-    if text.startswith("-"):
-        try:
-            return times.now - parse_duration(text[1:])
-        except ValueError as problem:
-            raise TimeNotUnderstood(f"{problem} (after the minus: how long ago)") from None
-    if text.endswith((" utc", "z")):
-        text = text.removesuffix("z").removesuffix("utc").strip()
-        times = replace(times, kind=ZoneKind.UTC)
-    today = times.local(times.now).date()
-    words = text.replace("t", " ", 1) if re.match(r"\d{4}-\d\d-\d\dt", text) else text
-    day, _, rest = words.rpartition(" ")
-    clock = _CLOCK.fullmatch(rest)
-    if clock is None:
-        moment = _moment(_day(words, today, typed), (23, 59, 59), times, typed)
-        return min(moment, times.now)
-    at = (int(clock["hour"]), int(clock["minute"]), int(clock["second"] or 0))
-    if day:
-        moment = _moment(_day(day.strip(), today, typed), at, times, typed)
-        if moment > times.now:
-            raise TimeNotUnderstood(f"{_short(typed)} is in the future")
-        return moment
-    moment = _moment(today, at, times, typed)
-    return moment if moment <= times.now else _moment(today - timedelta(days=1), at, times, typed)
-
-
-def _moment(day: date, at: tuple[int, int, int], times: Times, typed: str) -> datetime:
-    try:
-        naive = datetime(day.year, day.month, day.day, *at)
-    except ValueError:
-        raise TimeNotUnderstood(f"{_short(typed)} is not a time of day; try {EXAMPLES}") from None
-    if times.kind is ZoneKind.UTC:
-        return naive.replace(tzinfo=UTC)
-    if times.server is not None:
-        return naive.replace(tzinfo=times.server).astimezone(UTC)
-    return naive.astimezone().astimezone(UTC)
-
-
-def _day(words: str, today: date, typed: str) -> date:
-    if words == "today":
-        return today
-    if words == "yesterday":
-        return today - timedelta(days=1)
-    numbers = re.fullmatch(r"(\d{4})-(\d{1,2})-(\d{1,2})", words)
-    named = re.fullmatch(r"(\d{1,2})\.?\s+([a-z]{3})[a-z]*\.?(?:\s+(\d{4}))?", words)
-    try:
-        if numbers:
-            return date(int(numbers[1]), int(numbers[2]), int(numbers[3]))
-        if named and named[2] in _MONTHS:
-            month = _MONTHS.index(named[2]) + 1
-            if named[3]:
-                return date(int(named[3]), month, int(named[1]))
-            found = date(today.year, month, int(named[1]))
-            return found if found <= today else found.replace(year=today.year - 1)
-    except ValueError:
-        pass
-    raise TimeNotUnderstood(f"{_short(typed)} is not a time; try {EXAMPLES}")
+    """The moment an operator means, in UTC. Raises TimeNotUnderstood."""
+    return moments.parse_time(typed, times.now, UTC if times.kind is ZoneKind.UTC else times.server)

@@ -13,7 +13,15 @@ from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, w
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
-from dysnomia_tui.cli.tui.options import add_mark, add_notify, add_schedule, add_status, add_trust, add_verify
+from dysnomia_tui.cli.tui.options import (
+    add_group,
+    add_mark,
+    add_notify,
+    add_schedule,
+    add_status,
+    add_trust,
+    add_verify,
+)
 from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
@@ -55,6 +63,7 @@ def parser() -> Parser:
     undo = commands.add_parser("undo", help="undo a restore or a collection")
     undo.add_argument("job", metavar="JOB")
     add_change(undo)
+    add_group(commands.add_parser("group", help="an application: snapshot, restore to a time and undo all of it"))
     add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
     add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
     optimise = commands.add_parser("optimise", help="let stored generations share what they have in common")
@@ -88,6 +97,7 @@ def _main(args: argparse.Namespace) -> int:
         "jobs": _jobs,
         "cancel": _cancel,
         "undo": _undo,
+        "group": _imported("group", "group"),
         "mark": _imported("mark", "mark"),
         "trust": _imported("mark", "trust"),
         "optimise": _optimise,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dysnomia_tui.cli.shared.parser import add_change
+from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted
 
 
 def add_status(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,17 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def _add_generation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", metavar="CONTAINER/COMPONENT")
     parser.add_argument("generation", type=int, metavar="N")
+
+
+def add_group(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="GROUP", help="of config.toml; or a container")
+    parser.add_argument(
+        "action", nargs="?", default="show", choices=["show", "snapshot", "restore", "undo"],
+        help="show where each component was (the default), snapshot all, restore all to a time, undo the last restore",
+    )  # fmt: skip
+    parser.add_argument("--at", default="", metavar="TIME", help="show, restore: 14:05, 'yesterday 14:05', -2h")
+    add_yes_untrusted(parser)
+    add_change(parser)
 
 
 def add_verify(parser: argparse.ArgumentParser) -> None:

@@ -124,6 +124,15 @@ class _Put(TypedDict):
     left: list[Count]
 
 
+class _Member(TypedDict):
+    index: int
+    job: str
+
+
+class _Outcome(TypedDict):
+    outcome: str
+
+
 class _Plugin(TypedDict):
     step: str
     data: dict[str, Any]
@@ -136,6 +145,9 @@ STEPS: Mapping[str, type] = {
     "result": Result,
     "recovered": _Recovered,
     "undone": _By,
+    # Of a group's record.
+    "member": _Member,
+    "outcome": _Outcome,
     # Of a component's journal.
     "load": _Number,
     "swap": _Swap,

@@ -21,7 +21,7 @@ from dysnomia_tui.engine.jobs.folder import JobFolder, is_number, job_numbers
 from dysnomia_tui.engine.jobs.queue import Waiting
 from dysnomia_tui.engine.jobs.request import JobRequest, from_audit
 from dysnomia_tui.engine.jobs.view import JobReading, job_view, read_job
-from dysnomia_tui.engine.plans.plan import Kind
+from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import JobState, JobView
 
 UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
@@ -108,9 +108,9 @@ class JobBoard:
                 temporary.write_text(str(highest))
                 temporary.replace(self.path / "floor")
 
-    def waiting(self) -> Sequence[Waiting]:
-        """The jobs that have not ended and whose worker lives."""
-        return [waiting for waiting, _ in self._waiting()]
+    def waiting(self, *, through_jobs: bool = False) -> Sequence[Waiting]:
+        """The jobs that have not ended and whose worker lives; of those that work through others, or of the rest."""
+        return [one for one, reading in self._waiting() if through_jobs == _through_jobs(reading)]
 
     def _waiting(self) -> Iterator[tuple[Waiting, JobReading]]:
         for folder in self._above_floor():
@@ -138,8 +138,8 @@ class JobBoard:
                         f" ({'; '.join(reading.problems)})",
                         "wait until it has ended",
                     )
-            elif reading.plan.keys and isinstance(reading.plan.params.get("id"), str):
-                found.append((reading.folder.id, reading.plan.keys[0], str(reading.plan.params["id"])))
+            else:
+                found += [(reading.folder.id, *one) for one in _needed(reading.folder.id, reading.plan)]
         return found
 
     def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
@@ -209,6 +209,27 @@ class JobBoard:
         numbers = job_numbers(self.path)
         floor = self._floor(numbers)
         return [JobFolder(self.path / str(number)) for number in numbers if number > floor]
+
+
+def _through_jobs(reading: JobReading) -> bool:
+    return reading.plan is not None and reading.plan.through_jobs
+
+
+def _needed(job: str, plan: Plan) -> Sequence[tuple[ComponentKey, str]]:
+    """Raises Unreadable."""
+    try:
+        return tuple(_snapshots_of(plan))
+    except (TypeError, ValueError) as error:
+        said = f"job {job} is at work, and which snapshots it needs cannot be read ({error})"
+        raise Unreadable(said, "wait until it has ended") from error
+
+
+def _snapshots_of(plan: Plan) -> Iterator[tuple[ComponentKey, str]]:
+    """The stored snapshots that a plan is about: of a group's, those of its components."""
+    for data in plan.params.get("members", ()):
+        yield from _snapshots_of(Plan.from_json(data))
+    if plan.keys and isinstance(plan.params.get("id"), str):
+        yield plan.keys[0], str(plan.params["id"])
 
 
 def is_over(folder: JobFolder) -> bool:

@@ -26,7 +26,7 @@ from dysnomia_tui.engine.jobs.request import JobRequest, keys_of
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import Event, JobState, JobView
 
-UNDOABLE = frozenset({Kind.RESTORE, Kind.PUT_BACK, Kind.UNDO, Kind.GC})
+UNDOABLE = frozenset({Kind.RESTORE, Kind.PUT_BACK, Kind.UNDO, Kind.GC, Kind.GROUP})
 NO_TITLE = "(what it does cannot be read)"
 Told = Callable[[str], JobRequest | None]
 """What the audit tells of a job, by its number: asked only where the job's own folder does not."""
@@ -164,7 +164,8 @@ def _ended(
         if recovered:
             message = str(recovered["text"])
         elif view.state is JobState.INTERRUPTED:
-            message = "its process died; the next job on the component recovers it"
+            by = "app, or the next command on the group," if view.kind == Kind.GROUP else "next job on the component"
+            message = f"its process died; the {by} recovers it"
         if unforeseen:
             message = f"it ended unforeseen ({unforeseen}); {message}"
         return replace(view, message=message, details=details)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
+from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.left import UnfinishedJob, needs_settling
@@ -20,10 +22,11 @@ from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.translate import Expected, words_of
 
 T = TypeVar("T")
+NO_GROUPS: Mapping[str, GroupSettings] = MappingProxyType({})
 
 
-def plan_recover(board: JobBoard, job_id: str, now: datetime) -> Plan:
-    """Put right what an interrupted job left. Raises Unknown.
+def plan_recover(board: JobBoard, job_id: str, now: datetime, groups: Mapping[str, GroupSettings] = NO_GROUPS) -> Plan:
+    """Put right what an interrupted job left; ``groups`` as config.toml has them. Raises Unknown, Unreadable.
 
     Never more than grade 1, whatever the labels: it is submitted unasked, and only finishes what was confirmed.
     """
@@ -37,9 +40,15 @@ def plan_recover(board: JobBoard, job_id: str, now: datetime) -> Plan:
             Step(f"what job {job_id} began would be finished or taken back"),
             Step("what is named after it would be removed"),
         ),
-        params={"job": job_id},
+        params={"job": job_id, **(_clean_up(board, job_id, groups) if view.kind == Kind.GROUP.value else {})},
         made=now,
     )
+
+
+def _clean_up(board: JobBoard, job_id: str, groups: Mapping[str, GroupSettings]) -> dict[str, Any]:
+    """The program that is run once what a group's job left is put in order: never one that is named in a store."""
+    group = groups.get(str(board.folder(job_id).plan().params.get("group", "")), GroupSettings(()))
+    return {"members": [], "after": list(group.after), "limit": group.time_limit.total_seconds()}
 
 
 def run_recover(work: JobContext) -> Outcome:
@@ -65,6 +74,10 @@ def run_recover(work: JobContext) -> Outcome:
         texts.append(settled.text)
         if settled.restored is not None and not settled.restored.whole:
             problems.extend(settled.restored.warnings)
+    if work.plan.through_jobs:
+        from dysnomia_tui.engine.operations import group_job  # it recovers jobs itself
+
+        texts.append(group_job.settle(work, dead))
     texts.extend(work.machine.store.sweep(alive=work.board.alive))
     if problems:
         raise EngineError(

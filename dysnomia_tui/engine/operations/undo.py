@@ -45,6 +45,10 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> 
     view = board.view(job_id)
     if board.folder(job_id).record().last("undone") is not None:
         raise Blocked(f"job {job_id} is undone already", "check what is live now")
+    if view.kind == Kind.GROUP.value:
+        from dysnomia_tui.engine.operations import group  # it takes its plans from here
+
+        return group.plan_undo_group(machine, board, job_id, now)
     if view.kind == Kind.GC.value:
         return _plan_undo_gc(machine, job_id, now)
     if view.kind == Kind.PUT_BACK.value or _put_rows_back(board, job_id, view):

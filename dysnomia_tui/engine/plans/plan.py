@@ -46,6 +46,7 @@ class Kind(enum.StrEnum):
     RECOVER = "recover"
     DEPLOY = "deploy"
     OPTIMISE = "optimise"
+    GROUP = "group"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ class Plan:
     confirm: str = ""
     """What the operator types to confirm: the number, the count, the component's name; ``""`` for Enter."""
     made: datetime | None = None
+
+    @property
+    def through_jobs(self) -> bool:
+        """Whether its job works through jobs of its own: then these wait for their components, and it does not."""
+        return "members" in self.params
 
     @property
     def digest(self) -> str:

@@ -148,3 +148,31 @@ def test_as_root_anothers_home_says_nothing_and_nothing_is_written_there(tmp_pat
     assert "belongs to user 12345" in settings.left_out[0]
     assert not settings.user_config.is_relative_to(tmp_path)
     assert load(tmp_path, uid=12345).theme == "b", "it is its owner's own"
+
+
+def test_a_group_keeps_its_order_and_the_users_takes_the_place_of_the_machines(tmp_path: Path) -> None:
+    machine = '[groups.shop]\ncomponents = ["pg/orders", "files/uploads"]\n[groups.crm]\ncomponents = ["pg/crm"]\n'
+    user = '[groups.shop]\ncomponents = ["files/uploads", "pg/orders"]\nbefore = ["/bin/stop", "shop"]\n'
+    groups = load(tmp_path, machine=machine, user=user).groups
+    assert list(map(str, groups["shop"].components)) == ["files/uploads", "pg/orders"]
+    assert (groups["shop"].before, groups["shop"].after) == (("/bin/stop", "shop"), ())
+    assert list(map(str, groups["crm"].components)) == ["pg/crm"]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("[groups.shop]", "has no components"),
+        ('[groups.shop]\ncomponents = ["orders"]', "write NAME/COMPONENT"),
+        ('[groups.shop]\ncomponents = ["../x/y"]', "line 2"),
+        ('[groups.shop]\ncomponents = ["a/b", "a/b"]', "named twice"),
+        ('[groups."a\\u001b[31m"]\ncomponents = ["a/b"]', "control character"),
+        ('[groups.shop]\ncomponents = ["a/b"]\nbefore = ["stop"]', "absolute path"),
+        ('[groups.shop]\ncomponents = ["a/b"]\ntime_limit = "1d"', "from 1s to 10m"),
+        ('[groups.shop]\nmembers = ["a/b"]', "unknown key"),
+    ],
+)
+def test_a_group_that_is_not_one_is_refused_by_its_line(tmp_path: Path, said: str, why: str) -> None:
+    with pytest.raises(SettingsError, match="machine/config") as refused:
+        load(tmp_path, machine=said + "\n")
+    assert why in str(refused.value)

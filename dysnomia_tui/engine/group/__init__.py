@@ -1,0 +1,1 @@
+"""Applications: components that are snapshotted, restored and undone together."""

@@ -1,0 +1,57 @@
+"""What a group's name stands for: a group of config.toml, or a container."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dysnomia_base.records import dataclass
+from dysnomia_store.model import Generation
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.config.model import GroupSettings
+from dysnomia_tui.engine.errors import Blocked, EngineError, Unknown
+from dysnomia_tui.engine.machine.machine import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one component of a group was at a time."""
+
+    key: ComponentKey
+    generation: Generation | None
+    """The newest good one that held then, or before."""
+    newer: int = 0
+    """Generations made since."""
+
+
+def group_of(machine: Machine, name: str) -> GroupSettings:
+    """A group of config.toml comes before a container of the same name. Raises Unknown, Blocked."""
+    given = machine.settings.groups.get(name)
+    if given is not None:
+        return given
+    if name not in machine.inventory().containers:
+        known = ", ".join(sorted(machine.settings.groups)) or "none"
+        raise Unknown(f"there is no group and no container {name!r}", f"groups of config.toml: {known}")
+    keys = tuple(key for key in machine.inventory().components_of(name) if _restores(machine, key))
+    if not keys:
+        raise Blocked(f"container {name} has no component that holds state", "name a group of config.toml")
+    return GroupSettings(keys)
+
+
+def _restores(machine: Machine, key: ComponentKey) -> bool:
+    """Whether its type holds state. One whose type is not known is left in: the plan names what is wrong with it."""
+    try:
+        return "restore" in machine.plugin(key).activities()
+    except EngineError:
+        return True
+
+
+def standing(machine: Machine, name: str, when: datetime) -> tuple[Standing, ...]:
+    """Where each component of a group was at a time, in the group's order. Raises Unknown, Blocked, StoreError."""
+    return tuple(_standing(machine, key, when) for key in group_of(machine, name).components)
+
+
+def _standing(machine: Machine, key: ComponentKey, when: datetime) -> Standing:
+    found = machine.store.newest_good_before(key, when)
+    if found is None:
+        return Standing(key, None)
+    return Standing(key, found, sum(1 for one in machine.store.generations(key) if one.number > found.number))

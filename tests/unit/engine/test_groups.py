@@ -1,0 +1,207 @@
+"""An application: all of its components are restored to a time, or none; sqlite3 and diff say what is live then."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dysnomia_base.clock import utc_now
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.config.model import GroupSettings
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.plans.plan import Plan
+from dysnomia_tui.engine.records import JobState, JobView
+from tests.unit.cli.calling import call
+from tests.unit.engine.machine import DOCS, ORDERS, TEXT, EngineFixture
+from tests.waiting import wait_until
+
+HOOK = """#!/bin/bash
+echo "$DYSNOMIA_HOOK $DYSNOMIA_ACTION $DYSNOMIA_OUTCOME" >> {log}
+{more}
+"""
+
+
+class Shop:
+    """A database and documents, with a hook before and after; ``then`` is when all was well."""
+
+    def __init__(self, machine: EngineFixture) -> None:
+        self.machine = machine
+        self.log = machine.root / "hooks"
+        self.docs = machine.root / "tree" / "docs"
+        self.docs.mkdir()
+        (self.docs / "a\n.txt").write_text("kept\n")
+        self.engine = self.with_keys(ORDERS, DOCS)
+
+    def with_keys(self, *keys: ComponentKey, before: str = "", limit: float = 30) -> Engine:
+        group = GroupSettings(keys, self.hook("before", before), self.hook("after"), timedelta(seconds=limit))
+        return self.machine.engine(groups={"shop": group})
+
+    def hook(self, name: str, more: str = "") -> tuple[str, ...]:
+        path = self.machine.root / f"hook.{name}"
+        path.write_text(HOOK.format(log=self.log, more=more))
+        path.chmod(0o755)
+        return (str(path),)
+
+    def said(self) -> list[str]:
+        lines = self.log.read_text().splitlines()
+        self.log.unlink()
+        return [line.rstrip() for line in lines]
+
+    def run(self, plan: Plan) -> JobView:
+        return self.machine.run(self.engine, plan)
+
+    def restore(self) -> Plan:
+        return self.engine.plan_group_restore("shop", self.then)
+
+    def snapshot_then_damage(self) -> None:
+        assert self.run(self.engine.plan_snapshot([ORDERS, DOCS])).state is JobState.DONE
+        self.then = utc_now()
+        self.good, self.copy = self.live(), self.kept("good")
+        self.machine.execute("DELETE FROM t")
+        (self.docs / "a\n.txt").write_text("overwritten\n")
+        self.bad, self.other = self.live(), self.kept("bad")
+
+    def kept(self, name: str) -> Path:
+        subprocess.run(["cp", "-a", self.docs, self.machine.root / name], check=True)
+        return self.machine.root / name
+
+    def live(self) -> str:
+        with closing(sqlite3.connect(self.machine.root / "data" / "orders.db")) as database:
+            return "\n".join(database.iterdump())
+
+    def is_live(self, rows: str, folder: Path) -> bool:
+        same = subprocess.run(["diff", "-r", folder, self.docs], check=False, stdout=subprocess.DEVNULL)
+        return self.live() == rows and same.returncode == 0
+
+
+@pytest.fixture
+def shop(machine: EngineFixture) -> Shop:
+    return Shop(machine)
+
+
+def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop: Shop, machine: EngineFixture) -> None:
+    shop.snapshot_then_damage()
+    seen = shop.run(shop.engine.plan_group_snapshot("shop"))
+    assert (seen.state, [made["number"] for made in seen.details["generations"]]) == (JobState.DONE, [2, 2])
+    assert "2 of 2 components of shop, " in seen.message
+    assert shop.said() == ["before snapshot", "after snapshot snapshotted"]
+    plan = shop.restore()
+    lines = [step.text for step in plan.steps if step.key]
+    assert [line.split(":")[0] for line in lines] == ["sqlite/orders", "files/docs"]
+    assert all("generation 1 of" in line and "kept as a guard" in line for line in lines)
+    done = shop.run(plan)
+    assert (done.state, done.undoable) == (JobState.DONE, True), done.message
+    assert shop.is_live(shop.good, shop.copy)
+    assert shop.said() == ["before restore", "after restore restored"]
+    assert machine.engine().plan_undo(done.id).params["before"] == []
+    undone = shop.run(shop.engine.plan_undo(done.id))
+    assert undone.state is JobState.DONE, undone.message
+    assert shop.is_live(shop.bad, shop.other)
+    assert shop.said() == ["before undo", "after undo undone"]
+    with pytest.raises(EngineError, match="undone already"):
+        shop.engine.plan_undo(done.id)
+
+
+def test_where_one_fails_in_the_middle_those_before_it_are_back(shop: Shop, machine: EngineFixture) -> None:
+    shop.snapshot_then_damage()
+    shop.engine = shop.with_keys(ORDERS, TEXT, DOCS)
+    assert machine.run(shop.engine, shop.engine.plan_snapshot([TEXT])).state is JobState.DONE
+    shop.then = utc_now()
+    plan = shop.restore()
+    (machine.root / "text" / "fail").touch()
+    done = shop.run(plan)
+    assert done.state is JobState.FAILED
+    assert "module/text" in done.message
+    assert shop.is_live(shop.bad, shop.other)
+    assert machine.text.read_text() == "first\n"
+    assert shop.said()[-1] == "after restore undone"
+
+
+def test_a_component_without_a_generation_at_that_time_forbids_it_all(shop: Shop) -> None:
+    shop.snapshot_then_damage()
+    plan = shop.engine.plan_group_restore("shop", shop.then - timedelta(days=1))
+    assert len(plan.blockers) == 2
+    assert "sqlite/orders has no good generation at or before" in plan.blockers[0]
+    assert [one.generation for one in shop.engine.standing("sqlite", shop.then - timedelta(days=1))] == [None, None]
+
+
+def test_a_hook_that_hangs_is_killed_and_nothing_is_touched(shop: Shop) -> None:
+    shop.snapshot_then_damage()
+    shop.engine = shop.with_keys(ORDERS, DOCS, before="sleep 600", limit=1)
+    done = shop.run(shop.restore())
+    assert done.state is JobState.FAILED
+    assert "did not end within 1 s" in done.message
+    assert shop.is_live(shop.bad, shop.other)
+    assert shop.said() == ["before restore", "after restore undone"]
+
+
+def test_a_group_that_is_killed_in_the_middle_is_taken_back_at_the_next_start(
+    shop: Shop, machine: EngineFixture
+) -> None:
+    shop.snapshot_then_damage()
+    shop.engine = shop.with_keys(ORDERS, DOCS, TEXT)
+    assert machine.run(shop.engine, shop.engine.plan_snapshot([TEXT])).state is JobState.DONE
+    shop.then = utc_now()
+    (machine.root / "text" / "entered.restore").unlink(missing_ok=True)
+    plan = shop.restore()
+    machine.hold()
+    job = shop.engine.submit(plan)
+    wait_until(lambda: shop.live() == shop.good)
+    os.kill(machine.worker_pid(job.id), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(job.id).held)
+    assert shop.engine.job(job.id).state is JobState.INTERRUPTED
+    stranger = machine.engine()
+    assert stranger.plan_recover(job.id).params["after"] == []
+    machine.hold(held=False)
+    for recovery in shop.engine.recover():
+        ended = machine.end(shop.engine, recovery.id)
+        assert ended.state is JobState.DONE, ended.message
+    view = shop.engine.job(job.id)
+    assert "recovered" in view.details
+    outcome = shop.said()[-1]
+    if "restored" in outcome:
+        assert shop.is_live(shop.good, shop.copy)
+    else:
+        assert outcome == "after restore undone"
+        assert shop.is_live(shop.bad, shop.other)
+
+
+def test_by_command(
+    shop: Shop, machine: EngineFixture, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.snapshot_then_damage()
+    config = machine.root / "xdg" / "dysnomia-tui" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[groups.shop]\ncomponents = ["sqlite/orders", "files/docs"]\n')
+    for name, folder in (("STATEDIR", "state"), ("CONTAINERS_PATH", "containers"), ("COMPONENTS_PATH", "components")):
+        monkeypatch.setenv(f"DYSNOMIA_{name}", str(machine.root / folder))
+    monkeypatch.setenv("DYSNOMIA_MODULES_PATH", str(machine.root / "modules"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(machine.root / "xdg"))
+    group = ("dysnomia-tui", "group", "shop")
+    assert call(monkeypatch, *group, "restore") == 2
+    assert call(monkeypatch, *group, "restore", "--at", "someday") == 2
+    assert call(monkeypatch, "dysnomia-tui", "group", "no\x1b[31m", "snapshot") == 5
+    assert "\x1b" not in capsys.readouterr().err
+    assert call(monkeypatch, *group, "--at", "1999-01-01", "--json") == 0
+    assert [one["generation"] for one in json.loads(capsys.readouterr().out)] == [None] * 2
+    assert call(monkeypatch, *group, "restore", "--at", "1999-01-01") == 5
+    (shop.docs / "later").touch()
+    assert call(monkeypatch, *group, "restore", "--at", "now", "--dry-run") == 0
+    assert "sqlite/orders: generation 1 of" in capsys.readouterr().out
+    assert call(monkeypatch, *group, "undo") == 5
+    assert call(monkeypatch, *group, "restore", "--at", "now", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["exit"], len(said["job"]["details"]["jobs"])) == (0, 2)
+    assert shop.is_live(shop.good, shop.copy)
+    assert call(monkeypatch, *group, "undo") == 0
+    assert (shop.live(), (shop.docs / "later").exists()) == (shop.bad, True)
+    assert call(monkeypatch, *group, "undo") == 5
