@@ -8,12 +8,13 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dysnomia_store.store import Store
-from tests.e2e.terminal import terminal
+from tests.e2e.terminal import Terminal, terminal
 from tests.e2e.test_story import ORDERS, Session
 from tests.e2e.world import World
 
@@ -46,6 +47,10 @@ def lost(demo: Path, folder: Path) -> tuple[int, int]:
     return row, last
 
 
+def changed(screen: Terminal, before: str) -> bool:
+    return screen.screen() != before
+
+
 def test_the_last_generation_with_a_row_is_a_few_keys_away(
     demo: Path, own_demo: Callable[[], World], tmp_path: Path
 ) -> None:
@@ -64,8 +69,9 @@ def test_the_last_generation_with_a_row_is_a_few_keys_away(
         for _ in range(len(keys), MOST_KEYS):  # the newest change first, of whichever table
             if sought in answer:
                 break
+            before = answer
             screen.press("j")
-            screen.until(lambda before=answer: screen.screen() != before)
+            screen.until(partial(changed, screen, before))
             answer = screen.screen()
         assert sought in answer, answer
         assert f"gone in {last + 1}" in answer
