@@ -123,4 +123,17 @@ def taking_back(database: str, borrowers: Sequence[str] = ()) -> str:
             ("db", everything),
         )
     )
-    return f"DELIMITER //\n/*M!100400 BEGIN NOT ATOMIC\n{loops}END */ //\nDELIMITER ;\n"
+    # Who revokes all needs to have all: an account with few rights takes back one by one what it could give. First,
+    # since a loop that an error ends leaves its cursor open, and no other can be opened then.
+    single = f"""  BEGIN
+    DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+    FOR one IN (SELECT User AS u, Host AS h, PRIVILEGE_TYPE AS p FROM mysql.db
+        JOIN information_schema.SCHEMA_PRIVILEGES
+        ON TABLE_SCHEMA = Db AND GRANTEE = CONCAT('''', User, '''@''', Host, '''')
+        WHERE Db IN ({name}, {escaped}){whose}) DO
+      EXECUTE IMMEDIATE CONCAT('REVOKE ', one.p, ' ON ', {everything}, ' FROM ', QUOTE(one.u),
+        IF(one.h = '', '', CONCAT('@', QUOTE(one.h))));
+    END FOR;
+  END;
+"""
+    return f"DELIMITER //\n/*M!100400 BEGIN NOT ATOMIC\n{single}{loops}END */ //\nDELIMITER ;\n"
