@@ -21,6 +21,7 @@ from dysnomia_tui.cli.tui.options import (
     add_status,
     add_trust,
     add_verify,
+    with_times,
 )
 from dysnomia_tui.engine.errors import Exit
 
@@ -81,7 +82,7 @@ def parser() -> Parser:
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args()), as_json=wants_json(sys.argv[1:]))
+    return run(PROG, lambda: _main(parser().parse_args(with_times(sys.argv[1:]))), as_json=wants_json(sys.argv[1:]))
 
 
 def _main(args: argparse.Namespace) -> int:

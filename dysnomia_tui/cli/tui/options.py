@@ -7,6 +7,7 @@ the engine is needed by that one alone.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted
@@ -61,6 +62,17 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def _add_generation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", metavar="CONTAINER/COMPONENT")
     parser.add_argument("generation", type=int, metavar="N")
+
+
+def with_times(words: Sequence[str]) -> list[str]:
+    """The same command line where argparse does not take a time as ``-2h`` after ``--at`` for an option."""
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] == "--at" and word[:1] == "-" and word[1:2].isdigit():
+            found[-1] = f"--at={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def add_group(parser: argparse.ArgumentParser) -> None:

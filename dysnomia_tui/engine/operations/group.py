@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
+from dysnomia_base.durations import format_duration
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Reason
@@ -162,11 +163,10 @@ def _line(found: Standing, plan: Plan, when: datetime) -> str:
     generation = found.generation
     assert generation is not None
     until = max(generation.as_of, min(generation.unchanged_until, when))
-    age = int((when - until).total_seconds())
-    newer = f", {found.newer} newer" if found.newer else ""
+    age = f"{format_duration(when - until)} before" + (f", {found.newer} newer" if found.newer else "")
     guard = "kept as a guard" if plan.params["guard"] else "without a guard"
     return (
-        f"{found.key}: generation {generation.number} of {_utc(generation.as_of)} ({age} s before{newer}) would"
+        f"{found.key}: generation {generation.number} of {_utc(generation.as_of)} ({age}) would"
         f" replace {plan.replaces or 'what is live'}, {guard}"
     )
 

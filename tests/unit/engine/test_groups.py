@@ -195,7 +195,7 @@ def test_by_command(
     assert [one["generation"] for one in json.loads(capsys.readouterr().out)] == [None] * 2
     assert call(monkeypatch, *group, "restore", "--at", "1999-01-01") == 5
     (shop.docs / "later").touch()
-    assert call(monkeypatch, *group, "restore", "--at", "now", "--dry-run") == 0
+    assert call(monkeypatch, *group, "restore", "--at", "-0h", "--dry-run") == 0
     assert "sqlite/orders: generation 1 of" in capsys.readouterr().out
     assert call(monkeypatch, *group, "undo") == 5
     assert call(monkeypatch, *group, "restore", "--at", "now", "--json") == 0
