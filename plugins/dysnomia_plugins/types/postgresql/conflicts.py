@@ -118,8 +118,7 @@ class _Finder:
         found: set[int] = set()
         for section, table, changes in self._by_table():
             for reference in table.children:
-                cells = [(one.wanted.at, one.before) for one in changes if one.before is not None]
-                asked = [(at, before) for at, before in cells if whole(before, reference.columns)]
+                asked = _with_values(changes, reference.columns, _before)
                 tests = _tests(reference, "w", reference.columns, "t", reference.theirs)
                 found |= {at for at, _ in self._asked(section, asked, reference.columns, reference.source, (), tests)}
         return found
@@ -139,7 +138,7 @@ class _Finder:
     ) -> Iterator[tuple[int, str, Check]]:
         """Unique values that are another row's by now."""
         columns = tuple(part.column for part in parts)
-        asked = [(one.wanted.at, one.after) for one in changes if one.after is not None and whole(one.after, columns)]
+        asked = _with_values(changes, columns, _after)
         tests = [part.test(f"t.{identifier(part.column)}", f"w.{identifier(part.column)}") for part in parts]
         for at, key in self._asked(section, asked, columns, f"ONLY {table.name}", table.key_columns, tests):
             name, change = (table.name, key), self.changes[at]
@@ -152,11 +151,7 @@ class _Finder:
     ) -> Iterator[tuple[int, str, Check]]:
         """References to what is not there. A row that had this one before may have it still."""
         columns = reference.columns
-        asked = [
-            (one.wanted.at, one.after)
-            for one in changes
-            if one.after is not None and whole(one.after, columns) and not _alike(one.before, one.after, columns)
-        ]
+        asked = _with_values([one for one in changes if _differ(one, columns)], columns, _after)
         tests = _tests(reference, "t", reference.theirs, "w", columns)
         there = dict(self._asked(section, asked, columns, reference.source, reference.key, tests))
         for at, cells in asked:
@@ -169,11 +164,7 @@ class _Finder:
     ) -> Iterator[tuple[int, str, Check]]:
         """Rows that refer to what a row holds now, and would not any more."""
         columns = reference.columns
-        asked = [
-            (one.wanted.at, one.before)
-            for one in changes
-            if one.before is not None and whole(one.before, columns) and not _alike(one.before, one.after, columns)
-        ]
+        asked = _with_values([one for one in changes if _differ(one, columns)], columns, _before)
         tests = _tests(reference, "w", columns, "t", reference.theirs)
         most = 1 + sum(reference.other in (one.table.name, *one.table.ancestors) for one in self.changes.values())
         for at, key in self._asked(section, asked, columns, reference.source, reference.key, tests, most=most):
@@ -241,12 +232,24 @@ def picked(cells: Cells, columns: Sequence[str]) -> Fields:
     return tuple(cells[name] for name in columns)
 
 
-def whole(cells: Cells, columns: Sequence[str]) -> bool:
-    """Whether none of them is NULL: what refers to nothing, and is equal to nothing."""
-    return NULL not in picked(cells, columns)
+def _before(change: Change) -> Cells | None:
+    return change.before
 
 
-def _alike(before: Cells | None, after: Cells | None, columns: Sequence[str]) -> bool:
-    if before is None or after is None:
-        return False
-    return picked(before, columns) == picked(after, columns)
+def _after(change: Change) -> Cells | None:
+    return change.after
+
+
+def _with_values(
+    changes: Sequence[Change], columns: Sequence[str], side: Callable[[Change], Cells | None]
+) -> list[tuple[int, Cells]]:
+    """The places and rows of those that have all of the columns. One that has a NULL refers to nothing, and is equal
+    to nothing."""
+    rows = ((one.wanted.at, side(one)) for one in changes)
+    return [(at, cells) for at, cells in rows if cells is not None and NULL not in picked(cells, columns)]
+
+
+def _differ(change: Change, columns: Sequence[str]) -> bool:
+    """Whether the columns become others, or there is no row before or after."""
+    before, after = change.before, change.after
+    return before is None or after is None or picked(before, columns) != picked(after, columns)
