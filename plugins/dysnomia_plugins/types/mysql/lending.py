@@ -107,33 +107,26 @@ def taking_back(database: str, borrowers: Sequence[str] = ()) -> str:
     whom it was lent."""
     whose = f" AND CONCAT(User, '@', Host) IN ({', '.join(map(literal, borrowers))})" if borrowers else ""
     name, escaped = literal(database), literal(pattern(database))
-    here, everything = literal(identifier(database)), literal(identifier(pattern(database)) + ".*")
-    loops = "".join(
-        f"""  BEGIN
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
-    FOR one IN (SELECT DISTINCT User AS u, Host AS h, {what} AS w FROM mysql.{table}
-        WHERE Db IN ({name}, {escaped}){whose}) DO
-      EXECUTE IMMEDIATE CONCAT('REVOKE ALL PRIVILEGES ON ', one.w, ' FROM ', QUOTE(one.u),
-        IF(one.h = '', '', CONCAT('@', QUOTE(one.h))));
-    END FOR;
-  END;
-"""
-        for table, what in (
-            ("tables_priv", f"CONCAT({here}, '.`', REPLACE(Table_name, '`', '``'), '`')"),
-            ("db", everything),
-        )
-    )
-    # Who revokes all needs to have all: an account with few rights takes back one by one what it could give. First,
-    # since a loop that an error ends leaves its cursor open, and no other can be opened then.
-    single = f"""  BEGIN
+    table = f"CONCAT({literal(identifier(database))}, '.`', REPLACE(Table_name, '`', '``'), '`')"
+    everything = literal(identifier(pattern(database)) + ".*")
+    account = "QUOTE(one.u), IF(one.h = '', '', CONCAT('@', QUOTE(one.h)))"
+    # Who revokes all of a schema needs to have all of it: an account with few rights takes back one by one what it
+    # could give. This loop goes on after an error; one that an error ends leaves its cursor open, and comes last.
+    blocks = f"""  BEGIN
     DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
     FOR one IN (SELECT User AS u, Host AS h, PRIVILEGE_TYPE AS p FROM mysql.db
         JOIN information_schema.SCHEMA_PRIVILEGES
         ON TABLE_SCHEMA = Db AND GRANTEE = CONCAT('''', User, '''@''', Host, '''')
         WHERE Db IN ({name}, {escaped}){whose}) DO
-      EXECUTE IMMEDIATE CONCAT('REVOKE ', one.p, ' ON ', {everything}, ' FROM ', QUOTE(one.u),
-        IF(one.h = '', '', CONCAT('@', QUOTE(one.h))));
+      EXECUTE IMMEDIATE CONCAT('REVOKE ', one.p, ' ON ', {everything}, ' FROM ', {account});
+    END FOR;
+  END;
+  BEGIN
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN END;
+    FOR one IN (SELECT DISTINCT User AS u, Host AS h, {table} AS w FROM mysql.tables_priv
+        WHERE Db IN ({name}, {escaped}){whose}) DO
+      EXECUTE IMMEDIATE CONCAT('REVOKE ALL PRIVILEGES ON ', one.w, ' FROM ', {account});
     END FOR;
   END;
 """
-    return f"DELIMITER //\n/*M!100400 BEGIN NOT ATOMIC\n{single}{loops}END */ //\nDELIMITER ;\n"
+    return f"DELIMITER //\n/*M!100400 BEGIN NOT ATOMIC\n{blocks}END */ //\nDELIMITER ;\n"
