@@ -61,7 +61,7 @@ def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, n
         plans.append(plan)
         steps.append(Step(_line(found, plan, when), str(found.key)))
     title = f"restore group {name} to {_utc(when)}"
-    command = ("dysnomia-tui", "group", name, "restore", "--at", f"{when:%Y-%m-%d %H:%M:%S} UTC")
+    command = ("dysnomia-tui", "group", name, "restore", "--at", _utc(when))
     return _plan(RESTORE, name, group, plans, steps, title, command, now, (blockers, code))
 
 
