@@ -10,11 +10,15 @@ from typing import IO
 
 _KEEPER = """
 read -r group || exit 0
+[ "$group" = ended ] && exit 0
 read -r ended && exit 0
 kill -s KILL -- "-$group" 2>/dev/null
 while kill -s 0 -- "-$group" 2>/dev/null; do sleep 0.05; done
 """
 """Told the process group, then that its leader has ended. End of file instead: whoever started it has died."""
+_ANNOUNCED = 'echo "$$" >&0; exec </dev/null; exec "$@"'
+"""What runs before the program and becomes it: its standard input is the keeper's ear until the keeper knows the group.
+Were it we who told the keeper, the program would already run for a moment that the keeper knows nothing of."""
 
 
 class LockKeeper:
@@ -27,16 +31,21 @@ class LockKeeper:
 
     def __init__(self, descriptors: Sequence[int], path: str) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        shell = shutil.which("sh", path=path)
-        if descriptors and shell is not None:
+        self._shell = shutil.which("sh", path=path) if descriptors else None
+        if self._shell is not None:
             self._process = subprocess.Popen(
-                [shell, "-c", _KEEPER], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [self._shell, "-c", _KEEPER], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 env={"PATH": path}, cwd="/", start_new_session=True, pass_fds=tuple({*descriptors}),
             )  # fmt: skip
 
-    def watch(self, group: int) -> None:
-        """Say which group is to be ended with us."""
-        self._say(f"{group}\n")
+    @property
+    def ear(self) -> IO[bytes] | None:
+        """What the program is to have as its standard input, where there is a keeper."""
+        return None if self._process is None else self._process.stdin
+
+    def announced(self, argv: Sequence[str | bytes]) -> list[str | bytes]:
+        """``argv`` behind a step that tells the keeper its process group before any of the program runs."""
+        return [*argv] if self._shell is None else [self._shell, "-c", _ANNOUNCED, "announced", *argv]
 
     def __enter__(self) -> LockKeeper:
         return self
@@ -44,16 +53,10 @@ class LockKeeper:
     def __exit__(self, *_: object) -> None:
         if self._process is None or self._process.stdin is None:
             return
-        self._say("ended\n")
         with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"ended\n")
             self._process.stdin.close()
         self._process.wait()
-
-    def _say(self, line: str) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(line.encode())
-                self._process.stdin.flush()
 
 
 def read_on(path: str, pipe: IO[bytes]) -> None:

@@ -117,8 +117,7 @@ class ProcessRunner:
         out = LineSplitter(options.get("on_stdout") or _ignore)
         errors = LineSplitter(options.get("on_stderr") or _ignore)
         with LockKeeper((*self._inherit, *options.get("pass_fds", ())), self._tool_path) as keeper:
-            child = self._start(argv, options, sink=out.feed, errors=errors.feed, daemons=True)
-            keeper.watch(child.pid)
+            child = self._start(argv, options, sink=out.feed, errors=errors.feed, keeper=keeper)
             try:
                 with child:
                     pass
@@ -148,11 +147,11 @@ class ProcessRunner:
         sink: Callable[[bytes], None] | None = None,
         errors: Callable[[bytes], None] | None = None,
         timeout: float | None = None,
-        daemons: bool = False,
+        keeper: LockKeeper | None = None,
     ) -> _Child:
         self._cancel.check()
         full_env = {"PATH": self._tool_path, "LC_ALL": "C.UTF-8", **(options.get("env") or {})}
-        program, wrapped = self._wrap(argv, full_env["PATH"])
+        program, wrapped = self._wrap(argv, full_env["PATH"], keeper)
         redactor = Redactor((*self._secrets, *secrets_of(full_env)))
         identity = _identity(options.get("user"))
         try:
@@ -160,12 +159,12 @@ class ProcessRunner:
                 wrapped,
                 env=full_env,
                 cwd=options.get("cwd") or "/",
-                stdin=subprocess.PIPE if write else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if write else (keeper and keeper.ear) or subprocess.DEVNULL,
                 stdout=subprocess.PIPE if read or sink is not None else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 bufsize=CHUNK,
                 start_new_session=True,
-                pass_fds=() if daemons else tuple({*self._inherit, *options.get("pass_fds", ())}),
+                pass_fds=() if keeper else tuple({*self._inherit, *options.get("pass_fds", ())}),
                 user=identity[0],
                 group=identity[1],
                 extra_groups=identity[2],
@@ -173,10 +172,10 @@ class ProcessRunner:
             )
         except OSError as error:
             raise PluginError(f"{program} could not be started ({error.strerror})") from error
-        leave = functools.partial(read_on, self._tool_path) if daemons else None
+        leave = functools.partial(read_on, self._tool_path) if keeper else None
         return _Child(process, program, self._cancel, redactor, sink, errors, timeout, leave)
 
-    def _wrap(self, argv: Argv, path: str) -> tuple[str, list[str | bytes]]:
+    def _wrap(self, argv: Argv, path: str, keeper: LockKeeper | None) -> tuple[str, list[str | bytes]]:
         first = os.fsdecode(argv[0])
         program = shutil.which(first, path=path)
         if program is None:
@@ -184,7 +183,9 @@ class ProcessRunner:
         setpriv = shutil.which("setpriv", path=self._tool_path)
         if setpriv is None:
             raise ToolMissing("the program setpriv is not installed", "it is in the package util-linux")
-        return Path(first).name, [setpriv, "--pdeathsig", "KILL", "--", program, *argv[1:]]
+        ours = [program, *argv[1:]]
+        announced = ours if keeper is None else keeper.announced(ours)
+        return Path(first).name, [setpriv, "--pdeathsig", "KILL", "--", *announced]
 
 
 class _Child:
@@ -202,7 +203,6 @@ class _Child:
         leave: Callable[[IO[bytes]], None] | None = None,
     ) -> None:
         self.program = program
-        self.pid = process.pid
         self._leave = leave
         self._process = process
         self._cancel = cancel

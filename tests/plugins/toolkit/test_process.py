@@ -319,6 +319,46 @@ def test_when_we_are_killed_nothing_of_it_goes_on_once_the_lock_is_free(tmp_path
     wait_until(lambda: state_of(grandchild) == "Z")  # it was killed before: a busy machine is late in ending it
 
 
+KILLED_AT_ONCE = """
+import fcntl, os, signal, subprocess, sys
+from dysnomia_plugins.toolkit.process import ProcessRunner
+
+class Dies(subprocess.Popen):
+    def __init__(self, argv, *args, **options):
+        super().__init__(argv, *args, **options)
+        if sys.argv[2] in argv:
+            if sys.argv[3] == "late":
+                self.stdout.read(1)
+            print(self.pid, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+subprocess.Popen = Dies
+lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+ProcessRunner(inherit=(lock,)).follow(["sh", "-c", sys.argv[2]], on_stdout=print)
+"""
+
+
+@pytest.mark.parametrize("when", ["at once", "late"])
+def test_when_we_die_before_a_line_after_the_start_nothing_of_it_goes_on(tmp_path: Path, when: str) -> None:
+    """Between the start of a program and the next line of ours there is time enough to be killed."""
+    path, marker = tmp_path / "lock", tmp_path / "marker"
+    work = f"trap '' HUP; (echo; while :; do echo >> {marker}; sleep 0.01; done) & wait"
+    killed = subprocess.run([PYTHON, "-c", KILLED_AT_ONCE, str(path), work, when], stdout=subprocess.PIPE, text=True)
+    assert killed.returncode == -signal.SIGKILL
+    other = os.open(path, os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    os.close(other)
+    assert [one for one in psutil.pids() if runs_in(one, int(killed.stdout))] == []
+
+
+def runs_in(pid: int, group: int) -> bool:
+    try:
+        return os.getpgid(pid) == group and state_of(pid) != "Z"
+    except ProcessLookupError:
+        return False
+
+
 def state_of(pid: int) -> str:
     """The state of a process as the kernel has it; that of a zombie where it is gone."""
     try:
