@@ -9,13 +9,13 @@ import pytest
 
 from dysnomia_plugins.base import Component, Purpose
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout, Mount
+from dysnomia_plugins.toolkit.filesets.spec import collapse, read_spec
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.names import own_name
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset.places import Layout, Mount
-from dysnomia_plugins.types.fileset.spec import collapse, read_spec
 from tests.plugins.conformance.driver import Token
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.tools import dump_to_tar, make_context

@@ -9,13 +9,13 @@ import stat
 from contextlib import suppress
 
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.spec import Link
 from dysnomia_plugins.toolkit.guarded.folder import Folder, current_umask
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, user_in_words
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.spec import Link
 
 
 def activate(layout: Layout) -> None:

@@ -17,10 +17,10 @@ from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
-from dysnomia_plugins.types.fileset.spec import FilesetSpec
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
