@@ -36,7 +36,7 @@ from dysnomia_plugins.toolkit.filesets import activation
 from dysnomia_plugins.toolkit.filesets.load import Loader
 from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.preflight import restore_preflight
-from dysnomia_plugins.toolkit.filesets.spec import read_spec
+from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, read_spec
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, member_rows, rescan_tar
@@ -63,26 +63,34 @@ class FilesetState(StatePlugin):
 
     digest_version: ClassVar[int] = 1
 
+    def spec_of(self, component: Component) -> FilesetSpec:
+        """What the component's files say. Raises PluginError."""
+        return read_spec(component)
+
+    def layout_of(self, component: Component) -> Layout:
+        """The places of a component, as its files and this machine's mounts are now. Raises PluginError."""
+        return Layout(self.spec_of(component))
+
     # Deployment.
 
     def activate(self, ctx: Context) -> None:
-        activation.activate(layout_of(ctx.component))
+        activation.activate(self.layout_of(ctx.component))
 
     def deactivate(self, ctx: Context) -> None:
-        activation.deactivate(layout_of(ctx.component))
+        activation.deactivate(self.layout_of(ctx.component))
 
     def collect_garbage(self, ctx: Context) -> None:
-        activation.collect(layout_of(ctx.component))
+        activation.collect(self.layout_of(ctx.component))
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell in the target folder."""
-        layout = layout_of(component)
+        layout = self.layout_of(component)
         environment = {"targetDir": layout.spec.target, "filesetOwner": layout.spec.owner}
         return ("env", f"--chdir={layout.target}", "bash", "-i"), environment
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         """Size as far as it can be counted in a second, and who has files open."""
-        layout = layout_of(component)
+        layout = self.layout_of(component)
         roots = layout.roots_at(layout.live)
         missing = [root.path for root in roots if not _is_folder(root.path)]
         size, whole = measure([root.path for root in roots], deadline=time.monotonic() + 1.0)
@@ -102,18 +110,18 @@ class FilesetState(StatePlugin):
     # Places.
 
     def live(self, component: Component) -> Place:
-        return layout_of(component).live
+        return self.layout_of(component).live
 
     def identity(self, component: Component) -> str:
-        layout = layout_of(component)
+        layout = self.layout_of(component)
         return identity_of([root.path for root in layout.roots_at(layout.live)])
 
     def place(self, ctx: Context, purpose: Purpose) -> Place:
-        return layout_of(ctx.component).made(ctx.tag, purpose)
+        return self.layout_of(ctx.component).made(ctx.tag, purpose)
 
     def named(self, component: Component, name: str) -> Place:
         """A folder of that name beside the target folder."""
-        layout = layout_of(component)
+        layout = self.layout_of(component)
         try:
             validate_name(name, "copy")
         except NameRejected as error:
@@ -123,13 +131,13 @@ class FilesetState(StatePlugin):
         return Place(posixpath.join(posixpath.dirname(layout.target), name))
 
     def exists(self, ctx: Context, place: Place) -> bool:
-        layout = layout_of(ctx.component)
+        layout = self.layout_of(ctx.component)
         if place != layout.live and not purpose_of(place):
             return os.path.lexists(place.name)
         return any(identity(root.path) is not None for root in layout.roots_at(place))
 
     def drop(self, ctx: Context, place: Place) -> None:
-        layout = layout_of(ctx.component)
+        layout = self.layout_of(ctx.component)
         if place == layout.live:
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
         if purpose_of(place):
@@ -141,7 +149,7 @@ class FilesetState(StatePlugin):
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also folders of the job's that are empty, and a copy that never got its name."""
-        layout = layout_of(ctx.component)
+        layout = self.layout_of(ctx.component)
         places = [self.place(ctx, purpose) for purpose in Purpose]
         found = [place for place in places if any(os.path.lexists(base) for base in layout.bases(place))]
         copy = layout.copy_in_the_making(Place(layout.target), ctx.tag)
@@ -151,7 +159,7 @@ class FilesetState(StatePlugin):
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
         """Raises NotSafe for what was set aside while somebody still writes in it: then it must stand."""
-        layout = layout_of(ctx.component)
+        layout = self.layout_of(ctx.component)
         roots = layout.roots_at(place)
         aside = purpose_of(place) == Purpose.ASIDE
         if aside:
@@ -210,10 +218,10 @@ class FilesetState(StatePlugin):
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
-        return restore_preflight(ctx, layout_of(ctx.component), stored, replace=replace)
+        return restore_preflight(ctx, self.layout_of(ctx.component), stored, replace=replace)
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
-        layout = layout_of(ctx.component)
+        layout = self.layout_of(ctx.component)
         if place == layout.live or self.exists(ctx, place):
             raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
         owner = owner_ids(layout.spec.owner) if layout.spec.owner else None
@@ -223,7 +231,7 @@ class FilesetState(StatePlugin):
         Loader(ctx, layout, stored, place, trust).run(sections)
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
-        layout = layout_of(ctx.component)
+        layout = self.layout_of(ctx.component)
         for root in layout.roots_at(layout.live):
             mounted = None if layout.swapped_inside(root.root) else next(layout.mounts_below(root.path), None)
             if mounted is not None:
@@ -263,11 +271,6 @@ def _note(tree: TreeDump, names: Sequence[str], began: int) -> bytes | None:
         return None
     writes = users_of([root.path for root in tree.roots], writers_only=True)
     return tree.noting.note(names, began - (MAPPED if writes else JUST))
-
-
-def layout_of(component: Component) -> Layout:
-    """The places of a component, as its files and this machine's mounts are now. Raises PluginError."""
-    return Layout(read_spec(component))
 
 
 def _is_folder(path: str) -> bool:
