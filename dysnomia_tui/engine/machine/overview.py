@@ -16,6 +16,7 @@ from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
+from dysnomia_tui.engine.machine.machine import for_component
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.redact import shown
@@ -117,6 +118,8 @@ def _component(
     *,
     readable: bool,
 ) -> ComponentView:
+    if plugin is not None:
+        plugin = for_component(plugin, lambda: inventory.component(key))
     mine = [job for job in jobs if key in job.keys]
     job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
     holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
