@@ -86,6 +86,7 @@ ALLOWED = {
     ("types/subversion/repository.py", "Path.read_bytes"): BY_FOLDER,
     ("types/subversion/servers.py", "os.path.realpath"): COMPARED,
     ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/webapplication/links.py", "os.path.realpath"): COMPARED,
     ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
     ("toolkit/trees/users.py", "open"): PROC,
 }

@@ -45,7 +45,7 @@ class Layout:
     def __init__(self, spec: FilesetSpec) -> None:
         self.spec = spec
         try:
-            self.target = real_path(spec.target, setting="targetDir")
+            self.target = real_path(spec.target, setting=spec.setting)
         except OSError as error:
             raise PluginError(
                 f"{spec.target} cannot be opened ({error.strerror})", "check its permissions, or run as root"

@@ -30,13 +30,13 @@ from dysnomia_plugins.base import (
     StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import NothingKept, NotSafe, PluginError
 from dysnomia_plugins.toolkit.files_reader import content_row
 from dysnomia_plugins.toolkit.filesets import activation
 from dysnomia_plugins.toolkit.filesets.load import Loader
 from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.preflight import restore_preflight
-from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, read_spec
+from dysnomia_plugins.toolkit.filesets.spec import SPEC_FILE, FilesetSpec, read_spec
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, member_rows, rescan_tar
@@ -158,9 +158,12 @@ class FilesetState(StatePlugin):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        """Raises NotSafe for what was set aside while somebody still writes in it: then it must stand."""
+        """Raises NothingKept where the component lists links alone, NotSafe for what was set aside while somebody still
+        writes in it: then it must stand."""
         layout = self.layout_of(ctx.component)
         roots = layout.roots_at(place)
+        if not roots:
+            raise NothingKept(f"{ctx.component.key} keeps nothing: no mkdir line of {SPEC_FILE} names a folder")
         aside = purpose_of(place) == Purpose.ASIDE
         if aside:
             self._wait_for_writers(ctx, layout, place)
