@@ -87,6 +87,7 @@ ALLOWED = {
     ("types/subversion/servers.py", "os.path.realpath"): COMPARED,
     ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
     ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
+    ("types/fileset/putting/folders.py", "os.utime"): "of a descriptor",
     ("toolkit/trees/users.py", "open"): PROC,
 }
 """(file, call) -> why it may be there."""
