@@ -127,6 +127,14 @@ class Plugin(ABC):
         """Names of the activities that the type has."""
         return frozenset({"activate", "deactivate"})
 
+    def for_component(self, component: Component) -> Plugin:
+        """Return what works on this component: itself, unless components of the type differ in what they are (one with
+        state, one without). Quick, and raises nothing: it is asked for whatever is shown of a component.
+
+        A type some of whose components hold state is a ``StatePlugin``, and returns another plugin of the same
+        ``type`` for those that hold none."""
+        return self
+
     @abstractmethod
     def activate(self, ctx: Context) -> None:
         """Put the component into service; create its initial state if it has no state yet. Idempotent.

@@ -15,8 +15,8 @@ import pytest
 
 from dysnomia_plugins.base import Context, LiveLook, PutRow, WholeAsked
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.putting import units
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset.putting import units
 from dysnomia_store.errors import NotFound
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.tools import TarStored, dump_to_tar, make_context
@@ -391,7 +391,7 @@ def test_what_is_not_there_and_not_named_is_said(site: Site) -> None:
 def test_no_room_is_said_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.live / "block").unlink()
     rows = site.rows("file:data/block")
-    monkeypatch.setattr("dysnomia_plugins.types.fileset.putting.look.free_bytes", lambda _path: 100)
+    monkeypatch.setattr("dysnomia_plugins.toolkit.filesets.putting.look.free_bytes", lambda _path: 100)
     assert site.look(rows).refusals == (f"{site.folder / 'srv'} has 100 bytes free, and 200,000 are needed",)
     with pytest.raises(NotSafe, match="nothing was changed"):
         site.put(rows)

@@ -13,7 +13,7 @@ import pytest
 
 from dysnomia_plugins.base import WholeAsked
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.types.fileset.putting import units
+from dysnomia_plugins.toolkit.filesets.putting import units
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.component.rows import PlannedRow

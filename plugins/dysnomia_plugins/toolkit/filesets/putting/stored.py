@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dysnomia_plugins.base import Stored
+from dysnomia_plugins.toolkit.filesets.putting.item import Item, stored_item
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
 from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
-from dysnomia_plugins.types.fileset.putting.item import Item, stored_item
 from dysnomia_store.model import Section
 
 

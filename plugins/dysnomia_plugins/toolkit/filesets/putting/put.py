@@ -13,6 +13,13 @@ from dataclasses import dataclass
 
 from dysnomia_plugins.base import Context, Journal, PutRow, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.putting.folders import Before, make_like
+from dysnomia_plugins.toolkit.filesets.putting.item import read_raw
+from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
+from dysnomia_plugins.toolkit.filesets.putting.look import Look
+from dysnomia_plugins.toolkit.filesets.putting.staging import Staging
+from dysnomia_plugins.toolkit.filesets.putting.units import Unit, identity, inode
 from dysnomia_plugins.toolkit.guarded.system import (
     LinkInTheWay,
     folder_at,
@@ -24,13 +31,6 @@ from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.users import users_of
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.putting.folders import Before, make_like
-from dysnomia_plugins.types.fileset.putting.item import read_raw
-from dysnomia_plugins.types.fileset.putting.live import LiveTree
-from dysnomia_plugins.types.fileset.putting.look import Look
-from dysnomia_plugins.types.fileset.putting.staging import Staging
-from dysnomia_plugins.types.fileset.putting.units import Unit, identity, inode
 
 # Written in journals: not to be renamed.
 BEGUN, ENDED = "fileset-put", "fileset-put-ended"

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 
 from dysnomia_plugins.base import Context, Purpose, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.load import new_folder
+from dysnomia_plugins.toolkit.filesets.putting.item import Item, item_at, read_raw
+from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
+from dysnomia_plugins.toolkit.filesets.putting.look import Look
+from dysnomia_plugins.toolkit.filesets.putting.stored import entries
+from dysnomia_plugins.toolkit.filesets.putting.units import identity
 from dysnomia_plugins.toolkit.guarded.system import open_below, sync_file_system
 from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.names import below, sort_key
-from dysnomia_plugins.types.fileset.load import new_folder
-from dysnomia_plugins.types.fileset.putting.item import Item, item_at, read_raw
-from dysnomia_plugins.types.fileset.putting.live import LiveTree
-from dysnomia_plugins.types.fileset.putting.look import Look
-from dysnomia_plugins.types.fileset.putting.stored import entries
-from dysnomia_plugins.types.fileset.putting.units import identity
 
 
 @dataclass

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import LiveLook, LiveRow, Purpose, PutRow
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.putting.item import Item, read_raw
+from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
 from dysnomia_plugins.toolkit.findings import existing, free_bytes
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.users import users_of
-from dysnomia_plugins.types.fileset.putting.item import Item, read_raw
-from dysnomia_plugins.types.fileset.putting.live import LiveTree
 
 
 @dataclass

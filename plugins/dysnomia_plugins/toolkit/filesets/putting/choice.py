@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import PutRow, Stored, WholeAsked
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.toolkit.filesets.putting.item import Item
+from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
+from dysnomia_plugins.toolkit.filesets.putting.stored import StoredTree
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
-from dysnomia_plugins.types.fileset.putting.item import Item
-from dysnomia_plugins.types.fileset.putting.live import LiveTree
-from dysnomia_plugins.types.fileset.putting.stored import StoredTree
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Form, Section
 

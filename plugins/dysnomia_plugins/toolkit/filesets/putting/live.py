@@ -14,12 +14,12 @@ from dataclasses import replace
 from functools import cached_property
 
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.putting.item import Item, item_at
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_below, open_folder
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, own_name
 from dysnomia_plugins.toolkit.trees.walk import Walk
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.putting.item import Item, item_at
 
 _GET_FLAGS = 0x80086601
 """``FS_IOC_GETFLAGS`` of linux/fs.h."""

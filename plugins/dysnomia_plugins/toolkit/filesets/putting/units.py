@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.filesets.putting.live import LiveTree
 from dysnomia_plugins.toolkit.guarded.system import RENAME_EXCHANGE, LinkInTheWay, folder_at, rename, rename_new
 from dysnomia_plugins.toolkit.trees.exchange import CANNOT
-from dysnomia_plugins.types.fileset.putting.live import LiveTree
 
 Inode = tuple[int, int] | None
 
