@@ -88,6 +88,7 @@ ALLOWED = {
     ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
     ("types/webapplication/links.py", "os.path.realpath"): COMPARED,
     ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
+    ("toolkit/filesets/putting/folders.py", "os.utime"): "of a descriptor",
     ("toolkit/trees/users.py", "open"): PROC,
 }
 """(file, call) -> why it may be there."""
