@@ -99,6 +99,13 @@ class ContainerView:
     problem: str = ""
     """A syntax error with file and line, an unknown type, a missing tool."""
     file: str = ""
+    remedy: str = ""
+    """What would end that problem, where it does not say so itself."""
+
+    @property
+    def alarm(self) -> str:
+        """The problem and its remedy, in one line."""
+        return f"{self.name}: {self.problem}" + (f": {self.remedy}" if self.remedy else "")
 
 
 @dataclass(frozen=True, slots=True)

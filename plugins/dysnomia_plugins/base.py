@@ -47,6 +47,7 @@ from dysnomia_plugins.interface.records import (
     SectionPatch,
     Severity,
     Stored,
+    WholeAsked,
 )
 from dysnomia_plugins.interface.status import Status
 
@@ -85,6 +86,7 @@ __all__ = [
     "StatePlugin",
     "Status",
     "Stored",
+    "WholeAsked",
 ]
 
 
@@ -124,6 +126,14 @@ class Plugin(ABC):
     def activities(self) -> frozenset[str]:
         """Names of the activities that the type has."""
         return frozenset({"activate", "deactivate"})
+
+    def for_component(self, component: Component) -> Plugin:
+        """Return what works on this component: itself, unless components of the type differ in what they are (one with
+        state, one without). Quick, and raises nothing: it is asked for whatever is shown of a component.
+
+        A type some of whose components hold state is a ``StatePlugin``, and returns another plugin of the same
+        ``type`` for those that hold none."""
+        return self
 
     @abstractmethod
     def activate(self, ctx: Context) -> None:
@@ -350,6 +360,9 @@ class StatePlugin(Plugin):
 
     puts_back: ClassVar[bool] = False
     """Whether rows of a snapshot can be put back into what is live: the four methods below."""
+    puts_back_sections: ClassVar[bool] = False
+    """Whether that goes by whole sections (files) instead: ``whole_sections``, ``look_at_rows``, ``put_sections_back``
+    and ``parse_whole``. What a job of these left half done, ``recover`` takes back or finishes."""
 
     def cannot_put_back(self) -> str:
         """Return why rows cannot be put back, in a sentence for the operator."""
@@ -375,6 +388,30 @@ class StatePlugin(Plugin):
         ``seen``: the ``digest`` of what live held when it was planned. Rows of which live holds something else by now
         are left alone; returns which those are. Nothing but these rows may change (no trigger fires). Raises
         PluginError, Cancelled, with live as it was; OutcomeUnknown where it may be either way."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
+        """Return the sections that are asked for, and unless they are asked for exactly what has to come with each
+        (folders above, all that is in a folder). Those that are exact come in their order, each as one row.
+
+        Raises NotFound for what neither side has, PluginError, Corrupt."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        """``put_back`` of whole sections, whose content is in ``stored``. Leaves a journal for ``recover`` and, where
+        it is killed, places that ``left_behind`` names."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def parse_whole(self, raw: bytes) -> Mapping[str, str]:
+        """Return what a whole section is, by names, ready to show: size, owner, mode."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())

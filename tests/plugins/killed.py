@@ -138,12 +138,15 @@ def _heals(jobs: Jobs) -> Iterator[Callable[[], None]]:
         yield lambda: jobs.activity("deactivate")
 
 
-def kill_everywhere(plugin: Plugin, component: Path, everything: Everything, *, briefly: bool = False) -> None:
+def kill_everywhere(
+    plugin: Plugin, component: Path, everything: Everything, *, briefly: bool = False, phase: str = "start"
+) -> None:
     """Kill both activities at each of their steps and lines, and heal them. Prints how often it was killed; raises
     where anything stayed.
 
     Args:
-        briefly: of an activation right after each step alone, of a deactivation at each line: for a slow server."""
+        briefly: of an activation right after each step alone, of a deactivation at each line: for a slow server.
+        phase: the one in which a cancel comes."""
     jobs = Jobs(plugin, component, Path("/var/tmp") / f"killed-{plugin.type}")
     clean = everything(component)
     healing = _heals(jobs)
@@ -172,7 +175,7 @@ def kill_everywhere(plugin: Plugin, component: Path, everything: Everything, *, 
             jobs.activity("activate")
             _comes_to(full, component, everything, f"a deactivation killed {how} {at}")
         jobs.activity("activate")
-    _cancelled(jobs, component, everything)
+    _cancelled(jobs, component, everything, phase)
     sys.stdout.write(f"killed {count} times\n")
 
 
@@ -190,13 +193,13 @@ def _comes_to(wanted: Mapping[str, object], component: Path, everything: Everyth
         raise AssertionError(f"after {after}: {everything(component)}, not {wanted}") from error
 
 
-def _cancelled(jobs: Jobs, component: Path, everything: Everything) -> None:
+def _cancelled(jobs: Jobs, component: Path, everything: Everything, phase: str) -> None:
     """A cancel in the middle takes everything back too."""
     jobs.activity("deactivate")
     clean = everything(component)
     token = Token()
     reporter = Reporter()
-    reporter.on_phase = lambda number: setattr(token, "cancelled", reporter.phases[-1] == "start")
+    reporter.on_phase = lambda number: setattr(token, "cancelled", reporter.phases[-1] == phase)
     bench = jobs.bench(reporter)
     shield = CancelShield(token)
     bench = ComponentJob(**{**vars(bench), "runner": ProcessRunner(shield), "cancel": shield})

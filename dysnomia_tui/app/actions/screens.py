@@ -17,7 +17,7 @@ _DIFF = (
         "diff-restore",
         "r",
         "Restore the older",
-        "Put the marked rows back into what is live as the older side has them; without marks, restore that side.",
+        "Put the marked rows or files back into live as the older side has them; without marks, restore that side.",
         "diff",
         footer="restore",
     ),

@@ -84,6 +84,8 @@ def container_told(container: ContainerView, probe: Probe | None) -> list[Text]:
     shown = [plain(f"{container.title or container.type}, {plural(len(container.components), 'component')}")]
     if container.problem:
         shown.append(plain(f"! {container.problem}", styles.BAD))
+    if container.remedy:
+        shown.append(plain(container.remedy, styles.WARN))
     if probe is None:
         shown.append(plain("asking its server…", styles.DIM))
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
-from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.errors import NotSafe, Unsupported
 from dysnomia_store.store import ComponentLock
 from dysnomia_tui.engine.component.context import ComponentJob
 from dysnomia_tui.engine.component.guard import Restored, finish_restore, link_restored
@@ -63,6 +63,11 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
         )
     plugin = component_job.plugin
     if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
+        if step_of(left, "swap") is not None:
+            raise Unsupported(
+                f"job {left.job} was about to replace what is live, and {component_job.key} holds no state any more",
+                "configure it as it was then, so that this can be finished or taken back",
+            )
         return _settle_activity(component_job, left)
     if not isinstance(plugin, StatePlugin) or (step_of(left, "swap") or {}).get("in_place"):
         return _settle_module(component_job, lock, left)

@@ -75,8 +75,11 @@ class Machine:
         return found
 
     def plugin(self, key: ComponentKey) -> Plugin:
-        """The plugin of a component's container. Raises Unknown, ConfigError, PluginError."""
-        return self.registry.get(self.inventory().container(key.container).type)
+        """The plugin of a component: that of its container's type, or what the type has for such a component.
+
+        Raises Unknown, ConfigError, PluginError."""
+        plugin = self.registry.get(self.inventory().container(key.container).type)
+        return for_component(plugin, lambda: self.component(key))
 
     def dump_reader(self, key: ComponentKey) -> str:
         """Who may read what is imported for a component besides the store's owner: see ``ComponentJob``."""
@@ -111,6 +114,17 @@ class Machine:
             if given.file is not None:
                 _add_stamp(stamps, given.file)
         return tuple(stamps)
+
+
+def for_component(plugin: Plugin, component: Callable[[], Component]) -> Plugin:
+    """What a type has for a component, which is looked for only where that matters; the type's own plugin for one
+    that is no longer configured, or is not obeyed."""
+    if type(plugin).for_component is Plugin.for_component:
+        return plugin
+    try:
+        return plugin.for_component(component())
+    except EngineError:
+        return plugin
 
 
 def _add_stamp(stamps: list[tuple[str, int, int, int]], path: Path) -> None:

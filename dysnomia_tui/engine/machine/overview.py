@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from dysnomia_base.host import host_name
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.loading.missing import NoSuchType
 from dysnomia_store.errors import NotPermitted
 from dysnomia_tui.config.model import labels_of
 from dysnomia_tui.engine.machine import group_views
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
+from dysnomia_tui.engine.machine.machine import for_component
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.redact import shown
@@ -79,7 +81,7 @@ def _containers(
     names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
     for name in names:
         configured = inventory.containers.get(name)
-        plugin, problem = _plugin(machine, configured)
+        plugin, problem, remedy = _plugin(machine, configured)
         keys = sorted({key for key in (*summaries, *inventory.components) if key.container == name})
         yield ContainerView(
             name=name,
@@ -92,19 +94,22 @@ def _containers(
             ),
             problem=problem,
             file=str(configured.path) if configured else "",
+            remedy=remedy,
         )
 
 
-def _plugin(machine: Machine, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str]:
+def _plugin(machine: Machine, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str, str]:
+    """The plugin of a container, or what is wrong with it and what would end that."""
     if configured is None:
-        return None, ""
+        return None, "", ""
     if configured.problem:
-        return None, configured.problem
+        return None, configured.problem, ""
     try:
         plugin = machine.registry.get(configured.type)
     except PluginError as error:
-        return None, f"{configured.path}: {error.message}"
-    return plugin, what_is_missing(plugin)
+        remedy = error.remedy if isinstance(error, NoSuchType) else error.hint
+        return None, f"{configured.path}: {error.message}", remedy
+    return plugin, what_is_missing(plugin), ""
 
 
 def _component(
@@ -119,6 +124,8 @@ def _component(
     *,
     readable: bool,
 ) -> ComponentView:
+    if plugin is not None:
+        plugin = for_component(plugin, lambda: inventory.component(key))
     mine = [job for job in jobs if key in job.keys]
     job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
     holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
@@ -179,7 +186,7 @@ def _alarms(
         yield from _alarms_of(job)
     for container in containers:
         if container.problem:
-            yield Alarm(f"{container.name}: {container.problem}")
+            yield Alarm(container.alarm)
         for component in container.components:
             if component.health in WORTH_AN_ALARM and not container.problem:
                 yield Alarm(component.alarm, component.key)

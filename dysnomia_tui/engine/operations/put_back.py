@@ -36,6 +36,7 @@ IN_COMMAND = 12
 """Keys up to which the equivalent command names each."""
 NOTHING = RowsSeen((), (), (), "")
 _DOES = {"+": "inserted", "~": "changed", "-": "deleted"}
+_BECOMES = {"+": "created", "~": "replaced or changed", "-": "removed"}
 
 
 def plan_put_back(
@@ -152,12 +153,20 @@ def _plan(
     )
 
 
-def _count(rows: Sequence[object]) -> str:
-    return "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+def _count(rows: Sequence[RowSeen]) -> str:
+    return _counted(len(rows), whole=any(not row.row.key for row in rows))
+
+
+def _counted(count: int, *, whole: bool) -> str:
+    word = "file" if whole else "row"
+    return f"1 {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
     """Totals first, then each row with what live holds there now."""
+    if taken and not taken[0].row.key:
+        yield from _whole_steps(taken)
+        return
     counts = Counter((row.row.section, row.change) for row in taken)
     sections = dict.fromkeys(row.row.section for row in taken)
     said = [
@@ -167,8 +176,21 @@ def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
     ]
     yield f"in one transaction, and nothing else would change: {'; '.join(said)}; what changes before that is left"
     yield "what is live would be kept as a guard, held for a week; an undo takes exactly these rows back"
+    yield from _lines(taken, several=len(sections) > 1)
+
+
+def _whole_steps(taken: Sequence[RowSeen]) -> Iterator[str]:
+    """The same of files, each of which is a section."""
+    counts = Counter(row.change for row in taken)
+    said = ", ".join(f"{counts[one]:,} {word}" for one, word in _BECOMES.items() if counts[one])
+    yield f"each exchanged in one step, all or none, and nothing else would change: {said}; what changes before is left"
+    yield "what is live would be kept as a guard, held for a week; an undo takes exactly these files back"
+    yield from _lines(taken, several=True)
+
+
+def _lines(taken: Sequence[RowSeen], *, several: bool) -> Iterator[str]:
     for row in taken[:SHOWN]:
-        yield _line(row, several=len(sections) > 1)
+        yield _line(row, several=several)
     if len(taken) > SHOWN:
         yield f"and {len(taken) - SHOWN:,} more"
 
@@ -176,6 +198,9 @@ def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
 def _line(row: RowSeen, *, several: bool) -> str:
     name = f"{_named(row.row.section)} " if several else ""
     key = ",".join(row.row.key)
+    if not row.row.key:
+        said = {"+": " (live has none)", "-": " (live has it, and would not)"}.get(row.change, "")
+        return f"{row.change} {_named(row.row.section)}: {row.text}{said}"
     if row.change == "+":
         return f"+ {name}{row.text} (live has no row {key})"
     if row.change == "-":
@@ -191,8 +216,8 @@ def _left_out(rows: Sequence[RowSeen]) -> Iterator[str]:
     conflicts = [row.conflict for row in rows if row.conflict]
     yield from (f"left as it is: {text}" for text in conflicts[:CONFLICTS_SHOWN])
     if len(conflicts) > CONFLICTS_SHOWN:
-        yield f"and {len(conflicts) - CONFLICTS_SHOWN:,} more rows would be left as they are"
-    unknown = [",".join(row.row.key) for row in rows if not row.known]
+        yield f"and {len(conflicts) - CONFLICTS_SHOWN:,} more would be left as they are"
+    unknown = [",".join(row.row.key) or _named(row.row.section) for row in rows if not row.known]
     if unknown:
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         yield f"neither the generation nor live has {', '.join(unknown[:5])}{more}"
@@ -200,11 +225,14 @@ def _left_out(rows: Sequence[RowSeen]) -> Iterator[str]:
 
 def _command(key: ComponentKey, number: int, asked: Sequence[RowsAsked], text: str) -> tuple[str, ...]:
     """Nothing where there are more keys than anyone would type."""
+    words = ["dysnomia", "-o", "put-back", "-c", key.component, "-C", key.container, "--generation", str(number)]
+    if asked and len(asked) <= IN_COMMAND and all(one.keys == ((),) and not one.texts for one in asked):
+        words += [word for one in asked for word in ("--section", one.section)]
+        return (*words, *(("--reason", text) if text else ()))
     if len(asked) != 1 or len(asked[0].keys) + len(asked[0].texts) > IN_COMMAND:
         return ()
     one = asked[0]
-    words = ["dysnomia", "-o", "put-back", "-c", key.component, "-C", key.container]
-    words += ["--generation", str(number), "--section", one.section]
+    words += ["--section", one.section]
     words += [word for name in (*map(typed, one.keys), *one.texts) for word in ("--row", name)]
     return (*words, *(("--lacking",) if one.lacking else ()), *(("--reason", text) if text else ()))
 
@@ -231,11 +259,11 @@ def run_put_back(work: JobContext) -> Outcome:
     done = activities.put_back(work.component_job(), params["number"], params["id"], planned, work.plan.title)
     if of is not None and done.done:
         work.board.folder(of).record().step("undone", by=work.id)
-    return _outcome(done, params["number"])
+    return _outcome(done, params["number"], whole=any(not row.key for row in planned))
 
 
-def _outcome(done: PutBack, number: int) -> Outcome:
-    left = [f"{_named(row.section)} {','.join(row.key)}" for row in done.left]
+def _outcome(done: PutBack, number: int, *, whole: bool) -> Outcome:
+    left = [" ".join((_named(row.section), *([",".join(row.key)] if row.key else []))) for row in done.left]
     details: dict[str, Any] = {
         "generations": [_generation(done.guard)],
         "guard": done.guard.number,
@@ -244,7 +272,7 @@ def _outcome(done: PutBack, number: int) -> Outcome:
         "warnings": list(done.warnings),
         "undoable": done.done > 0,
     }
-    rows = "1 row" if done.done == 1 else f"{done.done:,} rows"
+    rows = _counted(done.done, whole=whole)
     message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
     if not left:
         return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)

@@ -145,7 +145,20 @@ class PutRow:
     key: tuple[str, ...]
     """Its cells, in the order of ``section.key``."""
     wanted: bytes | None
-    """The snapshot's raw record; None where it has no such row, so that live's is to go."""
+    """The snapshot's raw record; None where it has no such row, so that live's is to go. Of a whole section, which has
+    no key, what ``StatePlugin.parse_whole`` reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAsked:
+    """A section that is to be in live as a snapshot has it, whole: a file, a folder."""
+
+    section: str
+    """``KIND:NAME``, or the name alone. Where the snapshot has none of this name, live's is to go."""
+    exact: bool = False
+    """Whether it alone is meant, and nothing that would come with it."""
+    lacking: bool = False
+    """Of a folder: all in it that live lacks, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

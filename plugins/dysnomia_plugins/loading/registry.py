@@ -134,11 +134,10 @@ class Registry:
         refused = left_out_module(type_name, self._folders)
         if refused:
             return PluginError(refused, "give it to root (chown, chmod go-w), or to the user who calls")
-        known = ", ".join(self.types()) or "none"
-        searched = ":".join(map(str, self._folders)) or "empty"
-        return PluginError(
-            f"there is no type {type_name!r}", f"known types are {known}; the modules path is {searched}"
-        )
+        from dysnomia_plugins.loading.missing import NoSuchType, what_would_bring
+
+        known = self.types()
+        return NoSuchType(type_name, what_would_bring(type_name, known, self._folders), known, self._folders)
 
 
 def _imported(point: EntryPoint | Offered) -> Plugin:

@@ -34,8 +34,9 @@ class LockKeeper:
         self._shell = shutil.which("sh", path=path) if descriptors else None
         if self._shell is not None:
             self._process = subprocess.Popen(
-                [self._shell, "-c", _KEEPER], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env={"PATH": path}, cwd="/", start_new_session=True, pass_fds=tuple({*descriptors}),
+                [self._shell, "-c", _KEEPER], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, env={"PATH": path}, cwd="/", start_new_session=True,
+                pass_fds=tuple({*descriptors}),
             )  # fmt: skip
 
     @property

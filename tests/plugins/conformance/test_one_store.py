@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from dysnomia_plugins.base import Component
+from dysnomia_plugins.types.webapplication.plugin import GenericWebApplication
 from dysnomia_store.model import CheckResult, Marks, Pin
 from dysnomia_tui.engine.component.context import dump_reader
 from tests.plugins.conformance.driver import Driver
@@ -30,9 +31,11 @@ from tests.plugins.mysql.world import MariadbWorld
 from tests.plugins.postgresql.world import PostgresqlWorld
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.plugins.servers.web import Nginx
 from tests.plugins.sqlite.world import SqliteWorld
 from tests.plugins.subversion.changes import ENVIRONMENT
 from tests.plugins.subversion.world import SubversionWorld
+from tests.plugins.webapplication.world import WebWorld
 from tests.unit.store.shop import KEY, START, Shop
 
 
@@ -91,6 +94,7 @@ def history_of(whole: Any) -> Any:
 TYPES: dict[str, tuple[Callable[[World, Path], None], Callable[[Any], Any]]] = {
     "postgresql": (postgresql, all_of_it),
     "fileset": (fileset, without_attributes),
+    "webapplication": (fileset, without_attributes),
     "subversion": (subversion, history_of),
     "mysql": (mysql, all_of_it),
 }
@@ -112,6 +116,8 @@ def world_of(name: str, folder: Path, request: pytest.FixtureRequest) -> World:
     if name == "mysql":
         mariadb: MariadbServer = request.getfixturevalue("mariadb")
         return MariadbWorld(mariadb, folder)
+    if name == "webapplication":
+        return WebWorld(GenericWebApplication(), Nginx, folder)
     return {"fileset": FilesetWorld, "subversion": SubversionWorld, "sqlite": SqliteWorld}[name](folder)
 
 

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.spec import read_spec
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.spec import read_spec
 from tests.plugins.fileset.tools import dump_to_tar, make_context
 from tests.plugins.fileset.world import fileset_component, make_tree, tree
 

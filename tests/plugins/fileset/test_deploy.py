@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Component, Purpose
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout, Mount
+from dysnomia_plugins.toolkit.filesets.spec import collapse, read_spec
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.names import own_name
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset.places import Layout, Mount
-from dysnomia_plugins.types.fileset.spec import collapse, read_spec
 from tests.plugins.conformance.driver import Token
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.tools import dump_to_tar, make_context
@@ -233,3 +233,44 @@ def test_a_probe_says_what_is_missing(tmp_path: Path) -> None:
     assert probe.detail == f"{tmp_path}/srv/more not there"
     assert probe.size is not None
     assert probe.size >= 200_000
+
+
+@pytest.mark.parametrize("spec", ["mkdir data\n", "symlink /opt/bin\ntarget deep/er\n"])
+def test_a_server_that_is_another_user_may_enter_what_activation_makes(tmp_path: Path, spec: str) -> None:
+    """A job's own umask closes all that it makes to others; Dysnomia's module makes it with its caller's."""
+    target = tmp_path / "srv" / "www"
+    component = fileset_component(tmp_path / "one", target, spec)
+    before = os.umask(0o077)
+    try:
+        Fileset().activate(make_context(component, tmp_path))
+    finally:
+        os.umask(before)
+    made = [target.parent, target, *(path for path in target.rglob("*") if not path.is_symlink())]
+    assert len(made) == 3 + spec.count("deep")
+    assert {oct(path.stat().st_mode & 0o777) for path in made} == {"0o755"}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_activation_replaces_no_file_or_folder_by_a_link(tmp_path: Path, kind: str) -> None:
+    """Dysnomia's module deletes such a file."""
+    target = tmp_path / "srv"
+    target.mkdir()
+    component = fileset_component(tmp_path / "one", target, "symlink /opt/new/bin\ntarget .\n")
+    if kind == "file":
+        (target / "bin").write_text("an operator's own")
+    else:
+        (target / "bin").mkdir()
+    with pytest.raises(NotSafe, match=f"bin is a {kind}, where a link to /opt/new/bin should be"):
+        Fileset().activate(make_context(component, tmp_path))
+    assert [path.name for path in target.iterdir()] == ["bin"]
+    assert kind == "folder" or (target / "bin").read_text() == "an operator's own"
+
+
+def test_what_a_killed_activation_left_of_a_link_is_swept(tmp_path: Path) -> None:
+    target = tmp_path / "srv"
+    target.mkdir()
+    component = fileset_component(tmp_path / "one", target, "symlink /opt/bin\ntarget .\n")
+    (target / ".dysnomia-link-0123456789abcdef").symlink_to("/opt/bin")
+    (target / ".dysnomia-link-theirs").symlink_to("/elsewhere")
+    Fileset().activate(make_context(component, tmp_path))
+    assert sorted(path.name for path in target.iterdir()) == [".dysnomia-link-theirs", "bin"]

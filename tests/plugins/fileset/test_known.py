@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from dysnomia_plugins.toolkit.filesets import plugin as fileset
 from dysnomia_plugins.toolkit.trees import dump
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset import plugin as fileset
 from dysnomia_store.model import Generation
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob

@@ -12,12 +12,12 @@ import pytest
 
 from dysnomia_plugins.base import Component, Place, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.spec import read_spec
 from dysnomia_plugins.toolkit.trees.compare import compare
 from dysnomia_plugins.toolkit.trees.member import Member
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.spec import read_spec
 from dysnomia_store.model import CheckResult, Form, Metadata, Section
 from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities

@@ -12,10 +12,10 @@ import pytest
 
 from dysnomia_plugins.base import Component, Context, Purpose, Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.spec import read_spec
 from dysnomia_plugins.toolkit.trees import exchange
 from dysnomia_plugins.types.fileset import Fileset
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.spec import read_spec
 from tests.plugins.conformance.driver import in_child
 from tests.plugins.fileset.changes import ROOT
 from tests.plugins.fileset.scene import Scene

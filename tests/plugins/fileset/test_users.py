@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Component, Severity
+from dysnomia_plugins.toolkit.filesets import plugin
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.users import users_of
-from dysnomia_plugins.types.fileset import Fileset, plugin
+from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, Token
 from tests.plugins.fileset.tools import dump_to_tar, make_context

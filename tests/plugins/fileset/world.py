@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 from dysnomia_plugins.base import Component, Place, PropertyValue
+from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.names import ComponentKey
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
@@ -60,7 +61,7 @@ class FilesetWorld(World):
     """A target folder in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.plugin = Fileset()
+        self.plugin: FilesetState = Fileset()
         self.folder = folder
         self.target = folder / "srv"
         self.component = fileset_component(folder / "component", self.target)

@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.base import Context, Plugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.external import ExternalModule
+from dysnomia_plugins.loading.missing import DYSNOMIAS, NoSuchType
 from dysnomia_plugins.loading.offered import offered
 from dysnomia_plugins.loading.registry import GROUP, Registry
 from dysnomia_plugins.types.echo import Echo
@@ -87,6 +88,36 @@ def test_an_unknown_type_names_those_there_are(tmp_path: Path) -> None:
         Registry((tmp_path,)).get("nope")
     assert str(tmp_path) in raised.value.hint
     assert "nope" not in Registry()
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("", "add a line type=… to the file of the container"),
+        ("mongo-database", "Dysnomia's own module brings it: put libexec/dysnomia/mongo-database into a folder of the"),
+        ("launchd-daemon", "Dysnomia's own module brings it (it works on macOS alone): put"),
+        ("postgres-database", "if postgresql-database is meant, correct type=; else put a module called postgres-data"),
+        ("our-own-thing", "put a module called our-own-thing into a folder of the modules path ({path}), or install a"),
+        ("plain", "make its module executable: chmod +x {path}/plain"),
+        ("/no/such/module", "put an executable module at that path, or name a type"),
+    ],
+)
+def test_what_would_bring_a_type_is_said(tmp_path: Path, name: str, remedy: str) -> None:
+    module(tmp_path, "plain", 0o644)
+    with pytest.raises(NoSuchType) as raised:
+        Registry((tmp_path,)).get(name)
+    assert raised.value.remedy.startswith(remedy.format(path=tmp_path))
+    assert str(tmp_path) in raised.value.remedy or name in ("", "/no/such/module")
+
+
+def test_without_a_modules_path_it_is_said_how_to_name_a_folder() -> None:
+    with pytest.raises(NoSuchType) as raised:
+        Registry().get("influx-database")
+    assert raised.value.remedy.endswith("into a folder, and name that in DYSNOMIA_MODULES_PATH")
+
+
+def test_dysnomias_types_are_ours_or_its_own() -> None:
+    assert not set(DYSNOMIAS) & set(Registry().types())
 
 
 def test_the_modules_path_comes_first_and_the_libexec_of_a_dysnomia_last(tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ class Shop:
 
     def create(self, script: str) -> None:
         self.server.sql("CREATE DATABASE orders")
+        self.create_in(script)
+
+    def create_in(self, script: str) -> None:
+        """The same in a database that is there."""
         self.sql(script)
         self.keep()
 

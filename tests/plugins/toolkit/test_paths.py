@@ -47,8 +47,8 @@ ALLOWED = {
     ("loading/external.py", "Path.open"): "a module's first line: modules are configuration",
     ("loading/external.py", "Path.touch"): OURS,
     ("loading/offered.py", "Path.read_text"): "what installed distributions say of themselves, beside the code we run",
-    ("types/fileset/places.py", "open"): PROC,
-    ("types/fileset/spec.py", "Path.read_bytes"): INITIAL,
+    ("toolkit/filesets/places.py", "open"): PROC,
+    ("toolkit/filesets/spec.py", "Path.read_bytes"): INITIAL,
     ("types/mysql/discover.py", "os.path.realpath"): COMPARED,
     ("types/mysql/server.py", "os.path.realpath"): COMPARED,
     ("types/mysql/plugin.py", "Path.open"): INITIAL,
@@ -86,7 +86,9 @@ ALLOWED = {
     ("types/subversion/repository.py", "Path.read_bytes"): BY_FOLDER,
     ("types/subversion/servers.py", "os.path.realpath"): COMPARED,
     ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/webapplication/links.py", "os.path.realpath"): COMPARED,
     ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
+    ("toolkit/filesets/putting/folders.py", "os.utime"): "of a descriptor",
     ("toolkit/trees/users.py", "open"): PROC,
 }
 """(file, call) -> why it may be there."""

@@ -137,6 +137,14 @@ def test_a_broken_container_leaves_the_others(machine: EngineFixture, engine: En
     assert any("line 2" in alarm.text for alarm in overview.alarms)
 
 
+def test_an_alarm_says_what_would_bring_a_type_that_is_not_there(machine: EngineFixture, engine: Engine) -> None:
+    """Also of a container without components, before anything was done with it."""
+    (machine.root / "containers" / "mongo").write_text("type=mongo-database\n")
+    (alarm,) = [alarm.text for alarm in engine.overview().alarms if alarm.text.startswith("mongo: ")]
+    assert f"{machine.root}/containers/mongo: there is no type 'mongo-database'" in alarm
+    assert "Dysnomia's own module brings it: put libexec/dysnomia/mongo-database into a folder" in alarm
+
+
 def test_health_of_nothing_special() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     summary = Summary(ORDERS, 0, None, None, 0, active=True, garbage=False, problems=0)

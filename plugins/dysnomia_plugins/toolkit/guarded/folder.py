@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -20,7 +21,10 @@ from dysnomia_plugins.toolkit.guarded.removal import remove_tree
 from dysnomia_plugins.toolkit.guarded.way import Identity
 
 PRIVATE_FOLDER = 0o700
+OPEN_FOLDER = 0o755
+"""Of a folder that all may pass, as ``mkdir -p`` makes one where nothing else is said."""
 PRIVATE_FILE = 0o600
+LINK_IN_THE_MAKING = ".dysnomia-link-"
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -42,7 +46,8 @@ class Folder:
         """Open a folder by an absolute path none of whose parts is a link (``way.real_path`` gives such a one).
 
         Args:
-            make: the mode with which folders that are missing are made, each by descriptor in the one above.
+            make: the mode with which folders that are missing are made, each by descriptor in the one above. Whom it
+                lets in beyond the caller may enter, whatever the umask is: a job's own is closed to all others.
 
         Raises LinkInTheWay, OSError."""
         parts = [part for part in path.split("/") if part]
@@ -66,8 +71,21 @@ class Folder:
         try:
             os.mkdir(name, make, dir_fd=self.descriptor)
         except FileExistsError:
-            pass  # somebody else made it meanwhile: it is looked at as any other
-        return Folder(system.step(name, self.descriptor, last=last), self.shown(name))
+            make = 0  # somebody else made it meanwhile: it is looked at as any other
+        made = Folder(system.step(name, self.descriptor, last=last), self.shown(name))
+        try:
+            made._let_in(make & OPEN_FOLDER)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _let_in(self, mode: int) -> None:
+        """Give a folder that was just made what the umask left out of its mode, unless another process has put
+        something else in its place. Raises OSError."""
+        seen = self.stat()
+        if mode & ~seen.st_mode and seen.st_uid == os.geteuid() and not os.listdir(system.pinned_path(self.descriptor)):
+            system.chmod_pinned(self.descriptor, stat.S_IMODE(seen.st_mode) | mode)
 
     def __enter__(self) -> Folder:
         return self
@@ -203,6 +221,43 @@ class Folder:
     def make_link(self, name: str, target: str) -> None:
         """A symbolic link. Raises FileExistsError, OSError."""
         os.symlink(target, name, dir_fd=self.descriptor)
+
+    def point_link(self, name: str, target: str) -> None:
+        """``ln -sfn``, without a moment in which there is no link: another link that has the name is replaced, and
+        nothing else is. Raises FileExistsError where that is no link, OSError."""
+        try:
+            self.make_link(name, target)
+        except FileExistsError:
+            pass
+        else:
+            return
+        new = f"{LINK_IN_THE_MAKING}{secrets.token_hex(8)}"
+        self.make_link(new, target)
+        try:
+            self._over_link(new, name)
+        finally:
+            self.unlink(new)
+
+    def _over_link(self, new: str, name: str) -> None:
+        """The link ``new`` in the place of another, by an exchange: so what that was is seen when it has been taken."""
+        if self.link_target(name) is None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.shown(name))
+        try:
+            self.exchange(new, self, name)
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+            self.move_over(new, self, name)
+            return
+        if self.link_target(new) is None:
+            self.exchange(new, self, name)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.shown(name))
+
+    def sweep_links(self, targets: Collection[str]) -> None:
+        """Remove what a ``point_link`` left that was killed. Idempotent. Raises OSError."""
+        for name in self.names():
+            if name.startswith(LINK_IN_THE_MAKING) and self.link_target(name) in targets:
+                self.unlink(name)
 
     # Moving and removing.
 

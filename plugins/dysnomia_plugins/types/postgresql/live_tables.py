@@ -68,13 +68,29 @@ def _references(of: str, other: str, columns: str, theirs: str) -> str:
       SELECT FROM pg_constraint p WHERE p.oid = f.conparentid AND p.{of} = f.{of})"""
 
 
+_CALLS = """(SELECT p.oid::regprocedure::text FROM regexp_matches({}, ':(?:op)?funcid ([0-9]+)', 'g') m
+  JOIN pg_proc p ON p.oid = m[1]::oid JOIN pg_roles w ON w.oid = p.proowner AND NOT w.rolsuper LIMIT 1)"""
+_MET = f"""(WITH RECURSIVE met(oid) AS (SELECT t.oid UNION SELECT x.oid FROM met, LATERAL (
+    SELECT f.confrelid FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = t.oid
+    UNION SELECT f.conrelid FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = t.oid
+    UNION SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = met.oid
+    UNION SELECT a.oid FROM pg_partition_ancestors(met.oid) a(oid)) x(oid))
+  SELECT called FROM met, LATERAL (SELECT i.indexprs::text || coalesce(i.indpred::text, '') FROM pg_index i
+      WHERE i.indrelid = met.oid UNION ALL SELECT i.indpred::text FROM pg_index i WHERE i.indrelid = met.oid
+    UNION ALL SELECT k.partexprs::text FROM pg_partitioned_table k WHERE k.partrelid = met.oid
+    UNION ALL SELECT k.conbin::text FROM pg_constraint k WHERE k.contype = 'c' AND k.conrelid = met.oid
+      AND met.oid <> t.oid) e(tree), LATERAL {_CALLS.format("e.tree")} c(called) LIMIT 1)"""
+"""A function of an owner's that PostgreSQL may call as soon as a query on the table, or on one that a foreign key ties
+to it, is planned: in an index, in a key of partitions, in a check of one that inherits."""
+
+
 _FACTS = f"""SELECT json_build_object(
   'oid', t.oid::bigint, 'name', {_NAME.format("t")}, 'kind', t.relkind, 'own', pg_has_role(t.relowner, 'USAGE'),
   'as', (SELECT quote_ident(o.rolname) FROM pg_roles o JOIN pg_roles us ON us.rolname = current_user
     WHERE o.oid = t.relowner AND us.rolsuper AND NOT o.rolsuper),
   'ancestors', (SELECT json_agg({_NAME.format("r")}) FROM pg_partition_ancestors(t.oid) u(oid) JOIN pg_class r
     ON r.oid = u.oid AND r.oid <> t.oid JOIN pg_namespace rs ON rs.oid = r.relnamespace),
-  'policies', row_security_active(t.oid),
+  'policies', row_security_active(t.oid), 'calls', {_MET},
   'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type({_BASE}, -1),
       'always', a.attidentity = 'a', 'made', a.attgenerated <> '', 'inside', {_INSIDE}) ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped),
@@ -215,6 +231,11 @@ def _refusal(facts: Mapping[str, Any], section: Section) -> str:
         return (
             f"is not owned by a superuser, and column {inside[0]} has a domain within its type, whose checks would run"
             " as one: connect as the table's owner"
+        )
+    if facts["as"] and facts["calls"]:
+        return (
+            f"is not owned by a superuser, and {facts['calls']}, which an index or a check calls, would run as one:"
+            " connect as the table's owner"
         )
     return ""
 

@@ -14,6 +14,7 @@ from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.toolkit.sqldump.ranges import PiecesReader, stored_range
 from dysnomia_plugins.toolkit.sqldump.reader import Readable
 from dysnomia_plugins.types.postgresql.client import Client
+from dysnomia_plugins.types.postgresql.confined import told
 from dysnomia_plugins.types.postgresql.contents import LARGE_OBJECT, SCHEMA, SEQUENCE, TABLE
 from dysnomia_plugins.types.postgresql.names import identifier
 from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part, Piece
@@ -81,7 +82,7 @@ class Loader:
     def _load(self, source: Readable, counts: Iterator[Section], total: int | None, *, partial: bool) -> DumpScanner:
         scanner = DumpScanner(source)
         done = rows = 0
-        with self._psql() as stdin:
+        with told(), self._psql() as stdin:
             for part, data in self._passed(scanner):
                 stdin.write(data)
                 if part is Part.ROWS:
@@ -93,6 +94,7 @@ class Loader:
                 self._ctx.progress.advance(done, total)
             if not partial and not scanner.complete:
                 raise Truncated("the dump ends before its end marker", "restore another generation")
+            stdin.write(b"\n" + self._statements.ending())
         self._compare()
         return scanner
 
@@ -119,6 +121,7 @@ class Loader:
                 if before := rules.before(data, standard=scanner.standard):
                     yield Part.TRIVIA, before
                 after = rules.after(data)
+                data = rules.instead(data)
             elif part is Part.MORE and skipping:
                 continue
             elif part is Part.COPY:
@@ -163,6 +166,7 @@ class Loader:
             if key:
                 stdin.write(b"\\restrict " + key + b"\n")
             stdin.write(encode(opening(self._own, money=self._statements.money)))
+            stdin.write(self._statements.opening())
             yield stdin
             if key:
                 stdin.write(b"\n\\unrestrict " + key + b"\n")

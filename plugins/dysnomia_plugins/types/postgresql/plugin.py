@@ -254,6 +254,7 @@ class PostgresqlDatabase(SqlDatabase):
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
         from dysnomia_plugins.types.postgresql import load
+        from dysnomia_plugins.types.postgresql.confined import OLDEST_CONFINED, ConfinedStatements
         from dysnomia_plugins.types.postgresql.statements import Statements
 
         client = Client.of(ctx)
@@ -263,7 +264,9 @@ class PostgresqlDatabase(SqlDatabase):
         money = "C" if fixed else ""
         if ctx.made_here:
             load.create(client, place.name, around)
-            statements = Statements(client.major, client.superuser, money)
+            confined = client.superuser and client.major >= OLDEST_CONFINED and not client.server.trusts_owners
+            rules = ConfinedStatements if confined else Statements
+            statements = rules(client.major, client.superuser, money)
             self._fill(ctx, client, stored, place, sections, statements, around)
         else:
             self._load_untrusted(ctx, client, stored, place, sections, money, around)

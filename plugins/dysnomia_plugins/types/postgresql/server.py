@@ -25,6 +25,7 @@ from dysnomia_plugins.toolkit.servers import namesake
 
 RUNTIME_DIR = "/var/run/postgresql"
 DEFAULT_PORT = "5432"
+TRUST_OWNERS = "postgresqlTrustOwners"
 CONNECT_TIMEOUT = 15
 """Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
 
@@ -40,6 +41,8 @@ class Server:
     password: str = field(default="", repr=False)
     passfile: str = ""
     bin_folder: str = ""
+    trusts_owners: bool = False
+    """Whether code of the database's owners may run as the superuser who loads it."""
     run_as: str = ""
     """Whom the client tools run as when we are root, where it is another than the role's namesake."""
 
@@ -59,6 +62,7 @@ class Server:
             password=one("postgresqlPassword"),
             passfile=one("postgresqlPassFile"),
             bin_folder=one("postgresqlBinDir"),
+            trusts_owners=_yes(one(TRUST_OWNERS)),
         )
 
     @property
@@ -106,6 +110,12 @@ class Server:
     def __str__(self) -> str:
         port = f":{self.port}" if self.port else ""
         return f"{self.host}{port}" if self.host else f"{self.folder}{port}"
+
+
+def _yes(word: str) -> bool:
+    if word not in ("", "no", "yes"):
+        raise PluginError(f"{TRUST_OWNERS} is {word!r}", "write yes or no")
+    return word == "yes"
 
 
 def _name_of(reader: Actor) -> str:

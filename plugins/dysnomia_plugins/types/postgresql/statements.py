@@ -56,6 +56,23 @@ class Statements:
     _without_path: bool = False
     """Whether the dump has emptied the search path: then it names everything in full."""
 
+    @property
+    def own_path(self) -> bytes:
+        """Sets the search path to the database's own."""
+        return OWN_PATH
+
+    def opening(self) -> bytes:
+        """What goes ahead of the dump."""
+        return b""
+
+    def ending(self) -> bytes:
+        """What comes after it."""
+        return b""
+
+    def instead(self, statement: bytes) -> bytes:
+        """What is run for it."""
+        return statement
+
     def skips(self, statement: bytes) -> bool:
         """Whether it is not loaded. Raises NotSafe for what no dump may hold."""
         if statement.startswith(b"SET") and (found := _ENCODING.match(statement)):
@@ -94,7 +111,7 @@ class Statements:
         if not _RUNS.match(statement):
             return b""
         own_money = OWN_MONEY if self.money and _REFRESH.match(statement) else b""
-        return (OWN_PATH if self._without_path else b"") + own_money
+        return (self.own_path if self._without_path else b"") + own_money
 
     def after(self, statement: bytes) -> bytes:
         if not _RUNS.match(statement):
@@ -104,7 +121,7 @@ class Statements:
     def before_rows(self, *, standard: bool) -> bytes:
         """Ahead of a COPY: checks, domains and generated columns may call functions that trust the search path."""
         del standard
-        return OWN_PATH if self._without_path else b""
+        return self.own_path if self._without_path else b""
 
     def after_rows(self) -> bytes:
         return NO_PATH if self._without_path else b""

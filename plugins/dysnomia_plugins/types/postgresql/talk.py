@@ -28,6 +28,7 @@ SELECT pg_catalog.set_config('dysnomia.search_path', pg_catalog.concat_ws(', ', 
   pg_catalog.set_config('dysnomia.timezone', pg_catalog.current_setting('TimeZone'), false);
 SET search_path = pg_catalog, pg_temp;
 SET row_security = off;
+SET constraint_exclusion = off;
 """
 OWN = """SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('dysnomia.search_path'), false),
   pg_catalog.set_config('TimeZone', pg_catalog.current_setting('dysnomia.timezone'), false);

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ class FilesetSpec:
     links: tuple[Link, ...]
     owner: str
     """``user:group`` as configured, ``""`` where nothing is."""
+    setting: str = "targetDir"
+    """The property that names the target folder, for messages."""
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -79,15 +82,31 @@ def read_spec(component: Component) -> FilesetSpec:
             f"{component.key} has no target folder",
             f"set targetDir in the container, or write it to {component.path / TARGET_FILE}",
         )
+    return read_spec_below(component, target)
+
+
+def read_spec_below(component: Component, target: str, setting: str = "targetDir") -> FilesetSpec:
+    """Read a component's files, but for that which names the target folder. Raises PluginError as ``read_spec``."""
     if not target.startswith("/"):
-        raise PluginError(f"the target folder {target!r} of {component.key} is not absolute")
+        raise PluginError(f"the target folder {target!r} of {component.key} is not absolute", f"see {setting}")
     folders, links = _entries(component.path / SPEC_FILE, component)
     return FilesetSpec(
         target=posixpath.normpath("/" + target.lstrip("/")),
         folders=folders,
         links=links,
         owner=component.prop("filesetOwner") or _one_line(component, OWNER_FILE),
+        setting=setting,
     )
+
+
+def is_fileset(component: Component) -> bool:
+    """Whether a component lists folders and links of its own; one of which that cannot be seen counts as such."""
+    try:
+        return stat.S_ISREG((component.path / SPEC_FILE).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _one_line(component: Component, name: str) -> str:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
+from dysnomia_plugins.toolkit.filesets.places import ONE_STEP, Layout
 from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot
 from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
-from dysnomia_plugins.types.fileset.places import ONE_STEP, Layout
 
 _BUDGET = 0.4
 """Seconds to count what is live."""

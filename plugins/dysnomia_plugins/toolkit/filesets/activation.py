@@ -9,13 +9,13 @@ import stat
 from contextlib import suppress
 
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.folder import Folder, current_umask
+from dysnomia_plugins.toolkit.filesets.places import Layout
+from dysnomia_plugins.toolkit.filesets.spec import Link
+from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, user_in_words
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.types.fileset.places import Layout
-from dysnomia_plugins.types.fileset.spec import Link
 
 
 def activate(layout: Layout) -> None:
@@ -40,14 +40,16 @@ def activate(layout: Layout) -> None:
 
 
 def _have_folder(path: str, uid: int, gid: int) -> None:
-    """``mkdir -p``, and its owner. One that already exists and may have been put there is not given away.
+    """``mkdir -p``, and its owner. All may enter it whatever the umask is, since a server that is another user must.
+
+    One that already exists and may have been put there is not given away.
 
     Raises NotSafe, OSError."""
     parent, name = posixpath.split(path)
     others = others_on_the_way(parent)
     with Folder.at(parent, make=0o777) as above:
         try:
-            made, new = above.make_folder(name, 0o777 & ~current_umask()), True
+            made, new = above.make_folder(name, OPEN_FOLDER), True
         except FileExistsError:
             made, new = above.folder(name), False
     with made:
@@ -77,6 +79,7 @@ def remove_links(layout: Layout) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
             parent, name = posixpath.split(_below(layout, link.path))
             with Folder.at(parent) as folder:
+                folder.sweep_links([link.source])
                 if folder.link_target(name) == link.source:
                     folder.unlink(name)
         remove_empty_folders(layout, posixpath.dirname(link.path))
@@ -111,19 +114,19 @@ def _empty_target(layout: Layout) -> None:
 
 
 def _link(layout: Layout, link: Link) -> None:
-    """``ln -sfn``, without a moment in which there is no link. A folder in the way stays."""
+    """``ln -sfn``, but for a file or folder that has the link's name: Dysnomia replaces such a file, here it stays."""
     path = _below(layout, link.path)
     name = posixpath.basename(path)
     with Folder.at(_below(layout, link.folder), make=0o777) as folder:
+        folder.sweep_links([link.source])
         if folder.link_target(name) == link.source:
             return
-        seen = folder.seen(name)
-        if seen is not None and stat.S_ISDIR(seen.st_mode):
-            raise PluginError(f"{path} is a folder, where a link to {link.source} should be", "move it away")
-        new = f".dysnomia-link-{os.getpid()}"
-        folder.unlink(new)
-        folder.make_link(new, link.source)
-        folder.move_over(new, folder, name)
+        try:
+            folder.point_link(name, link.source)
+        except FileExistsError as error:
+            seen = folder.seen(name)
+            what = "folder" if seen is not None and stat.S_ISDIR(seen.st_mode) else "file"
+            raise NotSafe(f"{path} is a {what}, where a link to {link.source} should be", "move it away") from error
 
 
 def _below(layout: Layout, path: str) -> str:

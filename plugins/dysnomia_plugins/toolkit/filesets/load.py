@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import sync_file_system
 from dysnomia_plugins.toolkit.guarded.way import Identity
@@ -23,7 +24,6 @@ from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
 from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry, TarReader
 from dysnomia_plugins.toolkit.trees.walk import Walk
-from dysnomia_plugins.types.fileset.places import Layout
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
 

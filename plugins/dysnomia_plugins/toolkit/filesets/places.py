@@ -17,10 +17,10 @@ from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
-from dysnomia_plugins.types.fileset.spec import FilesetSpec
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -45,7 +45,7 @@ class Layout:
     def __init__(self, spec: FilesetSpec) -> None:
         self.spec = spec
         try:
-            self.target = real_path(spec.target, setting="targetDir")
+            self.target = real_path(spec.target, setting=spec.setting)
         except OSError as error:
             raise PluginError(
                 f"{spec.target} cannot be opened ({error.strerror})", "check its permissions, or run as root"

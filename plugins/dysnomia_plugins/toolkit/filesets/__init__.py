@@ -1,0 +1,1 @@
+"""What types share whose state is folders of files that a component lists in ``.dysnomia-fileset``."""

@@ -1,0 +1,1 @@
+"""Parts of the types ``generic-webapplication``, ``apache-webapplication`` and ``nginx-webapplication``."""

@@ -1,0 +1,57 @@
+"""The folder that the web server of a container serves, and how that server is told that something changed there."""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Sequence
+
+from dysnomia_plugins.base import Component, Context
+from dysnomia_plugins.errors import PluginError
+
+SETTING = "documentRoot"
+DEFAULT = "/var/www"
+RELOAD = "reloadCommand"
+RELOAD_SECONDS = 60.0
+"""What a server has for its reload: one that waits for its requests must not hold up a job for ever."""
+
+
+def document_root(component: Component) -> str:
+    """As configured. Raises PluginError."""
+    root = component.prop(SETTING, DEFAULT)
+    if not root.startswith("/"):
+        raise PluginError(f"{SETTING} {root!r} of {component.key} is not absolute", "correct it in the container")
+    return posixpath.normpath("/" + root.lstrip("/"))
+
+
+def reload_words(component: Component) -> Sequence[str]:
+    """The command that makes the server look again, as words; none where the container names none.
+
+    An array is taken as it is, a string is split at its blanks as a shell would. Raises PluginError."""
+    value = component.properties.get(RELOAD, ())
+    if not isinstance(value, str):
+        return tuple(value)
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as error:
+        raise PluginError(f"{RELOAD} of {component.key} is not a list of words ({error})", "use an array") from error
+
+
+def reload(ctx: Context) -> None:
+    """Run it, where there is one. Raises ProcessFailed, Cancelled, ToolMissing."""
+    words = reload_words(ctx.component)
+    if words:
+        ctx.progress.phase("reload")
+        ctx.progress.log(shlex.join(words))
+        ctx.runner.run(words, timeout=RELOAD_SECONDS)
+
+
+def reload_or_warn(ctx: Context) -> bool:
+    """The same after what cannot be taken back any more: a failure is said in the job's log. Returns whether it went
+    well."""
+    try:
+        reload(ctx)
+    except PluginError as error:
+        ctx.progress.log(f"WARNING: the web server was not reloaded ({error.message}): reload it")
+        return False
+    return True

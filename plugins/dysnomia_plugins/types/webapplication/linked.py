@@ -1,0 +1,80 @@
+"""A web application without state: its files are linked into the document root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit import deployment
+from dysnomia_plugins.types.webapplication.document_root import SETTING, document_root, reload, reload_or_warn
+from dysnomia_plugins.types.webapplication.links import INSIDE, Served, make_links, remove_links, take_back
+
+
+class LinkedWebApplication(Plugin):
+    """What each of the types is for a component without ``.dysnomia-fileset``."""
+
+    stateless: ClassVar[str] = (
+        f"{deployment.no_state('a web application of links', 'its programs keep')}."
+        " Files of its own that change are a set of files: list their folders in .dysnomia-fileset"
+    )
+
+    def activate(self, ctx: Context) -> None:
+        served = Served.of(ctx.component)
+        ctx.progress.phase("link")
+        if not served.names:
+            ctx.progress.log(f"{served.source} is empty: nothing is served of it")
+        make_links(ctx, served)
+        reload(ctx)
+
+    def deactivate(self, ctx: Context) -> None:
+        deployment.require_obeyed(ctx.component)
+        ctx.progress.phase("unlink")
+        remove_links(ctx, Served.of(ctx.component))
+        reload(ctx)
+
+    def rollback_activation(self, ctx: Context) -> None:
+        if take_back(ctx):
+            reload_or_warn(ctx)
+
+    # Looking.
+
+    def probe(self, component: Component, runner: Runner) -> Probe:
+        try:
+            served = Served.of(component)
+            word, _ = _overall(served, served.states())
+        except PluginError as error:
+            return Probe(up=True, detail=error.message, word="unknown", broken=True)
+        there = Path(served.root).is_dir()
+        return Probe(up=there, detail="" if there else f"there is no {served.root}", word=word)
+
+    def status(self, component: Component, runner: Runner) -> Status:
+        served = Served.of(component)
+        states = served.states()
+        word, tone = _overall(served, states)
+        root = Fact(f"{SETTING} {document_root(component)}", tone=Tone.DIM)
+        return Status(word, tone, (*(_fact(served, name, states[name]) for name in served.names), root))
+
+    def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """A shell, with the commands for these files told first."""
+        root = document_root(component)
+        hints = [f"Web application of {component.key}:", f"ls -l {root}", f"ls -lR {component.path / INSIDE}"]
+        return deployment.hinted_shell(hints)
+
+
+def _overall(served: Served, states: Mapping[str, str]) -> tuple[str, Tone]:
+    """One word for all of its links."""
+    made = sum(served.is_own(name, target) for name, target in states.items() if target)
+    if made == len(states):
+        return ("linked", Tone.GOOD) if states else ("nothing to be served", Tone.WARN)
+    return (f"{made} of {len(states)} linked", Tone.WARN) if made else ("not linked", Tone.DIM)
+
+
+def _fact(served: Served, name: str, target: str) -> Fact:
+    if not target:
+        return Fact(f"{name}: there is no link {served.root}/{name}", tone=Tone.DIM)
+    own = served.is_own(name, target)
+    return Fact(f"{name}: {served.root}/{name} -> {target}", tone=Tone.GOOD if own else Tone.WARN)
