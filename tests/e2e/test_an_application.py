@@ -102,7 +102,7 @@ def test_an_application_goes_back_to_a_time_and_forth_again(own_demo: Callable[[
         session.ended("group")
         after = live(world)
         assert (after[0], after[2]) == (rows, papers)
-        screen.wait_for("3 components of shop are restored", "● restored")
+        screen.wait_for("● done  restore group shop", "3 components of shop are restored", "● restored")
         assert "Traceback" not in screen.screen()
         keys = {"u": "Type 3 and press Enter", "3": " 3 ", "Enter": "submitted"}
         follow(screen, keys, "")

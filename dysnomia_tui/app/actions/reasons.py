@@ -106,6 +106,8 @@ def cannot_diff_live(here: Selection) -> str:
 
 
 def cannot_restore_whole(here: Selection) -> str:
+    if here.job is not None and not here.job.state.ended:
+        return f"J{here.job.id} has not ended"
     return "" if here.planned else "not every component has a good generation of that time: see the lines"
 
 
@@ -115,6 +117,8 @@ def no_generation_then(here: Selection) -> str:
 
 def nothing_to_undo(here: Selection) -> str:
     if here.whole:
+        if here.job is not None and not here.job.state.ended:
+            return f"J{here.job.id} has not ended: x cancels it, and takes back what it replaced"
         return "" if here.undo is not None else f"no restore of the whole of {here.whole} is to be undone"
     return no_component(here) or ("" if here.undo is not None else "this component has nothing to undo")
 
