@@ -88,7 +88,7 @@ ALLOWED = {
     ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
     ("types/xinetd/server.py", "Path.read_text"): PROC,
     ("types/xinetd/services.py", "Path.read_text"): INITIAL,
-    ("types/webapplication/links.py", "os.path.realpath"): COMPARED,
+    ("toolkit/folder_links.py", "os.path.realpath"): COMPARED,
     ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
     ("toolkit/filesets/putting/folders.py", "os.utime"): "of a descriptor",
     ("toolkit/trees/users.py", "open"): PROC,
