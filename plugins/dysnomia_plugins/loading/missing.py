@@ -22,7 +22,6 @@ DYSNOMIAS: Mapping[str, str] = {
     "nixos-configuration": "NixOS",
     "s6-rc-service": _UNIX,
     "tomcat-webapplication": _UNIX,
-    "xinetd-service": _UNIX,
 }
 """The types of Dysnomia 0.10.2 that are none of ours, and what they work on alone. Its modules run here as they are.
 

@@ -86,6 +86,8 @@ ALLOWED = {
     ("types/subversion/repository.py", "Path.read_bytes"): BY_FOLDER,
     ("types/subversion/servers.py", "os.path.realpath"): COMPARED,
     ("types/subversion/swap.py", "Path.read_bytes"): BY_FOLDER,
+    ("types/xinetd/server.py", "Path.read_text"): PROC,
+    ("types/xinetd/services.py", "Path.read_text"): INITIAL,
     ("types/webapplication/links.py", "os.path.realpath"): COMPARED,
     ("toolkit/trees/extract.py", "os.utime"): "of a descriptor",
     ("toolkit/filesets/putting/folders.py", "os.utime"): "of a descriptor",
