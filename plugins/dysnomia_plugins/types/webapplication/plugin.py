@@ -20,7 +20,9 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.filesets import activation
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, is_fileset, read_spec_below
+from dysnomia_plugins.toolkit.folder_links import take_back
 from dysnomia_plugins.types.webapplication.document_root import (
+    LINKS,
     SETTING,
     document_root,
     reload,
@@ -28,7 +30,6 @@ from dysnomia_plugins.types.webapplication.document_root import (
     reload_words,
 )
 from dysnomia_plugins.types.webapplication.linked import LinkedWebApplication
-from dysnomia_plugins.types.webapplication.links import take_back
 
 Class = type[LinkedWebApplication]
 RELOADED = "web-reloaded"
@@ -71,7 +72,7 @@ class WebApplication(FilesetState):
         self._reload_once(ctx)
 
     def recover(self, ctx: Context) -> bool:
-        take_back(ctx)  # of an activation that died while the component held no state
+        take_back(ctx, LINKS, SETTING)  # of an activation that died while the component held no state
         swapped = super().recover(ctx)
         if swapped:
             self._reload_once(ctx)
