@@ -52,9 +52,11 @@ test-all: packages lint
 
 # Programs that tests start are measured too: each writes a file of its own, and they are put together at the end. What
 # measures is imported as well, so that tests of what is imported fail: the figures come all the same.
+DEPLOYING := $(addprefix tests/plugins/,managed process supervisord systemd sysvinit xinetd)
 coverage: packages $(VENV)/.dev
 	rm -f .coverage .coverage.*
-	-$(PY) -m pytest -q -n 3 --dist loadgroup --cov --cov-config=pyproject.toml --cov-report=
+	-COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest -q -n 3 --dist loadgroup --cov --cov-config=pyproject.toml --cov-report=
+	-COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest -q -n 3 --dist loadgroup --cov --cov-append --cov-config=.ci/coverage-workers.toml --cov-report= $(DEPLOYING)
 	$(PY) -m coverage report --skip-covered --sort=cover
 
 bench: packages $(VENV)/.dev

@@ -206,6 +206,15 @@ class DysnomiaApp(TypingAhead):
         if isinstance(self.screen, MainScreen):
             self.screen.show_component(key, number)
 
+    def show_group(self, name: str) -> None:
+        """Close what is in front of the main screen and put its cursor on a group."""
+        from dysnomia_tui.app.screens.main import MainScreen
+
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if isinstance(self.screen, MainScreen):
+            self.screen.show_group(name)
+
     # --- actions -------------------------------------------------------------------------------------------------
 
     def here(self) -> Selection:
@@ -218,7 +227,7 @@ class DysnomiaApp(TypingAhead):
             here,
             read_only=read_only or ("configured so" if self.settings.read_only else ""),
             loaded=overview is not None,
-            undo=self.state.undoable(here.key),
+            undo=self.state.undoable_whole(here.whole) if here.whole else self.state.undoable(here.key),
             alarms=len(self.state.alarms()),
         )
 
@@ -258,6 +267,8 @@ class DysnomiaApp(TypingAhead):
         def chosen(answer: str | None) -> None:
             if answer and answer.startswith("component:"):
                 self.show_component(ComponentKey.parse(answer.removeprefix("component:")))
+            elif answer and answer.startswith("group:"):
+                self.show_group(answer.removeprefix("group:"))
             elif answer:
                 self.perform_id(answer)
 

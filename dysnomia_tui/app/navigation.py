@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dysnomia_store.model import Section
@@ -61,6 +62,12 @@ class Navigation:
         from dysnomia_tui.app.screens.restore import RestoreScreen
 
         self._open(RestoreScreen(key, number))
+
+    def whole(self, name: str, when: datetime | None = None) -> None:
+        """Where every component of a group or container stood at a time (now, if none is given)."""
+        from dysnomia_tui.app.screens.group import GroupScreen
+
+        self._open(GroupScreen(name, self._app.clock(), now=True) if when is None else GroupScreen(name, when))
 
     def gc(
         self,

@@ -123,8 +123,8 @@ class Poller:
             ended = self._just_ended(latest.jobs, jobs)
             self._take(replace(latest, jobs=jobs))
             for job in ended:
-                if job.kind == "mark" and job.state is JobState.DONE:
-                    continue  # the list shows it
+                if (job.kind == "mark" or job.part_of) and job.state is JobState.DONE:
+                    continue  # the list shows it, the job of its group says it
                 title, words, severity = outcome(job)
                 self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)
             if any(job.kind == "adopt" for job in ended):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.records import ComponentView, ContainerView, Found, JobView
+from dysnomia_tui.engine.records import ComponentView, ContainerView, Found, GroupView, JobView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,14 @@ class Selection:
     container: ContainerView | None = None
     component: ComponentView | None = None
     found: Found | None = None
+    group: GroupView | None = None
     generation: Generation | None = None
     marks: tuple[int, ...] = ()
     """Numbers of the marked generations of ``component``, ascending."""
     job: JobView | None = None
     """The job under the cursor, where jobs are listed."""
     undo: JobView | None = None
-    """The newest job on the component that can be undone."""
+    """The newest job on the component (or on the whole group or container) that can be undone."""
     alarms: int = 0
     planned: bool = False
     """Whether the screen has a plan to go on with."""
@@ -34,6 +35,20 @@ class Selection:
     @property
     def key(self) -> ComponentKey | None:
         return self.component.key if self.component is not None else None
+
+    @property
+    def whole(self) -> str:
+        """The group or container whose whole is meant; ``""`` where the cursor is on something else."""
+        if self.group is not None:
+            return self.group.name
+        return self.container.name if self.container is not None and self.component is None else ""
+
+    @property
+    def members(self) -> tuple[ComponentView, ...]:
+        """The components of that whole."""
+        if self.group is not None:
+            return self.group.components
+        return self.container.components if self.whole and self.container is not None else ()
 
     @property
     def chosen(self) -> tuple[int, ...]:

@@ -63,6 +63,9 @@ class Services(Protocol):
     def show_component(self, key: ComponentKey, number: int | None = None) -> None:
         """Close what is in front of the main screen and put its cursor on a component (and a generation)."""
 
+    def show_group(self, name: str) -> None:
+        """Close what is in front of the main screen and put its cursor on a group."""
+
     def here(self) -> Selection:
         """Where the operator is, on the screen in front."""
 

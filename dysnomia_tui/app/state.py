@@ -12,11 +12,18 @@ from dysnomia_tui.engine.records import (
     Condition,
     ContainerView,
     Found,
+    GroupView,
     JobState,
     JobView,
     Overview,
     Probe,
 )
+
+
+def _replaced(job: JobView, group: str) -> bool:
+    """Whether the job of a group replaced what was live."""
+    mine = job.details.get("group") == group and job.details.get("action") in ("restore", "undo")
+    return mine and job.state in (JobState.DONE, JobState.PARTLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,13 @@ class AppState:
     def container(self, name: str) -> ContainerView | None:
         return next((view for view in self.containers() if view.name == name), None)
 
+    def groups(self) -> tuple[GroupView, ...]:
+        return self.overview.groups if self.overview is not None else ()
+
+    def group(self, name: str) -> GroupView | None:
+        """The group of config.toml with this name."""
+        return next((group for group in self.groups() if group.name == name), None)
+
     def components(self) -> Iterator[ComponentView]:
         for container in self.containers():
             yield from container.components
@@ -103,6 +117,21 @@ class AppState:
         """The newest job on the component that can be undone."""
         jobs = [job for job in self.jobs if job.undoable and key in job.keys and job.state.ended]
         return max(jobs, key=lambda job: job.created, default=None)
+
+    def undoable_whole(self, name: str) -> JobView | None:
+        """The newest restore (or undo) of a whole group or container, where it can be undone: none before it."""
+        jobs = [job for job in self.jobs if job.kind == "group" and job.state.ended and _replaced(job, name)]
+        newest = max(jobs, key=lambda job: job.created, default=None)
+        return newest if newest is not None and newest.undoable else None
+
+    def whole_of(self, job: JobView) -> JobView | None:
+        """The job of a group that began a job, where that can be undone as one."""
+        return next((one for one in self.jobs if job.part_of and one.id == job.part_of and one.undoable), None)
+
+    def at_work(self, key: ComponentKey) -> JobView | None:
+        """The running (or waiting) job on one component alone."""
+        jobs = [job for job in self.running() if job.keys == (key,) and job.kind != "mark"]
+        return min(jobs, key=lambda job: (job.state is JobState.QUEUED, job.created), default=None)
 
     def interrupted(self) -> bool:
         return any(job.state is JobState.INTERRUPTED for job in self.jobs)

@@ -79,7 +79,7 @@ def parser() -> Parser:
     found.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
     found.add_argument(
         "--section", action="append", default=[], metavar="KIND:NAME",
-        help="restore --as: only these sections (repeat); export, put-back: this one",
+        help="restore --as: only these sections (repeat); export: this one; put-back: this one, or files (repeat)",
     )  # fmt: skip
     found.add_argument(
         "--row", action="append", default=[], metavar="KEY",
@@ -87,7 +87,9 @@ def parser() -> Parser:
     )  # fmt: skip
     found.add_argument("--rows", default="", metavar="FILE", help="put-back: a key a line; - is standard input")
     found.add_argument(
-        "--lacking", action="store_true", help="put-back: every row that the generation has and live has not"
+        "--lacking",
+        action="store_true",
+        help="put-back: every row (or file below a folder) that the generation has and live has not",
     )
     found.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
     add_yes_untrusted(found)
@@ -232,7 +234,7 @@ def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
     if args.operation == "put-back":
         from dysnomia_tui.cli.put_back import rows_asked
 
-        return engine.plan_put_back(key, args.generation, [rows_asked(args)], text=args.reason)
+        return engine.plan_put_back(key, args.generation, rows_asked(args), text=args.reason)
     if args.operation == "verify":
         return engine.plan_verify(key, asked(engine, key, args.generation).number)
     if args.operation == "check":

@@ -123,7 +123,7 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
     return count
 
 
-def _copy(source: BinaryIO, target: IO[bytes]) -> int:
+def _copy(source: BinaryIO, target: IO[bytes] | _Named) -> int:
     count = 0
     while data := source.read(PIECE):
         target.write(data)

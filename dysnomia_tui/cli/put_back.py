@@ -1,4 +1,4 @@
-"""``dysnomia -o put-back``: which rows of a generation are to be in live again."""
+"""``dysnomia -o put-back``: which rows or files of a generation are to be in live again."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises Usage where it is not said which rows of what."""
+    """Raises Usage where it is not said of what."""
     if args.generation is None:
         raise Usage("put-back: from which generation?", "name it with --generation")
-    if len(args.section) != 1:
+    if not args.section:
+        raise Usage("put-back: of which section?", "name it with --section: --section table:orders")
+    if len(args.section) != 1 and (args.row or args.rows):
         raise Usage("put-back takes the rows of one section", "name it with --section: --section table:orders")
-    if not (args.row or args.rows or args.lacking):
-        raise Usage(
-            "put-back: which rows?",
-            "give --row KEY (again for more), --rows FILE, or --lacking for all that live lacks",
-        )
 
 
-def rows_asked(args: argparse.Namespace) -> RowsAsked:
-    """Raises Usage, OSError."""
+def rows_asked(args: argparse.Namespace) -> list[RowsAsked]:
+    """Rows of a section, or sections that are whole (files). Raises Usage, OSError."""
     from dysnomia_tui.engine import RowsAsked
 
+    if not (args.row or args.rows):
+        keys: tuple[tuple[str, ...], ...] = () if args.lacking else ((),)
+        return [RowsAsked(section, keys, lacking=args.lacking) for section in dict.fromkeys(args.section)]
     texts = (*args.row, *(_lines(args.rows) if args.rows else ()))
-    return RowsAsked(args.section[0], texts=tuple(dict.fromkeys(texts)), lacking=args.lacking)
+    return [RowsAsked(args.section[0], texts=tuple(dict.fromkeys(texts)), lacking=args.lacking)]
 
 
 def _lines(name: str) -> list[str]:

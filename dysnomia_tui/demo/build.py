@@ -28,6 +28,10 @@ stale_after = "30h"
 
 [components."fileset/documents"]
 stale_after = "3d"
+
+# One application: restored together to a time, in this order.
+[groups.shop]
+components = ["sqlite-database/orders", "sqlite-database/settings", "fileset/documents"]
 """
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.diff.handle import Diff
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
     from dysnomia_tui.engine.finding.handle import Search
+    from dysnomia_tui.engine.group.members import Standing
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
@@ -34,6 +35,7 @@ _HOMES = {
     "STORE_EXITS": "dysnomia_tui.engine.translate",
     "RowsAsked": "dysnomia_tui.engine.component.rows",
     "Search": "dysnomia_tui.engine.finding.handle",
+    "Standing": "dysnomia_tui.engine.group.members",
     "Session": "dysnomia_tui.engine.machine.shell_session",
     "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
     "TypeView": "dysnomia_tui.engine.machine.types",
@@ -61,6 +63,7 @@ __all__ = [
     "RowsAsked",
     "Search",
     "Session",
+    "Standing",
     "TypeView",
     "Wanted",
     "check_readable",

@@ -108,6 +108,25 @@ class ContainerView:
         return f"{self.name}: {self.problem}" + (f": {self.remedy}" if self.remedy else "")
 
 
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group of config.toml: components that are one application."""
+
+    name: str
+    keys: tuple[ComponentKey, ...]
+    """In the order in which they are restored."""
+    components: tuple[ComponentView, ...]
+    """Those that are configured or in the store, in the same order."""
+    missing: tuple[ComponentKey, ...]
+    """Those that are neither."""
+    health: Health
+    """Of the worst of them."""
+    before: tuple[str, ...]
+    """argv of the program that is run before a job on the group; empty where there is none."""
+    after: tuple[str, ...]
+    time_limit: timedelta
+
+
 WAITING = "review"
 """The topic of the alarm that a collection waits for a person."""
 
@@ -145,6 +164,7 @@ class Overview:
     """For those who are not root: what may be seen and what not."""
     hidden: bool = False
     """The store is not readable: an empty list does not mean that it is empty."""
+    groups: tuple[GroupView, ...] = ()
 
 
 class Level(enum.IntEnum):
@@ -287,6 +307,8 @@ class JobView:
     undoable: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
     """Of the result: generations made, guard, clients that came back, bytes freed."""
+    part_of: str = ""
+    """The job of a group that began it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from dysnomia_plugins.interface.records import (
     SectionPatch,
     Severity,
     Stored,
+    WholeAsked,
 )
 from dysnomia_plugins.interface.status import Status
 
@@ -85,6 +86,7 @@ __all__ = [
     "StatePlugin",
     "Status",
     "Stored",
+    "WholeAsked",
 ]
 
 
@@ -358,6 +360,13 @@ class StatePlugin(Plugin):
 
     puts_back: ClassVar[bool] = False
     """Whether rows of a snapshot can be put back into what is live: the four methods below."""
+    puts_back_sections: ClassVar[bool] = False
+    """Whether that goes by wholes instead, sections (files) or what rows belong to (keys of Redis): ``whole_sections``,
+    ``look_at_rows``, ``put_sections_back`` and ``parse_whole``."""
+    put_back_word: ClassVar[str] = "row"
+    """What it puts back, in one word: ``file``, ``key``."""
+    put_back_in_transaction: ClassVar[bool] = True
+    """Whether the server itself takes back what a job that was killed had not committed. Else ``recover`` does."""
 
     def cannot_put_back(self) -> str:
         """Return why rows cannot be put back, in a sentence for the operator."""
@@ -383,6 +392,30 @@ class StatePlugin(Plugin):
         ``seen``: the ``digest`` of what live held when it was planned. Rows of which live holds something else by now
         are left alone; returns which those are. Nothing but these rows may change (no trigger fires). Raises
         PluginError, Cancelled, with live as it was; OutcomeUnknown where it may be either way."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
+        """Return the sections that are asked for, and unless they are asked for exactly what has to come with each
+        (folders above, all that is in a folder). Those that are exact come in their order, each as one row.
+
+        Raises NotFound for what neither side has, PluginError, Corrupt."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        """``put_back`` of whole sections, whose content is in ``stored``. Leaves a journal for ``recover`` and, where
+        it is killed, places that ``left_behind`` names."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(self.cannot_put_back())
+
+    def parse_whole(self, raw: bytes) -> Mapping[str, str]:
+        """Return what a whole section is, by names, ready to show: size, owner, mode."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())

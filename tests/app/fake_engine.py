@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from dysnomia_plugins.base import Found
@@ -112,6 +113,26 @@ class FakeEngine(FakeReading):
             confirm=str(len(keys)),
             warnings=("left as it is: the key 7 of table orders is used again, by the row 7 | new",),
             params={"asked": [one.to_json() for one in rows]},
+        )
+
+    def plan_group_snapshot(self, name: str, *, text: str = "") -> Plan:
+        keys = tuple(self.members(name))
+        params = {"group": name, "action": "snapshot"}
+        return self._plan(Kind.GROUP, f"snapshot group {name}", keys, Grade.ADDS, params=params)
+
+    def plan_group_restore(self, name: str, when: datetime, *, text: str = "") -> Plan:
+        found = self.standing(name, when)
+        return self._plan(
+            Kind.GROUP,
+            f"restore group {name} to {when:%Y-%m-%d %H:%M:%S} UTC",
+            [one.key for one in found],
+            Grade.UNDOABLE,
+            *(f"{one.key}: generation {one.generation.number} would replace it" for one in found if one.generation),
+            "where one fails, those before it would be swapped back; one undo takes all of them back",
+            confirm=str(len(found)),
+            replaces=f"what is live of {len(found)} components",
+            params={"group": name, "action": "restore", "when": when.isoformat()},
+            blockers=tuple(f"{one.key} has no good generation" for one in found if one.generation is None),
         )
 
     def plan_undo(self, job_id: str) -> Plan:
@@ -272,7 +293,8 @@ class FakeEngine(FakeReading):
             created=NOW,
             ended=NOW,
             message="done",
-            undoable=plan.kind in (Kind.RESTORE, Kind.GC),
+            undoable=plan.kind in (Kind.RESTORE, Kind.GC) or plan.params.get("action") == "restore",
+            details={name: plan.params[name] for name in ("group", "action") if name in plan.params},
         )
         self.world.jobs = (made, *self.world.jobs)
         return made

@@ -12,10 +12,11 @@ from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine import FindAsked, HistoryAsked, Search, Wanted
+from dysnomia_tui.engine import FindAsked, HistoryAsked, Search, Standing, Wanted
 from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.engine import Engine, Side
 from dysnomia_tui.engine.errors import Unknown
+from dysnomia_tui.engine.machine import group_views
 from dysnomia_tui.engine.operations.deploy import Deployment
 from dysnomia_tui.engine.records import (
     Change,
@@ -164,6 +165,7 @@ class FakeReading(Engine):
             w.alarms,
             NOW,
             w.notice,
+            groups=tuple(group_views.views(w.groups, w.containers)),
         )
 
     def generations(self, key: ComponentKey) -> tuple[Generation, ...]:
@@ -194,6 +196,23 @@ class FakeReading(Engine):
 
     def find_time(self, key: ComponentKey, when: datetime) -> Generation | None:
         return next((g for g in self.world.lines.get(key, ()) if g.good and g.as_of <= when), None)
+
+    def standing(self, group: str, when: datetime) -> Sequence[Standing]:
+        found = []
+        for key in self.members(group):
+            one = self.find_time(key, when)
+            newer = sum(1 for g in self.world.lines.get(key, ()) if one is not None and g.number > one.number)
+            found.append(Standing(key, one, newer))
+        return found
+
+    def members(self, group: str) -> Sequence[ComponentKey]:
+        """The components of a group, or of a container that is in service."""
+        if group in self.world.groups:
+            return self.world.groups[group].components
+        views = next((one.components for one in self.world.containers if one.name == group), None)
+        if views is None:
+            raise Unknown(f"there is no group and no container {group!r}")
+        return [view.key for view in views]
 
     def probe(self, container: str) -> Probe:
         self.gate.wait()

@@ -22,6 +22,7 @@ from dysnomia_store.model import (
 )
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
+from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine.records import (
     Alarm,
     Change,
@@ -178,6 +179,7 @@ class World:
     read_only: str = ""
     notice: str = ""
     trash: tuple[TrashView, ...] = ()
+    groups: dict[str, GroupSettings] = field(default_factory=dict)
 
 
 def component(key: ComponentKey, health: Health, line: tuple[Generation, ...] = (), **changes: object) -> ComponentView:
@@ -297,3 +299,15 @@ def world(count: int = 40) -> World:
             ),
         ),
     )
+
+
+def shop_world() -> World:
+    """The same machine, with an application of a database and the settings, and one that lacks a generation."""
+    made = world()
+    hook = ("/usr/local/sbin/shop", "stop")
+    shop = GroupSettings((ORDERS, SETTINGS), before=hook, after=("/usr/local/sbin/shop", "start"))
+    made.groups = {
+        "all": GroupSettings((ORDERS, CRM, SETTINGS, DOCUMENTS, ComponentKey("fileset", "gone"))),
+        "shop": shop,
+    }
+    return made

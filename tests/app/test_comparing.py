@@ -162,6 +162,23 @@ async def test_marked_rows_are_put_back_by_r_and_escape_takes_the_marks_away() -
         assert opened(run).rows.marks == frozenset(), "marks are of one section's rows"
 
 
+async def test_marked_sections_are_put_back_whole() -> None:
+    """Files and folders; of a table the plan says that its rows are to be marked."""
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("space", "space")
+        assert "2 sections marked: r puts them back into live" in run.text()
+        marked = [change.section for change in opened(run).sections.items[:2]]
+        await run.press("r")
+        screen = await run.confirmation()
+        assert [(one["section"], one["keys"]) for one in screen.plan.params["asked"]] == [
+            (f"{one.kind}:{one.name}", [[]]) for one in marked
+        ]
+        await run.press("escape", "escape")
+        assert opened(run).sections.marks == frozenset()
+
+
 async def test_closing_the_screen_ends_the_comparison() -> None:
     async with driven() as run:
         run.app.go.diff(ORDERS, 213, 214)

@@ -13,6 +13,7 @@ from dysnomia_tui.app.screens.browse import BrowseScreen
 from dysnomia_tui.app.screens.deploy import DeployScreen
 from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.gc import GcScreen
+from dysnomia_tui.app.screens.group import GroupScreen
 from dysnomia_tui.app.screens.history import HistoryScreen
 from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.main import MainScreen
@@ -28,6 +29,7 @@ SCREENS: list[type[DysnomiaScreen]] = [
     DiffScreen,
     HistoryScreen,
     RestoreScreen,
+    GroupScreen,
     GcScreen,
     StoreScreen,
     DeployScreen,

@@ -8,17 +8,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from dysnomia_tui.app.app import DysnomiaApp
+from dysnomia_tui.app.screens.group import GroupScreen
 from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import JobState
 from tests.app.driving import TERMINAL, Driven, make_app
 from tests.app.fake_engine import FakeEngine
-from tests.app.fake_world import NOW, ORDERS, World, fake_settings, world
+from tests.app.fake_world import NOW, ORDERS, SETTINGS, World, fake_settings, job, shop_world, world
 
 pytestmark = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="the pictures are taken with one version of Python"
@@ -65,6 +68,55 @@ async def _history(run: Driven) -> None:
 async def _restore(run: Driven) -> None:
     run.app.go.restore(ORDERS, 211)
     await run.settled()
+
+
+async def _group_line(run: Driven) -> None:
+    await run.press("g")
+
+
+async def _group(run: Driven) -> None:
+    run.app.go.whole("shop", NOW - timedelta(hours=30))
+    await run.settled()
+    await run.press("j")
+
+
+async def _group_confirm(run: Driven) -> None:
+    await _group(run)
+    await run.press("r")
+    await run.confirmation()
+
+
+async def _group_job(run: Driven) -> None:
+    await _group(run)
+    members = run.engine.members("shop")
+    part = {"part_of": "92", "kind": "restore", "who": "alice"}
+    whole = job(92, JobState.RUNNING, kind="group", title="restore group shop to 2025-11-21 08:22:07 UTC", keys=members,
+                phase="2 of 2: sqlite/settings", done=0, total=None, message="job 94", who="alice")  # fmt: skip
+    one = job(94, JobState.RUNNING, title="restore generation 30 of sqlite/settings", keys=(SETTINGS,), **part)
+    run.engine.world.jobs = (whole, one, *run.engine.world.jobs)
+    screen = run.screen
+    assert isinstance(screen, GroupScreen)
+    screen._submitted(whole)
+    run.app.poller.look_at_jobs()
+    await run.settled()
+
+
+async def _group_lacks(run: Driven) -> None:
+    run.app.go.whole("all", NOW)
+    await run.settled()
+    await run.press("G")
+
+
+async def _undo_which(run: Driven) -> None:
+    members = run.engine.members("shop")
+    whole = job(92, JobState.DONE, kind="group", title="restore group shop to 2025-11-21 08:22:07 UTC", keys=members,
+                undoable=True, details={"group": "shop", "action": "restore"}, created=NOW)  # fmt: skip
+    one = job(93, JobState.DONE, kind="restore", keys=(ORDERS,), undoable=True, part_of="92", created=NOW)
+    run.engine.world.jobs = (one, whole, *run.engine.world.jobs)
+    run.app.poller.look_at_jobs()
+    await run.settled()
+    run.app.clear_notifications()
+    await run.press("u")
 
 
 async def _gc(run: Driven) -> None:
@@ -135,6 +187,16 @@ SCREENS: dict[str, Opener] = {
 }
 
 
+GROUPS: dict[str, Opener] = {
+    "group-line": _group_line,
+    "group": _group,
+    "group-confirm": _group_confirm,
+    "group-job": _group_job,
+    "group-lacks": _group_lacks,
+    "group-undo-which": _undo_which,
+}
+
+
 def _opened(app: DysnomiaApp, engine: FakeEngine, opener: Opener) -> Callable[[Pilot[Any]], Awaitable[None]]:
     async def before(pilot: Pilot[Any]) -> None:
         run = Driven(app, engine, pilot)
@@ -156,6 +218,21 @@ def test_screen(name: str, size: tuple[int, int], snap_compare: Compare) -> None
     engine = FakeEngine(world())
     app = make_app(engine)
     assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, SCREENS[name]))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", GROUPS)
+def test_group(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
+    engine = FakeEngine(shop_world())
+    app = make_app(engine)
+    assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, GROUPS[name]))
+
+
+@pytest.mark.parametrize("name", ["group-line", "group"])
+def test_small_group(name: str, snap_compare: Compare) -> None:
+    engine = FakeEngine(shop_world())
+    app = make_app(engine)
+    assert snap_compare(app, terminal_size=(60, 15), run_before=_opened(app, engine, GROUPS[name]))
 
 
 @pytest.mark.parametrize("size", [(60, 15), (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.measured import measured
+
 BIN = Path(sys.executable).parent
 MODULES = Path(__file__).parent / "modules"
 
@@ -54,6 +56,7 @@ class World:
             "DYSNOMIA_CONTAINERS_PATH": str(self.root / "containers"),
             "DYSNOMIA_COMPONENTS_PATH": str(self.root / "components"),
             "DYSNOMIA_MODULES_PATH": str(MODULES),
+            **measured(),
             **self.extra,
         }
 

@@ -14,7 +14,7 @@ def never(_here: Selection) -> str:
 
 
 def nothing_selected(here: Selection) -> str:
-    if here.component is None and here.container is None and here.found is None:
+    if here.component is None and here.container is None and here.found is None and here.group is None:
         return "nothing is selected" if here.loaded else _LOADING
     return ""
 
@@ -41,9 +41,18 @@ def no_generations(here: Selection) -> str:
     return "" if here.component.generations else "it has no generation yet; s takes the first snapshot"
 
 
+def no_time(here: Selection) -> str:
+    if not here.whole:
+        return no_generations(here)
+    able = here.group is not None or any(view.generations for view in here.members)
+    return "" if able else "no component of this container has a generation yet"
+
+
 def cannot_snapshot(here: Selection) -> str:
     if here.found is not None:
         return "adopt it first (Enter)"
+    if here.group is not None:
+        return cannot_snapshot_whole(here)
     if here.component is None:
         if here.container is None:
             return nothing_selected(here)
@@ -56,7 +65,14 @@ def cannot_snapshot(here: Selection) -> str:
     return ""
 
 
+def cannot_snapshot_whole(here: Selection) -> str:
+    able = any(_can(view.can, "snapshot") for view in here.members)
+    return "" if able else "none of its components holds state that is configured"
+
+
 def cannot_restore(here: Selection) -> str:
+    if here.whole:
+        return no_time(here)
     reason = no_generation(here)
     if reason or here.component is None or here.generation is None:
         return reason
@@ -89,7 +105,21 @@ def cannot_diff_live(here: Selection) -> str:
     return ""
 
 
+def cannot_restore_whole(here: Selection) -> str:
+    if here.job is not None and not here.job.state.ended:
+        return f"J{here.job.id} has not ended"
+    return "" if here.planned else "not every component has a good generation of that time: see the lines"
+
+
+def no_generation_then(here: Selection) -> str:
+    return "" if here.generation is not None else "it has no generation of that time"
+
+
 def nothing_to_undo(here: Selection) -> str:
+    if here.whole:
+        if here.job is not None and not here.job.state.ended:
+            return f"J{here.job.id} has not ended: x cancels it, and takes back what it replaced"
+        return "" if here.undo is not None else f"no restore of the whole of {here.whole} is to be undone"
     return no_component(here) or ("" if here.undo is not None else "this component has nothing to undo")
 
 

@@ -17,7 +17,7 @@ _DIFF = (
         "diff-restore",
         "r",
         "Restore the older",
-        "Put the marked rows back into what is live as the older side has them; without marks, restore that side.",
+        "Put the marked rows or files back into live as the older side has them; without marks, restore that side.",
         "diff",
         footer="restore",
     ),
@@ -109,6 +109,61 @@ _RESTORE = (
     ),
     action("restore-shell", "!", "Shell", "Open the server's own client on what was restored.", "restore", Grade.ADDS),
 )
+
+_GROUP = (
+    action(
+        "group-restore",
+        "r",
+        "Restore all",
+        "Restore every component to that time as one: a plan with a line for each, one confirmation, one undo.",
+        "group",
+        Grade.UNDOABLE,
+        "restore all",
+        reasons.cannot_restore_whole,
+    ),
+    action(
+        "group-time",
+        "@",
+        "Another time",
+        "See where every component stood at another time: 14:05, yesterday 14:05, -2h.",
+        "group",
+        footer="time",
+        text=True,
+    ),
+    action(
+        "group-snapshot",
+        "s",
+        "Snapshot all",
+        "Snapshot every component now, as near in time as can be.",
+        "group",
+        Grade.ADDS,
+        "snap all",
+        reasons.cannot_snapshot_whole,
+    ),
+    action(
+        "group-undo",
+        "u",
+        "Undo",
+        "Undo the last restore of the whole, all components as one; the undo can be undone too.",
+        "group",
+        Grade.ADDS,
+        "undo",
+        reasons.nothing_to_undo,
+    ),
+    action(
+        "group-live",
+        "D",
+        "Compare with live",
+        "Compare the generation under the cursor with what is live: what a restore would take away.",
+        "group",
+        footer="live",
+        why=reasons.no_generation_then,
+    ),
+    action("group-cancel", "x", "Cancel", "Ask the running job to stop; what it replaced is taken back.", "group",
+           Grade.ADDS, "cancel", reasons.cannot_cancel),
+    action("group-pane", "tab", "Log", "Go to the job's log, or back to the table.", "group", why=reasons.no_job),
+    action("group-go", "", "Go to its generations", "Show the component on the main screen (or Enter).", "group"),
+)  # fmt: skip
 
 _GC = (
     action("gc-policy", "e", "Policy", "Type what to keep: last 7 daily 14 weekly 8.", "gc", footer="policy"),
@@ -235,5 +290,5 @@ _JOBS = (
     action("job-pane", "tab", "Log", "Go to the log, or back to the list.", "jobs"),
 )
 
-SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_RESTORE, *_GC, *_STORE, *_DEPLOY, *_JOBS)
+SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_RESTORE, *_GROUP, *_GC, *_STORE, *_DEPLOY, *_JOBS)
 """In the order of footer and help."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
+from dysnomia_tui.engine.records import JobView
 
 
 class Changes(Controller):
@@ -11,6 +12,10 @@ class Changes(Controller):
 
     def act_snapshot(self) -> None:
         here = self.here()
+        if here.group is not None:
+            name = here.group.name
+            self.services.plan(lambda engine: engine.plan_group_snapshot(name))
+            return
         if here.component is not None:
             keys = [here.component.key]
         else:
@@ -35,7 +40,28 @@ class Changes(Controller):
     def act_undo(self) -> None:
         job = self.services.here().undo
         assert job is not None
-        self.services.plan(lambda engine: engine.plan_undo(job.id))
+        whole = self.services.state.whole_of(job)
+        if whole is not None:
+            self._undo_which(job, whole)
+        else:
+            self.services.plan(lambda engine: engine.plan_undo(job.id))
+
+    def _undo_which(self, job: JobView, whole: JobView) -> None:
+        """All that a group's job restored, or this component alone."""
+        others = [str(key) for key in whole.keys if key not in job.keys]
+        stay = f"{', '.join(others)} would stay as {'it is' if len(others) == 1 else 'they are'} now"
+        choices = [
+            Choice(whole.id, f"all of it: job {whole.id}, {whole.title}", ", ".join(str(key) for key in whole.keys)),
+            Choice(job.id, f"{job.keys[0]} alone: job {job.id}", stay),
+        ]
+
+        def chosen(job_id: str | None) -> None:
+            if job_id is not None:
+                self.services.plan(lambda engine: engine.plan_undo(job_id))
+
+        self.services.push_screen(
+            ChoiceScreen(f"Undo: {job.keys[0].component} is part of a group's job", choices), chosen
+        )
 
     def act_activate(self) -> None:
         self._activity("activate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dysnomia_tui.app.controllers.base import Controller
+from dysnomia_tui.app.controllers.finding import ask_whole
 from dysnomia_tui.engine.engine import LIVE
 from dysnomia_tui.engine.records import WAITING
 
@@ -11,6 +12,10 @@ class Elsewhere(Controller):
     """Opens what compares, restores or collects the generation under the cursor."""
 
     def act_restore(self) -> None:
+        whole = self.here().whole
+        if whole:
+            ask_whole(self.services, whole)
+            return
         key, generation = self.on_generation()
         self.services.go.restore(key, generation.number)
 

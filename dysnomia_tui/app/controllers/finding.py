@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from dysnomia_store.model import Generation
@@ -10,6 +11,26 @@ from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.present import browse
 from dysnomia_tui.app.present.times import EXAMPLES, TimeNotUnderstood, parse_time
 from dysnomia_tui.app.screens.prompt import PromptScreen, refused_by
+from dysnomia_tui.app.services import Services
+
+
+def ask_time(services: Services, title: str, accept: str, then: Callable[[datetime], None]) -> None:
+    """Ask for a time, and go on with it."""
+    times = services.times
+
+    def typed(text: str | None) -> None:
+        if text is not None:
+            then(parse_time(text, times))
+
+    zone = times.local(times.now).tzname() or "the server's zone"
+    check = refused_by(lambda text: parse_time(text, times), TimeNotUnderstood)
+    about = f"In {zone}: {EXAMPLES}"
+    services.push_screen(PromptScreen(title, about, placeholder="14:05", accept=accept, check=check), typed)
+
+
+def ask_whole(services: Services, name: str) -> None:
+    """Ask for a time, and show where every component of a group or container stood then."""
+    ask_time(services, f"Where {name} stood at", "shows every component", lambda when: services.go.whole(name, when))
 
 
 class Finding(Controller):
@@ -41,25 +62,14 @@ class Finding(Controller):
         )
 
     def act_time(self) -> None:
-        key = self.here().key
+        key, whole = self.here().key, self.here().whole
+        if whole:
+            ask_whole(self.services, whole)
+            return
         assert key is not None
-        times = self.services.times
-
-        def typed(text: str | None) -> None:
-            if text is not None:
-                self._find(key, parse_time(text, times))
-
-        zone = times.local(times.now).tzname() or "the server's zone"
-        self.services.push_screen(
-            PromptScreen(
-                f"Newest good generation of {key.component} before",
-                f"In {zone}: {EXAMPLES}",
-                placeholder="14:05",
-                accept="goes there",
-                check=refused_by(lambda text: parse_time(text, times), TimeNotUnderstood),
-            ),
-            typed,
-        )
+        of = key
+        title = f"Newest good generation of {of.component} before"
+        ask_time(self.services, title, "goes there", lambda when: self._find(of, when))
 
     def _find(self, key: ComponentKey, when: datetime) -> None:
         def found(generation: Generation | None) -> None:

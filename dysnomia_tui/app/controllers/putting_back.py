@@ -1,13 +1,14 @@
-"""Rows of a comparison or of a history put back into what is live: which ones, and the plan that is confirmed."""
+"""Rows or files of a comparison or of a history put back into live: which ones, and the plan that is confirmed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.present.diff import rows_asked
+from dysnomia_tui.app.present.diff import change_key, rows_asked
 from dysnomia_tui.app.services import Services
 from dysnomia_tui.app.widgets.row_table import RowTable
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import MOST_ROWS, Diff, HistoryAsked, RowsAsked
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
@@ -23,13 +24,25 @@ def put_marked_back(
     that another key could be meant for."""
     section, marks = change.section, rows.marked_rows
     if not section.key:
-        services.trouble(f"the lines of {section.kind} {section.name} have no key: they cannot be put back one by one")
+        services.trouble(
+            f"the lines of {section.kind} {section.name} have no key: mark the {section.kind} itself, at the left"
+        )
         return
 
     def plan(engine: Engine) -> Plan:
         return engine.plan_put_back(key, number, [rows_asked(change, list(_rows(diff, change, marks)))])
 
     services.plan(plan, lambda _job: rows.act_unmark())
+
+
+def put_sections_back(
+    services: Services, key: ComponentKey, number: int, sections: VirtualTable[SectionChange]
+) -> None:
+    """Plan the marked sections back whole, as generation ``number`` has them: files and folders. A type whose sections
+    are tables says that its rows are to be marked."""
+    marked = [change for change in sections.items if change_key(change) in sections.marks]
+    asked = [RowsAsked(f"{change.section.kind}:{change.section.name}", ((),)) for change in marked]
+    services.plan(lambda engine: engine.plan_put_back(key, number, asked), lambda _job: sections.act_unmark())
 
 
 def _rows(diff: Diff, change: SectionChange, marks: Sequence[int]) -> Iterator[RowChange]:
@@ -46,8 +59,12 @@ def put_line_back(services: Services, key: ComponentKey, asked: HistoryAsked, li
     """Plan a row back as a line of its history has it: of a line that says that it went, as it was before."""
     number = line.before if line.row.change is Change.REMOVED else line.generation
     cells = [cell for cell in asked.row or () if cell is not None]
-    if number is None or line.whole or not line.columns or (asked.row is not None and len(cells) != len(asked.row)):
-        services.trouble("only a row of a table can be put back from its history")
+    if line.whole and number is not None:
+        whole = [RowsAsked(f"{line.kind}:{line.name}", ((),))]
+        services.plan(lambda engine: engine.plan_put_back(key, number, whole))
+        return
+    if number is None or not line.columns or (asked.row is not None and len(cells) != len(asked.row)):
+        services.trouble("only a row of a table, or a file, can be put back from its history")
         return
     keys, texts = ((tuple(cells),), ()) if asked.row is not None else ((), (asked.text,))
     rows = [RowsAsked(f"{line.kind}:{line.name}", keys, texts=texts)]

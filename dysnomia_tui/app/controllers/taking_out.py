@@ -28,6 +28,10 @@ class TakingOut(Controller):
             choices.append(Choice(command, "the command that restores it", visible(command)))
         if here.container is not None and here.key is None:
             choices.append(Choice(here.container.name, "the container's name", visible(here.container.name)))
+        if here.group is not None:
+            choices.append(Choice(here.group.name, "the group's name", visible(here.group.name)))
+            command = shlex.join(["dysnomia-tui", "group", here.group.name])
+            choices.append(Choice(command, "the command that shows where each component is", visible(command)))
         if here.found is not None:
             line = here.found.remedy or f"{here.found.container}/{here.found.component}"
             choices.append(Choice(line, "the line", visible(line)))

@@ -43,6 +43,12 @@ class ComponentsPane(VirtualTable[TreeRow]):
         self.fill(state)
         return self.go_to(key)
 
+    def find_group(self, name: str, state: AppState) -> bool:
+        """Put the cursor on a group; False where it is not in the tree."""
+        self.set_filter("")
+        self.fill(state)
+        return self.go_to(components.group_key(name))
+
     def lay_out(self, times: Times) -> None:
         """Lay the columns out for the pane's width."""
         self.set_columns(components.columns(self.scrollable_content_region.width, times))

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.present import condition, detail
+from dysnomia_tui.app.present import condition, detail, group_row
 from dysnomia_tui.app.present.components import TreeRow
 from dysnomia_tui.app.present.detail import Contents
 from dysnomia_tui.app.present.text import escaped
@@ -55,6 +55,9 @@ class DetailPane(LinesView):
         elif row is not None and row.container is not None:
             self.border_title = escaped(f"3 {row.container.name}")
             lines = condition.container_settings(row.container)
+        elif row is not None and row.group is not None:
+            self.border_title = escaped(f"3 {row.group.name}")
+            lines = group_row.settings(row.group)
         elif row is not None and row.found is not None:
             lines = detail.found_lines(row.found)
         self.show(lambda _cells: lines, top=top)

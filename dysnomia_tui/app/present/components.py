@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present import group_row, styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import age, size
 from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.engine import SLOW
-from dysnomia_tui.engine.records import ComponentView, Condition, ContainerView, Found, Health, Probe
+from dysnomia_tui.engine.records import ComponentView, Condition, ContainerView, Found, GroupView, Health, Probe
 
 FOUND = "?"
 """The key of the line above what was found."""
@@ -25,7 +25,7 @@ DEMO = "demo"
 
 @dataclass(frozen=True, slots=True)
 class TreeRow:
-    """One line of the pane: a container, a component, the heading of what was found, or one of those."""
+    """One line of the pane: a group, a container, a component, the heading of what was found, or one of those."""
 
     key: str | ComponentKey
     container: ContainerView | None = None
@@ -33,6 +33,7 @@ class TreeRow:
     found: Found | None = None
     probe: Probe | None = None
     open: bool = True
+    group: GroupView | None = None
 
     @property
     def is_component(self) -> bool:
@@ -40,8 +41,8 @@ class TreeRow:
 
 
 def tree(state: AppState, closed: Collection[str]) -> list[TreeRow]:
-    """The lines, containers in the order of the configuration."""
-    rows: list[TreeRow] = []
+    """The lines: groups, then containers in the order of the configuration."""
+    rows = [TreeRow(group_key(group.name), group=group) for group in state.groups()]
     for container in state.containers():
         is_open = container.name not in closed
         probe = state.probes.get(container.name)
@@ -58,6 +59,11 @@ def tree(state: AppState, closed: Collection[str]) -> list[TreeRow]:
     if state.overview is not None and not state.overview.containers and state.found is not None:
         rows.append(TreeRow(DEMO))
     return rows
+
+
+def group_key(name: str) -> str:
+    """The key of a group's line: no container is called so."""
+    return f"group/{name}"
 
 
 def found_rows(state: AppState) -> list[TreeRow]:
@@ -79,11 +85,15 @@ def words(row: TreeRow) -> str:
         parts += [row.component.health.value, row.component.problem, *row.component.labels]
     if row.found is not None:
         parts += [row.found.type, row.found.detail, "found"]
+    if row.group is not None:
+        parts.append(group_row.words(row.group))
     return " ".join(parts)
 
 
 def line(row: TreeRow, times: Times, cells: int) -> Text:
     """One line of the pane, its state at the right."""
+    if row.group is not None:
+        return _spread(group_row.lead(row.group), row.group.name, group_row.states(row.group), cells, styles.STRONG)
     if row.component is not None:
         states = _component_state(row.component, row.probe, times)
         return _spread(_lead(row.component, row.probe), row.component.key.component, states, cells)

@@ -35,9 +35,10 @@ def change_words(change: SectionChange) -> str:
 def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
     """Glyph, name, and what changed in it."""
     counts = 11 if cells >= 28 else 8
-    name = max(cells - counts - 3, 8)
+    name = max(cells - counts - 4, 8)
     return (
         Column("change", "", 1, _glyph, lambda change: change.change.value, gap=0),
+        Column("mark", "", 1, lambda _change: Text(""), gap=0, is_mark=True),
         Column("name", "", name, lambda change: plain(cut_start(_name(change), name)), _name),
         Column("counts", "", counts, counts_of, _weight, "right", descending=True),
     )
@@ -179,12 +180,12 @@ def columns_of(change: SectionChange) -> tuple[str, ...]:
     return columns + tuple(name for name in old if name not in columns)
 
 
-def marked(count: int, key: str) -> Text:
+def marked(count: int, key: str, what: str = "row") -> Text:
     """``3 rows marked: r puts them back``."""
     if not count:
         return Text("", end="")
     them = "it" if count == 1 else "them"
-    return plain(f"{plural(count, 'row')} marked: {key} puts {them} back into live", styles.MARK)
+    return plain(f"{plural(count, what)} marked: {key} puts {them} back into live", styles.MARK)
 
 
 def rows_asked(change: SectionChange, rows: Sequence[RowChange]) -> RowsAsked:

@@ -61,7 +61,9 @@ def strip(state: AppState, times: Times, key: str, cells: int) -> Text:
     jobs = state.jobs
     if not jobs:
         return plain(f" {HIDDEN if state.hidden else NONE}", styles.DIM)
-    open_jobs = [job for job in jobs if not job.state.ended]
+    running = {job.id: job for job in jobs if not job.state.ended}
+    # A job of a group tells of those that it began.
+    open_jobs = [job for job in running.values() if job.part_of not in running]
     first = open_jobs[0] if open_jobs else max(jobs, key=lambda job: job.ended or job.created)
     who = plain(f"  by {first.who}", styles.DIM) if open_jobs and first.who else Text("")
     line = join([" ", job_line(first, times), who], "")

@@ -67,7 +67,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     ConfirmScreen.too-small #small { display: block; width: auto; }
     ConfirmScreen.grade-1 > Vertical { border: round $success; }
     ConfirmScreen.grade-3 > Vertical { border: heavy $error; }
-    ConfirmScreen #where { height: 1; }
+    ConfirmScreen #where { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     ConfirmScreen #plan { height: auto; max-height: 12; margin: 1 0; scrollbar-size-vertical: 1; }
     ConfirmScreen #plan > Static { height: auto; }
     ConfirmScreen #ask { height: auto; }

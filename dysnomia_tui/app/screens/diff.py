@@ -17,7 +17,7 @@ from dysnomia_base.clock import utc_now
 from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
-from dysnomia_tui.app.controllers.putting_back import put_marked_back
+from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_sections_back
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
@@ -82,6 +82,7 @@ class DiffScreen(DysnomiaScreen):
                     key=present.change_key,
                     words=present.change_words,
                     head=False,
+                    markable=True,
                     widget_id="sections",
                     empty="dumping what is live…" if LIVE in (self._old, self._new) else "comparing…",
                 )
@@ -345,15 +346,25 @@ class DiffScreen(DysnomiaScreen):
 
     @on(VirtualTable.MarksChanged, "#rows")
     def _marks_changed(self) -> None:
-        words = present.marked(len(self.rows.marks), self.services.key_of("diff-restore"))
+        self._say_marked()
+
+    @on(VirtualTable.MarksChanged, "#sections")
+    def _section_marks_changed(self) -> None:
+        self._say_marked()
+
+    def _say_marked(self) -> None:
+        key, sections = self.services.key_of("diff-restore"), len(self.sections.marks)
+        words = present.marked(sections or len(self.rows.marks), key, "section" if sections else "row")
         self.set_path(f"{self._of}/{self._title}", words)
 
     def act_diff_restore(self) -> None:
-        """The marked rows; with none, the whole of the older side."""
+        """The marked sections, or else the marked rows; with none, the whole of the older side."""
         if not isinstance(self._old, int):
             return
         change, diff = self._change, self._diff
-        if self.rows.marks and change is not None and diff is not None:
+        if self.sections.marks:
+            put_sections_back(self.services, self._of, self._old, self.sections)
+        elif self.rows.marks and change is not None and diff is not None:
             put_marked_back(self.services, self._of, self._old, diff, change, self.rows)
         else:
             self.services.go.restore(self._of, self._old)
@@ -377,7 +388,9 @@ class DiffScreen(DysnomiaScreen):
     def act_back(self) -> None:
         if self.drop_filter():
             return
-        if self.rows.marks:
+        if self.sections.marks:
+            self.sections.act_unmark()
+        elif self.rows.marks:
             self.rows.act_unmark()
         elif self.rows.has_focus:
             self.sections.focus()

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
-from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.actions.registry import bindings, key_name
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.controllers.changes import Changes
 from dysnomia_tui.app.controllers.elsewhere import Elsewhere
@@ -25,7 +25,7 @@ from dysnomia_tui.app.panes.components import ComponentsPane
 from dysnomia_tui.app.panes.detail import DetailPane
 from dysnomia_tui.app.panes.generations import GenerationsPane
 from dysnomia_tui.app.panes.moving import Panes
-from dysnomia_tui.app.present import components, condition, header, welcome
+from dysnomia_tui.app.present import components, condition, group_row, header, welcome
 from dysnomia_tui.app.present.components import TreeRow
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
@@ -34,6 +34,7 @@ from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.lines import LinesView
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.records import GroupView
 
 CONTROLLERS: tuple[type[Controller], ...] = (Elsewhere, Changes, Remarks, Finding, TakingOut)
 
@@ -113,6 +114,7 @@ class MainScreen(DysnomiaScreen):
             container=row.container,
             component=row.component,
             found=row.found,
+            group=row.group,
             generation=generation,
             marks=self.list.marked,
         )
@@ -131,6 +133,11 @@ class MainScreen(DysnomiaScreen):
             self.list.want_nothing()
             return
         self.panes.go_to(self.units if number is None else self.list)
+
+    def show_group(self, name: str) -> None:
+        """Put the cursor on a group."""
+        if self.units.find_group(name, self.services.state):
+            self.panes.go_to(self.units)
 
     # --- state -> panes -----------------------------------------------------------------------------------------
 
@@ -206,6 +213,9 @@ class MainScreen(DysnomiaScreen):
         known = state.conditions.get(view.key) if view is not None else None
         heading = escaped(f"2 {components.heading(view, container, probe, known).plain}")
         self.list.border_title = self.told.border_title = heading
+        if row is not None and row.group is not None:
+            self._describe_group(row, row.group)
+            return
         lines: Sequence[Text] = ()
         if view is not None and view.stateless and not view.generations:
             lines = condition.told(view, known, self.services.times)
@@ -217,7 +227,24 @@ class MainScreen(DysnomiaScreen):
         self._show_position()
         self.set_path(self._path(row))
 
+    def _describe_group(self, row: TreeRow, group: GroupView) -> None:
+        self.list.border_title = self.told.border_title = escaped(f"2 {group_row.heading(group).plain}")
+        self.panes.tell(True)
+        times, key_of = self.services.times, self.services.key_of
+        keys = [
+            (key_name("enter"), "where every component stands"),
+            (key_of("time"), "a time: where each stood; all can go back"),
+            (key_of("snapshot"), "snapshots all of it at once"),
+            (key_of("undo"), "undoes the last restore of all of it"),
+        ]
+        self.told.show(lambda cells: group_row.told(group, times, keys, cells), top=row.key != self._told_of)
+        self._told_of = row.key
+        self._show_position()
+        self.set_path(self._path(row))
+
     def _path(self, row: TreeRow | None) -> str:
+        if row is not None and row.group is not None:
+            return f"group {row.group.name}"
         if row is None or row.container is None:
             return ""
         parts = [row.container.name]
@@ -276,6 +303,8 @@ class MainScreen(DysnomiaScreen):
         row: TreeRow = event.item
         if row.found is not None:
             self.services.perform_id("adopt")
+        elif row.group is not None:
+            self.services.go.whole(row.group.name)
         elif row.is_component:
             self.panes.go_to(self.panes.second)
         elif row.key == components.DEMO:

@@ -30,7 +30,7 @@ class Entry:
     """One line: an action, or a component to jump to."""
 
     id: str
-    """An action's id, or ``component:<container>/<component>``."""
+    """An action's id, ``component:<container>/<component>`` or ``group:<name>``."""
     title: str
     help: str
     keys: str = ""
@@ -181,6 +181,10 @@ class PaletteScreen(ActionList):
         jumps = [
             Entry(f"component:{view.key}", f"go to {view.key.component}", str(view.key), where=view.type)
             for view in self.services.state.components()
+        ]
+        jumps += [
+            Entry(f"group:{group.name}", f"go to {group.name}", ", ".join(map(str, group.keys)), where="group")
+            for group in self.services.state.groups()
         ]
         scopes = [scope for scope in self._scopes if scope != "list"]
         return [*self.actions(*scopes), *jumps]

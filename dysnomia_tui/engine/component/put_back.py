@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dysnomia_base.records import dataclass
-from dysnomia_plugins.base import Context, PutRow, StatePlugin
+from dysnomia_plugins.base import Context, PutRow, StatePlugin, Stored, WholeAsked
 from dysnomia_plugins.errors import NotSafe, OutcomeUnknown, Unsupported
 from dysnomia_store.model import Generation, Section
 from dysnomia_store.store import ComponentLock
@@ -65,7 +65,8 @@ def put_back(
             refuse_another(component_job, plugin, live)
             sample = [row.to_json() for row in planned[:SAMPLE]]
             component_job.journal.step(PUT_BACK, guard=guard.number, id=snapshot_id, restored=number, rows=sample)
-            left = _transaction(component_job, plugin, ctx, rows, planned)
+            stored = ensure_index(component_job, lock, generation)
+            left = _transaction(component_job, plugin, ctx, stored, rows, planned)
             component_job.journal.step(PUT, left=left)
             component_job.journal.step(SETTLED, swapped=True)
     return PutBack(len(planned) - len(left), tuple(planned[at] for at in left), guard, tuple(warnings))
@@ -82,6 +83,8 @@ def _rows(
     """The rows in the order of the plan, read from the generation, every byte verified."""
     component_job.progress.phase("load")
     stored = ensure_index(component_job, lock, generation)
+    if plugin.puts_back_sections:
+        return list(plugin.whole_sections(ctx, stored, _exactly(planned)))
     sections = _sections(stored.sections(), planned)
     found: dict[tuple[str, tuple[str, ...]], PutRow] = {}
     for name, section in sections.items():
@@ -115,23 +118,31 @@ def _transaction(
     component_job: ComponentJob,
     plugin: StatePlugin,
     ctx: Context,
+    stored: Stored,
     rows: Sequence[PutRow],
     planned: Sequence[PlannedRow],
 ) -> list[int]:
     component_job.progress.phase("put back")
+    seen = [row.seen for row in planned]
     try:
-        return sorted(plugin.put_back(ctx, rows, [row.seen for row in planned]))
+        if plugin.puts_back_sections:
+            return sorted(plugin.put_sections_back(ctx, stored, rows, seen))
+        return sorted(plugin.put_back(ctx, rows, seen))
     except OutcomeUnknown:
         raise  # the journal stays open: the next writer settles it
     except BaseException:
-        component_job.journal.step("reverted")
+        if plugin.put_back_in_transaction or not list(plugin.left_behind(ctx)):  # else the next writer heals it
+            component_job.journal.step("reverted")
         raise
 
 
 def settle(component_job: ComponentJob, left: UnfinishedJob) -> str:
     """Of a job that died: whether its transaction was committed, as far as rows tell, in words; and end its journal.
 
-    The server itself took back what was not. Raises PluginError, StoreError where live cannot be read."""
+    The server itself took back what was not; of whole sections the type does. Raises PluginError, StoreError where live
+    cannot be read."""
+    if not state_plugin(component_job).put_back_in_transaction:
+        return _settle_sections(component_job, left)
     if step_of(left, PUT) is not None:
         left.journal.step(SETTLED, swapped=True)
         return _DONE
@@ -144,14 +155,35 @@ def settle(component_job: ComponentJob, left: UnfinishedJob) -> str:
     return _DONE if made > seen else "had put no row back; what was live still is"
 
 
+def _exactly(planned: Sequence[PlannedRow]) -> list[WholeAsked]:
+    return [WholeAsked(row.section, exact=True, key=row.key) for row in planned]
+
+
+def _settle_sections(component_job: ComponentJob, left: UnfinishedJob) -> str:
+    """The type takes back what did not come to its end, and what the job made beside live goes."""
+    plugin = state_plugin(component_job)
+    with component_job.context(of=left) as ctx:
+        done = plugin.recover(ctx) or step_of(left, PUT) is not None
+        for place in plugin.left_behind(ctx):
+            plugin.drop(ctx, place)
+    if done and step_of(left, PUT) is None:
+        left.journal.step(PUT, left=[])
+    left.journal.step(SETTLED, swapped=done)
+    return "had put its files back" if done else "had put no file back; what was live still is"
+
+
 def _votes(component_job: ComponentJob, left: UnfinishedJob, step: Mapping[str, object]) -> tuple[int, int]:
     """How many of the noted rows are in live as they were wanted, and as they were before."""
     noted: Any = step["rows"]
     planned = [PlannedRow.from_json(row) for row in noted]
     stored = component_job.store.stored(component_job.key, str(step["id"]))
-    sections = _sections(stored.sections(), planned)
+    plugin = state_plugin(component_job)
     with component_job.context(of=left) as ctx:
-        rows = [PutRow(sections[row.section], row.key, None) for row in planned]
-        look = state_plugin(component_job).look_at_rows(ctx, rows)
+        if plugin.puts_back_sections:
+            rows = list(plugin.whole_sections(ctx, stored, _exactly(planned)))
+        else:
+            sections = _sections(stored.sections(), planned)
+            rows = [PutRow(sections[row.section], row.key, None) for row in planned]
+        look = plugin.look_at_rows(ctx, rows)
     pairs = list(zip(look.rows, planned, strict=False))
     return sum(now.digest == row.made for now, row in pairs), sum(now.digest == row.seen for now, row in pairs)

@@ -106,7 +106,7 @@ def job_view(folder: JobFolder, told: Told) -> JobView:
         started=_time(started),
         ended=_time(result),
         phase=str(words["phase"].data["name"]) if "phase" in words and not state.ended else "",
-        done=0, total=None, unit="bytes", rate=None, message="",
+        done=0, total=None, unit="bytes", rate=None, message="", part_of=_part_of(reading.plan),
     )  # fmt: skip
     if not state.ended:
         return _with_problems(_moving(view, words), reading)
@@ -115,6 +115,12 @@ def job_view(folder: JobFolder, told: Told) -> JobView:
     if view.kind in (Kind.RESTORE.value, Kind.UNDO.value):
         view = _with_live(view, reading)
     return _with_problems(view, reading)
+
+
+def _part_of(plan: Plan | None) -> str:
+    """The job of a group that began it, or ``""``."""
+    part_of = plan.params.get("group_job") if plan is not None else None
+    return part_of if isinstance(part_of, str) else ""
 
 
 def _state(reading: JobReading) -> JobState:

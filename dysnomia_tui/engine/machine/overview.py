@@ -14,6 +14,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.missing import NoSuchType
 from dysnomia_store.errors import NotPermitted
 from dysnomia_tui.config.model import labels_of
+from dysnomia_tui.engine.machine import group_views
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
@@ -65,6 +66,7 @@ def look(
         at=now,
         notice=notice,
         hidden=summaries is None,
+        groups=tuple(group_views.views(machine.settings.groups, containers)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NotRequired, TypedDict
 
 from dysnomia_base.durations import format_duration
@@ -73,12 +73,20 @@ def plan_undo_group(machine: Machine, board: JobBoard, job_id: str, now: datetim
     jobs = [job for job in members_of(board, job_id).values() if board.folder(job).record().last("undone") is None]
     if of["action"] == SNAPSHOT or not jobs:
         raise Blocked(f"job {job_id} left no restore that can be undone", "only a restore of a group can")
-    plans = [plan_undo(machine, board, job, now) for job in reversed(jobs)]
+    plans = [plan_undo(machine, board, job, now, alone=False) for job in reversed(jobs)]
     said = machine.settings.groups.get(of["group"]) or GroupSettings(())
     group = replace(said, components=tuple(plan.keys[0] for plan in plans))
     title = f"undo job {job_id}: {board.view(job_id).title}"
     made = _plan(UNDO, of["group"], group, plans, _steps_of(plans), title, ("dysnomia-tui", "undo", job_id), now)
-    return replace(made, params={**made.params, "job": job_id})
+    warnings = (*_since(plans), *made.warnings)
+    return replace(made, params={**made.params, "job": job_id}, warnings=warnings)
+
+
+def _since(plans: Sequence[Plan]) -> Iterator[str]:
+    """What an undo takes from live, and where it can be looked at before."""
+    those = [(plan.keys[0], plan.params["restored"]) for plan in plans if plan.params.get("restored") is not None]
+    compare = f": compare generation {', '.join(f'{number} of {key}' for key, number in those)} with what is live"
+    yield f"what was written since that job would be in the new guards only{compare if those else ''}"
 
 
 class GroupParams(TypedDict):
@@ -134,12 +142,20 @@ def _plan(
         depends={name: value for plan in plans for name, value in plan.depends.items()},
         warnings=tuple(dict.fromkeys(f"{plan.keys[0]}: {text}" for plan in plans for text in plan.warnings)),
         blockers=tuple(blockers),
-        replaces="; ".join(filter(None, (plan.replaces for plan in plans))),
+        replaces="" if action == SNAPSHOT else _replaced(plans),
         space=tuple(_space(plans)),
         command=command,
         confirm=confirmation(grade, group.components, str(len(group.components))),
         made=now,
     )  # fmt: skip
+
+
+def _replaced(plans: Sequence[Plan]) -> str:
+    """Of how many components what is live is replaced: the line of each says how much that is."""
+    count = sum(bool(plan.replaces) for plan in plans)
+    if count == 1:
+        return next(plan.replaces for plan in plans if plan.replaces)
+    return f"what is live of {count} components" if count else ""
 
 
 def _with_hooks(group: GroupSettings, steps: Sequence[Step], action: str) -> Iterator[Step]:
@@ -163,7 +179,10 @@ def _line(found: Standing, plan: Plan, when: datetime) -> str:
     generation = found.generation
     assert generation is not None
     until = max(generation.as_of, min(generation.unchanged_until, when))
-    age = f"{format_duration(when - until)} before" + (f", {found.newer} newer" if found.newer else "")
+    span = when - until
+    if span > timedelta(hours=1):
+        span -= span % timedelta(minutes=1)
+    age = f"{format_duration(span)} before" + (f", {found.newer} newer" if found.newer else "")
     guard = "kept as a guard" if plan.params["guard"] else "without a guard"
     return (
         f"{found.key}: generation {generation.number} of {_utc(generation.as_of)} ({age}) would"

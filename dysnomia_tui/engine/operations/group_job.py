@@ -96,7 +96,7 @@ class Crew:
                     view = self.recovered(view)
                     if not self.replaced(view):
                         continue
-                    undo = plan_undo(self.work.machine, self.work.board, view.id, self.work.clock())
+                    undo = plan_undo(self.work.machine, self.work.board, view.id, self.work.clock(), alone=False)
                     done = self.end(self.begin(undo))
                     if done.state not in WELL:
                         problems.append(f"{view.keys[0]}: {done.message}")
@@ -138,6 +138,7 @@ def _in_order(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:
     try:
         for index, plan in enumerate(plans):
             work.cancel.check()
+            work.log.write("phase", name=f"{index + 1} of {len(plans)}: {plan.keys[0]}")
             views.append(crew.end(crew.begin(plan, index)))
             if views[-1].state not in WELL:
                 raise MemberFailed(f"{plan.keys[0]}: {views[-1].message}", str(views[-1].details.get("hint", "")))
@@ -157,6 +158,7 @@ def _in_order(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:
 
 
 def _taken_back(crew: Crew, views: Sequence[JobView], hooks: Hooks, said: tuple[str, str]) -> Outcome:
+    crew.work.log.write("phase", name="taking back")
     problems = crew.take_back(views)
     with crew.work.cancel.up():
         wrong = hooks.close(FAILED if problems else UNDONE)

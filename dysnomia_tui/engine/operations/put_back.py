@@ -36,6 +36,7 @@ IN_COMMAND = 12
 """Keys up to which the equivalent command names each."""
 NOTHING = RowsSeen((), (), (), "")
 _DOES = {"+": "inserted", "~": "changed", "-": "deleted"}
+_BECOMES = {"+": "created", "~": "replaced or changed", "-": "removed"}
 
 
 def plan_put_back(
@@ -44,7 +45,7 @@ def plan_put_back(
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
-    title = f"put {_count(seen.taken)} of generation {number} back into {key}"
+    title = f"put {_counted(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
     found = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
     command = _command(key, number, asked, text)
     return replace(found, params={**found.params, "text": text, "blocked": int(code)}, command=command)
@@ -61,7 +62,8 @@ def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: date
     skipped = set(_places(step_of(left, PUT) or {}))
     rows = [row for at, row in enumerate(_planned(job.params)) if at not in skipped]
     seen, blockers, code = _looked(machine, guard, _asked_again(rows))
-    title = f"undo job {job_id}: put {_count(seen.taken)} back as live had them (guard {guard.number})"
+    count = _counted(len(seen.taken), _word(machine, key))
+    title = f"undo job {job_id}: put {count} back as live had them (guard {guard.number})"
     found = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
     params = {**found.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
     return replace(found, kind=Kind.UNDO, params=params, command=("dysnomia-tui", "undo", job_id))
@@ -134,11 +136,14 @@ def _plan(
         title=title,
         keys=(key,),
         grade=grade,
-        steps=tuple(Step(text, str(key)) for text in _steps(taken)) if taken and not blockers else (),
+        steps=tuple(Step(text, str(key)) for text in _steps(taken, _word(machine, key)))
+        if taken and not blockers
+        else (),
         params={
             "number": generation.number,
             "id": generation.id,
             "rows": [row.row.to_json() for row in taken],
+            "word": _word(machine, key),
         },
         depends={
             **generation_depends(key, generation.number, generation.id),
@@ -152,32 +157,59 @@ def _plan(
     )
 
 
-def _count(rows: Sequence[object]) -> str:
-    return "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+def _word(machine: Machine, key: ComponentKey) -> str:
+    """What its type puts back."""
+    plugin = machine.plugin(key)
+    return plugin.put_back_word if isinstance(plugin, StatePlugin) else "row"
 
 
-def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
+def _counted(count: int, word: str) -> str:
+    return f"1 {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
     """Totals first, then each row with what live holds there now."""
+    if taken and not taken[0].row.key:
+        yield from _whole_steps(taken)
+        return
     counts = Counter((row.row.section, row.change) for row in taken)
     sections = dict.fromkeys(row.row.section for row in taken)
     said = [
         f"{_named(name)}: "
-        + ", ".join(f"{counts[name, one]:,} {word}" for one, word in _DOES.items() if counts[name, one])
+        + ", ".join(f"{counts[name, one]:,} {done}" for one, done in _DOES.items() if counts[name, one])
         for name in sections
     ]
     yield f"in one transaction, and nothing else would change: {'; '.join(said)}; what changes before that is left"
-    yield "what is live would be kept as a guard, held for a week; an undo takes exactly these rows back"
+    yield f"what is live would be kept as a guard, held for a week; an undo takes exactly these {word}s back"
+    yield from _lines(taken, word, several=len(sections) > 1)
+
+
+def _whole_steps(taken: Sequence[RowSeen]) -> Iterator[str]:
+    """The same of files, each of which is a section."""
+    counts = Counter(row.change for row in taken)
+    said = ", ".join(f"{counts[one]:,} {word}" for one, word in _BECOMES.items() if counts[one])
+    yield f"each exchanged in one step, all or none, and nothing else would change: {said}; what changes before is left"
+    yield "what is live would be kept as a guard, held for a week; an undo takes exactly these files back"
+    yield from _lines(taken, "file", several=True)
+
+
+def _lines(taken: Sequence[RowSeen], word: str, *, several: bool) -> Iterator[str]:
     for row in taken[:SHOWN]:
-        yield _line(row, several=len(sections) > 1)
+        yield _line(row, word, several=several)
     if len(taken) > SHOWN:
         yield f"and {len(taken) - SHOWN:,} more"
 
 
-def _line(row: RowSeen, *, several: bool) -> str:
+def _line(row: RowSeen, word: str, *, several: bool) -> str:
     name = f"{_named(row.row.section)} " if several else ""
     key = ",".join(row.row.key)
+    if not row.row.key:
+        said = {"+": " (live has none)", "-": " (live has it, and would not)"}.get(row.change, "")
+        return f"{row.change} {_named(row.row.section)}: {row.text}{said}"
+    if word == "key" and row.change != "~":
+        return f"{row.change} {name}{key}: {row.text} (live has {'none' if row.change == '+' else 'it, and would not'})"
     if row.change == "+":
-        return f"+ {name}{row.text} (live has no row {key})"
+        return f"+ {name}{row.text} (live has no {word} {key})"
     if row.change == "-":
         return f"- {name}{row.text} (live has it, and would not)"
     return f"~ {name}{key}: {row.text}"
@@ -191,8 +223,8 @@ def _left_out(rows: Sequence[RowSeen]) -> Iterator[str]:
     conflicts = [row.conflict for row in rows if row.conflict]
     yield from (f"left as it is: {text}" for text in conflicts[:CONFLICTS_SHOWN])
     if len(conflicts) > CONFLICTS_SHOWN:
-        yield f"and {len(conflicts) - CONFLICTS_SHOWN:,} more rows would be left as they are"
-    unknown = [",".join(row.row.key) for row in rows if not row.known]
+        yield f"and {len(conflicts) - CONFLICTS_SHOWN:,} more would be left as they are"
+    unknown = [",".join(row.row.key) or _named(row.row.section) for row in rows if not row.known]
     if unknown:
         more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
         yield f"neither the generation nor live has {', '.join(unknown[:5])}{more}"
@@ -200,11 +232,14 @@ def _left_out(rows: Sequence[RowSeen]) -> Iterator[str]:
 
 def _command(key: ComponentKey, number: int, asked: Sequence[RowsAsked], text: str) -> tuple[str, ...]:
     """Nothing where there are more keys than anyone would type."""
+    words = ["dysnomia", "-o", "put-back", "-c", key.component, "-C", key.container, "--generation", str(number)]
+    if asked and len(asked) <= IN_COMMAND and all(one.keys == ((),) and not one.texts for one in asked):
+        words += [word for one in asked for word in ("--section", one.section)]
+        return (*words, *(("--reason", text) if text else ()))
     if len(asked) != 1 or len(asked[0].keys) + len(asked[0].texts) > IN_COMMAND:
         return ()
     one = asked[0]
-    words = ["dysnomia", "-o", "put-back", "-c", key.component, "-C", key.container]
-    words += ["--generation", str(number), "--section", one.section]
+    words += ["--section", one.section]
     words += [word for name in (*map(typed, one.keys), *one.texts) for word in ("--row", name)]
     return (*words, *(("--lacking",) if one.lacking else ()), *(("--reason", text) if text else ()))
 
@@ -231,11 +266,11 @@ def run_put_back(work: JobContext) -> Outcome:
     done = activities.put_back(work.component_job(), params["number"], params["id"], planned, work.plan.title)
     if of is not None and done.done:
         work.board.folder(of).record().step("undone", by=work.id)
-    return _outcome(done, params["number"])
+    return _outcome(done, params["number"], str(params.get("word", "row")))
 
 
-def _outcome(done: PutBack, number: int) -> Outcome:
-    left = [f"{_named(row.section)} {','.join(row.key)}" for row in done.left]
+def _outcome(done: PutBack, number: int, word: str) -> Outcome:
+    left = [" ".join((_named(row.section), *([",".join(row.key)] if row.key else []))) for row in done.left]
     details: dict[str, Any] = {
         "generations": [_generation(done.guard)],
         "guard": done.guard.number,
@@ -244,7 +279,7 @@ def _outcome(done: PutBack, number: int) -> Outcome:
         "warnings": list(done.warnings),
         "undoable": done.done > 0,
     }
-    rows = "1 row" if done.done == 1 else f"{done.done:,} rows"
+    rows = _counted(done.done, word)
     message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
     if not left:
         return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)

@@ -12,7 +12,7 @@ from dysnomia_store.model import Generation, Reason
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.left import step_of
-from dysnomia_tui.engine.errors import Blocked, Exit, Stale
+from dysnomia_tui.engine.errors import Blocked, Exit, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
@@ -40,8 +40,8 @@ class _Before:
     """Generations of the component that other jobs made since."""
 
 
-def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:
-    """Raises Unknown, Blocked."""
+def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime, *, alone: bool = True) -> Plan:
+    """``alone``: not as one of those that undo the job of a group. Raises Unknown, Blocked."""
     view = board.view(job_id)
     if board.folder(job_id).record().last("undone") is not None:
         raise Blocked(f"job {job_id} is undone already", "check what is live now")
@@ -85,7 +85,7 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> 
             "blocked": int(code),
         },
         depends=depends,
-        warnings=(*irreversible, *_warnings(view, before, preflight)),
+        warnings=(*irreversible, *_warnings(board, view, before, preflight, alone)),
         blockers=tuple(finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER),
         replaces=replaced(key, preflight),
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
@@ -145,11 +145,25 @@ def _steps(key: ComponentKey, job_id: str, before: _Before, preflight: Preflight
     return tuple(steps)
 
 
-def _warnings(view: JobView, before: _Before, preflight: Preflight) -> list[str]:
+def _others(board: JobBoard, view: JobView) -> Sequence[str]:
+    """What stays, where a job is one of those of a group's job that can still be undone."""
+    try:
+        whole = board.view(view.part_of) if view.part_of else None
+    except Unknown:
+        return ()
+    if whole is None or not whole.undoable:
+        return ()
+    others = ", ".join(str(key) for key in whole.keys if key not in view.keys)
+    stays = f"job {whole.id} ({whole.title}) restored it together with {others}, which would stay as they are"
+    return (f"{stays}; undo of job {whole.id} takes all of them back",)
+
+
+def _warnings(board: JobBoard, view: JobView, before: _Before, preflight: Preflight, alone: bool) -> list[str]:
     since = "what was written since that restore would be in the new guard only"
     if before.restored is not None:
         since += f": compare generation {before.restored} with what is live to see it"
-    warnings = [since]
+    # An undo of a whole group says it once.
+    warnings = [*_others(board, view), since] if alone else []
     guard = before.guard
     if guard is not None and guard.metadata is not None and preflight.live_bytes is not None:
         warnings.append(f"live holds ~{preflight.live_bytes:,} bytes, the guard {guard.metadata.content_size:,}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow, StatePlugin, Stored
+from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow, StatePlugin, Stored, WholeAsked
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
@@ -25,8 +25,11 @@ CELL = 60
 def look(plugin: StatePlugin, ctx: Context, stored: Stored, asked: Sequence[RowsAsked]) -> Mapping[str, Any]:
     """The answer. Raises NotFound for a section or a key that is none, NotSafe, PluginError, StoreError."""
     gathered = _Gathered(plugin, ctx, stored)
-    for one in asked:
-        gathered.add(one)
+    if plugin.puts_back_sections:
+        gathered.add_whole(asked)
+    else:
+        for one in asked:
+            gathered.add(one)
     if len(gathered.rows) > MOST_ROWS:
         raise NotSafe(
             f"more than {MOST_ROWS:,} rows would be put back, and that is the most for one job",
@@ -47,6 +50,10 @@ class _Gathered:
 
     def add(self, asked: RowsAsked) -> None:
         section = self._section(asked.section)
+        if () in asked.keys:
+            raise NotSafe(
+                f"which rows of {section.kind} {section.name}? Name them (--row), or mark them", _keys(section)
+            )
         known = dict(zip(asked.keys, asked.seen or [""] * len(asked.keys), strict=True))
         for text in asked.texts:
             known.setdefault(_typed(section, text), "")
@@ -63,6 +70,24 @@ class _Gathered:
                 if key not in known:
                     self.rows.append(PutRow(section, key, raw))
                     self.seen.append(WAS_GONE)
+
+    def add_whole(self, asked: Sequence[RowsAsked]) -> None:
+        """Whole sections, and what comes with each; of those that are known to have been so and so, they alone."""
+        known: list[str] = []
+        wanted: list[WholeAsked] = []
+        for one in asked:
+            seen = one.seen or ("",) * len(one.keys)
+            # Of an element that went nobody knows that all it belonged to went.
+            seen = tuple(was if len(key) < 2 else "" for key, was in zip(one.keys, seen, strict=True))
+            known += [*seen, *("" for _ in one.texts), *([""] if one.lacking else [])]
+            wanted += [
+                WholeAsked(one.section, key=key, exact=bool(was)) for key, was in zip(one.keys, seen, strict=True)
+            ]
+            wanted += [WholeAsked(one.section, key=(text,)) for text in one.texts]
+            wanted += [WholeAsked(one.section, lacking=True)] if one.lacking else []
+        rows = list(self.plugin.whole_sections(self.ctx, self.stored, wanted))
+        self.rows += rows
+        self.seen += known if len(rows) == len(known) else [""] * len(rows)
 
     def _section(self, name: str) -> Section:
         meant = [section for section in self.stored.sections() if is_meant(section, name)]
@@ -92,11 +117,14 @@ class _Gathered:
         for at, (row, now, seen) in enumerate(zip(self.rows, look.rows, self.seen, strict=True)):
             if not seen or now.digest in (now.wanted, "" if seen == WAS_GONE else seen):
                 continue
-            name = f"{','.join(row.key)} of {row.section.kind} {row.section.name}"
+            name = f"{row.section.kind} {row.section.name}"
+            key = f"the key {','.join(row.key)} of {name}" if row.key else name
+            name = f"{','.join(row.key)} of {name}" if row.key else name
             if now.raw is None:
                 yield at, f"{name} was deleted since"
             elif seen == WAS_GONE:
-                yield at, f"the key {name} is used again, by the row {self._cells(row.section, now.raw)}"
+                by = "" if self.plugin.puts_back_sections else "the row "
+                yield at, f"{key} is used again, by {by}{self._cells(row.section, now.raw)}"
             else:
                 yield at, f"{name} was changed since, to {self._cells(row.section, now.raw)}"
 
@@ -118,15 +146,29 @@ class _Gathered:
         }  # fmt: skip
 
     def _cells(self, section: Section, raw: bytes) -> str:
+        if self.plugin.puts_back_sections:
+            words = self.plugin.parse_whole(raw)
+            return _cut(", ".join(f"{name} {_cut(value, CELL)}" for name, value in words.items()), LONGEST)
         cells = self.plugin.parse_row(section, raw).cells
         return _cut(as_text([None if cell is None else _cut(cell, CELL) for cell in cells]), LONGEST)
 
     def _difference(self, section: Section, old: bytes, new: bytes) -> str:
+        if self.plugin.puts_back_sections:
+            return self._whole_difference(old, new)
         before, after = (self.plugin.parse_row(section, raw).cells for raw in (old, new))
         parts = [
             f"{section.columns[at]} {_cut(as_text(before[at : at + 1]), CELL)} -> "
             f"{_cut(as_text(after[at : at + 1]), CELL)}"
             for at in sorted(changed_cells(before, after))
+        ]
+        return _cut("; ".join(parts), LONGEST)
+
+    def _whole_difference(self, old: bytes, new: bytes) -> str:
+        before, after = self.plugin.parse_whole(old), self.plugin.parse_whole(new)
+        parts = [
+            f"{name} {_cut(before.get(name, '-'), CELL)} -> {_cut(after.get(name, '-'), CELL)}"
+            for name in {**before, **after}
+            if before.get(name) != after.get(name)
         ]
         return _cut("; ".join(parts), LONGEST)
 

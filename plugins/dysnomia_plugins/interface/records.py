@@ -145,7 +145,22 @@ class PutRow:
     key: tuple[str, ...]
     """Its cells, in the order of ``section.key``."""
     wanted: bytes | None
-    """The snapshot's raw record; None where it has no such row, so that live's is to go."""
+    """The snapshot's raw record; None where it has no such row, so that live's is to go. Of a whole section, which has
+    no key, what ``StatePlugin.parse_whole`` reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAsked:
+    """What is to be in live as a snapshot has it, whole: a section (a file, a folder), or what a row belongs to."""
+
+    section: str
+    """``KIND:NAME``, or the name alone. Where the snapshot has none of this name, live's is to go."""
+    exact: bool = False
+    """Whether it alone is meant, and nothing that would come with it."""
+    lacking: bool = False
+    """Of a folder (a section): all in it that live lacks, and nothing else."""
+    key: tuple[str, ...] = ()
+    """The cells of a row's key, as they are shown or typed; fewer where fewer say what is meant (a key of Redis)."""
 
 
 @dataclass(frozen=True, slots=True)

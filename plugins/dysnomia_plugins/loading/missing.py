@@ -9,7 +9,6 @@ from dysnomia_plugins.errors import PluginError
 
 _UNIX = ""
 DYSNOMIAS: Mapping[str, str] = {
-    "axis2-webservice": _UNIX,
     "bsdrc-script": "FreeBSD and the like",
     "cygrunsrv-service": "Cygwin on Windows",
     "docker-container": _UNIX,
@@ -21,8 +20,6 @@ DYSNOMIAS: Mapping[str, str] = {
     "mssql-database": "Cygwin on Windows",
     "nixos-configuration": "NixOS",
     "s6-rc-service": _UNIX,
-    "tomcat-webapplication": _UNIX,
-    "xinetd-service": _UNIX,
 }
 """The types of Dysnomia 0.10.2 that are none of ours, and what they work on alone. Its modules run here as they are.
 

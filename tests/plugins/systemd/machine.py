@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.measured import bring_out, measured
 from tests.plugins.servers.common import GUARDED, missing
 from tests.waiting import wait_until
 
@@ -103,6 +104,7 @@ class SystemdMachine:
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired, IndexError):
+                bring_out(Path(f"/proc/{self.init}/root"))
                 os.kill(self.init, SHUT_DOWN)
                 self._process.wait(20)
             self._process.kill()
@@ -141,7 +143,7 @@ class SystemdMachine:
         inside = ("env", "-C", str(cwd), *argv) if cwd is not None else argv
         done = subprocess.run(
             self.command(*inside), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=280,
-            env={**ENVIRONMENT, **env},
+            env={**ENVIRONMENT, **measured(), **env},
         )  # fmt: skip
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         assert done.returncode == 0 or not check, f"{argv}: status {done.returncode}: {out}{err}"
@@ -156,7 +158,7 @@ class SystemdMachine:
     def start(self, *argv: str | Path, **env: str) -> subprocess.Popen[bytes]:
         """Start a command in it, with pipes to it."""
         return subprocess.Popen(
-            self.command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**ENVIRONMENT, **env}
+            self.command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**ENVIRONMENT, **measured(), **env}
         )  # fmt: skip
 
     def write(self, path: str | Path, text: str, mode: int = 0o644) -> None:

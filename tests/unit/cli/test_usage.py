@@ -47,7 +47,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "dysnomia -o restore -C sqlite -c orders --row 1",
         "dysnomia -o put-back -C sqlite -c orders --section table:t --row 1",
         "dysnomia -o put-back -C sqlite -c orders --generation 1 --row 1",
-        "dysnomia -o put-back -C sqlite -c orders --generation 1 --section table:t",
+        "dysnomia -o put-back -C sqlite -c orders --generation 1 --section table:t --section table:u --row 1",
         "dysnomia -o snapshot -C sqlite -c ../orders",
         "dysnomia -o snapshot -C .hidden -c orders",
         "dysnomia-snapshots",

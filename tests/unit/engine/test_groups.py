@@ -103,12 +103,40 @@ def test_all_are_restored_to_a_time_by_one_plan_and_taken_back_by_one_undo(shop:
     assert shop.is_live(shop.good, shop.copy)
     assert shop.said() == ["before restore", "after restore restored"]
     assert machine.engine().plan_undo(done.id).params["before"] == []
-    undone = shop.run(shop.engine.plan_undo(done.id))
+    parts = {view.part_of: view for view in shop.engine.jobs() if view.part_of}
+    assert set(parts) == {seen.id, done.id}
+    alone = shop.engine.plan_undo(parts[done.id].id)
+    assert f"undo of job {done.id} takes all of them back" in alone.warnings[0]
+    undo = shop.engine.plan_undo(done.id)
+    since = "what was written since that job would be in the new guards only: compare generation 4 of files/docs, 4 of"
+    assert [since in text for text in undo.warnings] == [True, *(False for _ in undo.warnings[1:])]
+    assert (plan.replaces, undo.replaces) == ("what is live of 2 components",) * 2
+    undone = shop.run(undo)
     assert undone.state is JobState.DONE, undone.message
     assert shop.is_live(shop.bad, shop.other)
     assert shop.said() == ["before undo", "after undo undone"]
     with pytest.raises(EngineError, match="undone already"):
         shop.engine.plan_undo(done.id)
+
+
+def test_one_of_them_is_undone_alone_and_the_undo_of_all_takes_the_rest(shop: Shop) -> None:
+    shop.snapshot_then_damage()
+    done = shop.run(shop.restore())
+    (docs,) = (view for view in shop.engine.jobs() if view.part_of == done.id and view.keys == (DOCS,))
+    assert shop.run(shop.engine.plan_undo(docs.id)).state is JobState.DONE
+    assert shop.is_live(shop.good, shop.other)
+    plan = shop.engine.plan_undo(done.id)
+    assert plan.keys == (ORDERS,)
+    assert shop.run(plan).state is JobState.DONE
+    assert shop.is_live(shop.bad, shop.other)
+
+
+def test_the_overview_shows_groups_with_their_worst_component(shop: Shop) -> None:
+    (group,) = shop.engine.overview().groups
+    assert (group.name, group.keys, group.missing) == ("shop", (ORDERS, DOCS), ())
+    shop.engine = shop.with_keys(ORDERS, ComponentKey("files", "gone"))
+    (group,) = shop.engine.overview().groups
+    assert (group.health.value, [str(key) for key in group.missing]) == ("gone", ["files/gone"])
 
 
 def test_where_one_fails_in_the_middle_those_before_it_are_back(shop: Shop, machine: EngineFixture) -> None:

@@ -128,11 +128,13 @@ def test_what_cannot_be_is_said_in_the_plan(lost: EngineFixture, engine: Engine)
         assert words in blocker
     unknown = engine.plan_put_back(ORDERS, 1, asked(2, 99))
     assert unknown.warnings == ("neither the generation nor live has 99",)
-    for key, words in ((TEXT, "has no rows that could be put back"), (DOCS, "cannot be put back one by one")):
+    for key, words in ((TEXT, "has no rows that could be put back"), (DOCS, "x is put back whole")):
         assert lost.run(engine, engine.plan_activity(key, "activate")).state is JobState.DONE
         assert lost.run(engine, engine.plan_snapshot([key])).state is JobState.DONE
         (blocker,) = engine.plan_put_back(key, 1, [RowsAsked("x", (("1",),))]).blockers
         assert words in blocker
+    (blocker,) = engine.plan_put_back(ORDERS, 1, [RowsAsked(T, ((),))]).blockers
+    assert blocker == "which rows of table t? Name them (--row), or mark them"
 
 
 def test_another_snapshot_or_file_than_planned_is_refused(lost: EngineFixture, engine: Engine) -> None:

@@ -21,14 +21,17 @@ from dysnomia_plugins.base import (
     Context,
     Draft,
     Dumped,
+    LiveLook,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     Runner,
     StatePlugin,
     Stored,
+    WholeAsked,
 )
 from dysnomia_plugins.errors import NothingKept, NotSafe, PluginError
 from dysnomia_plugins.toolkit.files_reader import content_row
@@ -257,7 +260,45 @@ class FilesetState(StatePlugin):
         )
 
     def recover(self, ctx: Context) -> bool:
+        from dysnomia_plugins.toolkit.filesets.putting import put
+
+        if put.begun(ctx.journal):
+            return put.recover_put(ctx.journal, self.layout_of(ctx.component))
         return recover_swap(ctx.journal)
+
+    # Files and folders back into what is live.
+
+    puts_back: ClassVar[bool] = True
+    puts_back_sections: ClassVar[bool] = True
+    put_back_word: ClassVar[str] = "file"
+    put_back_in_transaction: ClassVar[bool] = False
+
+    def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
+        from dysnomia_plugins.toolkit.filesets.putting import choice, live
+
+        layout = self.layout_of(ctx.component)
+        return choice.chosen(live.LiveTree(layout), stored, self._trust(ctx, layout), asked)
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        from dysnomia_plugins.toolkit.filesets.putting import live, look
+
+        return look.Look(live.LiveTree(self.layout_of(ctx.component)), rows).answer()
+
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        from dysnomia_plugins.toolkit.filesets.putting import put
+
+        layout = self.layout_of(ctx.component)
+        return put.put_back(ctx, layout, stored, self._trust(ctx, layout), rows, seen)
+
+    def parse_whole(self, raw: bytes) -> Mapping[str, str]:
+        from dysnomia_plugins.toolkit.filesets.putting import item
+
+        return item.shown(raw)
+
+    def _trust(self, ctx: Context, layout: Layout) -> Trust:
+        return Trust(ctx.made_here, owner_ids(layout.spec.owner) if layout.spec.owner else None)
 
     # Contents.
 

@@ -51,7 +51,7 @@ def _first(
 ) -> User | None:
     reading: tuple[str, bool] | None = None
     for path, writes in (*_open_files(process.pid), *_mapped(process.pid)):
-        if path.startswith(prefixes):
+        if path.startswith(prefixes) or (writes and path in exact):
             if writes:
                 return _user(process, path, writes=True)
             reading = reading or (path, False)

@@ -1,4 +1,4 @@
-"""The folder that the web server of a container serves, and how that server is told that something changed there."""
+"""The folder that a container's web server serves, what is linked there, and how the server is told of a change."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from collections.abc import Sequence
 
 from dysnomia_plugins.base import Component, Context
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.deployment import names_in
+from dysnomia_plugins.toolkit.folder_links import FolderLinks
 
 SETTING = "documentRoot"
+INSIDE = "webapps"
+LINKS = "web-links"
+"""Written in journals, of jobs before an upgrade too: not to be renamed."""
 DEFAULT = "/var/www"
 RELOAD = "reloadCommand"
 RELOAD_SECONDS = 60.0
@@ -22,6 +27,17 @@ def document_root(component: Component) -> str:
     if not root.startswith("/"):
         raise PluginError(f"{SETTING} {root!r} of {component.key} is not absolute", "correct it in the container")
     return posixpath.normpath("/" + root.lstrip("/"))
+
+
+def served_links(component: Component) -> FolderLinks:
+    """What a component without state has served: each entry of its ``webapps`` folder, linked under its name.
+
+    Source: ``dysnomia-modules/generic-webapplication.in`` of Dysnomia 0.10.2. Raises PluginError where it has no such
+    folder, NotSafe where the way to the document root is not safe."""
+    folder = component.path.absolute() / INSIDE
+    names = names_in(component, folder, "web applications", "put the files to be served there")
+    targets = {name: f"{folder}/{name}" for name in names}
+    return FolderLinks.at(document_root(component), str(folder), targets, setting=SETTING, step=LINKS)
 
 
 def reload_words(component: Component) -> Sequence[str]:

@@ -10,8 +10,16 @@ from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit import deployment
-from dysnomia_plugins.types.webapplication.document_root import SETTING, document_root, reload, reload_or_warn
-from dysnomia_plugins.types.webapplication.links import INSIDE, Served, make_links, remove_links, take_back
+from dysnomia_plugins.toolkit.folder_links import FolderLinks, make_links, remove_links, take_back
+from dysnomia_plugins.types.webapplication.document_root import (
+    INSIDE,
+    LINKS,
+    SETTING,
+    document_root,
+    reload,
+    reload_or_warn,
+    served_links,
+)
 
 
 class LinkedWebApplication(Plugin):
@@ -23,9 +31,9 @@ class LinkedWebApplication(Plugin):
     )
 
     def activate(self, ctx: Context) -> None:
-        served = Served.of(ctx.component)
+        served = served_links(ctx.component)
         ctx.progress.phase("link")
-        if not served.names:
+        if not served.targets:
             ctx.progress.log(f"{served.source} is empty: nothing is served of it")
         make_links(ctx, served)
         reload(ctx)
@@ -33,18 +41,18 @@ class LinkedWebApplication(Plugin):
     def deactivate(self, ctx: Context) -> None:
         deployment.require_obeyed(ctx.component)
         ctx.progress.phase("unlink")
-        remove_links(ctx, Served.of(ctx.component))
+        remove_links(ctx, served_links(ctx.component))
         reload(ctx)
 
     def rollback_activation(self, ctx: Context) -> None:
-        if take_back(ctx):
+        if take_back(ctx, LINKS, SETTING):
             reload_or_warn(ctx)
 
     # Looking.
 
     def probe(self, component: Component, runner: Runner) -> Probe:
         try:
-            served = Served.of(component)
+            served = served_links(component)
             word, _ = _overall(served, served.states())
         except PluginError as error:
             return Probe(up=True, detail=error.message, word="unknown", broken=True)
@@ -52,11 +60,11 @@ class LinkedWebApplication(Plugin):
         return Probe(up=there, detail="" if there else f"there is no {served.root}", word=word)
 
     def status(self, component: Component, runner: Runner) -> Status:
-        served = Served.of(component)
+        served = served_links(component)
         states = served.states()
         word, tone = _overall(served, states)
         root = Fact(f"{SETTING} {document_root(component)}", tone=Tone.DIM)
-        return Status(word, tone, (*(_fact(served, name, states[name]) for name in served.names), root))
+        return Status(word, tone, (*(_fact(served, name, states[name]) for name in served.targets), root))
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell, with the commands for these files told first."""
@@ -65,7 +73,7 @@ class LinkedWebApplication(Plugin):
         return deployment.hinted_shell(hints)
 
 
-def _overall(served: Served, states: Mapping[str, str]) -> tuple[str, Tone]:
+def _overall(served: FolderLinks, states: Mapping[str, str]) -> tuple[str, Tone]:
     """One word for all of its links."""
     made = sum(served.is_own(name, target) for name, target in states.items() if target)
     if made == len(states):
@@ -73,7 +81,7 @@ def _overall(served: Served, states: Mapping[str, str]) -> tuple[str, Tone]:
     return (f"{made} of {len(states)} linked", Tone.WARN) if made else ("not linked", Tone.DIM)
 
 
-def _fact(served: Served, name: str, target: str) -> Fact:
+def _fact(served: FolderLinks, name: str, target: str) -> Fact:
     if not target:
         return Fact(f"{name}: there is no link {served.root}/{name}", tone=Tone.DIM)
     own = served.is_own(name, target)

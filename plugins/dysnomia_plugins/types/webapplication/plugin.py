@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from dysnomia_plugins.base import Component, Context, Place, Plugin, Preflight, Stored
+from dysnomia_plugins.base import Component, Context, Place, Plugin, Preflight, PutRow, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.filesets import activation
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, is_fileset, read_spec_below
+from dysnomia_plugins.toolkit.folder_links import take_back
 from dysnomia_plugins.types.webapplication.document_root import (
+    LINKS,
     SETTING,
     document_root,
     reload,
@@ -28,7 +30,6 @@ from dysnomia_plugins.types.webapplication.document_root import (
     reload_words,
 )
 from dysnomia_plugins.types.webapplication.linked import LinkedWebApplication
-from dysnomia_plugins.types.webapplication.links import take_back
 
 Class = type[LinkedWebApplication]
 RELOADED = "web-reloaded"
@@ -70,8 +71,15 @@ class WebApplication(FilesetState):
         super().swap(ctx, beside, aside)
         self._reload_once(ctx)
 
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        left = super().put_sections_back(ctx, stored, rows, seen)
+        self._reload_once(ctx)
+        return left
+
     def recover(self, ctx: Context) -> bool:
-        take_back(ctx)  # of an activation that died while the component held no state
+        take_back(ctx, LINKS, SETTING)  # of an activation that died while the component held no state
         swapped = super().recover(ctx)
         if swapped:
             self._reload_once(ctx)

@@ -1,8 +1,8 @@
-"""The links to a web application's files in the document root: what is served of a component without state.
+"""Links to a component's files in a folder that a server looks into, which another user may own: by descriptor alone.
 
-Source: ``dysnomia-modules/generic-webapplication.in`` of Dysnomia 0.10.2: each entry of the component's ``webapps``
-folder is linked under its name. Unlike it, a file that has such a name is not replaced, and what is removed is the
-component's own link alone.
+Each is made in one step, so that a server never finds it missing. A file that has the name of a link is not replaced,
+and what is removed is the component's own links alone; Dysnomia's modules replace and remove whatever has the name.
+(``links`` is for folders of the system's own.)
 """
 
 from __future__ import annotations
@@ -13,95 +13,89 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from dysnomia_plugins.base import Component, Context
+from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.deployment import names_in
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import real_path
-from dysnomia_plugins.types.webapplication.document_root import SETTING, document_root
-
-INSIDE = "webapps"
-MADE = "web-links"
-"""Written in journals, of jobs before an upgrade too: not to be renamed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What a component has served, and where."""
+class FolderLinks:
+    """The links that a component has in one folder."""
 
     root: str
-    """The document root, without links on the way to it."""
+    """The folder, without links on the way to it."""
     source: str
-    """The component's folder of applications."""
-    names: tuple[str, ...]
+    """The component's folder in which all that they lead to is."""
+    targets: Mapping[str, str]
+    """Where each link leads, by its name."""
+    setting: str
+    """The property that names the folder, for messages."""
+    step: str
+    """What the journal's entry is called that says what was there before."""
 
     @classmethod
-    def of(cls, component: Component) -> Served:
-        """Raises PluginError where it has no such folder, NotSafe where the way to the document root is not safe."""
-        folder = component.path.absolute() / INSIDE
-        names = names_in(component, folder, "web applications", "put the files to be served there")
-        root = document_root(component)
-        with _explained(root):
-            return cls(real_path(root, setting=SETTING), str(folder), tuple(names))
-
-    def target(self, name: str) -> str:
-        return posixpath.join(self.source, name)
-
-    @property
-    def targets(self) -> frozenset[str]:
-        return frozenset(map(self.target, self.names))
+    def at(cls, root: str, source: str, targets: Mapping[str, str], *, setting: str, step: str) -> FolderLinks:
+        """Raises NotSafe where the way to the folder is not safe, PluginError where it is not absolute."""
+        if not root.startswith("/"):
+            raise PluginError(f"{setting} {root!r} is not absolute", "correct it in the container")
+        with _explained(root, setting):
+            return cls(real_path(posixpath.normpath(root), setting=setting), source, targets, setting, step)
 
     def states(self) -> Mapping[str, str]:
         """Where the link of each name leads now; ``""`` where there is none. Raises PluginError."""
         if not os.path.lexists(self.root):
-            return dict.fromkeys(self.names, "")
-        with _explained(self.root), Folder.at(self.root) as folder:
-            return {name: folder.link_target(name) or "" for name in self.names}
+            return dict.fromkeys(self.targets, "")
+        with _explained(self.root, self.setting), Folder.at(self.root) as folder:
+            return {name: folder.link_target(name) or "" for name in self.targets}
 
     def is_own(self, name: str, target: str | None) -> bool:
-        """Whether a link in the document root is the component's, by whatever way it leads there."""
-        own = self.target(name)
-        return target is not None and (target == own or os.path.realpath(target) == os.path.realpath(own))
+        """Whether a link of that name is the component's, by whatever way it leads there."""
+        own = self.targets.get(name, target)
+        return target is not None and (target == own or os.path.realpath(target) == os.path.realpath(own or ""))
 
-    def former(self, folder: Folder) -> Iterator[str]:
+    def former(self, folder: Folder) -> list[str]:
         """Links that an activation made of what the component no longer has."""
+        found = []
         for name in folder.names():
-            if name not in self.names and not name.startswith(".") and folder.link_target(name) == self.target(name):
-                yield name
+            target = "" if name in self.targets or name.startswith(".") else folder.link_target(name) or ""
+            if posixpath.basename(target) == name and target.startswith(self.source + "/"):
+                found.append(name)
+        return found
 
 
-def make_links(ctx: Context, served: Served) -> None:
+def make_links(ctx: Context, links: FolderLinks) -> None:
     """Each in one step; another link that has its name is replaced. What was there is in the journal first.
 
     Raises NotSafe where something else has its name, PluginError."""
-    with _explained(served.root):
-        above = _missing(served.root)
-        was = {} if above else _was(served)
-        made = {name: served.target(name) for name in served.names if was.get(name) != served.target(name)}
-        ctx.journal.step(MADE, root=served.root, links=made, was=was, folders=above)
-        with Folder.at(served.root, make=OPEN_FOLDER) as folder:
-            folder.sweep_links(served.targets)
+    with _explained(links.root, links.setting):
+        above = _missing(links.root)
+        was = {} if above else _was(links)
+        made = {name: target for name, target in links.targets.items() if was.get(name) != target}
+        ctx.journal.step(links.step, root=links.root, links=made, was=was, folders=above)
+        with Folder.at(links.root, make=OPEN_FOLDER) as folder:
+            folder.sweep_links(frozenset(links.targets.values()))
             for name, target in made.items():
                 ctx.cancel.check()
                 _point(folder, name, target)
                 ctx.progress.log(f"{folder.shown(name)} -> {target}")
-            for name in list(served.former(folder)):
+            for name in links.former(folder):
                 folder.unlink(name)
                 ctx.progress.log(f"{folder.shown(name)} removed: the component has it no more")
             folder.sync()
 
 
-def remove_links(ctx: Context, served: Served) -> None:
+def remove_links(ctx: Context, links: FolderLinks) -> None:
     """What has a link's name and is not the component's stays, and is said. Idempotent. Raises PluginError."""
-    if not os.path.lexists(served.root):
+    if not os.path.lexists(links.root):
         return
-    with _explained(served.root), Folder.at(served.root) as folder:
-        folder.sweep_links(served.targets)
-        for name in (*served.names, *list(served.former(folder))):
+    with _explained(links.root, links.setting), Folder.at(links.root) as folder:
+        folder.sweep_links(frozenset(links.targets.values()))
+        for name in (*links.targets, *links.former(folder)):
             target = folder.link_target(name)
-            if served.is_own(name, target):
+            if links.is_own(name, target):
                 folder.unlink(name)
                 ctx.progress.log(f"{folder.shown(name)} removed")
             elif folder.seen(name) is not None:
@@ -109,15 +103,15 @@ def remove_links(ctx: Context, served: Served) -> None:
         folder.sync()
 
 
-def take_back(ctx: Context) -> bool:
+def take_back(ctx: Context, step: str, setting: str) -> bool:
     """Put back what an activation found that did not come to its end. Idempotent. Raises PluginError.
 
     Returns whether there was anything to put back."""
-    done = dict(ctx.journal.steps()).get(MADE)
+    done = dict(ctx.journal.steps()).get(step)
     if done is None:
         return False
     root = str(done["root"])
-    with _explained(root), suppress(FileNotFoundError), Folder.at(root) as folder:
+    with _explained(root, setting), suppress(FileNotFoundError), Folder.at(root) as folder:
         folder.sweep_links(frozenset(done["links"].values()))
         for name, target in done["links"].items():
             if folder.link_target(name) == target:
@@ -133,11 +127,11 @@ def take_back(ctx: Context) -> bool:
     return True
 
 
-def _was(served: Served) -> Mapping[str, str]:
+def _was(links: FolderLinks) -> Mapping[str, str]:
     """Where the links lead that have the names now. Raises NotSafe for anything else: that belongs to an operator."""
     found = {}
-    with Folder.at(served.root) as folder:
-        for name in served.names:
+    with Folder.at(links.root) as folder:
+        for name in links.targets:
             target = folder.link_target(name)
             if target is not None:
                 found[name] = target
@@ -167,12 +161,12 @@ def _missing(root: str) -> list[str]:
 
 
 @contextmanager
-def _explained(root: str) -> Iterator[None]:
-    """What the system says of the document root."""
+def _explained(root: str, setting: str) -> Iterator[None]:
+    """What the system says of the folder."""
     try:
         yield
     except FileNotFoundError as error:
-        raise PluginError(f"there is no {root}", f"see {SETTING}") from error
+        raise PluginError(f"there is no {root}", f"see {setting}") from error
     except OSError as error:
-        hint = "run it as root" if isinstance(error, PermissionError) else f"see {SETTING}"
+        hint = "run it as root" if isinstance(error, PermissionError) else f"see {setting}"
         raise PluginError(f"{root}: {error.strerror} ({error.filename or ''})", hint) from error

@@ -1,0 +1,1 @@
+"""Parts of the types ``tomcat-webapplication`` and ``axis2-webservice``."""

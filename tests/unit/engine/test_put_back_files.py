@@ -1,0 +1,99 @@
+"""Files of a generation put back into live, through the engine: exactly these, and back again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dysnomia_store.model import Reason
+from dysnomia_tui.engine import RowsAsked
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.plans.plan import Grade, Plan
+from dysnomia_tui.engine.records import JobState
+from tests.unit.engine.machine import DOCS, EngineFixture
+
+
+def asked(*names: str) -> list[RowsAsked]:
+    return [RowsAsked(name, ((),)) for name in names]
+
+
+def lines(plan: Plan) -> list[str]:
+    return [step.text.partition(", content")[0] for step in plan.steps if step.text[:2] in ("+ ", "- ", "~ ")]
+
+
+@pytest.fixture
+def docs(machine: EngineFixture) -> Path:
+    return machine.root / "tree" / "docs"
+
+
+@pytest.fixture
+def lost(machine: EngineFixture, engine: Engine, docs: Path) -> EngineFixture:
+    """Generation 1 holds a file, a folder of two, and one more; since then two went, one was changed, and one came."""
+    assert machine.run(engine, engine.plan_activity(DOCS, "activate")).state is JobState.DONE
+    (docs / "sub").mkdir()
+    for name in ("file", "other", "sub/a", "sub/b"):
+        (docs / name).write_text("then")
+    assert machine.run(engine, engine.plan_snapshot([DOCS])).state is JobState.DONE
+    shutil.rmtree(docs / "sub")
+    (docs / "file").write_text("now")
+    (docs / "other").write_text("now")
+    (docs / "new").write_text("new")
+    return machine
+
+
+def held(docs: Path) -> dict[str, str]:
+    return {str(one.relative_to(docs)): one.read_text() for one in sorted(docs.rglob("*")) if one.is_file()}
+
+
+def test_each_file_is_as_the_generation_has_it_and_undo_takes_exactly_these_back(
+    lost: EngineFixture, engine: Engine, docs: Path
+) -> None:
+    before = held(docs)
+    plan = engine.plan_put_back(DOCS, 1, asked("file:docs/file", "folder:docs/sub", "file:docs/new"))
+    assert (plan.grade, plan.confirm, plan.blockers, plan.warnings) == (Grade.UNDOABLE, "5", (), ())
+    assert plan.title == "put 5 files of generation 1 back into files/docs"
+    assert "3 created, 1 replaced or changed, 1 removed" in plan.steps[0].text
+    assert [line[:20] for line in lines(plan)] == [
+        "~ file docs/file: si", "+ folder docs/sub: o", "+ file docs/sub/a: s", "+ file docs/sub/b: s",
+        "- file docs/new: siz",
+    ]  # fmt: skip
+    assert lines(plan)[0].startswith("~ file docs/file: size 3 -> 4; content ")
+    assert plan.command == (
+        "dysnomia", "-o", "put-back", "-c", "docs", "-C", "files", "--generation", "1", "--section", "file:docs/file",
+        "--section", "folder:docs/sub", "--section", "file:docs/new",
+    )  # fmt: skip
+    assert held(docs) == before, "a plan changes nothing"
+    job = lost.run(engine, plan)
+    assert (job.state, job.undoable) == (JobState.DONE, True), job.message
+    assert job.message.startswith("5 files of generation 1 in live again; guard ")
+    assert held(docs) == {"file": "then", "other": "now", "sub/a": "then", "sub/b": "then"}
+    (guard, _) = engine.generations(DOCS)
+    assert (guard.reason, [pin.held_by for pin in guard.marks.pins]) == (Reason.GUARD, [job.id])
+    (docs / "since").write_text("since")
+    (docs / "sub" / "b").write_text("paid since")
+    undo = engine.plan_undo(job.id)
+    assert any(one.startswith("left as it is: file docs/sub/b was changed since, to size 10") for one in undo.warnings)
+    assert any("docs/sub is a folder in live now, and docs/sub/b in it would go" in one for one in undo.warnings)
+    done = lost.run(engine, undo)
+    assert done.state is JobState.DONE, done.message
+    assert held(docs) == {**before, "since": "since", "sub/b": "paid since"}
+
+
+def test_what_changes_between_plan_and_job_is_left_and_named(lost: EngineFixture, engine: Engine, docs: Path) -> None:
+    plan = engine.plan_put_back(DOCS, 1, asked("file:docs/file", "file:docs/other"))
+    (docs / "file").write_text("of another")
+    job = lost.run(engine, plan)
+    assert (job.state, job.details["rows_left"]) == (JobState.PARTLY, ["file docs/file"])
+    assert held(docs) == {"file": "of another", "new": "new", "other": "then"}
+
+
+def test_all_that_live_lacks_and_nothing_to_do(lost: EngineFixture, engine: Engine, docs: Path) -> None:
+    plan = engine.plan_put_back(DOCS, 1, [RowsAsked("folder:docs", lacking=True)])
+    assert lost.run(engine, plan).state is JobState.DONE
+    assert held(docs) == {"file": "now", "new": "new", "other": "now", "sub/a": "then", "sub/b": "then"}
+    again = engine.plan_put_back(DOCS, 1, asked("folder:docs/sub"))
+    assert again.blockers == ("there is nothing to put back: live holds what generation 1 has",)
+    (blocker,) = engine.plan_put_back(DOCS, 1, asked("file:docs/none")).blockers
+    assert "neither the generation nor live has docs/none" in blocker
