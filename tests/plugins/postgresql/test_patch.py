@@ -103,9 +103,9 @@ def bare(postgres: PostgresServer, tmp_path: Path) -> Iterator[Bare]:
 class States:
     """Live in two states: what was dumped of each by the plugin, and what pg_dump says of them."""
 
-    def __init__(self, server: PostgresServer, bare: Bare, schema: str = SCHEMA + SEED) -> None:
+    def __init__(self, server: PostgresServer, bare: Bare, schema: str = SCHEMA + SEED, options: str = "") -> None:
         self.server, self.bare = server, bare
-        server.sql("CREATE DATABASE orders")
+        server.sql(f"CREATE DATABASE orders {options}")
         server.sql(schema, "orders")
         self.old, self.was = bare.dump(), self.dumped("orders")
         server.sql("CREATE DATABASE base TEMPLATE orders")
@@ -118,7 +118,8 @@ class States:
     def dumped(self, database: str) -> list[str]:
         argv: list[str | Path] = [self.server.bin / "pg_dump", "--inserts", database]
         done = subprocess.run(argv, env=self.server.client_environment(), capture_output=True, check=True)
-        return sorted(line for line in done.stdout.decode().splitlines() if "restrict " not in line)
+        lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
+        return sorted(line for line in lines if "restrict " not in line)
 
     def patch(self, old: Stored, new: Stored) -> bytes:
         with TemporaryDirectory() as name:
@@ -201,5 +202,18 @@ def test_what_a_patch_cannot_say_is_refused_by_name(
         states.change(statement)
         with pytest.raises(Unsupported, match=words):
             states.patch(states.old, states.new)
+    finally:
+        states.close()
+
+
+def test_names_and_values_are_in_the_encoding_of_the_dump(postgres: PostgresServer, bare: Bare) -> None:
+    schema = """SET client_encoding = 'UTF8'; CREATE TABLE "é" ("ü" text, n int PRIMARY KEY);
+      INSERT INTO "é" VALUES ('ä', 1), ('ß', 2);"""
+    states = States(postgres, bare, schema, "TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        states.change("""SET client_encoding = 'UTF8'; UPDATE "é" SET "ü" = 'ö' WHERE n = 2""")
+        done = states.apply(states.patch(states.old, states.new))
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert states.dumped("base") == states.now != states.was
     finally:
         states.close()

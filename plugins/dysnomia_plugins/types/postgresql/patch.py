@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dysnomia_plugins.base import SectionPatch
 from dysnomia_plugins.errors import Unsupported
 from dysnomia_plugins.toolkit.long_lines import CUT_CELL
-from dysnomia_plugins.types.postgresql.contents import LARGE_OBJECT, SCHEMA, SEQUENCE
+from dysnomia_plugins.types.postgresql.contents import LARGE_OBJECT, SCHEMA, SEQUENCE, python_codec
 from dysnomia_plugins.types.postgresql.names import identifier, literal
 from dysnomia_plugins.types.postgresql.sessions import printed
 from dysnomia_store.model import Section
@@ -42,6 +42,16 @@ def sql_patch(changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
     tables, sequences, encoding = _sorted(changes)
     for change in tables:
         _refuse_long(change)
+    codec = python_codec(encoding)
+    for piece in _script(tables, sequences, encoding, title):
+        # Names are written as rows are: in the encoding of the dump.
+        raw = piece if isinstance(piece, bytes) else piece.encode(codec, "backslashreplace")
+        yield raw.decode("utf-8", "surrogateescape")
+
+
+def _script(
+    tables: Sequence[SectionPatch], sequences: Sequence[SectionPatch], encoding: str, title: str
+) -> Iterator[str | bytes]:
     yield f"-- {title}\n"
     yield "-- For psql: psql -X -d DATABASE -f FILE, as a superuser (or who may set session_replication_role).\n"
     yield "-- It changes all of this, or nothing. Foreign keys are not looked at: both states have kept them.\n"
@@ -148,7 +158,7 @@ def _switched(names: Sequence[str], *, off: bool) -> Iterator[str]:
         yield f"SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE {kind} %I', {table}, {name}){found} \\gexec\n"
 
 
-def _deleted(change: SectionPatch) -> Iterator[str]:
+def _deleted(change: SectionPatch) -> Iterator[str | bytes]:
     section = change.new
     assert section is not None
     texts = [f"c{place}" for place in range(len(section.columns))]
@@ -159,7 +169,7 @@ def _deleted(change: SectionPatch) -> Iterator[str]:
         if not count:
             yield f"CREATE TEMP TABLE dysnomia_gone ({', '.join(f'{name} text' for name in texts)});\n"
             yield "COPY pg_temp.dysnomia_gone FROM stdin;\n"
-        yield _line(before)
+        yield before + b"\n"
         count += 1
     if not count:
         return
@@ -176,7 +186,7 @@ def _deleted(change: SectionPatch) -> Iterator[str]:
     yield f"DROP TABLE {_GONE};\n"
 
 
-def _inserted(change: SectionPatch) -> Iterator[str]:
+def _inserted(change: SectionPatch) -> Iterator[str | bytes]:
     section = change.new
     assert section is not None
     begun = False
@@ -186,13 +196,9 @@ def _inserted(change: SectionPatch) -> Iterator[str]:
         if not begun:
             yield f"COPY {section.name} ({', '.join(map(identifier, section.columns))}) FROM stdin;\n"
             begun = True
-        yield _line(after)
+        yield after + b"\n"
     if begun:
         yield "\\.\n\n"
-
-
-def _line(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape") + "\n"
 
 
 def _expected(change: SectionPatch) -> str:
