@@ -25,7 +25,10 @@ from dysnomia_tui.engine.rows.look import look as look_up
 from tests.plugins.conformance.crash import kills
 from tests.plugins.conformance.driver import Driver, in_child
 from tests.plugins.redis.world import RedisWorld
+from tests.plugins.redis.worlds import NewestWorld
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture
@@ -374,3 +377,22 @@ def test_under_load_no_write_is_lost(shop: Shop, tmp_path: Path) -> None:
     assert isinstance(now, dict)
     assert isinstance(then, dict)
     assert {**now, log: None} == {**then, log: None}
+
+
+# --- other servers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["valkey", "newest_redis"])
+def test_fields_that_expire_come_back_on_newer_servers(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path
+) -> None:
+    with NewestWorld(request.getfixturevalue(kind), tmp_path / "world") as world:
+        shop = Shop(world, tmp_path)
+        shop.run(*(command for number in range(24) for command in (("SELECT", number), ("FLUSHDB",))))
+        rows = shop.rows(*(WholeAsked(name, lacking=True) for name in sections(shop)))
+        assert {"session", "tokens", "all pass"} <= {row.key[0] for row in rows}
+        assert shop.put(rows) == []
+        assert world.whole() == shop.then
+        shop.run(("HPERSIST", "session", "FIELDS", 1, "token"))
+        assert shop.put(shop.rows(WholeAsked("keys:db0 hash", key=("session",)))) == []
+        assert world.whole() == shop.then
