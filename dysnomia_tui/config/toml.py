@@ -27,10 +27,11 @@ from typing import Any
 from dysnomia_base.durations import LONGEST, parse_duration
 from dysnomia_base.records import dataclass
 from dysnomia_base.secret import Secret
+from dysnomia_base.sizes import parse_size
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.records.retention import Policy
-from dysnomia_store.records.rules import RULES
+from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.config.errors import SettingsError
 from dysnomia_tui.config.model import GroupSettings
 
@@ -246,6 +247,10 @@ def _duration(value: Any) -> Any:
     return parse_duration(_string(value))
 
 
+def _size(value: Any) -> int:
+    return parse_size(_string(value))
+
+
 def _calendar(value: Any) -> str:
     text = _string(value).strip()
     if "\n" in text or len(text) > 200:
@@ -329,5 +334,5 @@ GROUP: Mapping[str, Reader] = {"components": _keys, "before": _argv, "after": _a
 CONTAINER: Mapping[str, Reader] = {"compression": _one_of(COMPRESSIONS)}
 COMPONENT: Mapping[str, Reader] = {"labels": _strings, "stale_after": _duration_or_never, "retention": _table}
 RETENTION: Mapping[str, Reader] = {
-    rule.name: _duration if rule.takes_duration else _whole(0, 100_000) for rule in RULES
+    rule.name: {DURATION: _duration, SIZE: _size, TAG: _strings}.get(rule.takes) or _whole(0, 100_000) for rule in RULES
 }

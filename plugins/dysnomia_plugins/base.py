@@ -361,8 +361,12 @@ class StatePlugin(Plugin):
     puts_back: ClassVar[bool] = False
     """Whether rows of a snapshot can be put back into what is live: the four methods below."""
     puts_back_sections: ClassVar[bool] = False
-    """Whether that goes by whole sections (files) instead: ``whole_sections``, ``look_at_rows``, ``put_sections_back``
-    and ``parse_whole``. What a job of these left half done, ``recover`` takes back or finishes."""
+    """Whether that goes by wholes instead, sections (files) or what rows belong to (keys of Redis): ``whole_sections``,
+    ``look_at_rows``, ``put_sections_back`` and ``parse_whole``."""
+    put_back_word: ClassVar[str] = "row"
+    """What it puts back, in one word: ``file``, ``key``."""
+    put_back_in_transaction: ClassVar[bool] = True
+    """Whether the server itself takes back what a job that was killed had not committed. Else ``recover`` does."""
 
     def cannot_put_back(self) -> str:
         """Return why rows cannot be put back, in a sentence for the operator."""

@@ -419,12 +419,24 @@ class Store(ReadableStore):
         """Read the store's state and plan (the pure function is ``gc.plan``). ``keep`` and ``drop`` are the
         operator's marks and overrule the policy, but never a pin nor the last good one."""
         from dysnomia_store.gc.plan import plan
-        from dysnomia_store.gc.sharing import exact
+        from dysnomia_store.gc.sharing import exact, on_disk
         from dysnomia_store.gc.state import gc_state
 
         readings = {key: self.reading(key) for key in sorted(set(keys))}
         states = [gc_state(key, reading) for key, reading in readings.items()]
-        planned = plan(states, policy, at=self._workspace.clock(), keep=keep, drop=drop, in_use=in_use or {})
+
+        def weigh(key: ComponentKey) -> Callable[[str], int]:
+            seen: set[int] = set()
+            snaps = readings[key].snaps
+
+            def more(one: str) -> int:
+                shares = self.shares and self.may_share(snaps[one].content_size)
+                return on_disk([(self._layout.snapshot(key, one), snaps[one].stored_size, shares)], seen)
+
+            return more
+
+        at = self._workspace.clock()
+        planned = plan(states, policy, at=at, keep=keep, drop=drop, in_use=in_use or {}, weigh=weigh)
         if not self.shares:
             return planned
         return exact(self._layout, planned, lambda key, one: self.may_share(readings[key].snaps[one].content_size))

@@ -38,6 +38,8 @@ async def opened(run: Driven, drop: tuple[int, ...] = ()) -> GcScreen:
         ("Last 1 within 36h", Policy(last=1, within=timedelta(hours=36))),
         ("last 1 within 1w3d", Policy(last=1, within=timedelta(days=10))),
         ("within 1.5d", Policy(within=timedelta(hours=36))),
+        ("tagged Release tagged v2 at_least 3", Policy(tagged=("Release", "v2"), at_least=3)),
+        ("max_size 1.5g min_age 2d", Policy(max_size=3 << 29, min_age=timedelta(days=2))),
         ("hourly 1 weekly 2 monthly 3 yearly 4", Policy(hourly=1, weekly=2, monthly=3, yearly=4)),
     ],
 )
@@ -45,7 +47,9 @@ def test_policies_that_are_understood(typed: str, policy: Policy | None) -> None
     assert parse_policy(typed) == policy
 
 
-@pytest.mark.parametrize("typed", ["last", "last x", "lats 3", "last -1", "within 2", "within 2y", "3 last"])
+@pytest.mark.parametrize(
+    "typed", ["last", "last x", "lats 3", "last -1", "within 2", "within 2y", "3 last", "max_size 3x", "tagged"]
+)
 def test_policies_that_are_not_are_refused_with_an_example(typed: str) -> None:
     with pytest.raises(PolicyNotUnderstood):
         parse_policy(typed)

@@ -12,9 +12,11 @@ from typing import Any
 from rich.text import Text
 
 from dysnomia_base.durations import parse_duration
+from dysnomia_base.sizes import EXAMPLES as SIZES
+from dysnomia_base.sizes import parse_size
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, Policy
-from dysnomia_store.records.rules import RULES
+from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size
@@ -35,18 +37,23 @@ def parse_policy(typed: str) -> Policy | None:
 
     Raises PolicyNotUnderstood.
     """
-    words = re.split(r"[\s=:,]+", typed.strip().casefold())
+    words = re.split(r"[\s=:,]+", typed.strip())
     if words == [""]:
         return None
     if len(words) % 2:
         raise PolicyNotUnderstood(f"{_short(words[-1])} has no number: {EXAMPLE}")
     values: dict[str, Any] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
-        rule = _RULES.get(name)
+        rule = _RULES.get(name.casefold())
         if rule is None:
             raise PolicyNotUnderstood(f"{_short(name)} is not a rule: {EXAMPLE}")
-        if rule.takes_duration:
+        name = rule.name
+        if rule.takes == DURATION:
             values[name] = _span(name, value)
+        elif rule.takes == SIZE:
+            values[name] = _bytes(name, value)
+        elif rule.takes == TAG:
+            values[name] = (*values.get(name, ()), value)
         elif not value.isdecimal() or len(value) > _DIGITS:
             raise PolicyNotUnderstood(f"{name} takes a whole number of at most {_DIGITS} digits, not {_short(value)}")
         else:
@@ -59,6 +66,13 @@ def _span(name: str, value: str) -> timedelta:
         return parse_duration(value)
     except ValueError:
         raise PolicyNotUnderstood(f"{name} takes a duration such as 36h, 2d or 1w3d, not {_short(value)}") from None
+
+
+def _bytes(name: str, value: str) -> int:
+    try:
+        return parse_size(value)
+    except ValueError:
+        raise PolicyNotUnderstood(f"{name} takes a size such as {SIZES}, not {_short(value)}") from None
 
 
 def _short(value: str) -> str:

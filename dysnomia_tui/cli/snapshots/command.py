@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dysnomia_store.records.rules import RULES
+from dysnomia_store.records.rules import COUNT, RULES, TAG
 from dysnomia_tui.cli.shared.names import plain_name
 from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
@@ -92,9 +92,10 @@ def add_policy(found: Parser) -> None:
     )
     for rule in RULES:
         found.add_argument(
-            f"--keep-{rule.name}",
-            type=str if rule.takes_duration else int,
-            metavar="DURATION" if rule.takes_duration else "N",
+            rule.option,
+            type=int if rule.takes == COUNT else str,
+            action="append" if rule.takes == TAG else "store",
+            metavar="N" if rule.takes == COUNT else rule.takes.upper(),
             help=f"--gc: {rule.help}; several rules add up",
         )
     found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")

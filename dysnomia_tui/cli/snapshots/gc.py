@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_store.records.rules import RULES
+from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, say, size, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
@@ -126,19 +126,22 @@ def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:
 def _rules(args: argparse.Namespace) -> dict[str, Any]:
     """The rules that the command line names, by their field in ``Policy``. Raises Usage for a value out of range."""
     from dysnomia_base.durations import parse_duration
+    from dysnomia_base.sizes import parse_size
 
     rules: dict[str, Any] = {}
     for rule in RULES:
         value = getattr(args, f"keep_{rule.name}")
         if value is None:
             continue
-        if rule.takes_duration:
+        if rule.takes in (DURATION, SIZE):
             try:
-                rules[rule.name] = parse_duration(value)
+                rules[rule.name] = (parse_duration if rule.takes == DURATION else parse_size)(value)
             except ValueError as error:
-                raise Usage(f"--keep-{rule.name}: {error}") from error
+                raise Usage(f"{rule.option}: {error}") from error
+        elif rule.takes == TAG:
+            rules[rule.name] = tuple(value)
         elif value < 0:
-            raise Usage(f"--keep-{rule.name} must be 0 or more, not {value}")
+            raise Usage(f"{rule.option} must be 0 or more, not {value}")
         elif value:
             rules[rule.name] = value
     return rules

@@ -84,7 +84,7 @@ def _rows(
     component_job.progress.phase("load")
     stored = ensure_index(component_job, lock, generation)
     if plugin.puts_back_sections:
-        return list(plugin.whole_sections(ctx, stored, [WholeAsked(row.section, exact=True) for row in planned]))
+        return list(plugin.whole_sections(ctx, stored, _exactly(planned)))
     sections = _sections(stored.sections(), planned)
     found: dict[tuple[str, tuple[str, ...]], PutRow] = {}
     for name, section in sections.items():
@@ -131,7 +131,7 @@ def _transaction(
     except OutcomeUnknown:
         raise  # the journal stays open: the next writer settles it
     except BaseException:
-        if not (plugin.puts_back_sections and list(plugin.left_behind(ctx))):  # else the next writer heals it
+        if plugin.put_back_in_transaction or not list(plugin.left_behind(ctx)):  # else the next writer heals it
             component_job.journal.step("reverted")
         raise
 
@@ -141,7 +141,7 @@ def settle(component_job: ComponentJob, left: UnfinishedJob) -> str:
 
     The server itself took back what was not; of whole sections the type does. Raises PluginError, StoreError where live
     cannot be read."""
-    if state_plugin(component_job).puts_back_sections:
+    if not state_plugin(component_job).put_back_in_transaction:
         return _settle_sections(component_job, left)
     if step_of(left, PUT) is not None:
         left.journal.step(SETTLED, swapped=True)
@@ -153,6 +153,10 @@ def settle(component_job: ComponentJob, left: UnfinishedJob) -> str:
     if made == seen:
         return "may have put its rows back: they were changed since, so that nobody can tell"
     return _DONE if made > seen else "had put no row back; what was live still is"
+
+
+def _exactly(planned: Sequence[PlannedRow]) -> list[WholeAsked]:
+    return [WholeAsked(row.section, exact=True, key=row.key) for row in planned]
 
 
 def _settle_sections(component_job: ComponentJob, left: UnfinishedJob) -> str:
@@ -173,9 +177,13 @@ def _votes(component_job: ComponentJob, left: UnfinishedJob, step: Mapping[str, 
     noted: Any = step["rows"]
     planned = [PlannedRow.from_json(row) for row in noted]
     stored = component_job.store.stored(component_job.key, str(step["id"]))
-    sections = _sections(stored.sections(), planned)
+    plugin = state_plugin(component_job)
     with component_job.context(of=left) as ctx:
-        rows = [PutRow(sections[row.section], row.key, None) for row in planned]
-        look = state_plugin(component_job).look_at_rows(ctx, rows)
+        if plugin.puts_back_sections:
+            rows = list(plugin.whole_sections(ctx, stored, _exactly(planned)))
+        else:
+            sections = _sections(stored.sections(), planned)
+            rows = [PutRow(sections[row.section], row.key, None) for row in planned]
+        look = plugin.look_at_rows(ctx, rows)
     pairs = list(zip(look.rows, planned, strict=False))
     return sum(now.digest == row.made for now, row in pairs), sum(now.digest == row.seen for now, row in pairs)

@@ -63,9 +63,9 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
         )
     plugin = component_job.plugin
     if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
-        if step_of(left, "swap") is not None:
+        if step_of(left, "swap") is not None or step_of(left, "put-back") is not None:
             raise Unsupported(
-                f"job {left.job} was about to replace what is live, and {component_job.key} holds no state any more",
+                f"job {left.job} was about to change what is live, and {component_job.key} holds no state any more",
                 "configure it as it was then, so that this can be finished or taken back",
             )
         return _settle_activity(component_job, left)

@@ -45,7 +45,7 @@ def plan_put_back(
     """Raises Unknown, ConfigError, NotFound. What stands in the way otherwise is a blocker of the plan."""
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
-    title = f"put {_count(seen.taken)} of generation {number} back into {key}"
+    title = f"put {_counted(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
     found = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
     command = _command(key, number, asked, text)
     return replace(found, params={**found.params, "text": text, "blocked": int(code)}, command=command)
@@ -62,7 +62,8 @@ def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: date
     skipped = set(_places(step_of(left, PUT) or {}))
     rows = [row for at, row in enumerate(_planned(job.params)) if at not in skipped]
     seen, blockers, code = _looked(machine, guard, _asked_again(rows))
-    title = f"undo job {job_id}: put {_count(seen.taken)} back as live had them (guard {guard.number})"
+    count = _counted(len(seen.taken), _word(machine, key))
+    title = f"undo job {job_id}: put {count} back as live had them (guard {guard.number})"
     found = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
     params = {**found.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
     return replace(found, kind=Kind.UNDO, params=params, command=("dysnomia-tui", "undo", job_id))
@@ -135,11 +136,14 @@ def _plan(
         title=title,
         keys=(key,),
         grade=grade,
-        steps=tuple(Step(text, str(key)) for text in _steps(taken)) if taken and not blockers else (),
+        steps=tuple(Step(text, str(key)) for text in _steps(taken, _word(machine, key)))
+        if taken and not blockers
+        else (),
         params={
             "number": generation.number,
             "id": generation.id,
             "rows": [row.row.to_json() for row in taken],
+            "word": _word(machine, key),
         },
         depends={
             **generation_depends(key, generation.number, generation.id),
@@ -153,16 +157,17 @@ def _plan(
     )
 
 
-def _count(rows: Sequence[RowSeen]) -> str:
-    return _counted(len(rows), whole=any(not row.row.key for row in rows))
+def _word(machine: Machine, key: ComponentKey) -> str:
+    """What its type puts back."""
+    plugin = machine.plugin(key)
+    return plugin.put_back_word if isinstance(plugin, StatePlugin) else "row"
 
 
-def _counted(count: int, *, whole: bool) -> str:
-    word = "file" if whole else "row"
+def _counted(count: int, word: str) -> str:
     return f"1 {word}" if count == 1 else f"{count:,} {word}s"
 
 
-def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
+def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
     """Totals first, then each row with what live holds there now."""
     if taken and not taken[0].row.key:
         yield from _whole_steps(taken)
@@ -171,12 +176,12 @@ def _steps(taken: Sequence[RowSeen]) -> Iterator[str]:
     sections = dict.fromkeys(row.row.section for row in taken)
     said = [
         f"{_named(name)}: "
-        + ", ".join(f"{counts[name, one]:,} {word}" for one, word in _DOES.items() if counts[name, one])
+        + ", ".join(f"{counts[name, one]:,} {done}" for one, done in _DOES.items() if counts[name, one])
         for name in sections
     ]
     yield f"in one transaction, and nothing else would change: {'; '.join(said)}; what changes before that is left"
-    yield "what is live would be kept as a guard, held for a week; an undo takes exactly these rows back"
-    yield from _lines(taken, several=len(sections) > 1)
+    yield f"what is live would be kept as a guard, held for a week; an undo takes exactly these {word}s back"
+    yield from _lines(taken, word, several=len(sections) > 1)
 
 
 def _whole_steps(taken: Sequence[RowSeen]) -> Iterator[str]:
@@ -185,24 +190,26 @@ def _whole_steps(taken: Sequence[RowSeen]) -> Iterator[str]:
     said = ", ".join(f"{counts[one]:,} {word}" for one, word in _BECOMES.items() if counts[one])
     yield f"each exchanged in one step, all or none, and nothing else would change: {said}; what changes before is left"
     yield "what is live would be kept as a guard, held for a week; an undo takes exactly these files back"
-    yield from _lines(taken, several=True)
+    yield from _lines(taken, "file", several=True)
 
 
-def _lines(taken: Sequence[RowSeen], *, several: bool) -> Iterator[str]:
+def _lines(taken: Sequence[RowSeen], word: str, *, several: bool) -> Iterator[str]:
     for row in taken[:SHOWN]:
-        yield _line(row, several=several)
+        yield _line(row, word, several=several)
     if len(taken) > SHOWN:
         yield f"and {len(taken) - SHOWN:,} more"
 
 
-def _line(row: RowSeen, *, several: bool) -> str:
+def _line(row: RowSeen, word: str, *, several: bool) -> str:
     name = f"{_named(row.row.section)} " if several else ""
     key = ",".join(row.row.key)
     if not row.row.key:
         said = {"+": " (live has none)", "-": " (live has it, and would not)"}.get(row.change, "")
         return f"{row.change} {_named(row.row.section)}: {row.text}{said}"
+    if word == "key" and row.change != "~":
+        return f"{row.change} {name}{key}: {row.text} (live has {'none' if row.change == '+' else 'it, and would not'})"
     if row.change == "+":
-        return f"+ {name}{row.text} (live has no row {key})"
+        return f"+ {name}{row.text} (live has no {word} {key})"
     if row.change == "-":
         return f"- {name}{row.text} (live has it, and would not)"
     return f"~ {name}{key}: {row.text}"
@@ -259,10 +266,10 @@ def run_put_back(work: JobContext) -> Outcome:
     done = activities.put_back(work.component_job(), params["number"], params["id"], planned, work.plan.title)
     if of is not None and done.done:
         work.board.folder(of).record().step("undone", by=work.id)
-    return _outcome(done, params["number"], whole=any(not row.key for row in planned))
+    return _outcome(done, params["number"], str(params.get("word", "row")))
 
 
-def _outcome(done: PutBack, number: int, *, whole: bool) -> Outcome:
+def _outcome(done: PutBack, number: int, word: str) -> Outcome:
     left = [" ".join((_named(row.section), *([",".join(row.key)] if row.key else []))) for row in done.left]
     details: dict[str, Any] = {
         "generations": [_generation(done.guard)],
@@ -272,7 +279,7 @@ def _outcome(done: PutBack, number: int, *, whole: bool) -> Outcome:
         "warnings": list(done.warnings),
         "undoable": done.done > 0,
     }
-    rows = _counted(done.done, whole=whole)
+    rows = _counted(done.done, word)
     message = f"{rows} of generation {number} in live again; guard {done.guard.number}"
     if not left:
         return Outcome(JobState.DONE, "; ".join((message, *done.warnings)), details=details)

@@ -73,18 +73,21 @@ class _Gathered:
 
     def add_whole(self, asked: Sequence[RowsAsked]) -> None:
         """Whole sections, and what comes with each; of those that are known to have been so and so, they alone."""
+        known: list[str] = []
+        wanted: list[WholeAsked] = []
         for one in asked:
-            if one.texts or any(one.keys):
-                raise NotSafe(
-                    f"{one.section} is put back whole: a {self.plugin.title} has no rows", "name the file, and no row"
-                )
-        known = [next(iter(one.seen), "") for one in asked]
-        wanted = [
-            WholeAsked(one.section, exact=bool(seen), lacking=one.lacking)
-            for one, seen in zip(asked, known, strict=True)
-        ]
-        self.rows += self.plugin.whole_sections(self.ctx, self.stored, wanted)
-        self.seen += known if all(known) else [""] * len(self.rows)
+            seen = one.seen or ("",) * len(one.keys)
+            # Of an element that went nobody knows that all it belonged to went.
+            seen = tuple(was if len(key) < 2 else "" for key, was in zip(one.keys, seen, strict=True))
+            known += [*seen, *("" for _ in one.texts), *([""] if one.lacking else [])]
+            wanted += [
+                WholeAsked(one.section, key=key, exact=bool(was)) for key, was in zip(one.keys, seen, strict=True)
+            ]
+            wanted += [WholeAsked(one.section, key=(text,)) for text in one.texts]
+            wanted += [WholeAsked(one.section, lacking=True)] if one.lacking else []
+        rows = list(self.plugin.whole_sections(self.ctx, self.stored, wanted))
+        self.rows += rows
+        self.seen += known if len(rows) == len(known) else [""] * len(rows)
 
     def _section(self, name: str) -> Section:
         meant = [section for section in self.stored.sections() if is_meant(section, name)]
@@ -120,7 +123,7 @@ class _Gathered:
             if now.raw is None:
                 yield at, f"{name} was deleted since"
             elif seen == WAS_GONE:
-                by = "the row " if row.key else ""
+                by = "" if self.plugin.puts_back_sections else "the row "
                 yield at, f"{key} is used again, by {by}{self._cells(row.section, now.raw)}"
             else:
                 yield at, f"{name} was changed since, to {self._cells(row.section, now.raw)}"

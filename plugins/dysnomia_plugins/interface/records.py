@@ -151,14 +151,16 @@ class PutRow:
 
 @dataclass(frozen=True, slots=True)
 class WholeAsked:
-    """A section that is to be in live as a snapshot has it, whole: a file, a folder."""
+    """What is to be in live as a snapshot has it, whole: a section (a file, a folder), or what a row belongs to."""
 
     section: str
     """``KIND:NAME``, or the name alone. Where the snapshot has none of this name, live's is to go."""
     exact: bool = False
     """Whether it alone is meant, and nothing that would come with it."""
     lacking: bool = False
-    """Of a folder: all in it that live lacks, and nothing else."""
+    """Of a folder (a section): all in it that live lacks, and nothing else."""
+    key: tuple[str, ...] = ()
+    """The cells of a row's key, as they are shown or typed; fewer where fewer say what is meant (a key of Redis)."""
 
 
 @dataclass(frozen=True, slots=True)

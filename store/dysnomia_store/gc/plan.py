@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from dysnomia_base.sizes import size
+from dysnomia_store.gc.budget import MAX_SIZE, over_budget
 from dysnomia_store.gc.state import GcGeneration, GcState
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot, Policy
@@ -16,6 +18,8 @@ from dysnomia_store.records.rules import RULES
 
 Rules = dict[int, list[str]]
 """Why each number is kept."""
+Weigh = Callable[[ComponentKey], Callable[[str], int]]
+"""For a component: what gives the bytes on disk that a snapshot needs beyond those it was asked for before."""
 
 
 def plan(
@@ -26,6 +30,7 @@ def plan(
     keep: Collection[tuple[ComponentKey, int]] = (),
     drop: Collection[tuple[ComponentKey, int]] = (),
     in_use: Mapping[tuple[ComponentKey, str], str] | None = None,
+    weigh: Weigh | None = None,
 ) -> GcPlan:
     """Decide on every generation of every component.
 
@@ -36,6 +41,7 @@ def plan(
         keep, drop: the operator's marks. They overrule the policy, but never a pin, a snapshot in use, nor the last
             good generation.
         in_use: why snapshots are needed, by component and id.
+        weigh: for a budget; without it what is stored of each snapshot counts whole.
     """
     lines: list[GcLine] = []
     snapshots: list[GcSnapshot] = []
@@ -48,8 +54,11 @@ def plan(
         marked_keep = frozenset(number for where, number in kept_marks if where == key)
         marked_drop = frozenset(number for where, number in dropped_marks if where == key) - marked_keep
         used = {snapshot_id: why for (where, snapshot_id), why in (in_use or {}).items() if where == key}
-        why = _kept(state.generations, rules, at, marked_keep, marked_drop, used)
-        lines.extend(_lines(state, rules, why, marked_drop))
+        why, fixed = _kept(state.generations, rules, at, marked_keep, marked_drop, used)
+        over = over_budget(state, rules, why, fixed, at, weigh(key) if weigh else None)
+        for number in over:
+            del why[number]
+        lines.extend(_lines(state, why, marked_drop, over, rules))
         snapshots.extend(_freed(state, rules, why, used))
         if not rules.empty:
             broken.extend((key, str(number)) for number in state.broken if number not in marked_keep)
@@ -73,8 +82,10 @@ def _kept(
     keep: frozenset[int],
     drop: frozenset[int],
     used: Mapping[str, str],
-) -> Rules:
+) -> tuple[Rules, frozenset[int]]:
+    """What is kept and why, and the numbers of those that are kept for themselves, whatever the rules say."""
     by_policy: Rules = {}
+    fixed: set[int] = set()
     if policy.empty:
         for gen in generations:
             by_policy[gen.number] = ["no policy"]
@@ -87,10 +98,11 @@ def _kept(
         if gen.number in keep:
             said.append("marked to keep")
         if said:
+            fixed.add(gen.number)
             by_policy[gen.number] = said + by_policy.get(gen.number, [])
     if not policy.nothing:
         _one_good_stays(generations, by_policy)
-    return by_policy
+    return by_policy, frozenset(fixed)
 
 
 def _protected(
@@ -130,6 +142,10 @@ def _one_good_stays(generations: tuple[GcGeneration, ...], rules: Rules) -> None
 
 def _count_rules(generations: tuple[GcGeneration, ...], policy: Policy, at: datetime, rules: Rules) -> None:
     newest_first = generations[::-1]
+    if policy.only_budget:
+        for gen in newest_first:
+            _add(rules, gen.number, f"{MAX_SIZE} {size(policy.max_size)}")
+        return
     good = [gen for gen in newest_first if gen.good]
     if newest_first:
         _add(rules, newest_first[0].number, "newest")
@@ -140,12 +156,24 @@ def _count_rules(generations: tuple[GcGeneration, ...], policy: Policy, at: date
         count = getattr(policy, rule.name)
         if rule.period is not None and count > 0:
             _periods(good, rule.name, count, rule.period, rules)
-    if policy.within is not None:
-        since = round((at - policy.within).timestamp() * 1_000_000)
-        said = f"within {_words(policy.within)}"
+    _ages_and_tags(generations, policy, at, rules)
+    for gen in good[: policy.at_least]:
+        _add(rules, gen.number, f"at least {policy.at_least}")
+
+
+def _ages_and_tags(generations: tuple[GcGeneration, ...], policy: Policy, at: datetime, rules: Rules) -> None:
+    for name, span in (("within", policy.within), ("min_age", policy.min_age)):
         for gen in generations:
-            if gen.until >= since:
-                _add(rules, gen.number, said)
+            if span is not None and gen.until >= _since(at, span):
+                _add(rules, gen.number, f"{name} {_words(span)}")
+    for gen in generations:
+        tags = () if gen.marks is None else [tag for tag in gen.marks.tags if tag in policy.tagged]
+        if tags:
+            _add(rules, gen.number, f"tagged {', '.join(tags)}")
+
+
+def _since(at: datetime, span: timedelta) -> int:
+    return round((at - span).timestamp() * 1_000_000)
 
 
 def _periods(good: list[GcGeneration], name: str, count: int, period: Callable[[int], int], rules: Rules) -> None:
@@ -171,11 +199,13 @@ def _words(span: timedelta) -> str:
     return f"{hours:g} hours"
 
 
-def _lines(state: GcState, policy: Policy, kept: Rules, drop: frozenset[int]) -> Iterable[GcLine]:
+def _lines(state: GcState, kept: Rules, drop: frozenset[int], over: frozenset[int], policy: Policy) -> Iterable[GcLine]:
     for gen in state.generations:
         why = kept.get(gen.number)
         if why is None:
             gone = ["marked to go" if gen.number in drop else "no rule keeps it"]
+            if gen.number in over:
+                gone = [f"over {MAX_SIZE} {size(policy.max_size)}"]
             if gen.note:
                 gone.append(gen.note)
         yield GcLine(

@@ -25,6 +25,15 @@ class Policy:
     monthly: int = 0
     yearly: int = 0
     within: timedelta | None = None
+    tagged: tuple[str, ...] = ()
+    """Tags: whatever has one of them is kept."""
+    at_least: int = 0
+    """So many of the newest good ones are kept, and the budget does not take them."""
+    min_age: timedelta | None = None
+    """What is younger is kept, and the budget does not take it."""
+    max_size: int | None = None
+    """The budget of a component, in bytes on disk: of what the other rules keep (of all, where there are none) the
+    oldest go until it is met. What is pinned, marked, in use or the last good one stays."""
     nothing: bool = False
     """Keep none, not even the last good one, nor a restore's guard: only what is pinned or in use is kept.
     Never a default."""
@@ -32,6 +41,11 @@ class Policy:
     @property
     def empty(self) -> bool:
         return self == Policy()
+
+    @property
+    def only_budget(self) -> bool:
+        """Whether nothing chooses what is kept but the budget."""
+        return self.max_size is not None and self == Policy(max_size=self.max_size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ _MONDAY = 3
 """1970-01-01 was a Thursday: days since then plus three fall into weeks that start on Mondays."""
 
 
+COUNT, DURATION, SIZE, TAG = "count", "duration", "size", "tag"
+
+
 class Rule(NamedTuple):
     """One rule. ``name`` is its field in ``Policy``, its key in config.toml, its word in the review."""
 
@@ -22,8 +25,13 @@ class Rule(NamedTuple):
     help: str
     period: Callable[[int], int] | None = None
     """For a rule that keeps the newest good one of each period: the period of a time (µs since 1970, UTC)."""
-    takes_duration: bool = False
-    """Whether its value is a duration; else a count."""
+    takes: str = COUNT
+    """What its value is: ``COUNT``, ``DURATION``, ``SIZE`` (bytes) or ``TAG``."""
+
+    @property
+    def option(self) -> str:
+        """Of the command line."""
+        return f"--keep-{self.name.replace('_', '-')}"
 
 
 def _hour(micros: int) -> int:
@@ -64,7 +72,9 @@ RULES = (
     Rule("weekly", "keep the newest of each of N weeks", _week),
     Rule("monthly", "keep the newest of each of N months", _month),
     Rule("yearly", "keep the newest of each of N years", _year),
-    Rule("within", "keep all that are younger than a duration, such as 2d or 36h", takes_duration=True),
+    Rule("within", "keep all that are younger than a duration, such as 2d or 36h", takes=DURATION),
+    Rule("tagged", "keep all that have a tag (several tags: one after the other)", takes=TAG),
+    Rule("at_least", "keep the newest N good ones, whatever max_size says"),
+    Rule("min_age", "keep all that are younger than a duration, whatever max_size says", takes=DURATION),
+    Rule("max_size", "a component may take so much disk, such as 50G: the oldest go first", takes=SIZE),
 )
-COUNTS = tuple(rule for rule in RULES if not rule.takes_duration)
-"""The rules whose value is a whole number."""

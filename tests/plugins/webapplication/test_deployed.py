@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -80,6 +81,38 @@ class Story:
         sites.make("plain", **{"index.html": "hello"})
         for activity in ("snapshot", "restore", "collect-garbage", "lock", "unlock"):
             sites.dysnomia(activity, "plain")
+
+    def test_a_user_has_a_document_root_of_their_own(self, sites: Sites) -> None:
+        """Below the server's, and without any privilege: links, a set of files, and a restore of it."""
+        machine, home, root = sites.machine, Path("/srv/wilma"), Path("/var/www/html/wilma")
+        machine.run("useradd", "-d", home, "-s", "/bin/sh", "-U", "wilma")
+        machine.write(home / "containers" / "mine", f"type={self.column}\ndocumentRoot={root}\n")
+        machine.write(home / "components" / "mine" / "plain" / "webapps" / "plain.html", "hello")
+        machine.write(home / "components" / "mine" / "filled" / ".dysnomia-fileset", "mkdir up\n")
+        machine.run("mkdir", root)
+        machine.run("chown", "-R", "wilma", home, root)
+        paths = {"DYSNOMIA_CONTAINERS_PATH": f"{home}/containers", "DYSNOMIA_COMPONENTS_PATH": f"{home}/components",
+                 "HOME": str(home), "DYSNOMIA_STATEDIR": f"{home}/state"}  # fmt: skip
+
+        def run(activity: str, name: str) -> None:
+            dysnomia = Path(sys.executable).with_name("dysnomia")
+            machine.as_user("wilma", dysnomia, "-o", activity, "-C", "mine", "-c", name, **paths)
+
+        try:
+            run("activate", "plain")
+            assert sites.get("wilma/plain.html") == "hello"
+            run("activate", "filled")
+            machine.as_user("wilma", "sh", "-c", 'echo first > "$1"', "sh", root / "up" / "page.html")
+            run("snapshot", "filled")
+            machine.as_user("wilma", "sh", "-c", 'echo second > "$1"', "sh", root / "up" / "page.html")
+            assert sites.get("wilma/up/page.html") == "second"
+            run("restore", "filled")
+            assert sites.get("wilma/up/page.html") == "first"
+            run("deactivate", "plain")
+            assert sites.get("wilma/plain.html") == ""
+        finally:
+            machine.run("rm", "-rf", root, home)
+            machine.run("userdel", "wilma")
 
 
 class TestApache(Story):

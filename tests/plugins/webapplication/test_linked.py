@@ -232,7 +232,7 @@ def test_a_dead_restore_is_not_forgotten_where_the_list_of_folders_is_gone(shop:
     driver.dead.append(job.job)
     (shop.component.path / ".dysnomia-fileset").rename(shop.folder / "list")
     linked = dataclasses.replace(driver.bench(), plugin=shop.plugin)
-    with pytest.raises(Unsupported, match=f"job {job.job} was about to replace what is live, and web/shop holds no"):
+    with pytest.raises(Unsupported, match=f"job {job.job} was about to change what is live, and web/shop holds no"):
         activities.activity(linked, "activate")
     (shop.folder / "list").rename(shop.component.path / ".dysnomia-fileset")
     driver.activity("activate")

@@ -27,16 +27,18 @@ WEB = ("-C", "web", "-c", "shop")
 class Site(World):
     """A machine with a container ``web``, and the server that serves its document root."""
 
-    def __init__(self, root: Path, server: WebServer) -> None:
+    def __init__(self, root: Path, server: WebServer, kind: str) -> None:
         super().__init__(root)
         self.server = server
+        self.kind = kind
+        self.configure()
 
-    def configure(self, kind: str, reload_command: str = "") -> None:
+    def configure(self, reload_command: str = "") -> None:
         """The container's file. ``reload_command`` as bash reads it."""
         path = self.root / "containers" / "web"
         path.parent.mkdir(exist_ok=True)
         more = f"reloadCommand={reload_command}\n" if reload_command else ""
-        path.write_text(f"type={kind}\ndocumentRoot={self.server.root}\n{more}")
+        path.write_text(f"type={self.kind}\ndocumentRoot={self.server.root}\n{more}")
 
     def fill(self, version: int) -> None:
         """Every page in this version, in the place of another."""
@@ -49,8 +51,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """State: ``pages``. Nothing else is set than an operator sets."""
     folder = open_folder()
     with request.param(folder / "srv" / "www") as server:
-        site = Site(folder, server)
-        site.configure(f"{request.node.callspec.id}-webapplication")
+        site = Site(folder, server, f"{request.node.callspec.id}-webapplication")
         site.component("web/shop", ".dysnomia-fileset", "mkdir pages\n")
         yield site
     shutil.rmtree(folder)
@@ -133,9 +134,8 @@ def test_what_is_kept_beside_is_not_served(site: Site) -> None:
 
 
 def test_the_server_is_reloaded_where_the_container_says_so(site: Site) -> None:
-    kind = f"{site.server.program.rsplit('/', 1)[-1].removesuffix('2')}-webapplication"
     words = " ".join(f'"{word}"' for word in site.server.reload)
-    site.configure(kind, f"({words})")
+    site.configure(f"({words})")
 
     def workers() -> set[int]:
         return {child.pid for child in psutil.Process(site.server.pid).children()}
@@ -153,8 +153,19 @@ def test_the_server_is_reloaded_where_the_container_says_so(site: Site) -> None:
     assert site.server.get("/")[0] in (403, 404), "it serves"
 
 
+def test_one_page_is_put_back_while_all_others_are_served(site: Site) -> None:
+    marker = site.root / "reloaded"
+    site.run("dysnomia", "-o", "activate", *WEB)
+    site.fill(1)
+    site.run("dysnomia", "-o", "snapshot", *WEB)
+    site.fill(2)
+    site.configure(f'"touch {marker}"')
+    site.run("dysnomia", "-o", "put-back", *WEB, "--generation", "1", "--section", f"file:pages/{NAMES[0]}")
+    assert [site.server.get(f"/pages/{name}")[1][:1] for name in NAMES[:2]] == [b"1", b"2"]
+    assert marker.exists()
+
+
 def test_a_reload_that_fails_undoes_no_restore_and_takes_an_activation_back(site: Site) -> None:
-    kind = f"{site.server.program.rsplit('/', 1)[-1].removesuffix('2')}-webapplication"
     code = site.root / "code.html"
     code.write_text("code")
     site.component("web/shop", ".dysnomia-fileset", f"mkdir pages\nsymlink {code}\ntarget .\n")
@@ -163,7 +174,7 @@ def test_a_reload_that_fails_undoes_no_restore_and_takes_an_activation_back(site
     site.fill(1)
     site.run("dysnomia", "-o", "snapshot", *WEB)
     site.fill(2)
-    site.configure(kind, "\"sh -c 'echo no such site >&2; exit 3'\"")
+    site.configure("\"sh -c 'echo no such site >&2; exit 3'\"")
     plan = site.run("dysnomia", "-o", "restore", *WEB, "--dry-run")
     assert "then sh -c 'echo no such site >&2; exit 3' would be run" in plan.out + plan.err
     done = site.run("dysnomia", "-o", "restore", *WEB)

@@ -75,10 +75,15 @@ labels = ["PROD"]
 [components."pg/orders".retention]
 daily = 7
 within = "1w3d"
+tagged = ["release"]
+min_age = "2d"
+max_size = "50G"
 """,
     )
     orders = settings.component("pg", "orders")
-    assert orders.policy == Policy(daily=7, within=timedelta(days=10))
+    assert orders.policy == Policy(
+        daily=7, within=timedelta(days=10), tagged=("release",), min_age=timedelta(days=2), max_size=50 << 30
+    )
     assert orders.labels == ("site", "PROD")
     assert orders.stale_after == timedelta(hours=26)
     assert settings.component("pg", "crm").policy == Policy(last=3)
@@ -98,6 +103,7 @@ within = "1w3d"
         ("# x\n[components.'pg/*']\nlabel = []\n", 3, "did you mean 'labels'"),
         ("[components.pg]\nlabels = []\n", 1, "is not a component"),
         ("[components.'pg/x'.retention]\ndayly = 1\n", 2, "did you mean 'daily'"),
+        ("[components.'pg/x'.retention]\nmax_size = 'big'\n", 2, "write 500M, 50G or 1.5T"),
         ("[components.'pg/x'.retention]\nlast = -1\n", 2, "a whole number from 0"),
         ("[containers.pg]\ncompression = 'lzma'\n", 2, "one of zstd, xz"),
         ("[keys]\nrestore = 3\n", 2, "a text in quotes"),

@@ -15,7 +15,7 @@ from dysnomia_store.gc.plan import plan
 from dysnomia_store.gc.state import GcGeneration, GcState
 from dysnomia_store.model import Marks, Pin, Verdict
 from dysnomia_store.records.retention import GcPlan, Policy
-from dysnomia_store.records.rules import RULES
+from dysnomia_store.records.rules import DURATION, RULES
 from tests.unit.store.shop import KEY, START, Shop, rows
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -406,4 +406,4 @@ class TestApply:
 def test_the_table_of_rules_is_the_policy() -> None:
     fields = {field.name for field in dataclasses.fields(Policy)}
     assert {rule.name for rule in RULES} == fields - {"nothing"}
-    assert [rule.name for rule in RULES if rule.takes_duration] == ["within"]
+    assert [rule.name for rule in RULES if rule.takes == DURATION] == ["within", "min_age"]

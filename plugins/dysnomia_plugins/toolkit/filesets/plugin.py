@@ -270,6 +270,8 @@ class FilesetState(StatePlugin):
 
     puts_back: ClassVar[bool] = True
     puts_back_sections: ClassVar[bool] = True
+    put_back_word: ClassVar[str] = "file"
+    put_back_in_transaction: ClassVar[bool] = False
 
     def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
         from dysnomia_plugins.toolkit.filesets.putting import choice, live

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_plugins.base import (
     Component,
@@ -25,14 +25,17 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    LiveLook,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     Runner,
     StatePlugin,
     Stored,
+    WholeAsked,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown
 from dysnomia_plugins.toolkit.process import NeverCancelled
@@ -50,7 +53,7 @@ from dysnomia_plugins.types.redis import (
 from dysnomia_plugins.types.redis.emptying import empty, has_functions
 from dysnomia_plugins.types.redis.files import writing
 from dysnomia_plugins.types.redis.programs import client, fitting
-from dysnomia_plugins.types.redis.resp import Connection
+from dysnomia_plugins.types.redis.resp import Connection, Refused
 from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.server_info import keyspace, read, refuse
 from dysnomia_plugins.types.redis.sync import stream
@@ -58,6 +61,9 @@ from dysnomia_store.errors import NameRejected
 from dysnomia_store.model import Section
 from dysnomia_store.names import validate_name
 from dysnomia_store.sink import ContentSink
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.types.redis.putting.live import LiveKeys
 
 ARTEFACT = "dump.rdb"
 LIVE = "live"
@@ -322,6 +328,50 @@ class RedisDatabase(StatePlugin):
 
     def recover(self, ctx: Context) -> bool:
         return swap.recover(ctx, Server.of(ctx.component))
+
+    # Keys back into what is live.
+
+    puts_back: ClassVar[bool] = True
+    puts_back_sections: ClassVar[bool] = True
+    put_back_word: ClassVar[str] = "key"
+
+    def whole_sections(self, ctx: Context, stored: Stored, asked: Sequence[WholeAsked]) -> Sequence[PutRow]:
+        from dysnomia_plugins.types.redis.putting import keys
+
+        with self._live_keys(ctx) as live:
+            return keys.chosen(live, stored, asked)
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        from dysnomia_plugins.types.redis.putting import put
+
+        with self._live_keys(ctx) as live:
+            return put.look(live, rows)
+
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        from dysnomia_plugins.types.redis.putting import put
+
+        with self._live_keys(ctx) as live:
+            return put.put_back(ctx, live, stored, rows, seen)
+
+    def parse_whole(self, raw: bytes) -> Mapping[str, str]:
+        from dysnomia_plugins.types.redis.putting import payload
+
+        return payload.shown(raw)
+
+    @contextmanager
+    def _live_keys(self, ctx: Context) -> Iterator[LiveKeys]:
+        """On a connection that no cancel breaks off: a transaction is waited for to its end."""
+        from dysnomia_plugins.types.redis.putting.live import LiveKeys
+
+        with Connection.open(Server.of(ctx.component)) as connection:
+            try:
+                yield LiveKeys(connection)
+            except Refused as error:
+                raise PluginError(
+                    f"{error.message} (at {connection.name}); nothing was changed", "see what its user may do"
+                ) from None
 
     # Contents.
 

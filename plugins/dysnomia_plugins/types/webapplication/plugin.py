@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from dysnomia_plugins.base import Component, Context, Place, Plugin, Preflight, Stored
+from dysnomia_plugins.base import Component, Context, Place, Plugin, Preflight, PutRow, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.filesets import activation
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
@@ -70,6 +70,13 @@ class WebApplication(FilesetState):
         """The server serves all the time; it is reloaded when the exchange is over, which a failure does not undo."""
         super().swap(ctx, beside, aside)
         self._reload_once(ctx)
+
+    def put_sections_back(
+        self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
+    ) -> Sequence[int]:
+        left = super().put_sections_back(ctx, stored, rows, seen)
+        self._reload_once(ctx)
+        return left
 
     def recover(self, ctx: Context) -> bool:
         take_back(ctx, LINKS, SETTING)  # of an activation that died while the component held no state

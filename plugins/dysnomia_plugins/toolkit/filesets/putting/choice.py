@@ -36,6 +36,8 @@ def chosen(live: LiveTree, stored: Stored, trust: Trust, asked: Sequence[WholeAs
     Raises NotFound for a name that neither side has, NotSafe, Corrupt, PluginError, OSError."""
     meant: dict[str, tuple[str, WholeAsked]] = {}
     for one in asked:
+        if one.key:
+            raise NotSafe(f"{one.section} is put back whole: the lines of a file are no rows", "name the file alone")
         kind, name = split(one.section)
         if name not in meant or kind == Kind.FOLDER:
             meant[name] = kind, one
