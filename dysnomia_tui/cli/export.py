@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.sizes import size
@@ -49,9 +50,23 @@ def _to_output(plain: Plain, section: str) -> int:
         raise Usage("standard output is a terminal", "redirect it (> FILE), pipe it, or give --to DIR")
     opened = plain.open_section(section) if section else plain.open(plain.main())
     with opened as stream:
-        count = _copy(stream, out)
-    out.flush()
-    return count
+        return _copy(stream, _Named(out))
+
+
+class _Named(io.RawIOBase):
+    """Standard output, whose errors say what they are of: a snapshot is being read meanwhile."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def write(self, data: Any) -> int:
+        try:
+            self._out.write(data)
+            self._out.flush()
+        except OSError as error:
+            error.filename = error.filename or "standard output"
+            raise
+        return len(data)
 
 
 def _into(plain: Plain, folder: Path) -> int:
@@ -108,7 +123,7 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
     return count
 
 
-def _copy(source: BinaryIO, target: IO[bytes]) -> int:
+def _copy(source: BinaryIO, target: IO[bytes] | _Named) -> int:
     count = 0
     while data := source.read(PIECE):
         target.write(data)

@@ -201,13 +201,11 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
     except KeyboardInterrupt:
         return failed(Exit.INTERRUPTED, "interrupted")
     except (EngineError, StoreError, SettingsError) as error:
+        as_json = _flushed() and as_json
         return failed(exit_of(error), str(error))
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _drop_output()
+        if not _flushed():
             where = where or "standard output: "
             as_json = False
         return failed(exit_of(error), f"{where}{reason(error)}")
@@ -260,6 +258,16 @@ class _Descriptor(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         return os.write(self._number, data)
+
+
+def _flushed() -> bool:
+    """Whether standard output took what was written to it; what it does not take is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+        return False
+    return True
 
 
 def _drop_output() -> None:

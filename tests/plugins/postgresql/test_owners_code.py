@@ -67,6 +67,8 @@ PLACES = {
     " ALTER DOMAIN own.d VALIDATE CONSTRAINT c",
     "a generated column": "CREATE TABLE own.t (k text, g text GENERATED ALWAYS AS (own.watched(k)) STORED);"
     " INSERT INTO own.t VALUES ('a')",
+    "a generated column that is the same for all": "CREATE TABLE own.t (k text, g text GENERATED ALWAYS AS (k ||"
+    " own.watched('made')) STORED); INSERT INTO own.t VALUES ('a')",
     "the key of partitions": "CREATE TABLE own.t (k text) PARTITION BY LIST (own.watched(k));"
     " CREATE TABLE own.t1 PARTITION OF own.t FOR VALUES IN ('a'); INSERT INTO own.t VALUES ('a')",
     "the key of partitions of partitions": "CREATE TABLE own.t (k text, n int) PARTITION BY LIST (own.watched(k));"
@@ -234,3 +236,116 @@ def test_no_row_is_put_back_where_the_look_at_live_would_run_an_owners_function(
     assert "own.watched(text), which an index or a check calls, would run as one" in look.refusals[0]
     shop.sql("DROP INDEX own." + shop.sql("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%planned%'"))
     assert shop.put(shop.wanted("own.t", "a")) == []
+
+
+AS_SUPERUSER = "SELECT 1 / (1 - (SELECT rolsuper::int FROM pg_roles WHERE rolname = current_user))"
+"""Fails where a superuser runs it."""
+
+
+def test_what_a_function_leaves_for_the_end_of_the_transaction_does_not_run_as_a_superuser(
+    restored: Callable[[str], None],
+) -> None:
+    """A cursor WITH HOLD is read at the commit, by whoever commits."""
+    restored(
+        f"""{WATCHED}
+        CREATE FUNCTION own.f(k text) RETURNS bool LANGUAGE plpgsql AS $f$
+        BEGIN
+          IF current_setting('application_name') LIKE 'dysnomia%' THEN
+            EXECUTE $c$DECLARE c CURSOR WITH HOLD FOR SELECT query_to_xml('{AS_SUPERUSER}', true, true, '')$c$;
+          END IF;
+          RETURN true;
+        END $f$;
+        CREATE TABLE own.t (k text CHECK (own.f(k))); INSERT INTO own.t VALUES ('a');"""
+    )
+
+
+HELPED = {
+    "a check": "CREATE TABLE own.t (k text CHECK (public.run(own.told()) <> '')); INSERT INTO own.t VALUES ('a')",
+    "a generated column": "CREATE TABLE own.t (k text, g text GENERATED ALWAYS AS (public.run(own.told())) STORED);"
+    " INSERT INTO own.t VALUES ('a')",
+    "the key of partitions": "CREATE TABLE own.t (k text) PARTITION BY LIST ((k || public.run(own.told())));"
+    " CREATE TABLE own.t1 PARTITION OF own.t DEFAULT; INSERT INTO own.t VALUES ('a')",
+    "an index that a foreign key meets": "CREATE TABLE own.t (k text PRIMARY KEY, m text REFERENCES own.t);"
+    " CREATE INDEX ON own.t ((k || public.run(own.told()))); INSERT INTO own.t VALUES ('a', 'a')",
+}
+
+
+@pytest.mark.parametrize("place", HELPED)
+def test_a_helper_of_a_superuser_that_says_it_changes_nothing_runs_as_the_owner_too(
+    place: str, restored: Callable[[str], None]
+) -> None:
+    restored(
+        f"""CREATE FUNCTION public.run(what text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+          'DECLARE found text; BEGIN EXECUTE what INTO found; RETURN found; END';
+        {WATCHED} CREATE FUNCTION own.told() RETURNS text IMMUTABLE LANGUAGE plpgsql AS $f$
+        BEGIN
+          RETURN CASE WHEN current_setting('application_name') LIKE 'dysnomia%' THEN '{AS_SUPERUSER}' ELSE 'SELECT 1'
+            END;
+        END $f$;
+        {HELPED[place]}"""
+    )
+
+
+def test_an_event_trigger_whose_function_is_an_owners_does_not_run_as_a_superuser(
+    restored: Callable[[str], None],
+) -> None:
+    restored(
+        f"""{WATCHED} CREATE FUNCTION own.event() RETURNS event_trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM own.watched(''event''); END';
+        CREATE TABLE own.t (k text); INSERT INTO own.t VALUES ('a');
+        CREATE MATERIALIZED VIEW own.m AS SELECT * FROM own.t;
+        RESET ROLE; CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION own.event()"""
+    )
+
+
+LEFT = {
+    "a cursor": f"EXECUTE $c$DECLARE c CURSOR WITH HOLD FOR SELECT query_to_xml('{AS_SUPERUSER}', true, true, '')$c$",
+    "a trigger": "INSERT INTO own.other VALUES (1)",
+    "a trigger of its own making": "CREATE TABLE own.more (i int); CREATE CONSTRAINT TRIGGER x AFTER INSERT ON own.more"
+    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION own.late(); INSERT INTO own.more VALUES (1)",
+    "an encoding": "PERFORM set_config('client_encoding', 'SJIS', false), set_config('bytea_output', 'escape', false)",
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_check_leaves_in_the_session_that_puts_a_row_back_does_not_run_as_a_superuser(
+    left: str, shop: Shop
+) -> None:
+    """It may be refused, as long as nothing of it ran: an exception names the superuser, or nothing is changed."""
+    shop.server.sql(f"CREATE DATABASE orders OWNER {OWNER}")
+    shop.create_in(
+        f"""{WATCHED} CREATE TABLE own.other (i int);
+        CREATE FUNCTION own.late() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM own.watched(''late''); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON own.other DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+          EXECUTE FUNCTION own.late();
+        CREATE FUNCTION own.f(k text) RETURNS bool LANGUAGE plpgsql AS $f$
+        BEGIN
+          IF current_setting('application_name') LIKE 'dysnomia%' THEN {LEFT[left]}; END IF;
+          RETURN true;
+        END $f$;
+        CREATE TABLE own.t (k text PRIMARY KEY, v bytea, CHECK (own.f(k)));
+        INSERT INTO own.t VALUES ('a' || chr(277) || chr(92) || chr(39) || '; x', decode('00ff', 'hex'))"""
+    )
+    before = shop.dumped()
+    shop.sql("DELETE FROM own.t")
+    rows = shop.lacking(shop.sections()["own.t"])
+    if "trigger" in left:
+        with pytest.raises(NotSafe, match=r"the trigger .* waits for the end of the transaction"):
+            shop.put(rows)
+        assert shop.sql("SELECT count(*) FROM own.t, own.other") == "0"
+    else:
+        assert shop.put(rows) == []
+        assert shop.dumped() == before
+
+
+def test_no_row_is_put_back_where_an_event_trigger_would_run_an_owners_function(shop: Shop) -> None:
+    shop.server.sql(f"CREATE DATABASE orders OWNER {OWNER}")
+    shop.create_in(
+        f"""{WATCHED} CREATE TABLE own.t (k text PRIMARY KEY); INSERT INTO own.t VALUES ('a');
+        CREATE FUNCTION own.event() RETURNS event_trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM own.watched(''event''); END';
+        RESET ROLE; CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION own.event()"""
+    )
+    look = shop.look(shop.wanted("own.t", "a"))
+    assert "event trigger e would run own.event() as one" in look.refusals[0]

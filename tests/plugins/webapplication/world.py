@@ -39,7 +39,11 @@ class WebWorld(FilesetWorld):
         )
         (self.component.path / ".dysnomia-fileset").write_text(SPEC)
         (self.component.path / ".dysnomia-targetdir").write_text("/nowhere\n")
-        self.server.start()
+        try:
+            self.server.start()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self.server.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,13 @@ def test_the_new_folder_is_opened_to_nobody_whatever_the_tree_says_of_its_own(
     assert (tmp_path / "tree" / "papers" / "list.txt").read_text() == "second\n"
     status = (tmp_path / "tree").stat()
     assert (status.st_uid, status.st_mode & 0o7777) == (0, 0o700)
+
+
+@pytest.mark.parametrize(("output", "code"), [(">&-", 1), (">/dev/full", 9)])
+def test_a_standard_output_that_takes_nothing_is_named(output: str, code: int) -> None:
+    command = Path(sys.executable).with_name("dysnomia")
+    line = f'exec "$0" -o export -C {SHOP.container} -c {SHOP.component} {output}'
+    done = subprocess.run(["sh", "-c", line, command], capture_output=True, text=True, check=False)
+    assert "standard output" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code

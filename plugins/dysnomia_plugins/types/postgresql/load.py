@@ -62,6 +62,9 @@ class Loader:
         self._database = database
         self._statements = statements
         self._own = own
+        self._last: list[bytes] = []
+        """Statements that are run after all others."""
+        self._skipping = self._waiting = False
         self._sent: list[int] = []
         self._taken: list[int] = []
 
@@ -94,14 +97,13 @@ class Loader:
                 self._ctx.progress.advance(done, total)
             if not partial and not scanner.complete:
                 raise Truncated("the dump ends before its end marker", "restore another generation")
-            stdin.write(b"\n" + self._statements.ending())
+            stdin.write(b"\n" + self._statements.ending() + b"\n".join(self._last))
         self._compare()
         return scanner
 
     def _passed(self, scanner: DumpScanner) -> Iterator[Piece]:
         """The pieces that psql is given: what is left out is not among them, what is wrapped has its wrapping."""
         rules = self._statements
-        skipping = False
         after = b""
         for part, data in scanner.pieces():
             if part in (Part.RESTRICT, Part.UNRESTRICT):
@@ -114,16 +116,13 @@ class Loader:
             if part is not Part.MORE and after:
                 yield Part.TRIVIA, after
                 after = b""
+            if self._left(part, data):
+                continue
             if part is Part.STATEMENT:
-                skipping = rules.skips(data)
-                if skipping:
-                    continue
                 if before := rules.before(data, standard=scanner.standard):
                     yield Part.TRIVIA, before
                 after = rules.after(data)
                 data = rules.instead(data)
-            elif part is Part.MORE and skipping:
-                continue
             elif part is Part.COPY:
                 yield Part.TRIVIA, rules.before_rows(standard=scanner.standard)
             yield part, data
@@ -131,6 +130,17 @@ class Loader:
                 yield Part.TRIVIA, rules.after_rows()
         if after:
             yield Part.TRIVIA, after
+
+    def _left(self, part: Part, data: bytes) -> bool:
+        """Whether a piece is of a statement that is left out, or kept for the end."""
+        if part is Part.STATEMENT:
+            self._skipping = self._statements.skips(data)
+            self._waiting = not self._skipping and self._statements.waits(data)
+            if self._waiting:
+                self._last.append(data)
+        elif part is Part.MORE and self._waiting:
+            self._last[-1] += data
+        return part in (Part.STATEMENT, Part.MORE) and (self._skipping or self._waiting)
 
     def _count(self, rows: int, counts: Iterator[Section]) -> None:
         """A table was sent: the index must know it with as many rows."""

@@ -21,7 +21,7 @@ from dysnomia_plugins.types.postgresql.live_rows import LiveRows, digest
 from dysnomia_plugins.types.postgresql.live_seen import Seen, behind, sections_of, see, warnings
 from dysnomia_plugins.types.postgresql.live_tables import Table
 from dysnomia_plugins.types.postgresql.names import identifier, literal
-from dysnomia_plugins.types.postgresql.talk import OURS, OWN, talking
+from dysnomia_plugins.types.postgresql.talk import OWN, talking
 from dysnomia_store.model import Section
 
 PUT_BACK, PUT = "put-back", "put"
@@ -90,6 +90,11 @@ def _refusals(live: LiveRows, rows: Sequence[PutRow]) -> tuple[str, ...]:
     if len(writers) > 1:
         owners = ", ".join(sorted(name or "a superuser" for name in writers))
         return (f"the tables are owned by {owners}: put the rows of each owner back by themselves",)
+    if any(writers) and (called := live.talk.value(_CALLED)):
+        return (
+            f"the tables are not owned by a superuser, and the event trigger {called[0]} would run {called[1]} as one:"
+            " connect as their owner",
+        )
     return refused
 
 
@@ -99,6 +104,20 @@ def _reason(error: ProcessFailed) -> tuple[str, str]:
     match = _SAID.match(last)
     return (match[1], match[2]) if match else ("", last or error.message)
 
+
+_CALLED = """SELECT json_build_array(e.evtname, e.evtfoid::regprocedure::text) FROM pg_event_trigger e
+  JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_roles w ON w.oid = p.proowner AND NOT w.rolsuper
+  WHERE e.evtenabled IN ('O', 'A') AND NOT p.prosecdef ORDER BY e.evtname LIMIT 1"""
+"""What an owner wrote and a superuser's definitions call: putting rows back makes some."""
+_WAITING = """SELECT json_agg(what ORDER BY what) FROM (
+  SELECT g.tgrelid AS relation, format('the trigger %s of table %s', g.tgname, g.tgrelid::regclass) AS what
+    FROM pg_trigger g WHERE NOT g.tgisinternal AND g.tgdeferrable AND g.tgenabled <> 'D'
+  UNION ALL SELECT x.conrelid, format('the exclusion %s of table %s', x.conname, x.conrelid::regclass)
+    FROM pg_constraint x JOIN pg_index i ON i.indexrelid = x.conindid
+    WHERE x.contype = 'x' AND x.condeferrable AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)) w
+  WHERE EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'
+    AND l.relation = w.relation AND l.mode = 'RowExclusiveLock')"""
+"""What may be left for the end of a transaction, of the tables that this one wrote to."""
 
 # --- the transaction -----------------------------------------------------------------------------------------------
 
@@ -171,12 +190,29 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list
     live.talk.ask("SET CONSTRAINTS ALL DEFERRED;")
     live.talk.ask("".join(_switched(table, off=True) for table in tables.values()))
     _write(there, places)
-    live.talk.ask(f"{OWN}SET CONSTRAINTS ALL IMMEDIATE;\n{OURS}")
+    _require_nothing_waits(live, {there.table(at).writer for at in places})
+    live.talk.ask(f"{OWN}SET CONSTRAINTS ALL IMMEDIATE;\n{live.talk.ours}")
     live.talk.ask("".join(_switched(table, off=False) for table in tables.values()))
     _require_made(live, rows, places)
     for section in sections_of([rows[at] for at in places]):
         _move_on(live, there, section, there.of(section, places))
     return left
+
+
+def _require_nothing_waits(live: LiveRows, writers: set[str]) -> None:
+    """What owners' functions left for the end of the transaction would run as whoever ends it. Raises NotSafe.
+
+    Cursors are closed. A trigger that waits cannot be taken back: whatever table was written to is looked at, and none
+    can lose a trigger that waits, nor the lock that tells of it, before the end."""
+    if not any(writers):
+        return
+    live.talk.ask("CLOSE ALL;")
+    waiting = live.talk.value(_WAITING)
+    if waiting:
+        raise NotSafe(
+            f"nothing was changed: {waiting[0]} waits for the end of the transaction, and would run as a superuser",
+            "connect as the table's owner",
+        )
 
 
 def _require_tables(live: LiveRows, rows: Sequence[PutRow]) -> None:
@@ -223,7 +259,8 @@ def _write(there: Seen, places: Sequence[int]) -> None:
             parts.append(f"p{len(parts)} AS ({write(there, section, there.of(section, chosen), before)} RETURNING 1)")
     statement = f"WITH {', '.join(parts)} SELECT 1;"
     writer = there.table(places[0]).writer
-    there.live.talk.ask(f"{_as(writer, statement) if writer else OWN + statement}\n{OURS}")
+    talk = there.live.talk
+    talk.ask(f"{_as(writer, statement) if writer else OWN + statement}\n{talk.ours}")
 
 
 def _as(writer: str, statement: str) -> str:

@@ -73,6 +73,11 @@ class Statements:
         """What is run for it."""
         return statement
 
+    def waits(self, statement: bytes) -> bool:
+        """Whether it is run after all the others."""
+        del statement
+        return False
+
     def skips(self, statement: bytes) -> bool:
         """Whether it is not loaded. Raises NotSafe for what no dump may hold."""
         if statement.startswith(b"SET") and (found := _ENCODING.match(statement)):

@@ -26,16 +26,20 @@ _BEGIN = """\\set VERBOSITY verbose
 SELECT pg_catalog.set_config('dysnomia.search_path', pg_catalog.concat_ws(', ', 'pg_catalog',
   nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp'), false),
   pg_catalog.set_config('dysnomia.timezone', pg_catalog.current_setting('TimeZone'), false);
-SET search_path = pg_catalog, pg_temp;
-SET row_security = off;
-SET constraint_exclusion = off;
 """
-OWN = """SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('dysnomia.search_path'), false),
+_VIEWS = """SELECT pg_catalog.set_config(name, '%s', false) FROM pg_catalog.pg_settings
+  WHERE name OPERATOR(pg_catalog.=) 'restrict_nonsystem_relation_kind';
+"""
+"""Whether what is a view by now is read (a server knows it since 2024): its owner could have made one of a table."""
+OWN = f"""{_VIEWS % ""}SELECT
+  pg_catalog.set_config('search_path', pg_catalog.current_setting('dysnomia.search_path'), false),
   pg_catalog.set_config('TimeZone', pg_catalog.current_setting('dysnomia.timezone'), false);
 """
 """Before what runs functions of the database: checks, defaults, generated columns."""
-OURS = "SET search_path = pg_catalog, pg_temp;\nSET TimeZone = 'UTC';\n"
-"""After it: as we began."""
+_OURS = f"""SET search_path = pg_catalog, pg_temp;
+SET row_security = off;
+SET constraint_exclusion = off;
+{_VIEWS % "view, foreign-table"}"""
 
 
 @dataclass
@@ -43,6 +47,8 @@ class Talk:
     """Asks. Every text is in the encoding of the snapshot's rows, which the server is told."""
 
     codec: str
+    encoding: str
+    """The same, as PostgreSQL calls it."""
     _stdin: BinaryIO
     _lines: queue.SimpleQueue[bytes]
 
@@ -72,6 +78,11 @@ class Talk:
             return None
         return json.loads(unescaped(lines[0]).decode(self.codec, "surrogateescape"))
 
+    @property
+    def ours(self) -> str:
+        """After what ran functions of the database, which may have set anything: the session as it began."""
+        return f"SET client_encoding = {literal(self.encoding)};\n{_OURS}{printed()}"
+
     def text(self, raw: bytes) -> str:
         """Of bytes of the dump, so that they come to the server as they are. Raises NotSafe where they would not."""
         found = raw.decode(self.codec, "surrogateescape")
@@ -100,8 +111,9 @@ def talking(client: Client, database: str, encoding: str) -> Iterator[Talk]:
         client.explained(),
         client.runner.writing(argv, env=env, user=client.server.os_user, on_stdout=lines.put) as stdin,
     ):
-        talk = Talk(python_codec(encoding or "UTF8"), stdin, lines)
-        talk.ask(_BEGIN + printed())
+        talk = Talk(python_codec(encoding or "UTF8"), encoding or "UTF8", stdin, lines)
+        talk.ask(_BEGIN + talk.ours)
         if not encoding and talk.value("SELECT to_json(current_setting('server_encoding'))") == "SQL_ASCII":
-            talk.ask("SET client_encoding = 'SQL_ASCII';")
+            talk.encoding = "SQL_ASCII"
+            talk.ask(talk.ours)
         yield talk
