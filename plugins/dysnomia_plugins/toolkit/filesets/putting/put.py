@@ -178,10 +178,10 @@ class _Exchange:
         """All units that hold names of a file one of whose names is in these."""
         top_of = {self._staging.name(at): top for top, rows in self._staging.tops.items() for at in rows}
         pairs = []
-        for name, top in top_of.items():
-            row = next(self.look.rows[at] for at in self._staging.tops[top] if self._staging.name(at) == name)
-            if row.wanted is not None and (link := str(read_raw(row.wanted)["link"])) in top_of:
-                pairs.append((top, top_of[link]))
+        for row in self.look.rows:
+            link = "" if row.wanted is None else str(read_raw(row.wanted)["link"])
+            if link in top_of and row.section.name in top_of:
+                pairs.append((top_of[row.section.name], top_of[link]))
         while more := {one for pair in pairs if failed & set(pair) for one in pair} - failed:
             failed = failed | more
         return failed
