@@ -23,6 +23,7 @@ from dysnomia_plugins.base import (
     Purpose,
     Row,
     Runner,
+    SectionPatch,
     Stored,
 )
 from dysnomia_plugins.errors import PluginError, ProcessFailed, Truncated, WrongCredentials
@@ -318,6 +319,11 @@ class MysqlDatabase(SqlDatabase):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+    def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
+        from dysnomia_plugins.types.mysql.patch import sql_patch
+
+        yield from sql_patch(new, changes, title)
 
 
 def _pieces(text: bytes | None) -> list[Piece]:
