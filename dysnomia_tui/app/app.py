@@ -40,7 +40,7 @@ from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
-from dysnomia_tui.engine.records import JobView
+from dysnomia_tui.engine.records import JobView, Opening
 
 
 class DysnomiaApp(TypingAhead):
@@ -65,6 +65,7 @@ class DysnomiaApp(TypingAhead):
         clock: Callable[[], datetime] | None = None,
         environ: Mapping[str, str] | None = None,
         poll: bool = True,
+        opening: Opening | None = None,
     ) -> None:
         """Make the app; nothing is read before the first frame.
 
@@ -73,6 +74,7 @@ class DysnomiaApp(TypingAhead):
             settings: config.toml's.
             clock: what time it is (UTC); the system's by default.
             environ: the terminal's environment; the process's by default.
+            opening: where the cursor goes once the store has been read.
             poll: whether jobs and overview are looked at again and again (tests look when they want to).
         """
         environ = os.environ if environ is None else environ
@@ -92,6 +94,7 @@ class DysnomiaApp(TypingAhead):
         self._times = Times(kind, self.clock())
         self._alarm = -1
         self._environ = environ
+        self._opening = opening
         self.animation_level = "none"
         self.ansi_theme_dark = theme.ANSI_DARK
         self.ansi_theme_light = theme.ANSI_LIGHT
@@ -159,6 +162,19 @@ class DysnomiaApp(TypingAhead):
         if isinstance(self.screen, DysnomiaScreen):
             self.screen.redraw_bars()
             self.screen.on_state(state)
+        if self._opening is not None and state.overview is not None:
+            opening, self._opening = self._opening, None
+            self._go_to(opening)
+
+    def _go_to(self, opening: Opening) -> None:
+        if opening.key is not None:
+            if self.state.component(opening.key) is None:
+                self.notify(f"there is no component {opening.key}", severity="warning", markup=False, timeout=12)
+            self.show_component(opening.key, opening.number)
+        elif opening.when is None:
+            self.show_group(opening.group)
+        else:
+            self.go.whole(opening.group, opening.when)
 
     def _tick(self) -> None:
         if not self.is_open:
@@ -321,7 +337,7 @@ class DysnomiaApp(TypingAhead):
         self.notify(problem, severity="error", markup=False, timeout=12)
 
 
-def run(settings: Settings, *, read_only: bool) -> int:
+def run(settings: Settings, *, read_only: bool, opening: Opening | None = None) -> int:
     """Run the app until it is closed; the exit code.
 
     Raises nothing for a terminal that cannot show it: says so in one line.
@@ -330,7 +346,7 @@ def run(settings: Settings, *, read_only: bool) -> int:
         return 1
     if os.environ.get("SSH_CONNECTION"):
         os.environ.setdefault("TEXTUAL_FPS", "30")
-    app = DysnomiaApp(lambda: Engine(settings, read_only=read_only), settings)
+    app = DysnomiaApp(lambda: Engine(settings, read_only=read_only), settings, opening=opening)
     with app.ending.handled():
         answer = app.run()
     if answer == "demo":

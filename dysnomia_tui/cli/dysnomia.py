@@ -78,6 +78,10 @@ def parser() -> Parser:
     )
     found.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
     found.add_argument(
+        "--into", default="", metavar="CONTAINER",
+        help="restore: a copy in this other container of the same type (name of or path to its configuration)",
+    )  # fmt: skip
+    found.add_argument(
         "--section", action="append", default=[], metavar="KIND:NAME",
         help="restore --as: only these sections (repeat); export: this one; put-back: this one, or files (repeat)",
     )  # fmt: skip
@@ -154,6 +158,7 @@ def _check(args: argparse.Namespace) -> None:
     for option, given, operations in (
         ("--generation", args.generation is not None, ("restore", "verify", "check", "export", "put-back")),
         ("--as", args.name, ("restore",)),
+        ("--into", args.into, ("restore",)),
         ("--section", args.section, ("restore", "export", "put-back")),
         ("--row", args.row, ("put-back",)),
         ("--rows", args.rows, ("put-back",)),
@@ -164,7 +169,7 @@ def _check(args: argparse.Namespace) -> None:
     ):
         if given and args.operation not in operations:
             raise Usage(f"{option} goes with {' or '.join(operations)}")
-    if args.section and not args.name and args.operation == "restore":
+    if args.section and not args.name and not args.into and args.operation == "restore":
         raise Usage("--section restores into a copy", "name it with --as")
     if args.operation == "put-back":
         from dysnomia_tui.cli.put_back import check
@@ -182,6 +187,8 @@ def locate(settings: Settings, args: argparse.Namespace) -> tuple[Settings, Comp
     component = plain_name(str(path), os.environ) if path is not None else args.component
     key = ComponentKey.of(plain_name(container, os.environ), component)
     settings = _with_container(settings, key.container, container, type_name, environment=args.environment)
+    if args.into and given_path(args.into) is not None:
+        settings = _with_container(settings, plain_name(args.into, os.environ), args.into, "", environment=False)
     if path is not None and path.parent.parent not in _markers(settings):
         if not path.parent.is_dir():
             raise Unknown(f"no component configuration found for: {args.component}")
@@ -202,7 +209,8 @@ def _with_container(
     from dysnomia_tui.config.model import GivenContainer
 
     if environment:
-        return replace(settings, given_containers={name: GivenContainer(None, type_name)})
+        given = {**settings.given_containers, name: GivenContainer(None, type_name)}
+        return replace(settings, given_containers=given)
     file = given_path(argument)
     if file is None and type_name:
         file = next((path for folder in settings.containers_path if (path := folder / name).is_file()), None)
@@ -210,12 +218,12 @@ def _with_container(
         return settings
     if file is None or not file.is_file():
         raise Unknown(f"no container configuration found for: {argument}")
-    return replace(settings, given_containers={name: GivenContainer(file, type_name)})
+    return replace(settings, given_containers={**settings.given_containers, name: GivenContainer(file, type_name)})
 
 
 def _idle(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> str:
     """Why there is nothing to do, where nothing was asked for that Dysnomia does not know."""
-    if args.operation in ("verify", "check") or args.generation is not None or args.name:
+    if args.operation in ("verify", "check") or args.generation is not None or args.name or args.into:
         return ""
     return engine.nothing_to_do(key, args.operation)
 
@@ -228,8 +236,10 @@ def _plan(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> Plan:
         reason = Reason.SCHEDULED if args.scheduled else Reason.MANUAL
         return engine.plan_snapshot([key], reason=reason, text=args.reason)
     if args.operation == "restore":
-        kind = "sections" if args.section else "copy" if args.name else "replace"
-        target = RestoreTarget(kind, args.name, tuple(args.section))
+        kind = "sections" if args.section else "copy" if args.name or args.into else "replace"
+        container = plain_name(args.into, os.environ) if args.into else ""
+        name = args.name or (key.component if container else "")
+        target = RestoreTarget(kind, name, tuple(args.section), container)
         return engine.plan_restore(key, asked(engine, key, args.generation).number, target, text=args.reason)
     if args.operation == "put-back":
         from dysnomia_tui.cli.put_back import rows_asked

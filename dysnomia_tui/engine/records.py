@@ -413,3 +413,16 @@ class TrashView:
     stored_size: int
     collected: datetime
     freed_on: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where the app opens: on a component, one of its generations, or where a group stood at a time."""
+
+    key: ComponentKey | None = None
+    number: int | None = None
+    """Of a generation; None where no generation was named."""
+    group: str = ""
+    """Instead of a component: a group of config.toml, or a container."""
+    when: datetime | None = None
+    """For a group: the time at which it is shown."""

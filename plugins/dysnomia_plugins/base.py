@@ -253,6 +253,11 @@ class StatePlugin(Plugin):
         Raises PluginError if it must not be replaced."""
         return ""
 
+    def address(self, component: Component) -> str:
+        """Return, for the operator, on which server or in which folder copies of the component are made: a host and
+        port, a socket, a path. No secrets. Raises PluginError."""
+        return ""
+
     @abstractmethod
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         """Return the job's place for a purpose. The same job (``ctx.tag``) always gets the same, so that recovery finds

@@ -19,6 +19,7 @@ from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
 from dysnomia_tui.app.screens.main import MainScreen
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.records import Opening
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import NOW, World, fake_settings, world
 
@@ -110,10 +111,16 @@ def key_of(character: str) -> str:
 
 
 def make_app(
-    engine: FakeEngine, settings: Settings | None = None, *, clock: Callable[[], datetime] = lambda: NOW
+    engine: FakeEngine,
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], datetime] = lambda: NOW,
+    opening: Opening | None = None,
 ) -> DysnomiaApp:
     """An app on a fake engine, with a fixed time, that looks only when it is told to."""
-    return DysnomiaApp(lambda: engine, settings or engine.settings, clock=clock, environ=TERMINAL, poll=False)
+    return DysnomiaApp(
+        lambda: engine, settings or engine.settings, clock=clock, environ=TERMINAL, poll=False, opening=opening
+    )
 
 
 @asynccontextmanager
@@ -124,10 +131,11 @@ async def driven(
     settings: Settings | None = None,
     read_only: bool = False,
     wait: bool = True,
+    opening: Opening | None = None,
 ) -> AsyncIterator[Driven]:
     """Run the app on a world."""
     engine = FakeEngine(of or world(), settings or fake_settings(), read_only=read_only)
-    app = make_app(engine)
+    app = make_app(engine, opening=opening)
     async with app.run_test(size=size, notifications=True) as pilot:
         run = Driven(app, engine, pilot)
         if wait:

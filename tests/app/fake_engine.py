@@ -66,11 +66,16 @@ class FakeEngine(FakeReading):
         if target.kind != "replace":
             return self._plan(
                 Kind.RESTORE,
-                f"restore generation {number} of {key} as {target.name}",
+                f"restore generation {number} of {key} as {target.where}",
                 (key,),
                 Grade.ADDS,
                 f"would load it as {target.name}; live would stay as it is",
-                params={"target": target.kind, "name": target.name, "sections": list(target.sections)},
+                params={
+                    "target": target.kind,
+                    "name": target.name,
+                    "sections": list(target.sections),
+                    "container": target.container,
+                },
             )
         return self._plan(
             Kind.RESTORE,

@@ -21,7 +21,7 @@ from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.plans.plan import Grade, Plan
 from tests.app.driving import Driven, driven
 from tests.app.fake_engine import FakeEngine
-from tests.app.fake_world import ORDERS
+from tests.app.fake_world import ORDERS, shop_world
 from tests.thorough import often
 
 KEYS = sorted(
@@ -46,6 +46,7 @@ SCREENS: dict[str, Opener] = {
     "DiffScreen": lambda run: run.app.go.diff(ORDERS, 213, 214),
     "HistoryScreen": lambda run: run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("7",)), "orders 7"),
     "RestoreScreen": lambda run: run.app.go.restore(ORDERS, 211),
+    "GroupScreen": lambda run: run.app.go.whole("shop"),
     "GcScreen": lambda run: run.app.go.gc([ORDERS], [(ORDERS, 205)]),
     "StoreScreen": lambda run: run.app.go.store(),
     "DeployScreen": lambda run: run.app.go.deploy(),
@@ -120,7 +121,7 @@ async def test_no_key_does_anything_dangerous(
     chance = random.Random(f"{name} {read_only}")
     if read_only and name in ("PromptScreen", "ChoiceScreen"):
         pytest.skip("nothing opens it in read-only")
-    async with driven(read_only=read_only) as run:
+    async with driven(shop_world(), read_only=read_only) as run:
         monkeypatch.setattr(run.app, "exit", lambda *_args, **_more: None)
         await run.press("2")
         SCREENS[name](run)
@@ -139,7 +140,7 @@ async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     witness = Witness(monkeypatch)
     chance = random.Random(int(grade))
-    async with driven() as run:
+    async with driven(shop_world()) as run:
         monkeypatch.setattr(run.app, "exit", lambda *_args, **_more: None)
         for _ in range(4):
             _close_all(run)
@@ -154,7 +155,7 @@ async def test_no_key_confirms_by_accident(grade: Grade, monkeypatch: pytest.Mon
 async def test_every_grade_can_be_confirmed_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other side: with the right word each does run, so the property above is not kept by a wall."""
     witness = Witness(monkeypatch)
-    async with driven() as run:
+    async with driven(shop_world()) as run:
         for count, (grade, opener) in enumerate(CONFIRMATIONS.items(), 1):
             opener(run)
             screen = await run.confirmation()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dysnomia_tui.app.present.text import plain
-from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
 from dysnomia_tui.engine.plans.plan import Grade
 from tests.app.driving import Driven, driven
-from tests.app.fake_world import ORDERS
+from tests.app.fake_world import ORDERS, world
 
 
 async def opened(run: Driven, number: int = 211) -> RestoreScreen:
@@ -90,6 +92,32 @@ async def test_some_sections_are_marked_then_named_then_planned() -> None:
         confirmation = await run.confirmation()
         assert confirmation.plan.params["target"] == "sections"
         assert list(screen.target.sections) == confirmation.plan.params["sections"]
+
+
+async def test_a_copy_into_another_container_asks_for_it_and_for_its_name() -> None:
+    here = world()
+    staging = replace(here.containers[0], name="staging", components=())
+    async with driven(replace(here, containers=(*here.containers, staging))) as run:
+        screen = await opened(run)
+        await run.press("j", "j", "j", "enter")
+        assert isinstance(run.screen, ChoiceScreen)
+        assert "hostname=localhost" in run.text()
+        await run.press("enter")
+        assert isinstance(run.screen, PromptScreen)
+        await run.press("enter")
+        await run.until(lambda: screen.here().planned and screen.target.name, "the copy's plan")
+        await run.press("enter")
+        confirmation = await run.confirmation()
+        assert confirmation.plan.grade is Grade.ADDS
+        assert (confirmation.plan.params["name"], confirmation.plan.params["container"]) == ("orders", "staging")
+        assert screen.target.kind == "elsewhere"
+
+
+async def test_without_another_container_of_the_type_it_is_said() -> None:
+    async with driven() as run:
+        await opened(run)
+        await run.press("j", "j", "j", "enter")
+        assert "no other container of the type postgresql-database is configured" in run.text()
 
 
 async def test_a_target_that_is_not_filled_in_can_not_be_run() -> None:

@@ -69,6 +69,9 @@ SHOTS = (
     Shot("check", ("enter",), ("Enter confirms",), keep=False, rest=1),
     Shot("checked", ("enter",), ("done",), keep=False, hides="Enter confirms"),
     Shot("jobs", ("J",), ("1 ok", "started")),
+    Shot("again", ("escape",), ("2 orders",), keep=False),
+    Shot("group", ("1", "g", "at"), ("Where shop stood",), keep=False),
+    Shot("group", ("minus", "5", "d", "enter"), ("can go back to that time",)),
 )
 
 

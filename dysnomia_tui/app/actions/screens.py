@@ -64,7 +64,7 @@ _RESTORE = (
         "target",
         "tab",
         "Target",
-        "Choose the next target: replace, copy, some sections.",
+        "Choose the next target: replace, copy, some sections, another container.",
         "restore",
         footer="target",
         why=reasons.job_submitted,

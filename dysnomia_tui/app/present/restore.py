@@ -15,26 +15,32 @@ from dysnomia_tui.app.present.sizes import size, tally
 from dysnomia_tui.app.present.text import join, plain, plural
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.engine import RestoreTarget
+from dysnomia_tui.engine.records import ContainerView
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One of the three, as far as the operator has filled it in."""
+    """One of the four, as far as the operator has filled it in."""
 
     kind: str
-    """``replace``, ``copy`` or ``sections``."""
+    """``replace``, ``copy``, ``sections`` or ``elsewhere`` (a copy in another container)."""
     name: str = ""
     sections: tuple[str, ...] = ()
+    container: str = ""
+    """Of ``elsewhere``."""
 
     @property
     def filled(self) -> bool:
         """Whether nothing is missing that a plan needs."""
         if self.kind == "replace":
             return True
-        return bool(self.name) and (self.kind == "copy" or bool(self.sections))
+        chosen = {"sections": self.sections, "elsewhere": self.container}
+        return bool(self.name) and bool(chosen.get(self.kind, True))
 
     def asked(self) -> RestoreTarget:
-        return RestoreTarget(self.kind, self.name, self.sections)
+        return RestoreTarget(
+            "copy" if self.kind == "elsewhere" else self.kind, self.name, self.sections, self.container
+        )
 
 
 def target_columns() -> tuple[Column[Target], ...]:
@@ -44,7 +50,8 @@ def target_columns() -> tuple[Column[Target], ...]:
     )
 
 
-_TITLE = {"replace": "replace what is live", "copy": "copy as another name", "sections": "some sections"}
+_TITLE = {"replace": "replace what is live", "copy": "copy as another name", "sections": "some sections",
+          "elsewhere": "copy to elsewhere"}  # fmt: skip
 
 
 def _words(target: Target) -> Text:
@@ -53,8 +60,17 @@ def _words(target: Target) -> Text:
     name = plain(f"as {target.name}", styles.INFO) if target.name else plain("Enter names it", styles.DIM)
     if target.kind == "copy":
         return join([name, plain("live stays untouched", styles.DIM)], "; ")
+    if target.kind == "elsewhere":
+        if not target.container:
+            return plain("Enter chooses another container of this type: another server or folder", styles.DIM)
+        return join([plain(f"in container {target.container}", styles.INFO), name], "; ")
     chosen = plural(len(target.sections), "section") if target.sections else "Enter chooses them"
     return join([plain(chosen, styles.INFO if target.sections else styles.DIM), name], "; ")
+
+
+def address(container: ContainerView) -> str:
+    """Where a container is, as its file says: what tells two of one type apart. Secrets are masked in it already."""
+    return "  ".join(f"{name}={value}" for name, value in container.properties.items() if name != "type")
 
 
 def about(generation: Generation, times: Times) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
 from rich.console import Group
@@ -22,7 +23,7 @@ from dysnomia_tui.app.present.restore import Target
 from dysnomia_tui.app.present.text import escaped, join, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
-from dysnomia_tui.app.screens.prompt import PromptScreen
+from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen, PromptScreen
 from dysnomia_tui.app.screens.shell import open_shell
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
@@ -33,7 +34,7 @@ from dysnomia_tui.engine.records import JobView
 
 AT_MOST = 100_000
 """Sections offered."""
-TARGETS = (Target("replace"), Target("copy"), Target("sections"))
+TARGETS = (Target("replace"), Target("copy"), Target("sections"), Target("elsewhere"))
 
 
 class RestoreScreen(DysnomiaScreen):
@@ -44,7 +45,7 @@ class RestoreScreen(DysnomiaScreen):
     AUTO_FOCUS = "#targets"
     DEFAULT_CSS = """
     RestoreScreen #of { height: 1; padding: 0 1; }
-    RestoreScreen #targets { height: 5; border: round $border-blurred; scrollbar-size: 0 0; }
+    RestoreScreen #targets { height: 6; border: round $border-blurred; scrollbar-size: 0 0; }
     RestoreScreen #choose { height: 1fr; border: round $border-blurred; display: none; }
     RestoreScreen #plan { height: 1fr; border: round $border-blurred; padding: 0 1; scrollbar-size-vertical: 1;
         border-title-color: $text-muted; }
@@ -185,19 +186,48 @@ class RestoreScreen(DysnomiaScreen):
     def _name_it(self, target: Target, refused: str = "") -> None:
         def typed(name: str | None) -> None:
             if name is not None and name.strip():
-                self._set_target(Target(target.kind, name.strip(), target.sections))
+                self._set_target(replace(target, name=name.strip()))
 
         self.services.push_screen(
             PromptScreen(
                 f"A copy of {self._of.component}, generation {self._number}",
                 f"Not possible as {target.name}: {refused}. Another name?"
                 if refused
-                else "Under which name? Live stays untouched.",
-                value=target.name or f"{self._of.component}_{self._number}",
+                else "Under which name? Live stays untouched."
+                if not target.container
+                else f"Under which name in container {target.container}? Nothing is replaced there.",
+                value=target.name
+                or (self._of.component if target.container else f"{self._of.component}_{self._number}"),
                 accept="plans it",
                 check=lambda name: "" if name.strip() else "a name is needed",
             ),
             typed,
+        )
+
+    def _choose_container(self, refused: str = "") -> None:
+        """Another container of this type, then the copy's name in it."""
+        state = self.services.state
+        own = state.container(self._of.container)
+        others = [
+            one for one in state.containers() if own is not None and one.type == own.type and one.name != own.name
+        ]
+        if not others:
+            self.services.trouble(
+                f"no other container of the type {own.type if own else ''} is configured: write a file for the other"
+                " server or folder, as docs/configuration.md says"
+            )
+            return
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                target = replace(self.target, container=name)
+                self._targets[target.kind] = target
+                self.targets.set_items(tuple(self._targets.values()), to=target.kind)
+                self._name_it(target, refused)
+
+        choices = [Choice(one.name, one.name, present.address(one)) for one in others]
+        self.services.push_screen(
+            ChoiceScreen(f"Copy generation {self._number} into which container?", choices), chosen
         )
 
     def _choose_sections(self) -> None:
@@ -249,6 +279,10 @@ class RestoreScreen(DysnomiaScreen):
             return
         if target.kind == "sections" and not target.sections:
             self._choose_sections()
+        elif target.kind == "elsewhere" and not target.filled:
+            self._choose_container()
+        elif target.kind == "elsewhere" and (self._refused or (self._plan is not None and self._plan.blockers)):
+            self._choose_container(self._refused or "; ".join(self._plan.blockers if self._plan else ()))
         elif not target.filled:
             self._name_it(target)
         elif self._plan is not None and self._plan.blockers and target.name:

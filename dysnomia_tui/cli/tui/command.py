@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.shared.output import jsonable, say, visible, write_json, write_line, write_lines
-from dysnomia_tui.cli.shared.parser import Parser, Usage, add_change, add_general, load, open_engine, run, wants_json
+from dysnomia_tui.cli.shared.parser import (
+    EXITS,
+    Parser,
+    Usage,
+    add_change,
+    add_general,
+    load,
+    open_engine,
+    run,
+    wants_json,
+)
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
 from dysnomia_tui.cli.tui.options import (
@@ -21,6 +31,7 @@ from dysnomia_tui.cli.tui.options import (
     add_status,
     add_trust,
     add_verify,
+    split_place,
     with_times,
 )
 from dysnomia_tui.engine.errors import Exit
@@ -41,7 +52,11 @@ class SubParser(Parser):
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "See, snapshot, compare, restore and clear the state on this machine.")
+    found = Parser(
+        PROG,
+        "See, snapshot, compare, restore and clear the state on this machine.",
+        epilog=f"where to open, instead of COMMAND: shop/orders, shop/orders@14:05, shop/orders@9, shop@-2h\n\n{EXITS}",
+    )
     found.add_argument("--read-only", action="store_true", help="nothing can be changed")
     add_general(found)
     commands = found.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
@@ -82,12 +97,13 @@ def parser() -> Parser:
 
 def main() -> int:
     """Entry point. Returns the exit code."""
-    return run(PROG, lambda: _main(parser().parse_args(with_times(sys.argv[1:]))), as_json=wants_json(sys.argv[1:]))
+    words, place = split_place(sys.argv[1:])
+    return run(PROG, lambda: _main(parser().parse_args(with_times(words)), place), as_json=wants_json(words))
 
 
-def _main(args: argparse.Namespace) -> int:
+def _main(args: argparse.Namespace, place: str) -> int:
     commands: dict[str | None, Callable[[argparse.Namespace], int]] = {
-        None: _open,
+        None: lambda args: _open(args, place),
         "demo": _demo,
         "plugins": _imported("plugins", "plugins"),
         "config": _config,
@@ -118,19 +134,24 @@ def _imported(module: str, name: str) -> Callable[[argparse.Namespace], int]:
     return call
 
 
-def _open(args: argparse.Namespace) -> int:
-    return _run_app(load(args.statedir), read_only=args.read_only)
+def _open(args: argparse.Namespace, place: str) -> int:
+    return _run_app(load(args.statedir), read_only=args.read_only, place=place)
 
 
-def _run_app(settings: Settings, *, read_only: bool) -> int:
+def _run_app(settings: Settings, *, read_only: bool, place: str = "") -> int:
     """The only way from here to Textual."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
             "standard output is not a terminal", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
         )
+    opening = None
+    if place:
+        from dysnomia_tui.cli.tui.place import opening_at
+
+        opening = opening_at(place, settings)
     from dysnomia_tui.app.app import run as run_app
 
-    return run_app(settings, read_only=read_only)
+    return run_app(settings, read_only=read_only, opening=opening)
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -75,6 +75,17 @@ def with_times(words: Sequence[str]) -> list[str]:
     return found
 
 
+def split_place(words: Sequence[str]) -> tuple[list[str], str]:
+    """The command line without its place, and the place; ``""`` where it has none, or calls a sub-command."""
+    for at, word in enumerate(words):
+        if word.startswith("-") or (at and words[at - 1] == "--statedir"):
+            continue
+        if "/" not in word and "@" not in word:
+            break  # a sub-command
+        return [*words[:at], *words[at + 1 :]], word
+    return [*words], ""
+
+
 def add_group(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="GROUP", help="of config.toml; or a container")
     parser.add_argument(

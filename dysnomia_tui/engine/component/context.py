@@ -173,6 +173,10 @@ class ComponentJob:
         else:
             yield
 
+    def hold(self, other: ComponentJob) -> None:
+        """Let children of this job's component hold the lock of another one as well. Until this one's is released."""
+        self._held.extend(other._held)
+
     def _staging(self) -> Path:
         """A private folder on the store's file system, called so that the store's sweep knows whose it is."""
         staging = self.store.root / "staging"

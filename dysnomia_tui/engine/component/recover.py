@@ -6,6 +6,8 @@ again. It goes on writing the dead job's own journal.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import Context, Place, PrivateStatePlugin, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe, Unsupported
@@ -73,6 +75,11 @@ def recover_job(component_job: ComponentJob, lock: ComponentLock, left: Unfinish
         return _settle_module(component_job, lock, left)
     if step_of(left, "put-back") is not None:
         return _settle_rows(component_job, left)
+    copy = step_of(left, "copy") or {}
+    if "component" in copy:
+        from dysnomia_tui.engine.component.elsewhere import as_noted  # almost no recovery is of such a job
+
+        component_job = replace(component_job, component=as_noted(component_job.component, copy))
     with component_job.context(of=left) as ctx:
         with component_job.shielded():
             swapped = ask_swapped(plugin, ctx, left) or step_of(left, "swapped") is not None

@@ -13,7 +13,7 @@ for a copy, ``copy`` and ``copied``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dysnomia_plugins.base import Context, Place, Purpose, StatePlugin
 from dysnomia_plugins.errors import NotSafe, PluginError
@@ -66,7 +66,7 @@ def restore(
         with component_job.context(made_here=made_here(component_job.store, generation)) as ctx:
             if target.kind == "replace":
                 return _replace(component_job, plugin, ctx, lock, generation, text, guard, live)
-            return _copy(component_job, plugin, ctx, lock, generation, target)
+            return copy_to(component_job, component_job, ctx, lock, generation, target)
 
 
 def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
@@ -224,20 +224,25 @@ def _drop_spent_aside(plugin: StatePlugin, ctx: Context) -> None:
 # --- copy ----------------------------------------------------------------------------------------------------------
 
 
-def _copy(
+def copy_to(
     component_job: ComponentJob,
-    plugin: StatePlugin,
+    source: ComponentJob,
     ctx: Context,
     lock: ComponentLock,
     generation: Generation,
     target: RestoreTarget,
+    noted: Mapping[str, str] | None = None,
 ) -> Restored:
+    """Make a copy of a generation of ``source``, whose lock is ``lock``, where the component of ``component_job`` is.
+
+    Raises StoreError or PluginError, with nothing left."""
+    plugin = state_plugin(component_job)
     place = plugin.named(component_job.component, target.name)
     if plugin.exists(ctx, place):
         raise NotSafe(f"{place.name} already exists", "choose another name for the copy")
-    stored = ensure_index(component_job, lock, generation)
+    stored = ensure_index(source, lock, generation)
     sections = chosen(stored.sections(), target.sections) if target.kind == "sections" else None
-    component_job.journal.step("copy", place=target.name)
+    component_job.journal.step("copy", place=target.name, **(noted or {}))
     component_job.progress.phase("load")
     try:
         plugin.load(ctx, stored, place, sections)
@@ -251,7 +256,7 @@ def _copy(
         raise
     component_job.journal.step("copied")
     if sections is None:
-        _record_verified(component_job, generation)
+        _record_verified(source, generation)
     return Restored(restored=generation.number, copy=place.name)
 
 

@@ -93,6 +93,8 @@ class _Swap(TypedDict):
 
 class _Copy(TypedDict):
     place: Name
+    component: NotRequired[Name]
+    path: NotRequired[Name]
 
 
 class _Number(TypedDict):

@@ -15,3 +15,10 @@ class RestoreTarget:
     """The copy's name."""
     sections: tuple[str, ...] = ()
     """``kind:name`` of the sections."""
+    container: str = ""
+    """Of a copy: the container that it is made in, where that is another than the component's own."""
+
+    @property
+    def where(self) -> str:
+        """The copy's name, with its container where that is another."""
+        return f"{self.name} in container {self.container}" if self.container else self.name

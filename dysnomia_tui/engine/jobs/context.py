@@ -19,6 +19,7 @@ from dysnomia_tui.engine.plans.staleness import LIVE
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 
 if TYPE_CHECKING:
+    from dysnomia_plugins.base import Component
     from dysnomia_tui.engine.component.runner import CancelShield
     from dysnomia_tui.engine.jobs.board import JobBoard
     from dysnomia_tui.engine.jobs.folder import JobFolder
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.plans.plan import Plan
     from dysnomia_tui.engine.records import JobState
 
+ELSEWHERE = "elsewhere"
+"""Of a plan's params: its second component is a copy in another container."""
 LOOK = 0.05
 """Seconds between two looks for the cancel file."""
 
@@ -93,10 +96,17 @@ class JobContext:
     def id(self) -> str:
         return self.folder.id
 
+    def _component(self, index: int) -> Component:
+        """The second one of a job that makes a copy in another container need not be configured."""
+        keys = self.plan.keys
+        if index and self.plan.params.get(ELSEWHERE):
+            return self.machine.place_elsewhere(keys[0], keys[index])
+        return self.machine.component(keys[index])
+
     def component_job(self, index: int = 0) -> ComponentJob:
         """The ComponentJob for the plan's component ``index``. Raises Unknown, ConfigError, PluginError."""
         key = self.plan.keys[index]
-        component = self.machine.component(key)
+        component = self._component(index)
         settings = self.machine.settings
         secrets = secrets_of(component.properties)
         log = EventLog(self.folder.events, Redactor(secrets), self.clock)

@@ -74,6 +74,15 @@ class Machine:
             found = replace(found, properties={**found.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]})
         return found
 
+    def place_elsewhere(self, source: ComponentKey, key: ComponentKey) -> Component:
+        """``key`` as it is configured, or, where its container alone is, with the files of ``source``.
+
+        Raises Unknown, ConfigError."""
+        container = self.inventory().container(key.container)
+        if key in self.inventory().components:
+            return self.component(key)
+        return Component(key, self.component(source).path, container.properties)
+
     def plugin(self, key: ComponentKey) -> Plugin:
         """The plugin of a component: that of its container's type, or what the type has for such a component.
 

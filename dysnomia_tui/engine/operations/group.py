@@ -11,6 +11,7 @@ from dysnomia_base.durations import format_duration
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Reason
+from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.typed import shaped
 from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine.component.journal import FileJournal
@@ -170,8 +171,12 @@ def _with_hooks(group: GroupSettings, steps: Sequence[Step], action: str) -> Ite
 
 
 def _steps_of(plans: Sequence[Plan]) -> list[Step]:
-    return [Step(f"{plan.keys[0]}: {plan.steps[0].text if plan.steps else plan.title}", str(plan.keys[0]))
+    return [Step(_named(plan.keys[0], plan.steps[0].text if plan.steps else plan.title), str(plan.keys[0]))
             for plan in plans]  # fmt: skip
+
+
+def _named(key: ComponentKey, text: str) -> str:
+    return text if str(key) in text else f"{key}: {text}"
 
 
 def _line(found: Standing, plan: Plan, when: datetime) -> str:

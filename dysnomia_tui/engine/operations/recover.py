@@ -15,7 +15,7 @@ from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.left import UnfinishedJob, needs_settling
 from dysnomia_tui.engine.errors import EngineError, Stale, Unreadable
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.jobs.context import ELSEWHERE, JobContext, Outcome
 from dysnomia_tui.engine.jobs.folder import JobFolder
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.records import JobState
@@ -31,6 +31,9 @@ def plan_recover(board: JobBoard, job_id: str, now: datetime, groups: Mapping[st
     Never more than grade 1, whatever the labels: it is submitted unasked, and only finishes what was confirmed.
     """
     view = board.view(job_id)
+    params = {"job": job_id, **(_clean_up(board, job_id, groups) if view.kind == Kind.GROUP.value else {})}
+    if view.kind == Kind.RESTORE.value and len(view.keys) > 1:
+        params[ELSEWHERE] = True
     return Plan(
         kind=Kind.RECOVER,
         title=f"recover job {job_id}: {view.title}",
@@ -40,7 +43,7 @@ def plan_recover(board: JobBoard, job_id: str, now: datetime, groups: Mapping[st
             Step(f"what job {job_id} began would be finished or taken back"),
             Step("what is named after it would be removed"),
         ),
-        params={"job": job_id, **(_clean_up(board, job_id, groups) if view.kind == Kind.GROUP.value else {})},
+        params=params,
         made=now,
     )
 

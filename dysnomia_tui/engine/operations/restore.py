@@ -17,12 +17,17 @@ from dysnomia_tui.engine.component.guard import Restored
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.component.trust import made_here
 from dysnomia_tui.engine.errors import EngineError, Exit, Stale
-from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.jobs.context import ELSEWHERE, JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.snapshot import _generation
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends, live_depends
+from dysnomia_tui.engine.plans.staleness import (
+    component_depends,
+    container_depends,
+    generation_depends,
+    live_depends,
+)
 from dysnomia_tui.engine.probing import client as asking
 from dysnomia_tui.engine.records import JobState
 
@@ -50,7 +55,13 @@ def plan_restore(
     replace = target.kind == "replace"
     named, wrong = _target_blockers(machine, generation, target, isinstance(plugin, StatePlugin))
     copy = "" if replace or wrong is Exit.USAGE else target.name
-    preflight, code = preflight_or_blocker(machine, key, generation, replace=replace, copy=copy)
+    there = _keys_there(target) if copy and wrong is None else ()
+    container = target.container if there else ""
+    preflight, code = (
+        (Preflight(), Exit.REFUSED)
+        if target.container and not there
+        else preflight_or_blocker(machine, key, generation, replace=replace, copy=copy, container=container)
+    )
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
     dangerous = _dangerous(preflight)
     # What a module does in place is graded so, and is as Dysnomia has it: only content that is dangerous to load is
@@ -60,7 +71,7 @@ def plan_restore(
     base = Grade.UNDOABLE if replace else Grade.ADDS
     if irreversible or dangerous:
         base = Grade.FINAL
-    grade = graded(machine.settings, (key,), base)
+    grade = graded(machine.settings, (key, *there), base)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
@@ -68,13 +79,19 @@ def plan_restore(
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
-        keys=(key,),
+        keys=(key, *there),
         grade=grade,
         steps=_restore_steps(key, generation, target, preflight, guard),
         params={
             "number": number,
             "id": generation.id,
-            "target": {"kind": target.kind, "name": target.name, "sections": list(target.sections)},
+            "target": {
+                "kind": target.kind,
+                "name": target.name,
+                "sections": list(target.sections),
+                "container": target.container,
+            },
+            **({ELSEWHERE: True} if there else {}),
             "guard": guard,
             "dangerous": untrusted,
             "text": text,
@@ -84,37 +101,45 @@ def plan_restore(
             **generation_depends(key, number, generation.id),
             **component_depends(machine, key),
             **live_depends(key, preflight.identity),
+            **(container_depends(machine, container) if container else {}),
         },
         warnings=tuple(warnings),
         blockers=tuple(blockers),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
-        confirm=confirmation(grade, (key,), str(number)),
+        confirm=confirmation(grade, there or (key,), str(number)),
         made=now,
     )
 
 
+def _keys_there(target: RestoreTarget) -> tuple[ComponentKey, ...]:
+    """Of a copy in another container: what it would be called there, under whose lock it is made."""
+    return (ComponentKey.of(target.container, target.name),) if target.container else ()
+
+
 def preflight_or_blocker(
-    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
+    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "", container: str = ""
 ) -> tuple[Preflight, Exit]:
     """What a restore would meet, and the exit code that its blockers, if any, stand for. A ``copy`` that could not
     be called so, or already exists, is one."""
     try:
-        return _preflight(machine, key, generation, replace=replace, copy=copy), Exit.REFUSED
+        found = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
+        return found, Exit.REFUSED
     except asking.NoAnswer as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
 
 def _preflight(
-    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = ""
+    machine: Machine, key: ComponentKey, generation: Generation, *, replace: bool, copy: str = "", container: str = ""
 ) -> Preflight:
     plugin = machine.plugin(key)
     if isinstance(plugin, StatePlugin):
         began = time.monotonic()
         found = asking.preflight(
-            machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy
-        )
+            machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy,
+            container=container,
+        )  # fmt: skip
         return _said_slow(found, time.monotonic() - began)
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
@@ -137,10 +162,11 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
 
     Raises EngineError where it cannot be begun at all.
     """
-    target = plan.params["target"]["kind"]
+    target = _target_of(plan)
     generation = machine.store.generation(plan.keys[0], int(plan.params["number"]))
+    elsewhere = {"copy": target.name, "container": target.container} if target.container else {}
     try:
-        found = _preflight(machine, plan.keys[0], generation, replace=target == "replace")
+        found = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
     except asking.NoAnswer as error:
         failed = EngineError(f"nothing was touched: {error}", "what was live still is")
         failed.exit = error.exit
@@ -160,7 +186,7 @@ def _restore_title(key: ComponentKey, number: int, target: RestoreTarget) -> str
         return f"restore generation {number} of {key}"
     count = len(target.sections)
     what = f"{count} section{'' if count == 1 else 's'} of generation" if target.kind == "sections" else "generation"
-    return f"restore {what} {number} of {key} as {target.name}"
+    return f"restore {what} {number} of {key} as {target.where}"
 
 
 def _restore_steps(
@@ -168,9 +194,10 @@ def _restore_steps(
 ) -> tuple[Step, ...]:
     name = str(key)
     if target.kind != "replace":
+        at = f", on {preflight.address}" if preflight.address else ""
         return (
-            Step(f"generation {generation.number} would be loaded as {target.name}, every byte verified", name),
-            Step("what is live would not be touched", name),
+            Step(f"generation {generation.number} would be loaded as {target.where}{at}, every byte verified", name),
+            Step(_untouched(target), name),
         )
     steps = [
         Step(f"generation {generation.number} would be loaded beside what is live, every byte verified", name),
@@ -183,6 +210,17 @@ def _restore_steps(
     else:
         steps.append(Step("no guard would be made: this could not be undone", name))
     return tuple(steps)
+
+
+def _untouched(target: RestoreTarget) -> str:
+    if target.container:
+        return f"what is live would not be touched, and nothing in container {target.container} be replaced"
+    return "what is live would not be touched"
+
+
+def _target_of(plan: Plan) -> RestoreTarget:
+    said = plan.params["target"]
+    return RestoreTarget(said["kind"], said["name"], tuple(said["sections"]), said.get("container", ""))
 
 
 def _dangerous(preflight: Preflight) -> list[Finding]:
@@ -212,7 +250,11 @@ def _target_blockers(
     except NameRejected as error:
         blockers.append(error.message if target.name else "a copy needs a name")
         code = Exit.USAGE
-    if target.name == generation.key.component:
+    if target.container:
+        why, wrong = _container_refused(machine, generation.key, target.container)
+        blockers += [why] if why else []
+        code = wrong or code
+    elif target.name == generation.key.component:
         blockers.append(f"{target.name} is the live state: give the copy another name")
         code = Exit.USAGE
     if target.kind == "sections":
@@ -221,6 +263,20 @@ def _target_blockers(
             blockers.append(missing)
             code = code or Exit.NOT_FOUND
     return blockers, code
+
+
+def _container_refused(machine: Machine, key: ComponentKey, name: str) -> tuple[str, Exit | None]:
+    """Why no copy can be made in that container, and the exit code that it stands for."""
+    if name == key.container:
+        return f"{name} is the container of {key} itself: leave the other container out", Exit.USAGE
+    try:
+        found = machine.inventory().container(name)
+    except EngineError as error:
+        return f"{error.message}; {error.hint}" if error.hint else error.message, error.exit
+    own = machine.inventory().container(key.container)
+    if found.type != own.type:
+        return f"container {name} is of type {found.type}, and {key} of type {own.type}", Exit.USAGE
+    return "", None
 
 
 def _missing_sections(machine: Machine, generation: Generation, names: Collection[str]) -> str:
@@ -266,6 +322,7 @@ def _restore_command(
     key: ComponentKey, number: int, target: RestoreTarget, text: str, *, dangerous: bool
 ) -> tuple[str, ...]:
     copy: tuple[str, ...] = ("--as", target.name) if target.kind != "replace" else ()
+    copy += ("--into", target.container) if target.container else ()
     if target.kind == "sections":
         copy += tuple(word for name in target.sections for word in ("--section", name))
     reason = ("--reason", text) if text else ()
@@ -278,7 +335,12 @@ def run_restore(work: JobContext) -> Outcome:
     reason = preflight_grade(work.machine, work.plan)
     if reason:
         raise Stale(f"nothing was touched: {reason}", "look at the plan again")
-    target = RestoreTarget(params["target"]["kind"], params["target"]["name"], tuple(params["target"]["sections"]))
+    target = _target_of(work.plan)
+    if target.container:
+        from dysnomia_tui.engine.component.elsewhere import copy_elsewhere
+
+        here, there = work.component_job(0), work.component_job(1)
+        return _restored(work, copy_elsewhere(here, there, params["number"], target, params["id"]))
     restored = activities.restore(
         work.component_job(),
         params["number"],
@@ -301,7 +363,9 @@ def _restored(work: JobContext, restored: Restored) -> Outcome:
         "undoable": not restored.copy and bool(restored.guard or restored.aside),
     }
     if restored.copy:
-        return Outcome(JobState.DONE, f"copied to {restored.copy}", details=details)
+        target = _target_of(work.plan)
+        where = f" in container {target.container}" if target.container else ""
+        return Outcome(JobState.DONE, f"copied to {restored.copy}{where}", details=details)
     details["clients"] = list(asking.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
     what = f"generation {restored.restored}" if restored.restored is not None else "what was live before"
     message = f"{what} is live"

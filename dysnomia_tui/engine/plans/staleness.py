@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from dysnomia_plugins.base import PropertyValue
 from dysnomia_store.errors import StoreError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
@@ -17,6 +18,7 @@ GENERATION = "generation"
 COMPONENT = "component"
 TRASH = "trash"
 LIVE = "live"
+CONTAINER = "container"
 
 
 def generation_depends(key: ComponentKey, number: int, snapshot_id: str) -> Mapping[str, str]:
@@ -27,6 +29,11 @@ def generation_depends(key: ComponentKey, number: int, snapshot_id: str) -> Mapp
 def component_depends(machine: Machine, key: ComponentKey) -> Mapping[str, str]:
     """The component must still be configured as it is. Raises Unknown, ConfigError."""
     return {f"{COMPONENT} {key}": fingerprint(machine, key)}
+
+
+def container_depends(machine: Machine, name: str) -> Mapping[str, str]:
+    """The container must still be configured as it is. Raises Unknown, ConfigError."""
+    return {f"{CONTAINER} {name}": _container_fingerprint(machine, name)}
 
 
 def live_depends(key: ComponentKey, identity: str) -> Mapping[str, str]:
@@ -49,8 +56,18 @@ def fingerprint(machine: Machine, key: ComponentKey) -> str:
     properties = component.properties
     if machine.inventory().container(key.container).from_environment:
         properties = {"type": properties["type"]}
+    return _digest(str(component.path), properties)
+
+
+def _container_fingerprint(machine: Machine, name: str) -> str:
+    container = machine.inventory().container(name)
+    properties = {"type": container.type} if container.from_environment else container.properties
+    return _digest("", properties)
+
+
+def _digest(path: str, properties: Mapping[str, PropertyValue]) -> str:
     plain = sorted((name, value) for name, value in properties.items() if not is_secret(name))
-    said = json.dumps([str(component.path), plain])
+    said = json.dumps([path, plain])
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -72,6 +89,13 @@ def why_stale(machine: Machine, plan: Plan) -> str:
             reason = _component_moved(machine, ComponentKey.parse(rest), expected)
             if reason:
                 return reason
+        elif kind == CONTAINER:
+            try:
+                moved = _container_fingerprint(machine, rest) != expected
+            except EngineError as error:
+                return error.message
+            if moved:
+                return f"container {rest} is configured in another way now"
     return ""
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component.elsewhere import refuse_known, stand_in
 from dysnomia_tui.engine.component.journal import MemoryJournal
 from dysnomia_tui.engine.component.trust import made_here, monotonic_times
 from dysnomia_tui.engine.errors import EngineError
@@ -68,6 +69,9 @@ def main() -> int:
         else:
             key = ComponentKey.parse(question["key"])
             component = machine.component(key)
+            if question.get("container"):
+                there = ComponentKey.of(question["container"], question["copy"] or key.component)
+                component = machine.place_elsewhere(key, there)
             secrets = secrets_of(component.properties)
             redactor = Redactor(secrets)
             runner = ProcessRunner(secrets=secrets)
@@ -186,17 +190,21 @@ def _preflight(
 ) -> Mapping[str, Any]:
     if not isinstance(plugin, StatePlugin):
         raise PluginError(f"type {plugin.type!r} holds no state of its own")
-    generation = machine.store.generation(component.key, int(question["number"]))
-    ctx = plan_context(machine, component, runner, generation)
-    stored = monotonic_times(machine.store, generation, machine.store.stored(component.key, generation.id))
+    source = machine.component(ComponentKey.parse(question["key"]))
+    generation = machine.store.generation(source.key, int(question["number"]))
+    elsewhere = bool(question["container"])
+    copied = stand_in(source, component) if elsewhere else component
+    ctx = plan_context(machine, copied, runner, generation)
+    stored = monotonic_times(machine.store, generation, machine.store.stored(source.key, generation.id))
     try:
         result = plugin.preflight(ctx, stored, replace=question["replace"])
     except (Corrupt, Incomplete) as error:
-        raise Corrupt(f"generation {generation.number} of {component.key} is damaged ({error.message})") from error
+        raise Corrupt(f"generation {generation.number} of {source.key} is damaged ({error.message})") from error
     findings = [(one.severity.value, one.text, one.of_snapshot, one.in_place) for one in result.findings]
     if question["copy"]:
         findings += [
-            (Severity.BLOCKER.value, text, False, False) for text in _against_copy(plugin, ctx, question["copy"])
+            (Severity.BLOCKER.value, text, False, False)
+            for text in _against_copy(plugin, ctx, question["copy"], component if elsewhere else None, source)
         ]
     return {
         "findings": findings,
@@ -205,6 +213,7 @@ def _preflight(
         "swap": result.swap,
         "guard": result.guard,
         "identity": plugin.identity(component) if question["replace"] else "",
+        "address": plugin.address(copied) if elsewhere else "",
     }
 
 
@@ -222,9 +231,17 @@ def plan_context(machine: Machine, component: Component, runner: Runner, generat
     )
 
 
-def _against_copy(plugin: StatePlugin, ctx: Context, name: str) -> list[str]:
-    """Why nothing can be copied to ``name``: the name is not valid, or it already exists."""
+def _against_copy(
+    plugin: StatePlugin, ctx: Context, name: str, there: Component | None, source: Component
+) -> list[str]:
+    """Why nothing can be copied to ``name``: the name is not valid, or it already exists.
+
+    ``there``: of a copy in another container, the component of that name in it."""
     try:
+        if there is not None:
+            if plugin.location(there) == plugin.location(source):
+                return [f"{there.key} is the same place as {source.key}: give the copy another name"]
+            refuse_known(plugin, ctx, replace(there, path=source.path))
         place = plugin.named(ctx.component, name)
         if plugin.exists(ctx, place):
             return [f"{place.name} already exists: choose another name for the copy"]

@@ -92,16 +92,24 @@ def _fact(fact: Mapping[str, Any]) -> Fact:
 
 
 def preflight(
-    settings: Settings, key: ComponentKey, number: int, *, replace: bool, limit: float, copy: str = ""
+    settings: Settings,
+    key: ComponentKey,
+    number: int,
+    *,
+    replace: bool,
+    limit: float,
+    copy: str = "",
+    container: str = "",
 ) -> Preflight:
-    """What a restore would meet, into a copy called ``copy`` if given. Raises NoAnswer: a server that does not
-    answer, a damaged snapshot."""
+    """What a restore would meet, into a copy called ``copy`` if given, in another ``container`` if given. Raises
+    NoAnswer: a server that does not answer, a damaged snapshot."""
     question = {"op": "preflight", "key": str(key), "number": number, "replace": replace, "copy": copy}
+    question["container"] = container
     try:
         answer = ask(settings, question, limit)
     except NoAnswer as error:
         if str(error) == NOT_ANSWERING:
-            raise NoAnswer(f"the server of {key} is {NOT_ANSWERING}") from None
+            raise NoAnswer(f"the server of {container or key} is {NOT_ANSWERING}") from None
         raise
     return Preflight(
         findings=tuple(Finding(Severity(severity), *said) for severity, *said in answer["findings"]),
@@ -110,6 +118,7 @@ def preflight(
         swap=answer["swap"],
         guard=answer["guard"],
         identity=answer["identity"],
+        address=answer["address"],
     )
 
 

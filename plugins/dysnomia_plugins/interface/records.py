@@ -263,3 +263,6 @@ class Preflight:
     """What the guard is, and where a gap remains, in one sentence."""
     identity: str = ""
     """What would be replaced (``StatePlugin.identity``). Filled in by the engine."""
+    address: str = ""
+    """The server or folder that a copy in another container would go to (``StatePlugin.address``). Filled in by the
+    engine."""

@@ -73,6 +73,8 @@ class _Cells:
 _ELLIPSIS = "… ".encode()
 # No program that writes dumps puts a backslash before a bracket: so no true cell equals one that was cut.
 _ESCAPED = _ELLIPSIS + b"\\"
+CUT_CELL = _ESCAPED + b"("
+"""Stands in a row of separated cells where one was cut, and in no other."""
 
 
 def _whole_characters(data: bytes) -> bytes:

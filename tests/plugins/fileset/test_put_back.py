@@ -320,6 +320,27 @@ def test_the_owner_of_the_tree_leads_nothing_elsewhere(site: Site, monkeypatch: 
     assert (site.live / "sub" / ODD).read_text() == (site.live / "third" / ODD).read_text() == "changed"
 
 
+def test_the_folder_of_the_job_is_moved_away_by_the_owner_of_the_tree(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And another put in its place: nothing of that comes into live as ours."""
+    (site.live / "notes.txt").write_text("changed")
+    (site.live / "empty").unlink()
+    now = tree(site.live)
+
+    def move() -> None:
+        (base,) = (one for one in site.live.parent.iterdir() if one.name.startswith(".dysnomia-"))
+        base.rename(site.live.parent / "moved")
+        base.mkdir()
+        for number in range(3):
+            (base / f"new-{number}").write_text("planted")
+
+    with at_the_exchange(monkeypatch, move):
+        left = site.put(site.rows("file:data/notes.txt", "file:data/empty"))
+    assert sorted(left) == ["data/empty", "data/notes.txt"]
+    assert tree(site.live) == now
+
+
 @as_root
 def test_a_link_planted_in_place_of_a_file_is_replaced_as_a_link(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file it leads to keeps content, owner and mode; a folder of theirs gets no owner by it either."""

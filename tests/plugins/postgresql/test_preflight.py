@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_preflight_names_what_is_missing(bare: Bare, postgres: PostgresServer) -
         assert role in blockers[0]
     notes = [one.text for one in found.findings if one.severity is Severity.NOTE]
     assert notes == ["there is no database orders: it would be created"]
+
+
+def test_a_copy_on_another_server_is_asked_of_that_server(bare: Bare, postgres: PostgresServer, tmp_path: Path) -> None:
+    """The database's own owner and settings are not in the dump: what they need is missed as well."""
+    seed(postgres)
+    postgres.sql("CREATE ROLE dysnomia_owner; ALTER DATABASE orders OWNER TO dysnomia_owner")
+    stored = bare.dump()
+    with PostgresServer() as other:
+        other.sql("CREATE ROLE dysnomia_few LOGIN")
+        properties = {**other.properties, "postgresqlUsername": "dysnomia_few"}
+        there = replace(bare.component, key=ComponentKey("other", "dysnomia-stand-in"), properties=properties)
+        ctx = replace(bare.context(), component=there)
+        found = bare.plugin.preflight(ctx, stored, replace=False)
+    blockers = [one.text for one in found.findings if one.severity is Severity.BLOCKER]
+    assert any("dysnomia_few lacks CREATEDB" in text for text in blockers), blockers
+    assert any("dysnomia_owner, which this server lacks" in text for text in blockers), blockers
+    assert str(other.folder) in bare.plugin.address(there)
 
 
 def test_preflight_blocks_what_a_swap_would_lose(bare: Bare, postgres: PostgresServer) -> None:

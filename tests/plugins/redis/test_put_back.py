@@ -23,9 +23,12 @@ from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.component.rows import PlannedRow
 from dysnomia_tui.engine.rows.look import look as look_up
 from tests.plugins.conformance.crash import kills
-from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.conformance.driver import Driver, in_child, with_properties
 from tests.plugins.redis.world import RedisWorld
+from tests.plugins.redis.worlds import NewestWorld
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture
@@ -211,13 +214,32 @@ def test_one_who_may_not_restore_changes_nothing(shop: Shop) -> None:
     rows = shop.keys(0, "plain", "small hash")
     look = shop.look(rows)
     now = shop.world.whole()
-    for right in ("-restore", "+restore -exec", "+exec -watch"):
+    # The tests' client is that user as well, and asks with what is left.
+    for right, denied in (("-restore", "RESTORE"), ("+restore -exec", "EXEC"), ("+exec -watch", "WATCH")):
         shop.run(("ACL", "SETUSER", "keeper", *right.split()))
+        assert any(one.startswith(f"the server denies {denied}: ") for one in shop.look(rows).refusals)
         with pytest.raises(PluginError, match="nothing was changed"):
             shop.put(rows, look)
         assert shop.world.whole() == now
     shop.run(("ACL", "SETUSER", "keeper", "+watch"))
     assert shop.put(rows, look) == []
+
+
+def test_one_with_the_rights_of_a_snapshot_is_told_and_one_with_the_documented_ones_puts_back(shop: Shop) -> None:
+    """docs/configuration.md; neither may ask what it may."""
+    shop.run(("DEL", "plain", "small hash"), ("SET", "new", "1"))
+    least = "+ping +info +config|get +config|set +client|pause +client|unpause +sync +replconf +replicaof +bgsave"
+    more = "~* +select +time +dump +pexpiretime +type +exists +scan +watch +multi +exec +restore +unlink"
+    for user, rights in (("least", least), ("putter", f"{least} {more}")):
+        shop.run(("ACL", "SETUSER", user, "on", ">secret", "-@all", *rights.split()))
+    with_properties(shop.world, redisUsername="least", redisPassword="secret")
+    with pytest.raises(PluginError, match=r"the server refuses (TIME|SELECT): NOPERM .*nothing was changed"):
+        shop.look(shop.keys(0, "plain"))
+    with_properties(shop.world, redisUsername="putter")
+    assert shop.put(shop.keys(0, "plain", "new")) == []
+    assert shop.put(shop.rows(WholeAsked("keys:db0 hash", lacking=True))) == []
+    assert shop.put(shop.rows(WholeAsked("keys:db0 hash"))) == []
+    assert shop.world.whole() == shop.then
 
 
 def test_a_server_without_memory_changes_nothing(shop: Shop) -> None:
@@ -374,3 +396,22 @@ def test_under_load_no_write_is_lost(shop: Shop, tmp_path: Path) -> None:
     assert isinstance(now, dict)
     assert isinstance(then, dict)
     assert {**now, log: None} == {**then, log: None}
+
+
+# --- other servers --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["valkey", "newest_redis"])
+def test_fields_that_expire_come_back_on_newer_servers(
+    request: pytest.FixtureRequest, kind: str, tmp_path: Path
+) -> None:
+    with NewestWorld(request.getfixturevalue(kind), tmp_path / "world") as world:
+        shop = Shop(world, tmp_path)
+        shop.run(*(command for number in range(24) for command in (("SELECT", number), ("FLUSHDB",))))
+        rows = shop.rows(*(WholeAsked(name, lacking=True) for name in sections(shop)))
+        assert {"session", "tokens", "all pass"} <= {row.key[0] for row in rows}
+        assert shop.put(rows) == []
+        assert world.whole() == shop.then
+        shop.run(("HPERSIST", "session", "FIELDS", 1, "token"))
+        assert shop.put(shop.rows(WholeAsked("keys:db0 hash", key=("session",)))) == []
+        assert world.whole() == shop.then

@@ -50,3 +50,39 @@ def test_rows_by_key_by_file_and_all_that_are_lacking(
     assert put_back("--generation", "2", "--section", "table:customers", "--row", "1") == 6
     assert "has other columns now (+city)" in capsys.readouterr().err
     assert put_back("--generation", "3", "--section", "table:none", "--row", "1") == 5
+
+
+def test_files_by_name_and_a_folder_with_all_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.enter(monkeypatch)
+    papers = ledger.root / "live" / "papers"
+    (papers / "list.txt").write_text("overwritten")
+    (papers / "new").mkdir()
+    (papers / "new" / "file").write_text("new")
+
+    def held() -> dict[str, str]:
+        return {str(one.relative_to(papers)): one.read_text() for one in sorted(papers.rglob("*")) if one.is_file()}
+
+    def put_back(*words: str) -> int:
+        where = ("-C", PAPERS.container, "-c", PAPERS.component, "--generation", "2")
+        return call(monkeypatch, "dysnomia", "-o", "put-back", *where, *words)
+
+    before = held()
+    files = ("--section", "file:papers/list.txt", "--section", "folder:papers/new")
+    assert put_back(*files, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "put 3 files of generation 2 back into files/papers" in said
+    assert "~ file papers/list.txt: size 11 -> 13" in said
+    assert "- file papers/new/file: size 3" in said
+    assert held() == before
+    assert put_back(*files, "--json") == 0
+    job = json.loads(capsys.readouterr().out)["job"]
+    assert held() == {"list.txt": "first\nsecond\n"}
+    assert call(monkeypatch, "dysnomia-tui", "undo", job["id"]) == 0
+    assert held() == before
+    (papers / "list.txt").unlink()
+    assert put_back("--section", "folder:papers", "--lacking") == 0
+    assert held() == {**before, "list.txt": "first\nsecond\n"}
+    assert put_back("--section", "file:papers/none") == 5

@@ -41,8 +41,8 @@ class Shop:
         (self.docs / "a\n.txt").write_text("kept\n")
         self.engine = self.with_keys(ORDERS, DOCS)
 
-    def with_keys(self, *keys: ComponentKey, before: str = "", limit: float = 30) -> Engine:
-        group = GroupSettings(keys, self.hook("before", before), self.hook("after"), timedelta(seconds=limit))
+    def with_keys(self, *keys: ComponentKey, before: str = "", after: str = "", limit: float = 30) -> Engine:
+        group = GroupSettings(keys, self.hook("before", before), self.hook("after", after), timedelta(seconds=limit))
         return self.machine.engine(groups={"shop": group})
 
     def hook(self, name: str, more: str = "") -> tuple[str, ...]:
@@ -201,6 +201,81 @@ def test_a_group_that_is_killed_in_the_middle_is_taken_back_at_the_next_start(
     else:
         assert outcome == "after restore undone"
         assert shop.is_live(shop.bad, shop.other)
+
+
+def held_in_the_middle(shop: Shop, machine: EngineFixture, after: str = "") -> str:
+    """The job of a restore whose first component is restored and whose second waits."""
+    shop.snapshot_then_damage()
+    shop.engine = shop.with_keys(ORDERS, TEXT, DOCS, after=after)
+    assert machine.run(shop.engine, shop.engine.plan_snapshot([TEXT])).state is JobState.DONE
+    shop.then = utc_now()
+    plan = shop.restore()
+    machine.hold()
+    job = shop.engine.submit(plan).id
+    wait_until(lambda: shop.live() == shop.good)
+    return job
+
+
+def recoveries(shop: Shop, machine: EngineFixture) -> list[JobView]:
+    return [machine.end(shop.engine, job.id) for job in shop.engine.recover()]
+
+
+def test_a_cancel_in_the_middle_takes_back_what_was_done(shop: Shop, machine: EngineFixture) -> None:
+    job = held_in_the_middle(shop, machine)
+    shop.engine.cancel(job)
+    wait_until(lambda: any(view.part_of == job and view.state is JobState.CANCELLING for view in shop.engine.jobs()))
+    machine.hold(held=False)
+    done = machine.end(shop.engine, job)
+    assert (done.state, done.undoable) == (JobState.CANCELLED, False), done.message
+    assert "all components are as they were before" in done.message
+    assert shop.is_live(shop.bad, shop.other)
+    assert machine.text.read_text() == "first\n"
+    assert shop.said()[-1] == "after restore undone"
+
+
+def test_a_kill_while_it_is_taken_back_is_put_right_at_the_next_start(shop: Shop, machine: EngineFixture) -> None:
+    waits = machine.root / "wait"  # so that it is not over before it is killed
+    waits.touch()
+    job = held_in_the_middle(shop, machine, after=f"while [ -e {waits} ]; do sleep 0.05; done")
+    (machine.root / "text" / "fail").touch()
+    machine.hold(held=False)
+    wait_until(lambda: any(view.part_of == job and view.kind == "undo" for view in shop.engine.jobs()))
+    os.kill(machine.worker_pid(job), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(job).held)
+    waits.unlink()
+    (machine.root / "text" / "fail").unlink()
+    ended = recoveries(shop, machine)
+    assert [view.state for view in ended] == [JobState.DONE], [view.message for view in ended]
+    assert "recovered" in shop.engine.job(job).details
+    assert shop.is_live(shop.bad, shop.other)
+    assert shop.said()[-1] == "after restore undone"
+
+
+def test_a_clean_up_that_fails_in_a_recovery_is_said_and_holds_up_no_later_one(
+    shop: Shop, machine: EngineFixture
+) -> None:
+    job = held_in_the_middle(shop, machine, after="exit 3")
+    os.kill(machine.worker_pid(job), signal.SIGKILL)
+    wait_until(lambda: not machine.folder(job).held)
+    machine.hold(held=False)
+    (first,) = recoveries(shop, machine)
+    assert first.state is JobState.FAILED
+    assert "'after' of group shop failed" in first.message
+    assert shop.is_live(shop.bad, shop.other)
+    (second,) = recoveries(shop, machine)
+    assert second.state is JobState.DONE, second.message
+    assert shop.said() == ["before restore", "after restore undone"]
+    assert shop.is_live(shop.bad, shop.other)
+
+
+def test_a_program_that_others_may_write_forbids_it_all(shop: Shop) -> None:
+    shop.snapshot_then_damage()
+    (shop.machine.root / "hook.after").chmod(0o777)
+    plan = shop.restore()
+    assert ["hook.after is not run: " in text for text in plan.blockers] == [True]
+    with pytest.raises(EngineError, match="cannot be done"):
+        shop.engine.submit(plan)
+    assert shop.is_live(shop.bad, shop.other)
 
 
 def test_by_command(

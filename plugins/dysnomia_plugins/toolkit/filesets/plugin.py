@@ -122,6 +122,9 @@ class FilesetState(StatePlugin):
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         return self.layout_of(ctx.component).made(ctx.tag, purpose)
 
+    def address(self, component: Component) -> str:
+        return f"the folder {posixpath.dirname(self.layout_of(component).target)}"
+
     def named(self, component: Component, name: str) -> Place:
         """A folder of that name beside the target folder."""
         layout = self.layout_of(component)

@@ -84,6 +84,9 @@ class SqlDatabase(StatePlugin):
         """All that a job may make for itself, in the order of ``Purpose``."""
         return [self.place(ctx, purpose) for purpose in Purpose]
 
+    def address(self, component: Component) -> str:
+        return f"the server at {self.server(component)}"
+
     def named(self, component: Component, name: str) -> Place:
         if self.taken(component, name):
             raise NotSafe(f"a copy cannot be called {name!r}", "choose another name")

@@ -26,9 +26,10 @@ from dysnomia_plugins.base import (
     PutRow,
     Row,
     Runner,
+    SectionPatch,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, Unsupported
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
 from dysnomia_plugins.types.postgresql import rows, surroundings, swap
@@ -369,6 +370,13 @@ class PostgresqlDatabase(SqlDatabase):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return rows.parse_row(section, raw)
+
+    def sql_patch(self, old: Stored, new: Stored, changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
+        from dysnomia_plugins.types.postgresql.patch import sql_patch
+
+        if not (_pinned(old.metadata) and _pinned(new.metadata)):
+            raise Unsupported("one of the two was dumped under settings of the server, by an earlier version or tool")
+        yield from sql_patch(changes, title)
 
     # Rows back into what is live.
 

@@ -23,11 +23,13 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     try:
         check_database(live)
         facts = _facts(client, live)
-        around = read(client, live) or (stored.metadata.surroundings if stored.metadata else None)
+        around_live = read(client, live)
+        around = around_live or (stored.metadata.surroundings if stored.metadata else None)
         needs = needs_of(stored)
         findings = [
             *_standby(facts, client),
-            *of_snapshot(_missing(client, stored, needs)),
+            *_may_create(facts),
+            *of_snapshot(_missing(client, stored, needs, given=not replace and ctx.made_here and not around_live)),
             *of_snapshot(_versions(client, stored)),
             *of_snapshot(_trust(ctx, client, needs)),
             *(of_snapshot(_rights(client, needs, around)) if ctx.made_here else ()),
@@ -83,31 +85,39 @@ def _standby(facts: Mapping[str, Any], client: Client) -> Iterator[Finding]:
         )
 
 
+def _may_create(facts: Mapping[str, Any]) -> Iterator[Finding]:
+    if not facts["createdb"]:
+        yield Finding(Severity.BLOCKER, f"the role {facts['user']} lacks CREATEDB: grant it, or configure another role")
+
+
 def _rights(client: Client, needs: Needs, around: Surroundings | None) -> Iterator[Finding]:
     for line in rights.beyond(client, needs, around):
         yield Finding(Severity.BLOCKER, f"{line}: configure a superuser (postgresqlUsername) for the restore")
 
 
-def _missing(client: Client, stored: Stored, needs: Needs) -> Iterator[Finding]:
-    """Roles, extensions and tablespaces that are not on this server: the load would fail, live untouched."""
+def _missing(client: Client, stored: Stored, needs: Needs, *, given: bool) -> Iterator[Finding]:
+    """Roles, extensions and tablespaces that are not on this server: the load would fail, live untouched.
+
+    ``given``: a copy would be given what its original had, since nothing of that name is live on this server."""
     there: Mapping[str, Any] = client.ask(
         """SELECT json_build_object(
           'roles', (SELECT json_agg(rolname::text) FROM pg_roles),
           'extensions', (SELECT json_agg(name::text) FROM pg_available_extensions),
           'tablespaces', (SELECT json_agg(spcname::text) FROM pg_tablespace))"""
     )
+    around = stored.metadata.surroundings if stored.metadata is not None else {}
     for what, wanted in (
-        ("roles", needs.real_roles),
+        ("roles", needs.real_roles | (roles_around(around) if given and around else set())),
         ("extensions", needs.extensions),
-        ("tablespaces", needs.tablespaces),
+        ("tablespaces", needs.tablespaces | ({around.get("tablespace", "pg_default")} if given and around else set())),
     ):
         missing = sorted(wanted - set(there[what] or ()))
         if missing:
             names = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
             one = what if len(missing) > 1 else what[:-1]
             yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks")
-    if stored.metadata is not None and stored.metadata.surroundings:
-        gone = sorted(roles_around(stored.metadata.surroundings) - set(there["roles"]) - needs.real_roles)
+    if around and not given:
+        gone = sorted(roles_around(around) - set(there["roles"]) - needs.real_roles)
         if gone:
             yield Finding(
                 Severity.WARNING, f"when it was dumped, the database was owned by roles that no longer exist: {gone}"
@@ -165,8 +175,6 @@ def _trust(ctx: Context, client: Client, needs: Needs) -> Iterator[Finding]:
 def _about_live(facts: Mapping[str, Any], live: str) -> Iterator[Finding]:
     if not facts["exists"]:
         yield Finding(Severity.NOTE, f"there is no database {live}: it would be created")
-    if not facts["createdb"]:
-        yield Finding(Severity.BLOCKER, f"the role {facts['user']} lacks CREATEDB: grant it, or configure another role")
     if facts["exists"] and not facts["owned"]:
         yield Finding(Severity.BLOCKER, f"the role {facts['user']} does not own the database {live}")
     for gid in facts["prepared"] or ():

@@ -169,6 +169,9 @@ class RedisDatabase(StatePlugin):
             folders.real_copies(Server.of(ctx.component).copies) / f"{temporary_server.PREFIX}{ctx.tag}_{purpose.value}"
         )
 
+    def address(self, component: Component) -> str:
+        return f"the folder {Server.of(component).copies}"
+
     def named(self, component: Component, name: str) -> Place:
         try:
             validate_name(name, "copy")

@@ -161,6 +161,9 @@ class SqliteDatabase(StatePlugin):
             return Place(str(ctx.staging / "scratch.sqlite"))
         return Place(str(job_file(live_file(ctx.component), ctx.tag, purpose.value)))
 
+    def address(self, component: Component) -> str:
+        return f"the folder {folder_of(component)}"
+
     def named(self, component: Component, name: str) -> Place:
         return Place(str(named_file(component, live_file(component), name)))
 

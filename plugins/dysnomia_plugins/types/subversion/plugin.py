@@ -113,6 +113,9 @@ class SubversionRepository(StatePlugin):
     def place(self, ctx: Context, purpose: Purpose) -> Place:
         return Layout.of(ctx.component).made(ctx.tag, purpose)
 
+    def address(self, component: Component) -> str:
+        return f"the folder {Layout.of(component).parent}"
+
     def named(self, component: Component, name: str) -> Place:
         """A repository of that name beside what is live."""
         return Layout.of(component).named(name)

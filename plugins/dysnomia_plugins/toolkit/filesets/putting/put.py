@@ -33,7 +33,7 @@ from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.users import users_of
 
 # Written in journals: not to be renamed.
-BEGUN, ENDED = "fileset-put", "fileset-put-ended"
+BEGUN, ENDED, REVERTED = "fileset-put", "fileset-put-ended", "fileset-put-reverted"
 
 
 def put_back(
@@ -150,7 +150,7 @@ class _Exchange:
         """Those of which something else came out than what was planned upon, or something that is still written."""
         olds = {top: place for top, unit in units.items() if (place := unit.old_place(self._staging.bases[unit.base]))}
         paths = {f"{units[top].base}/{place}": top for top, place in olds.items()}
-        failed = set()
+        failed = {top for top, unit in units.items() if unit.was and top not in olds}
         for user in users_of(list(paths), writers_only=True) if paths else ():
             failed |= {top for path, top in paths.items() if below(user.path, path)}
         return failed | {top for top in olds if top not in failed and not self._came_out(units[top], olds[top])}
@@ -178,10 +178,10 @@ class _Exchange:
         """All units that hold names of a file one of whose names is in these."""
         top_of = {self._staging.name(at): top for top, rows in self._staging.tops.items() for at in rows}
         pairs = []
-        for name, top in top_of.items():
-            row = next(self.look.rows[at] for at in self._staging.tops[top] if self._staging.name(at) == name)
-            if row.wanted is not None and (link := str(read_raw(row.wanted)["link"])) in top_of:
-                pairs.append((top, top_of[link]))
+        for row in self.look.rows:
+            link = "" if row.wanted is None else str(read_raw(row.wanted)["link"])
+            if link in top_of and row.section.name in top_of:
+                pairs.append((top_of[row.section.name], top_of[link]))
         while more := {one for pair in pairs if failed & set(pair) for one in pair} - failed:
             failed = failed | more
         return failed
@@ -233,6 +233,8 @@ def recover_put(journal: Journal, layout: Layout) -> bool:
     steps = journal.steps()
     if any(step == ENDED for step, _ in steps):
         return True
+    if any(step == REVERTED for step, _ in steps):
+        return False
     live = LiveTree(layout)
     for data in [data for step, data in steps if step == BEGUN][-1:]:
         for folder in data["folders"]:
@@ -242,4 +244,5 @@ def recover_put(journal: Journal, layout: Layout) -> bool:
                     before.set(descriptor, root=os.geteuid() == 0)
         for unit in reversed(data["units"]):
             Unit.read(unit).take_back(live)
+        journal.step(REVERTED)
     return False

@@ -52,6 +52,8 @@ class Unit:
             with live.parent(self.name) as (folder, leaf), folder_at(self.base) as base:
                 if inode(folder) != self.parent or identity(leaf, folder) != self.was:
                     return False
+                if self.new and identity(self.new, base) != self.came:
+                    return False  # another folder has the name of the job's
                 if self.was is None:
                     rename_new(self.new, base, leaf, folder)
                 elif not self.new:
@@ -79,6 +81,8 @@ class Unit:
 
     def take_back(self, live: LiveTree) -> None:
         """Have its place as it was, from wherever it is. Idempotent. Raises PluginError where that cannot be."""
+        if self._never_went(live):
+            return
         try:
             with live.parent(self.name) as (folder, leaf), folder_at(self.base) as base:
                 if inode(folder) == self.parent:
@@ -92,6 +96,14 @@ class Unit:
                 f"{live.path(self.name)} could not be put as it was ({error.strerror})",
                 f"what was live is kept in {self.base}",
             ) from error
+
+    def _never_went(self, live: LiveTree) -> bool:
+        """Whether its place is as it was, wherever the job's folder is."""
+        try:
+            with live.parent(self.name) as (folder, leaf):
+                return inode(folder) == self.parent and identity(leaf, folder) == self.was
+        except (FileNotFoundError, LinkInTheWay):
+            return False
 
     def _take_back(self, leaf: str, folder: int, base: int) -> None:
         there, old = identity(leaf, folder), self.old_place(base)
@@ -118,12 +130,15 @@ class Unit:
         try:
             with folder_at(self.base) as base:
                 old = self.old_place(base)
-        except FileNotFoundError:
-            return
-        if old:
-            raise PluginError(
-                f"{self.name} could not be put as it was: {why}", f"what was live is kept as {self.base}/{old}"
-            )
+        except (FileNotFoundError, LinkInTheWay):
+            old, why = "", f"{self.base}, where it stood, was moved away"
+        else:
+            if not old:
+                return
+        raise PluginError(
+            f"{self.name} could not be put as it was: {why}",
+            f"what was live is kept as {self.base}/{old}" if old else "look for that folder; the guard has it, too",
+        )
 
 
 def inode(descriptor: int) -> tuple[int, int]:

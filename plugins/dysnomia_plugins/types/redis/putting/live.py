@@ -12,6 +12,11 @@ from dysnomia_plugins.types.redis.versions import VALKEY, Version
 
 OLDEST = (7, 0)
 """The first that says to the millisecond when a key expires (PEXPIRETIME)."""
+NEEDED = (
+    ("DUMP", "key"), ("PEXPIRETIME", "key"), ("WATCH", "key"), ("MULTI",), ("EXEC",), ("UNLINK", "key"),
+    ("RESTORE", "key", "0", "value"),
+)  # fmt: skip
+"""What is put back by."""
 Name = tuple[int, bytes]
 
 
@@ -35,6 +40,18 @@ class LiveKeys:
             yield "the server is one of a cluster, in which keys have their places: put them back by hand"
         if self.info.get("loading", "0") != "0":
             yield "the server is still loading its data"
+        yield from self._denied()
+
+    def _denied(self) -> Iterator[str]:
+        """Commands that our user may not give, as far as it may ask."""
+        try:
+            who = _bytes(self.connection.call("ACL", "WHOAMI"))
+            for words in NEEDED:
+                said = self.connection.call("ACL", "DRYRUN", who, *words)
+                if said != b"OK":
+                    yield f"the server denies {words[0]}: {_bytes(said).decode('utf-8', 'replace')}"
+        except Refused:
+            return
 
     def select(self, database: int) -> None:
         """Raises NotSafe where the server has no such database."""
@@ -42,6 +59,8 @@ class LiveKeys:
             try:
                 self.connection.call("SELECT", database)
             except Refused as error:
+                if error.code == "NOPERM":
+                    raise
                 raise NotSafe(
                     f"the server has no database {database} ({error.message})", "nothing was changed"
                 ) from None
