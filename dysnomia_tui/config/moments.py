@@ -33,8 +33,12 @@ def parse_time(typed: str, now: datetime, zone: tzinfo | None = None) -> datetim
     """
     try:
         moment = _parse(typed, now, zone)
-    except (OverflowError, OSError) as problem:
-        raise TimeNotUnderstood(f"{_short(typed)} is out of range; try {EXAMPLES}") from problem
+    except TimeNotUnderstood:
+        raise
+    except (OverflowError, OSError, ValueError) as problem:
+        raise TimeNotUnderstood(
+            f"{_short(typed)} is out of range in the time zone of this process (TZ); try {EXAMPLES}"
+        ) from problem
     if moment < EARLIEST:
         raise TimeNotUnderstood(f"{_short(typed)} is before {EARLIEST:%Y}; try {EXAMPLES}")
     return moment
@@ -47,7 +51,7 @@ def _short(typed: str) -> str:
 
 
 def _parse(typed: str, now: datetime, zone: tzinfo | None) -> datetime:
-    """Raises TimeNotUnderstood, OverflowError, OSError."""
+    """Raises TimeNotUnderstood; ValueError, OverflowError, OSError at the edge of the calendar or of zones."""
     text = typed.strip().lower().removeprefix("@").strip()
     if text == "now":
         return now

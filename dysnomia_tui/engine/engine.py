@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dysnomia_base.clock import utc_now
+from dysnomia_base.clock import from_seconds, utc_now
 from dysnomia_base.host import host_name
 from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
@@ -454,7 +454,7 @@ class Engine(Planner, Teller):
             with suppress(Unknown, OSError):
                 view = self._board.view(job)
                 if view.state is JobState.INTERRUPTED:
-                    last = datetime.fromtimestamp(self._board.folder(job).events.stat().st_mtime, UTC)
+                    last = from_seconds(self._board.folder(job).events.stat().st_mtime)
                     at = max(last, moment(entry["at"]))
                     found.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
         return found

@@ -69,12 +69,12 @@ def moment(text: str, now: datetime) -> datetime:
         if text[:1].isdigit() and text[-1:].isalpha() and text[-1:] != "Z":
             return now + parse_duration(text)
         found = datetime.fromisoformat(text)
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Usage(f"{text!r} is not a time", "write 30d, 2w or 2027-01-31T12:00") from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
     if found <= now:
         raise Usage(f"{text} is in the past", "give a time in the future")
-    return found.astimezone(UTC)
+    return found
 
 
 def trust(args: argparse.Namespace) -> int:

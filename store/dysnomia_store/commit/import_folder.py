@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from dysnomia_base.clock import from_seconds
 from dysnomia_store.commit.commit import commit, generation, newest
 from dysnomia_store.commit.damage import mend_later
 from dysnomia_store.content.artefact_reader import open_artefact, split_suffix
@@ -109,7 +109,7 @@ def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo
     """An import's as-of is when its files were written, as far as they tell; never later than now."""
     now = workspace.clock()
     times = [entry.stat(follow_symlinks=False).st_mtime for _, entry in walk(folder)]
-    as_of = datetime.fromtimestamp(max(times), UTC) if times else now
+    as_of = from_seconds(max(times)) if times else now
     return CommitInfo(min(as_of, now), now, Reason.IMPORT, f"from {folder.name}", who=who, job=job)
 
 

@@ -416,3 +416,15 @@ def test_no_room_is_said_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> 
     assert site.look(rows).refusals == (f"{site.folder / 'srv'} has 100 bytes free, and 200,000 are needed",)
     with pytest.raises(NotSafe, match="nothing was changed"):
         site.put(rows)
+
+
+def test_a_file_whose_time_no_calendar_has_comes_back_with_it(site: Site) -> None:
+    """Whoever owns a file gives it any time that its file system holds."""
+    odd = site.live / "odd"
+    odd.write_text("odd")
+    os.utime(odd, (10**12, 10**12))
+    seen = odd.stat().st_mtime_ns
+    site.keep()
+    odd.unlink()
+    assert site.put(site.rows("file:data/odd")) == []
+    assert odd.stat().st_mtime_ns == seen

@@ -8,7 +8,9 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,11 @@ from typing import Any
 import pytest
 
 from dysnomia_plugins.base import Preflight
+from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
+from dysnomia_tui.app.present.times import Times, ZoneKind
+from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.cli.tui.mark import moment
+from dysnomia_tui.config.moments import TimeNotUnderstood, parse_time
 from dysnomia_tui.engine.probing import client as asking
 from tests.unit.cli.calling import call
 from tests.unit.engine.machine import ORDERS as ORDERS_KEY
@@ -305,3 +311,22 @@ def test_how_long_a_pin_holds() -> None:
     assert moment("1w3d", now) == now + timedelta(days=10)
     assert moment("2026-02-01", now) == datetime(2026, 2, 1, tzinfo=UTC)
     assert moment("2026-02-01T10:00+02:00", now) == moment("2026-02-01T08:00Z", now)
+    with pytest.raises(Usage, match="is not a time"):
+        moment("9999-12-31T23:59-14:00", now)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/Lima", "UTC+100", "UTC-100"])
+@pytest.mark.parametrize("typed", ["9999-12-31 23:59", "0001-01-01 00:00", "25:00", "yesterday", "14:05"])
+def test_a_time_at_the_edge_of_the_calendar_or_of_zones_is_one_or_is_refused(
+    zone: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        with suppress(TimeNotUnderstood):
+            assert parse_time(typed, datetime(2026, 1, 1, tzinfo=UTC)).tzinfo is UTC
+        with suppress(PinNotUnderstood):
+            parse_pin(f"why until {typed[:10]}", Times(ZoneKind.SERVER, datetime(2026, 1, 1, tzinfo=UTC)))
+    finally:
+        monkeypatch.undo()
+        time.tzset()

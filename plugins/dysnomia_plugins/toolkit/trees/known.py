@@ -34,13 +34,21 @@ another time being set (twice the half minute after which the kernel writes page
 _Place = tuple[int, tuple[bytes, ...]]
 _KEY = 16
 _NONE = bytes(_KEY)
-_FIELDS = Struct("<QqqqIII")
+_FIELDS = Struct("<QqQQIII")
+_64 = (1 << 64) - 1
+"""Times in nanoseconds are cut to 64 bits: whoever owns a file may give it one after the year 2262."""
 
 
 def key_of(name: str, kind: Kind, link: str, seen: os.stat_result) -> bytes:
     """What stands for a member as it was looked at: 16 bytes."""
     fields = _FIELDS.pack(
-        seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_mode, seen.st_uid, seen.st_gid
+        seen.st_ino,
+        seen.st_size,
+        seen.st_mtime_ns & _64,
+        seen.st_ctime_ns & _64,
+        seen.st_mode,
+        seen.st_uid,
+        seen.st_gid,
     )
     return blake2b(
         b"%b\0%b\0%b%b" % (kind.encode(), os.fsencode(name), os.fsencode(link), fields), digest_size=_KEY
@@ -63,7 +71,7 @@ class Noting:
     def read(self, key: bytes, changed: int) -> None:
         """A member that was read, or looked at; ``b""`` for one that changed meanwhile."""
         self._keys += key or _NONE
-        self._changed.append(changed)
+        self._changed.append(min(changed, _64 >> 1))
 
     def note(self, roots: Sequence[str], before: int) -> bytes:
         """What is to be noted, without what changed after ``before`` (nanoseconds since 1970)."""

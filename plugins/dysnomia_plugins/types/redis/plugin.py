@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from dysnomia_base.clock import from_seconds
 from dysnomia_plugins.base import (
     Component,
     Context,
@@ -217,7 +218,7 @@ class RedisDatabase(StatePlugin):
         finally:
             spool.unlink(missing_ok=True)
         return Dumped(
-            as_of=max(as_of, min(end, datetime.fromtimestamp(found.made / 1000, UTC))),
+            as_of=max(as_of, min(end, from_seconds(found.made / 1000))),
             end=end,
             tool_versions={found.server.product: found.server.number},
             surroundings={"databases": facts.databases},
@@ -243,7 +244,7 @@ class RedisDatabase(StatePlugin):
                 sink.store_only(piece)
             source.seek(0)
             found = rdb_file.digest(ctx, source, sink, now=rdb_file.as_of(folder))
-        made = datetime.fromtimestamp(found.made / 1000, UTC)
+        made = from_seconds(found.made / 1000)
         return Dumped(as_of=made, end=made, tool_versions={found.server.product: found.server.number})
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:

@@ -8,9 +8,9 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from dysnomia_base.clock import from_seconds
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.system import open_folder, proc_path, read_xattrs
 from dysnomia_plugins.toolkit.trees.member import ContentDigest, Kind, Member, kind_of
@@ -47,7 +47,7 @@ class Item:
         shown = dict(member.attributes())
         if member.kind is Kind.FILE:
             shown = {"size": str(member.size), "content": self.content.hex()[:12], **shown}
-        shown["written"] = datetime.fromtimestamp(member.mtime // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        shown["written"] = from_seconds(member.mtime // 10**9).strftime("%Y-%m-%d %H:%M:%S")
         if member.kind is Kind.HARDLINK:
             del shown["written"]
             shown["file"] = self.content.hex()[:12]
