@@ -77,7 +77,7 @@ def parser() -> Parser:
     add_policy(found)
     found.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
     found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
-    found.add_argument("--sql", action="store_true", help="--diff: as SQL that makes B of A, for sqlite3 or psql")
+    found.add_argument("--sql", action="store_true", help="--diff: as SQL (sqlite3, psql, mariadb) that makes B of A")
     found.add_argument("--jsonl", action="store_true", help="--diff: each row that differs as an object on a line")
     found.add_argument("--reverse", action="store_true", help="--diff: from B to A")
     add_change(found)
