@@ -32,7 +32,7 @@ MAX_LINK = 4096
 MAX_ID = 0xFFFFFFFE
 """The largest number of a user or group; the next one says *leave it* to the system."""
 MAX_SECONDS = 1 << 63
-"""From 1970, before and after (where it is one less): tmpfs, Btrfs and ZFS hold it, and any owner may give it a file."""
+"""From 1970, before and after (where it is one less): tmpfs, Btrfs and ZFS hold it, and an owner may give it."""
 
 _KINDS = {
     b"0": Kind.FILE, b"\0": Kind.FILE, b"7": Kind.FILE, b"S": Kind.FILE, b"1": Kind.HARDLINK, b"2": Kind.SYMLINK,
