@@ -50,7 +50,7 @@ def members(draw: st.DrawFn) -> Member:
         gid=draw(st.integers(0, 2**32 - 2)),
         user=draw(st.sampled_from(["", "root", "someone"])),
         size=draw(st.integers(0, 3000)) if kind is Kind.FILE else 0,
-        mtime=draw(st.integers(-(10**18), 9 * 10**18)),
+        mtime=draw(st.integers(-(10**18), 9 * 10**18) | st.integers(-(10**9 << 63), (10**9 << 63) - 1)),
         link=draw(_PATH) if kind in (Kind.SYMLINK, Kind.HARDLINK) else "",
         device=(draw(st.integers(0, 4095)), draw(st.integers(0, 2**20 - 1))) if device else (0, 0),
         xattrs=() if hard else tuple(sorted(draw(_XATTRS).items())),

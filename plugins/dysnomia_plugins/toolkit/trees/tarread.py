@@ -31,8 +31,8 @@ MAX_LINK = 4096
 """Bytes of where a symbolic link leads, with the zero that ends it."""
 MAX_ID = 0xFFFFFFFE
 """The largest number of a user or group; the next one says *leave it* to the system."""
-MAX_SECONDS = 1 << 40
-"""Some 35,000 years from 1970, before and after: no file system stores more."""
+MAX_SECONDS = 1 << 63
+"""From 1970, before and after (where it is one less): tmpfs, Btrfs and ZFS hold it, and an owner may give it."""
 
 _KINDS = {
     b"0": Kind.FILE, b"\0": Kind.FILE, b"7": Kind.FILE, b"S": Kind.FILE, b"1": Kind.HARDLINK, b"2": Kind.SYMLINK,
@@ -283,7 +283,7 @@ def _member(block: bytes, records: Mapping[bytes, bytes], long: Mapping[bytes, b
 
 def _mtime(block: bytes, records: Mapping[bytes, bytes]) -> int:
     found = _nanoseconds(records[b"mtime"]) if b"mtime" in records else _signed(block[136:148]) * 10**9
-    if abs(found) > MAX_SECONDS * 10**9:
+    if not -MAX_SECONDS <= found // 10**9 < MAX_SECONDS:
         raise BadArchive(f"a header holds an impossible time ({found // 10**9} seconds)")
     return found
 
@@ -383,8 +383,8 @@ def _bounded(number: int, most: int, what: str) -> int:
     return number
 
 
-def _decimal(data: bytes) -> int:
-    if not data.isdigit() or len(data) > 20 or int(data) > MAX_SIZE:
+def _decimal(data: bytes, most: int = MAX_SIZE) -> int:
+    if not data.isdigit() or len(data) > 20 or int(data) > most:
         raise BadArchive(f"a header holds {data[:30]!r} where a number should be")
     return int(data)
 
@@ -398,7 +398,7 @@ def _nanoseconds(value: bytes) -> int:
     seconds, _, fraction = value.lstrip(b"-").partition(b".")
     if fraction and not fraction.isdigit():
         raise BadArchive(f"a header holds the time {value[:30]!r}")
-    return sign * (_decimal(seconds) * 10**9 + int(fraction[:9].ljust(9, b"0") or b"0"))
+    return sign * (_decimal(seconds, MAX_SECONDS) * 10**9 + int(fraction[:9].ljust(9, b"0") or b"0"))
 
 
 def _pairs(numbers: list[int]) -> list[tuple[int, int]]:
