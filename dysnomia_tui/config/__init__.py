@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from dysnomia_tui.config.errors import SettingsError
 from dysnomia_tui.config.load import load_settings
-from dysnomia_tui.config.model import ComponentSettings, Settings
+from dysnomia_tui.config.model import ComponentSettings, HostSettings, Settings
 
-__all__ = ["ComponentSettings", "Settings", "SettingsError", "load_settings"]
+__all__ = ["ComponentSettings", "HostSettings", "Settings", "SettingsError", "load_settings"]

@@ -83,6 +83,7 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         collect_mode=str(scheduled.get("collect_mode", "apply")),
         schedule_on_failure=tuple(scheduled.get("on_failure", ())),
         notify=NotifySettings(**notify),
+        hosts={name: host for document in documents for name, host in document.hosts.items()},
         groups={name: group for document in documents for name, group in document.groups.items()},
         exposed=tuple(_exposed(documents, caller)),
         grace_set="grace" in top,

@@ -52,6 +52,19 @@ class GroupSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HostSettings:
+    """Another machine with this program."""
+
+    name: str
+    address: str
+    """What ssh is called with: ``db1.example.org``, ``backup@10.0.0.7``, a name of the ssh configuration."""
+    port: int | None = None
+    labels: tuple[str, ...] = ()
+    command: str = "dysnomia-tui"
+    """How the program is called there: ``sudo dysnomia-tui``."""
+
+
+@dataclass(frozen=True, slots=True)
 class GivenContainer:
     """A container that a command was given by path, or whose properties are the caller's environment."""
 
@@ -110,6 +123,12 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     groups: Mapping[str, GroupSettings] = field(default_factory=dict)
     """Applications, by name."""
+    hosts: Mapping[str, HostSettings] = field(default_factory=dict)
+    """Other machines, by name."""
+    ansible_inventory: Path | None = None
+    """Where more of them are named."""
+    ssh_hosts: Path | None = None
+    """An ssh configuration whose hosts are taken."""
     exposed: tuple[str, ...] = ()
     """Configuration files with a secret that others may read, each in a sentence."""
     discovers: bool = True

@@ -12,6 +12,7 @@ theme = ""                  zone = "server"            statedir = "/var/state/dy
 [components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
 [notify]                    # command = ["/a/program"], apprise = ["mailto://…"], time_limit = "30s"
 [notify.ping]               # snapshot = "https://…", collect, check, verify, status; or a file that holds the address
+[hosts.NAME]                # address, port, labels, command: another machine
 [groups.NAME]               # components = ["NAME/COMPONENT", …]; before, after = ["/a/program"], time_limit = "1m"
 """
 
@@ -33,7 +34,7 @@ from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.config.errors import SettingsError
-from dysnomia_tui.config.model import GroupSettings
+from dysnomia_tui.config.model import GroupSettings, HostSettings
 
 COMPRESSIONS = ("zstd", "xz", "none")
 COLLECT_MODES = ("apply", "review")
@@ -58,6 +59,7 @@ class Document:
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By pattern: ``labels``, ``stale_after``, ``policy``, each only where it is given."""
     groups: Mapping[str, GroupSettings] = field(default_factory=dict)
+    hosts: Mapping[str, HostSettings] = field(default_factory=dict)
 
 
 def read_document(path: Path) -> Document:
@@ -89,6 +91,7 @@ class _Reading:
         containers = top.pop("containers", {})
         components = top.pop("components", {})
         groups = top.pop("groups", {})
+        hosts = top.pop("hosts", {})
         schedule = self._values(top.pop("schedule", {}), SCHEDULE, ("schedule",))
         notify = self._values(top.pop("notify", {}), NOTIFY, ("notify",))
         if "ping" in notify:
@@ -108,6 +111,10 @@ class _Reading:
                 pattern: self._component(table, ("components", pattern)) for pattern, table in components.items()
             },
             groups={name: self._group(table, ("groups", name)) for name, table in groups.items()},
+            hosts={
+                name: HostSettings(name, **{"address": name, **self._subtable(table, HOST, ("hosts", name))})
+                for name, table in hosts.items()
+            },
         )
 
     def _group(self, table: Any, trail: Trail) -> GroupSettings:
@@ -320,8 +327,13 @@ TOP: Mapping[str, Reader] = {
     "labels": _strings,
     "theme": _string,
     "zone": _one_of(ZONES),
+    "ansible_inventory": _path,
+    "ssh_hosts": _path,
 }
-TABLES = ("keys", "containers", "components", "schedule", "notify", "groups")
+TABLES = ("keys", "containers", "components", "schedule", "notify", "groups", "hosts")
+HOST: Mapping[str, Reader] = {
+    "address": _string, "port": _whole(1, 65535), "labels": _strings, "command": _string,
+}  # fmt: skip
 SCHEDULED = ("snapshot", "collect", "check", "verify", "status")
 NOTIFY: Mapping[str, Reader] = {"command": _argv, "ping": _table, "apprise": _apprise, "time_limit": _time_limit}
 PING: Mapping[str, Reader] = dict.fromkeys(SCHEDULED, _address)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked, Wanted
     from dysnomia_tui.engine.finding.handle import Search
     from dysnomia_tui.engine.group.members import Standing
+    from dysnomia_tui.engine.hosts.calling import control_folder, ssh_words
+    from dysnomia_tui.engine.hosts.inventory import known_hosts
+    from dysnomia_tui.engine.hosts.reports import hosts_chosen, hosts_reported
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
@@ -40,6 +43,11 @@ _HOMES = {
     "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
     "TypeView": "dysnomia_tui.engine.machine.types",
     "WAS_GONE": "dysnomia_tui.engine.component.rows",
+    "control_folder": "dysnomia_tui.engine.hosts.calling",
+    "hosts_chosen": "dysnomia_tui.engine.hosts.reports",
+    "hosts_reported": "dysnomia_tui.engine.hosts.reports",
+    "known_hosts": "dysnomia_tui.engine.hosts.inventory",
+    "ssh_words": "dysnomia_tui.engine.hosts.calling",
     "check_readable": "dysnomia_tui.engine.machine.visibility",
     "read_inventory": "dysnomia_tui.engine.machine.inventory",
     "Wanted": "dysnomia_tui.engine.finding.asked",
@@ -67,7 +75,12 @@ __all__ = [
     "TypeView",
     "Wanted",
     "check_readable",
+    "control_folder",
+    "hosts_chosen",
+    "hosts_reported",
+    "known_hosts",
     "read_inventory",
+    "ssh_words",
     "translated",
     "types",
 ]

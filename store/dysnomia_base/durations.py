@@ -35,6 +35,11 @@ def format_duration(value: timedelta) -> str:
     return text or "0s"
 
 
+def age_of(seconds: float) -> str:
+    """The same of seconds, whatever another machine says they are."""
+    return age(timedelta(seconds=min(max(seconds, 0.0), LONGEST.total_seconds())))
+
+
 def age(span: timedelta) -> str:
     """How long ago, in at most three cells: ``now``, ``12m``, ``3h``, ``14d``, ``9w``, ``2y``."""
     seconds = span.total_seconds()

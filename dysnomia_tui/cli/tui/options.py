@@ -97,6 +97,14 @@ def add_group(parser: argparse.ArgumentParser) -> None:
     add_change(parser)
 
 
+def add_hosts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", nargs="*", metavar="HOST", help="these only, by name or label")
+    parser.add_argument("--list", action="store_true", help="which there are; nobody is asked")
+    parser.add_argument("--connect", action="store_true", help="connect to each first: ssh may ask for passwords then")
+    parser.add_argument("--at-once", type=int, default=20, metavar="N", help="ask N at the same time (default: 20)")
+    parser.add_argument("--timeout", type=int, default=15, metavar="S", help="seconds for each (default: 15)")
+
+
 def add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
     add_scheduled(parser)
