@@ -109,7 +109,7 @@ def _read(host: HostSettings, said: _Status) -> HostReport:
     """Raises KeyError for an unknown level, ValueError, OverflowError."""
     ages = [float(age) for one in said["components"] if (age := one.get("age")) is not None]
     if not all(map(math.isfinite, ages)):
-        raise ValueError("an age is no number")
+        raise ValueError("an age is not a finite number")
     worst = max(said["components"], key=lambda one: _LEVELS[one["level"]], default=None)
     alarms = said.get("alarms", [])
     first = ""
