@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dysnomia_base.clock import utc_now
 from dysnomia_tui.cli.shared.jobs import settle
+from dysnomia_tui.cli.shared.moments import moment
 from dysnomia_tui.cli.shared.output import say, visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
-from dysnomia_tui.config import Settings
-from dysnomia_tui.config.moments import TimeNotUnderstood, parse_time
 from dysnomia_tui.engine.errors import Exit, Unknown
 from dysnomia_tui.engine.records import JobState
 
@@ -27,7 +25,7 @@ def group(args: argparse.Namespace) -> int:
         raise Usage("--at goes with restore")
     if args.action == "restore" and not args.at:
         raise Usage("no time was given", "give one with --at, as --at '14:05' or --at -2h")
-    when = _when(args.at, settings)
+    when = moment(args.at or "now", settings, "--at")
     engine = open_engine(settings, read_only=args.action == "show")
     if args.action == "show":
         return _show(engine, args, when)
@@ -46,14 +44,6 @@ def _recover(engine: Engine) -> None:
         for event in engine.follow(job.id):
             if event.kind == "result":
                 say(f"job {job.id}: {event.data.get('message', '')}")
-
-
-def _when(text: str, settings: Settings) -> datetime:
-    now = utc_now()
-    try:
-        return parse_time(text or "now", now, UTC if settings.zone == "utc" else None)
-    except TimeNotUnderstood as error:
-        raise Usage(f"--at: {error}") from None
 
 
 def _plan(engine: Engine, args: argparse.Namespace, when: datetime) -> Plan:

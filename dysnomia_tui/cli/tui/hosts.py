@@ -15,6 +15,8 @@ from dysnomia_tui.engine import control_folder, hosts_chosen, hosts_reported, kn
 from dysnomia_tui.engine.records import Level
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dysnomia_tui.config import HostSettings
     from dysnomia_tui.engine.hosts.reports import HostReport
 
@@ -38,7 +40,7 @@ def hosts(args: argparse.Namespace) -> int:
         return 0
     control = control_folder(os.environ)
     if args.connect:
-        _connect(wanted)
+        _connect(wanted, control)
     found = sorted(
         hosts_reported(wanted, control, at_once=args.at_once, limit=float(args.timeout)),
         key=lambda one: (-one.level, one.host.name),
@@ -50,9 +52,8 @@ def hosts(args: argparse.Namespace) -> int:
     return max((one.level for one in found), default=Level.OK)
 
 
-def _connect(wanted: Sequence[HostSettings]) -> None:
+def _connect(wanted: Sequence[HostSettings], control: Path | None) -> None:
     """Open a connection to each, one after the other: ssh may ask for passwords and codes here, and nowhere else."""
-    control = control_folder(os.environ)
     if control is None:
         raise Usage("there is no folder to keep connections in", "set XDG_RUNTIME_DIR to one that is yours alone")
     for host in wanted:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING
 
-from dysnomia_base.clock import utc_now
+from dysnomia_tui.cli.shared.moments import moment
 from dysnomia_tui.cli.shared.parser import Usage, open_engine
 from dysnomia_tui.cli.shared.selection import component, numbered
-from dysnomia_tui.config.moments import TimeNotUnderstood, parse_time
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.records import Opening
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from dysnomia_tui.config import Settings
 
 
@@ -24,14 +20,14 @@ def opening_at(place: str, settings: Settings) -> Opening:
     if at and not text.strip():
         raise Usage(f"{place!r} names no time and no generation after @", "write shop/orders@14:05 or shop/orders@211")
     if "/" not in name:
-        return Opening(group=_known_group(name, settings), when=_when(text, settings) if at else None)
+        return Opening(group=_known_group(name, settings), when=moment(text, settings, f"@{text}") if at else None)
     key = component(name)
     if not at:
         return Opening(key)
     engine = open_engine(settings, read_only=True)
     if text.isdecimal() and len(text) <= 9:
         return Opening(key, numbered(engine, key, int(text)).number)
-    when = _when(text, settings)
+    when = moment(text, settings, f"@{text}")
     found = engine.find_time(key, when)
     if found is None:
         raise Unknown(f"{key} has no good generation before {when:%Y-%m-%d %H:%M:%S} UTC")
@@ -43,10 +39,3 @@ def _known_group(name: str, settings: Settings) -> str:
     if name not in {*(one.name for one in overview.groups), *(one.name for one in overview.containers)}:
         raise Unknown(f"there is no group and no container {name!r}", "write CONTAINER/COMPONENT for a component")
     return name
-
-
-def _when(text: str, settings: Settings) -> datetime:
-    try:
-        return parse_time(text, utc_now(), UTC if settings.zone == "utc" else None)
-    except TimeNotUnderstood as error:
-        raise Usage(f"@{text}: {error}") from None

@@ -106,7 +106,7 @@ def _members(groups: Mapping[str, Any], name: str, seen: set[str]) -> Iterator[s
     if name in seen or name not in groups:
         return
     seen.add(name)
-    yield from (one for one in _texts(groups[name].get("hosts")))
+    yield from _texts(groups[name].get("hosts"))
     for child in _texts(groups[name].get("children")):
         yield from _members(groups, child, seen)
 
@@ -118,7 +118,7 @@ def _texts(value: Any) -> Sequence[str]:
 def _of_ssh(path: Path) -> Iterator[HostSettings]:
     """The names after ``Host`` that are no patterns; what ssh makes of them is ssh's."""
     try:
-        text = path.expanduser().read_text("utf-8", "surrogateescape")
+        text = path.read_text("utf-8", "surrogateescape")
     except OSError as error:
         raise EngineError(f"{path} cannot be read: {error.strerror}", "see ssh_hosts in config.toml") from None
     for line in text.splitlines():

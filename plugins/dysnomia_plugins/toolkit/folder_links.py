@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.interface.status import Fact, Tone
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
@@ -125,6 +126,23 @@ def take_back(ctx: Context, step: str, setting: str) -> bool:
         for path in reversed(done["folders"]):
             remove_empty(path)
     return True
+
+
+def overall(links: FolderLinks, states: Mapping[str, str], nothing: str) -> tuple[str, Tone]:
+    """One word for all of its links; ``nothing`` is said where it has none."""
+    made = sum(links.is_own(name, target) for name, target in states.items() if target)
+    if made == len(states):
+        return ("linked", Tone.GOOD) if states else (nothing, Tone.WARN)
+    return (f"{made} of {len(states)} linked", Tone.WARN) if made else ("not linked", Tone.DIM)
+
+
+def link_fact(links: FolderLinks, name: str, target: str, made: str = "") -> Fact:
+    """What is told of one; ``made`` of the component's own, instead of where it leads."""
+    if not target:
+        return Fact(f"{name}: there is no link {links.root}/{name}", tone=Tone.DIM)
+    own = links.is_own(name, target)
+    leads = f"{links.root}/{name} -> {target}"
+    return Fact(f"{name}: {made or leads}" if own else f"{name}: {leads}", tone=Tone.GOOD if own else Tone.WARN)
 
 
 def _was(links: FolderLinks) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from dysnomia_base.sizes import size
 from dysnomia_store.gc.budget import MAX_SIZE, over_budget
-from dysnomia_store.gc.state import GcGeneration, GcState
+from dysnomia_store.gc.state import GcGeneration, GcState, micros_before
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcLine, GcPlan, GcSnapshot, Policy
 from dysnomia_store.records.rules import RULES
@@ -164,16 +164,12 @@ def _count_rules(generations: tuple[GcGeneration, ...], policy: Policy, at: date
 def _ages_and_tags(generations: tuple[GcGeneration, ...], policy: Policy, at: datetime, rules: Rules) -> None:
     for name, span in (("within", policy.within), ("min_age", policy.min_age)):
         for gen in generations:
-            if span is not None and gen.until >= _since(at, span):
+            if span is not None and gen.until >= micros_before(at, span):
                 _add(rules, gen.number, f"{name} {_words(span)}")
     for gen in generations:
         tags = () if gen.marks is None else [tag for tag in gen.marks.tags if tag in policy.tagged]
         if tags:
             _add(rules, gen.number, f"tagged {', '.join(tags)}")
-
-
-def _since(at: datetime, span: timedelta) -> int:
-    return round((at - span).timestamp() * 1_000_000)
 
 
 def _periods(good: list[GcGeneration], name: str, count: int, period: Callable[[int], int], rules: Rules) -> None:

@@ -6,12 +6,18 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dysnomia_store.catalog.component import MARKS_UNREAD, ComponentReading
 from dysnomia_store.model import Marks, Verdict
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records import codec as records
+
+
+def micros_before(at: datetime, span: timedelta) -> int:
+    """``at`` less ``span`` in microseconds since 1970 UTC, as ``until`` is."""
+    return round((at - span).timestamp() * 1_000_000)
 
 
 class GcGeneration(NamedTuple):

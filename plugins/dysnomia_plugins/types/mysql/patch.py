@@ -13,14 +13,13 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import SectionPatch, Stored
 from dysnomia_plugins.errors import Unsupported
-from dysnomia_plugins.toolkit.long_lines import CUT_CELL
+from dysnomia_plugins.toolkit.patches import WRONG_STATE, refuse_long
 from dysnomia_plugins.types.mysql import session
 from dysnomia_plugins.types.mysql.created import SCHEMA, TABLE, TRIGGER
 from dysnomia_plugins.types.mysql.names import identifier
 from dysnomia_plugins.types.mysql.rows import raw_rows
 from dysnomia_store.model import Section
 
-_WRONG_STATE = "this database is not in the state that the patch was made for"
 _GUARD, _GONE = "`dysnomia_patch`", "`dysnomia_gone`"
 _FLOAT = re.compile(rb"^  `(?:[^`\n]|``)*+` float\b", re.MULTILINE)
 _BATCH = 1 << 19
@@ -38,12 +37,12 @@ def sql_patch(new: Stored, changes: Sequence[SectionPatch], title: str) -> Itera
             raise Unsupported(f"the rows of table {shown.name} cannot be told apart: it has no primary key", _HINT)
     _refuse(new, {change.new.name for change in changes if change.new is not None})
     for change in changes:
-        _refuse_long(change)
+        refuse_long(change, "restore a copy instead")
     yield f"-- {title}\n"
     yield "-- For the mariadb client: mariadb DATABASE < FILE. It changes all of this, or nothing.\n"
     yield session.script(session.LOADING)
     yield "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0, check_constraint_checks = 1;\n"
-    check = f"CONSTRAINT {identifier(_WRONG_STATE)} CHECK (fits = 1)"
+    check = f"CONSTRAINT {identifier(WRONG_STATE)} CHECK (fits = 1)"
     yield f"CREATE TEMPORARY TABLE {_GUARD} (fits int NOT NULL, {check}) ENGINE=InnoDB;\n"
     yield "START TRANSACTION;\n"
     for change in changes:
@@ -81,13 +80,6 @@ def _refuse(new: Stored, names: set[str]) -> None:
 
 def _text(stored: Stored, section: Section) -> bytes:
     return b"\n".join(line for batch in raw_rows(stored, section) for line in batch)
-
-
-def _refuse_long(change: SectionPatch) -> None:
-    """Of a row of several MiB a comparison keeps the beginning and a digest. Raises Unsupported."""
-    assert change.new is not None
-    if any(raw is not None and CUT_CELL in raw for pair in change.rows() for raw in pair):
-        raise Unsupported(f"a row of table {change.new.name} is too long for a patch", "restore a copy instead")
 
 
 def _deleted(change: SectionPatch) -> Iterator[str]:

@@ -15,13 +15,12 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import SectionPatch
 from dysnomia_plugins.errors import Unsupported
-from dysnomia_plugins.toolkit.long_lines import CUT_CELL
+from dysnomia_plugins.toolkit.patches import WRONG_STATE, refuse_long
 from dysnomia_plugins.types.postgresql.contents import LARGE_OBJECT, SCHEMA, SEQUENCE, python_codec
 from dysnomia_plugins.types.postgresql.names import identifier, literal
 from dysnomia_plugins.types.postgresql.sessions import printed
 from dysnomia_store.model import Section
 
-_WRONG_STATE = "this database is not in the state that the patch was made for"
 _GUARD = "pg_temp.dysnomia_patch"
 _GONE = "pg_temp.dysnomia_gone"
 _NEVER_ENDED = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
@@ -41,7 +40,7 @@ def sql_patch(changes: Sequence[SectionPatch], title: str) -> Iterator[str]:
     """Yield the script. Raises Unsupported, before the first line, where SQL cannot say it."""
     tables, sequences, encoding = _sorted(changes)
     for change in tables:
-        _refuse_long(change)
+        refuse_long(change, "restore a copy, and take it from there")
     codec = python_codec(encoding)
     for piece in _script(tables, sequences, encoding, title):
         # Names are written as rows are: in the encoding of the dump.
@@ -100,16 +99,6 @@ def _sorted(changes: Sequence[SectionPatch]) -> tuple[list[SectionPatch], list[S
     return tables, sequences, next(iter(encodings), "")
 
 
-def _refuse_long(change: SectionPatch) -> None:
-    """Of a row of several MiB a comparison keeps the beginning and a digest. Raises Unsupported."""
-    assert change.new is not None
-    for pair in change.rows():
-        if any(raw is not None and CUT_CELL in raw for raw in pair):
-            raise Unsupported(
-                f"a row of table {change.new.name} is too long for a patch", "restore a copy, and take it from there"
-            )
-
-
 def _opening(encoding: str) -> Iterator[str]:
     """What shapes the meaning of the text is set, whatever server, database, role and psqlrc have set."""
     yield "\\set ON_ERROR_STOP on\n\\set ON_ERROR_ROLLBACK off\n\\set AUTOCOMMIT on\n\\set SINGLELINE off\n"
@@ -126,7 +115,7 @@ def _opening(encoding: str) -> Iterator[str]:
     )
     yield from (f"SET {name} = {literal(value)};\n" for name, value in _MEANING.items())
     yield printed()
-    check = f"CONSTRAINT {identifier(_WRONG_STATE)} CHECK (fits)"
+    check = f"CONSTRAINT {identifier(WRONG_STATE)} CHECK (fits)"
     yield f"CREATE TEMP TABLE dysnomia_patch (fits boolean {check});\n"
     yield "CREATE TEMP TABLE dysnomia_switch (turn text);\n"
     # Checks and generated columns may call functions that find their tables as a load of the dump lets them.
@@ -141,16 +130,13 @@ def _switched(names: Sequence[str], *, off: bool) -> Iterator[str]:
         yield "SELECT turn FROM pg_temp.dysnomia_switch \\gexec\nDROP TABLE pg_temp.dysnomia_switch;\n"
         return
     tables = ", ".join(f"{literal(name)}::pg_catalog.regclass" for name in names)
-    for relation, kind, prefix, more in (
-        ("pg_trigger", "TRIGGER", "tg", " AND NOT tgisinternal"),
-        ("pg_rewrite", "RULE", "ev", ""),
+    for relation, kind, name, of, enabled, more in (
+        ("pg_trigger", "TRIGGER", "tgname", "tgrelid", "tgenabled", " AND NOT tgisinternal"),
+        ("pg_rewrite", "RULE", "rulename", "ev_class", "ev_enabled", ""),
     ):
-        name, of = ("tgname", "tgrelid") if prefix == "tg" else ("rulename", "ev_class")
-        found = (
-            f" FROM pg_catalog.{relation} WHERE {of} = ANY (ARRAY[{tables}]) AND {prefix}_enabled IN ('A', 'R'){more}"
-        ).replace("tg_enabled", "tgenabled")
+        found = f" FROM pg_catalog.{relation} WHERE {of} = ANY (ARRAY[{tables}]) AND {enabled} IN ('A', 'R'){more}"
         table = f"{of}::pg_catalog.regclass"
-        on = f"CASE {prefix}_enabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END".replace("tg_enabled", "tgenabled")
+        on = f"CASE {enabled} WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END"
         yield (
             "INSERT INTO pg_temp.dysnomia_switch SELECT"
             f" pg_catalog.format('ALTER TABLE ONLY %s ENABLE %s {kind} %I', {table}, {on}, {name}){found};\n"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dysnomia_plugins.base import SectionPatch
 from dysnomia_plugins.errors import Unsupported
+from dysnomia_plugins.toolkit.patches import WRONG_STATE
 from dysnomia_plugins.types.sqlite.cells import decode_row, quoted
 from dysnomia_plugins.types.sqlite.literals import literal
 from dysnomia_plugins.types.sqlite.reader import Reader, SchemaObject, Table
@@ -20,7 +21,6 @@ from dysnomia_store.model import Form
 _GUARD = "dysnomia patch"
 GUARD = f"temp.{quoted(_GUARD)}"
 """A table for as long as the patch is applied: it takes no row that says that something else was changed."""
-_WRONG_STATE = "this database is not in the state that the patch was made for"
 _SETTINGS = ("user_version", "application_id")
 _OWN = "sqlite_"
 """How the names begin of the tables that SQLite keeps for itself: they are written anew."""
@@ -39,7 +39,7 @@ def sql_patch(old: Reader, new: Reader, changes: Sequence[SectionPatch], title: 
     yield f"-- {title}\n"
     yield "-- For the sqlite3 program: sqlite3 DATABASE < FILE. It changes all of this, or nothing.\n"
     yield ".bail on\nPRAGMA foreign_keys = OFF;\nBEGIN IMMEDIATE;\n"
-    check = f"CONSTRAINT {quoted(_WRONG_STATE)} CHECK (fits)"
+    check = f"CONSTRAINT {quoted(WRONG_STATE)} CHECK (fits)"
     yield f"CREATE TEMP TABLE {quoted(_GUARD)} (changes, fits {check});\n"
     yield f"INSERT INTO {GUARD} VALUES (total_changes(), 1);\n"
     names = {table.name.lower() for table, _ in tables}

@@ -14,14 +14,22 @@ from typing import ClassVar
 
 from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.interface.status import Fact, Status
 from dysnomia_plugins.toolkit import deployment
-from dysnomia_plugins.toolkit.folder_links import FolderLinks, make_links, remove_links, take_back
+from dysnomia_plugins.toolkit.folder_links import (
+    FolderLinks,
+    link_fact,
+    make_links,
+    overall,
+    remove_links,
+    take_back,
+)
 from dysnomia_plugins.toolkit.started import log_file
 from dysnomia_plugins.types.tomcat.archives import BASE, CONTEXT_LINKS, archives, catalina_base, context_links
 
 ARCHIVE_LINKS = "archive-links"
 """Written in journals, of jobs before an upgrade too: not to be renamed."""
+NOTHING = "nothing to be deployed"
 LOOK = 0.25
 LINES = 30
 
@@ -87,7 +95,7 @@ class ServletArchives(Plugin):
     def probe(self, component: Component, runner: Runner) -> Probe:
         try:
             links = self.links(component)
-            word, _ = _overall(links, links.states())
+            word, _ = overall(links, links.states(), NOTHING)
         except PluginError as error:
             return Probe(up=True, detail=error.message, word="unknown", broken=True)
         there = Path(links.root).is_dir()
@@ -96,7 +104,7 @@ class ServletArchives(Plugin):
     def status(self, component: Component, runner: Runner) -> Status:
         links = self.links(component)
         states = links.states()
-        word, tone = _overall(links, states)
+        word, tone = overall(links, states, NOTHING)
         facts = tuple(_fact(links, name, target) for name, target in states.items())
         logs = Path(catalina_base(component), "logs")
         for name in _newest(logs):
@@ -161,18 +169,6 @@ def _newest(logs: Path) -> Sequence[str]:
     return sorted(names, key=lambda name: name != "catalina.out")
 
 
-def _overall(links: FolderLinks, states: Mapping[str, str]) -> tuple[str, Tone]:
-    """One word for all of its archives."""
-    made = sum(links.is_own(name, target) for name, target in states.items() if target)
-    if made == len(states):
-        return ("linked", Tone.GOOD) if states else ("nothing to be deployed", Tone.WARN)
-    return (f"{made} of {len(states)} linked", Tone.WARN) if made else ("not linked", Tone.DIM)
-
-
 def _fact(links: FolderLinks, name: str, target: str) -> Fact:
-    if not target:
-        return Fact(f"{name}: there is no link {links.root}/{name}", tone=Tone.DIM)
-    if not links.is_own(name, target):
-        return Fact(f"{name}: {links.root}/{name} -> {target}", tone=Tone.WARN)
     unpacked = Path(links.root, name.rpartition(".")[0]).is_dir()
-    return Fact(f"{name}: linked{', and unpacked by the server' if unpacked else ''}", tone=Tone.GOOD)
+    return link_fact(links, name, target, f"linked{', and unpacked by the server' if unpacked else ''}")

@@ -10,7 +10,7 @@ from dysnomia_plugins.base import Component, Context, Plugin, Probe, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit import deployment
-from dysnomia_plugins.toolkit.folder_links import FolderLinks, make_links, remove_links, take_back
+from dysnomia_plugins.toolkit.folder_links import link_fact, make_links, overall, remove_links, take_back
 from dysnomia_plugins.types.webapplication.document_root import (
     INSIDE,
     LINKS,
@@ -20,6 +20,8 @@ from dysnomia_plugins.types.webapplication.document_root import (
     reload_or_warn,
     served_links,
 )
+
+NOTHING = "nothing to be served"
 
 
 class LinkedWebApplication(Plugin):
@@ -53,7 +55,7 @@ class LinkedWebApplication(Plugin):
     def probe(self, component: Component, runner: Runner) -> Probe:
         try:
             served = served_links(component)
-            word, _ = _overall(served, served.states())
+            word, _ = overall(served, served.states(), NOTHING)
         except PluginError as error:
             return Probe(up=True, detail=error.message, word="unknown", broken=True)
         there = Path(served.root).is_dir()
@@ -62,27 +64,12 @@ class LinkedWebApplication(Plugin):
     def status(self, component: Component, runner: Runner) -> Status:
         served = served_links(component)
         states = served.states()
-        word, tone = _overall(served, states)
+        word, tone = overall(served, states, NOTHING)
         root = Fact(f"{SETTING} {document_root(component)}", tone=Tone.DIM)
-        return Status(word, tone, (*(_fact(served, name, states[name]) for name in served.targets), root))
+        return Status(word, tone, (*(link_fact(served, name, states[name]) for name in served.targets), root))
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell, with the commands for these files told first."""
         root = document_root(component)
         hints = [f"Web application of {component.key}:", f"ls -l {root}", f"ls -lR {component.path / INSIDE}"]
         return deployment.hinted_shell(hints)
-
-
-def _overall(served: FolderLinks, states: Mapping[str, str]) -> tuple[str, Tone]:
-    """One word for all of its links."""
-    made = sum(served.is_own(name, target) for name, target in states.items() if target)
-    if made == len(states):
-        return ("linked", Tone.GOOD) if states else ("nothing to be served", Tone.WARN)
-    return (f"{made} of {len(states)} linked", Tone.WARN) if made else ("not linked", Tone.DIM)
-
-
-def _fact(served: FolderLinks, name: str, target: str) -> Fact:
-    if not target:
-        return Fact(f"{name}: there is no link {served.root}/{name}", tone=Tone.DIM)
-    own = served.is_own(name, target)
-    return Fact(f"{name}: {served.root}/{name} -> {target}", tone=Tone.GOOD if own else Tone.WARN)
