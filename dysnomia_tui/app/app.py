@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from dysnomia_base.clock import utc_now
@@ -20,8 +20,11 @@ from dysnomia_tui.app import theme
 from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
 from dysnomia_tui.app.actions.keymap import checked_keymap
 from dysnomia_tui.app.actions.model import Action
+from dysnomia_tui.app.actions.reasons import LOADING, is_waiting
 from dysnomia_tui.app.actions.registry import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
+from dysnomia_tui.app.kept_key import KeptKey, keep
+from dysnomia_tui.app.messages import DEFAULT, Messages, Said, Severity
 from dysnomia_tui.app.navigation import Navigation
 from dysnomia_tui.app.poller import Poller
 from dysnomia_tui.app.present.text import visible
@@ -48,13 +51,12 @@ class DysnomiaApp(TypingAhead):
 
     TITLE = "dysnomia"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True)]
     ESCAPE_TO_MINIMIZE = False
     CSS = """
     Screen { background: $background; }
     ModalScreen { background: $background 60%; }
-    ToastRack { margin-bottom: 3; }
-    Toast { max-width: 76; width: auto; }
+    ToastRack { display: none; }
     """
 
     def __init__(
@@ -95,6 +97,8 @@ class DysnomiaApp(TypingAhead):
         self._alarm = -1
         self._environ = environ
         self._opening = opening
+        self._kept: KeptKey | None = None
+        self.messages = Messages()
         self.animation_level = "none"
         self.ansi_theme_dark = theme.ANSI_DARK
         self.ansi_theme_light = theme.ANSI_LIGHT
@@ -162,6 +166,7 @@ class DysnomiaApp(TypingAhead):
         if isinstance(self.screen, DysnomiaScreen):
             self.screen.redraw_bars()
             self.screen.on_state(state)
+        self.run_kept()
         if self._opening is not None and state.overview is not None:
             opening, self._opening = self._opening, None
             self._go_to(opening)
@@ -179,6 +184,9 @@ class DysnomiaApp(TypingAhead):
     def _tick(self) -> None:
         if not self.is_open:
             return
+        screen = self.screen
+        if isinstance(screen, DysnomiaScreen) and self.messages.passed(1, id(screen)):
+            screen.say_messages()
         for bar in (HeadBar, JobStrip) if self.state.jobs else (HeadBar,):
             for widget in self.screen.query(bar):
                 widget.refresh()
@@ -238,7 +246,7 @@ class DysnomiaApp(TypingAhead):
         screen = next((s for s in reversed(self.screen_stack) if isinstance(s, DysnomiaScreen)), None)
         here = screen.here() if screen is not None else Selection()
         overview = self.state.overview
-        read_only = overview.read_only if overview is not None else "the store is still being read"
+        read_only = overview.read_only if overview is not None else LOADING
         return replace(
             here,
             read_only=read_only or ("configured so" if self.settings.read_only else ""),
@@ -249,13 +257,30 @@ class DysnomiaApp(TypingAhead):
 
     def perform(self, action: Action, carrier: object) -> None:
         """Run an action on what carries it out, or say why it cannot be done."""
-        reason = action.why_not(self.here())
-        if reason and action.asks_for_text:
+        here = self.here()
+        reason = action.why_not(here)
+        self._kept = None
+        if is_waiting(reason) and not action.asks_for_text:
+            self._kept = keep(action, carrier, id(self.screen), here, self.clock)
+            self.notify(f"{action.title}: waits, {reason.removeprefix('read-only: ')}", timeout=4, markup=False)
+        elif reason and action.asks_for_text:
             self.refuse_text(action, reason)
         elif reason:
             self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
         else:
             action.run(carrier)
+
+    def run_kept(self) -> None:
+        """Run the key that waits, where what it needs has been read meanwhile."""
+        kept = self._kept
+        if kept is None:
+            return
+        here = self.here()
+        if not kept.is_due(here, id(self.screen), self.clock()):
+            self._kept = None
+        elif not is_waiting(kept.action.why_not(here)):
+            self.clear_notifications()
+            self.perform(kept.action, kept.carrier)
 
     def refuse_text(self, action: Action, reason: str) -> None:
         """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever
@@ -313,6 +338,43 @@ class DysnomiaApp(TypingAhead):
             ),
             self.trouble,
         )
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+        everywhere: bool = False,
+    ) -> None:
+        """Say something in the lines above the footer; never over the rows that one works in.
+
+        Args:
+            message: what is said.
+            title: what it is about.
+            severity: how it looks.
+            timeout: seconds that it is shown.
+            markup: Textual's own; texts are never markup here.
+            everywhere: whether it is about no screen (how a job ended), and stays when the one in front is closed.
+        """
+        front = next((one for one in reversed(self.screen_stack) if isinstance(one, DysnomiaScreen)), None)
+        screen = None if everywhere or front is None else id(front)
+        seconds = DEFAULT if timeout is None else timeout
+        self.messages.say(Said(title, message, severity, self.clock(), seconds, screen))
+        if front is not None:
+            front.say_messages()
+
+    def clear_notifications(self) -> None:
+        self.messages.clear()
+        for screen in self.screen_stack:
+            if isinstance(screen, DysnomiaScreen):
+                screen.say_messages()
+
+    def action_suspend_process(self) -> None:
+        """Ctrl-Z: back to the shell; ``fg`` comes back here. Jobs go on."""
+        super().action_suspend_process()
 
     def copy(self, text: str, what: str) -> None:
         """Put ``text`` on the clipboard of the terminal the operator sits at, through tmux and screen."""

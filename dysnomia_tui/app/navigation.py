@@ -33,6 +33,12 @@ class Navigation:
 
         self._app.open_action_list(HelpScreen)
 
+    def messages(self) -> None:
+        """What was said, newest first."""
+        from dysnomia_tui.app.screens.reading import MessagesScreen
+
+        self._app.push_screen(MessagesScreen())
+
     def palette(self) -> None:
         """Everything by name."""
         from dysnomia_tui.app.screens.palette import PaletteScreen

@@ -126,7 +126,7 @@ class Poller:
                 if (job.kind == "mark" or job.part_of) and job.state is JobState.DONE:
                     continue  # the list shows it, the job of its group says it
                 title, words, severity = outcome(job)
-                self._app.notify(words, title=title, severity=severity, markup=False, timeout=10)
+                self._app.notify(words, title=title, severity=severity, markup=False, timeout=10, everywhere=True)
             if any(job.kind == "adopt" for job in ended):
                 self.look(everything=True)
             elif ended:

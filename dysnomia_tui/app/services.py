@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
     from dysnomia_tui.app.actions.model import Action
     from dysnomia_tui.app.client import Client
+    from dysnomia_tui.app.messages import Messages
     from dysnomia_tui.app.navigation import Navigation
     from dysnomia_tui.app.poller import Poller
     from dysnomia_tui.app.present.times import Times
@@ -39,6 +40,7 @@ class Services(Protocol):
     poller: Poller
     confirm_flow: ConfirmFlow
     go: Navigation
+    messages: Messages
 
     @property
     def is_open(self) -> bool:
@@ -74,6 +76,9 @@ class Services(Protocol):
 
     def perform_id(self, action_id: str) -> None:
         """Run an action by id on whatever in front has it."""
+
+    def run_kept(self) -> None:
+        """Run the key that waits, where what it needs has been read meanwhile."""
 
     def refuse_text(self, action: Action, reason: str) -> None:
         """Say why an action that asks for text cannot be done, and take the text that is typed all the same."""
@@ -120,7 +125,8 @@ class Services(Protocol):
         title: str = "",
         severity: Literal["information", "warning", "error"] = "information",
         timeout: float | None = None,
-        markup: bool = True,
+        markup: bool = False,
+        everywhere: bool = False,
     ) -> None: ...
 
     def push_screen(self, screen: Screen[Any], callback: Callable[[Any], None] | None = None) -> object: ...

@@ -91,8 +91,8 @@ class Driven:
         return "\n".join(line.text.rstrip() for line in self.screen._compositor.render_strips())
 
     def toasts(self) -> str:
-        """What the toasts say."""
-        return "\n".join(f"{toast.title} {toast.message}" for toast in self.app._notifications)
+        """What was said."""
+        return "\n".join(f"{one.title} {one.text}" for one in self.app.messages.shown)
 
 
 def character_of(key: str) -> str | None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.engine.records import Health
 
-_LOADING = "the store is still being read"
+LOADING = "the store is still being read"
+
+
+_READING_GENERATIONS = "its generations are still being read"
+_PLANNING = "the plan is still being made"
+
+
+def is_waiting(reason: str) -> bool:
+    """Whether a reason passes by itself, as soon as something has been read."""
+    return reason in (LOADING, f"read-only: {LOADING}", _READING_GENERATIONS, _PLANNING)
 
 
 def never(_here: Selection) -> str:
@@ -15,7 +24,7 @@ def never(_here: Selection) -> str:
 
 def nothing_selected(here: Selection) -> str:
     if here.component is None and here.container is None and here.found is None and here.group is None:
-        return "nothing is selected" if here.loaded else _LOADING
+        return "nothing is selected" if here.loaded else LOADING
     return ""
 
 
@@ -23,14 +32,14 @@ def no_component(here: Selection) -> str:
     if here.component is None:
         if here.found is not None:
             return "adopt it first (Enter)"
-        return "choose a component first" if here.loaded else _LOADING
+        return "choose a component first" if here.loaded else LOADING
     return ""
 
 
 def no_generation(here: Selection) -> str:
     if here.generation is None:
         if here.component is not None and here.component.generations:
-            return "its generations are still being read"
+            return _READING_GENERATIONS
         return no_component(here) or "it has no generation yet; s takes the first snapshot"
     return ""
 
@@ -179,7 +188,7 @@ def job_submitted(here: Selection) -> str:
 def no_plan(here: Selection) -> str:
     if here.job is not None:
         return job_submitted(here)
-    return "" if here.planned else "the plan is still being made"
+    return "" if here.planned else _PLANNING
 
 
 def waits_for_none(here: Selection) -> str:

@@ -57,8 +57,9 @@ _LIST = (
     _a("into", "enter", "Open", "Go into what is under the cursor.", "list"),
     _a("mark", "space", "Mark", "Mark the line (or take the mark away) and go down one.", "list", footer="mark"),
     _a("mark-all", "*", "Mark all", "Mark every line that is shown; if all are marked, take the marks away.", "list"),
+    _a("mark-range", "V", "Mark to here", "Mark every line from the one that was marked last to this one.", "list"),
     _a("unmark", "U", "Take marks away", "Take all marks away.", "list"),
-    _a("sort", "S", "Sort", "Sort by the next column (a click on a column's head sorts by it).", "list"),
+    _a("sort", "S", "Sort", "Choose a column to sort by; the same one again turns the order, Esc ends it.", "list"),
     _a("sort-reverse", "R", "Reverse the order", "Sort the other way round.", "list"),
     _a(
         "filter",
@@ -86,8 +87,9 @@ _EVERYWHERE = (
         "What is available, active and garbage, and what a deployment would do.",
         "everywhere",
     ),
+    _a("messages", "M", "Messages", "What was said since the start, newest first.", "everywhere"),
     _a("refresh", "ctrl+l f5", "Look again", "Read the store, the configuration and the servers again.", "everywhere"),
-    _a("back", "escape", "Back", "Take back the filter, the marks, or close this screen.", "everywhere"),
+    _a("back", "escape", "Back", "Take back the filter, the order, the marks, or close this screen.", "everywhere"),
     _a("quit", "q", "Close", "Close this screen; on the main screen, quit (jobs go on).", "everywhere", footer="quit"),
 )
 

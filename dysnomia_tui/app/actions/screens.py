@@ -23,6 +23,14 @@ _DIFF = (
     ),
 )
 
+_COPY = (
+    action(
+        "browse-copy", "c", "Copy", "Copy the row under the cursor, or the path. Enter shows all of the row.", "browse"
+    ),
+    action("diff-copy", "c", "Copy", "Copy the row under the cursor, or the path. Enter shows all of the row.", "diff"),
+    action("history-copy", "c", "Copy", "Copy what the row was and became.", "history"),
+)
+
 _HISTORY = (
     action(
         "diff-history",
@@ -290,5 +298,5 @@ _JOBS = (
     action("job-pane", "tab", "Log", "Go to the log, or back to the list.", "jobs"),
 )
 
-SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_RESTORE, *_GROUP, *_GC, *_STORE, *_DEPLOY, *_JOBS)
+SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_COPY, *_RESTORE, *_GROUP, *_GC, *_STORE, *_DEPLOY, *_JOBS)
 """In the order of footer and help."""

@@ -51,4 +51,4 @@ class ComponentsPane(VirtualTable[TreeRow]):
 
     def lay_out(self, times: Times) -> None:
         """Lay the columns out for the pane's width."""
-        self.set_columns(components.columns(self.scrollable_content_region.width, times))
+        self.set_columns_by_width(lambda cells: components.columns(cells, times))

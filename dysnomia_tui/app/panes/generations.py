@@ -9,6 +9,7 @@ from rich.text import Text
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present import generations
+from dysnomia_tui.app.present.columns import Order
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -23,6 +24,7 @@ class GenerationsPane(VirtualTable[Generation]):
         self._alone: dict[ComponentKey, Mapping[str, int]] = {}
         self._marked: dict[ComponentKey, frozenset[int]] = {}
         self._wanted: tuple[ComponentKey, int | None] | None = None
+        self._orders: dict[ComponentKey, Order] = {}
         self.of: ComponentKey | None = None
         """Whose generations are shown."""
 
@@ -53,8 +55,11 @@ class GenerationsPane(VirtualTable[Generation]):
 
     def show_component(self, key: ComponentKey | None, times: Times) -> None:
         """Show what is known of a component."""
+        if self.of is not None:
+            self._orders[self.of] = self.order
         self.of = key
         self.set_filter("")
+        self.set_order(self._orders.get(key, Order()) if key is not None else Order())
         self.set_marks(())
         self.set_items(self._known.get(key, ()) if key is not None else ())
         self.set_empty(Text("reading its generations…" if key is not None else "", style="dim"))
@@ -97,7 +102,7 @@ class GenerationsPane(VirtualTable[Generation]):
         """Lay the columns out for the pane's width and the longest number."""
         known = self._known.get(self.of, ()) if self.of is not None else ()
         digits = len(str(max((generation.number for generation in known), default=0)))
-        self.set_columns(generations.columns(self.scrollable_content_region.width, times, digits, self.alone))
+        self.set_columns_by_width(lambda cells: generations.columns(cells, times, digits, self.alone))
 
     def show_position(self, *, wide: bool) -> None:
         """Write which line of how many the cursor is on, under the list."""

@@ -42,11 +42,16 @@ def section_columns(cells: int) -> tuple[Column[Section], ...]:
     name = max(cells - amount - 1, 8)
     return (
         Column(
-            "name", "", name, lambda section: plain(cut_middle(section.name, name)), lambda section: section.name, gap=0
+            "name",
+            "section",
+            name,
+            lambda section: plain(cut_middle(section.name, name)),
+            lambda section: section.name,
+            gap=0,
         ),
         Column(
             "size",
-            "",
+            "size",
             amount,
             lambda section: plain(_amount(section, worded), styles.DIM),
             lambda section: section.rows or section.size,

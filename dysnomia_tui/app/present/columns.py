@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from rich.text import Text
 
-from dysnomia_tui.app.present.text import fit
+from dysnomia_tui.app.present.text import cut, fit
 
 T = TypeVar("T")
 MARK = "*"
@@ -28,6 +28,7 @@ class Column(Generic[T]):
 
     id: str
     title: str
+    """Of its head, and in the list of what can be sorted by."""
     width: int
     """Cells; the least where ``flex`` is set."""
     cell: Callable[[T], Text]
@@ -87,11 +88,13 @@ class Layout(Generic[T]):
         """The head of a table in this order."""
         line = Text(no_wrap=True, end="")
         for column, width in zip(self.columns, self.widths, strict=True):
-            title = column.title
+            title = Text(column.title)
             if column.id == order.column and column.sort is not None:
-                title = f"{title}{'▼' if order.reverse else '▲'}"
+                # The arrow is always seen: a title that fills its column gives way to it.
+                title = cut(title, max(width - 1, 0))
+                title.append(arrow(order))
             line.append(" " * column.gap)
-            line.append_text(fit(Text(title), width, column.align))
+            line.append_text(fit(title, width, column.align))
         return line
 
     def cells(self, item: T, marked: bool) -> Text:
@@ -115,8 +118,11 @@ class Layout(Generic[T]):
         return None
 
 
-def next_order(columns: Sequence[Column[Any]], order: Order) -> Order:
-    """By the next column that can be sorted by; after the last one, the order as given."""
-    orders = [Order(), *(column.order for column in columns if column.sort is not None)]
-    at = next((at for at, one in enumerate(orders) if one.column == order.column), 0)
-    return orders[(at + 1) % len(orders)]
+def arrow(order: Order) -> str:
+    """Which way a column is sorted."""
+    return "▼" if order.reverse else "▲"
+
+
+def order_by(column: Column[Any], order: Order) -> Order:
+    """By this column; the other way round where the list is sorted by it already."""
+    return Order(column.id, not order.reverse) if column.id == order.column else column.order

@@ -37,10 +37,10 @@ def section_columns(cells: int) -> tuple[Column[SectionChange], ...]:
     counts = 11 if cells >= 28 else 8
     name = max(cells - counts - 4, 8)
     return (
-        Column("change", "", 1, _glyph, lambda change: change.change.value, gap=0),
+        Column("change", "~", 1, _glyph, lambda change: change.change.value, gap=0),
         Column("mark", "", 1, lambda _change: Text(""), gap=0, is_mark=True),
-        Column("name", "", name, lambda change: plain(cut_start(_name(change), name)), _name),
-        Column("counts", "", counts, counts_of, _weight, "right", descending=True),
+        Column("name", "section", name, lambda change: plain(cut_start(_name(change), name)), _name),
+        Column("counts", "changes", counts, counts_of, _weight, "right", descending=True),
     )
 
 

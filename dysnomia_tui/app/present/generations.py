@@ -14,7 +14,7 @@ from dysnomia_tui.app.present.sizes import signed, size
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 
-LEGEND = "=211 restored 211  P pinned  * marked  ! needs a person  ~ estimated"
+LEGEND = "=N restored from N  P pinned  * marked  ! needs a person  ~ changed  ≈ estimated"
 WIDE = 82
 """Cells from which on the columns of the wide screen fit."""
 WIDER = 90
@@ -46,8 +46,8 @@ def columns(
 
 def _narrow(times: Times, tight: bool) -> list[Column[Generation]]:
     shown: list[Column[Generation]] = [
-        Column("id", "id", 7, lambda g: plain(g.id[:7], styles.DIM), lambda g: g.id),
-        Column("as-of", " as of", 13, lambda g: as_of(g, times, wide=False), _as_of, gap=0, descending=True),
+        Column("id", "id", 6, lambda g: plain(g.id[:6], styles.DIM), lambda g: g.id),
+        Column("as-of", " as of", 14, lambda g: as_of(g, times, wide=False), _as_of, gap=0, descending=True),
         Column("why", "why", 6, why, lambda g: why(g).plain),
         Column("size", "size", 4, lambda g: plain(size(content_size(g))), _content, "right", descending=True),
         Column("rows", "±rows", 7, net_rows, _net, "right", descending=True),
@@ -101,8 +101,8 @@ def words(generation: Generation) -> str:
 
 
 def as_of(generation: Generation, times: Times, wide: bool) -> Text:
-    """When its view of the data began; ``~`` where only the link's own time is known."""
-    about = "~" if generation.as_of_estimated else " "
+    """When its view of the data began; ``≈`` where only the link's own time is known."""
+    about = styles.ESTIMATED if generation.as_of_estimated else " "
     shown = times.long(generation.as_of) if wide else times.short(generation.as_of)
     return plain(about + shown, styles.DIM if generation.as_of_estimated else styles.PLAIN)
 

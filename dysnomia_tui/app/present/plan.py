@@ -55,7 +55,7 @@ def _row(grid: Table, lead: str, raw: str, style: str) -> None:
 
 
 def _space(need: SpaceNeed) -> Text:
-    about = "~" if need.estimated else ""
+    about = styles.ESTIMATED if need.estimated else ""
     short = need.has is not None and need.has < need.needs
     has = "unknown" if need.has is None else size(need.has)
     words = f"{about}{size(need.needs)} needed, {has} free" + (", NOT ENOUGH" if short else "")

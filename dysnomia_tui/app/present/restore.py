@@ -77,7 +77,7 @@ def about(generation: Generation, times: Times) -> Text:
     """The generation in a line: what is restored."""
     held = times.full(generation.as_of)
     if generation.as_of_estimated:
-        held = f"~{held}"
+        held = f"{styles.ESTIMATED}{held}"
     look = styles.state_of(generation)
     return join(
         [

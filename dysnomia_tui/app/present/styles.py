@@ -22,6 +22,8 @@ BUSY = "bold blue"
 MARK = "bold magenta"
 KEY = "bold cyan"
 PLAIN = ""
+ESTIMATED = "≈"
+"""Before what is not exact. ``~`` is for what has changed, and for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,12 +65,12 @@ class Times:
         return self.ago(when) if self.kind is ZoneKind.RELATIVE else f"{self.local(when):%H:%M:%S}"
 
     def short(self, when: datetime) -> str:
-        """In at most twelve cells: ``22 Nov 12:00``, ``3h ago``, ``22 Nov 2024`` for another year."""
+        """In at most thirteen cells: ``22 Nov 12:00``, ``3h ago``, ``22Nov24 12:00`` for another year."""
         if self.kind is ZoneKind.RELATIVE:
             return self.ago(when)
         local = self.local(when)
         if local.year != self.local(self.now).year:
-            return f"{local.day:2} {local:%b %Y}"
+            return f"{local.day:2}{local:%b%y %H:%M}"
         return f"{local.day:2} {local:%b %H:%M}"
 
     def long(self, when: datetime) -> str:

@@ -9,10 +9,10 @@ composes its middle in ``compose_body`` and redraws in ``on_state``. Its actions
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
@@ -21,10 +21,11 @@ from textual.widgets import Static
 
 from dysnomia_tui.app.actions.registry import REGISTRY, binding, bindings
 from dysnomia_tui.app.client import Failed
+from dysnomia_tui.app.present.columns import Order, arrow
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
-from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, PathBar
+from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, MessageBar, PathBar
 from dysnomia_tui.app.widgets.filter_line import FilterLine
 from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS, ActionHost
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -66,6 +67,7 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         with Container(id="body"):
             yield from self.compose_body()
         yield JobStrip(id="strip")
+        yield MessageBar(id="messages")
         yield FilterLine(widget_id="filter")
         yield PathBar(id="path")
         yield FooterBar(self.SCOPE, "list", "everywhere", widget_id="footer")
@@ -91,7 +93,16 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     def on_screen_resume(self) -> None:
         self.services.poller.release()
         self.redraw_bars()
+        self.say_messages()
         self.on_state(self.services.state)
+
+    def on_unmount(self) -> None:
+        self.services.messages.closed(id(self))
+
+    def say_messages(self) -> None:
+        """Show what there is to be said here."""
+        for bar in self.query(MessageBar):
+            bar.say()
 
     def on_resize(self) -> None:
         size = self.app.size
@@ -134,6 +145,40 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         event.stop()
         self.query_one(FilterLine).open_for(event.table)
 
+    @on(VirtualTable.SortAsked)
+    def _sort_asked(self, event: VirtualTable.SortAsked) -> None:
+        event.stop()
+        self._ask_order(event.table)
+
+    def _ask_order(self, table: VirtualTable[Any]) -> None:
+        """By which column; the one that the list is sorted by stands first to be chosen, and turns."""
+        from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
+
+        order = table.order
+        columns = [column for column in table.columns if column.sort is not None]
+        if not columns:
+            self.services.notify("this list has one order", title="Sort", timeout=3)
+            return
+        now = {order.column: f"  {arrow(order)} now; chosen again it is turned, Esc on the list ends it"}
+        choices = [
+            Choice(column.id, f"{column.title.strip() or column.id}{now.get(column.id, '')}") for column in columns
+        ]
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                table.sort_by(answer)
+
+        self.services.push_screen(ChoiceScreen("Sort by", choices, at=order.column), chosen)
+
+    @on(VirtualTable.Highlighted)
+    @on(VirtualTable.MarksChanged)
+    def _look_at_footer(self) -> None:
+        """What works now may be something else."""
+        self.query_one(FooterBar).refresh()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        self.query_one(FooterBar).refresh()
+
     # --- what works everywhere ----------------------------------------------------------------------------------
 
     def act_help(self) -> None:
@@ -161,20 +206,26 @@ class DysnomiaScreen(ActionHost, Screen[None]):
         self.services.look_again()
 
     def act_back(self) -> None:
-        if not self.drop_filter():
+        if not self.take_back():
             self.act_quit()
 
     def act_filter(self) -> None:
         """``/`` where no list has the focus."""
         self.services.refuse_text(REGISTRY["filter"], "there is no list to filter here")
 
-    def drop_filter(self) -> bool:
-        """Take the focused table's filter away; False where it has none."""
+    def take_back(self) -> bool:
+        """Take the focused table's filter away, or else its order; False where it has neither."""
         table = self.focused
         if isinstance(table, VirtualTable) and table.filter_text:
             table.set_filter("")
             return True
+        if isinstance(table, VirtualTable) and table.order.column:
+            table.set_order(Order())
+            return True
         return False
+
+    def act_messages(self) -> None:
+        self.services.go.messages()
 
     def act_quit(self) -> None:
         self.services.pop_screen()

@@ -13,9 +13,10 @@ from textual.widget import Widget
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
-from dysnomia_tui.app.present import browse
+from dysnomia_tui.app.present import browse, whole_row
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -91,11 +92,8 @@ class BrowseScreen(DysnomiaScreen):
     def on_unmount(self) -> None:
         self._end_search()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._set_columns)
-
     def _set_columns(self) -> None:
-        self.sections.set_columns(browse.section_columns(self.sections.scrollable_content_region.width))
+        self.sections.set_columns_by_width(browse.section_columns)
 
     def _have(self, sections: tuple[Section, ...]) -> None:
         self.sections.set_empty(Text("nothing is in it", style="dim"))
@@ -206,6 +204,25 @@ class BrowseScreen(DysnomiaScreen):
         cells = self._cells(row)
         if cells is not None:
             self.services.go.history(self._of, *browse.history_of(section, cells))
+
+    # --- one row, all of it ---------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Chosen, "#rows")
+    def _row_chosen(self) -> None:
+        section, row = self._section, self.rows.item
+        cells = self._cells(row) if row is not None else None
+        if section is not None and row is not None and cells is not None:
+            title = f"{section.kind} {section.name}, row {row + 1:,}"
+            self.services.push_screen(RowScreen(title, whole_row.of_row(section.columns, cells)))
+
+    def act_browse_copy(self) -> None:
+        """The row under the cursor; where the sections have the focus, the path."""
+        row = self.rows.item
+        cells = self._cells(row) if row is not None and self.rows.has_focus else None
+        if cells is not None:
+            self.services.copy(whole_row.as_text(cells), "the row")
+        elif self._section is not None:
+            self.services.copy(f"{self._of}/{self._number}/{self._section.name}", "the path")
 
     # --- all rows -----------------------------------------------------------------------------------------------
 

@@ -53,9 +53,6 @@ class DeployScreen(DysnomiaScreen):
         view = self.services.state.component(line.key) if line is not None else None
         return Selection(component=view, planned=self._there is not None and bool(self._there.steps))
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
     def on_state(self, state: AppState) -> None:
         container = self._container
 
@@ -75,7 +72,7 @@ class DeployScreen(DysnomiaScreen):
         self.components.set_items(())
 
     def _draw(self) -> None:
-        self.components.set_columns(present.columns(self.components.scrollable_content_region.width))
+        self.components.set_columns_by_width(present.columns)
         self.components.border_title = "WOULD be done"
         if self._there is not None:
             self.query_one("#would", Static).update(present.head(self._there, self._container))

@@ -19,12 +19,13 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_sections_back
 from dysnomia_tui.app.present import diff as present
-from dysnomia_tui.app.present import styles
+from dysnomia_tui.app.present import styles, whole_row
 from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.scanning import Scanner, holds, is_change
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
@@ -107,6 +108,7 @@ class DiffScreen(DysnomiaScreen):
         return f"{self._old} {present.ARROW} {self._new}"
 
     def on_mount(self) -> None:
+        self._set_columns()
         self.sections.border_title = escaped(f"{self._of.component} {self._title}")
         self._since = self.services.clock()
         self.set_path(f"{self._of}/{self._title}")
@@ -129,11 +131,8 @@ class DiffScreen(DysnomiaScreen):
         if diff is not None:
             self.services.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._set_columns)
-
     def _set_columns(self) -> None:
-        self.sections.set_columns(present.section_columns(self.sections.scrollable_content_region.width))
+        self.sections.set_columns_by_width(present.section_columns)
 
     # --- the comparison under way -------------------------------------------------------------------------------
 
@@ -162,7 +161,6 @@ class DiffScreen(DysnomiaScreen):
         self._ended = True
         self.sections.set_empty(plain(problem, styles.BAD))
         self.query_one("#about", Static).update(plain(problem, styles.BAD))
-        self.services.trouble(problem)
 
     def _look(self) -> None:
         """Take what the comparison has found since the last look."""
@@ -369,6 +367,24 @@ class DiffScreen(DysnomiaScreen):
         else:
             self.services.go.restore(self._of, self._old)
 
+    @on(VirtualTable.Chosen, "#rows")
+    def _row_chosen(self) -> None:
+        """All of the row."""
+        change, at = self._change, self.rows.item
+        row = self._row(at) if at is not None else None
+        if change is not None and row is not None:
+            lines = whole_row.of_change(present.columns_of(change), row)
+            self.services.push_screen(RowScreen(f"{change.section.name}: {whole_row.title_of(row)}", lines))
+
+    def act_diff_copy(self) -> None:
+        """The row under the cursor; where the sections have the focus, the path."""
+        at = self.rows.item
+        row = self._row(at) if at is not None and self.rows.has_focus else None
+        if row is not None:
+            self.services.copy(whole_row.changed_as_text(row), "the row")
+        elif self._change is not None:
+            self.services.copy(f"{self._of}/{self._title}/{self._change.section.name}", "the path")
+
     def act_diff_history(self) -> None:
         """Of the row under the cursor; of the section where the sections have the focus."""
         change, at = self._change, self.rows.item
@@ -386,7 +402,7 @@ class DiffScreen(DysnomiaScreen):
             self.services.go.history(self._of, asked, f"{section.kind} {section.name}")
 
     def act_back(self) -> None:
-        if self.drop_filter():
+        if self.take_back():
             return
         if self.sections.marks:
             self.sections.act_unmark()

@@ -165,15 +165,13 @@ class GcScreen(DysnomiaScreen):
         key = entry.key if entry is not None else self._opened_on[0]
         return Selection(component=self.services.state.component(key), planned=self._review is not None)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._set_columns)
-
     def on_times(self, times: Times) -> None:
         self._set_columns()
         self._say()
 
     def _set_columns(self) -> None:
-        self.lines.set_columns(present.columns(self.lines.scrollable_content_region.width, self.services.times))
+        times = self.services.times
+        self.lines.set_columns_by_width(lambda cells: present.columns(cells, times))
 
     def on_state(self, state: AppState) -> None:
         # Generations may have come or gone: a review is carried out only as long as it is the newest.

@@ -122,8 +122,8 @@ class GroupScreen(DysnomiaScreen):
 
     def _set_columns(self, rows: Sequence[Stood]) -> None:
         short = len({row.key.container for row in rows}) == 1
-        cells = self.table.scrollable_content_region.width
-        self.table.set_columns(present.columns(cells, self.services.times, self._when, rows, short=short))
+        times, when = self.services.times, self._when
+        self.table.set_columns_by_width(lambda cells: present.columns(cells, times, when, rows, short=short))
 
     def _say(self) -> None:
         keys = [self.services.key_of(name) for name in ("group-restore", "group-undo", "group-time")]
@@ -146,9 +146,6 @@ class GroupScreen(DysnomiaScreen):
     def on_times(self, times: Times) -> None:
         self._draw()
         self.job_log.rewrite()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
 
     @on(VirtualTable.Highlighted, "#stood")
     def _moved(self) -> None:

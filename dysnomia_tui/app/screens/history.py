@@ -95,7 +95,8 @@ class HistoryScreen(DysnomiaScreen):
     def _failed(self, problem: str) -> None:
         self._ended = True
         self.lines.set_empty(plain(problem, styles.BAD))
-        self.services.trouble(problem)
+        if self.lines.items:
+            self.services.trouble(problem)
 
     def _look(self) -> None:
         """Take what was found since the last look."""
@@ -151,6 +152,12 @@ class HistoryScreen(DysnomiaScreen):
             self.services.trouble(f"generation {line.generation} is the oldest: there is nothing to compare it with")
             return
         self.services.go.diff(self._of, line.before, line.generation, line)
+
+    def act_history_copy(self) -> None:
+        """The row as the line under the cursor has it."""
+        line: HistoryLine | None = self.lines.item
+        if line is not None:
+            self.services.copy(present.detail(line, self.services.times).plain, "the line")
 
     def act_history_put(self) -> None:
         """The row as this line has it, into what is live."""

@@ -60,11 +60,9 @@ class JobsScreen(DysnomiaScreen):
     def on_mount(self) -> None:
         self.jobs.border_title = "Jobs"
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._set_columns)
-
     def _set_columns(self) -> None:
-        self.jobs.set_columns(job_log.columns(self.jobs.scrollable_content_region.width, self.services.times))
+        times = self.services.times
+        self.jobs.set_columns_by_width(lambda cells: job_log.columns(cells, times))
 
     def on_times(self, times: Times) -> None:
         self._set_columns()

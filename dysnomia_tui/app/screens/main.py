@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.widget import Widget
 
 from dysnomia_store.model import Generation, Section
@@ -151,11 +151,8 @@ class MainScreen(DysnomiaScreen):
         self._describe(self.units.item)
         self._draw_detail()
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._lay_out)
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        self.call_after_refresh(self._lay_out)
+    def on_mount(self) -> None:
+        self._lay_out()
 
     def _lay_out(self) -> None:
         times = self.services.times
@@ -198,6 +195,7 @@ class MainScreen(DysnomiaScreen):
         if self.list.have(*answer, self.services.times):
             self._describe(self.units.item)
             self._draw_detail()
+            self.services.run_kept()
             key = answer[0]
             self.services.client.ask("alone", lambda engine: (key, engine.alone(key)), self._have_alone)
 
@@ -329,7 +327,7 @@ class MainScreen(DysnomiaScreen):
 
     def act_back(self) -> None:
         """A filter first, then one pane to the left; never out of the app."""
-        if self.drop_filter():
+        if self.take_back():
             self._show_position()
         else:
             self.panes.one_back()

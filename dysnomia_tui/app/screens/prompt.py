@@ -142,8 +142,10 @@ class ChoiceScreen(ModalScreen["str | None"]):
     """
     )
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], *, at: str = "") -> None:
+        """``at``: the choice that the cursor is on at first."""
         super().__init__()
+        self._at = at
         self._title = title
         self._choices = choices
 
@@ -151,6 +153,10 @@ class ChoiceScreen(ModalScreen["str | None"]):
         with Vertical() as box:
             box.border_title = escaped(self._title)
             yield OptionList(*(Option(_choice(choice), id=choice.id) for choice in self._choices), markup=False)
+
+    def on_mount(self) -> None:
+        at = next((at for at, choice in enumerate(self._choices) if choice.id == self._at), 0)
+        self.query_one(OptionList).highlighted = at
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

@@ -99,8 +99,8 @@ class StoreScreen(DysnomiaScreen):
 
     def _draw(self) -> None:
         times = self.services.times
-        self.shares.set_columns(present.share_columns(self.shares.scrollable_content_region.width, times))
-        self.trash.set_columns(present.trash_columns(self.trash.scrollable_content_region.width, times))
+        self.shares.set_columns_by_width(lambda cells: present.share_columns(cells, times))
+        self.trash.set_columns_by_width(lambda cells: present.trash_columns(cells, times))
         if self._usage is not None:
             lines = present.head(self._usage, times, max(self.app.size.width - 2, 10))
             self.query_one("#head-lines", Static).update(Text("\n").join(lines))

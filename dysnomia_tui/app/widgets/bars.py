@@ -8,9 +8,12 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from dysnomia_tui.app.actions.model import Action
+from dysnomia_tui.app.actions.reasons import is_waiting
 from dysnomia_tui.app.actions.registry import in_scope, key_name, keys_of
-from dysnomia_tui.app.present import header, jobs, styles
+from dysnomia_tui.app.messages import Said
+from dysnomia_tui.app.present import header, jobs, said, styles
 from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.widgets.host import ActionHost
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
@@ -52,6 +55,26 @@ class JobStrip(Bar):
         self.services.perform_id("jobs")
 
 
+class MessageBar(Bar):
+    """What was said last, over the job strip and the path; gone by itself. Rows are never covered."""
+
+    DEFAULT_CSS = """
+    MessageBar { layer: cover; dock: bottom; display: none; height: auto; max-height: 2; margin-bottom: 1;
+        background: $panel; }
+    """
+
+    def say(self) -> None:
+        """Show what there is to be said on this screen."""
+        self.display = bool(self._messages())
+        self.refresh(layout=True)
+
+    def _messages(self) -> tuple[Said, ...]:
+        return self.services.messages.front(id(self.screen))
+
+    def render(self) -> Text:
+        return said.bar(self._messages(), self.services.key_of("messages"), self.app.size.width)
+
+
 class PathBar(Bar):
     """The marks and what they would free; the path of the selection."""
 
@@ -63,7 +86,7 @@ class PathBar(Bar):
 
 
 class FooterBar(Bar):
-    """The keys that matter most here, as many as fit; each can be clicked."""
+    """The keys that matter most of those that work here now, as many as fit; each can be clicked."""
 
     DEFAULT_CSS = "FooterBar { background: $panel; }"
     LAST = ("help", "quit")
@@ -75,18 +98,19 @@ class FooterBar(Bar):
         self._spans: list[tuple[int, int, str]] = []
 
     def _entries(self) -> list[Action]:
-        marks = any(table.markable for table in self.screen.query(VirtualTable))
+        here = self.services.here()
+        table = self.screen.focused
+        marks = isinstance(table, VirtualTable) and table.markable
         shown = [
             action
             for action in in_scope(*self._scopes)
-            if action.footer and action.keys and (marks or action.id != "mark")
+            if action.footer and action.keys and (marks or action.id != "mark") and _works(action, here)
         ]
         last = [action for action in shown if action.id in self.LAST]
         return [action for action in shown if action.id not in self.LAST] + last
 
     def render(self) -> Text:
         app = self.services
-        here = app.here()
         entries = self._entries()
         keys = {a.id: key_name(keys_of(a, app.settings.keys)[0]) for a in entries if keys_of(a, app.settings.keys)}
         entries = [action for action in entries if action.id in keys]
@@ -96,11 +120,10 @@ class FooterBar(Bar):
         self._spans = []
         for action in entries:
             start = line.cell_len
-            off = bool(action.why_not(here))
             line.append(" ")
-            line.append_text(plain(keys[action.id], styles.DIM if off else styles.KEY))
+            line.append_text(plain(keys[action.id], styles.KEY))
             line.append(" ")
-            line.append_text(plain(action.footer, styles.DIM if off else ""))
+            line.append_text(plain(action.footer))
             self._spans.append((start, line.cell_len, action.id))
         return line
 
@@ -108,6 +131,12 @@ class FooterBar(Bar):
         for start, end, action_id in self._spans:
             if start <= event.x < end:
                 self.services.perform_id(action_id)
+
+
+def _works(action: Action, here: Selection) -> bool:
+    """Whether it can be done now, or as soon as something has been read."""
+    reason = action.why_not(here)
+    return not reason or is_waiting(reason)
 
 
 def _cells(key: str, action: Action) -> int:

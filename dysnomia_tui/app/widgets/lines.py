@@ -11,6 +11,10 @@ from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 
+UNKNOWN_WIDTH = 80
+"""Cells that are reckoned with as long as a pane has no width."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One line on the screen."""
@@ -55,7 +59,20 @@ class LinesView(VirtualTable[Line]):
         self._fill(top)
 
     def _fill(self, top: bool = False) -> None:
-        cells = max(self.scrollable_content_region.width, 1)
+        lines = self._wrapped(self.scrollable_content_region.width)
+        self.set_items(lines, to=0 if top else None)
+        if top:
+            self.scroll_to(y=0, animate=False)
+
+    def _lay_out_columns(self, width: int) -> None:
+        if width != self._laid_out_for and width > 0 and self._listing.items:
+            self._listing.put(self._wrapped(width))
+            self._cursor = self._listing.arrange(self._columns, self._cursor, self._cursor)
+        super()._lay_out_columns(width)
+
+    def _wrapped(self, width: int) -> list[Line]:
+        """The lines for a width; for that of no pane where it has none yet, never one letter a line."""
+        cells = width if width > 0 else UNKNOWN_WIDTH
         lines: list[Line] = []
         for source, text in enumerate(self._make(cells)):
             text = text.copy()
@@ -65,9 +82,7 @@ class LinesView(VirtualTable[Line]):
                 part.no_wrap = True
                 part.rstrip()
                 lines.append(Line(len(lines), part, source))
-        self.set_items(lines, to=0 if top else None)
-        if top:
-            self.scroll_to(y=0, animate=False)
+        return lines
 
     def on_resize(self) -> None:
         self._fill()

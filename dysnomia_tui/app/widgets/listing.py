@@ -104,6 +104,15 @@ class Listing(Generic[T]):
         """Mark it, or take its mark away."""
         self.marks ^= {self.key(item)}
 
+    def mark_range(self, first: int, last: int) -> None:
+        """Mark all rows from one to the other, both included."""
+        low, high = sorted((first, last))
+        self.marks |= {self.key(self.shown[row]) for row in range(low, high + 1) if self.may_be_marked(row)}
+
+    def may_be_marked(self, row: int) -> bool:
+        """Whether there is such a row and the cursor may rest on it."""
+        return 0 <= row < len(self.shown) and self.may_rest_on(row)
+
     def mark_shown(self) -> None:
         """Mark all that is shown; if it is, take its marks away."""
         shown = {self.key(item) for item in self.shown}

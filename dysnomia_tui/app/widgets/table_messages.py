@@ -52,3 +52,7 @@ class Edge(TableMessage, namespace="virtual_table"):
 
 class FilterAsked(TableMessage, namespace="virtual_table"):
     """``/`` was pressed."""
+
+
+class SortAsked(TableMessage, namespace="virtual_table"):
+    """``S`` was pressed."""

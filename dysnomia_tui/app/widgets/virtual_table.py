@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from dysnomia_tui.app.actions.registry import bindings
-from dysnomia_tui.app.present.columns import Column, Layout, Order, next_order
+from dysnomia_tui.app.present.columns import Column, Layout, Order, order_by
 from dysnomia_tui.app.present.text import fit
 from dysnomia_tui.app.widgets import table_messages
 from dysnomia_tui.app.widgets.host import ActionHost
@@ -59,6 +59,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     MarksChanged: TypeAlias = table_messages.MarksChanged
     Edge: TypeAlias = table_messages.Edge
     FilterAsked: TypeAlias = table_messages.FilterAsked
+    SortAsked: TypeAlias = table_messages.SortAsked
 
     def __init__(
         self,
@@ -85,9 +86,13 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         """
         super().__init__(id=widget_id, classes=classes)
         self._columns = tuple(columns)
+        self._make_columns: Callable[[int], Sequence[Column[T]]] | None = None
+        self._laid_out_for = 0
         self._listing = Listing(key, words=words, selectable=selectable)
-        self._head = 1 if head else 0
+        self._has_head = head
         self._markable = markable
+        self._anchor: Hashable | None = None
+        self._into_waits = False
         self._empty = Text(empty, style="dim")
         self._cursor = 0
         self._laid_out: Layout[T] = Layout()
@@ -139,9 +144,25 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         return frozenset(self._listing.marks)
 
     def set_columns(self, columns: Sequence[Column[T]]) -> None:
-        """Show other columns (another width of the screen, another zone); cursor, marks and order stay."""
+        """Show other columns (another zone, other rows); cursor, marks and order stay."""
+        self._make_columns = None
         self._columns = tuple(columns)
         self._lay_out()
+
+    def set_columns_by_width(self, make: Callable[[int], Sequence[Column[T]]]) -> None:
+        """Show what ``make(cells)`` gives: asked again whenever the width is another, before anything is drawn in it."""
+        self._make_columns = make
+        self._lay_out()
+
+    @property
+    def columns(self) -> Sequence[Column[T]]:
+        """The columns that are shown."""
+        return self._columns
+
+    @property
+    def _head(self) -> int:
+        """Lines of the head: a list without one has it while it is sorted, or its arrow would not be seen."""
+        return 1 if self._has_head or self.order.column else 0
 
     def set_empty(self, words: Text) -> None:
         """What is shown while there is nothing to list."""
@@ -154,6 +175,10 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         if self._listing.put(items):
             self.post_message(self.MarksChanged(self))
         self._review(before)
+        if self._into_waits and self.item is not None:
+            # Enter was pressed while there was nothing yet: it counts.
+            self._into_waits = False
+            self.act_into()
 
     def filter_typed(self, text: str) -> None:
         """The text of the filter as it is typed."""
@@ -198,17 +223,28 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     # --- laying out and rendering -------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._laid_out = Layout.of(self._columns, self.scrollable_content_region.width)
+        self._lay_out_columns(self.scrollable_content_region.width)
         self.virtual_size = Size(max(self._laid_out.width, 1), len(self._listing.shown) + self._head)
         self._strips.clear()
         self._show_cursor()
         self.refresh()
+
+    def _lay_out_columns(self, width: int) -> None:
+        """Make columns and their widths for a pane of ``width`` cells."""
+        self._laid_out_for = width
+        if self._make_columns is not None and width > 0:
+            self._columns = tuple(self._make_columns(width))
+        self._laid_out = Layout.of(self._columns, width)
 
     def on_resize(self) -> None:
         self._lay_out()
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
+        if width != self._laid_out_for:
+            # Drawn before it was told of its new size: never in the columns of the old one.
+            self._lay_out_columns(width)
+            self._strips.clear()
         scroll_x, scroll_y = self.scroll_offset
         if self._head and y == 0:
             titles = self._laid_out.titles(self._listing.order)
@@ -267,6 +303,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self.invalidate()
 
     def on_blur(self) -> None:
+        self._into_waits = False
         self.invalidate()
 
     # --- the cursor ---------------------------------------------------------------------------------------------
@@ -279,6 +316,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def _move(self, row: int, direction: int = 1) -> None:
         row = self._listing.nearest(row, direction)
         moved = row != self._cursor
+        self._into_waits = False
         self._cursor = row
         self._show_cursor()
         self.refresh()
@@ -334,14 +372,26 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def act_into(self) -> None:
         if self.item is not None:
             self.post_message(self.Chosen(self, self.item))
+        elif not self._listing.items:
+            self._into_waits = True
 
     # --- marks, order, filter -----------------------------------------------------------------------------------
 
     def act_mark(self) -> None:
         if self._markable and self.item is not None:
+            self._anchor = self._listing.key(self.item)
             self._listing.mark(self.item)
             self._changed_marks()
             self.act_down()
+
+    def act_mark_range(self) -> None:
+        """From the line that was marked last to the one under the cursor; the first time, this one alone."""
+        if not self._markable or self.item is None:
+            return
+        begin = self._listing.row_of(self._anchor) if self._anchor is not None else None
+        self._listing.mark_range(self._cursor if begin is None else begin, self._cursor)
+        self._anchor = self._listing.key(self.item)
+        self._changed_marks()
 
     def act_mark_all(self) -> None:
         if self._markable:
@@ -358,8 +408,13 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self.refresh()
 
     def act_sort(self) -> None:
-        """The next column that can be sorted by; after the last one, the order as given."""
-        self.set_order(next_order(self._columns, self.order))
+        self.post_message(self.SortAsked(self))
+
+    def sort_by(self, column_id: str) -> None:
+        """Sort by a column; where the list is sorted by it already, the other way round."""
+        column = next((one for one in self._columns if one.id == column_id and one.sort is not None), None)
+        if column is not None:
+            self.set_order(order_by(column, self.order))
 
     def act_sort_reverse(self) -> None:
         if self.order.column:
@@ -389,7 +444,4 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         column = self._laid_out.at(x)
         if column is None or column.sort is None:
             return
-        if column.id == self.order.column:
-            self.act_sort_reverse()
-        else:
-            self.set_order(column.order)
+        self.sort_by(column.id)
