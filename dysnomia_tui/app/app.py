@@ -51,7 +51,7 @@ class DysnomiaApp(TypingAhead):
 
     TITLE = "dysnomia"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", "Suspend", show=False)]
     ESCAPE_TO_MINIMIZE = False
     CSS = """
     Screen { background: $background; }
@@ -371,10 +371,6 @@ class DysnomiaApp(TypingAhead):
         for screen in self.screen_stack:
             if isinstance(screen, DysnomiaScreen):
                 screen.say_messages()
-
-    def action_suspend_process(self) -> None:
-        """Ctrl-Z: back to the shell; ``fg`` comes back here. Jobs go on."""
-        super().action_suspend_process()
 
     def copy(self, text: str, what: str) -> None:
         """Put ``text`` on the clipboard of the terminal the operator sits at, through tmux and screen."""

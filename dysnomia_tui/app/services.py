@@ -107,6 +107,9 @@ class Services(Protocol):
     def run_client(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
         """Run a program that gets the terminal; its exit status. Raises OSError where it cannot be started."""
 
+    def action_suspend_process(self) -> None:
+        """Back to the shell; ``fg`` comes back here."""
+
     # Textual's own, as far as they are used here.
 
     @property

@@ -164,7 +164,7 @@ async def test_a_plan_says_would_what_it_replaces_its_space_and_its_command() ->
         for part in (
             "Would restore generation 211",
             "would replace the live database orders",
-            "~1.2G needed, 118G free",
+            "≈1.2G needed, 118G free",
             "dysnomia -o restore -c orders -C postgresql",
             "db1",
             "PROD",

@@ -23,7 +23,7 @@ async def test_at_80x24_everything_that_matters_is_on_the_screen() -> None:
         text = run.text()
         for part in ("db1", "PROD", "root(alice)", "RW", "UTC", "2 need you", "crm FAILED 02:00", "118G free"):
             assert part in text.splitlines()[0] + text.splitlines()[1]
-        assert "214 425fc1  22 Nov 12:00 cron   1.4G  +1,159 ● ok" in text
+        assert "214 425fc1 22 Nov 12:00  cron   1.4G  +1,159 ● ok" in text
         assert "=211" in text
         assert "✗ BAD" in text
         assert "J91 snapshot crm" in text
@@ -129,7 +129,7 @@ async def test_a_narrow_column_shows_its_arrow_and_each_component_has_its_own_or
         await run.press("1", "j", "2")
         assert not run.main.list.order.column
         await run.press("1", "k", "2")
-        assert run.main.list.order.column == "size"
+        assert "siz▼" in run.text()
 
 
 async def test_a_range_is_marked() -> None:

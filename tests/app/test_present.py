@@ -104,7 +104,7 @@ def test_generation_columns_fit_every_width_from_the_smallest_screen_on(cells: i
 
 
 def test_the_time_of_another_tools_link_is_marked_as_estimated() -> None:
-    assert generations.as_of(generation(ORDERS, 1, as_of_estimated=True), TIMES, wide=False).plain.startswith("~")
+    assert generations.as_of(generation(ORDERS, 1, as_of_estimated=True), TIMES, wide=False).plain.startswith("≈")
 
 
 def test_a_name_comes_before_numbers_where_there_is_little_room() -> None:

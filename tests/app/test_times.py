@@ -119,14 +119,14 @@ def test_zones_go_round() -> None:
 
 def test_short_times() -> None:
     assert times().short(utc(2025, 11, 2, 3, 4)) == " 2 Nov 03:04"
-    assert times().short(utc(2024, 11, 2, 3, 4)) == " 2 Nov 2024"
+    assert times().short(utc(2024, 11, 2, 3, 4)) == " 2Nov24 03:04"
     assert times(ZoneKind.RELATIVE).short(NOW - timedelta(hours=3)) == "3h ago"
     assert times().clock() == "14:22:07 UTC"
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.sampled_from(list(ZoneKind)))
 def test_short_times_fit_their_column(when: datetime, kind: ZoneKind) -> None:
-    assert len(times(kind).short(when.replace(tzinfo=UTC))) <= 12
+    assert len(times(kind).short(when.replace(tzinfo=UTC))) <= 13
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from rich.text import Text
 
-from dysnomia_tui.app.present.text import cut, fit
+from dysnomia_tui.app.present.text import fit
 
 T = TypeVar("T")
 MARK = "*"
@@ -91,7 +91,7 @@ class Layout(Generic[T]):
             title = Text(column.title)
             if column.id == order.column and column.sort is not None:
                 # The arrow is always seen: a title that fills its column gives way to it.
-                title = cut(title, max(width - 1, 0))
+                title.truncate(max(width - 1, 0))
                 title.append(arrow(order))
             line.append(" " * column.gap)
             line.append_text(fit(title, width, column.align))

@@ -224,6 +224,9 @@ class DysnomiaScreen(ActionHost, Screen[None]):
             return True
         return False
 
+    def act_suspend(self) -> None:
+        self.services.action_suspend_process()
+
     def act_messages(self) -> None:
         self.services.go.messages()
 

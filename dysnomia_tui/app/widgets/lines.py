@@ -10,7 +10,6 @@ from rich.text import Text
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
-
 UNKNOWN_WIDTH = 80
 """Cells that are reckoned with as long as a pane has no width."""
 

@@ -150,7 +150,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._lay_out()
 
     def set_columns_by_width(self, make: Callable[[int], Sequence[Column[T]]]) -> None:
-        """Show what ``make(cells)`` gives: asked again whenever the width is another, before anything is drawn in it."""
+        """Show what ``make(cells)`` gives: asked again when the width is another, before anything is drawn in it."""
         self._make_columns = make
         self._lay_out()
 

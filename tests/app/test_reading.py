@@ -1,0 +1,89 @@
+"""Enter on a row shows all of it; ``c`` copies the cell, the row or the path."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from dysnomia_tui.app.present import whole_row
+from dysnomia_tui.app.screens.reading import RowScreen
+from dysnomia_tui.engine.records import Change, RowChange
+from tests.app.driving import Driven, driven
+from tests.app.fake_world import ORDERS
+
+
+def copied(run: Driven) -> str:
+    """What was put on the clipboard last, as the message says."""
+    return next(one.text for one in reversed(run.app.messages.said) if one.title.startswith("copied"))
+
+
+async def test_enter_on_a_row_shows_all_of_it_and_c_copies_the_cell() -> None:
+    async with driven() as run:
+        run.app.go.browse(ORDERS, 214)
+        await run.settled()
+        await run.press("enter", "j", "enter")
+        screen = run.screen
+        assert isinstance(screen, RowScreen)
+        text = run.text()
+        assert "row 2" in text
+        await run.press("j", "c")
+        cell = copied(run)
+        assert cell in text
+        await run.press("escape", "c")
+        assert cell in copied(run).split("\\t")
+        await run.press("h", "c")
+        assert copied(run).startswith("postgresql/orders/214/")
+
+
+async def test_enter_on_a_changed_row_shows_both_sides() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        await run.press("enter", "enter")
+        assert isinstance(run.screen, RowScreen)
+        assert "row" in run.text()
+        await run.press("q")
+        await run.press("c")
+        assert copied(run)
+
+
+def test_a_cell_of_many_lines_is_shown_whole_and_null_is_no_text() -> None:
+    lines = whole_row.of_row(("id", "note", "gone"), ("7", "a\nb\x1b", None))
+    assert [line.text.plain for line in lines] == ["id", "  7", "note", "  a", "  b\\x1b", "gone", "  NULL"]
+    assert lines[3].cell == "a\nb\x1b"
+
+
+def test_a_changed_cell_is_shown_as_it_was_and_is() -> None:
+    row = RowChange(Change.CHANGED, ("7", "a"), ("7", "b"), frozenset({1}))
+    assert [line.text.plain for line in whole_row.of_change(("id", "note"), row)] == [
+        "id",
+        "  7",
+        "note",
+        "- a",
+        "+ b",
+    ]
+    assert whole_row.changed_as_text(row) == "7\tb"
+
+
+async def test_control_z_suspends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with driven() as run:
+        assert "suspend_process" in {
+            binding.action for keys in run.app._bindings.key_to_bindings.values() for binding in keys
+        }
+        sent: list[tuple[int, int]] = []
+        monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+        await run.pilot.press("ctrl+z")
+        await run.settled()
+        assert run.screen is run.main
+
+
+async def test_the_footer_shows_only_what_works_now() -> None:
+    async with driven() as run:
+        assert "restore" in run.text().splitlines()[-1]
+        run.main.units.go_to("fileset")
+        await run.settled()
+        foot = run.text().splitlines()[-1]
+        assert "diff" not in foot
+        assert "help" in foot
+        assert "quit" in foot
