@@ -45,6 +45,9 @@ from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobView, Opening
 
+RECENT = 5
+"""Actions that the palette lists first: those that were chosen in it last."""
+
 
 class DysnomiaApp(TypingAhead):
     """See, snapshot, compare, restore and clear the state on this machine."""
@@ -99,6 +102,7 @@ class DysnomiaApp(TypingAhead):
         self._opening = opening
         self._kept: KeptKey | None = None
         self.messages = Messages()
+        self.recent: list[str] = []
         self.animation_level = "none"
         self.ansi_theme_dark = theme.ANSI_DARK
         self.ansi_theme_light = theme.ANSI_LIGHT
@@ -311,6 +315,7 @@ class DysnomiaApp(TypingAhead):
             elif answer and answer.startswith("group:"):
                 self.show_group(answer.removeprefix("group:"))
             elif answer:
+                self.recent = [answer, *(one for one in self.recent if one != answer)][:RECENT]
                 self.perform_id(answer)
 
         self.push_screen(make(self.here(), scopes), chosen)

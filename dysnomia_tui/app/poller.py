@@ -49,6 +49,7 @@ class Poller:
         self._to_probe: list[str] = []
         self._attended: ComponentKey | None = None
         self._resting: Timer | None = None
+        self._expected: ComponentKey | None = None
 
     def start(self) -> None:
         """Begin: read everything once, then on a timer."""
@@ -112,6 +113,18 @@ class Poller:
         if was is not None and replace(was, at=overview.at) == overview and not latest.problem:
             return
         self._take(replace(latest, overview=overview, problem=""))
+        self._go_to_expected()
+
+    def expect(self, key: ComponentKey) -> None:
+        """Put the cursor on this component as soon as it is there: it is being adopted."""
+        self._expected = key
+
+    def _go_to_expected(self) -> None:
+        key = self._expected
+        if key is not None and self._latest.component(key) is not None:
+            self._expected = None
+            if len(self._app.screen_stack) == 1:
+                self._app.show_component(key)
 
     def _no_overview(self, problem: str) -> None:
         if problem != self._latest.problem:

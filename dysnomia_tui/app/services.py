@@ -41,6 +41,8 @@ class Services(Protocol):
     confirm_flow: ConfirmFlow
     go: Navigation
     messages: Messages
+    recent: list[str]
+    """Ids of actions in the order in which they were used last, the last first."""
 
     @property
     def is_open(self) -> bool:

@@ -43,11 +43,17 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings on the demo alone: nothing of this machine's own configuration is shown, nor written to."""
-    from dysnomia_tui.config import load_settings
+    """Settings on the demo alone: nothing of this machine's own configuration is shown, nor written to. Only how the
+    operator wants the screen (``theme``, ``[keys]``) is theirs."""
+    from dysnomia_tui.config import SettingsError, load_settings
 
     # The machine's own config.toml, its modules and what lies on it are not the demo's: a folder that is not there
     # stands for /etc/dysnomia-tui.
     nowhere = folder.absolute() / "config" / "machine"
     given = {**(os.environ if environ is None else environ), **environment(folder)}
-    return replace(load_settings(given, machine=nowhere), libexec=(), discovers=False)
+    found = replace(load_settings(given, machine=nowhere), libexec=(), discovers=False)
+    try:
+        own = load_settings(os.environ if environ is None else environ)
+    except SettingsError:
+        return found  # the demo opens whatever is wrong with it
+    return replace(found, theme=found.theme or own.theme, keys={**own.keys, **found.keys})

@@ -125,6 +125,16 @@ def _quoted(word: str) -> str:
     return f'"{plain}"' if any(letter in word for letter in " \t\"'\\;") else plain
 
 
+def is_daily(settings: Settings, folders: Sequence[Path]) -> bool:
+    """Whether a timer of ours that snapshots is written in one of the folders, and runs at least once a day. A time in
+    words of systemd that are not plain counts as seldom: nothing is called stale on a guess."""
+    task = TASKS[0]
+    when = settings.schedule.get(task.name, task.default)
+    simple = _SIMPLE.fullmatch(when)
+    often = when in ("minutely", "hourly", "daily") or (simple is not None and not simple["day"])
+    return often and any((folder / f"dysnomia-tui-{task.name}.timer").is_file() for folder in folders)
+
+
 def cron(found: Sequence[Timer]) -> Iterator[str]:
     """Lines for crontab(5), where there is no systemd. Times that cron cannot say are left to the operator."""
     for timer in found:

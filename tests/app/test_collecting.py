@@ -248,3 +248,16 @@ async def test_what_waits_can_be_left_for_the_policy_and_is_said_where_it_is_out
         await run.press("X")
         assert "is out of date: generation 3 is pinned" in run.toasts()
         assert "nothing would be deleted" in run.text()
+
+
+async def test_leaving_with_marks_asks_first() -> None:
+    async with driven() as run:
+        run.app.go.gc([ORDERS])
+        await run.settled()
+        await run.press("j", "d", "q")
+        assert "forget the mark" in run.text()
+        await run.press("enter")
+        assert isinstance(run.screen, GcScreen)
+        await run.press("q", "j", "enter")
+        assert run.screen is run.main
+        assert run.engine.submitted == []

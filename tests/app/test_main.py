@@ -479,3 +479,33 @@ async def test_ctrl_c_says_how_to_leave_on_any_screen() -> None:
         await run.confirmation()
         await run.press("ctrl+c")
         assert run.engine.submitted == []
+
+
+async def test_the_cursor_lands_on_what_was_adopted() -> None:
+    async with driven() as run:
+        found = next(item for item in run.engine.world.found if item.readable)
+        run.main.units.go_to(f"?{found.type}/{found.container}/{found.component}")
+        await run.settled()
+        await run.press("enter")
+        await run.confirmation()
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        key = ComponentKey(found.container, found.component)
+        first = run.engine.world.containers[0]
+        view = replace(first.components[0], key=key, health=Health.NEVER, generations=0, newest=None)
+        others = [one for one in run.engine.world.containers if one.name != key.container]
+        own = next((one for one in run.engine.world.containers if one.name == key.container), None)
+        made = replace(own or first, name=key.container, components=(*(own.components if own else ()), view))
+        run.engine.world.containers = (*others, made)
+        run.app.poller.look()
+        await run.until(lambda: run.main.here().key == key)
+
+
+async def test_what_was_found_is_listed_with_type_place_and_size() -> None:
+    async with driven(size=(120, 40)) as run:
+        run.main.units.go_to("?")
+        await run.settled()
+        line = next(line for line in run.text().splitlines() if "wiki" in line and "412M" in line.split("wiki")[-1])
+        found = next(item for item in run.engine.world.found if item.component == "wiki")
+        assert found.type in run.text()
+        assert line

@@ -87,6 +87,7 @@ _EVERYWHERE = (
         "What is available, active and garbage, and what a deployment would do.",
         "everywhere",
     ),
+    _a("zoom", "z", "Zoom", "Show the pane with the focus alone; again: all panes.", "everywhere"),
     _a("messages", "M", "Messages", "What was said since the start, newest first.", "everywhere"),
     _a("suspend", "ctrl+z", "Suspend", "Go back to the shell: fg comes back here. Jobs go on.", "everywhere"),
     _a("refresh", "ctrl+l f5", "Look again", "Read the store, the configuration and the servers again.", "everywhere"),

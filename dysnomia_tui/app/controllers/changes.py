@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
 from dysnomia_tui.engine.records import JobView
@@ -35,7 +36,13 @@ class Changes(Controller):
                 timeout=12,
             )
             return
-        self.services.plan(lambda engine: engine.plan_adopt(found), lambda _job: self.services.poller.look())
+        key = ComponentKey(found.container, found.component)
+
+        def submitted(_job: JobView) -> None:
+            self.services.poller.expect(key)
+            self.services.poller.look()
+
+        self.services.plan(lambda engine: engine.plan_adopt(found), submitted)
 
     def act_undo(self) -> None:
         job = self.services.here().undo

@@ -103,7 +103,9 @@ def line(row: TreeRow, times: Times, cells: int) -> Text:
     if row.found is not None:
         look = styles.HEALTH[Health.FOUND]
         state = plain(size(row.found.size) if row.found.readable else "locked", styles.DIM)
-        return _spread(plain(f" {look.glyph}", look.style), row.found.component, [state], cells)
+        kind = plain(row.found.type.removesuffix("-database"), styles.DIM)
+        states = [join([kind, state], "  "), state]
+        return _spread(plain(f" {look.glyph}", look.style), row.found.component, states, cells)
     if row.key == DEMO:
         return _spread(plain("▸", styles.INFO), "try the demo", [Text("")], cells, styles.INFO)
     return _spread(plain("▾" if row.open else "▸"), "found, not adopted", [Text("")], cells, styles.STRONG)

@@ -11,9 +11,12 @@ from dysnomia_store.model import Check, CheckResult, Generation, Section
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
-from dysnomia_tui.app.present.text import join, plain, plural
+from dysnomia_tui.app.present.text import fit, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.engine.records import Change, ComponentView, Found, Health, Probe, SectionChange
+
+NAME = 64
+"""Cells of a section's name, so that its numbers stand beside it on a wide terminal; a longer one takes its own."""
 
 AT_MOST = 5_000
 """Sections listed in the pane; the rest are counted."""
@@ -163,6 +166,7 @@ def _section(section: Section, glyph: str, style: str, net: str, cells: int) -> 
     room = max(cells - right.cell_len - 3, 8)
     name = plain(section.name, style or "")
     name.append_text(plain(kind, styles.DIM))
+    room = min(room, max(NAME, name.cell_len))
     if name.cell_len > room:
         name.truncate(room, overflow="ellipsis")
     name.pad_right(max(room - name.cell_len, 0))
@@ -214,6 +218,28 @@ def component_lines(view: ComponentView, read_only: str, key: str, notice: str =
     elif not view.generations:
         shown.append(plain("its type holds no state of its own: nothing to snapshot", styles.DIM))
     return shown
+
+
+def found_list(found: Sequence[Found]) -> list[Text]:
+    """All that could be adopted: its type, its size and its place, a line each."""
+    rows = [(one.component, one.type, size(one.size) if one.readable else "locked", place(one)) for one in found]
+    widths = [max((width(row[at]) for row in rows), default=0) for at in range(3)]
+    shown = []
+    for name, kind, amount, where in rows:
+        parts = [
+            fit(plain(name, styles.STRONG), min(widths[0], 32)),
+            fit(plain(kind), widths[1]),
+            fit(plain(amount), widths[2], "right"),
+            plain(where, styles.DIM),
+        ]
+        shown.append(join(parts, "  "))
+    return shown
+
+
+def place(found: Found) -> str:
+    """Where it is: the folder or socket that its container's file would name; else the container's name."""
+    values = (value for value in found.properties.values() if isinstance(value, str))
+    return next((value for value in values if value.startswith("/")), found.container)
 
 
 def found_lines(found: Found) -> list[Text]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rich.text import Text
@@ -11,7 +12,7 @@ from dysnomia_store.model import Generation, Reason
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import signed, size
-from dysnomia_tui.app.present.text import plain
+from dysnomia_tui.app.present.text import join, plain
 from dysnomia_tui.app.present.times import Times
 
 LEGEND = "=N restored from N  P pinned  * marked  ! needs a person  ~ changed  ≈ estimated"
@@ -19,6 +20,8 @@ WIDE = 82
 """Cells from which on the columns of the wide screen fit."""
 WIDER = 90
 """Cells from which on the job stands there too."""
+WIDEST = 118
+"""Cells from which on notes, reasons of pins and tags stand there too."""
 TIGHT = 46
 """Cells below which id and rows are left out."""
 
@@ -40,7 +43,8 @@ def columns(
     )
     pinned = Column[Generation]("pin", "", 1, pin, lambda g: not g.marks.pins, gap=0)
     if cells >= WIDE:
-        return (mark, number, *_wide(times, cells >= WIDER, alone), pinned)
+        shown = _wide(times, cells >= WIDER, alone)
+        return (mark, number, *(_with_remarks(shown) if cells >= WIDEST else shown), pinned)
     return (mark, number, *_narrow(times, cells < TIGHT), pinned)
 
 
@@ -77,6 +81,22 @@ def _wide(times: Times, wider: bool, alone: Callable[[Generation], int | None]) 
         Column("state", "state", 14, lambda g: state(g, wide=True), lambda g: state(g, wide=True).plain, flex=1),
     ]
     return [column for column in shown if wider or column.id != "job"]
+
+
+def _with_remarks(shown: Sequence[Column[Generation]]) -> list[Column[Generation]]:
+    """What is left over goes to what people wrote, not to gaps between numbers."""
+    widths = {"why": 10, "job": 8, "state": 14}
+    kept = [replace(column, flex=0, width=widths.get(column.id, column.width)) for column in shown]
+    return [*kept, Column("remarks", "note, pins, tags", 20, remarks, lambda g: remarks(g).plain, gap=2, flex=1)]
+
+
+def remarks(generation: Generation) -> Text:
+    """What was said of it: its note, why it is pinned, its tags."""
+    marks = generation.marks
+    parts = [plain(marks.note)]
+    parts += [join([plain("P", styles.MARK), plain(pin.why)]) for pin in marks.pins]
+    parts += [plain(f"#{tag}", styles.INFO) for tag in marks.tags]
+    return join(parts, "  ")
 
 
 def _number(generation: Generation) -> Text:

@@ -27,15 +27,26 @@ from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.bars import AlarmBar, Bar, FooterBar, HeadBar, JobStrip, MessageBar, PathBar
 from dysnomia_tui.app.widgets.filter_line import FilterLine
-from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS, ActionHost
+from dysnomia_tui.app.widgets.host import MIN_COLUMNS, MIN_ROWS, ActionHost, PaneHost
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.engine import Engine
 
 T = TypeVar("T")
+WHOLE_COLUMNS, WHOLE_ROWS = 80, 24
+"""The least terminal in which all panes of a screen are shown."""
 
 
-class DysnomiaScreen(ActionHost, Screen[None]):
+ZOOM = "-zoom"
+"""The class of a screen that shows the pane with the focus alone."""
+
+
+class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
     """A full screen."""
+
+    PANES: ClassVar[tuple[str, ...]] = ()
+    """Ids of the panes that can be shown alone; empty where CSS does it."""
+    STACKED: ClassVar[bool] = False
+    """Whether the panes stand one above the other: then a short terminal shows one at a time, else a narrow one."""
 
     SCOPE: ClassVar[str] = ""
     """Its name in the registry."""
@@ -110,6 +121,22 @@ class DysnomiaScreen(ActionHost, Screen[None]):
             Text(f"{size.width}x{size.height} is too small\n{MIN_COLUMNS}x{MIN_ROWS} is the least\njobs go on; q quits")
         )
         self.redraw_bars()
+        if self.focused is not None:
+            self.show_pane(self.focused)
+
+    def show_pane(self, widget: Widget) -> None:
+        size = self.app.size
+        small = size.height < WHOLE_ROWS if self.STACKED else size.width < WHOLE_COLUMNS
+        alone = small or self.has_class(ZOOM)
+        panes = [self.query_one(f"#{name}") for name in self.PANES]
+        front = next((pane for pane in panes if pane in widget.ancestors_with_self), None)
+        for pane in panes if front is not None else ():
+            pane.display = not alone or pane is front
+            for rule in ("width", "height"):
+                if alone:
+                    setattr(pane.styles, rule, "1fr")
+                else:
+                    pane.styles.clear_rule(rule)
 
     def ask(
         self, topic: str, call: Callable[[Engine], T], then: Callable[[T], None], failed: Failed | None = None
@@ -223,6 +250,12 @@ class DysnomiaScreen(ActionHost, Screen[None]):
             table.set_order(Order())
             return True
         return False
+
+    def act_zoom(self) -> None:
+        """The pane with the focus alone, and all of them again."""
+        self.toggle_class(ZOOM)
+        if self.focused is not None:
+            self.show_pane(self.focused)
 
     def act_suspend(self) -> None:
         self.services.action_suspend_process()

@@ -36,6 +36,7 @@ class BrowseScreen(DysnomiaScreen):
     """What is in one generation."""
 
     SCOPE = "browse"
+    PANES = ("sections", "rows")
     BINDINGS = bindings("browse", "everywhere")
     AUTO_FOCUS = "#sections"
     DEFAULT_CSS = """

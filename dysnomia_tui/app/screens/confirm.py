@@ -58,7 +58,7 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     DEFAULT_CSS = """
     ConfirmScreen { align: center middle; }
     ConfirmScreen > Vertical {
-        width: 76; max-width: 96%; height: auto; max-height: 94%;
+        width: 96%; max-width: 140; height: auto; max-height: 94%;
         border: round $warning; border-title-style: bold; padding: 0 1; background: $surface;
     }
     ConfirmScreen ToastRack { max-height: 0; }

@@ -44,6 +44,7 @@ class DiffScreen(DysnomiaScreen):
     """A comparison."""
 
     SCOPE = "diff"
+    PANES = ("left", "right")
     BINDINGS = bindings("diff", "everywhere")
     AUTO_FOCUS = "#sections"
     DEFAULT_CSS = """

@@ -26,6 +26,7 @@ from dysnomia_tui.app.present.gc import Entry, PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
@@ -375,5 +376,23 @@ class GcScreen(DysnomiaScreen):
     def act_back(self) -> None:
         if self.query_one("#policy", Input).has_focus:
             self.lines.focus()
-        else:
+        elif not self.take_back():
             self.act_quit()
+
+    def act_quit(self) -> None:
+        """Close it; where generations are marked, ask first: the marks are not kept."""
+        count = len(self._keep) + len(self._drop)
+        if not count:
+            super().act_quit()
+            return
+        them = "the mark" if count == 1 else f"the {count} marks"
+        choices = [
+            Choice("stay", "Stay here", f"{self.services.key_of('gc-apply')} carries the review out"),
+            Choice("leave", f"Leave, and forget {them}", "nothing is collected"),
+        ]
+
+        def chosen(answer: str | None) -> None:
+            if answer == "leave":
+                self.services.pop_screen()
+
+        self.services.push_screen(ChoiceScreen("The review was not carried out", choices), chosen)

@@ -28,6 +28,8 @@ class JobsScreen(DysnomiaScreen):
     """Every job this store has seen."""
 
     SCOPE = "jobs"
+    PANES = ("list", "log")
+    STACKED = True
     BINDINGS = bindings("jobs", "everywhere")
     AUTO_FOCUS = "#list"
     DEFAULT_CSS = """

@@ -25,11 +25,11 @@ from dysnomia_tui.app.panes.components import ComponentsPane
 from dysnomia_tui.app.panes.detail import DetailPane
 from dysnomia_tui.app.panes.generations import GenerationsPane
 from dysnomia_tui.app.panes.moving import Panes
-from dysnomia_tui.app.present import components, condition, group_row, header, welcome
+from dysnomia_tui.app.present import components, condition, detail, group_row, header, welcome
 from dysnomia_tui.app.present.components import TreeRow
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.app.screens.base import DysnomiaScreen
+from dysnomia_tui.app.screens.base import ZOOM, DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.lines import LinesView
@@ -37,6 +37,10 @@ from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.records import GroupView
 
 CONTROLLERS: tuple[type[Controller], ...] = (Elsewhere, Changes, Remarks, Finding, TakingOut)
+
+
+VERY_WIDE = 160
+"""Columns of a terminal from which the tree grows."""
 
 
 class MainScreen(DysnomiaScreen):
@@ -64,6 +68,7 @@ class MainScreen(DysnomiaScreen):
         border-title-style: bold; }
     MainScreen:ansi #panes VirtualTable:focus { border: heavy ansi_default; }
     MainScreen.-wide #tree { width: 34; }
+    MainScreen.-wide #tree.-grown { width: 52; }
     MainScreen.-wide #panes VirtualTable { scrollbar-size-vertical: 1; }
     MainScreen.-tall #detail { height: 40%; }
     MainScreen.-short #detail { display: none; }
@@ -72,6 +77,12 @@ class MainScreen(DysnomiaScreen):
     MainScreen.-narrow #tree { width: 100%; display: none; }
     MainScreen.-narrow.-pane-1 #tree { display: block; }
     MainScreen.-narrow.-pane-1 #right { display: none; }
+    MainScreen.-zoom #tree { width: 100%; display: none; }
+    MainScreen.-zoom.-pane-1 #tree { display: block; }
+    MainScreen.-zoom.-pane-1 #right { display: none; }
+    MainScreen.-zoom.-pane-2 #detail { display: none; }
+    MainScreen.-zoom.-pane-3 #detail { display: block; height: 1fr; }
+    MainScreen.-zoom.-pane-3 #generations, MainScreen.-zoom.-pane-3 #told { display: none; }
     """
 
     def __init__(self) -> None:
@@ -154,6 +165,17 @@ class MainScreen(DysnomiaScreen):
     def on_mount(self) -> None:
         self._lay_out()
 
+    def on_resize(self) -> None:
+        self._grow()
+
+    def show_pane(self, widget: Widget) -> None:
+        """CSS shows it, by the classes of the screen."""
+        self._grow()
+
+    def _grow(self) -> None:
+        """A terminal as wide as a wall has room for whole names in the tree."""
+        self.units.set_class(self.app.size.width >= VERY_WIDE and not self.has_class(ZOOM), "-grown")
+
     def _lay_out(self) -> None:
         times = self.services.times
         self.units.lay_out(times)
@@ -219,6 +241,9 @@ class MainScreen(DysnomiaScreen):
             lines = condition.told(view, known, self.services.times)
         elif view is None and container is not None:
             lines = condition.container_told(container, probe)
+        elif row is not None and row.key == components.FOUND:
+            lines = detail.found_list(state.found or ())
+            self.told.border_title = "2 found, not adopted"
         self.panes.tell(bool(lines))
         self.told.show(lambda _cells: lines, top=row is None or row.key != self._told_of)
         self._told_of = row.key if row is not None else None

@@ -5,6 +5,7 @@ Both are read from the registry; what cannot be done here is listed too, with th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,8 +39,59 @@ class Entry:
     why_not: str = ""
 
     @property
-    def words(self) -> str:
-        return f"{self.title} {self.help} {self.keys} {self.id} {self.where}"
+    def is_head(self) -> bool:
+        """Whether it is the line above a group."""
+        return not self.id
+
+    def rank(self, typed: str) -> int | None:
+        """How well it fits what was typed, 0 the best: by name before description; None where it does not."""
+        title, rest = self.title.casefold(), f"{self.keys} {self.id} {self.where}".casefold()
+        at = [
+            title.startswith(typed),
+            any(word.startswith(typed) for word in title.split()),
+            typed in title,
+            typed in rest,
+            typed in self.help.casefold(),
+        ]
+        found = next((rank for rank, fits in enumerate(at) if fits), None)
+        return None if found is None else found + (DISABLED if self.why_not else 0)
+
+
+DISABLED = 100
+"""What cannot be done here comes after all that can."""
+GROUPS = {"list": "In lists", "everywhere": "Everywhere", "component": "Go to", "group": "Go to"}
+RECENT, HERE, NOT_NOW = "Recent", "On this screen", "Not possible now"
+
+
+def grouped(entries: Sequence[Entry], recent: Sequence[str]) -> list[Entry]:
+    """Under heads: what was used last, then by where it works; last what cannot be done now, with the reason."""
+    groups: dict[str, list[Entry]] = {RECENT: []}
+    by_id = {entry.id: entry for entry in entries}
+    groups[RECENT] = [by_id[one] for one in recent if one in by_id and not by_id[one].why_not]
+    for entry in entries:
+        kind = entry.id.partition(":")[0]
+        name = NOT_NOW if entry.why_not else GROUPS.get(kind) or GROUPS.get(entry.where, HERE)
+        if entry not in groups[RECENT]:
+            groups.setdefault(name, []).append(entry)
+    order = [RECENT, HERE, *dict.fromkeys(GROUPS.values()), NOT_NOW]
+    shown: list[Entry] = []
+    for name in sorted(groups, key=order.index):
+        if groups[name]:
+            shown += [Entry("", name, ""), *groups[name]]
+    return shown
+
+
+def ranked(entries: Sequence[Entry], typed: str) -> list[Entry]:
+    """Those that fit what was typed, the best first."""
+    fits = [(rank, at, entry) for at, entry in enumerate(entries) if (rank := entry.rank(typed.casefold())) is not None]
+    return [entry for _, _, entry in sorted(fits, key=lambda one: one[:2])]
+
+
+class EntryTable(VirtualTable[Entry]):
+    """Entries under the heads of their groups."""
+
+    def line_of(self, item: Entry) -> Text | None:
+        return plain(item.title, "bold underline") if item.is_head else None
 
 
 def _title(entry: Entry) -> Text:
@@ -79,6 +131,7 @@ class ActionList(ModalScreen["str | None"]):
         super().__init__()
         self._here = here
         self._scopes = scopes
+        self._entries: list[Entry] = []
 
     @property
     def services(self) -> Services:
@@ -89,9 +142,9 @@ class ActionList(ModalScreen["str | None"]):
         with Vertical() as box:
             box.border_title = self.NAME
             yield Input(placeholder="type to filter; ↑ ↓ choose, Enter runs, Esc closes", id="line")
-            yield VirtualTable[Entry](
-                key=lambda entry: entry.id,
-                words=lambda entry: entry.words,
+            yield EntryTable(
+                key=lambda entry: entry.id or f"head {entry.title}",
+                selectable=lambda entry: not entry.is_head,
                 head=False,
                 empty="nothing has that name",
                 widget_id="entries",
@@ -101,11 +154,17 @@ class ActionList(ModalScreen["str | None"]):
     def on_mount(self) -> None:
         self._table.can_focus = False
         self._table.set_columns(self._columns())
-        self._table.set_items(self.entries())
+        self._entries = self.entries()
+        self._list("")
 
     @property
     def _table(self) -> VirtualTable[Entry]:
         return self.query_one("#entries", VirtualTable)
+
+    def _list(self, typed: str) -> None:
+        table, recent = self._table, self.services.recent
+        table.set_items(ranked(self._entries, typed) if typed else grouped(self._entries, recent))
+        table.act_top()
 
     def _columns(self) -> tuple[Column[Entry], ...]:
         return (
@@ -135,13 +194,13 @@ class ActionList(ModalScreen["str | None"]):
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
-        self._table.set_filter(event.value.strip())
+        self._list(event.value.strip())
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         if event.value.strip() in ("q", "q!", "quit"):
             self.dismiss("quit")
-        elif self._table.item is not None:
+        elif self._table.item is not None and not self._table.item.is_head:
             self.dismiss(self._table.item.id)
 
     @on(VirtualTable.Highlighted)

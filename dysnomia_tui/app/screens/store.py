@@ -30,6 +30,8 @@ class StoreScreen(DysnomiaScreen):
     """The whole store at a glance."""
 
     SCOPE = "store"
+    PANES = ("shares", "trash")
+    STACKED = True
     BINDINGS = bindings("store", "everywhere")
     AUTO_FOCUS = "#shares"
     DEFAULT_CSS = """

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_tui.app.actions.model import Action
 from dysnomia_tui.app.actions.registry import REGISTRY
 from dysnomia_tui.app.services import Services, services_of
 
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
 MIN_COLUMNS = 60
 MIN_ROWS = 15
 """The least terminal in which anything is shown; below it nothing is done that could not be seen."""
 WORKS_UNSEEN = frozenset({"quit", "back"})
+
+
+class PaneHost:
+    """A screen that may show one pane alone."""
+
+    def show_pane(self, widget: Widget) -> None:
+        """Bring the pane to the front that the widget is, or is in."""
 
 
 class ActionHost:

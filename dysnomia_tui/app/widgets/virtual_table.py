@@ -20,7 +20,7 @@ from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present.columns import Column, Layout, Order, order_by
 from dysnomia_tui.app.present.text import fit
 from dysnomia_tui.app.widgets import table_messages
-from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.host import ActionHost, PaneHost
 from dysnomia_tui.app.widgets.listing import Listing
 
 T = TypeVar("T")
@@ -99,7 +99,9 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._strips: dict[tuple[int, bool, bool], Strip] = {}
 
     def focus(self, scroll_visible: bool = True) -> Self:
-        """Take the focus at once, so that the next key comes here."""
+        """Take the focus at once, so that the next key comes here; where one pane is shown alone, it is this one."""
+        if isinstance(self.screen, PaneHost):
+            self.screen.show_pane(self)
         self.screen.set_focus(self, scroll_visible)
         return self
 

@@ -17,6 +17,8 @@ SILENCE = 3
 """Usual distances without a good generation, from which a component is stale where nothing is configured."""
 SHORTEST, UNKNOWN_RHYTHM = timedelta(days=1), timedelta(days=31)
 """Of nothing configured: never stale before, and stale after where no rhythm can be told."""
+TIMED = timedelta(hours=26)
+"""Of a daily timer where no rhythm can be told yet: a day, and two hours for it to run."""
 _WORK = frozenset({"snapshot", "check", "verify"})
 
 
@@ -38,6 +40,8 @@ class Facts:
     """As config.toml says; None: as the distances of its generations let one expect."""
     readable: bool = True
     """Whether this user may read what the store holds of it."""
+    timed: bool = False
+    """Whether a timer snapshots it at least once a day."""
 
 
 def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
@@ -63,12 +67,14 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     if summary.generations == 0:
         kept_nothing = facts.last is not None and str(summary.key) in facts.last.details.get("nothing", {})
         return (Health.OK, "") if kept_nothing else (Health.NEVER, "never snapshotted")
-    return _age(summary, facts.stale_after, now)
+    return _age(summary, facts, now)
 
 
-def silence(usually: timedelta | None) -> timedelta:
-    """The age from which a newest good generation is stale where config.toml says nothing."""
-    return UNKNOWN_RHYTHM if usually is None else max(SILENCE * usually, SHORTEST)
+def silence(usually: timedelta | None, timed: bool = False) -> timedelta:
+    """The age from which a newest good generation is stale where config.toml says nothing. ``timed``: a timer makes one
+    at least once a day, whatever the distances were before it was there."""
+    by_rhythm = UNKNOWN_RHYTHM if usually is None else max(SILENCE * usually, SHORTEST)
+    return min(by_rhythm, TIMED) if timed else by_rhythm
 
 
 def _failure(facts: Facts) -> str:
@@ -94,15 +100,18 @@ def _failure(facts: Facts) -> str:
     return ""
 
 
-def _age(summary: Summary, stale_after: timedelta | None, now: datetime) -> tuple[Health, str]:
+def _age(summary: Summary, facts: Facts, now: datetime) -> tuple[Health, str]:
+    stale_after = facts.stale_after
     good = summary.newest_good
     if good is None:
         return Health.FAILED, "no good generation"
     age = now - good.unchanged_until
-    if age > (silence(summary.usually) if stale_after is None else stale_after):
+    if age > (silence(summary.usually, facts.timed) if stale_after is None else stale_after):
         text = f"the newest good generation is {_in_hours(age)} old"
         if stale_after is None and summary.usually is not None:
             text += f"; usually one comes every {_in_hours(summary.usually)}"
+        if stale_after is None and facts.timed:
+            text += "; a timer should make one each day (dysnomia-tui schedule)"
         return Health.STALE, text
     return Health.OK, ""
 

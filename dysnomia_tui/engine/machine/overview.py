@@ -22,6 +22,7 @@ from dysnomia_tui.engine.machine.machine import for_component
 from dysnomia_tui.engine.machine.types import what_is_missing
 from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
 from dysnomia_tui.engine.redact import shown
+from dysnomia_tui.engine.schedule import SYSTEM, is_daily
 
 if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
@@ -78,6 +79,7 @@ def _containers(
     now: datetime,
 ) -> Iterator[ContainerView]:
     readable, summaries = summaries is not None, summaries or {}
+    timed = is_daily(machine.settings, (SYSTEM, machine.settings.user_config.parent / "systemd" / "user"))
     names = sorted({*inventory.containers, *(key.container for key in (*summaries, *inventory.components))})
     for name in names:
         configured = inventory.containers.get(name)
@@ -89,7 +91,18 @@ def _containers(
             title=plugin.title if plugin else "",
             properties=shown(configured.properties) if configured else {},
             components=tuple(
-                _component(machine, inventory, key, summaries.get(key), plugin, problem, jobs, now, readable=readable)
+                _component(
+                    machine,
+                    inventory,
+                    key,
+                    summaries.get(key),
+                    plugin,
+                    problem,
+                    jobs,
+                    now,
+                    readable=readable,
+                    timed=timed,
+                )
                 for key in keys
             ),
             problem=problem,
@@ -123,6 +136,7 @@ def _component(
     now: datetime,
     *,
     readable: bool,
+    timed: bool,
 ) -> ComponentView:
     if plugin is not None:
         plugin = for_component(plugin, lambda: inventory.component(key))
@@ -138,6 +152,7 @@ def _component(
         last=next((one for one in mine if concerns(one)), None),
         stale_after=machine.settings.component(key.container, key.component).stale_after,
         readable=readable and (summary is None or summary.readable),
+        timed=timed,
     )
     health, words = judge(facts, now)
     return ComponentView(

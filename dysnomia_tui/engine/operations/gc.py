@@ -37,7 +37,7 @@ def plan_gc(machine: Machine, review: GcPlan, *, free_now: bool, text: str, now:
     where = "freed at once" if free_now else "moved to the trash"
     steps = [
         Step(
-            f"{dropped[key]} generations and {bytes_of[key]:,} bytes of {key} would be {where}"
+            f"{_generations(dropped[key])} and {bytes_of[key]:,} bytes of {key} would be {where}"
             + (f", and {broken[key]} links that lead nowhere removed" if broken[key] else ""),
             str(key),
         )
@@ -52,7 +52,7 @@ def plan_gc(machine: Machine, review: GcPlan, *, free_now: bool, text: str, now:
     grades = confirmation(grade, keys, str(count))
     return Plan(
         kind=Kind.GC,
-        title=f"collect {count} generations of {keys[0] if len(keys) == 1 else f'{len(keys)} components'}",
+        title=f"collect {_generations(count)} of {keys[0] if len(keys) == 1 else f'{len(keys)} components'}",
         keys=keys,
         grade=grade,
         steps=tuple(steps),
@@ -121,7 +121,9 @@ def run_gc(work: JobContext) -> Outcome:
     except OSError as error:  # the plan says itself that it is out of date
         work.log.write("log", line=f"the plan that waited could not be removed: {error.strerror}")
     return Outcome(
-        JobState.DONE, f"{len(review.dropped)} generations collected, {review.freed:,} bytes {where}", details=details
+        JobState.DONE,
+        f"{_generations(len(review.dropped))} collected, {review.freed:,} bytes {where}",
+        details=details,
     )
 
 
@@ -131,3 +133,7 @@ def _not_in_use(work: JobContext) -> None:
     for job, key, snapshot_id in work.board.in_use(work.plan.keys, but=work.id):
         if (str(key), snapshot_id) in dropped:
             raise Stale(f"nothing was collected: job {job} needs a snapshot of {key}", "review it again")
+
+
+def _generations(count: int) -> str:
+    return f"{count} generation{'' if count == 1 else 's'}"

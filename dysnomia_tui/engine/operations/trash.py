@@ -24,19 +24,12 @@ def plan_empty_trash(machine: Machine, names: Collection[str] | None, now: datet
         raise Unknown(f"{missing[0]} is not in the trash", "see what is there")
     keys = tuple(sorted({entry.key for entry in entries}))
     grade = graded(machine.settings, keys, Grade.FINAL)
-    size = sum(entry.stored_size for entry in entries)
     return Plan(
         kind=Kind.EMPTY_TRASH,
-        title=f"empty the trash: {len(entries)} snapshots",
+        title=f"empty the trash: {_counted(len(entries), 'snapshot')}",
         keys=keys,
         grade=grade,
-        steps=(
-            *(
-                Step(f"{entry.stored_size:,} bytes of {entry.key} would be freed at once", str(entry.key))
-                for entry in entries
-            ),
-            *([Step(f"{size:,} bytes would be freed in all")] if len(entries) > 1 else []),
-        ),
+        steps=_freed(entries),
         params={"names": [entry.name for entry in entries]},
         depends=trash_depends({entry.name: entry.id for entry in entries}),
         warnings=("what is freed cannot be brought back",),
@@ -44,6 +37,27 @@ def plan_empty_trash(machine: Machine, names: Collection[str] | None, now: datet
         confirm=confirmation(grade, keys, str(len(entries))) if keys else "",
         made=now,
     )
+
+
+def _freed(entries: Collection[TrashEntry]) -> tuple[Step, ...]:
+    """The total first, then a step a component, with the generations that they were."""
+    by_key: dict[ComponentKey, list[TrashEntry]] = {}
+    for entry in entries:
+        by_key.setdefault(entry.key, []).append(entry)
+    size = sum(entry.stored_size for entry in entries)
+    steps = [Step(f"{size:,} bytes would be freed at once, for good: {_counted(len(entries), 'snapshot')}")]
+    for key, own in sorted(by_key.items()):
+        numbers = [number for entry in own for number in entry.generations]
+        orphans = sum(1 for entry in own if not entry.generations)
+        what = ", ".join(
+            filter(None, (_ranges(numbers) if numbers else "", _counted(orphans, "orphan") if orphans else ""))
+        )
+        steps.append(Step(f"{sum(entry.stored_size for entry in own):,} bytes of {key}: {what}", str(key)))
+    return tuple(steps) if entries else ()
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def plan_bring_back(machine: Machine, names: Collection[str], now: datetime) -> Plan:
@@ -58,7 +72,7 @@ def plan_bring_back(machine: Machine, names: Collection[str], now: datetime) -> 
     count = sum(len(entry.generations) for entry in entries)
     return Plan(
         kind=Kind.BRING_BACK,
-        title=f"bring back {count} generations",
+        title=f"bring back {_counted(count, 'generation')}",
         keys=keys,
         grade=grade,
         steps=come_back(entries),
@@ -113,4 +127,4 @@ def run_bring_back(work: JobContext) -> Outcome:
     came = [{"key": str(one.key), "number": one.number, "id": one.id} for one in generations]
     if work.plan.params.get("job"):
         work.board.folder(work.plan.params["job"]).record().step("undone", by=work.id)
-    return Outcome(JobState.DONE, f"{len(came)} generations came back", details={"generations": came})
+    return Outcome(JobState.DONE, f"{_counted(len(came), 'generation')} came back", details={"generations": came})

@@ -75,13 +75,21 @@ def _is_candidate(path: Path) -> bool:
     """A name that may be managed, and not a file of the system's, of a job's or of a store's cache."""
     if path.name.startswith(PREFIX) or str(path).startswith(_SYSTEM):
         return False
-    if path.parent.name == "cache" and (path.parent.parent / "generations").is_dir():
+    if any(_is_store(folder) for folder in path.parents):
         return False
     try:
         validate_name(path.name, "component")
     except NameRejected:
         return False
     return True
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether it is a snapshot store's: its cache, what it stages and what it compares are nobody's databases."""
+    try:
+        return (folder / "generations").is_dir() and ((folder / "staging").is_dir() or (folder / "cache").is_dir())
+    except OSError:
+        return False
 
 
 def _has_magic(path: Path) -> bool:

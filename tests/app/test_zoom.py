@@ -1,0 +1,88 @@
+"""One pane at a time: by ``z``, and everywhere where the terminal has no room for more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.app.driving import Driven, driven
+from tests.app.fake_world import ORDERS
+
+
+def widgets(run: Driven, *ids: str) -> list[bool]:
+    """Whether each of them is on the screen."""
+    return [bool(run.screen.query_one(f"#{name}").region) for name in ids]
+
+
+async def test_z_shows_the_pane_with_the_focus_alone_and_all_again() -> None:
+    async with driven() as run:
+        await run.press("2", "z")
+        assert widgets(run, "tree", "generations", "detail") == [False, True, False]
+        await run.press("3")
+        assert widgets(run, "tree", "generations", "detail") == [False, False, True]
+        await run.press("1")
+        assert widgets(run, "tree", "generations", "detail") == [True, False, False]
+        await run.press("z")
+        assert widgets(run, "tree", "generations", "detail") == [True, True, True]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_z_on_a_comparison(size: tuple[int, int]) -> None:
+    async with driven(size=size) as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        assert widgets(run, "left", "right") == [True, True]
+        await run.press("z")
+        assert widgets(run, "left", "right") == [True, False]
+        await run.press("enter")
+        assert widgets(run, "left", "right") == [False, True]
+        assert run.app.focused is not None
+        assert run.app.focused.id == "rows"
+        await run.press("escape", "z")
+        assert widgets(run, "left", "right") == [True, True]
+
+
+async def test_a_small_terminal_shows_one_pane_at_a_time() -> None:
+    async with driven(size=(60, 15)) as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        assert widgets(run, "left", "right") == [True, False]
+        await run.press("l")
+        assert widgets(run, "left", "right") == [False, True]
+        await run.press("h")
+        assert widgets(run, "left", "right") == [True, False]
+        await run.press("q")
+        run.app.go.browse(ORDERS, 214)
+        await run.settled()
+        await run.press("enter")
+        assert widgets(run, "sections", "rows") == [False, True]
+        await run.press("q")
+        run.app.go.jobs()
+        await run.settled()
+        assert widgets(run, "list", "log") == [True, False]
+        await run.press("tab")
+        assert widgets(run, "list", "log") == [False, True]
+        await run.press("q")
+        run.app.go.store()
+        await run.settled()
+        assert widgets(run, "shares", "trash") == [True, False]
+        assert "postgresql/orders" in run.text()
+        await run.press("tab")
+        assert widgets(run, "shares", "trash") == [False, True]
+
+
+async def test_no_text_is_ever_drawn_in_columns_of_another_width() -> None:
+    async with driven() as run:
+        table = run.main.detail
+        await run.press("2", "z", "3", "z")
+        assert table._laid_out_for == table.scrollable_content_region.width
+        assert max(line.text.cell_len for line in table.items) > 20
+
+
+async def test_at_200_columns_notes_have_a_column_and_the_tree_has_grown() -> None:
+    async with driven(size=(200, 60)) as run:
+        await run.press("2")
+        text = run.text()
+        assert "note, pins, tags" in text
+        assert "the migration dropped half of [orders]" in text
+        assert "P before migration" in text
+        assert run.main.units.size.width > 45
