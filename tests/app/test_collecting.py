@@ -257,7 +257,7 @@ async def test_leaving_with_marks_asks_first() -> None:
         await run.press("j", "d", "q")
         assert "forget the mark" in run.text()
         await run.press("enter")
-        assert isinstance(run.screen, GcScreen)
+        assert len(run.app.screen_stack) == 2
         await run.press("q", "j", "enter")
-        assert run.screen is run.main
+        assert len(run.app.screen_stack) == 1
         assert run.engine.submitted == []

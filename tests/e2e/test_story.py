@@ -125,7 +125,7 @@ def test_at_80x24_the_main_screen_shows_what_counts(session: Session) -> None:
     assert "RW" in head
     assert "need you" in seen.splitlines()[1]
     newest = Store(session.world.state).generations(ORDERS)[-1]
-    line = next(line for line in seen.splitlines() if newest.id[:7] in line)
+    line = next(line for line in seen.splitlines() if newest.id[:6] in line)
     for shown in (str(newest.number), f"{newest.as_of:%H:%M}", "cron", "M", "ok"):
         assert shown in line
     assert all(len(line) <= 80 for line in seen.splitlines())

@@ -108,7 +108,7 @@ def _main(args: argparse.Namespace, place: str) -> int:
         None: lambda args: _open(args, place),
         "demo": _demo,
         "plugins": _imported("plugins", "plugins"),
-        "config": _config,
+        "config": _imported("config_show", "config_show"),
         "status": _imported("status", "status"),
         "schedule": _imported("schedule", "schedule"),
         "notify": _imported("notify", "notify"),
@@ -170,20 +170,6 @@ def _demo(args: argparse.Namespace) -> int:
     folder = place.default_folder()
     build.make(folder, reset=args.reset, say=say)
     return _run_app(place.settings(folder), read_only=args.read_only)
-
-
-def _config(args: argparse.Namespace) -> int:
-    from dataclasses import fields
-
-    settings = load(args.statedir)
-    if args.json:
-        write_json(settings)
-        return Exit.OK
-    for field in fields(settings):
-        value = jsonable(getattr(settings, field.name))
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        write_line(visible(f"{field.name} = {shown}"))
-    return Exit.OK
 
 
 def _jobs(args: argparse.Namespace) -> int:

@@ -1,0 +1,36 @@
+"""``config show``: behind each setting stands where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dysnomia_tui.cli.tui import command
+from dysnomia_tui.cli.tui.config_show import origin_of
+
+
+def test_each_setting_says_where_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config" / "dysnomia-tui" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('# mine\nlabels = ["TEST"]\n\n[schedule]\ncollect_mode = "review"\n', "utf-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
+    monkeypatch.delenv("DYSNOMIA_MODULES_PATH", raising=False)
+    monkeypatch.setattr("sys.argv", ["dysnomia-tui", "config", "show"])
+    assert command.main() == 0
+    lines = dict(line.split(" = ", 1) for line in capfd.readouterr().out.splitlines())
+    assert lines["labels"] == f"TEST    # {config}, line 2"
+    assert lines["collect_mode"].startswith("review") and f"{config}, line 4" in lines["collect_mode"]
+    assert lines["statedir"].endswith("# DYSNOMIA_STATEDIR")
+    assert lines["modules_path"].endswith("# default")
+    assert lines["files"] == str(config)
+
+
+def test_of_two_files_both_are_named_the_general_first() -> None:
+    texts = {Path("/etc/a.toml"): "level = 3\n", Path("/home/b.toml"): "\nlevel = 4\n"}
+    assert origin_of("level", texts, {}) == "/etc/a.toml, line 1; /home/b.toml, line 2"
+    assert origin_of("theme", texts, {}) == "default"
+    assert origin_of("statedir", texts, {"DYSNOMIA_STATEDIR": "/x"}) == "DYSNOMIA_STATEDIR"
