@@ -39,7 +39,7 @@ def config_show(args: argparse.Namespace) -> int:
 
 
 def origin_of(name: str, texts: Mapping[Path, str], environ: Mapping[str, str] | None = None) -> str:
-    """The variable, the files with their lines (general first), or that nobody says it. ``""`` for what is found out."""
+    """The variable, the files with their lines (general first), or the default; ``""`` for what is found out."""
     if name in FOUND:
         return ""
     variable = f"DYSNOMIA_{name.upper()}"

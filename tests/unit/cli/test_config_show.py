@@ -23,7 +23,8 @@ def test_each_setting_says_where_it_comes_from(
     assert command.main() == 0
     lines = dict(line.split(" = ", 1) for line in capfd.readouterr().out.splitlines())
     assert lines["labels"] == f"TEST    # {config}, line 2"
-    assert lines["collect_mode"].startswith("review") and f"{config}, line 4" in lines["collect_mode"]
+    assert lines["collect_mode"].startswith("review")
+    assert f"{config}, line 4" in lines["collect_mode"]
     assert lines["statedir"].endswith("# DYSNOMIA_STATEDIR")
     assert lines["modules_path"].endswith("# default")
     assert lines["files"] == str(config)
