@@ -106,7 +106,7 @@ def _snapshot(world: World) -> Iterator[Figure]:
                 db.execute("INSERT INTO books VALUES (hex(randomblob(9)))")
             return _run(one, "dysnomia", "-o", "snapshot", "-C", "sqlite", "-c", "books")
 
-        ours, theirs = in_turns(*(lambda one=one: snapshot(one) for one in worlds))  # type: ignore[misc]
+        ours, theirs = in_turns(*(lambda one=one: snapshot(one) for one in worlds))
     yield ratio("a snapshot of a small SQLite database", ours, "the same in an empty store", theirs, LIMIT)
 
 
