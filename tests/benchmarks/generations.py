@@ -220,14 +220,20 @@ def _sqlite_day(path: Path, day: int, last: int) -> int:
 
 
 def _on_disk(work: str, world: World, others: Others, hold: float) -> Iterator[Figure]:
-    here = _size(world.state)
+    here = _size(world.state) - _size(world.state / "reserve")
     for tool, limit in (("restic", hold), ("borg", float("inf"))):
         there = _size(others.folder / tool)
         version = subprocess.run(
             [tool, "version" if tool == "restic" else "--version"], check=True, capture_output=True
         )
         name = " ".join(version.stdout.decode().split()[:2])
-        yield Figure(f"{work}, on disk", f"{here / 1e6:.0f} MB", f"{name}: {there / 1e6:.0f} MB", here / there, limit)
+        yield Figure(
+            f"{work}, on disk less the reserve",
+            f"{here / 1e6:.0f} MB",
+            f"{name}: {there / 1e6:.0f} MB",
+            here / there,
+            limit,
+        )
 
 
 def _size(folder: Path) -> int:
