@@ -23,10 +23,9 @@ _NUMBER = re.compile(rb"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9
 _ESCAPES = {0: b"\\0", 10: b"\\n", 13: b"\\r", 92: b"\\\\", 39: b"\\'", 34: b'\\"', 26: b"\\Z"}
 _ODD = re.compile(rb"[\0\n\r\\'\"\x1a]")
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "year"})
-_BYTES = frozenset(
-    "bit binary varbinary tinyblob blob mediumblob longblob geometry point linestring polygon multipoint"
-    " multilinestring multipolygon geometrycollection".split()
-)
+_BINARY = frozenset({"bit", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_SHAPES = frozenset({"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"})
+_BYTES = _BINARY | _SHAPES | {"geometrycollection"}
 
 
 @dataclass(frozen=True, slots=True)

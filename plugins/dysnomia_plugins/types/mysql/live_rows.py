@@ -74,7 +74,7 @@ class LiveRows:
         """What live holds under the keys of these rows, by their places."""
         table = self.tables[section.name]
         asked = [(at, _where(table.key_columns, self.key(row))) for at, row in rows.items()]
-        return {at: fields for at, fields in self._found(table.name, PRIMARY, table.columns, asked, lock)}
+        return dict(self._found(table.name, PRIMARY, table.columns, asked, lock))
 
     def missing(self, section: Section, batch: Sequence[bytes]) -> Iterator[bytes]:
         """Those of the snapshot's records whose key no row of live has."""
@@ -184,7 +184,10 @@ class Seen:
 
     def _change(self, at: int) -> Change:
         columns = self.rows[at].section.columns
-        before, after = (None if one is None else dict(zip(columns, one, strict=True)) for one in (self.now[at], self.wanted[at]))  # fmt: skip
+        before, after = (
+            None if cells is None else dict(zip(columns, cells, strict=True))
+            for cells in (self.now[at], self.wanted[at])
+        )
         return Change(at, self.rows[at], self.table(at), before, after)
 
 

@@ -134,8 +134,8 @@ class Schema:
 
     def _table(self, database: str, section: Section, counter: object) -> Table | str:
         described = self.described(database, section.name)
-        written = {one.name: one for one in described.columns if not one.made}
-        if reason := _other_columns(section, list(written)):
+        by_name = {one.name: one for one in described.columns}
+        if reason := _other_columns(section, described.columns):
             return reason
         if not section.key or described.key != section.key:
             return "has no primary key (of whole values) by which both states know its rows"
@@ -143,18 +143,18 @@ class Schema:
             return f"has the FLOAT column {rounded}, of which a dump keeps six digits: a row would not be what it was"
         references = {side: self._references(database, section.name, side) for side in _TURNED}
         for reference in (*references["parents"], *references["children"]):
-            if not set(reference.columns) <= written.keys():
+            if not set(reference.columns) <= set(section.columns):
                 return f"has the foreign key {reference.name} of a generated column, which cannot be looked at before"
             if not reference.index:
                 return f"has the foreign key {reference.name}, and the index of {reference.other} for it is not seen"
         return Table(
             name=identifier(section.name),
-            columns=tuple(written[name] for name in section.columns),
+            columns=tuple(by_name[name] for name in section.columns),
             key_columns=described.key,
             unique=tuple(
                 (name, parts)
                 for name, parts in described.indexes.items()
-                if name != PRIMARY and name in described.unique and set(parts) <= written.keys()
+                if name != PRIMARY and name in described.unique and set(parts) <= set(section.columns)
             ),
             triggers=self._triggers(section.name),
             counter=self._counter(section.name, counter),
@@ -254,9 +254,11 @@ def _unfit(kind: str, engine: str) -> str:
     return ""
 
 
-def _other_columns(section: Section, written: Sequence[str]) -> str:
-    now, then = set(written), set(section.columns)
-    if now == then:
+def _other_columns(section: Section, columns: Sequence[Column]) -> str:
+    """A dump has the values of generated columns, but for one of MySQL's."""
+    then, now = set(section.columns), {one.name for one in columns}
+    made = {one.name for one in columns if one.made}
+    if then in (now, now - made):
         return ""
     changed = [*(f"+{one}" for one in sorted(now - then)), *(f"-{one}" for one in sorted(then - now))]
     return f"has other columns now ({' '.join(changed)})"

@@ -89,7 +89,8 @@ def _warnings(live: LiveRows, rows: Sequence[PutRow], seen: Seen) -> Iterator[st
             if at in moved and rows[at].section.name == section.name and cells is not None
         ]
         if numbers and max(numbers) >= table.counter[1]:
-            yield f"AUTO_INCREMENT of table {section.name} would go on after {max(numbers)}, and stay there after an undo"
+            counter = f"AUTO_INCREMENT of table {section.name}"
+            yield f"{counter} would go on after {max(numbers)}, and stay there after an undo"
     if any(seen.now[at] is not None for at in moved) and not live.schema.sees_all():
         yield (
             "tables of other databases that refer to these rows are seen only by an account with SELECT on all of them:"
@@ -196,8 +197,10 @@ def _statements(there: Seen, places: Sequence[int]) -> Iterator[bytes]:
     for at in places:
         cells = there.wanted[at]
         if cells is not None:
-            names = ", ".join(map(identifier, there.rows[at].section.columns))
-            yield encode(f"INSERT INTO {there.table(at).name} ({names}) VALUES ") + record(cells) + b";\n"
+            table = there.table(at)
+            pairs = [(one.name, cell) for one, cell in zip(table.columns, cells, strict=True) if not one.made]
+            names = ", ".join(identifier(name) for name, _ in pairs)
+            yield encode(f"INSERT INTO {table.name} ({names}) VALUES ") + record([cell for _, cell in pairs]) + b";\n"
 
 
 def _require_made(live: LiveRows, rows: Sequence[PutRow]) -> None:
