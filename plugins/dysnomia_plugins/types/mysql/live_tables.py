@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dysnomia_plugins.types.mysql.accounts import grantee
 from dysnomia_plugins.types.mysql.created import TABLE
+from dysnomia_plugins.types.mysql.granted import Scope, scopes
 from dysnomia_plugins.types.mysql.literals import Column
 from dysnomia_plugins.types.mysql.names import identifier, literal
 from dysnomia_plugins.types.mysql.talk import Talk
@@ -97,40 +97,24 @@ class Schema:
         if not found:
             return None, f"there is no table {section.name} in what is live"
         database, kind, engine, counter = found[0]
-        if reason := _unfit(str(kind), str(engine)) or self._hidden(section.name):
+        if reason := _unfit(str(kind), str(engine)) or self._hidden(str(database), section.name):
             return None, f"table {section.name} {reason}"
         table = self._table(str(database), section, counter)
         return (table, "") if isinstance(table, Table) else (None, f"table {section.name} {table}")
 
-    def _hidden(self, name: str) -> str:
+    def _hidden(self, database: str, name: str) -> str:
         """Whether triggers there may be cannot be seen: the server shows none to an account without the right."""
-        where = f"table_schema = DATABASE() AND {_is('table_name', name)}"
-        if self._may("TRIGGER", where):
+        if any(scope.covers(database, name) for scope in self._scopes("TRIGGER")):
             return ""
         return "may have triggers that we cannot see, and they would fire: the account needs TRIGGER on it"
 
     def sees_all(self) -> bool:
         """Whether every table that refers to one of ours is seen, in whatever database it is."""
-        return self._may("SELECT")
+        return any(scope.everything for scope in self._scopes("SELECT"))
 
-    def _may(self, privilege: str, of_table: str = "") -> bool:
-        """Whether an account has a right on all databases, or on ours, or on a table."""
-        parts = ["SELECT grantee, privilege_type FROM information_schema.user_privileges"]
-        if of_table:
-            parts += [
-                "SELECT grantee, privilege_type FROM information_schema.schema_privileges"
-                " WHERE DATABASE() LIKE table_schema",
-                f"SELECT grantee, privilege_type FROM information_schema.table_privileges WHERE {of_table}",
-            ]
-        found = self.talk.rows(
-            "SELECT JSON_ARRAY(CURRENT_USER(), COALESCE(CURRENT_ROLE(), ''),"
-            f" (SELECT JSON_ARRAYAGG(DISTINCT p.grantee) FROM ({' UNION ALL '.join(parts)}) p"
-            f" WHERE p.privilege_type = {literal(privilege)}))"
-        )
-        who, role, grantees = found[0]
-        user, _, host = str(who).rpartition("@")
-        ours = {grantee(user, host), grantee("PUBLIC", "")} | ({grantee(str(role), "")} if role else set())
-        return bool(ours & set(grantees or ()))
+    def _scopes(self, privilege: str) -> list[Scope]:
+        """On what the account, or the role that it has on, was granted a right."""
+        return scopes(self.talk.ask("SHOW GRANTS;"), privilege)
 
     def _table(self, database: str, section: Section, counter: object) -> Table | str:
         described = self.described(database, section.name)
