@@ -12,6 +12,7 @@ import pytest
 from dysnomia_plugins.errors import OutcomeUnknown, ServerDown
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.talk import Talk
+from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, in_child
 from tests.plugins.conformance.put_back import planned_rows
@@ -47,7 +48,7 @@ def test_killed_or_cut_off_around_the_commit_the_next_one_knows_which(
     lose = "DELETE FROM prices WHERE item IN ('item 1', 'item 2')"
     world.server.sql(lose, DATABASE)
     now = world.whole()
-    planned = planned_rows(driver, first, "table:prices")
+    planned = planned_rows(driver, first, RowsAsked("table:prices", lacking=True))
     assert planned
     bench = driver.bench()
     activities.put_back(bench, first.number, first.id, planned, "put back")
