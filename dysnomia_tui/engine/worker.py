@@ -231,7 +231,9 @@ class _Worker:
         from dysnomia_tui.engine.plans.staleness import why_stale
 
         if self.work.plan.digest != self.work.folder.request().digest:
-            raise Stale("nothing was touched: the plan in the job's folder is not the one that was submitted")
+            raise Stale(
+                "nothing was touched: the plan in the job's folder differs from the submitted one", "plan it again"
+            )
         reason = why_stale(self.work.machine, self.work.plan)
         if reason:
             raise Stale(f"nothing was touched: {reason}", "look at the plan again")

@@ -245,7 +245,7 @@ def _refused(args: argparse.Namespace) -> Exit | None:
     else:
         write_line("Not executing the restore operations!")
     if not answer:
-        say(f"{PROG}: --restore asks first, and nobody answered; give -y")
+        say(f"{PROG}: --restore needs a confirmation and got none: give -y")
     return status
 
 

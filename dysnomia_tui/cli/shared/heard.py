@@ -75,7 +75,7 @@ def _tell(engine: Engine, task: str, found: Heard) -> None:
         text = "\n".join(f"{name}: {why}" if name else why for name, why in found.failures.items())
         _say(engine.ping(task, "fail" if failed else "", engine.sendable(text)))
     except (EngineError, OSError) as error:
-        say(f"warning: nobody could be told how it ended: {error}")
+        say(f"warning: the notification was not sent: {error}")
 
 
 def _say(problems: Sequence[str]) -> None:

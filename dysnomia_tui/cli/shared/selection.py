@@ -39,7 +39,9 @@ def newest(engine: Engine, key: ComponentKey) -> Generation:
         if generation.id and not generation.problem:
             return generation
         say(f"WARNING: {_wrong(generation)}")
-    raise Unknown(f"no generation of {key} has a snapshot", "no link leads to one")
+    raise Unknown(
+        f"no generation of {key} has a snapshot: all its links are broken", "see the trash, or make a snapshot"
+    )
 
 
 def numbered(engine: Engine, key: ComponentKey, number: int) -> Generation:

@@ -31,7 +31,7 @@ def compare(args: argparse.Namespace) -> int:
 
     if (args.sql or args.jsonl) and (args.rows or args.json or (args.sql and args.jsonl)):
         form = "--sql" if args.sql else "--jsonl"
-        raise Usage(f"{form} cannot be combined with another form", "it holds all rows that differ")
+        raise Usage(f"{form} cannot be combined with --rows, --json, --sql or --jsonl", "give only one of them")
     key = one_component(args)
     engine = open_engine(load(args.statedir))
     old, new = _side(args.diff[0]), _side(args.diff[1])

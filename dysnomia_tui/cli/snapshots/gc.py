@@ -33,7 +33,7 @@ def collect(args: argparse.Namespace) -> int:
     if args.review and not args.policy:
         raise Usage("--review goes with --policy")
     if args.planned and (args.container or args.component):
-        raise Usage("--planned applies all that waits", "leave -C and -c out")
+        raise Usage("--planned applies the whole collection that waits", "omit -C and -c")
     if args.now and args.trash:
         raise Usage("--now and --trash cannot be combined", "give only one of them")
     settings = load(args.statedir)

@@ -29,10 +29,10 @@ def notify(args: argparse.Namespace) -> int:
             for line in told.get(name, ()):
                 write_line(visible(f"  told: {line}"))
         if not ways:
-            say(f"nobody is told: {HINT}")
+            say(f"no notification is configured: {HINT}")
         return Exit.OK
     if not ways:
-        raise Usage("there is nobody to tell", HINT)
+        raise Usage("no notification is configured", HINT)
     results = {}
     for name, problem in engine.notify_test():
         results[name] = problem

@@ -55,7 +55,9 @@ def _commands() -> Path:
     if not (here / "dysnomia-containers").exists():
         there = shutil.which("dysnomia-containers")
         if there is None:
-            raise Usage("the folder of our commands is not known", "call dysnomia-tui by its whole path")
+            raise Usage(
+                "cannot find the folder of dysnomia-tui and its commands", "call dysnomia-tui by its absolute path"
+            )
         here = Path(there).absolute().parent
     from dysnomia_base.ownership import why_not_obeyed
 
@@ -92,7 +94,7 @@ def _check(found: Sequence[Timer], settings: Settings) -> None:
     retention finds one."""
     kept = any(component.policy != Policy() for component in settings.components.values())
     if not kept and any(timer.task.name == "collect" and timer.when for timer in found):
-        raise Usage("schedule.collect is set in config.toml, and no retention is", 'write [components."*/*".retention]')
+        raise Usage("schedule.collect is set in config.toml, but no retention is", 'write [components."*/*".retention]')
     if shutil.which("systemd-analyze") is None:
         return
     for timer in found:
@@ -109,7 +111,7 @@ def _check(found: Sequence[Timer], settings: Settings) -> None:
 
 def _tell_systemd(given: Path | None, there: Sequence[str], gone: Sequence[str]) -> None:
     if given is not None:
-        say("the units were written; systemd was not told, since --dir names the folder")
+        say("the units were written to --dir; systemd was not reloaded")
         return
     if gone:
         _systemctl("stop", *gone, check=False)

@@ -168,7 +168,7 @@ def _record_verified(component_job: ComponentJob, generation: Generation) -> Non
     try:
         component_job.store.record_check(component_job.key, generation.id, said)
     except (StoreError, OSError) as error:
-        component_job.progress.log(f"that generation {generation.number} was verified could not be recorded: {error}")
+        component_job.progress.log(f"the verification of generation {generation.number} was not recorded: {error}")
 
 
 def _swap_back(
@@ -210,7 +210,7 @@ def _swap(
                 _drop_spent_aside(plugin, ctx)
                 component_job.journal.step("reverted")
                 raise
-        component_job.progress.log(f"the swap was done, with an error at its end: {error}")
+        component_job.progress.log(f"live was replaced, with an error at the end of the swap: {error}")
     component_job.journal.step("swapped")
 
 

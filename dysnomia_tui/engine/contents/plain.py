@@ -86,7 +86,9 @@ class Plain:
             raise Unknown(f"{where} has no section {wanted}", "dysnomia-tui shows its sections: open the generation")
         if len(found) > 1:
             kinds = ", ".join(f"{section.kind}:{section.name}" for section in found[:4])
-            raise Unknown(f"{wanted} means {len(found)} sections of {where}", f"name one of them: {kinds}")
+            raise Unknown(
+                f"{wanted} is ambiguous: {where} has {len(found)} such sections", f"name one of them: {kinds}"
+            )
         return found[0]
 
 

@@ -86,7 +86,9 @@ def alarms(settings: Settings) -> Iterator[Alarm]:
     if any(ways.values()):
         for channel, problem in read(settings.statedir).trouble.items():
             if ways.get(channel):
-                yield Alarm(f"messages by [notify] {channel} do not go out: {problem}", topic=f"notify {channel}")
+                yield Alarm(
+                    f"notifications by {channel} ([notify] in config.toml) fail: {problem}", topic=f"notify {channel}"
+                )
 
 
 @contextmanager

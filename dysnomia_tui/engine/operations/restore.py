@@ -168,7 +168,7 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
     try:
         found = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
     except asking.NoAnswer as error:
-        failed = EngineError(f"nothing was touched: {error}", "what was live still is")
+        failed = EngineError(f"nothing was touched: {error}", "live is unchanged; try again")
         failed.exit = error.exit
         raise failed from None
     for finding in found.findings:

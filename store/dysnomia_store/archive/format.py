@@ -270,7 +270,7 @@ def _validate_tree(
 ) -> None:
     """Every path stays in the snapshot, and in a folder that comes before it. Raises Refused."""
     if not files and not links:
-        raise Refused(f"{what} holds nothing")
+        raise Refused(f"{what} holds no files: the archive was not made by this program")
     known = {""}
     for path in folders:
         _validate_path(what, path, known)

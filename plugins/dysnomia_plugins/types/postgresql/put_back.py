@@ -73,7 +73,10 @@ def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) ->
     except ProcessFailed as error:
         code, reason = _reason(error)
         if code == _LOCKED:
-            raise PluginError(f"a table is locked for {LOCK_SECONDS} seconds", "is its definition changing?") from None
+            raise PluginError(
+                f"a table is locked for {LOCK_SECONDS} seconds",
+                "see whether its definition is being changed (ALTER TABLE), then try again",
+            ) from None
         if not code.startswith(_DATA):
             raise
         return LiveLook((), refusals=(f"live does not take these rows: {reason}",))
@@ -163,8 +166,8 @@ def _require_committed(ctx: Context, client: Client, database: str, number: int)
         status = anew.ask(f"SELECT to_json(txid_status({number:d}))", database)
     except PluginError as error:
         raise OutcomeUnknown(
-            f"the rows may be back or not: the connection was lost while they were committed ({error.message})",
-            "start the server; the next job on the component finds out",
+            f"unknown whether the rows were put back: the connection was lost during COMMIT ({error.message})",
+            "start the server; the next job on the component determines it",
         ) from error
     if status != "committed":
         raise PluginError("nothing was changed: the connection to the server was lost", "try again")

@@ -73,7 +73,9 @@ class Talk:
         """Of bytes of the dump, so that they come to the server as they are. Raises NotSafe where they would not."""
         found = raw.decode(self.codec, "surrogateescape")
         if found.encode(self.codec, "surrogateescape") != raw:
-            raise NotSafe(f"bytes of the snapshot cannot be written in {self.codec} again", "restore a copy beside it")
+            raise NotSafe(
+                f"the snapshot holds bytes that are not valid {self.codec}", "restore a copy beside what is live"
+            )
         return found
 
 
