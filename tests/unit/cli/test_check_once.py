@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_store.content import proofs
+from dysnomia_store.content.frame_folder import read_frame
 from tests.unit.cli.calling import call
 from tests.unit.store.frames import flip, lines, pool_of
 from tests.unit.store.shop import SMALL, Shop
@@ -19,13 +19,12 @@ def test_a_frame_that_generations_share_is_read_once_and_named_with_each_of_them
     for changed in range(4):
         shop.commit(lines(2000, changed))
     read: list[str] = []
-    read_frame = proofs.read_frame
 
     def noted(at: int, name: str) -> bytes:
         read.append(name)
         return read_frame(at, name)
 
-    monkeypatch.setattr(proofs, "read_frame", noted)
+    monkeypatch.setattr("dysnomia_store.content.proofs.read_frame", noted)
     command = ("dysnomia-snapshots", "--query-all", "--check", "--statedir", str(shop.root))
     assert call(monkeypatch, *command) == 0
     assert "4 checked: 4 ok" in capsys.readouterr().err
