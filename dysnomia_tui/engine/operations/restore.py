@@ -62,7 +62,7 @@ def plan_restore(
         if target.container and not keys_there
         else preflight_or_blocker(machine, key, generation, replace=replace, copy=copy, container=container)
     )
-    irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
+    irreversible = _texts(preflight, Severity.IRREVERSIBLE)
     dangerous = _dangerous(preflight)
     # What a module does in place is graded so, and is as Dysnomia has it: only content that is dangerous to load is
     # refused to a command that does not say --yes-untrusted.
@@ -72,10 +72,12 @@ def plan_restore(
     if irreversible or dangerous:
         base = Grade.FINAL
     grade = graded(machine.settings, (key, *keys_there), base)
-    blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
-    blockers += named
-    warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    warnings = irreversible + [one.text for one in dangerous] + generation_warnings(machine, generation) + warnings
+    warnings = (
+        *irreversible,
+        *(finding.text for finding in dangerous),
+        *generation_warnings(machine, generation),
+        *_texts(preflight, Severity.WARNING),
+    )
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -85,12 +87,7 @@ def plan_restore(
         params={
             "number": number,
             "id": generation.id,
-            "target": {
-                "kind": target.kind,
-                "name": target.name,
-                "sections": list(target.sections),
-                "container": target.container,
-            },
+            "target": _target_params(target),
             **({ELSEWHERE: True} if keys_there else {}),
             "guard": guard,
             "dangerous": untrusted,
@@ -103,14 +100,27 @@ def plan_restore(
             **live_depends(key, preflight.identity),
             **(container_depends(machine, container) if container else {}),
         },
-        warnings=tuple(warnings),
-        blockers=tuple(blockers),
+        warnings=warnings,
+        blockers=(*_texts(preflight, Severity.BLOCKER), *named),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
         confirm=confirmation(grade, keys_there or (key,), str(number)),
         made=now,
     )
+
+
+def _texts(preflight: Preflight, severity: Severity) -> list[str]:
+    return [finding.text for finding in preflight.findings if finding.severity is severity]
+
+
+def _target_params(target: RestoreTarget) -> dict[str, Any]:
+    return {
+        "kind": target.kind,
+        "name": target.name,
+        "sections": list(target.sections),
+        "container": target.container,
+    }
 
 
 def _keys_there(target: RestoreTarget) -> tuple[ComponentKey, ...]:
