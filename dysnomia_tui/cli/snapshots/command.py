@@ -225,17 +225,19 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
 
 
 def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
-    """Check each snapshot, say what is wrong by name, and go on."""
+    """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once."""
+    from dysnomia_store import Proofs
     from dysnomia_store.model import Check, CheckResult
     from dysnomia_store.names import ComponentKey
 
     results: dict[str, Check] = {}
+    proofs = Proofs()
     records, bad = [], 0
     for line in found:
         if not as_json:
             write_line(line.path)
         if line.path not in results:
-            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id)
+            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id, proofs=proofs)
             bad += _say_check(line, results[line.path])
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})

@@ -16,7 +16,6 @@ from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow
 from dysnomia_plugins.errors import NotSafe, OutcomeUnknown, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.postgresql.client import Client
-from dysnomia_plugins.types.postgresql.conflicts import referred
 from dysnomia_plugins.types.postgresql.live_rows import LiveRows, digest
 from dysnomia_plugins.types.postgresql.live_seen import Seen, behind, sections_of, see, warnings
 from dysnomia_plugins.types.postgresql.live_tables import Table
@@ -252,7 +251,7 @@ def _write(there: Seen, places: Sequence[int]) -> None:
     if not places:
         return
     changed = [at for at in places if there.now[at] is not None and there.rows[at].wanted is not None]
-    stay = referred(there.live, [there.change(at) for at in changed])
+    stay = there.referred(changed)
     gone = [at for at in places if there.now[at] is not None and at not in stay]
     come = [at for at in places if there.rows[at].wanted is not None and at not in stay]
     parts: list[str] = []
