@@ -28,7 +28,7 @@ from dysnomia_tui.engine.plans.staleness import (
     generation_depends,
     live_depends,
 )
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState
 
 PREFLIGHT_LIMIT = 12.0
@@ -136,7 +136,7 @@ def preflight_or_blocker(
     try:
         report = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
         return report, Exit.REFUSED
-    except asking.NoAnswer as error:
+    except probes.NoAnswer as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
 
@@ -146,7 +146,7 @@ def _preflight(
     plugin = machine.plugin(key)
     if isinstance(plugin, StatePlugin):
         began = time.monotonic()
-        report = asking.preflight(
+        report = probes.preflight(
             machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy,
             container=container,
         )  # fmt: skip
@@ -177,7 +177,7 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
     elsewhere = {"copy": target.name, "container": target.container} if target.container else {}
     try:
         report = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
-    except asking.NoAnswer as error:
+    except probes.NoAnswer as error:
         failed = EngineError(f"nothing was touched: {error}", "live is unchanged; try again")
         failed.exit = error.exit
         raise failed from None
@@ -376,7 +376,7 @@ def _restored(work: JobContext, restored: Restored) -> Outcome:
         target = _target_of(work.plan)
         where = f" in container {target.container}" if target.container else ""
         return Outcome(JobState.DONE, f"copied to {restored.copy}{where}", details=details)
-    details["clients"] = list(asking.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
+    details["clients"] = list(probes.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
     what = f"generation {restored.restored}" if restored.restored is not None else "what was live before"
     message = f"{what} is live"
     if restored.generation is not None:
