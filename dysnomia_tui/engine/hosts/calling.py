@@ -14,6 +14,8 @@ from dysnomia_base.environment import child_environment
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine.errors import EngineError
 
+PATIENCE = 15.0
+"""Seconds until a host that does not even connect is given up."""
 MOST = 8 << 20
 """Bytes of an answer that are read; a report of 10,000 components has less."""
 LONGEST_FOLDER = 48
@@ -40,9 +42,9 @@ def surroundings() -> dict[str, str]:
 
 def ssh_words(host: HostSettings, control: Path | None, *options: str) -> list[str]:
     """The words that begin a call of ssh; the remote command follows. Raises EngineError where there is no ssh."""
-    program = shutil.which("ssh", path=surroundings()["PATH"])
+    program = shutil.which(host.ssh, path=surroundings()["PATH"])
     if program is None:
-        raise EngineError("the program ssh is not installed", "it is in the package openssh-client")
+        raise EngineError(f"the program {host.ssh} is not installed", "it is in the package openssh-client")
     kept: Sequence[str] = ()
     if control is not None:
         kept = ("-o", "ControlMaster=auto", "-o", f"ControlPath={control}/%C", "-o", f"ControlPersist={PERSIST}")
@@ -52,8 +54,9 @@ def ssh_words(host: HostSettings, control: Path | None, *options: str) -> list[s
 
 def ask(host: HostSettings, words: Sequence[str], control: Path | None, limit: float) -> Answer:
     """Call the program on a host, without asking anybody for anything. Raises TimeoutError, EngineError."""
-    connecting = f"ConnectTimeout={max(1, round(limit))}"
-    argv = [*ssh_words(host, control, "-T", "-o", "BatchMode=yes", "-o", connecting), " ".join([host.command, *words])]
+    connecting = f"ConnectTimeout={max(1, round(min(limit, PATIENCE)))}"
+    options = ("-T", "-o", "BatchMode=yes", "-o", connecting, "-o", "ServerAliveInterval=15")
+    argv = [*ssh_words(host, control, *options), " ".join([host.command, *words])]
     with subprocess.Popen(
         argv, env=surroundings(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
