@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.hosts.desk import HostDesk, HostTalk
     from dysnomia_tui.engine.hosts.inventory import Hosts, known_hosts
     from dysnomia_tui.engine.hosts.reports import HostReport, hosts_chosen, hosts_reported
-    from dysnomia_tui.engine.hosts.work import HostResult, HostTask, work_on
+    from dysnomia_tui.engine.hosts.work import HostResult, HostTask, batches, command_of, work_on
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
@@ -51,6 +51,8 @@ _HOMES = {
     "HostReport": "dysnomia_tui.engine.hosts.reports",
     "HostResult": "dysnomia_tui.engine.hosts.work",
     "HostTask": "dysnomia_tui.engine.hosts.work",
+    "batches": "dysnomia_tui.engine.hosts.work",
+    "command_of": "dysnomia_tui.engine.hosts.work",
     "work_on": "dysnomia_tui.engine.hosts.work",
     "control_folder": "dysnomia_tui.engine.hosts.calling",
     "hosts_chosen": "dysnomia_tui.engine.hosts.reports",
@@ -89,7 +91,9 @@ __all__ = [
     "Standing",
     "TypeView",
     "Wanted",
+    "batches",
     "check_readable",
+    "command_of",
     "control_folder",
     "hosts_chosen",
     "hosts_reported",

@@ -52,6 +52,7 @@ class HostsScreen(DysnomiaScreen):
         self._came: queue.SimpleQueue[HostReport | HostResult | Callable[[], None]] = queue.SimpleQueue()
         self._talks: set[HostTalk] = set()
         self._work: HostTalk | None = None
+        self._at_top = True
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
@@ -157,7 +158,11 @@ class HostsScreen(DysnomiaScreen):
             return
         rows = sorted(self._rows.values(), key=present.worst_first)
         self.table.set_columns(present.columns(self.table.scrollable_content_region.width, self.services.times, rows))
-        self.table.set_items(rows)
+        # As long as answers come in, a cursor that was not moved stays at the top, where the worst comes to stand.
+        coming = any(row.report is None for row in rows) and self.table.row == 0
+        self._at_top = coming or (self._at_top and self.table.row == 0)
+        self.table.set_items(rows, to=rows[0].host.name if rows and self._at_top else None)
+        self._at_top = coming
         self.table.border_title = present.title(rows) if rows else "Hosts"
         self._show()
 
@@ -173,8 +178,8 @@ class HostsScreen(DysnomiaScreen):
     # --- actions ------------------------------------------------------------------------------------------------
 
     def _meant(self) -> list[HostSettings]:
-        """The marked hosts, whether or not a filter hides them; else the one under the cursor."""
-        marked = [row.host for row in self.table.items if row.host.name in self.table.marks]
+        """The marked hosts by name, whether or not a filter hides them; else the one under the cursor."""
+        marked = [self._rows[name].host for name in sorted(self._rows) if name in self.table.marks]
         one = self.table.item
         return marked or ([one.host] if one is not None else [])
 

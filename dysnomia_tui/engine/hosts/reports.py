@@ -15,7 +15,7 @@ from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.hosts.calling import MOST, Answer, ask
+from dysnomia_tui.engine.hosts.calling import MOST, Answer, ask, why_no_connection
 from dysnomia_tui.engine.records import Level
 
 AT_ONCE = 20
@@ -99,7 +99,7 @@ def report_of(
 
 def _why_no_report(host: HostSettings, answer: Answer) -> str:
     if answer.status == 255:
-        return f"ssh: {answer.err or 'no connection'}"
+        return why_no_connection(answer)
     if answer.status == 127:
         return f"it has no program {host.command.split()[-1]!r}: {answer.err}"
     if len(answer.out) > MOST:

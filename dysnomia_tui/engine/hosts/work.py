@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.hosts.calling import Answer, ask
+from dysnomia_tui.engine.hosts.calling import Answer, ask, why_no_connection
 from dysnomia_tui.engine.plans.grades import PROD
 
 LIMIT = 6 * 3600.0
@@ -89,7 +89,7 @@ def _work(
     except TimeoutError:
         return HostResult(host, True, problem=f"no end within {limit:g} s; it goes on there (dysnomia-tui jobs)")
     if answer.status == 255:
-        return HostResult(host, True, 255, f"ssh: {answer.err or 'no connection'}")
+        return HostResult(host, True, 255, why_no_connection(answer))
     problem = "" if answer.status == 0 else answer.err or f"it ended with {answer.status}"
     return HostResult(host, True, answer.status, problem)
 
