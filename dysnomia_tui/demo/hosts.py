@@ -1,4 +1,4 @@
-"""The demo's other machines: folders with a store each, and a stand-in for ssh that leads into them and nowhere else."""
+"""The demo's other machines: folders with a store each, and a stand-in for ssh that leads into them alone."""
 
 from __future__ import annotations
 
