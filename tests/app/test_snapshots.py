@@ -139,6 +139,7 @@ async def _deploy(run: Driven) -> None:
 async def _hosts(run: Driven) -> None:
     screen = HostsScreen(FakeDesk())
     run.app.push_screen(screen)
+    await run.settled()
     await run.until(lambda: screen.table.items and all(row.report for row in screen.table.items), "all have answered")
     await run.press("j", "j", "space")
 
