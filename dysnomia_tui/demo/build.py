@@ -61,12 +61,12 @@ def make(
     Returns whether it was made. Raises NotADemo where the folder holds something else; OSError.
     """
     folder = folder.absolute()
-    there = _there(folder)
-    if there == MADE and not reset:
+    existing = _there(folder)
+    if existing == MADE and not reset:
         hosts.write_stand_in(folder)
         say(f"the demo is in {folder}")
         return False
-    if there:
+    if existing:
         _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).write_text(MAKING, "utf-8")

@@ -67,12 +67,12 @@ def row_key(row: HostRow) -> str:
 def columns(cells: int, times: Times, rows: Sequence[HostRow]) -> Sequence[Column[HostRow]]:
     """State, host, newest good, components, bytes, jobs, when it was asked, what asks for a person."""
     longest = max((width(row.host.name) for row in rows), default=4)
-    named = max(4, min(longest, WIDEST_NAME, cells - 60))
+    named = max(4, min(longest, WIDEST_NAME, cells - 55))
     shown: list[Column[HostRow]] = [
         Column("state", "state", 11, _state, worst_first, gap=0, is_mark=False),
         Column("mark", "", 1, lambda _row: Text(""), gap=0, is_mark=True),
         Column("host", "host", named, lambda row: plain(row.host.name, styles.STRONG), lambda row: row.host.name),
-        Column("good", "newest good", 11, _good, lambda row: _known(row).oldest or 0.0, "right", descending=True),
+        Column("good", "newest", 6, _good, lambda row: _known(row).oldest or 0.0, "right", descending=True),
         Column("components", "comp", 4, lambda row: _number(row, _known(row).components),
                lambda row: _known(row).components, "right", descending=True),
         Column("stored", "bytes", 5, lambda row: _text(row, size(_known(row).stored_size)),
