@@ -59,6 +59,7 @@ _BY_SUPERUSERS: Mapping[str, str] = {
     "zero_damaged_pages": "off",
     "ignore_checksum_failure": "off",
     "lc_messages": "C",
+    "temp_file_limit": "-1",  # indexes are sorted in temporary files
 }
 """What only a superuser may set, and so cannot stand in the options of everyone's sessions."""
 _NEWER_MINORS: Mapping[str, str] = {"restrict_nonsystem_relation_kind": ""}
