@@ -43,7 +43,6 @@ HOSTILE = {
     "default_text_search_config": "pg_catalog.german",
     "default_toast_compression": "lz4",
     "temp_tablespaces": "",
-    "temp_file_limit": "0",
 }
 """What a server, a database or a role may set for every session, each to a value that hurts."""
 OWN_OPTIONS = (
