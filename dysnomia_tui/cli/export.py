@@ -117,9 +117,9 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
             child.stdin.close()
         except BrokenPipeError:
             count = 0  # tar ended first, and says why
-        said = child.stderr.read().decode(errors="replace").strip()
+        stderr = child.stderr.read().decode(errors="replace").strip()
     if child.returncode:
-        raise EngineError(f"tar ended with status {child.returncode}: {visible(said)[:500]}", "nothing was kept")
+        raise EngineError(f"tar ended with status {child.returncode}: {visible(stderr)[:500]}", "nothing was kept")
     return count
 
 

@@ -74,8 +74,8 @@ def _known(engine: Engine, key: Any, sides: tuple[Side, Side]) -> None:
     numbers = {generation.number for generation in engine.generations(key)}
     for side in sides:
         if isinstance(side, int) and side not in numbers:
-            there = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
-            raise Unknown(f"{key} has no generation {side}", there)
+            hint = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
+            raise Unknown(f"{key} has no generation {side}", hint)
 
 
 def _wait(diff: Diff) -> None:

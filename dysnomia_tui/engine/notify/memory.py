@@ -51,7 +51,7 @@ def read(statedir: Path) -> Memory:
     """What is remembered; nothing where nothing was written, or it cannot be read as what was written here."""
     try:
         raw = records.read_file(statedir / FOLDER / FILE)
-        said = typed.shaped(records.load(raw, FILE), _File, FILE)
+        record = typed.shaped(records.load(raw, FILE), _File, FILE)
         return Memory(
             {
                 channel: {
@@ -60,9 +60,9 @@ def read(statedir: Path) -> Memory:
                     )
                     for subject, one in subjects.items()
                 }
-                for channel, subjects in said["told"].items()
+                for channel, subjects in record["told"].items()
             },
-            dict(said.get("trouble", {})),
+            dict(record.get("trouble", {})),
         )
     except (OSError, StoreError, ValueError):
         return Memory()

@@ -106,11 +106,11 @@ class _Gathered:
         taken = [at for at in range(len(self.rows)) if at not in conflicts]
         second = self.plugin.look_at_rows(self.ctx, [self.rows[at] for at in taken]) if conflicts else first
         conflicts |= {taken[at]: why for at, why in second.conflicts.items()}
-        said = [self._said(row, now) for row, now in zip(self.rows, first.rows, strict=True)]
+        rows = [self._said(row, now) for row, now in zip(self.rows, first.rows, strict=True)]
         return {
             "refusals": (),
             "warnings": second.warnings,
-            "rows": [{**one, "conflict": conflicts.get(at, "")} for at, one in enumerate(said)],
+            "rows": [{**one, "conflict": conflicts.get(at, "")} for at, one in enumerate(rows)],
         }
 
     def _changed(self, look: LiveLook) -> Iterator[tuple[int, str]]:
