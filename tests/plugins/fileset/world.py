@@ -137,14 +137,9 @@ class FilesetWorld(World):
         (data / "came" / "deep").mkdir(parents=True)
         (data / "came" / "deep" / "file").write_text("new")
         (data / "inner").chmod(0o700)
-        names = (
-            "folder:data/sub",
-            "file:data/notes.txt",
-            "file:data/empty",
-            "folder:data/came",
-            "file:data/first name",
-        )
-        return [RowsAsked(name, ((),)) for name in (*names, "folder:data/inner")]
+        folders = [f"folder:data/{name}" for name in ("sub", "came", "inner")]
+        files = [f"file:data/{name}" for name in ("notes.txt", "empty", "first name")]
+        return [RowsAsked(name, ((),)) for name in (*folders, *files)]
 
     def writer(self, log: Path) -> Writer:
         return FileWriter(str(self.path(LOG)), log)
