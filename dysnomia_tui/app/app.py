@@ -167,7 +167,9 @@ class DysnomiaApp(TypingAhead):
             self._go_to(opening)
 
     def _go_to(self, opening: Opening) -> None:
-        if opening.key is not None:
+        if opening.hosts:
+            self.go.hosts()
+        elif opening.key is not None:
             if self.state.component(opening.key) is None:
                 self.notify(f"there is no component {opening.key}", severity="warning", markup=False, timeout=12)
             self.show_component(opening.key, opening.number)
@@ -318,7 +320,7 @@ class DysnomiaApp(TypingAhead):
         """Put ``text`` on the clipboard of the terminal the operator sits at, through tmux and screen."""
         sequence = osc52(text, self._environ)
         if sequence is None or self._driver is None:
-            self.notify(f"{what} is too long for a terminal's clipboard", severity="warning", markup=False)
+            self.notify(f"{what} is too long for the clipboard of a terminal", severity="warning", markup=False)
             return
         self._driver.write(sequence)
         self.notify(visible(text), title="copied (where the terminal allows it)", markup=False, timeout=4)

@@ -342,9 +342,9 @@ class SectionChange:
 
     @property
     def section(self) -> Section:
-        found = self.new or self.old
-        assert found is not None
-        return found
+        section = self.new or self.old
+        assert section is not None
+        return section
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,3 +426,5 @@ class Opening:
     """Instead of a component: a group of config.toml, or a container."""
     when: datetime | None = None
     """For a group: the time at which it is shown."""
+    hosts: bool = False
+    """Instead of all that: the other machines."""

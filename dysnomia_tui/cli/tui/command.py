@@ -39,6 +39,7 @@ from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.records import Opening
 
 PROG = "dysnomia-tui"
 
@@ -53,14 +54,14 @@ class SubParser(Parser):
 
 
 def parser() -> Parser:
-    found = Parser(
+    result = Parser(
         PROG,
         "See, snapshot, compare, restore and clear the state on this machine.",
         epilog=f"where to open, instead of COMMAND: shop/orders, shop/orders@14:05, shop/orders@9, shop@-2h\n\n{EXITS}",
     )
-    found.add_argument("--read-only", action="store_true", help="nothing can be changed")
-    add_general(found)
-    commands = found.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
+    result.add_argument("--read-only", action="store_true", help="nothing can be changed")
+    add_general(result)
+    commands = result.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
     demo = commands.add_parser("demo", help="open a demo store, made on first use")
     demo.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
     demo.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
@@ -94,7 +95,7 @@ def parser() -> Parser:
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
     timeline.add_argument("--verified", action="store_true", help="when and how each generation was proved instead")
-    return found
+    return result
 
 
 def main() -> int:
@@ -138,23 +139,22 @@ def _imported(module: str, name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _open(args: argparse.Namespace, place: str) -> int:
-    return _run_app(load(args.statedir), read_only=args.read_only, place=place)
+    return run_app(load(args.statedir), read_only=args.read_only, place=place)
 
 
-def _run_app(settings: Settings, *, read_only: bool, place: str = "") -> int:
+def run_app(settings: Settings, *, read_only: bool, place: str = "", opening: Opening | None = None) -> int:
     """The only way from here to Textual."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
             "standard output is not a terminal", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
         )
-    opening = None
     if place:
         from dysnomia_tui.cli.tui.place import opening_at
 
         opening = opening_at(place, settings)
-    from dysnomia_tui.app.app import run as run_app
+    from dysnomia_tui.app.app import run as open_app
 
-    return run_app(settings, read_only=read_only, opening=opening)
+    return open_app(settings, read_only=read_only, opening=opening)
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -169,7 +169,7 @@ def _demo(args: argparse.Namespace) -> int:
         return Exit.OK
     folder = place.default_folder()
     build.make(folder, reset=args.reset, say=say)
-    return _run_app(place.settings(folder), read_only=args.read_only)
+    return run_app(place.settings(folder), read_only=args.read_only)
 
 
 def _config(args: argparse.Namespace) -> int:
@@ -191,11 +191,11 @@ def _jobs(args: argparse.Namespace) -> int:
 
     settings = load(args.statedir)
     check_readable(settings.statedir)
-    found = open_engine(settings, read_only=True).jobs(args.limit)
+    jobs = open_engine(settings, read_only=True).jobs(args.limit)
     if args.json:
-        write_json(list(found))
+        write_json(list(jobs))
         return Exit.OK
-    for job in found:
+    for job in jobs:
         when = job.created.strftime("%Y-%m-%d %H:%M:%SZ")
         write_line(visible(f"{job.id:>5}  {when}  {job.state:<11}  {job.title}  {job.message}").rstrip())
     return Exit.OK
