@@ -176,7 +176,9 @@ class DysnomiaApp(TypingAhead):
             self._go_to(opening)
 
     def _go_to(self, opening: Opening) -> None:
-        if opening.key is not None:
+        if opening.hosts:
+            self.go.hosts()
+        elif opening.key is not None:
             if self.state.component(opening.key) is None:
                 self.notify(f"there is no component {opening.key}", severity="warning", markup=False, timeout=12)
             self.show_component(opening.key, opening.number)
@@ -334,7 +336,7 @@ class DysnomiaApp(TypingAhead):
         self.confirm_flow.confirm(plan, submitted)
 
     def cancel(self, job_id: str) -> None:
-        """Ask a job to stop. It says itself when it has."""
+        """Ask a job to stop; its log shows when it has."""
         self.client.ask(
             f"cancel {job_id}",
             lambda engine: engine.cancel(job_id),

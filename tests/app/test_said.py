@@ -15,7 +15,7 @@ async def test_a_message_covers_no_row() -> None:
         after = run.text().splitlines()
         assert before[:-3] == after[:-3]
         assert "Snapshot: something long" in after[-3]
-        assert "M shows all" in after[-2]
+        assert "L shows all" in after[-2]
         assert before[-1] == after[-1]
 
 
@@ -39,7 +39,7 @@ async def test_a_newer_message_takes_the_place_of_an_older_one_and_the_list_has_
         await run.settled()
         assert "the first" not in run.text()
         assert "the second" in run.text()
-        await run.press("M")
+        await run.press("L")
         assert "the first" in run.text()
         await run.press("escape")
         assert run.screen is run.main

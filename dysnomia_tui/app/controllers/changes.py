@@ -25,24 +25,24 @@ class Changes(Controller):
         self.services.plan(lambda engine: engine.plan_snapshot(keys))
 
     def act_adopt(self) -> None:
-        found = self.here().found
-        assert found is not None
-        if not found.readable:
+        draft = self.here().found
+        assert draft is not None
+        if not draft.readable:
             self.services.notify(
-                found.remedy or "it cannot be read as this user",
+                draft.remedy or "it cannot be read as this user",
                 title="not readable",
                 severity="warning",
                 markup=False,
                 timeout=12,
             )
             return
-        key = ComponentKey(found.container, found.component)
+        key = ComponentKey(draft.container, draft.component)
 
         def submitted(_job: JobView) -> None:
             self.services.poller.expect(key)
             self.services.poller.look()
 
-        self.services.plan(lambda engine: engine.plan_adopt(found), submitted)
+        self.services.plan(lambda engine: engine.plan_adopt(draft), submitted)
 
     def act_undo(self) -> None:
         job = self.services.here().undo
