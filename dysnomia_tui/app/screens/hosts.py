@@ -264,7 +264,7 @@ class HostsScreen(DysnomiaScreen):
             self._work.end()
 
     def act_back(self) -> None:
-        if not self.drop_filter():
+        if not self.take_back():
             if self.table.marks:
                 self.table.act_unmark()
             else:
