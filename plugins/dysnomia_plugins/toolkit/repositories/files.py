@@ -33,21 +33,28 @@ FILES = "files.tar"
 """The artefact."""
 
 
-def files_of(repository: str, own: frozenset[str]) -> RootAt | None:
-    """The repository's folder, as what a tar is made of; None where it holds nothing but what its programs keep there
-    (``own``)."""
-    if set(os.listdir(repository)) <= own:
-        return None
-    return RootAt(".", repository, "")
+def files_of(repository: str, own: frozenset[str]) -> tuple[Sequence[RootAt], frozenset[str]]:
+    """What a tar is made of, and the names in it that are left out; nothing where a repository's folder holds only what
+    its programs keep there (``own``: names, also in a folder that is named with a ``/`` at its end)."""
+    names = set(os.listdir(repository))
+    if names <= own:
+        return (), own
+    shared = [name[:-1] for name in own if name.endswith("/") and name[:-1] in names]
+    inner = [RootAt(name, posixpath.join(repository, name), "") for name in shared if _is_folder(repository, name)]
+    return [RootAt(".", repository, ""), *inner], own | {root.root for root in inner}
+
+
+def _is_folder(repository: str, name: str) -> bool:
+    return os.path.isdir(posixpath.join(repository, name)) and not os.path.islink(posixpath.join(repository, name))  # noqa: PTH112, PTH114
 
 
 def write_files(ctx: Context, place: Place, sink: ContentSink, own: frozenset[str]) -> Sequence[str]:
     """Hooks, configuration and whatever else the operator keeps there, as a tar. Returns warnings."""
-    root = files_of(place.name, own)
-    if root is None:
+    roots, skip = files_of(place.name, own)
+    if not roots:
         sink.store_only(END)
         return ()
-    tree = TreeDump(ctx, lambda: sink, [root], skip=own)
+    tree = TreeDump(ctx, lambda: sink, roots, skip=skip)
     tree.run()
     return [*tree.warnings, *tree.changed]
 
@@ -119,10 +126,10 @@ class FilesLoader:
     def _check(self, *, strict: bool) -> None:
         if self.stored.metadata is None or not self.stored.metadata.sections:
             return
-        root = files_of(self.path, self.own)
+        roots, skip = files_of(self.path, self.own)
 
         def members() -> Iterator[Member]:
-            walk = Walk([root] if root is not None else (), open_files=False, skip=self.own)
+            walk = Walk(roots, open_files=False, skip=skip)
             return (seen.member for seen in walk)
 
         if not strict:
