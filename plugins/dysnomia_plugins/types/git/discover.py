@@ -1,4 +1,4 @@
-# ruff: noqa: PTH112
+# ruff: noqa: PTH112, PTH114
 """What is there: is a repository up, who has it open, and which bare repositories this machine has."""
 
 from __future__ import annotations

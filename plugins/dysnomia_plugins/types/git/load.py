@@ -39,7 +39,7 @@ def tamed_file(member: Member) -> Member | None:
     """A file that nobody here vouches for: no configuration, no hook that may be run, no link out of the repository."""
     if member.name.split("/")[0] in _OBEYED:
         return None
-    return None if member.kind is Kind.LINK else tamed(member)
+    return None if member.kind is Kind.SYMLINK else tamed(member)
 
 
 @dataclass

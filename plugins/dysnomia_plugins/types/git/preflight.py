@@ -46,7 +46,8 @@ def _of_snapshot(ctx: Context, stored: Stored) -> Iterator[Finding]:
     if not ctx.made_here:
         text = (
             "not made here: its configuration and links are left out, since git obeys them (the configuration stays "
-            "that of what is live), and none of its hooks may be run. Look at them, then chmod +x, or trust the snapshot"
+            "that of what is live), and none of its hooks may be run. Look at them, then chmod +x, or trust the "
+            "snapshot"
         )
         yield Finding(Severity.NOTE, text)
     borrowed = stored.metadata.surroundings.get("alternates") if stored.metadata is not None else ""
