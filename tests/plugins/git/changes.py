@@ -11,6 +11,7 @@ from random import Random
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
     "HOME": "/nonexistent",
+    "FROM_A_TEST": "1",
     "LC_ALL": "C.UTF-8",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_COUNT": "1",

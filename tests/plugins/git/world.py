@@ -102,13 +102,13 @@ class GitWorld(World):
         return "references packed, an object that nobody needs, a branch that came and went, gc, commit graph, times"
 
     def grow(self, size: int) -> None:
-        block = Random(1).randbytes(1 << 20)
+        random = Random(1)
         entries = b""
         for number in range(8):
             big = self.folder / "big"
             with big.open("wb") as file:
-                for at in range((size >> 20) // 8 + 1):
-                    file.write(block[at + number :] + block[: at + number])
+                for _ in range((size >> 20) // 8 + 1):
+                    file.write(random.randbytes(1 << 20))
             blob = git(self.live, "-c", "core.compression=0", "hash-object", "-w", str(big))
             entries += f"100644 blob {blob}\tbig {number}\n".encode()
             big.unlink()
