@@ -132,7 +132,7 @@ def _head(repository: Path, random: Random) -> str:
 
 
 def _detached(repository: Path, random: Random) -> str:
-    made = git(repository, "commit-tree", EMPTY_TREE, "-m", _word(random), stdin=b"")
+    made = git(repository, "commit-tree", git(repository, "rev-parse", "refs/tags/light^{tree}"), "-m", _word(random))
     (repository / "HEAD").write_text(f"{made}\n")
     return made
 

@@ -79,10 +79,11 @@ class GitWorld(World):
         refs = git(path, "for-each-ref", "--format=%(objectname) %(objecttype) %(symref) %(refname)")
         found = git(path, "rev-list", "--objects", "--all", "--no-object-names")
         git(path, "fsck", "--connectivity-only", "--no-dangling")
-        own = ("objects", "refs", "packed-refs", "info")
+        own = ("objects", "refs", "packed-refs", "info", "HEAD")
         beside = [(name, tree(path / name)) for name in sorted(os.listdir(path)) if name not in own]
         info = [(name, tree(path / "info" / name)) for name in _names(path / "info") if name != "refs"]
-        return refs, sorted(found.split("\n")), path.stat().st_mode, beside, info
+        head = (path / "HEAD").read_bytes()
+        return refs, sorted(found.split("\n")), head, path.stat().st_mode, beside, info
 
     def changes(self) -> Sequence[str]:
         return tuple(CHANGES)

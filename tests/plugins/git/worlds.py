@@ -77,7 +77,6 @@ SETTINGS = (
     ("pack.packSizeLimit", "1m"),
     ("pack.window", "0"),
     ("pack.allowPackReuse", "false"),
-    ("core.logAllRefUpdates", "always"),
     ("core.compression", "0"),
     ("gc.pruneExpire", "now"),
     ("gc.reflogExpire", "never"),
@@ -198,6 +197,7 @@ def zoo(repository: Path, lender: Path) -> None:
     gone = git(repository, "commit-tree", tree, "-m", "only in a reflog")
     git(repository, "update-ref", "refs/heads/logged", gone)
     git(repository, "update-ref", "refs/heads/logged", main)
+    git(repository, "reflog", "expire", "--expire=never", "--expire-unreachable=never", "--all")
     git(repository, "symbolic-ref", "HEAD", "refs/heads/not-yet")
     (repository / "hooks/odd ü\nname").write_bytes(bytes(range(256)))
     (repository / "hooks/dangling").symlink_to("/nowhere")

@@ -112,7 +112,7 @@ class FilesLoader:
     def _take(self, extractor: Extractor, entry: Entry, member: Member) -> None:
         if member.name.split("/")[0] in self.own:
             raise BadArchive(
-                f"the archive holds {member.name!r}, which is none of the files beside a repository",
+                f"the archive holds {member.name!r}, which the type's own programs keep",
                 "nothing was extracted",
             )
         safe = member if self.trust.made_here else self.tame(member)
