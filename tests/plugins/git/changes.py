@@ -25,12 +25,12 @@ ENVIRONMENT: Mapping[str, str] = {
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
-def git(repository: Path, *argv: str, stdin: bytes = b"", **more: str) -> str:
+def git(repository: Path, *argv: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
     """git in a bare repository; its output without the last newline. Raises CalledProcessError."""
     done = subprocess.run(
         ["git", f"--git-dir={repository}", *argv],
         input=stdin,
-        env={**ENVIRONMENT, **more},
+        env={**ENVIRONMENT, **(env or {})},
         cwd="/",
         capture_output=True,
         check=False,

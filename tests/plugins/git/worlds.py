@@ -190,7 +190,7 @@ def zoo(repository: Path, lender: Path) -> None:
         body = f"tree {tree}\nauthor {author} <x> {date}\ncommitter c <y> {date}\nencoding latin1\n\n".encode()
         raw = git(repository, "hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=body + b"\xfc\xff\n")
         git(repository, "update-ref", f"refs/heads/odd/{number}", raw)
-    same = [git(repository, "commit-tree", tree, "-m", f"at once {n}", **AT_ONCE) for n in range(30)]
+    same = [git(repository, "commit-tree", tree, "-m", f"at once {n}", env=AT_ONCE) for n in range(30)]
     for number, one in enumerate(same):
         git(repository, "update-ref", f"refs/heads/at-once/{number}", one)
     git(repository, "config", "core.logAllRefUpdates", "always")
