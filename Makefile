@@ -60,6 +60,7 @@ coverage: packages $(VENV)/.dev
 	$(PY) -m coverage report --skip-covered --sort=cover
 
 bench: packages $(VENV)/.dev
+	@.ci/packages restic borgbackup
 	$(PY) -m tests.benchmarks --readme
 
 matrix: packages $(VENV)/.dev

@@ -318,7 +318,7 @@ class DysnomiaApp(TypingAhead):
         """Put ``text`` on the clipboard of the terminal the operator sits at, through tmux and screen."""
         sequence = osc52(text, self._environ)
         if sequence is None or self._driver is None:
-            self.notify(f"{what} is too long for a terminal's clipboard", severity="warning", markup=False)
+            self.notify(f"{what} is too long for the clipboard of a terminal", severity="warning", markup=False)
             return
         self._driver.write(sequence)
         self.notify(visible(text), title="copied (where the terminal allows it)", markup=False, timeout=4)

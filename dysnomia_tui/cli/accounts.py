@@ -43,12 +43,12 @@ COMMANDS: Mapping[str, Callable[[], int]] = {
 
 
 def parser(prog: str, text: str) -> Parser:
-    found = Parser(prog, text, theirs=THEIRS)
-    found.add_argument("path", nargs="*", metavar="PATH", help="a component's folder, or one file that describes one")
-    found.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    found.add_argument("--json", action="store_true", help="write what was done as one JSON document")
-    add_version(found)
-    return found
+    result = Parser(prog, text, theirs=THEIRS)
+    result.add_argument("path", nargs="*", metavar="PATH", help="a component's folder, or one file that describes one")
+    result.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    result.add_argument("--json", action="store_true", help="write what was done as one JSON document")
+    add_version(result)
+    return result
 
 
 def _command(prog: str, text: str, plan: Callable[[Path], Sequence[Step]]) -> int:

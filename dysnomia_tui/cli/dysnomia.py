@@ -53,57 +53,59 @@ THEIRS = (
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "Snapshot, restore, activate, deactivate or collect one component.", theirs=THEIRS)
-    found.add_argument(
+    result = Parser(PROG, "Snapshot, restore, activate, deactivate or collect one component.", theirs=THEIRS)
+    result.add_argument(
         "-o", "--operation", metavar="OPERATION", help=f"one of {', '.join(OPERATIONS)}; or one that a module has"
     )
-    found.add_argument("-c", "--component", metavar="COMPONENT", help="name of (or path to) a component")
-    found.add_argument(
+    result.add_argument("-c", "--component", metavar="COMPONENT", help="name of (or path to) a component")
+    result.add_argument(
         "-C", "--container", metavar="CONTAINER", help="name of (or path to) a container's configuration"
     )
-    found.add_argument(
+    result.add_argument(
         "-t", "--type", default="", metavar="TYPE",
         help="the type, where no configuration names one: a name, a path to a module, or to a package of one",
     )  # fmt: skip
-    found.add_argument(
+    result.add_argument(
         "-E", "--environment", action="store_true", help="the container's properties are this environment (with -t)"
     )
-    found.add_argument("--shell", action="store_true", help="open a shell with the container's properties as variables")
-    found.add_argument("--command", default="", metavar="COMMANDS", help="--shell: run these in it, and end")
-    found.add_argument(
+    result.add_argument(
+        "--shell", action="store_true", help="open a shell with the container's properties as variables"
+    )
+    result.add_argument("--command", default="", metavar="COMMANDS", help="--shell: run these in it, and end")
+    result.add_argument(
         "--generation",
         type=int,
         metavar="N",
         help="restore, verify, check, export: this one (default: the last); put-back: from this one",
     )
-    found.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
-    found.add_argument(
+    result.add_argument("--as", dest="name", default="", metavar="NAME", help="restore: into a copy called NAME")
+    result.add_argument(
         "--into", default="", metavar="CONTAINER",
         help="restore: a copy in this other container of the same type (name of or path to its configuration)",
     )  # fmt: skip
-    found.add_argument(
+    result.add_argument(
         "--section", action="append", default=[], metavar="KIND:NAME",
         help="restore --as: only these sections (repeat); export: this one; put-back: this one, or files (repeat)",
     )  # fmt: skip
-    found.add_argument(
+    result.add_argument(
         "--row", action="append", default=[], metavar="KEY",
         help="put-back: the row with this primary key (repeat); cells of one with several columns by commas",
     )  # fmt: skip
-    found.add_argument("--rows", default="", metavar="FILE", help="put-back: a key a line; - is standard input")
-    found.add_argument(
+    result.add_argument("--rows", default="", metavar="FILE", help="put-back: a key a line; - is standard input")
+    result.add_argument(
         "--lacking",
         action="store_true",
         help="put-back: every row (or file below a folder) that the generation has and live has not",
     )
-    found.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
-    add_yes_untrusted(found)
-    found.add_argument(
+    result.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
+    add_yes_untrusted(result)
+    result.add_argument(
         "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
     )
-    add_change(found)
-    add_general(found)
-    add_stray(found)
-    return found
+    add_change(result)
+    add_general(result)
+    add_stray(result)
+    return result
 
 
 def main() -> int:

@@ -32,9 +32,9 @@ def export(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> int:
 
     Raises EngineError, Usage, OSError."""
     if len(args.section) > 1:
-        raise Usage("export takes one --section", "write each into a file of its own")
+        raise Usage("export takes only one --section", "export each into its own file")
     if args.section and args.to:
-        raise Usage("--section goes to standard output", "leave --to away, and redirect it: > FILE")
+        raise Usage("--section goes to standard output", "omit --to, and redirect the output: > FILE")
     generation = asked(engine, key, args.generation)
     with engine.plain(key, generation.number) as plain:
         count = _into(plain, Path(args.to)) if args.to else _to_output(plain, "".join(args.section))
@@ -72,7 +72,7 @@ class _Named(io.RawIOBase):
 def _into(plain: Plain, folder: Path) -> int:
     """Write all parts into a folder that is made for it, which gets its name when it is whole."""
     if os.path.lexists(folder):
-        raise Usage(f"{folder} is there already", "name a folder that is to be made")
+        raise Usage(f"{folder} already exists", "name a new folder")
     parent = folder.absolute().parent
     if parent.is_dir() and not may_hold_ours(parent):
         # Who can exchange the folder while it is filled would choose where root writes.
@@ -117,9 +117,9 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
             child.stdin.close()
         except BrokenPipeError:
             count = 0  # tar ended first, and says why
-        said = child.stderr.read().decode(errors="replace").strip()
+        stderr = child.stderr.read().decode(errors="replace").strip()
     if child.returncode:
-        raise EngineError(f"tar ended with status {child.returncode}: {visible(said)[:500]}", "nothing was kept")
+        raise EngineError(f"tar ended with status {child.returncode}: {visible(stderr)[:500]}", "nothing was kept")
     return count
 
 

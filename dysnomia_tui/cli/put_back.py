@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def check(args: argparse.Namespace) -> None:
     """Raises Usage where it is not said of what."""
     if args.generation is None:
-        raise Usage("put-back: from which generation?", "name it with --generation")
+        raise Usage("put-back: no generation specified", "name it with --generation")
     if not args.section:
-        raise Usage("put-back: of which section?", "name it with --section: --section table:orders")
+        raise Usage("put-back: no section specified", "name it with --section: --section table:orders")
     if len(args.section) != 1 and (args.row or args.rows):
         raise Usage("put-back takes the rows of one section", "name it with --section: --section table:orders")
 
@@ -39,5 +39,5 @@ def _lines(name: str) -> list[str]:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
     except UnicodeDecodeError:
-        raise Usage(f"{name} is not UTF-8", "write a key a line") from None
+        raise Usage(f"{name} is not UTF-8", "write one key per line, as UTF-8") from None
     return [line for line in text.splitlines() if line]

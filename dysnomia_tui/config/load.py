@@ -166,7 +166,7 @@ def _layered(given: Mapping[str, Mapping[str, Any]], pattern: str) -> ComponentS
     container = pattern.partition("/")[0]
     settings = ComponentSettings()
     for layer in dict.fromkeys(("*/*", f"{container}/*", pattern)):
-        said = given.get(layer, {})
-        labels = tuple(dict.fromkeys((*settings.labels, *said.get("labels", ()))))
-        settings = replace(settings, **{**said, "labels": labels})
+        values = given.get(layer, {})
+        labels = tuple(dict.fromkeys((*settings.labels, *values.get("labels", ()))))
+        settings = replace(settings, **{**values, "labels": labels})
     return settings

@@ -104,8 +104,8 @@ def _day(words: str, today: date, typed: str) -> date:
             month = _MONTHS.index(named[2]) + 1
             if named[3]:
                 return date(int(named[3]), month, int(named[1]))
-            found = date(today.year, month, int(named[1]))
-            return found if found <= today else found.replace(year=today.year - 1)
+            day = date(today.year, month, int(named[1]))
+            return day if day <= today else day.replace(year=today.year - 1)
     except ValueError:
         pass
     raise TimeNotUnderstood(f"{_short(typed)} is not a time; try {EXAMPLES}")

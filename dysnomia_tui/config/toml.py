@@ -122,10 +122,10 @@ class _Reading:
             validate_name(trail[-1], "group")
         except NameRejected as error:
             raise self._error(trail, error.message, "give the group another name") from None
-        said = self._subtable(table, GROUP, trail)
-        if not said.get("components"):
+        group_table = self._subtable(table, GROUP, trail)
+        if not group_table.get("components"):
             raise self._error(trail, f"group {trail[-1]!r} has no components", 'write components = ["NAME/COMPONENT"]')
-        return GroupSettings(**said)
+        return GroupSettings(**group_table)
 
     def _component(self, table: Any, trail: Trail) -> Mapping[str, Any]:
         pattern = trail[-1]

@@ -60,11 +60,11 @@ def make(
     Returns whether it was made. Raises NotADemo where the folder holds something else; OSError.
     """
     folder = folder.absolute()
-    there = _there(folder)
-    if there == MADE and not reset:
+    existing = _there(folder)
+    if existing == MADE and not reset:
         say(f"the demo is in {folder}")
         return False
-    if there:
+    if existing:
         _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).write_text(MAKING, "utf-8")

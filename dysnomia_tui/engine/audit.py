@@ -97,14 +97,14 @@ def submitted(statedir: Path) -> Mapping[str, Mapping[str, Any]]:
 
 def unended(statedir: Path) -> Mapping[str, Mapping[str, Any]]:
     """The jobs of which the audit says that they began and not how they ended: their first line, by job."""
-    found: dict[str, Mapping[str, Any]] = {}
+    open_jobs: dict[str, Mapping[str, Any]] = {}
     for entry in entries(statedir):
         job, event = str(entry.get("job", "")), entry.get("event")
         if event in ENDED:
-            found.pop(job, None)
+            open_jobs.pop(job, None)
         elif event == SUBMITTED:
-            found[job] = entry
-    return found
+            open_jobs[job] = entry
+    return open_jobs
 
 
 def timeline(
@@ -124,8 +124,8 @@ def in_order(
     statedir: Path, key: ComponentKey | None = None, more: Collection[Mapping[str, Any]] = ()
 ) -> list[Mapping[str, Any]]:
     """The entries of a timeline, oldest first; those about ``key`` where one is given."""
-    found = sorted([*entries(statedir), *more], key=_when)
-    return [entry for entry in found if key is None or str(key) in entry.get("keys", ())]
+    ordered = sorted([*entries(statedir), *more], key=_when)
+    return [entry for entry in ordered if key is None or str(key) in entry.get("keys", ())]
 
 
 def _when(entry: Mapping[str, Any]) -> datetime:

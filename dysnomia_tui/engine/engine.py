@@ -227,8 +227,8 @@ class Engine(Planner, Teller):
         from dysnomia_tui.engine.probing import client as asking
 
         configured = self._world.inventory()
-        found = asking.discover(self.settings)
-        return [one for one in found if ComponentKey(one.container, one.component) not in configured.components]
+        drafts = asking.discover(self.settings)
+        return [one for one in drafts if ComponentKey(one.container, one.component) not in configured.components]
 
     def usage(self) -> Usage:
         with translated():
@@ -410,8 +410,8 @@ class Engine(Planner, Teller):
         for job in jobs:
             if job.state is not JobState.INTERRUPTED or "recovered" in job.details or job.kind == "recover":
                 continue
-            mine = [recovery for recovery, of in recoveries if of == job.id]
-            if any(not recovery.state.ended for recovery in mine) or len(mine) >= RECOVERY_TRIES:
+            own = [recovery for recovery, of in recoveries if of == job.id]
+            if any(not recovery.state.ended for recovery in own) or len(own) >= RECOVERY_TRIES:
                 continue
             if not self._board.alive(job.id):
                 submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
@@ -449,15 +449,15 @@ class Engine(Planner, Teller):
 
     def _gone(self) -> Sequence[Mapping[str, Any]]:
         """Endings that nobody has written down yet: of jobs whose process is gone."""
-        found = []
+        missing = []
         for job, entry in audit.unended(self.settings.statedir).items():
             with suppress(Unknown, OSError):
                 view = self._board.view(job)
                 if view.state is JobState.INTERRUPTED:
                     last = from_seconds(self._board.folder(job).events.stat().st_mtime)
                     at = max(last, moment(entry["at"]))
-                    found.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
-        return found
+                    missing.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
+        return missing
 
 
 def _forked() -> Forked:

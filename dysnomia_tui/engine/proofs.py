@@ -24,7 +24,7 @@ def proofs(machine: Machine, key: ComponentKey | None = None) -> Iterator[Genera
     for one in sorted(keys):
         for generation in machine.store.generations(one):
             checks = machine.store.checks(one, generation.id) if generation.id else ()
-            found = tuple(_proof(check, asked.get(check.job, {})) for check in checks)
+            result = tuple(_proof(check, asked.get(check.job, {})) for check in checks)
             yield GenerationProofs(
                 key=one,
                 number=generation.number,
@@ -32,7 +32,7 @@ def proofs(machine: Machine, key: ComponentKey | None = None) -> Iterator[Genera
                 as_of=generation.as_of,
                 as_of_estimated=generation.as_of_estimated,
                 problem=_problem(generation),
-                proofs=found,
+                proofs=result,
             )
 
 
@@ -83,8 +83,8 @@ def _counted(found: Sequence[GenerationProofs]) -> str:
     """Each generation once, by the last of its proofs that weighs most."""
     counts = Counter(standing(one) for one in found)
     words = ("restored and compared", "every byte read", "damaged", "not verifiable", "never proved")
-    said = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
-    return f"{len(found)} generation{'' if len(found) == 1 else 's'}{': ' if said else ''}{said}"
+    text = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
+    return f"{len(found)} generation{'' if len(found) == 1 else 's'}{': ' if text else ''}{text}"
 
 
 def standing(one: GenerationProofs) -> str:

@@ -342,9 +342,9 @@ class SectionChange:
 
     @property
     def section(self) -> Section:
-        found = self.new or self.old
-        assert found is not None
-        return found
+        section = self.new or self.old
+        assert section is not None
+        return section
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,12 +85,12 @@ class Timer:
 
 def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> tuple[Timer, ...]:
     """Every task, as config.toml has it. ``bin_folder`` is where our commands are."""
-    found = []
+    result = []
     for task in TASKS:
         when = settings.schedule.get(task.name, task.default)
         units = _units(task, when, settings, bin_folder, environ) if when else ()
-        found.append(Timer(task, when, tuple(units)))
-    return tuple(found)
+        result.append(Timer(task, when, tuple(units)))
+    return tuple(result)
 
 
 def _units(
@@ -176,10 +176,10 @@ def remove(found: Sequence[Timer], folder: Path) -> list[str]:
 
 def is_written(timer: Timer, folder: Path) -> bool | None:
     """Whether a timer's units stand there as they should; None where there are none."""
-    there = [_read(folder / unit.name) for unit in timer.units]
-    if not any(there):
+    texts = [_read(folder / unit.name) for unit in timer.units]
+    if not any(texts):
         return None
-    return all(text == unit.text for text, unit in zip(there, timer.units, strict=True))
+    return all(text == unit.text for text, unit in zip(texts, timer.units, strict=True))
 
 
 def _names(timer: Timer) -> tuple[str, str]:

@@ -67,8 +67,8 @@ class Teller:
         """By way of telling, what was told and lasts."""
         from dysnomia_tui.engine.notify import memory, news
 
-        found = memory.read(self.settings.statedir).told
-        return {name: tuple(news.failures(told)) for name, told in found.items()}
+        already = memory.read(self.settings.statedir).told
+        return {name: tuple(news.failures(told)) for name, told in already.items()}
 
     def _alarms(self) -> Iterator[Alarm]:
         """Alarms that are no component's, job's or configuration's."""

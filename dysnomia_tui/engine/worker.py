@@ -203,7 +203,7 @@ class _Worker:
             return os.open(os.devnull, os.O_RDONLY)
         me = Waiting(int(work.id), frozenset(plan.keys), started=False)
         at_once = sys.maxsize if plan.through_jobs else work.machine.settings.jobs_at_once
-        said = (-1, False)
+        reported = (-1, False)
         while True:
             work.cancel.check()
             waiting = work.board.waiting(through_jobs=plan.through_jobs)
@@ -215,8 +215,8 @@ class _Worker:
                 return slot
             if now.behind is not None:
                 ahead = (now.behind, any(one.started for one in waiting if one.number == now.behind))
-                if ahead != said:  # another job, or the same, which runs now
-                    said = ahead
+                if ahead != reported:  # another job, or the same, which runs now
+                    reported = ahead
                     work.log.write("waiting", behind=str(now.behind), text=_waits(work, now.behind, now.why))
             time.sleep(POLL)
 
@@ -231,7 +231,9 @@ class _Worker:
         from dysnomia_tui.engine.plans.staleness import why_stale
 
         if self.work.plan.digest != self.work.folder.request().digest:
-            raise Stale("nothing was touched: the plan in the job's folder is not the one that was submitted")
+            raise Stale(
+                "nothing was touched: the plan in the job's folder differs from the submitted one", "plan it again"
+            )
         reason = why_stale(self.work.machine, self.work.plan)
         if reason:
             raise Stale(f"nothing was touched: {reason}", "look at the plan again")
@@ -253,16 +255,18 @@ class _Worker:
         from dysnomia_tui.engine.redact import Redactor
 
         clean = Redactor().clean
-        said: dict[str, Any] = {
+        event: dict[str, Any] = {
             "state": outcome.state.value, "exit": int(outcome.exit), "message": clean(outcome.message),
             "hint": clean(outcome.hint), "details": outcome.details, "at": utc_now().isoformat(),
         }  # fmt: skip
         try:
-            self.record.step("result", **said)
+            self.record.step("result", **event)
         except OSError:  # longer than what was set aside, on a full disk
-            said["details"] = {name: said["details"][name] for name in ("guard", "undoable") if name in said["details"]}
-            self.record.step("result", **said)
-        self.work.log.write("result", **said)
+            event["details"] = {
+                name: event["details"][name] for name in ("guard", "undoable") if name in event["details"]
+            }
+            self.record.step("result", **event)
+        self.work.log.write("result", **event)
         self._audit(outcome.state.value, outcome.message)
         with suppress(OSError):
             self.work.folder.trim()
@@ -309,8 +313,10 @@ def _performer(work: JobContext) -> Callable[[JobContext], Outcome]:
     if kind is Kind.UNDO:
         kind = {"gc": Kind.BRING_BACK, "put-back": Kind.PUT_BACK}.get(work.plan.params["of"], kind)
     module, name = _PERFORMERS[kind.value]
-    found: Callable[[JobContext], Outcome] = getattr(import_module(f"dysnomia_tui.engine.operations.{module}"), name)
-    return found
+    performer: Callable[[JobContext], Outcome] = getattr(
+        import_module(f"dysnomia_tui.engine.operations.{module}"), name
+    )
+    return performer
 
 
 def _after_failure(work: JobContext) -> Mapping[str, Any]:

@@ -80,10 +80,10 @@ def is_obeyed(path: str | os.PathLike[str], uid: int | None = None) -> bool:
 
 def may_be_made(path: str | os.PathLike[str], uid: int | None = None) -> bool:
     """Whether a file or folder that may not be there yet could be made where nobody else may put one first."""
-    there = os.path.abspath(os.fspath(path))  # noqa: PTH100
-    while not os.path.lexists(there) and there != "/":
-        there = os.path.dirname(there)  # noqa: PTH120
-    return is_obeyed(there, uid)
+    existing = os.path.abspath(os.fspath(path))  # noqa: PTH100
+    while not os.path.lexists(existing) and existing != "/":
+        existing = os.path.dirname(existing)  # noqa: PTH120
+    return is_obeyed(existing, uid)
 
 
 def refusal(path: str | os.PathLike[str], uid: int | None = None) -> str:

@@ -50,14 +50,14 @@ def shown(name: str, value: str) -> str:
 
 def secrets_of(properties: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
     """The secret texts among properties or variables, long enough to be taken out of others."""
-    found: list[str] = []
+    secrets: list[str] = []
     for name, value in properties.items():
         values = [value] if isinstance(value, str) else value
         if is_secret(name):
-            found.extend(values)
+            secrets.extend(values)
         else:
-            found.extend(match["secret"] for text in values for match in _URL.finditer(text))
-    return tuple(secret for secret in found if len(secret) >= SHORTEST and secret.lower() not in _TRIVIAL)
+            secrets.extend(match["secret"] for text in values for match in _URL.finditer(text))
+    return tuple(secret for secret in secrets if len(secret) >= SHORTEST and secret.lower() not in _TRIVIAL)
 
 
 class Redactor:

@@ -13,11 +13,11 @@ _PARSED = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([KMGTPE]?)(?:I?B)?", re
 
 def parse_size(text: str) -> int:
     """Parse ``500M``, ``50G``, ``1.5TiB``, ``4096`` by 1024. Raises ValueError, naming what is understood."""
-    found = _PARSED.fullmatch(text.strip())
-    if found is None:
+    match = _PARSED.fullmatch(text.strip())
+    if match is None:
         raise ValueError(f"{text[:40]!r} is not a size: write {EXAMPLES}")
-    factor: int = 1024 ** f" {_UNITS}".index(found[2].upper() or " ")
-    return round(float(found[1]) * factor)
+    factor: int = 1024 ** f" {_UNITS}".index(match[2].upper() or " ")
+    return round(float(match[1]) * factor)
 
 
 def size(count: int | None) -> str:

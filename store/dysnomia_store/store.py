@@ -242,22 +242,22 @@ class Store(ReadableStore):
         """Replace the marks of a generation. Raises NotFound, NotPermitted."""
         from dysnomia_store.catalog.marks import write
 
-        found = self.generation(key, number)
-        if not found.id:
-            raise Refused(f"generation {number} of {key} cannot be marked", found.problem)
+        generation = self.generation(key, number)
+        if not generation.id:
+            raise Refused(f"generation {number} of {key} cannot be marked", generation.problem)
         self._workspace.ready()
-        write(self._workspace, key, number, found.id, marks, who)
+        write(self._workspace, key, number, generation.id, marks, who)
 
     def update_marks(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
         """Change what operators say of a generation, from what is said at that moment, under the lock of its
         records. Raises NotFound, NotPermitted, and what ``how`` raises."""
         from dysnomia_store.catalog.marks import change
 
-        found = self.generation(key, number)
-        if not found.id:
-            raise Refused(f"generation {number} of {key} cannot be marked", found.problem)
+        generation = self.generation(key, number)
+        if not generation.id:
+            raise Refused(f"generation {number} of {key} cannot be marked", generation.problem)
         self._workspace.ready()
-        change(self._workspace, key, number, found.id, how, who)
+        change(self._workspace, key, number, generation.id, how, who)
 
     def record_check(self, key: ComponentKey, snapshot_id: str, check: Check) -> None:
         """Add a result to what is known of a snapshot. Raises StoreError."""
@@ -283,15 +283,15 @@ class Store(ReadableStore):
         from dysnomia_store.content.proofs import Proofs
 
         proofs = proofs if proofs is not None else Proofs()
-        found = self.check(key, snapshot_id, on_bytes=on_bytes, proofs=proofs)
-        said = Check(at, found.how, found.result, found.text, job)
+        outcome = self.check(key, snapshot_id, on_bytes=on_bytes, proofs=proofs)
+        check = Check(at, outcome.how, outcome.result, outcome.text, job)
         damaged = tuple(proofs.damaged)
         proofs.damaged.clear()
         if damaged:
             self._workspace.ready()
-            said = spread(self._workspace, (key, snapshot_id), damaged, said)
-        self.record_check(key, snapshot_id, said)
-        return said
+            check = spread(self._workspace, (key, snapshot_id), damaged, check)
+        self.record_check(key, snapshot_id, check)
+        return check
 
     def import_folder(
         self, lock: ComponentLock, folder: Path, *, who: str = "", job: str = "", move: bool = False, reader: str = ""
@@ -307,8 +307,8 @@ class Store(ReadableStore):
             self._workspace, key, folder, who=who, job=job, move=move, reader=_group_of(reader) if reader else None
         )
         # Many are imported one by one: none of them may cost a look at all that are there.
-        found = just_made(self._layout, key, made) if new else None
-        return Committed(found or self.generation(key, made), new)
+        generation = just_made(self._layout, key, made) if new else None
+        return Committed(generation or self.generation(key, made), new)
 
     # Archives: several snapshots with what is known of them, in one file.
 
@@ -479,12 +479,12 @@ class Store(ReadableStore):
         from dysnomia_store.gc.trash import chosen
 
         entries = chosen(self._layout, names)
-        found: list[Generation] = []
+        generations: list[Generation] = []
         for key in sorted({entry.key for entry, _ in entries}):
             with self._locked(key, who=who, job=job, doing="bringing back what was collected"):
                 numbers = bring_back(self._workspace, key, [pair for pair in entries if pair[0].key == key])
-            found.extend(self.generation(key, number) for number in numbers)
-        return found
+            generations.extend(self.generation(key, number) for number in numbers)
+        return generations
 
     def empty_trash(self, names: Collection[str] | None = None) -> int:
         """Free what is due, or what is named. Returns the bytes freed."""

@@ -62,14 +62,14 @@ class ReadableStore(OpenedStore):
         try:
             glance = self._cache.glance(key)
             wanted = [number for number in (glance.newest, glance.newest_good) if number is not None]
-            found = {one.number: one for one in generations(key, self._cache.lines(key, set(wanted)))}
+            by_number = {one.number: one for one in generations(key, self._cache.lines(key, set(wanted)))}
         except NotPermitted:
             return Summary(key, 0, None, None, 0, active, garbage, 0, readable=False)
         return Summary(
             key=key,
             generations=glance.count,
-            newest=None if glance.newest is None else found.get(glance.newest),
-            newest_good=None if glance.newest_good is None else found.get(glance.newest_good),
+            newest=None if glance.newest is None else by_number.get(glance.newest),
+            newest_good=None if glance.newest_good is None else by_number.get(glance.newest_good),
             stored_size=glance.stored,
             active=active,
             garbage=garbage,
@@ -86,30 +86,30 @@ class ReadableStore(OpenedStore):
         from dysnomia_store.catalog.generations import generations
 
         with self._mutex:
-            known, mark, found = self._listed
+            known, mark, result = self._listed
         changes = self._cache.since(key, mark if known == key else NEVER)
         if known == key and changes.mark == mark:
-            return found
+            return result
         changed = generations(key, changes.lines)
         if changes.numbers is None:
-            found = changed
+            result = changed
         else:
-            there = {one.number: one for one in found} | {one.number: one for one in changed}
-            found = tuple(there[number] for number in changes.numbers)
+            by_number = {one.number: one for one in result} | {one.number: one for one in changed}
+            result = tuple(by_number[number] for number in changes.numbers)
         with self._mutex:
-            self._listed = key, changes.mark, found
-        return found
+            self._listed = key, changes.mark, result
+        return result
 
     def generation(self, key: ComponentKey, number: int) -> Generation:
         """Raises NotFound, naming what is there."""
         from dysnomia_store.catalog.generations import generations
 
-        found = generations(key, self._cache.lines(key, (number,)))
-        if not found:
-            there = sorted(number for _, number, _ in self.all_generations(key.container, key.component))
-            span = f"it has {len(there)}, {there[0]} to {there[-1]}" if there else "it has none"
+        matching = generations(key, self._cache.lines(key, (number,)))
+        if not matching:
+            numbers = sorted(number for _, number, _ in self.all_generations(key.container, key.component))
+            span = f"it has {len(numbers)}, {numbers[0]} to {numbers[-1]}" if numbers else "it has none"
             raise NotFound(f"{key} has no generation {number}", span)
-        return found[0]
+        return matching[0]
 
     def is_active(self, key: ComponentKey) -> bool:
         """Whether a component is marked as activated."""

@@ -29,7 +29,10 @@ def main() -> int:
     """Measure, print, and return 1 where a figure is over its limit."""
     parts = found_parts()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(parts)} (default: all)")
+    usual = [name for name, part in parts.items() if not part.by_name]
+    by_name = ", ".join(sorted(set(parts) - set(usual)))
+    text = f"of {', '.join(parts)} (default: all, less what takes long: {by_name})"
+    parser.add_argument("parts", nargs="*", metavar="part", help=text)
     parser.add_argument("--readme", action="store_true", help="write the table into docs/figures.md, of all parts")
     args = parser.parse_args()
     unknown = set(args.parts) - set(parts)
@@ -39,7 +42,7 @@ def main() -> int:
         parser.error("docs/figures.md shows all parts: name none")
     about = conditions()
     figures: list[Figure] = []
-    for name in args.parts or parts:
+    for name in args.parts or usual:
         print(f"measuring {name}…", file=sys.stderr, flush=True)
         measured = parts[name].measure()
         print(table(measured), file=sys.stderr, flush=True)  # of a run that is broken off, this much is known

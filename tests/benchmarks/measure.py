@@ -47,6 +47,8 @@ class Part:
     measure: Callable[[], Sequence[Figure]]
     order: int = 30
     """Where its lines stand in the table: types of state from 10, stores from 40, the diff at 60."""
+    by_name: bool = False
+    """Whether it is measured only where it is named: it takes long, or much of the disk."""
 
 
 def ratio(work: str, ours: float, limit: str, theirs: float, hold: float) -> Figure:

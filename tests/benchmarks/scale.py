@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,15 +80,18 @@ def _fill(layout: Layout, key: ComponentKey, store: Store, generations: int) -> 
         layout.link(key, number).symlink_to(Layout.target(key, snapshot_id))
 
 
+def quiet(argv: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> float:
+    """Seconds a program takes that writes to nothing; it must end well."""
+    nowhere = subprocess.DEVNULL
+    return timed(lambda: subprocess.run(argv, check=True, env=environment, stdout=nowhere, stderr=nowhere))
+
+
 def listing(state: Path) -> Sequence[Figure]:
     """``dysnomia-snapshots --query-all``, each a process that writes its lines into a pipe's worth of nothing."""
 
-    def run(argv: Sequence[str | Path]) -> float:
-        environment = os.environ | {"DYSNOMIA_STATEDIR": str(state)}
-        return timed(lambda: subprocess.run(argv, check=True, env=environment, stdout=subprocess.DEVNULL))
-
+    environment = os.environ | {"DYSNOMIA_STATEDIR": str(state)}
     bare = [sys.executable, "-I", "-c", BARE_LINKS, str(state)]
-    ours, theirs = in_turns(lambda: run([COMMAND, "--query-all"]), lambda: run(bare))
+    ours, theirs = in_turns(lambda: quiet([COMMAND, "--query-all"], environment), lambda: quiet(bare))
     return [ratio(f"--query-all, {_count()} generations", ours, "bare scandir + readlink in Python", theirs, 2)]
 
 
@@ -104,9 +107,9 @@ def planning(state: Path) -> Sequence[Figure]:
         shutil.rmtree(state / "cache", ignore_errors=True)
         return plan()
 
-    cold_time, read_time = in_turns(cold, lambda: timed(lambda: _read_tree(state, records=True)), rounds=1)
+    cold_time, read_time = in_turns(cold, lambda: timed(lambda: read_tree(state, records=True)), rounds=1)
     plan()
-    ours, walk = in_turns(plan, lambda: timed(lambda: _read_tree(state, records=False)))
+    ours, walk = in_turns(plan, lambda: timed(lambda: read_tree(state, records=False)))
     return [
         ratio(f"GC plan, {_count()} generations", ours, "links and snapshots walked once", walk, 2),
         ratio("the same with no cache", cold_time, "that and every record read once", read_time, 2),
@@ -145,7 +148,8 @@ def checking() -> Sequence[Figure]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _read_tree(state: Path, *, records: bool) -> int:
+def read_tree(state: Path, *, records: bool) -> int:
+    """Read each link and the size of each file of a store and, with ``records``, each record; as bare as Python can."""
     total = 0
     for folder, _, names in os.walk(state / "generations"):
         for name in os.listdir(folder):

@@ -129,9 +129,9 @@ def _measure(environment: dict[str, str]) -> Sequence[Figure]:
         flood = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.flood"], env=environment | _PATH)
         try:
             watched.until(lambda text: "shop1" in text and "check" in text)
-            times = _scroll(watched)
+            times = scroll(watched)
             assert flood.poll() is None, "the flood ended before the keys did"
-            figures.append(absolute("a key while a job floods events, p95", _p95(times), 50, "ms"))
+            figures.append(absolute("a key while a job floods events, p95", p95(times), 50, "ms"))
         finally:
             flood.send_signal(signal.SIGINT)
             flood.wait()
@@ -147,8 +147,8 @@ def scrolling(state: Path) -> Sequence[Figure]:
             with running(program, environment) as watched:
                 watched.until(lambda text: "1/100,000" in text or "1/100000" in text)
                 watched.quiet()
-                p95 = _p95(_scroll(watched))
-    return [absolute("a key while 100,000 rows scroll, p95", p95, 50, "ms")]
+                times = scroll(watched)
+    return [absolute("a key while 100,000 rows scroll, p95", p95(times), 50, "ms")]
 
 
 _PATH = {"PYTHONPATH": str(Path.cwd())}
@@ -159,13 +159,15 @@ def _full(text: str) -> bool:
     return "shop9" in text and "10000" in text.replace(",", "")
 
 
-def _scroll(watched: Watched) -> list[float]:
+def scroll(watched: Watched) -> list[float]:
+    """Seconds of each key of many that move in the list of generations."""
     os.write(watched.fd, b"2")
     watched.quiet()
     return [watched.key(b"j" if number % 40 < 35 else b"\x04") for number in range(KEYS)]
 
 
-def _p95(times: list[float]) -> float:
+def p95(times: list[float]) -> float:
+    """Milliseconds that 95 of 100 keep to."""
     return sorted(times)[int(len(times) * 0.95)] * 1000
 
 

@@ -24,7 +24,13 @@ RIDDLES = {
     r"somebody else": "another user",
     r"\bmay you\b|\bever activated\?": "a hint says what to do",
     r"\bis it (a|older)\b": "a hint says what to do",
-    r"another's\b|snapshot's$": "belongs to another …",
+    r"another('s| user's)\b|snapshot's$": "belongs to another …",
+    r"\bis another name of\b|\bhas (an)?other names?\b|name elsewhere": "hard link",
+    r"became something else|while it was looked at": "another process replaced …",
+    r"put as it was\b|made here as it was": "moved back; created with its stored owner",
+    r"\?$": "a hint says what to do; an error says what is missing",
+    r"\bnobody\b (is told|could be told)|there is nobody": "no notification is configured, was not sent",
+    r"is the server's own|refuses us\b|asked at\b": "a system database, refused the request, cannot connect to",
 }
 
 

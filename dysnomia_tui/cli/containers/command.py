@@ -53,32 +53,32 @@ Are you sure you want to proceed? [n] """
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "Manage all components deployed to a set of containers.", theirs=THEIRS)
+    result = Parser(PROG, "Manage all components deployed to a set of containers.", theirs=THEIRS)
 
-    found.add_action("--query-containers", "the containers there are")
-    found.add_action("--query-available-components", "components that can be deployed")
-    found.add_action("--query-activated-components", "components that are deployed")
-    found.add_action("--generate-expr", "a Nix expression of all containers and their properties")
-    found.add_action("--generate-dot", "a graph (dot) of the components in their containers")
-    found.add_action("--deploy", "activate what is available, deactivate what no longer is")
-    found.add_action("--snapshot", "snapshot all activated components")
-    found.add_action("--restore", "restore the last generation of all activated components")
-    found.add_action("--collect-garbage", "delete the state of all deactivated components")
-    found.add_argument(
+    result.add_action("--query-containers", "the containers there are")
+    result.add_action("--query-available-components", "components that can be deployed")
+    result.add_action("--query-activated-components", "components that are deployed")
+    result.add_action("--generate-expr", "a Nix expression of all containers and their properties")
+    result.add_action("--generate-dot", "a graph (dot) of the components in their containers")
+    result.add_action("--deploy", "activate what is available, deactivate what no longer is")
+    result.add_action("--snapshot", "snapshot all activated components")
+    result.add_action("--restore", "restore the last generation of all activated components")
+    result.add_action("--collect-garbage", "delete the state of all deactivated components")
+    result.add_argument(
         "-o", "--operation", dest="action", type=lambda name: f"-o {name}", metavar="OPERATION",
         help="run it on all activated components",
     )  # fmt: skip
-    found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
-    add_yes_untrusted(found)
-    found.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
-    found.add_argument(
+    result.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    add_yes_untrusted(result)
+    result.add_argument("-y", dest="yes", action="store_true", help="do not ask before --restore")
+    result.add_argument(
         "-j", "--jobs", type=int, default=1, metavar="N", help="run at most so many components at the same time"
     )
-    found.add_argument("--scheduled", action="store_true", help="--snapshot: a timer asked for it, not a person")
-    add_change(found)
-    add_general(found)
-    add_stray(found)
-    return found
+    result.add_argument("--scheduled", action="store_true", help="--snapshot: a timer asked for it, not a person")
+    add_change(result)
+    add_general(result)
+    add_stray(result)
+    return result
 
 
 def main() -> int:
@@ -98,11 +98,11 @@ def _main(args: argparse.Namespace) -> int:
         raise Usage(f"--jobs must be 1 or more, not {args.jobs}")
     settings = load(args.statedir)
     if args.action in queries:
-        found = list(queries[args.action](settings, _only(args)))
+        names = list(queries[args.action](settings, _only(args)))
         if args.json:
-            write_json(found)
+            write_json(names)
         else:
-            write_lines(found)
+            write_lines(names)
         return Exit.OK
     if args.action.startswith("generate-"):
         return _generate(settings, args)
@@ -178,11 +178,14 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
     def said(doing: str, key: ComponentKey) -> str:
         return f"{doing} component: {key.component} in container: {key.container}"
 
-    there = engine.deployment(_only(args))
+    deployment = engine.deployment(_only(args))
     if args.action == "deploy":
         return [
-            [BatchItem(key, _activity(engine, key, "deactivate"), said("Deactivating", key)) for key in there.obsolete],
-            [BatchItem(key, _activity(engine, key, "activate"), said("Activating", key)) for key in there.new],
+            [
+                BatchItem(key, _activity(engine, key, "deactivate"), said("Deactivating", key))
+                for key in deployment.obsolete
+            ],
+            [BatchItem(key, _activity(engine, key, "activate"), said("Activating", key)) for key in deployment.new],
         ]
     if args.action == "collect-garbage":
         name = "collect-garbage"
@@ -190,14 +193,14 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
         return [
             [
                 BatchItem(key, _activity(engine, key, name), said(text, key), _idle(engine, key, name))
-                for key in there.garbage
+                for key in deployment.garbage
             ]
         ]
     operation = args.action.removeprefix("-o ")
     if operation in ("check", "verify"):
         raise Usage(f"{operation} works on one component at a time", "use dysnomia, or dysnomia-snapshots --check")
     planner = {"snapshot": _snapshot, "restore": _restore}.get(operation)
-    if planner and len(there.active) > 1 and not args.dry_run:
+    if planner and len(deployment.active) > 1 and not args.dry_run:
         engine.expect_many(operation)
     return [
         [
@@ -206,7 +209,7 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
                 planner(engine, key, args) if planner else _activity(engine, key, operation),
                 idle=_idle(engine, key, operation),
             )
-            for key in there.active
+            for key in deployment.active
         ]
     ]
 
@@ -245,7 +248,7 @@ def _refused(args: argparse.Namespace) -> Exit | None:
     else:
         write_line("Not executing the restore operations!")
     if not answer:
-        say(f"{PROG}: --restore asks first, and nobody answered; give -y")
+        say(f"{PROG}: --restore needs a confirmation and got none: give -y")
     return status
 
 

@@ -70,11 +70,11 @@ class _Reader:
         if name in self._known:
             return name
         for among in (self._theirs, self._known):
-            found = sorted({option for option in among if option.startswith(name) and option.startswith("--")})
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise BadOption(f"option '{name}' is ambiguous: {', '.join(found)}")
+            matching = sorted({option for option in among if option.startswith(name) and option.startswith("--")})
+            if len(matching) == 1:
+                return matching[0]
+            if matching:
+                raise BadOption(f"option '{name}' is ambiguous: {', '.join(matching)}")
         raise BadOption(f"there is no option '{name}'")
 
     def _short(self, letters: str) -> None:

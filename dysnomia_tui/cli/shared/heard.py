@@ -46,23 +46,23 @@ class Heard:
 @contextmanager
 def heard(settings: Settings, task: str, *, scheduled: bool, about: str = "") -> Iterator[Heard]:
     """Around what a command does. Where no timer started it, or nobody is to be told, nothing happens."""
-    found = Heard(about)
-    said = settings.notify
-    if not scheduled or not (said.command or said.apprise or said.ping):
-        yield found
+    hearing = Heard(about)
+    notify = settings.notify
+    if not scheduled or not (notify.command or notify.apprise or notify.ping):
+        yield hearing
         return
     from dysnomia_tui.engine.engine import Engine
 
     engine = Engine(settings, read_only=True)
     _say(engine.ping(task, "start"))
     try:
-        yield found
+        yield hearing
     except (DysnomiaError, OSError) as error:
-        found.status = Exit.FAILED
-        found.failures[about] = str(error)
-        _tell(engine, task, found)
+        hearing.status = Exit.FAILED
+        hearing.failures[about] = str(error)
+        _tell(engine, task, hearing)
         raise
-    _tell(engine, task, found)
+    _tell(engine, task, hearing)
 
 
 def _tell(engine: Engine, task: str, found: Heard) -> None:
@@ -75,7 +75,7 @@ def _tell(engine: Engine, task: str, found: Heard) -> None:
         text = "\n".join(f"{name}: {why}" if name else why for name, why in found.failures.items())
         _say(engine.ping(task, "fail" if failed else "", engine.sendable(text)))
     except (EngineError, OSError) as error:
-        say(f"warning: nobody could be told how it ended: {error}")
+        say(f"warning: the notification was not sent: {error}")
 
 
 def _say(problems: Sequence[str]) -> None:

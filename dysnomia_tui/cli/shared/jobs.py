@@ -183,8 +183,8 @@ def begin(engine: Engine, plan: Plan, *, why: str = "", no_wait: bool = False) -
 
 def say_ended(job: JobView) -> None:
     """How it ended; of one that failed also the way out."""
-    said = (f"job {job.id} {job.state}", job.message, str(job.details.get("hint", "")))
-    say(": ".join(one for one in said if one))
+    parts = (f"job {job.id} {job.state}", job.message, str(job.details.get("hint", "")))
+    say(": ".join(one for one in parts if one))
 
 
 def carry_out(

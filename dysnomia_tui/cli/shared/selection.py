@@ -39,20 +39,22 @@ def newest(engine: Engine, key: ComponentKey) -> Generation:
         if generation.id and not generation.problem:
             return generation
         say(f"WARNING: {_wrong(generation)}")
-    raise Unknown(f"no generation of {key} has a snapshot", "no link leads to one")
+    raise Unknown(
+        f"no generation of {key} has a snapshot: all its links are broken", "see the trash, or make a snapshot"
+    )
 
 
 def numbered(engine: Engine, key: ComponentKey, number: int) -> Generation:
     """Generation ``number``. Raises Unknown where it is not there, or has no snapshot."""
     generations = engine.generations(key)
-    found = next((one for one in generations if one.number == number), None)
-    if found is None:
+    generation = next((one for one in generations if one.number == number), None)
+    if generation is None:
         numbers = [one.number for one in generations]
-        there = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
-        raise Unknown(f"{key} has no generation {number}", there)
-    if not found.id:
-        raise Unknown(_wrong(found), "it has no snapshot")
-    return found
+        hint = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
+        raise Unknown(f"{key} has no generation {number}", hint)
+    if not generation.id:
+        raise Unknown(_wrong(generation), "it has no snapshot")
+    return generation
 
 
 def asked(engine: Engine, key: ComponentKey, number: int | None) -> Generation:

@@ -66,18 +66,18 @@ def choose(engine: Engine, ids: Sequence[str], container: str, component: str) -
             raise Usage(f"{text!r} is not a snapshot", "write container/component/id, container/component, or an id")
         keys = [ComponentKey.of(parts[0], parts[1])] if len(parts) > 1 else among
         snapshot_id = parts[-1] if len(parts) != 2 else ""
-        found = [one for key in keys for one in engine.generations(key) if _means(snapshot_id, one.id)]
-        if not found:
+        matching = [one for key in keys for one in engine.generations(key) if _means(snapshot_id, one.id)]
+        if not matching:
             raise Unknown(f"no generation of a snapshot {text!r} is in the store", "see --query-all")
-        if snapshot_id and len({one.id for one in found}) > 1:
-            raise Usage(f"{text!r} matches {len({one.id for one in found})} snapshots", "write more of its id")
-        for one in found:
+        if snapshot_id and len({one.id for one in matching}) > 1:
+            raise Usage(f"{text!r} matches {len({one.id for one in matching})} snapshots", "write more of its id")
+        for one in matching:
             chosen.setdefault(one.key, {})[one.number] = one
     if not ids:
         chosen = {key: {one.number: one for one in engine.generations(key)} for key in among}
     if not chosen:
         raise Unknown("there is nothing to export", "see --query-all")
-    return {key: [found[number] for number in sorted(found)] for key, found in chosen.items()}
+    return {key: [matching[number] for number in sorted(matching)] for key, matching in chosen.items()}
 
 
 def _means(text: str, snapshot_id: str) -> bool:

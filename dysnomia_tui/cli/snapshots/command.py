@@ -44,45 +44,47 @@ class Line(NamedTuple):
 
 
 def parser() -> Parser:
-    found = Parser(PROG, "Manage the store of snapshots.", theirs=THEIRS)
+    result = Parser(PROG, "Manage the store of snapshots.", theirs=THEIRS)
 
-    found.add_action("--query-latest", "the paths of each component's latest snapshot")
-    found.add_action("--query-all", "the paths of the snapshots of all generations")
-    found.add_action("--print-missing", "those of PATH… that are not in the store")
-    found.add_action("--resolve", "PATH… as absolute paths")
-    found.add_action(
+    result.add_action("--query-latest", "the paths of each component's latest snapshot")
+    result.add_action("--query-all", "the paths of the snapshots of all generations")
+    result.add_action("--print-missing", "those of PATH… that are not in the store")
+    result.add_action("--resolve", "PATH… as absolute paths")
+    result.add_action(
         "--gc", "remove older generations; what they alone held is freed at once, unless config.toml has a grace"
     )
-    found.add_action("--import", "move the snapshot folders PATH… in; or take an archive in")
-    found.add_action("--export", "write the generations of ID… to a FILE, for --import")
-    found.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
-    found.add_argument("--find", metavar="TEXT", help="rows and lines with TEXT, COLUMN=VALUE, or !TEXT for the others")
-    found.add_argument(
+    result.add_action("--import", "move the snapshot folders PATH… in; or take an archive in")
+    result.add_action("--export", "write the generations of ID… to a FILE, for --import")
+    result.add_argument("--diff", nargs=2, metavar=("A", "B"), help="compare generations A and B, or one with 'live'")
+    result.add_argument(
+        "--find", metavar="TEXT", help="rows and lines with TEXT, COLUMN=VALUE, or !TEXT for the others"
+    )
+    result.add_argument(
         "--history-of", metavar="TEXT", help="what became of a section, or of the row with this key, newest first"
     )
-    found.add_argument(
+    result.add_argument(
         "--section", default="", metavar="KIND:NAME", help="--find, --history-of: only in this (table:orders)"
     )
-    found.add_argument("--generation", type=int, metavar="N", help="--find: in this generation (default: the newest)")
-    found.add_argument(
+    result.add_argument("--generation", type=int, metavar="N", help="--find: in this generation (default: the newest)")
+    result.add_argument(
         "paths", nargs="*", metavar="PATH", help="container/component/id; a folder or archive for --import"
     )
-    found.add_argument(
+    result.add_argument(
         "--check",
         action="store_true",
         help="read every byte and compare; 7 if any is corrupt (alone: with --query-all)",
     )
-    found.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
-    found.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
-    add_policy(found)
-    found.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
-    found.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
-    found.add_argument("--sql", action="store_true", help="--diff: as SQL (sqlite3, psql, mariadb) that makes B of A")
-    found.add_argument("--jsonl", action="store_true", help="--diff: each row that differs as an object on a line")
-    found.add_argument("--reverse", action="store_true", help="--diff: from B to A")
-    add_change(found)
-    add_general(found)
-    return found
+    result.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
+    result.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    add_policy(result)
+    result.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
+    result.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
+    result.add_argument("--sql", action="store_true", help="--diff: as SQL (sqlite3, psql, mariadb) that makes B of A")
+    result.add_argument("--jsonl", action="store_true", help="--diff: each row that differs as an object on a line")
+    result.add_argument("--reverse", action="store_true", help="--diff: from B to A")
+    add_change(result)
+    add_general(result)
+    return result
 
 
 def add_policy(found: Parser) -> None:
@@ -199,11 +201,11 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
 def _query(args: argparse.Namespace, *, latest: bool) -> int:
     if args.check:
         return _query_checked(args, latest=latest)
-    found = lines(store_folder(args), *wanted(args), latest=latest)
+    paths = lines(store_folder(args), *wanted(args), latest=latest)
     if args.json:
-        write_json([line._asdict() | {"path": line.path} for line in found])
+        write_json([line._asdict() | {"path": line.path} for line in paths])
     else:
-        write_lines(line.path for line in found)
+        write_lines(line.path for line in paths)
     return Exit.OK
 
 
@@ -218,22 +220,24 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
     with heard(settings, "check", scheduled=not args.dry_run) as hearing:
         from dysnomia_tui.cli.snapshots.check import check_by_jobs
 
-        found = lines(store_folder(args), *wanted(args), latest=latest)
-        return hearing.ended(check_by_jobs(args, settings, found, hearing))
+        paths = lines(store_folder(args), *wanted(args), latest=latest)
+        return hearing.ended(check_by_jobs(args, settings, paths, hearing))
 
 
 def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
-    """Check each snapshot, say what is wrong by name, and go on."""
+    """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once."""
+    from dysnomia_store import Proofs
     from dysnomia_store.model import Check, CheckResult
     from dysnomia_store.names import ComponentKey
 
     results: dict[str, Check] = {}
+    proofs = Proofs()
     records, bad = [], 0
     for line in found:
         if not as_json:
             write_line(line.path)
         if line.path not in results:
-            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id)
+            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id, proofs=proofs)
             bad += _say_check(line, results[line.path])
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})

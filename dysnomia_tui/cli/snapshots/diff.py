@@ -31,7 +31,7 @@ def compare(args: argparse.Namespace) -> int:
 
     if (args.sql or args.jsonl) and (args.rows or args.json or (args.sql and args.jsonl)):
         form = "--sql" if args.sql else "--jsonl"
-        raise Usage(f"{form} cannot be combined with another form", "it holds all rows that differ")
+        raise Usage(f"{form} cannot be combined with --rows, --json, --sql or --jsonl", "give only one of them")
     key = one_component(args)
     engine = open_engine(load(args.statedir))
     old, new = _side(args.diff[0]), _side(args.diff[1])
@@ -74,8 +74,8 @@ def _known(engine: Engine, key: Any, sides: tuple[Side, Side]) -> None:
     numbers = {generation.number for generation in engine.generations(key)}
     for side in sides:
         if isinstance(side, int) and side not in numbers:
-            there = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
-            raise Unknown(f"{key} has no generation {side}", there)
+            hint = f"it has {min(numbers)} to {max(numbers)}" if numbers else "it has none"
+            raise Unknown(f"{key} has no generation {side}", hint)
 
 
 def _wait(diff: Diff) -> None:

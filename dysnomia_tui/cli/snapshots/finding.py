@@ -71,8 +71,8 @@ def summary(lines: Iterable[HistoryLine], newest: int, *, all_read: bool) -> Ite
             last = f"last seen in generation {line.before} of {_time(line.before_as_of)}"
             yield f"{where}: {last}, gone in {line.generation} of {_time(line.as_of)}"
             continue
-        there = f"still in {newest}, the newest" if all_read else "still in the newest that can be read"
-        yield f"{where}: last changed in generation {line.generation} of {_time(line.as_of)}, {there}"
+        text = f"still in {newest}, the newest" if all_read else "still in the newest that can be read"
+        yield f"{where}: last changed in generation {line.generation} of {_time(line.as_of)}, {text}"
 
 
 def _time(when: datetime) -> str:

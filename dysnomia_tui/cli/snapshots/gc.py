@@ -33,7 +33,7 @@ def collect(args: argparse.Namespace) -> int:
     if args.review and not args.policy:
         raise Usage("--review goes with --policy")
     if args.planned and (args.container or args.component):
-        raise Usage("--planned applies all that waits", "leave -C and -c out")
+        raise Usage("--planned applies the whole collection that waits", "omit -C and -c")
     if args.now and args.trash:
         raise Usage("--now and --trash cannot be combined", "give only one of them")
     settings = load(args.statedir)
@@ -76,17 +76,17 @@ def _carry_out(engine: Engine, review: GcPlan, args: argparse.Namespace, *, free
 
 def _let_wait(engine: Engine, review: GcPlan, args: argparse.Namespace) -> Exit:
     """Let a review wait for a person."""
-    found = engine.let_wait(review)
-    if found is None:
+    planned = engine.let_wait(review)
+    if planned is None:
         say("nothing to remove, and no collection waits")
     else:
-        what = f"{len(found.review.dropped)} generations, {size(found.review.freed)}"
-        say(f"{what}: the collection waits for a person since {found.made:%Y-%m-%d %H:%M} UTC")
+        what = f"{len(planned.review.dropped)} generations, {size(planned.review.freed)}"
+        say(f"{what}: the collection waits for a person since {planned.made:%Y-%m-%d %H:%M} UTC")
         say(
             "to see it: X in dysnomia-tui, or dysnomia-snapshots --gc --planned --dry-run (without --dry-run: apply it)"
         )
     if args.json:
-        made = found.made if found is not None else None
+        made = planned.made if planned is not None else None
         write_json({"exit": 0, "job": None, "plan": None, "waiting": made})
     return Exit.OK
 
@@ -94,16 +94,16 @@ def _let_wait(engine: Engine, review: GcPlan, args: argparse.Namespace) -> Exit:
 def _apply_planned(args: argparse.Namespace, settings: Settings) -> Exit:
     """Apply the collection that waits, and nothing else. Raises Unknown, Stale."""
     engine = open_engine(settings)
-    found = engine.planned_collection()
-    if found is None:
+    planned = engine.planned_collection()
+    if planned is None:
         raise Unknown("no collection waits", "to plan one: dysnomia-snapshots --gc --policy --review")
-    if found.stale:
+    if planned.stale:
         hint = "to plan it again: dysnomia-snapshots --gc --policy --review"
-        raise Stale(f"the collection of {found.made:%Y-%m-%d %H:%M} UTC is out of date: {found.stale}", hint)
+        raise Stale(f"the collection of {planned.made:%Y-%m-%d %H:%M} UTC is out of date: {planned.stale}", hint)
     free_now = args.now or not (args.trash or settings.grace_set)
     if args.dry_run:
-        return _dry_run(engine, found.review, args, empty=False, free_now=free_now)
-    return _carry_out(engine, found.review, args, free_now=free_now)
+        return _dry_run(engine, planned.review, args, empty=False, free_now=free_now)
+    return _carry_out(engine, planned.review, args, free_now=free_now)
 
 
 def _keys(args: argparse.Namespace) -> Sequence[ComponentKey]:

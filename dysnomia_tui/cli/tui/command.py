@@ -53,14 +53,14 @@ class SubParser(Parser):
 
 
 def parser() -> Parser:
-    found = Parser(
+    result = Parser(
         PROG,
         "See, snapshot, compare, restore and clear the state on this machine.",
         epilog=f"where to open, instead of COMMAND: shop/orders, shop/orders@14:05, shop/orders@9, shop@-2h\n\n{EXITS}",
     )
-    found.add_argument("--read-only", action="store_true", help="nothing can be changed")
-    add_general(found)
-    commands = found.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
+    result.add_argument("--read-only", action="store_true", help="nothing can be changed")
+    add_general(result)
+    commands = result.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
     demo = commands.add_parser("demo", help="open a demo store, made on first use")
     demo.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
     demo.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
@@ -94,7 +94,7 @@ def parser() -> Parser:
     timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
     timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
     timeline.add_argument("--verified", action="store_true", help="when and how each generation was proved instead")
-    return found
+    return result
 
 
 def main() -> int:
@@ -191,11 +191,11 @@ def _jobs(args: argparse.Namespace) -> int:
 
     settings = load(args.statedir)
     check_readable(settings.statedir)
-    found = open_engine(settings, read_only=True).jobs(args.limit)
+    jobs = open_engine(settings, read_only=True).jobs(args.limit)
     if args.json:
-        write_json(list(found))
+        write_json(list(jobs))
         return Exit.OK
-    for job in found:
+    for job in jobs:
         when = job.created.strftime("%Y-%m-%d %H:%M:%SZ")
         write_line(visible(f"{job.id:>5}  {when}  {job.state:<11}  {job.title}  {job.message}").rstrip())
     return Exit.OK

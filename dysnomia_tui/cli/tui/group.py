@@ -57,8 +57,8 @@ def _plan(engine: Engine, args: argparse.Namespace, when: datetime) -> Plan:
 def _last_restore(engine: Engine, name: str) -> str:
     """The job that restored the group last. None older, and no undo: either would be a surprise. Raises Unknown."""
     for job in engine.jobs():
-        mine = job.kind == "group" and job.details.get("group") == name
-        if mine and job.state in (JobState.DONE, JobState.PARTLY) and job.details.get("action") != "snapshot":
+        of_group = job.kind == "group" and job.details.get("group") == name
+        if of_group and job.state in (JobState.DONE, JobState.PARTLY) and job.details.get("action") != "snapshot":
             if job.undoable and job.details.get("action") == "restore":
                 return job.id
             break
@@ -66,7 +66,7 @@ def _last_restore(engine: Engine, name: str) -> str:
 
 
 def _show(engine: Engine, args: argparse.Namespace, when: datetime) -> int:
-    found = engine.standing(args.name, when)
+    members = engine.standing(args.name, when)
     if args.json:
         write_json([
             {
@@ -75,11 +75,15 @@ def _show(engine: Engine, args: argparse.Namespace, when: datetime) -> int:
                 "as_of": one.generation.as_of if one.generation else None,
                 "newer": one.newer,
             }
-            for one in found
+            for one in members
         ])  # fmt: skip
         return Exit.OK
-    for one in found:
-        there = one.generation
-        said = f"generation {there.number}  {there.as_of:%Y-%m-%d %H:%M:%SZ}  {one.newer} newer" if there else "none"
-        write_line(visible(f"{one.key}  {said}"))
+    for one in members:
+        generation = one.generation
+        text = (
+            f"generation {generation.number}  {generation.as_of:%Y-%m-%d %H:%M:%SZ}  {one.newer} newer"
+            if generation
+            else "none"
+        )
+        write_line(visible(f"{one.key}  {text}"))
     return Exit.OK

@@ -68,13 +68,13 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         if text[:1].isdigit() and text[-1:].isalpha() and text[-1:] != "Z":
             return now + parse_duration(text)
-        found = datetime.fromisoformat(text)
-        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        when = datetime.fromisoformat(text)
+        when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise Usage(f"{text!r} is not a time", "write 30d, 2w or 2027-01-31T12:00") from None
-    if found <= now:
+    if when <= now:
         raise Usage(f"{text} is in the past", "give a time in the future")
-    return found
+    return when
 
 
 def trust(args: argparse.Namespace) -> int:

@@ -29,10 +29,10 @@ def notify(args: argparse.Namespace) -> int:
             for line in told.get(name, ()):
                 write_line(visible(f"  told: {line}"))
         if not ways:
-            say(f"nobody is told: {HINT}")
+            say(f"no notification is configured: {HINT}")
         return Exit.OK
     if not ways:
-        raise Usage("there is nobody to tell", HINT)
+        raise Usage("no notification is configured", HINT)
     results = {}
     for name, problem in engine.notify_test():
         results[name] = problem
@@ -47,10 +47,10 @@ def notify(args: argparse.Namespace) -> int:
 
 def _ways(settings: Settings) -> dict[str, str]:
     """By name, where a message goes; an address is not shown, a file with one is."""
-    said = settings.notify
-    ways = {"command": " ".join(said.command)} if said.command else {}
-    if said.apprise:
-        ways["apprise"] = ", ".join(map(str, said.apprise))
-    for task, address in said.ping.items():
+    notify = settings.notify
+    ways = {"command": " ".join(notify.command)} if notify.command else {}
+    if notify.apprise:
+        ways["apprise"] = ", ".join(map(str, notify.apprise))
+    for task, address in notify.ping.items():
         ways[f"ping.{task}"] = str(address) if isinstance(address, Path) else "an address in config.toml"
     return ways

@@ -66,13 +66,13 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
 
 def with_times(words: Sequence[str]) -> list[str]:
     """The same command line where argparse does not take a time as ``-2h`` after ``--at`` for an option."""
-    found: list[str] = []
+    result: list[str] = []
     for word in words:
-        if found and found[-1] == "--at" and word[:1] == "-" and word[1:2].isdigit():
-            found[-1] = f"--at={word}"
+        if result and result[-1] == "--at" and word[:1] == "-" and word[1:2].isdigit():
+            result[-1] = f"--at={word}"
         else:
-            found.append(word)
-    return found
+            result.append(word)
+    return result
 
 
 def split_place(words: Sequence[str]) -> tuple[list[str], str]:

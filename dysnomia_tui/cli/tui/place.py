@@ -28,10 +28,10 @@ def opening_at(place: str, settings: Settings) -> Opening:
     if text.isdecimal() and len(text) <= 9:
         return Opening(key, numbered(engine, key, int(text)).number)
     when = moment(text, settings, f"@{text}")
-    found = engine.find_time(key, when)
-    if found is None:
+    generation = engine.find_time(key, when)
+    if generation is None:
         raise Unknown(f"{key} has no good generation before {when:%Y-%m-%d %H:%M:%S} UTC")
-    return Opening(key, found.number)
+    return Opening(key, generation.number)
 
 
 def _known_group(name: str, settings: Settings) -> str:

@@ -17,14 +17,14 @@ def plugins(args: argparse.Namespace) -> int:
     """Types that cannot be used are listed too, and say why."""
     from dysnomia_tui.engine import Machine, types
 
-    found = types(Machine(load(args.statedir)).registry)
+    known = types(Machine(load(args.statedir)).registry)
     if args.json:
-        write_json([_record(one) for one in found])
+        write_json([_record(one) for one in known])
         return Exit.OK
-    name = max((len(one.type) for one in found), default=0)
-    title = max((len(one.title) for one in found), default=0)
-    origin = max((len(one.origin) for one in found if not one.origin.startswith("/")), default=0)
-    for one in found:
+    name = max((len(one.type) for one in known), default=0)
+    title = max((len(one.title) for one in known), default=0)
+    origin = max((len(one.origin) for one in known if not one.origin.startswith("/")), default=0)
+    for one in known:
         line = f"{one.type:<{name}}  {one.title:<{title}}  {one.origin:<{origin}}  {needs(one)}"
         write_line(visible(line.rstrip()))
     return Exit.OK

@@ -26,26 +26,26 @@ class SystemctlFailed(EngineError):
 
 def schedule(args: argparse.Namespace) -> int:
     settings = load(args.statedir)
-    found = timers(settings, _commands(), os.environ)
+    configured = timers(settings, _commands(), os.environ)
     folder = args.dir or _folder()
     if args.cron:
-        write_lines(cron(found))
+        write_lines(cron(configured))
     elif args.print:
-        write_lines(line for timer in found for unit in timer.units for line in (f"# {unit.name}", unit.text))
+        write_lines(line for timer in configured for unit in timer.units for line in (f"# {unit.name}", unit.text))
     elif args.write:
-        _check(found, settings)
-        there, gone = write(found, folder)
+        _check(configured, settings)
+        there, gone = write(configured, folder)
         _tell_systemd(args.dir, there, gone)
         write_lines([*(f"{folder / unit}: written" for unit in there), *(f"{folder / unit}: removed" for unit in gone)])
     elif args.remove:
-        gone = [timer.unit for timer in found if (folder / timer.unit).exists()]
+        gone = [timer.unit for timer in configured if (folder / timer.unit).exists()]
         if args.dir is None and gone:
             _systemctl("disable", "--now", *gone)
-        write_lines(f"{folder / unit}: removed" for unit in remove(found, folder))
+        write_lines(f"{folder / unit}: removed" for unit in remove(configured, folder))
         if args.dir is None:
             _systemctl("daemon-reload")
     else:
-        _show(found, folder, as_json=args.json)
+        _show(configured, folder, as_json=args.json)
     return Exit.OK
 
 
@@ -53,10 +53,12 @@ def _commands() -> Path:
     """Where our commands are: beside the one that runs."""
     here = Path(sys.argv[0]).absolute().parent
     if not (here / "dysnomia-containers").exists():
-        there = shutil.which("dysnomia-containers")
-        if there is None:
-            raise Usage("the folder of our commands is not known", "call dysnomia-tui by its whole path")
-        here = Path(there).absolute().parent
+        program = shutil.which("dysnomia-containers")
+        if program is None:
+            raise Usage(
+                "cannot find the folder of dysnomia-tui and its commands", "call dysnomia-tui by its absolute path"
+            )
+        here = Path(program).absolute().parent
     from dysnomia_base.ownership import why_not_obeyed
 
     reason = why_not_obeyed(here)
@@ -92,7 +94,7 @@ def _check(found: Sequence[Timer], settings: Settings) -> None:
     retention finds one."""
     kept = any(component.policy != Policy() for component in settings.components.values())
     if not kept and any(timer.task.name == "collect" and timer.when for timer in found):
-        raise Usage("schedule.collect is set in config.toml, and no retention is", 'write [components."*/*".retention]')
+        raise Usage("schedule.collect is set in config.toml, but no retention is", 'write [components."*/*".retention]')
     if shutil.which("systemd-analyze") is None:
         return
     for timer in found:
@@ -100,16 +102,16 @@ def _check(found: Sequence[Timer], settings: Settings) -> None:
             words = ["systemd-analyze", "calendar", timer.when]
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
             if done.returncode != 0:
-                said = (done.stderr.strip().splitlines() or [""])[0]
+                problem = (done.stderr.strip().splitlines() or [""])[0]
                 raise Usage(
-                    f"schedule.{timer.task.name} in config.toml: systemd does not understand {timer.when!r}: {said}",
+                    f"schedule.{timer.task.name} in config.toml: systemd does not understand {timer.when!r}: {problem}",
                     "write it as 02:00, hourly, Sun 05:00 (systemd.time(7))",
                 )
 
 
 def _tell_systemd(given: Path | None, there: Sequence[str], gone: Sequence[str]) -> None:
     if given is not None:
-        say("the units were written; systemd was not told, since --dir names the folder")
+        say("the units were written to --dir; systemd was not reloaded")
         return
     if gone:
         _systemctl("stop", *gone, check=False)

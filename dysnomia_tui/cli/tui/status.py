@@ -20,15 +20,15 @@ def status(args: argparse.Namespace) -> int:
     settings = load(args.statedir)
     with heard(settings, "status", scheduled=args.scheduled) as hearing:
         check_readable(settings.statedir)
-        found = open_engine(settings, read_only=True).report()
+        report = open_engine(settings, read_only=True).report()
         if args.json:
-            write_json(_document(found))
+            write_json(_document(report))
         elif args.openmetrics:
-            write_lines(metrics(found))
+            write_lines(metrics(report))
         else:
-            write_lines(map(visible, lines(found)))
-        hearing.critical = found.level is Level.CRITICAL
-        return hearing.ended(found.level)
+            write_lines(map(visible, lines(report)))
+        hearing.critical = report.level is Level.CRITICAL
+        return hearing.ended(report.level)
 
 
 def _document(found: Report) -> dict[str, object]:
@@ -125,11 +125,11 @@ def metrics(found: Report) -> Iterator[str]:
 
 def _gauge(name: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
     """One metric; where it has no samples, nothing."""
-    found = [f"dysnomia_{name}{labels} {value}" for labels, value in samples]
-    if found:
+    lines = [f"dysnomia_{name}{labels} {value}" for labels, value in samples]
+    if lines:
         yield f"# HELP dysnomia_{name} {text}"
         yield f"# TYPE dysnomia_{name} gauge"
-        yield from found
+        yield from lines
 
 
 def _labels(one: ComponentReport) -> str:

@@ -215,7 +215,7 @@ def _restore_by_module(
         except PluginError as error:
             held = f"; what was live before is generation {made.number}" if made else ""
             raise PluginError(
-                f"the module may have left it half restored ({error.message}){held}", "undo it"
+                f"the module may have left it half restored ({error.message}){held}", "undo this job"
             ) from error
         component_job.journal.step("swapped")
         resolve(component_job, component_job.job)

@@ -73,12 +73,12 @@ def link_restored(
     component_job: ComponentJob, lock: ComponentLock, left: UnfinishedJob, snapshot_id: str, restored: int, text: str
 ) -> Generation:
     """The newest generation says what is live. Done once for a job."""
-    found = _made_by(component_job, left.job, Reason.RESTORE)
-    if found is None:
+    generation = _made_by(component_job, left.job, Reason.RESTORE)
+    if generation is None:
         info = component_job.link_info(restored, text, who=left.who, job=left.job)
-        found = component_job.store.link(lock, snapshot_id, info)
-    left.journal.step("linked", number=found.number)
-    return found
+        generation = component_job.store.link(lock, snapshot_id, info)
+    left.journal.step("linked", number=generation.number)
+    return generation
 
 
 def _record_live(
@@ -91,9 +91,9 @@ def _record_live(
     warnings: list[str],
 ) -> Generation | None:
     """After a swap back: live is no stored snapshot yet, so one is made of it."""
-    found = _made_by(component_job, left.job, Reason.RESTORE)
-    if found is not None:
-        return found
+    generation = _made_by(component_job, left.job, Reason.RESTORE)
+    if generation is not None:
+        return generation
     component_job.progress.phase("snapshot")
     try:
         with component_job.draft() as draft:
@@ -173,12 +173,12 @@ def dump_guard(
 
 def _guard_of(component_job: ComponentJob, job: str, number: int) -> Generation | None:
     """The guard a job made, if it is durable. Another tool may have taken the number: then it is none."""
-    found = [
+    guards = [
         one
         for one in component_job.store.generations(component_job.key)
         if one.number == number and one.job == job and one.id
     ]
-    return found[0] if found else None
+    return guards[0] if guards else None
 
 
 def pin_guard(component_job: ComponentJob, guard: Generation, left: UnfinishedJob) -> None:

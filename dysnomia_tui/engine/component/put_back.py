@@ -86,21 +86,21 @@ def _rows(
     if plugin.puts_back_sections:
         return list(plugin.whole_sections(ctx, stored, _exactly(planned)))
     sections = _sections(stored.sections(), planned)
-    found: dict[tuple[str, tuple[str, ...]], PutRow] = {}
+    rows: dict[tuple[str, tuple[str, ...]], PutRow] = {}
     for name, section in sections.items():
         keys = [row.key for row in planned if row.section == name]
         for row in wanted_rows(plugin, stored, section, keys):
-            found[name, row.key] = row
+            rows[name, row.key] = row
     ctx.cancel.check()
-    return [found[row.section, row.key] for row in planned]
+    return [rows[row.section, row.key] for row in planned]
 
 
 def _sections(known: Any, planned: Sequence[PlannedRow]) -> dict[str, Section]:
     wanted = {row.section for row in planned}
-    found = {name: one for one in known if (name := f"{one.kind}:{one.name}") in wanted}
-    for name in wanted - found.keys():
+    sections = {name: one for one in known if (name := f"{one.kind}:{one.name}") in wanted}
+    for name in wanted - sections.keys():
         raise NotSafe(f"the snapshot holds no {name.replace(':', ' ', 1)}", "plan it again")
-    return found
+    return sections
 
 
 def _guard(

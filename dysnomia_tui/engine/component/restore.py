@@ -158,7 +158,7 @@ def _record_verified(component_job: ComponentJob, generation: Generation) -> Non
     """
     if generation.metadata is None or not generation.metadata.files:
         return
-    said = Check(
+    check = Check(
         at=component_job.clock(),
         how="bytes",
         result=CheckResult.OK,
@@ -166,9 +166,9 @@ def _record_verified(component_job: ComponentJob, generation: Generation) -> Non
         job=component_job.job,
     )
     try:
-        component_job.store.record_check(component_job.key, generation.id, said)
+        component_job.store.record_check(component_job.key, generation.id, check)
     except (StoreError, OSError) as error:
-        component_job.progress.log(f"that generation {generation.number} was verified could not be recorded: {error}")
+        component_job.progress.log(f"the verification of generation {generation.number} was not recorded: {error}")
 
 
 def _swap_back(
@@ -210,7 +210,7 @@ def _swap(
                 _drop_spent_aside(plugin, ctx)
                 component_job.journal.step("reverted")
                 raise
-        component_job.progress.log(f"the swap was done, with an error at its end: {error}")
+        component_job.progress.log(f"live was replaced, with an error at the end of the swap: {error}")
     component_job.journal.step("swapped")
 
 
@@ -265,9 +265,9 @@ def chosen(sections: Iterable[Section], names: Sequence[str]) -> tuple[Section, 
     wanted = dict.fromkeys(names)
     if not wanted:
         raise NotSafe("no section was chosen", "name at least one")
-    found = [section for section in sections if f"{section.kind}:{section.name}" in wanted]
-    there = {f"{section.kind}:{section.name}" for section in found}
-    missing = [name for name in wanted if name not in there]
+    matching = [section for section in sections if f"{section.kind}:{section.name}" in wanted]
+    names_chosen = {f"{section.kind}:{section.name}" for section in matching}
+    missing = [name for name in wanted if name not in names_chosen]
     if missing:
         raise NotSafe(f"the snapshot holds no {missing[0].replace(':', ' ', 1)}", "see the list of its sections")
-    return tuple(found)
+    return tuple(matching)

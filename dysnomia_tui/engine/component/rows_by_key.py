@@ -21,12 +21,12 @@ def wanted_rows(plugin: StatePlugin, stored: Stored, section: Section, keys: Seq
     """Each key with the row that the snapshot has under it, or None.
 
     Raises NotSafe where two rows are shown with one key, Corrupt, PluginError."""
-    found: dict[Key, bytes] = {}
+    rows: dict[Key, bytes] = {}
     for key, raw in _found(plugin, stored, section, keys):
-        if key in found and found[key] != raw:
+        if key in rows and rows[key] != raw:
             raise NotSafe(f"two rows of {section.kind} {section.name} have the key {','.join(key)}")
-        found[key] = raw
-    return [PutRow(section, key, found.get(key)) for key in keys]
+        rows[key] = raw
+    return [PutRow(section, key, rows.get(key)) for key in keys]
 
 
 def _found(plugin: StatePlugin, stored: Stored, section: Section, keys: Sequence[Key]) -> Iterator[tuple[Key, bytes]]:

@@ -152,10 +152,10 @@ def _worded_otherwise(machine: Machine, old: Generation, new: Generation) -> str
 
 def _with_live(machine: Machine, key: ComponentKey, which: int | str, other: Generation | None) -> SideSpec:
     """One side of a comparison with what is live."""
-    found = side(machine, key, which, anew=True)
+    live_side = side(machine, key, which, anew=True)
     if isinstance(which, int) or other is None:
-        return found
-    return replace(found, args={**found.args, "like": other.number})
+        return live_side
+    return replace(live_side, args={**live_side.args, "like": other.number})
 
 
 def side(machine: Machine, key: ComponentKey, which: int | str, *, anew: bool = False) -> SideSpec:

@@ -80,14 +80,16 @@ class Plain:
                 yield stream
 
     def _meant(self, wanted: str) -> Section:
-        found = [section for section in sections_of(self._machine, self._generation) if is_meant(section, wanted)]
+        matching = [section for section in sections_of(self._machine, self._generation) if is_meant(section, wanted)]
         where = f"generation {self._generation.number} of {self._generation.key}"
-        if not found:
+        if not matching:
             raise Unknown(f"{where} has no section {wanted}", "dysnomia-tui shows its sections: open the generation")
-        if len(found) > 1:
-            kinds = ", ".join(f"{section.kind}:{section.name}" for section in found[:4])
-            raise Unknown(f"{wanted} means {len(found)} sections of {where}", f"name one of them: {kinds}")
-        return found[0]
+        if len(matching) > 1:
+            kinds = ", ".join(f"{section.kind}:{section.name}" for section in matching[:4])
+            raise Unknown(
+                f"{wanted} is ambiguous: {where} has {len(matching)} such sections", f"name one of them: {kinds}"
+            )
+        return matching[0]
 
 
 @contextmanager

@@ -178,12 +178,12 @@ class Work:
             pass
         page = list(islice(rows, request.count))
         self._cursor = request.section, request.start + len(page), rows
-        found: list[Any] = []
+        events: list[Any] = []
         for index, raw in enumerate(page):
             cells: Cells = opened.reader.parse_row(section, raw).cells
             line = request.start + index + 1 if not section.columns else None
-            found.append(row_of(None, cells, line) if new else row_of(cells, None, line))
-        return found
+            events.append(row_of(None, cells, line) if new else row_of(cells, None, line))
+        return events
 
 
 def _changed(old: Opened, new: Opened, folder: Path) -> Iterator[Pair]:

@@ -108,17 +108,17 @@ class Comparer:
 
     def _text(self, old: Section, new: Section) -> Compared:
         sides = self._sides(old, new, _shape(old, new))
-        found = Records(self.folder)
-        result = Compared(0, 0, 0, rows=found, sides=sides)
+        records = Records(self.folder)
+        result = Compared(0, 0, 0, rows=records, sides=sides)
         try:
             for change in changed_lines(sides[0].batches, sides[1].batches, self.tick):
                 self._keep(result, *change)
         except TooLong:
-            found.close()
+            records.close()
             compared = self._rows(old, new, whole=True)
             compared.note = AS_A_SET
             return compared
-        found.seal()
+        records.seal()
         return result
 
     def _rows(self, old: Section, new: Section, whole: bool) -> Compared:

@@ -217,8 +217,8 @@ class Diff:
                 low = middle + 1
             else:
                 high = middle
-        found = self._page(low, 1)
-        if not found or order_of(found[0].section) != wanted:
+        page = self._page(low, 1)
+        if not page or order_of(page[0].section) != wanted:
             raise DiffFailed(f"{change.section.kind} {change.section.name} is not in this diff")
         return low
 
@@ -250,10 +250,10 @@ class _Sections(Sequence[SectionChange]):
                 return self._diff._page(start, max(0, stop - start))
             return [self[number] for number in range(start, stop, step)]
         number = index if index >= 0 else len(self) + index
-        found = self._diff._page(number, 1) if number >= 0 else []
-        if not found:
+        page = self._diff._page(number, 1) if number >= 0 else []
+        if not page:
             raise IndexError(index)
-        return found[0]
+        return page[0]
 
     def __iter__(self) -> Iterator[SectionChange]:
         start = 0

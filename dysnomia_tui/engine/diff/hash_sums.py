@@ -67,8 +67,8 @@ def sift(order: Order, cells: Sequence[bool], tick: Tick, folder: Path) -> Order
     low = len(cells) - 1
     left = Order(folder)
     for data, rows in order.batches():
-        found = [value for value in memoryview(data).cast("Q") if cells[value & low]]
-        left.add(array("Q", found).tobytes(), rows)
+        differing = [value for value in memoryview(data).cast("Q") if cells[value & low]]
+        left.add(array("Q", differing).tobytes(), rows)
         tick(0)
     order.close()
     return left

@@ -113,7 +113,7 @@ class Helper:
         try:
             (ok, value), descriptors = _receive(self._socket)
         except EOFError as error:
-            raise StoreError("the second comparing process ended unexpectedly") from error
+            raise StoreError("the second process of the comparison ended unexpectedly", "compare again") from error
         self.busy = False
         if not ok:
             raise StoreError(value)

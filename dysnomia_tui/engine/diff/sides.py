@@ -46,8 +46,8 @@ class Opener(Protocol):
 def opener_of(spec: SideSpec) -> Opener:
     """Import what opens a side. The name comes from this program, never from a snapshot."""
     module, _, name = spec.opener.partition(":")
-    found: Opener = getattr(import_module(module), name)
-    return found
+    opener: Opener = getattr(import_module(module), name)
+    return opener
 
 
 def stored_side(

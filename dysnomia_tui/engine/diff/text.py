@@ -73,16 +73,16 @@ def _beginning(before: Iterator[bytes], after: Iterator[bytes]) -> tuple[int, by
 
 
 def _hashes(first: bytes | None, rest: Iterator[bytes]) -> array[int]:
-    found = array("q") if first is None else array("q", (hash(first),))
-    found.extend(map(hash, itertools.islice(rest, MOST_LINES)))
-    if len(found) > MOST_LINES:
+    hashes = array("q") if first is None else array("q", (hash(first),))
+    hashes.extend(map(hash, itertools.islice(rest, MOST_LINES)))
+    if len(hashes) > MOST_LINES:
         raise TooLong
-    return found
+    return hashes
 
 
 def hunks_of(old: Sequence[int], new: Sequence[int]) -> list[Hunk]:
     """Where two sequences differ, in order, no two hunks touching."""
-    found: list[Hunk] = []
+    hunks: list[Hunk] = []
     todo = [(0, len(old), 0, len(new), 0)]
     while todo:
         a, b, c, d, depth = todo.pop()
@@ -93,7 +93,7 @@ def hunks_of(old: Sequence[int], new: Sequence[int]) -> list[Hunk]:
         if a == b and c == d:
             continue
         if a == b or c == d:
-            found.append((a, b, c, d))
+            hunks.append((a, b, c, d))
             continue
         anchors = _anchors(old, new, (a, b, c, d)) if depth < _DEEPEST else []
         if anchors:
@@ -103,10 +103,10 @@ def hunks_of(old: Sequence[int], new: Sequence[int]) -> list[Hunk]:
             matcher = SequenceMatcher(None, old[a:b], new[c:d], autojunk=False)
             for tag, i, k, j, m in matcher.get_opcodes():
                 if tag != "equal":
-                    found.append((a + i, a + k, c + j, c + m))
+                    hunks.append((a + i, a + k, c + j, c + m))
         else:
-            found.append((a, b, c, d))
-    return _touching_merged(sorted(found))
+            hunks.append((a, b, c, d))
+    return _touching_merged(sorted(hunks))
 
 
 def _anchors(old: Sequence[int], new: Sequence[int], gap: Hunk) -> list[tuple[int, int]]:

@@ -37,8 +37,8 @@ class HistoryAsked:
     def key_in(self, section: Section) -> tuple[str, ...] | None:
         """The cells of the key that is meant, in the order of ``section.key``; None where it is not one of these."""
         if self.row is not None:
-            found = [cell for cell in self.row if cell is not None]
-            return tuple(found) if len(found) == len(section.key) == len(self.row) else None
+            cells = [cell for cell in self.row if cell is not None]
+            return tuple(cells) if len(cells) == len(section.key) == len(self.row) else None
         parts = [self.text] if len(section.key) == 1 else next(csv.reader([self.text]), [])
         if len(parts) != len(section.key):
             return None
@@ -79,11 +79,11 @@ class Wanted:
 
     def __call__(self, cells: Sequence[str | None]) -> bool:
         if self._at is None:
-            found = any(cell is not None and self._text in cell.casefold() for cell in cells)
+            matches = any(cell is not None and self._text in cell.casefold() for cell in cells)
         else:
             cell = cells[self._at] if self._at < len(cells) else None
-            found = (NULL if cell is None else cell).casefold() == self._text
-        return found != self._inverse
+            matches = (NULL if cell is None else cell).casefold() == self._text
+        return matches != self._inverse
 
 
 def as_text(cells: Sequence[str | None]) -> str:

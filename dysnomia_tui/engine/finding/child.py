@@ -100,8 +100,8 @@ def main() -> int:
     threading.Thread(target=_until_left, args=(lines, folder), daemon=True).start()
     tell = Teller(sys.stdout.buffer)
     try:
-        for found in found_by(spec, tell):
-            tell.found(found)
+        for result in found_by(spec, tell):
+            tell.found(result)
         tell.ready()
     except (EngineError, StoreError, PluginError, OSError) as error:
         tell.failed(error)

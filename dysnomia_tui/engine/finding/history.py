@@ -93,22 +93,22 @@ class Follower:
     def _states(
         self, generation: Generation, known: dict[tuple[Name, Known], State | None], *, whole: bool
     ) -> dict[Name, State]:
-        found: dict[Name, State] = {}
+        states: dict[Name, State] = {}
         with opened(self.machine, generation, self.scratch) as side:
             for section in side.stored.sections():
                 if not is_meant(section, self.asked.text if whole else self.asked.section):
                     continue
                 name = section.kind, section.name
                 if whole:
-                    found[name] = _of_section(section)
+                    states[name] = _of_section(section)
                     continue
                 content = name, content_of(generation, section)
                 if content not in known:
                     known[content] = self._row(side, section)
                 state = known[content]
                 if state is not None:
-                    found[name] = State(section.columns, state.cells)
-        return found
+                    states[name] = State(section.columns, state.cells)
+        return states
 
     def _say_once(self, words: str) -> None:
         if words not in self._said:

@@ -63,8 +63,8 @@ class Hooks:
         reason = why_not_run(argv[0])
         if reason:
             raise HookFailed(f"'{name}' of group {self.group} was not run: {reason}", "only root or you may write it")
-        said = {"group": self.group, "action": self.action, "hook": name, "job": self.job, "outcome": outcome}
-        env = {**child_environment(os.environ), **{f"DYSNOMIA_{word.upper()}": text for word, text in said.items()}}
+        document = {"group": self.group, "action": self.action, "hook": name, "job": self.job, "outcome": outcome}
+        env = {**child_environment(os.environ), **{f"DYSNOMIA_{word.upper()}": text for word, text in document.items()}}
         try:
             done = self.runner.run(argv, env=env, timeout=self.limit)
         except TimedOut:

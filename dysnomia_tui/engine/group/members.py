@@ -51,7 +51,7 @@ def standing(machine: Machine, name: str, when: datetime) -> tuple[Standing, ...
 
 
 def _standing(machine: Machine, key: ComponentKey, when: datetime) -> Standing:
-    found = machine.store.newest_good_before(key, when)
-    if found is None:
+    generation = machine.store.newest_good_before(key, when)
+    if generation is None:
         return Standing(key, None)
-    return Standing(key, found, sum(1 for one in machine.store.generations(key) if one.number > found.number))
+    return Standing(key, generation, sum(1 for one in machine.store.generations(key) if one.number > generation.number))

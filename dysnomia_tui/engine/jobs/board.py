@@ -87,10 +87,10 @@ class JobBoard:
     def _floor(self, numbers: Sequence[int]) -> int:
         """One above all jobs is no floor of theirs: nothing is passed over for a number that somebody wrote there."""
         try:
-            said = records.read_file(self.path / "floor").decode("ascii").strip()
+            text = records.read_file(self.path / "floor").decode("ascii").strip()
         except (OSError, ValueError, Corrupt):
             return 0
-        return int(said) if is_number(said) and numbers and int(said) <= numbers[-1] else 0
+        return int(text) if is_number(text) and numbers and int(text) <= numbers[-1] else 0
 
     def raise_floor(self) -> None:
         """Move the floor up as far as it goes. A convenience: it may fail, and then costs time only."""
@@ -127,7 +127,7 @@ class JobBoard:
         """(job, component, snapshot) that waiting and running jobs are about.
 
         Raises Unreadable where one may be about a snapshot of ``keys`` and does not tell which."""
-        found = []
+        jobs_in_use = []
         for waiting, reading in self._waiting():
             if reading.folder.id == but:
                 continue
@@ -139,8 +139,8 @@ class JobBoard:
                         "wait until it has ended",
                     )
             else:
-                found += [(reading.folder.id, *one) for one in _needed(reading.folder.id, reading.plan)]
-        return found
+                jobs_in_use += [(reading.folder.id, *one) for one in _needed(reading.folder.id, reading.plan)]
+        return jobs_in_use
 
     def unsettled(self, key: ComponentKey, but: str = "") -> Sequence[UnfinishedJob]:
         """Jobs that left something behind on a component: their worker is gone, or their guard is still aside.
@@ -155,7 +155,7 @@ class JobBoard:
     def _left_on(
         self, key: ComponentKey, but: str, matters: Callable[[UnfinishedJob], bool]
     ) -> Sequence[UnfinishedJob]:
-        found = []
+        left_jobs = []
         for folder in self._above_floor():
             if folder.id == but or folder.held:
                 continue
@@ -170,15 +170,15 @@ class JobBoard:
                     f" ({'; '.join(reading.problems)})",
                     f"see that what is live is whole, then move {folder.path} out of the store",
                 )
-            found += [
+            left_jobs += [
                 left for index, left in reading.left() if index in mattering and keys[index : index + 1] == (key,)
             ]
-        return found
+        return left_jobs
 
     def dead_recoveries(self, job_id: str) -> Sequence[JobFolder]:
         """Recoveries of a job that were interrupted themselves; also those of which nobody can tell whose they are, and
         that left nothing behind."""
-        found = []
+        recoveries = []
         for folder in self._above_floor():
             if folder.held or folder.record().last("result") is not None:
                 continue
@@ -190,8 +190,8 @@ class JobBoard:
             else:
                 mine = reading.plan.params.get("job") == job_id
             if mine:
-                found.append(folder)
-        return found
+                recoveries.append(folder)
+        return recoveries
 
     def left(self, job_id: str, index: int = 0) -> UnfinishedJob:
         """A job's journal, for its undo. Raises Unknown."""
@@ -220,8 +220,8 @@ def _needed(job: str, plan: Plan) -> Sequence[tuple[ComponentKey, str]]:
     try:
         return tuple(_snapshots_of(plan))
     except (TypeError, ValueError) as error:
-        said = f"job {job} is at work, and which snapshots it needs cannot be read ({error})"
-        raise Unreadable(said, "wait until it has ended") from error
+        message = f"job {job} is at work, and which snapshots it needs cannot be read ({error})"
+        raise Unreadable(message, "wait until it has ended") from error
 
 
 def _snapshots_of(plan: Plan) -> Iterator[tuple[ComponentKey, str]]:

@@ -53,8 +53,8 @@ class EventLog:
 
     def write_output(self, line: OutputLine, **data: Any) -> None:
         """A line that a module wrote on standard output: beside what is shown, the line itself, less its secrets."""
-        said = {"line": str(line)[:LONGEST_LINE], **data}
-        self._append({"kind": "log", **self._redactor.clean(said), "output": self._redactor.hide(line.exact)})
+        event = {"line": str(line)[:LONGEST_LINE], **data}
+        self._append({"kind": "log", **self._redactor.clean(event), "output": self._redactor.hide(line.exact)})
 
     def _append(self, data: Mapping[str, Any]) -> None:
         line = json.dumps({"at": self._clock().isoformat(), **data})

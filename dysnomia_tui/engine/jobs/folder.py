@@ -107,8 +107,8 @@ class JobFolder:
     @property
     def worker(self) -> ProcessIdentity | None:
         """The worker's process, once it has said who it is."""
-        said = self.record().last("worker")
-        return ProcessIdentity(said["pid"], said["start"], said["boot"]) if said else None
+        record = self.record().last("worker")
+        return ProcessIdentity(record["pid"], record["start"], record["boot"]) if record else None
 
     @property
     def cancel_asked(self) -> bool:

@@ -100,11 +100,11 @@ def _fork(folder: JobFolder, lock: int, forked: Forked) -> None:
             forked(folder.path, lock, tell)
         os.close(tell)
         os.waitpid(pid, 0)
-        there = select.select([ready], [], [], START_LIMIT)[0] and os.read(ready, 1) == b"1"
+        started = select.select([ready], [], [], START_LIMIT)[0] and os.read(ready, 1) == b"1"
     finally:
         gc.unfreeze()
         os.close(ready)
-    if not there:
+    if not started:
         raise EngineError(
             f"the worker of job {folder.id} could not be started", f"see worker.log in {folder.path}, if it is there"
         )

@@ -32,13 +32,13 @@ def views(groups: Mapping[str, GroupSettings], containers: Sequence[ContainerVie
 
 def view(name: str, group: GroupSettings, known: Mapping[ComponentKey, ComponentView]) -> GroupView:
     """One group; a component of it that is neither configured nor in the store is gone."""
-    found = tuple(known[key] for key in group.components if key in known)
+    members = tuple(known[key] for key in group.components if key in known)
     missing = tuple(key for key in group.components if key not in known)
-    healths = [Health.GONE, *(one.health for one in found)] if missing else [one.health for one in found]
+    healths = [Health.GONE, *(one.health for one in members)] if missing else [one.health for one in members]
     return GroupView(
         name=name,
         keys=group.components,
-        components=found,
+        components=members,
         missing=missing,
         health=min(healths, key=WORST_FIRST.index),
         before=group.before,

@@ -77,10 +77,10 @@ def _failure(facts: Facts) -> str:
     last = facts.last
     if last is not None and last.state in (JobState.FAILED, JobState.PARTLY, JobState.INTERRUPTED):
         ended = last.ended or last.created
-        mine = str(last.keys[0]) if len(last.keys) == 1 else ""
+        component = str(last.keys[0]) if len(last.keys) == 1 else ""
         failed = last.details.get("failed", {})
-        key = str(facts.summary.key) if facts.summary else mine
-        concerned = mine or key in failed or last.state is JobState.INTERRUPTED
+        key = str(facts.summary.key) if facts.summary else component
+        concerned = component or key in failed or last.state is JobState.INTERRUPTED
         if concerned and (newest is None or newest.unchanged_until <= ended):
             return f"{last.kind} failed: {failed.get(key, last.message)}"
     if newest is None:

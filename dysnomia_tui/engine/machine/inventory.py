@@ -63,13 +63,13 @@ class Inventory:
 
     def container(self, name: str) -> ConfiguredContainer:
         """Raises Unknown where there is none, ConfigError where its file has a fault."""
-        found = self.containers.get(name)
-        if found is None:
+        container = self.containers.get(name)
+        if container is None:
             known = ", ".join(sorted(self.containers)) or "none"
             raise Unknown(f"there is no container {name!r}", f"configured containers: {known}")
-        if found.problem:
-            raise ConfigError(found.problem, NOT_OURS if found.left_out else "correct the file")
-        return found
+        if container.problem:
+            raise ConfigError(container.problem, NOT_OURS if container.left_out else "correct the file")
+        return container
 
     def component(self, key: ComponentKey) -> Component:
         """What an activity is about. Raises Unknown or ConfigError."""
@@ -90,10 +90,10 @@ def read_inventory(containers_path: Sequence[Path], components_path: Sequence[Pa
     for entry in _entries(containers_path, "container", problems):
         before = containers.get(entry.name)
         if before is None or before.left_out:
-            found = _container(entry.name, entry)
-            if before is not None and not found.left_out:
+            container = _container(entry.name, entry)
+            if before is not None and not container.left_out:
                 problems.append(before.problem)
-            containers[entry.name] = found if before is None or not found.left_out else before
+            containers[entry.name] = container if before is None or not container.left_out else before
     components: dict[ComponentKey, Path] = {}
     left_out: dict[ComponentKey, str] = {}
     for folder in _entries(components_path, "container", problems):

@@ -62,17 +62,19 @@ class Machine:
         known = key in inventory.components or key in inventory.left_out
         left = self.store.activated_path(key) if not known else None
         if left is not None:
-            found = Component(key, left, inventory.container(key.container).properties)
+            component = Component(key, left, inventory.container(key.container).properties)
         else:
-            found = inventory.component(key)
-            found = replace(found, path=real_component(found.path, key.component, os.environ))
-        refused = refusal(found.path)
+            component = inventory.component(key)
+            component = replace(component, path=real_component(component.path, key.component, os.environ))
+        refused = refusal(component.path)
         if refused:
             raise ConfigError(refused, NOT_OURS)
-        if NIX_STORE_DIR in os.environ and str(found.path).startswith(nix_store(os.environ) + "/"):
+        if NIX_STORE_DIR in os.environ and str(component.path).startswith(nix_store(os.environ) + "/"):
             # A module takes the hash out of the path by itself, and has to know of what store.
-            found = replace(found, properties={**found.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]})
-        return found
+            component = replace(
+                component, properties={**component.properties, NIX_STORE_DIR: os.environ[NIX_STORE_DIR]}
+            )
+        return component
 
     def place_elsewhere(self, source: ComponentKey, key: ComponentKey) -> Component:
         """``key`` as it is configured, or, where its container alone is, with the files of ``source``.

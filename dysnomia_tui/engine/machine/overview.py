@@ -126,8 +126,8 @@ def _component(
 ) -> ComponentView:
     if plugin is not None:
         plugin = for_component(plugin, lambda: inventory.component(key))
-    mine = [job for job in jobs if key in job.keys]
-    job = next((one for one in mine if not one.state.ended and one.kind != "mark"), None)
+    own_jobs = [job for job in jobs if key in job.keys]
+    job = next((one for one in own_jobs if not one.state.ended and one.kind != "mark"), None)
     holds_state = isinstance(plugin, (StatePlugin, PrivateStatePlugin)) and "snapshot" in plugin.activities()
     facts = Facts(
         configured=key in inventory.components and key.container in inventory.containers,
@@ -135,7 +135,7 @@ def _component(
         problem=problem,
         summary=summary,
         job=job,
-        last=next((one for one in mine if concerns(one)), None),
+        last=next((one for one in own_jobs if concerns(one)), None),
         stale_after=machine.settings.component(key.container, key.component).stale_after,
         readable=readable and (summary is None or summary.readable),
     )
@@ -205,11 +205,11 @@ def _left_out(machine: Machine) -> Sequence[str]:
 
 
 def _disk(machine: Machine) -> tuple[int | None, int | None]:
-    there = machine.settings.statedir
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    existing = machine.settings.statedir
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
     try:
-        usage = shutil.disk_usage(there)
+        usage = shutil.disk_usage(existing)
     except OSError:
         return None, None
     return usage.free, usage.total

@@ -15,15 +15,15 @@ def why_read_only(settings: Settings, asked: bool) -> str:
         return "--read-only"
     if settings.read_only:
         return "config.toml says read_only"
-    there = _nearest(settings.statedir)
-    unsafe = _why_not_safe(there, settings.statedir)
+    existing = _nearest(settings.statedir)
+    unsafe = _why_not_safe(existing, settings.statedir)
     if unsafe:
         return f"the state directory is not safe to write: {unsafe}"
-    if not there.is_dir():
-        return f"{there} is not a folder"
-    if os.statvfs(there).f_flag & os.ST_RDONLY:
-        return f"{there} is on a read-only file system"
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not existing.is_dir():
+        return f"{existing} is not a folder"
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        return f"{existing} is on a read-only file system"
+    if not os.access(existing, os.W_OK | os.X_OK):
         return f"no permission to write {settings.statedir}"
     return ""
 
@@ -35,10 +35,10 @@ def why_not_safe(statedir: Path) -> str:
 
 def _nearest(statedir: Path) -> Path:
     """The state directory, or the nearest folder above it that is there."""
-    there = statedir
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    return there
+    folder = statedir
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def _why_not_safe(there: Path, statedir: Path) -> str:

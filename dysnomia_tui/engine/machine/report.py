@@ -68,9 +68,9 @@ def _level(view: ComponentView) -> Level:
 
 def _others(alarms: Sequence[Alarm], views: Sequence[ComponentView]) -> Iterator[Alarm]:
     """Alarms that no component's line says already."""
-    said = {view.alarm for view in views}
+    component_alarms = {view.alarm for view in views}
     for alarm in alarms:
-        if alarm.text not in said:
+        if alarm.text not in component_alarms:
             yield alarm
 
 

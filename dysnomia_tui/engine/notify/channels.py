@@ -41,12 +41,12 @@ def call_program(argv: Sequence[str], message: Message, limit: float) -> None:
     reason = _why_not_run(argv[0])
     if reason:
         raise NotSent(f"the program is not run: {reason}", "it must belong to root or to you alone, as its folders")
-    said = message.document()
-    names = {name: str(said[name]) for name in ("host", "event", "level", "title", "text")}
+    document = message.document()
+    names = {name: str(document[name]) for name in ("host", "event", "level", "title", "text")}
     names["command"] = "; ".join(message.commands)
     variables = {f"DYSNOMIA_NOTIFY_{name.upper()}": value for name, value in names.items()}
     with open(os.memfd_create("message"), "w+b") as given:  # noqa: PTH123 (in memory: the disk may be full)
-        given.write(json.dumps(said).encode() + b"\n")
+        given.write(json.dumps(document).encode() + b"\n")
         given.seek(0)
         try:
             child = subprocess.Popen(
@@ -82,8 +82,8 @@ def by_apprise(addresses: Sequence[Secret | Path], message: Message, limit: floa
     """Send by Apprise to all of its addresses. Raises NotSent."""
     urls = _addresses(addresses)
     kind = {0: "success", 1: "warning", 2: "failure"}[int(message.level)]
-    said = {"title": message.title, "text": message.text, "kind": "info" if message.test else kind}
-    _send({"how": "apprise", "urls": urls, "limit": limit, **said}, limit)
+    document = {"title": message.title, "text": message.text, "kind": "info" if message.test else kind}
+    _send({"how": "apprise", "urls": urls, "limit": limit, **document}, limit)
 
 
 def _why_not_run(program: str) -> str:

@@ -51,7 +51,7 @@ def read(statedir: Path) -> Memory:
     """What is remembered; nothing where nothing was written, or it cannot be read as what was written here."""
     try:
         raw = records.read_file(statedir / FOLDER / FILE)
-        said = typed.shaped(records.load(raw, FILE), _File, FILE)
+        record = typed.shaped(records.load(raw, FILE), _File, FILE)
         return Memory(
             {
                 channel: {
@@ -60,9 +60,9 @@ def read(statedir: Path) -> Memory:
                     )
                     for subject, one in subjects.items()
                 }
-                for channel, subjects in said["told"].items()
+                for channel, subjects in record["told"].items()
             },
-            dict(said.get("trouble", {})),
+            dict(record.get("trouble", {})),
         )
     except (OSError, StoreError, ValueError):
         return Memory()
@@ -86,7 +86,9 @@ def alarms(settings: Settings) -> Iterator[Alarm]:
     if any(ways.values()):
         for channel, problem in read(settings.statedir).trouble.items():
             if ways.get(channel):
-                yield Alarm(f"messages by [notify] {channel} do not go out: {problem}", topic=f"notify {channel}")
+                yield Alarm(
+                    f"notifications by {channel} ([notify] in config.toml) fail: {problem}", topic=f"notify {channel}"
+                )
 
 
 @contextmanager

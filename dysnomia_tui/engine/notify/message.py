@@ -40,10 +40,10 @@ class Happening:
 
     @property
     def line(self) -> str:
-        said = self.condition
+        text = self.condition
         if self.well:
-            return f"{said.what}: this is over: {said.word}{f', {said.text}' if said.text else ''}"
-        return f"{said.what} {said.word}: {said.text}" if said.text else f"{said.what} {said.word}"
+            return f"{text.what}: this is over: {text.word}{f', {text.text}' if text.text else ''}"
+        return f"{text.what} {text.word}: {text.text}" if text.text else f"{text.what} {text.word}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Message:
         if self.test:
             return f"{self.host}: a test message of dysnomia-tui"
         first, more = self.happenings[0], len(self.happenings) - 1
-        said = first.condition
-        name = f"{said.what} {f'no longer {said.word}' if first.well else said.word}"
+        text = first.condition
+        name = f"{text.what} {f'no longer {text.word}' if first.well else text.word}"
         return f"{self.host}: {name}{f', and {more} more' if more else ''}"
 
     @property

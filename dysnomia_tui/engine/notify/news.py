@@ -47,26 +47,26 @@ def look(report: Report, run: Run | None, command: Sequence[str], redactor: Reda
     def shown(*words: str) -> str:
         return clean(shlex.join([*command, *words]), redactor)
 
-    found = []
+    news = []
     for one in report.components:
         if one.level is not Level.OK and one.health is not Health.BUSY:
             words = ("timeline", str(one.key)) if one.health is Health.FAILED else ("status",)
             name, text = clean(str(one.key), redactor), clean(one.problem, redactor)
-            found.append(
+            news.append(
                 Condition(f"component {one.key}", name, one.level, one.health.value.lower(), text, shown(*words))
             )
     for alarm, topic in zip(report.alarms, report.topics, strict=True):
         word = "review" if topic == WAITING else "alarm"
         what = "garbage collection" if topic == WAITING else "the store"
-        found.append(Condition(f"alarm {topic}", what, Level.WARNING, word, clean(alarm, redactor), shown("status")))
-    known = {one.subject for one in found}
+        news.append(Condition(f"alarm {topic}", what, Level.WARNING, word, clean(alarm, redactor), shown("status")))
+    known = {one.subject for one in news}
     for name, text in run.failures.items() if run is not None else ():
         if run is not None and f"component {name}" not in known:
             what = f"{run.task} of {clean(name.rstrip('/'), redactor)}" if name else f"the scheduled {run.task}"
             subject, why = f"task {run.task} {name}", clean(text, redactor)
-            found.append(Condition(subject, what, Level.CRITICAL, "failed", why, shown("jobs")))
+            news.append(Condition(subject, what, Level.CRITICAL, "failed", why, shown("jobs")))
     busy = frozenset(f"component {one.key}" for one in report.components if one.health is Health.BUSY)
-    return Look({one.subject: one for one in found}, busy, run)
+    return Look({one.subject: one for one in news}, busy, run)
 
 
 def news(told: Told, seen: Look) -> tuple[tuple[Happening, ...], Told]:

@@ -54,7 +54,7 @@ def ping(what: Mapping[str, Any]) -> tuple[str, str]:
         opener.add_handler(handler)
     try:
         with opener.open(request, timeout=what["limit"]) as answer:
-            said = answer.read(64).decode("ascii", "replace")
+            answer_text = answer.read(64).decode("ascii", "replace")
     except urllib.error.HTTPError as error:
         if 300 <= error.code < 400:
             return f"the server redirects ({error.code}), which is not followed", "write the address it leads to"
@@ -63,7 +63,7 @@ def ping(what: Mapping[str, Any]) -> tuple[str, str]:
         return f"the server was not reached: {_reason(error.reason)}", "see the address in [notify.ping] of config.toml"
     except (OSError, http.client.HTTPException) as error:
         return f"the server did not answer: {_reason(error)}", "see the address in [notify.ping] of config.toml"
-    if said.startswith("OK ("):  # as healthchecks says that it knows no such check, or was asked too often
+    if answer_text.startswith("OK ("):  # as healthchecks says that it knows no such check, or was asked too often
         return "the server does not know this address, or was asked too often", "see it in the server's own list"
     return "", ""
 

@@ -27,12 +27,12 @@ Send = Callable[[Message], None]
 def senders(settings: Settings) -> dict[str, Send]:
     """How a message goes, by the name of the way."""
     said, limit = settings.notify, settings.notify.time_limit.total_seconds()
-    found: dict[str, Send] = {}
+    result: dict[str, Send] = {}
     if said.command:
-        found["command"] = lambda message: channels.call_program(said.command, message, limit)
+        result["command"] = lambda message: channels.call_program(said.command, message, limit)
     if said.apprise:
-        found["apprise"] = lambda message: channels.by_apprise(said.apprise, message, limit)
-    return found
+        result["apprise"] = lambda message: channels.by_apprise(said.apprise, message, limit)
+    return result
 
 
 def tell(machine: Machine, report: Report, run: Run | None, now: datetime) -> Sequence[str]:
@@ -119,6 +119,6 @@ def redactor(machine: Machine) -> Redactor:
     known = [*secrets_of(dict(os.environ))]
     for container in machine.inventory().containers.values():
         known += secrets_of(container.properties)
-    said = machine.settings.notify
-    known += [one.reveal() for one in (*said.ping.values(), *said.apprise) if isinstance(one, Secret)]
+    notify = machine.settings.notify
+    known += [one.reveal() for one in (*notify.ping.values(), *notify.apprise) if isinstance(one, Secret)]
     return Redactor(known)

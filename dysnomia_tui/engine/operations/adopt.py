@@ -69,10 +69,10 @@ def adopt_folders(settings: Settings) -> tuple[Path, Path]:
 
 def _writable(folders: Collection[Path]) -> Path | None:
     for folder in folders:
-        there = folder
-        while not there.exists() and there != there.parent:
-            there = there.parent
-        if os.access(there, os.W_OK | os.X_OK):
+        existing = folder
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        if os.access(existing, os.W_OK | os.X_OK):
             return folder
     return None
 

@@ -48,19 +48,19 @@ def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, n
     steps: list[Step] = []
     blockers: list[str] = []
     code = Exit.REFUSED
-    for found in standing(machine, name, when):
-        if found.generation is None:
-            blockers.append(f"{found.key} has no good generation at or before {_utc(when)}")
+    for generation in standing(machine, name, when):
+        if generation.generation is None:
+            blockers.append(f"{generation.key} has no good generation at or before {_utc(when)}")
             code = Exit.NOT_FOUND
             continue
         try:
-            plan = plan_restore(machine, found.key, found.generation.number, RestoreTarget(), text, now)
+            plan = plan_restore(machine, generation.key, generation.generation.number, RestoreTarget(), text, now)
         except (EngineError, PluginError, StoreError) as error:
-            blockers.append(f"{found.key}: {words_of(error)[0]}")
+            blockers.append(f"{generation.key}: {words_of(error)[0]}")
             code = exit_of(error)
             continue
         plans.append(plan)
-        steps.append(Step(_line(found, plan, when), str(found.key)))
+        steps.append(Step(_line(generation, plan, when), str(generation.key)))
     title = f"restore group {name} to {_utc(when)}"
     command = ("dysnomia-tui", "group", name, "restore", "--at", _utc(when))
     return _plan(RESTORE, name, group, plans, steps, title, command, now, (blockers, code))
@@ -75,8 +75,8 @@ def plan_undo_group(machine: Machine, board: JobBoard, job_id: str, now: datetim
     if of["action"] == SNAPSHOT or not jobs:
         raise Blocked(f"job {job_id} left no restore that can be undone", "only a restore of a group can")
     plans = [plan_undo(machine, board, job, now, alone=False) for job in reversed(jobs)]
-    said = machine.settings.groups.get(of["group"]) or GroupSettings(())
-    group = replace(said, components=tuple(plan.keys[0] for plan in plans))
+    group_settings = machine.settings.groups.get(of["group"]) or GroupSettings(())
+    group = replace(group_settings, components=tuple(plan.keys[0] for plan in plans))
     title = f"undo job {job_id}: {board.view(job_id).title}"
     made = _plan(UNDO, of["group"], group, plans, _steps_of(plans), title, ("dysnomia-tui", "undo", job_id), now)
     warnings = (*_since(plans), *made.warnings)
@@ -102,8 +102,8 @@ class GroupParams(TypedDict):
 
 def params_of(plan: Plan) -> GroupParams:
     """Raises Corrupt."""
-    found: GroupParams = shaped(plan.params, GroupParams, "plan.json of a group")
-    return found
+    params: GroupParams = shaped(plan.params, GroupParams, "plan.json of a group")
+    return params
 
 
 def members_of(board: JobBoard, job_id: str) -> Mapping[int, str]:

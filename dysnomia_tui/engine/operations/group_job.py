@@ -54,9 +54,9 @@ class Crew:
         if plan.blockers:
             raise Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
         work = self.work
-        mine = replace(plan, params={**plan.params, "group_job": self.of, "group_index": index})
+        own_plan = replace(plan, params={**plan.params, "group_job": self.of, "group_index": index})
         why = f"job {self.of}: {work.plan.title}"
-        job = submit_job(work.machine, mine, who=work.who, why=why, host=work.host, now=work.clock())
+        job = submit_job(work.machine, own_plan, who=work.who, why=why, host=work.host, now=work.clock())
         self.record.step("member", index=index, job=job)
         work.log.write("log", line=f"job {job}: {plan.title}", key=str(plan.keys[0]))
         return job
@@ -256,8 +256,8 @@ def settle(work: JobContext, dead: JobFolder) -> str:
         problems = crew.take_back([views[index] for index in sorted(views)])
         outcome = FAILED if problems else UNDONE
     if record.last("cleaned") is None:
-        said = {"group": of["group"], "action": of["action"], "before": []}
-        hooks = _hooks(work, {**work.plan.params, **said}, dead.id, record)
+        params = {"group": of["group"], "action": of["action"], "before": []}
+        hooks = _hooks(work, {**work.plan.params, **params}, dead.id, record)
         wrong = hooks.close(outcome)
         problems += [wrong] if wrong else []
     if problems:
@@ -268,7 +268,7 @@ def settle(work: JobContext, dead: JobFolder) -> str:
 
 def _begun(work: JobContext, dead: JobFolder) -> list[tuple[int, str]]:
     """The jobs that a dead job of a group began, in their order: also one that it did not come to write down."""
-    found = []
+    begun = []
     for number in job_numbers(work.machine.jobs):
         if number <= int(dead.id):
             continue
@@ -276,5 +276,5 @@ def _begun(work: JobContext, dead: JobFolder) -> list[tuple[int, str]]:
             params = work.board.folder(str(number)).plan().params
             index = params.get("group_index")
             if params.get("group_job") == dead.id and isinstance(index, int):
-                found.append((index, str(number)))
-    return found
+                begun.append((index, str(number)))
+    return begun

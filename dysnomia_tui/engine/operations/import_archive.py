@@ -72,5 +72,5 @@ def run_import_archive(work: JobContext) -> Outcome:
         reader=work.machine.dump_reader,
     )
     made = [{"key": str(one.key), "number": one.number, "id": one.id} for one in came.made]
-    said = f"{len(made)} imported" + (f", {came.already} were here already" if came.already else "")
-    return Outcome(JobState.DONE, said, details={"generations": made, "already": came.already})
+    message = f"{len(made)} imported" + (f", {came.already} were here already" if came.already else "")
+    return Outcome(JobState.DONE, message, details={"generations": made, "already": came.already})

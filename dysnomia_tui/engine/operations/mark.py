@@ -36,12 +36,12 @@ def plan_trust(machine: Machine, key: ComponentKey, number: int, trusted: bool, 
 
 def _plan(machine: Machine, key: ComponentKey, number: int, change: MarkChange, text: str, now: datetime) -> Plan:
     generation = machine.store.generation(key, number)
-    said = words(change, f"generation {number} of {key}")
+    title = words(change, f"generation {number} of {key}")
     grade = graded(machine.settings, (key,), Grade.UNDOABLE if change.trusts else Grade.ADDS)
-    steps = [Step(f"would {one}", str(key)) for one in said]
+    steps = [Step(f"would {one}", str(key)) for one in title]
     if text and not any(text in step.text for step in steps):
         steps.append(Step(f"text: {text}", str(key)))
-    blockers = [] if said else ["nothing would change"]
+    blockers = [] if title else ["nothing would change"]
     if generation.problem:
         blockers.append(f"generation {number} of {key}: {generation.problem}")
     warnings: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ def _plan(machine: Machine, key: ComponentKey, number: int, change: MarkChange, 
         blockers.append(f"nobody has trusted generation {number} of {key}")
     return Plan(
         kind=Kind.MARK,
-        title="; ".join(said) or f"mark generation {number} of {key}",
+        title="; ".join(title) or f"mark generation {number} of {key}",
         keys=(key,),
         grade=grade,
         steps=tuple(steps),

@@ -18,29 +18,29 @@ from dysnomia_tui.engine.records import JobState
 def plan_optimise(machine: Machine, keys: Collection[ComponentKey] | None, now: datetime) -> Plan:
     """Nothing is lost, whatever happens, so no label of a component asks for more than Enter. Raises StoreError."""
     sizes = {key: _sizes(machine, key) for key in sorted(set(machine.store.keys() if keys is None else keys))}
-    there = tuple(key for key, size in sizes.items() if size)
+    nonempty = tuple(key for key, size in sizes.items() if size)
     largest = max((max(size) for size in sizes.values() if size), default=0)
     return Plan(
         kind=Kind.OPTIMISE,
-        title=f"optimise {there[0] if len(there) == 1 else f'{len(there)} components'}",
-        keys=there,
+        title=f"optimise {nonempty[0] if len(nonempty) == 1 else f'{len(nonempty)} components'}",
+        keys=nonempty,
         grade=graded(machine.settings, (), Grade.ADDS),
         steps=(
-            *(Step(f"{len(sizes[key])} snapshots of {key} would be read and checked", str(key)) for key in there),
+            *(Step(f"{len(sizes[key])} snapshots of {key} would be read and checked", str(key)) for key in nonempty),
             Step("large artefacts that are one file would become folders of frames, and equal frames one file"),
             Step("ids, generations and content would stay as they are"),
         ),
-        blockers=() if there else ("there is no snapshot to optimise",),
+        blockers=() if nonempty else ("there is no snapshot to optimise",),
         space=(SpaceNeed(str(machine.settings.statedir), largest, machine.store.free_bytes()),),
-        command=("dysnomia-tui", "optimise", *([str(there[0])] if len(there) == 1 else [])),
+        command=("dysnomia-tui", "optimise", *([str(nonempty[0])] if len(nonempty) == 1 else [])),
         made=now,
     )
 
 
 def _sizes(machine: Machine, key: ComponentKey) -> list[int]:
     """Stored bytes of each snapshot that a generation links."""
-    found = {one.id: one.metadata.stored_size if one.metadata else 0 for one in machine.store.generations(key)}
-    return [size for snapshot_id, size in found.items() if snapshot_id]
+    sizes = {one.id: one.metadata.stored_size if one.metadata else 0 for one in machine.store.generations(key)}
+    return [size for snapshot_id, size in sizes.items() if snapshot_id]
 
 
 def run_optimise(work: JobContext) -> Outcome:
@@ -59,8 +59,8 @@ def run_optimise(work: JobContext) -> Outcome:
                 came.update(left=1)
                 work.log.write("log", line=f"{key}: snapshot {snapshot_id} was left as it is: {done.left}")
             work.log.write("progress", done=came["snapshots"], total=total, unit="snapshots", rate=None)
-    said = [f"{came['converted']} artefacts converted", f"{came['linked']} frames linked"]
-    said.append(f"{came['bytes']:,} bytes freed" if came["bytes"] >= 0 else f"{-came['bytes']:,} bytes more in use")
+    parts = [f"{came['converted']} artefacts converted", f"{came['linked']} frames linked"]
+    parts.append(f"{came['bytes']:,} bytes freed" if came["bytes"] >= 0 else f"{-came['bytes']:,} bytes more in use")
     if came["left"]:
-        said.append(f"{came['left']} of {total} snapshots left as they are (see the job's log)")
-    return Outcome(JobState.DONE, ", ".join(said), details=dict(came))
+        parts.append(f"{came['left']} of {total} snapshots left as they are (see the job's log)")
+    return Outcome(JobState.DONE, ", ".join(parts), details=dict(came))

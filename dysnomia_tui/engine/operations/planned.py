@@ -126,9 +126,9 @@ def alarms(machine: Machine) -> Iterator[Alarm]:
 
 def _gone(machine: Machine, review: GcPlan) -> Iterator[str]:
     for key in sorted({line.key for line in review.dropped}):
-        there = {number: found for _, number, found in machine.store.all_generations(key.container, key.component)}
+        snapshots = {number: found for _, number, found in machine.store.all_generations(key.container, key.component)}
         for line in review.dropped:
-            if line.key == key and there.get(line.number) != line.id:
+            if line.key == key and snapshots.get(line.number) != line.id:
                 yield f"generation {line.number} of {key} is no longer there"
 
 
@@ -136,8 +136,8 @@ def _read(statedir: Path) -> WaitingCollection | None:
     """As it was written; None where none waits, or what is there was not written here."""
     try:
         raw = records.read_file(_path(statedir))
-        said = typed.shaped(records.load(raw, "collect.json"), _File, "collect.json")
-        return WaitingCollection(said["made"], said["who"], gc_from_json(said["review"]), "")
+        record = typed.shaped(records.load(raw, "collect.json"), _File, "collect.json")
+        return WaitingCollection(record["made"], record["who"], gc_from_json(record["review"]), "")
     except (OSError, StoreError):
         return None
 

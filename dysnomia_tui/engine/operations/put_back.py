@@ -46,9 +46,9 @@ def plan_put_back(
     generation = machine.store.generation(key, number)
     seen, blockers, code = _looked(machine, generation, asked)
     title = f"put {_counted(len(seen.taken), _word(machine, key))} of generation {number} back into {key}"
-    found = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
+    plan = _plan(machine, generation, seen, blockers or _nothing(seen, number), title, now)
     command = _command(key, number, asked, text)
-    return replace(found, params={**found.params, "text": text, "blocked": int(code)}, command=command)
+    return replace(plan, params={**plan.params, "text": text, "blocked": int(code)}, command=command)
 
 
 def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:
@@ -64,9 +64,9 @@ def plan_undo_put_back(machine: Machine, board: JobBoard, job_id: str, now: date
     seen, blockers, code = _looked(machine, guard, _asked_again(rows))
     count = _counted(len(seen.taken), _word(machine, key))
     title = f"undo job {job_id}: put {count} back as live had them (guard {guard.number})"
-    found = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
-    params = {**found.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
-    return replace(found, kind=Kind.UNDO, params=params, command=("dysnomia-tui", "undo", job_id))
+    plan = _plan(machine, guard, seen, blockers or _nothing(seen, guard.number), title, now)
+    params = {**plan.params, "of": "put-back", "job": job_id, "text": f"undo of job {job_id}", "blocked": int(code)}
+    return replace(plan, kind=Kind.UNDO, params=params, command=("dysnomia-tui", "undo", job_id))
 
 
 def _guard_of(machine: Machine, key: ComponentKey, number: int, left: UnfinishedJob) -> Generation:
@@ -174,12 +174,12 @@ def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
         return
     counts = Counter((row.row.section, row.change) for row in taken)
     sections = dict.fromkeys(row.row.section for row in taken)
-    said = [
+    lines = [
         f"{_named(name)}: "
         + ", ".join(f"{counts[name, one]:,} {done}" for one, done in _DOES.items() if counts[name, one])
         for name in sections
     ]
-    yield f"in one transaction, and nothing else would change: {'; '.join(said)}; what changes before that is left"
+    yield f"in one transaction, and nothing else would change: {'; '.join(lines)}; what changes before that is left"
     yield f"what is live would be kept as a guard, held for a week; an undo takes exactly these {word}s back"
     yield from _lines(taken, word, several=len(sections) > 1)
 
@@ -187,8 +187,8 @@ def _steps(taken: Sequence[RowSeen], word: str) -> Iterator[str]:
 def _whole_steps(taken: Sequence[RowSeen]) -> Iterator[str]:
     """The same of files, each of which is a section."""
     counts = Counter(row.change for row in taken)
-    said = ", ".join(f"{counts[one]:,} {word}" for one, word in _BECOMES.items() if counts[one])
-    yield f"each exchanged in one step, all or none, and nothing else would change: {said}; what changes before is left"
+    text = ", ".join(f"{counts[one]:,} {word}" for one, word in _BECOMES.items() if counts[one])
+    yield f"each exchanged in one step, all or none, and nothing else would change: {text}; what changes before is left"
     yield "what is live would be kept as a guard, held for a week; an undo takes exactly these files back"
     yield from _lines(taken, "file", several=True)
 
@@ -204,8 +204,8 @@ def _line(row: RowSeen, word: str, *, several: bool) -> str:
     name = f"{_named(row.row.section)} " if several else ""
     key = ",".join(row.row.key)
     if not row.row.key:
-        said = {"+": " (live has none)", "-": " (live has it, and would not)"}.get(row.change, "")
-        return f"{row.change} {_named(row.row.section)}: {row.text}{said}"
+        remark = {"+": " (live has none)", "-": " (live has it, and would not)"}.get(row.change, "")
+        return f"{row.change} {_named(row.row.section)}: {row.text}{remark}"
     if word == "key" and row.change != "~":
         return f"{row.change} {name}{key}: {row.text} (live has {'none' if row.change == '+' else 'it, and would not'})"
     if row.change == "+":

@@ -58,7 +58,7 @@ def run_recover(work: JobContext) -> Outcome:
     """Settle every component of an interrupted job, and sweep what is named after it."""
     dead = work.board.folder(work.plan.params["job"])
     if dead.held:
-        raise Stale(f"job {dead.id} is still alive, or a child of it is", "wait for it")
+        raise Stale(f"job {dead.id} or a child process of it still runs", "wait until it has ended")
     request = _readable(dead.request)
     texts: list[str] = []
     problems: list[str] = []

@@ -55,11 +55,11 @@ def plan_restore(
     replace = target.kind == "replace"
     named, wrong = _target_blockers(machine, generation, target, isinstance(plugin, StatePlugin))
     copy = "" if replace or wrong is Exit.USAGE else target.name
-    there = _keys_there(target) if copy and wrong is None else ()
-    container = target.container if there else ""
+    keys_there = _keys_there(target) if copy and wrong is None else ()
+    container = target.container if keys_there else ""
     preflight, code = (
         (Preflight(), Exit.REFUSED)
-        if target.container and not there
+        if target.container and not keys_there
         else preflight_or_blocker(machine, key, generation, replace=replace, copy=copy, container=container)
     )
     irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
@@ -71,7 +71,7 @@ def plan_restore(
     base = Grade.UNDOABLE if replace else Grade.ADDS
     if irreversible or dangerous:
         base = Grade.FINAL
-    grade = graded(machine.settings, (key, *there), base)
+    grade = graded(machine.settings, (key, *keys_there), base)
     blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
     blockers += named
     warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
@@ -79,7 +79,7 @@ def plan_restore(
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
-        keys=(key, *there),
+        keys=(key, *keys_there),
         grade=grade,
         steps=_restore_steps(key, generation, target, preflight, guard),
         params={
@@ -91,7 +91,7 @@ def plan_restore(
                 "sections": list(target.sections),
                 "container": target.container,
             },
-            **({ELSEWHERE: True} if there else {}),
+            **({ELSEWHERE: True} if keys_there else {}),
             "guard": guard,
             "dangerous": untrusted,
             "text": text,
@@ -108,7 +108,7 @@ def plan_restore(
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
-        confirm=confirmation(grade, there or (key,), str(number)),
+        confirm=confirmation(grade, keys_there or (key,), str(number)),
         made=now,
     )
 
@@ -124,8 +124,8 @@ def preflight_or_blocker(
     """What a restore would meet, and the exit code that its blockers, if any, stand for. A ``copy`` that could not
     be called so, or already exists, is one."""
     try:
-        found = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
-        return found, Exit.REFUSED
+        report = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
+        return report, Exit.REFUSED
     except asking.NoAnswer as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
@@ -136,11 +136,11 @@ def _preflight(
     plugin = machine.plugin(key)
     if isinstance(plugin, StatePlugin):
         began = time.monotonic()
-        found = asking.preflight(
+        report = asking.preflight(
             machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy,
             container=container,
         )  # fmt: skip
-        return _said_slow(found, time.monotonic() - began)
+        return _said_slow(report, time.monotonic() - began)
     if isinstance(plugin, PrivateStatePlugin) and "restore" in plugin.activities():
         return Preflight(
             findings=(IN_PLACE,),
@@ -166,12 +166,12 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
     generation = machine.store.generation(plan.keys[0], int(plan.params["number"]))
     elsewhere = {"copy": target.name, "container": target.container} if target.container else {}
     try:
-        found = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
+        report = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
     except asking.NoAnswer as error:
-        failed = EngineError(f"nothing was touched: {error}", "what was live still is")
+        failed = EngineError(f"nothing was touched: {error}", "live is unchanged; try again")
         failed.exit = error.exit
         raise failed from None
-    for finding in found.findings:
+    for finding in report.findings:
         if finding.severity is Severity.BLOCKER:
             return finding.text
         if finding.severity is Severity.IRREVERSIBLE and plan.params["guard"]:
@@ -219,8 +219,8 @@ def _untouched(target: RestoreTarget) -> str:
 
 
 def _target_of(plan: Plan) -> RestoreTarget:
-    said = plan.params["target"]
-    return RestoreTarget(said["kind"], said["name"], tuple(said["sections"]), said.get("container", ""))
+    target = plan.params["target"]
+    return RestoreTarget(target["kind"], target["name"], tuple(target["sections"]), target.get("container", ""))
 
 
 def _dangerous(preflight: Preflight) -> list[Finding]:
@@ -270,12 +270,12 @@ def _container_refused(machine: Machine, key: ComponentKey, name: str) -> tuple[
     if name == key.container:
         return f"{name} is the container of {key} itself: leave the other container out", Exit.USAGE
     try:
-        found = machine.inventory().container(name)
+        container = machine.inventory().container(name)
     except EngineError as error:
         return f"{error.message}; {error.hint}" if error.hint else error.message, error.exit
     own = machine.inventory().container(key.container)
-    if found.type != own.type:
-        return f"container {name} is of type {found.type}, and {key} of type {own.type}", Exit.USAGE
+    if container.type != own.type:
+        return f"container {name} is of type {container.type}, and {key} of type {own.type}", Exit.USAGE
     return "", None
 
 

@@ -48,11 +48,11 @@ def plan_empty_trash(machine: Machine, names: Collection[str] | None, now: datet
 
 def plan_bring_back(machine: Machine, names: Collection[str], now: datetime) -> Plan:
     """Raises Unknown where a name is not in the trash."""
-    there = {entry.name: entry for entry in machine.store.trash()}
-    missing = sorted(set(names) - there.keys())
+    by_name = {entry.name: entry for entry in machine.store.trash()}
+    missing = sorted(set(names) - by_name.keys())
     if missing:
         raise Unknown(f"{missing[0]} is not in the trash", "see what is there")
-    entries = [there[name] for name in sorted(set(names))]
+    entries = [by_name[name] for name in sorted(set(names))]
     keys = tuple(sorted({entry.key for entry in entries}))
     grade = graded(machine.settings, keys, Grade.ADDS)
     count = sum(len(entry.generations) for entry in entries)
@@ -99,8 +99,8 @@ def _ranges(numbers: Collection[int]) -> str:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    said = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-    return f"generation {said}" if len(set(numbers)) == 1 else f"generations {said}"
+    text = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"generation {text}" if len(set(numbers)) == 1 else f"generations {text}"
 
 
 def run_empty_trash(work: JobContext) -> Outcome:

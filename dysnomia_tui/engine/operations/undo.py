@@ -102,16 +102,16 @@ def _put_rows_back(board: JobBoard, job_id: str, view: JobView) -> bool:
 
 def _before(machine: Machine, key: ComponentKey, job_id: str, number: int, restored: object) -> _Before:
     generations = machine.store.generations(key)
-    mine = [one for one in generations if one.job == job_id]
-    guard = next((one for one in mine if one.number == number and one.id), None)
-    linked = next((one for one in mine if one.reason is Reason.RESTORE), None)
-    newest = max((one.number for one in mine), default=number)
+    of_job = [one for one in generations if one.job == job_id]
+    guard = next((one for one in of_job if one.number == number and one.id), None)
+    linked = next((one for one in of_job if one.reason is Reason.RESTORE), None)
+    newest = max((one.number for one in of_job), default=number)
     went = int(str(restored)) if restored is not None else None
-    there = {one.number for one in generations}
+    numbers = {one.number for one in generations}
     return _Before(
         number=number,
         guard=guard,
-        restored=linked.number if linked is not None else went if went in there else None,
+        restored=linked.number if linked is not None else went if went in numbers else None,
         later=tuple(one for one in generations if one.number > newest),
     )
 

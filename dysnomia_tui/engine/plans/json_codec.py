@@ -39,14 +39,14 @@ class _Review(TypedDict):
 
 def gc_from_json(data: Mapping[str, Any]) -> GcPlan:
     """Raises Corrupt, NameRejected."""
-    said = shaped(data, _Review, "the review in plan.json")
+    record = shaped(data, _Review, "the review in plan.json")
     return GcPlan(
-        lines=tuple(GcLine(ComponentKey.parse(line[0]), *line[1:]) for line in said["lines"]),
-        snapshots=tuple(GcSnapshot(ComponentKey.parse(one[0]), *one[1:]) for one in said["snapshots"]),
-        broken_links=tuple((ComponentKey.parse(key), name) for key, name in said["broken_links"]),
-        freed=said["freed"],
-        at=said["at"],
-        generations=said["generations"],
+        lines=tuple(GcLine(ComponentKey.parse(line[0]), *line[1:]) for line in record["lines"]),
+        snapshots=tuple(GcSnapshot(ComponentKey.parse(one[0]), *one[1:]) for one in record["snapshots"]),
+        broken_links=tuple((ComponentKey.parse(key), name) for key, name in record["broken_links"]),
+        freed=record["freed"],
+        at=record["at"],
+        generations=record["generations"],
     )
 
 

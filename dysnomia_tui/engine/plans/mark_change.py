@@ -49,14 +49,14 @@ class MarkChange:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MarkChange:
         """Raises Corrupt."""
-        said = shaped(data, _Change, "the change of marks in plan.json")
+        record = shaped(data, _Change, "the change of marks in plan.json")
         return cls(
-            pins_added=said["add"].pins,
-            pins_removed=said["remove"].pins,
-            tags_added=said["add"].tags,
-            tags_removed=said["remove"].tags,
-            verdict=said["verdict"],
-            note=said["note"],
+            pins_added=record["add"].pins,
+            pins_removed=record["remove"].pins,
+            tags_added=record["add"].tags,
+            tags_removed=record["remove"].tags,
+            verdict=record["verdict"],
+            note=record["note"],
         )
 
 
@@ -110,23 +110,23 @@ def merged(said: Marks, change: MarkChange, who: str) -> Marks:
 
 def words(change: MarkChange, what: str) -> tuple[str, ...]:
     """What the change does to ``what`` ("generation 10 of sqlite/orders"), the weightiest first; each a title."""
-    said: list[str] = []
+    parts: list[str] = []
     if change.trusts:
-        said.append(f"trust {what}")
+        parts.append(f"trust {what}")
     if TRUSTED_TAG in change.tags_removed:
-        said.append(f"trust {what} no longer")
+        parts.append(f"trust {what} no longer")
     if change.verdict is not None:
         before, now = change.verdict
-        said.append(f"mark {what} {_known(now)}" if now else f"mark {what} no longer {_known(before)}")
+        parts.append(f"mark {what} {_known(now)}" if now else f"mark {what} no longer {_known(before)}")
     for pin in change.pins_added:
         until = f" until {pin.until:%Y-%m-%d %H:%M} UTC" if pin.until else ""
-        said.append(_with(f"pin {what}{until}", pin.why))
-    said += [_with(f"unpin {what}", pin.why) for pin in change.pins_removed]
+        parts.append(_with(f"pin {what}{until}", pin.why))
+    parts += [_with(f"unpin {what}", pin.why) for pin in change.pins_removed]
     if change.note is not None:
-        said.append(_with(f"note on {what}", change.note[1]) if change.note[1] else f"take the note off {what}")
-    said += [f"tag {what} {shortened(tag)}" for tag in change.tags_added if tag != TRUSTED_TAG]
-    said += [f"take the tag {shortened(tag)} off {what}" for tag in change.tags_removed if tag != TRUSTED_TAG]
-    return tuple(said)
+        parts.append(_with(f"note on {what}", change.note[1]) if change.note[1] else f"take the note off {what}")
+    parts += [f"tag {what} {shortened(tag)}" for tag in change.tags_added if tag != TRUSTED_TAG]
+    parts += [f"take the tag {shortened(tag)} off {what}" for tag in change.tags_removed if tag != TRUSTED_TAG]
+    return tuple(parts)
 
 
 def _known(verdict: Verdict | None) -> str:

@@ -67,8 +67,8 @@ def _container_fingerprint(machine: Machine, name: str) -> str:
 
 def _digest(path: str, properties: Mapping[str, PropertyValue]) -> str:
     plain = sorted((name, value) for name, value in properties.items() if not is_secret(name))
-    said = json.dumps([path, plain])
-    return hashlib.sha256(said.encode()).hexdigest()
+    text = json.dumps([path, plain])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def why_stale(machine: Machine, plan: Plan) -> str:
@@ -101,15 +101,15 @@ def why_stale(machine: Machine, plan: Plan) -> str:
 
 def _generation_moved(machine: Machine, key: ComponentKey, number: int, expected: str) -> str:
     try:
-        found = machine.store.generation(key, number).id
+        current_id = machine.store.generation(key, number).id
     except StoreError as error:
         return error.message
-    return "" if found == expected else f"generation {number} of {key} now links to another snapshot"
+    return "" if current_id == expected else f"generation {number} of {key} now links to another snapshot"
 
 
 def _component_moved(machine: Machine, key: ComponentKey, expected: str) -> str:
     try:
-        found = fingerprint(machine, key)
+        current = fingerprint(machine, key)
     except EngineError as error:
         return error.message
-    return "" if found == expected else f"{key} is configured in another way now"
+    return "" if current == expected else f"{key} is configured in another way now"

@@ -61,17 +61,17 @@ def main() -> int:
         elif question["op"] == "container":
             keys = machine.inventory().components_of(question["container"])
             redactor = Redactor(secrets_of(machine.inventory().container(question["container"]).properties))
-            said = asked([(key.component, partial(_probe, machine, key)) for key in keys])
+            answers = asked([(key.component, partial(_probe, machine, key)) for key in keys])
             answer = {
-                "probe": asdict(together(said, len(keys))),
-                "components": {name: asdict(probe) for name, probe in said},
+                "probe": asdict(together(answers, len(keys))),
+                "components": {name: asdict(probe) for name, probe in answers},
             }
         else:
             key = ComponentKey.parse(question["key"])
             component = machine.component(key)
             if question.get("container"):
-                there = ComponentKey.of(question["container"], question["copy"] or key.component)
-                component = machine.place_elsewhere(key, there)
+                destination = ComponentKey.of(question["container"], question["copy"] or key.component)
+                component = machine.place_elsewhere(key, destination)
             secrets = secrets_of(component.properties)
             redactor = Redactor(secrets)
             runner = ProcessRunner(secrets=secrets)
@@ -104,12 +104,12 @@ def _probe(machine: Machine, key: ComponentKey) -> Probe:
 def asked(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float = TOGETHER) -> list[tuple[str, Probe]]:
     """Ask one after the other, as long as there is time."""
     until = time.monotonic() + seconds
-    said: list[tuple[str, Probe]] = []
+    answers: list[tuple[str, Probe]] = []
     for name, ask in components:
-        if said and time.monotonic() > until:
+        if answers and time.monotonic() > until:
             break
-        said.append((name, ask()))
-    return said
+        answers.append((name, ask()))
+    return answers
 
 
 def together(said: Sequence[tuple[str, Probe]], count: int) -> Probe:
@@ -154,15 +154,15 @@ def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: R
 
 def _discover(machine: Machine) -> Mapping[str, Any]:
     """What is on this machine and not configured yet, under whatever name."""
-    found: list[Mapping[str, Any]] = []
+    discovered: list[Mapping[str, Any]] = []
     for name in machine.registry.types():
         plugin = machine.plugin_of_type(name)
         if plugin is not None:
             configured = _configured(machine, plugin)
-            found.extend(
+            discovered.extend(
                 asdict(one) for one in plugin.discover(ProcessRunner()) if _location(plugin, one) not in configured
             )
-    return {"found": found}
+    return {"found": discovered}
 
 
 def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:

@@ -134,8 +134,8 @@ def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Foun
     except NoAnswer:
         return ()
     return tuple(
-        Found(**{**found, "properties": {name: _value(value) for name, value in found["properties"].items()}})
-        for found in answer["found"]
+        Found(**{**draft, "properties": {name: _value(value) for name, value in draft["properties"].items()}})
+        for draft in answer["found"]
     )
 
 

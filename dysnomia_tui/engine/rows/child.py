@@ -53,8 +53,8 @@ def _answer(machine: Machine, key: ComponentKey, question: Mapping[str, Any]) ->
     asked = [RowsAsked.from_json(one) for one in question["rows"]]
     scratch = Path(question["scratch"])
     with scratch_in(scratch), opened(machine, generation, scratch) as side:
-        found = look(plugin, plan_context(machine, component, runner, generation), side.stored, asked)
-    return {**found, "identity": plugin.identity(component)}
+        result = look(plugin, plan_context(machine, component, runner, generation), side.stored, asked)
+    return {**result, "identity": plugin.identity(component)}
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def look(plugin: StatePlugin, ctx: Context, stored: Stored, asked: Sequence[Rows
             gathered.add(one)
     if len(gathered.rows) > MOST_ROWS:
         raise NotSafe(
-            f"more than {MOST_ROWS:,} rows would be put back, and that is the most for one job",
-            "restore the section as a copy and take them from there, or put them back in parts",
+            f"more than {MOST_ROWS:,} rows would be put back, the most for one job",
+            "put them back in parts, or restore the section as a copy and copy them from there",
         )
     return gathered.answer()
 
@@ -52,14 +52,14 @@ class _Gathered:
         section = self._section(asked.section)
         if () in asked.keys:
             raise NotSafe(
-                f"which rows of {section.kind} {section.name}? Name them (--row), or mark them", _keys(section)
+                f"no rows of {section.kind} {section.name} specified: name them (--row), or mark them", _keys(section)
             )
         known = dict(zip(asked.keys, asked.seen or [""] * len(asked.keys), strict=True))
         for text in asked.texts:
             known.setdefault(_typed(section, text), "")
         for key in known:
             if len(key) != len(section.key) or not section.key:
-                raise NotSafe(f"rows of {section.kind} {section.name} are not known by such a key", _keys(section))
+                raise NotSafe(f"{section.kind} {section.name} has no rows with a key of that form", _keys(section))
         if known:
             self.rows += wanted_rows(self.plugin, self.stored, section, list(known))
             self.seen += known.values()
@@ -106,11 +106,11 @@ class _Gathered:
         taken = [at for at in range(len(self.rows)) if at not in conflicts]
         second = self.plugin.look_at_rows(self.ctx, [self.rows[at] for at in taken]) if conflicts else first
         conflicts |= {taken[at]: why for at, why in second.conflicts.items()}
-        said = [self._said(row, now) for row, now in zip(self.rows, first.rows, strict=True)]
+        rows = [self._said(row, now) for row, now in zip(self.rows, first.rows, strict=True)]
         return {
             "refusals": (),
             "warnings": second.warnings,
-            "rows": [{**one, "conflict": conflicts.get(at, "")} for at, one in enumerate(said)],
+            "rows": [{**one, "conflict": conflicts.get(at, "")} for at, one in enumerate(rows)],
         }
 
     def _changed(self, look: LiveLook) -> Iterator[tuple[int, str]]:

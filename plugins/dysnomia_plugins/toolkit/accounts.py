@@ -125,7 +125,9 @@ def _files(path: Path, kind: str) -> Sequence[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise BadProperties(f"{folder} cannot be read ({error.strerror})", "see its permissions") from None
+        raise BadProperties(
+            f"{folder} cannot be read ({error.strerror})", "check the permissions of the folder above it"
+        ) from None
     return [folder / name for name in names if not name.startswith(".")]
 
 
@@ -373,4 +375,7 @@ def _make_home(user: User) -> None:
     except KeyError:
         raise PluginError(f"there is no user {user.name} any more", "try again") from None
     except OSError as error:
-        raise PluginError(f"could not make the folder {user.home} ({error.strerror})", "see its permissions") from error
+        raise PluginError(
+            f"could not create the folder {user.home} ({error.strerror})",
+            "check the permissions of the folder above it",
+        ) from error

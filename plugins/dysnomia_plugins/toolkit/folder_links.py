@@ -84,7 +84,7 @@ def make_links(ctx: Context, links: FolderLinks) -> None:
                 ctx.progress.log(f"{folder.shown(name)} -> {target}")
             for name in links.former(folder):
                 folder.unlink(name)
-                ctx.progress.log(f"{folder.shown(name)} removed: the component has it no more")
+                ctx.progress.log(f"{folder.shown(name)} removed: the component no longer contains it")
             folder.sync()
 
 
@@ -100,7 +100,7 @@ def remove_links(ctx: Context, links: FolderLinks) -> None:
                 folder.unlink(name)
                 ctx.progress.log(f"{folder.shown(name)} removed")
             elif folder.seen(name) is not None:
-                ctx.progress.log(f"{folder.shown(name)} is not of this component, and stays")
+                ctx.progress.log(f"{folder.shown(name)} does not belong to this component and was left in place")
         folder.sync()
 
 
@@ -166,7 +166,9 @@ def _point(folder: Folder, name: str, target: str) -> None:
 
 
 def _in_the_way(folder: Folder, name: str) -> NotSafe:
-    return NotSafe(f"{folder.shown(name)} already exists, and is not a link", "move it away, or rename the component's")
+    return NotSafe(
+        f"{folder.shown(name)} already exists, and is not a link", "move it away, or rename the one in the component"
+    )
 
 
 def _missing(root: str) -> list[str]:

@@ -39,7 +39,9 @@ class Link:
         if self.path.is_symlink():
             return str(self.path.readlink())
         if self.path.exists():
-            raise NotSafe(f"{self.path} already exists, and is not a link", "move it away, or rename the component's")
+            raise NotSafe(
+                f"{self.path} already exists, and is not a link", "move it away, or rename the one in the component"
+            )
         return ""
 
     def make(self) -> None:
@@ -47,7 +49,9 @@ class Link:
         try:
             point(self.path, str(self.to))
         except OSError as error:
-            raise PluginError(f"{self.path} could not be made ({error.strerror})", "see its permissions") from error
+            raise PluginError(
+                f"{self.path} could not be created ({error.strerror})", "check the permissions of its folder"
+            ) from error
 
 
 def make_links(ctx: Context, step: str, links: Sequence[Link]) -> None:
@@ -71,7 +75,7 @@ def warn_of_strangers(ctx: Context, links: Sequence[Link]) -> None:
     """Say what has a link's name and is somebody's own."""
     for link in links:
         if link.path.exists() and not link.ours:
-            ctx.progress.log(f"{link.path} is not of this component, and stays")
+            ctx.progress.log(f"{link.path} does not belong to this component and was left in place")
 
 
 def point(path: Path, to: str) -> None:
@@ -100,7 +104,9 @@ def remove(paths: Sequence[Path]) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise PluginError(f"{path} could not be removed ({error.strerror})", "see its permissions") from error
+            raise PluginError(
+                f"{path} could not be removed ({error.strerror})", "check the permissions of its folder"
+            ) from error
 
 
 def settle_folders(folders: Sequence[Path]) -> None:

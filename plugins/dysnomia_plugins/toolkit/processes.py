@@ -81,7 +81,7 @@ class RunningProcess:
                 return False
             except PermissionError:
                 raise PluginError(
-                    f"process {self.pid} is another user's, and was left alone", "run it as root"
+                    f"process {self.pid} belongs to another user and was not stopped", "run it as root"
                 ) from None
             return True
 

@@ -46,7 +46,10 @@ def end_all(find: Callable[[], Iterable[RunningProcess]]) -> None:
             process.ended(LAST)
     left = [str(process.pid) for process in find()]
     if left:
-        raise PluginError(f"processes {', '.join(left)} do not end", "see what they wait for")
+        raise PluginError(
+            f"processes {', '.join(left)} did not end after SIGTERM",
+            "see what they wait for (ps, strace), end them, then try again",
+        )
 
 
 def log_file(path: str, lines: int) -> tuple[list[str], str]:

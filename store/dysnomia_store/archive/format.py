@@ -144,14 +144,14 @@ def is_checksum(text: str) -> bool:
 
 def dump(archive: Archive) -> bytes:
     """Raises Refused where it is too much for one archive."""
-    said = {
+    record = {
         "format": FRAMES if any(map(_framed, archive.components)) else FORMAT,
         "store": archive.store,
         "host": archive.host,
         "made": records.stamp(archive.made),
         "components": [_component_json(component) for component in archive.components],
     }
-    data = records.dump(said)
+    data = records.dump(record)
     if len(data) > MOST_RECORD or data.count(b"[") + data.count(b"{") > MOST_VALUES:
         raise Refused(f"{archive.generations} generations are too many for one archive", "export fewer at a time")
     return data
@@ -197,9 +197,9 @@ def load(data: bytes, what: str) -> Archive:
         raise Refused(f"the record of {what} holds more than an archive can", "it was not made by this program")
     name = f"the record of {what}"
     try:
-        said = schema.record(records.load(data, name, FRAMES), name)
-        components = tuple(_component(one) for one in said["components"])
-        archive = Archive(said["store"], said["host"], records.moment(said["made"]), components)
+        record = schema.record(records.load(data, name, FRAMES), name)
+        components = tuple(_component(one) for one in record["components"])
+        archive = Archive(record["store"], record["host"], records.moment(record["made"]), components)
     except UnknownFormat as error:
         raise Refused(f"{what} is an archive of another format: {error.message}", error.hint) from error
     except Corrupt as error:
@@ -270,7 +270,7 @@ def _validate_tree(
 ) -> None:
     """Every path stays in the snapshot, and in a folder that comes before it. Raises Refused."""
     if not files and not links:
-        raise Refused(f"{what} holds nothing")
+        raise Refused(f"{what} holds no files: the archive was not made by this program")
     known = {""}
     for path in folders:
         _validate_path(what, path, known)

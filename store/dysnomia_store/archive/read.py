@@ -273,9 +273,9 @@ def _take(
             draft.share()
             sealed = draft.seal()
         metadata = _metadata(snapshot, explained, sealed)
-        found = install(workspace, key, draft, sealed, metadata)
+        installed = install(workspace, key, draft, sealed, metadata)
         mend_later(workspace, draft.replaced)
-        return found, True
+        return installed, True
 
 
 def _here(workspace: Workspace, key: ComponentKey, snapshot: ArchivedSnapshot) -> bool:
@@ -296,12 +296,12 @@ def _metadata(snapshot: ArchivedSnapshot, explained: Explained | None, sealed: S
     stored_size = sealed.stored_size
     if explained is not None and len(snapshot.id) == 64 and explained.digest != snapshot.id:
         raise Corrupt(f"{snapshot.id} holds another snapshot: {explained.digest}", "nothing was imported")
-    said = snapshot.metadata or Metadata(snapshot.id, "", stored_size, stored_size, (), "", 0, None)
-    said = replace(said, stored_size=stored_size, files=sealed.files, origin="")
+    metadata = snapshot.metadata or Metadata(snapshot.id, "", stored_size, stored_size, (), "", 0, None)
+    metadata = replace(metadata, stored_size=stored_size, files=sealed.files, origin="")
     if explained is None:
-        return replace(said, digest="", digest_version=0, complete=None if said.complete else said.complete)
+        return replace(metadata, digest="", digest_version=0, complete=None if metadata.complete else metadata.complete)
     return replace(
-        said, type=explained.type, digest=explained.digest, digest_version=explained.digest_version, complete=True,
+        metadata, type=explained.type, digest=explained.digest, digest_version=explained.digest_version, complete=True,
         content_size=explained.content_size, sections=explained.sections, rows=explained.rows,
     )  # fmt: skip
 
@@ -342,12 +342,12 @@ def _link(
 
 def _sources(workspace: Workspace, key: ComponentKey) -> set[tuple[str, str]]:
     """Where the generations that are here came from, each with its id."""
-    found = set()
+    sources = set()
     for number, snapshot_id, _ in links(workspace.layout, key):
         history = history_at(workspace, key, number, snapshot_id) if snapshot_id else None
         if history is not None and history.source:
-            found.add((history.source, snapshot_id))
-    return found
+            sources.add((history.source, snapshot_id))
+    return sources
 
 
 def _points_at(workspace: Workspace, key: ComponentKey, number: int) -> str | None:
@@ -360,8 +360,8 @@ def _points_at(workspace: Workspace, key: ComponentKey, number: int) -> str | No
 def _text(archive: Archive, one: ArchivedGeneration) -> str:
     where = archive.host or f"store {archive.store[:8]}"
     by = f" by {one.who}" if one.who else ""
-    said = f": {one.text}" if one.text else ""
-    return f"generation {one.number} of {where} ({one.reason}{by}){said}"
+    reason = f": {one.text}" if one.text else ""
+    return f"generation {one.number} of {where} ({one.reason}{by}){reason}"
 
 
 @contextmanager

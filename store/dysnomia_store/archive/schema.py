@@ -56,10 +56,10 @@ class Record(TypedDict):
 
 def record(said: Json, what: str) -> Record:
     """Raises Corrupt, naming ``what`` and the field."""
-    found = shaped(said, Record, what)
+    decoded = shaped(said, Record, what)
     try:
         # Of the surrogates only those are text here that stand for the bytes of a name which is not UTF-8.
         json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except ValueError as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
-    return found
+    return decoded

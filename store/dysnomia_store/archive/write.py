@@ -137,10 +137,10 @@ def _snapshot(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Arch
 
 def _checksum(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> str:
     try:
-        said = workspace.layout.checksum(key, snapshot_id).read_text("ascii").strip()
+        checksum = workspace.layout.checksum(key, snapshot_id).read_text("ascii").strip()
     except (OSError, ValueError):
         return ""
-    return said if form.is_checksum(said) else ""
+    return checksum if form.is_checksum(checksum) else ""
 
 
 def _tree(folder: Path, below: str = "") -> Iterator[tuple[str, int | None, str]]:

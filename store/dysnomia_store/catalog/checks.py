@@ -35,23 +35,23 @@ def record(workspace: Workspace, key: ComponentKey, snapshot_id: str, check: Che
 
 def results(layout: Layout, key: ComponentKey, snapshot_id: str) -> tuple[Check, ...]:
     """Every result, oldest first."""
-    found = []
+    checks = []
     try:
         lines = records.read_file(layout.checks(key, snapshot_id)).splitlines()
     except (OSError, Corrupt):
         return ()
     for line in lines:
         try:
-            found.append(typed.check(line, "check"))
+            checks.append(typed.check(line, "check"))
         except Corrupt:
             continue  # cut short by a crash
-    return tuple(found)
+    return tuple(checks)
 
 
 def failed(layout: Layout, key: ComponentKey, snapshot_id: str) -> bool:
     """Whether the last check of a snapshot failed."""
-    found = results(layout, key, snapshot_id)
-    return bool(found) and found[-1].result in (CheckResult.CORRUPT, CheckResult.MISSING)
+    checks = results(layout, key, snapshot_id)
+    return bool(checks) and checks[-1].result in (CheckResult.CORRUPT, CheckResult.MISSING)
 
 
 def check(

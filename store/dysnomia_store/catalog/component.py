@@ -94,12 +94,12 @@ def sig(entry: os.DirEntry[str]) -> str:
 
 def _histories(layout: Layout, key: ComponentKey) -> dict[int, list[str]]:
     """Names of history files by number (a number given out again by another tool has several)."""
-    found: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for entry in entries(layout.of("history", key)):
         number = number_of(entry.name.partition(".")[0])
         if number is not None and entry.name.endswith(".json"):
-            found.setdefault(number, []).append(entry.name)
-    return found
+            names.setdefault(number, []).append(entry.name)
+    return names
 
 
 def _read_links(
@@ -161,17 +161,17 @@ def _read_snapshots(layout: Layout, key: ComponentKey, before: ComponentReading,
     wanted = {gen.id for gen in now.gens.values() if gen.id}
     metas = {e.name: e for e in entries(layout.of("metadata", key)) if e.name.endswith(".json")}
     checked = {e.name: e for e in entries(layout.of("checks", key)) if e.name.endswith(".jsonl")}
-    there = {e.name: e for e in entries(folder) if e.is_dir(follow_symlinks=False)}
-    for snapshot_id in wanted | there.keys():
-        snap = SnapshotRow(snapshot_id, exists=snapshot_id in there or not readable)
+    folders = {e.name: e for e in entries(folder) if e.is_dir(follow_symlinks=False)}
+    for snapshot_id in wanted | folders.keys():
+        snap = SnapshotRow(snapshot_id, exists=snapshot_id in folders or not readable)
         now.snaps[snapshot_id] = snap
         old = before.snaps.get(snapshot_id) or SnapshotRow(snapshot_id)
         name = stem(snapshot_id)
         meta = metas.get(name + ".json")
         if meta is not None:
             _take_metadata(snap, old, meta)
-        if snap.metadata is None and snapshot_id in there:
-            _take_sizes(snap, old, there[snapshot_id])
+        if snap.metadata is None and snapshot_id in folders:
+            _take_sizes(snap, old, folders[snapshot_id])
         check = checked.get(name + ".jsonl")
         if check is not None:
             _take_check(snap, old, check)
@@ -315,7 +315,7 @@ def _count_seen(now: ComponentReading, line: bytes) -> None:
 
 def seen_of(layout: Layout, key: ComponentKey, number: int, snapshot_id: str) -> tuple[Seen, ...]:
     """The later snapshots that found a generation's state again, oldest first."""
-    found = []
+    sightings = []
     try:
         lines = records.read_file(layout.seen(key)).splitlines()
     except (OSError, Corrupt):
@@ -326,5 +326,5 @@ def seen_of(layout: Layout, key: ComponentKey, number: int, snapshot_id: str) ->
         except Corrupt:
             continue
         if (at, points_at) == (number, snapshot_id):
-            found.append(seen)
-    return tuple(found)
+            sightings.append(seen)
+    return tuple(sightings)

@@ -50,7 +50,7 @@ class Line(NamedTuple):
 
 def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, ...]:
     """The records of a component's generations, in the order of the lines."""
-    found: list[Generation] = []
+    result: list[Generation] = []
     metadata: dict[bytes, Metadata | None] = {}
     rest = iter(lines)
     with gc_paused():
@@ -61,8 +61,8 @@ def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, .
             for line, history, said in zip(batch, histories, described, strict=True):
                 if line.id not in metadata:
                     metadata[line.id] = None if said is None else records.metadata_of(said)
-                found.append(_generation(key, line, history, metadata[line.id]))
-    return tuple(found)
+                result.append(_generation(key, line, history, metadata[line.id]))
+    return tuple(result)
 
 
 def just_made(layout: Layout, key: ComponentKey, number: int) -> Generation | None:

@@ -48,17 +48,17 @@ def active(pins: tuple[Pin, ...], now: datetime) -> tuple[Pin, ...]:
 
 def marked(layout: Layout, key: ComponentKey) -> dict[tuple[int, str], Marked]:
     """The marks that count, by generation and id, also of generations that are gone."""
-    found: dict[tuple[int, str], Marked] = {}
+    newest: dict[tuple[int, str], Marked] = {}
     for one in _files(layout, key)[0]:
-        other = found.get((one.number, one.id))
+        other = newest.get((one.number, one.id))
         if other is None or other.turn < one.turn:
-            found[one.number, one.id] = one
-    return found
+            newest[one.number, one.id] = one
+    return newest
 
 
 def _files(layout: Layout, key: ComponentKey) -> tuple[list[Marked], set[str]]:
     """Every file of marks, and the stems of the snapshots of which one cannot be read: it may hold a pin."""
-    found: list[Marked] = []
+    files: list[Marked] = []
     unread: dict[tuple[int, str], int] = {}
     for entry in entries(layout.of("marks", key)):
         parts = entry.name.split(".", 2)
@@ -77,11 +77,11 @@ def _files(layout: Layout, key: ComponentKey) -> tuple[list[Marked], set[str]]:
             where = number, parts[2].removesuffix(".json")
             unread[where] = max(turn, unread.get(where, 0))
             continue
-        found.append(Marked(Path(entry.path), number, turn, snapshot_id, marks))
-    for one in found:  # said anew since
+        files.append(Marked(Path(entry.path), number, turn, snapshot_id, marks))
+    for one in files:  # said anew since
         if unread.get((one.number, stem(one.id)), one.turn) < one.turn:
             del unread[one.number, stem(one.id)]
-    return found, {name for _, name in unread}
+    return files, {name for _, name in unread}
 
 
 def write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
@@ -106,7 +106,7 @@ def change(
 def _write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
     before = [one for one in _files(workspace.layout, key)[0] if (one.number, one.id) == (number, snapshot_id)]
     turn = max((one.turn for one in before), default=0) + 1
-    said = records.marks_json(marks) | {
+    record = records.marks_json(marks) | {
         "format": records.FORMAT,
         "number": number,
         "id": snapshot_id,
@@ -115,7 +115,7 @@ def _write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: st
     }
     while True:
         try:
-            workspace.publish(workspace.layout.mark(key, number, snapshot_id, turn), records.dump(said))
+            workspace.publish(workspace.layout.mark(key, number, snapshot_id, turn), records.dump(record))
             break
         except FileExistsError:  # one that cannot be read
             turn += 1
@@ -131,11 +131,11 @@ def move(workspace: Workspace, key: ComponentKey, one: Marked, number: int) -> N
 
 def held(layout: Layout, key: ComponentKey) -> dict[int, list[Marked]]:
     """The marks with a pin that a job holds, by generation."""
-    found: dict[int, list[Marked]] = {}
+    by_number: dict[int, list[Marked]] = {}
     for one in marked(layout, key).values():
         if any(pin.held_by for pin in one.marks.pins):
-            found.setdefault(one.number, []).append(one)
-    return found
+            by_number.setdefault(one.number, []).append(one)
+    return by_number
 
 
 def let_go(workspace: Workspace, key: ComponentKey, one: Marked) -> None:
@@ -193,11 +193,11 @@ def link_file(workspace: Workspace, source: Path, target: Path) -> None:
 
 def copies(layout: Layout, key: ComponentKey) -> dict[str, Path]:
     """The copies that are kept, by id."""
-    found = {}
+    pins = {}
     for entry in entries(layout.copies(key)):
         with suppress(OSError):
-            found[os.fsdecode((Path(entry.path) / "id").read_bytes())] = Path(entry.path)
-    return found
+            pins[os.fsdecode((Path(entry.path) / "id").read_bytes())] = Path(entry.path)
+    return pins
 
 
 def drop_copies(workspace: Workspace, key: ComponentKey) -> None:

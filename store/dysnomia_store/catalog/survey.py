@@ -18,14 +18,14 @@ def keys(layout: Layout) -> tuple[ComponentKey, ...]:
     """Every component that has snapshots, generations or a marker, sorted. Raises NotPermitted."""
     if layout.root.is_dir() and not os.access(layout.root, os.R_OK | os.X_OK):
         raise NotPermitted(f"permission denied: {layout.root}", "run it as the store's owner")
-    found = set()
+    components = set()
     for name in _NAMED:
         for container, component in _pairs(layout.top(name)):
             try:
-                found.add(ComponentKey.of(container, component))
+                components.add(ComponentKey.of(container, component))
             except NameRejected:
                 continue
-    return tuple(sorted(found))
+    return tuple(sorted(components))
 
 
 def _pairs(top: Path) -> Iterator[tuple[str, str]]:
@@ -75,27 +75,27 @@ def latest_generations(
             except NameRejected:
                 continue
             for number in sorted(filter(None, map(number_of, _listed(layout.of("generations", key)))), reverse=True):
-                found = link_of(layout, key, number)
-                if found is None:
+                link = link_of(layout, key, number)
+                if link is None:
                     continue
-                yield key, number, found
-                if found:
+                yield key, number, link
+                if link:
                     break
 
 
 def strange(layout: Layout) -> tuple[str, ...]:
     """Entries in the store that neither we nor Dysnomia made, as sentences."""
-    found = []
+    paths = []
     for entry in entries(layout.root):
         if entry.name not in THEIRS + OURS:
-            found.append(f"{entry.name!r} in the state directory does not belong to the store")
+            paths.append(f"{entry.name!r} in the state directory does not belong to the store")
         elif entry.name not in ("reserve", "store.json") and not os.access(entry.path, os.R_OK | os.X_OK):
-            found.append(f"permission denied: {entry.name}")
+            paths.append(f"permission denied: {entry.name}")
     for name in THEIRS:
-        found.extend(_strange_names(layout, name))
+        paths.extend(_strange_names(layout, name))
     for entry_name, where in _odd_links(layout):
-        found.append(f"{entry_name!r} in generations/{where} is not a generation")
-    return tuple(sorted(found))
+        paths.append(f"{entry_name!r} in generations/{where} is not a generation")
+    return tuple(sorted(paths))
 
 
 def _strange_names(layout: Layout, name: str) -> Iterator[str]:

@@ -119,7 +119,8 @@ def generation(
             if number is not None:
                 break
     raise StoreError(
-        f"no number was free for a generation of {key}", "another program is writing there: stop it, then try again"
+        f"every number tried for a generation of {key} was taken",
+        "another program is writing there: stop it, then try again",
     )
 
 

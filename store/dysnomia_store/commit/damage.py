@@ -78,10 +78,10 @@ def mend(workspace: Workspace, digests: Collection[bytes]) -> tuple[tuple[Compon
     for key, snapshot_id in touched:
         with in_words(f"checking snapshot {snapshot_id} of {key}"):
             renew_checksum(workspace, key, snapshot_id)
-            said = checks.check(workspace.layout, key, snapshot_id, workspace.clock(), None, proofs)
-            if said.result is CheckResult.OK:
-                said = Check(said.at, said.how, said.result, "healed by a later snapshot of the same content")
-            checks.record(workspace, key, snapshot_id, said)
+            check = checks.check(workspace.layout, key, snapshot_id, workspace.clock(), None, proofs)
+            if check.result is CheckResult.OK:
+                check = Check(check.at, check.how, check.result, "healed by a later snapshot of the same content")
+            checks.record(workspace, key, snapshot_id, check)
     with in_words("healing damaged frames"):
         for one in proofs.damaged:  # what took its place is damaged as well: the next one of the same content heals it
             pool.condemn(one.path, one.digest)
@@ -100,17 +100,17 @@ def mend_later(workspace: Workspace, digests: Collection[bytes]) -> None:
 def sweep_bad(workspace: Workspace) -> None:
     """Heal what can be, and delete damaged files that were kept long enough. Raises StoreError, OSError."""
     pool = Pool(workspace.layout, workspace.disk)
-    there: set[bytes] = set()
+    present: set[bytes] = set()
     for entry in list(entries(workspace.layout.frames / BAD)):
         with suppress(ValueError, FileNotFoundError):
             digest = bytes.fromhex(entry.name.partition(".")[0])
             if not entry.name.endswith(HEALED):
                 if pool.path(digest).exists():
-                    there.add(digest)
+                    present.add(digest)
             elif entry.stat(follow_symlinks=False).st_ctime < time.time() - KEPT:
                 workspace.disk.unlink(Path(entry.path), missing_ok=True)
-    if there:
-        mend(workspace, there)
+    if present:
+        mend(workspace, present)
 
 
 def renew_checksum(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:
@@ -158,11 +158,11 @@ def _matching(workspace: Workspace, wanted: dict[bytes, set[int]]) -> Iterator[t
 
 
 def _holding(workspace: Workspace, wanted: dict[bytes, set[int]]) -> Snapshots:
-    found: Snapshots = {}
+    snapshots: Snapshots = {}
     for holder, _, path in _matching(workspace, wanted):
         if holder.key is not None:
-            found.setdefault((holder.key, holder.id), []).append(f"{holder.folder.name}/{path.name}")
-    return found
+            snapshots.setdefault((holder.key, holder.id), []).append(f"{holder.folder.name}/{path.name}")
+    return snapshots
 
 
 def _keys(others: Snapshots) -> list[ComponentKey]:

@@ -128,8 +128,8 @@ def keep_note(
     Never fails: without it the next dump reads everything."""
     if draft.note is None:
         return
-    said = {"id": metadata.id, "type": metadata.type, "digest_version": metadata.digest_version}
+    note = {"id": metadata.id, "type": metadata.type, "digest_version": metadata.digest_version}
     try:
-        workspace.republish(workspace.layout.note(key), codec.dump({**said, "read": codec.stamp(read)}) + draft.note)
+        workspace.republish(workspace.layout.note(key), codec.dump({**note, "read": codec.stamp(read)}) + draft.note)
     except OSError:
         pass

@@ -173,7 +173,7 @@ def history_at(workspace: Workspace, key: ComponentKey, number: int, snapshot_id
     """What is written of a generation; None where nothing readable is."""
     path = workspace.layout.history(key, number, snapshot_id)
     try:
-        found = typed.history(records.read_file(path), path.name)
+        history = typed.history(records.read_file(path), path.name)
     except (OSError, Corrupt):
         return None
-    return found if (found.number, found.id) == (number, snapshot_id) else None
+    return history if (history.number, history.id) == (number, snapshot_id) else None

@@ -115,24 +115,24 @@ def _about(workspace: Workspace, folder: Path, who: str, job: str) -> CommitInfo
 
 def explain(folder: Path) -> Explained | None:
     """The metadata in a snapshot's footers; None unless each of its files has a footer of ours. Raises Corrupt."""
-    found: dict[str, ArtefactFooter | FolderFooter] = {}
+    footers: dict[str, ArtefactFooter | FolderFooter] = {}
     for footer_or_file in collapsed(path for path, _ in walk(folder)):
         path = folder_of(footer_or_file) or footer_or_file
         reader = open_artefact(folder / path)
         if reader.about is None:
             return None
         reader.verify()
-        found[split_suffix(path)[0]] = reader.about
-    if not found:
+        footers[split_suffix(path)[0]] = reader.about
+    if not footers:
         return None
-    about = next(iter(found.values()))["about"]
-    rows = [said["rows"] for said in found.values() if said["rows"] is not None]
-    sections = [said["sections"] for said in found.values() if said["sections"] is not None]
+    about = next(iter(footers.values()))["about"]
+    rows = [footer["rows"] for footer in footers.values() if footer["rows"] is not None]
+    sections = [footer["sections"] for footer in footers.values() if footer["sections"] is not None]
     return Explained(
         type=about.get("type", ""),
-        digest=identity({name: said["digest"] for name, said in found.items()}),
+        digest=identity({name: footer["digest"] for name, footer in footers.items()}),
         digest_version=about.get("digest_version", 0),
-        content_size=sum(said["content_size"] for said in found.values()),
+        content_size=sum(footer["content_size"] for footer in footers.values()),
         sections=sum(sections) if sections else None,
         rows=sum(rows) if rows else None,
     )

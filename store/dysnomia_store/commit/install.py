@@ -31,10 +31,10 @@ def metadata_at(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> Me
     """The stored metadata of a snapshot; None where there is none that can be read."""
     try:
         path = workspace.layout.metadata(key, snapshot_id)
-        found = typed.metadata(records.read_file(path), path.name)
+        metadata = typed.metadata(records.read_file(path), path.name)
     except (OSError, Corrupt):
         return None
-    return found if found.id == snapshot_id else None
+    return metadata if metadata.id == snapshot_id else None
 
 
 def install(workspace: Workspace, key: ComponentKey, draft: SnapshotDraft, sealed: Sealed, metadata: Metadata) -> str:
@@ -138,8 +138,8 @@ def _same_files(workspace: Workspace, key: ComponentKey, sealed: Sealed) -> bool
 
 
 def _other_name(sealed: Sealed) -> str:
-    said = records.dump({"files": [[e.path, e.size, e.sha256] for e in sealed.files]})
-    return f"{sealed.id[:200]}-{hashlib.sha256(said).hexdigest()[:16]}"
+    manifest = records.dump({"files": [[e.path, e.size, e.sha256] for e in sealed.files]})
+    return f"{sealed.id[:200]}-{hashlib.sha256(manifest).hexdigest()[:16]}"
 
 
 def set_aside(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:

@@ -89,8 +89,8 @@ def unfinished(layout: Layout) -> Iterator[tuple[ComponentKey, str]]:
         for component in entries(Path(container.path)):
             for entry in list(entries(Path(component.path))):
                 with suppress(OSError, Corrupt, NameRejected):
-                    said = typed.metadata(records.read_file(Path(entry.path)), entry.name)
-                    yield ComponentKey.of(container.name, component.name), said.id
+                    metadata = typed.metadata(records.read_file(Path(entry.path)), entry.name)
+                    yield ComponentKey.of(container.name, component.name), metadata.id
 
 
 def _note(layout: Layout, key: ComponentKey, snapshot_id: str) -> Path:
@@ -186,12 +186,12 @@ def _frame(
     for entry in large.values():
         reader = ArtefactReader(folder / entry.path, sha256=entry.sha256)
         assert reader.about is not None
-        said = {name: value for name, value in reader.about.items() if name not in _OF_FILES}
+        about = {name: value for name, value in reader.about.items() if name not in _OF_FILES}
         target = new / (reader.name + SUFFIX)
         storage = FrameFolder(target, None, workspace.disk, pool, run.cutting)
         try:
             digest = _feed(reader, storage, _borders(workspace, key, snapshot_id, entry), run.on_bytes)
-            stored.append(storage.close(said))
+            stored.append(storage.close(about))
         finally:
             storage.abort()
         workspace.disk.fsync_path(target)
@@ -207,12 +207,12 @@ _OF_FILES = ("dysnomia-artefact", "stored", "frames")
 def _borders(workspace: Workspace, key: ComponentKey, snapshot_id: str, entry: FileEntry) -> list[tuple[int, int]]:
     """Where sections begin (1) and end (0), in order, so that the artefact is cut as a dump of the same would be."""
     path = workspace.layout.index(key, snapshot_id)
-    found: list[tuple[int, int]] = []
+    borders: list[tuple[int, int]] = []
     with suppress(StoreError, OSError), Index(path) as index:
         for section in index.sections():
             if section.artefact == split_suffix(entry.path)[0] and section.offset is not None and section.length:
-                found += [(section.offset, 1), (section.offset + section.length, 0)]
-    return sorted(found)
+                borders += [(section.offset, 1), (section.offset + section.length, 0)]
+    return sorted(borders)
 
 
 def _feed(

@@ -121,10 +121,10 @@ class ArtefactReader:
             yield cast(BinaryIO, file)
 
     def _explain(self, file: BinaryIO) -> None:
-        found = footer.artefact(file, self.path)
-        if found is None:
+        contents = footer.artefact(file, self.path)
+        if contents is None:
             return
-        about, self._end = found
+        about, self._end = contents
         try:
             table = FrameTable.of(about["frames"], len(footer.OPENING))
             if table.stored[-1] != self._end:

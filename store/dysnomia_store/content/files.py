@@ -36,7 +36,9 @@ def unreadable(error: OSError, what: str) -> StoreError:
     """The error for what ``is_readers_own``: nothing is known of ``what``."""
     if isinstance(error, PermissionError):
         return NotPermitted(f"permission denied: {what}", "run it as the store's owner")
-    return StoreError(f"{what} cannot be read now: {reason(error)}", "it may be whole: try again")
+    return StoreError(
+        f"{what} cannot be read now: {reason(error)}", "it may be undamaged: check the disk, then try again"
+    )
 
 
 def open_stored(path: Path, what: str = "a stored file", flags: int = 0, *, below: int | None = None) -> int:

@@ -58,8 +58,8 @@ def artefact(file: BinaryIO, path: Path) -> tuple[typed.ArtefactFooter, int] | N
 
 def folder(file: BinaryIO, path: Path) -> typed.FolderFooter | None:
     """The footer of a folder of frames, which is a file of its own; None where that is none. Raises as ``_read``."""
-    found = _read(file, path, "dysnomia-artefact", FOLDER, typed.FolderFooter, MOST_FOLDER)
-    return None if found is None or found[1] != 0 else found[0]
+    record = _read(file, path, "dysnomia-artefact", FOLDER, typed.FolderFooter, MOST_FOLDER)
+    return None if record is None or record[1] != 0 else record[0]
 
 
 def contents(file: BinaryIO, path: Path) -> tuple[typed.IndexFooter, int] | None:

@@ -62,16 +62,16 @@ def size_if_whole(descriptor: int, digest: bytes, content: int) -> int | None:
     at = os.fstat(descriptor)
     if not stat.S_ISREG(at.st_mode) or not TRAILER < at.st_size <= LARGEST:
         return None
-    said = explain(os.pread(descriptor, TRAILER, at.st_size - TRAILER))
-    return at.st_size if said == FrameInfo(content, at.st_size - TRAILER, digest) else None
+    trailer = explain(os.pread(descriptor, TRAILER, at.st_size - TRAILER))
+    return at.st_size if trailer == FrameInfo(content, at.st_size - TRAILER, digest) else None
 
 
 def prove(data: bytes, digest: bytes, content: int) -> None:
     """Compare a frame's file with its seal; nothing is decompressed. Raises ZstdError, saying what is wrong."""
-    said = explain(data)
-    if said is None:
+    trailer = explain(data)
+    if trailer is None:
         raise ZstdError("it does not end as a frame does")
-    if said != FrameInfo(content, len(data) - TRAILER, digest):
+    if trailer != FrameInfo(content, len(data) - TRAILER, digest):
         raise ZstdError("it is another frame, or cut short")
     view = memoryview(data)
     if hashlib.sha256(view[:-_SEAL]).digest() != data[-_SEAL:]:
@@ -82,7 +82,7 @@ def decode(data: bytes, digest: bytes, content: int) -> bytes:
     """The content of a frame's file, hashed. Raises ZstdError where it is not the one with this digest."""
     if len(data) <= TRAILER:
         raise ZstdError("it is cut short")
-    found = decompress_frame(data[:-TRAILER], content)
-    if hashlib.sha256(found).digest() != digest:
+    decoded = decompress_frame(data[:-TRAILER], content)
+    if hashlib.sha256(decoded).digest() != digest:
         raise ZstdError("it holds other content than was stored")
-    return found
+    return decoded

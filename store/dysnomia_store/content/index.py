@@ -264,14 +264,14 @@ class Index(AbstractContextManager["Index"]):
         identity, about, place = typed.section(line)
         values: Mapping[str, Any] = {**about, "key": key}
         # The order of the names is that of ``encode``, so that an amended line equals one written with its key.
-        said = {name: values[name] for name in _ORDER if name in values}
-        return json.dumps([identity, said, place], separators=(",", ":")).encode()
+        fields = {name: values[name] for name in _ORDER if name in values}
+        return json.dumps([identity, fields, place], separators=(",", ":")).encode()
 
     def _directory(self) -> tuple[array[int], array[int], Mapping[bytes, tuple[str, ...]]]:
-        found = footer.contents(self._file, self.path)
-        if found is None:
+        directory = footer.contents(self._file, self.path)
+        if directory is None:
             raise Corrupt(f"{self.path} is damaged: it was cut short, or is not a contents index")
-        about, end = found
+        about, end = directory
         try:
             if sum(lines for _, lines in about["frames"]) > _MOST_LINES:
                 raise ValueError("more sections than there can be")
@@ -299,13 +299,13 @@ class Index(AbstractContextManager["Index"]):
 def _amendments(lines: Iterable[bytes]) -> dict[bytes, tuple[str, ...]]:
     """The keys that were stated behind the sections, by a section's identity. Raises ValueError."""
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-    found = {}
+    amendments = {}
     try:
         for kind, name, key in map(typed.amendment, lines):
-            found[identity(kind, name)] = shared.setdefault(tuple(key), tuple(key))
+            amendments[identity(kind, name)] = shared.setdefault(tuple(key), tuple(key))
     except Corrupt as error:
         raise ValueError(f"an amendment: {error}") from error
-    return found
+    return amendments
 
 
 def lines_of(sections: Iterable[Section]) -> Iterator[bytes]:

@@ -124,7 +124,7 @@ def _difference(folder: Path, entry: FileEntry, on_bytes: OnBytes | None) -> tup
 def sizes_match(folder: Path, files: Sequence[FileEntry]) -> bool:
     """Whether every file is there with its size: a quick look, of frames no byte is read but their last."""
     try:
-        there = {path: entry.stat(follow_symlinks=False).st_size for path, entry in walk(folder)}
+        sizes = {path: entry.stat(follow_symlinks=False).st_size for path, entry in walk(folder)}
         wanted = {entry.path: entry.size for entry in files}
         for entry in files:
             frames = folder_of(entry.path)
@@ -134,4 +134,4 @@ def sizes_match(folder: Path, files: Sequence[FileEntry]) -> bool:
                     wanted[f"{frames}/{name}"] = size
     except (OSError, StoreError):
         return False
-    return there == wanted
+    return sizes == wanted

@@ -95,10 +95,10 @@ def component_lock(
     descriptor = _open(disk, layout, path)
     try:
         if not _take(descriptor, wait):
-            said = _read_holder(path)
+            owner = _read_holder(path)
             raise Locked(
-                f"{key} is locked by {said or 'another process'}",
-                str(said or ""),
+                f"{key} is locked by {owner or 'another process'}",
+                str(owner or ""),
                 "wait until it has ended, or cancel that job",
             )
         _write_holder(descriptor, holder)
@@ -138,8 +138,8 @@ def _read_holder(path: Path) -> Holder | None:
     from dysnomia_store.records import typed  # only where somebody else holds it
 
     try:
-        said = typed.holding(records.read_file(path), path.name)
-        return Holder(said["who"], said["job"], said["doing"], said["pid"], records.moment(said["since"]))
+        record = typed.holding(records.read_file(path), path.name)
+        return Holder(record["who"], record["job"], record["doing"], record["pid"], records.moment(record["since"]))
     except (OSError, ValueError, Corrupt):
         return None
 

@@ -53,7 +53,7 @@ def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
 def remembered(layout: Layout, key: ComponentKey) -> Path | None:
     """Where the component stood when it was activated; None where another tool activated it."""
     try:
-        said = layout.of("deployed", key).read_bytes()
+        path = layout.of("deployed", key).read_bytes()
     except OSError:
         return None
-    return Path(os.fsdecode(said.rstrip(b"\n"))) if said.startswith(b"/") else None
+    return Path(os.fsdecode(path.rstrip(b"\n"))) if path.startswith(b"/") else None

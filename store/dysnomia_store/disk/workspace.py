@@ -71,9 +71,9 @@ class Workspace:
             path = self.layout.top("store.json")
             if path.exists():
                 return
-            said = {"format": records.FORMAT, "id": os.urandom(16).hex(), "made": records.stamp(self.clock())}
+            record = {"format": records.FORMAT, "id": os.urandom(16).hex(), "made": records.stamp(self.clock())}
             try:
-                self.publish(path, records.dump(said))
+                self.publish(path, records.dump(record))
             except FileExistsError:
                 pass  # another process was quicker: its identity holds
 
@@ -82,23 +82,23 @@ class Workspace:
         """Whether snapshots here may share frames. The pool may be gone, so what counts is the store's format."""
         path = self.layout.top("store.json")
         try:
-            said = records.load(records.read_file(path), "store.json", records.NEWEST)
+            record = records.load(records.read_file(path), "store.json", records.NEWEST)
         except FileNotFoundError:
             return False
         except (OSError, Corrupt):
             return True  # torn: looking costs time alone
-        return bool(said.get("format", records.FORMAT) >= records.FRAMES)
+        return bool(record.get("format", records.FORMAT) >= records.FRAMES)
 
     def raise_format(self, number: int) -> None:
         """Say durably that the store holds what versions that read only earlier formats do not. Raises OSError."""
         path = self.layout.top("store.json")
         try:
-            said = records.load(records.read_file(path), "store.json", records.NEWEST)
+            record = records.load(records.read_file(path), "store.json", records.NEWEST)
         except (FileNotFoundError, Corrupt):
             return  # torn: then the records say what they are
-        if said.get("format", records.FORMAT) >= number:
+        if record.get("format", records.FORMAT) >= number:
             return
-        self.republish(path, records.dump({**said, "format": number}))
+        self.republish(path, records.dump({**record, "format": number}))
 
     def folder(self, path: Path) -> Path:
         """Make a folder of the store and those above it, each durable in its parent."""

@@ -172,12 +172,12 @@ class Collector:
 
 def _linked(workspace: Workspace, key: ComponentKey) -> set[str]:
     """Ids that links name now: checked again, in case another tool has linked one since the plan."""
-    found = set()
+    ids = set()
     with suppress(FileNotFoundError), os.scandir(workspace.layout.of("generations", key)) as entries:
         for entry in entries:
             with suppress(OSError):
-                found.add(pointed_at(key, os.readlink(entry.path)) or "")
-    return found
+                ids.add(pointed_at(key, os.readlink(entry.path)) or "")
+    return ids
 
 
 def _delete(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> None:

@@ -94,12 +94,12 @@ def _kept(
     for number in drop:
         by_policy.pop(number, None)
     for gen in generations:
-        said = list(_protected(gen, at, used, dropped=gen.number in drop, guards=not policy.nothing))
+        reasons = list(_protected(gen, at, used, dropped=gen.number in drop, guards=not policy.nothing))
         if gen.number in keep:
-            said.append("marked to keep")
-        if said:
+            reasons.append("marked to keep")
+        if reasons:
             fixed.add(gen.number)
-            by_policy[gen.number] = said + by_policy.get(gen.number, [])
+            by_policy[gen.number] = reasons + by_policy.get(gen.number, [])
     if not policy.nothing:
         _one_good_stays(generations, by_policy)
     return by_policy, frozenset(fixed)

@@ -86,7 +86,7 @@ def gc_state(key: ComponentKey, reading: ComponentReading) -> GcState:
 
 def digest_of(reading: ComponentReading) -> str:
     """What tells that a component is still the one a plan was made from."""
-    said = [f"{gen.number} {gen.id} {gen.mark_name} {int(gen.good)}" for _, gen in sorted(reading.gens.items())]
-    said.append("")
-    said.extend(sorted(snap.id for snap in reading.snaps.values() if snap.exists))
-    return hashlib.sha256(os.fsencode("\n".join(said))).hexdigest()
+    lines = [f"{gen.number} {gen.id} {gen.mark_name} {int(gen.good)}" for _, gen in sorted(reading.gens.items())]
+    lines.append("")
+    lines.extend(sorted(snap.id for snap in reading.snaps.values() if snap.exists))
+    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()

@@ -55,18 +55,18 @@ class Collected:
 
     def links(self) -> dict[int, str]:
         """Number -> id of the links that lie here."""
-        found = {}
+        links = {}
         for entry in entries(self.path / "generations"):
             number = number_of(entry.name)
             if number is not None:
                 with suppress(OSError):
-                    found[number] = pointed_at(self.key, os.readlink(entry.path)) or ""
-        return found
+                    links[number] = pointed_at(self.key, os.readlink(entry.path)) or ""
+        return links
 
     def ids(self) -> dict[str, bool]:
         """Every id something lies here of, and whether its snapshot does."""
-        found = dict.fromkeys(self.links().values(), False)
-        return found | {entry.name: True for entry in entries(self.path / "snapshots")}
+        ids = dict.fromkeys(self.links().values(), False)
+        return ids | {entry.name: True for entry in entries(self.path / "snapshots")}
 
 
 def part(layout: Layout, key: ComponentKey, snapshot_id: str, name: str) -> Path:
@@ -87,7 +87,7 @@ def begin(
     trash = workspace.folder(workspace.layout.top("trash"))
     path = trash / f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     freed_on = now + timedelta(seconds=grace)
-    said = {
+    record = {
         "format": records.FORMAT,
         "container": key.container,
         "component": key.component,
@@ -103,7 +103,7 @@ def begin(
     try:
         for name in ("generations", "snapshots", *PARTS):
             workspace.disk.mkdir(made / name)
-        workspace.disk.write_new(made / RECORD, records.dump(said))
+        workspace.disk.write_new(made / RECORD, records.dump(record))
         workspace.disk.fsync_path(made)
         workspace.disk.rename(made, path)
         workspace.disk.fsync_path(trash)
@@ -237,11 +237,11 @@ def _tail(snapshot_id: str) -> str:
 
 def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Collected]]:
     """The named entries. Raises NotFound for a name that is not there."""
-    found = {entry.name: (entry, collection) for entry, collection in listed(layout)}
-    missing = sorted(set(names) - found.keys())
+    by_name = {entry.name: (entry, collection) for entry, collection in listed(layout)}
+    missing = sorted(set(names) - by_name.keys())
     if missing:
         raise NotFound(f"{missing[0]} is not in the trash", "another job may have freed it or brought it back")
-    return [found[name] for name in sorted(set(names))]
+    return [by_name[name] for name in sorted(set(names))]
 
 
 def free(workspace: Workspace, entry: TrashEntry, collection: Collected) -> int:

@@ -181,8 +181,8 @@ class Pool:
     def known_bad(self, digest: bytes) -> tuple[int, ...]:
         """Inodes of damaged files of a frame that snapshots may still hold."""
         name = f"{digest.hex()}."
-        found = [entry for entry in self.bad() if entry.name.startswith(name) and not entry.name.endswith(HEALED)]
-        return tuple(entry.stat(follow_symlinks=False).st_ino for entry in found)
+        entries = [entry for entry in self.bad() if entry.name.startswith(name) and not entry.name.endswith(HEALED)]
+        return tuple(entry.stat(follow_symlinks=False).st_ino for entry in entries)
 
     def healed(self, digest: bytes) -> None:
         """Remember that no snapshot holds the damaged files of a frame any longer. Raises OSError."""

@@ -66,15 +66,15 @@ def check_format(record: Mapping[str, Any], what: str, newest: int = FORMAT) -> 
     """Raise NewerFormat where a later version wrote it, UnknownFormat where its format is not the number of a version.
 
     A record without a format (a line of a log) is of the first."""
-    said = record.get("format", FORMAT)
-    if type(said) is not int or said < 1:  # true is an int for Python, and a fault here
+    version = record.get("format", FORMAT)
+    if type(version) is not int or version < 1:  # true is an int for Python, and a fault here
         raise UnknownFormat(
-            f"{what} cannot be read: its format is {ascii(said)[:40]}, not the number of a version",
+            f"{what} cannot be read: its format is {ascii(version)[:40]}, not the number of a version",
             f"what this version writes says {FORMAT}; nothing was changed",
         )
-    if said > newest:
+    if version > newest:
         raise NewerFormat(
-            f"{what} is of format {str(said)[:20]}, and this version reads up to format {newest}",
+            f"{what} is of format {str(version)[:20]}, and this version reads up to format {newest}",
             "use the newer dysnomia-tui that wrote it; nothing was changed",
         )
 

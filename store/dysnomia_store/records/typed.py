@@ -253,35 +253,35 @@ def metadata(record: Record, what: str) -> Metadata:
 
 
 def history(record: Record, what: str) -> History:
-    said = cast(codec.Json, _read(record, _History, what))
+    fields = cast(codec.Json, _read(record, _History, what))
     try:
-        return codec.history_of(said)
+        return codec.history_of(fields)
     except ValueError as error:  # a time, a reason
         raise Corrupt(f"{what} cannot be read: {error}") from None
 
 
 def seen(record: Record, what: str) -> tuple[int, str, Seen]:
     """(generation, id, what was seen)."""
-    said = cast(codec.Json, _read(record, _Seen, what))
+    fields = cast(codec.Json, _read(record, _Seen, what))
     try:
-        return codec.seen_of(said)
+        return codec.seen_of(fields)
     except ValueError as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
 
 
 def marks(record: Record, what: str) -> tuple[str, Marks]:
     """The id they were made of, and what they say."""
-    said = cast(codec.Json, _read(record, _Marks, what))
+    fields = cast(codec.Json, _read(record, _Marks, what))
     try:
-        return said["id"], codec.marks_of(said)
+        return fields["id"], codec.marks_of(fields)
     except ValueError as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
 
 
 def check(record: Record, what: str) -> Check:
-    said = cast(codec.Json, _read(record, _Check, what))
+    fields = cast(codec.Json, _read(record, _Check, what))
     try:
-        return codec.check_of(said)
+        return codec.check_of(fields)
     except ValueError as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
 

@@ -28,6 +28,7 @@ from typing import Self
 
 from dysnomia_plugins.base import Component, Place, StatePlugin
 from dysnomia_store.store import Store
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.servers.common import GUARDED
 
 
@@ -152,6 +153,17 @@ class World(ABC):
     @abstractmethod
     def spoil(self, place: Place) -> None:
         """Change one small thing at a place that is not live (a scratch place)."""
+
+    # Put-back.
+
+    def lose(self) -> Sequence[RowsAsked]:
+        """Lose some of what the seeded state has, change some and let some come. Returns how it is asked back. Only of
+        types that put something back."""
+        raise NotImplementedError
+
+    def by_key(self, whole: object) -> object:
+        """What ``whole`` gave, without the order in which a server happens to keep rows."""
+        return whole
 
     # Writers.
 

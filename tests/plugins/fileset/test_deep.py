@@ -56,4 +56,4 @@ def test_deeper_is_refused_and_named(component: Component, tmp_path: Path, folde
     with pytest.raises(PluginError, match=rf"^data/d/d/.*… holds folders nested deeper than {MAX_DEPTH}") as refused:
         dump_to_tar(component, tmp_path / "dump")
     assert len(refused.value.message) < 400
-    assert "move them" in refused.value.hint
+    assert "move the deepest" in refused.value.hint

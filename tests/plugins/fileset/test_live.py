@@ -238,7 +238,7 @@ def test_a_socket_is_left_out_and_said(component: Component, tmp_path: Path) -> 
 def test_nothing_to_snapshot_is_an_error_and_a_missing_folder_is_said(tmp_path: Path) -> None:
     target = tmp_path / "srv"
     component = fileset_component(tmp_path / "component", target, "mkdir one\nmkdir two\n")
-    with pytest.raises(PluginError, match="nothing to snapshot"):
+    with pytest.raises(PluginError, match="none of the folders"):
         _dumped(component, tmp_path)
     (target / "one").mkdir(parents=True)
     _, warnings = _dumped(component, tmp_path)

@@ -406,7 +406,7 @@ def test_what_is_not_there_and_not_named_is_said(site: Site) -> None:
     (site.live / "empty").unlink()
     (site.ctx.component.path / ".dysnomia-fileset").write_text("mkdir other\n")
     (conflict,) = site.conflicts("file:data/empty")
-    assert conflict == "data/empty is in no folder that .dysnomia-fileset names"
+    assert conflict == "data/empty is not in the fileset"
 
 
 def test_no_room_is_said_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

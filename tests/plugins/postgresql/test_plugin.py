@@ -81,7 +81,7 @@ def test_names_that_would_be_cut_are_refused(bare: Bare) -> None:
             bare.plugin.named(bare.component, name)
     with pytest.raises(NotSafe):
         bare.plugin.named(bare.component, "orders")
-    with pytest.raises(NotSafe, match="is live"):
+    with pytest.raises(NotSafe, match="is the live database"):
         bare.plugin.drop(bare.context(), Place("orders"))
     long = replace(bare.context(), tag="0123abcd_" + "7" * 80)
     for purpose in Purpose:

@@ -74,7 +74,7 @@ def test_killed_or_cut_off_around_the_commit_the_next_one_knows_which(
     with monkeypatch.context() as away:
         away.setattr(Talk, "ask", _cut_off(Talk.ask))
         away.setattr(Client, "end_backends", _down)
-        with pytest.raises(OutcomeUnknown, match="may be back or not"):
+        with pytest.raises(OutcomeUnknown, match="unknown whether the rows"):
             activities.put_back(bench, first.number, first.id, planned, "put back")
     driver.dead.append(bench.job)
     (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]

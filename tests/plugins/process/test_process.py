@@ -85,7 +85,7 @@ def test_what_bash_dysnomia_started_is_found_and_ended(processes: Processes) -> 
     path = processes.daemon("theirs")
     processes.machine.run(path / "bin" / "daemon")
     pid = wait_until(lambda: processes.pid("theirs"))
-    assert f"runs already, as process {pid}" in processes.dysnomia("activate", "theirs")
+    assert f"already runs as process {pid}" in processes.dysnomia("activate", "theirs")
     processes.dysnomia("deactivate", "theirs")
     assert processes.running("theirs") == []
 
@@ -200,7 +200,7 @@ def test_a_file_of_another_user_ends_no_process_of_their_choice(processes: Proce
 
         processes.dysnomia("activate", "app")
         machine.as_user("mallory", "/tmp/put", victim)
-        assert "left alone" in processes.dysnomia("deactivate", "app")
+        assert "the process is not stopped" in processes.dysnomia("deactivate", "app")
         assert (processes.running("app"), processes.lives(victim)) == ([], True), "the daemon that was started is ended"
 
         machine.as_user("mallory", "rm", "-f", file)

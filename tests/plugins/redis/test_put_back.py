@@ -299,7 +299,7 @@ def test_keys_that_are_written_all_the_time_are_given_up(shop: Shop, monkeypatch
     shop.run(("SET", "plain", "changed"), ("DEL", "small hash"))
     before_the_commit(monkeypatch, lambda _time: shop.run(("SET", "plain", "changed")))
     now = shop.world.whole()
-    with pytest.raises(NotSafe, match="others write these keys all the time"):
+    with pytest.raises(NotSafe, match="other clients changed these keys"):
         shop.put(shop.keys(0, "plain", "small hash"))
     assert shop.world.whole() == now
 

@@ -50,7 +50,7 @@ def test_two_files_that_could_be_meant_are_not_guessed_between(tmp_path: Path) -
         bench.dump()
     probe = bench.sqlite.probe(bench.component, ProcessRunner())
     assert not probe.up
-    assert "could be" in probe.detail
+    assert "is ambiguous" in probe.detail
 
 
 @pytest.mark.parametrize("folder", ["", "relative/folder"])
@@ -125,7 +125,7 @@ def test_initial_state_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_activate_says_where_the_folder_is_missing(tmp_path: Path) -> None:
     bench = SqliteBench(tmp_path)
     bench.databases.rmdir()
-    with pytest.raises(PluginError, match=r"folder .* is not there"):
+    with pytest.raises(PluginError, match=r"folder .* does not exist"):
         bench.sqlite.activate(bench.job())
 
 

@@ -136,7 +136,7 @@ def test_a_file_of_the_operators_own_is_never_replaced_or_removed(supervised: Su
     supervised.machine.write(TARGET / "mine.conf", "[program:mine]\ncommand=sleep 1000\n")
     supervised.program("mine", "mine")
     assert "mine.conf already exists, and is not a link" in supervised.dysnomia("activate", "mine", status=6)
-    assert "is not of this component, and stays" in supervised.dysnomia("deactivate", "mine")
+    assert "does not belong to this component and was left in place" in supervised.dysnomia("deactivate", "mine")
     assert "sleep 1000" in supervised.machine.run("cat", TARGET / "mine.conf")
     supervised.machine.run("rm", TARGET / "mine.conf")
 

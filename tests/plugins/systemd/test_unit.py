@@ -247,7 +247,9 @@ def test_a_unit_of_the_operators_own_is_never_replaced_or_removed(units: Units) 
     units.make("mine", **{"mine.service": LOOP, "another.service": LOOP})
     assert "mine.service already exists, and is not a link" in units.dysnomia("activate", "mine", status=6)
     assert units.links() == set()
-    assert "mine.service is not of this component, and stays" in units.dysnomia("deactivate", "mine")
+    assert "mine.service does not belong to this component and was left in place" in units.dysnomia(
+        "deactivate", "mine"
+    )
     assert units.machine.root(UNITS / "mine.service").read_text() == LOOP
     units.machine.run("rm", UNITS / "mine.service")
 

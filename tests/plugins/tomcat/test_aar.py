@@ -103,4 +103,4 @@ def test_the_folder_of_the_server_is_waited_for(axis2: Axis2) -> None:
     Axis2WebService().activate(ctx)
     assert [path.name for path in axis2.services.iterdir()] == ["shop.aar"]
     axis2.configure(timeout="0", axis2BaseDir="/no/such/folder")
-    assert "there is no /no/such/folder" in axis2.run("dysnomia", "-o", "activate", *CALL, status=1).err
+    assert "the folder /no/such/folder does not exist" in axis2.run("dysnomia", "-o", "activate", *CALL, status=1).err

@@ -116,7 +116,9 @@ def test_without_a_folder_of_the_server_nothing_is_activated(wars: Wars) -> None
     wars.war("later", "later")
     wars.machine.run("mkdir", "-p", "/etc/dysnomia/components/later", "/srv/later")
     wars.machine.run("cp", "-a", wars.path("later"), "/etc/dysnomia/components/later/later")
-    assert "there is no /srv/later/webapps" in wars.dysnomia("activate", "later", status=1, container="later")
+    assert "the folder /srv/later/webapps does not exist" in wars.dysnomia(
+        "activate", "later", status=1, container="later"
+    )
     assert not wars.told("later")["condition"]["probe"]["broken"]
 
 

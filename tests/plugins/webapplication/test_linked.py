@@ -98,7 +98,7 @@ def test_what_an_operator_put_there_is_neither_replaced_nor_removed(shop: Shop, 
     assert shop.links() == {"one.html": "-"}
     ctx = shop.deactivate()
     assert shop.links() == {"one.html": "-"}
-    assert any("one.html is not of this component, and stays" in line for line in logged(ctx))
+    assert any("one.html does not belong to this component and was left in place" in line for line in logged(ctx))
 
 
 def test_a_link_of_another_version_is_replaced_and_one_that_was_replaced_since_stays(shop: Shop) -> None:

@@ -63,7 +63,7 @@ def test_what_is_refused(
 ) -> None:
     (tmp_path / "there").mkdir()
     assert export(monkeypatch, "--to", str(tmp_path / "there")) == 2
-    assert "is there already" in capfd.readouterr().err
+    assert "already exists" in capfd.readouterr().err
     assert export(monkeypatch, "--generation", "99") == 5
     assert export(monkeypatch, "--section", "nothing", key=str(PAPERS)) == 5
     assert "has no section nothing" in capfd.readouterr().err

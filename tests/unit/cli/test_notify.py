@@ -182,13 +182,13 @@ def test_a_program_that_fails_fails_nothing_is_an_alarm_and_is_called_again(
     assert host.call("dysnomia-tui", "status", "--scheduled") == 2
     assert f"{host.hook} ended with status 3" in capsys.readouterr().err
     assert host.call("dysnomia-tui", "status") == 2
-    assert "alarm     messages by [notify] command do not go out" in capsys.readouterr().out
+    assert "alarm     notifications by command ([notify] in config.toml) fail" in capsys.readouterr().out
     host.configure(host.by_program(), stale="1h")
     assert host.call("dysnomia-tui", "status", "--scheduled") == 2
     assert len(host.told()) == 2
     capsys.readouterr()
     assert host.call("dysnomia-tui", "status") == 2
-    assert "do not go out" not in capsys.readouterr().out
+    assert "in config.toml) fail" not in capsys.readouterr().out
 
 
 def test_where_nothing_can_be_remembered_it_is_told_all_the_same(

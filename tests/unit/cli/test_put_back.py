@@ -44,9 +44,9 @@ def test_rows_by_key_by_file_and_all_that_are_lacking(
     capsys.readouterr()
     papers = ("-C", PAPERS.container, "-c", PAPERS.component)
     assert put_back("--generation", "1", "--section", "file:list.txt", "--row", "1", where=papers) == 6
-    assert "file:list.txt is put back whole" in capsys.readouterr().err
+    assert "file:list.txt is a file, which is put back whole" in capsys.readouterr().err
     assert put_back("--generation", "3", "--section", "table:items") == 6
-    assert "which rows of table items?" in capsys.readouterr().err
+    assert "no rows of table items specified" in capsys.readouterr().err
     assert put_back("--generation", "2", "--section", "table:customers", "--row", "1") == 6
     assert "has other columns now (+city)" in capsys.readouterr().err
     assert put_back("--generation", "3", "--section", "table:none", "--row", "1") == 5

@@ -120,21 +120,21 @@ def test_a_key_that_is_used_again_is_named_and_left(lost: EngineFixture, engine:
 def test_what_cannot_be_is_said_in_the_plan(lost: EngineFixture, engine: Engine) -> None:
     wrong = {
         "no section none": [RowsAsked("none", (("1",),))],
-        "schema main are not known by such a key": [RowsAsked("schema:main", (("x",),))],
-        "table t are not known by such a key": [RowsAsked(T, (("1", "2"),))],
+        "schema main has no rows with a key of that form": [RowsAsked("schema:main", (("x",),))],
+        "table t has no rows with a key of that form": [RowsAsked(T, (("1", "2"),))],
     }
     for words, rows in wrong.items():
         (blocker,) = engine.plan_put_back(ORDERS, 1, rows).blockers
         assert words in blocker
     unknown = engine.plan_put_back(ORDERS, 1, asked(2, 99))
     assert unknown.warnings == ("neither the generation nor live has 99",)
-    for key, words in ((TEXT, "has no rows that could be put back"), (DOCS, "x is put back whole")):
+    for key, words in ((TEXT, "has no rows that could be put back"), (DOCS, "x is a file, which is put back whole")):
         assert lost.run(engine, engine.plan_activity(key, "activate")).state is JobState.DONE
         assert lost.run(engine, engine.plan_snapshot([key])).state is JobState.DONE
         (blocker,) = engine.plan_put_back(key, 1, [RowsAsked("x", (("1",),))]).blockers
         assert words in blocker
     (blocker,) = engine.plan_put_back(ORDERS, 1, [RowsAsked(T, ((),))]).blockers
-    assert blocker == "which rows of table t? Name them (--row), or mark them"
+    assert blocker == "no rows of table t specified: name them (--row), or mark them"
 
 
 def test_another_snapshot_or_file_than_planned_is_refused(lost: EngineFixture, engine: Engine) -> None:

@@ -338,7 +338,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "metadata with odd values": (lambda said: set_at(said, *S, "metadata", "rows", "many"), "cannot be read"),
     "a checksum that is none": (lambda said: set_at(said, *S, "checksum", "md5:x"), "checksum"),
     "a component twice": (lambda said: said["components"].append(said["components"][0]), "twice"),
-    "a snapshot of nothing": (lambda said: set_at(said, *S, "files", []), "holds nothing"),
+    "a snapshot of nothing": (lambda said: set_at(said, *S, "files", []), "holds no files"),
     "another format": (lambda said: set_at(said, "format", 99), "another format"),
     "no components": (lambda said: said.pop("components"), "cannot be read"),
     "a list of lists": (lambda said: set_at(said, "components", [[[]] * 9]), "cannot be read"),

@@ -89,7 +89,7 @@ class SqlDatabase(StatePlugin):
 
     def named(self, component: Component, name: str) -> Place:
         if self.taken(component, name):
-            raise NotSafe(f"a copy cannot be called {name!r}", "choose another name")
+            raise NotSafe(f"a copy cannot be called {name!r}: the name is reserved", "choose another name")
         return Place(self.checked(name))
 
     def taken(self, component: Component, name: str) -> bool:
@@ -102,7 +102,10 @@ class SqlDatabase(StatePlugin):
     def require_not_live(self, ctx: Context, place: Place) -> None:
         """Raise NotSafe where what is to be dropped is live."""
         if place == self.live(ctx.component):
-            raise NotSafe(f"{place.name} is live", "collect-garbage deletes what is live")
+            raise NotSafe(
+                f"{place.name} is the live database and was not dropped",
+                "to delete it: deactivate the component, then collect-garbage",
+            )
 
     # Load.
 
@@ -114,7 +117,7 @@ class SqlDatabase(StatePlugin):
         Raises NotSafe where a database of this name is there."""
         self.checked(place.name)
         if self.exists(ctx, place):
-            raise NotSafe(f"there is a database {place.name} already", "choose another name")
+            raise NotSafe(f"the database {place.name} already exists", "choose another name")
         if around is None and stored.metadata is not None:
             around = dict(stored.metadata.surroundings) or None
             ctx.journal.step(self.loaded_step, around=around)

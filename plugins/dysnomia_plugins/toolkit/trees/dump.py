@@ -83,7 +83,9 @@ class TreeDump:
             self.members += 1
         if len(walk.missing) == len(self.roots):
             where = ", ".join(root.path for root in self.roots) or "no mkdir line"
-            raise PluginError("there is nothing to snapshot", f"none of its folders is there ({where})")
+            raise PluginError(
+                f"none of the folders of the fileset exists ({where})", "activate the component, or create them"
+            )
         self._flush()
         if not self.unchanged:
             if self.known is not None and self.known.pending:
@@ -259,7 +261,7 @@ def _refuse_too_deep(seen: Seen) -> None:
         name = seen.name if len(seen.name) <= SHOWN else f"{seen.name[:SHOWN]}…"
         raise PluginError(
             f"{name} holds folders nested deeper than {MAX_DEPTH}, which could not be restored",
-            "nothing was stored: move them elsewhere",
+            "nothing was stored: move the deepest folders elsewhere",
         )
 
 

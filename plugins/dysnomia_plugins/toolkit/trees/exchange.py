@@ -103,7 +103,7 @@ def swap_roots(roots: Sequence[RootSwap], journal: Journal) -> None:
         if moving:
             raise PluginError(
                 f"the entries of {moving[-1]} could not all be moved ({error.strerror}: {error.filename or ''})",
-                "the next job on the component goes on with that",
+                "the next job on the component moves the rest",
             ) from error
         for root in reversed(done):
             _revert(root, journal)
@@ -133,8 +133,8 @@ def recover_swap(journal: Journal) -> bool:
             _swap_root(root, journal)
     except OSError as error:
         raise PluginError(
-            f"the swap of a dead job could not be finished ({error.strerror}: {error.filename or ''})",
-            "what was live and what was loaded are both still beside the target folder",
+            f"the swap of an interrupted job could not be finished ({error.strerror}: {error.filename or ''})",
+            "both versions are still beside the target folder: correct the cause, then try again",
         ) from error
     _end(roots, journal)
     return True

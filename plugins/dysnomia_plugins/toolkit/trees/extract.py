@@ -287,7 +287,7 @@ class Extractor:
             raise BadArchive(f"the archive links {member.name!r} to {member.link!r}, which is not in it") from error
         try:
             if stat.S_ISDIR(os.lstat(target, dir_fd=source).st_mode):
-                raise BadArchive(f"the archive makes {member.name!r} another name of a folder")
+                raise BadArchive(f"the archive holds {member.name!r} as a hard link to a folder")
             self._clear(name, parent, member)
             os.link(target, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError as error:

@@ -51,7 +51,7 @@ class Generated:
         registry = Registry()
         if type_name not in registry:
             raise PluginError(
-                f"{component.key} is managed by the type {type_name}, which is not here",
+                f"{component.key} is managed by the type {type_name}, which is not installed",
                 f"set processManager to one of {', '.join(_managers_here(registry))}",
             )
         return cls(replace(component, path=Path(path)), registry.get(type_name))
@@ -71,7 +71,9 @@ def generate(ctx: Context) -> Generated:
             words += [option, component.prop(name)]
     files = sorted(component.path.absolute().glob("*.json"))
     if not files:
-        raise PluginError(f"{component.key} has no *.json ({component.path})", "put its description there")
+        raise PluginError(
+            f"{component.key} has no *.json ({component.path})", "put the JSON description of the process there"
+        )
     ctx.progress.log(" ".join([*words, *(file.name for file in files)]))
     try:
         said = ctx.runner.run(
@@ -82,7 +84,7 @@ def generate(ctx: Context) -> Generated:
         raise ToolMissing(error.message, "it comes with the framework nix-processmgmt") from error
     path = said.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
     if not path.startswith("/") or "\n" in path:
-        raise PluginError(f"{GENERATOR} printed no path ({path!r})", "see whether it works when it is called by hand")
+        raise PluginError(f"{GENERATOR} printed no path ({path!r})", "run it by hand to see why")
     return Generated.of(component, path, type_name)
 
 

@@ -148,7 +148,7 @@ class Client:
         """Statements one after the other; the first that fails ends it. ``held``: a sweep must be able to find the
         connection, whatever it is at. Raises ServerDown, WrongCredentials, ProcessFailed."""
         text = encode(sql) if isinstance(sql, str) else sql
-        prefix = session.script(session.OURS) + (f"DO GET_LOCK({literal(self._lock)}, 30);\n" if held else "")
+        prefix = session.script(session.OURS) + (f"DO GET_LOCK({literal(self.lock_name)}, 30);\n" if held else "")
         with self.option_file() as (descriptor, options):
             argv = [self.program, *options, "--batch", "--raw", "--skip-column-names", "--binary-mode"]
             argv += ["--default-character-set=utf8mb4", *([f"--database={database}"] if database else [])]
@@ -268,12 +268,12 @@ class Client:
     # Sessions.
 
     @property
-    def _lock(self) -> str:
+    def lock_name(self) -> str:
         return f"dysnomia_{self.tag}"[:64]
 
     @property
     def _own(self) -> str:
-        return f"id = IS_USED_LOCK({literal(self._lock)})"
+        return f"id = IS_USED_LOCK({literal(self.lock_name)})"
 
     def end_own(self) -> None:
         """End what a dead worker of this very job left running on the server, and wait until it is gone."""

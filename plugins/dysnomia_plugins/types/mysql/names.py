@@ -54,5 +54,5 @@ def check_database(name: str) -> str:
     if len(name) > MAX_CHARACTERS:
         raise NotSafe(f"the name {name!r} has more than {MAX_CHARACTERS} characters", "choose a shorter one")
     if name.lower() in SYSTEM:
-        raise NotSafe(f"{name} is the server's own", "choose another name")
+        raise NotSafe(f"{name} is a system database of the server", "choose another name")
     return name

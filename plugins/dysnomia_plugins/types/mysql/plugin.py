@@ -17,10 +17,12 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    LiveLook,
     Place,
     Preflight,
     Probe,
     Purpose,
+    PutRow,
     Row,
     Runner,
     SectionPatch,
@@ -324,6 +326,25 @@ class MysqlDatabase(SqlDatabase):
         from dysnomia_plugins.types.mysql.patch import sql_patch
 
         yield from sql_patch(new, changes, title)
+
+    # Rows back into what is live.
+
+    puts_back: ClassVar[bool] = True
+
+    def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
+        from dysnomia_plugins.types.mysql import put_back
+
+        return put_back.lacking(Client.of(ctx), self.name(ctx.component), section, batches)
+
+    def look_at_rows(self, ctx: Context, rows: Sequence[PutRow]) -> LiveLook:
+        from dysnomia_plugins.types.mysql import put_back
+
+        return put_back.look(ctx, Client.of(ctx), self.name(ctx.component), rows)
+
+    def put_back(self, ctx: Context, rows: Sequence[PutRow], seen: Sequence[str]) -> Sequence[int]:
+        from dysnomia_plugins.types.mysql import put_back
+
+        return put_back.put_back(ctx, Client.of(ctx), self.name(ctx.component), rows, seen)
 
 
 def _pieces(text: bytes | None) -> list[Piece]:

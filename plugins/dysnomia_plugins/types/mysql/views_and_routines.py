@@ -61,8 +61,8 @@ def refuse_endless(database: str, events: Sequence[str]) -> None:
     """mariadb-dump (seen in 10.11.19) never ends on an event that holds its delimiter. Raises NotSafe."""
     if events:
         raise NotSafe(
-            f"mariadb-dump would never end: these events of {database} hold ';;': {', '.join(events[:5])}",
-            "ALTER EVENT them so that they do not hold it",
+            f"mariadb-dump would not terminate: events of {database} contain ';;': {', '.join(events[:5])}",
+            "remove the ';;' with ALTER EVENT",
         )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dysnomia_plugins.base import PutRow
-from dysnomia_plugins.types.postgresql.conflicts import Change, conflicts
+from dysnomia_plugins.toolkit.sqldump.conflicts import Change, conflicts, referred
+from dysnomia_plugins.types.postgresql.conflicts import Asking
 from dysnomia_plugins.types.postgresql.live_rows import NULL, LiveRows, Wanted
 from dysnomia_plugins.types.postgresql.live_tables import Numbers, Table
 from dysnomia_store.model import Section
@@ -37,7 +38,11 @@ class Seen:
         """What stands against putting these back together."""
         other = {at: text for at in places if (text := self._other(at))}
         changes = {at: self.change(at) for at in places if at not in other}
-        return other | conflicts(self.live, changes)
+        return other | conflicts(Asking(self.live, sections_of(self.rows)), changes)
+
+    def referred(self, places: Sequence[int]) -> set[int]:
+        """Those to whose rows in live others refer."""
+        return referred(Asking(self.live, sections_of(self.rows)), [self.change(at) for at in places])
 
     def _other(self, at: int) -> str:
         """Whether a value would be another one: of a column whose type has changed, say."""
@@ -54,8 +59,8 @@ class Seen:
     def change(self, at: int) -> Change:
         columns, row, now = self.rows[at].section.columns, self.rows[at], self.now[at]
         return Change(
+            at,
             row,
-            self.wanted[at],
             self.table(at),
             None if now is None else dict(zip(columns, now.split(b"\t"), strict=True)),
             None if row.wanted is None else dict(zip(columns, self.wanted[at].fields, strict=True)),

@@ -191,6 +191,14 @@ class Table:
     def key_columns(self) -> tuple[str, ...]:
         return tuple(part.column for part in self.key)
 
+    @property
+    def unique_columns(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(part.column for part in parts) for parts in self.unique)
+
+    @property
+    def references(self) -> tuple[tuple[Reference, ...], tuple[Reference, ...]]:
+        return self.parents, self.children
+
     def same(self, live: str, wanted: str) -> str:
         """The condition that two rows have one key."""
         pairs = ((part, identifier(part.column)) for part in self.key)

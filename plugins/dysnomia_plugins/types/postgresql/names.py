@@ -30,7 +30,7 @@ def check_database(name: str) -> str:
     """Return ``name`` if a database can be called so. Raises NotSafe."""
     size = len(encode(name))
     if not name or "\0" in name:
-        raise NotSafe(f"{name!r} cannot be the name of a database")
+        raise NotSafe(f"{name!r} is not a valid database name")
     if size > MAX_BYTES:
         raise NotSafe(
             f"the name {name!r} is {size} bytes long",

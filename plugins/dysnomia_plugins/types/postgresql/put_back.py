@@ -16,7 +16,6 @@ from dysnomia_plugins.base import Context, LiveLook, LiveRow, PutRow
 from dysnomia_plugins.errors import NotSafe, OutcomeUnknown, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.postgresql.client import Client
-from dysnomia_plugins.types.postgresql.conflicts import referred
 from dysnomia_plugins.types.postgresql.live_rows import LiveRows, digest
 from dysnomia_plugins.types.postgresql.live_seen import Seen, behind, sections_of, see, warnings
 from dysnomia_plugins.types.postgresql.live_tables import Table
@@ -74,7 +73,10 @@ def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) ->
     except ProcessFailed as error:
         code, reason = _reason(error)
         if code == _LOCKED:
-            raise PluginError(f"a table is locked for {LOCK_SECONDS} seconds", "is its definition changing?") from None
+            raise PluginError(
+                f"a table is locked for {LOCK_SECONDS} seconds",
+                "see whether its definition is being changed (ALTER TABLE), then try again",
+            ) from None
         if not code.startswith(_DATA):
             raise
         return LiveLook((), refusals=(f"live does not take these rows: {reason}",))
@@ -164,8 +166,8 @@ def _require_committed(ctx: Context, client: Client, database: str, number: int)
         status = anew.ask(f"SELECT to_json(txid_status({number:d}))", database)
     except PluginError as error:
         raise OutcomeUnknown(
-            f"the rows may be back or not: the connection was lost while they were committed ({error.message})",
-            "start the server; the next job on the component finds out",
+            f"unknown whether the rows were put back: the connection was lost during COMMIT ({error.message})",
+            "start the server; the next job on the component determines it",
         ) from error
     if status != "committed":
         raise PluginError("nothing was changed: the connection to the server was lost", "try again")
@@ -249,7 +251,7 @@ def _write(there: Seen, places: Sequence[int]) -> None:
     if not places:
         return
     changed = [at for at in places if there.now[at] is not None and there.rows[at].wanted is not None]
-    stay = referred(there.live, [there.change(at) for at in changed])
+    stay = there.referred(changed)
     gone = [at for at in places if there.now[at] is not None and at not in stay]
     come = [at for at in places if there.rows[at].wanted is not None and at not in stay]
     parts: list[str] = []

@@ -114,7 +114,7 @@ class Server:
 
 def _yes(word: str) -> bool:
     if word not in ("", "no", "yes"):
-        raise PluginError(f"{TRUST_OWNERS} is {word!r}", "write yes or no")
+        raise PluginError(f"{TRUST_OWNERS} must be yes or no, not {word!r}", "correct it in the container")
     return word == "yes"
 
 
@@ -123,7 +123,7 @@ def _name_of(reader: Actor) -> str:
         return pwd.getpwuid(reader.uid).pw_name
     except KeyError:
         raise NotSafe(
-            f"postgresqlPassFile names a file of {reader}, whom this machine does not know", "give it to root"
+            f"the owner {reader} of the file in postgresqlPassFile does not exist on this machine", "give it to root"
         ) from None
 
 
@@ -174,7 +174,7 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
     if _CONNECTING.search(text):
         if any(sign in text for sign in _POOLER):
             return PluginError(
-                f"at {server} is a connection pooler, and not PostgreSQL itself ({reason})",
+                f"{server} is a connection pooler, not a PostgreSQL server ({reason})",
                 "name the server's own socket or port (postgresqlRuntimeDir, postgresqlHost, postgresqlPort): the"
                 " settings of a dump's session do not get through a pooler",
             )

@@ -92,7 +92,7 @@ class Statements:
 
     def _note_encoding(self, name: str) -> None:
         if re.sub(r"[^a-z0-9]", "", name.lower()) in OF_CLIENTS_ONLY:
-            raise NotSafe(f"the dump is in {name}, which no database can be in", "it is not loaded")
+            raise NotSafe(f"the dump has the encoding {name}, which no database can have", "it is not loaded")
         self.encoding = name
 
     def _skips_of_part(self, statement: bytes) -> bool:

@@ -1,7 +1,4 @@
-"""A conversation with a server: one session of psql, asked and told as the answers go, for a transaction of ours.
-
-Whatever ends it before its COMMIT (a failure, a cancel, a killed process) leaves live as it was: the server rolls back.
-"""
+"""One session of psql, asked and told as the answers go, for a transaction of ours."""
 
 from __future__ import annotations
 
@@ -11,17 +8,16 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.toolkit.sqldump.conversation import Conversation
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.contents import python_codec
 from dysnomia_plugins.types.postgresql.names import literal
 from dysnomia_plugins.types.postgresql.rows import unescaped
 from dysnomia_plugins.types.postgresql.sessions import Session, printed
 
-PATIENCE = 0.2
-"""Seconds without an answer after which is looked whether psql is still there: it takes an empty line."""
 _BEGIN = """\\set VERBOSITY verbose
 SELECT pg_catalog.set_config('dysnomia.search_path', pg_catalog.concat_ws(', ', 'pg_catalog',
   nullif(pg_catalog.current_setting('search_path'), ''), 'pg_temp'), false),
@@ -49,23 +45,13 @@ class Talk:
     codec: str
     encoding: str
     """The same, as PostgreSQL calls it."""
-    _stdin: BinaryIO
-    _lines: queue.SimpleQueue[bytes]
+    _conversation: Conversation
 
     def ask(self, sql: str) -> list[bytes]:
         """Run statements; the lines that they print. Leaves with BrokenPipeError where one fails, which ends psql."""
         end = secrets.token_hex(16)
-        self._send(f"{sql}\nCOPY (SELECT {literal(end)}) TO STDOUT;\n".encode(self.codec, "surrogateescape"))
-        found: list[bytes] = []
-        while True:
-            try:
-                line = self._lines.get(timeout=PATIENCE)
-            except queue.Empty:
-                self._send(b"\n")
-                continue
-            if line == end.encode():
-                return found
-            found.append(line)
+        statements = f"{sql}\nCOPY (SELECT {literal(end)}) TO STDOUT;\n".encode(self.codec, "surrogateescape")
+        return self._conversation.ask(statements, end.encode())
 
     def rows(self, query: str) -> list[list[bytes]]:
         """What a query gives, as the fields of COPY."""
@@ -87,12 +73,10 @@ class Talk:
         """Of bytes of the dump, so that they come to the server as they are. Raises NotSafe where they would not."""
         found = raw.decode(self.codec, "surrogateescape")
         if found.encode(self.codec, "surrogateescape") != raw:
-            raise NotSafe(f"bytes of the snapshot cannot be written in {self.codec} again", "restore a copy beside it")
+            raise NotSafe(
+                f"the snapshot holds bytes that are not valid {self.codec}", "restore a copy beside what is live"
+            )
         return found
-
-    def _send(self, data: bytes) -> None:
-        self._stdin.write(data)
-        self._stdin.flush()
 
 
 @contextmanager
@@ -111,7 +95,7 @@ def talking(client: Client, database: str, encoding: str) -> Iterator[Talk]:
         client.explained(),
         client.runner.writing(argv, env=env, user=client.server.os_user, on_stdout=lines.put) as stdin,
     ):
-        talk = Talk(python_codec(encoding or "UTF8"), encoding or "UTF8", stdin, lines)
+        talk = Talk(python_codec(encoding or "UTF8"), encoding or "UTF8", Conversation(stdin, lines))
         talk.ask(_BEGIN + talk.ours)
         if not encoding and talk.value("SELECT to_json(current_setting('server_encoding'))") == "SQL_ASCII":
             talk.encoding = "SQL_ASCII"

@@ -108,5 +108,7 @@ def _version_of(path: str, runner: Runner) -> Tool:
     done = runner.run([path, "--version"], timeout=30)
     match = _VERSION.search(done.stdout.decode("utf-8", "replace"))
     if match is None:
-        raise ToolMissing(f"{path} does not say which version of PostgreSQL it is of")
+        raise ToolMissing(
+            f"cannot read the version of {path} from its --version", "check that it is a program of PostgreSQL"
+        )
     return Tool(path, int(match[1]), int(match[2] or 0))

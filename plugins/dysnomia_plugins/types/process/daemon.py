@@ -71,19 +71,19 @@ class Daemon:
         found = self.look()
         if found.refusal and not found.processes:
             raise NotSafe(
-                f"{self.pid_file} {found.refusal}: it was left alone",
+                f"{self.pid_file} {found.refusal}: the process was not stopped",
                 "end it yourself if it is the daemon, and remove the file",
             )
         if found.refusal:
-            say(f"{self.pid_file} {found.refusal}: it is left alone")
+            say(f"{self.pid_file} {found.refusal}: the process is not stopped")
         elif not found.processes:
             say(why_none(self.pid_file, found))
         for process in found.processes:
             say(f"end process {process.pid}")
             if process.send(signal.SIGTERM) and not process.ended(PATIENCE, check):
                 raise PluginError(
-                    f"process {process.pid} still runs {PATIENCE:g} s after it was asked to end",
-                    "see what it waits for, then deactivate it again",
+                    f"process {process.pid} still runs {PATIENCE:g} s after SIGTERM",
+                    "see what it waits for (ps, strace), end it, then deactivate again",
                 )
         self.tidy()
         left = [str(process.pid) for process in with_variable(MARK, found.mark, 0)] if found.mark else []

@@ -45,13 +45,13 @@ class Process(Plugin):
         found = daemon.look()
         if found.refusal and not found.processes:
             raise NotSafe(
-                f"{spec.pid_file} {found.refusal}: whether the daemon runs is not known",
-                "remove the file if it does not",
+                f"{spec.pid_file} {found.refusal}: cannot determine whether the daemon runs",
+                "see with ps; if it does not run, remove the file",
             )
         words = spec.words(ctx.tool_path)
         deployment.add_accounts(ctx)
         if found.process is not None:
-            ctx.progress.log(f"{spec.name} runs already, as process {found.process.pid} of {spec.pid_file}")
+            ctx.progress.log(f"{spec.name} already runs as process {found.process.pid} of {spec.pid_file}")
             return
         ctx.progress.phase("start")
         began = now_in_ticks()

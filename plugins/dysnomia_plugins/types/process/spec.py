@@ -65,7 +65,8 @@ class Spec:
         program = shutil.which(self.command[0], path=path)
         if program is None:
             raise PluginError(
-                f"the process {self.command[0]} is not there, or is not executable", "see bin/ and etc/dysnomia/process"
+                f"the process {self.command[0]} does not exist or is not executable",
+                "check bin/ and etc/dysnomia/process of the component",
             )
         require_obeyed(Path(program))
         return (program, *self.command[1:])
@@ -80,7 +81,9 @@ def _configured(component: Component) -> Mapping[str, PropertyValue]:
     if not names:
         raise PluginError(f"there is no file in {folder}", "put one there, with process=… and pidFile=…")
     if len(names) > 1:
-        raise PluginError(f"{folder} holds several files ({', '.join(names)})", "a component has one process")
+        raise PluginError(
+            f"{folder} holds several files ({', '.join(names)})", "leave one: a component has one process"
+        )
     known = {"runtimeDir": RUNTIME, **module_environment(component.properties)}
     compute = functools.partial(run, time_limit=TIME_LIMIT, variables=known)
     return read_properties(folder / names[0], compute)

@@ -217,7 +217,7 @@ def _only_name(descriptor: int, shown: str) -> None:
     seen = os.fstat(descriptor)
     if seen.st_nlink > 1:
         owner = "us" if is_ours(seen) else user_in_words(seen.st_uid)
-        raise NotSafe(f"{shown} is another name of a file of {owner}", "remove that name; nothing was done with it")
+        raise NotSafe(f"{shown} is a hard link to a file of {owner}", "remove the link; it was not changed")
 
 
 def _unwritable(path: Path, error: OSError) -> PluginError:

@@ -17,7 +17,7 @@ def dump_file(component: Component) -> Path | None:
     found = component.initial_files(FOLDER, "*.rdb")
     if len(found) > 1:
         raise PluginError(
-            f"{component.path / FOLDER} holds {len(found)} RDB files", "leave only one there: a server loads one file"
+            f"{component.path / FOLDER} holds {len(found)} RDB files", "leave one: a server loads only one file"
         )
     return found[0] if found else None
 
@@ -63,7 +63,7 @@ def _word(line: str, at: int) -> tuple[bytes, int]:
         if line[at] in "\"'":
             piece, at = _quoted(line, at)
             if at < len(line) and not line[at].isspace():
-                raise ValueError("something follows a closing quote")
+                raise ValueError("unexpected character after a closing quote")
             word += piece
         else:
             word += _bytes(line[at])
@@ -84,7 +84,7 @@ def _quoted(line: str, at: int) -> tuple[bytes, int]:
             piece, at = piece + b"'", at + 2
         else:
             piece, at = piece + _bytes(char), at + 1
-    raise ValueError("a quote is not closed")
+    raise ValueError("missing closing quote")
 
 
 def _is_hex(line: str, at: int) -> bool:

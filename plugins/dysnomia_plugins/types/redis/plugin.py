@@ -193,7 +193,9 @@ class RedisDatabase(StatePlugin):
 
     def drop(self, ctx: Context, place: Place) -> None:
         if place.name == LIVE:
-            raise NotSafe("what is live is never dropped", "collect-garbage deletes what is live")
+            raise NotSafe(
+                "the live data is not dropped here", "to delete it: deactivate the component, then collect-garbage"
+            )
         self._end(place)
         temporary_server.remove(Path(place.name))
 
@@ -294,7 +296,7 @@ class RedisDatabase(StatePlugin):
                 folders.reclaim(folder, ours.run)
             if beside:
                 if gone:
-                    ctx.progress.log(f"{gone} keys have expired since, and are not restored")
+                    ctx.progress.log(f"{gone} keys of the snapshot have expired and are not restored")
                 self._standing[place.name] = (stack, ours)
             else:
                 stack.close()
@@ -374,7 +376,8 @@ class RedisDatabase(StatePlugin):
                 yield LiveKeys(connection)
             except Refused as error:
                 raise PluginError(
-                    f"{error.message} (at {connection.name}); nothing was changed", "see what its user may do"
+                    f"{error.message} (at {connection.name}); nothing was changed",
+                    "grant its user the command (ACL SETUSER)",
                 ) from None
 
     # Contents.

@@ -98,7 +98,7 @@ def _number(name: str, text: str, most: int) -> float:
     except ValueError:
         value = -1
     if not 0 < value <= most:
-        raise PluginError(f"{name} is {text!r}", f"give a number up to {most}")
+        raise PluginError(f"{name} must be a number from 1 to {most}, not {text!r}", "correct it in the container")
     return value
 
 
@@ -120,4 +120,4 @@ def _run_as(named: str) -> str | None:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    raise PluginError(f"there is no user {named!r} to run a server as", "set redisServerUser")
+    raise PluginError(f"there is no user {named!r} to run a server as", "set redisServerUser in the container")

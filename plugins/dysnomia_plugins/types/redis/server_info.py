@@ -161,9 +161,9 @@ def refuse(connection: Connection, facts: ServerInfo, highest: int = -1) -> None
     are tried out."""
     found = next(chain(obstacles(connection, facts), beyond(connection, facts, highest)), None)
     if found:
-        raise NotSafe(found, "what is live is untouched")
+        raise NotSafe(found, "live is unchanged")
     try:
         connection.call("CONFIG", "SET", "repl-diskless-load", connection.config("repl-diskless-load") or "disabled")
         connection.call("REPLICAOF", "NO", "ONE")  # of a master: nothing
     except Refused as error:
-        raise NotSafe(f"{error.message} (at {connection.name})", "what is live is untouched") from None
+        raise NotSafe(f"{error.message} (at {connection.name})", "live is unchanged") from None

@@ -63,7 +63,9 @@ class Hold:
     def check(self) -> None:
         """Raise PluginError if a write may have come through."""
         if self._gap or time.monotonic() > self._until:
-            raise PluginError("writes were not paused all the time", "the machine was too busy; try again")
+            raise PluginError(
+                "the pause of writes ended too early: the machine was too busy", "nothing was replaced; try again"
+            )
 
 
 @dataclass
@@ -169,7 +171,7 @@ class Takeover:
             if time.monotonic() > deadline:
                 raise PluginError(
                     f"the server at {self.server} did not take over the restored data in time",
-                    "what was live still is; look into its log",
+                    "live is unchanged; see the log of the server",
                 )
             hold.renew()
             time.sleep(0.02)
@@ -298,7 +300,9 @@ def _await_loaded(live: Connection, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while live.info("persistence").get("loading") == "1":
         if time.monotonic() > deadline:
-            raise NotSafe(f"the server at {live.name} is still loading its data", "try again when it has")
+            raise NotSafe(
+                f"the server at {live.name} is still loading its data", "wait until it has finished, then try again"
+            )
         time.sleep(0.05)
 
 

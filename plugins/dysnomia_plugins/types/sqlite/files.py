@@ -33,9 +33,13 @@ def folder_of(component: Component) -> Path:
     """The folder of the container's databases. Raises PluginError where ``sqliteDir`` is missing or not absolute."""
     folder = component.prop("sqliteDir")
     if not folder:
-        raise PluginError(f"container {component.key.container!r} has no sqliteDir", "say where its databases are")
+        raise PluginError(
+            f"container {component.key.container!r} has no sqliteDir", "set it to the folder of the databases"
+        )
     if not folder.startswith("/"):
-        raise PluginError(f"sqliteDir of container {component.key.container!r} is {folder!r}", "make it absolute")
+        raise PluginError(
+            f"sqliteDir of container {component.key.container!r} is not an absolute path: {folder!r}", "correct it"
+        )
     return Path(folder)
 
 
@@ -49,7 +53,7 @@ def live_file(component: Component) -> Path:
     there = [folder / (name + suffix) for suffix in SUFFIXES if _is_there(folder / (name + suffix))]
     if len(there) > 1:
         names = " and ".join(show(path) for path in there)
-        raise PluginError(f"component {name!r} could be {names}", f"name the component {there[1].name!r}, say")
+        raise PluginError(f"component {name!r} is ambiguous: {names}", f"name the file: {there[1].name!r}")
     try:
         return Path(real_path(os.fspath(there[0] if there else folder / name), setting="sqliteDir"))
     except OSError as error:
@@ -85,7 +89,7 @@ def named_file(component: Component, live: Path, name: str) -> Path:
     except NameRejected as error:
         raise PluginError(error.message, error.hint) from None
     if name.endswith(SIDECARS):
-        raise PluginError(f"SQLite would take {name!r} for part of another database", "choose another name")
+        raise PluginError(f"{name!r} ends like a journal or WAL file of another database", "choose another name")
     return folder_of(component) / (name + suffix)
 
 

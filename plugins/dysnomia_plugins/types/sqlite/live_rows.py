@@ -87,7 +87,7 @@ class LiveRows:
         found = list(islice((raw for raw in rows if parse_row(section, raw).key == wanted), 2))
         if len(found) > 1:
             raise PluginError(
-                f"table {section.name} has two rows whose key is shown as {','.join(key)}", "change them by hand"
+                f"table {section.name} has two rows whose key is shown as {','.join(key)}", "change these rows by hand"
             )
         return found[0] if found else None
 

@@ -89,7 +89,7 @@ def explained(path: Path | str) -> Iterator[None]:
     except UnicodeEncodeError:
         raise PluginError(f"{show(path)} holds a name that is not UTF-8", "it cannot be named in SQL") from None
     except MemoryError:
-        raise PluginError(f"{show(path)} takes more memory than there is", "free some, and try again") from None
+        raise PluginError(f"{show(path)} needs more memory than is free", "free memory, then try again") from None
 
 
 def explain(error: sqlite3.Error, path: Path | str) -> PluginError:
@@ -158,7 +158,7 @@ class Deadline:
             raise DatabaseLocked(
                 f"{show(self._path)} stayed locked for {self._seconds:g} s"
                 + (f" (open in {holders})" if holders else ""),
-                "end what holds it, or try again later",
+                "end the process that holds the lock, or try again later",
             )
 
     def insist(self, connection: sqlite3.Connection, *statements: str) -> list[object]:

@@ -98,7 +98,8 @@ class SqliteDatabase(StatePlugin):
             return
         if not live.parent.is_dir():
             raise PluginError(
-                f"the folder {show(folder_of(ctx.component))} is not there", "make it, owned by who uses the databases"
+                f"the folder {show(folder_of(ctx.component))} does not exist",
+                "create it, owned by the user of the databases",
             )
         prepared = ctx.staging / "initial.sqlite"
         remove(prepared)
@@ -117,7 +118,7 @@ class SqliteDatabase(StatePlugin):
         if left:
             raise NotSafe(
                 f"{show(site.path.with_name(left[0]))} exists without its database",
-                "move it away: it may hold what was lost",
+                "move it away, do not delete it: it may hold the last changes",
             )
         made = job_file(site.path, ctx.tag, "new").name
         folder.unlink(made)
@@ -172,7 +173,10 @@ class SqliteDatabase(StatePlugin):
 
     def drop(self, ctx: Context, place: Place) -> None:
         if place == self.live(ctx.component):
-            raise NotSafe(f"{show(place.name)} is live", "only what a job made is dropped")
+            raise NotSafe(
+                f"{show(place.name)} is the live database and was not dropped",
+                "to delete it: deactivate the component, then collect-garbage",
+            )
         remove(Path(place.name))
 
     # Snapshot.
@@ -415,7 +419,10 @@ def _lock_timeout(component: Component) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= 86400:
-        raise PluginError(f"sqliteLockTimeout of container {component.key.container!r} is {text!r}", "give seconds")
+        raise PluginError(
+            f"sqliteLockTimeout of container {component.key.container!r} is not 0 to 86400 seconds: {text!r}",
+            "correct it",
+        )
     return seconds
 
 

@@ -181,7 +181,10 @@ def _delete(live: LiveRows, table: Table, raw: bytes) -> None:
     where = " AND ".join(f"{name} = {term}" for name, (term, _) in zip(names, terms, strict=True))
     done = live.db.execute(f"DELETE FROM main.{quoted(table.name)} WHERE {where}", params_of(terms))
     if done.rowcount != 1:
-        raise PluginError(f"nothing was changed: {done.rowcount} rows of table {table.name} have one key", "check it")
+        raise PluginError(
+            f"nothing was changed: {done.rowcount} rows of table {table.name} have the same key",
+            "correct the table, then plan again",
+        )
 
 
 def _insert(live: LiveRows, table: Table, row: PutRow) -> None:

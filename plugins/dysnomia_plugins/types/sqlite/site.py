@@ -112,8 +112,8 @@ def site_of(path: Path) -> Site:
         ) from error
     if seen is not None and others is not None and seen.st_nlink > 1 and seen.st_uid != others.uid:
         raise NotSafe(
-            f"{show(real)} has other names, and belongs to {user_in_words(seen.st_uid)} in a folder that {others} may "
-            "change: it may be a file from elsewhere",
+            f"{show(real)} has other hard links, and belongs to {user_in_words(seen.st_uid)} in a folder that {others} "
+            "may change: it may be a file from elsewhere",
             "copy it to a file of its own, or give the folder to root",
         )
     identity = None if seen is None else Identity.of(seen)
@@ -122,7 +122,7 @@ def site_of(path: Path) -> Site:
 
 def _refuse_strange(path: Path, seen: os.stat_result | None) -> None:
     if seen is not None and not stat.S_ISREG(seen.st_mode):
-        raise NotSafe(f"{show(path)} is not a regular file", "an SQLite database is one")
+        raise NotSafe(f"{show(path)} is not a regular file", "move it away: a database has to be a regular file")
 
 
 def _refuse_strange_sides(folder: Folder, path: Path) -> None:

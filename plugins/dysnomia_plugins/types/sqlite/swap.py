@@ -231,7 +231,7 @@ def _dress_like(folder: Folder, live: Site, beside: Path) -> None:
     in its place, no owner is changed. Raises NotSafe."""
     seen = folder.seen(live.name)
     if seen is None:
-        raise NotSafe(f"{show(live.path)} is gone", "plan the restore again")
+        raise NotSafe(f"{show(live.path)} no longer exists", "plan the restore again")
     wanted = Dress.like(seen)
     with folder.file(beside.name) as descriptor:
         found = os.fstat(descriptor)

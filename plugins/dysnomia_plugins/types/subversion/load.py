@@ -91,7 +91,7 @@ class Loader:
             try:
                 return live.surroundings(live.info())
             except PluginError as error:
-                self.ctx.progress.log(f"what is live does not give its settings: {error.message}")
+                self.ctx.progress.log(f"the settings of the live repository cannot be read: {error.message}")
         return self.stored.metadata.surroundings if self.stored.metadata is not None else {}
 
     # History.
@@ -115,7 +115,9 @@ class Loader:
                     listed.write(revision.row())
             listed.end_section()
             if expected is not None and target.section is not None and target.section.digest != expected:
-                raise PluginError("the snapshot's history is not what its list says", "nothing was replaced")
+                raise PluginError(
+                    "the revisions of the snapshot do not match its contents index", "nothing was replaced"
+                )
         made = repository.info()
         if made.youngest != last or (reader.uuid and made.uuid != reader.uuid):
             raise PluginError(f"{repository.path} was not loaded to r{last}", "nothing was replaced")
@@ -205,7 +207,7 @@ def _explained(error: OSError, place: Place) -> PluginError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return PluginError(f"no space left where {place.name} should be loaded", "nothing was replaced; free space")
     if error.errno == errno.EEXIST:
-        return NotSafe(f"{place.name} is in the way", "nothing was replaced; choose another name")
+        return NotSafe(f"{place.name} already exists", "nothing was replaced; choose another name")
     if isinstance(error, PermissionError):
         return PluginError(f"permission denied: {error.filename or place.name}", "nothing was replaced; run it as root")
     return PluginError(f"{place.name} could not be loaded: {error.strerror}", "nothing was replaced")

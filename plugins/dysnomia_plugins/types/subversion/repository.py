@@ -95,7 +95,7 @@ def hand_over_format(repository: str, access: Access) -> None:
     with Folder.at(repository) as top, top.file("format") as descriptor:
         seen = os.fstat(descriptor)
         if seen.st_nlink != 1:
-            raise NotSafe(f"{top.shown('format')} has another name elsewhere", "nothing was replaced")
+            raise NotSafe(f"{top.shown('format')} has another hard link", "nothing was replaced")
         hand_over(descriptor, access.uid, access.gid, access.file_mode & (0o666 if seen.st_mode & 0o200 else 0o444))
 
 
@@ -145,7 +145,7 @@ class Repository:
         db = f"{self.path}/db"
         try:
             if real_path(db) != db:
-                raise NotSafe(f"{db} is a link, or behind one", "put the folder itself there")
+                raise NotSafe(f"{db} is a symbolic link or below one", "move the folder itself there")
             with Folder.at(db) as folder:
                 owner = folder.stat()
             return actor_for(others_on_the_way(db), owner) or (
@@ -163,7 +163,8 @@ class Repository:
         kind = self.read("db/fs-type").strip()
         if kind not in ("fsfs", ""):
             raise NotSafe(
-                f"{self.path} is of the kind {kind!r}", "only FSFS is handled: svnadmin dump and load makes it one"
+                f"{self.path} is a repository of the kind {kind!r}; only FSFS is supported",
+                "convert it: svnadmin dump, then svnadmin load",
             )
 
     def read(self, name: str) -> str:
@@ -190,7 +191,7 @@ class Repository:
         """The newest revision as the file system keeps it, asked without a program. Raises PluginError."""
         words = self.read("db/current").split()
         if not words or not words[0].isdecimal():
-            raise PluginError(f"{self.path} does not say which its newest revision is", "svnadmin recover may help")
+            raise PluginError(f"cannot read the newest revision of {self.path}", "try: svnadmin recover")
         return int(words[0])
 
     def info(self) -> Info:

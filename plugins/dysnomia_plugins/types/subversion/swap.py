@@ -98,7 +98,7 @@ def _pass_counter(live: str, beside: str) -> None:
     if counters[0] > counters[1]:
         with Folder.at(f"{beside}/db") as folder, folder.file(_COUNTER, os.O_WRONLY) as descriptor:
             if os.fstat(descriptor).st_nlink != 1:
-                raise NotSafe(f"{folder.shown(_COUNTER)} has another name elsewhere", "nothing was replaced")
+                raise NotSafe(f"{folder.shown(_COUNTER)} has another hard link", "nothing was replaced")
             os.ftruncate(descriptor, 0)
             write_all(descriptor, _base36(counters[0] + 1).encode() + b"\n")
 

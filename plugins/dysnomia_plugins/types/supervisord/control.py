@@ -69,18 +69,22 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             raise Refused(method, words, fault) from None
         except TimeoutError:
-            raise PluginError(f"supervisord is not answering at {self.where}", "see whether it hangs") from None
+            raise PluginError(
+                f"supervisord is not answering at {self.where}", "see its log, and restart it if it hangs"
+            ) from None
         except (FileNotFoundError, ConnectionError) as error:
             why = error.strerror or "it closed the connection"
             raise ServerDown(f"supervisord does not answer: {self.where} ({why})", "start it") from None
         except xmlrpc.client.ProtocolError as error:  # its own words would hold the password
             raise PluginError(
-                f"supervisord refuses us at {self.where} (HTTP status {error.errcode})",
-                "see username and password in its configuration",
+                f"supervisord at {self.where} refused the request (HTTP status {error.errcode})",
+                "check username and password in its configuration",
             ) from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ExpatError) as error:
-            why = getattr(error, "strerror", "") or "no answer of a supervisord's"
-            raise PluginError(f"supervisord cannot be asked at {self.where} ({why})", "see its permissions") from None
+            why = getattr(error, "strerror", "") or "the answer is not from supervisord"
+            raise PluginError(
+                f"cannot connect to supervisord at {self.where} ({why})", "check the permissions of its socket"
+            ) from None
 
     def version(self) -> str:
         return str(self._ask("getSupervisorVersion"))
@@ -132,7 +136,9 @@ class Supervisor:
             if not left:
                 return
             if time.monotonic() > until:
-                raise PluginError(f"{', '.join(left)} does not stop", "see its stopwaitsecs, and what it waits for")
+                raise PluginError(
+                    f"{', '.join(left)} did not stop in time", "see what it waits for, or raise its stopwaitsecs"
+                )
             check()
             time.sleep(LOOK)
 

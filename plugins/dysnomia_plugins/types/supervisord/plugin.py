@@ -58,7 +58,7 @@ class SupervisordProgram(Plugin):
         if missed:
             raise PluginError(
                 f"supervisord does not read {links[0].path}: it knows no {', '.join(missed)}",
-                "let supervisordTargetDir be a folder that its configuration includes",
+                "set supervisordTargetDir to a folder that its configuration includes",
             )
         self._start(ctx, supervisor, programs)
 

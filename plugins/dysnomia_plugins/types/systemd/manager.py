@@ -89,7 +89,9 @@ class Manager:
     def of(cls, component: Component, runner: Runner) -> Manager:
         wants = component.prop("systemdRootTarget") or "dysnomia.target.wants"
         if "/" in wants or wants.startswith("."):
-            raise PluginError(f"systemdRootTarget is not the name of a folder ({wants})", "as in dysnomia.target.wants")
+            raise PluginError(
+                f"systemdRootTarget is not the name of a folder ({wants})", "write it as dysnomia.target.wants"
+            )
         return cls(runner, component.prop("systemdUserServices") == "1", component.prop("systemdTargetDir"), wants)
 
     @property
@@ -137,7 +139,7 @@ class Manager:
             lasting = [str(path) for path in looks if path.parts[1:2] != ("run",)]
             raise PluginError(
                 f"systemd does not look for units in {wanted[0]}, but in {', '.join(lasting)}",
-                "let systemdTargetDir be one of those",
+                "set systemdTargetDir to one of those",
             )
         return found
 

@@ -31,7 +31,7 @@ class Units:
         names = names_in(component, folder, "units", "put its unit files there")
         for name in names:
             if name.startswith("-") or not name.isprintable():
-                raise PluginError(f"{folder} holds a file that is not called as a unit can be", "rename it")
+                raise PluginError(f"{folder} holds a file whose name is not valid for a unit: {name!r}", "rename it")
         return cls(folder, tuple(names))
 
     def _ending(self, *endings: str) -> list[str]:

@@ -67,7 +67,7 @@ def scripts_of(component: Component) -> tuple[Script, ...]:
     names = names_in(component, folder, f"scripts of run level {level}", hint)
     for name in names:
         if not os.access(folder / name, os.X_OK):
-            raise PluginError(f"{folder / name} is not there, or is not executable", f"chmod +x {folder / name}")
+            raise PluginError(f"{folder / name} does not exist or is not executable", f"chmod +x {folder / name}")
     return tuple(Script(folder / name) for name in names)
 
 

@@ -61,7 +61,7 @@ class ServletArchives(Plugin):
         self._wait(ctx, links)
         ctx.progress.phase("link")
         if not links.targets:
-            ctx.progress.log(f"{links.source} holds no {self.ending} file: nothing is deployed of it")
+            ctx.progress.log(f"{links.source} holds no {self.ending} file: nothing is deployed from it")
         if contexts is not None:  # first: an archive is deployed by the context that is there then
             make_links(ctx, contexts)
         make_links(ctx, links)
@@ -71,7 +71,9 @@ class ServletArchives(Plugin):
         while not Path(links.root).is_dir():
             ctx.cancel.check()
             if time.monotonic() > until:
-                raise PluginError(f"there is no {links.root}", f"start its server, or see {links.setting}")
+                raise PluginError(
+                    f"the folder {links.root} does not exist", f"start its server, or correct {links.setting}"
+                )
             time.sleep(LOOK)
 
     # Out of service.

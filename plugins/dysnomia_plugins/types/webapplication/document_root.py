@@ -50,7 +50,9 @@ def reload_words(component: Component) -> Sequence[str]:
     try:
         return tuple(shlex.split(value))
     except ValueError as error:
-        raise PluginError(f"{RELOAD} of {component.key} is not a list of words ({error})", "use an array") from error
+        raise PluginError(
+            f"{RELOAD} of {component.key} is not a list of words ({error})", "write it as an array of bash: (word word)"
+        ) from error
 
 
 def reload(ctx: Context) -> None:

@@ -36,7 +36,7 @@ class LinkedWebApplication(Plugin):
         served = served_links(ctx.component)
         ctx.progress.phase("link")
         if not served.targets:
-            ctx.progress.log(f"{served.source} is empty: nothing is served of it")
+            ctx.progress.log(f"{served.source} is empty: nothing is served from it")
         make_links(ctx, served)
         reload(ctx)
 

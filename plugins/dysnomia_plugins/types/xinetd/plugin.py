@@ -49,11 +49,11 @@ class XinetdService(Plugin):
             missed = ", ".join(str(one) for one in services.enabled if one.port not in (xinetd.ports() or ()))
             raise PluginError(
                 f"xinetd does not listen for {missed}",
-                "see what it logged; xinetdTargetDir has to be a folder that its configuration includes",
+                "see its log, and check that its configuration includes xinetdTargetDir",
             )
         for service in services.enabled:
             if service.port is None:
-                ctx.progress.log(f"whether xinetd has taken {service} up cannot be seen: its port is not known")
+                ctx.progress.log(f"cannot determine whether xinetd serves {service}: its port is not known")
 
     # Out of service.
 
@@ -75,11 +75,13 @@ class XinetdService(Plugin):
             xinetd = Xinetd.of(ctx.component)
             xinetd.reload()
         except ServerDown as error:
-            ctx.progress.log(f"{error.message}: nothing of it is in service")
+            ctx.progress.log(f"{error.message}: no service of it runs")
             return
         if not xinetd.wait(ports.isdisjoint, TAKEN_UP, ctx.cancel.check):
             left = sorted(f"{kind} port {number}" for kind, number in ports & (xinetd.ports() or ports))
-            ctx.progress.log(f"WARNING: xinetd listens on {', '.join(left)} still: see whether another service has it")
+            ctx.progress.log(
+                f"WARNING: xinetd still listens on {', '.join(left)}: check whether another service uses it"
+            )
 
     def rollback_activation(self, ctx: Context) -> None:
         """In the other order than it was made. Goes on after a fault, and says all of them."""

@@ -52,7 +52,9 @@ class Services:
         names = names_in(component, folder, "services", "put its files for xinetd there")
         for name in names:
             if "." in name or name.endswith("~"):
-                raise PluginError(f"xinetd does not read {folder / name}", "its name must hold no dot: rename it")
+                raise PluginError(
+                    f"xinetd does not read {folder / name}", "rename it: its name must not contain a dot or end with ~"
+                )
         files = tuple(folder / name for name in names)
         return cls(files, tuple(service for path in files for service in _read(path)))
 

@@ -37,7 +37,7 @@ def chosen(live: LiveTree, stored: Stored, trust: Trust, asked: Sequence[WholeAs
     meant: dict[str, tuple[str, WholeAsked]] = {}
     for one in asked:
         if one.key:
-            raise NotSafe(f"{one.section} is put back whole: the lines of a file are no rows", "name the file alone")
+            raise NotSafe(f"{one.section} is a file, which is put back whole", "name the file without a row")
         kind, name = split(one.section)
         if name not in meant or kind == Kind.FOLDER:
             meant[name] = kind, one
@@ -47,7 +47,9 @@ def chosen(live: LiveTree, stored: Stored, trust: Trust, asked: Sequence[WholeAs
         choice.add(name, kind, one)
     names = list(choice.names)
     if len(names) > MOST:
-        raise NotSafe(f"{len(names):,} files would be put back, and {MOST:,} are the most for one job", "restore it")
+        raise NotSafe(
+            f"{len(names):,} files would be put back; one job takes {MOST:,} at most", "restore the generation"
+        )
     tree.read(name for name in names if tree.section(name) is not None)
     return [_row(tree, live, name) for name in names]
 

@@ -92,7 +92,7 @@ def item_at(folder: int, leaf: str, name: str) -> Item | None:
         return None
     kind = kind_of(seen.st_mode)
     if kind is None:
-        raise NotSafe(f"{name} is a socket in live now")
+        raise NotSafe(f"{name} is now a socket, which cannot be put back", "remove it, then plan again")
     if kind is Kind.FILE:
         return _file_at(folder, leaf, name)
     if kind is Kind.FOLDER:
@@ -113,7 +113,7 @@ def _file_at(folder: int, leaf: str, name: str) -> Item | None:
         for _ in range(_TRIES):
             seen = os.fstat(descriptor)
             if not stat.S_ISREG(seen.st_mode):
-                raise NotSafe(f"{name} became something else while it was looked at")
+                raise NotSafe(f"another process replaced {name} while it was read", "plan again")
             member = member_of(name, seen, Kind.FILE, "", read_xattrs(descriptor))
             content = _digest_of(descriptor)
             now = os.fstat(descriptor)
@@ -121,7 +121,7 @@ def _file_at(folder: int, leaf: str, name: str) -> Item | None:
                 return Item(member, content, (seen.st_dev, seen.st_ino), seen.st_nlink)
     finally:
         os.close(descriptor)
-    raise NotSafe(f"{name} is being written", "wait until it is whole")
+    raise NotSafe(f"another process is writing {name}", "wait until it has finished, then plan again")
 
 
 def _digest_of(descriptor: int) -> bytes:

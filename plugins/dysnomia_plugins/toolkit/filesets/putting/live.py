@@ -46,7 +46,7 @@ class LiveTree:
         """An open folder, and the name in it. Raises LinkInTheWay, FileNotFoundError, OSError, NotSafe."""
         root = self.root_of(name)
         if root is None:
-            raise NotSafe(f"{name} is in no folder that .dysnomia-fileset names")
+            raise NotSafe(f"{name} is not in the fileset", "see the folders in .dysnomia-fileset")
         if name == root.root:
             if root.path == "/":
                 raise NotSafe("the root of the file system cannot be put back")
@@ -69,7 +69,7 @@ class LiveTree:
         first = self.other_names[name]
         file = self.plain(first)
         if file is None or file.inode != found.inode:
-            raise NotSafe(f"{name} became something else while it was looked at")
+            raise NotSafe(f"another process replaced {name} while it was read", "plan again")
         member = Member(kind=Kind.HARDLINK, name=name, link=first)
         return replace(found, member=member, content=bytes.fromhex(file.digest))
 

@@ -95,7 +95,7 @@ class _Exchange:
         except OSError as error:
             raise PluginError(
                 f"nothing was changed: {error.filename or self.live.layout.target} ({error.strerror})",
-                "see that these files may be replaced",
+                "check the permissions of this path, then try again",
             ) from error
         for root in self.live.roots:
             with suppress(FileNotFoundError), folder_at(root.path) as folder:

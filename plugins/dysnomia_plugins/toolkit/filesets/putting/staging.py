@@ -137,11 +137,11 @@ class Staging:
                 continue
             file = self.live.plain(link)
             if file is None or file.digest != read_raw(raw)["file"]:
-                raise NotSafe(f"nothing was changed: {link}, which {name} is another name of, was changed since")
+                raise NotSafe(f"nothing was changed: {link}, of which {name} is a hard link, was changed since")
             with self.live.parent(link) as (source, leaf):
                 os.link(leaf, place, src_dir_fd=source, dst_dir_fd=self.bases[base], follow_symlinks=False)
             if identity(place, self.bases[base]) != file.inode:
-                raise NotSafe(f"nothing was changed: {link} was replaced while it was looked at")
+                raise NotSafe(f"nothing was changed: another process replaced {link} while it was read", "plan again")
 
     def _check(self, at: int) -> None:
         """Whether what was made is what was planned, to the last byte."""
@@ -161,8 +161,8 @@ class Staging:
         elif made is not None and made.digest == wanted["digest"]:
             return
         raise NotSafe(
-            f"nothing was changed: {name} cannot be made here as it was",
-            "owners, attributes or devices need root, or a file system that has them",
+            f"nothing was changed: {name} cannot be created with its stored owner and attributes",
+            "run it as root, on a file system that supports them",
         )
 
     def item(self, base: int, place: str, name: str) -> Item | None:

@@ -93,7 +93,7 @@ class Unit:
             self._lost("the folder that it is in is gone, or another one")
         except OSError as error:
             raise PluginError(
-                f"{live.path(self.name)} could not be put as it was ({error.strerror})",
+                f"{live.path(self.name)} could not be moved back ({error.strerror})",
                 f"what was live is kept in {self.base}",
             ) from error
 
@@ -136,7 +136,7 @@ class Unit:
             if not old:
                 return
         raise PluginError(
-            f"{self.name} could not be put as it was: {why}",
+            f"{self.name} could not be moved back: {why}",
             f"what was live is kept as {self.base}/{old}" if old else "look for that folder; the guard has it, too",
         )
 

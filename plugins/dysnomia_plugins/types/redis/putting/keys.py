@@ -123,7 +123,10 @@ def _row(live: LiveKeys, name: Name, value: Value | None, *, exact: bool) -> Put
     database, key = name
     kind = value.kind if value is not None else live.kind(name)
     if not kind and not exact:
-        raise NotFound(f"neither the generation nor live has the key {text(key)} in database {database}", "look again")
+        raise NotFound(
+            f"neither the generation nor live has the key {text(key)} in database {database}",
+            "read the comparison again (f5)",
+        )
     section = _section(contents.name_of((database, kind or "string")))
     return PutRow(section, (text(key),), None if value is None else value.to_raw())
 

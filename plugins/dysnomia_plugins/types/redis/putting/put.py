@@ -105,8 +105,8 @@ def put_back(ctx: Context, live: LiveKeys, stored: Stored, rows: Sequence[PutRow
             ctx.journal.step(ENDED)
             return sorted(set(range(len(rows))) - set(places))
     raise NotSafe(
-        f"nothing was changed: others write these keys all the time ({TRIES} times while they were looked at)",
-        "stop what writes them, or leave them out",
+        f"nothing was changed: other clients changed these keys during each of {TRIES} attempts",
+        "stop the clients that write them, or leave these keys out",
     )
 
 
@@ -117,7 +117,8 @@ def _try(ctx: Context, live: LiveKeys, name: Name, payload: bytes) -> None:
         live.connection.call("RESTORE", f"dysnomia-tui-{ctx.tag}", 1, payload, "ABSTTL")
     except Refused as error:
         raise NotSafe(
-            f"nothing was changed: {_shown(name)}: {error.message}", "it was made by a newer server?"
+            f"nothing was changed: {_shown(name)}: {error.message}",
+            "restore into a server at least as new as the one it was made by",
         ) from None
 
 
@@ -143,7 +144,7 @@ def _transaction(
             _queue(live, names[at], rows[at], payloads)
     except Refused as error:
         raise NotSafe(
-            f"nothing was changed: {error.message}", "see what the user may do, and the server's memory"
+            f"nothing was changed: {error.message}", "check the ACL of the user and the memory of the server"
         ) from None
     return same, _commit(live)
 
@@ -164,9 +165,11 @@ def _commit(live: LiveKeys) -> bool:
     try:
         said = live.connection.call("EXEC", limit=60.0)
     except Refused as error:
-        raise NotSafe(f"nothing was changed: {error.message}", "see the server's memory and log") from None
+        raise NotSafe(f"nothing was changed: {error.message}", "check the memory and the log of the server") from None
     except ServerDown as error:
-        raise OutcomeUnknown(f"{error.message}, while the keys were put back", "look at them once it is up") from None
+        raise OutcomeUnknown(
+            f"{error.message}, while the keys were put back", "start the server, then compare with live"
+        ) from None
     if said is None:
         return False
     assert isinstance(said, list)

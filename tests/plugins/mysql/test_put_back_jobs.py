@@ -1,0 +1,138 @@
+"""Rows put back by the engine, into MariaDB: by command, undone, and killed on both sides of the commit."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.errors import OutcomeUnknown, ServerDown
+from dysnomia_plugins.types.mysql.client import Client
+from dysnomia_plugins.types.mysql.talk import Talk
+from dysnomia_tui.engine import RowsAsked
+from dysnomia_tui.engine.component import activities
+from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.conformance.put_back import planned_rows
+from tests.plugins.conformance.sql_world import DATABASE
+from tests.plugins.mysql.bare import bare_component
+from tests.plugins.mysql.shop import CUSTOMERS, Shop
+from tests.plugins.mysql.world import MariadbWorld
+from tests.plugins.servers.mariadb import MariadbServer
+from tests.unit.cli.calling import call
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def shop(mariadb: MariadbServer, tmp_path: Path) -> Iterator[Shop]:
+    for bare in bare_component(mariadb, tmp_path):
+        yield Shop(mariadb, bare)
+
+
+@pytest.fixture
+def world(mariadb: MariadbServer, tmp_path: Path) -> Iterator[MariadbWorld]:
+    with MariadbWorld(mariadb, tmp_path / "world") as world:
+        yield world
+
+
+def test_killed_or_cut_off_around_the_commit_the_next_one_knows_which(
+    world: MariadbWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver(world, tmp_path / "store")
+    world.seed()
+    first = driver.snapshot().generation
+    then = world.whole()
+    lose = "DELETE FROM prices WHERE item IN ('item 1', 'item 2')"
+    world.server.sql(lose, DATABASE)
+    now = world.whole()
+    planned = planned_rows(driver, first, RowsAsked("table:prices", lacking=True))
+    assert planned
+    bench = driver.bench()
+    activities.put_back(bench, first.number, first.id, planned, "put back")
+    assert world.whole() == then
+    names = [name for name, _ in bench.journal.steps()]
+    begun = max(at for at, name in enumerate(names) if "put-back" in name)
+    for step, after, said in ((begun + 2, True, "had put no row back"), (begun + 3, False, "had put its rows back")):
+        world.server.sql(lose, DATABASE)
+        job = driver.new_job()
+        died = in_child(
+            lambda job=job, mortal=(step, after): activities.put_back(  # type: ignore[misc]
+                driver.bench(job, mortal=mortal), first.number, first.id, planned, "put back"
+            )
+        )
+        assert died == signal.SIGKILL
+        driver.dead.append(job)
+        (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
+        assert said in text
+        assert world.whole() == (then if "its rows" in said else now)
+    for cut in (_after_commit, _before_commit):
+        world.server.sql(lose, DATABASE)
+        bench = driver.bench()
+        with monkeypatch.context() as away:
+            away.setattr(Talk, "ask", cut(Talk.ask))
+            away.setattr(Client, "end_own", _down)
+            with pytest.raises(OutcomeUnknown, match="may be back or not"):
+                activities.put_back(bench, first.number, first.id, planned, "put back")
+        driver.dead.append(bench.job)
+        (text,) = [activities.recover(driver.bench(), left).text for left in driver.unsettled()]
+        assert ("had put its rows back" if cut is _after_commit else "had put no row back") in text
+        assert world.whole() == (then if cut is _after_commit else now)
+
+
+Asking = Callable[[Talk, str | bytes], list[bytes]]
+
+
+def _after_commit(ask: Asking) -> Asking:
+    """The answer to the COMMIT does not come through."""
+
+    def asking(talk: Talk, sql: str | bytes) -> list[bytes]:
+        said = ask(talk, sql)
+        if sql == "COMMIT;":
+            raise BrokenPipeError
+        return said
+
+    return asking
+
+
+def _before_commit(ask: Asking) -> Asking:
+    """It does not come to the server."""
+
+    def asking(talk: Talk, sql: str | bytes) -> list[bytes]:
+        if sql == "COMMIT;":
+            raise BrokenPipeError
+        return ask(talk, sql)
+
+    return asking
+
+
+def _down(_: Client) -> None:
+    raise ServerDown("the server is not there")
+
+
+def test_by_command_with_an_undo(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
+        monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
+    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "components" / "box" / "orders").mkdir(parents=True)
+    (tmp_path / "containers").mkdir()
+    lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
+    (tmp_path / "containers" / "box").write_text(lines)
+    shop.create(CUSTOMERS)
+    where = ("-C", "box", "-c", "orders")
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *where) == 0
+    then = shop.dumped()
+    shop.sql("DELETE FROM orders WHERE number <> 'B2'; UPDATE orders SET cents = 1")
+    now = shop.dumped()
+    put_back = ("-o", "put-back", *where, "--generation", "1", "--section", "table:orders")
+    capsys.readouterr()
+    assert call(monkeypatch, "dysnomia", *put_back, "--row", "B2", "--lacking", "--json") == 0
+    job = json.loads(capsys.readouterr().out)["job"]
+    assert (job["details"]["put"], shop.dumped()) == (3, then)
+    assert call(monkeypatch, "dysnomia-tui", "undo", job["id"]) == 0
+    assert shop.dumped() == now
