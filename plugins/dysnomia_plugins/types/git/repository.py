@@ -53,8 +53,14 @@ SETTINGS = (
     "i18n.logOutputEncoding=UTF-8",
     "gc.auto=0",
     "maintenance.auto=false",
+    "core.bigFileThreshold=16m",
+    "pack.windowMemory=64m",
+    "pack.deltaCacheSize=64m",
+    "pack.threads=2",
 )
-"""Given on the command line, where they count more than the repository's own."""
+"""Given on the command line, where they count more than the repository's own. The last four bound git's memory: objects
+of more than 16 MiB are streamed as they are, others are compared within 64 MiB a thread; deltas that are already there
+are used again."""
 _MOST_LOOKS = 5
 _MAX_HEAD = 1 << 16
 _STRANGE = ("config", "HEAD", "packed-refs", "shallow")
