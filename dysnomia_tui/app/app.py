@@ -167,7 +167,9 @@ class DysnomiaApp(TypingAhead):
             self._go_to(opening)
 
     def _go_to(self, opening: Opening) -> None:
-        if opening.key is not None:
+        if opening.hosts:
+            self.go.hosts()
+        elif opening.key is not None:
             if self.state.component(opening.key) is None:
                 self.notify(f"there is no component {opening.key}", severity="warning", markup=False, timeout=12)
             self.show_component(opening.key, opening.number)

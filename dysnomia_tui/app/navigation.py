@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -92,6 +93,14 @@ class Navigation:
         from dysnomia_tui.app.screens.deploy import DeployScreen
 
         self._open(DeployScreen())
+
+    def hosts(self) -> None:
+        """Other machines with this program."""
+        from dysnomia_tui.app.screens.hosts import HostsScreen
+        from dysnomia_tui.engine import HostDesk
+
+        if not any(isinstance(screen, HostsScreen) for screen in self._app.screen_stack):
+            self._open(HostsScreen(HostDesk(self._app.settings, os.environ)))
 
     def jobs(self, job_id: str = "") -> None:
         """All jobs, the cursor on ``job_id``."""

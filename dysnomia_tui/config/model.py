@@ -62,6 +62,8 @@ class HostSettings:
     labels: tuple[str, ...] = ()
     command: str = "dysnomia-tui"
     """How the program is called there: ``sudo dysnomia-tui``."""
+    ssh: str = "ssh"
+    """What it is called through; the demo has a stand-in."""
 
 
 @dataclass(frozen=True, slots=True)

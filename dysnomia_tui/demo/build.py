@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dysnomia_tui.demo import hosts
 from dysnomia_tui.demo.place import MARKER, PARTS
 from dysnomia_tui.engine.errors import EngineError, Exit
 
@@ -62,6 +63,7 @@ def make(
     folder = folder.absolute()
     existing = _there(folder)
     if existing == MADE and not reset:
+        hosts.write_stand_in(folder)
         say(f"the demo is in {folder}")
         return False
     if existing:
@@ -70,6 +72,7 @@ def make(
     (folder / MARKER).write_text(MAKING, "utf-8")
     say(f"making a demo in {folder}")
     _fill(folder, (now or datetime.now(UTC)).astimezone(UTC).replace(second=0, microsecond=0), host, say)
+    hosts.write_stand_in(folder)
     (folder / MARKER).write_text(MADE, "utf-8")
     return True
 
@@ -114,7 +117,7 @@ def _fill(folder: Path, now: datetime, host: str, say: Callable[[str], None]) ->
     }
     for part in ("live/databases", "live/files", "config/dysnomia-tui"):
         (folder / part).mkdir(parents=True)
-    (folder / "config" / "dysnomia-tui" / "config.toml").write_text(CONFIG, "utf-8")
+    (folder / "config" / "dysnomia-tui" / "config.toml").write_text(CONFIG + hosts.CONFIG, "utf-8")
     for name, properties in containers.items():
         _write(folder / "containers" / name, "".join(f'{key}="{value}"\n' for key, value in properties.items()))
     chronicle = Chronicle.begin(folder / "state", now)
@@ -134,6 +137,7 @@ def _fill(folder: Path, now: datetime, host: str, say: Callable[[str], None]) ->
         if done * 4 // of > (done - 1) * 4 // of:
             say(f"  {100 * done // of}% of sixty days")
 
+    hosts.make(folder, now)
     story.Story(chronicle, folder / "live", now).tell(on_moment)
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 MARKER = ".dysnomia-demo"
 """A file that says that a folder was made here, and may be thrown away and made anew."""
 
-PARTS = ("containers", "components", "state", "live", "config")
+VARIABLE = "DYSNOMIA_TUI_DEMO"
+"""Names the folder of a demo machine to the commands that are called on it."""
+
+PARTS = ("containers", "components", "state", "live", "config", "hosts")
 
 
 def default_folder() -> Path:
@@ -50,4 +53,7 @@ def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings
     # stands for /etc/dysnomia-tui.
     nowhere = folder.absolute() / "config" / "machine"
     given = {**(os.environ if environ is None else environ), **environment(folder)}
-    return replace(load_settings(given, machine=nowhere), libexec=(), discovers=False)
+    found = load_settings(given, machine=nowhere)
+    ssh = str(folder.absolute() / "hosts" / "ssh")
+    hosts = {name: replace(host, ssh=ssh) for name, host in found.hosts.items()}
+    return replace(found, libexec=(), discovers=False, hosts=hosts)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.finding.handle import Search
     from dysnomia_tui.engine.group.members import Standing
     from dysnomia_tui.engine.hosts.calling import control_folder, ssh_words
-    from dysnomia_tui.engine.hosts.inventory import known_hosts
-    from dysnomia_tui.engine.hosts.reports import hosts_chosen, hosts_reported
+    from dysnomia_tui.engine.hosts.desk import HostDesk, HostTalk
+    from dysnomia_tui.engine.hosts.inventory import Hosts, known_hosts
+    from dysnomia_tui.engine.hosts.reports import HostReport, hosts_chosen, hosts_reported
+    from dysnomia_tui.engine.hosts.work import HostResult, HostTask, batches, command_of, work_on
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
@@ -43,6 +45,15 @@ _HOMES = {
     "TRUSTED_TAG": "dysnomia_tui.engine.component.trust",
     "TypeView": "dysnomia_tui.engine.machine.types",
     "WAS_GONE": "dysnomia_tui.engine.component.rows",
+    "HostDesk": "dysnomia_tui.engine.hosts.desk",
+    "HostTalk": "dysnomia_tui.engine.hosts.desk",
+    "Hosts": "dysnomia_tui.engine.hosts.inventory",
+    "HostReport": "dysnomia_tui.engine.hosts.reports",
+    "HostResult": "dysnomia_tui.engine.hosts.work",
+    "HostTask": "dysnomia_tui.engine.hosts.work",
+    "batches": "dysnomia_tui.engine.hosts.work",
+    "command_of": "dysnomia_tui.engine.hosts.work",
+    "work_on": "dysnomia_tui.engine.hosts.work",
     "control_folder": "dysnomia_tui.engine.hosts.calling",
     "hosts_chosen": "dysnomia_tui.engine.hosts.reports",
     "hosts_reported": "dysnomia_tui.engine.hosts.reports",
@@ -66,6 +77,12 @@ __all__ = [
     "Diff",
     "FindAsked",
     "HistoryAsked",
+    "HostDesk",
+    "HostReport",
+    "HostResult",
+    "HostTalk",
+    "HostTask",
+    "Hosts",
     "Inventory",
     "Machine",
     "RowsAsked",
@@ -74,7 +91,9 @@ __all__ = [
     "Standing",
     "TypeView",
     "Wanted",
+    "batches",
     "check_readable",
+    "command_of",
     "control_folder",
     "hosts_chosen",
     "hosts_reported",
@@ -83,6 +102,7 @@ __all__ = [
     "ssh_words",
     "translated",
     "types",
+    "work_on",
 ]
 
 

@@ -426,3 +426,5 @@ class Opening:
     """Instead of a component: a group of config.toml, or a container."""
     when: datetime | None = None
     """For a group: the time at which it is shown."""
+    hosts: bool = False
+    """Instead of all that: the other machines."""

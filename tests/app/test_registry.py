@@ -15,6 +15,7 @@ from dysnomia_tui.app.screens.diff import DiffScreen
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.app.screens.group import GroupScreen
 from dysnomia_tui.app.screens.history import HistoryScreen
+from dysnomia_tui.app.screens.hosts import HostsScreen
 from dysnomia_tui.app.screens.jobs import JobsScreen
 from dysnomia_tui.app.screens.main import MainScreen
 from dysnomia_tui.app.screens.restore import RestoreScreen
@@ -33,6 +34,7 @@ SCREENS: list[type[DysnomiaScreen]] = [
     GcScreen,
     StoreScreen,
     DeployScreen,
+    HostsScreen,
     JobsScreen,
 ]
 

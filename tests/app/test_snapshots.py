@@ -16,11 +16,13 @@ from textual.pilot import Pilot
 
 from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.app.screens.group import GroupScreen
+from dysnomia_tui.app.screens.hosts import HostsScreen
 from dysnomia_tui.engine import HistoryAsked
 from dysnomia_tui.engine.plans.plan import Grade
 from dysnomia_tui.engine.records import JobState
 from tests.app.driving import TERMINAL, Driven, make_app
 from tests.app.fake_engine import FakeEngine
+from tests.app.fake_hosts import FakeDesk
 from tests.app.fake_world import NOW, ORDERS, SETTINGS, World, fake_settings, job, shop_world, world
 
 pytestmark = pytest.mark.skipif(
@@ -134,6 +136,14 @@ async def _deploy(run: Driven) -> None:
     await run.settled()
 
 
+async def _hosts(run: Driven) -> None:
+    screen = HostsScreen(FakeDesk())
+    run.app.push_screen(screen)
+    await run.settled()
+    await run.until(lambda: screen.table.items and all(row.report for row in screen.table.items), "all have answered")
+    await run.press("j", "j", "space")
+
+
 async def _jobs(run: Driven) -> None:
     run.app.go.jobs()
     await run.settled()
@@ -179,6 +189,7 @@ SCREENS: dict[str, Opener] = {
     "store": _store,
     "deploy": _deploy,
     "jobs": _jobs,
+    "hosts": _hosts,
     "confirm-2": _confirm_2,
     "confirm-3": _confirm_3,
     "put-back": _put_back,

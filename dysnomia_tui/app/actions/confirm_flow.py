@@ -65,3 +65,19 @@ class ConfirmFlow:
         # A topic of its own: a submission never gives way to a later one.
         topic = f"submit {plan.digest} {id(plan)}"
         self._app.client.ask(topic, lambda engine: engine.submit(plan, why=why), have, self._app.trouble)
+
+
+def ask_only(app: Services, plan: Plan, confirmed: Callable[[], None]) -> None:
+    """Ask about a plan that no job of this machine carries out, as its grade demands."""
+    from dysnomia_tui.app.screens.confirm import ConfirmScreen, Decision
+
+    if any(isinstance(screen, ConfirmScreen) for screen in app.screen_stack):
+        app.notify(f"{plan.title}: answer the open confirmation first, then ask again", markup=False)
+        return
+
+    def decided(decision: Decision | None) -> None:
+        if decision is not None:
+            confirmed()
+        app.poller.release()
+
+    app.push_screen(ConfirmScreen(plan), decided)

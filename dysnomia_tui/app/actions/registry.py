@@ -86,6 +86,7 @@ _EVERYWHERE = (
         "What is available, active and garbage, and what a deployment would do.",
         "everywhere",
     ),
+    _a("hosts", "M", "Hosts", "Other machines with this program, and which of them need a person.", "everywhere"),
     _a("refresh", "ctrl+l f5", "Look again", "Read the store, the configuration and the servers again.", "everywhere"),
     _a("back", "escape", "Back", "Take back the filter, the marks, or close this screen.", "everywhere"),
     _a("quit", "q", "Close", "Close this screen; on the main screen, quit (jobs go on).", "everywhere", footer="quit"),

@@ -290,5 +290,20 @@ _JOBS = (
     action("job-pane", "tab", "Log", "Go to the log, or back to the list.", "jobs"),
 )
 
-SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_RESTORE, *_GROUP, *_GC, *_STORE, *_DEPLOY, *_JOBS)
+_HOSTS = (
+    action("hosts-open", "", "Open the host", "Open the program on the host, on what asks for a person (or Enter); "
+           "its end leads back here.", "hosts"),
+    action("hosts-status", "i", "Status", "Ask the marked hosts again, or the one under the cursor.", "hosts",
+           footer="status"),
+    action("hosts-snapshot", "s", "Snapshot", "Snapshot everything on the marked hosts, one host after the other; the "
+           "first failure stops it.", "hosts", Grade.ADDS, "snap"),
+    action("hosts-verify", "v", "Verify", "Verify what is due on the marked hosts, one host after the other; the first "
+           "failure stops it.", "hosts", Grade.ADDS, "verify"),
+    action("hosts-stop", "x", "Stop", "Begin on no further host; where work has begun it goes on.", "hosts",
+           footer="stop"),
+    action("hosts-connect", "c", "Connect", "Connect to the marked hosts in this terminal, where ssh can ask for "
+           "passwords and codes; the connections are kept.", "hosts", footer="connect"),
+)  # fmt: skip
+
+SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_RESTORE, *_GROUP, *_GC, *_STORE, *_DEPLOY, *_JOBS, *_HOSTS)
 """In the order of footer and help."""

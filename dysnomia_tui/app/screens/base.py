@@ -157,6 +157,9 @@ class DysnomiaScreen(ActionHost, Screen[None]):
     def act_deploy(self) -> None:
         self.services.go.deploy()
 
+    def act_hosts(self) -> None:
+        self.services.go.hosts()
+
     def act_refresh(self) -> None:
         self.services.look_again()
 

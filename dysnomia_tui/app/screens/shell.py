@@ -22,11 +22,18 @@ def open_shell(app: Services, key: ComponentKey) -> None:
 
 
 def _run(app: Services, key: ComponentKey, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    title = f"{key}: {argv[0]}; exit it to return to dysnomia-tui"
+    hand_over(app, title, argv, {**child_environment(os.environ), **env})
+    app.poller.look(everything=True)
+
+
+def hand_over(app: Services, title: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Give this terminal to a program until it ends; say how it ended where that was not well."""
     problem = ""
     try:
         with app.suspend():
-            print(f"\n{visible(str(key))}: {visible(argv[0])}; exit it to return to dysnomia-tui\n", flush=True)
-            status = app.run_client(argv, {**child_environment(os.environ), **env})
+            print(f"\n{visible(title)}\n", flush=True)
+            status = app.run_client(argv, env)
             problem = f"{argv[0]} ended with status {status}" if status else ""
     except SuspendNotSupported:
         problem = "this terminal cannot be given to another program"
@@ -34,4 +41,3 @@ def _run(app: Services, key: ComponentKey, argv: Sequence[str], env: Mapping[str
         problem = f"{argv[0]}: {error.strerror}"
     if problem:
         app.trouble(problem)
-    app.poller.look(everything=True)

@@ -132,6 +132,10 @@ def load(statedir: Path | None = None) -> Settings:
     environ = dict(os.environ)
     if statedir is not None:
         environ["DYSNOMIA_STATEDIR"] = str(statedir.absolute())
+    if environ.get("DYSNOMIA_TUI_DEMO"):  # on a machine of the demo: nothing of the real one counts
+        from dysnomia_tui.demo.place import settings as demo_settings
+
+        return demo_settings(Path(environ["DYSNOMIA_TUI_DEMO"]), environ)
     settings = load_settings(environ)
     for text in settings.left_out:
         say(f"warning: {text}")

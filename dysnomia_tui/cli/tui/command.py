@@ -39,6 +39,7 @@ from dysnomia_tui.engine.errors import Exit
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.records import Opening
 
 PROG = "dysnomia-tui"
 
@@ -138,23 +139,22 @@ def _imported(module: str, name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _open(args: argparse.Namespace, place: str) -> int:
-    return _run_app(load(args.statedir), read_only=args.read_only, place=place)
+    return run_app(load(args.statedir), read_only=args.read_only, place=place)
 
 
-def _run_app(settings: Settings, *, read_only: bool, place: str = "") -> int:
+def run_app(settings: Settings, *, read_only: bool, place: str = "", opening: Opening | None = None) -> int:
     """The only way from here to Textual."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
             "standard output is not a terminal", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"
         )
-    opening = None
     if place:
         from dysnomia_tui.cli.tui.place import opening_at
 
         opening = opening_at(place, settings)
-    from dysnomia_tui.app.app import run as run_app
+    from dysnomia_tui.app.app import run as open_app
 
-    return run_app(settings, read_only=read_only, opening=opening)
+    return open_app(settings, read_only=read_only, opening=opening)
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -169,7 +169,7 @@ def _demo(args: argparse.Namespace) -> int:
         return Exit.OK
     folder = place.default_folder()
     build.make(folder, reset=args.reset, say=say)
-    return _run_app(place.settings(folder), read_only=args.read_only)
+    return run_app(place.settings(folder), read_only=args.read_only)
 
 
 def _config(args: argparse.Namespace) -> int:

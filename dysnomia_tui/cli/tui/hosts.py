@@ -9,16 +9,27 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dysnomia_base.durations import age_of
-from dysnomia_tui.cli.shared.output import say, size, visible, write_json, write_lines
+from dysnomia_tui.cli.shared.output import say, size, visible, write_json, write_line, write_lines
 from dysnomia_tui.cli.shared.parser import Usage, load
-from dysnomia_tui.engine import control_folder, hosts_chosen, hosts_reported, known_hosts, ssh_words
+from dysnomia_tui.engine import (
+    HostTask,
+    batches,
+    command_of,
+    control_folder,
+    hosts_chosen,
+    hosts_reported,
+    known_hosts,
+    ssh_words,
+    work_on,
+)
+from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.records import Level
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dysnomia_tui.config import HostSettings
-    from dysnomia_tui.engine.hosts.reports import HostReport
+    from dysnomia_tui.config import HostSettings, Settings
+    from dysnomia_tui.engine import HostReport
 
 _COLUMNS = ("HOST", "STATE", "NEWEST GOOD", "COMP", "STORED", "JOBS", "FIRST")
 
@@ -29,7 +40,12 @@ def hosts(args: argparse.Namespace) -> int:
         raise Usage(f"--at-once must be 1 to 200, not {args.at_once}")
     if not 1 <= args.timeout <= 600:
         raise Usage(f"--timeout must be 1 to 600 seconds, not {args.timeout}")
-    known = known_hosts(load(args.statedir))
+    if args.serial < 1:
+        raise Usage(f"--serial must be 1 or more, not {args.serial}")
+    if not 0 <= args.max_fail_percentage <= 100:
+        raise Usage(f"--max-fail-percentage must be 0 to 100, not {args.max_fail_percentage}")
+    settings = load(args.statedir)
+    known = known_hosts(settings)
     for text in known.left_out:
         say(f"WARNING: {text}")
     if not known.hosts:
@@ -41,6 +57,10 @@ def hosts(args: argparse.Namespace) -> int:
     control = control_folder(os.environ)
     if args.connect:
         _connect(wanted, control)
+    if args.screen:
+        return _open_screen(settings)
+    if args.run:
+        return _run(args, wanted, control)
     found = sorted(
         hosts_reported(wanted, control, at_once=args.at_once, limit=float(args.timeout)),
         key=lambda one: (-one.level, one.host.name),
@@ -50,6 +70,37 @@ def hosts(args: argparse.Namespace) -> int:
     else:
         write_lines(map(visible, lines(found)))
     return max((one.level for one in found), default=Level.OK)
+
+
+def _open_screen(settings: Settings) -> int:
+    from dysnomia_tui.cli.tui.command import run_app
+    from dysnomia_tui.engine.records import Opening
+
+    return run_app(settings, read_only=False, opening=Opening(hosts=True))
+
+
+def _run(args: argparse.Namespace, wanted: Sequence[HostSettings], control: Path | None) -> int:
+    """Work on each, ``--serial`` at a time. Returns 0 where it went well on all, PARTLY where on some, else FAILED."""
+    task = HostTask(args.run)
+    if args.dry_run:
+        for batch in batches(wanted, args.serial):
+            for host in batch:
+                called, words = command_of(host, task)
+                write_line(visible(f"{host.name}: would run {' '.join([called.command, *words])}"))
+        return Exit.OK
+    found = []
+    for one in work_on(
+        wanted, task, control, serial=args.serial, max_fail_percentage=args.max_fail_percentage
+    ):  # fmt: skip
+        found.append(one)
+        if not args.json:
+            write_line(visible(f"{one.host.name}: {one.problem or f'{task.value} done'}"))
+    if args.json:
+        write_json({"hosts": [
+            {"host": one.host.name, "begun": one.begun, "status": one.status, "problem": one.problem} for one in found
+        ]})  # fmt: skip
+    good = sum(1 for one in found if not one.problem)
+    return Exit.OK if good == len(found) else Exit.PARTLY if good else Exit.FAILED
 
 
 def _connect(wanted: Sequence[HostSettings], control: Path | None) -> None:

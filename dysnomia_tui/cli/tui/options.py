@@ -101,6 +101,17 @@ def add_hosts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", nargs="*", metavar="HOST", help="these only, by name or label")
     parser.add_argument("--list", action="store_true", help="which there are; nobody is asked")
     parser.add_argument("--connect", action="store_true", help="connect to each first: ssh may ask for passwords then")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--screen", action="store_true", help="open the screen of hosts (M in the app)")
+    what.add_argument(
+        "--run", choices=["snapshot", "verify"], help="snapshot everything, or verify what is due, on each of them"
+    )
+    parser.add_argument("--serial", type=int, default=1, metavar="N", help="--run: N hosts at a time (default: 1)")
+    parser.add_argument(
+        "--max-fail-percentage", type=int, default=0, metavar="P",
+        help="--run: stop after a batch in which more than P %% failed (default: 0)",
+    )  # fmt: skip
+    parser.add_argument("-n", "--dry-run", action="store_true", help="--run: write what would be called, and where")
     parser.add_argument("--at-once", type=int, default=20, metavar="N", help="ask N at the same time (default: 20)")
     parser.add_argument("--timeout", type=int, default=15, metavar="S", help="seconds for each (default: 15)")
 

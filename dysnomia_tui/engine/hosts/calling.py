@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -14,6 +15,8 @@ from dysnomia_base.environment import child_environment
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine.errors import EngineError
 
+PATIENCE = 15.0
+"""Seconds until a host that does not even connect is given up."""
 MOST = 8 << 20
 """Bytes of an answer that are read; a report of 10,000 components has less."""
 LONGEST_FOLDER = 48
@@ -40,9 +43,9 @@ def surroundings() -> dict[str, str]:
 
 def ssh_words(host: HostSettings, control: Path | None, *options: str) -> list[str]:
     """The words that begin a call of ssh; the remote command follows. Raises EngineError where there is no ssh."""
-    program = shutil.which("ssh", path=surroundings()["PATH"])
+    program = shutil.which(host.ssh, path=surroundings()["PATH"])
     if program is None:
-        raise EngineError("the program ssh is not installed", "it is in the package openssh-client")
+        raise EngineError(f"the program {host.ssh} is not installed", "it is in the package openssh-client")
     kept: Sequence[str] = ()
     if control is not None:
         kept = ("-o", "ControlMaster=auto", "-o", f"ControlPath={control}/%C", "-o", f"ControlPersist={PERSIST}")
@@ -52,8 +55,9 @@ def ssh_words(host: HostSettings, control: Path | None, *options: str) -> list[s
 
 def ask(host: HostSettings, words: Sequence[str], control: Path | None, limit: float) -> Answer:
     """Call the program on a host, without asking anybody for anything. Raises TimeoutError, EngineError."""
-    connecting = f"ConnectTimeout={max(1, round(limit))}"
-    argv = [*ssh_words(host, control, "-T", "-o", "BatchMode=yes", "-o", connecting), " ".join([host.command, *words])]
+    connecting = f"ConnectTimeout={max(1, round(min(limit, PATIENCE)))}"
+    options = ("-T", "-o", "BatchMode=yes", "-o", connecting, "-o", "ServerAliveInterval=15")
+    argv = [*ssh_words(host, control, *options), " ".join([host.command, *words])]
     with subprocess.Popen(
         argv, env=surroundings(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -85,6 +89,12 @@ def ask(host: HostSettings, words: Sequence[str], control: Path | None, limit: f
     lines = bytes(tail).decode("utf-8", "replace").split("\n")
     said = [line.strip() for line in lines if line.strip()]
     return Answer(status, out[: MOST + 1], said[-1] if said else "")
+
+
+def why_no_connection(answer: Answer) -> str:
+    """What ssh said, less the name of the host, which whoever shows it shows too."""
+    said = re.sub(r"^ssh: (connect to host \S+ port \d+: )?", "", answer.err)
+    return f"ssh: {said or 'no connection'}"
 
 
 def _last(descriptor: int, tail: bytearray) -> None:

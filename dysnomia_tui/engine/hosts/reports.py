@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from dysnomia_base.shapes import convert
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import HostSettings
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.hosts.calling import MOST, Answer, ask
+from dysnomia_tui.engine.hosts.calling import MOST, Answer, ask, why_no_connection
 from dysnomia_tui.engine.records import Level
 
 AT_ONCE = 20
@@ -54,6 +56,8 @@ class HostReport:
     jobs: int = 0
     said: str = ""
     """What asks for a person first: a component and its health, or an alarm."""
+    worst: str = ""
+    """The component that asks for a person first, if one does."""
 
 
 def hosts_reported(
@@ -95,7 +99,7 @@ def report_of(
 
 def _why_no_report(host: HostSettings, answer: Answer) -> str:
     if answer.status == 255:
-        return f"ssh: {answer.err or 'no connection'}"
+        return why_no_connection(answer)
     if answer.status == 127:
         return f"it has no program {host.command.split()[-1]!r}: {answer.err}"
     if len(answer.out) > MOST:
@@ -112,9 +116,10 @@ def _read(host: HostSettings, said: _Status) -> HostReport:
         raise ValueError("an age is not a finite number")
     worst = max(said["components"], key=lambda one: _LEVELS[one["level"]], default=None)
     alarms = said.get("alarms", [])
-    first = ""
+    first = key = ""
     if worst is not None and _LEVELS[worst["level"]] is not Level.OK:
         first = f"{worst['key']} {worst['health']}"
+        key = _named(worst["key"])
     elif alarms:
         first = alarms[0]
     return HostReport(
@@ -125,7 +130,16 @@ def _read(host: HostSettings, said: _Status) -> HostReport:
         oldest=max(ages, default=None),
         jobs=len(said.get("jobs", [])),
         said=first,
+        worst=key,
     )
+
+
+def _named(key: str) -> str:
+    """The key where it is the name of a component, for it becomes a word of a command line on the host; else ``""``."""
+    try:
+        return str(ComponentKey.parse(key))
+    except NameRejected:
+        return ""
 
 
 def hosts_chosen(hosts: Sequence[HostSettings], words: Sequence[str]) -> tuple[HostSettings, ...]:

@@ -61,7 +61,7 @@ def test_a_report_is_read() -> None:
     ("answer", "says"),
     [
         (TimeoutError(), "no answer within 15 s"),
-        (Answer(255, b"", "ssh: connect to host db1 port 22: Connection refused"), "ssh: ssh: connect to host"),
+        (Answer(255, b"", "ssh: connect to host db1 port 22: Connection refused"), "ssh: Connection refused"),
         (Answer(127, b"", "sh: 1: dysnomia-tui: not found"), "it has no program 'dysnomia-tui'"),
         (Answer(4, b"", "dysnomia-tui: permission denied"), "permission denied"),
         (Answer(1, b" \n", ""), "ended with 1 and said nothing"),

@@ -1,0 +1,144 @@
+"""The screen of hosts, on a stand-in for ssh: each answer or its reason, work over the marked, the terminal lent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dysnomia_tui.app.screens.confirm import ConfirmScreen
+from dysnomia_tui.app.screens.hosts import HostsScreen
+from dysnomia_tui.config import HostSettings, Settings
+from dysnomia_tui.engine.plans.plan import Grade
+from tests.app.driving import Driven, driven
+from tests.app.fake_world import fake_settings
+
+STAND_IN = r"""#!/bin/sh
+echo "$*" >> "$0.called"
+while [ "$1" != -- ]; do shift; done
+host=$2; shift 2
+case "$host $*" in
+    "db2 dysnomia-containers --snapshot") echo "shop/orders: the disk is full" >&2; exit 1;;
+    *--snapshot|*--due*) exit 0;;
+    gone*) echo "ssh: connect to host gone port 22: Connection refused" >&2; exit 255;;
+    db2*) cat "$0.bad"; exit 2;;
+    *) cat "$0.good";;
+esac
+"""
+GOOD = {"level": "ok", "components": [{"key": "shop/orders", "level": "ok", "health": "ok", "age": 7200.0,
+                                       "stored_size": 1 << 20}]}  # fmt: skip
+BAD = {"level": "critical", "components": [{"key": "shop/orders", "level": "critical", "health": "FAILED"},
+                                           {"key": "-rf/--x", "level": "critical", "health": "FAILED"}]}  # fmt: skip
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> Path:
+    program = tmp_path / "ssh"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    Path(f"{program}.good").write_text(json.dumps(GOOD))
+    Path(f"{program}.bad").write_text(json.dumps(BAD))
+    return program
+
+
+def settings_of(ssh: Path, *labels: str) -> Settings:
+    found = {name: HostSettings(name, name, labels=labels, ssh=str(ssh)) for name in ("db1", "db2", "db3", "gone")}
+    return replace(fake_settings(), hosts=found)
+
+
+async def opened(run: Driven) -> HostsScreen:
+    await run.press("M")
+    screen = run.screen
+    assert isinstance(screen, HostsScreen)
+    await run.until(lambda: str(screen.table.border_title) == "4 hosts, 2 need a person", "all have answered")
+    await run.settled()
+    return screen
+
+
+def called(ssh: Path, words: str) -> int:
+    return sum(1 for line in Path(f"{ssh}.called").read_text().splitlines() if line.endswith(words))
+
+
+async def test_the_worst_is_first_and_each_says_why(ssh: Path) -> None:
+    async with driven(settings=settings_of(ssh), size=(100, 24)) as run:
+        screen = await opened(run)
+        assert [row.host.name for row in screen.table.shown] == ["db2", "gone", "db1", "db3"]
+        text = run.text()
+        assert "CRITICAL" in text
+        assert "shop/orders FAILED" in text
+        assert "Connection refused" in text
+        await run.press("slash", *"refused", "enter")
+        assert [row.host.name for row in screen.table.shown] == ["gone"]
+        await run.press("escape", "i")
+        await run.until(lambda: called(ssh, "gone dysnomia-tui status --json") == 2, "it was asked again")
+        await run.press("M", "q")
+        assert not isinstance(run.screen, HostsScreen)
+
+
+async def test_work_stops_at_the_first_failure_and_the_rest_is_not_begun(ssh: Path) -> None:
+    async with driven(settings=settings_of(ssh), size=(100, 24)) as run:
+        screen = await opened(run)
+        await run.press("asterisk", "s")
+        confirm = await run.confirmation()
+        assert confirm.plan.grade is Grade.ADDS
+        await run.press("enter")
+        await run.until(lambda: "4 hosts, 3 failed or not begun" in run.toasts(), "it has ended")
+        by_name = {row.host.name: row.ended for row in screen.table.items}
+        assert by_name["db1"] == ""
+        assert by_name["db2"] == "shop/orders: the disk is full"
+        assert by_name["gone"] == by_name["db3"] == "not begun: it failed on db2"
+        assert called(ssh, "dysnomia-containers --snapshot") == 2
+        assert not run.engine.submitted
+
+
+async def test_prod_asks_for_the_count_to_be_typed(ssh: Path) -> None:
+    async with driven(settings=settings_of(ssh, "web", "PROD")) as run:
+        await opened(run)
+        await run.press("j", "j", "space", "space", "v")
+        confirm = await run.confirmation()
+        assert (confirm.plan.grade, confirm.plan.confirm) == (Grade.UNDOABLE, "2")
+        await run.press("enter")
+        await run.until(lambda: not isinstance(run.screen, ConfirmScreen), "Enter alone confirms nothing")
+        assert called(ssh, "--within 1h") == 0
+        await run.press("v")
+        await run.confirmation()
+        await run.press("2", "enter")
+        await run.until(lambda: called(ssh, "dysnomia-tui verify --due --within 1h") == 2, "both were verified")
+        await run.until(lambda: "verify has ended" in run.toasts(), "it has ended")
+
+
+async def test_enter_lends_the_terminal_and_comes_back(ssh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lent: list[Sequence[str]] = []
+    async with driven(settings=settings_of(ssh)) as run:
+
+        def client(argv: Sequence[str], env: Mapping[str, str]) -> int:
+            lent.append(argv)
+            return 0
+
+        monkeypatch.setattr(run.app, "run_client", client)
+        monkeypatch.setattr(run.app, "suspend", nullcontext)
+        screen = await opened(run)
+        await run.press("enter")
+        assert lent[0][-3:] == ["--", "db2", "dysnomia-tui shop/orders"]
+        assert "-t" in lent[0]
+        assert run.screen is screen
+        await run.until(lambda: called(ssh, "db2 dysnomia-tui status --json") == 2, "it was asked again")
+        await run.press("c")
+        assert lent[1][-3:] == ["--", "db2", "true"]
+
+
+async def test_read_only_begins_nothing(ssh: Path) -> None:
+    async with driven(settings=settings_of(ssh), read_only=True) as run:
+        await opened(run)
+        await run.press("s")
+        assert "read-only" in run.toasts()
+
+
+async def test_without_hosts_it_says_where_to_write_them() -> None:
+    async with driven() as run:
+        await run.press("M")
+        assert "[hosts.db1]" in run.text()
