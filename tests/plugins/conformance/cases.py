@@ -19,6 +19,7 @@ from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.crash import CrashCases
 from tests.plugins.conformance.driver import Driver, Reporter, Token
 from tests.plugins.conformance.load import LoadCases
+from tests.plugins.conformance.put_back import PutBackCases
 from tests.plugins.conformance.world import World
 
 CHANGES = 70
@@ -319,7 +320,7 @@ class WorldConformance(DeployCases, IdentityCases, RestoreCases):
         return Driver(world, tmp_path / "store")
 
 
-class Conformance(WorldConformance, BadLuckCases, LoadCases, CrashCases):
+class Conformance(WorldConformance, BadLuckCases, LoadCases, CrashCases, PutBackCases):
     """All of them. A type's own class gives the ``world``, and what it is called in the table of types and cases."""
 
     single_changes: ClassVar[int] = CHANGES

@@ -48,8 +48,7 @@ class PutBackCases:
         assert (done.done, done.left) == (len(story.planned), ())
         assert story.live() == story.then
         assert done.guard.reason is Reason.GUARD
-        rows = [RowsAsked(row.section, (row.key,), (row.made or "-",)) for row in story.planned]
-        undo = planned_rows(driver, done.guard, *rows)
+        undo = planned_rows(driver, done.guard, *(asked for asked, _ in story.made()))
         activities.put_back(driver.bench(), done.guard.number, done.guard.id, undo, NAME)
         assert story.live() == story.now
 
@@ -75,7 +74,7 @@ class PutBackCases:
             acknowledged = writer.acknowledged()
         assert done.left == ()
         assert acknowledged <= world.written()
-        assert not planned_rows(driver, story.first, *story.asked)
+        assert not planned_rows(driver, story.first, *(asked for asked, there in story.made() if there))
 
     def test_a_killed_put_back_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
         if _cannot(world, driver):
@@ -115,9 +114,12 @@ class _Story:
         assert self.now != self.then
 
     def lose(self) -> None:
-        self.asked = self.world.lose()
-        self.planned = planned_rows(self.driver, self.first, *self.asked)
+        self.planned = planned_rows(self.driver, self.first, *self.world.lose())
         assert len(self.planned) >= 3
+
+    def made(self) -> list[tuple[RowsAsked, bool]]:
+        """The same again, as an undo asks: only where live holds what was made of each; and whether it is there."""
+        return [(RowsAsked(row.section, (row.key,), (row.made or "-",)), bool(row.made)) for row in self.planned]
 
     def live(self) -> object:
         return self.world.by_key(self.world.whole())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,21 +33,6 @@ def world(tmp_path: Path) -> Iterator[FilesetWorld]:
         yield world
 
 
-def lose(world: FilesetWorld) -> None:
-    """Gone, changed, came, one file with two names, and a folder that became a file."""
-    data = world.path("data")
-    for name in ("sub", "came"):
-        if (data / name).is_dir():
-            shutil.rmtree(data / name)
-    (data / "sub").write_text("a file now")
-    (data / "notes.txt").write_text("changed")
-    (data / "empty").unlink(missing_ok=True)
-    (data / "first name").write_text("changed")
-    (data / "came" / "deep").mkdir(parents=True)
-    (data / "came" / "deep" / "file").write_text("new")
-    (data / "inner").chmod(0o700)
-
-
 def planned(driver: Driver, number: int, *names: str) -> list[PlannedRow]:
     """As a plan has them."""
     plugin = driver.world.plugin
@@ -73,7 +57,7 @@ class _Story:
         world.seed()
         self.first = self.driver.snapshot().generation
         self.then = world.whole()
-        lose(world)
+        world.lose()
         self.now = world.whole()
         self.rows = planned(self.driver, self.first.number, *ASKED, "folder:data/inner")
         self.seen: set[bool] = set()
@@ -92,7 +76,7 @@ class _Story:
         self.seen.add(live == self.then)
         if live == self.then:
             assert said in ([], [f"job {job} had put its files back"])
-            lose(self.world)
+            self.world.lose()
             self.rows = planned(self.driver, self.first.number, *ASKED, "folder:data/inner")
         assert self.world.whole() == self.now
 

@@ -16,6 +16,7 @@ from dysnomia_plugins.base import Component, Place, PropertyValue
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
 from tests.plugins.fileset.changes import CHANGES, ROOT, all_below
 
@@ -122,6 +123,23 @@ class FilesetWorld(World):
 
     def spoil(self, place: Place) -> None:
         self.path("data/notes.txt", place).write_text("spoiled\n")
+
+    def lose(self) -> Sequence[RowsAsked]:
+        """Gone, changed, came, one file with two names, and a folder that became a file."""
+        data = self.path("data")
+        for name in ("sub", "came"):
+            if (data / name).is_dir():
+                shutil.rmtree(data / name)
+        (data / "sub").write_text("a file now")
+        (data / "notes.txt").write_text("changed")
+        (data / "empty").unlink(missing_ok=True)
+        (data / "first name").write_text("changed")
+        (data / "came" / "deep").mkdir(parents=True)
+        (data / "came" / "deep" / "file").write_text("new")
+        (data / "inner").chmod(0o700)
+        folders = [f"folder:data/{name}" for name in ("sub", "came", "inner")]
+        files = [f"file:data/{name}" for name in ("notes.txt", "empty", "first name")]
+        return [RowsAsked(name, ((),)) for name in (*folders, *files)]
 
     def writer(self, log: Path) -> Writer:
         return FileWriter(str(self.path(LOG)), log)

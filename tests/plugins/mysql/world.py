@@ -11,6 +11,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.types.mysql.plugin import MysqlDatabase
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.conformance.sql_world import DATABASE, SqlWorld
 from tests.plugins.conformance.world import ProgramWriter, Writer
 from tests.plugins.mysql.changes import CHANGES, SEED
@@ -155,6 +156,9 @@ class MariadbWorld(SqlWorld):
         tables = ("orders", """Odd `T"'; able""")
         rows = self._dumped(name, "--no-create-info", "--skip-triggers", "--skip-extended-insert", tables=tables)
         return rows, self.server.sql("SELECT next_not_cached_value FROM counter", name)
+
+    def lose(self) -> Sequence[RowsAsked]:
+        return self._lose_prices("table:prices")
 
     def writer(self, log: Path) -> Writer:
         return MariadbWriter(self.server, log)

@@ -10,6 +10,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.types.postgresql.plugin import PostgresqlDatabase
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.conformance.sql_world import DATABASE, SqlWorld
 from tests.plugins.conformance.world import ProgramWriter, Writer
 from tests.plugins.postgresql.changes import CHANGES, SEED
@@ -125,6 +126,12 @@ class PostgresqlWorld(SqlWorld):
         tables = ("--table=public.orders", '--table="Odd Schema"."Odd ""T"" able"')
         rows = self._dumped(name, "--inserts", "--data-only", *tables)
         return rows, self.server.sql("SELECT last_value, is_called FROM counter", name)
+
+    def lose(self) -> Sequence[RowsAsked]:
+        return self._lose_prices("table:public.prices_old", "table:public.prices_new")
+
+    def by_key(self, whole: object) -> object:
+        return sorted(whole) if isinstance(whole, list) else whole
 
     def writer(self, log: Path) -> Writer:
         return PostgresqlWriter(self.server, log)

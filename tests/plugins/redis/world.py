@@ -16,6 +16,7 @@ from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.temporary_server import PREFIX
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Store
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
 from tests.plugins.redis.changes import CHANGES, Commands, seed_commands
 from tests.plugins.redis.read import read_all
@@ -187,6 +188,15 @@ class RedisWorld(World):
             client("HSET", "small hash", "name", "somebody else")
             client("SAVE")
         folder.chmod(0o700)
+
+    def lose(self) -> Sequence[RowsAsked]:
+        names = ("plain", "negative", "new", "small hash", "small list")
+        with self.at() as client:
+            for command in (("DEL", "plain", "small list"), ("SET", "negative", "x"), ("SET", "new", "1")):
+                client(*command)
+            client("DEL", "small hash")
+            client("SET", "small hash", "of another type")
+        return [RowsAsked("keys:db0 string", tuple((name,) for name in names))]
 
     def writer(self, log: Path) -> Writer:
         return RedisWriter(self.server, log)

@@ -14,6 +14,7 @@ from random import Random
 from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.types.sqlite.plugin import SqliteDatabase
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine import RowsAsked
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
 
 SERVER = ("python3", "-c", "import sqlite3; print(sqlite3.sqlite_version)")
@@ -164,6 +165,14 @@ class SqliteWorld(World):
     def spoil(self, place: Place) -> None:
         with closing(self.connect(place)) as db:
             db.execute("UPDATE customers SET credit = credit + 1 WHERE id = 7")
+
+    def lose(self) -> Sequence[RowsAsked]:
+        with closing(self.connect()) as db:
+            db.execute("DELETE FROM prices WHERE item = 'item 1'")
+            db.execute("UPDATE prices SET price = price + 1 WHERE item = 'item 2'")
+            db.execute("INSERT INTO prices VALUES('new', '2026-05-05', 7)")
+        keys = [(f"item {n % 7}", f"2026-01-{n:02}") for n in range(1, 41) if n % 7 in (1, 2)]
+        return [RowsAsked("table:prices", (*keys, ("new", "2026-05-05")))]
 
     def writer(self, log: Path) -> Writer:
         return SqliteWriter(self.live, log)
