@@ -48,6 +48,19 @@ def test_a_dump_that_lacks_rows_is_not_kept(
 
 
 @pytest.mark.server
+def test_a_server_that_adds_if_exists_is_restored_all_the_same(bare: Bare, mariadb: MariadbServer) -> None:
+    seed(mariadb)
+    stored = bare.dump()
+    mariadb.sql("DELETE FROM t", "orders")
+    mariadb.sql("SET GLOBAL sql_if_exists = 1")
+    try:
+        restore(bare, stored)
+        assert bare.dump().digest == stored.digest
+    finally:
+        mariadb.sql("SET GLOBAL sql_if_exists = DEFAULT")
+
+
+@pytest.mark.server
 def test_a_view_of_an_account_that_is_gone_comes_back_as_it_was(bare: Bare, mariadb: MariadbServer) -> None:
     seed(mariadb)
     mariadb.sql("CREATE DEFINER = gone@nowhere VIEW lost AS SELECT id FROM t", "orders")

@@ -209,4 +209,6 @@ def test_sessions_set_only_what_the_server_knows(major: int) -> None:
         assert ("transaction_timeout=0" in found.replace("idle_in_transaction_session_timeout=0", "")) == (major >= 17)
     assert "session_replication_role" in options(Session.LOAD, major, superuser=True)
     assert "session_replication_role" not in options(Session.LOAD, major)
+    assert "-c temp_file_limit=-1" in options(Session.LOAD, major, superuser=True)
+    assert all(("-c jit=off" in options(one, major)) is (one is not Session.PLAIN) for one in Session)
     assert "-c default_transaction_isolation=read\\ committed" in options(Session.ASK, major)

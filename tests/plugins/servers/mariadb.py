@@ -163,6 +163,7 @@ SET GLOBAL sql_quote_show_create = 0;
 SET GLOBAL foreign_key_checks = 0;
 SET GLOBAL unique_checks = 0;
 SET GLOBAL innodb_compression_default = 1;
+SET GLOBAL sql_if_exists = 1;
 SET GLOBAL init_connect = 'SET sql_select_limit = 1, NAMES latin1';
 """
 CALM = (
@@ -173,6 +174,7 @@ CALM = (
     " net_read_timeout = 60, net_write_timeout = 60, wait_timeout = 3600, lock_wait_timeout = 60,"
     " innodb_lock_wait_timeout = 50, max_statement_time = 0, group_concat_max_len = 1048576,"
     " explicit_defaults_for_timestamp = 1, default_storage_engine = InnoDB, alter_algorithm = 'DEFAULT',"
-    " div_precision_increment = 4, old_mode = 'UTF8_IS_UTF8MB3', innodb_compression_default = 0, max_sort_length = 1024"
+    " div_precision_increment = 4, old_mode = 'UTF8_IS_UTF8MB3', innodb_compression_default = 0,"
+    " max_sort_length = 1024, sql_if_exists = 0"
 )
 """What the tests' own sessions set on such a server."""

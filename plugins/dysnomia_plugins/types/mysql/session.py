@@ -17,7 +17,8 @@ _EVERYWHERE = (
     " net_write_timeout = 3600, wait_timeout = 28800, group_concat_max_len = 1048576, max_sort_length = 1024,"
     " time_zone = '+00:00'"
     " /*M!100100 , max_statement_time = 0, innodb_compression_default = 0 */"
-    " /*M!100307 , alter_algorithm = 'DEFAULT' */ /*M!100601 , old_mode = 'UTF8_IS_UTF8MB3' */"
+    " /*M!100307 , alter_algorithm = 'DEFAULT' */ /*M!100502 , sql_if_exists = 0 */"
+    " /*M!100601 , old_mode = 'UTF8_IS_UTF8MB3' */"
     " /*M!110200 , character_set_collations = '' */"
 )
 TRANSACTIONS = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE"

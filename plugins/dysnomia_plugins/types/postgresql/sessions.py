@@ -40,6 +40,7 @@ _MEANING: Mapping[str, str] = {
     "xmloption": "content",
     "default_tablespace": "",
     "default_table_access_method": "heap",
+    "jit": "off",  # changes no result; a query of many catalogs takes seconds to compile, where costs are set low
 }
 _PRINTED: Mapping[str, str] = {
     "bytea_output": "hex",
@@ -59,6 +60,7 @@ _BY_SUPERUSERS: Mapping[str, str] = {
     "zero_damaged_pages": "off",
     "ignore_checksum_failure": "off",
     "lc_messages": "C",
+    "temp_file_limit": "-1",  # indexes are sorted in temporary files
 }
 """What only a superuser may set, and so cannot stand in the options of everyone's sessions."""
 _NEWER_MINORS: Mapping[str, str] = {"restrict_nonsystem_relation_kind": ""}
