@@ -306,7 +306,7 @@ class DysnomiaApp(TypingAhead):
         self.confirm_flow.confirm(plan, submitted)
 
     def cancel(self, job_id: str) -> None:
-        """Ask a job to stop. It says itself when it has."""
+        """Ask a job to stop; its log shows when it has."""
         self.client.ask(
             f"cancel {job_id}",
             lambda engine: engine.cancel(job_id),

@@ -31,14 +31,14 @@ class Stretch:
 def scan(diff: Diff, change: SectionChange, wanted: Callable[[RowChange], bool], start: int, most: int) -> Stretch:
     """Look through the changed rows of a section from ``start``, for at most ``most``. Raises EngineError."""
     end = time.monotonic() + STRETCH
-    found: list[int] = []
+    rows: list[int] = []
     while True:
         page = diff.rows(change, start, PAGE)
-        found.extend(start + at for at, row in enumerate(page) if wanted(row))
+        rows.extend(start + at for at, row in enumerate(page) if wanted(row))
         start += len(page)
-        ended = len(page) < PAGE or len(found) >= most
+        ended = len(page) < PAGE or len(rows) >= most
         if ended or time.monotonic() >= end:
-            return Stretch(tuple(found[:most]), start, ended)
+            return Stretch(tuple(rows[:most]), start, ended)
 
 
 Have = Callable[[tuple[int, ...], int, bool], None]

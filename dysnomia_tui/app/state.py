@@ -22,8 +22,8 @@ from dysnomia_tui.engine.records import (
 
 def _replaced(job: JobView, group: str) -> bool:
     """Whether the job of a group replaced what was live."""
-    mine = job.details.get("group") == group and job.details.get("action") in ("restore", "undo")
-    return mine and job.state in (JobState.DONE, JobState.PARTLY)
+    of_group = job.details.get("group") == group and job.details.get("action") in ("restore", "undo")
+    return of_group and job.state in (JobState.DONE, JobState.PARTLY)
 
 
 @dataclass(frozen=True, slots=True)

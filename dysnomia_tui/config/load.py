@@ -42,17 +42,7 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
     if root and not may_be_made(user_config, caller):
         user_config = home_folder(environ, caller) / ".config" / "dysnomia-tui"
         folders.append(user_config)
-    documents = []
-    left_out = []
-    for folder in dict.fromkeys(folders):
-        if (folder / "config.toml").is_file():
-            refused = refusal(folder / "config.toml", caller)
-            if refused:
-                left_out.append(refused)
-                continue
-            from dysnomia_tui.config.toml import read_document  # the parser only where there is something to parse
-
-            documents.append(read_document(folder / "config.toml"))
+    documents, left_out = _documents(folders, caller)
     top = _merged_top(documents)
     notify: dict[str, Any] = {}
     scheduled: dict[str, Any] = {}
@@ -89,6 +79,22 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         grace_set="grace" in top,
         **top,
     )
+
+
+def _documents(folders: Sequence[Path], caller: int) -> tuple[list[Document], list[str]]:
+    """The config.toml of each folder, and why one was left out (someone who is not trusted may write it)."""
+    documents = []
+    left_out = []
+    for folder in dict.fromkeys(folders):
+        if (folder / "config.toml").is_file():
+            refused = refusal(folder / "config.toml", caller)
+            if refused:
+                left_out.append(refused)
+                continue
+            from dysnomia_tui.config.toml import read_document  # the parser only where there is something to parse
+
+            documents.append(read_document(folder / "config.toml"))
+    return documents, left_out
 
 
 def _exposed(documents: Sequence[Document], uid: int) -> Iterator[str]:

@@ -207,27 +207,27 @@ class Engine(Planner, Teller):
 
         ``patient``: wait longer, for a server that did not answer in the two seconds; one that does now is ``slow``.
         """
-        from dysnomia_tui.engine.probing import client as asking
+        from dysnomia_tui.engine.probing import client as probes
 
         if not patient:
-            return asking.probe_container(self.settings, container)
-        probe, own = asking.probe_container(self.settings, container, asking.PATIENT_LIMIT)
+            return probes.probe_container(self.settings, container)
+        probe, own = probes.probe_container(self.settings, container, probes.PATIENT_LIMIT)
         return replace(probe, word=SLOW) if probe.up else probe, own
 
     def condition(self, key: ComponentKey) -> Condition:
         """The same, about one component, and what its type tells of it. Never raises either."""
-        from dysnomia_tui.engine.probing import client as asking
+        from dysnomia_tui.engine.probing import client as probes
 
-        return asking.condition(self.settings, key)
+        return probes.condition(self.settings, key)
 
     def discover(self) -> Sequence[Found]:
         """State on this machine that is not configured. Empty in the demo, which is about itself alone."""
         if not self.settings.discovers:
             return ()
-        from dysnomia_tui.engine.probing import client as asking
+        from dysnomia_tui.engine.probing import client as probes
 
         configured = self._world.inventory()
-        drafts = asking.discover(self.settings)
+        drafts = probes.discover(self.settings)
         return [one for one in drafts if ComponentKey(one.container, one.component) not in configured.components]
 
     def usage(self) -> Usage:

@@ -54,13 +54,13 @@ def _problem(action_id: str, keys: str) -> str:
 
 def _clashes(keymap: Mapping[str, str]) -> list[tuple[Action, Action, str]]:
     """Pairs of actions that would share a key on some screen."""
-    found = []
+    clashes = []
     screens = {action.scope for action in ACTIONS} - {"list", "everywhere"}
     for screen in sorted(screens):
         taken: dict[str, Action] = {}
         for action in in_scope(screen, "list", "everywhere"):
             for key in keys_of(action, keymap):
                 other = taken.setdefault(key, action)
-                if other is not action and (action, other, key) not in found:
-                    found.append((action, other, key))
-    return found
+                if other is not action and (action, other, key) not in clashes:
+                    clashes.append((action, other, key))
+    return clashes

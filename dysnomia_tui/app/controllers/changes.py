@@ -24,18 +24,18 @@ class Changes(Controller):
         self.services.plan(lambda engine: engine.plan_snapshot(keys))
 
     def act_adopt(self) -> None:
-        found = self.here().found
-        assert found is not None
-        if not found.readable:
+        draft = self.here().found
+        assert draft is not None
+        if not draft.readable:
             self.services.notify(
-                found.remedy or "it cannot be read as this user",
+                draft.remedy or "it cannot be read as this user",
                 title="not readable",
                 severity="warning",
                 markup=False,
                 timeout=12,
             )
             return
-        self.services.plan(lambda engine: engine.plan_adopt(found), lambda _job: self.services.poller.look())
+        self.services.plan(lambda engine: engine.plan_adopt(draft), lambda _job: self.services.poller.look())
 
     def act_undo(self) -> None:
         job = self.services.here().undo

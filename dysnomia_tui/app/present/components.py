@@ -51,11 +51,11 @@ def tree(state: AppState, closed: Collection[str]) -> list[TreeRow]:
             rows.extend(
                 TreeRow(view.key, container, view, probe=state.own.get(view.key)) for view in container.components
             )
-    found = found_rows(state)
-    if found:
+    drafts = found_rows(state)
+    if drafts:
         is_open = FOUND not in closed
         rows.append(TreeRow(FOUND, open=is_open))
-        rows.extend(found if is_open else ())
+        rows.extend(drafts if is_open else ())
     if state.overview is not None and not state.overview.containers and state.found is not None:
         rows.append(TreeRow(DEMO))
     return rows

@@ -41,12 +41,12 @@ def lines(there: Deployment) -> list[Line]:
     """What would change first, then the rest; each by name."""
     steps = {key: activity for activity, key in there.steps}
     available, active, garbage = map(frozenset, (there.available, there.active, there.garbage))
-    found = [
+    result = [
         Line(key, key in available, key in active, key in garbage, steps.get(key, ""))
         for key in sorted(available | active | garbage)
     ]
     order = {"deactivate": 0, "activate": 1, "": 2}
-    return sorted(found, key=lambda line: (order[line.would], line.key))
+    return sorted(result, key=lambda line: (order[line.would], line.key))
 
 
 def columns(cells: int) -> tuple[Column[Line], ...]:

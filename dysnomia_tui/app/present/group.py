@@ -135,8 +135,8 @@ def verdict(rows: Sequence[Stood], restores: str, undoes: str, other: str) -> Te
     if not rows:
         return plain("")
     if missing:
-        said = plain(f"✗ {len(missing)} of {plural(len(rows), 'component')} cannot go back to that time;", styles.BAD)
-        return join([said, plain(other, styles.KEY), plain("asks for another")])
+        text = plain(f"✗ {len(missing)} of {plural(len(rows), 'component')} cannot go back to that time;", styles.BAD)
+        return join([text, plain(other, styles.KEY), plain("asks for another")])
     does = [plain(restores, styles.KEY), plain("restores it;"), plain(undoes, styles.KEY), plain("undoes that")]
     return join([plain("● all of it can go back to that time as one:", styles.GOOD), *does])
 

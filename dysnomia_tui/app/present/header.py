@@ -42,13 +42,13 @@ def alarms(state: AppState, key: str, cells: int) -> Text:
         return cut(join([plain(" ! the store cannot be read:", styles.BAD), plain(state.problem, styles.BAD)]), cells)
     if overview is None:
         return plain(" reading the store…", styles.DIM)
-    found = state.alarms()
-    if not found:
+    pending = state.alarms()
+    if not pending:
         calm = f"  {overview.read_only or overview.notice}" if overview.read_only or overview.notice else ""
         return cut(join([plain(" ● nothing needs you", styles.GOOD), plain(calm, styles.DIM)], ""), cells)
-    count = len(found)
+    count = len(pending)
     lead = plain(f" ! {count} need{'s' if count == 1 else ''} you: ", styles.BAD)
-    texts = join([plain(alarm.text, styles.WARN) for alarm in found], "; ")
+    texts = join([plain(alarm.text, styles.WARN) for alarm in pending], "; ")
     return spread(join([lead, texts], ""), plain(f"  {key} next ", styles.KEY), cells)
 
 

@@ -24,10 +24,10 @@ def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
 
     Raises PinNotUnderstood.
     """
-    found = _UNTIL.fullmatch(typed.strip())
-    if found is None:
+    match = _UNTIL.fullmatch(typed.strip())
+    if match is None:
         return typed.strip(), None
-    when = found["when"].strip().casefold()
+    when = match["when"].strip().casefold()
     shown = repr(when if len(when) <= 40 else f"{when[:40]}…")
     try:
         until = _after(when, times) or _end_of(when, times)
@@ -39,7 +39,7 @@ def parse_pin(typed: str, times: Times) -> tuple[str, datetime | None]:
         raise PinNotUnderstood(f"until {shown} is past")
     if until.year > LATEST:
         raise PinNotUnderstood(f"until {shown} is after {LATEST}; leave it out to hold the pin for good")
-    return found["why"].strip(), until
+    return match["why"].strip(), until
 
 
 def _after(when: str, times: Times) -> datetime | None:

@@ -44,8 +44,8 @@ def shares(usage: Usage, views: Sequence[ComponentView]) -> list[Share]:
     every = dict.fromkeys(
         (*usage.by_component, *(key for key, view in by_key.items() if view.health is not Health.FOUND))
     )
-    found = [Share(key, usage.by_component.get(key, 0), largest, by_key.get(key)) for key in every]
-    return sorted(found, key=lambda share: (-share.stored, share.key))
+    result = [Share(key, usage.by_component.get(key, 0), largest, by_key.get(key)) for key in every]
+    return sorted(result, key=lambda share: (-share.stored, share.key))
 
 
 def share_columns(cells: int, times: Times) -> tuple[Column[Share], ...]:

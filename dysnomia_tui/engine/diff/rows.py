@@ -1,7 +1,7 @@
 """Which rows of a section are on one side only: a multiset difference in bounded memory.
 
 Two readings of each side. The first keeps 8 bytes a row, a keyed 64-bit hash (SipHash with a key of this process, so
-that nobody can make rows collide). A sieve takes away what both sides have alike; the hashes that are left are spread
+that nobody can make rows collide). Hash sums take away what both sides have alike; the hashes that are left are spread
 over buckets in one file, and each bucket is joined alone, which gives those that one side has more often, and how much
 more. The second reading fetches the rows they stand for, and looks only into the batches that hold one.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
 from dysnomia_base.records import dataclass
+from dysnomia_base.users import user_name
 
 NO_LOGIN = 4294967295
 
@@ -56,13 +56,6 @@ def login_user(environ: Mapping[str, str]) -> str:
     if uid != NO_LOGIN:
         return user_name(uid)
     return environ.get("SUDO_USER", "")
-
-
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def who(environ: Mapping[str, str]) -> str:

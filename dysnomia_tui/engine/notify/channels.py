@@ -11,10 +11,10 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.children import kill_group
 from dysnomia_base.environment import child_environment
 from dysnomia_base.ownership import refusal, who_else_reads, why_not_obeyed
 from dysnomia_base.python_child import python_child
@@ -155,6 +155,5 @@ def _send(what: Mapping[str, Any], limit: float) -> None:
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
     """End a child with all that it started: they share its group."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+    kill_group(child.pid)
     child.wait()

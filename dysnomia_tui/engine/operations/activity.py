@@ -16,7 +16,7 @@ from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, live_depends
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState
 
 ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
@@ -48,12 +48,12 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
             blockers.append(f"type {plugin.type!r} has no activity {activity!r}")
         blockers += _activity_blockers(machine, key, activity)
         if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
-            depends |= live_depends(key, asking.identity(machine.settings, key))
+            depends |= live_depends(key, probes.identity(machine.settings, key))
         if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
             words = STATELESS_WORDS.get(activity, words)
     except PluginError as error:
         blockers.append(error.message)
-    except asking.NoAnswer as error:
+    except probes.NoAnswer as error:
         blockers.append(str(error))
     params: dict[str, Any] = {"activity": activity}
     return Plan(

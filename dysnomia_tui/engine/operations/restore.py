@@ -28,7 +28,7 @@ from dysnomia_tui.engine.plans.staleness import (
     generation_depends,
     live_depends,
 )
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState
 
 PREFLIGHT_LIMIT = 12.0
@@ -62,7 +62,7 @@ def plan_restore(
         if target.container and not keys_there
         else preflight_or_blocker(machine, key, generation, replace=replace, copy=copy, container=container)
     )
-    irreversible = [finding.text for finding in preflight.findings if finding.severity is Severity.IRREVERSIBLE]
+    irreversible = _texts(preflight, Severity.IRREVERSIBLE)
     dangerous = _dangerous(preflight)
     # What a module does in place is graded so, and is as Dysnomia has it: only content that is dangerous to load is
     # refused to a command that does not say --yes-untrusted.
@@ -72,10 +72,12 @@ def plan_restore(
     if irreversible or dangerous:
         base = Grade.FINAL
     grade = graded(machine.settings, (key, *keys_there), base)
-    blockers = [finding.text for finding in preflight.findings if finding.severity is Severity.BLOCKER]
-    blockers += named
-    warnings = [finding.text for finding in preflight.findings if finding.severity is Severity.WARNING]
-    warnings = irreversible + [one.text for one in dangerous] + generation_warnings(machine, generation) + warnings
+    warnings = (
+        *irreversible,
+        *(finding.text for finding in dangerous),
+        *generation_warnings(machine, generation),
+        *_texts(preflight, Severity.WARNING),
+    )
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -85,12 +87,7 @@ def plan_restore(
         params={
             "number": number,
             "id": generation.id,
-            "target": {
-                "kind": target.kind,
-                "name": target.name,
-                "sections": list(target.sections),
-                "container": target.container,
-            },
+            "target": _target_params(target),
             **({ELSEWHERE: True} if keys_there else {}),
             "guard": guard,
             "dangerous": untrusted,
@@ -103,14 +100,27 @@ def plan_restore(
             **live_depends(key, preflight.identity),
             **(container_depends(machine, container) if container else {}),
         },
-        warnings=tuple(warnings),
-        blockers=tuple(blockers),
+        warnings=warnings,
+        blockers=(*_texts(preflight, Severity.BLOCKER), *named),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
         confirm=confirmation(grade, keys_there or (key,), str(number)),
         made=now,
     )
+
+
+def _texts(preflight: Preflight, severity: Severity) -> list[str]:
+    return [finding.text for finding in preflight.findings if finding.severity is severity]
+
+
+def _target_params(target: RestoreTarget) -> dict[str, Any]:
+    return {
+        "kind": target.kind,
+        "name": target.name,
+        "sections": list(target.sections),
+        "container": target.container,
+    }
 
 
 def _keys_there(target: RestoreTarget) -> tuple[ComponentKey, ...]:
@@ -126,7 +136,7 @@ def preflight_or_blocker(
     try:
         report = _preflight(machine, key, generation, replace=replace, copy=copy, container=container)
         return report, Exit.REFUSED
-    except asking.NoAnswer as error:
+    except probes.NoAnswer as error:
         return Preflight(findings=(Finding(Severity.BLOCKER, str(error)),)), error.exit
 
 
@@ -136,7 +146,7 @@ def _preflight(
     plugin = machine.plugin(key)
     if isinstance(plugin, StatePlugin):
         began = time.monotonic()
-        report = asking.preflight(
+        report = probes.preflight(
             machine.settings, key, generation.number, replace=replace, limit=PREFLIGHT_LIMIT, copy=copy,
             container=container,
         )  # fmt: skip
@@ -167,7 +177,7 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
     elsewhere = {"copy": target.name, "container": target.container} if target.container else {}
     try:
         report = _preflight(machine, plan.keys[0], generation, replace=target.kind == "replace", **elsewhere)
-    except asking.NoAnswer as error:
+    except probes.NoAnswer as error:
         failed = EngineError(f"nothing was touched: {error}", "live is unchanged; try again")
         failed.exit = error.exit
         raise failed from None
@@ -366,7 +376,7 @@ def _restored(work: JobContext, restored: Restored) -> Outcome:
         target = _target_of(work.plan)
         where = f" in container {target.container}" if target.container else ""
         return Outcome(JobState.DONE, f"copied to {restored.copy}{where}", details=details)
-    details["clients"] = list(asking.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
+    details["clients"] = list(probes.probe(work.machine.settings, work.plan.keys[0], AFTER_SWAP_LIMIT).who)
     what = f"generation {restored.restored}" if restored.restored is not None else "what was live before"
     message = f"{what} is live"
     if restored.generation is not None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from dysnomia_base.children import kill_group
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import python_child
 from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
@@ -161,7 +162,7 @@ def ask(
         except subprocess.TimeoutExpired:
             raise NoAnswer(NOT_ANSWERING) from None
         finally:
-            _kill_group(child)
+            kill_group(child.pid)
     return _answer(output, child.returncode)
 
 
@@ -178,14 +179,6 @@ def _answer(output: bytes, status: int) -> Mapping[str, Any]:
         raise NoAnswer(str(answer["error"]), Exit(answer["exit"]))
     result: Mapping[str, Any] = answer["answer"]
     return result
-
-
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    """Whatever the child started goes with it: they share its group, which is its own."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _value(value: Any) -> str | tuple[str, ...]:

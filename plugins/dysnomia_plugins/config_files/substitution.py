@@ -8,10 +8,10 @@ time limit; output loses its trailing newlines, as in bash.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Mapping
 
+from dysnomia_base.children import kill_group
 from dysnomia_base.environment import child_environment
 
 TIME_LIMIT = 5.0
@@ -41,18 +41,10 @@ def run(command: str, time_limit: float = TIME_LIMIT, variables: Mapping[str, st
         except subprocess.TimeoutExpired:
             raise ValueError(f"not done within {time_limit:g} s") from None
         finally:
-            _kill_group(child)
+            kill_group(child.pid)
     if child.returncode != 0:
         last = errors.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
         raise ValueError(f"ended with status {child.returncode}" + (f" ({last[0]})" if last[0] else ""))
     if len(output) > OUTPUT_LIMIT or b"\0" in output:
         raise ValueError("its output is not text, or is too long")
     return output.decode("utf-8", "surrogateescape").rstrip("\n")
-
-
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    """End what it started, too; its own group exists as long as anything of it lives."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -68,8 +68,8 @@ def _candidates(type_name: str, modules_path: Sequence[Path]) -> Sequence[Path]:
     if type_name.startswith("/"):
         path = Path(type_name)
         if path.is_dir():
-            found = [entry for entry in sorted((path / "libexec" / "dysnomia").glob("*")) if _runs(entry)]
-            return found if len(found) == 1 else ()
+            modules = [entry for entry in sorted((path / "libexec" / "dysnomia").glob("*")) if _runs(entry)]
+            return modules if len(modules) == 1 else ()
         return (path,) if _runs(path) else ()
     if not type_name or "/" in type_name or type_name.startswith("."):
         return ()
@@ -181,10 +181,10 @@ def sourced(module: Path) -> Iterator[Path]:
         return
     if not text.startswith("#!"):
         return
-    said = dict(_ASSIGNED.findall(text))
+    assigned = dict(_ASSIGNED.findall(text))
     for path in _SOURCED.findall(text):
         for _ in range(4):  # ${datarootdir} -> ${prefix}/share -> /usr/share, as configure writes them
-            path = _REFERRED.sub(lambda found: said.get(found[1] or found[2], found[0]), path)
+            path = _REFERRED.sub(lambda found: assigned.get(found[1] or found[2], found[0]), path)
         if path.startswith("/") and "$" not in path:
             yield Path(path)
 
@@ -254,10 +254,10 @@ def _becomes_another(module: Path) -> bool:
 def _user(name: str) -> str:
     """The user of that name, unless it is root; ``""`` where there is none."""
     try:
-        found = pwd.getpwnam(name) if name and "\0" not in name else None
+        entry = pwd.getpwnam(name) if name and "\0" not in name else None
     except (KeyError, ValueError):
         return ""
-    return found.pw_name if found is not None and found.pw_uid != 0 else ""
+    return entry.pw_name if entry is not None and entry.pw_uid != 0 else ""
 
 
 def _is_module(path: Path) -> bool:

@@ -36,7 +36,7 @@ def offered(group: str, name: str) -> Offered | None:
     """The entry point ``name`` of ``group``; None where there is none, or ``importlib.metadata`` has to be asked."""
     if any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path):
         return None
-    found = []
+    result = []
     for folder in dict.fromkeys(sys.path):
         try:
             names = os.listdir(folder or ".")
@@ -48,12 +48,12 @@ def offered(group: str, name: str) -> Offered | None:
             return None
         for entry in names:
             if entry.endswith(_METADATA):
-                found += [
+                result += [
                     value for one, value in _points(Path(folder, entry, "entry_points.txt"), group) if one == name
                 ]
-    if len(found) != 1 or not _is_plain(found[0]):
+    if len(result) != 1 or not _is_plain(result[0]):
         return None
-    return Offered(name, found[0])
+    return Offered(name, result[0])
 
 
 def _points(path: Path, group: str) -> Iterator[tuple[str, str]]:

@@ -138,10 +138,10 @@ def _read(file: Path, removing: bool) -> Mapping[str, PropertyValue]:
 def _user(file: Path, values: Mapping[str, PropertyValue]) -> User:
     def text(key: str) -> str:
         value = values.get(key, "")
-        found = value if isinstance(value, str) else "".join(value[:1])
-        if "\n" in found or (":" in found and key not in ("description",)):
+        text_value = value if isinstance(value, str) else "".join(value[:1])
+        if "\n" in text_value or (":" in text_value and key not in ("description",)):
             raise BadProperties(f"{file}: {key} holds a colon or a new line", "no account can have that")
-        return found
+        return text_value
 
     home = text("homeDir")
     if home and not home.startswith("/"):

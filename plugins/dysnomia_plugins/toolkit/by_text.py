@@ -22,6 +22,6 @@ def rows_with(batches: Iterable[Sequence[bytes]], key: Sequence[str], usual: byt
         return
     needle = max(plain, key=len).encode("ascii")
     for batch in batches:
-        found = [raw for raw in batch if needle in raw or (b"\\" in raw and unusual(raw))]
-        if found:
-            yield found
+        matching = [raw for raw in batch if needle in raw or (b"\\" in raw and unusual(raw))]
+        if matching:
+            yield matching

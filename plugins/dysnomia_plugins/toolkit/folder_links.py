@@ -59,12 +59,12 @@ class FolderLinks:
 
     def former(self, folder: Folder) -> list[str]:
         """Links that an activation made of what the component no longer has."""
-        found = []
+        links = []
         for name in folder.names():
             target = "" if name in self.targets or name.startswith(".") else folder.link_target(name) or ""
             if posixpath.basename(target) == name and target.startswith(self.source + "/"):
-                found.append(name)
-        return found
+                links.append(name)
+        return links
 
 
 def make_links(ctx: Context, links: FolderLinks) -> None:
@@ -173,11 +173,11 @@ def _in_the_way(folder: Folder, name: str) -> NotSafe:
 
 def _missing(root: str) -> list[str]:
     """The folders that have to be made, from above."""
-    found = []
+    missing = []
     while not os.path.lexists(root):
-        found.append(root)
+        missing.append(root)
         root = posixpath.dirname(root)
-    return found[::-1]
+    return missing[::-1]
 
 
 @contextmanager

@@ -158,15 +158,15 @@ class Literals:
         return opens.end()
 
     def _string(self, data: bytes, position: int) -> int:
-        found = _STRING.match(data, position)
-        assert found is not None
-        self._cells.add(memoryview(data)[position : found.end()])
-        if found.end() == len(data):
+        match = _STRING.match(data, position)
+        assert match is not None
+        self._cells.add(memoryview(data)[position : match.end()])
+        if match.end() == len(data):
             return len(data)
-        if data[found.end()] == ord("'"):
+        if data[match.end()] == ord("'"):
             self._end_string(b"'")
-            return found.end() + 1
-        self._rest = data[found.end() :]  # a backslash, and what it escapes is not here yet
+            return match.end() + 1
+        self._rest = data[match.end() :]  # a backslash, and what it escapes is not here yet
         return len(data)
 
     def _end_string(self, quote: bytes) -> None:
@@ -175,12 +175,12 @@ class Literals:
         self._read = self._between
 
     def _number(self, data: bytes, position: int) -> int:
-        found = _HEX.match(data, position)
-        assert found is not None
-        self._cells.add(memoryview(data)[position : found.end()])
-        if found.end() < len(data):
+        match = _HEX.match(data, position)
+        assert match is not None
+        self._cells.add(memoryview(data)[position : match.end()])
+        if match.end() < len(data):
             self._end_number()
-        return found.end()
+        return match.end()
 
     def _end_number(self) -> None:
         cell, words = self._cells.end()

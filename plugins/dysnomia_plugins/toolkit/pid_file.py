@@ -43,10 +43,10 @@ class PidFile:
     @property
     def process(self) -> RunningProcess | None:
         """The process that has the number, and had it when the file was written; None where none has."""
-        found = RunningProcess.of(self.number) if self.number > 1 else None
-        if found is None or found.since.timestamp() > self.written + _LATER.total_seconds():
+        running = RunningProcess.of(self.number) if self.number > 1 else None
+        if running is None or running.since.timestamp() > self.written + _LATER.total_seconds():
             return None
-        return found
+        return running
 
     def why_not(self, process: RunningProcess) -> str:
         """Why its word is not enough for signalling a process, in words that follow the file's name; ``""`` where it

@@ -17,7 +17,6 @@ import os
 import pwd
 import select
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -25,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Unpack
 
+from dysnomia_base.children import kill_group
 from dysnomia_base.environment import search_path
 from dysnomia_base.secrets import Redactor, secrets_of
 from dysnomia_plugins.base import CancelToken, Finished
@@ -265,8 +265,7 @@ class _Child:
     def _kill(self, why: str) -> None:
         """End the whole group. Safe: its leader is not reaped before the watching thread has ended."""
         self._killed_for = why
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_group(self._process.pid)
 
     def __enter__(self) -> _Child:
         return self

@@ -61,11 +61,3 @@ def namesake(account: str) -> str | None:
         return pwd.getpwnam(account).pw_name
     except KeyError:
         return None
-
-
-def user_name(uid: int) -> str:
-    """What a user is called; the number where it has no name."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -39,10 +39,10 @@ def run_program(ctx: Context, words: Sequence[str], mark: str = "") -> None:
 def end_all(find: Callable[[], Iterable[RunningProcess]]) -> None:
     """End what ``find`` gives, and what it gives then, at last by force. Raises PluginError where something stays."""
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
-        there = list(find())
-        for process in there:
+        processes = list(find())
+        for process in processes:
             process.send(number)
-        for process in there:
+        for process in processes:
             process.ended(LAST)
     left = [str(process.pid) for process in find()]
     if left:

@@ -24,7 +24,7 @@ from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.cli.tui.mark import moment
 from dysnomia_tui.config.moments import TimeNotUnderstood, parse_time
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from tests.unit.cli.calling import call
 from tests.unit.engine.machine import ORDERS as ORDERS_KEY
 from tests.unit.engine.machine import TEXT, EngineFixture, make_machine
@@ -114,9 +114,9 @@ def test_a_server_that_is_down_is_8(desk: Desk, more: tuple[str, ...]) -> None:
     desk.snapshots(1)
 
     def down(*_: object, **__: object) -> Preflight:
-        raise asking.NoAnswer("the server on port 1 does not answer")
+        raise probes.NoAnswer("the server on port 1 does not answer")
 
-    desk.monkeypatch.setattr(asking, "preflight", down)
+    desk.monkeypatch.setattr(probes, "preflight", down)
     desk.call("dysnomia", "-o", "restore", *ORDERS, *more, status=8)
     assert "the server on port 1 does not answer" in desk.out + desk.err
 

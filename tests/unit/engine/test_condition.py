@@ -13,7 +13,7 @@ from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.probing import child as answer
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import Health
 from dysnomia_tui.engine.redact import Redactor
 from tests.unit.engine.machine import ORDERS, EngineFixture
@@ -83,7 +83,7 @@ def asked(plugin: Plugin) -> tuple[list[Fact], list[Fact]]:
     """Facts and log of a plugin's status, as they come out at the other end."""
     component = Component(ComponentKey("box", "c"), Path("/"), {})
     said = json.loads(json.dumps(answer._condition(plugin, component, ProcessRunner(), Redactor(("hunter22",)))))
-    return [asking._fact(one) for one in said["status"]["facts"]], [asking._fact(one) for one in said["status"]["log"]]
+    return [probes._fact(one) for one in said["status"]["facts"]], [probes._fact(one) for one in said["status"]["log"]]
 
 
 def test_times_and_sizes_survive_the_way_and_secrets_do_not() -> None:

@@ -16,7 +16,7 @@ from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD
 from dysnomia_store.model import Reason
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError, Exit
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState, JobView
 from tests.unit.engine.machine import ORDERS, EngineFixture, make_machine
 
@@ -111,7 +111,7 @@ def test_what_stands_aside_comes_back_whatever_a_snapshot_would_meet(
             Finding(Severity.WARNING, "live is busy"),
         )
     )
-    monkeypatch.setattr(asking, "preflight", lambda *_, **__: met)
+    monkeypatch.setattr(probes, "preflight", lambda *_, **__: met)
     assert "the snapshot needs a role that is gone" in engine.plan_restore(ORDERS, 1).blockers
     plan = engine.plan_undo(job.id)
     assert plan.blockers == ()

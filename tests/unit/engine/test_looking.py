@@ -26,7 +26,7 @@ from dysnomia_tui.engine.engine import LIVE, Engine
 from dysnomia_tui.engine.errors import EngineError, Exit, Unknown
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, judge
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import Change, Health, JobState
 from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
 from tests.unit.engine.machine import CRM, ORDERS, TEXT, EngineFixture
@@ -216,7 +216,7 @@ def test_what_is_not_there_is_an_engine_error_with_its_code(engine: Engine) -> N
         assert caught.value.exit is Exit.NOT_FOUND
 
 
-# --- asking --------------------------------------------------------------------------------------------------------
+# --- probes --------------------------------------------------------------------------------------------------------
 
 
 def test_a_probe_says_size_and_clients(engine: Engine, machine: EngineFixture) -> None:
@@ -232,8 +232,8 @@ def test_a_probe_says_size_and_clients(engine: Engine, machine: EngineFixture) -
 
 
 def test_one_that_does_not_answer_is_said_to_be_so(machine: EngineFixture) -> None:
-    probe = asking.probe(machine.settings, ORDERS, limit=0.001)
-    assert (probe.up, probe.detail) == (False, asking.NOT_ANSWERING)
+    probe = probes.probe(machine.settings, ORDERS, limit=0.001)
+    assert (probe.up, probe.detail) == (False, probes.NOT_ANSWERING)
 
 
 def test_a_question_that_dies_is_not_taken_for_a_silent_server(
@@ -242,8 +242,8 @@ def test_a_question_that_dies_is_not_taken_for_a_silent_server(
     """As where memory runs out, or a library of a plugin crashes."""
     for end, said in (("os._exit(3)", "failed (status 3)"), ("os.kill(os.getpid(), 9)", "was killed (signal 9)")):
         words = [sys.executable, "-c", f"import os, sys; sys.stdin.buffer.read(); {end}"]
-        monkeypatch.setattr(asking, "python_child", lambda _, words=words: words)
-        probe = asking.probe(machine.settings, ORDERS)
+        monkeypatch.setattr(probes, "python_child", lambda _, words=words: words)
+        probe = probes.probe(machine.settings, ORDERS)
         assert (probe.up, probe.detail) == (False, f"nothing is known of it: the process that asks {said}")
 
 

@@ -13,7 +13,7 @@ from dysnomia_tui.engine.engine import Engine, RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly
 from dysnomia_tui.engine.operations.restore import as_step
 from dysnomia_tui.engine.plans.plan import Grade, Plan
-from dysnomia_tui.engine.probing import client as asking
+from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, DOCS, ORDERS, TEXT, EngineFixture
 
@@ -150,7 +150,7 @@ def test_what_is_dangerous_is_final_whatever_the_target_and_guarded_all_the_same
     two: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "its statements could run programs on the server"
-    monkeypatch.setattr(asking, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.DANGEROUS, text),)))
+    monkeypatch.setattr(probes, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.DANGEROUS, text),)))
     for plan in (
         engine.plan_restore(ORDERS, 1),
         engine.plan_restore(ORDERS, 1, RestoreTarget("copy", "was")),
@@ -162,7 +162,7 @@ def test_what_is_dangerous_is_final_whatever_the_target_and_guarded_all_the_same
     steps = " ".join(step.text for step in engine.plan_restore(ORDERS, 1).steps)
     assert "the guard would become a generation" in steps
     monkeypatch.setattr(
-        asking, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.IRREVERSIBLE, "no guard"),))
+        probes, "preflight", lambda *_, **__: Preflight(findings=(Finding(Severity.IRREVERSIBLE, "no guard"),))
     )
     plain = engine.plan_restore(ORDERS, 1)
     assert plain.grade is Grade.FINAL
@@ -176,7 +176,7 @@ def test_only_what_is_dangerous_in_the_content_asks_a_command_for_more(
     in_place = Finding(Severity.DANGEROUS, "said in other words", in_place=True)
     content = Finding(Severity.DANGEROUS, "its statements could run programs")
     for findings, asks in (((in_place,), False), ((content,), True), ((in_place, content), True)):
-        monkeypatch.setattr(asking, "preflight", lambda *_, said=findings, **__: Preflight(findings=said))
+        monkeypatch.setattr(probes, "preflight", lambda *_, said=findings, **__: Preflight(findings=said))
         plan = engine.plan_restore(ORDERS, 1)
         assert plan.grade is Grade.FINAL
         assert plan.params["dangerous"] is asks

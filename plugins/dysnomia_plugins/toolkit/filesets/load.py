@@ -117,11 +117,11 @@ class Loader:
 
     def _extractor(self, name: str, making: str) -> Extractor:
         base = making or self._base_of(name)
-        found = self._extractors.get(base)
-        if found is None:
+        extractor = self._extractors.get(base)
+        if extractor is None:
             folder = self._bases[base] = new_folder(base)
-            found = self._extractors[base] = Extractor(folder.descriptor, self.trust, self.ctx.progress.log)
-        return found
+            extractor = self._extractors[base] = Extractor(folder.descriptor, self.trust, self.ctx.progress.log)
+        return extractor
 
     def _base_of(self, name: str) -> str:
         if not self._roots:

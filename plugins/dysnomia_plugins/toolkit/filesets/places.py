@@ -81,11 +81,11 @@ class Layout:
         if not purpose_of(place):
             return tuple(RootAt(root, _joined(place.name, root), "") for root in self.spec.roots)
         name = posixpath.basename(place.name)
-        found: list[RootAt] = []
+        roots: list[RootAt] = []
         for root in self.spec.roots:
             base = posixpath.join(self._base(root), name)
-            found.append(RootAt(root, _joined(base, root), base))
-        return tuple(found)
+            roots.append(RootAt(root, _joined(base, root), base))
+        return tuple(roots)
 
     def bases(self, place: Place) -> tuple[str, ...]:
         """The folders that make up a place a job made (one, unless roots lie on several file systems)."""
@@ -101,8 +101,8 @@ class Layout:
 
     def mount_of(self, path: str) -> Mount:
         """The mount a path lies on (it need not exist)."""
-        found = [mount for mount in self.mounts if mount.point == "/" or below(path, mount.point)]
-        return max(found, key=lambda mount: len(mount.point), default=Mount("/", ""))
+        mounts = [mount for mount in self.mounts if mount.point == "/" or below(path, mount.point)]
+        return max(mounts, key=lambda mount: len(mount.point), default=Mount("/", ""))
 
     def kinds_below(self, roots: Iterable[RootAt]) -> frozenset[str]:
         """The kinds of all file systems that the roots are on; ``""`` for one that is not known."""

@@ -157,9 +157,9 @@ class FilesetState(StatePlugin):
         """Also folders of the job's that are empty, and a copy that never got its name."""
         layout = self.layout_of(ctx.component)
         places = [self.place(ctx, purpose) for purpose in Purpose]
-        found = [place for place in places if any(os.path.lexists(base) for base in layout.bases(place))]
+        existing = [place for place in places if any(os.path.lexists(base) for base in layout.bases(place))]
         copy = layout.copy_in_the_making(Place(layout.target), ctx.tag)
-        return [*found, Place(copy)] if os.path.lexists(copy) else found
+        return [*existing, Place(copy)] if os.path.lexists(copy) else existing
 
     # Snapshot.
 

@@ -303,19 +303,19 @@ def identity_of(paths: Sequence[str]) -> str:
 def _identity_at(path: str) -> str:
     try:
         with Folder.at(posixpath.dirname(path)) as folder:
-            found = folder.identity(posixpath.basename(path)) if path != "/" else Identity.of(folder.stat())
+            identity = folder.identity(posixpath.basename(path)) if path != "/" else Identity.of(folder.stat())
     except FileNotFoundError:
-        found = None
+        identity = None
     except OSError as error:
         raise PluginError(f"{path} cannot be examined ({error.strerror})", "run it as root") from error
-    return "-" if found is None else str(found)
+    return "-" if identity is None else str(identity)
 
 
 def current_umask() -> int:
     """What this process leaves out of the mode of what it makes."""
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-        found = next((line.split()[1] for line in file if line.startswith("Umask:")), "022")
-    return int(found, 8)
+        umask = next((line.split()[1] for line in file if line.startswith("Umask:")), "022")
+    return int(umask, 8)
 
 
 def hand_over(descriptor: int, uid: int, gid: int, mode: int) -> None:

@@ -122,10 +122,10 @@ def read_xattrs(target: int | str) -> tuple[tuple[str, bytes], ...]:
 
 def write_xattrs(target: int | str, wanted: Sequence[tuple[str, bytes]]) -> None:
     """Make the extended attributes exactly those. Raises OSError."""
-    there = read_xattrs(target)
-    if there == tuple(wanted):
+    present = read_xattrs(target)
+    if present == tuple(wanted):
         return
-    for name, _ in there:
+    for name, _ in present:
         if name not in dict(wanted):
             os.removexattr(target, name, **_nofollow(target))
     for name, value in wanted:

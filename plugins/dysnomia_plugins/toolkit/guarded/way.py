@@ -193,7 +193,7 @@ class _Way:
             return True
         folder = self._passed[-1]
         try:
-            found = os.open(name, _PASSING, dir_fd=folder.descriptor)
+            descriptor = os.open(name, _PASSING, dir_fd=folder.descriptor)
         except (FileNotFoundError, NotADirectoryError):
             self._waiting.append(name)
             if ".." in self._waiting:
@@ -201,17 +201,17 @@ class _Way:
                     f"{self._path} leads through '..' of a folder that does not exist", self._way_out
                 ) from None
             return False
-        seen = os.fstat(found)
+        seen = os.fstat(descriptor)
         if stat.S_ISLNK(seen.st_mode):
             try:
-                self._follow(name, found, seen, folder.others)
+                self._follow(name, descriptor, seen, folder.others)
             finally:
-                os.close(found)
+                os.close(descriptor)
             return True
         if stat.S_ISDIR(seen.st_mode):
-            self._passed.append(_Passed.of(name, found, folder.held if is_ours(seen) else folder.others))
+            self._passed.append(_Passed.of(name, descriptor, folder.held if is_ours(seen) else folder.others))
             return True
-        os.close(found)
+        os.close(descriptor)
         self._waiting.append(name)
         return False
 

@@ -44,11 +44,11 @@ def rescan_tar(stream: BinaryIO, sink: ContentSink) -> bool:
 
 def index_of(stream: BinaryIO) -> list[Section]:
     """The sections of an archive that has no contents index (another tool's)."""
-    found = _Collected([])
-    sink = DigestSink(found, ARTEFACT)
+    collected = _Collected([])
+    sink = DigestSink(collected, ARTEFACT)
     rescan_tar(stream, sink)
     sink.close()
-    return found.sections
+    return collected.sections
 
 
 @dataclass(frozen=True, slots=True)

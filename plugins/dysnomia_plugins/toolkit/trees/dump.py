@@ -338,9 +338,9 @@ def _extents(descriptor: int, seen: os.stat_result) -> Extents | None:
     size = seen.st_size
     if seen.st_blocks * 512 >= size:
         return None
-    found: list[tuple[int, int]] = []
+    extents: list[tuple[int, int]] = []
     at = 0
-    while at < size and len(found) < MAX_EXTENTS:
+    while at < size and len(extents) < MAX_EXTENTS:
         try:
             start = os.lseek(descriptor, at, os.SEEK_DATA)
             end = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
@@ -352,11 +352,11 @@ def _extents(descriptor: int, seen: os.stat_result) -> Extents | None:
             raise
         if start >= size:
             break
-        found.append((start, end - start))
+        extents.append((start, end - start))
         at = end
     else:
         if at < size:
             return None
-    if found == [(0, size)]:
+    if extents == [(0, size)]:
         return None
-    return found
+    return extents

@@ -76,8 +76,8 @@ class RootSwap:
     @property
     def exchanged(self) -> bool:
         """Whether the new stands where the old was (for a root that is exchanged, not moved)."""
-        found = identity(self.live)
-        return found == self.new if self.new is not None else found is None or found != self.old
+        current = identity(self.live)
+        return current == self.new if self.new is not None else current is None or current != self.old
 
 
 def identity(path: str) -> Identity:

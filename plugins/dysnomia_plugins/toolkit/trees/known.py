@@ -164,7 +164,7 @@ class Known:
 def _matches(head: bytes, roots: Sequence[str], size: int, sections: int) -> bool:
     """Whether a note is of these roots, and of as many members as the snapshot has sections."""
     try:
-        said = json.loads(head)
+        head_record = json.loads(head)
     except ValueError:
         return False
-    return bool(said == {"roots": list(roots), "members": sections} and size == sections * _KEY)
+    return bool(head_record == {"roots": list(roots), "members": sections} and size == sections * _KEY)

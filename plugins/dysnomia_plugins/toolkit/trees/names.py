@@ -30,8 +30,8 @@ def own_name(name: str) -> bool:
 
 def purpose_of(place: Place) -> str:
     """``beside``, ``aside``, ``scratch``, or ``""`` for a place that no job made."""
-    found = _OWN.fullmatch(posixpath.basename(place.name))
-    return found.group(1) if found else ""
+    match = _OWN.fullmatch(posixpath.basename(place.name))
+    return match.group(1) if match else ""
 
 
 def below(path: str, folder: str) -> bool:

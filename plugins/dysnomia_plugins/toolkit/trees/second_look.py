@@ -53,9 +53,9 @@ def _changed_in(top: int, prefix: str, since: int) -> Iterator[str]:
             except (FileNotFoundError, LinkInTheWay):
                 continue  # the folder it was in has changed, and was found
             inside = f"{prefix}{name}/"
-            found: list[str] = []
-            waiting.append((deeper, inside, found))
-            yield from (inside + one for one in _looked_at(deeper, since, found))
+            changed: list[str] = []
+            waiting.append((deeper, inside, changed))
+            yield from (inside + one for one in _looked_at(deeper, since, changed))
     finally:
         for descriptor, _, _ in waiting:
             os.close(descriptor)

@@ -282,10 +282,10 @@ def _member(block: bytes, records: Mapping[bytes, bytes], long: Mapping[bytes, b
 
 
 def _mtime(block: bytes, records: Mapping[bytes, bytes]) -> int:
-    found = _nanoseconds(records[b"mtime"]) if b"mtime" in records else _signed(block[136:148]) * 10**9
-    if not -MAX_SECONDS <= found // 10**9 < MAX_SECONDS:
-        raise BadArchive(f"a header holds an impossible time ({found // 10**9} seconds)")
-    return found
+    nanoseconds = _nanoseconds(records[b"mtime"]) if b"mtime" in records else _signed(block[136:148]) * 10**9
+    if not -MAX_SECONDS <= nanoseconds // 10**9 < MAX_SECONDS:
+        raise BadArchive(f"a header holds an impossible time ({nanoseconds // 10**9} seconds)")
+    return nanoseconds
 
 
 def _device(block: bytes) -> tuple[int, int]:

@@ -36,14 +36,14 @@ def users_of(folders: Sequence[str], *, writers_only: bool = False, most: int = 
     prefixes = tuple(folder.rstrip("/") + "/" for folder in folders)
     exact = tuple(folder.rstrip("/") for folder in folders)
     own = {os.getpid()}
-    found: list[User] = []
+    users: list[User] = []
     for process in psutil.process_iter():
-        if process.pid in own or len(found) >= most:
+        if process.pid in own or len(users) >= most:
             continue
         user = _first(process, prefixes, exact, writers_only)
         if user is not None:
-            found.append(user)
-    return tuple(found)
+            users.append(user)
+    return tuple(users)
 
 
 def _first(

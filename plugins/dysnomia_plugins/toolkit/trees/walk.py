@@ -245,11 +245,11 @@ class Walk:
         except OSError as error:
             raise self._unreadable(posixpath.join(frame.path, entry), error) from error
         try:
-            found = self._file(name, descriptor, frame, first=True)
-            if found is None:
+            member = self._file(name, descriptor, frame, first=True)
+            if member is None:
                 self.changed.append(f"{name} became something else")
                 return
-            yield found
+            yield member
         finally:
             os.close(descriptor)
 

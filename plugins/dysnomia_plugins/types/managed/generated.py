@@ -76,13 +76,13 @@ def generate(ctx: Context) -> Generated:
         )
     ctx.progress.log(" ".join([*words, *(file.name for file in files)]))
     try:
-        said = ctx.runner.run(
+        output = ctx.runner.run(
             [*words, "--no-out-link", *map(str, files)],
             env=module_environment(component.properties, path=ctx.tool_path),
         )
     except ToolMissing as error:
         raise ToolMissing(error.message, "it comes with the framework nix-processmgmt") from error
-    path = said.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+    path = output.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
     if not path.startswith("/") or "\n" in path:
         raise PluginError(f"{GENERATOR} printed no path ({path!r})", "run it by hand to see why")
     return Generated.of(component, path, type_name)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 
+from dysnomia_base.users import user_name
 from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError, ToolMissing
-from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down, user_name
+from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import SYSTEM, literal
 from dysnomia_plugins.types.mysql.server import SOCKET, Server

@@ -90,13 +90,13 @@ class Client:
     @cached_property
     def pg_dump(self) -> Tool:
         """pg_dump, as near to the server's major version as there is one. Raises ToolMissing where it is too old."""
-        found = fitting_tool("pg_dump", self.major, self._runner, self.server.bin_folder, minor=False)
-        if found.major < self.major:
+        tool = fitting_tool("pg_dump", self.major, self._runner, self.server.bin_folder, minor=False)
+        if tool.major < self.major:
             raise ToolMissing(
-                f"{found.path} is of version {found.major}, and cannot dump a server of version {self.major}",
+                f"{tool.path} is of version {tool.major}, and cannot dump a server of version {self.major}",
                 f"install postgresql-client-{self.major}, or name the folder of its programs in postgresqlBinDir",
             )
-        return found
+        return tool
 
     @property
     def tool_warning(self) -> str:
@@ -162,8 +162,10 @@ class Client:
     def environment(self, database: str, session: Session = Session.ASK) -> dict[str, str]:
         """libpq's variables of a session on ``database``."""
         major = self._version // 10000 or self._assumed
-        found = self.server.environment(database, self.application, self._connect_timeout)
-        return found | {"PGOPTIONS": options(session, major, superuser=bool(self._superuser), watches=self._watches)}
+        variables = self.server.environment(database, self.application, self._connect_timeout)
+        return variables | {
+            "PGOPTIONS": options(session, major, superuser=bool(self._superuser), watches=self._watches)
+        }
 
     def explained(self) -> AbstractContextManager[None]:
         """Turn the failure of a client program into what it means."""
@@ -182,8 +184,8 @@ class Client:
         return bool(self.ask(f"SELECT count(*) FROM pg_database WHERE datname = {literal(database)}"))
 
     def name_of(self, oid: int) -> str | None:
-        found = self.ask(f"SELECT to_json(datname::text) FROM pg_database WHERE oid = {oid:d}")
-        return None if found is None else str(found)
+        name = self.ask(f"SELECT to_json(datname::text) FROM pg_database WHERE oid = {oid:d}")
+        return None if name is None else str(name)
 
     def end_backends(self) -> None:
         """End what a dead worker of this very job left running on the server, and wait until it is gone."""
@@ -203,11 +205,11 @@ class Client:
     def oids(self, *databases: str) -> list[int | None]:
         """The oids of several databases; None for each that is not there."""
         names = ", ".join(f"({n}, {literal(name)})" for n, name in enumerate(databases))
-        found: list[int | None] = self.ask(
+        numbers: list[int | None] = self.ask(
             "SELECT json_agg(d.oid::bigint ORDER BY v.n)"
             f" FROM (VALUES {names}) v(n, name) LEFT JOIN pg_database d ON d.datname = v.name"
         )
-        return found
+        return numbers
 
     def drop_database(self, database: str) -> None:
         """Drop it if it is there, with whoever is connected. Subscriptions in it are forgotten, not their slots."""

@@ -56,10 +56,10 @@ def python_codec(encoding: str) -> str:
 def copy_target(statement: bytes, codec: str = "utf-8") -> tuple[str, tuple[str, ...]] | None:
     """The table's name, as SQL has it, and the columns of a ``COPY … FROM stdin;``."""
     match = _COPY.match(statement.rstrip())
-    found = split_qualified(match[1]) if match else None
-    if found is None:
+    parts = split_qualified(match[1]) if match else None
+    if parts is None:
         return None
-    name, rest = found
+    name, rest = parts
     rest = rest.strip()
     return decode_as(name, codec), identifiers(rest[1:-1], codec) if rest[:1] == b"(" and rest[-1:] == b")" else ()
 
@@ -67,11 +67,11 @@ def copy_target(statement: bytes, codec: str = "utf-8") -> tuple[str, tuple[str,
 def primary_key(statement: bytes, codec: str = "utf-8") -> tuple[str, tuple[str, ...]] | None:
     """The table's name and key columns where ``statement`` adds a primary key."""
     head = _PRIMARY_KEY.match(statement)
-    found = split_qualified(statement[head.end() :]) if head else None
-    if found is None:
+    parts = split_qualified(statement[head.end() :]) if head else None
+    if parts is None:
         return None
-    constraint = split_constraint(found[1], codec)
-    return (decode_as(found[0], codec), constraint) if constraint else None
+    constraint = split_constraint(parts[1], codec)
+    return (decode_as(parts[0], codec), constraint) if constraint else None
 
 
 def split_constraint(text: bytes, codec: str = "utf-8") -> tuple[str, ...]:

@@ -13,11 +13,12 @@ from typing import Any
 
 import psutil
 
+from dysnomia_base.users import user_name
 from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
-from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down, user_name
+from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.names import literal
 from dysnomia_plugins.types.postgresql.server import RUNTIME_DIR, Server
@@ -80,12 +81,12 @@ def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> 
 
 
 def _clusters(folders: Iterable[str]) -> set[Cluster]:
-    found: dict[tuple[str, int], Cluster] = {}
+    clusters: dict[tuple[str, int], Cluster] = {}
     for folder in [*folders, *_folders_of_processes()]:
         for port, owner in _sockets(folder):
             key = (os.path.realpath(folder), port)
-            found.setdefault(key, Cluster(folder, port, owner))
-    return set(found.values())
+            clusters.setdefault(key, Cluster(folder, port, owner))
+    return set(clusters.values())
 
 
 def _sockets(folder: str) -> Iterator[tuple[int, str]]:
@@ -145,7 +146,7 @@ def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Fou
     server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
     client = Client(server, runner, connect_timeout=2)
     try:
-        found = client.ask(
+        databases = client.ask(
             """SELECT json_agg(json_build_array(datname::text, pg_encoding_to_char(encoding), CASE
                  WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END) ORDER BY datname)
                FROM pg_database WHERE NOT datistemplate AND datallowconn AND datname NOT LIKE 'dysnomia\\_%'""",
@@ -162,8 +163,8 @@ def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Fou
             remedy=f"sudo -u {cluster.owner} dysnomia-tui" if os.geteuid() != 0 else "",
         )
         return
-    for name, encoding, size in found or ():
-        if name == "postgres" and len(found) > 1 and size is not None and size < 16 << 20:
+    for name, encoding, size in databases or ():
+        if name == "postgres" and len(databases) > 1 and size is not None and size < 16 << 20:
             continue
         yield Found(
             type=_TYPE,

@@ -95,23 +95,23 @@ class StatementLexer:
         if self._mode == b"/*":
             return self._inside_comment(buffer, position, eof)
         closing = b"\n" if self._mode == b"--" else self._mode
-        found = buffer.find(closing, position)
-        if found < 0:
+        end = buffer.find(closing, position)
+        if end < 0:
             return (len(buffer) if eof else max(position, len(buffer) - len(closing) + 1)), False
         self._mode = b""
-        return found + len(closing), True
+        return end + len(closing), True
 
     def _inside_escaped(self, buffer: bytes, position: int, eof: bool) -> tuple[int, bool]:
         while True:
-            found = _ESCAPED.search(buffer, position)
-            if found is None:
+            match = _ESCAPED.search(buffer, position)
+            if match is None:
                 return (len(buffer) if eof else max(position, len(buffer) - 1)), False
-            if found.group() == b"'":
-                if found.end() == len(buffer) and not eof:
-                    return found.start(), False
+            if match.group() == b"'":
+                if match.end() == len(buffer) and not eof:
+                    return match.start(), False
                 self._mode = b""
-                return found.end(), True
-            position = found.end()
+                return match.end(), True
+            position = match.end()
 
     def _inside_comment(self, buffer: bytes, position: int, eof: bool) -> tuple[int, bool]:
         while True:

@@ -153,8 +153,8 @@ class Loader:
         """The server must have taken what was sent."""
         if self._taken != self._sent:
             at = next((n for n, (a, b) in enumerate(zip(self._sent, self._taken, strict=False)) if a != b), -1)
-            said = f"{self._sent[at]} rows were sent and {self._taken[at]} taken" if at >= 0 else "tables are missing"
-            raise PluginError(f"the server did not load the whole dump: {said}")
+            counts = f"{self._sent[at]} rows were sent and {self._taken[at]} taken" if at >= 0 else "tables are missing"
+            raise PluginError(f"the server did not load the whole dump: {counts}")
 
     def _output(self, line: bytes) -> None:
         if copied := _COPIED.match(line):

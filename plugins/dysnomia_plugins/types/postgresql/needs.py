@@ -153,5 +153,5 @@ class _Bounded:
 
 
 def _named(text: bytes) -> str:
-    found = split_qualified(text)
-    return decode(found[0]) if found else "?"
+    parts = split_qualified(text)
+    return decode(parts[0]) if parts else "?"

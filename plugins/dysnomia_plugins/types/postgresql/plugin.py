@@ -356,8 +356,8 @@ class PostgresqlDatabase(SqlDatabase):
 
         client = Client.of(ctx)
         places = self.own_places(ctx)
-        found = client.oids(*(place.name for place in places))
-        left = [place for place, oid in zip(places, found, strict=True) if oid is not None]
+        oids = client.oids(*(place.name for place in places))
+        left = [place for place, oid in zip(places, oids, strict=True) if oid is not None]
         # A role of the job that is left goes with whatever place of it is dropped.
         return left or (places[:1] if there(client, ctx) else [])
 

@@ -58,7 +58,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
 
 def _facts(client: Client, live: str) -> Mapping[str, Any]:
     name = literal(live)
-    found: Mapping[str, Any] = client.ask(
+    facts: Mapping[str, Any] = client.ask(
         f"""SELECT json_build_object(
           'size', (SELECT CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
               THEN pg_database_size(oid) END FROM pg_database WHERE datname = {name}),
@@ -74,7 +74,7 @@ def _facts(client: Client, live: str) -> Mapping[str, Any]:
               ON d.oid = s.subdbid WHERE d.datname = {name} AND s.subenabled),
           'data_directory', (SELECT setting FROM pg_settings WHERE name = 'data_directory'))"""
     )
-    return found
+    return facts
 
 
 def _standby(facts: Mapping[str, Any], client: Client) -> Iterator[Finding]:
@@ -99,7 +99,7 @@ def _missing(client: Client, stored: Stored, needs: Needs, *, given: bool) -> It
     """Roles, extensions and tablespaces that are not on this server: the load would fail, live untouched.
 
     ``given``: a copy would be given what its original had, since nothing of that name is live on this server."""
-    there: Mapping[str, Any] = client.ask(
+    available: Mapping[str, Any] = client.ask(
         """SELECT json_build_object(
           'roles', (SELECT json_agg(rolname::text) FROM pg_roles),
           'extensions', (SELECT json_agg(name::text) FROM pg_available_extensions),
@@ -111,13 +111,13 @@ def _missing(client: Client, stored: Stored, needs: Needs, *, given: bool) -> It
         ("extensions", needs.extensions),
         ("tablespaces", needs.tablespaces | ({around.get("tablespace", "pg_default")} if given and around else set())),
     ):
-        missing = sorted(wanted - set(there[what] or ()))
+        missing = sorted(wanted - set(available[what] or ()))
         if missing:
             names = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
             one = what if len(missing) > 1 else what[:-1]
             yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks")
     if around and not given:
-        gone = sorted(roles_around(around) - set(there["roles"]) - needs.real_roles)
+        gone = sorted(roles_around(around) - set(available["roles"]) - needs.real_roles)
         if gone:
             yield Finding(
                 Severity.WARNING, f"when it was dumped, the database was owned by roles that no longer exist: {gone}"

@@ -35,7 +35,7 @@ def beyond(client: Client, needs: Needs, around: Surroundings | None) -> Iterato
 def _asked(client: Client, needs: Needs, around: Surroundings | None) -> Mapping[str, Any]:
     names = {setting.partition("=")[0].lower() for _, setting in (around or {}).get("settings") or ()}
     granted = "has_parameter_privilege(name, 'SET')" if client.version >= 150000 else "false"
-    found: Mapping[str, Any] = client.ask(
+    answer: Mapping[str, Any] = client.ask(
         f"""SELECT json_build_object(
           'extensions', (SELECT json_agg(DISTINCT v.name::text) FROM pg_available_extension_versions v
               JOIN pg_available_extensions e ON e.name = v.name AND e.default_version = v.version
@@ -45,7 +45,7 @@ def _asked(client: Client, needs: Needs, around: Surroundings | None) -> Mapping
           'settings', (SELECT json_agg(name) FROM pg_settings WHERE lower(name) IN ({_values(names)})
               AND context = 'superuser' AND NOT {granted}))"""
     )
-    return found
+    return answer
 
 
 def _values(names: Collection[str]) -> str:

@@ -43,22 +43,22 @@ class Inside:
 
 def read(client: Client, database: str) -> Surroundings | None:
     """All of it, or None where there is no such database."""
-    found = client.ask(f"SELECT json_build_object({_FACTS}) {_of(database)}")
-    return None if found is None else _noted(client, found)
+    facts = client.ask(f"SELECT json_build_object({_FACTS}) {_of(database)}")
+    return None if facts is None else _noted(client, facts)
 
 
 def read_inside(client: Client, database: str) -> tuple[Surroundings, Inside]:
     """The same in a session on the database itself, with what can be seen there only. Raises NoDatabase."""
-    found = client.ask(
+    facts = client.ask(
         f"SELECT json_build_object({_FACTS}, 'absent', {_ABSENT}, 'reordered', {_REORDERED}) {_of(database)}",
         database,
     )
-    if found is None:
+    if facts is None:
         raise NoDatabase(
             f"there is no database {database} on the server at {client.server}", "activate the component first"
         )
-    inside = Inside(tuple(found.pop("absent") or ()), tuple(found.pop("reordered") or ()))
-    return _noted(client, found), inside
+    inside = Inside(tuple(facts.pop("absent") or ()), tuple(facts.pop("reordered") or ()))
+    return _noted(client, facts), inside
 
 
 def _noted(client: Client, found: dict[str, Any]) -> Surroundings:
@@ -252,8 +252,8 @@ def split_list(value: str) -> Iterator[str]:
 
 def roles(around: Surroundings) -> set[str]:
     """The roles these surroundings name."""
-    found = {around["owner"]}
+    names = {around["owner"]}
     for grant in around.get("acl") or ():
-        found |= {grant["grantor"], grant["grantee"] or around["owner"]}
+        names |= {grant["grantor"], grant["grantee"] or around["owner"]}
     settings: Sequence[Sequence[Any]] = around.get("settings") or ()
-    return found | {role for role, _ in settings if role}
+    return names | {role for role, _ in settings if role}

@@ -52,8 +52,8 @@ def any_tool(name: str, folder: str = "") -> str:
     """Where a client program of whatever version is: in ``folder``, the newest there is, or its name for the PATH."""
     if folder:
         return _named(folder, name)
-    found = [(int(match[1]), str(path / name)) for path in _folders(name) if (match := _FOLDER_MAJOR.search(str(path)))]
-    return max(found)[1] if found else shutil.which(name) or name
+    tools = [(int(match[1]), str(path / name)) for path in _folders(name) if (match := _FOLDER_MAJOR.search(str(path)))]
+    return max(tools)[1] if tools else shutil.which(name) or name
 
 
 def fitting_tool(name: str, major: int, runner: Runner, folder: str = "", *, minor: bool = True) -> Tool:
@@ -68,11 +68,11 @@ def fitting_tool(name: str, major: int, runner: Runner, folder: str = "", *, min
         match = _FOLDER_MAJOR.search(str(path))
         if match and int(match[1]) == major:
             return _version_of(str(path / name), runner) if minor else Tool(str(path / name), major, 0)
-    found = [tool for path in _candidates(name) if (tool := _try(path, runner)) is not None]
-    if not found:
+    tools = [tool for path in _candidates(name) if (tool := _try(path, runner)) is not None]
+    if not tools:
         return _version_of(name, runner)
-    newer = [tool for tool in found if tool.major >= major]
-    return min(newer, key=lambda tool: tool.major) if newer else max(found, key=lambda tool: tool.major)
+    newer = [tool for tool in tools if tool.major >= major]
+    return min(newer, key=lambda tool: tool.major) if newer else max(tools, key=lambda tool: tool.major)
 
 
 def _named(folder: str, name: str) -> str:

@@ -122,7 +122,7 @@ def refusals(client: Client, needs: Needs) -> Iterator[str]:
 
 def _asked(client: Client, needs: Needs) -> Mapping[str, Any]:
     names = ", ".join(map(literal, sorted(needs.extensions))) or "NULL"
-    found: Mapping[str, Any] = client.ask(
+    answer: Mapping[str, Any] = client.ask(
         f"""SELECT json_build_object(
           'trusted', (SELECT json_agg(DISTINCT name::text) FROM pg_available_extension_versions
               WHERE trusted AND name IN ({names})),
@@ -130,7 +130,7 @@ def _asked(client: Client, needs: Needs) -> Mapping[str, Any]:
           'rules', (SELECT json_agg(json_build_array(type, database, user_name, address, auth_method)
               ORDER BY line_number) FROM pg_hba_file_rules WHERE error IS NULL))"""
     )
-    return found
+    return answer
 
 
 def _lets_in(rules: Iterable[Any], listens: bool) -> bool:

@@ -68,17 +68,17 @@ class Daemon:
         """Ask it to end, and wait until it has. What is left is only said: it is not known what it waits for.
 
         Raises NotSafe where it is not known to be the daemon, PluginError where it does not end."""
-        found = self.look()
-        if found.refusal and not found.processes:
+        state = self.look()
+        if state.refusal and not state.processes:
             raise NotSafe(
-                f"{self.pid_file} {found.refusal}: the process was not stopped",
+                f"{self.pid_file} {state.refusal}: the process was not stopped",
                 "end it yourself if it is the daemon, and remove the file",
             )
-        if found.refusal:
-            say(f"{self.pid_file} {found.refusal}: the process is not stopped")
-        elif not found.processes:
-            say(why_none(self.pid_file, found))
-        for process in found.processes:
+        if state.refusal:
+            say(f"{self.pid_file} {state.refusal}: the process is not stopped")
+        elif not state.processes:
+            say(why_none(self.pid_file, state))
+        for process in state.processes:
             say(f"end process {process.pid}")
             if process.send(signal.SIGTERM) and not process.ended(PATIENCE, check):
                 raise PluginError(
@@ -86,16 +86,16 @@ class Daemon:
                     "see what it waits for (ps, strace), end it, then deactivate again",
                 )
         self.tidy()
-        left = [str(process.pid) for process in with_variable(MARK, found.mark, 0)] if found.mark else []
+        left = [str(process.pid) for process in with_variable(MARK, state.mark, 0)] if state.mark else []
         if left:
             say(f"processes that it started still run: {', '.join(left)}")
 
     def tidy(self) -> None:
         """Remove what still says that it runs, once it does not. Raises NotSafe, PluginError, OSError."""
-        found = self.look()
-        if found.file is not None and found.stale:
-            remove_pid_file(found.file)
-        if not found.processes:
+        state = self.look()
+        if state.file is not None and state.stale:
+            remove_pid_file(state.file)
+        if not state.processes:
             self.records.forget(self.pid_file)
 
     def end_all(self, mark: str, since: int) -> None:
@@ -107,8 +107,8 @@ class Daemon:
         """Those that have the mark, and the one in the file: it may have cleaned its environment."""
         seen = set(with_variable(MARK, mark, since))
         yield from seen
-        found = self.look(mark, since)
-        yield from (process for process in found.processes if process.started >= since and process not in seen)
+        state = self.look(mark, since)
+        yield from (process for process in state.processes if process.started >= since and process not in seen)
 
 
 def why_none(path: str, found: Found) -> str:

@@ -42,47 +42,47 @@ class Process(Plugin):
     def activate(self, ctx: Context) -> None:
         spec = Spec.of(ctx.component)
         daemon = Daemon(spec.pid_file, Records.ours())
-        found = daemon.look()
-        if found.refusal and not found.processes:
+        state = daemon.look()
+        if state.refusal and not state.processes:
             raise NotSafe(
-                f"{spec.pid_file} {found.refusal}: cannot determine whether the daemon runs",
+                f"{spec.pid_file} {state.refusal}: cannot determine whether the daemon runs",
                 "see with ps; if it does not run, remove the file",
             )
         words = spec.words(ctx.tool_path)
         deployment.add_accounts(ctx)
-        if found.process is not None:
-            ctx.progress.log(f"{spec.name} already runs as process {found.process.pid} of {spec.pid_file}")
+        if state.process is not None:
+            ctx.progress.log(f"{spec.name} already runs as process {state.process.pid} of {spec.pid_file}")
             return
         ctx.progress.phase("start")
         began = now_in_ticks()
         ctx.journal.step("start", pidFile=spec.pid_file, mark=ctx.tag, began=began, boot=boot_id())
-        if found.file is not None:
-            ctx.progress.log(f"{why_none(spec.pid_file, found)}: the file is removed")
-            remove_pid_file(found.file)
+        if state.file is not None:
+            ctx.progress.log(f"{why_none(spec.pid_file, state)}: the file is removed")
+            remove_pid_file(state.file)
         ctx.progress.log(f"start {' '.join(words)}")
         run_program(ctx, words, ctx.tag)
         self._see_it_live(ctx, spec, daemon, began)
 
     def _see_it_live(self, ctx: Context, spec: Spec, daemon: Daemon, began: int) -> None:
         """Wait for the file with its number, see that the process stays, and record it. Raises PluginError."""
-        found = self._await(ctx, spec, daemon, began)
-        process = found.process or _first(ctx.tag, began)
-        if found.process is None:
-            if found.file is not None and found.file.number and not found.refusal:
+        state = self._await(ctx, spec, daemon, began)
+        process = state.process or _first(ctx.tag, began)
+        if state.process is None:
+            if state.file is not None and state.file.number and not state.refusal:
                 raise PluginError(f"{spec.name} ended at once", "see the job's log; nothing of it stays started")
-            _warn(ctx, spec, found, process)
+            _warn(ctx, spec, state, process)
         if process is None:
             return
-        if process.ended(SETTLE, ctx.cancel.check) and found.process is not None:
+        if process.ended(SETTLE, ctx.cancel.check) and state.process is not None:
             raise PluginError(f"{spec.name} ended at once", "see the job's log; nothing of it stays started")
         daemon.records.write(spec.pid_file, Record(process, ctx.tag), ctx.tag)
 
     def _await(self, ctx: Context, spec: Spec, daemon: Daemon, began: int) -> Found:
         until = time.monotonic() + spec.timeout
         while True:
-            found = daemon.look(ctx.tag, began)
-            if found.process is not None or time.monotonic() > until:
-                return found
+            state = daemon.look(ctx.tag, began)
+            if state.process is not None or time.monotonic() > until:
+                return state
             ctx.cancel.check()
             time.sleep(LOOK)
 
@@ -129,8 +129,8 @@ class Process(Plugin):
 
 def _first(mark: str, began: int) -> RunningProcess | None:
     """The process of an activation that was there first: what else has its mark was started by it."""
-    there = with_variable(MARK, mark, began)
-    return min(there, key=lambda process: (process.started, process.pid), default=None)
+    processes = with_variable(MARK, mark, began)
+    return min(processes, key=lambda process: (process.started, process.pid), default=None)
 
 
 def _warn(ctx: Context, spec: Spec, found: Found, process: RunningProcess | None) -> None:

@@ -111,19 +111,19 @@ def scan(
     Raises Truncated, Damaged, Unsupported, Cancelled.
     """
     reader = RdbReader(RdbStream(source))
-    found = Scanned()
+    scanned = Scanned()
     for count, head in enumerate(reader.heads(), 1):
         if not count & 0x3FF:
             if cancel is not None:
                 cancel.check()
             if each is not None:
                 each(count)
-        _add(found, reader, head, reader.made if now is None else now)
+        _add(scanned, reader, head, reader.made if now is None else now)
     if not reader.complete:
         raise Truncated("the RDB file ends before its end marker")
-    found.server = reader.server
-    found.made = reader.made
-    return found
+    scanned.server = reader.server
+    scanned.made = reader.made
+    return scanned
 
 
 def _add(found: Scanned, reader: RdbReader, head: Head, now: int) -> None:
@@ -205,17 +205,17 @@ class Keys:
 
 def keys_by_database(sections: Collection[Section]) -> dict[int, Keys]:
     """From the contents index."""
-    found: dict[int, Keys] = {}
+    by_database: dict[int, Keys] = {}
     for section in sections:
         database, kind = which_of(section)
         if kind != "function":
-            before = found.get(database, Keys())
-            found[database] = Keys(
+            before = by_database.get(database, Keys())
+            by_database[database] = Keys(
                 before.all + _said(section, "keys"),
                 before.expiring + _said(section, "expiring"),
                 before.passing + (_said(section, "passing") if "passing" in section.attributes else 0),
             )
-    return found
+    return by_database
 
 
 def _said(section: Section, name: str) -> int:

@@ -56,10 +56,10 @@ def _who(connection: Connection) -> list[str] | None:
     """The clients but ourselves, a line each; None where we may not see them."""
     try:
         own = connection.call("CLIENT", "ID")
-        said = connection.call("CLIENT", "LIST")
+        answer = connection.call("CLIENT", "LIST")
     except Refused:
         return None
-    lines = said.decode("utf-8", "replace").splitlines() if isinstance(said, bytes) else []
+    lines = answer.decode("utf-8", "replace").splitlines() if isinstance(answer, bytes) else []
     fields = [dict(word.split("=", 1) for word in line.split(" ") if "=" in word) for line in lines]
     return [_client(one) for one in fields if one.get("id") != str(own)][:_MOST]
 

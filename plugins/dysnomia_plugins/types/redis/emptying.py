@@ -33,9 +33,9 @@ def _delete_keys(live: Connection, cancel: CancelToken) -> None:
     cursor: object = b"0"
     while True:
         cancel.check()
-        found = live.call("SCAN", cursor if isinstance(cursor, bytes) else b"0", "COUNT", _AT_ONCE)
-        assert isinstance(found, list)
-        cursor, keys = found
+        answer = live.call("SCAN", cursor if isinstance(cursor, bytes) else b"0", "COUNT", _AT_ONCE)
+        assert isinstance(answer, list)
+        cursor, keys = answer
         assert isinstance(keys, list)
         if names := [key for key in keys if isinstance(key, bytes)]:
             live.call("UNLINK", *names)

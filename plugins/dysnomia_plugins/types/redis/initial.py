@@ -14,12 +14,12 @@ _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "b": b"\b", "a": b"\a"}
 
 def dump_file(component: Component) -> Path | None:
     """The RDB file a component begins with. Raises PluginError where there are several."""
-    found = component.initial_files(FOLDER, "*.rdb")
-    if len(found) > 1:
+    files = component.initial_files(FOLDER, "*.rdb")
+    if len(files) > 1:
         raise PluginError(
-            f"{component.path / FOLDER} holds {len(found)} RDB files", "leave one: a server loads only one file"
+            f"{component.path / FOLDER} holds {len(files)} RDB files", "leave one: a server loads only one file"
         )
-    return found[0] if found else None
+    return files[0] if files else None
 
 
 def command_files(component: Component) -> list[Path]:
@@ -38,8 +38,8 @@ def run_file(connection: Connection, path: Path, cancel: CancelToken) -> None:
             try:
                 connection.call(*split(text))
             except (Refused, ValueError) as error:
-                said = error.message if isinstance(error, Refused) else str(error)
-                raise PluginError(f"line {number} of {path} failed ({said})", "nothing was changed") from None
+                reason = error.message if isinstance(error, Refused) else str(error)
+                raise PluginError(f"line {number} of {path} failed ({reason})", "nothing was changed") from None
 
 
 def split(line: str) -> list[bytes]:

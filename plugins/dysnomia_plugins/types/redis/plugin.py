@@ -216,13 +216,13 @@ class RedisDatabase(StatePlugin):
                 as_of, data = stream(live)
                 end = self._store(ctx, data, sink, spool)
                 with spool.open("rb", buffering=0) as source:
-                    found = rdb_file.digest(ctx, source, sink)
+                    digested = rdb_file.digest(ctx, source, sink)
         finally:
             spool.unlink(missing_ok=True)
         return Dumped(
-            as_of=max(as_of, min(end, from_seconds(found.made / 1000))),
+            as_of=max(as_of, min(end, from_seconds(digested.made / 1000))),
             end=end,
-            tool_versions={found.server.product: found.server.number},
+            tool_versions={digested.server.product: digested.server.number},
             surroundings={"databases": facts.databases},
             warnings=tuple(warnings),
         )
@@ -245,9 +245,9 @@ class RedisDatabase(StatePlugin):
             for piece in rdb_file.pieces(source, ctx.cancel):
                 sink.store_only(piece)
             source.seek(0)
-            found = rdb_file.digest(ctx, source, sink, now=rdb_file.as_of(folder))
-        made = from_seconds(found.made / 1000)
-        return Dumped(as_of=made, end=made, tool_versions={found.server.product: found.server.number})
+            digested = rdb_file.digest(ctx, source, sink, now=rdb_file.as_of(folder))
+        made = from_seconds(digested.made / 1000)
+        return Dumped(as_of=made, end=made, tool_versions={digested.server.product: digested.server.number})
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
         with stored.open() as source:

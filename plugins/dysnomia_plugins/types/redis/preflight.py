@@ -29,43 +29,43 @@ _GUARD = "taken while writes are held up: it holds every write that was acknowle
 
 def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) -> Preflight:
     """See ``StatePlugin.preflight``."""
-    found = Findings()
+    findings = Findings()
     sections = _sections(stored)
     if not ctx.made_here and any(section.kind == FUNCTIONS for section in sections):
         text = "it was not made here, and holds functions: code that runs in the server when they are loaded and called"
-        found.add(Severity.DANGEROUS, text, of_snapshot=True)
-    ours = _program(ctx, server, stored, found)
+        findings.add(Severity.DANGEROUS, text, of_snapshot=True)
+    ours = _program(ctx, server, stored, findings)
     content = stored.metadata.content_size if stored.metadata is not None else 0
     try:
         copies = existing(str(folders.real_copies(server.copies)))
     except PluginError as error:
-        found.add(Severity.BLOCKER, str(error))
+        findings.add(Severity.BLOCKER, str(error))
         copies = existing("/")
     if not os.access(copies, os.W_OK | os.X_OK):
-        found.add(Severity.BLOCKER, f"permission denied: the folder {copies} is not writable; set redisCopiesDir")
+        findings.add(Severity.BLOCKER, f"permission denied: the folder {copies} is not writable; set redisCopiesDir")
     free = free_bytes(copies)
     if not replace:
         if ours is not None:
-            _loads(found, stored, ours.version, ours.path)
-        return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
+            _loads(findings, stored, ours.version, ours.path)
+        return Preflight(findings=tuple(findings.list), needs=((str(server.copies), content, free),))
     live: ServerInfo | None = None
     try:
         with Connection.open(server, limit=SECONDS) as connection:
             live = read(connection)
             for obstacle in obstacles(connection, live):
-                found.add(Severity.BLOCKER, obstacle)
+                findings.add(Severity.BLOCKER, obstacle)
             for obstacle in beyond(connection, live, max(keys_by_database(sections), default=-1)):
-                found.add(Severity.BLOCKER, obstacle, of_snapshot=True)
+                findings.add(Severity.BLOCKER, obstacle, of_snapshot=True)
     except PluginError as error:
-        found.add(Severity.BLOCKER, f"{error.message}: what it holds can be replaced only while it runs")
+        findings.add(Severity.BLOCKER, f"{error.message}: what it holds can be replaced only while it runs")
     if live is None:
-        return Preflight(findings=tuple(found.list), needs=((str(server.copies), content, free),))
+        return Preflight(findings=tuple(findings.list), needs=((str(server.copies), content, free),))
     ours = fitting(ctx.runner, server, live.version) if ours is not None else None
-    _compare(found, live, ours)
-    _loads(found, stored, live.version, f"the server at {server}")
+    _compare(findings, live, ours)
+    _loads(findings, stored, live.version, f"the server at {server}")
     used = live.used
     return Preflight(
-        findings=tuple(found.list),
+        findings=tuple(findings.list),
         live_bytes=used,
         needs=(
             (str(server.copies), content + used, free),
@@ -116,8 +116,8 @@ def _program(ctx: Context, server: Server, stored: Stored, found: Findings) -> P
 
 def made_by(stored: Stored) -> Version | None:
     """Which server a snapshot is of, where that is known."""
-    said = stored.metadata.tool_versions if stored.metadata is not None else {}
-    return next((Version(product, said[product]) for product in (VALKEY, REDIS) if product in said), None)
+    versions = stored.metadata.tool_versions if stored.metadata is not None else {}
+    return next((Version(product, versions[product]) for product in (VALKEY, REDIS) if product in versions), None)
 
 
 def _loads(found: Findings, stored: Stored, version: Version, who: str) -> None:

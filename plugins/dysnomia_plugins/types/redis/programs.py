@@ -29,14 +29,14 @@ def fitting(runner: Runner, server: Server, like: Version | None = None) -> Prog
     """The program that runs a server like another one: of its series, else of its product, else any there is.
 
     What each is tells itself: Debian's valkey-redis-compat calls Valkey ``redis-server``. Raises ToolMissing."""
-    found = [program for name in PROGRAMS if (program := _asked(runner, server, name)) is not None]
-    if not found:
+    programs = [program for name in PROGRAMS if (program := _asked(runner, server, name)) is not None]
+    if not programs:
         where = f"in {server.bin_folder}" if server.bin_folder else "installed here"
         raise ToolMissing(
             f"neither redis-server nor valkey-server is {where}",
             "install the package redis-server or valkey-server, or name the folder of its programs in redisBinDir",
         )
-    return max(found, key=lambda one: _likeness(one.version, like))
+    return max(programs, key=lambda one: _likeness(one.version, like))
 
 
 def _likeness(version: Version, like: Version | None) -> tuple[bool, bool]:
@@ -48,10 +48,10 @@ def _likeness(version: Version, like: Version | None) -> tuple[bool, bool]:
 def _asked(runner: Runner, server: Server, name: str) -> Program | None:
     path = str(Path(server.bin_folder) / name) if server.bin_folder else name
     try:
-        said = runner.run([path, "--version"], timeout=10).stdout.decode("utf-8", "replace")
+        output = runner.run([path, "--version"], timeout=10).stdout.decode("utf-8", "replace")
     except ToolMissing:
         return None
-    match = _SAID.search(said)
+    match = _SAID.search(output)
     return Program(path, Version(VALKEY if match[1] == "Valkey" else REDIS, match[2])) if match else None
 
 

@@ -326,10 +326,10 @@ class RdbReader:
 
     def _magic(self) -> None:
         self.magic = self.stream.take(9)
-        found = Format.of(self.magic)
-        if found is None:
+        known_format = Format.of(self.magic)
+        if known_format is None:
             raise Damaged("it is not an RDB file")
-        self.format = found
+        self.format = known_format
 
     def _other(self, code: int) -> None:
         stream = self.stream

@@ -28,11 +28,13 @@ def pieces(source: BinaryIO, cancel: CancelToken) -> Iterator[bytes]:
 def digest(ctx: Context, source: BinaryIO, sink: ContentSink, now: int | None = None) -> contents.Scanned:
     """Read a file and write what it holds into ``sink`` as sections; its bytes are stored already."""
     ctx.progress.phase("digest")
-    found = contents.scan(source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys"))
-    contents.describe(found, sink)
-    if found.expired:
-        ctx.progress.log(f"{found.expired} keys had expired already: they are not counted")
-    return found
+    scanned = contents.scan(
+        source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys")
+    )
+    contents.describe(scanned, sink)
+    if scanned.expired:
+        ctx.progress.log(f"{scanned.expired} keys had expired already: they are not counted")
+    return scanned
 
 
 def write_out(ctx: Context, stored: Stored, folder: Path, sections: Sequence[Section] | None) -> None:

@@ -44,19 +44,19 @@ def expiry(expires: int | None) -> bytes:
 
 def split(raw: bytes) -> list[bytes | None]:
     """The cells of a row. Raises ValueError for bytes that are none."""
-    found: list[bytes | None] = []
+    cells: list[bytes | None] = []
     at, end = 0, len(raw)
     while at < end:
         if raw[at] == 0x2D:
-            found.append(None)
+            cells.append(None)
             at += 1
             continue
         stop = raw.index(b":", at)
         at = stop + 1 + int(raw[at:stop])
         if at > end:
             raise ValueError("a cell ends after its row")
-        found.append(raw[stop + 1 : at])
-    return found
+        cells.append(raw[stop + 1 : at])
+    return cells
 
 
 def pairs(values: Iterable[bytes]) -> bytes:

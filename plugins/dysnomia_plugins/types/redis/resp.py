@@ -205,16 +205,16 @@ class Connection:
 
     def info(self, section: str = "everything") -> Mapping[str, str]:
         """INFO's fields."""
-        said = self.call("INFO", section)
-        assert isinstance(said, bytes)
-        pairs = (line.split(":", 1) for line in said.decode("utf-8", "replace").splitlines() if ":" in line)
+        answer = self.call("INFO", section)
+        assert isinstance(answer, bytes)
+        pairs = (line.split(":", 1) for line in answer.decode("utf-8", "replace").splitlines() if ":" in line)
         return dict(pairs)
 
     def config(self, name: str) -> str | None:
         """A setting; None where this server has none of that name."""
-        said = self.call("CONFIG", "GET", name)
-        if isinstance(said, list) and len(said) >= 2 and isinstance(said[1], bytes):
-            return said[1].decode("utf-8", "surrogateescape")
+        answer = self.call("CONFIG", "GET", name)
+        if isinstance(answer, list) and len(answer) >= 2 and isinstance(answer[1], bytes):
+            return answer[1].decode("utf-8", "surrogateescape")
         return None
 
     def close(self) -> None:

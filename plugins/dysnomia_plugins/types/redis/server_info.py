@@ -70,13 +70,13 @@ class Counts(NamedTuple):
 
 def keyspace(info: Mapping[str, str]) -> Mapping[int, Counts]:
     """Of each database that has any key."""
-    found = {}
+    databases = {}
     for name, value in info.items():
         if re.fullmatch(r"db\d+", name):
-            said = dict(word.split("=", 1) for word in value.split(",") if "=" in word)
-            passing = said.get("subexpiry") or said.get("keys_with_volatile_items", "0")
-            found[int(name[2:])] = Counts(int(said["keys"]), int(said["expires"]), int(passing))
-    return found
+            fields = dict(word.split("=", 1) for word in value.split(",") if "=" in word)
+            passing = fields.get("subexpiry") or fields.get("keys_with_volatile_items", "0")
+            databases[int(name[2:])] = Counts(int(fields["keys"]), int(fields["expires"]), int(passing))
+    return databases
 
 
 def read(connection: Connection) -> ServerInfo:
@@ -119,12 +119,12 @@ def beyond(connection: Connection, facts: ServerInfo, highest: int) -> Iterator[
 
 def _sentinels(connection: Connection) -> str:
     try:
-        said = connection.call("CLIENT", "LIST")
+        answer = connection.call("CLIENT", "LIST")
     except Refused:
         return ""
-    lines = said.decode("utf-8", "replace").splitlines() if isinstance(said, bytes) else []
-    found = [re.search(r" addr=(\S+)", line) for line in lines if " name=sentinel-" in line]
-    return found[0][1] if found and found[0] else ""
+    lines = answer.decode("utf-8", "replace").splitlines() if isinstance(answer, bytes) else []
+    addresses = [re.search(r" addr=(\S+)", line) for line in lines if " name=sentinel-" in line]
+    return addresses[0][1] if addresses and addresses[0] else ""
 
 
 def _denied(connection: Connection, facts: ServerInfo) -> Iterator[str]:
@@ -135,9 +135,9 @@ def _denied(connection: Connection, facts: ServerInfo) -> Iterator[str]:
             yield f"the server at {connection.name} has no command {words[0]} (rename-command)"
         elif facts.version.series >= (7, 0):
             who = _answer(connection, "ACL", "WHOAMI")
-            said = _answer(connection, "ACL", "DRYRUN", who, *words, *_EXAMPLES.get(words[-1], ())) if who else None
-            if isinstance(said, bytes) and said != b"OK":
-                yield f"the server at {connection.name} denies {' '.join(words)}: {said.decode('utf-8', 'replace')}"
+            answer = _answer(connection, "ACL", "DRYRUN", who, *words, *_EXAMPLES.get(words[-1], ())) if who else None
+            if isinstance(answer, bytes) and answer != b"OK":
+                yield f"the server at {connection.name} denies {' '.join(words)}: {answer.decode('utf-8', 'replace')}"
 
 
 def _answer(connection: Connection, *words: object) -> Reply:
@@ -159,9 +159,9 @@ _EXAMPLES: Mapping[str, tuple[str, ...]] = {
 def refuse(connection: Connection, facts: ServerInfo, highest: int = -1) -> None:
     """Raise NotSafe for the first obstacle. For a user who may not ask what it may, the commands that change nothing
     are tried out."""
-    found = next(chain(obstacles(connection, facts), beyond(connection, facts, highest)), None)
-    if found:
-        raise NotSafe(found, "live is unchanged")
+    obstacle = next(chain(obstacles(connection, facts), beyond(connection, facts, highest)), None)
+    if obstacle:
+        raise NotSafe(obstacle, "live is unchanged")
     try:
         connection.call("CONFIG", "SET", "repl-diskless-load", connection.config("repl-diskless-load") or "disabled")
         connection.call("REPLICAOF", "NO", "ONE")  # of a master: nothing

@@ -21,12 +21,12 @@ def is_nearer(now: BinaryIO, one: BinaryIO, other: BinaryIO) -> bool:
 
 
 def _sample(source: BinaryIO, rate: int) -> set[int]:
-    found = set()
+    sample = set()
     reader = RdbReader(RdbStream(source))
     for head in reader.heads():
         for batch in rows(reader.stream, head):
             for row in batch:
                 hashed = int.from_bytes(blake2b(b"%d " % head.database + row, digest_size=8).digest())
                 if hashed % rate == 0:
-                    found.add(hashed)
-    return found
+                    sample.add(hashed)
+    return sample

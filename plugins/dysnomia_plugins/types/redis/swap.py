@@ -105,8 +105,8 @@ class Takeover:
     def _announce(self, live: Connection, facts: ServerInfo) -> None:
         """Write down what will be changed, before it is. A password of live's own goes into a file, not the journal."""
         names = (_SECRET, "masteruser", "repl-diskless-load", "repl-diskless-sync", "repl-diskless-sync-delay")
-        found = {name: live.config(name) for name in (*names, "tls-replication")}
-        self._before = {name: value for name, value in found.items() if value is not None}
+        settings = {name: live.config(name) for name in (*names, "tls-replication")}
+        self._before = {name: value for name, value in settings.items() if value is not None}
         keep_secret(self.beside, self._before.get(_SECRET, ""))
         self.ctx.journal.step(
             SWAP, run=facts.run_id, replid=self.ours.connection.info("replication")["master_replid"],

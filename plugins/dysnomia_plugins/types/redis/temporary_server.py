@@ -219,5 +219,5 @@ def _stop(connection: Connection) -> None:
 
 def _reason(said: deque[str]) -> str:
     """The server's last words worth repeating."""
-    found = [line.split(" # ", 1)[1] for line in said if " # " in line] or [line for line in said if line.strip()]
-    return found[-1].strip() if found else "it said nothing"
+    errors = [line.split(" # ", 1)[1] for line in said if " # " in line] or [line for line in said if line.strip()]
+    return errors[-1].strip() if errors else "it said nothing"

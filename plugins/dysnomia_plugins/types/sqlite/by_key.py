@@ -34,13 +34,13 @@ def rows_of_key(reader: Reader, table: Table, key: Sequence[str]) -> Iterator[li
 
 def candidates(cell: str) -> list[str | int | float]:
     """The values that are shown as this cell."""
-    found: list[str | int | float] = [cell]
+    values: list[str | int | float] = [cell]
     if len(cell) > 1 and cell[0] == cell[-1] == "'":
-        found.append(cell[1:-1])
+        values.append(cell[1:-1])
     with suppress(ValueError):
         number = int(cell)
         if -(1 << 63) <= number < 1 << 63:
-            found.append(number)
+            values.append(number)
     with suppress(ValueError):
-        found.append(float(cell))
-    return found
+        values.append(float(cell))
+    return values

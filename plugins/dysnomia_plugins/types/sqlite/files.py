@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.records import dataclass
+from dysnomia_base.users import user_name
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.way import real_path
-from dysnomia_plugins.toolkit.servers import user_name
 from dysnomia_plugins.types.sqlite.opening import show
 from dysnomia_plugins.types.sqlite.site import SIDECARS
 from dysnomia_store.errors import NameRejected
@@ -50,12 +50,12 @@ def live_file(component: Component) -> Path:
     on the way could have been made by somebody else.
     """
     folder, name = folder_of(component), component.key.component
-    there = [folder / (name + suffix) for suffix in SUFFIXES if _is_there(folder / (name + suffix))]
-    if len(there) > 1:
-        names = " and ".join(show(path) for path in there)
-        raise PluginError(f"component {name!r} is ambiguous: {names}", f"name the file: {there[1].name!r}")
+    files = [folder / (name + suffix) for suffix in SUFFIXES if _is_there(folder / (name + suffix))]
+    if len(files) > 1:
+        names = " and ".join(show(path) for path in files)
+        raise PluginError(f"component {name!r} is ambiguous: {names}", f"name the file: {files[1].name!r}")
     try:
-        return Path(real_path(os.fspath(there[0] if there else folder / name), setting="sqliteDir"))
+        return Path(real_path(os.fspath(files[0] if files else folder / name), setting="sqliteDir"))
     except OSError as error:
         raise PluginError(
             f"{show(folder)} cannot be opened ({error.strerror})", "check its permissions, or run as root"

@@ -24,12 +24,12 @@ def has_large_rows(db: sqlite3.Connection, table: str) -> bool:
     if size < LARGE:
         return False
     try:
-        found = db.execute(
+        largest = db.execute(
             "SELECT max(mx_payload) FROM dbstat WHERE name = ? AND aggregate = TRUE", (table,)
         ).fetchone()
     except sqlite3.OperationalError:
         return False
-    return int(found[0] or 0) >= LARGE
+    return int(largest[0] or 0) >= LARGE
 
 
 def stream(

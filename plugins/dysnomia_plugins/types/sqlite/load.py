@@ -97,10 +97,10 @@ def check_loaded(path: Path | Site, stored: Stored, cancel: CancelToken) -> None
             if section.form is not Form.ROWS:
                 continue
             table = tables.pop(section.name, None)
-            found = reader.count(table) if table is not None else None
-            if found is None or (section.rows is not None and found != section.rows):
+            count = reader.count(table) if table is not None else None
+            if count is None or (section.rows is not None and count != section.rows):
                 raise Corrupt(
-                    f"table {section.name!r} holds {found} rows, and the contents index says {section.rows}",
+                    f"table {section.name!r} holds {count} rows, and the contents index says {section.rows}",
                     "check the snapshot",
                 )
         if tables and indexed:

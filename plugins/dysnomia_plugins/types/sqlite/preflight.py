@@ -25,26 +25,26 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     header = header_of(stored)
     metadata = stored.metadata
     content = metadata.content_size if metadata is not None else 0
-    found = Findings()
+    findings = Findings()
     if not ctx.made_here:
-        found.add(
+        findings.add(
             Severity.DANGEROUS if replace else Severity.WARNING,
             "it was not made here: the triggers and views in it are code that programs run when they use it",
             of_snapshot=True,
         )
     folder = live.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        found.add(
+        findings.add(
             Severity.BLOCKER, f"permission denied: the folder {show(folder)} is not writable; run as root or its owner"
         )
     free = free_bytes(folder)
     if not replace:
-        return Preflight(findings=tuple(found.list), needs=((show(folder), content, free),))
+        return Preflight(findings=tuple(findings.list), needs=((show(folder), content, free),))
     size = live.stat().st_size if live.is_file() else None
-    swap, guard = _replacing(found, live, header)
+    swap, guard = _replacing(findings, live, header)
     journal = max(size or 0, content)  # the transaction's own -wal or -journal
     return Preflight(
-        findings=tuple(found.list),
+        findings=tuple(findings.list),
         live_bytes=size,
         needs=((show(folder), content + (size or 0) + journal, free),),
         swap=swap,

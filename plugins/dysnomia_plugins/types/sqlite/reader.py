@@ -60,8 +60,8 @@ class SchemaObject:
     @property
     def module(self) -> str:
         """What a virtual table is one of, in lower case."""
-        found = _MODULE.match(self.sql) if self.virtual else None
-        return found.group(1).lower() if found else ""
+        match = _MODULE.match(self.sql) if self.virtual else None
+        return match.group(1).lower() if match else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +147,12 @@ class Reader:
         """Everything declared, in an order that does not depend on when it was."""
         with explained(self.path):
             rows = self._db.execute("SELECT type, name, tbl_name, sql, rootpage FROM sqlite_master").fetchall()
-        found = [
+        result = [
             SchemaObject(text_of(kind), text_of(name), text_of(table), text_of(sql), kind == b"table" and not root)
             for kind, name, table, sql, root in rows
             if sql is not None
         ]
-        return sorted(found, key=lambda one: (_TYPES.index(one.type) if one.type in _TYPES else 9, one.name))
+        return sorted(result, key=lambda one: (_TYPES.index(one.type) if one.type in _TYPES else 9, one.name))
 
     def schema_lines(self, objects: Sequence[SchemaObject]) -> Iterator[str]:
         """The schema as text, to be read and compared."""

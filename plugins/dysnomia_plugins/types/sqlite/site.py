@@ -134,15 +134,15 @@ def _refuse_strange_sides(folder: Folder, path: Path) -> None:
 
 def _descriptors() -> dict[int, tuple[int, int]]:
     """Device and inode of every regular file that this process has open."""
-    found: dict[int, tuple[int, int]] = {}
+    descriptors: dict[int, tuple[int, int]] = {}
     for name in os.listdir("/proc/self/fd"):
         try:
             seen = os.fstat(int(name))
         except OSError:
             continue
         if not (stat.S_ISFIFO(seen.st_mode) or stat.S_ISSOCK(seen.st_mode) or stat.S_ISDIR(seen.st_mode)):
-            found[int(name)] = (seen.st_dev, seen.st_ino)
-    return found
+            descriptors[int(name)] = (seen.st_dev, seen.st_ino)
+    return descriptors
 
 
 def copy_pages(source: Site, target: Site, deadline: Deadline, cancel: CancelToken, progress: Progress) -> None:

@@ -176,9 +176,9 @@ def _revision_row(raw: bytes) -> Row:
         number, author, date, log, changes, digest = json.loads(raw)
     except (ValueError, TypeError, RecursionError) as error:
         raise BadDump("the snapshot's list of revisions holds an invalid line", repr(raw[:60])) from error
-    said = _text(log)
+    message = _text(log)
     cells = (
-        f"r{number}", _text(author), None if said is None else said.rstrip(), _date(_text(date)), str(changes),
+        f"r{number}", _text(author), None if message is None else message.rstrip(), _date(_text(date)), str(changes),
         str(digest)[:12],
     )  # fmt: skip
     return Row(key=cells[:1], cells=cells)

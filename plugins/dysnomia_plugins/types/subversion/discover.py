@@ -68,12 +68,12 @@ def status(layout: Layout, runner: Runner) -> Status:
     """The newest commit. Never raises."""
     repository = Repository(layout.live, runner)
     try:
-        said = repository.run("svnlook", "info", layout.live, timeout=_ANSWER).splitlines()
+        output = repository.run("svnlook", "info", layout.live, timeout=_ANSWER).splitlines()
         youngest = repository.current()
     except PluginError:
         return Status()
-    author, date = [*said, "", ""][:2]
-    log = next((line for line in said[3:] if line.strip()), "")
+    author, date = [*output, "", ""][:2]
+    log = next((line for line in output[3:] if line.strip()), "")
     when = _moment(date)
     facts = [Fact(f"r{youngest}" + (f" by {author}" if author else "") + (" at" if when else ""), at=when)]
     if log:

@@ -130,7 +130,7 @@ class DumpReader:
 
     def _headers(self) -> tuple[Mapping[bytes, bytes], bytes]:
         """The headers of the next record, and its bytes up to the empty line; no headers at the end."""
-        found: dict[bytes, bytes] = {}
+        headers: dict[bytes, bytes] = {}
         raw = bytearray()
         while True:
             line = self._source.readline(MAX_LINE)
@@ -138,17 +138,17 @@ class DumpReader:
             if len(raw) > MAX_HEADER_BYTES:
                 raise BadDump("the dump holds a record with endless headers", repr(line[:60]))
             if not line.endswith(b"\n"):
-                if line or found:
+                if line or headers:
                     raise Truncated("the dump ends inside a record", "it is not complete")
                 return {}, bytes(raw)
             if line == b"\n":
-                if found:
-                    return found, bytes(raw)
+                if headers:
+                    return headers, bytes(raw)
                 continue
             name, colon, value = line[:-1].partition(b": ")
-            if not colon or len(found) == MAX_HEADERS:
+            if not colon or len(headers) == MAX_HEADERS:
                 raise BadDump("the dump holds an invalid header line", repr(line[:60]))
-            found[name] = value
+            headers[name] = value
 
     def _revision(self, headers: Mapping[bytes, bytes], raw: bytes, write: Callable[[Buffer], None]) -> None:
         number = _number(headers, b"Revision-number")
@@ -217,12 +217,12 @@ def _length(headers: Mapping[bytes, bytes]) -> int:
 
 def _properties(content: bytes) -> Mapping[bytes, bytes]:
     """``K n`` name ``V n`` value … ``PROPS-END``. Raises BadDump."""
-    found: dict[bytes, bytes] = {}
+    properties: dict[bytes, bytes] = {}
     at = 0
     while content and not content.startswith(b"PROPS-END", at):
         name, at = _counted(content, at, b"K ")
-        found[name], at = _counted(content, at, b"V ")
-    return found
+        properties[name], at = _counted(content, at, b"V ")
+    return properties
 
 
 def _counted(content: bytes, at: int, letter: bytes) -> tuple[bytes, int]:
@@ -239,13 +239,13 @@ def _counted(content: bytes, at: int, letter: bytes) -> tuple[bytes, int]:
 
 def read_hash(content: bytes) -> Mapping[str, str]:
     """A file in the same form that ends with ``END`` (``svn_hash_write``). Raises BadDump."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     at = 0
     while not content.startswith(b"END", at):
         name, at = _counted(content, at, b"K ")
         value, at = _counted(content, at, b"V ")
-        found[name.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
-    return found
+        values[name.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+    return values
 
 
 def write_hash(values: Mapping[str, str]) -> bytes:

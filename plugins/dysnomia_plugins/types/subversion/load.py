@@ -126,8 +126,8 @@ class Loader:
         """The digest of the list of revisions; None where none was written."""
         if self.stored.metadata is None:
             return None
-        found = (section for section in self.stored.sections() if (section.kind, section.name) == HISTORY)
-        section = next(found, None)
+        sections = (section for section in self.stored.sections() if (section.kind, section.name) == HISTORY)
+        section = next(sections, None)
         return None if section is None else section.digest
 
     def _advance(self, size: int) -> None:
@@ -182,8 +182,8 @@ class Wanted:
 
 def _access(around: Mapping[str, Any], layout: Layout) -> Access | None:
     """Whose the data becomes; None where neither live nor the snapshot's maker says so."""
-    found = Access.read(around.get("access"))
-    return replace(found, gid=group_id(layout.group)) if found and layout.group else found
+    access = Access.read(around.get("access"))
+    return replace(access, gid=group_id(layout.group)) if access and layout.group else access
 
 
 def _write_config(path: str, around: Mapping[str, Any], maker: Actor | None) -> None:

@@ -32,19 +32,19 @@ Lock = Mapping[str, str]
 
 def read_locks(repository: Path) -> list[Lock]:
     """Every lock, by path. One that goes while they are read is not there. Raises PluginError."""
-    found: list[Lock] = []
+    locks: list[Lock] = []
     try:
         with Folder.at(str(repository / "db" / "locks")) as top:
             for name in top.names():
                 seen = top.seen(name)
                 if seen is not None and stat.S_ISDIR(seen.st_mode):
                     with top.folder(name) as folder:
-                        found += [lock for one in folder.names() if (lock := _read(folder, one)) is not None]
+                        locks += [lock for one in folder.names() if (lock := _read(folder, one)) is not None]
     except FileNotFoundError:
         pass
     except OSError as error:
         raise PluginError(f"the locks of {repository} cannot be read ({error.strerror})", "run it as root") from error
-    return sorted(found, key=lambda lock: lock["path"])
+    return sorted(locks, key=lambda lock: lock["path"])
 
 
 def _read(folder: Folder, name: str) -> Lock | None:

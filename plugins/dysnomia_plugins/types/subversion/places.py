@@ -27,9 +27,9 @@ class Layout:
         """Raises PluginError where the container does not say where repositories are, NotSafe for a link of others."""
         base = component.prop("svnBaseDir")
         if not base.startswith("/"):
-            said = f"svnBaseDir is {base!r}" if base else "svnBaseDir is not set"
+            reason = f"svnBaseDir is {base!r}" if base else "svnBaseDir is not set"
             raise PluginError(
-                f"{component.key} has no absolute folder for repositories: {said}",
+                f"{component.key} has no absolute folder for repositories: {reason}",
                 f"set svnBaseDir in the container {component.key.container}",
             )
         name = component.key.component

@@ -197,9 +197,9 @@ class Repository:
     def info(self) -> Info:
         """What Subversion says of it. Raises PluginError."""
         lines = self.run("svnadmin", "info", self.path).splitlines()
-        said = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+        fields = {name: value for name, _, value in (line.partition(": ") for line in lines)}
         try:
-            return Info(said["UUID"], int(said["Revisions"]), said.get("Compatible With Version", ""))
+            return Info(fields["UUID"], int(fields["Revisions"]), fields.get("Compatible With Version", ""))
         except (KeyError, ValueError):
             raise PluginError(
                 f"the output of svnadmin info on {self.path} cannot be parsed", "install Subversion 1.9 or later"
@@ -276,15 +276,15 @@ class Repository:
     def surroundings(self, info: Info) -> Mapping[str, Any]:
         """What belongs to it and is in no dump, as JSON values."""
         access = Access.at(self.path)
-        found: dict[str, Any] = {
+        result: dict[str, Any] = {
             "uuid": info.uuid,
             "compatible": info.compatible,
             "fsfs.conf": self.read("db/fsfs.conf"),
         }
         if access is not None:
             names = ("uid", "gid", "folder_mode", "file_mode")
-            found["access"] = {name: getattr(access, name) for name in names}
-        return found
+            result["access"] = {name: getattr(access, name) for name in names}
+        return result
 
 
 def version(runner: Runner, timeout: float | None = None) -> str:
@@ -299,10 +299,10 @@ def explained(path: str) -> Iterator[None]:
     try:
         yield
     except ProcessFailed as error:
-        said = error.stderr
-        if "Permission denied" in said or "E000013" in said:
-            raise ServerDown(f"{path} may not be used", _last(said)) from error
-        if "E000028" in said or "No space left" in said:
+        stderr = error.stderr
+        if "Permission denied" in stderr or "E000013" in stderr:
+            raise ServerDown(f"{path} may not be used", _last(stderr)) from error
+        if "E000028" in stderr or "No space left" in stderr:
             raise PluginError(f"no space left where {path} is", "free some space; nothing was replaced") from error
         raise
 

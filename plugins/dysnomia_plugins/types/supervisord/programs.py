@@ -46,9 +46,9 @@ class Programs:
 
 def replaced_groups(links: Iterable[Link]) -> frozenset[str]:
     """The groups of files that links stand in the place of: an earlier version of the component's."""
-    there = [link.path for link in links if link.path.is_symlink() and not link.made and is_obeyed(link.path)]
+    paths = [link.path for link in links if link.path.is_symlink() and not link.made and is_obeyed(link.path)]
     try:
-        return frozenset(_started([path for path in there if path.is_file()]))
+        return frozenset(_started([path for path in paths if path.is_file()]))
     except PluginError:
         return frozenset()  # what nobody can read, supervisord has not read either
 

@@ -70,19 +70,19 @@ def unit_facts(state: UnitState) -> list[Fact]:
 def _drift(manager: Manager, units: Units, states: Sequence[UnitState]) -> list[Fact]:
     """What is not as an activation leaves it."""
     stale = [state.name for state in states if state.values.get("NeedDaemonReload") == "yes"]
-    found = []
+    differences = []
     if stale:
-        found.append(Fact(f"{', '.join(stale)} changed since systemd read it: activate again", tone=Tone.WARN))
+        differences.append(Fact(f"{', '.join(stale)} changed since systemd read it: activate again", tone=Tone.WARN))
     if any(state.loaded for state in states):
         try:
             wants = manager.folder() / manager.wants
         except PluginError as error:
-            return [*found, Fact(error.message, tone=Tone.WARN)]
+            return [*differences, Fact(error.message, tone=Tone.WARN)]
         missing = [name for name in units.started if not (wants / name).is_symlink()]
         if missing:
             text = f"{', '.join(missing)} is not in {wants.name}, and would not start after a reboot: activate again"
-            found.append(Fact(text, tone=Tone.WARN))
-    return found
+            differences.append(Fact(text, tone=Tone.WARN))
+    return differences
 
 
 def last_lines(manager: Manager, units: Units) -> tuple[tuple[Fact, ...], str]:

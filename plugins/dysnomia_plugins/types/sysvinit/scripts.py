@@ -47,10 +47,10 @@ class Script:
         """What it says of its service, and the last line that it prints. Scripts that do not know ``status`` are
         unknown, unless they end well all the same."""
         try:
-            said = runner.run(
+            output = runner.run(
                 self.words("status"), env=module_environment(component.properties), timeout=timeout
             ).stdout  # fmt: skip
-            return State.RUNNING, _last(said.decode("utf-8", "backslashreplace"))
+            return State.RUNNING, _last(output.decode("utf-8", "backslashreplace"))
         except ProcessFailed as error:
             if error.status == NOT_RUNNING:
                 return State.STOPPED, ""

@@ -33,15 +33,15 @@ def archives(component: Component, inside: Path, ending: str) -> tuple[str, Mapp
     archives of one name."""
     folder = component.path.absolute() / inside
     names_in(component, folder, f"{ending} files", "put them there")
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for path, folders, files in os.walk(folder):  # follows no links, as find
         for name in sorted((*folders, *files)):
             if not name.endswith(ending):
                 continue
-            if name in found:
-                raise PluginError(f"{component.key} has two {name}: {found[name]} and {path}/{name}", "rename one")
-            found[name] = f"{path}/{name}"
-    return str(folder), found
+            if name in by_name:
+                raise PluginError(f"{component.key} has two {name}: {by_name[name]} and {path}/{name}", "rename one")
+            by_name[name] = f"{path}/{name}"
+    return str(folder), by_name
 
 
 def context_links(component: Component) -> FolderLinks | None:

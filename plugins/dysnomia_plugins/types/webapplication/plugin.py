@@ -62,9 +62,9 @@ class WebApplication(FilesetState):
         reload(ctx)
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
-        found = super().preflight(ctx, stored, replace=replace)
+        preflight_result = super().preflight(ctx, stored, replace=replace)
         words = reload_words(ctx.component)
-        return _with_reload(found, words) if words and replace else found
+        return _with_reload(preflight_result, words) if words and replace else preflight_result
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
         """The server serves all the time; it is reloaded when the exchange is over, which a failure does not undo."""

@@ -47,13 +47,15 @@ class Xinetd:
     def ports(self) -> frozenset[Port] | None:
         """Where it listens now; None where we may not see that."""
         try:
-            there = psutil.Process(self.process.pid).net_connections("inet")
+            connections = psutil.Process(self.process.pid).net_connections("inet")
         except psutil.AccessDenied:
             return None
         except psutil.NoSuchProcess:
             return frozenset()
         return frozenset(
-            (_KINDS[one.type], getattr(one.laddr, "port", 0)) for one in there if one.type in _KINDS and not one.raddr
+            (_KINDS[one.type], getattr(one.laddr, "port", 0))
+            for one in connections
+            if one.type in _KINDS and not one.raddr
         )
 
     def wait(self, reached: Callable[[frozenset[Port]], bool], seconds: float, check: Callable[[], None]) -> bool:
@@ -79,9 +81,9 @@ def _named(path: str) -> RunningProcess:
 
 
 def _found() -> RunningProcess:
-    found = list(_processes())
-    numbers = {process.pid for process in found}
-    alone = [process for process in found if _parent(process.pid) not in numbers]
+    processes = list(_processes())
+    numbers = {process.pid for process in processes}
+    alone = [process for process in processes if _parent(process.pid) not in numbers]
     if not alone:
         raise ServerDown("no xinetd runs", f"start it, or name its file in {SETTING}")
     if len(alone) > 1:

@@ -14,7 +14,7 @@ from dysnomia_store.model import Form
 from dysnomia_tui.engine.diff.compare import SAME_ROWS, Comparer
 from dysnomia_tui.engine.diff.multiset import OrderCheck, RowSums
 from tests.unit.engine.diff.tables import Table, TableReader, opened, text, write
-from tests.unit.engine.diff.test_sieve import batches, quiet
+from tests.unit.engine.diff.test_hash_sums import batches, quiet
 
 rows = st.lists(st.binary(max_size=2), max_size=12)
 

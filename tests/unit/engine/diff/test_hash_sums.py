@@ -1,4 +1,4 @@
-"""The sieve: what both sides have alike falls through, and nothing that one side has alone does."""
+"""Hash sums: what both sides have alike is left out, and nothing that one side has alone is."""
 
 from __future__ import annotations
 
