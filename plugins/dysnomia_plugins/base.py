@@ -106,6 +106,8 @@ class Plugin(ABC):
     """The Debian package of a tool, where it is not called as the tool is."""
     alternatives: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other programs that do in a tool's place."""
+    tool_folders: ClassVar[tuple[str, ...]] = ()
+    """Folders besides the PATH in which it finds its tools, as patterns."""
     stateless: ClassVar[str] = ""
     """Of a type that holds no state: why there is nothing to snapshot, and where what it works on is kept."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.world import World
+from tests.plugins.git.changes import commit, git
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
 from tests.plugins.servers.redis import RedisServer
@@ -96,3 +97,18 @@ def test_svnadmin_loads_subversion(tmp_path: Path) -> None:
     for path in (repository, again):
         tree = subprocess.run(["svnlook", "tree", path], capture_output=True, text=True, check=True)
         assert tree.stdout == "/\n trunk/\n"
+
+
+@pytest.mark.server
+def test_git_fetches_a_bundle(tmp_path: Path) -> None:
+    repository, again = tmp_path / "git" / "docs", tmp_path / "again"
+    repository.parent.mkdir()
+    commit(_init(repository), "main", "first")
+    parts = exported(tmp_path, "docs", {"type": "git-repository", "gitBaseDir": str(repository.parent)}, parts=True)
+    git(_init(again), "fetch", "--quiet", str(parts / "repository.bundle"), "+refs/*:refs/*")
+    assert git(again, "for-each-ref") == git(repository, "for-each-ref")
+
+
+def _init(repository: Path) -> Path:
+    git(repository, "init", "--quiet", "--bare")
+    return repository

@@ -28,7 +28,7 @@ from dysnomia_tui.engine import HostDesk, HostReport, HostResult, Hosts, HostTal
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError
 
-DRAW_EVERY = 0.1
+DRAW_EVERY = 0.25
 """Seconds: answers that come in between are drawn together."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from dysnomia_tui.engine.hosts.work import HostTask, work_on
 
 
 def main() -> int:
+    os.nice(10)  # a thousand starts of ssh must not hold up the screen
     request = json.load(sys.stdin)
     hosts = [convert(one, HostSettings) for one in request["hosts"]]
     control = None if request["control"] is None else Path(request["control"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dysnomia_base.environment import search_path
@@ -69,7 +71,8 @@ def _view(registry: Registry, name: str) -> TypeView:
 
 def tools_of(plugin: Plugin, path: str = "") -> tuple[Tool, ...]:
     """The programs that a plugin needs, looked for where it would run them from."""
-    where = path or search_path()
+    more = (str(folder) for one in plugin.tool_folders for folder in sorted(Path("/").glob(one.removeprefix("/"))))
+    where = os.pathsep.join((path or search_path(), *more))
     return tuple(
         Tool(name, _found((name, *plugin.alternatives.get(name, ())), where), plugin.packages.get(name, name))
         for name in plugin.tools

@@ -126,6 +126,8 @@ class ReadOptions(ChildOptions, total=False):
 
     on_stderr: Callable[[bytes], Any] | None
     """Called in another thread for each line of errors, without its newline."""
+    source: BinaryIO | None
+    """An open file that is its standard input."""
 
 
 class FollowOptions(ReadOptions, total=False):

@@ -102,7 +102,7 @@ class ProcessRunner:
     def reading(self, argv: Argv, **options: Unpack[ReadOptions]) -> Iterator[BinaryIO]:
         """Run while its standard output is read. On leaving, raises ProcessFailed unless it ended with 0."""
         errors = LineSplitter(options.get("on_stderr") or _ignore)
-        child = self._start(argv, options, read=True, errors=errors.feed)
+        child = self._start(argv, options, read=True, errors=errors.feed, source=options.get("source"))
         try:
             with child:
                 yield child.stdout
@@ -148,6 +148,7 @@ class ProcessRunner:
         errors: Callable[[bytes], None] | None = None,
         timeout: float | None = None,
         keeper: LockKeeper | None = None,
+        source: BinaryIO | None = None,
     ) -> _Child:
         self._cancel.check()
         full_env = {"PATH": self._tool_path, "LC_ALL": "C.UTF-8", **(options.get("env") or {})}
@@ -159,7 +160,7 @@ class ProcessRunner:
                 wrapped,
                 env=full_env,
                 cwd=options.get("cwd") or "/",
-                stdin=subprocess.PIPE if write else (keeper and keeper.ear) or subprocess.DEVNULL,
+                stdin=subprocess.PIPE if write else source or (keeper and keeper.ear) or subprocess.DEVNULL,
                 stdout=subprocess.PIPE if read or sink is not None else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 bufsize=CHUNK,

@@ -34,6 +34,8 @@ NEWEST = FRAMES
 """What this version reads of these two."""
 LARGEST = 256 << 20
 """Bytes that a record's file may hold."""
+_MORE = 1 << 20
+"""Bytes that are asked for behind those that a file had when it was opened."""
 MOST_DEPTH = 64
 """Lists and objects within each other in a record: what is written has a handful, and what walks through them later
 (a copy, a dump) goes as deep as they do."""
@@ -96,17 +98,31 @@ def _check_depth(value: Json, what: str) -> None:
 
 def open_file(path: Path) -> BinaryIO:
     """A record's file, to be read. Raises Corrupt where it is not a regular file (a pipe would hold us up); OSError."""
+    return open(_opened(path)[0], "rb")  # noqa: PTH123 (a descriptor; the caller closes it)
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """A record's file as a descriptor, and its size."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    at = os.fstat(descriptor)
+    if not stat.S_ISREG(at.st_mode):
         os.close(descriptor)
         raise Corrupt(f"{path.name} is not a regular file")
-    return open(descriptor, "rb")  # noqa: PTH123 (a descriptor; the caller closes it)
+    return descriptor, at.st_size
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a record's file. Raises Corrupt where it is not a regular file, or too large for one; OSError."""
-    with open_file(path) as file:
-        data = file.read(LARGEST + 1)
+    """The bytes of a record's file. Raises Corrupt where it is not a regular file, or too large for one; OSError.
+
+    A collection reads hundreds of thousands of them: each is asked for as many bytes as it has, since a buffer of
+    ``LARGEST`` takes longer to get than the file."""
+    descriptor, size = _opened(path)
+    try:
+        data = os.read(descriptor, min(size, LARGEST) + 1)
+        while len(data) <= LARGEST and (more := os.read(descriptor, _MORE)):
+            data += more
+    finally:
+        os.close(descriptor)
     if len(data) > LARGEST:
         raise Corrupt(f"{path.name} is larger than {LARGEST >> 20} MiB, which no record is")
     return data

@@ -23,6 +23,7 @@ from dysnomia_tui.engine.component.guard import Restored
 from tests.plugins.conformance.driver import Driver, in_child
 from tests.plugins.conformance.world import World
 from tests.plugins.fileset.world import FilesetWorld
+from tests.plugins.git.world import GitWorld
 from tests.plugins.mysql.world import MariadbWorld
 from tests.plugins.mysql.world_others import LeastPrivilegeWorld
 from tests.plugins.postgresql.world import PostgresqlWorld
@@ -45,6 +46,10 @@ def _sqlite(folder: Path, stack: ExitStack) -> tuple[World, World]:
 
 def _fileset(folder: Path, stack: ExitStack) -> tuple[World, World]:
     return FilesetWorld(folder / "a"), FilesetWorld(folder / "b")
+
+
+def _git(folder: Path, stack: ExitStack) -> tuple[World, World]:
+    return GitWorld(folder / "a"), GitWorld(folder / "b")
 
 
 def _subversion(folder: Path, stack: ExitStack) -> tuple[World, World]:
@@ -124,6 +129,7 @@ class Pair:
     params=[
         pytest.param(_sqlite, id="sqlite"),
         pytest.param(_fileset, id="fileset"),
+        pytest.param(_git, id="git", marks=pytest.mark.server),
         pytest.param(_subversion, id="subversion", marks=pytest.mark.server),
         pytest.param(_redis, id="redis", marks=pytest.mark.server),
         pytest.param(_mariadb, id="mariadb into hostile settings", marks=pytest.mark.server),

@@ -12,10 +12,10 @@ from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import Actor
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, reclaim
+from dysnomia_plugins.toolkit.repositories.places import make_wrapper
 from dysnomia_plugins.types.subversion.locks import read_locks
-from dysnomia_plugins.types.subversion.making import begin, maker_for, reclaim
-from dysnomia_plugins.types.subversion.places import make_wrapper
-from dysnomia_plugins.types.subversion.repository import Access, Repository
+from dysnomia_plugins.types.subversion.repository import OWN, Access, Repository
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = pwd.getpwnam("nobody")
@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> Place:
 def test_its_programs_run_as_its_owner_in_a_folder_that_stays_ours(place: Place) -> None:
     assert Path(place.name, "db").stat().st_uid == MAKER.uid
     assert Path(place.name).parent.stat().st_uid == 0
-    reclaim(place, MAKER)
+    reclaim(place, MAKER, OWN)
     assert Path(place.name).parent.stat().st_mode & 0o777 == 0o700
     assert all(path.lstat().st_uid == 0 for path in (Path(place.name), *Path(place.name, "db").rglob("*")))
 
@@ -60,7 +60,7 @@ def test_what_its_owner_puts_in_the_way_is_not_taken_over(place: Place, tmp_path
     else:
         os.mkfifo(target)
     with pytest.raises(NotSafe, match=target.name.replace(".", r"\.")):
-        reclaim(place, MAKER)
+        reclaim(place, MAKER, OWN)
     assert secret.read_text() == "root's"
     assert secret.stat().st_uid == 0
 
@@ -96,7 +96,7 @@ def test_nothing_is_begun_at_a_place_that_no_job_made(name: str) -> None:
     with pytest.raises(NotSafe, match="not a place that a job made"):
         begin(Place(name), MAKER)
     with pytest.raises(NotSafe, match="not a place that a job made"):
-        reclaim(Place(name), MAKER)
+        reclaim(Place(name), MAKER, OWN)
     with pytest.raises(NotSafe, match="not a place that a job made"):
         make_wrapper(Place(name))
     with pytest.raises(NotSafe, match="not a place that a job made"):

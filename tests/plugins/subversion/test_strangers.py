@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.errors import Truncated
+from dysnomia_plugins.toolkit.repositories.files import tamed
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.types.subversion import contents, dumpfile
 from dysnomia_plugins.types.subversion.dumpfile import BadDump, DumpReader, Revision
-from dysnomia_plugins.types.subversion.files import tamed
 from dysnomia_plugins.types.subversion.locks import MAX_DEPTH, lock_of, write_locks
 from dysnomia_store.model import Form, Section
 from tests.memory import at_most

@@ -71,6 +71,15 @@ def test_what_does_in_a_tools_place_is_not_missing(monkeypatch: pytest.MonkeyPat
     assert [tool.name for tool in tools_of(Needy()) if not tool.path] == ["no-such-tool", "no-such-client"]
 
 
+def test_what_is_in_a_plugins_own_folders_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "15" / "bin" / "no-such-tool"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(Needy, "tool_folders", (f"{tmp_path}/*/bin",))
+    assert [one.path for one in tools_of(Needy()) if one.name == "no-such-tool"] == [str(tool)]
+
+
 def test_a_plugin_that_cannot_be_imported_says_so_and_spoils_nothing() -> None:
     broken = EntryPoint("broken", "no_such_module:Thing", "dysnomia.plugins")
     registry = Registry(installed=[broken, EntryPoint("echo", "dysnomia_plugins.types.echo:Echo", "dysnomia.plugins")])

@@ -39,7 +39,7 @@ from dysnomia_plugins.types.postgresql.names import MAX_BYTES, check_database, i
 from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part
 from dysnomia_plugins.types.postgresql.server import NoDatabase, Server
 from dysnomia_plugins.types.postgresql.sessions import MONEY, Session
-from dysnomia_plugins.types.postgresql.tools import any_tool
+from dysnomia_plugins.types.postgresql.tools import FOLDERS, any_tool
 from dysnomia_store.model import FOOTERS, Metadata, Section
 from dysnomia_store.sink import ContentSink
 
@@ -66,6 +66,7 @@ class PostgresqlDatabase(SqlDatabase):
     title: ClassVar[str] = "PostgreSQL database"
     tools: ClassVar[tuple[str, ...]] = ("psql", "pg_dump")
     packages: ClassVar[Mapping[str, str]] = {"psql": "postgresql-client", "pg_dump": "postgresql-client"}
+    tool_folders: ClassVar[tuple[str, ...]] = tuple(f"/usr/{folder}" for folder in FOLDERS)
     digest_version: ClassVar[int] = PINNED
     name_limit: ClassVar[int] = MAX_BYTES
     table_kind: ClassVar[str] = TABLE

@@ -12,10 +12,11 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, reclaim
+from dysnomia_plugins.toolkit.repositories.places import wrapper_made
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.types.subversion.making import begin, maker_for, open_top, reclaim
-from dysnomia_plugins.types.subversion.places import Layout, wrapper_made
-from dysnomia_plugins.types.subversion.repository import Repository
+from dysnomia_plugins.types.subversion.places import Layout
+from dysnomia_plugins.types.subversion.repository import OWN, Repository
 
 _READ = 1 << 18
 
@@ -39,7 +40,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
         if maker is not None:
-            reclaim(beside, maker)
+            reclaim(beside, maker, OWN)
             with Folder.at(repository.path) as top:
                 hand_over_tree(top, 0, 0)
         open_top(repository.path)

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 from dysnomia_plugins.base import Draft, Row, Stored
 from dysnomia_plugins.errors import Truncated
 from dysnomia_plugins.toolkit.files_reader import content_row
+from dysnomia_plugins.toolkit.repositories.files import FILES
 from dysnomia_plugins.toolkit.trees.contents import member_rows, rescan_tar
 from dysnomia_plugins.types.subversion.dumpfile import BadDump, DumpReader
 from dysnomia_plugins.types.subversion.locks import COLUMNS, Lock, cells_of, line_of, lock_of
@@ -25,7 +26,6 @@ from dysnomia_store.sink import Buffer, ContentSink
 DUMP = "dump"
 REVISIONS = "revisions"
 LOCKS = "locks"
-FILES = "files.tar"
 
 HISTORY = ("history", "revisions")
 LOCKED = ("list", "locks")

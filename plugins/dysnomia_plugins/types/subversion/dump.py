@@ -10,11 +10,11 @@ from pathlib import Path
 
 from dysnomia_plugins.base import Context, Draft, Dumped, Place
 from dysnomia_plugins.errors import Truncated
-from dysnomia_plugins.types.subversion.contents import DUMP, FILES, LOCKS, REVISIONS, write_history, write_locks_list
+from dysnomia_plugins.toolkit.repositories.files import FILES, write_files
+from dysnomia_plugins.types.subversion.contents import DUMP, LOCKS, REVISIONS, write_history, write_locks_list
 from dysnomia_plugins.types.subversion.dumpfile import DumpReader
-from dysnomia_plugins.types.subversion.files import write_files
 from dysnomia_plugins.types.subversion.locks import read_locks
-from dysnomia_plugins.types.subversion.repository import Repository, version
+from dysnomia_plugins.types.subversion.repository import NOT_FILES, Repository, version
 from dysnomia_store.sink import Buffer, ContentSink
 
 
@@ -38,7 +38,7 @@ def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
     with draft.artefact(LOCKS) as sink:
         write_locks_list(sink, read_locks(Path(place.name)))
     with draft.artefact(FILES) as sink:
-        warnings = write_files(ctx, place, sink)
+        warnings = write_files(ctx, place, sink, NOT_FILES)
     return Dumped(
         as_of=as_of,
         end=datetime.now(UTC),

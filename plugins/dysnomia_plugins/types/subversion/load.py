@@ -16,15 +16,16 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.toolkit.repositories.files import FILES, FilesLoader, Last, clear, copy_files, tamed
+from dysnomia_plugins.toolkit.repositories.making import begin, hand_over_top, maker_for, open_top, reclaim
+from dysnomia_plugins.toolkit.repositories.places import COPY, purpose_at, wrapper_made, wrapper_of
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.types.subversion.activation import group_id, share
-from dysnomia_plugins.types.subversion.contents import DUMP, FILES, HISTORY, LOCKED, begin_revisions, read_locks_list
+from dysnomia_plugins.types.subversion.contents import DUMP, HISTORY, LOCKED, begin_revisions, read_locks_list
 from dysnomia_plugins.types.subversion.dumpfile import DumpReader
-from dysnomia_plugins.types.subversion.files import FilesLoader, Last, clear, copy_files
 from dysnomia_plugins.types.subversion.locks import read_locks, write_locks
-from dysnomia_plugins.types.subversion.making import begin, hand_over_top, maker_for, open_top, reclaim
-from dysnomia_plugins.types.subversion.places import COPY, Layout, purpose_at, wrapper_made, wrapper_of
-from dysnomia_plugins.types.subversion.repository import Access, Repository, hand_over_format
+from dysnomia_plugins.types.subversion.places import Layout
+from dysnomia_plugins.types.subversion.repository import NOT_FILES, OWN, Access, Repository, hand_over_format
 from dysnomia_store import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer
@@ -66,7 +67,7 @@ class Loader:
         locks = read_locks_list(self.stored) if wanted is None or wanted.locks else []
         if wanted is None or wanted.history:
             self._history(repository)
-        reclaim(making, maker)
+        reclaim(making, maker, OWN)
         write_locks(Path(repository.path), locks)
         self._files(repository.path, live, wanted)
         for name in ("db", "locks"):
@@ -145,10 +146,10 @@ class Loader:
         scratch = purpose_at(self.place) == "scratch"
         if FILES not in self.stored.artefacts():
             if scratch:
-                clear(path)
+                clear(path, NOT_FILES)
             elif live.there and wanted is None:
-                clear(path)
-                copy_files(self.ctx, live.path, path)
+                clear(path, NOT_FILES)
+                copy_files(self.ctx, live.path, path, NOT_FILES)
             else:
                 open_top(path)
             return
@@ -158,7 +159,7 @@ class Loader:
                 seen = os.fstat(descriptor)
             owner = seen.st_uid, seen.st_gid
         trust = Trust(self.ctx.made_here or scratch, owner, exact=scratch)
-        FilesLoader(self.ctx, self.stored, path, trust).run(None if wanted is None else wanted.files)
+        FilesLoader(self.ctx, self.stored, path, trust, NOT_FILES, tamed).run(None if wanted is None else wanted.files)
 
 
 @dataclass(frozen=True, slots=True)

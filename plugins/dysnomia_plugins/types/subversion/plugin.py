@@ -37,11 +37,12 @@ from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import identity_of
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.repositories.places import COPY, refuse_mount, wrapper_made, wrapper_of
 from dysnomia_plugins.types.subversion import contents, discover, swap
 from dysnomia_plugins.types.subversion import dump as dumping
 from dysnomia_plugins.types.subversion.activation import activate
 from dysnomia_plugins.types.subversion.load import Loader
-from dysnomia_plugins.types.subversion.places import COPY, Layout, refuse_mount, wrapper_made, wrapper_of
+from dysnomia_plugins.types.subversion.places import Layout
 from dysnomia_plugins.types.subversion.preflight import preflight
 from dysnomia_plugins.types.subversion.repository import Repository
 from dysnomia_store.model import Section

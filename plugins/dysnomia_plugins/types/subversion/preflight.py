@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.repositories.files import FILES
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
-from dysnomia_plugins.types.subversion.contents import FILES
 from dysnomia_plugins.types.subversion.places import Layout
 from dysnomia_plugins.types.subversion.repository import Repository
 from dysnomia_plugins.types.subversion.servers import serving

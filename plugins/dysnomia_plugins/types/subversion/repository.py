@@ -20,9 +20,13 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
-from dysnomia_plugins.types.subversion.places import let_in
+from dysnomia_plugins.toolkit.repositories.places import let_in
 
 MAX_CONFIG = 1 << 20
+OWN = ("db", "locks")
+"""What root works in after Subversion's programs have."""
+NOT_FILES = frozenset({"db", "locks", "dav", "format"})
+"""What Subversion itself keeps in a repository's folder: no files of the operator's."""
 OPENED = ("format",)
 """What programs open in the repository's own folder, besides ``db``."""
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -17,8 +17,9 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, write_all
+from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, wrapper_of
 from dysnomia_plugins.toolkit.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
-from dysnomia_plugins.types.subversion.places import Layout, make_wrapper, refuse_mount, wrapper_of
+from dysnomia_plugins.types.subversion.places import Layout
 from dysnomia_plugins.types.subversion.repository import Repository
 
 _POLL = 0.05

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -23,33 +23,43 @@ from dysnomia_plugins.toolkit.trees.selected_members import Chosen
 from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry, TarReader
 from dysnomia_plugins.toolkit.trees.tarwrite import END
 from dysnomia_plugins.toolkit.trees.walk import Walk
-from dysnomia_plugins.types.subversion.contents import FILES
 from dysnomia_store import DigestSink
 from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer, ContentSink
 
 _MAY_RUN = 0o111
 
-NOT_FILES = frozenset({"db", "locks", "dav", "format"})
-"""What Subversion itself keeps in a repository's folder: no files of the operator's."""
+FILES = "files.tar"
+"""The artefact."""
 
 
-def files_of(repository: str) -> RootAt | None:
-    """The repository's folder, as what a tar is made of; None where it holds nothing but Subversion's own."""
-    if set(os.listdir(repository)) <= NOT_FILES:
-        return None
-    return RootAt(".", repository, "")
+def files_of(repository: str, own: frozenset[str]) -> tuple[Sequence[RootAt], frozenset[str]]:
+    """What a tar is made of, and the names in it that are left out; nothing where a repository's folder holds only what
+    its programs keep there (``own``: names, also in a folder that is named with a ``/`` at its end)."""
+    names = set(os.listdir(repository))
+    if names <= own:
+        return (), own
+    shared = [name[:-1] for name in own if name.endswith("/") and name[:-1] in names]
+    inner = [RootAt(name, posixpath.join(repository, name), "") for name in shared if _is_folder(repository, name)]
+    return [RootAt(".", repository, ""), *inner], own | {root.root for root in inner}
 
 
-def write_files(ctx: Context, place: Place, sink: ContentSink) -> Sequence[str]:
+def _is_folder(repository: str, name: str) -> bool:
+    return os.path.isdir(posixpath.join(repository, name)) and not os.path.islink(posixpath.join(repository, name))  # noqa: PTH112, PTH114
+
+
+def write_files(ctx: Context, place: Place, sink: ContentSink, own: frozenset[str]) -> Sequence[str]:
     """Hooks, configuration and whatever else the operator keeps there, as a tar. Returns warnings."""
-    root = files_of(place.name)
-    if root is None:
+    roots, skip = files_of(place.name, own)
+    if not roots:
         sink.store_only(END)
         return ()
-    tree = TreeDump(ctx, lambda: sink, [root], skip=NOT_FILES)
+    tree = TreeDump(ctx, lambda: sink, roots, skip=skip)
     tree.run()
     return [*tree.warnings, *tree.changed]
+
+
+Tame = Callable[[Member], Member | None]
 
 
 @dataclass
@@ -60,13 +70,17 @@ class FilesLoader:
     stored: Stored
     path: str
     trust: Trust
+    own: frozenset[str]
+    """What the type's own programs keep in a repository's folder: no files of the operator's."""
+    tame: Tame
+    """What becomes of a file that nobody here vouches for."""
     _left_out: list[str] = field(default_factory=list)
 
     def run(self, sections: Sequence[Section] | None) -> None:
         """All of them, in place of those that are there; or some. Raises PluginError, OSError."""
         chosen = None if sections is None else Chosen.of(self._sections(), sections)
         if chosen is None:
-            clear(self.path)
+            clear(self.path, self.own)
         with folder_at(self.path) as base:
             extractor = Extractor(base, self.trust, self.ctx.progress.log, self._left_out)
             try:
@@ -96,13 +110,14 @@ class FilesLoader:
                 raise BadArchive("the archive of the repository's files has no end marker", "it is not complete")
 
     def _take(self, extractor: Extractor, entry: Entry, member: Member) -> None:
-        if member.name.split("/")[0] in NOT_FILES:
+        if member.name.split("/")[0] in self.own:
             raise BadArchive(
-                f"the archive holds {member.name!r}, which belongs to Subversion itself", "nothing was extracted"
+                f"the archive holds {member.name!r}, which the type's own programs keep",
+                "nothing was extracted",
             )
-        safe = member if self.trust.made_here else tamed(member)
+        safe = member if self.trust.made_here else self.tame(member)
         if safe is None:
-            self._left_out.append(f"{member.name}: not a plain file below hooks")
+            self._left_out.append(f"{member.name}: not restored of such a snapshot")
             return
         if safe.mode != member.mode:
             self._left_out.append(f"{member.name}: that it may be run")
@@ -111,10 +126,10 @@ class FilesLoader:
     def _check(self, *, strict: bool) -> None:
         if self.stored.metadata is None or not self.stored.metadata.sections:
             return
-        root = files_of(self.path)
+        roots, skip = files_of(self.path, self.own)
 
         def members() -> Iterator[Member]:
-            walk = Walk([root] if root is not None else (), open_files=False, skip=NOT_FILES)
+            walk = Walk(roots, open_files=False, skip=skip)
             return (seen.member for seen in walk)
 
         if not strict:
@@ -141,12 +156,12 @@ def tamed(member: Member) -> Member | None:
     return replace(member, mode=member.mode & ~_MAY_RUN)
 
 
-def copy_files(ctx: Context, source: str, target: str) -> None:
-    """What is not Subversion's own in one repository to another that holds none of it."""
+def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> None:
+    """What is not ``own`` in one repository to another that holds none of it."""
     copied = ctx.staging / "files.tar"
     with copied.open("w+b") as file:
         sink = _TarSink(Last(), "", file)
-        write_files(ctx, Place(source), sink)
+        write_files(ctx, Place(source), sink, own)
         file.seek(0)
         with folder_at(target) as base:
             extractor = Extractor(base, Trust(made_here=True), ctx.progress.log)
@@ -184,7 +199,8 @@ class _TarSink(DigestSink):
         self._file.write(data)
 
 
-def clear(path: str) -> None:
+def clear(path: str, own: frozenset[str]) -> None:
+    """Delete all but what the type's own programs keep there."""
     for name in os.listdir(path):
-        if name not in NOT_FILES:
+        if name not in own:
             remove_folder(posixpath.join(path, name))

@@ -1,0 +1,93 @@
+# Paths are plain strings here, as in what is shared with the fileset.
+"""The folders that a job makes for a repository beside what is live, and what may not be exchanged.
+
+A place is a repository's folder. What a job makes stands in a folder of its own that nobody but the repository's
+owner may enter, ``.dysnomia-<tag>-<purpose>/repository`` beside what is live: on the same file system, so that an
+exchange is one rename, and out of the reach of a server that serves all of the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+
+from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.trees.names import own_name, purpose_of
+from dysnomia_store.errors import NameRejected
+from dysnomia_store.names import validate_name
+
+COPY = "copy"
+_REPOSITORY = "repository"
+
+
+def made_beside(live: str, tag: str, purpose: Purpose | str) -> Place:
+    """The place a job uses for a purpose."""
+    return Place(posixpath.join(posixpath.dirname(live), f".dysnomia-{tag}-{purpose}", _REPOSITORY))
+
+
+def named_beside(live: str, name: str) -> Place:
+    """The place of a copy: beside what is live. Raises PluginError."""
+    try:
+        validate_name(name, "copy")
+    except NameRejected as error:
+        raise PluginError(error.message, error.hint) from error
+    if name == posixpath.basename(live):
+        raise PluginError(f"{name!r} is the live state", "choose another name for the copy")
+    return Place(posixpath.join(posixpath.dirname(live), name))
+
+
+def wrapper_of(place: Place) -> str:
+    """The folder that a job made for a place; ``""`` where none did."""
+    folder = posixpath.dirname(place.name)
+    return folder if own_name(posixpath.basename(folder)) else ""
+
+
+def wrapper_made(place: Place) -> str:
+    """The folder that a job made for a place. Raises NotSafe where no job of ours gave the name.
+
+    For whoever goes on to work in that folder: ``""`` would be opened as ``/``."""
+    wrapper = wrapper_of(place)
+    if not wrapper:
+        raise NotSafe(f"{place.name} is not a place that a job made", "nothing was changed")
+    return wrapper
+
+
+def purpose_at(place: Place) -> str:
+    """``beside``, ``aside``, ``scratch``, ``copy``, or ``""`` for a place that no job made."""
+    wrapper = wrapper_of(place)
+    return purpose_of(Place(wrapper)) if wrapper else ""
+
+
+def make_wrapper(place: Place) -> None:
+    """Have the folder around a place, ours and closed to all others. Idempotent. Raises NotSafe, OSError."""
+    wrapper = wrapper_made(place)
+    with Folder.at(posixpath.dirname(wrapper), make=0o755) as parent:
+        name = posixpath.basename(wrapper)
+        try:
+            parent.make_folder(name).close()
+        except FileExistsError:
+            with parent.folder(name) as made:
+                if made.stat().st_uid != os.geteuid():
+                    raise NotSafe(f"{wrapper} belongs to another user", "check it, then remove it") from None
+
+
+def let_in(place: Place, gid: int) -> None:
+    """Programs of that group may pass the folder around a place; what is in it, they cannot exchange. Raises OSError.
+
+    Only what has been handed over stands in it then."""
+    wrapper = wrapper_of(place)
+    if wrapper and os.geteuid() == 0:
+        with Folder.at(wrapper) as made:
+            if made.stat().st_uid == 0:
+                hand_over(made.descriptor, 0, gid, 0o710)
+
+
+def refuse_mount(path: str) -> None:
+    """A mount point cannot be exchanged. Raises NotSafe."""
+    if os.path.ismount(path):
+        raise NotSafe(
+            f"{path} is a mount point, which cannot be exchanged",
+            "mount its file system one folder higher, or restore a copy; live is unchanged",
+        )

@@ -1,0 +1,90 @@
+"""What a restore of a repository would need and meet, without changing anything."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.findings import existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.trees.size import measure
+from dysnomia_plugins.toolkit.trees.users import users_of
+from dysnomia_plugins.types.git.places import Layout
+from dysnomia_plugins.types.git.repository import Repository
+
+_BUDGET = 0.3
+"""Seconds to count what is live."""
+
+
+def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) -> Preflight:
+    """Findings, space, and how the swap would be made."""
+    live = Repository(layout.live, ctx.runner)
+    size, whole = measure([layout.live], deadline=time.monotonic() + _BUDGET) if live.there else (0, False)
+    findings = list(of_snapshot(_of_snapshot(ctx, stored)))
+    needed = stored.metadata.content_size if stored.metadata is not None else None
+    needs: list[tuple[str, int, int | None]] = []
+    if needed is not None:
+        free = free_bytes(existing(layout.parent))
+        needs.append((f"beside {layout.live}", needed, free))
+        if free is not None and free < needed:
+            text = f"about {needed:,} bytes are needed beside {layout.live}, and {free:,} are free there"
+            findings.append(Finding(Severity.WARNING, text, of_snapshot=True))
+    if replace and live.there:
+        findings += _of_live(live)
+    return Preflight(
+        findings=tuple(findings),
+        live_bytes=size if whole else None,
+        needs=tuple(needs),
+        swap=_swap(live) if replace else "nothing would be replaced",
+        guard=_guard(live) if replace else "",
+    )
+
+
+def _of_snapshot(ctx: Context, stored: Stored) -> Iterator[Finding]:
+    if not ctx.made_here:
+        text = (
+            "not made here: its configuration and links are left out, since git obeys them (the configuration stays "
+            "that of what is live), and none of its hooks may be run. Look at them, then chmod +x, or trust the "
+            "snapshot"
+        )
+        yield Finding(Severity.NOTE, text)
+    borrowed = stored.metadata.surroundings.get("alternates") if stored.metadata is not None else ""
+    if isinstance(borrowed, str) and borrowed:
+        text = f"it borrowed objects from {borrowed}; the restored one would have them itself"
+        yield Finding(Severity.NOTE, text)
+    if os.geteuid() != 0:
+        yield Finding(Severity.WARNING, "not root: all files will belong to you, whoever owned them")
+
+
+def _of_live(live: Repository) -> Iterator[Finding]:
+    if os.path.ismount(live.path):
+        yield Finding(Severity.BLOCKER, f"{live.path} is a mount point, which cannot be exchanged: restore a copy")
+    try:
+        live.require()
+        live.head()
+    except PluginError as error:
+        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made")
+        return
+    for user in users_of([live.path])[:10]:
+        yield Finding(Severity.WARNING, f"{user}: a push that is under way would be refused, and can be tried again")
+
+
+def _swap(live: Repository) -> str:
+    if not live.there:
+        return "the repository would be put where none is now"
+    return (
+        "the two folders would change places in one step; a push that is under way then fails and can be tried again, "
+        "later ones go into the restored repository"
+    )
+
+
+def _guard(live: Repository) -> str:
+    if not live.there:
+        return "nothing is live, so there is nothing to guard"
+    return (
+        "what is live would be set aside whole, closed to pushes that are under way, and become a generation; until "
+        "then undo would bring back the very files. Objects that no reference and no reflog leads to are not in it: "
+        "other repositories that borrow them (alternates) would miss them"
+    )

@@ -1,0 +1,254 @@
+"""A bare repository on disk, asked and changed by git itself.
+
+git reads a repository's own configuration, which can name programs (hooks, ``core.fsmonitor``, a signature checker,
+a promisor's transport). So it runs as the repository's owner where we are root, with the rights of others alone where
+others may write in it; and nothing that it is asked here runs such a program: what could is switched off by name.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dysnomia_plugins.base import Place, Runner
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
+from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
+from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
+from dysnomia_plugins.toolkit.repositories.places import let_in
+from dysnomia_plugins.types.git.refs import FORMAT, HEAD, Ref, listed
+
+OWN = ("objects", "refs")
+"""What root works in after git has."""
+KEPT = frozenset({"objects", "refs", "packed-refs", "HEAD", "gc.pid", "gc.log", "info/"})
+"""What git itself keeps in a repository's folder: no files of the operator's. Of ``info`` it is ``refs``, a list for
+servers that know nothing of git, which a collection of garbage writes anew."""
+ENVIRONMENT = {
+    "HOME": "/nonexistent",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+}
+"""Nobody's own settings count."""
+SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.alternateRefsCommand=true",
+    "core.sshCommand=false",
+    "core.gitProxy=",
+    "core.commitGraph=false",
+    "core.logAllRefUpdates=false",
+    "protocol.allow=never",
+    "log.showSignature=false",
+    "i18n.logOutputEncoding=UTF-8",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.bigFileThreshold=16m",
+    "pack.windowMemory=64m",
+    "pack.deltaCacheSize=64m",
+    "pack.threads=2",
+)
+"""Given on the command line, where they count more than the repository's own. The last four bound git's memory: objects
+of more than 16 MiB are streamed as they are, others are compared within 64 MiB a thread; deltas that are already there
+are used again."""
+_MOST_LOOKS = 5
+_MAX_HEAD = 1 << 16
+_STRANGE = ("config", "HEAD", "packed-refs", "shallow")
+"""What git opens right in the folder: a pipe there would hold it up for ever."""
+
+
+def kept_in(path: str) -> frozenset[str]:
+    """What git keeps in a repository, with the locks that it holds now. Raises OSError."""
+    return KEPT | {name for name in os.listdir(path) if name.endswith(".lock")}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whose a repository is, and who may write it. Not in a dump: carried over."""
+
+    uid: int
+    gid: int
+    folder_mode: int
+    file_mode: int
+
+    @classmethod
+    def at(cls, repository: str) -> Access | None:
+        """Of a repository; None where there is none."""
+        try:
+            with Folder.at(repository) as top, top.folder("objects") as objects:
+                folder, file = objects.stat(), top.seen(HEAD)
+        except (OSError, LinkInTheWay):
+            return None
+        if file is None or not stat.S_ISREG(file.st_mode):
+            return None
+        return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
+
+    @classmethod
+    def read(cls, data: Any) -> Access | None:
+        """From a snapshot's surroundings, which may be anybody's."""
+        try:
+            return cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
+        except (TypeError, KeyError, ValueError):
+            return None
+
+    def noted(self) -> Mapping[str, int]:
+        """As JSON."""
+        return {"uid": self.uid, "gid": self.gid, "folder_mode": self.folder_mode, "file_mode": self.file_mode}
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One repository."""
+
+    path: str
+    runner: Runner
+    making: bool = False
+    """Whether a job is making it: then ``maker`` runs git, else the owner of what is there."""
+    maker: Actor | None = None
+
+    @property
+    def there(self) -> bool:
+        return Path(self.path).is_dir()
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who runs git, which follows links by path; None is whoever we are.
+
+        Raises NotSafe where its objects are behind a link that somebody else could have made."""
+        if os.geteuid() != 0:
+            return None
+        if self.making:
+            return self.maker
+        try:
+            for name in OWN:
+                path = f"{self.path}/{name}"
+                if real_path(path) != path:
+                    raise NotSafe(f"{path} is a link, or behind one", "put the folder itself there")
+                with Folder.at(path) as folder:
+                    seen = folder.stat()
+                found = actor_for(others_on_the_way(path), seen)
+                if found is None and seen.st_uid != 0:
+                    found = Actor.of(seen.st_uid, seen.st_gid)
+                if found is not None:
+                    return found
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+        return None
+
+    def require(self) -> None:
+        """Raises PluginError unless a repository of a kind that can be handled is there."""
+        try:
+            with Folder.at(self.path) as top:
+                names = set(top.names())
+                if not {"HEAD", "objects", "refs"} <= names:
+                    work_tree = ".git" in names
+                    raise PluginError(
+                        f"there is no bare git repository at {self.path}",
+                        "it has a work tree: its repository is the .git in it" if work_tree else "activate it first",
+                    )
+                for name in ("commondir", "reftable"):
+                    if name in names:
+                        raise NotSafe(f"{self.path} keeps its references elsewhere ({name})", "this is not handled")
+                for name in _STRANGE:
+                    seen = top.seen(name)
+                    if seen is not None and not stat.S_ISREG(seen.st_mode):
+                        raise NotSafe(f"{top.shown(name)} is not a file of git", "replace it; nothing was run")
+            with Folder.at(f"{self.path}/objects") as kept:
+                if "pack" in kept.names():
+                    with kept.folder("pack") as packs:
+                        promised = next((name for name in packs.names() if name.endswith(".promisor")), None)
+                    if promised is not None:
+                        raise NotSafe(
+                            f"{self.path} lacks objects that it would fetch when asked (a partial clone)",
+                            "fetch all of them, or make its snapshots where they come from",
+                        )
+        except FileNotFoundError:
+            raise PluginError(f"there is no bare git repository at {self.path}", "activate it first") from None
+        except OSError as error:
+            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+
+    def command(self, *argv: str) -> list[str]:
+        """git, as whose is to run it. Raises PluginError."""
+        actor = self.actor
+        if actor is not None:
+            try:
+                let_in(Place(self.path), actor.gid)
+            except OSError as error:
+                raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+        settings = [word for setting in SETTINGS for word in ("-c", setting)]
+        return [*as_command(actor), "git", *settings, f"--git-dir={self.path}", *argv]
+
+    def run(self, *argv: str, stdin: bytes | None = None, timeout: float | None = None) -> bytes:
+        """What git printed. Raises PluginError with what it said."""
+        return self.runner.run(self.command(*argv), env=ENVIRONMENT, stdin=stdin, timeout=timeout).stdout
+
+    @contextmanager
+    def reading(self, *argv: str, source: BinaryIO | None = None) -> Iterator[BinaryIO]:
+        """What git prints, as a stream. Raises PluginError, also when it ends too early."""
+        with self.runner.reading(self.command(*argv), env=ENVIRONMENT, source=source) as stream:
+            yield stream
+
+    @contextmanager
+    def writing(self, *argv: str) -> Iterator[BinaryIO]:
+        """What git reads. Raises PluginError."""
+        with self.runner.writing(self.command(*argv), env=ENVIRONMENT) as stream:
+            yield stream
+
+    def object_format(self) -> str:
+        """``sha1`` or ``sha256``. Raises PluginError."""
+        return self.run("rev-parse", "--show-object-format").decode("ascii", "backslashreplace").strip()
+
+    def head(self) -> Ref:
+        """Where ``HEAD`` leads, read without git. Raises PluginError."""
+        try:
+            with Folder.at(self.path) as top:
+                text = top.read_bytes(HEAD, _MAX_HEAD).decode("utf-8", "surrogateescape").strip()
+        except OSError as error:
+            raise ServerDown(f"{self.path}/HEAD cannot be read ({error.strerror})", "run it as root") from error
+        symbolic = text.removeprefix("ref:").strip() if text.startswith("ref:") else ""
+        return Ref.read(Ref(HEAD, "" if symbolic else text, "", symbolic).line())
+
+    def refs(self) -> tuple[Sequence[Ref], bool]:
+        """All references as they were at one moment, ``HEAD`` first; and whether that is sure.
+
+        git itself reads them one after the other: they are read until two readings are the same. Raises PluginError."""
+        seen = self._refs()
+        for _ in range(_MOST_LOOKS):
+            again = self._refs()
+            if again == seen:
+                return again, True
+            seen = again
+        return seen, False
+
+    def _refs(self) -> Sequence[Ref]:
+        refs = list(listed(self.run("for-each-ref", f"--format={FORMAT}")))
+        head = self.head()
+        target = next((ref.target for ref in refs if ref.name == head.symbolic), head.target)
+        return [Ref(HEAD, target, "", head.symbolic), *sorted(refs)]
+
+
+def version(runner: Runner, timeout: float | None = None) -> str:
+    """Of git here. Raises PluginError."""
+    said = runner.run(["git", "--version"], env=ENVIRONMENT, timeout=timeout).stdout
+    return said.decode("ascii", "backslashreplace").removeprefix("git version").strip()
+
+
+def git_failed(error: ProcessFailed, path: str) -> PluginError:
+    """What git said, in our words where there are some."""
+    if "No space left" in error.stderr:
+        return PluginError(f"no space left where {path} is", "free some space; nothing was replaced")
+    if "Permission denied" in error.stderr:
+        return ServerDown(f"{path} may not be used", error.stderr.strip().splitlines()[-1])
+    return error

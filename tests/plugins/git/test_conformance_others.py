@@ -1,0 +1,31 @@
+"""git through the conformance suite, with repositories that are not as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.plugins.conformance.worlds import other_world
+from tests.plugins.git.worlds import HostileWorld, OtherOwnerWorld, UpdatedWorld, WideWorld
+from tests.plugins.other_user import OtherUser, needs_root, other_user
+
+pytestmark = pytest.mark.server
+NAME = "git-repository"
+SERVER = ("git", "--version")
+
+
+@pytest.fixture(scope="module")
+def other() -> Iterator[OtherUser]:
+    with other_user() as user:
+        yield user
+
+
+TestHostileSettings = other_world(
+    __name__, f"{NAME}, hostile settings", HostileWorld, server=SERVER, needs=("monkeypatch",)
+)
+TestOtherOwner = needs_root(
+    other_world(__name__, f"{NAME}, other owner", OtherOwnerWorld, server=SERVER, needs=("other",))
+)
+TestWide = other_world(__name__, f"{NAME}, wide", WideWorld, server=SERVER)
+TestAfterAnUpdate = other_world(__name__, f"{NAME}, after an update", UpdatedWorld, server=SERVER)

@@ -1,0 +1,185 @@
+"""Repositories and snapshots of somebody who means no good: what they name is not run, and not read as root."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Component
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.trees.member import Kind, Member
+from dysnomia_plugins.types.git.load import tamed_file
+from dysnomia_plugins.types.git.refs import BadBundle, Ref, read_header
+from dysnomia_plugins.types.git.repository import Repository
+from tests.plugins.conformance.driver import Driver
+from tests.plugins.fileset.changes import all_below
+from tests.plugins.git.changes import git
+from tests.plugins.git.world import GitWorld
+from tests.plugins.other_user import needs_root, open_folder, other_user
+
+pytestmark = pytest.mark.server
+WORLD = GitWorld
+
+
+@pytest.mark.parametrize("name", ["config", "HEAD", "packed-refs", "shallow"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(world: GitWorld, driver: Driver, name: str) -> None:
+    world.seed()
+    (world.live / name).unlink(missing_ok=True)
+    os.mkfifo(world.live / name)
+    with pytest.raises(NotSafe, match="not a file of git"):
+        driver.snapshot()
+
+
+def test_a_partial_clone_is_refused(world: GitWorld, driver: Driver) -> None:
+    world.seed()
+    (world.live / "objects/pack/pack-1.promisor").touch()
+    with pytest.raises(NotSafe, match="partial clone"):
+        driver.snapshot()
+
+
+def test_a_work_tree_is_none(world: GitWorld, driver: Driver) -> None:
+    world.live.mkdir(parents=True)
+    git(world.live / ".git", "init", "--quiet")
+    with pytest.raises(PluginError, match="no bare git repository"):
+        driver.snapshot()
+
+
+@needs_root
+def test_objects_that_only_root_could_read_do_not_come_into_a_snapshot(tmp_path: Path) -> None:
+    """The owner of a repository lets it borrow from one that is root's alone."""
+    folder = open_folder()
+    secret = tmp_path / "secret.git"
+    with other_user() as other, GitWorld(folder / "world") as world:
+        driver = Driver(world, tmp_path / "store")
+        world.seed()
+        git(secret, "init", "--quiet", "--bare")
+        blob = git(secret, "hash-object", "-w", "--stdin", stdin=b"a secret of root's")
+        secret.chmod(0o700)
+        (world.live / "refs/tags/mine").write_text(f"{blob}\n")
+        (world.live / "objects/info/alternates").write_text(f"{secret}/objects\n")
+        other.own(world.base, world.live, *all_below(world.live))
+        assert Repository(str(world.live), ProcessRunner()).actor is not None
+        with pytest.raises(PluginError, match="missing object"):
+            driver.snapshot()
+    folder.rmdir()
+
+
+@needs_root
+def test_root_runs_git_as_whoever_may_write_in_it(world: GitWorld) -> None:
+    """The folder is root's, and its references are a group's."""
+    world.seed()
+    refs = world.live / "refs"
+    os.chown(refs, 0, 54321)
+    refs.chmod(0o2775)
+    actor = Repository(str(world.live), ProcessRunner()).actor
+    assert actor is not None
+    assert actor.uid != 0
+
+
+def test_configuration_links_and_hooks_of_a_stranger_are_not_taken(world: GitWorld, driver: Driver) -> None:
+    world.seed()
+    git(world.live, "config", "core.fsmonitor", "/bin/true")
+    number = driver.snapshot().generation.number
+    git(world.live, "config", "--unset", "core.fsmonitor")
+    mine = (world.live / "config").read_bytes()
+    world.change("a commit", random.Random(1))
+    stored = driver.store.stored(driver.key, driver.ids()[number])
+    with driver.context() as ctx:
+        ctx = replace(ctx, made_here=False)
+        place = world.plugin.named(world.component, "strange.git")
+        world.plugin.load(ctx, stored, place)
+    made = Path(place.name)
+    assert (made / "config").read_bytes() == mine
+    assert not (made / "hooks/post-receive").stat().st_mode & 0o111
+    assert not (made / "hooks/pre-rebase").is_symlink()
+    assert git(made, "for-each-ref") != git(world.live, "for-each-ref")
+
+
+@pytest.mark.parametrize("name", ["config", "config.worktree", "worktrees/x/gitdir", "modules/x/config", "commondir"])
+def test_what_git_obeys_is_left_out(name: str) -> None:
+    assert tamed_file(Member(Kind.FILE, name)) is None
+
+
+def test_links_are_left_out_and_hooks_may_not_run() -> None:
+    assert tamed_file(Member(Kind.SYMLINK, "lfs", link="/etc")) is None
+    hook = tamed_file(Member(Kind.FILE, "hooks/update", mode=0o755))
+    assert hook is not None
+    assert hook.mode == 0o644
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["refs/../config", "refs/heads/../../x", "/etc/passwd", "config", "refs/heads/x.lock", "refs/heads/a\nb", "refs//x",
+     "refs/heads/.x", "refs/heads/", "refs/heads/a b", "refs/heads/x.lock/y"],
+)  # fmt: skip
+def test_a_reference_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(BadBundle):
+        Ref.read(Ref(name, "0" * 40, "commit", "").line())
+    with pytest.raises(BadBundle):
+        Ref.read(Ref("refs/heads/x", "", "", name).line())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x\n", b"# v2 git bundle", b"# v2 git bundle\n", b"# v2 git bundle\n-" + b"0" * 40 + b"\n\n",
+     b"# v3 git bundle\n@filter=blob:none\n\n", b"# v3 git bundle\n@object-format=md5\n\n",
+     b"# v2 git bundle\n" + b"0" * 39 + b" refs/heads/x\n\n", b"# v2 git bundle\n" + b"y" * (1 << 17)],
+)  # fmt: skip
+def test_a_bundle_that_git_did_not_write_is_refused(content: bytes) -> None:
+    with pytest.raises(BadBundle):
+        read_header(io.BytesIO(content))
+
+
+@pytest.mark.parametrize("line", [b"", b"{}\n", b"[1]\n", b'["a","b","c",1]\n', b"[" * 100_000, b'["HEAD","","",""]\n'])
+def test_a_list_of_references_that_nobody_wrote_is_refused(line: bytes) -> None:
+    with pytest.raises(BadBundle):
+        Ref.read(line)
+
+
+def test_the_bundle_in_a_snapshot_is_what_git_clones(world: GitWorld, driver: Driver, tmp_path: Path) -> None:
+    world.seed()
+    stored = driver.store.stored(driver.key, driver.snapshot().generation.id)
+    bundle = tmp_path / "repository.bundle"
+    with stored.open("repository.bundle") as stream:
+        bundle.write_bytes(stream.read())
+    copy = tmp_path / "copy.git"
+    git(copy, "init", "--quiet", "--bare")
+    git(copy, "bundle", "verify", "--quiet", str(bundle))
+    git(copy, "fetch", "--quiet", str(bundle), "+refs/*:refs/*")
+    shown = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/notes")
+    assert git(copy, *shown) == git(world.live, *shown)
+
+
+def test_names_of_objects_by_sha256_are_kept(world: GitWorld, driver: Driver) -> None:
+    world.base.mkdir()
+    git(world.live, "init", "--quiet", "--bare", "--object-format=sha256")
+    blob = git(world.live, "hash-object", "-w", "--stdin", stdin=b"x")
+    git(world.live, "update-ref", "refs/tags/x", blob)
+    first = driver.snapshot().generation
+    git(world.live, "update-ref", "-d", "refs/tags/x")
+    restored = driver.restore(first.number)
+    assert restored.generation is not None
+    assert restored.generation.id == first.id
+    assert git(world.live, "cat-file", "blob", "refs/tags/x") == "x"
+
+
+def test_an_empty_repository_is_a_state(world: GitWorld, driver: Driver) -> None:
+    world.base.mkdir()
+    git(world.live, "init", "--quiet", "--bare", "--template=")
+    first = driver.snapshot().generation
+    git(world.live, "symbolic-ref", "HEAD", "refs/heads/other")
+    restored = driver.restore(first.number)
+    assert restored.generation is not None
+    assert restored.generation.id == first.id
+
+
+def test_a_container_without_a_folder_says_which_setting_is_missing(world: GitWorld) -> None:
+    component = Component(world.component.key, world.component.path, {"type": "git-repository"})
+    with pytest.raises(PluginError, match="gitBaseDir is not set"):
+        world.plugin.live(component)
