@@ -456,9 +456,9 @@ async def test_the_palette_goes_to_components_and_runs_actions() -> None:
 
 async def test_help_lists_every_action_of_the_screen_and_why_not() -> None:
     async with driven(read_only=True, size=(120, 60)) as run:
-        await run.press("question_mark")
+        await run.press("question_mark", *"snapshot the")
         assert "not here: read-only" in run.text()
-        await run.press(*"half")
+        await run.press("escape", "question_mark", *"half")
         assert "Half a page down" in run.text()
 
 

@@ -60,11 +60,11 @@ def test_files_are_new_and_private(tmp_path: Path) -> None:
 
 
 async def test_a_theme_and_keys_of_the_configuration_are_used_or_refused_aloud() -> None:
-    async with driven(settings=fake_settings(theme="nord", keys={"zone": "z", "nope": "y"})) as run:
+    async with driven(settings=fake_settings(theme="nord", keys={"zone": "ctrl+g", "nope": "y"})) as run:
         assert run.app.theme == "nord"
         assert "there is no action 'nope'" in run.toasts()
         before = run.app.times.kind
-        await run.press("z")
+        await run.press("ctrl+g")
         assert run.app.times.kind is not before
     async with driven(settings=fake_settings(theme="no-such-theme")) as run:
         assert "no-such-theme" in run.toasts()

@@ -68,6 +68,8 @@ def group_key(name: str) -> str:
 
 def found_rows(state: AppState) -> list[TreeRow]:
     """What could be adopted."""
+    if state.overview is None:
+        return []  # else the cursor, which is for the first component, would be on one of these
     return [TreeRow(f"?{item.type}/{item.container}/{item.component}", found=item) for item in state.found or ()]
 
 
