@@ -63,9 +63,10 @@ def _of_live(live: Repository) -> Iterator[Finding]:
         yield Finding(Severity.BLOCKER, f"{live.path} is a mount point, which cannot be exchanged: restore a copy")
     try:
         live.require()
-        live.head()
+        live.refs()
     except PluginError as error:
-        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made")
+        said = f"{error.message}; {error.hint}" if error.hint else error.message
+        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({said}): no guard can be made")
         return
     for user in users_of([live.path])[:10]:
         yield Finding(Severity.WARNING, f"{user}: a push that is under way would be refused, and can be tried again")
