@@ -31,6 +31,18 @@ OWN = ("objects", "refs")
 KEPT = frozenset({"objects", "refs", "packed-refs", "HEAD", "gc.pid", "gc.log", "info/"})
 """What git itself keeps in a repository's folder: no files of the operator's. Of ``info`` it is ``refs``, a list for
 servers that know nothing of git, which a collection of garbage writes anew."""
+LOCKS = (
+    "HEAD.lock",
+    "config.lock",
+    "config.worktree.lock",
+    "packed-refs.lock",
+    "shallow.lock",
+    "ORIG_HEAD.lock",
+    "FETCH_HEAD.lock",
+    "gc.pid.lock",
+    "gc.log.lock",
+)
+"""git's own right in the folder: any other file of such a name is the operator's. A folder of one is no lock."""
 ENVIRONMENT = {
     "HOME": "/nonexistent",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -72,8 +84,15 @@ _STRANGE = ("config", "HEAD", "packed-refs", "shallow")
 
 
 def kept_in(path: str) -> frozenset[str]:
-    """What git keeps in a repository, with the locks that it holds now. Raises OSError."""
-    return KEPT | {name for name in os.listdir(path) if name.endswith(".lock")}
+    """What git keeps in a repository, with the locks that it holds now. Raises LinkInTheWay, OSError."""
+    with Folder.at(path) as top:
+        return KEPT.union(locks_in(top))
+
+
+def locks_in(top: Folder) -> list[str]:
+    """The locks that git holds right in a repository's folder. Raises OSError."""
+    seen = ((name, top.seen(name)) for name in LOCKS)
+    return [name for name, found in seen if found is not None and not stat.S_ISDIR(found.st_mode)]
 
 
 @dataclass(frozen=True, slots=True)
