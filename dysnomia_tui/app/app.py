@@ -170,10 +170,10 @@ class DysnomiaApp(TypingAhead):
         if isinstance(self.screen, DysnomiaScreen):
             self.screen.redraw_bars()
             self.screen.on_state(state)
-        self.run_kept()
         if self._opening is not None and state.overview is not None:
             opening, self._opening = self._opening, None
             self._go_to(opening)
+        self.run_kept()
 
     def _go_to(self, opening: Opening) -> None:
         if opening.hosts:
@@ -287,6 +287,8 @@ class DysnomiaApp(TypingAhead):
         elif not is_waiting(kept.action.why_not(here)):
             self.clear_notifications()
             self.perform(kept.action, kept.carrier)
+        elif kept.of is None and here.key is not None:
+            self._kept = replace(kept, of=here.key)  # from now on this one is meant
 
     def refuse_text(self, action: Action, reason: str) -> None:
         """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever

@@ -66,11 +66,11 @@ class Messages:
         self.shown = [one for one in self.shown if one.screen != screen]
 
     def clear(self) -> None:
-        """Show nothing."""
-        self.shown = []
+        """Show nothing but errors."""
+        self.shown = [one for one in self.shown if one.severity == "error"]
 
 
 def _over(old: Said, new: Said) -> bool:
     if (old.title, old.text) == (new.title, new.text):
         return True
-    return old.screen is not None and old.screen == new.screen and (old.severity != "error" or new.severity == "error")
+    return old.screen is not None and old.screen == new.screen and old.severity != "error"

@@ -212,6 +212,12 @@ def _string(value: Any) -> str:
     return value
 
 
+def _command(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError('expected how the program is called there, as in "sudo dysnomia-tui"')
+    return value
+
+
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("expected true or false")
@@ -335,7 +341,7 @@ TOP: Mapping[str, Reader] = {
 }
 TABLES = ("keys", "containers", "components", "schedule", "notify", "groups", "hosts")
 HOST: Mapping[str, Reader] = {
-    "address": _string, "port": _whole(1, 65535), "labels": _strings, "command": _string,
+    "address": _string, "port": _whole(1, 65535), "labels": _strings, "command": _command,
 }  # fmt: skip
 SCHEDULED = ("snapshot", "collect", "check", "verify", "status")
 NOTIFY: Mapping[str, Reader] = {"command": _argv, "ping": _table, "apprise": _apprise, "time_limit": _time_limit}

@@ -57,7 +57,7 @@ def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings
     found = load_settings(given, machine=nowhere)
     ssh = str(folder.absolute() / "hosts" / "ssh")
     hosts = {name: replace(host, ssh=ssh) for name, host in found.hosts.items()}
-    found = replace(found, libexec=(), discovers=False, hosts=hosts)
+    found = replace(found, libexec=(), discovers=False, hosts=hosts, ansible_inventory=None, ssh_hosts=None)
     try:
         own = load_settings(os.environ if environ is None else environ)
     except SettingsError:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
+from dysnomia_base.durations import age_of
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import age, size
@@ -110,7 +111,7 @@ def _good(row: HostRow) -> Text:
     one = _known(row)
     if not one.components:
         return _text(row, "-")
-    return _text(row, "never" if one.oldest is None else age(timedelta(seconds=one.oldest)))
+    return _text(row, "never" if one.oldest is None else age_of(one.oldest))
 
 
 def _asked(row: HostRow, times: Times) -> Text:

@@ -94,8 +94,8 @@ class HostsScreen(DysnomiaScreen):
         return self._desk.hosts()
 
     def _have_hosts(self, found: Hosts) -> None:
-        for text in found.left_out:
-            self.services.notify(text, severity="warning", markup=False, timeout=12)
+        if found.left_out:
+            self.services.notify("; ".join(found.left_out), severity="warning", markup=False, timeout=12)
         self._rows = {host.name: HostRow(host) for host in found.hosts}
         self.table.set_empty(plain(present.NONE, styles.DIM))
         self._draw()
@@ -250,7 +250,11 @@ class HostsScreen(DysnomiaScreen):
         self._work = None
         stopped = [host.name for host in hosts if self._rows[host.name].busy]
         for name in stopped:
-            self._rows[name] = replace(self._rows[name], busy="", ended=f"{task.value} was stopped")
+            self._rows[name] = replace(
+                self._rows[name],
+                busy="",
+                ended=f"{task.value}: not begun, or not followed to its end (see the jobs there)",
+            )
         bad = sum(1 for host in hosts if self._rows[host.name].ended)
         words = f"{plural(len(hosts), 'host')}, {bad} failed or not begun" if bad else plural(len(hosts), "host")
         self.services.notify(
@@ -262,6 +266,12 @@ class HostsScreen(DysnomiaScreen):
             self.services.notify("no work is under way on hosts", markup=False)
         else:
             self._work.end()
+
+    def act_quit(self) -> None:
+        if self._work is not None:
+            self.services.notify("work on hosts is under way: stop it first (x)", severity="warning", markup=False)
+        else:
+            super().act_quit()
 
     def act_back(self) -> None:
         if not self.take_back():

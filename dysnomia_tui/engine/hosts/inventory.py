@@ -94,10 +94,15 @@ def hosts_of_inventory(said: Mapping[str, Any]) -> Iterator[HostSettings]:
         values = values if isinstance(values, dict) else {}
         user, port = values.get("ansible_user"), values.get("ansible_port")
         address = str(values.get("ansible_host") or host)
+        if isinstance(port, str) and port.isascii() and port.isdigit():
+            port = int(port)
+        is_port = port is None or (isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536)
+        if not is_port:  # else another machine would be asked; such an address is left out, and named
+            address, port = f"{address}, port {port}", None
         yield HostSettings(
             name=host,
             address=f"{user}@{address}" if isinstance(user, str) and user else address,
-            port=port if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536 else None,
+            port=port,
             labels=tuple(dict.fromkeys(of)),
         )
 

@@ -21,6 +21,8 @@ from dysnomia_tui.engine.records import Level
 AT_ONCE = 20
 LIMIT = 15.0
 """Seconds for the whole answer of a host."""
+LONGEST = 300
+"""Characters of what a host says of itself that are kept."""
 _LEVELS = {level.name.lower(): level for level in Level}
 
 
@@ -129,7 +131,7 @@ def _read(host: HostSettings, said: _Status) -> HostReport:
         stored_size=sum(one.get("stored_size", 0) for one in said["components"]),
         oldest=max(ages, default=None),
         jobs=len(said.get("jobs", [])),
-        said=first,
+        said=first if len(first) <= LONGEST else f"{first[:LONGEST]}…",
         worst=key,
     )
 

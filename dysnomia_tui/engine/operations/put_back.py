@@ -120,8 +120,10 @@ def _nothing(seen: RowsSeen, number: int) -> tuple[str, ...]:
     """Why no row would be put back; nothing where one would."""
     if seen.taken:
         return ()
-    if any(row.conflict for row in seen.rows):
-        return ("no row is left that can be put back: see why above",)
+    conflicts = [row.conflict for row in seen.rows if row.conflict]
+    if conflicts:
+        more = f" (and {len(conflicts) - 1:,} more)" if len(conflicts) > 1 else ""
+        return (f"no row is left that can be put back: {conflicts[0]}{more}",)
     return (f"there is nothing to put back: live holds what generation {number} has",)
 
 

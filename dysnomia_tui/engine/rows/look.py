@@ -102,7 +102,7 @@ class _Gathered:
         first = self.plugin.look_at_rows(self.ctx, self.rows)
         if first.refusals:
             return {"refusals": first.refusals, "warnings": (), "rows": ()}
-        conflicts = dict(self._changed(first))
+        conflicts = {**dict(self._changed(first)), **dict(self._other_keys(first))}
         taken = [at for at in range(len(self.rows)) if at not in conflicts]
         second = self.plugin.look_at_rows(self.ctx, [self.rows[at] for at in taken]) if conflicts else first
         conflicts |= {taken[at]: why for at, why in second.conflicts.items()}
@@ -112,6 +112,21 @@ class _Gathered:
             "warnings": second.warnings,
             "rows": [{**one, "conflict": conflicts.get(at, "")} for at, one in enumerate(rows)],
         }
+
+    def _other_keys(self, look: LiveLook) -> Iterator[tuple[int, str]]:
+        """A server may take two keys for one (upper and lower case, spaces at the end, 012 and 12). Snapshots, the
+        guard and an undo do not: such a row would be deleted, or not come back by the undo."""
+        if self.plugin.puts_back_sections:
+            return
+        for at, (row, now) in enumerate(zip(self.rows, look.rows, strict=True)):
+            if now.raw is None:
+                continue
+            there = tuple(map(str, self.plugin.parse_row(row.section, now.raw).key))
+            if there != row.key:
+                key = f"{','.join(row.key)} of {row.section.kind} {row.section.name}"
+                other = _cut(",".join(there), CELL)
+                help_ = "give the key as it is there, or change that row by hand"
+                yield at, f"the server takes the key {key} for that of the row {other}: {help_}"
 
     def _changed(self, look: LiveLook) -> Iterator[tuple[int, str]]:
         for at, (row, now, seen) in enumerate(zip(self.rows, look.rows, self.seen, strict=True)):

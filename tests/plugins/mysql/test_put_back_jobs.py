@@ -112,9 +112,9 @@ def _down(_: Client) -> None:
     raise ServerDown("the server is not there")
 
 
-def test_by_command_with_an_undo(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def by_command(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """The shop as the commands find it: the component ``box/orders``."""
     for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
         monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
     monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
@@ -123,16 +123,46 @@ def test_by_command_with_an_undo(
     (tmp_path / "containers").mkdir()
     lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
     (tmp_path / "containers" / "box").write_text(lines)
+    return shop
+
+
+WHERE = ("-C", "box", "-c", "orders")
+
+
+def test_by_command_with_an_undo(
+    by_command: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = by_command
     shop.create(CUSTOMERS)
-    where = ("-C", "box", "-c", "orders")
-    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *where) == 0
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *WHERE) == 0
     then = shop.dumped()
     shop.sql("DELETE FROM orders WHERE number <> 'B2'; UPDATE orders SET cents = 1")
     now = shop.dumped()
-    put_back = ("-o", "put-back", *where, "--generation", "1", "--section", "table:orders")
+    put_back = ("-o", "put-back", *WHERE, "--generation", "1", "--section", "table:orders")
     capsys.readouterr()
     assert call(monkeypatch, "dysnomia", *put_back, "--row", "B2", "--lacking", "--json") == 0
     job = json.loads(capsys.readouterr().out)["job"]
     assert (job["details"]["put"], shop.dumped()) == (3, then)
     assert call(monkeypatch, "dysnomia-tui", "undo", job["id"]) == 0
     assert shop.dumped() == now
+
+
+def test_a_key_that_the_server_takes_for_another_is_left(
+    by_command: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else ``bob`` would delete ``Bob``, and the undo of one that was spelled anew would not bring it back."""
+    shop = by_command
+    shop.create("CREATE TABLE people (name varchar(20) PRIMARY KEY, n int);"
+                "CREATE TABLE numbers (id int PRIMARY KEY, n int);"
+                "INSERT INTO people VALUES ('Bob', 1), ('Eve', 1); INSERT INTO numbers VALUES (12, 1);")  # fmt: skip
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *WHERE) == 0
+    shop.sql("UPDATE people SET name = 'eve', n = 2 WHERE name = 'Eve'")
+    now = shop.dumped()
+    for table, key, other in (("people", "bob", "Bob"), ("people", "Bob ", "Bob"), ("people", "Eve", "eve"),
+                              ("numbers", "012", "12")):  # fmt: skip
+        capsys.readouterr()
+        call(monkeypatch, "dysnomia", "-o", "put-back", *WHERE, "--generation", "1", "--section", f"table:{table}",
+             "--row", key)  # fmt: skip
+        out, err = capsys.readouterr()
+        assert f"takes the key {key} of table {table} for that of the row {other}" in out + err
+        assert shop.dumped() == now

@@ -86,3 +86,21 @@ def test_files_by_name_and_a_folder_with_all_in_it(
     assert put_back("--section", "folder:papers", "--lacking") == 0
     assert held() == {**before, "list.txt": "first\nsecond\n"}
     assert put_back("--section", "file:papers/none") == 5
+
+
+def test_a_key_in_other_letters_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The column takes ``bob`` and ``Bob`` for one."""
+    ledger = make_ledger(tmp_path)
+    ledger.enter(monkeypatch)
+    with closing(sqlite3.connect(ledger.database)) as db, db:
+        db.execute("CREATE TABLE people (name TEXT PRIMARY KEY COLLATE NOCASE, n INTEGER)")
+        db.execute("INSERT INTO people VALUES ('Bob', 1), ('Eve', 1)")
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *WHERE) == 0
+    number = str(ledger.chronicle.store.generations(SHOP)[-1].number)
+    with closing(sqlite3.connect(ledger.database)) as db, db:
+        db.execute("UPDATE people SET name = 'eve', n = 2 WHERE name = 'Eve'")
+    put_back = ("-o", "put-back", *WHERE, "--generation", number, "--section", "table:people")
+    for key in ("bob", "BOB", "Bob", "Eve"):
+        call(monkeypatch, "dysnomia", *put_back, "--row", key)
+    with closing(sqlite3.connect(ledger.database)) as db:
+        assert db.execute("SELECT * FROM people ORDER BY name").fetchall() == [("Bob", 1), ("eve", 2)]

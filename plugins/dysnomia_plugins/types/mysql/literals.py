@@ -15,7 +15,7 @@ from dysnomia_plugins.types.mysql.rows import unescaped
 
 NULL = b"NULL"
 _LITERAL = re.compile(
-    rb"(NULL)|(?:_(?:binary|utf8mb4|utf8mb3|utf8|latin1) ?)?'((?:[^'\\]|\\.|'')*+)'|0x([0-9A-Fa-f]++)"
+    rb"(NULL)|(?:_(?:binary|utf8mb4|utf8mb3|utf8) ?)?'((?:[^'\\]|\\.|'')*+)'|0x([0-9A-Fa-f]++)"
     rb"|([+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)",
     re.DOTALL,
 )

@@ -8,6 +8,7 @@ and named. Whatever ends the transaction before its COMMIT leaves live as it was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
@@ -32,6 +33,7 @@ _READING = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;"
 _WRITING = "START TRANSACTION READ WRITE;"
 _OURS, _OTHERS = " FOR UPDATE", " LOCK IN SHARE MODE"
 _LOCKED = frozenset({1205, 1213})
+_WHOLE = re.compile(rb"'?-?[0-9]+'?\Z")
 _AGAIN = "look at the plan again"
 
 
@@ -86,7 +88,10 @@ def _warnings(live: LiveRows, rows: Sequence[PutRow], seen: Seen) -> Iterator[st
         numbers = [
             int(cells[place].strip(b"'"))
             for at, cells in enumerate(seen.wanted)
-            if at in moved and rows[at].section.name == section.name and cells is not None
+            if at in moved
+            and rows[at].section.name == section.name
+            and cells is not None
+            and _WHOLE.match(cells[place])
         ]
         if numbers and max(numbers) >= table.counter[1]:
             counter = f"AUTO_INCREMENT of table {section.name}"
