@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for
+from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as, actor_for
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way
@@ -39,6 +39,20 @@ def begin(place: Place, maker: Actor | None) -> None:
         if maker is not None:
             hand_over(made.descriptor, maker.uid, maker.gid, PRIVATE_FOLDER)
             let_in(place, maker.gid)
+    if maker is not None:
+        _require_reach(place, maker)
+
+
+def _require_reach(place: Place, maker: Actor) -> None:
+    try:
+        with acting_as(maker):
+            Folder.at(place.name).close()
+    except PermissionError as error:
+        trust = ", or inspect and trust the snapshot (dysnomia-tui trust)" if maker.uid == NOBODY else ""
+        raise PluginError(
+            f"the user {maker} cannot reach {place.name}, and the programs that make it run as that user",
+            f"let the user pass the folders above it (chmod o+x){trust}; nothing was replaced",
+        ) from error
 
 
 def reclaim(place: Place, maker: Actor | None, own: Sequence[str]) -> None:

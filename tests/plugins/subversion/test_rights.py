@@ -1,0 +1,26 @@
+"""Subversion through the cases of repositories and others on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dysnomia_plugins.types.subversion import load
+from tests.plugins.other_user import OtherUser, other_user
+from tests.plugins.repository_cases import RepositoryCases
+from tests.plugins.subversion.world import SubversionWorld
+
+pytestmark = pytest.mark.server
+WORLD = SubversionWorld
+
+
+class TestSubversionRights(RepositoryCases):
+    load = load
+    data = "db"
+    last_made = "hand_over_format"
+
+    @pytest.fixture
+    def member(self) -> Iterator[OtherUser]:
+        with other_user() as user:
+            yield user
