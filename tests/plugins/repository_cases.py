@@ -105,7 +105,8 @@ class RepositoryCases:
                 seen.append(member.may("ls", scratch / "repository"))
 
         reporter.on_phase = look
-        assert activities.verify(driver.bench(reporter=reporter), number).result is CheckResult.OK
+        checked = activities.verify(driver.bench(reporter=reporter), number)
+        assert checked.result is CheckResult.OK, checked.text
         assert seen
         assert not any(seen)
 

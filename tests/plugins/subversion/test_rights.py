@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from dysnomia_plugins.types.subversion import load
-from tests.plugins.other_user import OtherUser, other_user
+from tests.plugins.other_user import OtherUser, open_folder, other_user
 from tests.plugins.repository_cases import RepositoryCases
 from tests.plugins.subversion.world import SubversionWorld
 
@@ -19,6 +20,13 @@ class TestSubversionRights(RepositoryCases):
     load = load
     data = "db"
     last_made = "hand_over_format"
+
+    @pytest.fixture
+    def world(self) -> Iterator[SubversionWorld]:
+        folder = open_folder()
+        with SubversionWorld(folder / "world") as world:
+            yield world
+        shutil.rmtree(folder)
 
     @pytest.fixture
     def member(self) -> Iterator[OtherUser]:

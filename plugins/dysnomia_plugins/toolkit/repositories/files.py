@@ -101,17 +101,19 @@ class FilesLoader:
             self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
         self._extractor, self._whole = extractor, chosen is None
 
-    def finish(self) -> None:
-        """The repository's own folder becomes what it should be like, and all is compared with what is stored.
+    def finish(self) -> bool:
+        """The repository's own folder becomes what it should be like, and all is compared with what is stored. Returns
+        whether the files say whose the folder is.
 
         When nothing is made in it any more: from then on its owner may change it. Raises PluginError, OSError."""
         if self._extractor is None:
-            return
+            return False
         with folder_at(self.path) as base:
             self._extractor.hand_over_base(base)
         if self._whole:
             lost = bool(self._left_out or self._extractor.lost_xattrs)
             self._check(strict=self.trust.made_here and not lost)
+        return self._extractor.top is not None
 
     def _sections(self) -> Iterator[Section]:
         return (section for section in self.stored.sections() if section.artefact == FILES)
@@ -200,9 +202,9 @@ def refuse_rights(member: Member, refused: frozenset[str]) -> None:
         )
 
 
-def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> Callable[[], None]:
+def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> Callable[[], bool]:
     """What is not ``own`` in one repository to another that holds none of it. Returns what makes the other's own folder
-    what it should be like: to be called when nothing is made in it any more."""
+    what it should be like: to be called when nothing is made in it any more; it returns whether there was such."""
     copied = ctx.staging / "files.tar"
     with copied.open("w+b") as file:
         sink = _TarSink(Last(), "", file)
@@ -219,9 +221,10 @@ def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> C
             extractor.close(hand_over=False)
     copied.unlink()
 
-    def finish() -> None:
+    def finish() -> bool:
         with folder_at(target) as base:
             extractor.hand_over_base(base)
+        return extractor.top is not None
 
     return finish
 

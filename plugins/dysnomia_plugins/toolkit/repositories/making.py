@@ -180,8 +180,6 @@ def open_top(path: str) -> None:
 
 
 def hand_over_top(path: str, uid: int, gid: int) -> None:
-    """The repository's own folder goes to its owner, unless its files have said whose it is. Raises OSError."""
+    """The repository's own folder goes to its owner, where its files have not said whose it is. Raises OSError."""
     with Folder.at(path) as top:
-        seen = top.stat()
-        if seen.st_uid == os.geteuid():
-            hand_over(top.descriptor, uid, gid, stat.S_IMODE(seen.st_mode))
+        hand_over(top.descriptor, uid, gid, stat.S_IMODE(top.stat().st_mode))

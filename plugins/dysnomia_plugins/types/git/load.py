@@ -86,10 +86,10 @@ class Loader:
         write_refs(repository.path, refs)
         if access is not None:
             hand_over_own(repository.path, access)
-        finish()
+        said = finish()
         if files is not None:
             open_top(repository.path)
-        if access is not None:
+        if access is not None and not said:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
@@ -113,7 +113,7 @@ class Loader:
             found = Access.read(self.stored.metadata.surroundings.get("access"))
         return found
 
-    def _files(self, path: str, object_format: str, files: Sequence[Section] | None) -> Callable[[], None]:
+    def _files(self, path: str, object_format: str, files: Sequence[Section] | None) -> Callable[[], bool]:
         """What else stood in its folder. A configuration that may not be taken stays that of live.
 
         Returns what is to be done when nothing is made in the folder any more."""

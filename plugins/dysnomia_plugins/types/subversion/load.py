@@ -66,7 +66,7 @@ class Loader:
         live = Repository(self.layout.live, self.ctx.runner)
         around = self._around(live)
         strange = is_strange_proof(self.ctx, self.place)
-        access = Access(NOBODY, NOBODY, 0o700, 0o600) if strange else _access(around, self.layout)
+        access = self._closed(making) if strange else _access(around, self.layout)
         maker = maker_for(making, access.uid if access else os.geteuid(), access.gid if access else -1)
         repository = Repository(making.name, self.ctx.runner, True, maker)
         begin(making, maker)
@@ -85,14 +85,20 @@ class Loader:
                 share(f"{repository.path}/{name}", group_id(self.layout.group), inherit=name == "db")
         if access is not None or self.layout.group:
             hand_over_format(repository.path, access or Access(-1, group_id(self.layout.group), 0, 0o664))
-        finish()
-        if access is not None:
+        said = finish()
+        if access is not None and not said:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
         self.ctx.progress.phase("check")
         if len(read_locks(Path(repository.path))) != len(locks):
             raise PluginError(f"the locks of {self.place.name} were not loaded as stored", "nothing was replaced")
+
+    def _closed(self, making: Place) -> Access:
+        """Nobody's: it must give no rights. Ours where it holds history alone, and nobody else can be in the way."""
+        ours = FILES not in self.stored.artefacts() and maker_for(making, 0, -1) is None
+        uid, gid = (os.geteuid(), os.getegid()) if ours else (NOBODY, NOBODY)
+        return Access(uid, gid, 0o700, 0o600)
 
     def _around(self, live: Repository) -> Mapping[str, Any]:
         """What is not in the snapshot's dump: as live has it, or as the snapshot's maker said."""
@@ -147,7 +153,7 @@ class Loader:
 
     # Files.
 
-    def _files(self, path: str, live: Repository, wanted: Wanted | None, maker: Actor | None) -> Callable[[], None]:
+    def _files(self, path: str, live: Repository, wanted: Wanted | None, maker: Actor | None) -> Callable[[], bool]:
         """Hooks and configuration in place of what ``svnadmin create`` makes.
 
         Where the snapshot holds history alone (another tool's), they stay those of live; a scratch place, which proves
@@ -161,8 +167,8 @@ class Loader:
                 return copy_files(self.ctx, live.path, path, NOT_FILES)
             else:
                 give_back(path, maker, NOT_FILES, ())
-                return lambda: open_top(path)
-            return _nothing_more
+                return lambda: _opened(path)
+            return lambda: False
         owner: tuple[int, int] | None = None
         if live.there:
             with folder_at(live.path) as descriptor:
@@ -176,8 +182,9 @@ class Loader:
         return loader.finish
 
 
-def _nothing_more() -> None:
-    return None
+def _opened(path: str) -> bool:
+    open_top(path)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
