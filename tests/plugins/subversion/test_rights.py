@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -17,9 +18,9 @@ WORLD = SubversionWorld
 
 
 class TestSubversionRights(RepositoryCases):
-    load = load
-    data = "db"
-    last_made = "hand_over_format"
+    load: ClassVar = load
+    data: ClassVar = "db"
+    last_made: ClassVar = "hand_over_format"
 
     @pytest.fixture
     def world(self) -> Iterator[SubversionWorld]:

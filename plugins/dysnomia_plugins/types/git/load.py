@@ -31,7 +31,7 @@ _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CONFIG = "config"
 _OBEYED = frozenset({CONFIG, "config.worktree", "worktrees", "modules", "commondir", "gitdir", "reftable"})
 """What names programs that git runs, or another folder that it reads: never taken of a snapshot from elsewhere."""
-_ELSEWHERE = frozenset({"commondir", "gitdir", "reftable"})
+ELSEWHERE = frozenset({"commondir", "gitdir", "reftable"})
 NAMED = "git-copy-named"
 """A step in the journal: which folder gets a copy's name."""
 EMPTY = [Ref(HEAD, "", "", "refs/heads/main")]
@@ -124,7 +124,7 @@ class Loader:
                 seen = os.fstat(descriptor)
             owner = seen.st_uid, seen.st_gid
         trust = Trust(self.ctx.made_here or scratch, owner, exact=scratch)
-        loader = FilesLoader(self.ctx, self.stored, path, trust, KEPT, tamed_file, refused=_ELSEWHERE)
+        loader = FilesLoader(self.ctx, self.stored, path, trust, KEPT, tamed_file, refused=ELSEWHERE)
         loader.run(files)
         with Folder.at(path) as top:
             if top.seen(CONFIG) is not None and files is None:
