@@ -3,13 +3,16 @@
 read_only = false           labels = ["PROD"]          compression = "zstd"       level = 3
 jobs_at_once = 2            grace = "7d"               guard_hold = "7d"          group = ""
 theme = ""                  zone = "server"            statedir = "/var/state/dysnomia"
+read_all_every = "7d"       ansible_inventory = ""     ssh_hosts = ""
+containers_path, components_path, modules_path = folders, as in Dysnomia's variables
 
 [keys]                      # action = "keys, comma-separated"
 [containers.NAME]           # compression = "xz"
 [components."NAME/*"]       # labels, stale_after = "26h"; "*/*" is for all, "NAME/COMPONENT" for one
 [schedule]                  # snapshot = "02:00", collect, check, verify, status; on_failure = ["tell@%n.service"]
                             # collect_mode = "apply"; "review": the timer plans, and a person applies it
-[components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d"
+[components."NAME/*".retention]   # last, hourly, daily, weekly, monthly, yearly, within = "2d", tagged = ["TAG"],
+                            # max_size = "50G", at_least = 3, min_age = "7d"
 [notify]                    # command = ["/a/program"], apprise = ["mailto://…"], time_limit = "30s"
 [notify.ping]               # snapshot = "https://…", collect, check, verify, status; or a file that holds the address
 [hosts.NAME]                # address, port, labels, command: another machine

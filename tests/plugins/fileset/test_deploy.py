@@ -9,9 +9,10 @@ import pytest
 
 from dysnomia_plugins.base import Component, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.filesets.places import Layout, Mount
+from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.spec import collapse, read_spec
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
+from dysnomia_plugins.toolkit.mounts import Mount
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.names import own_name
 from dysnomia_plugins.toolkit.trees.owners import owner_ids

@@ -201,7 +201,7 @@ class TestExpiring:
         assert check.result is CheckResult.OK, check.text
         reporter = Reporter()
         activities.restore(driver.bench(reporter=reporter), number)
-        assert any("2 keys have expired since" in line for line in reporter.lines)
+        assert any("2 keys of the snapshot have expired" in line for line in reporter.lines)
         with world.at() as client:
             assert client("EXISTS", "soon gone", "soon gone too") == 0
             assert client("PEXPIRETIME", "passes") == FAR

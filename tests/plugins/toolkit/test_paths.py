@@ -47,7 +47,7 @@ ALLOWED = {
     ("loading/external.py", "Path.open"): "a module's first line: modules are configuration",
     ("loading/external.py", "Path.touch"): OURS,
     ("loading/offered.py", "Path.read_text"): "what installed distributions say of themselves, beside the code we run",
-    ("toolkit/filesets/places.py", "open"): PROC,
+    ("toolkit/mounts.py", "open"): PROC,
     ("toolkit/filesets/spec.py", "Path.read_bytes"): INITIAL,
     ("types/mysql/discover.py", "os.path.realpath"): COMPARED,
     ("types/mysql/server.py", "os.path.realpath"): COMPARED,

@@ -8,11 +8,8 @@ target folder, beside that.
 
 from __future__ import annotations
 
-import os
 import posixpath
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from dysnomia_plugins.base import Place, Purpose
@@ -20,20 +17,11 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
+from dysnomia_plugins.toolkit.mounts import Mount, all_mounts, points_below
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
-
-_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "zfs", "bcachefs"})
 """File systems on which two folders are known to be exchanged in one step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A line of ``/proc/self/mountinfo``."""
-
-    point: str
-    kind: str
 
 
 class Layout:
@@ -54,11 +42,7 @@ class Layout:
     @cached_property
     def mounts(self) -> tuple[Mount, ...]:
         """Every mount, as this process sees them."""
-        try:
-            with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
-                return tuple(_mount(os.fsdecode(line)) for line in file)
-        except OSError:
-            return ()
+        return all_mounts()
 
     @property
     def live(self) -> Place:
@@ -96,8 +80,7 @@ class Layout:
 
     def mounts_below(self, path: str) -> Iterator[str]:
         """Mount points inside a folder, not the folder itself."""
-        prefix = path.rstrip("/") + "/"
-        return (mount.point for mount in self.mounts if mount.point.startswith(prefix))
+        return iter(points_below(path, self.mounts))
 
     def mount_of(self, path: str) -> Mount:
         """The mount a path lies on (it need not exist)."""
@@ -133,9 +116,3 @@ class Layout:
 
 def _joined(folder: str, root: str) -> str:
     return folder if root == "." else posixpath.join(folder, root)
-
-
-def _mount(line: str) -> Mount:
-    fields, _, rest = line.partition(" - ")
-    point = _ESCAPE.sub(lambda found: chr(int(found.group(1), 8)), fields.split(" ")[4])
-    return Mount(point, rest.split(" ", 1)[0])

@@ -14,6 +14,7 @@ import posixpath
 from dysnomia_plugins.base import Context, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.mounts import all_mounts, points_below
 from dysnomia_plugins.toolkit.trees.names import own_name, purpose_of
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
@@ -90,10 +91,16 @@ def let_in(place: Place, gid: int) -> None:
                 hand_over(made.descriptor, 0, gid, 0o710)
 
 
-def refuse_mount(path: str) -> None:
-    """A mount point cannot be exchanged. Raises NotSafe."""
+def mount_in_the_way(path: str) -> str:
+    """Why a repository cannot be exchanged or removed: it is a mount point, or one is in it. ``""``: it can be."""
     if os.path.ismount(path):
-        raise NotSafe(
-            f"{path} is a mount point, which cannot be exchanged",
-            "mount its file system one folder higher, or restore a copy; live is unchanged",
-        )
+        return f"{path} is a mount point, which cannot be exchanged"
+    inside = points_below(path, all_mounts())
+    return f"{inside[0]} is mounted inside of {path}, which cannot be exchanged then" if inside else ""
+
+
+def refuse_mount(path: str) -> None:
+    """Raises NotSafe for a repository that cannot be exchanged or removed."""
+    said = mount_in_the_way(path)
+    if said:
+        raise NotSafe(said, "mount that file system one folder higher, or restore a copy; live is unchanged")

@@ -22,8 +22,7 @@ from dysnomia_plugins.types.git.contents import (
     COMMITS,
     REFS,
     begin_commits,
-    commit_line,
-    lines_of,
+    printed_commits,
     write_refs,
 )
 from dysnomia_plugins.types.git.refs import Ref, bundle_header, objects
@@ -31,6 +30,17 @@ from dysnomia_plugins.types.git.repository import Access, Repository, git_failed
 from dysnomia_store.sink import ContentSink
 
 _CHUNK = 1 << 20
+_PACKING = (
+    "pack-objects",
+    "--revs",
+    "--all",
+    "--reflog",
+    "--indexed-objects",
+    "--keep-true-parents",
+    "--stdout",
+    "--quiet",
+    "--delta-base-offset",
+)
 
 
 def dump(ctx: Context, place: Place, draft: Draft) -> Dumped:
@@ -96,18 +106,17 @@ def _write_commits(repository: Repository, sink: ContentSink, wanted: BinaryIO, 
         wanted.seek(0)
         argv = ("rev-list", "--stdin", "--no-commit-header", f"--format={COMMIT_FORMAT}")
         with repository.reading(*argv, source=wanted) as stream:
-            for line in lines_of(stream):
-                sink.write(commit_line(line))
+            for line in printed_commits(stream):
+                sink.write(line)
                 count += 1
     sink.end_section(count)
 
 
 def _write_pack(ctx: Context, repository: Repository, sink: ContentSink, wanted: BinaryIO) -> None:
-    """All that references and reflogs lead to."""
+    """All that references, reflogs, and the indexes and heads of work trees lead to; grafts hide no parent."""
     wanted.seek(0)
-    argv = ("pack-objects", "--revs", "--reflog", "--stdout", "--quiet", "--delta-base-offset")
     done = 0
-    with repository.reading(*argv, source=wanted) as stream:
+    with repository.reading(*_PACKING, source=wanted) as stream:
         while chunk := stream.read(_CHUNK):
             sink.store_only(chunk)
             done += len(chunk)

@@ -176,10 +176,13 @@ def check_objects(repository: Repository, refs: Sequence[Ref]) -> None:
     wanted = objects(refs)
     if not wanted:
         return
-    said = repository.run("cat-file", "--batch-check", stdin="".join(f"{one}\n" for one in wanted).encode("ascii"))
-    for line in said.splitlines():
-        if line.endswith(b" missing"):
-            raise BadBundle(f"the snapshot lacks the object {line[:12].decode('ascii')}…", "nothing was replaced")
+    with os.fdopen(os.memfd_create("objects"), "w+b") as asked:
+        asked.writelines(f"{one}\n".encode("ascii") for one in wanted)
+        asked.seek(0)
+        with repository.reading("cat-file", "--batch-check", source=asked) as said:
+            missing = next((line[:12].decode("ascii") for line in said if line.endswith(b" missing\n")), "")
+    if missing:
+        raise BadBundle(f"the snapshot lacks the object {missing}…", "nothing was replaced")
 
 
 def write_refs(path: str, refs: Sequence[Ref]) -> None:

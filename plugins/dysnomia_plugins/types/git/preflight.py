@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.git.places import Layout
@@ -59,13 +60,15 @@ def _of_snapshot(ctx: Context, stored: Stored) -> Iterator[Finding]:
 
 
 def _of_live(live: Repository) -> Iterator[Finding]:
-    if os.path.ismount(live.path):
-        yield Finding(Severity.BLOCKER, f"{live.path} is a mount point, which cannot be exchanged: restore a copy")
+    mounted = mount_in_the_way(live.path)
+    if mounted:
+        yield Finding(Severity.BLOCKER, f"{mounted}: restore a copy")
     try:
         live.require()
-        live.head()
+        live.refs()
     except PluginError as error:
-        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({error.message}): no guard can be made")
+        said = f"{error.message}; {error.hint}" if error.hint else error.message
+        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({said}): no guard can be made")
         return
     for user in users_of([live.path])[:10]:
         yield Finding(Severity.WARNING, f"{user}: a push that is under way would be refused, and can be tried again")

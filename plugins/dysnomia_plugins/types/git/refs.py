@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
 
 HEAD = "HEAD"
 FORMAT = "%(objectname)%00%(objecttype)%00%(symref)%00%(refname)"
@@ -20,6 +20,8 @@ _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BAD = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|\.$|/$|^/|^-")
 """What ``git check-ref-format`` takes in no name."""
 MAX_LINE = 1 << 16
+_KINDS = frozenset({"", "commit", "tag", "tree", "blob"})
+_LEFT_OUT = re.compile(r"ignoring (broken ref|dangling symref|ref with broken name) (.+)")
 MAX_BYTES = 256 << 20
 """Of the list of references, which is held in memory: some two million of them."""
 
@@ -54,6 +56,8 @@ class Ref:
         if not isinstance(values, list) or len(values) != 4 or not all(isinstance(one, str) for one in values):
             raise BadBundle("the snapshot's list of references holds an invalid line", repr(line[:60]))
         name, target, kind, symbolic = values
+        if kind not in _KINDS or not all(map(_of_bytes, (name, symbolic))):
+            raise BadBundle("the snapshot's list of references holds an invalid line", repr(line[:60]))
         for one in (name, symbolic):
             if one and one != HEAD and (not one.startswith("refs/") or _BAD.search(one)):
                 raise BadBundle(f"{one!r} is no name of a reference", "nothing was loaded")
@@ -62,12 +66,55 @@ class Ref:
         return cls(name, target, kind, symbolic)
 
 
-def listed(output: bytes) -> Iterator[Ref]:
-    """Of what ``git for-each-ref`` printed."""
-    for line in output.decode("utf-8", "surrogateescape").split("\n"):
-        if line:
-            target, kind, symbolic, name = line.split("\0")
-            yield Ref(name, target, kind, symbolic)
+def _of_bytes(name: str) -> bool:
+    """Whether a name is how some bytes are read, and the only way that these are."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == name
+    except UnicodeEncodeError:
+        return False
+
+
+def listed(stream: BinaryIO) -> Iterator[Ref]:
+    """Of what ``git for-each-ref`` prints. Raises NotSafe for more than can be held, or a line without an end."""
+    size = 0
+    while line := stream.readline(MAX_LINE):
+        size += len(line)
+        if size > MAX_BYTES or not line.endswith(b"\n"):
+            raise NotSafe(f"the list of references is longer than {MAX_BYTES:,} bytes", "this is not handled")
+        target, kind, symbolic, name = line[:-1].decode("utf-8", "surrogateescape").split("\0")
+        yield Ref(name, target, kind, symbolic)
+
+
+def left_out(line: bytes) -> str:
+    """The reference that ``git for-each-ref`` says that it does not list; ``""`` of any other line."""
+    found = _LEFT_OUT.search(line.decode("utf-8", "backslashreplace"))
+    return found[2] if found else ""
+
+
+def refuse_broken(names: Collection[str], path: str) -> None:
+    """A snapshot without them would not be whole. Raises NotSafe."""
+    if names:
+        name, more = min(names), f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise NotSafe(
+            f"the reference {name!r}{more} of {path} is broken, or leads to one that is not there",
+            f"remove it (git update-ref --no-deref -d {name}), or give it an object",
+        )
+
+
+def refuse_unloadable(refs: Iterable[Ref]) -> None:
+    """What could not be loaded is not dumped either. Raises NotSafe."""
+    size = 0
+    for ref in refs:
+        line = ref.line()
+        size += len(line)
+        try:
+            Ref.read(line)
+        except BadBundle as error:
+            raise NotSafe(
+                f"the reference {ref.name!r} cannot be kept: {error.message}", "remove or rename it"
+            ) from error
+    if size > MAX_BYTES:
+        raise NotSafe(f"the list of references is longer than {MAX_BYTES:,} bytes", "this is not handled")
 
 
 def objects(refs: Iterable[Ref]) -> list[str]:

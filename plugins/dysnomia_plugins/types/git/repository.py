@@ -8,10 +8,12 @@ others may write in it; and nothing that it is asked here runs such a program: w
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,13 +24,25 @@ from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
 from dysnomia_plugins.toolkit.repositories.places import let_in
-from dysnomia_plugins.types.git.refs import FORMAT, HEAD, Ref, listed
+from dysnomia_plugins.types.git.refs import FORMAT, HEAD, Ref, left_out, listed, refuse_broken, refuse_unloadable
 
 OWN = ("objects", "refs")
 """What root works in after git has."""
 KEPT = frozenset({"objects", "refs", "packed-refs", "HEAD", "gc.pid", "gc.log", "info/"})
 """What git itself keeps in a repository's folder: no files of the operator's. Of ``info`` it is ``refs``, a list for
 servers that know nothing of git, which a collection of garbage writes anew."""
+LOCKS = (
+    "HEAD.lock",
+    "config.lock",
+    "config.worktree.lock",
+    "packed-refs.lock",
+    "shallow.lock",
+    "ORIG_HEAD.lock",
+    "FETCH_HEAD.lock",
+    "gc.pid.lock",
+    "gc.log.lock",
+)
+"""git's own right in the folder: any other file of such a name is the operator's. A folder of one is no lock."""
 ENVIRONMENT = {
     "HOME": "/nonexistent",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -38,6 +52,7 @@ ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
 }
 """Nobody's own settings count."""
 SETTINGS = (
@@ -62,14 +77,22 @@ SETTINGS = (
 of more than 16 MiB are streamed as they are, others are compared within 64 MiB a thread; deltas that are already there
 are used again."""
 _MOST_LOOKS = 5
+_MOST_BROKEN = 1000
 _MAX_HEAD = 1 << 16
 _STRANGE = ("config", "HEAD", "packed-refs", "shallow")
 """What git opens right in the folder: a pipe there would hold it up for ever."""
 
 
 def kept_in(path: str) -> frozenset[str]:
-    """What git keeps in a repository, with the locks that it holds now. Raises OSError."""
-    return KEPT | {name for name in os.listdir(path) if name.endswith(".lock")}
+    """What git keeps in a repository, with the locks that it holds now. Raises LinkInTheWay, OSError."""
+    with Folder.at(path) as top:
+        return KEPT.union(locks_in(top))
+
+
+def locks_in(top: Folder) -> list[str]:
+    """The locks that git holds right in a repository's folder. Raises OSError."""
+    seen = ((name, top.seen(name)) for name in LOCKS)
+    return [name for name, found in seen if found is not None and not stat.S_ISDIR(found.st_mode)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +218,12 @@ class Repository:
         return self.runner.run(self.command(*argv), env=ENVIRONMENT, stdin=stdin, timeout=timeout).stdout
 
     @contextmanager
-    def reading(self, *argv: str, source: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    def reading(
+        self, *argv: str, source: BinaryIO | None = None, on_stderr: Callable[[bytes], object] | None = None
+    ) -> Iterator[BinaryIO]:
         """What git prints, as a stream. Raises PluginError, also when it ends too early."""
-        with self.runner.reading(self.command(*argv), env=ENVIRONMENT, source=source) as stream:
+        command = self.command(*argv)
+        with self.runner.reading(command, env=ENVIRONMENT, source=source, on_stderr=on_stderr) as stream:
             yield stream
 
     @contextmanager
@@ -223,20 +249,51 @@ class Repository:
     def refs(self) -> tuple[Sequence[Ref], bool]:
         """All references as they were at one moment, ``HEAD`` first; and whether that is sure.
 
-        git itself reads them one after the other: they are read until two readings are the same. Raises PluginError."""
-        seen = self._refs()
+        git itself reads them one after the other: they are read until two readings are the same. One that is deleted
+        while it is read looks broken, once. Raises PluginError; NotSafe for one that git does not list, or that could
+        not be loaded."""
+        seen, broken = self._refs()
+        sure = False
         for _ in range(_MOST_LOOKS):
-            again = self._refs()
-            if again == seen:
-                return again, True
-            seen = again
-        return seen, False
+            again, still = self._refs()
+            refuse_broken(broken & still, self.path)
+            sure = again == seen and not still
+            seen, broken = again, still
+            if sure:
+                break
+        refuse_unloadable(seen)
+        return seen, sure
 
-    def _refs(self) -> Sequence[Ref]:
-        refs = list(listed(self.run("for-each-ref", f"--format={FORMAT}")))
+    def _refs(self) -> tuple[Sequence[Ref], frozenset[str]]:
+        """Those that git lists, and the names of some that it does not."""
+        broken: set[str] = set()
+
+        def hear(line: bytes) -> None:
+            name = left_out(line)
+            if name and len(broken) < _MOST_BROKEN:
+                broken.add(name)
+
+        with self.reading("for-each-ref", f"--format={FORMAT}", on_stderr=hear) as stream:
+            refs = list(listed(stream))
         head = self.head()
         target = next((ref.target for ref in refs if ref.name == head.symbolic), head.target)
-        return [Ref(HEAD, target, "", head.symbolic), *sorted(refs)]
+        known = {ref.name for ref in refs}
+        try:
+            broken.update(islice((name for name in self._loose() if name not in known), _MOST_BROKEN))
+        except OSError as error:
+            raise ServerDown(f"{self.path}/refs cannot be read ({error.strerror})", "run it as root") from error
+        return [Ref(HEAD, target, "", head.symbolic), *sorted(refs)], frozenset(broken)
+
+    def _loose(self) -> Iterator[str]:
+        """References that are files: git is silent about those that lead to one that is not there."""
+        with Folder.at(f"{self.path}/refs") as top:
+            for at, folders, names, _ in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+                folders[:] = filter(_may_be_ref, folders)
+                yield from (posixpath.normpath(f"refs/{at}/{name}") for name in names if _may_be_ref(name))
+
+
+def _may_be_ref(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(".lock")
 
 
 def version(runner: Runner, timeout: float | None = None) -> str:

@@ -21,6 +21,7 @@ from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, copy_attribute
 from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, wrapper_made, wrapper_of
 from dysnomia_plugins.toolkit.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.types.git.places import Layout
+from dysnomia_plugins.types.git.repository import locks_in
 
 SEAL = "git-seal"
 SEALED = "git-sealed"
@@ -115,14 +116,14 @@ def _move_all(wrapper: Folder, old: Folder) -> None:
 
 def _remove_locks(top: Folder) -> None:
     """Of pushes that were refused: they can no longer remove them themselves."""
-    for name in top.names():
-        if name.endswith(".lock"):
-            top.unlink(name)
+    for name in locks_in(top):
+        top.unlink(name)
     with top.folder(_REFS) as refs:
         for _, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=refs.descriptor):
             for name in names:
                 if name.endswith(".lock"):
-                    os.unlink(name, dir_fd=folder)
+                    with suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=folder)
 
 
 def _is_folder(folder: Folder, name: str) -> bool:

@@ -1,9 +1,9 @@
 """Whether a dump holds all rows: the server is asked how many there are, by another session than the dump's.
 
 An end marker says that the dump program came to its end, and nothing of what it was shown. The second session sees
-another moment, so a table that is written meanwhile may differ by right: what counts is a table that is quiet, or one
-of which most is missing. Counting costs: small tables are always counted, a large one where the server's own guess is
-twice what the dump has.
+another moment, so a table that is written meanwhile may differ by right, and a small one may be twice as large by then:
+what counts is a table that is quiet, or one of which most is missing, also of what was there before the dump. Counting
+costs: small tables are always counted, a large one where the server's own guess is twice what the dump has.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def check(client: Client, database: str, dumped: Mapping[str, int], looked: Look
     for table in fewer:
         rows, least = dumped.get(table, 0), min(found[table], again.get(table, 0))
         quiet = found[table] == again.get(table) and not _written(client, database, table, looked.now)
-        if rows < least and (quiet or rows < least // 2):
+        most_missing = rows < min(least, looked.estimates.get(table, 0)) // 2
+        if rows < least and (quiet or most_missing):
             raise Truncated(
                 f"the dump holds {rows} rows of {database}.{table}, and the server {least}",
                 "nothing was kept; is a limit set for the account or on the server?",

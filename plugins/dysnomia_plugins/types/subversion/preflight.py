@@ -10,6 +10,7 @@ from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.findings import existing, free_bytes, of_snapshot
 from dysnomia_plugins.toolkit.repositories.files import FILES
+from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.subversion.places import Layout
@@ -62,8 +63,9 @@ def _of_snapshot(ctx: Context, layout: Layout, stored: Stored) -> Iterator[Findi
 
 
 def _of_live(live: Repository, stored: Stored) -> Iterator[Finding]:
-    if os.path.ismount(live.path):
-        yield Finding(Severity.BLOCKER, f"{live.path} is a mount point, which cannot be exchanged: restore a copy")
+    mounted = mount_in_the_way(live.path)
+    if mounted:
+        yield Finding(Severity.BLOCKER, f"{mounted}: restore a copy")
     try:
         live.require()
         youngest = live.current()
