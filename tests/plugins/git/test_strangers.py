@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import os
 import random
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import BinaryIO
 
 import pytest
 
@@ -140,6 +143,38 @@ def test_a_bundle_that_git_did_not_write_is_refused(content: bytes) -> None:
 def test_a_list_of_references_that_nobody_wrote_is_refused(line: bytes) -> None:
     with pytest.raises(BadBundle):
         Ref.read(line)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["refs/heads/main"], ["HEAD", "refs/heads/\ud800"], ["HEAD", "refs/heads/\udcc3\udcbc"], ["HEAD", "HEAD"],
+     ["HEAD", "refs/heads/main", "refs/heads/main"]],
+    ids=["no HEAD", "half a character", "bytes that are a character", "HEAD twice", "a branch twice"],
+)  # fmt: skip
+def test_references_that_no_repository_has_are_refused_in_words(
+    world: GitWorld, driver: Driver, names: list[str]
+) -> None:
+    world.seed()
+    stored = driver.store.stored(driver.key, driver.snapshot().generation.id)
+    main = git(world.live, "rev-parse", "main")
+    lines = b"".join(Ref(name, main, "commit", "").line() for name in names)
+
+    def opened(name: str) -> AbstractContextManager[BinaryIO]:
+        return io.BytesIO(lines) if name == "refs" else stored.open(name)
+
+    strange = SimpleNamespace(open=opened, metadata=stored.metadata, sections=stored.sections)
+    place = world.plugin.named(world.component, "strange.git")
+    with driver.context() as ctx:
+        with pytest.raises(BadBundle):
+            world.plugin.load(replace(ctx, made_here=False), strange, place)
+        world.plugin.drop(ctx, place)
+    assert not Path(place.name).exists()
+
+
+@pytest.mark.parametrize("kind", ["\ud800", "x" * 100])
+def test_a_kind_of_object_that_git_does_not_have_is_refused(kind: str) -> None:
+    with pytest.raises(BadBundle):
+        Ref.read(Ref("refs/heads/x", "0" * 40, kind, "").line())
 
 
 def test_the_bundle_in_a_snapshot_is_what_git_clones(world: GitWorld, driver: Driver, tmp_path: Path) -> None:

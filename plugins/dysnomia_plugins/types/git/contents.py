@@ -19,7 +19,7 @@ from dysnomia_plugins.base import Draft, Row, Stored
 from dysnomia_plugins.toolkit.files_reader import content_row
 from dysnomia_plugins.toolkit.repositories.files import FILES
 from dysnomia_plugins.toolkit.trees.contents import member_rows, rescan_tar
-from dysnomia_plugins.types.git.refs import MAX_BYTES, BadBundle, Ref, read_header
+from dysnomia_plugins.types.git.refs import HEAD, MAX_BYTES, BadBundle, Ref, read_header
 from dysnomia_store.model import Form, Section
 from dysnomia_store.sink import ContentSink
 
@@ -33,8 +33,12 @@ _REF_COLUMNS = ("ref", "leads to", "kind")
 _COMMIT_COLUMNS = ("commit", "author", "subject", "date", "parents")
 _BATCH = 500
 _MAX_LINE = 1 << 20
-COMMIT_FORMAT = "%H%x00%an <%ae>%x00%s%x00%at%x00%P"
-"""What ``git rev-list`` is asked for; a subject holds no newline."""
+_MOST_PRINTED = 4 << 20
+"""Bytes of what git prints of a commit that are looked at."""
+COMMIT_FORMAT = "%H%x00%at%x00%P%x00%an <%ae>%x00%s"
+"""What ``git rev-list`` is asked for; a subject holds no newline, and comes last: it may be of any length."""
+_MOST_OF = (64, 64, 1 << 15, 1 << 14, 1 << 17)
+"""Bytes of each of these that are kept. As JSON a byte takes six at most: a line stays below ``_MAX_LINE``."""
 
 
 def write_refs(sink: ContentSink, refs: Sequence[Ref]) -> None:
@@ -48,25 +52,51 @@ def begin_commits(sink: ContentSink) -> None:
     sink.begin_section(*HISTORY, Form.ROWS, columns=_COMMIT_COLUMNS, key=("commit",))
 
 
-def commit_line(raw: bytes) -> bytes:
-    """A line of JSON of what ``git rev-list`` printed."""
-    values = raw.rstrip(b"\n").decode("utf-8", "backslashreplace").split("\0")
-    if len(values) < 5:
+def printed_commits(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines of JSON of what ``git rev-list`` prints. Whoever may push says how long they are: they are cut.
+
+    Raises BadBundle for what is no output of it."""
+    while line := stream.readline(_MOST_PRINTED):
+        whole = line.endswith(b"\n")
+        yield _commit_line(line.removesuffix(b"\n"), whole=whole)
+        while not whole and (rest := stream.readline(_MOST_PRINTED)):
+            whole = rest.endswith(b"\n")
+
+
+def _commit_line(raw: bytes, *, whole: bool) -> bytes:
+    parts = raw.split(b"\0", 4)
+    if len(parts) < 5 and whole:
         raise BadBundle("the output of git rev-list cannot be parsed", "install git 2.33 or later")
-    commit, author, *subject, at, parents = values
-    return json.dumps([commit, author, " ".join(subject), at, parents]).encode("ascii") + b"\n"
+    parts += [b""] * (5 - len(parts))
+    commit, at, parents, author, subject = (_cut(part, most) for part, most in zip(parts, _MOST_OF, strict=True))
+    return json.dumps([commit, author, subject.replace("\0", " "), at, parents]).encode("ascii") + b"\n"
+
+
+def _cut(value: bytes, most: int) -> str:
+    """As text, no character of it halved."""
+    if len(value) > most:
+        while most and value[most] & 0xC0 == 0x80:
+            most -= 1
+    return value[:most].decode("utf-8", "backslashreplace")
 
 
 def read_refs(stored: Stored) -> list[Ref]:
-    """The references that a snapshot holds. Raises BadBundle."""
+    """The references that a snapshot holds: each name once, and ``HEAD``. Raises BadBundle."""
     found: list[Ref] = []
+    names: set[str] = set()
     size = 0
     with stored.open(REFS) as stream:
         for line in lines_of(stream):
             size += len(line)
             if size > MAX_BYTES:
                 raise BadBundle(f"the snapshot's list of references is longer than {MAX_BYTES:,} bytes")
-            found.append(Ref.read(line))
+            ref = Ref.read(line)
+            if ref.name in names:
+                raise BadBundle(f"the snapshot's list of references names {ref.name!r} twice", "nothing was loaded")
+            names.add(ref.name)
+            found.append(ref)
+    if HEAD not in names:
+        raise BadBundle(f"the snapshot's list of references has no {HEAD}", "nothing was loaded")
     return found
 
 
@@ -139,7 +169,7 @@ def parse_row(section: Section, raw: bytes) -> Row:
 
 def _commit_row(raw: bytes) -> Row:
     try:
-        commit, author, subject, at, parents = (str(value) for value in json.loads(raw))
+        commit, author, subject, at, parents = (_text(value) for value in json.loads(raw))
     except (ValueError, TypeError, RecursionError) as error:
         raise BadBundle("the snapshot's list of commits holds an invalid line", repr(raw[:60])) from error
     short = " ".join(parent[:12] for parent in parents.split(" "))
@@ -152,6 +182,11 @@ def _moment(seconds: str) -> str:
         return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d %H:%M:%S}Z"
     except (ValueError, OverflowError, OSError):
         return seconds
+
+
+def _text(value: object) -> str:
+    """Without the halves of characters that JSON can spell and no terminal can show."""
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _shown(name: str) -> str:

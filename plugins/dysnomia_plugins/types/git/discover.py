@@ -35,6 +35,8 @@ USUAL = (
 _TYPE = "git-repository"
 _ANSWER = 1.2
 """Seconds for a question to git."""
+_MOST_SHOWN = 500
+"""Characters of a subject: whoever may push says how long it is."""
 _MOST = 2000
 """Entries of a folder that are looked at."""
 
@@ -79,12 +81,15 @@ def status(layout: Layout, runner: Runner) -> Status:
     word = head.symbolic.removeprefix("refs/heads/") or head.target[:12]
     if len(values) < 4:
         return Status(word=word)
-    commit, author, at, subject = values[0], values[1], values[2], " ".join(values[3:])
+    commit, author, at, subject = values[0], values[1], values[2], " ".join(values[3:])[:_MOST_SHOWN]
     try:
         when = datetime.fromtimestamp(int(at), UTC)
     except (ValueError, OverflowError, OSError):
         when = None
-    facts = (Fact(f"{commit} by {author}" + (" at" if when else ""), at=when), Fact(subject, tone=Tone.DIM))
+    facts = (
+        Fact(f"{commit} by {author}" + (" at" if when else ""), at=when),
+        Fact(subject, tone=Tone.DIM),
+    )
     return Status(word=word, facts=facts)
 
 

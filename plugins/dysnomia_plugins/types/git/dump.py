@@ -22,8 +22,7 @@ from dysnomia_plugins.types.git.contents import (
     COMMITS,
     REFS,
     begin_commits,
-    commit_line,
-    lines_of,
+    printed_commits,
     write_refs,
 )
 from dysnomia_plugins.types.git.refs import Ref, bundle_header, objects
@@ -107,8 +106,8 @@ def _write_commits(repository: Repository, sink: ContentSink, wanted: BinaryIO, 
         wanted.seek(0)
         argv = ("rev-list", "--stdin", "--no-commit-header", f"--format={COMMIT_FORMAT}")
         with repository.reading(*argv, source=wanted) as stream:
-            for line in lines_of(stream):
-                sink.write(commit_line(line))
+            for line in printed_commits(stream):
+                sink.write(line)
                 count += 1
     sink.end_section(count)
 

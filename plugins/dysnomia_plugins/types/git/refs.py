@@ -20,6 +20,7 @@ _OBJECT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BAD = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|\.$|/$|^/|^-")
 """What ``git check-ref-format`` takes in no name."""
 MAX_LINE = 1 << 16
+_KINDS = frozenset({"", "commit", "tag", "tree", "blob"})
 _LEFT_OUT = re.compile(r"ignoring (broken ref|dangling symref|ref with broken name) (.+)")
 MAX_BYTES = 256 << 20
 """Of the list of references, which is held in memory: some two million of them."""
@@ -55,12 +56,22 @@ class Ref:
         if not isinstance(values, list) or len(values) != 4 or not all(isinstance(one, str) for one in values):
             raise BadBundle("the snapshot's list of references holds an invalid line", repr(line[:60]))
         name, target, kind, symbolic = values
+        if kind not in _KINDS or not all(map(_of_bytes, (name, symbolic))):
+            raise BadBundle("the snapshot's list of references holds an invalid line", repr(line[:60]))
         for one in (name, symbolic):
             if one and one != HEAD and (not one.startswith("refs/") or _BAD.search(one)):
                 raise BadBundle(f"{one!r} is no name of a reference", "nothing was loaded")
         if not name or (target and not _OBJECT.fullmatch(target)) or not (target or symbolic):
             raise BadBundle(f"the reference {name!r} names no object", "nothing was loaded")
         return cls(name, target, kind, symbolic)
+
+
+def _of_bytes(name: str) -> bool:
+    """Whether a name is how some bytes are read, and the only way that these are."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == name
+    except UnicodeEncodeError:
+        return False
 
 
 def listed(stream: BinaryIO) -> Iterator[Ref]:
