@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from dysnomia_base.clock import utc_now
@@ -167,7 +168,7 @@ class DysnomiaApp(TypingAhead):
     def set_state(self, state: AppState) -> None:
         """Take a new state and have the screen in front drawn from it. Held back under an open confirmation."""
         self.state = state
-        if isinstance(self.screen, DysnomiaScreen):
+        if isinstance(self.screen, DysnomiaScreen) and self.screen.is_mounted:
             self.screen.redraw_bars()
             self.screen.on_state(state)
         if self._opening is not None and state.overview is not None:
@@ -250,7 +251,10 @@ class DysnomiaApp(TypingAhead):
     def here(self) -> Selection:
         """Where the operator is, on the screen in front."""
         screen = next((s for s in reversed(self.screen_stack) if isinstance(s, DysnomiaScreen)), None)
-        here = screen.here() if screen is not None else Selection()
+        try:
+            here = screen.here() if screen is not None else Selection()
+        except NoMatches:  # its bars ask as soon as they are mounted, its lists may not be yet
+            here = Selection()
         overview = self.state.overview
         read_only = overview.read_only if overview is not None else LOADING
         return replace(
@@ -279,7 +283,7 @@ class DysnomiaApp(TypingAhead):
     def run_kept(self) -> None:
         """Run the key that waits, where what it needs has been read meanwhile."""
         kept = self._kept
-        if kept is None:
+        if kept is None or not self.screen.is_mounted:
             return
         here = self.here()
         if not kept.is_due(here, id(self.screen), self.clock()):

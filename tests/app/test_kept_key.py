@@ -51,3 +51,15 @@ async def test_enter_on_a_list_that_is_still_read_counts() -> None:
         await run.settled()
         assert run.app.focused is not None
         assert run.app.focused.id == "rows"
+
+
+async def test_a_screen_whose_lists_are_not_mounted_yet_ends_nothing() -> None:
+    """Its bars are mounted first, and ask where the operator is."""
+    async with driven() as run:
+        unmounted = RestoreScreen(ORDERS, 214)
+        run.app._screen_stack.append(unmounted)
+        try:
+            here = run.app.here()
+        finally:
+            run.app._screen_stack.remove(unmounted)
+        assert (here.component, here.loaded) == (None, True)
