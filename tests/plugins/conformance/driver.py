@@ -86,6 +86,10 @@ class _Sections:
         assert key
 
 
+def _names(place: str, copy: str) -> bool:
+    return place == copy or place.endswith((f"/{copy}", f".{copy}"))
+
+
 class Driver:
     """A store in ``folder``, and jobs on a world's component."""
 
@@ -199,8 +203,20 @@ class Driver:
         return self.named(name)
 
     def drop(self, place: Place) -> None:
-        with self.context() as ctx:
+        """By the job that made it: a type may remove only what stands in the job's journal."""
+        with self.bench().context(of=self.maker_of(place.name)) as ctx:
             self.world.plugin.drop(ctx, place)
+
+    def maker_of(self, name: str) -> UnfinishedJob | None:
+        """The last job that made a copy of that name, whole or not; None where no job did."""
+        for number in range(self._jobs, 0, -1):
+            if not self.journal_path(str(number)).exists():
+                continue
+            left = self.left(str(number))
+            steps = dict(left.journal.steps())
+            if "copy" in steps and "reverted" not in steps and _names(name, str(steps["copy"]["place"])):
+                return left
+        return None
 
     def assert_intact(self, ids: dict[int, str]) -> None:
         """Every generation of ``ids`` is there as it was, and its bytes are."""

@@ -118,7 +118,7 @@ class Pair:
 
     def drop(self, name: str) -> None:
         job = replace(self.bench(name, self.driver.new_job()), component=self.copied(name))
-        with job.context() as ctx:
+        with job.context(of=self.driver.maker_of(name)) as ctx:
             self.here.plugin.drop(ctx, self.place(name))
 
     def copied(self, name: str) -> Component:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
+from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at
 from dysnomia_plugins.toolkit.trees.compare import compare
@@ -74,10 +76,16 @@ class FilesLoader:
     """What the type's own programs keep in a repository's folder: no files of the operator's."""
     tame: Tame
     """What becomes of a file that nobody here vouches for."""
+    refused: frozenset[str] = frozenset()
+    """What lets the type's own programs read elsewhere: not even loaded to be proved where nobody vouches for it."""
+    taken: set[str] = field(default_factory=set)
+    """The names of those that were chosen and made; of all of them nothing is kept."""
     _left_out: list[str] = field(default_factory=list)
+    _extractor: Extractor | None = None
+    _whole: bool = True
 
     def run(self, sections: Sequence[Section] | None) -> None:
-        """All of them, in place of those that are there; or some. Raises PluginError, OSError."""
+        """All of them, in place of those that are there; or some. ``finish`` follows. Raises PluginError, OSError."""
         chosen = None if sections is None else Chosen.of(self._sections(), sections)
         if chosen is None:
             clear(self.path, self.own)
@@ -88,12 +96,24 @@ class FilesLoader:
             except BaseException:
                 extractor.abandon()
                 raise
-            extractor.close()
+            extractor.close(hand_over=False)
         for text in self._left_out[:20]:
             self.ctx.progress.log(f"left out, since the snapshot was not made here: {text}")
-        if chosen is None:
-            lost = bool(self._left_out or extractor.lost_xattrs)
+        self._extractor, self._whole = extractor, chosen is None
+
+    def finish(self) -> bool:
+        """The repository's own folder becomes what it should be like, and all is compared with what is stored. Returns
+        whether the files say whose the folder is.
+
+        When nothing is made in it any more: from then on its owner may change it. Raises PluginError, OSError."""
+        if self._extractor is None:
+            return False
+        with folder_at(self.path) as base:
+            self._extractor.hand_over_base(base)
+        if self._whole:
+            lost = bool(self._left_out or self._extractor.lost_xattrs)
             self._check(strict=self.trust.made_here and not lost)
+        return self._extractor.top is not None
 
     def _sections(self) -> Iterator[Section]:
         return (section for section in self.stored.sections() if section.artefact == FILES)
@@ -105,7 +125,11 @@ class FilesLoader:
                 self.ctx.cancel.check()
                 members = (entry.member,) if chosen is None else tuple(chosen.members(entry.member))
                 for member in members:
+                    if self.trust.made_here and not self.ctx.made_here:
+                        refuse_rights(member, self.refused)
                     self._take(extractor, entry, member)
+                    if chosen is not None:
+                        self.taken.add(member.name)
             if not archive.ended:
                 raise BadArchive("the archive of the repository's files has no end marker", "it is not complete")
 
@@ -156,8 +180,31 @@ def tamed(member: Member) -> Member | None:
     return replace(member, mode=member.mode & ~_MAY_RUN)
 
 
-def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> None:
-    """What is not ``own`` in one repository to another that holds none of it."""
+def refuse_rights(member: Member, refused: frozenset[str]) -> None:
+    """Raises NotSafe for what gives rights to whoever reaches it: of a snapshot that nobody here vouches for it is not
+    made, and a proof of the snapshot cannot leave it out."""
+    what = ""
+    if member.kind in (Kind.CHAR, Kind.DISK):
+        what = f"a {member.kind}"
+    elif member.kind is not Kind.SYMLINK and member.mode & stat.S_ISUID:
+        what = "setuid"
+    elif member.kind not in (Kind.FOLDER, Kind.SYMLINK) and member.mode & stat.S_ISGID:
+        what = "setgid"
+    elif any(name.startswith(("security.", "trusted.")) for name, _ in member.xattrs):
+        what = "a file with privileged attributes"
+    elif member.name.split("/")[0] in refused:
+        what = "a file that names another repository to be read"
+    if what:
+        raise NotSafe(
+            f"{member.name} is {what}, and the snapshot was imported and is not trusted: to verify it, that would have"
+            " to be made here",
+            "inspect it, then trust it: dysnomia-tui trust",
+        )
+
+
+def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> Callable[[], bool]:
+    """What is not ``own`` in one repository to another that holds none of it. Returns what makes the other's own folder
+    what it should be like: to be called when nothing is made in it any more; it returns whether there was such."""
     copied = ctx.staging / "files.tar"
     with copied.open("w+b") as file:
         sink = _TarSink(Last(), "", file)
@@ -171,8 +218,15 @@ def copy_files(ctx: Context, source: str, target: str, own: frozenset[str]) -> N
             except BaseException:
                 extractor.abandon()
                 raise
-            extractor.close()
+            extractor.close(hand_over=False)
     copied.unlink()
+
+    def finish() -> bool:
+        with folder_at(target) as base:
+            extractor.hand_over_base(base)
+        return extractor.top is not None
+
+    return finish
 
 
 class Last:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from dysnomia_plugins.base import Place
-from dysnomia_plugins.errors import NotSafe
-from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for
-from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, current_umask, hand_over
+from dysnomia_plugins.base import Context, Place
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as, actor_for
+from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
+from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way
 from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
 
@@ -38,12 +39,28 @@ def begin(place: Place, maker: Actor | None) -> None:
         if maker is not None:
             hand_over(made.descriptor, maker.uid, maker.gid, PRIVATE_FOLDER)
             let_in(place, maker.gid)
+    if maker is not None:
+        _require_reach(place, maker)
+
+
+def _require_reach(place: Place, maker: Actor) -> None:
+    try:
+        with acting_as(maker):
+            Folder.at(place.name).close()
+    except PermissionError as error:
+        trust = ", or inspect and trust the snapshot (dysnomia-tui trust)" if maker.uid == NOBODY else ""
+        raise PluginError(
+            f"the user {maker} cannot reach {place.name}, and the programs that make it run as that user",
+            f"let the user pass the folders above it (chmod o+x){trust}; nothing was replaced",
+        ) from error
 
 
 def reclaim(place: Place, maker: Actor | None, own: Sequence[str]) -> None:
-    """The folders ``own`` in it, in which root works after the type's own programs have, are ours again.
+    """All of it is ours again, and nobody else can change a name in it, before root works in it: the folders ``own``
+    are there, and nothing is that the type's own programs do not make as their user.
 
-    Raises NotSafe for what such programs do not make, OSError."""
+    A file of another owner was moved there: it would be given to whom the repository is given to. Raises NotSafe,
+    OSError."""
     if maker is None:
         return
     with Folder.at(wrapper_made(place)) as wrapper:
@@ -51,28 +68,108 @@ def reclaim(place: Place, maker: Actor | None, own: Sequence[str]) -> None:
             raise NotSafe(f"{wrapper.path} was replaced by another process during the job", "nothing was replaced")
         os.fchmod(wrapper.descriptor, PRIVATE_FOLDER)
         with wrapper.folder(posixpath.basename(place.name)) as made:
-            os.fchown(made.descriptor, os.geteuid(), os.getegid())
             for name in own:
-                with made.folder(name) as folder:
-                    _take_back(folder)
+                made.folder(name).close()
+            _take_back(made, maker.uid)
+            os.fchmod(made.descriptor, PRIVATE_FOLDER)
 
 
-def _take_back(top: Folder) -> None:
-    for at, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+def _take_back(top: Folder, uid: int) -> None:
+    """First every folder: from then on no name is added. Then what they hold is looked at."""
+    for at, _, _, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
+        if os.fstat(folder).st_uid != uid:
+            raise _strange(top, at, "belongs to another user")
         os.fchown(folder, os.geteuid(), os.getegid())
+        os.fchmod(folder, stat.S_IMODE(os.fstat(folder).st_mode) & OPEN_FOLDER)
+    for at, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor, onerror=_raised):
+        seen = os.fstat(folder)
+        if seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
+            raise _strange(top, at, "was put there meanwhile")
         for name in names:
-            shown = posixpath.normpath(posixpath.join(top.path, at, name))
-            try:
-                descriptor = os.open(name, _ENTRY, dir_fd=folder)
-            except OSError as error:
-                raise NotSafe(f"{shown} is not a plain file of one name", "nothing was replaced") from error
-            try:
-                seen = os.fstat(descriptor)
-                if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
-                    raise NotSafe(f"{shown} is not a plain file of one name", "nothing was replaced")
-                os.fchown(descriptor, os.geteuid(), os.getegid())
-            finally:
-                os.close(descriptor)
+            _take_file(top, posixpath.join(at, name), name, folder, uid)
+
+
+def _take_file(top: Folder, shown: str, name: str, folder: int, uid: int) -> None:
+    try:
+        descriptor = os.open(name, _ENTRY, dir_fd=folder)
+    except OSError as error:
+        raise _strange(top, shown, "is not a plain file of one name") from error
+    try:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
+            raise _strange(top, shown, "is not a plain file of one name")
+        if seen.st_uid != uid:
+            raise _strange(top, shown, "belongs to another user")
+        os.fchown(descriptor, os.geteuid(), os.getegid())
+    finally:
+        os.close(descriptor)
+
+
+def _strange(top: Folder, name: str, what: str) -> NotSafe:
+    return NotSafe(f"{posixpath.normpath(top.shown(name))} {what}", "nothing was replaced")
+
+
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def give_back(path: str, maker: Actor | None, own: Collection[str], taken: Collection[str]) -> None:
+    """What its programs made beside ``own``, and no file of a snapshot took the place of (``taken``: names below the
+    repository), is their user's again: from the bottom up, and nothing in a folder that others may write by then.
+
+    Raises OSError."""
+    if maker is None:
+        return
+    with Folder.at(path) as top:
+        for at, _, names, folder in os.fwalk(".", topdown=False, follow_symlinks=False, dir_fd=top.descriptor):
+            path, seen = posixpath.normpath(at), os.fstat(folder)
+            if path.split("/")[0] in own or seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
+                continue
+            for name in names:
+                below = posixpath.normpath(posixpath.join(at, name))
+                if below not in taken and below not in own:
+                    os.chown(name, maker.uid, maker.gid, dir_fd=folder, follow_symlinks=False)
+            if path != "." and path not in taken:
+                os.fchown(folder, maker.uid, maker.gid)
+
+
+def give_name(ctx: Context, making: Place, place: Place, step: str) -> None:
+    """A copy that is whole gets its name, over nothing; which folder it is stands in the journal before.
+
+    Raises FileExistsError, OSError."""
+    with Folder.at(posixpath.dirname(making.name)) as old, Folder.at(posixpath.dirname(place.name)) as new:
+        made = posixpath.basename(making.name)
+        ctx.journal.step(step, place=place.name, identity=str(old.identity(made)))
+        old.move(made, new, posixpath.basename(place.name))
+        new.sync()
+    remove_folder(wrapper_made(making))
+
+
+def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
+    """Remove a copy and what was made on the way to it; what has its name and is not what the job made is left.
+
+    Idempotent. Raises PluginError."""
+    remove_folder(wrapper_made(making))
+    noted = {
+        str(data["identity"]) for name, data in ctx.journal.steps() if name == step and data["place"] == place.name
+    }
+    name, made = posixpath.basename(place.name), posixpath.basename(making.name)
+    try:
+        with Folder.at(posixpath.dirname(place.name)) as parent:
+            found = parent.identity(name)
+            if found is None:
+                return
+            if str(found) not in noted:
+                ctx.progress.log(f"{place.name} is not what this job made, and was left as it is")
+                return
+            make_wrapper(making)
+            with Folder.at(wrapper_made(making)) as wrapper:
+                parent.move(name, wrapper, made)
+                if str(wrapper.identity(made)) not in noted:  # exchanged right before it was moved
+                    wrapper.move(made, parent, name)
+    except OSError as error:
+        raise PluginError(f"{place.name} could not be removed", f"{error.filename or ''} {error.strerror}") from error
+    remove_folder(wrapper_made(making))
 
 
 def open_top(path: str) -> None:
@@ -83,8 +180,6 @@ def open_top(path: str) -> None:
 
 
 def hand_over_top(path: str, uid: int, gid: int) -> None:
-    """The repository's own folder goes to its owner, unless its files have said whose it is. Raises OSError."""
+    """The repository's own folder goes to its owner, where its files have not said whose it is. Raises OSError."""
     with Folder.at(path) as top:
-        seen = top.stat()
-        if seen.st_uid == os.geteuid():
-            hand_over(top.descriptor, uid, gid, stat.S_IMODE(seen.st_mode))
+        hand_over(top.descriptor, uid, gid, stat.S_IMODE(top.stat().st_mode))

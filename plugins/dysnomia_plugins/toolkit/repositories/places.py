@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import posixpath
 
-from dysnomia_plugins.base import Place, Purpose
+from dysnomia_plugins.base import Context, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.mounts import all_mounts, points_below
@@ -59,6 +59,12 @@ def purpose_at(place: Place) -> str:
     """``beside``, ``aside``, ``scratch``, ``copy``, or ``""`` for a place that no job made."""
     wrapper = wrapper_of(place)
     return purpose_of(Place(wrapper)) if wrapper else ""
+
+
+def is_strange_proof(ctx: Context, place: Place) -> bool:
+    """Whether a snapshot that nobody here vouches for is loaded there to prove what it holds: with all it holds, so
+    only nobody may be let in."""
+    return purpose_at(place) == Purpose.SCRATCH and not ctx.made_here
 
 
 def make_wrapper(place: Place) -> None:

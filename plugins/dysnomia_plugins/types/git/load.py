@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
-from dysnomia_plugins.toolkit.guarded.acting import acting_as
+from dysnomia_plugins.toolkit.guarded.acting import NOBODY, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
-from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
 from dysnomia_plugins.toolkit.repositories.files import FilesLoader, tamed
-from dysnomia_plugins.toolkit.repositories.making import begin, hand_over_top, maker_for, open_top, reclaim
-from dysnomia_plugins.toolkit.repositories.places import COPY, purpose_at, wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.repositories.making import begin, give_name, hand_over_top, maker_for, open_top, reclaim
+from dysnomia_plugins.toolkit.repositories.places import COPY, is_strange_proof, purpose_at, wrapper_of
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.types.git.contents import BUNDLE, HISTORY, REFERENCES, read_refs
@@ -34,6 +32,9 @@ CONFIG = "config"
 _OBEYED = frozenset({CONFIG, "config.worktree", "worktrees", "modules", "commondir", "gitdir", "reftable"})
 """What names programs that git runs, or another folder that it reads: never taken of a snapshot from elsewhere."""
 _MAX_CONFIG = 1 << 20
+ELSEWHERE = frozenset({"commondir", "gitdir", "reftable"})
+NAMED = "git-copy-named"
+"""A step in the journal: which folder gets a copy's name."""
 EMPTY = [Ref(HEAD, "", "", "refs/heads/main")]
 
 
@@ -59,8 +60,7 @@ class Loader:
         try:
             self._make(making, sections)
             if making != self.place:
-                _move(making.name, self.place.name)
-                remove_folder(wrapper_made(making))
+                give_name(self.ctx, making, self.place, NAMED)
         except ProcessFailed as error:
             raise git_failed(error, self.place.name) from error
         except OSError as error:
@@ -83,14 +83,19 @@ class Loader:
                 fill(self.ctx, repository, stream, self._size())
                 check_objects(repository, refs)
         reclaim(making, maker, OWN)
-        self._files(repository.path, object_format, files)
+        finish = self._files(repository.path, object_format, files)
         write_refs(repository.path, refs)
         if access is not None:
             hand_over_own(repository.path, access)
+        said = finish()
+        if files is not None:
+            open_top(repository.path)
+        if access is not None and not said:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
         self.ctx.progress.phase("check")
+        repository.require()
         made, _ = repository.refs()
         if [(ref.name, ref.target, ref.symbolic) for ref in made] != [
             (ref.name, ref.target, ref.symbolic) for ref in refs
@@ -101,14 +106,18 @@ class Loader:
         return self.stored.metadata.content_size if self.stored.metadata is not None else None
 
     def _access(self) -> Access | None:
-        """Whose it becomes: as live has it, or as the snapshot's maker said."""
+        """Whose it becomes: as live has it, or as the snapshot's maker said; nobody's where it must give no rights."""
+        if is_strange_proof(self.ctx, self.place):
+            return Access(NOBODY, NOBODY, 0o700, 0o600)
         found = Access.at(self.layout.live)
         if found is None and self.stored.metadata is not None:
             found = Access.read(self.stored.metadata.surroundings.get("access"))
         return found
 
-    def _files(self, path: str, object_format: str, files: Sequence[Section] | None) -> None:
-        """What else stood in its folder. A configuration that may not be taken stays that of live."""
+    def _files(self, path: str, object_format: str, files: Sequence[Section] | None) -> Callable[[], bool]:
+        """What else stood in its folder. A configuration that may not be taken stays that of live.
+
+        Returns what is to be done when nothing is made in the folder any more."""
         scratch = purpose_at(self.place) == "scratch"
         owner: tuple[int, int] | None = None
         if os.path.isdir(self.layout.live):  # noqa: PTH112
@@ -116,18 +125,18 @@ class Loader:
                 seen = os.fstat(descriptor)
             owner = seen.st_uid, seen.st_gid
         trust = Trust(self.ctx.made_here or scratch, owner, exact=scratch)
-        FilesLoader(self.ctx, self.stored, path, trust, KEPT, tamed_file).run(files)
+        loader = FilesLoader(self.ctx, self.stored, path, trust, KEPT, tamed_file, refused=ELSEWHERE)
+        loader.run(files)
         with Folder.at(path) as top:
             if top.seen(CONFIG) is not None and files is None:
-                return
+                return loader.finish
             kept = self._config_of_live() if not self.ctx.made_here else None
             text, mode = kept or (_config(object_format), 0o644)
             top.unlink(CONFIG)
             top.write_new(CONFIG, text)
             with top.file(CONFIG) as file:
                 hand_over(file, *(owner or (-1, -1)), mode)
-        if files is not None:
-            open_top(path)
+        return loader.finish
 
     def _config_of_live(self) -> tuple[bytes, int] | None:
         """And its mode. Read as whoever git runs as there: a hard link of theirs to a file of root's gives nothing."""
@@ -250,12 +259,6 @@ def hand_over_own(path: str, access: Access) -> None:
             if kept.seen(name) is not None:
                 with kept.file(name) as file:
                     hand_over(file, access.uid, access.gid, access.file_mode)
-
-
-def _move(source: str, target: str) -> None:
-    with folder_at(posixpath.dirname(source)) as old, folder_at(posixpath.dirname(target)) as new:
-        rename_new(posixpath.basename(source), old, posixpath.basename(target), new)
-        os.fsync(new)
 
 
 def explained(error: OSError, place: Place) -> PluginError:

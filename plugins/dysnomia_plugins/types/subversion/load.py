@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
-import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
+from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
-from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
+from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
 from dysnomia_plugins.toolkit.repositories.files import FILES, FilesLoader, Last, clear, copy_files, tamed
-from dysnomia_plugins.toolkit.repositories.making import begin, hand_over_top, maker_for, open_top, reclaim
-from dysnomia_plugins.toolkit.repositories.places import COPY, purpose_at, wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.repositories.making import (
+    begin,
+    give_back,
+    give_name,
+    hand_over_top,
+    maker_for,
+    open_top,
+    reclaim,
+)
+from dysnomia_plugins.toolkit.repositories.places import COPY, is_strange_proof, purpose_at, wrapper_of
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.types.subversion.activation import group_id, share
 from dysnomia_plugins.types.subversion.contents import DUMP, HISTORY, LOCKED, begin_revisions, read_locks_list
@@ -31,6 +37,8 @@ from dysnomia_store.model import Section
 from dysnomia_store.sink import Buffer
 
 _CONFIG = "fsfs.conf"
+NAMED = "subversion-copy-named"
+"""A step in the journal: which folder gets a copy's name."""
 
 
 @dataclass
@@ -50,15 +58,15 @@ class Loader:
         try:
             self._make(making, wanted)
             if making != self.place:
-                _move(making.name, self.place.name)
-                remove_folder(wrapper_made(making))
+                give_name(self.ctx, making, self.place, NAMED)
         except OSError as error:
             raise _explained(error, self.place) from error
 
     def _make(self, making: Place, wanted: Wanted | None) -> None:
         live = Repository(self.layout.live, self.ctx.runner)
         around = self._around(live)
-        access = _access(around, self.layout)
+        strange = is_strange_proof(self.ctx, self.place)
+        access = self._closed(making) if strange else _access(around, self.layout)
         maker = maker_for(making, access.uid if access else os.geteuid(), access.gid if access else -1)
         repository = Repository(making.name, self.ctx.runner, True, maker)
         begin(making, maker)
@@ -69,7 +77,7 @@ class Loader:
             self._history(repository)
         reclaim(making, maker, OWN)
         write_locks(Path(repository.path), locks)
-        self._files(repository.path, live, wanted)
+        finish = self._files(repository.path, live, wanted, maker)
         for name in ("db", "locks"):
             if access is not None:
                 access.apply(f"{repository.path}/{name}")
@@ -77,13 +85,20 @@ class Loader:
                 share(f"{repository.path}/{name}", group_id(self.layout.group), inherit=name == "db")
         if access is not None or self.layout.group:
             hand_over_format(repository.path, access or Access(-1, group_id(self.layout.group), 0, 0o664))
-        if access is not None:
+        said = finish()
+        if access is not None and not said:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
         self.ctx.progress.phase("check")
         if len(read_locks(Path(repository.path))) != len(locks):
             raise PluginError(f"the locks of {self.place.name} were not loaded as stored", "nothing was replaced")
+
+    def _closed(self, making: Place) -> Access:
+        """Nobody's: it must give no rights. Ours where it holds history alone, and nobody else can be in the way."""
+        ours = FILES not in self.stored.artefacts() and maker_for(making, 0, -1) is None
+        uid, gid = (os.geteuid(), os.getegid()) if ours else (NOBODY, NOBODY)
+        return Access(uid, gid, 0o700, 0o600)
 
     def _around(self, live: Repository) -> Mapping[str, Any]:
         """What is not in the snapshot's dump: as live has it, or as the snapshot's maker said."""
@@ -138,28 +153,38 @@ class Loader:
 
     # Files.
 
-    def _files(self, path: str, live: Repository, wanted: Wanted | None) -> None:
+    def _files(self, path: str, live: Repository, wanted: Wanted | None, maker: Actor | None) -> Callable[[], bool]:
         """Hooks and configuration in place of what ``svnadmin create`` makes.
 
         Where the snapshot holds history alone (another tool's), they stay those of live; a scratch place, which proves
-        what the snapshot holds, gets none."""
+        what the snapshot holds, gets none. Returns what is to be done when nothing is made in the folder any more."""
         scratch = purpose_at(self.place) == "scratch"
         if FILES not in self.stored.artefacts():
             if scratch:
                 clear(path, NOT_FILES)
             elif live.there and wanted is None:
                 clear(path, NOT_FILES)
-                copy_files(self.ctx, live.path, path, NOT_FILES)
+                return copy_files(self.ctx, live.path, path, NOT_FILES)
             else:
-                open_top(path)
-            return
+                give_back(path, maker, NOT_FILES, ())
+                return lambda: _opened(path)
+            return lambda: False
         owner: tuple[int, int] | None = None
         if live.there:
             with folder_at(live.path) as descriptor:
                 seen = os.fstat(descriptor)
             owner = seen.st_uid, seen.st_gid
         trust = Trust(self.ctx.made_here or scratch, owner, exact=scratch)
-        FilesLoader(self.ctx, self.stored, path, trust, NOT_FILES, tamed).run(None if wanted is None else wanted.files)
+        loader = FilesLoader(self.ctx, self.stored, path, trust, NOT_FILES, tamed)
+        loader.run(None if wanted is None else wanted.files)
+        if wanted is not None:
+            give_back(path, maker, NOT_FILES, loader.taken)
+        return loader.finish
+
+
+def _opened(path: str) -> bool:
+    open_top(path)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +220,6 @@ def _write_config(path: str, around: Mapping[str, Any], maker: Actor | None) -> 
         with acting_as(maker), Folder.at(f"{path}/db") as folder:
             folder.unlink(_CONFIG)
             folder.write_new(_CONFIG, text.encode("utf-8", "surrogateescape"))
-
-
-def _move(source: str, target: str) -> None:
-    with folder_at(posixpath.dirname(source)) as old, folder_at(posixpath.dirname(target)) as new:
-        rename_new(posixpath.basename(source), old, posixpath.basename(target), new)
-        os.fsync(new)
 
 
 def _explained(error: OSError, place: Place) -> PluginError:

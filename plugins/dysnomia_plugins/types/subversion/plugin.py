@@ -37,11 +37,12 @@ from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.guarded.folder import identity_of
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.repositories.making import drop_named
 from dysnomia_plugins.toolkit.repositories.places import COPY, refuse_mount, wrapper_made, wrapper_of
 from dysnomia_plugins.types.subversion import contents, discover, swap
 from dysnomia_plugins.types.subversion import dump as dumping
 from dysnomia_plugins.types.subversion.activation import activate
-from dysnomia_plugins.types.subversion.load import Loader
+from dysnomia_plugins.types.subversion.load import NAMED, Loader
 from dysnomia_plugins.types.subversion.places import Layout
 from dysnomia_plugins.types.subversion.preflight import preflight
 from dysnomia_plugins.types.subversion.repository import Repository
@@ -129,8 +130,9 @@ class SubversionRepository(StatePlugin):
         if place.name == layout.live:
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
         if not wrapper_of(place):
-            remove_folder(wrapper_made(layout.made(ctx.tag, COPY)))
-        remove_folder(wrapper_of(place) or place.name)
+            drop_named(ctx, layout.made(ctx.tag, COPY), place, NAMED)
+            return
+        remove_folder(wrapper_of(place))
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also folders of the job's that are empty, and a copy that never got its name."""

@@ -1,0 +1,249 @@
+"""What a type of repositories shares with the other, against others on the machine: inherit per type.
+
+A snapshot that is proved gives nobody a right; what is restored hands over nothing that was not made for it; a copy is
+removed by the job that made it alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import pytest
+
+from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.repositories import making
+from dysnomia_store.model import CheckResult
+from dysnomia_tui.engine.component import activities, check
+from tests.plugins.conformance.driver import Driver, Reporter, in_child
+from tests.plugins.conformance.world import World
+from tests.plugins.other_user import OtherUser, needs_root, passable
+
+CAPABILITY = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+"""``cap_net_bind_service+ep``, as ``setcap`` writes it."""
+
+
+def _device(path: Path) -> None:
+    path.unlink()
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+
+
+PLANTED: dict[str, Callable[[Path], object]] = {
+    "setuid": lambda path: path.chmod(0o4755),
+    "setgid": lambda path: path.chmod(0o2755),
+    "character device": _device,
+    "privileged attributes": lambda path: os.setxattr(path, "security.capability", CAPABILITY),
+}
+
+
+def all_of(path: Path) -> list[Path]:
+    """It and all below it."""
+    return [path, *path.rglob("*")]
+
+
+class RepositoryCases:
+    """Inherit, and say which type it is."""
+
+    load: ClassVar[ModuleType]
+    """The type's module that loads."""
+    data: ClassVar[str]
+    """The folder in a repository in which its programs keep what it holds."""
+    last_made: ClassVar[str]
+    """The function of ``load`` that makes the last file in the repository's own folder."""
+
+    @pytest.fixture
+    def member(self, world: World) -> Iterator[OtherUser]:
+        raise NotImplementedError
+
+    def live(self, world: World) -> Path:
+        return Path(world.plugin.live(world.component).name)
+
+    # A snapshot from elsewhere, proved.
+
+    @needs_root
+    @pytest.mark.parametrize("what", PLANTED)
+    def test_a_stranger_s_snapshot_is_not_proved_where_that_would_give_rights(
+        self, world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch, what: str
+    ) -> None:
+        world.seed()
+        planted = self.live(world) / "tool"
+        planted.write_bytes(b"#!/bin/sh\n")
+        PLANTED[what](planted)
+        passable(self.live(world))
+        number = driver.snapshot().generation.number
+        assert activities.verify(driver.bench(), number).result is CheckResult.OK, "it was made here"
+        monkeypatch.setattr(check, "made_here", lambda *_: False)
+        with pytest.raises(NotSafe, match=rf"tool is .*{what}.*not trusted"):
+            activities.verify(driver.bench(), number)
+        assert not [name for name in os.listdir(self.live(world).parent) if name.startswith(".dysnomia")]
+
+    @needs_root
+    def test_nobody_may_enter_where_a_stranger_s_snapshot_is_proved(
+        self, world: World, driver: Driver, member: OtherUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.seed()
+        for path in all_of(self.live(world) / self.data):
+            os.chown(path, 0, member.gid)
+            path.chmod(path.stat().st_mode | (0o2070 if path.is_dir() else 0o060))
+        passable(self.live(world))
+        number = driver.snapshot().generation.number
+        monkeypatch.setattr(check, "made_here", lambda *_: False)
+        reporter = Reporter()
+        seen: list[bool] = []
+
+        def look(_: int) -> None:
+            for scratch in self.live(world).parent.glob(".dysnomia-*-scratch"):
+                facts = scratch.stat()
+                assert facts.st_gid != member.gid
+                assert not facts.st_mode & 0o007
+                seen.append(member.may("ls", scratch / "repository"))
+
+        reporter.on_phase = look
+        checked = activities.verify(driver.bench(reporter=reporter), number)
+        assert checked.result is CheckResult.OK, checked.text
+        assert seen
+        assert not any(seen)
+
+    @needs_root
+    def test_where_nobody_may_pass_a_stranger_s_snapshot_is_not_proved(
+        self, world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.seed()
+        self.live(world).parent.chmod(0o700)
+        number = driver.snapshot().generation.number
+        monkeypatch.setattr(check, "made_here", lambda *_: False)
+        with pytest.raises(PluginError, match="nobody cannot reach"):
+            activities.verify(driver.bench(), number)
+        assert not [name for name in os.listdir(self.live(world).parent) if name.startswith(".dysnomia")]
+
+    # A restore for another owner.
+
+    def _owned(self, world: World, member: OtherUser) -> Path:
+        """A repository of that user's, in a folder of root's own file among its hooks: that file."""
+        world.seed()
+        live = self.live(world)
+        member.own(live.parent, *all_of(live))
+        passable(live)
+        token = live / "hooks" / "token"
+        token.parent.mkdir(exist_ok=True)
+        member.own(token.parent)
+        token.write_text("what only root may read")
+        token.chmod(0o600)
+        return token
+
+    @needs_root
+    def test_a_file_of_root_s_that_its_owner_moves_in_is_not_handed_over(
+        self, world: World, driver: Driver, member: OtherUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token = self._owned(world, member)
+        number = driver.snapshot().generation.number
+        real = making.reclaim
+
+        def reclaim(place: Any, *others: Any) -> None:
+            member.run("mv", token, f"{place.name}/{self.data}/token")
+            real(place, *others)
+
+        monkeypatch.setattr(self.load, "reclaim", reclaim)
+        held = os.open(token, os.O_RDONLY)
+        try:
+            with pytest.raises(NotSafe, match="token belongs to another user"):
+                driver.restore(number)
+            assert os.fstat(held).st_uid == 0
+            assert os.fstat(held).st_mode & 0o777 == 0o600
+        finally:
+            os.close(held)
+
+    @needs_root
+    def test_a_folder_that_its_owner_holds_open_takes_no_more_names(
+        self, world: World, driver: Driver, member: OtherUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token = self._owned(world, member)
+        number = driver.snapshot().generation.number
+        real = making.reclaim
+        ended: list[int] = []
+
+        def reclaim(place: Any, *others: Any) -> None:
+            script = 'cd "$0" && chmod 0777 . .. && echo ready && read go && mv "$1" token'
+            argv = member.argv("sh", "-c", script, f"{place.name}/{self.data}", token)
+            with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as at:
+                assert at.stdout is not None
+                assert at.stdout.readline() == b"ready\n"
+                real(place, *others)
+                at.communicate(b"go\n")
+            ended.append(at.returncode)
+
+        monkeypatch.setattr(self.load, "reclaim", reclaim)
+        driver.restore(number)
+        assert len(ended) == 1
+        assert ended[0] != 0
+        assert (self.live(world) / "hooks" / "token").stat().st_uid == 0
+        assert (self.live(world) / self.data).stat().st_uid == member.uid
+
+    @needs_root
+    def test_its_own_folder_is_closed_until_all_is_made(
+        self, world: World, driver: Driver, member: OtherUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._owned(world, member)
+        number = driver.snapshot().generation.number
+        real = getattr(self.load, self.last_made)
+        seen: list[tuple[int, int]] = []
+
+        def last(path: str, *others: Any) -> None:
+            real(path, *others)
+            seen.append((os.stat(path).st_uid, os.stat(path).st_mode & 0o777))  # noqa: PTH116
+
+        monkeypatch.setattr(self.load, self.last_made, last)
+        driver.restore(number)
+        assert seen == [(0, 0o700)]
+        assert self.live(world).stat().st_uid == member.uid
+
+    # A copy that is given up.
+
+    def test_what_somebody_else_made_meanwhile_is_not_dropped_for_a_copy(
+        self, world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.seed()
+        number = driver.snapshot().generation.number
+        copy = Path(driver.named("copy").name)
+
+        def give_name(*_: Any) -> None:
+            copy.mkdir()
+            (copy / "theirs").touch()
+            raise PluginError("no space left")
+
+        monkeypatch.setattr(self.load, "give_name", give_name)
+        with pytest.raises(PluginError, match="no space"):
+            driver.restore(number, driver.copied("copy"))
+        assert (copy / "theirs").exists()
+        assert not [name for name in os.listdir(copy.parent) if name.startswith(".dysnomia")]
+
+    @pytest.mark.parametrize("named", [False, True], ids=["before it had its name", "after it had its name"])
+    def test_a_copy_of_a_dead_job_is_known_by_what_it_is(
+        self, world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch, named: bool
+    ) -> None:
+        world.seed()
+        number = driver.snapshot().generation.number
+        copy = Path(driver.named("copy").name)
+        job = driver.new_job()
+
+        def die(*_: Any) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(*((making, "remove_folder", die) if named else (self.load, "give_name", die)))
+            died = in_child(lambda: activities.restore(driver.bench(job), number, driver.copied("copy")))
+        assert died == signal.SIGKILL
+        assert copy.exists() == named
+        driver.dead.append(job)
+        if not named:
+            copy.mkdir()
+            (copy / "theirs").touch()
+        activities.recover(driver.bench(), driver.left(job))
+        assert copy.exists() != named
+        assert driver.left_behind(job) == []
