@@ -15,6 +15,7 @@ import pytest
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.types.git.load import tamed_file
@@ -28,6 +29,10 @@ from tests.plugins.other_user import needs_root, open_folder, other_user
 
 pytestmark = pytest.mark.server
 WORLD = GitWorld
+
+
+def actor_at(world: GitWorld) -> Actor | None:
+    return Repository(str(world.live), ProcessRunner()).actor
 
 
 @pytest.mark.parametrize("name", ["config", "HEAD", "packed-refs", "shallow"])
@@ -83,6 +88,85 @@ def test_root_runs_git_as_whoever_may_write_in_it(world: GitWorld) -> None:
     actor = Repository(str(world.live), ProcessRunner()).actor
     assert actor is not None
     assert actor.uid != 0
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "name",
+    ["config", "config.worktree", "packed-refs", "HEAD", "objects/info", "objects/pack", "objects/info/alternates"],
+)
+def test_root_runs_git_as_whoever_may_write_a_file_that_git_obeys(world: GitWorld, name: str) -> None:
+    world.seed()
+    git(world.live, "pack-refs", "--all")
+    path = world.live / name
+    if not path.exists():
+        path.touch()
+    mode = path.stat().st_mode
+    assert actor_at(world) is None
+    os.chown(path, 54321, 54321)
+    assert (actor_at(world) or Actor(0, 0)).uid == 54321
+    os.chown(path, 0, 54321)
+    path.chmod(mode | 0o020)
+    assert actor_at(world) == Actor(NOBODY, 54321)
+    path.chmod(mode | 0o002)
+    assert (actor_at(world) or Actor(0, 0)).uid == NOBODY
+    path.chmod(mode)
+    assert actor_at(world) is None
+
+
+@needs_root
+def test_a_configuration_of_others_runs_nothing_as_root(world: GitWorld, driver: Driver) -> None:
+    world.seed()
+    with other_user() as other:
+        other.own(world.live / "config")
+        argv = Repository(str(world.live), ProcessRunner()).command("for-each-ref")
+    assert f"--reuid={other.uid}" in argv
+
+
+def test_git_uses_no_protocol_whatever_is_configured(world: GitWorld) -> None:
+    world.seed()
+    git(world.live, "config", "protocol.ext.allow", "always")
+    git(world.live, "config", "protocol.file.allow", "always")
+    repository = Repository(str(world.live), ProcessRunner())
+    for address in (f"file://{world.live}", "ext::true"):
+        with pytest.raises(PluginError, match="not allowed"):
+            repository.run("ls-remote", address)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_the_configuration_of_live_stays_with_its_mode(world: GitWorld, driver: Driver, mode: int) -> None:
+    world.seed()
+    stored = driver.store.stored(driver.key, driver.snapshot().generation.id)
+    git(world.live, "config", "gitweb.owner", "mine")
+    (world.live / "config").chmod(mode)
+    place = world.plugin.named(world.component, "strange.git")
+    with driver.context() as ctx:
+        world.plugin.load(replace(ctx, made_here=False), stored, place)
+    made = Path(place.name) / "config"
+    assert made.read_bytes() == (world.live / "config").read_bytes()
+    assert made.stat().st_mode & 0o7777 == mode
+
+
+@needs_root
+def test_a_configuration_that_its_owner_may_not_read_is_not_copied(tmp_path: Path) -> None:
+    """A hard link to a file of root's."""
+    folder = open_folder()
+    with other_user() as other, GitWorld(folder / "world") as world:
+        driver = Driver(world, tmp_path / "store")
+        world.seed()
+        stored = driver.store.stored(driver.key, driver.snapshot().generation.id)
+        other.own(world.base, world.live, *all_below(world.live))
+        secret = folder / "secret"
+        secret.write_text("[a secret]\n")
+        secret.chmod(0o600)
+        (world.live / "config").unlink()
+        os.link(secret, world.live / "config")
+        place = world.plugin.named(world.component, "strange.git")
+        with driver.context() as ctx:
+            world.plugin.load(replace(ctx, made_here=False), stored, place)
+        assert b"secret" not in (Path(place.name) / "config").read_bytes()
+        secret.unlink()
+    folder.rmdir()
 
 
 def test_configuration_links_and_hooks_of_a_stranger_are_not_taken(world: GitWorld, driver: Driver) -> None:

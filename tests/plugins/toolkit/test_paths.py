@@ -80,7 +80,6 @@ ALLOWED = {
     ("types/git/dump.py", "Path.open"): OURS,
     ("types/git/dump.py", "Path.read_bytes"): BY_FOLDER,
     ("types/git/dump.py", "Path.unlink"): OURS,
-    ("types/git/load.py", "Path.read_bytes"): BY_FOLDER,
     ("types/git/plugin.py", "os.path.realpath"): COMPARED,
     ("types/git/repository.py", "Path.read_bytes"): BY_FOLDER,
     ("types/subversion/activation.py", "Path.open"): INITIAL,

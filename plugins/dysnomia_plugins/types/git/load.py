@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
-from dysnomia_plugins.toolkit.guarded.acting import NOBODY
+from dysnomia_plugins.toolkit.guarded.acting import NOBODY, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
 from dysnomia_plugins.toolkit.repositories.files import FilesLoader, tamed
@@ -31,6 +31,7 @@ _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 CONFIG = "config"
 _OBEYED = frozenset({CONFIG, "config.worktree", "worktrees", "modules", "commondir", "gitdir", "reftable"})
 """What names programs that git runs, or another folder that it reads: never taken of a snapshot from elsewhere."""
+_MAX_CONFIG = 1 << 20
 ELSEWHERE = frozenset({"commondir", "gitdir", "reftable"})
 NAMED = "git-copy-named"
 """A step in the journal: which folder gets a copy's name."""
@@ -129,19 +130,31 @@ class Loader:
         with Folder.at(path) as top:
             if top.seen(CONFIG) is not None and files is None:
                 return loader.finish
-            text = self._config_of_live() if not self.ctx.made_here else None
+            kept = self._config_of_live() if not self.ctx.made_here else None
+            text, mode = kept or (_config(object_format), 0o644)
             top.unlink(CONFIG)
-            top.write_new(CONFIG, text if text is not None else _config(object_format))
+            top.write_new(CONFIG, text)
             with top.file(CONFIG) as file:
-                hand_over(file, *(owner or (-1, -1)), 0o644)
+                hand_over(file, *(owner or (-1, -1)), mode)
         return loader.finish
 
-    def _config_of_live(self) -> bytes | None:
+    def _config_of_live(self) -> tuple[bytes, int] | None:
+        """And its mode. Read as whoever git runs as there: a hard link of theirs to a file of root's gives nothing."""
+        live = Repository(self.layout.live, self.ctx.runner)
         try:
-            with Folder.at(self.layout.live) as top:
-                return top.read_bytes(CONFIG, 1 << 20)
-        except OSError:
+            with acting_as(live.actor), Folder.at(live.path) as top, top.file(CONFIG) as file:
+                mode = stat.S_IMODE(os.fstat(file).st_mode) & 0o777
+                with os.fdopen(os.dup(file), "rb") as stream:
+                    text = stream.read(_MAX_CONFIG + 1)
+        except FileNotFoundError:
             return None
+        except (OSError, PluginError) as error:
+            said = error.strerror if isinstance(error, OSError) else error.message
+            self.ctx.progress.log(f"the configuration of {live.path} cannot be read ({said}): an empty one is made")
+            return None
+        if len(text) > _MAX_CONFIG:
+            raise NotSafe(f"{live.path}/{CONFIG} is longer than {_MAX_CONFIG:,} bytes", "nothing was replaced")
+        return text, mode
 
 
 _LISTS = (REFERENCES, HISTORY)

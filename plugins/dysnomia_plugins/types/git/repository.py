@@ -22,7 +22,7 @@ from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerD
 from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
-from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
+from dysnomia_plugins.toolkit.guarded.way import others_in, others_on_the_way, real_path
 from dysnomia_plugins.toolkit.repositories.places import let_in
 from dysnomia_plugins.types.git.refs import FORMAT, HEAD, Ref, left_out, listed, refuse_broken, refuse_unloadable
 
@@ -79,6 +79,13 @@ are used again."""
 _MOST_LOOKS = 5
 _MOST_BROKEN = 1000
 _MAX_HEAD = 1 << 16
+_LOOKING = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = {
+    "": ("config", "config.worktree", "packed-refs", "HEAD", "shallow"),
+    "objects": ("info", "pack"),
+    "objects/info": ("alternates",),
+}
+"""What git obeys or reads by path, in the folders of a repository."""
 _STRANGE = ("config", "HEAD", "packed-refs", "shallow")
 """What git opens right in the folder: a pipe there would hold it up for ever."""
 
@@ -164,10 +171,22 @@ class Repository:
                     found = Actor.of(seen.st_uid, seen.st_gid)
                 if found is not None:
                     return found
+            return self._writer()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+
+    def _writer(self) -> Actor | None:
+        """Who else may write what git reads in a repository whose folders are root's: with their rights it runs."""
+        for folder, names in _READ.items():
+            try:
+                with Folder.at(posixpath.join(self.path, folder).rstrip("/")) as held:
+                    found = next(filter(None, (_writer_of(held, name) for name in names)), None)
+            except FileNotFoundError:
+                continue
+            if found is not None:
+                return found
         return None
 
     def require(self) -> None:
@@ -290,6 +309,21 @@ class Repository:
             for at, folders, names, _ in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor):
                 folders[:] = filter(_may_be_ref, folders)
                 yield from (posixpath.normpath(f"refs/{at}/{name}") for name in names if _may_be_ref(name))
+
+
+def _writer_of(folder: Folder, name: str) -> Actor | None:
+    """Who besides root may write what has a name in a folder. Raises NotSafe for a link, OSError."""
+    try:
+        descriptor = os.open(name, _LOOKING, dir_fd=folder.descriptor)
+    except FileNotFoundError:
+        return None
+    try:
+        seen = os.fstat(descriptor)
+        if stat.S_ISLNK(seen.st_mode):
+            raise NotSafe(f"{folder.shown(name)} is a link", "put the file or folder itself there")
+        return actor_for(others_in(descriptor), seen)
+    finally:
+        os.close(descriptor)
 
 
 def _may_be_ref(name: str) -> bool:
