@@ -208,6 +208,7 @@ class GcScreen(DysnomiaScreen):
                 self._review, self._made = answer.review, answer.made
                 self._as_of |= answer.as_of
                 self._show()
+                self.services.run_kept()
 
         def failed(problem: str) -> None:
             if self.is_attached and question == self._question():
@@ -354,6 +355,9 @@ class GcScreen(DysnomiaScreen):
         def planned(plan: Plan) -> None:
             if self._review is review and self._now == free_now:
                 self.services.confirm(plan, self._submitted)
+            elif self.is_attached:
+                words = "nothing to carry out: the review was made anew meanwhile, look at it and press the key again"
+                self.services.notify(words, severity="warning", markup=False)
 
         self.ask("plan", lambda engine: engine.plan_gc(review, now=free_now), planned, self.services.trouble)
 

@@ -170,6 +170,7 @@ class RestoreScreen(DysnomiaScreen):
             if self.is_attached and target == self.target:
                 self._plan = plan
                 words.update(_plan_words(plan))
+                self.services.run_kept()
 
         def failed(problem: str) -> None:
             if self.is_attached and target == self.target:
