@@ -62,8 +62,7 @@ class Session:
         self.go_to("sqlite-database/orders")
 
     def carry_out_review(self) -> None:
-        """Where what is live or stored is looked at just then, the review is made anew, and the screen says so: the key is
-        pressed again."""
+        """Press X; again where the review was made anew just then, as the screen says."""
         for _ in range(5):
             self.terminal.press("X")
             try:
