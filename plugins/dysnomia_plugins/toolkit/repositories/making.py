@@ -17,10 +17,19 @@ from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as, actor_for
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way
 from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
 
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def put_live(beside: Place, live: str) -> None:
+    """Give what was made beside its name, once it is durable. Raises FileExistsError, OSError."""
+    with folder_at(posixpath.dirname(beside.name)) as source, folder_at(posixpath.dirname(live)) as target:
+        sync_file_system(source)
+        rename_new(posixpath.basename(beside.name), source, posixpath.basename(live), target)
+        os.fsync(target)
 
 
 def maker_for(place: Place, uid: int, gid: int) -> Actor | None:

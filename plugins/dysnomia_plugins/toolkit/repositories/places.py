@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+from contextlib import suppress
+from dataclasses import dataclass
 
-from dysnomia_plugins.base import Context, Place, Purpose
+from dysnomia_plugins.base import Component, Context, Place, Purpose
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
+from dysnomia_plugins.toolkit.guarded.removal import remove_empty
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
+from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.mounts import all_mounts, points_below
 from dysnomia_plugins.toolkit.trees.names import own_name, purpose_of
 from dysnomia_store.errors import NameRejected
@@ -23,20 +28,54 @@ COPY = "copy"
 _REPOSITORY = "repository"
 
 
-def made_beside(live: str, tag: str, purpose: Purpose | str) -> Place:
-    """The place a job uses for a purpose."""
-    return Place(posixpath.join(posixpath.dirname(live), f".dysnomia-{tag}-{purpose}", _REPOSITORY))
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The places of one component: a repository below the folder that its container names."""
+
+    base: str
+    """That folder, absolute."""
+    live: str
+    """The repository, without links: those that nobody else could have made are followed."""
+
+    @property
+    def parent(self) -> str:
+        return posixpath.dirname(self.live)
+
+    def made(self, tag: str, purpose: Purpose | str) -> Place:
+        """The place a job uses for a purpose."""
+        return Place(posixpath.join(self.parent, f".dysnomia-{tag}-{purpose}", _REPOSITORY))
+
+    def named(self, name: str) -> Place:
+        """The place of a copy: beside what is live. Raises PluginError."""
+        try:
+            validate_name(name, "copy")
+        except NameRejected as error:
+            raise PluginError(error.message, error.hint) from error
+        if name == posixpath.basename(self.live):
+            raise PluginError(f"{name!r} is the live state", "choose another name for the copy")
+        return Place(posixpath.join(self.parent, name))
 
 
-def named_beside(live: str, name: str) -> Place:
-    """The place of a copy: beside what is live. Raises PluginError."""
+def base_folder(component: Component, setting: str) -> str:
+    """Raises PluginError where the container does not say where repositories are."""
+    base = component.prop(setting)
+    if not base.startswith("/"):
+        reason = f"{setting} is {base!r}" if base else f"{setting} is not set"
+        raise PluginError(
+            f"{component.key} has no absolute folder for repositories: {reason}",
+            f"set {setting} in the container {component.key.container}",
+        )
+    return base
+
+
+def repository_below(base: str, component: Component, setting: str) -> str:
+    """Where the component's repository is. Raises NotSafe for a link of others, PluginError."""
     try:
-        validate_name(name, "copy")
-    except NameRejected as error:
-        raise PluginError(error.message, error.hint) from error
-    if name == posixpath.basename(live):
-        raise PluginError(f"{name!r} is the live state", "choose another name for the copy")
-    return Place(posixpath.join(posixpath.dirname(live), name))
+        return real_path(posixpath.join(base, component.key.component), setting=setting)
+    except OSError as error:
+        raise PluginError(
+            f"{base} cannot be opened ({error.strerror})", "check its permissions, or run as root"
+        ) from error
 
 
 def wrapper_of(place: Place) -> str:
@@ -89,6 +128,15 @@ def let_in(place: Place, gid: int) -> None:
         with Folder.at(wrapper) as made:
             if made.stat().st_uid == 0:
                 hand_over(made.descriptor, 0, gid, 0o710)
+
+
+def tidy(*places: Place) -> None:
+    """Remove the folders around places where nothing stands any more."""
+    for place in places:
+        wrapper = wrapper_of(place)
+        if wrapper and not os.path.lexists(place.name):
+            with suppress(OSError, LinkInTheWay):
+                remove_empty(wrapper)
 
 
 def mount_in_the_way(path: str) -> str:

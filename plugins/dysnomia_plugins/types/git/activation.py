@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
-from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
-from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, reclaim
+from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, put_live, reclaim
 from dysnomia_plugins.toolkit.repositories.places import wrapper_made
 from dysnomia_plugins.types.git.load import EMPTY, check_objects, create, fill, write_refs
 from dysnomia_plugins.types.git.places import Layout
@@ -33,10 +31,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
         Folder.at(layout.parent, make=0o777).close()
         remove_folder(wrapper_made(beside))
         _make(ctx, beside)
-        with folder_at(posixpath.dirname(beside.name)) as source, folder_at(layout.parent) as target:
-            sync_file_system(source)
-            rename_new(posixpath.basename(beside.name), source, posixpath.basename(layout.live), target)
-            os.fsync(target)
+        put_live(beside, layout.live)
     except ProcessFailed as error:
         raise git_failed(error, layout.live) from error
     except OSError as error:

@@ -10,7 +10,6 @@ A place is a repository's folder, see toolkit/repositories/places.py. How pushes
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -23,20 +22,14 @@ from dysnomia_plugins.base import (
     Place,
     Preflight,
     Probe,
-    Purpose,
     Row,
     Runner,
-    StatePlugin,
     Stored,
 )
-from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status
 from dysnomia_plugins.toolkit.guarded.acting import as_command
-from dysnomia_plugins.toolkit.guarded.folder import identity_of
-from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.process import ProcessRunner
-from dysnomia_plugins.toolkit.repositories.making import drop_named
-from dysnomia_plugins.toolkit.repositories.places import COPY, refuse_mount, wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.repositories.plugin import RepositoryState
 from dysnomia_plugins.types.git import contents, discover, swap
 from dysnomia_plugins.types.git import dump as dumping
 from dysnomia_plugins.types.git.activation import activate
@@ -45,39 +38,24 @@ from dysnomia_plugins.types.git.places import Layout
 from dysnomia_plugins.types.git.preflight import preflight
 from dysnomia_plugins.types.git.repository import Repository
 from dysnomia_store.model import Section
-from dysnomia_store.sink import ContentSink
 
 
-class GitRepository(StatePlugin):
+class GitRepository(RepositoryState):
     """A bare repository."""
 
     type: ClassVar[str] = "git-repository"
     title: ClassVar[str] = "git repository"
     tools: ClassVar[tuple[str, ...]] = ("git",)
-    digest_version: ClassVar[int] = 1
     main_artefact: ClassVar[str] = contents.BUNDLE
+    copy_named: ClassVar[str] = NAMED
 
     # Life.
 
-    def activate(self, ctx: Context) -> None:
-        """Create the repository where there is none, with the bundles ``git-repositories/*`` of the component in it."""
-        layout = Layout.of(ctx.component)
-        beside = self.place(ctx, Purpose.BESIDE)
-        try:
-            activate(ctx, layout, beside)
-        except BaseException:
-            self.drop(ctx, beside)
-            raise
+    def layout_of(self, component: Component) -> Layout:
+        return Layout.of(component)
 
-    def deactivate(self, ctx: Context) -> None:
-        """The repository stays; the engine marks it as garbage."""
-
-    def collect_garbage(self, ctx: Context) -> None:
-        """Delete the repository."""
-        layout = Layout.of(ctx.component)
-        if os.path.lexists(layout.live):
-            refuse_mount(layout.live)
-        remove_folder(layout.live)
+    def create(self, ctx: Context, beside: Place) -> None:
+        activate(ctx, Layout.of(ctx.component), beside)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell in the repository's folder, as whoever git runs as here: git obeys its configuration and hooks.
@@ -95,52 +73,10 @@ class GitRepository(StatePlugin):
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover(runner)
 
-    def location(self, component: Component) -> tuple[str, ...]:
-        return (os.path.realpath(Layout.of(component).live),)
-
-    # Places.
-
-    def live(self, component: Component) -> Place:
-        return Place(Layout.of(component).live)
-
-    def identity(self, component: Component) -> str:
-        return identity_of([Layout.of(component).live])
-
-    def place(self, ctx: Context, purpose: Purpose) -> Place:
-        return Layout.of(ctx.component).made(ctx.tag, purpose)
-
-    def address(self, component: Component) -> str:
-        return f"the folder {Layout.of(component).parent}"
-
-    def named(self, component: Component, name: str) -> Place:
-        """A repository of that name beside what is live."""
-        return Layout.of(component).named(name)
-
-    def exists(self, ctx: Context, place: Place) -> bool:
-        return os.path.lexists(place.name)
-
-    def drop(self, ctx: Context, place: Place) -> None:
-        layout = Layout.of(ctx.component)
-        if place.name == layout.live:
-            raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
-        if not wrapper_of(place):
-            drop_named(ctx, layout.made(ctx.tag, COPY), place, NAMED)
-            return
-        remove_folder(wrapper_of(place))
-
-    def left_behind(self, ctx: Context) -> Iterable[Place]:
-        """Also folders of the job's that are empty, and a copy that never got its name."""
-        layout = Layout.of(ctx.component)
-        places = [layout.made(ctx.tag, purpose) for purpose in (*Purpose, COPY)]
-        return [place for place in places if os.path.lexists(wrapper_made(place))]
-
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
         return dumping.dump(ctx, place, draft)
-
-    def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
-        raise PluginError("a snapshot of a repository is rescanned artefact by artefact")
 
     def rescan_artefacts(self, ctx: Context, stored: Stored, draft: Draft) -> bool | None:
         return contents.rescan(stored, draft)
@@ -151,8 +87,7 @@ class GitRepository(StatePlugin):
         return preflight(ctx, Layout.of(ctx.component), stored, replace=replace)
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
-        if self.exists(ctx, place):
-            raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
+        self.refuse_existing(ctx, place)
         Loader(ctx, Layout.of(ctx.component), stored, place).run(sections)
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.findings import existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.findings import of_snapshot
 from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
+from dysnomia_plugins.toolkit.repositories.space import needed_beside
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.git.places import Layout
@@ -25,19 +26,14 @@ def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) ->
     size, whole = measure([layout.live], deadline=time.monotonic() + _BUDGET) if live.there else (0, False)
     findings = list(of_snapshot(_of_snapshot(ctx, stored)))
     needed = stored.metadata.content_size if stored.metadata is not None else None
-    needs: list[tuple[str, int, int | None]] = []
-    if needed is not None:
-        free = free_bytes(existing(layout.parent))
-        needs.append((f"beside {layout.live}", needed, free))
-        if free is not None and free < needed:
-            text = f"about {needed:,} bytes are needed beside {layout.live}, and {free:,} are free there"
-            findings.append(Finding(Severity.WARNING, text, of_snapshot=True))
+    needs, too_little = needed_beside(layout, needed)
+    findings += too_little
     if replace and live.there:
         findings += _of_live(live)
     return Preflight(
         findings=tuple(findings),
         live_bytes=size if whole else None,
-        needs=tuple(needs),
+        needs=needs,
         swap=_swap(live) if replace else "nothing would be replaced",
         guard=_guard(live) if replace else "",
     )

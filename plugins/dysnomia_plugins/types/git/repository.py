@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dysnomia_plugins.base import Place, Runner
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
@@ -23,6 +23,7 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import others_in, others_on_the_way, real_path
+from dysnomia_plugins.toolkit.repositories import access
 from dysnomia_plugins.toolkit.repositories.places import let_in
 from dysnomia_plugins.types.git.refs import FORMAT, HEAD, Ref, left_out, listed, refuse_broken, refuse_unloadable
 
@@ -103,37 +104,17 @@ def locks_in(top: Folder) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Whose a repository is, and who may write it. Not in a dump: carried over."""
-
-    uid: int
-    gid: int
-    folder_mode: int
-    file_mode: int
+class Access(access.Access):
+    """Of ``objects`` and ``HEAD``."""
 
     @classmethod
     def at(cls, repository: str) -> Access | None:
         """Of a repository; None where there is none."""
         try:
             with Folder.at(repository) as top, top.folder("objects") as objects:
-                folder, file = objects.stat(), top.seen(HEAD)
+                return cls.seen(objects.stat(), top.seen(HEAD))
         except (OSError, LinkInTheWay):
             return None
-        if file is None or not stat.S_ISREG(file.st_mode):
-            return None
-        return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
-
-    @classmethod
-    def read(cls, data: Any) -> Access | None:
-        """From a snapshot's surroundings, which may be anybody's."""
-        try:
-            return cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
-        except (TypeError, KeyError, ValueError):
-            return None
-
-    def noted(self) -> Mapping[str, int]:
-        """As JSON."""
-        return {"uid": self.uid, "gid": self.gid, "folder_mode": self.folder_mode, "file_mode": self.file_mode}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from contextlib import suppress
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.toolkit.guarded.removal import remove_empty, remove_tree
-from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, copy_attributes
-from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, wrapper_made, wrapper_of
+from dysnomia_plugins.toolkit.guarded.removal import remove_tree
+from dysnomia_plugins.toolkit.guarded.system import copy_attributes
+from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, tidy, wrapper_made
 from dysnomia_plugins.toolkit.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.types.git.places import Layout
 from dysnomia_plugins.types.git.repository import locks_in
@@ -49,7 +49,7 @@ def swap(ctx: Context, layout: Layout, beside: Place, aside: Place) -> None:
         swap_roots([root], ctx.journal)
         _seal_once(ctx, aside)
     finally:
-        _tidy(beside, aside)
+        tidy(beside, aside)
 
 
 def recover(ctx: Context) -> bool:
@@ -60,7 +60,7 @@ def recover(ctx: Context) -> bool:
             places = [Place(str(root[where])) for root in data["roots"] for where in ("beside", "aside")]
             if swapped:
                 _seal_once(ctx, places[1])
-            _tidy(*places)
+            tidy(*places)
     return swapped
 
 
@@ -129,12 +129,3 @@ def _remove_locks(top: Folder) -> None:
 def _is_folder(folder: Folder, name: str) -> bool:
     seen = folder.seen(name)
     return seen is not None and stat.S_ISDIR(seen.st_mode)
-
-
-def _tidy(*places: Place) -> None:
-    """The folders around places where nothing stands any more."""
-    for place in places:
-        wrapper = wrapper_of(place)
-        if wrapper and not os.path.lexists(place.name):
-            with suppress(OSError, LinkInTheWay):
-                remove_empty(wrapper)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import stat
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
-from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
-from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, reclaim
+from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, put_live, reclaim
 from dysnomia_plugins.toolkit.repositories.places import wrapper_made
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.subversion.places import Layout
@@ -49,10 +47,7 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
             share(f"{repository.path}/db", gid, inherit=True)
         if maker is not None:
             _give_away(repository.path, maker.uid, maker.gid if gid < 0 else -1)
-        with folder_at(posixpath.dirname(beside.name)) as source, folder_at(layout.parent) as target:
-            sync_file_system(source)
-            rename_new(posixpath.basename(beside.name), source, posixpath.basename(layout.live), target)
-            os.fsync(target)
+        put_live(beside, layout.live)
     except OSError as error:
         raise PluginError(
             f"{layout.live} could not be created: {error.strerror}",

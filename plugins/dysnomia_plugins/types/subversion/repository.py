@@ -20,6 +20,7 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, actor_for, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at
 from dysnomia_plugins.toolkit.guarded.way import others_on_the_way, real_path
+from dysnomia_plugins.toolkit.repositories import access
 from dysnomia_plugins.toolkit.repositories.places import let_in
 
 MAX_CONFIG = 1 << 20
@@ -35,34 +36,17 @@ _NO_HOME = {"HOME": "/nonexistent"}
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Whose a repository's data is, and who may write it. Not in a dump: carried over."""
-
-    uid: int
-    gid: int
-    folder_mode: int
-    file_mode: int
+class Access(access.Access):
+    """Of ``db`` and ``db/current``."""
 
     @classmethod
     def at(cls, repository: str) -> Access | None:
         """Of a repository; None where there is none."""
         try:
             with Folder.at(f"{repository}/db") as db:
-                folder, file = db.stat(), db.seen("current")
+                return cls.seen(db.stat(), db.seen("current"))
         except (OSError, LinkInTheWay):
             return None
-        if file is None or not stat.S_ISREG(file.st_mode):
-            return None
-        return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
-
-    @classmethod
-    def read(cls, data: Any) -> Access | None:
-        """From a snapshot's surroundings, which may be anybody's."""
-        try:
-            values = {name: int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")}
-        except (TypeError, KeyError, ValueError):
-            return None
-        return cls(**values)
 
     def apply(self, path: str) -> None:
         """Give it to all below ``path``, following no link. What Subversion made read-only stays so.
@@ -275,15 +259,14 @@ class Repository:
 
     def surroundings(self, info: Info) -> Mapping[str, Any]:
         """What belongs to it and is in no dump, as JSON values."""
-        access = Access.at(self.path)
+        live = Access.at(self.path)
         result: dict[str, Any] = {
             "uuid": info.uuid,
             "compatible": info.compatible,
             "fsfs.conf": self.read("db/fsfs.conf"),
         }
-        if access is not None:
-            names = ("uid", "gid", "folder_mode", "file_mode")
-            result["access"] = {name: getattr(access, name) for name in names}
+        if live is not None:
+            result["access"] = live.noted()
         return result
 
 

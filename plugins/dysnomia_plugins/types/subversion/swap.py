@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
-from dysnomia_plugins.toolkit.guarded.removal import remove_empty
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, write_all
-from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, wrapper_of
+from dysnomia_plugins.toolkit.repositories.places import make_wrapper, refuse_mount, tidy
 from dysnomia_plugins.toolkit.trees.exchange import BEGUN, RootSwap, identity, recover_swap, swap_roots
 from dysnomia_plugins.types.subversion.places import Layout
 from dysnomia_plugins.types.subversion.repository import Repository
@@ -36,7 +35,7 @@ def swap(ctx: Context, layout: Layout, beside: Place, aside: Place) -> None:
     try:
         _exchange(ctx, live, beside, aside)
     finally:
-        _tidy(beside, aside)
+        tidy(beside, aside)
 
 
 def _exchange(ctx: Context, live: Repository, beside: Place, aside: Place) -> None:
@@ -59,7 +58,7 @@ def recover(ctx: Context) -> bool:
     swapped = recover_swap(ctx.journal)
     for name, data in ctx.journal.steps():
         if name == BEGUN:
-            _tidy(*(Place(str(root[where])) for root in data["roots"] for where in ("beside", "aside")))
+            tidy(*(Place(str(root[where])) for root in data["roots"] for where in ("beside", "aside")))
     return swapped
 
 
@@ -117,12 +116,3 @@ def _base36(number: int) -> str:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
     return digits or "0"
-
-
-def _tidy(*places: Place) -> None:
-    """The folders around places where nothing stands any more."""
-    for place in places:
-        wrapper = wrapper_of(place)
-        if wrapper and not os.path.lexists(place.name):
-            with suppress(OSError, LinkInTheWay):
-                remove_empty(wrapper)

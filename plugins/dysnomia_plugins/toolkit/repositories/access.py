@@ -1,0 +1,38 @@
+"""Whose a repository's data is, and who may write it: not in a dump, but carried over by a restore."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Owner, group, and the modes of its folders and files."""
+
+    uid: int
+    gid: int
+    folder_mode: int
+    file_mode: int
+
+    @classmethod
+    def seen(cls, folder: os.stat_result, file: os.stat_result | None) -> Self | None:
+        """Of a folder of the data and a file in it; None where that is no file."""
+        if file is None or not stat.S_ISREG(file.st_mode):
+            return None
+        return cls(folder.st_uid, folder.st_gid, stat.S_IMODE(folder.st_mode), stat.S_IMODE(file.st_mode))
+
+    @classmethod
+    def read(cls, data: Any) -> Self | None:
+        """From a snapshot's surroundings, which may be anybody's."""
+        try:
+            return cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
+        except (TypeError, KeyError, ValueError):
+            return None
+
+    def noted(self) -> Mapping[str, int]:
+        """As JSON."""
+        return {"uid": self.uid, "gid": self.gid, "folder_mode": self.folder_mode, "file_mode": self.file_mode}
