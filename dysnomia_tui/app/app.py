@@ -24,7 +24,7 @@ from dysnomia_tui.app.actions.model import Action
 from dysnomia_tui.app.actions.reasons import LOADING, is_waiting
 from dysnomia_tui.app.actions.registry import REGISTRY, key_name, keys_of
 from dysnomia_tui.app.client import Answered, Client
-from dysnomia_tui.app.kept_key import KeptKey, keep
+from dysnomia_tui.app.kept_key import KeptKey
 from dysnomia_tui.app.messages import DEFAULT, Messages, Said, Severity
 from dysnomia_tui.app.navigation import Navigation
 from dysnomia_tui.app.poller import Poller
@@ -271,7 +271,7 @@ class DysnomiaApp(TypingAhead):
         reason = action.why_not(here)
         self._kept = None
         if is_waiting(reason) and not action.asks_for_text:
-            self._kept = keep(action, carrier, id(self.screen), here, self.clock)
+            self._kept = KeptKey(action, carrier, id(self.screen), here.key, self.clock())
             self.notify(f"{action.title}: waits, {reason.removeprefix('read-only: ')}", timeout=4, markup=False)
         elif reason and action.asks_for_text:
             self.refuse_text(action, reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,8 +29,3 @@ class KeptKey:
         """Whether it means what it meant: the same screen, the same component, not long ago."""
         same = self.of is None or self.of == here.key
         return same and self.screen == screen and now - self.at < PATIENCE
-
-
-def keep(action: Action, carrier: object, screen: int, here: Selection, clock: Callable[[], datetime]) -> KeptKey:
-    """Keep an action of this moment."""
-    return KeptKey(action, carrier, screen, here.key, clock())

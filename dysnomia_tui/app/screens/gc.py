@@ -208,7 +208,6 @@ class GcScreen(DysnomiaScreen):
                 self._review, self._made = answer.review, answer.made
                 self._as_of |= answer.as_of
                 self._show()
-                self.services.run_kept()
 
         def failed(problem: str) -> None:
             if self.is_attached and question == self._question():
