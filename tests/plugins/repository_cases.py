@@ -7,6 +7,7 @@ removed by the job that made it alone.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -23,7 +24,7 @@ from dysnomia_store.model import CheckResult
 from dysnomia_tui.engine.component import activities, check
 from tests.plugins.conformance.driver import Driver, Reporter, in_child
 from tests.plugins.conformance.world import World
-from tests.plugins.other_user import OtherUser, needs_root, passable
+from tests.plugins.other_user import OtherUser, needs_root, open_folder, other_user, passable
 
 CAPABILITY = b"\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 """``cap_net_bind_service+ep``, as ``setcap`` writes it."""
@@ -58,8 +59,17 @@ class RepositoryCases:
     """The function of ``load`` that makes the last file in the repository's own folder."""
 
     @pytest.fixture
-    def member(self, world: World) -> Iterator[OtherUser]:
-        raise NotImplementedError
+    def world(self, request: pytest.FixtureRequest) -> Iterator[World]:
+        """What the test's module calls ``WORLD``, in a folder that other users may pass."""
+        folder = open_folder()
+        with request.module.WORLD(folder / "world") as world:
+            yield world
+        shutil.rmtree(folder)
+
+    @pytest.fixture
+    def member(self) -> Iterator[OtherUser]:
+        with other_user() as user:
+            yield user
 
     def live(self, world: World) -> Path:
         return Path(world.plugin.live(world.component).name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
@@ -16,7 +14,7 @@ from dysnomia_store.model import CheckResult
 from dysnomia_tui.engine.component import activities, check
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.git.world import GitWorld
-from tests.plugins.other_user import OtherUser, needs_root, open_folder, other_user
+from tests.plugins.other_user import needs_root
 from tests.plugins.repository_cases import RepositoryCases
 
 pytestmark = pytest.mark.server
@@ -27,18 +25,6 @@ class TestGitRights(RepositoryCases):
     load: ClassVar = load
     data: ClassVar = "objects"
     last_made: ClassVar = "hand_over_own"
-
-    @pytest.fixture
-    def world(self) -> Iterator[GitWorld]:
-        folder = open_folder()
-        with GitWorld(folder / "world") as world:
-            yield world
-        shutil.rmtree(folder)
-
-    @pytest.fixture
-    def member(self) -> Iterator[OtherUser]:
-        with other_user() as user:
-            yield user
 
     @pytest.mark.parametrize("name", ["commondir", "gitdir", "reftable"])
     def test_what_leads_git_elsewhere_is_not_even_proved(self, name: str) -> None:

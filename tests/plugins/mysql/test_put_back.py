@@ -27,7 +27,7 @@ PASSWORD = "not a secret"
 @pytest.fixture
 def shop(mariadb: MariadbServer, tmp_path: Path) -> Iterator[Shop]:
     for bare in bare_component(mariadb, tmp_path):
-        yield Shop(mariadb, bare)
+        yield Shop(server=mariadb, bare=bare)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_one_of_everything_is_back_as_mariadb_dump_has_it(shop: Shop) -> None:
 
 def test_the_same_whatever_is_set_on_the_server(hostile: MariadbServer, tmp_path: Path) -> None:
     for bare in bare_component(hostile, tmp_path):
-        _everything_is_back(Shop(hostile, bare))
+        _everything_is_back(Shop(server=hostile, bare=bare))
 
 
 def test_what_stands_against_rows_is_found_and_follows_from_each_other(shop: Shop) -> None:

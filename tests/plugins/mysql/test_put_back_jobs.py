@@ -21,6 +21,7 @@ from tests.plugins.mysql.bare import bare_component
 from tests.plugins.mysql.shop import CUSTOMERS, Shop
 from tests.plugins.mysql.world import MariadbWorld
 from tests.plugins.servers.mariadb import MariadbServer
+from tests.plugins.sql_shop import WHERE, enter
 from tests.unit.cli.calling import call
 
 pytestmark = pytest.mark.server
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.server
 @pytest.fixture
 def shop(mariadb: MariadbServer, tmp_path: Path) -> Iterator[Shop]:
     for bare in bare_component(mariadb, tmp_path):
-        yield Shop(mariadb, bare)
+        yield Shop(server=mariadb, bare=bare)
 
 
 @pytest.fixture
@@ -115,18 +116,8 @@ def _down(_: Client) -> None:
 @pytest.fixture
 def by_command(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """The shop as the commands find it: the component ``box/orders``."""
-    for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
-        monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
-    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    (tmp_path / "components" / "box" / "orders").mkdir(parents=True)
-    (tmp_path / "containers").mkdir()
-    lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
-    (tmp_path / "containers" / "box").write_text(lines)
+    enter(tmp_path, monkeypatch, shop.server.properties)
     return shop
-
-
-WHERE = ("-C", "box", "-c", "orders")
 
 
 def test_by_command_with_an_undo(

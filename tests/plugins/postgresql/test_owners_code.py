@@ -22,7 +22,7 @@ OWNER = ROLES[0]
 def shop(postgres: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
     for bare in bare_component(postgres, tmp_path):
         postgres.sql(f"CREATE ROLE {OWNER}")
-        yield Shop(postgres, bare)
+        yield Shop(server=postgres, bare=bare)
 
 
 WATCHED = f"""

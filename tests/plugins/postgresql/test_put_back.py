@@ -26,7 +26,7 @@ OWNER = ROLES[0]
 @pytest.fixture
 def shop(postgres: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
     for bare in bare_component(postgres, tmp_path):
-        yield Shop(postgres, bare)
+        yield Shop(server=postgres, bare=bare)
 
 
 MORE = r"""

@@ -22,6 +22,7 @@ from tests.plugins.postgresql.bare import bare_component
 from tests.plugins.postgresql.shop import CUSTOMERS, Shop
 from tests.plugins.postgresql.world import PostgresqlWorld
 from tests.plugins.servers.postgresql import PostgresServer
+from tests.plugins.sql_shop import WHERE, enter
 from tests.unit.cli.calling import call
 from tests.waiting import wait_until
 
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.server
 @pytest.fixture
 def shop(postgres: PostgresServer, tmp_path: Path) -> Iterator[Shop]:
     for bare in bare_component(postgres, tmp_path):
-        yield Shop(postgres, bare)
+        yield Shop(server=postgres, bare=bare)
 
 
 @pytest.fixture
@@ -143,22 +144,14 @@ def _lines(world: PostgresqlWorld) -> list[str]:
 def test_by_command_with_an_undo(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for variable, folder in (("CONTAINERS", "containers"), ("COMPONENTS", "components")):
-        monkeypatch.setenv(f"DYSNOMIA_{variable}_PATH", str(tmp_path / folder))
-    monkeypatch.setenv("DYSNOMIA_STATEDIR", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    (tmp_path / "components" / "box" / "orders").mkdir(parents=True)
-    (tmp_path / "containers").mkdir()
-    lines = "".join(f"{name}='{value}'\n" for name, value in shop.server.properties.items())
-    (tmp_path / "containers" / "box").write_text(lines)
+    enter(tmp_path, monkeypatch, shop.server.properties)
     shop.server.sql("CREATE DATABASE orders")
     shop.sql(CUSTOMERS)
-    where = ("-C", "box", "-c", "orders")
-    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *where) == 0
+    assert call(monkeypatch, "dysnomia", "-o", "snapshot", *WHERE) == 0
     then = shop.dumped()
     shop.sql("DELETE FROM orders")
     now = shop.dumped()
-    put_back = ("-o", "put-back", *where, "--generation", "1", "--section", "table:public.orders", "--lacking")
+    put_back = ("-o", "put-back", *WHERE, "--generation", "1", "--section", "table:public.orders", "--lacking")
     capsys.readouterr()
     assert call(monkeypatch, "dysnomia", *put_back, "--json") == 0
     job = json.loads(capsys.readouterr().out)["job"]
