@@ -281,7 +281,13 @@ def test_a_daemon_that_is_left_behind_holds_no_lock_and_is_not_waited_for(tmp_pa
     daemon = int(lines[0])
     try:
         assert lines[1:] == [b"started"]
-        held = [os.readlink(f"/proc/{daemon}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon}/fd")]
+        held: list[str] = []
+
+        def are_read() -> bool:
+            held[:] = _descriptors(daemon)
+            return bool(held)
+
+        wait_until(are_read)
         assert str(tmp_path / "lock") not in held
         os.close(lock)
         other = os.open(tmp_path / "lock", os.O_RDWR)
@@ -289,6 +295,15 @@ def test_a_daemon_that_is_left_behind_holds_no_lock_and_is_not_waited_for(tmp_pa
         os.close(other)
     finally:
         os.kill(daemon, signal.SIGKILL)
+
+
+def _descriptors(pid: int) -> list[str]:
+    """What a process has open; nothing where it closed one while they were read: then they are read again."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        return [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+    except FileNotFoundError:
+        return []
 
 
 def test_a_daemon_that_prints_later_is_not_killed_for_it(tmp_path: Path) -> None:
