@@ -50,7 +50,7 @@ class GcTable(VirtualTable[Entry]):
             self.act_down()
 
     def act_mark_all(self) -> None:
-        self.services.perform_id("gc-all")
+        self.services.actions.perform_id("gc-all")
 
     def act_unmark(self) -> None:
         screen = self.screen
