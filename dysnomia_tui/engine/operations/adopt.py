@@ -111,5 +111,13 @@ def run_adopt(work: JobContext) -> Outcome:
             file.flush()
             os.fsync(file.fileno())
         written.append(name)
-    work.machine.store.set_state(work.plan.keys[0], active=True, garbage=False)
+    params = work.plan.params
+    for key in [ComponentKey.parse(text) for text in params["active"]] if "active" in params else work.plan.keys[:1]:
+        work.machine.store.set_state(key, active=True, garbage=False)
+    if "group" in params:
+        from dysnomia_tui.engine.operations.adopt_application import add_group
+
+        add_group(params)
+        written.append(params["config"])
+        return Outcome(JobState.DONE, "its components and its group are adopted", details={"files": written})
     return Outcome(JobState.DONE, f"{work.plan.keys[0]} is adopted", details={"files": written})
