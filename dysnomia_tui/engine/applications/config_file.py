@@ -19,8 +19,8 @@ MOST_FILES = 100
 """Files that a pattern is followed to."""
 _SYSTEM = (
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/nix", "/opt", "/proc",
-    "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/share", "/var", "/var/cache",
-    "/var/lib", "/var/log", "/var/tmp", "/var/www",
+    "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/share", "/var",
+    "/var/cache", "/var/lib", "/var/log", "/var/tmp", "/var/www",
 )  # fmt: skip
 """Folders that are no application's."""
 

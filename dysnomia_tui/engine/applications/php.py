@@ -1,9 +1,9 @@
 """Settings out of a PHP file, which is read as text and never run.
 
-Understood are ``define('NAME', value)``, ``$name = value`` and ``$name['key'] = value`` with texts, numbers, ``array(…)``
-and ``[…]``, joined by ``.``, with ``__DIR__`` and variables that were set so before. What is set under a condition, in
-a loop or by a call is not known: its value is None, and no other is taken for it. Nothing is known of what a file that
-it includes sets.
+Understood are ``define('NAME', value)``, ``$name = value`` and ``$name['key'] = value`` with texts, numbers,
+``array(…)`` and ``[…]``, joined by ``.``, with ``__DIR__`` and variables that were set so before. What is set under a
+condition, in a loop or by a call is not known: its value is None, and no other is taken for it. Nothing is known of
+what a file that it includes sets.
 
 Grammar: the language reference of PHP (https://www.php.net/manual/en/langref.php).
 """
@@ -120,14 +120,11 @@ class _Reader:
         token = self._tokens[self._at]
         at = self._at
         if token.kind == "word" and token.text.lower().lstrip("\\") == "define":
-            if [one.text for one in self._tokens[at + 1 : at + 2]] == ["("] and self._kind(at + 2) == "single":
-                if self._text_at(at + 3) == ",":
-                    self._at = at + 4
-                    return _plain(self._tokens[at + 2].text)
-            if self._text_at(at + 1) == "(" and self._kind(at + 2) == "double" and self._text_at(at + 3) == ",":
-                self._at = at + 4
-                return self._tokens[at + 2].text[1:-1]
-            return ""
+            literal = self._kind(at + 2) in ("single", "double")
+            if self._text_at(at + 1) != "(" or not literal or self._text_at(at + 3) != ",":
+                return ""
+            self._at = at + 4
+            return self._tokens[at + 2].text[1:-1]
         if token.kind != "variable":
             return ""
         name, at = token.text[1:], at + 1

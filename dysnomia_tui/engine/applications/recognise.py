@@ -110,14 +110,14 @@ class _Installed:
         hooks = self._hooks()
         if self._unknown:
             self._problems.append(
-                f"{self._config.path} sets {', '.join(dict.fromkeys(self._unknown))} in a way that only running it would"
-                " tell: configure what it means by hand"
+                f"{self._config.path} sets {', '.join(dict.fromkeys(self._unknown))} in a way that only running it"
+                " would tell: configure what it means by hand"
             )
         if database is not None and database.type == SQLITE:
             database = self._beside(database, folders, stopped=bool(hooks[0]))
-        places = tuple(chain.from_iterable(
-            folders if part == "folders" else [database] if database else [] for part in self._entry.order
-        ))  # fmt: skip
+        places: list[str | Database] = []
+        for part in self._entry.order:
+            places += folders if part == "folders" else [database] if database else []
         if not places and not self._problems:
             return None
         configured = [self._configured(place) for place in places]
