@@ -87,6 +87,8 @@ def wiki() -> Iterator[Wiki]:
                     "Wiki", "Admin",
                 )  # fmt: skip
                 (root / "p").unlink()
+                with (root / "LocalSettings.php").open("a") as settings:
+                    settings.write(f'$wgCacheDirectory = "{root}/cache";\n')  # Debian's is below /var
                 yield wiki
     finally:
         shutil.rmtree(root, ignore_errors=True)

@@ -116,8 +116,8 @@ class _Installed:
         if database is not None and database.type == SQLITE:
             database = self._beside(database, folders, stopped=bool(hooks[0]))
         places: list[str | Database] = []
-        for part in self._entry.order:
-            places += folders if part == "folders" else [database] if database else []
+        for what in self._entry.order:
+            places += folders if what == "folders" else [database] if database else []
         if not places and not self._problems:
             return None
         configured = [self._configured(place) for place in places]
