@@ -57,7 +57,7 @@ class Wiki:
 @pytest.fixture(scope="module")
 def wiki() -> Iterator[Wiki]:
     root = own_folder("wiki")
-    database = root.name.replace("-", "_")
+    database = "own_wiki"
     try:
         source = unpacked("mediawiki", root / "u")
         unpacked("mediawiki-classes", source)
