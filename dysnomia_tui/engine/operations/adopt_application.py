@@ -149,7 +149,9 @@ def add_group(params: Mapping[str, Any]) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # one adoption after the other
         if _digest(config) != params["seen"] or config.is_symlink():
-            raise Stale(f"{config} was changed meanwhile", "look at it, then adopt again")
+            raise Stale(
+                f"{config} was changed by another program since the plan was made", "look at it, then adopt again"
+            )
         _replace(config, params["group"])
         os.fsync(folder)
     finally:
