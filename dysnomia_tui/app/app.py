@@ -41,6 +41,7 @@ from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
 from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
 from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
@@ -263,6 +264,7 @@ class DysnomiaApp(TypingAhead):
             loaded=overview is not None,
             undo=self.state.undoable_whole(here.whole) if here.whole else self.state.undoable(here.key),
             alarms=len(self.state.alarms()),
+            searching=screen is not None and isinstance(screen.focused, RowTable) and screen.focused.searching,
         )
 
     def perform(self, action: Action, carrier: object) -> None:
@@ -315,7 +317,7 @@ class DysnomiaApp(TypingAhead):
     def open_action_list(self, make: Callable[[Selection, tuple[str, ...]], Screen[str | None]]) -> None:
         """Open help or palette over the screen in front; what is chosen there runs here."""
         screen = self.screen
-        scopes = (screen.SCOPE, "list", "everywhere") if isinstance(screen, DysnomiaScreen) else ("everywhere",)
+        scopes = (screen.SCOPE, *screen.SCOPES) if isinstance(screen, DysnomiaScreen) else ("everywhere",)
 
         def chosen(answer: str | None) -> None:
             if answer and answer.startswith("component:"):

@@ -29,6 +29,8 @@ class Selection:
     undo: JobView | None = None
     """The newest job on the component (or on the whole group or container) that can be undone."""
     alarms: int = 0
+    searching: bool = False
+    """Whether rows that a search has found are listed, and have the focus."""
     planned: bool = False
     """Whether the screen has a plan to go on with."""
 

@@ -50,6 +50,14 @@ def no_generations(here: Selection) -> str:
     return "" if here.component.generations else "it has no generation yet; s takes the first snapshot"
 
 
+def no_search(here: Selection) -> str:
+    return "" if here.searching else "nothing is searched for: / in rows or lines begins"
+
+
+def search_has_the_key(here: Selection) -> str:
+    return "a search is on: its key goes to the next hit; Esc ends the search" if here.searching else ""
+
+
 def no_time(here: Selection) -> str:
     if not here.whole:
         return no_generations(here)
