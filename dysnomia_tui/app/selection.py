@@ -24,6 +24,10 @@ class Selection:
     generation: Generation | None = None
     marks: tuple[int, ...] = ()
     """Numbers of the marked generations of ``component``, ascending."""
+    picked: tuple[ComponentView, ...] = ()
+    """The components marked in the tree (those of marked containers and groups too), where it has the focus."""
+    picked_found: tuple[Found, ...] = ()
+    """What was found and is marked to be adopted, where the tree has the focus."""
     job: JobView | None = None
     """The job under the cursor, where jobs are listed."""
     undo: JobView | None = None
