@@ -112,7 +112,7 @@ async def test_a_review_never_stands_under_a_text_it_was_not_asked_for(typed: st
         await run.press("enter", "X")
         assert run.screen is screen
         assert "nothing to carry out" in run.toasts()
-        run.app.perform_id("refresh")
+        run.app.actions.perform_id("refresh")
         await run.settled()
         assert screen.review is None, "nor when the store was read again"
         assert run.screen is screen

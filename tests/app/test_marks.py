@@ -45,7 +45,7 @@ def test_a_day_ends_in_the_servers_zone_where_times_are_relative() -> None:
 async def test_tags_are_written() -> None:
     async with driven() as run:
         await run.press("2")
-        run.app.perform_id("tags")
+        run.app.actions.perform_id("tags")
         await run.settled()
         await run.press(*"good", "space", *"old", "enter")
         await run.until(lambda: run.engine.submitted)
@@ -55,7 +55,7 @@ async def test_tags_are_written() -> None:
 async def test_trust_is_confirmed_by_the_number() -> None:
     async with driven() as run:
         await run.press("2")
-        run.app.perform_id("trust")
+        run.app.actions.perform_id("trust")
         assert (await run.confirmation()).plan.grade is Grade.UNDOABLE
 
 

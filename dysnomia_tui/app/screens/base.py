@@ -241,7 +241,7 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
 
     def act_filter(self) -> None:
         """``/`` where no list has the focus."""
-        self.services.refuse_text(REGISTRY["filter"], "there is no list to filter here")
+        self.services.actions.refuse_text(REGISTRY["filter"], "there is no list to filter here")
 
     def take_back(self) -> bool:
         """Take the focused table's filter away, or else its order; False where it has neither."""

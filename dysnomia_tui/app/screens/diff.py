@@ -18,6 +18,7 @@ from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_sections_back
+from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles, whole_row
 from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
@@ -27,7 +28,6 @@ from dysnomia_tui.app.scanning import Scanner, holds, is_change
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.app.selection import Selection
-from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import Diff, HistoryAsked
@@ -71,7 +71,7 @@ class DiffScreen(DysnomiaScreen):
         self._diff: Diff | None = None
         self._ended = False
         self._change: SectionChange | None = None
-        self._pages: Pages[RowChange] = Pages(200)
+        self._changed_rows: PagedRows[RowChange] | None = None
         self._scanner = Scanner(self)
         self._as_of: Mapping[int, datetime] = {}
         self._since = utc_now()
@@ -129,6 +129,8 @@ class DiffScreen(DysnomiaScreen):
     def on_unmount(self) -> None:
         diff, self._diff = self._diff, None
         self._ended = True
+        if self._changed_rows is not None:
+            self._changed_rows.end()
         if diff is not None:
             self.services.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
@@ -212,7 +214,7 @@ class DiffScreen(DysnomiaScreen):
             if not counted and present.row_count(change) != present.UNKNOWN_ROWS and not self.rows.filter_text:
                 self.rows.set_items(range(present.row_count(change)))
             return
-        self._pages = Pages(200)
+        self._begin_rows(change)
         self.rows.set_marks(())  # they are numbers, and would be of other rows
         self.query_one("#right").border_title = escaped(present.title(change))
         self._say_about(change)
@@ -224,7 +226,8 @@ class DiffScreen(DysnomiaScreen):
         self._scanner.end()
         self.rows.forget_filter()
         self.query_one("#right").border_subtitle = ""
-        self.rows.set_columns(present.row_columns(change, self._row, self._pages.first()))
+        if self._changed_rows is not None:
+            self._changed_rows.set_columns()
         self.rows.set_empty(plain(present.why_empty(change), styles.DIM))
         self.rows.set_items(range(present.row_count(change)), to=0)
 
@@ -245,39 +248,28 @@ class DiffScreen(DysnomiaScreen):
         about.update(Text("\n").join(lines))
         about.display = bool(lines)
 
-    def _row(self, row: int) -> RowChange | None:
-        """A changed row; None while it is read, which is begun here."""
-        found = self._pages.get(row)
-        if found is None:
-            self._read(self._pages.page_of(row))
-        return found
-
-    def _read(self, page: int) -> None:
-        change, pages, diff = self._change, self._pages, self._diff
-        if change is None or diff is None or not pages.begin(page):
+    def _begin_rows(self, change: SectionChange) -> None:
+        """The changed rows of another section, of which none is read yet."""
+        if self._changed_rows is not None:
+            self._changed_rows.end()
+        diff, self._changed_rows = self._diff, None
+        if diff is None:
             return
-
-        def have(rows: Sequence[RowChange]) -> None:
-            pages.put(page, rows)
-            if pages is self._pages and self.is_attached:
-                if page == 0:
-                    self.rows.set_columns(present.row_columns(change, self._row, rows))
-                if len(rows) < pages.size and not self.rows.filter_text:
-                    self.rows.set_items(range(page * pages.size + len(rows)))
-                self.rows.invalidate()
-
-        def failed(problem: str) -> None:
-            pages.put(page, ())
-            if pages is self._pages and self.is_attached:
-                self.rows.set_empty(plain(problem, styles.BAD))
-                self.rows.set_items(())
-
-        self.ask(
-            f"diff rows {id(pages)} {page}",
-            lambda _engine: tuple(diff.rows(change, page * pages.size, pages.size)),
-            have,
-            failed,
+        self._changed_rows = PagedRows(
+            self,
+            self.rows,
+            lambda _engine, start, count: diff.rows(change, start, count),
+            lambda rows: present.row_columns(change, self._row, rows),
+            self._rows_failed,
         )
+
+    def _row(self, number: int) -> RowChange | None:
+        """A changed row; None while it is read, which is begun here."""
+        return self._changed_rows.row(number) if self._changed_rows is not None else None
+
+    def _rows_failed(self, problem: str) -> None:
+        self.rows.set_empty(plain(problem, styles.BAD))
+        self.rows.set_items(())
 
     # --- rows with a text, and the one that is wanted ------------------------------------------------------------
 

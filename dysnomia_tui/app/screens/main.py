@@ -217,7 +217,7 @@ class MainScreen(DysnomiaScreen):
         if self.list.have(*answer, self.services.times):
             self._describe(self.units.item)
             self._draw_detail()
-            self.services.run_kept()
+            self.services.actions.run_kept()
             key = answer[0]
             self.services.client.ask("alone", lambda engine: (key, engine.alone(key)), self._have_alone)
 
@@ -325,13 +325,13 @@ class MainScreen(DysnomiaScreen):
     def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
         row: TreeRow = event.item
         if row.found is not None:
-            self.services.perform_id("adopt")
+            self.services.actions.perform_id("adopt")
         elif row.group is not None:
             self.services.go.whole(row.group.name)
         elif row.is_component:
             self.panes.go_to(self.panes.second)
         elif row.key == components.DEMO:
-            self.services.perform_id("demo")
+            self.services.actions.perform_id("demo")
         else:
             self.units.fold(row, self.services.state)
 
@@ -341,7 +341,7 @@ class MainScreen(DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#detail")
     def _section_chosen(self) -> None:
-        self.services.perform_id("browse")
+        self.services.actions.perform_id("browse")
 
     def act_browse(self) -> None:
         generation = self.list.item

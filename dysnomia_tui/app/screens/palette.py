@@ -162,7 +162,7 @@ class ActionList(ModalScreen["str | None"]):
         return self.query_one("#entries", VirtualTable)
 
     def _list(self, typed: str) -> None:
-        table, recent = self._table, self.services.recent
+        table, recent = self._table, self.services.actions.recent
         table.set_items(ranked(self._entries, typed) if typed else grouped(self._entries, recent))
         table.act_top()
 

@@ -65,9 +65,6 @@ def _make(ctx: Context, beside: Place) -> None:
     refs = _with_head(found)
     check_objects(repository, refs)
     reclaim(beside, maker, OWN)
-    with Folder.at(repository.path) as top:
-        if maker is not None:
-            hand_over_tree(top, 0, 0)
     write_refs(repository.path, refs)
     with Folder.at(repository.path) as top:
         top.make_folder("hooks", 0o777).close()

@@ -82,7 +82,7 @@ class Loader:
             if access is not None:
                 access.apply(f"{repository.path}/{name}")
             elif self.layout.group:
-                share(f"{repository.path}/{name}", group_id(self.layout.group), inherit=name == "db")
+                share(f"{repository.path}/{name}", group_id(self.layout.group), inherit="." if name == "db" else "")
         if access is not None or self.layout.group:
             hand_over_format(repository.path, access or Access(-1, group_id(self.layout.group), 0, 0o664))
         said = finish()
