@@ -35,6 +35,8 @@ class Selection:
     alarms: int = 0
     searching: bool = False
     """Whether rows that a search has found are listed, and have the focus."""
+    policy: bool = False
+    """Whether a policy was typed that the review is of."""
     planned: bool = False
     """Whether the screen has a plan to go on with."""
 

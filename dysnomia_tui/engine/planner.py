@@ -131,6 +131,13 @@ class Planner:
         with translated():
             return gc.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
 
+    def plan_policy(self, keys: Collection[ComponentKey], pattern: str, policy: Policy) -> Plan:
+        """Write the policy that was reviewed for ``keys`` into config.toml, for the components of a pattern."""
+        from dysnomia_tui.engine.operations import policy as saving
+
+        with translated():
+            return saving.plan_policy(self._world, keys, pattern, policy, self._clock())
+
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
         from dysnomia_tui.engine.operations import trash
 

@@ -194,6 +194,15 @@ class FakeEngine(FakeReading):
             blockers=() if count else ("nothing would be collected",),
         )
 
+    def plan_policy(self, keys: Collection[ComponentKey], pattern: str, policy: Policy) -> Plan:
+        return self._plan(
+            Kind.POLICY,
+            f"save the retention of {pattern} in /etc/dysnomia-tui/config.toml",
+            tuple(keys),
+            Grade.ADDS,
+            f"last = {policy.last} would be written",
+        )
+
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
         return self._plan(
             Kind.EMPTY_TRASH, "empty the trash", (ORDERS,), Grade.FINAL, "would free 100M for good", confirm="orders"

@@ -187,6 +187,10 @@ def _can(activities: frozenset[str], activity: str) -> bool:
     return activity in activities
 
 
+def no_policy(here: Selection) -> str:
+    return "" if here.policy else "no policy was typed: e types one, and the review shows what it would do"
+
+
 def no_job(here: Selection) -> str:
     return "" if here.job is not None else "no job is selected"
 

@@ -205,6 +205,17 @@ _GROUP = (
 _GC = (
     action("gc-policy", "e", "Policy", "Type what to keep: last 7 daily 14 weekly 8.", "gc", footer="policy"),
     action(
+        "gc-save",
+        "W",
+        "Save the policy",
+        "Write the policy that was typed into config.toml, for the component, its container or all; then collections "
+        "follow it.",
+        "gc",
+        Grade.ADDS,
+        "save",
+        reasons.no_policy,
+    ),
+    action(
         "gc-keep", "K", "Keep", "Keep the generation under the cursor, whatever the policy says.", "gc", footer="keep"
     ),
     action(
