@@ -127,9 +127,9 @@ def key_example(section: Section | None) -> str:
     return "4711, or documents/guide.md" if section is None else ",".join(section.key)
 
 
-def found_words(text: str, found: int, read: int, *, over: bool) -> str:
+def found_words(text: str, count: int, read: int, *, over: bool) -> str:
     """``/lyon: 351 found``, and how far it is."""
-    return f"/{cut_middle(text, TITLE)}: {found:,} found" + ("" if over else f" in {plural(read, 'row')}…")
+    return f"/{cut_middle(text, TITLE)}: {count:,} found" + ("" if over else f" in {plural(read, 'row')}…")
 
 
 def row_columns(

@@ -285,13 +285,13 @@ class DiffScreen(DysnomiaScreen):
         self.rows.set_empty(Text("looking…", style="dim"))
         self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
 
-    def _have_found(self, found: tuple[int, ...], read: int, ended: bool) -> None:
-        said = found_words(self.rows.filter_text, len(found), read, over=ended)
-        self.query_one("#right").border_subtitle = escaped(said)
+    def _have_found(self, numbers: tuple[int, ...], read: int, ended: bool) -> None:
+        title = found_words(self.rows.filter_text, len(numbers), read, over=ended)
+        self.query_one("#right").border_subtitle = escaped(title)
         if ended:
             self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
-        if len(found) != len(self.rows.items):
-            self.rows.set_items(found)
+        if len(numbers) != len(self.rows.items):
+            self.rows.set_items(numbers)
 
     def _go_to_wanted(self, changes: Sequence[SectionChange]) -> None:
         """Put the cursor on the section that is wanted as soon as it is listed; its row is looked for from there."""
@@ -312,9 +312,9 @@ class DiffScreen(DysnomiaScreen):
             self.rows.focus()
             self._scanner.begin(self._diff, change, partial(is_change, line), self._have_row, 1)
 
-    def _have_row(self, found: tuple[int, ...], _read: int, _ended: bool) -> None:
-        if found:
-            self.rows.go_to(found[0])
+    def _have_row(self, numbers: tuple[int, ...], _read: int, _ended: bool) -> None:
+        if numbers:
+            self.rows.go_to(numbers[0])
 
     # --- actions ------------------------------------------------------------------------------------------------
 
