@@ -209,11 +209,14 @@ def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
         raise Unsupported(f"what is live of {key} cannot be read without a snapshot")
     base = scratch / "live"
     base.mkdir(mode=0o700)
-    draft = SnapshotDraft(base)
     component = machine.component(key)
     ctx = _context(machine, component, scratch, trusted=True)
+    frames = None
     if "like" in args:
-        plugin.dump_like(ctx, machine.store.generation(key, int(args["like"])).metadata)
+        other = machine.store.generation(key, int(args["like"]))
+        plugin.dump_like(ctx, other.metadata)
+        frames = machine.store.stored(key, other.id).borrowed()
+    draft = SnapshotDraft(base, frames=frames)
     plugin.dump(ctx, plugin.live(component), draft)
     yield Opened(plugin, draft.stored())
 

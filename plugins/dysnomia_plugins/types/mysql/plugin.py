@@ -316,6 +316,8 @@ class MysqlDatabase(SqlDatabase):
 
     # Contents.
 
+    rows_by_line: ClassVar[bool] = True
+
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         return rows.raw_rows(stored, section)
 
