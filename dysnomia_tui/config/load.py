@@ -163,8 +163,8 @@ def components_of(documents: Sequence[Document]) -> Mapping[str, ComponentSettin
     """Each pattern with all that the more general ones say merged in: labels add up, the rest is overruled."""
     given: dict[str, dict[str, Any]] = {}
     for document in documents:
-        for pattern, said in document.components.items():
-            given.setdefault(pattern, {}).update(said)
+        for pattern, properties in document.components.items():
+            given.setdefault(pattern, {}).update(properties)
     return {pattern: _layered(given, pattern) for pattern in given}
 
 

@@ -318,9 +318,9 @@ class DiffScreen(DysnomiaScreen):
             self.rows.focus()
             self._scanner.begin(self._diff, change, partial(is_change, line), self._have_row, 1)
 
-    def _have_row(self, found: tuple[int, ...], _read: int, _ended: bool) -> None:
-        if found:
-            self.rows.go_to(found[0])
+    def _have_row(self, numbers: tuple[int, ...], _read: int, _ended: bool) -> None:
+        if numbers:
+            self.rows.go_to(numbers[0])
 
     # --- actions ------------------------------------------------------------------------------------------------
 

@@ -353,10 +353,10 @@ class GcScreen(DysnomiaScreen):
         if not count:
             super().act_quit()
             return
-        them = "the mark" if count == 1 else f"the {count} marks"
+        marks = "the mark" if count == 1 else f"the {count} marks"
         choices = [
             Choice("stay", "Stay here", f"{self.services.key_of('gc-apply')} carries the review out"),
-            Choice("leave", f"Leave, and forget {them}", "nothing is collected"),
+            Choice("leave", f"Leave, and forget {marks}", "nothing is collected"),
         ]
 
         def chosen(answer: str | None) -> None:

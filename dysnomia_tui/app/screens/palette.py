@@ -53,8 +53,8 @@ class Entry:
             typed in rest,
             typed in self.help.casefold(),
         ]
-        found = next((rank for rank, fits in enumerate(at) if fits), None)
-        return None if found is None else found + (DISABLED if self.why_not else 0)
+        best = next((rank for rank, fits in enumerate(at) if fits), None)
+        return None if best is None else best + (DISABLED if self.why_not else 0)
 
 
 DISABLED = 100

@@ -119,11 +119,11 @@ def parse_row(section: Section, raw: bytes) -> Row:
 def _cells(inner: bytes) -> Iterator[str | None]:
     position = 0
     while position < len(inner):
-        found = _CELL.match(inner, position)
-        if found is None:
+        match = _CELL.match(inner, position)
+        if match is None:
             yield _text(inner[position:])
             return
-        null, quoted, hexadecimal, other = found.groups()
+        null, quoted, hexadecimal, other = match.groups()
         if null:
             yield None
         elif quoted is not None:
@@ -132,7 +132,7 @@ def _cells(inner: bytes) -> Iterator[str | None]:
             yield "\\x" + hexadecimal.decode().lower()
         else:
             yield _text(other.strip())
-        position = found.end()
+        position = match.end()
 
 
 def unescaped(quoted: bytes) -> bytes:
