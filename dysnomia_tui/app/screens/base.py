@@ -216,6 +216,9 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
     def act_palette(self) -> None:
         self.services.go.palette()
 
+    def act_theme(self) -> None:
+        self.services.go.themes()
+
     def act_zone(self) -> None:
         self.services.next_zone()
 
