@@ -263,18 +263,25 @@ class DysnomiaApp(TypingAhead):
         """Close what is in front of the main screen and put its cursor on a component (and a generation)."""
         from dysnomia_tui.app.screens.main import MainScreen
 
+        if self._closed_in_front() and isinstance(self.screen, MainScreen):
+            self.screen.show_component(key, number)
+
+    def _closed_in_front(self) -> bool:
+        """Close all screens but the main one. False, and says why, where one of them must not be."""
+        for screen in self.screen_stack:
+            reason = screen.why_stay() if isinstance(screen, DysnomiaScreen) else ""
+            if reason:
+                self.notify(reason, severity="warning", markup=False, timeout=8)
+                return False
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        if isinstance(self.screen, MainScreen):
-            self.screen.show_component(key, number)
+        return True
 
     def show_group(self, name: str) -> None:
         """Close what is in front of the main screen and put its cursor on a group."""
         from dysnomia_tui.app.screens.main import MainScreen
 
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-        if isinstance(self.screen, MainScreen):
+        if self._closed_in_front() and isinstance(self.screen, MainScreen):
             self.screen.show_group(name)
 
     # --- actions -------------------------------------------------------------------------------------------------

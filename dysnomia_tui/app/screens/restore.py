@@ -57,7 +57,8 @@ class RestoreScreen(DysnomiaScreen):
     RestoreScreen.-short.choosing #targets { display: none; }
     RestoreScreen #job { height: 1fr; border: round $border-blurred; display: none; }
     RestoreScreen VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
-    RestoreScreen VirtualTable:focus { border: round $primary; border-title-color: $text; }
+    RestoreScreen #targets:focus, RestoreScreen #choose:focus, RestoreScreen #job:focus { border: round $primary;
+        border-title-color: $text; }
     RestoreScreen.choosing #choose { display: block; }
     RestoreScreen.choosing #plan { display: none; }
     RestoreScreen.running #targets, RestoreScreen.running #plan, RestoreScreen.running #choose { display: none; }
