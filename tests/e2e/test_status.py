@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.world import BIN, World
 
 DOCS = ("-C", "files", "-c", "docs")
-FORMS = ([], ["--json"], ["--openmetrics"])
+FORMS: tuple[list[str], ...] = ([], ["--json"], ["--openmetrics"])
 
 
 @pytest.fixture
