@@ -17,6 +17,7 @@ from dysnomia_store.sink import ContentSink, WholeSection
 LDIF = "directory.ldif"
 ENTRY = "entry"
 _BATCH = 500
+"""Entries that are handed on together; fewer of the first ones, so that of a slow server something is seen at once."""
 _BATCH_BYTES = 1 << 20
 _NONE: Mapping[str, str] = {}
 
@@ -30,7 +31,7 @@ def write_records(sink: ContentSink, found: Iterable[Record], said: Callable[[in
         waiting.append(WholeSection(ENTRY, record.dn, Form.TEXT, len(canonical), _NONE, canonical, (record.stored,)))
         size += len(record.stored)
         count += 1
-        if len(waiting) >= _BATCH or size >= _BATCH_BYTES:
+        if len(waiting) >= min(_BATCH, 1 + count // 4) or size >= _BATCH_BYTES:
             sink.write_sections(waiting)
             waiting.clear()
             done += size

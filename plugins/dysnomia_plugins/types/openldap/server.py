@@ -5,18 +5,22 @@ The journal says how it is started before it is stopped, so that whoever recover
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from dysnomia_plugins.base import Component, Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.processes import PROC, RunningProcess
 from dysnomia_plugins.toolkit.run_records import RunRecords
-from dysnomia_plugins.toolkit.trees.users import User, users_of
+from dysnomia_plugins.toolkit.trees.exchange import identity
 from dysnomia_plugins.types.openldap.places import data_at
 
 STOP = "openldap-stop"
@@ -40,10 +44,57 @@ class Control:
     """For the plan."""
 
 
-def holders(folder: str) -> Sequence[User]:
-    """Processes that have a place's database open. Without root, only the caller's own are seen."""
-    data = data_at(Place(folder))
-    return [user for user in users_of([folder]) if user.path == data]
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a database open for writing."""
+
+    pid: int
+    program: str
+    who: str
+
+    def __str__(self) -> str:
+        return f"{self.program} (pid {self.pid}, {self.who}) has the database open"
+
+
+def holders(folder: str) -> Sequence[Holder]:
+    """Processes that have a place's database open for writing, whatever they call it (in a container, or since it was
+    exchanged). Without root, only the caller's own are seen."""
+    file = identity(data_at(Place(folder)))
+    if file is None:
+        return ()
+    pids = [int(name) for name in os.listdir(PROC) if name.isdigit() and int(name) != os.getpid()]
+    return tuple(filter(None, (_holder(pid) for pid in pids if _writes(pid, file))))
+
+
+def _writes(pid: int, file: tuple[int, int]) -> bool:
+    folder = f"{PROC}/{pid}/fd"
+    try:
+        numbers = os.listdir(folder)
+    except OSError:
+        return False
+    for number in numbers:
+        try:
+            seen = os.stat(f"{folder}/{number}")  # noqa: PTH116 (a descriptor, not a path)
+            if (seen.st_dev, seen.st_ino) == file and _for_writing(f"{PROC}/{pid}/fdinfo/{number}"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _for_writing(path: str) -> bool:
+    """From the octal ``flags:`` of ``fdinfo``."""
+    lines = Path(path).read_bytes().splitlines()
+    flags = next((int(line.split()[1], 8) for line in lines if line.startswith(b"flags:")), 0)
+    return bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+def _holder(pid: int) -> Holder | None:
+    try:
+        process = psutil.Process(pid)
+        return Holder(pid, process.name(), process.username())
+    except psutil.Error:
+        return None
 
 
 def control(component: Component, pids: Sequence[int]) -> Control | None:
@@ -117,7 +168,7 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
         return
 
 
-def _stop(ctx: Context, how: Control, folder: str, users: Sequence[User]) -> None:
+def _stop(ctx: Context, how: Control, folder: str, users: Sequence[Holder]) -> None:
     """To its end, also where a cancel is asked for meanwhile: a server that is stopping cannot be started yet."""
     ctx.cancel.check()
     ProcessRunner(tool_path=ctx.tool_path).run(how.stop, timeout=_SECONDS)

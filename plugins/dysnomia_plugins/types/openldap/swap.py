@@ -33,7 +33,7 @@ def swap(ctx: Context, directory: Directory, beside: Place, aside: Place) -> Non
                 move=False,
             )
             swap_roots([root], ctx.journal)
-            late = holders(_folder(aside))
+            late = holders(aside.name)
             if late:
                 ctx.progress.log(f"{late[0]}: it was started during the exchange, what it writes is lost: restart it")
             _forget_readers(live)
@@ -41,10 +41,6 @@ def swap(ctx: Context, directory: Directory, beside: Place, aside: Place) -> Non
         raise PluginError(f"{live.name} could not be changed ({error.strerror})", "live is unchanged") from error
     finally:
         tidy(beside, aside)
-
-
-def _folder(place: Place) -> str:
-    return place.name
 
 
 def _forget_readers(place: Place) -> None:
