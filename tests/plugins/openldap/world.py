@@ -93,7 +93,7 @@ class LdapWorld(World):
     def grow(self, size: int) -> None:
         self.server.stop()
         random = Random(1)
-        big = self.folder / "big.ldif"
+        big = self.server.home / "big.ldif"
         with big.open("wb") as file:
             for number in range((size >> 20) + 1):
                 photo = base64.b64encode(random.randbytes(1 << 20))

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,7 +55,7 @@ class SlapdServer:
         tree: bool = True,
         modules: str = "moduleload syncprov",
         settings: str = "",
-        before: str = "",
+        before: Callable[[Path], str] = lambda home: "",
         overlays: str = "overlay syncprov",
         user: pwd.struct_passwd | None = None,
     ) -> None:
@@ -71,11 +71,14 @@ class SlapdServer:
         self.fields = {
             "includes": "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in SCHEMAS),
             "home": str(self.home / "run"), "suffix": suffix, "password": PASSWORD, "modules": modules,
-            "settings": settings, "before": before, "overlays": overlays,
+            "settings": settings, "before": before(self.home), "overlays": overlays,
         }  # fmt: skip
         self.conf = self.home / "slapd.conf"
         self.conf.write_text(TEMPLATE.format(**self.fields, folder=self.folder))
-        for path in (self.folder, self.home / "run"):
+        more = [self.home / name for name in ("log", "below") if f"{self.home}/{name}" in self.fields["before"]]
+        for path in more:
+            path.mkdir()
+        for path in (self.folder, self.home / "run", *more):
             self.give(path)
         self.tree = self.home / "slapd.d" if tree else None
         if self.tree is not None:

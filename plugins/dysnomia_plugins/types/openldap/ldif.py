@@ -18,6 +18,7 @@ MAX_RECORD = 64 << 20
 """Bytes of one entry, which is held in memory."""
 _CHUNK = 1 << 18
 _BLANK = re.compile(rb"\n(?:\r?\n)+")
+_WRAP = re.compile(rb"\r?\n ")
 SECRET = frozenset(
     {
         "authpassword", "clearpassword", "cleartextpassword", "ds-pwp-account-secret", "goauthpassword", "krb5key",
@@ -59,12 +60,12 @@ def records(stream: BinaryIO) -> Iterator[Record]:
     rest = b""
     while chunk := stream.read(_CHUNK):
         rest += chunk
-        end = rest.rfind(b"\n\n")
-        if end < 0:
+        end = max(rest.rfind(b"\n\n") + 2, rest.rfind(b"\n\r\n") + 3)
+        if end < 3:
             if len(rest) > MAX_RECORD:
                 raise BadLdif(f"the LDIF holds an entry of more than {MAX_RECORD >> 20} MiB", "this is not handled")
             continue
-        whole, rest = rest[: end + 2], rest[end + 2 :]
+        whole, rest = rest[:end], rest[end:]
         yield from _cut(whole)
     if rest.strip():
         yield from _cut(rest.rstrip(b"\n") + b"\n\n")
@@ -87,7 +88,7 @@ def _record(text: bytes) -> Record | None:
     lines = [line for line in logical_lines(text) if not line.lower().startswith(b"version:")]
     if not lines:
         return None
-    if attribute_of(lines[0]) != "dn":
+    if b":" not in lines[0] or attribute_of(lines[0]) != "dn":
         raise BadLdif(
             f"an entry of the LDIF does not begin with its name (dn): {lines[0][:40]!r}", "nothing was loaded"
         )
@@ -126,7 +127,8 @@ def value_of(line: bytes) -> bytes:
 
 def refuse_urls(record: Record) -> None:
     """OpenLDAP's programs would read the file that such a value names, with their own rights. Raises BadLdif."""
-    if b":<" in record.stored:
+    text = _WRAP.sub(b"", record.stored) if _WRAP.search(record.stored) else record.stored
+    if b":<" in text:
         for line in logical_lines(record.stored):
             if line.partition(b":")[2].startswith(b"<"):
                 value_of(line)
