@@ -76,7 +76,7 @@ class Configuration:
         """Raises PluginError, NotSafe."""
         wanted = component.prop(CONFIG)
         if wanted and not wanted.startswith("/"):
-            raise PluginError(f"{CONFIG} is {wanted!r}, which is no absolute path", "name slapd.d or slapd.conf")
+            raise PluginError(f"{CONFIG} is {wanted!r}, which is not an absolute path", "name slapd.d or slapd.conf")
         found = wanted or next((path for path in USUAL if os.path.lexists(path)), "")
         if not found:
             raise PluginError(
@@ -191,7 +191,7 @@ class Configuration:
                 opened += 1
                 if opened > _MAX_INCLUDES:
                     raise PluginError(
-                        f"{self.path} includes more than {_MAX_INCLUDES} files", "do they include itself?"
+                        f"{self.path} includes more than {_MAX_INCLUDES} files", "look for a file that includes itself"
                     )
                 waiting.append(self._text(words[1], reader))
                 continue
@@ -206,7 +206,9 @@ class Configuration:
 
         What a file of another user includes must not be read with root's rights. Raises PluginError."""
         if not path.startswith("/"):
-            raise PluginError(f"{self.path} includes {path!r}, which is no absolute path", "name it by its whole path")
+            raise PluginError(
+                f"{self.path} includes {path!r}, which is not an absolute path", "name it by its whole path"
+            )
         try:
             folder_path, name = posixpath.split(real_path(path, setting=CONFIG))
             with acting_as(reader), Folder.at(folder_path) as folder, folder.file(name) as descriptor:

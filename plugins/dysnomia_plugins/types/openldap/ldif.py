@@ -122,7 +122,7 @@ def value_of(line: bytes) -> bytes:
     try:
         return base64.b64decode(rest[1:].strip(), validate=True)
     except (ValueError, binascii.Error) as error:
-        raise BadLdif(f"a value of {attribute_of(line)} in the LDIF is no Base64", "nothing was loaded") from error
+        raise BadLdif(f"a value of {attribute_of(line)} in the LDIF is not Base64", "nothing was loaded") from error
 
 
 def refuse_urls(record: Record) -> None:
