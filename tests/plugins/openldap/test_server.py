@@ -15,6 +15,7 @@ from dysnomia_plugins.base import Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_tui.engine.component import activities
+from tests.plugins.conformance.crash import kills
 from tests.plugins.conformance.driver import Driver, Reporter, in_child
 from tests.plugins.fileset.changes import all_below
 from tests.plugins.openldap.changes import seed_ldif
@@ -171,3 +172,29 @@ def test_the_initial_state_replaces_an_empty_database_only(world: LdapWorld, dri
     now = world.whole()
     driver.activity("activate")
     assert world.whole() == now
+    choose = random.Random(2)
+    for name in world.changes():
+        world.change(name, choose)
+
+
+def test_a_killed_activation_or_collection_is_healed(world: LdapWorld, driver: Driver) -> None:
+    """Killed at each step of the journal; the server runs again after the next writer, with all or nothing."""
+    driver.activity("activate")
+    whole = world.whole()
+    driver.activity("deactivate")
+    for name in ("collect-garbage", "activate"):
+        for job in kills(driver, lambda bench, name=name: activities.activity(bench, name)):  # type: ignore[misc]
+            for left in driver.unsettled():
+                activities.recover(driver.bench(), left)
+            world.server.ready()
+            assert driver.left_behind(job) == []
+            live = world.whole()
+            assert live is None or len(live[0]) == len(whole[0])  # type: ignore[index]
+            driver.activity("activate")
+            world.server.ready()
+            driver.activity("deactivate")
+            if name == "activate":
+                driver.activity("collect-garbage")
+            world.server.ready()
+        if name == "collect-garbage":
+            assert world.whole() is None

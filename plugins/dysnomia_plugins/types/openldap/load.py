@@ -31,7 +31,8 @@ def load(
         raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
     making = place if wrapper_of(place) else directory.layout.made(ctx.tag, COPY)
     try:
-        fill(ctx, directory, making, _whole(stored) if sections is None else _some(stored, sections))
+        found = _whole(stored) if sections is None else _some(stored, sections)
+        fill(ctx, directory, making, found, as_it_was=ctx.made_here)
         if making != place:
             give_name(ctx, making, place, NAMED)
     except OSError as error:
@@ -46,11 +47,11 @@ def _there(place: Place) -> bool:
     return True
 
 
-def fill(ctx: Context, directory: Directory, making: Place, found: Iterator[Record]) -> None:
+def fill(ctx: Context, directory: Directory, making: Place, found: Iterator[Record], *, as_it_was: bool) -> None:
     """Make a database at a place of the job's, and see that it holds as many entries. Raises PluginError, OSError."""
     with begin(making, directory.actor) as folder:
         count = done = said = 0
-        with directory.loading(ctx, folder) as stdin:
+        with directory.loading(ctx, folder, as_it_was=as_it_was) as stdin:
             for record in found:
                 refuse_urls(record)
                 stdin.write(record.stored)

@@ -62,9 +62,13 @@ class Directory:
                     yield stream
 
     @contextmanager
-    def loading(self, ctx: Context, folder: Folder) -> Iterator[BinaryIO]:
-        """What is to be loaded into an open, empty folder. Raises PluginError."""
-        checks = ["-s"] if ctx.made_here else []  # what was live may be older than today's schema
+    def loading(self, ctx: Context, folder: Folder, *, as_it_was: bool) -> Iterator[BinaryIO]:
+        """What is to be loaded into an open, empty folder. Raises PluginError.
+
+        Args:
+            as_it_was: entries were in a database already, perhaps before today's schema: it is not held against them.
+                Only a check by it adds what entries of other origin lack (``structuralObjectClass``)."""
+        checks = ["-s"] if as_it_was else []
         with self._configured(ctx, folder) as (words, descriptors):
             argv = [*as_command(self.actor), "slapadd", "-q", *checks, *words]
             with (
