@@ -39,6 +39,7 @@ from dysnomia_tui.app.terminal.ending import Ending
 from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
 from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
@@ -257,6 +258,7 @@ class DysnomiaApp(TypingAhead):
             loaded=overview is not None,
             undo=self.state.undoable_whole(here.whole) if here.whole else self.state.undoable(here.key),
             alarms=len(self.state.alarms()),
+            searching=screen is not None and isinstance(screen.focused, RowTable) and screen.focused.searching,
         )
 
     def key_of(self, action_id: str) -> str:

@@ -61,7 +61,7 @@ def lines(proofs: Sequence[GenerationProofs], host: str, key: ComponentKey | Non
             yield ""
             yield visible(str(one.key))
             before = one.key
-        estimated = "~" if one.as_of_estimated else ""
+        estimated = "≈" if one.as_of_estimated else ""
         yield visible(f"  generation {one.number}  {estimated}{one.as_of:%Y-%m-%d %H:%M:%S}Z  {one.id}".rstrip())
         if one.problem:
             yield visible(f"    cannot be proved: {one.problem}")

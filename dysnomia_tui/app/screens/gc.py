@@ -120,7 +120,9 @@ class GcScreen(DysnomiaScreen):
     def here(self) -> Selection:
         entry = self.lines.item
         key = entry.key if entry is not None else self._opened_on[0]
-        return Selection(component=self.services.state.component(key), planned=self._review is not None)
+        reviewed = self._review is not None
+        typed = reviewed and self._policy is not None and not self._planned
+        return Selection(component=self.services.state.component(key), planned=reviewed, policy=typed)
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
@@ -293,6 +295,19 @@ class GcScreen(DysnomiaScreen):
     def act_gc_now(self) -> None:
         self._now = not self._now
         self._say()
+
+    def act_gc_save(self) -> None:
+        """Ask for whom, and write the policy into config.toml."""
+        policy, keys = self._policy, self._keys
+        if policy is None:
+            return
+        choices = [Choice(pattern, title, about) for pattern, title, about in present.patterns(keys)]
+
+        def chosen(pattern: str | None) -> None:
+            if pattern is not None:
+                self.services.plan(lambda engine: engine.plan_policy(keys, pattern, policy))
+
+        self.services.push_screen(ChoiceScreen(f"Save: keep {self._text.strip()}", choices), chosen)
 
     def act_gc_apply(self) -> None:
         review, free_now = self._review, self._now

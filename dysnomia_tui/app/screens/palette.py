@@ -59,7 +59,13 @@ class Entry:
 
 DISABLED = 100
 """What cannot be done here comes after all that can."""
-GROUPS = {"list": "In lists", "everywhere": "Everywhere", "component": "Go to", "group": "Go to"}
+GROUPS = {
+    "search": "In what a search has found",
+    "list": "In lists",
+    "everywhere": "Everywhere",
+    "component": "Go to",
+    "group": "Go to",
+}
 RECENT, HERE, NOT_NOW = "Recent", "On this screen", "Not possible now"
 
 

@@ -166,7 +166,7 @@ def side(machine: Machine, key: ComponentKey, which: int | str, *, anew: bool = 
             raise Unsupported(f"what is live of {key} cannot be read without a snapshot", "take one, and compare that")
         return SideSpec("live", f"{__name__}:open_live", _args(machine.settings, key))
     generation = machine.store.generation(key, which)
-    title = f"{which} {'~' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
+    title = f"{which} {'≈' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
     stored = machine.store.stored(key, generation.id)
     if stored.index is None or (anew and _of_another_version(machine, generation)):
         return SideSpec(title, f"{__name__}:open_rescanned", {**_args(machine.settings, key), "number": which})

@@ -24,7 +24,7 @@ from dysnomia_tui.engine.jobs.view import JobReading, job_view, read_job
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import JobState, JobView
 
-UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
+UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT, Kind.POLICY})
 """Kinds that are done in a moment and wait for nobody."""
 
 

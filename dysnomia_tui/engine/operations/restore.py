@@ -332,7 +332,7 @@ def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
 
 
 def replaced(key: ComponentKey, preflight: Preflight) -> str:
-    size = f" (~{preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
+    size = f" (about {preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
     return f"what is live of {key}{size}"
 
 
