@@ -74,7 +74,7 @@ ALLOWED = {
     ("types/redis/server.py", "os.path.realpath"): COMPARED,
     ("types/redis/swap.py", "Path.open"): OURS,
     ("types/redis/swap.py", "Path.unlink"): OURS,
-    ("types/sqlite/plugin.py", "Path.read_text"): INITIAL,
+    ("types/sqlite/activation.py", "Path.read_text"): INITIAL,
     ("types/git/activation.py", "Path.open"): INITIAL,
     ("types/git/discover.py", "os.path.realpath"): COMPARED,
     ("types/git/dump.py", "Path.open"): OURS,
