@@ -79,7 +79,7 @@ ALLOWED = {
     ("types/openldap/discover.py", "os.path.realpath"): COMPARED,
     ("types/openldap/server.py", "Path.read_bytes"): PROC,
     ("types/openldap/server.py", "Path.read_text"): PROC,
-    ("types/sqlite/plugin.py", "Path.read_text"): INITIAL,
+    ("types/sqlite/activation.py", "Path.read_text"): INITIAL,
     ("types/git/activation.py", "Path.open"): INITIAL,
     ("types/git/discover.py", "os.path.realpath"): COMPARED,
     ("types/git/dump.py", "Path.open"): OURS,
