@@ -184,7 +184,7 @@ class DysnomiaApp(TypingAhead):
 
     def _go_to(self, opening: Opening) -> None:
         if opening.hosts:
-            self.go.hosts()
+            self.go.hosts(opening.only)
         elif opening.key is not None:
             if self.state.component(opening.key) is None:
                 self.notify(f"there is no component {opening.key}", severity="warning", markup=False, timeout=12)

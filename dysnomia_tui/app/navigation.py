@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -112,13 +112,13 @@ class Navigation:
 
         self._open(DeployScreen())
 
-    def hosts(self) -> None:
-        """Other machines with this program."""
+    def hosts(self, only: Sequence[str] = ()) -> None:
+        """Other machines with this program; of these, if any are given, those with one of the names or labels."""
         from dysnomia_tui.app.screens.hosts import HostsScreen
         from dysnomia_tui.engine import HostDesk
 
         if not any(isinstance(screen, HostsScreen) for screen in self._app.screen_stack):
-            self._open(HostsScreen(HostDesk(self._app.settings, os.environ)))
+            self._open(HostsScreen(HostDesk(self._app.settings, os.environ, only)))
 
     def jobs(self, job_id: str = "") -> None:
         """All jobs, the cursor on ``job_id``."""

@@ -15,12 +15,15 @@ import pytest
 
 from dysnomia_tui.app.screens.confirm import ConfirmScreen
 from dysnomia_tui.app.screens.hosts import HostsScreen
+from dysnomia_tui.cli.tui import command, hosts
 from dysnomia_tui.config import HostSettings, Settings
 from dysnomia_tui.engine import HostTalk, HostTask
 from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.records import Opening
 from tests.app.driving import Driven, driven
 from tests.app.fake_hosts import HOSTS, FakeDesk, FakeTalk
 from tests.app.fake_world import fake_settings
+from tests.unit.cli.calling import call
 
 STAND_IN = r"""#!/bin/sh
 echo "$*" >> "$0.called"
@@ -231,3 +234,31 @@ async def test_a_jump_away_from_hosts_with_work_is_refused_aloud() -> None:
         await run.until(lambda: screen._work is None)
         await run.press("colon", *"orders", "enter")
         assert not isinstance(run.screen, HostsScreen)
+
+
+async def test_by_command_it_has_the_hosts_that_were_named_and_changes_nothing_read_only(
+    ssh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(ssh)
+    settings = replace(settings, hosts={**settings.hosts, "db3": replace(settings.hosts["db3"], labels=("files",))})
+    given: list[tuple[bool, Opening]] = []
+
+    def run_app(settings: Settings, *, read_only: bool, opening: Opening) -> int:
+        given.append((read_only, opening))
+        return 0
+
+    monkeypatch.setattr(command, "run_app", run_app)
+    monkeypatch.setattr(hosts, "load", lambda _: settings)
+    assert call(monkeypatch, "dysnomia-tui", "--read-only", "hosts", "--screen", "gone", "files") == 0
+    assert call(monkeypatch, "dysnomia-tui", "hosts", "--screen", "nobody") != 0
+    ((read_only, opening),) = given
+    assert read_only
+    async with driven(settings=settings, opening=opening, read_only=read_only, size=(100, 24)) as run:
+        await run.until(lambda: isinstance(run.screen, HostsScreen), "the screen is there")
+        screen = run.screen
+        assert isinstance(screen, HostsScreen)
+        await run.until(lambda: str(screen.table.border_title) == "2 hosts, 1 needs a person", "both have answered")
+        assert [row.host.name for row in screen.table.shown] == ["gone", "db3"]
+        await run.press("s")
+        assert "read-only" in run.toasts()
+    assert called(ssh, "db1 dysnomia-tui status --json") == 0
