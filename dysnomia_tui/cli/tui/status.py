@@ -10,7 +10,10 @@ from dysnomia_base.durations import age
 from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
-from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
+from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report, ServerLook
+
+RECENT = timedelta(minutes=10)
+"""A look at a server that is younger is not made again by a timer."""
 
 
 def status(args: argparse.Namespace) -> int:
@@ -20,6 +23,8 @@ def status(args: argparse.Namespace) -> int:
     settings = load(args.statedir)
     with heard(settings, "status", scheduled=args.scheduled) as hearing:
         check_readable(settings.statedir)
+        if args.scheduled:
+            open_engine(settings).look_at_servers(older_than=RECENT)
         report = open_engine(settings, read_only=True).report()
         if args.json:
             write_json(_document(report))
@@ -52,8 +57,16 @@ def lines(found: Report) -> Iterator[str]:
         yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(found, one)}".rstrip()
     for alarm in found.alarms:
         yield f"alarm     {alarm}"
+    for look in found.looks:
+        yield _look_line(look, found.at)
     for job in found.jobs:
         yield f"job       {job}"
+
+
+def _look_line(look: ServerLook, now: datetime) -> str:
+    asked = "never asked" if look.at is None else f"asked {_ago(now - look.at)}"
+    parts = [f"{look.container}: {look.components} components; its server was {asked} what it holds", look.remark]
+    return f"look      {'; '.join(filter(None, parts))}"
 
 
 def _summary(found: Report) -> str:
@@ -114,6 +127,10 @@ def metrics(found: Report) -> Iterator[str]:
     yield from _gauge(
         "stored_bytes", "bytes that a component's snapshots take",
         ((f"{{{labels}}}", one.stored_size) for labels, one in components),
+    )  # fmt: skip
+    yield from _gauge(
+        "server_asked_timestamp_seconds", "when the server of a container with components=* last told what it holds",
+        ((f'{{container="{_escaped(one.container)}"}}', _seconds(one.at)) for one in found.looks if one.at),
     )  # fmt: skip
     yield from _gauge("alarms", "alarms that belong to no component", [("", len(found.alarms))])
     yield from _gauge("jobs", "jobs that run or wait", [("", len(found.jobs))])

@@ -57,8 +57,9 @@ def deployment(machine: Machine, container: str = "") -> Deployment:
     def mine(key: ComponentKey) -> bool:
         return not container or key.container == container
 
+    inventory = machine.inventory()
     return Deployment(
-        available=tuple(sorted(key for key in machine.inventory().components if mine(key))),
+        available=tuple(sorted(key for key in inventory.components if mine(key) and key not in inventory.gone)),
         active=tuple(sorted(key for key in summaries if summaries[key].active and mine(key))),
         garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and mine(key))),
     )

@@ -28,6 +28,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -370,6 +371,11 @@ class SqliteDatabase(StatePlugin):
         from dysnomia_plugins.types.sqlite import discover as sqlite_discover
 
         return sqlite_discover.discover(self.type)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+
+        return sqlite_discover.list_state(container)
 
     def location(self, component: Component) -> tuple[str, ...]:
         try:
