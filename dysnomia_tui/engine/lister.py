@@ -6,7 +6,6 @@ import fcntl
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -71,6 +70,8 @@ class Lister:
             ]
             if not due:
                 return {}
+            from concurrent.futures import ThreadPoolExecutor  # most commands ask no server
+
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 looks = list(pool.map(lambda name: _look(self._world, name, now), due))
             return {name: listing.problem for name, listing in zip(due, looks, strict=True) if listing.problem}
@@ -89,7 +90,9 @@ class Lister:
         problems = self.look_at_servers({name} if group is None else {key.container for key in group.components})
         for container, problem in problems.items():
             if self._world.inventory().listings[container].at is None:
-                raise NotListed(f"{container}: which components it has is not known: {problem}", "start its server")
+                raise NotListed(
+                    f"{container}: which components it has is not known: {problem}", "see why, then run it again"
+                )
 
 
 def _look(machine: Machine, name: str, now: float) -> Listing:
@@ -152,7 +155,7 @@ class _Change:
                 left[repr(one.name)] = why
             elif one.name in self._known or not one.idle:
                 names.append(one.name)
-        gone = self._gone(present)
+        gone = self._gone(present, names)
         for name in names:
             if name not in self._before.names:
                 self._mark(name, active=True)
@@ -169,18 +172,18 @@ class _Change:
             return one.why_not
         return f"there are {MOST} components already"
 
-    def _gone(self, present: Collection[str]) -> dict[str, float]:
+    def _gone(self, present: Collection[str], names: Collection[str]) -> dict[str, float]:
         """Those that were there and are not, with when they were last seen: those with generations that nobody took
-        out of service."""
+        out of service. What is there and no component any more (``except=``, another name for it) is not among them."""
         gone: dict[str, float] = {}
-        for name in self._known:
-            out = excepted(self._container, name)
-            if name in self._before.names and (out or name not in present):
+        for name in self._known.difference(names):
+            out = name in present or excepted(self._container, name)
+            if name in self._before.names:
                 key = ComponentKey(self._container.name, name)
                 if not out and self._machine.store.is_active(key) and self._machine.store.generations(key):
                     gone[name] = self._before.at or self._now
                 self._mark(name, active=False)
-            elif name in self._before.gone and not out and name not in present:
+            elif not out:
                 gone[name] = self._before.gone[name]
         return gone
 

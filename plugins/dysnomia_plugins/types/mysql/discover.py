@@ -136,9 +136,9 @@ def _remedy(error: PluginError) -> str:
 
 
 _SEES_ALL = """SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.user_privileges WHERE privilege_type <> 'USAGE'
-  AND (grantee NOT LIKE '%@%' OR grantee = CONCAT('\'', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
-      - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), '\'@\'',
-    SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '\''))"""
+  AND (grantee NOT LIKE '%@%' OR grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
+      - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), '''@''',
+    SUBSTRING_INDEX(CURRENT_USER(), '@', -1), ''''))"""
 """Whoever has a privilege on everything is shown all databases."""
 
 
