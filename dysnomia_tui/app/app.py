@@ -20,11 +20,10 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app import theme
 from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
 from dysnomia_tui.app.actions.keymap import checked_keymap
-from dysnomia_tui.app.actions.model import Action
-from dysnomia_tui.app.actions.reasons import LOADING, is_waiting
+from dysnomia_tui.app.actions.reasons import LOADING
 from dysnomia_tui.app.actions.registry import REGISTRY, key_name, keys_of
+from dysnomia_tui.app.actions.runner import ActionRunner
 from dysnomia_tui.app.client import Answered, Client
-from dysnomia_tui.app.kept_key import KeptKey
 from dysnomia_tui.app.messages import DEFAULT, Messages, Said, Severity
 from dysnomia_tui.app.navigation import Navigation
 from dysnomia_tui.app.poller import Poller
@@ -40,14 +39,11 @@ from dysnomia_tui.app.terminal.ending import Ending
 from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
 from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
-from dysnomia_tui.app.widgets.host import ActionHost
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobView, Opening
-
-RECENT = 5
-"""Actions that the palette lists first: those that were chosen in it last."""
 
 
 class DysnomiaApp(TypingAhead):
@@ -96,14 +92,13 @@ class DysnomiaApp(TypingAhead):
         self.confirm_flow = ConfirmFlow(self)
         self.ending = Ending(self)
         self.go = Navigation(self)
+        self.actions = ActionRunner(self)
         kind = ZoneKind(settings.zone) if settings.zone in list(ZoneKind) else ZoneKind.SERVER
         self._times = Times(kind, self.clock())
         self._alarm = -1
         self._environ = environ
         self._opening = opening
-        self._kept: KeptKey | None = None
         self.messages = Messages()
-        self.recent: list[str] = []
         self.animation_level = "none"
         self.ansi_theme_dark = theme.ANSI_DARK
         self.ansi_theme_light = theme.ANSI_LIGHT
@@ -174,7 +169,7 @@ class DysnomiaApp(TypingAhead):
         if self._opening is not None and state.overview is not None:
             opening, self._opening = self._opening, None
             self._go_to(opening)
-        self.run_kept()
+        self.actions.run_kept()
 
     def _go_to(self, opening: Opening) -> None:
         if opening.hosts:
@@ -263,70 +258,8 @@ class DysnomiaApp(TypingAhead):
             loaded=overview is not None,
             undo=self.state.undoable_whole(here.whole) if here.whole else self.state.undoable(here.key),
             alarms=len(self.state.alarms()),
+            searching=screen is not None and isinstance(screen.focused, RowTable) and screen.focused.searching,
         )
-
-    def perform(self, action: Action, carrier: object) -> None:
-        """Run an action on what carries it out, or say why it cannot be done."""
-        here = self.here()
-        reason = action.why_not(here)
-        self._kept = None
-        if is_waiting(reason) and not action.asks_for_text:
-            self._kept = KeptKey(action, carrier, id(self.screen), here.key, self.clock())
-            self.notify(f"{action.title}: waits, {reason.removeprefix('read-only: ')}", timeout=4, markup=False)
-        elif reason and action.asks_for_text:
-            self.refuse_text(action, reason)
-        elif reason:
-            self.notify(f"{action.title}: {reason}", severity="warning", markup=False, timeout=4)
-        else:
-            action.run(carrier)
-
-    def run_kept(self) -> None:
-        """Run the key that waits, where what it needs has been read meanwhile."""
-        kept = self._kept
-        if kept is None or not self.screen.is_mounted:
-            return
-        here = self.here()
-        if not kept.is_due(here, id(self.screen), self.clock()):
-            self._kept = None
-        elif not is_waiting(kept.action.why_not(here)):
-            self.clear_notifications()
-            self.perform(kept.action, kept.carrier)
-        elif kept.of is None and here.key is not None:
-            self._kept = replace(kept, of=here.key)  # from now on this one is meant
-
-    def refuse_text(self, action: Action, reason: str) -> None:
-        """Say why an action that asks for text cannot be done, in a prompt that takes the text all the same: whoever
-        types on must not run other actions by it."""
-        from dysnomia_tui.app.screens.prompt import PromptScreen
-
-        self.push_screen(PromptScreen(action.title, f"Not possible: {reason}.", accept="closes this, nothing is done"))
-
-    def perform_id(self, action_id: str) -> None:
-        """Run an action by id on whatever in front has it: the focused widget first, then up to the screen."""
-        action = REGISTRY[action_id]
-        node = self.focused or self.screen
-        for host in node.ancestors_with_self:
-            carrier = host.carrier_of(action) if isinstance(host, ActionHost) else None
-            if carrier is not None:
-                self.perform(action, carrier)
-                return
-        self.notify(f"{action.title}: not on this screen", severity="warning", markup=False)
-
-    def open_action_list(self, make: Callable[[Selection, tuple[str, ...]], Screen[str | None]]) -> None:
-        """Open help or palette over the screen in front; what is chosen there runs here."""
-        screen = self.screen
-        scopes = (screen.SCOPE, "list", "everywhere") if isinstance(screen, DysnomiaScreen) else ("everywhere",)
-
-        def chosen(answer: str | None) -> None:
-            if answer and answer.startswith("component:"):
-                self.show_component(ComponentKey.parse(answer.removeprefix("component:")))
-            elif answer and answer.startswith("group:"):
-                self.show_group(answer.removeprefix("group:"))
-            elif answer:
-                self.recent = [answer, *(one for one in self.recent if one != answer)][:RECENT]
-                self.perform_id(answer)
-
-        self.push_screen(make(self.here(), scopes), chosen)
 
     def key_of(self, action_id: str) -> str:
         """The first key of an action, as it is shown."""

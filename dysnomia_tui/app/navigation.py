@@ -32,7 +32,7 @@ class Navigation:
         """All actions that work here."""
         from dysnomia_tui.app.screens.palette import HelpScreen
 
-        self._app.open_action_list(HelpScreen)
+        self._app.actions.open_list(HelpScreen)
 
     def messages(self) -> None:
         """What was said, newest first."""
@@ -44,7 +44,7 @@ class Navigation:
         """Everything by name."""
         from dysnomia_tui.app.screens.palette import PaletteScreen
 
-        self._app.open_action_list(PaletteScreen)
+        self._app.actions.open_list(PaletteScreen)
 
     def browse(self, key: ComponentKey, number: int, section: Section | None = None) -> None:
         """Look into a generation: its sections, and the rows or lines of one."""

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from textual.geometry import Size
     from textual.screen import Screen
     from textual.timer import Timer
+    from textual.widget import Widget
 
     from dysnomia_store.names import ComponentKey
     from dysnomia_tui.app.actions.confirm_flow import ConfirmFlow
-    from dysnomia_tui.app.actions.model import Action
+    from dysnomia_tui.app.actions.runner import ActionRunner
     from dysnomia_tui.app.client import Client
     from dysnomia_tui.app.messages import Messages
     from dysnomia_tui.app.navigation import Navigation
@@ -39,10 +40,9 @@ class Services(Protocol):
     client: Client
     poller: Poller
     confirm_flow: ConfirmFlow
+    actions: ActionRunner
     go: Navigation
     messages: Messages
-    recent: list[str]
-    """Ids of actions in the order in which they were used last, the last first."""
 
     @property
     def is_open(self) -> bool:
@@ -72,21 +72,6 @@ class Services(Protocol):
 
     def here(self) -> Selection:
         """Where the operator is, on the screen in front."""
-
-    def perform(self, action: Action, carrier: object) -> None:
-        """Run an action on what carries it out, or say why it cannot be done."""
-
-    def perform_id(self, action_id: str) -> None:
-        """Run an action by id on whatever in front has it."""
-
-    def run_kept(self) -> None:
-        """Run the key that waits, where what it needs has been read meanwhile."""
-
-    def refuse_text(self, action: Action, reason: str) -> None:
-        """Say why an action that asks for text cannot be done, and take the text that is typed all the same."""
-
-    def open_action_list(self, make: Callable[[Selection, tuple[str, ...]], Screen[str | None]]) -> None:
-        """Open help or palette over the screen in front."""
 
     def key_of(self, action_id: str) -> str:
         """The first key of an action, as it is shown."""
@@ -118,6 +103,9 @@ class Services(Protocol):
     def size(self) -> Size: ...
 
     @property
+    def focused(self) -> Widget | None: ...
+
+    @property
     def screen(self) -> Screen[Any]: ...
 
     @property
@@ -133,6 +121,8 @@ class Services(Protocol):
         markup: bool = False,
         everywhere: bool = False,
     ) -> None: ...
+
+    def clear_notifications(self) -> None: ...
 
     def push_screen(self, screen: Screen[Any], callback: Callable[[Any], None] | None = None) -> object: ...
 

@@ -68,7 +68,7 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         left_out=tuple(left_out),
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
-        components=_components(documents),
+        components=components_of(documents),
         schedule={name: when for name, when in scheduled.items() if name not in ("on_failure", "collect_mode")},
         collect_mode=str(scheduled.get("collect_mode", "apply")),
         schedule_on_failure=tuple(scheduled.get("on_failure", ())),
@@ -159,12 +159,12 @@ def _joined(mappings: Any) -> Mapping[str, str]:
     return joined
 
 
-def _components(documents: Sequence[Document]) -> Mapping[str, ComponentSettings]:
+def components_of(documents: Sequence[Document]) -> Mapping[str, ComponentSettings]:
     """Each pattern with all that the more general ones say merged in: labels add up, the rest is overruled."""
     given: dict[str, dict[str, Any]] = {}
     for document in documents:
-        for pattern, said in document.components.items():
-            given.setdefault(pattern, {}).update(said)
+        for pattern, properties in document.components.items():
+            given.setdefault(pattern, {}).update(properties)
     return {pattern: _layered(given, pattern) for pattern in given}
 
 

@@ -288,7 +288,7 @@ class Engine(Planner, Teller):
     ) -> Archive:
         """Write generations to an archive, a file that is not there yet. The store is only read."""
         with translated():
-            generations = {key: tuple(found) for key, found in chosen.items()}
+            generations = {key: tuple(listed) for key, listed in chosen.items()}
             return self._world.store.export(generations, path, host=host_name(), on_bytes=on_bytes)
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:

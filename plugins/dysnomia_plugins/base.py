@@ -352,8 +352,9 @@ class StatePlugin(Plugin):
     # Contents.
 
     rows_by_line: ClassVar[bool] = False
-    """Whether each line of a section of form ROWS, but for those of its beginning and its end, is a row in its
-    artefact: then lines may be left out of the middle, and ``raw_rows`` yields the others."""
+    """Whether the rows of a section of form ROWS are whole lines in its artefact: then lines may be left out of its
+    middle (``stored`` is an ``Excerpt``), and ``raw_rows`` yields the rows of the others. It raises PluginError where
+    they are not lines after all; the section is then read whole."""
 
     @abstractmethod
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:

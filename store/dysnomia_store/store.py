@@ -360,8 +360,8 @@ class Store(ReadableStore):
                 self.heal(stack.enter_context(self._locked(key, who=who, job=job, doing="import")))
             users = {one.key: reader(one.key) for one in opened_archive.archive.components}
             readers = {key: _group_of(user) for key, user in users.items() if user}
-            came = unpack(self._workspace, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
-        return Imported(tuple(self.generation(key, number) for key, number in came.made), came.already)
+            unpacked = unpack(self._workspace, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
+        return Imported(tuple(self.generation(key, number) for key, number in unpacked.made), unpacked.already)
 
     def missing_of(self, archive: Archive) -> int:
         """Bytes of an archive that are not here yet."""

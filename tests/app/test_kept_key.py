@@ -24,7 +24,7 @@ async def test_a_key_typed_while_the_generations_are_read_runs_on_the_newest() -
         await run.pilot.press("r")
         await run.until(lambda: "its generations are still being read" in run.toasts())
         run.engine.gate.set()
-        await run.until(lambda: isinstance(run.screen, RestoreScreen), "the restore screen")
+        await run.until(lambda: isinstance(run.screen, RestoreScreen) and run.screen.is_mounted, "the restore screen")
         screen = run.screen
         assert isinstance(screen, RestoreScreen)
         assert screen.here().key == CRM

@@ -51,8 +51,8 @@ SCREENS: dict[str, Opener] = {
     "StoreScreen": lambda run: run.app.go.store(),
     "DeployScreen": lambda run: run.app.go.deploy(),
     "JobsScreen": lambda run: run.app.go.jobs(),
-    "PromptScreen": lambda run: run.app.perform_id("note"),
-    "ChoiceScreen": lambda run: run.app.perform_id("verify"),
+    "PromptScreen": lambda run: run.app.actions.perform_id("note"),
+    "ChoiceScreen": lambda run: run.app.actions.perform_id("verify"),
 }
 CONFIRMATIONS: dict[Grade, Opener] = {
     Grade.ADDS: _confirm(lambda engine: engine.plan_snapshot([ORDERS])),

@@ -81,13 +81,13 @@ def test_a_policy_out_of_range_is_refused(typed: str) -> None:
 
 
 async def _action(run: Driven, action: str) -> None:
-    run.app.perform_id(action)
+    run.app.actions.perform_id(action)
 
 
 async def _policy(run: Driven) -> None:
     run.app.go.gc([ORDERS])
     await run.settled()
-    run.app.perform_id("gc-policy")
+    run.app.actions.perform_id("gc-policy")
 
 
 async def _copy(run: Driven) -> None:

@@ -53,6 +53,11 @@ class TableApp(App[None]):
         """Itself: of what the app does for its widgets, a table needs to know the size and to perform."""
         return self
 
+    @property
+    def actions(self) -> Any:
+        """Itself again: the gate that actions pass."""
+        return self
+
     def perform(self, action: Any, carrier: Any) -> None:
         action.run(carrier)
 

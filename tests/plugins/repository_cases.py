@@ -48,13 +48,38 @@ def all_of(path: Path) -> list[Path]:
     return [path, *path.rglob("*")]
 
 
+def _answer(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def _then(call: Callable[..., None], act: Callable[[], None]) -> Callable[..., None]:
+    def both(*arguments: Any, **named: Any) -> None:
+        call(*arguments, **named)
+        act()
+
+    return both
+
+
+_MOVE_IN = """
+cd "$0" && echo ready && while read go; do
+  name=$(ls -p | grep -v / | head -n 1)
+  mv -f "$1" "$name" && echo moved || echo kept
+done
+"""
+
+
 class RepositoryCases:
     """Inherit, and say which type it is."""
 
     load: ClassVar[ModuleType]
     """The type's module that loads."""
+    activation: ClassVar[ModuleType]
+    """The type's module that makes a new one."""
     data: ClassVar[str]
     """The folder in a repository in which its programs keep what it holds."""
+    held: ClassVar[str]
+    """It, or a folder in it in which a new one has files."""
     last_made: ClassVar[str]
     """The function of ``load`` that makes the last file in the repository's own folder."""
 
@@ -73,6 +98,9 @@ class RepositoryCases:
 
     def live(self, world: World) -> Path:
         return Path(world.plugin.live(world.component).name)
+
+    def given_to(self, world: World, member: OtherUser) -> None:
+        """Configure who may write a new repository, where the type lets that be said."""
 
     # A snapshot from elsewhere, proved.
 
@@ -212,6 +240,56 @@ class RepositoryCases:
         driver.restore(number)
         assert seen == [(0, 0o700)]
         assert self.live(world).stat().st_uid == member.uid
+
+    # A new repository in another owner's folder.
+
+    @needs_root
+    def test_a_folder_held_open_while_it_is_handed_over_brings_in_no_file_of_root_s(
+        self, world: World, driver: Driver, member: OtherUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.given_to(world, member)
+        base = self.live(world).parent
+        base.mkdir(parents=True, exist_ok=True)
+        member.own(base)
+        passable(base)
+        token = base / "token"
+        token.write_text("what only root may read")
+        token.chmod(0o600)
+        holder: list[subprocess.Popen[bytes]] = []
+        before = self.activation.reclaim
+
+        def reclaim(place: Any, *others: Any) -> None:
+            argv = member.argv("sh", "-c", _MOVE_IN, f"{place.name}/{self.held}", token)
+            holder.append(
+                subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            )
+            assert _answer(holder[0]) == b"ready\n"
+            before(place, *others)
+            for name in ("fchown", "fchmod", "chown"):
+                monkeypatch.setattr(os, name, _then(getattr(os, name), attack))
+
+        def attack() -> None:
+            assert holder[0].stdin is not None
+            if holder[0].poll() is None:
+                holder[0].stdin.write(b"go\n")
+                holder[0].stdin.flush()
+                if _answer(holder[0]) == b"moved\n":
+                    holder[0].stdin.close()
+                    holder[0].wait()
+
+        monkeypatch.setattr(self.activation, "reclaim", reclaim)
+        held = os.open(token, os.O_RDONLY)
+        try:
+            driver.activity("activate")
+            assert holder
+            seen = os.fstat(held)
+            assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (0, 0, 0o600)
+        finally:
+            os.close(held)
+            monkeypatch.undo()
+            for one in holder:
+                with one:
+                    one.kill()
 
     # A copy that is given up.
 

@@ -50,6 +50,8 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
 
     SCOPE: ClassVar[str] = ""
     """Its name in the registry."""
+    SCOPES: ClassVar[tuple[str, ...]] = ("list", "everywhere")
+    """The other scopes whose actions work on it."""
     BINDINGS = [*bindings("everywhere"), binding("filter")]  # noqa: RUF012 - Textual declares it so
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it so
         (0, "-tiny-w"),
@@ -81,7 +83,7 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
         yield MessageBar(id="messages")
         yield FilterLine(widget_id="filter")
         yield PathBar(id="path")
-        yield FooterBar(self.SCOPE, "list", "everywhere", widget_id="footer")
+        yield FooterBar(self.SCOPE, *self.SCOPES, widget_id="footer")
         yield Static(id="small", markup=False)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -241,7 +243,7 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
 
     def act_filter(self) -> None:
         """``/`` where no list has the focus."""
-        self.services.refuse_text(REGISTRY["filter"], "there is no list to filter here")
+        self.services.actions.refuse_text(REGISTRY["filter"], "there is no list to filter here")
 
     def take_back(self) -> bool:
         """Take the focused table's filter away, or else its order; False where it has neither."""

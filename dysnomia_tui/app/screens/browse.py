@@ -13,11 +13,11 @@ from textual.widget import Widget
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import browse, whole_row
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.reading import RowScreen
-from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import FindAsked, Search
@@ -36,6 +36,7 @@ class BrowseScreen(DysnomiaScreen):
     """What is in one generation."""
 
     SCOPE = "browse"
+    SCOPES = ("search", "list", "everywhere")
     PANES = ("sections", "rows")
     BINDINGS = bindings("browse", "everywhere")
     AUTO_FOCUS = "#sections"
@@ -54,7 +55,7 @@ class BrowseScreen(DysnomiaScreen):
         self._number = number
         self._first = section
         self._section: Section | None = None
-        self._pages: Pages[Cells] = Pages(200)
+        self._all_rows: PagedRows[Cells] | None = None
         self._search: Search[FoundRow] | None = None
         self._found: dict[int, Cells] = {}
         """What a search has found, by the number of the row."""
@@ -110,18 +111,19 @@ class BrowseScreen(DysnomiaScreen):
         if section is None or section == self._section:
             return
         self._section = section
-        self._pages = Pages(200)
+        self._begin_rows(section)
         self.rows.border_title = escaped(browse.title(section))
         self._show_all(section)
         self.set_path(f"{self._of}/{self._number}/{section.name}")
 
-    def _show_all(self, section: Section) -> None:
-        """All rows of the section: nothing is looked for."""
+    def _show_all(self, section: Section, at: int = 0) -> None:
+        """All rows of the section, the cursor on the one with this number: nothing is looked for."""
         self._end_search()
         self.rows.forget_filter()
-        self.rows.set_columns(browse.row_columns(section, self._cells, self._pages.first()))
+        if self._all_rows is not None:
+            self._all_rows.set_columns()
         self.rows.set_empty(Text(browse.why_empty(section), style="dim"))
-        self.rows.set_items(range(browse.row_count(section)), to=0)
+        self.rows.set_items(range(browse.row_count(section)), to=at)
 
     @on(VirtualTable.Chosen, "#sections")
     def _section_chosen(self) -> None:
@@ -139,7 +141,7 @@ class BrowseScreen(DysnomiaScreen):
         if section is None:
             return
         if not event.text:
-            self._show_all(section)
+            self._show_all(section, self.rows.item or 0)  # its neighbours are seen now
             return
         self._end_search()
         self.rows.set_items(())
@@ -174,13 +176,19 @@ class BrowseScreen(DysnomiaScreen):
         if search is not self._search:
             return
         self._found |= {row.number - 1: row.cells for row in rows}
-        self.rows.border_subtitle = escaped(browse.found_words(self.rows.filter_text, count, read, over=over))
+        self.rows.have_found(count, read, over=over)
         if rows:
             self.rows.set_items(tuple(self._found))
+        self._say_hits()
         if error or over:
             self.rows.set_empty(Text(error or browse.NONE_FOUND, style="bold red" if error else "dim"))
             self._search = None
             self._close(search)
+
+    @on(VirtualTable.Highlighted, "#rows")
+    def _say_hits(self) -> None:
+        """Which hit of how many the cursor is on."""
+        self.rows.border_subtitle = escaped(self.rows.hits)
 
     def _end_search(self) -> None:
         search, self._search = self._search, None
@@ -225,40 +233,32 @@ class BrowseScreen(DysnomiaScreen):
         elif self._section is not None:
             self.services.copy(f"{self._of}/{self._number}/{self._section.name}", "the path")
 
+    def act_back(self) -> None:
+        """A filter, what is searched for, the screen."""
+        if self.take_back():
+            return
+        if self.rows.searching:
+            self.rows.set_filter("")
+        else:
+            self.act_quit()
+
     # --- all rows -----------------------------------------------------------------------------------------------
 
     def _cells(self, row: int) -> Sequence[str | None] | None:
         """The cells of a row; None while they are read, which is begun here."""
         if row in self._found:
             return self._found[row]
-        found = self._pages.get(row)
-        if found is None and self._section is not None:
-            self._read(self._pages.page_of(row))
-        return found
+        return self._all_rows.row(row) if self._all_rows is not None else None
 
-    def _read(self, page: int) -> None:
-        section, pages = self._section, self._pages
-        if section is None or not pages.begin(page):
-            return
+    def _begin_rows(self, section: Section) -> None:
+        """The rows of another section, of which none is read yet."""
+        if self._all_rows is not None:
+            self._all_rows.end()
         key, number = self._of, self._number
-
-        def have(rows: Sequence[Cells]) -> None:
-            pages.put(page, rows)
-            if pages is self._pages:
-                if page == 0:
-                    self.rows.set_columns(browse.row_columns(section, self._cells, rows))
-                if len(rows) < pages.size and not self.rows.filter_text:
-                    self.rows.set_items(range(page * pages.size + len(rows)))
-                self.rows.invalidate()
-
-        def failed(problem: str) -> None:
-            pages.put(page, ())
-            if pages is self._pages:
-                self.services.trouble(problem)
-
-        self.ask(
-            f"browse {id(pages)} {page}",
-            lambda engine: tuple(engine.browse(key, number, section, page * pages.size, pages.size)),
-            have,
-            failed,
+        self._all_rows = PagedRows(
+            self,
+            self.rows,
+            lambda engine, start, count: engine.browse(key, number, section, start, count),
+            lambda rows: browse.row_columns(section, self._cells, rows),
+            self.services.trouble,
         )

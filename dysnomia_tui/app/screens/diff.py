@@ -18,16 +18,16 @@ from dysnomia_store.model import Form
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_sections_back
+from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles, whole_row
-from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
+from dysnomia_tui.app.present.browse import NONE_FOUND, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.scanning import Scanner, holds, is_change
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.reading import RowScreen
 from dysnomia_tui.app.selection import Selection
-from dysnomia_tui.app.widgets.pages import Pages
 from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import Diff, HistoryAsked
@@ -44,6 +44,7 @@ class DiffScreen(DysnomiaScreen):
     """A comparison."""
 
     SCOPE = "diff"
+    SCOPES = ("search", "list", "everywhere")
     PANES = ("left", "right")
     BINDINGS = bindings("diff", "everywhere")
     AUTO_FOCUS = "#sections"
@@ -71,7 +72,7 @@ class DiffScreen(DysnomiaScreen):
         self._diff: Diff | None = None
         self._ended = False
         self._change: SectionChange | None = None
-        self._pages: Pages[RowChange] = Pages(200)
+        self._changed_rows: PagedRows[RowChange] | None = None
         self._scanner = Scanner(self)
         self._as_of: Mapping[int, datetime] = {}
         self._since = utc_now()
@@ -129,6 +130,8 @@ class DiffScreen(DysnomiaScreen):
     def on_unmount(self) -> None:
         diff, self._diff = self._diff, None
         self._ended = True
+        if self._changed_rows is not None:
+            self._changed_rows.end()
         if diff is not None:
             self.services.client.ask(f"diff close {id(self)}", lambda _engine: diff.close(), lambda _none: None)
 
@@ -212,21 +215,22 @@ class DiffScreen(DysnomiaScreen):
             if not counted and present.row_count(change) != present.UNKNOWN_ROWS and not self.rows.filter_text:
                 self.rows.set_items(range(present.row_count(change)))
             return
-        self._pages = Pages(200)
+        self._begin_rows(change)
         self.rows.set_marks(())  # they are numbers, and would be of other rows
         self.query_one("#right").border_title = escaped(present.title(change))
         self._say_about(change)
         self._show_all(change)
         self._go_to_row(change)
 
-    def _show_all(self, change: SectionChange) -> None:
-        """All changed rows of the section: nothing is looked for."""
+    def _show_all(self, change: SectionChange, at: int = 0) -> None:
+        """All changed rows of the section, the cursor on the one with this number: nothing is looked for."""
         self._scanner.end()
         self.rows.forget_filter()
         self.query_one("#right").border_subtitle = ""
-        self.rows.set_columns(present.row_columns(change, self._row, self._pages.first()))
+        if self._changed_rows is not None:
+            self._changed_rows.set_columns()
         self.rows.set_empty(plain(present.why_empty(change), styles.DIM))
-        self.rows.set_items(range(present.row_count(change)), to=0)
+        self.rows.set_items(range(present.row_count(change)), to=at)
 
     def _say_about(self, change: SectionChange) -> None:
         diff = self._diff
@@ -245,39 +249,28 @@ class DiffScreen(DysnomiaScreen):
         about.update(Text("\n").join(lines))
         about.display = bool(lines)
 
-    def _row(self, row: int) -> RowChange | None:
-        """A changed row; None while it is read, which is begun here."""
-        found = self._pages.get(row)
-        if found is None:
-            self._read(self._pages.page_of(row))
-        return found
-
-    def _read(self, page: int) -> None:
-        change, pages, diff = self._change, self._pages, self._diff
-        if change is None or diff is None or not pages.begin(page):
+    def _begin_rows(self, change: SectionChange) -> None:
+        """The changed rows of another section, of which none is read yet."""
+        if self._changed_rows is not None:
+            self._changed_rows.end()
+        diff, self._changed_rows = self._diff, None
+        if diff is None:
             return
-
-        def have(rows: Sequence[RowChange]) -> None:
-            pages.put(page, rows)
-            if pages is self._pages and self.is_attached:
-                if page == 0:
-                    self.rows.set_columns(present.row_columns(change, self._row, rows))
-                if len(rows) < pages.size and not self.rows.filter_text:
-                    self.rows.set_items(range(page * pages.size + len(rows)))
-                self.rows.invalidate()
-
-        def failed(problem: str) -> None:
-            pages.put(page, ())
-            if pages is self._pages and self.is_attached:
-                self.rows.set_empty(plain(problem, styles.BAD))
-                self.rows.set_items(())
-
-        self.ask(
-            f"diff rows {id(pages)} {page}",
-            lambda _engine: tuple(diff.rows(change, page * pages.size, pages.size)),
-            have,
-            failed,
+        self._changed_rows = PagedRows(
+            self,
+            self.rows,
+            lambda _engine, start, count: diff.rows(change, start, count),
+            lambda rows: present.row_columns(change, self._row, rows),
+            self._rows_failed,
         )
+
+    def _row(self, number: int) -> RowChange | None:
+        """A changed row; None while it is read, which is begun here."""
+        return self._changed_rows.row(number) if self._changed_rows is not None else None
+
+    def _rows_failed(self, problem: str) -> None:
+        self.rows.set_empty(plain(problem, styles.BAD))
+        self.rows.set_items(())
 
     # --- rows with a text, and the one that is wanted ------------------------------------------------------------
 
@@ -287,19 +280,24 @@ class DiffScreen(DysnomiaScreen):
         if change is None or diff is None:
             return
         if not event.text:
-            self._show_all(change)
+            self._show_all(change, self.rows.item or 0)  # its neighbours are seen now
             return
         self.rows.set_items(())
         self.rows.set_empty(Text("looking…", style="dim"))
         self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
 
     def _have_found(self, found: tuple[int, ...], read: int, ended: bool) -> None:
-        said = found_words(self.rows.filter_text, len(found), read, over=ended)
-        self.query_one("#right").border_subtitle = escaped(said)
+        self.rows.have_found(len(found), read, over=ended)
         if ended:
             self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
         if len(found) != len(self.rows.items):
             self.rows.set_items(found)
+        self._say_hits()
+
+    @on(VirtualTable.Highlighted, "#rows")
+    def _say_hits(self) -> None:
+        """Which hit of how many the cursor is on."""
+        self.query_one("#right").border_subtitle = escaped(self.rows.hits)
 
     def _go_to_wanted(self, changes: Sequence[SectionChange]) -> None:
         """Put the cursor on the section that is wanted as soon as it is listed; its row is looked for from there."""
@@ -320,9 +318,9 @@ class DiffScreen(DysnomiaScreen):
             self.rows.focus()
             self._scanner.begin(self._diff, change, partial(is_change, line), self._have_row, 1)
 
-    def _have_row(self, found: tuple[int, ...], _read: int, _ended: bool) -> None:
-        if found:
-            self.rows.go_to(found[0])
+    def _have_row(self, numbers: tuple[int, ...], _read: int, _ended: bool) -> None:
+        if numbers:
+            self.rows.go_to(numbers[0])
 
     # --- actions ------------------------------------------------------------------------------------------------
 
@@ -405,7 +403,9 @@ class DiffScreen(DysnomiaScreen):
     def act_back(self) -> None:
         if self.take_back():
             return
-        if self.sections.marks:
+        if self.rows.searching:
+            self.rows.set_filter("")
+        elif self.sections.marks:
             self.sections.act_unmark()
         elif self.rows.marks:
             self.rows.act_unmark()

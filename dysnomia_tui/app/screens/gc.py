@@ -7,7 +7,6 @@ not understood, there is no review, nothing is listed under another text, and no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from rich.text import Text
@@ -25,60 +24,17 @@ from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.gc import Entry, PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.present.text import plain
 from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.app.reviewing import Answer, GenerationKey, Question, read_review
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
-from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobView, Overview
 
-Where = tuple[ComponentKey, int]
 TYPING = 0.4
 """Seconds without a key after which a policy counts as typed: half of one is often another policy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a review is asked for."""
-
-    keys: tuple[ComponentKey, ...]
-    policy: Policy | None
-    keep: frozenset[Where]
-    drop: frozenset[Where]
-    planned: bool = False
-    """The collection that waits for a person, as it was planned; nothing else of the question counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A review, and what is needed to show it."""
-
-    review: GcPlan
-    as_of: dict[Where, datetime]
-    made: datetime | None = None
-    """Of a collection that waits: when it was planned."""
-
-
-class OutOfDate(EngineError):
-    """The collection that waits can no longer be applied as it was planned."""
-
-
-def times_of(engine: Engine, keys: Iterable[ComponentKey]) -> dict[Where, datetime]:
-    """The time of each generation."""
-    return {(key, one.number): one.as_of for key in keys for one in engine.generations(key)}
-
-
-def waiting(engine: Engine) -> Answer:
-    """The collection that waits. Raises OutOfDate where none does that can be applied."""
-    found = engine.planned_collection()
-    if found is None:
-        raise OutOfDate("no collection waits any longer; this is the review by the policy")
-    if found.stale:
-        raise OutOfDate(f"the collection that waits is out of date: {found.stale}; this is the review by the policy")
-    return Answer(found.review, times_of(engine, {line.key for line in found.review.lines}), found.made)
 
 
 class GcTable(VirtualTable[Entry]):
@@ -94,7 +50,7 @@ class GcTable(VirtualTable[Entry]):
             self.act_down()
 
     def act_mark_all(self) -> None:
-        self.services.perform_id("gc-all")
+        self.services.actions.perform_id("gc-all")
 
     def act_unmark(self) -> None:
         screen = self.screen
@@ -119,14 +75,14 @@ class GcScreen(DysnomiaScreen):
     """
 
     def __init__(
-        self, keys: tuple[ComponentKey, ...], drop: tuple[Where, ...] = (), *, planned: bool = False
+        self, keys: tuple[ComponentKey, ...], drop: tuple[GenerationKey, ...] = (), *, planned: bool = False
     ) -> None:  # fmt: skip
         """``planned``: show the collection that waits, as long as nothing else is asked for."""
         super().__init__()
         self._opened_on = keys
         self._keys = keys
-        self._keep: set[Where] = set()
-        self._drop: set[Where] = set(drop)
+        self._keep: set[GenerationKey] = set()
+        self._drop: set[GenerationKey] = set(drop)
         self._planned = planned
         self._made: datetime | None = None
         self._policy: Policy | None = None
@@ -135,7 +91,7 @@ class GcScreen(DysnomiaScreen):
         self._typing: Timer | None = None
         self._now = False
         self._review: GcPlan | None = None
-        self._as_of: dict[Where, datetime] = {}
+        self._as_of: dict[GenerationKey, datetime] = {}
         self._job = ""
         self._seen: Overview | None = None
 
@@ -164,7 +120,9 @@ class GcScreen(DysnomiaScreen):
     def here(self) -> Selection:
         entry = self.lines.item
         key = entry.key if entry is not None else self._opened_on[0]
-        return Selection(component=self.services.state.component(key), planned=self._review is not None)
+        reviewed = self._review is not None
+        typed = reviewed and self._policy is not None and not self._planned
+        return Selection(component=self.services.state.component(key), planned=reviewed, policy=typed)
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
@@ -195,13 +153,7 @@ class GcScreen(DysnomiaScreen):
         question = self._question()
         if question is None:
             return
-        missing = [key for key in question.keys if not any(where[0] == key for where in self._as_of)]
-
-        def read(engine: Engine) -> Answer:
-            if question.planned:
-                return waiting(engine)
-            review = engine.gc_review(question.keys, question.policy, keep=question.keep, drop=question.drop)
-            return Answer(review, times_of(engine, missing))
+        missing = [key for key in question.keys if not any(generation[0] == key for generation in self._as_of)]
 
         def have(answer: Answer) -> None:
             if self.is_attached and question == self._question():
@@ -218,7 +170,7 @@ class GcScreen(DysnomiaScreen):
                 else:
                     self._without_review(plain(problem, styles.BAD))
 
-        self.ask(f"gc {id(self)}", read, have, failed)
+        self.ask(f"gc {id(self)}", lambda engine: read_review(engine, question, missing), have, failed)
 
     def _without_review(self, why: Text) -> None:
         """List nothing: what was listed was for another question."""
@@ -285,7 +237,7 @@ class GcScreen(DysnomiaScreen):
 
     # --- marks --------------------------------------------------------------------------------------------------
 
-    def _where(self) -> Where | None:
+    def _generation_here(self) -> GenerationKey | None:
         entry = self.lines.item
         return (entry.key, entry.line.number) if entry is not None and entry.line is not None else None
 
@@ -311,16 +263,16 @@ class GcScreen(DysnomiaScreen):
     def act_gc_drop(self) -> None:
         self._overrule(self._drop, self._keep)
 
-    def _overrule(self, into: set[Where], out: set[Where]) -> None:
-        where = self._where()
-        if where is None:
+    def _overrule(self, into: set[GenerationKey], out: set[GenerationKey]) -> None:
+        generation = self._generation_here()
+        if generation is None:
             return
         if self._planned:
             words = "this is the collection that waits, as it was planned; U reviews by the policy instead"
             self.services.notify(words, severity="warning", markup=False)
             return
-        out.discard(where)
-        into ^= {where}
+        out.discard(generation)
+        into ^= {generation}
         self._recompute()
 
     # --- actions ------------------------------------------------------------------------------------------------
@@ -343,6 +295,19 @@ class GcScreen(DysnomiaScreen):
     def act_gc_now(self) -> None:
         self._now = not self._now
         self._say()
+
+    def act_gc_save(self) -> None:
+        """Ask for whom, and write the policy into config.toml."""
+        policy, keys = self._policy, self._keys
+        if policy is None:
+            return
+        choices = [Choice(pattern, title, about) for pattern, title, about in present.patterns(keys)]
+
+        def chosen(pattern: str | None) -> None:
+            if pattern is not None:
+                self.services.plan(lambda engine: engine.plan_policy(keys, pattern, policy))
+
+        self.services.push_screen(ChoiceScreen(f"Save: keep {self._text.strip()}", choices), chosen)
 
     def act_gc_apply(self) -> None:
         review, free_now = self._review, self._now
@@ -388,10 +353,10 @@ class GcScreen(DysnomiaScreen):
         if not count:
             super().act_quit()
             return
-        them = "the mark" if count == 1 else f"the {count} marks"
+        marks = "the mark" if count == 1 else f"the {count} marks"
         choices = [
             Choice("stay", "Stay here", f"{self.services.key_of('gc-apply')} carries the review out"),
-            Choice("leave", f"Leave, and forget {them}", "nothing is collected"),
+            Choice("leave", f"Leave, and forget {marks}", "nothing is collected"),
         ]
 
         def chosen(answer: str | None) -> None:

@@ -93,13 +93,13 @@ class HostsScreen(DysnomiaScreen):
     def _read_hosts(self, _engine: Engine) -> Hosts:
         return self._desk.hosts()
 
-    def _have_hosts(self, found: Hosts) -> None:
-        if found.left_out:
-            self.services.notify("; ".join(found.left_out), severity="warning", markup=False, timeout=12)
-        self._rows = {host.name: HostRow(host) for host in found.hosts}
+    def _have_hosts(self, hosts: Hosts) -> None:
+        if hosts.left_out:
+            self.services.notify("; ".join(hosts.left_out), severity="warning", markup=False, timeout=12)
+        self._rows = {host.name: HostRow(host) for host in hosts.hosts}
         self.table.set_empty(plain(present.NONE, styles.DIM))
         self._draw()
-        self._look([*found.hosts])
+        self._look([*hosts.hosts])
 
     def _failed(self, problem: str) -> None:
         self.table.set_empty(plain(problem, styles.BAD))

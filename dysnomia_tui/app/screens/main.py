@@ -121,6 +121,7 @@ class MainScreen(DysnomiaScreen):
         if row is None:
             return Selection()
         generation = self.list.item if row.component is not None and self.list.of == row.key else None
+        picked, found = self.units.meant if self.focused is self.units else ((), ())
         return Selection(
             container=row.container,
             component=row.component,
@@ -128,6 +129,8 @@ class MainScreen(DysnomiaScreen):
             group=row.group,
             generation=generation,
             marks=self.list.marked,
+            picked=picked,
+            picked_found=found,
         )
 
     def listed(self) -> Sequence[Generation]:
@@ -217,7 +220,7 @@ class MainScreen(DysnomiaScreen):
         if self.list.have(*answer, self.services.times):
             self._describe(self.units.item)
             self._draw_detail()
-            self.services.run_kept()
+            self.services.actions.run_kept()
             key = answer[0]
             self.services.client.ask("alone", lambda engine: (key, engine.alone(key)), self._have_alone)
 
@@ -299,7 +302,7 @@ class MainScreen(DysnomiaScreen):
         if key is None:
             return
         numbers = self.list.keep_marks()
-        self.set_path(self._path(self.units.item), header.marked(len(numbers), None))
+        self.set_path(self._path(self.units.item), header.marked(len(numbers), None) if numbers else self._picked())
         if numbers:
             drop = [(key, number) for number in sorted(numbers)]
             self.services.client.ask(
@@ -308,6 +311,20 @@ class MainScreen(DysnomiaScreen):
                 lambda plan: self._have_freed(key, numbers, plan),
                 self._no_freed,
             )
+
+    @on(VirtualTable.MarksChanged, "#tree")
+    def _tree_marks_changed(self) -> None:
+        self.set_path(self._path(self.units.item), self._picked())
+
+    def _picked(self) -> Text:
+        """What is marked in the tree, and the keys for it."""
+        keys = [self.services.key_of(name) for name in ("snapshot", "verify", "gc", "adopt")]
+        picked, found = self.units.meant
+        return header.picked(len(picked), len(found), keys)
+
+    def unmark_tree(self) -> None:
+        """What is marked in the tree has been taken."""
+        self.units.act_unmark()
 
     def _have_freed(self, key: ComponentKey, numbers: frozenset[int], plan: GcPlan) -> None:
         if key == self.list.of and tuple(sorted(numbers)) == self.list.marked:
@@ -325,13 +342,13 @@ class MainScreen(DysnomiaScreen):
     def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
         row: TreeRow = event.item
         if row.found is not None:
-            self.services.perform_id("adopt")
+            self.services.actions.perform_id("adopt")
         elif row.group is not None:
             self.services.go.whole(row.group.name)
         elif row.is_component:
             self.panes.go_to(self.panes.second)
         elif row.key == components.DEMO:
-            self.services.perform_id("demo")
+            self.services.actions.perform_id("demo")
         else:
             self.units.fold(row, self.services.state)
 
@@ -341,7 +358,7 @@ class MainScreen(DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#detail")
     def _section_chosen(self) -> None:
-        self.services.perform_id("browse")
+        self.services.actions.perform_id("browse")
 
     def act_browse(self) -> None:
         generation = self.list.item
@@ -351,9 +368,11 @@ class MainScreen(DysnomiaScreen):
     # --- back -----------------------------------------------------------------------------------------------------
 
     def act_back(self) -> None:
-        """A filter first, then one pane to the left; never out of the app."""
+        """A filter first, then the marks of the tree, then one pane to the left; never out of the app."""
         if self.take_back():
             self._show_position()
+        elif self.focused is self.units and self.units.marks:
+            self.units.act_unmark()
         else:
             self.panes.one_back()
 

@@ -53,13 +53,19 @@ class Entry:
             typed in rest,
             typed in self.help.casefold(),
         ]
-        found = next((rank for rank, fits in enumerate(at) if fits), None)
-        return None if found is None else found + (DISABLED if self.why_not else 0)
+        best = next((rank for rank, fits in enumerate(at) if fits), None)
+        return None if best is None else best + (DISABLED if self.why_not else 0)
 
 
 DISABLED = 100
 """What cannot be done here comes after all that can."""
-GROUPS = {"list": "In lists", "everywhere": "Everywhere", "component": "Go to", "group": "Go to"}
+GROUPS = {
+    "search": "In what a search has found",
+    "list": "In lists",
+    "everywhere": "Everywhere",
+    "component": "Go to",
+    "group": "Go to",
+}
 RECENT, HERE, NOT_NOW = "Recent", "On this screen", "Not possible now"
 
 
@@ -162,7 +168,7 @@ class ActionList(ModalScreen["str | None"]):
         return self.query_one("#entries", VirtualTable)
 
     def _list(self, typed: str) -> None:
-        table, recent = self._table, self.services.recent
+        table, recent = self._table, self.services.actions.recent
         table.set_items(ranked(self._entries, typed) if typed else grouped(self._entries, recent))
         table.act_top()
 

@@ -170,7 +170,7 @@ class RestoreScreen(DysnomiaScreen):
             if self.is_attached and target == self.target:
                 self._plan = plan
                 words.update(_plan_words(plan))
-                self.services.run_kept()
+                self.services.actions.run_kept()
 
         def failed(problem: str) -> None:
             if self.is_attached and target == self.target:
@@ -272,7 +272,7 @@ class RestoreScreen(DysnomiaScreen):
 
     @on(VirtualTable.Chosen, "#targets")
     def _target_chosen(self) -> None:
-        self.services.perform_id("go")
+        self.services.actions.perform_id("go")
 
     def act_go(self) -> None:
         target = self.target

@@ -41,7 +41,7 @@ class AlarmBar(Bar):
         return header.alarms(self.services.state, self.services.key_of("alarm"), self.size.width)
 
     def on_click(self) -> None:
-        self.services.perform_id("alarm")
+        self.services.actions.perform_id("alarm")
 
 
 class JobStrip(Bar):
@@ -52,7 +52,7 @@ class JobStrip(Bar):
         return jobs.strip(app.state, app.times, app.key_of("jobs"), self.size.width)
 
     def on_click(self) -> None:
-        self.services.perform_id("jobs")
+        self.services.actions.perform_id("jobs")
 
 
 class MessageBar(Bar):
@@ -130,7 +130,7 @@ class FooterBar(Bar):
     def on_click(self, event: events.Click) -> None:
         for start, end, action_id in self._spans:
             if start <= event.x < end:
-                self.services.perform_id(action_id)
+                self.services.actions.perform_id(action_id)
 
 
 def _works(action: Action, here: Selection) -> bool:

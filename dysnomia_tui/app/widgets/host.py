@@ -53,4 +53,4 @@ class ActionHost:
         if (size.width < MIN_COLUMNS or size.height < MIN_ROWS) and action_id not in WORKS_UNSEEN:
             return
         action = REGISTRY[action_id]
-        self.services.perform(action, self.carrier_of(action))
+        self.services.actions.perform(action, self.carrier_of(action))

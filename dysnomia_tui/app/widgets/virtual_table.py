@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar, Generic, Self, TypeAlias, TypeVar
 
-from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.geometry import Size
@@ -22,6 +21,7 @@ from dysnomia_tui.app.present.text import fit
 from dysnomia_tui.app.widgets import table_messages
 from dysnomia_tui.app.widgets.host import ActionHost, PaneHost
 from dysnomia_tui.app.widgets.listing import Listing
+from dysnomia_tui.app.widgets.row_strips import RowLook, RowStrips
 
 T = TypeVar("T")
 
@@ -30,6 +30,8 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     """Rows of items. What a row looks like is the columns' affair (pure functions of the item)."""
 
     BINDINGS = bindings("list")
+    FILTER_HINT: ClassVar[str] = "filter (a leading ! shows the others); Enter keeps it, Esc takes it away"
+    """What stands in the empty line in which a filter is typed."""
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "virtual-table--cursor",
         "virtual-table--cursor-blurred",
@@ -96,7 +98,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._empty = Text(empty, style="dim")
         self._cursor = 0
         self._laid_out: Layout[T] = Layout()
-        self._strips: dict[tuple[int, bool, bool], Strip] = {}
+        self._strips = RowStrips(self)
 
     def focus(self, scroll_visible: bool = True) -> Self:
         """Take the focus at once, so that the next key comes here; where one pane is shown alone, it is this one."""
@@ -249,57 +251,27 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             self._strips.clear()
         scroll_x, scroll_y = self.scroll_offset
         if self._head and y == 0:
-            titles = self._laid_out.titles(self._listing.order)
-            return self._strip(titles, self.get_component_rich_style("virtual-table--head"), scroll_x, width)
+            return self._strips.head(self._laid_out.titles(self._listing.order), scroll_x, width)
         row = y + scroll_y - self._head
-        listing = self._listing
-        shown = listing.shown
+        shown = self._listing.shown
         if not shown and y >= self._head:
-            return self._strip(self._empty_line(y - self._head, width), Style(), 0, width)
+            return self._strips.empty(self._empty, y - self._head, width)
         if not 0 <= row < len(shown):
-            return Strip.blank(width, self.rich_style)
+            return self._strips.blank(width)
         item = shown[row]
-        marked = listing.key(item) in listing.marks
-        cached = (row, row == self._cursor, marked)
-        strip = self._strips.get(cached)
-        if strip is None:
-            if len(self._strips) > 500:
-                self._strips.clear()
-            strip = self._strips[cached] = self._row_strip(item, row == self._cursor, marked)
-        return strip.crop(scroll_x, scroll_x + width).extend_cell_length(width, self._row_style(row == self._cursor))
+        look = RowLook(row, row == self._cursor, self._listing.key(item) in self._listing.marks)
+        return self._strips.row(look, lambda: self._line(item, look.marked), scroll_x, width)
 
-    def _empty_line(self, at: int, width: int) -> Text:
-        lines = self._empty.wrap(self.app.console, max(width, 1))
-        return lines[at] if at < len(lines) else Text("")
-
-    def _row_style(self, cursor: bool) -> Style:
-        if not cursor:
-            return self.rich_style
-        name = "virtual-table--cursor" if self.has_focus else "virtual-table--cursor-blurred"
-        return self.rich_style + self.get_component_rich_style(name)
+    def _line(self, item: T, marked: bool) -> tuple[Text, bool]:
+        """The line of an item, and whether it is a head."""
+        whole = self.line_of(item)
+        if whole is not None:
+            return fit(whole, self.virtual_size.width), True
+        return self._laid_out.cells(item, marked), False
 
     def line_of(self, item: T) -> Text | None:
         """A whole line instead of cells, for an item that is a head; None for one that has cells."""
         return None
-
-    def _row_strip(self, item: T, cursor: bool, marked: bool) -> Strip:
-        whole = self.line_of(item)
-        if whole is not None:
-            return self._strip(fit(whole, self.virtual_size.width), self._row_style(cursor), 0, None)
-        line = self._laid_out.cells(item, marked)
-        style = self._row_style(cursor)
-        if marked and not cursor:
-            style = style + self.get_component_rich_style("virtual-table--marked", partial=True)
-        if cursor and self.has_focus:
-            # One colour on the cursor's ground, or half of the states could not be read on it; glyph and word stay.
-            line.stylize(Style(color=style.color, bold=True, dim=False))
-        return self._strip(line, style, 0, None)
-
-    def _strip(self, text: Text, style: Style, offset: int, width: int | None) -> Strip:
-        strip = Strip(text.render(self.app.console)).apply_style(self.rich_style + style)
-        if width is None:
-            return strip
-        return strip.crop(offset, offset + width).extend_cell_length(width, self.rich_style + style)
 
     def on_focus(self) -> None:
         self.invalidate()

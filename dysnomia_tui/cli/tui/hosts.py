@@ -61,15 +61,15 @@ def hosts(args: argparse.Namespace) -> int:
         return _open_screen(settings)
     if args.run:
         return _run(args, wanted, control)
-    found = sorted(
+    reports = sorted(
         hosts_reported(wanted, control, at_once=args.at_once, limit=float(args.timeout)),
         key=lambda one: (-one.level, one.host.name),
     )
     if args.json:
-        write_json({"hosts": [_document(one) for one in found]})
+        write_json({"hosts": [_document(one) for one in reports]})
     else:
-        write_lines(map(visible, lines(found)))
-    return max((one.level for one in found), default=Level.OK)
+        write_lines(map(visible, lines(reports)))
+    return max((one.level for one in reports), default=Level.OK)
 
 
 def _open_screen(settings: Settings) -> int:
@@ -88,19 +88,19 @@ def _run(args: argparse.Namespace, wanted: Sequence[HostSettings], control: Path
                 called, words = command_of(host, task)
                 write_line(visible(f"{host.name}: would run {' '.join([called.command, *words])}"))
         return Exit.OK
-    found = []
+    results = []
     for one in work_on(
         wanted, task, control, serial=args.serial, max_fail_percentage=args.max_fail_percentage
     ):  # fmt: skip
-        found.append(one)
+        results.append(one)
         if not args.json:
             write_line(visible(f"{one.host.name}: {one.problem or f'{task.value} done'}"))
     if args.json:
         write_json({"hosts": [
-            {"host": one.host.name, "begun": one.begun, "status": one.status, "problem": one.problem} for one in found
+            {"host": one.host.name, "begun": one.begun, "status": one.status, "problem": one.problem} for one in results
         ]})  # fmt: skip
-    good = sum(1 for one in found if not one.problem)
-    return Exit.OK if good == len(found) else Exit.PARTLY if good else Exit.FAILED
+    good = sum(1 for one in results if not one.problem)
+    return Exit.OK if good == len(results) else Exit.PARTLY if good else Exit.FAILED
 
 
 def _connect(wanted: Sequence[HostSettings], control: Path | None) -> None:
@@ -113,15 +113,15 @@ def _connect(wanted: Sequence[HostSettings], control: Path | None) -> None:
             say(f"WARNING: {visible(host.name)}: ssh ended with {status}")
 
 
-def lines(found: Sequence[HostReport]) -> Iterator[str]:
+def lines(reports: Sequence[HostReport]) -> Iterator[str]:
     """A table for people; the worst first."""
-    rows = [_COLUMNS, *(_row(one) for one in found)]
+    rows = [_COLUMNS, *(_row(one) for one in reports)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS) - 1)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         yield "  ".join([*cells, row[-1]]).rstrip()
-    bad = sum(1 for one in found if one.level is not Level.OK)
-    yield f"{len(found)} host{'' if len(found) == 1 else 's'}, {bad} need{'s' if bad == 1 else ''} a person"
+    bad = sum(1 for one in reports if one.level is not Level.OK)
+    yield f"{len(reports)} host{'' if len(reports) == 1 else 's'}, {bad} need{'s' if bad == 1 else ''} a person"
 
 
 def _row(one: HostReport) -> tuple[str, ...]:

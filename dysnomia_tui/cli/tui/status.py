@@ -36,30 +36,30 @@ def status(args: argparse.Namespace) -> int:
         return hearing.ended(report.level)
 
 
-def _document(found: Report) -> dict[str, object]:
+def _document(report: Report) -> dict[str, object]:
     """The report for programs: levels by their names, ages in seconds."""
-    document = jsonable(found)
+    document = jsonable(report)
     del document["topics"]
-    document["level"] = found.level.name.lower()
-    for entry, one in zip(document["components"], found.components, strict=True):
-        span = found.age(one)
+    document["level"] = report.level.name.lower()
+    for entry, one in zip(document["components"], report.components, strict=True):
+        span = report.age(one)
         entry["key"] = str(one.key)
         entry["level"] = one.level.name.lower()
         entry["age"] = None if span is None else span.total_seconds()
     return dict(document)
 
 
-def lines(found: Report) -> Iterator[str]:
+def lines(report: Report) -> Iterator[str]:
     """The report for people: what a monitoring system shows first, then a line for each component and alarm."""
-    yield f"{found.level.name}: {_summary(found)}"
-    width = max((len(str(one.key)) for one in found.components), default=0)
-    for one in found.components:
-        yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(found, one)}".rstrip()
-    for alarm in found.alarms:
+    yield f"{report.level.name}: {_summary(report)}"
+    width = max((len(str(one.key)) for one in report.components), default=0)
+    for one in report.components:
+        yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(report, one)}".rstrip()
+    for alarm in report.alarms:
         yield f"alarm     {alarm}"
-    for look in found.looks:
-        yield _look_line(look, found.at)
-    for job in found.jobs:
+    for look in report.looks:
+        yield _look_line(look, report.at)
+    for job in report.jobs:
         yield f"job       {job}"
 
 
@@ -69,22 +69,22 @@ def _look_line(look: ServerLook, now: datetime) -> str:
     return f"look      {'; '.join(filter(None, parts))}"
 
 
-def _summary(found: Report) -> str:
-    bad = [one for one in found.components if one.level is not Level.OK]
-    count = len(found.components)
+def _summary(report: Report) -> str:
+    bad = [one for one in report.components if one.level is not Level.OK]
+    count = len(report.components)
     parts = [f"{count} component{'' if count == 1 else 's'}"]
     parts += [f"{one.key} {one.health.value}" for one in sorted(bad, key=lambda one: -one.level)]
-    if found.alarms:
-        parts.append(f"{len(found.alarms)} other alarm{'' if len(found.alarms) == 1 else 's'}")
+    if report.alarms:
+        parts.append(f"{len(report.alarms)} other alarm{'' if len(report.alarms) == 1 else 's'}")
     return "; ".join(parts)
 
 
-def _facts(found: Report, one: ComponentReport) -> str:
+def _facts(report: Report, one: ComponentReport) -> str:
     parts = []
-    span = found.age(one)
+    span = report.age(one)
     if span is not None:
         parts.append(f"newest good: {one.newest_good}, {_ago(span)}")
-        parts.append("never verified" if one.verified is None else f"verified {_ago(found.at - one.verified)}")
+        parts.append("never verified" if one.verified is None else f"verified {_ago(report.at - one.verified)}")
     if one.generations:
         parts.append(f"{one.generations} generation{'' if one.generations == 1 else 's'}, {size(one.stored_size)}")
     if one.problem:
@@ -97,10 +97,10 @@ def _ago(span: timedelta) -> str:
     return "now" if text == "now" else f"{text} ago"
 
 
-def metrics(found: Report) -> Iterator[str]:
+def metrics(report: Report) -> Iterator[str]:
     """The report as OpenMetrics text (version 1.0.0, https://prometheus.io/docs/specs/om/open_metrics_spec/), in what
     the older text format of Prometheus reads too."""
-    components = [(_labels(one), one) for one in found.components]
+    components = [(_labels(one), one) for one in report.components]
     yield from _gauge(
         "component_health", "1 for the health that a component has, 0 for the others",
         (
@@ -130,13 +130,13 @@ def metrics(found: Report) -> Iterator[str]:
     )  # fmt: skip
     yield from _gauge(
         "server_asked_timestamp_seconds", "when the server of a container with components=* last told what it holds",
-        ((f'{{container="{_escaped(one.container)}"}}', _seconds(one.at)) for one in found.looks if one.at),
+        ((f'{{container="{_escaped(one.container)}"}}', _seconds(one.at)) for one in report.looks if one.at),
     )  # fmt: skip
-    yield from _gauge("alarms", "alarms that belong to no component", [("", len(found.alarms))])
-    yield from _gauge("jobs", "jobs that run or wait", [("", len(found.jobs))])
-    if found.disk_free is not None:
-        yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", found.disk_free)])
-    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(found.at))])
+    yield from _gauge("alarms", "alarms that belong to no component", [("", len(report.alarms))])
+    yield from _gauge("jobs", "jobs that run or wait", [("", len(report.jobs))])
+    if report.disk_free is not None:
+        yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", report.disk_free)])
+    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(report.at))])
     yield "# EOF"
 
 

@@ -44,20 +44,20 @@ class HostTalk:
                 self._process.stdin.write(self._request)
                 self._process.stdin.close()
             for line in self._process.stdout:
-                said = json.loads(line)
-                if "error" in said:
-                    raise EngineError(*said["error"])
-                yield said
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise EngineError(*answer["error"])
+                yield answer
         if self._process.returncode > 0:
             raise EngineError("the process that asks the hosts has failed", "ask again")
 
     def reports(self) -> Iterator[HostReport]:
         """What each host says of itself, as it comes. Raises EngineError, ValueError."""
-        yield from (convert(said, HostReport) for said in self.answers())
+        yield from (convert(answer, HostReport) for answer in self.answers())
 
     def results(self) -> Iterator[HostResult]:
         """How the work ended on each. Raises EngineError, ValueError."""
-        yield from (convert(said, HostResult) for said in self.answers())
+        yield from (convert(answer, HostResult) for answer in self.answers())
 
     def end(self) -> None:
         """Stop asking. What has begun on a host goes on there."""

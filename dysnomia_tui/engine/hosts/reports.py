@@ -111,13 +111,13 @@ def _why_no_report(host: HostSettings, answer: Answer) -> str:
     return ""
 
 
-def _read(host: HostSettings, said: _Status) -> HostReport:
+def _read(host: HostSettings, status: _Status) -> HostReport:
     """Raises KeyError for an unknown level, ValueError, OverflowError."""
-    ages = [float(age) for one in said["components"] if (age := one.get("age")) is not None]
+    ages = [float(age) for one in status["components"] if (age := one.get("age")) is not None]
     if not all(map(math.isfinite, ages)):
         raise ValueError("an age is not a finite number")
-    worst = max(said["components"], key=lambda one: _LEVELS[one["level"]], default=None)
-    alarms = said.get("alarms", [])
+    worst = max(status["components"], key=lambda one: _LEVELS[one["level"]], default=None)
+    alarms = status.get("alarms", [])
     first = key = ""
     if worst is not None and _LEVELS[worst["level"]] is not Level.OK:
         first = f"{worst['key']} {worst['health']}"
@@ -126,11 +126,11 @@ def _read(host: HostSettings, said: _Status) -> HostReport:
         first = alarms[0]
     return HostReport(
         host,
-        _LEVELS[said["level"]],
-        components=len(said["components"]),
-        stored_size=sum(one.get("stored_size", 0) for one in said["components"]),
+        _LEVELS[status["level"]],
+        components=len(status["components"]),
+        stored_size=sum(one.get("stored_size", 0) for one in status["components"]),
         oldest=max(ages, default=None),
-        jobs=len(said.get("jobs", [])),
+        jobs=len(status.get("jobs", [])),
         said=first if len(first) <= LONGEST else f"{first[:LONGEST]}…",
         worst=key,
     )

@@ -160,11 +160,11 @@ def _preflight(
     return Preflight(findings=(Finding(Severity.BLOCKER, f"type {plugin.type!r} holds no state"),))
 
 
-def _said_slow(found: Preflight, seconds: float) -> Preflight:
+def _said_slow(preflight: Preflight, seconds: float) -> Preflight:
     if seconds < SLOW:
-        return found
+        return preflight
     text = f"it took {seconds:.0f} s to be told this: the server or this machine is slow, or under load"
-    return dataclasses.replace(found, findings=(*found.findings, Finding(Severity.WARNING, text)))
+    return dataclasses.replace(preflight, findings=(*preflight.findings, Finding(Severity.WARNING, text)))
 
 
 def preflight_grade(machine: Machine, plan: Plan) -> str:
@@ -324,7 +324,7 @@ def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
 
 
 def replaced(key: ComponentKey, preflight: Preflight) -> str:
-    size = f" (~{preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
+    size = f" (about {preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
     return f"what is live of {key}{size}"
 
 
@@ -349,8 +349,8 @@ def run_restore(work: JobContext) -> Outcome:
     if target.container:
         from dysnomia_tui.engine.component.elsewhere import copy_elsewhere
 
-        here, there = work.component_job(0), work.component_job(1)
-        return _restored(work, copy_elsewhere(here, there, params["number"], target, params["id"]))
+        here, copy = work.component_job(0), work.component_job(1)
+        return _restored(work, copy_elsewhere(here, copy, params["number"], target, params["id"]))
     restored = activities.restore(
         work.component_job(),
         params["number"],

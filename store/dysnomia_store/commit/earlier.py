@@ -104,11 +104,11 @@ def earlier_of(
     try:
         path = workspace.layout.note(key)
         head, _, note = codec.read_file(path).partition(b"\n")
-        said = typed.noted(head, path.name)
-        read = codec.moment(said["read"])
+        noted = typed.noted(head, path.name)
+        read = codec.moment(noted["read"])
     except (OSError, ValueError, Corrupt):
         return None  # nothing is lost but time
-    if (said["id"], said["type"], said["digest_version"]) != (metadata.id, metadata.type, metadata.digest_version):
+    if (noted["id"], noted["type"], noted["digest_version"]) != (metadata.id, metadata.type, metadata.digest_version):
         return None
     if not 0 <= (now - read).total_seconds() < read_all_every:
         return None

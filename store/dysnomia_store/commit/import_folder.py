@@ -140,8 +140,8 @@ def explain(folder: Path) -> Explained | None:
 
 def _copy(workspace: Workspace, source: Path, target: Path) -> None:
     """Copy a folder's files into one that is there. Raises OSError, Refused."""
-    with os.scandir(source) as found:
-        entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+    with os.scandir(source) as scanned:
+        entries = sorted(scanned, key=lambda entry: os.fsencode(entry.name))
     for entry in entries:
         kind = entry.stat(follow_symlinks=False).st_mode
         goal = target / entry.name

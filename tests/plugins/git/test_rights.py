@@ -9,7 +9,7 @@ import pytest
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.repositories.files import refuse_rights
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
-from dysnomia_plugins.types.git import load
+from dysnomia_plugins.types.git import activation, load
 from dysnomia_store.model import CheckResult
 from dysnomia_tui.engine.component import activities, check
 from tests.plugins.conformance.driver import Driver
@@ -23,7 +23,9 @@ WORLD = GitWorld
 
 class TestGitRights(RepositoryCases):
     load: ClassVar = load
+    activation: ClassVar = activation
     data: ClassVar = "objects"
+    held: ClassVar = "objects/pack"
     last_made: ClassVar = "hand_over_own"
 
     @pytest.mark.parametrize("name", ["commondir", "gitdir", "reftable"])

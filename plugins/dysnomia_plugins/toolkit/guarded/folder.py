@@ -329,31 +329,38 @@ def hand_over(descriptor: int, uid: int, gid: int, mode: int) -> None:
 
 def hand_over_tree(folder: Folder, uid: int, gid: int) -> None:
     """Give all that is in an open folder away, owners only, from the bottom up; the folder itself is the caller's to
-    hand over, and must be closed to all others until then. Raises NotSafe where it is not, OSError."""
+    hand over, and must be closed to all others until then.
+
+    Somebody may hold a folder in it open that they had made: each is looked at and filled by us alone until it is given
+    away, and not entered after that. Raises NotSafe where one is another user's already, OSError."""
     if folder.stat().st_uid != os.geteuid() or folder.stat().st_mode & 0o077:
         raise NotSafe(
             f"{folder.path} is open to other users, so the owner of its files cannot be changed safely",
             "no owner was changed; close it to others (chmod go=)",
         )
-    if os.geteuid() == 0:
-        _give_entries(folder.descriptor, uid, gid)
+    if os.geteuid() != 0:
+        return
+    walk = os.fwalk(".", topdown=False, onerror=_raised, follow_symlinks=False, dir_fd=folder.descriptor)
+    for at, folders, names, descriptor in walk:
+        require_ours(descriptor, folder.shown(at))
+        for name in names + [one for one in folders if _is_link(one, descriptor)]:
+            os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
+        if at != ".":
+            os.fchown(descriptor, uid, gid)
 
 
-def _give_entries(folder: int, uid: int, gid: int) -> None:
-    waiting: list[tuple[int, Sequence[str]]] = [(os.dup(folder), os.listdir(folder))]
-    try:
-        while waiting:
-            descriptor, names = waiting.pop()
-            try:
-                for name in names:
-                    if stat.S_ISDIR(os.lstat(name, dir_fd=descriptor).st_mode):
-                        deeper = system.open_folder(name, descriptor)
-                        waiting.append((deeper, os.listdir(deeper)))
-                        os.fchown(deeper, uid, gid)
-                    else:
-                        os.chown(name, uid, gid, dir_fd=descriptor, follow_symlinks=False)
-            finally:
-                os.close(descriptor)
-    finally:
-        for descriptor, _ in waiting:
-            os.close(descriptor)
+def require_ours(descriptor: int, path: str) -> None:
+    """An open folder was not given away yet, nor does it belong to anybody else. Raises NotSafe."""
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        raise NotSafe(
+            f"{posixpath.normpath(path)} belongs to another user, so what is in it cannot be handed over safely",
+            "no owner of what is in it was changed",
+        )
+
+
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def _is_link(name: str, folder: int) -> bool:
+    return stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode)

@@ -165,10 +165,10 @@ def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
     name, made = posixpath.basename(place.name), posixpath.basename(making.name)
     try:
         with Folder.at(posixpath.dirname(place.name)) as parent:
-            found = parent.identity(name)
-            if found is None:
+            inode = parent.identity(name)
+            if inode is None:
                 return
-            if str(found) not in noted:
+            if str(inode) not in noted:
                 ctx.progress.log(f"{place.name} is not what this job made, and was left as it is")
                 return
             make_wrapper(making)
@@ -181,11 +181,11 @@ def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
     remove_folder(wrapper_made(making))
 
 
-def open_top(path: str) -> None:
-    """Let whoever the umask lets pass a repository's own folder, as one that its own program makes: it was closed
-    to all others while it was made. Raises OSError."""
+def open_top(path: str, more: int = 0) -> None:
+    """Let whoever the umask lets, and whom ``more`` does, pass a repository's own folder, as one that its own program
+    makes: it was closed to all others while it was made. Raises OSError."""
     with Folder.at(path) as top:
-        os.fchmod(top.descriptor, 0o777 & ~current_umask())
+        os.fchmod(top.descriptor, 0o777 & ~current_umask() | more)
 
 
 def hand_over_top(path: str, uid: int, gid: int) -> None:

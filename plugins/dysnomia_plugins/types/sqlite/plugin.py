@@ -399,13 +399,13 @@ class SqliteDatabase(StatePlugin):
         """What belongs to the file but not to its content; of a guard, what the live file has, if that can be read."""
         live = live_file(ctx.component)
         about = live if os.path.lexists(live) else path
-        found = surroundings_of(about)
+        surroundings = surroundings_of(about)
         if about != path:
             try:
-                return found | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
+                return surroundings | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
             except (NotADatabase, DatabaseLocked):
                 pass  # the dump is of another file, and must not fail for this one
-        return found | _pragmas(path, self._deadline(ctx, path))
+        return surroundings | _pragmas(path, self._deadline(ctx, path))
 
 
 def _require(path: Path) -> Site:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over, hand_over_tree
+from dysnomia_plugins.toolkit.guarded.folder import (
+    PRIVATE_FOLDER,
+    Folder,
+    current_umask,
+    hand_over,
+    hand_over_tree,
+    require_ours,
+)
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.repositories.making import begin, maker_for, open_top, put_live, reclaim
 from dysnomia_plugins.toolkit.repositories.places import wrapper_made
+from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
 from dysnomia_plugins.types.subversion.places import Layout
 from dysnomia_plugins.types.subversion.repository import OWN, Repository
 
 _READ = 1 << 18
+_ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def activate(ctx: Context, layout: Layout, beside: Place) -> None:
@@ -37,16 +47,14 @@ def activate(ctx: Context, layout: Layout, beside: Place) -> None:
         for path in filter(Path.is_file, ctx.component.initial_files("subversion-repositories", "*")):
             ctx.progress.log(f"loading {path.name}")
             _load(repository, path)
-        if maker is not None:
-            reclaim(beside, maker, OWN)
-            with Folder.at(repository.path) as top:
-                hand_over_tree(top, 0, 0)
-        open_top(repository.path)
+        reclaim(beside, maker, OWN)
         if gid >= 0:
-            share(repository.path, gid, inherit=False)
-            share(f"{repository.path}/db", gid, inherit=True)
-        if maker is not None:
-            _give_away(repository.path, maker.uid, maker.gid if gid < 0 else -1)
+            share(repository.path, gid, inherit="db", uid=maker.uid if maker is not None else -1)
+            open_top(repository.path, stat.S_IRWXG)
+        elif maker is not None:
+            _give_away(repository.path, maker.uid, maker.gid)
+        else:
+            open_top(repository.path)
         put_live(beside, layout.live)
     except OSError as error:
         raise PluginError(
@@ -61,10 +69,9 @@ def _give_away(path: str, uid: int, gid: int) -> None:
 
     Raises NotSafe, OSError."""
     with Folder.at(path) as top:
-        mode = stat.S_IMODE(top.stat().st_mode)
-        os.fchmod(top.descriptor, mode & ~0o077)
+        os.fchmod(top.descriptor, PRIVATE_FOLDER)
         hand_over_tree(top, uid, gid)
-        hand_over(top.descriptor, uid, gid, mode)
+        hand_over(top.descriptor, uid, gid, 0o777 & ~current_umask())
 
 
 def _load(repository: Repository, path: Path) -> None:
@@ -78,21 +85,35 @@ def group_id(group: str) -> int:
     return owner_ids(f":{group}")[1]
 
 
-def share(path: str, gid: int, *, inherit: bool) -> None:
-    """Give all below a folder to a group that may read and write; with ``inherit`` also what will be made in it.
+def share(path: str, gid: int, *, inherit: str = "", uid: int = -1) -> None:
+    """Give all below a folder to a group that may read and write, and to a user (-1: it stays whose it is).
 
-    Raises OSError."""
-    for _, _, names, folder in os.fwalk(path, follow_symlinks=False):
-        _share(folder, gid, stat.S_IXGRP | (stat.S_ISGID if inherit else 0))
-        for name in names:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            try:
-                _share(descriptor, gid, 0)
-            finally:
-                os.close(descriptor)
+    From the bottom up, since one of the group may hold a folder open that they had made: each is looked at while
+    nobody else may write in it, and not entered after it was given away.
+
+    Args:
+        inherit: the folder in it of which what will be made there belongs to the group too; ``.`` is all.
+
+    Raises NotSafe where one is another user's already, OSError."""
+    with Folder.at(path) as top:
+        walk = os.fwalk(".", topdown=False, onerror=_raised, follow_symlinks=False, dir_fd=top.descriptor)
+        for at, _, names, folder in walk:
+            require_ours(folder, top.shown(at))
+            for name in names:
+                descriptor = os.open(name, _ENTRY, dir_fd=folder)
+                try:
+                    _share(descriptor, uid, gid, 0)
+                finally:
+                    os.close(descriptor)
+            keeps = inherit and below(posixpath.normpath(at), inherit)
+            _share(folder, uid, gid, stat.S_IXGRP | (stat.S_ISGID if keeps else 0))
 
 
-def _share(descriptor: int, gid: int, more: int) -> None:
-    os.fchown(descriptor, -1, gid)
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def _share(descriptor: int, uid: int, gid: int, more: int) -> None:
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    os.fchown(descriptor, uid, gid)
     os.fchmod(descriptor, mode | stat.S_IRGRP | stat.S_IWGRP | more)

@@ -96,8 +96,11 @@ def _pass_counter(live: str, beside: str) -> None:
     counters = [_read(f"{path}/db") for path in (live, beside)]
     if counters[0] > counters[1]:
         with Folder.at(f"{beside}/db") as folder, folder.file(_COUNTER, os.O_WRONLY) as descriptor:
-            if os.fstat(descriptor).st_nlink != 1:
+            seen = os.fstat(descriptor)
+            if seen.st_nlink != 1:
                 raise NotSafe(f"{folder.shown(_COUNTER)} has another hard link", "nothing was replaced")
+            if seen.st_uid != folder.stat().st_uid:
+                raise NotSafe(f"{folder.shown(_COUNTER)} belongs to another user", "nothing was replaced")
             os.ftruncate(descriptor, 0)
             write_all(descriptor, _base36(counters[0] + 1).encode() + b"\n")
 
