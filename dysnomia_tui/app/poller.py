@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen
@@ -20,7 +19,6 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.jobs import outcome
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine import NOT_ANSWERING
-from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import Condition, Found, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
@@ -94,8 +92,12 @@ class Poller:
             if any(container.look is not None for container in self._latest.containers()):
                 self.look_at_overview()
 
-        work = partial(Engine.look_at_servers, older_than=older_than)
-        self._app.client.ask("look at servers", work, have, self._app.trouble)
+        self._app.client.ask(
+            "look at servers",
+            lambda engine: engine.look_at_servers(older_than=older_than),
+            have,
+            self._app.trouble,
+        )
 
     def look_at_jobs(self) -> None:
         self._app.client.ask("jobs", lambda engine: tuple(engine.jobs()), self._have_jobs, self._app.trouble)
