@@ -68,16 +68,8 @@ def plan_restore(
     # refused to a command that does not say --yes-untrusted.
     untrusted = any(not finding.in_place for finding in dangerous)
     guard = not irreversible
-    base = Grade.UNDOABLE if replace else Grade.ADDS
-    if irreversible or dangerous:
-        base = Grade.FINAL
+    base = Grade.FINAL if irreversible or dangerous else Grade.UNDOABLE if replace else Grade.ADDS
     grade = graded(machine.settings, (key, *keys_there), base)
-    warnings = (
-        *irreversible,
-        *(finding.text for finding in dangerous),
-        *generation_warnings(machine, generation),
-        *_texts(preflight, Severity.WARNING),
-    )
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -94,19 +86,35 @@ def plan_restore(
             "text": text,
             "blocked": int(wrong or code),
         },
-        depends={
-            **generation_depends(key, number, generation.id),
-            **component_depends(machine, key),
-            **live_depends(key, preflight.identity),
-            **(container_depends(machine, container) if container else {}),
-        },
-        warnings=warnings,
+        depends=_depends(machine, generation, preflight, container),
+        warnings=_warnings(machine, generation, preflight),
         blockers=(*_texts(preflight, Severity.BLOCKER), *named),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
         confirm=confirmation(grade, keys_there or (key,), str(number)),
         made=now,
+    )
+
+
+def _depends(machine: Machine, generation: Generation, preflight: Preflight, container: str) -> dict[str, str]:
+    """What the plan was made from; ``container`` is another one that a copy is made in."""
+    key = generation.key
+    return {
+        **generation_depends(key, generation.number, generation.id),
+        **component_depends(machine, key),
+        **live_depends(key, preflight.identity),
+        **(container_depends(machine, container) if container else {}),
+    }
+
+
+def _warnings(machine: Machine, generation: Generation, preflight: Preflight) -> tuple[str, ...]:
+    """The worst first."""
+    return (
+        *_texts(preflight, Severity.IRREVERSIBLE),
+        *(finding.text for finding in _dangerous(preflight)),
+        *generation_warnings(machine, generation),
+        *_texts(preflight, Severity.WARNING),
     )
 
 

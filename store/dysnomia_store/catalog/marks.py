@@ -84,11 +84,6 @@ def _files(layout: Layout, key: ComponentKey) -> tuple[list[Marked], set[str]]:
     return files, {name for _, name in unread}
 
 
-def write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
-    """Replace what is said of a generation. Raises StoreError."""
-    change(workspace, key, number, snapshot_id, lambda before: marks, who)
-
-
 def change(
     workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, how: Callable[[Marks], Marks], who: str
 ) -> None:

@@ -60,10 +60,7 @@ def plan(
             del why[number]
         lines.extend(_lines(state, why, marked_drop, over, rules))
         snapshots.extend(_freed(state, rules, why, used))
-        if not rules.empty:
-            broken.extend((key, str(number)) for number in state.broken if number not in marked_keep)
-        else:
-            broken.extend((key, str(number)) for number in state.broken if number in marked_drop)
+        broken.extend((key, str(number)) for number in _broken(state, rules, marked_keep, marked_drop))
         digests[str(key)] = state.digest
     return GcPlan(
         lines=tuple(lines),
@@ -73,6 +70,11 @@ def plan(
         at=at,
         generations=digests,
     )
+
+
+def _broken(state: GcState, policy: Policy, keep: frozenset[int], drop: frozenset[int]) -> list[int]:
+    """The broken links that go: those that are marked so; with a policy, all that are not marked to stay."""
+    return [number for number in state.broken if (number in drop if policy.empty else number not in keep)]
 
 
 def _kept(
