@@ -40,6 +40,18 @@ class Navigation:
 
         self._app.push_screen(MessagesScreen())
 
+    def themes(self) -> None:
+        """Choose how everything looks."""
+        from dysnomia_tui.app.screens.prompt import Choice
+        from dysnomia_tui.app.screens.theme import ThemeScreen
+
+        app = self._app
+        choices = [Choice(*one) for one in app.themes()]
+        if not choices:
+            app.notify("NO_COLOR is set: there are no colours to choose", severity="warning", markup=False)
+            return
+        app.push_screen(ThemeScreen(choices, at=app.chosen_theme), app.take_theme)
+
     def palette(self) -> None:
         """Everything by name."""
         from dysnomia_tui.app.screens.palette import PaletteScreen
