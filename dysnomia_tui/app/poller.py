@@ -175,18 +175,18 @@ class Poller:
             self._probe(name)
 
     def _probe(self, name: str) -> None:
-        def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+        def have(probes: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             if self._to_probe:
                 self._probe(self._to_probe.pop(0))
-            if not said[0].up and said[0].detail == NOT_ANSWERING:
+            if not probes[0].up and probes[0].detail == NOT_ANSWERING:
                 self._probe_patiently(name)
             else:
-                take(said)
+                take(probes)
 
-        def take(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+        def take(probes: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             known = {key: probe for key, probe in self._latest.own.items() if key.container == name}
-            if (self._latest.probes.get(name), known) != said:
-                self._take(self._latest.with_probe(name, *said))
+            if (self._latest.probes.get(name), known) != probes:
+                self._take(self._latest.with_probe(name, *probes))
 
         def failed(problem: str) -> None:
             take((Probe(up=False, detail=problem), {}))
@@ -196,8 +196,8 @@ class Poller:
     def _probe_patiently(self, name: str) -> None:
         """It has not answered in the short time that there is: loaded, or gone? What it was stays on the screen."""
 
-        def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
-            self._take(self._latest.with_probe(name, *said))
+        def have(probes: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+            self._take(self._latest.with_probe(name, *probes))
 
         def failed(problem: str) -> None:
             have((Probe(up=False, detail=problem), {}))
@@ -246,9 +246,9 @@ class Poller:
 
         self._app.client.ask("condition", lambda engine: engine.condition(key), have, failed)
 
-    def _have_found(self, found: tuple[Found, ...]) -> None:
-        if found != self._latest.found:
-            self._take(replace(self._latest, found=found))
+    def _have_found(self, discovered: tuple[Found, ...]) -> None:
+        if discovered != self._latest.found:
+            self._take(replace(self._latest, found=discovered))
 
     def _no_found(self, problem: str) -> None:
         self._have_found(())

@@ -131,6 +131,13 @@ class Planner:
         with translated():
             return gc.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
 
+    def plan_policy(self, keys: Collection[ComponentKey], pattern: str, policy: Policy) -> Plan:
+        """Write the policy that was reviewed for ``keys`` into config.toml, for the components of a pattern."""
+        from dysnomia_tui.engine.operations import policy as saving
+
+        with translated():
+            return saving.plan_policy(self._world, keys, pattern, policy, self._clock())
+
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
         from dysnomia_tui.engine.operations import trash
 
@@ -165,6 +172,13 @@ class Planner:
         with translated():
             return check.plan_verify(self._world, key, number, self._clock())
 
+    def plan_verify_several(self, generations: Sequence[tuple[ComponentKey, int]]) -> Plan:
+        """Verify a generation of each of several components, one after the other."""
+        from dysnomia_tui.engine.operations import check
+
+        with translated():
+            return check.plan_verify_several(self._world, generations, self._clock())
+
     def plan_mark(
         self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
     ) -> Plan:
@@ -196,8 +210,8 @@ class Planner:
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 
-    def plan_adopt(self, found: Found) -> Plan:
-        """The files that would be written for found state."""
+    def plan_adopt(self, *found: Found) -> Plan:
+        """The files that would be written for found state, of one or several."""
         from dysnomia_tui.engine.operations import adopt
 
         with translated():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from tests.benchmarks.measure import LIMIT_MEMORY, Figure, absolute, memory_of, timed
+from tests.benchmarks.measure import LIMIT_MEMORY, Figure, absolute, memory_of, set_aside, timed
 
 
 class Server(Protocol):
@@ -44,7 +43,7 @@ class Work:
 
     def snapshot(self) -> float:
         """The seconds of the first snapshot in a store."""
-        shutil.rmtree(self._folder / "state", ignore_errors=True)
+        set_aside(self._folder / "state")
         return timed(lambda: subprocess.run(self.argv("snapshot"), check=True))
 
     def load(self) -> float:
@@ -60,7 +59,7 @@ def memory(
     argv: Callable[[str], list[str]], folder: Path, title: str, *, leave_out: Sequence[str] = ()
 ) -> Iterator[Figure]:
     """The most memory of a snapshot and of a load; ``{}`` in the title is which of them."""
-    shutil.rmtree(folder / "state")
+    set_aside(folder / "state")
     for what in ("snapshot", "load"):
         process = subprocess.Popen(argv(what), stdout=subprocess.DEVNULL)
         with memory_of(process.pid, leave_out=leave_out) as peak:

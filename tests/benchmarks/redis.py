@@ -24,7 +24,7 @@ from dysnomia_store.store import Store
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.activities import ComponentJob
 from tests.benchmarks.database import memory, unpacked_size
-from tests.benchmarks.measure import Figure, Part, in_turns, ratio, shell, timed
+from tests.benchmarks.measure import Figure, Part, in_turns, ratio, set_aside, shell, timed
 from tests.benchmarks.work import Silent, job_in, load
 from tests.plugins.servers.common import server_user
 from tests.plugins.servers.redis import RedisServer
@@ -81,7 +81,7 @@ def _measure(server: RedisServer, folder: Path) -> Sequence[Figure]:
         return [sys.executable, "-m", "tests.benchmarks.redis", what, str(folder), str(server.home), str(next(jobs))]
 
     def snapshot() -> float:
-        shutil.rmtree(folder / "state", ignore_errors=True)
+        set_aside(folder / "state")
         start = time.perf_counter()
         done = subprocess.run(work("snapshot"), check=True, capture_output=True, text=True)
         digests.append(float(done.stdout))

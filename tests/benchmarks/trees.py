@@ -23,7 +23,7 @@ from dysnomia_tui.engine.component.activities import ComponentJob
 from dysnomia_tui.engine.memory import keep_memory
 from tests.benchmarks.database import memory
 from tests.benchmarks.made_tree import FILES, change_files, make_tree
-from tests.benchmarks.measure import ROUNDS, Figure, Part, ratio, shell
+from tests.benchmarks.measure import ROUNDS, Figure, Part, ratio, set_aside, shell
 from tests.benchmarks.work import job_in, load
 
 CHANGED = 100
@@ -73,15 +73,15 @@ def _measure(folder: Path, size: str) -> Sequence[Figure]:
         return lambda: subprocess.run(argv(what), check=True, stdout=subprocess.DEVNULL)
 
     def forget() -> None:
-        shutil.rmtree(folder / "state", ignore_errors=True)
+        set_aside(folder / "state")
 
     def empty() -> None:
-        shutil.rmtree(out, ignore_errors=True)
+        set_aside(out)
         out.mkdir()
 
     def drop() -> None:
         for left in (folder / "srv").glob(".dysnomia-*"):
-            shutil.rmtree(left)
+            set_aside(left.rename(folder / "restored"))
 
     data = folder / "srv"
     ours = Spent(run("snapshot"), forget)

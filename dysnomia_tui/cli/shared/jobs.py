@@ -257,7 +257,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if plan.replaces:
         yield f"  replaces: {plan.replaces}"
     for need in plan.space:
-        about = "~" if need.estimated else ""
+        about = "about " if need.estimated else ""
         yield f"  space: {about}{size(need.needs)} of {size(need.has)} free in {need.where}"
     yield from (f"  warning: {text}" for text in plan.warnings)
     yield from (f"  cannot: {text}" for text in plan.blockers)

@@ -207,7 +207,7 @@ def review_lines(review: GcPlan, known: Known) -> Iterator[str]:
 def _as_of(generation: Generation | None) -> str:
     if generation is None:
         return "?"
-    return f"{'~' if generation.as_of_estimated else ''}{generation.as_of:%Y-%m-%d %H:%M:%S}Z"
+    return f"{'≈' if generation.as_of_estimated else ''}{generation.as_of:%Y-%m-%d %H:%M:%S}Z"
 
 
 def review_json(review: GcPlan, known: Known) -> dict[str, Any]:

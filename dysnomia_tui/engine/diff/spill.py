@@ -45,10 +45,10 @@ def sweep(root: Path) -> None:
         try:
             pid, started = folder.name.removeprefix(PREFIX).split(".")[:2]
             ours = folder.lstat().st_uid == os.geteuid()
-            gone = not psutil.pid_exists(int(pid)) or _started(int(pid)) != int(started)
+            ended = not psutil.pid_exists(int(pid)) or _started(int(pid)) != int(started)
         except (ValueError, OSError):
             continue
-        if ours and gone:
+        if ours and ended:
             shutil.rmtree(folder, ignore_errors=True)
 
 

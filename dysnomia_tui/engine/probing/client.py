@@ -66,8 +66,8 @@ def probe_container(
         answer = ask(settings, {"op": "container", "container": container}, limit)
     except NoAnswer as error:
         return Probe(up=False, detail=str(error)), {}
-    each = {ComponentKey(container, name): _probe(probe) for name, probe in answer["components"].items()}
-    return _probe(answer["probe"]), each
+    components = {ComponentKey(container, name): _probe(probe) for name, probe in answer["components"].items()}
+    return _probe(answer["probe"]), components
 
 
 def condition(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Condition:
@@ -113,7 +113,7 @@ def preflight(
             raise NoAnswer(f"the server of {container or key} is {NOT_ANSWERING}") from None
         raise
     return Preflight(
-        findings=tuple(Finding(Severity(severity), *said) for severity, *said in answer["findings"]),
+        findings=tuple(Finding(Severity(severity), *words) for severity, *words in answer["findings"]),
         live_bytes=answer["live_bytes"],
         needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
         swap=answer["swap"],

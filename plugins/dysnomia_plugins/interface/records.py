@@ -254,7 +254,7 @@ class Preflight:
 
     findings: tuple[Finding, ...] = ()
     live_bytes: int | None = None
-    """Estimated (shown with ``~``)."""
+    """Estimated (shown with ``≈``)."""
     needs: tuple[tuple[str, int, int | None], ...] = ()
     """(place in words, bytes needed, bytes free there or None)."""
     swap: str = ""

@@ -145,8 +145,8 @@ def _checksum(workspace: Workspace, key: ComponentKey, snapshot_id: str) -> str:
 
 def _tree(folder: Path, below: str = "") -> Iterator[tuple[str, int | None, str]]:
     """Path, mode (None for a folder) and target of everything below, sorted, parents first."""
-    with os.scandir(folder / below if below else folder) as found:
-        entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+    with os.scandir(folder / below if below else folder) as scanned:
+        entries = sorted(scanned, key=lambda entry: os.fsencode(entry.name))
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
         mode = entry.stat(follow_symlinks=False).st_mode

@@ -30,7 +30,7 @@ Snapshots = dict[tuple[ComponentKey, str], list[str]]
 """Names of the files, by component and id."""
 
 
-def spread(workspace: Workspace, of: tuple[ComponentKey, str], found: Sequence[Damaged], check: Check) -> Check:
+def spread(workspace: Workspace, of: tuple[ComponentKey, str], damage: Sequence[Damaged], check: Check) -> Check:
     """Record damaged frames of a snapshot for every other that holds the same files, and never believe them again.
 
     Returns the check with those named. Raises StoreError.
@@ -38,7 +38,7 @@ def spread(workspace: Workspace, of: tuple[ComponentKey, str], found: Sequence[D
     with in_words("recording damaged frames"):
         pool = Pool(workspace.layout, workspace.disk)
         wanted: dict[bytes, set[int]] = {}
-        for one in found:
+        for one in damage:
             with suppress(OSError):
                 wanted.setdefault(one.digest, set()).add(one.path.stat(follow_symlinks=False).st_ino)
             pool.condemn(one.path, one.digest)

@@ -149,7 +149,7 @@ class SectionDigester:
         if self._open is not None:
             raise ValueError(f"sections begin inside section {self._open.name!r}")
         self._close_run()
-        told: list[str] = []
+        section_lines: list[str] = []
         lines: list[str] | None = [] if isinstance(self.target, LineTarget) else None
         shown: Mapping[str, str] | None = None
         pairs = about = ""
@@ -163,7 +163,7 @@ class SectionDigester:
             if attributes:
                 digest = sha256(f'["{digest}",{pairs}]\n'.encode()).hexdigest()
             what = f"{quoted(kind)},{quoted(name)}"
-            told.append(f'[{what},{pairs},"{digest}"]\n')
+            section_lines.append(f'[{what},{pairs},"{digest}"]\n')
             length = sum(map(len, stored))
             if lines is None:
                 self.target.add(
@@ -177,7 +177,7 @@ class SectionDigester:
             self.position += length
         if isinstance(self.target, LineTarget) and lines:
             self.target.add_lines(lines)
-        line = "".join(told).encode()
+        line = "".join(section_lines).encode()
         self._whole.update(line)
         self._outline.update(line)
         self._sections += len(sections)

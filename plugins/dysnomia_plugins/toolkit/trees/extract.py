@@ -26,7 +26,8 @@ from dysnomia_plugins.toolkit.guarded.system import (
     write_xattrs,
 )
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
-from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry
+from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
+from dysnomia_plugins.toolkit.trees.tarread import Entry
 
 MAX_DEPTH = 400
 """Folders inside each other: each takes a descriptor while something is extracted into it."""

@@ -35,11 +35,11 @@ def probe(client: Client, database: str) -> Probe:
       'since', DATE_FORMAT(UTC_TIMESTAMP() - INTERVAL time SECOND, '%Y-%m-%d %H:%i:%sZ')))
       FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID() ORDER BY id"""
     try:
-        found = client.rows(sql, timeout=PROBE_SECONDS)
+        rows = client.rows(sql, timeout=PROBE_SECONDS)
     except PluginError as error:
         return down(error)
-    _, version, exists, size = found[0]
-    who = [str(one[1]).replace("( ", "(").replace(" )", ")") for one in found[1:]]
+    _, version, exists, size = rows[0]
+    who = [str(one[1]).replace("( ", "(").replace(" )", ")") for one in rows[1:]]
     return Probe(
         up=True,
         version=version.split("-")[0] + (" MariaDB" if "mariadb" in version.lower() else ""),
@@ -66,15 +66,15 @@ def discover(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found
 
 
 def _instances(sockets: Iterable[str]) -> list[Instance]:
-    found: dict[str, Instance] = {}
+    instances: dict[str, Instance] = {}
     for path in [*sockets, *_sockets_of_processes()]:
         try:
             status = Path(path).stat()
         except OSError:
             continue
         if stat.S_ISSOCK(status.st_mode):
-            found.setdefault(os.path.realpath(path), Instance(path, user_name(status.st_uid)))
-    return list(found.values())
+            instances.setdefault(os.path.realpath(path), Instance(path, user_name(status.st_uid)))
+    return list(instances.values())
 
 
 def _sockets_of_processes() -> Iterator[str]:
@@ -96,7 +96,7 @@ def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[F
     if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
         properties["mysqlSocket"] = instance.socket
     try:
-        found = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
+        rows = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
             """SELECT JSON_ARRAY(s.schema_name, s.default_character_set_name, SUM(t.data_length + t.index_length))
                FROM information_schema.schemata s
                LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name
@@ -115,7 +115,7 @@ def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[F
             remedy=_remedy(error),
         )
         return
-    for name, charset, size in found:
+    for name, charset, size in rows:
         if name.lower() not in SYSTEM:
             yield Found(
                 type=_TYPE,

@@ -52,14 +52,14 @@ class LiveRows:
         """The literals of a row that is wanted. Raises NotSafe where the snapshot's record is not plain and whole."""
         if row.wanted is None:
             return None
-        found = cells_of(row.wanted, self.tables[row.section.name].columns)
-        if found is None:
+        cells = cells_of(row.wanted, self.tables[row.section.name].columns)
+        if cells is None:
             raise NotSafe(
                 f"the row {','.join(row.key)} of table {row.section.name} is too large to be put back by itself, or"
                 " holds more than plain values",
                 "restore a copy beside what is live, and take it from there",
             )
-        return found
+        return cells
 
     def key(self, row: PutRow) -> tuple[bytes, ...]:
         """The literals of its key."""
@@ -89,8 +89,8 @@ class LiveRows:
                     "name the rows that are to be put back",
                 )
             asked.append((at, _where(table.key_columns, [cells[place] for place in places])))
-        there = {at for at, _ in self._found(table.name, PRIMARY, (), asked, "")}
-        yield from (raw for at, raw in enumerate(batch) if at not in there)
+        present = {at for at, _ in self._found(table.name, PRIMARY, (), asked, "")}
+        yield from (raw for at, raw in enumerate(batch) if at not in present)
 
     def _found(
         self,

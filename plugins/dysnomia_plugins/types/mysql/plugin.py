@@ -311,10 +311,12 @@ class MysqlDatabase(SqlDatabase):
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         places = self.own_places(ctx)
-        found = Client.of(ctx).existing(*(place.name for place in places))
-        return [place for place in places if place.name in found]
+        existing = Client.of(ctx).existing(*(place.name for place in places))
+        return [place for place in places if place.name in existing]
 
     # Contents.
+
+    rows_by_line: ClassVar[bool] = True
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         return rows.raw_rows(stored, section)

@@ -55,17 +55,17 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
 
 def _facts(client: Client, live: str) -> dict[str, Any]:
     name = literal(live)
-    found = client.ask(
+    answer = client.ask(
         f"""SELECT JSON_ARRAY(
           (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {name}),
           (SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = {name}),
           (SELECT COUNT(*) FROM information_schema.processlist WHERE db = {name}), @@datadir)"""
     )
     return {
-        "exists": bool(found[0]),
-        "size": None if found[1] is None else int(found[1]),
-        "clients": found[2],
-        "datadir": found[3],
+        "exists": bool(answer[0]),
+        "size": None if answer[1] is None else int(answer[1]),
+        "clients": answer[2],
+        "datadir": answer[3],
     }
 
 
@@ -164,18 +164,18 @@ def refusals(client: Client, live: str) -> Iterator[Finding]:
 
 def refuse(client: Client, live: str) -> None:
     """Raises NotSafe where a swap would lose something."""
-    found = list(refusals(client, live))
-    if found:
-        raise NotSafe("; ".join(finding.text for finding in found))
+    findings = list(refusals(client, live))
+    if findings:
+        raise NotSafe("; ".join(finding.text for finding in findings))
 
 
 def _who(client: Client, live: str) -> Iterator[Finding]:
     """Who will be kept out, and who cannot be."""
-    found = accounts.read(client, live)
+    held = accounts.read(client, live)
     user, host = client.account
-    unlocked = [*found.admins, (user, host)]
-    if found.lockable:
-        yield Finding(Severity.NOTE, f"locked for a moment: {accounts.shown(found.lockable)}")
+    unlocked = [*held.admins, (user, host)]
+    if held.lockable:
+        yield Finding(Severity.NOTE, f"locked for a moment: {accounts.shown(held.lockable)}")
     yield Finding(
         Severity.WARNING,
         f"not locked (an administrator must always get in): {accounts.shown(unlocked)}; an application that uses such"

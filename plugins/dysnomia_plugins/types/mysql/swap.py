@@ -51,10 +51,10 @@ class Exchange:
     around: Surroundings | None
 
     @classmethod
-    def of(cls, client: Client, journal: Journal, said: Mapping[str, Any]) -> Exchange:
+    def of(cls, client: Client, journal: Journal, step: Mapping[str, Any]) -> Exchange:
         return cls(
-            client, journal, said["live"], said["beside"], said["aside"], said["existed"], said["locked"],
-            said["around"],
+            client, journal, step["live"], step["beside"], step["aside"], step["existed"], step["locked"],
+            step["around"],
         )  # fmt: skip
 
     # The way there.
@@ -219,9 +219,9 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lo
     client.end_own()
     around = look(client, live).around if live in existing else loaded(ctx.journal) or look(client, beside).around
     locked = accounts.read(client, live).lockable if lock else ()
-    said = {"live": live, "beside": beside, "aside": aside, "existed": live in existing, "around": around}
-    ctx.journal.step(SWAP, **said, locked=locked)
-    exchange = Exchange.of(client, ctx.journal, {**said, "locked": locked})
+    step = {"live": live, "beside": beside, "aside": aside, "existed": live in existing, "around": around}
+    ctx.journal.step(SWAP, **step, locked=locked)
+    exchange = Exchange.of(client, ctx.journal, {**step, "locked": locked})
     exchange.prepare()
     ctx.cancel.check()
     ctx.journal.step(EXCHANGE)

@@ -353,14 +353,14 @@ class PostgresqlDatabase(SqlDatabase):
         return swap.recover(ctx, Client.of(ctx))
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
-        from dysnomia_plugins.types.postgresql.untrusted import there
+        from dysnomia_plugins.types.postgresql.untrusted import is_there
 
         client = Client.of(ctx)
         places = self.own_places(ctx)
         oids = client.oids(*(place.name for place in places))
         left = [place for place, oid in zip(places, oids, strict=True) if oid is not None]
         # A role of the job that is left goes with whatever place of it is dropped.
-        return left or (places[:1] if there(client, ctx) else [])
+        return left or (places[:1] if is_there(client, ctx) else [])
 
     # Contents.
 

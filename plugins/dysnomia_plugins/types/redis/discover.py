@@ -37,11 +37,11 @@ def probe(server: Server) -> Probe:
         return Probe(up=error.code == "LOADING", detail=error.message)
     except PluginError as error:
         return down(error)
-    found = keyspace(info)
-    keys = sum(counts.keys for counts in found.values())
+    counts_of_databases = keyspace(info)
+    keys = sum(counts.keys for counts in counts_of_databases.values())
     role = "" if info.get("role") == "master" else f", a replica of {info.get('master_host')}:{info.get('master_port')}"
     loading = ", still loading" if info.get("loading") == "1" else ""
-    databases = f" in {len(found)} databases" if len(found) > 1 else ""
+    databases = f" in {len(counts_of_databases)} databases" if len(counts_of_databases) > 1 else ""
     return Probe(
         up=True,
         version=Version.of(info, "_").number,

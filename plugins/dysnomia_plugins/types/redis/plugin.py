@@ -290,13 +290,13 @@ class RedisDatabase(StatePlugin):
             )  # fmt: skip
             with folders.syncing(folder):
                 ours = stack.enter_context(serving)
-            gone = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
+            expired = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
                 folders.reclaim(folder, ours.run)
             if beside:
-                if gone:
-                    ctx.progress.log(f"{gone} keys of the snapshot have expired and are not restored")
+                if expired:
+                    ctx.progress.log(f"{expired} keys of the snapshot have expired and are not restored")
                 self._standing[place.name] = (stack, ours)
             else:
                 stack.close()

@@ -153,8 +153,8 @@ class Connection:
         """A line without its end."""
         while (end := self._buffer.find(b"\r\n")) < 0:
             self._buffer += self._receive(deadline)
-        found, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
-        return found
+        line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
+        return line
 
     def line_or_newline(self, deadline: float) -> bytes:
         """A line, or nothing where a mere newline comes: a sign of life of a server that is getting ready."""
@@ -177,8 +177,8 @@ class Connection:
     def some(self, deadline: float) -> bytes:
         """Whatever comes next: at least a byte."""
         if self._buffer:
-            found, self._buffer = self._buffer, b""
-            return found
+            data, self._buffer = self._buffer, b""
+            return data
         return self._receive(deadline)
 
     def _receive(self, deadline: float) -> bytes:

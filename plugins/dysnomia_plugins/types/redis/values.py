@@ -79,11 +79,11 @@ _NOTHING = {"list": NONE * 2, "set": NONE, "zset": NONE * 2, "hash": NONE * 2}
 """The cells before the time to live in a row that says only that."""
 
 
-def _batched(found: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
     try:
-        for row in found:
+        for row in rows:
             batch.append(row)
             size += len(row)
             if size >= BATCH_SIZE or len(batch) == BATCH:
@@ -192,8 +192,8 @@ def score(text: bytes) -> bytes:
 # --- elements, by encoding ------------------------------------------------------------------------------------------
 
 
-def _strings(stream: RdbStream, each: int = 1) -> Elements:
-    return (stream.string() for _ in range(each * stream.length()))
+def _strings(stream: RdbStream, strings: int = 1) -> Elements:
+    return (stream.string() for _ in range(strings * stream.length()))
 
 
 def _text_scores(stream: RdbStream) -> Elements:
@@ -277,8 +277,8 @@ def skip(stream: RdbStream, head: Head) -> None:
         stream.skip_string()
 
 
-def _read_over(found: Iterator[object]) -> None:
-    for _ in found:
+def _read_over(elements: Iterator[object]) -> None:
+    for _ in elements:
         pass
 
 

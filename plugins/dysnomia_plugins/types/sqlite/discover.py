@@ -32,16 +32,16 @@ def discover(type_: str, places: Sequence[str] = PLACES) -> Iterator[Found]:
         path = Path(name.removesuffix(next((side for side in SIDECARS if name.endswith(side)), "")))
         if not name.endswith(" (deleted)"):
             used.setdefault(path, set()).add(pid)
-    told = 0
+    count = 0
     for path, pids in sorted(used.items()):
-        if told < LIMIT and _is_candidate(path) and _has_magic(path):
-            told += 1
+        if count < LIMIT and _is_candidate(path) and _has_magic(path):
+            count += 1
             yield _found(type_, path, f"open in {len(pids)} process{'es' if len(pids) != 1 else ''}")
     for path in _lying_about(places):
-        if told < LIMIT and path not in used and _is_candidate(path):
+        if count < LIMIT and path not in used and _is_candidate(path):
             readable = os.access(path, os.R_OK)
             if not readable or _has_magic(path):
-                told += 1
+                count += 1
                 yield _found(type_, path, "not open in any process that can be seen", readable)
 
 

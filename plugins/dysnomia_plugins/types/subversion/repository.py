@@ -290,6 +290,6 @@ def explained(path: str) -> Iterator[None]:
         raise
 
 
-def _last(said: str) -> str:
-    lines = said.strip().splitlines()
+def _last(output: str) -> str:
+    lines = output.strip().splitlines()
     return lines[-1] if lines else "run it as root, or as its owner"

@@ -134,14 +134,14 @@ class Manager:
         else:
             wanted = [MUTABLE, SYSTEM]
         real = {os.path.realpath(path) for path in looks}
-        found = next((path for path in wanted if os.path.realpath(path) in real), None)
-        if found is None:
+        path_of_unit = next((path for path in wanted if os.path.realpath(path) in real), None)
+        if path_of_unit is None:
             lasting = [str(path) for path in looks if path.parts[1:2] != ("run",)]
             raise PluginError(
                 f"systemd does not look for units in {wanted[0]}, but in {', '.join(lasting)}",
                 "set systemdTargetDir to one of those",
             )
-        return found
+        return path_of_unit
 
     def states(self, units: Sequence[str]) -> tuple[UnitState, ...]:
         """How units are, in their order. Raises ProcessFailed."""
