@@ -80,9 +80,7 @@ def test_what_a_server_sets_for_each_session_neither_changes_nor_stops_a_restore
 
 
 @pytest.mark.server
-def test_an_account_that_cannot_choose_a_tables_engine_is_named_in_the_plan(
-    bare: Bare, mariadb: MariadbServer
-) -> None:
+def test_an_account_that_cannot_choose_a_tables_engine_is_named_in_the_plan(bare: Bare, mariadb: MariadbServer) -> None:
     seed(mariadb)
     stored = bare.dump()
     mariadb.sql("CREATE USER some@localhost; GRANT SELECT, CREATE, DROP ON *.* TO some@localhost")

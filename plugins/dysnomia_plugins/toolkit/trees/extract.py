@@ -23,6 +23,7 @@ from dysnomia_plugins.toolkit.guarded.system import (
     open_folder,
     pinned,
     pinned_path,
+    proc_path,
     write_xattrs,
 )
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
@@ -313,7 +314,7 @@ class Extractor:
         with pinned(name, parent) as made:
             if self.trust.root:
                 chown_pinned(made, member.uid, member.gid)
-            self._xattrs(pinned_path(made), member)
+            self._xattrs(proc_path(name, parent), member)  # a link's own
             if member.kind is not Kind.SYMLINK:
                 chmod_pinned(made, member.mode)
             os.utime(pinned_path(made), ns=(member.mtime, member.mtime))
