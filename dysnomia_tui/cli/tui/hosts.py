@@ -35,7 +35,9 @@ _COLUMNS = ("HOST", "STATE", "NEWEST GOOD", "COMP", "STORED", "JOBS", "FIRST")
 
 
 def hosts(args: argparse.Namespace) -> int:
-    """Ask them all. Returns the worst level: 0 ok, 1 warning, 2 critical (a host that does not answer is critical)."""
+    """Ask them all. Returns the worst level: 0 ok, 1 warning, 2 critical (a host that does not answer is critical).
+
+    Raises Usage where no hosts are configured, or for options that make no sense."""
     if not 1 <= args.at_once <= 200:
         raise Usage(f"--at-once must be 1 to 200, not {args.at_once}")
     if not 1 <= args.timeout <= 600:
