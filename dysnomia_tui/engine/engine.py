@@ -118,11 +118,11 @@ class Engine(Planner, JobControl, Teller):
 
     def report(self) -> Report:
         """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
-        from dysnomia_tui.engine.machine.report import report
+        from dysnomia_tui.engine.machine.report import is_empty, report
 
         with translated():
             jobs = self._board.views(JOBS_LOOKED_AT)
-            return report(self._look(jobs), jobs)
+            return report(self._look(jobs), jobs, empty=is_empty(self.settings.statedir))
 
     def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
         """The generations that are due to be proved by a restore (of all components, if none are given), in order."""

@@ -428,3 +428,5 @@ class Opening:
     """For a group: the time at which it is shown."""
     hosts: bool = False
     """Instead of all that: the other machines."""
+    only: tuple[str, ...] = ()
+    """Of these: those with one of the names or labels. All, where there is none."""

@@ -17,6 +17,8 @@ PACKAGES = {
     "dysnomia_store": ROOT / "store" / "dysnomia_store",
     "dysnomia_base": ROOT / "store" / "dysnomia_base",
 }
+FOR_OTHERS = ROOT / "dysnomia_tui" / "share"
+"""Files for other programs, run where this one cannot be imported."""
 SAID = re.compile(r"\bRaises?\b")
 OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
@@ -90,6 +92,8 @@ def _doc_of(base: type, name: str) -> str:
 def silent() -> Iterator[str]:
     for package, folder in PACKAGES.items():
         for path in sorted(folder.rglob("*.py")):
+            if FOR_OTHERS in path.parents:
+                continue
             names = [package, *path.relative_to(folder).with_suffix("").parts]
             module = ".".join(names[:-1] if names[-1] == "__init__" else names)
             for name, function in public_functions(ast.parse(path.read_text("utf-8"))):

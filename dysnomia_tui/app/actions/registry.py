@@ -76,6 +76,7 @@ _EVERYWHERE = (
     _a(
         "palette", ":", "Commands", "Every action, component and screen by name; :q closes.", "everywhere", footer="cmd"
     ),
+    _a("theme", "T", "Theme", "Choose how the screen looks, dark or light; it is remembered.", "everywhere"),
     _a("zone", "t", "Zone", "Show times in the server's zone, in UTC, or relative to now.", "everywhere"),
     _a("alarm", "a", "Next alarm", "Go to the next thing that needs a person.", "everywhere", why=reasons.no_alarm),
     _a("jobs", "J", "Jobs", "All jobs: running ones first, their log, cancel.", "everywhere"),

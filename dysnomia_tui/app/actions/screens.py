@@ -96,6 +96,10 @@ _HISTORY = (
     ),
 )
 
+_HISTORY_PANE = (
+    action("history-pane", "tab", "Other pane", "Go to what the line tells (to scroll it), or back.", "history"),
+)
+
 _RESTORE = (
     action(
         "target",
@@ -357,6 +361,7 @@ SCREENS: tuple[Action, ...] = (
     *_SEARCH,
     *_DIFF,
     *_HISTORY,
+    *_HISTORY_PANE,
     *_COPY,
     *_RESTORE,
     *_GROUP,

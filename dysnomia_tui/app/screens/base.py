@@ -216,6 +216,9 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
     def act_palette(self) -> None:
         self.services.go.palette()
 
+    def act_theme(self) -> None:
+        self.services.go.themes()
+
     def act_zone(self) -> None:
         self.services.next_zone()
 
@@ -267,6 +270,10 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
 
     def act_messages(self) -> None:
         self.services.go.messages()
+
+    def why_stay(self) -> str:
+        """Why it must not be closed by a jump to another place, in words with the way out; ``""`` where it may."""
+        return ""
 
     def act_quit(self) -> None:
         self.services.pop_screen()

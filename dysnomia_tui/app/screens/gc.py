@@ -347,6 +347,13 @@ class GcScreen(DysnomiaScreen):
         elif not self.take_back():
             self.act_quit()
 
+    def why_stay(self) -> str:
+        """Its marks would be forgotten."""
+        if not (self._keep or self._drop):
+            return ""
+        apply, unmark = self.services.key_of("gc-apply"), self.services.key_of("unmark")
+        return f"the review has marks and was not carried out: {apply} does, {unmark} takes the marks away"
+
     def act_quit(self) -> None:
         """Close it; where generations are marked, ask first: the marks are not kept."""
         count = len(self._keep) + len(self._drop)

@@ -130,6 +130,8 @@ class ActionList(ModalScreen["str | None"]):
     ActionList Input { height: 1; border: none; padding: 0 1; background: $panel; }
     ActionList Input:focus { border: none; }
     ActionList VirtualTable { height: 1fr; margin-top: 1; }
+    ActionList VirtualTable:nocolor > .virtual-table--cursor-blurred { text-style: reverse bold; }
+    ActionList VirtualTable:ansi > .virtual-table--cursor-blurred { text-style: reverse bold; }
     ActionList #about { height: 2; margin-top: 1; color: $text-muted; }
     """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dysnomia_tui.cli.shared.heard import Heard, heard
 from dysnomia_tui.cli.shared.names import plain_name
-from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines
+from dysnomia_tui.cli.shared.output import say, write_json, write_line, write_lines, write_pieces
 from dysnomia_tui.cli.shared.parser import (
     Parser,
     Usage,
@@ -166,8 +166,7 @@ def _generate(settings: Settings, args: argparse.Namespace) -> int:
             say(f"warning: {container.problem}")
     expression = args.action == "generate-expr"
     text = nix_expression(read_machine(os.environ), inventory) if expression else dot(inventory)
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.flush()
+    write_pieces((text,))
     return Exit.USAGE if any(container.unread for container in inventory.containers.values()) else Exit.OK
 
 

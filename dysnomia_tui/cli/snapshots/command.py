@@ -201,9 +201,12 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
 def _query(args: argparse.Namespace, *, latest: bool) -> int:
     if args.check:
         return _query_checked(args, latest=latest)
-    paths = lines(store_folder(args), *wanted(args), latest=latest)
+    statedir = store_folder(args)
+    paths = lines(statedir, *wanted(args), latest=latest)
     if args.json:
-        write_json([line._asdict() | {"path": line.path} for line in paths])
+        from dysnomia_tui.cli.snapshots.told import documents
+
+        write_json(documents(statedir, paths))
     else:
         write_lines(line.path for line in paths)
     return Exit.OK

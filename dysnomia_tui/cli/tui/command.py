@@ -88,6 +88,7 @@ def parser() -> Parser:
     optimise = commands.add_parser("optimise", help="let stored generations share what they have in common")
     optimise.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
     add_change(optimise)
+    commands.add_parser("ansible", help="where its Ansible collection is, for ANSIBLE_COLLECTIONS_PATH")
     install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
     install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
     module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
@@ -122,6 +123,7 @@ def _main(args: argparse.Namespace, place: str) -> int:
         "mark": _imported("mark", "mark"),
         "trust": _imported("mark", "trust"),
         "optimise": _optimise,
+        "ansible": _imported("ansible", "ansible"),
         "install-modules": _imported("install_modules", "install_modules"),
         "module": lambda args: call_module(args.words),
         "timeline": _timeline,

@@ -106,9 +106,9 @@ def add_hosts(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--run", choices=["snapshot", "verify"], help="snapshot everything, or verify what is due, on each of them"
     )
-    parser.add_argument("--serial", type=int, default=1, metavar="N", help="--run: N hosts at a time (default: 1)")
+    parser.add_argument("--serial", type=int, metavar="N", help="--run: N hosts at a time (default: 1)")
     parser.add_argument(
-        "--max-fail-percentage", type=int, default=0, metavar="P",
+        "--max-fail-percentage", type=int, metavar="P",
         help="--run: stop after a batch in which more than P %% failed (default: 0)",
     )  # fmt: skip
     parser.add_argument("-n", "--dry-run", action="store_true", help="--run: write what would be called, and where")

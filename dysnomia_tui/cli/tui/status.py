@@ -3,32 +3,64 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from dysnomia_base.durations import age
+from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.heard import heard
-from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
+from dysnomia_tui.cli.shared.output import jsonable, put_out, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
+from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+
+
+class NotKnown(EngineError):
+    """The report could not be made, or not be written."""
+
+    exit = Exit.PARTLY  # 3: unknown, as monitoring plugins have it; 1 and 2 would be a warning and critical
 
 
 def status(args: argparse.Namespace) -> int:
-    """Write the report. Returns its level, as a monitoring plugin does: 0 ok, 1 warning, 2 critical."""
+    """Write the report. Returns its level, as a monitoring plugin does: 0 ok, 1 warning, 2 critical.
+
+    Raises NotKnown (3) whatever stands against it."""
+    from dysnomia_store.errors import StoreError
+    from dysnomia_tui.config.errors import SettingsError
+
+    try:
+        settings = load(args.statedir)
+        with heard(settings, "status", scheduled=args.scheduled) as hearing:
+            report = _written(args, settings)
+            hearing.critical = report.level is Level.CRITICAL
+            return hearing.ended(report.level)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        raise NotKnown(f"{where}{reason(error)}") from error
+    except (EngineError, StoreError, SettingsError) as error:
+        raise NotKnown(error.message, error.hint) from error
+
+
+def _written(args: argparse.Namespace, settings: Settings) -> Report:
     from dysnomia_tui.engine import check_readable
 
-    settings = load(args.statedir)
-    with heard(settings, "status", scheduled=args.scheduled) as hearing:
-        check_readable(settings.statedir)
-        report = open_engine(settings, read_only=True).report()
-        if args.json:
-            write_json(_document(report))
-        elif args.openmetrics:
-            write_lines(metrics(report))
-        else:
-            write_lines(map(visible, lines(report)))
-        hearing.critical = report.level is Level.CRITICAL
-        return hearing.ended(report.level)
+    check_readable(settings.statedir)
+    report = open_engine(settings, read_only=True).report()
+    if args.json:
+        write_json(_document(report))
+    elif args.openmetrics:
+        write_lines(metrics(report))
+    else:
+        write_lines(map(visible, lines(report)))
+    put_out(b"", flush=True)
+    return report
 
 
 def _document(report: Report) -> dict[str, object]:

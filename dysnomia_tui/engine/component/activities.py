@@ -298,6 +298,8 @@ def activity(component_job: ComponentJob, name: str) -> None:
         with component_job.context() as ctx:
             if isinstance(component_job.plugin, StatePlugin):
                 _ACTIVITIES[name](component_job, ctx)
+                if component_job.journal.steps():  # of the type's own: nothing is left of them
+                    component_job.journal.step(SETTLED, swapped=False)
             else:
                 _whole_or_taken_back(component_job, ctx, name)
 

@@ -19,7 +19,7 @@ from dysnomia_tui.config import HostSettings, Settings
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.hosts.calling import control_folder, ssh_words, surroundings
 from dysnomia_tui.engine.hosts.inventory import Hosts, known_hosts
-from dysnomia_tui.engine.hosts.reports import LIMIT, HostReport
+from dysnomia_tui.engine.hosts.reports import LIMIT, HostReport, hosts_chosen
 from dysnomia_tui.engine.hosts.work import HostResult, HostTask, command_of
 
 AT_ONCE = 50
@@ -69,13 +69,16 @@ class HostTalk:
 class HostDesk:
     """Which hosts there are, what they say, what is done on them, and the command lines that lead to them."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], only: Sequence[str] = ()) -> None:
+        """``only``: names and labels; all hosts where there is none."""
         self._settings = settings
         self._environ = environ
+        self._only = only
 
     def hosts(self) -> Hosts:
-        """Raises EngineError for a source that cannot be read."""
-        return known_hosts(self._settings)
+        """Raises EngineError for a source that cannot be read, and for a name or label that no host has."""
+        known = known_hosts(self._settings)
+        return Hosts(hosts_chosen(known.hosts, self._only), known.left_out)
 
     @property
     def control(self) -> Path | None:
