@@ -18,7 +18,7 @@ BASES = (
 )  # fmt: skip
 """Below which a short path may be, where nothing before it in its cell says where."""
 STATE = re.compile(
-    r"^(frames|cache|planned|notify|jobs|staging|snapshots|tmp)/|^(config\.toml|.*\.jsonl|plan\.json|request\.json)$"
+    r"^(frames|cache|listed|planned|notify|jobs|staging|snapshots|tmp)/|^(config\.toml|.*\.jsonl|plan\.json|request\.json)$"
 )
 """What is below a state directory, or in a folder of configuration."""
 TYPES = ROOT / "plugins" / "dysnomia_plugins" / "types"
