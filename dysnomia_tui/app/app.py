@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -29,6 +30,7 @@ from dysnomia_tui.app.navigation import Navigation
 from dysnomia_tui.app.poller import Poller
 from dysnomia_tui.app.present.text import visible
 from dysnomia_tui.app.present.times import Times, ZoneKind
+from dysnomia_tui.app.remembered import Remembered, state_folder
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.services import Services
@@ -39,6 +41,7 @@ from dysnomia_tui.app.terminal.ending import Ending
 from dysnomia_tui.app.terminal.key_order import TypingAhead
 from dysnomia_tui.app.terminal.terminal import osc52, refuse, run_demo
 from dysnomia_tui.app.widgets.bars import HeadBar, JobStrip
+from dysnomia_tui.app.widgets.row_table import RowTable
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.plans.plan import Plan
@@ -56,6 +59,7 @@ class DysnomiaApp(TypingAhead):
     Screen { background: $background; }
     ModalScreen { background: $background 60%; }
     ToastRack { display: none; }
+    Input:ansi > .input--cursor { text-style: reverse; }
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class DysnomiaApp(TypingAhead):
         environ: Mapping[str, str] | None = None,
         poll: bool = True,
         opening: Opening | None = None,
+        memory: Path | None = None,
     ) -> None:
         """Make the app; nothing is read before the first frame.
 
@@ -76,10 +81,14 @@ class DysnomiaApp(TypingAhead):
             clock: what time it is (UTC); the system's by default.
             environ: the terminal's environment; the process's by default.
             opening: where the cursor goes once the store has been read.
+            memory: the folder in which is kept what the operator chose on the screen; without one nothing is.
             poll: whether jobs and overview are looked at again and again (tests look when they want to).
         """
         environ = os.environ if environ is None else environ
-        chosen = theme.pick(settings.theme, environ, "NO_COLOR" in environ)
+        self._remembered = Remembered(memory)
+        no_color = "NO_COLOR" in environ
+        own = self._remembered.read("theme")
+        chosen = theme.pick(own or settings.theme, environ, no_color)
         # Told now, for this is where Textual decides what NO_COLOR means: no colours at all, or greys of our own (which
         # over the terminal's own ground would be black on black).
         super().__init__(driver_class=TerminalDriver, ansi_color=True if chosen in theme.NATIVE else None)
@@ -101,9 +110,12 @@ class DysnomiaApp(TypingAhead):
         self.animation_level = "none"
         self.ansi_theme_dark = theme.ANSI_DARK
         self.ansi_theme_light = theme.ANSI_LIGHT
-        for own in (theme.DARK, theme.LIGHT):
-            self.register_theme(own)
-        self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+        for one in (theme.DARK, theme.LIGHT):
+            self.register_theme(one)
+        if chosen not in self.available_themes:
+            own, chosen = "", theme.pick("", environ, no_color)
+        self._own_theme = own
+        self.theme = chosen
 
     @property
     def services(self) -> Services:
@@ -172,7 +184,7 @@ class DysnomiaApp(TypingAhead):
 
     def _go_to(self, opening: Opening) -> None:
         if opening.hosts:
-            self.go.hosts()
+            self.go.hosts(opening.only)
         elif opening.key is not None:
             if self.state.component(opening.key) is None:
                 self.notify(f"there is no component {opening.key}", severity="warning", markup=False, timeout=12)
@@ -191,6 +203,31 @@ class DysnomiaApp(TypingAhead):
         for bar in (HeadBar, JobStrip) if self.state.jobs else (HeadBar,):
             for widget in self.screen.query(bar):
                 widget.refresh()
+
+    @property
+    def chosen_theme(self) -> str:
+        return self._own_theme or theme.AUTOMATIC
+
+    def themes(self) -> list[tuple[str, str, str]]:
+        return [] if self.no_color else theme.listed(self.available_themes, self.settings.theme)
+
+    def show_theme(self, name: str) -> None:
+        wanted = self.settings.theme if name == theme.AUTOMATIC else name
+        chosen = theme.pick(wanted, self._environ, self.no_color)
+        self.ansi_color = None  # as the theme says: what was told at the start was about another
+        self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+
+    def take_theme(self, name: str | None) -> None:
+        if name is None:
+            self.show_theme(self.chosen_theme)
+            return
+        self._own_theme = "" if name == theme.AUTOMATIC else name
+        self.show_theme(name)
+        try:
+            self._remembered.keep("theme", self._own_theme)
+        except OSError as error:
+            words = f"it is not remembered: {error.filename}: {error.strerror}"
+            self.notify(words, title="Theme", severity="warning", markup=False)
 
     def next_zone(self) -> None:
         """Server, UTC, relative, and round again, on every screen."""
@@ -226,18 +263,25 @@ class DysnomiaApp(TypingAhead):
         """Close what is in front of the main screen and put its cursor on a component (and a generation)."""
         from dysnomia_tui.app.screens.main import MainScreen
 
+        if self._closed_in_front() and isinstance(self.screen, MainScreen):
+            self.screen.show_component(key, number)
+
+    def _closed_in_front(self) -> bool:
+        """Close all screens but the main one. False, and says why, where one of them must not be."""
+        for screen in self.screen_stack:
+            reason = screen.why_stay() if isinstance(screen, DysnomiaScreen) else ""
+            if reason:
+                self.notify(reason, severity="warning", markup=False, timeout=8)
+                return False
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        if isinstance(self.screen, MainScreen):
-            self.screen.show_component(key, number)
+        return True
 
     def show_group(self, name: str) -> None:
         """Close what is in front of the main screen and put its cursor on a group."""
         from dysnomia_tui.app.screens.main import MainScreen
 
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-        if isinstance(self.screen, MainScreen):
+        if self._closed_in_front() and isinstance(self.screen, MainScreen):
             self.screen.show_group(name)
 
     # --- actions -------------------------------------------------------------------------------------------------
@@ -257,6 +301,7 @@ class DysnomiaApp(TypingAhead):
             loaded=overview is not None,
             undo=self.state.undoable_whole(here.whole) if here.whole else self.state.undoable(here.key),
             alarms=len(self.state.alarms()),
+            searching=screen is not None and isinstance(screen.focused, RowTable) and screen.focused.searching,
         )
 
     def key_of(self, action_id: str) -> str:
@@ -348,7 +393,10 @@ def run(settings: Settings, *, read_only: bool, opening: Opening | None = None) 
         return 1
     if os.environ.get("SSH_CONNECTION"):
         os.environ.setdefault("TEXTUAL_FPS", "30")
-    app = DysnomiaApp(lambda: Engine(settings, read_only=read_only), settings, opening=opening)
+    if not os.environ.get("NO_COLOR", "1"):
+        del os.environ["NO_COLOR"]  # set to nothing it asks for nothing (no-color.org), and Textual would obey it
+    memory = state_folder(os.environ)
+    app = DysnomiaApp(lambda: Engine(settings, read_only=read_only), settings, opening=opening, memory=memory)
     with app.ending.handled():
         answer = app.run()
     if answer == "demo":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,18 @@ class Navigation:
         from dysnomia_tui.app.screens.reading import MessagesScreen
 
         self._app.push_screen(MessagesScreen())
+
+    def themes(self) -> None:
+        """Choose how everything looks."""
+        from dysnomia_tui.app.screens.prompt import Choice
+        from dysnomia_tui.app.screens.theme import ThemeScreen
+
+        app = self._app
+        choices = [Choice(*one) for one in app.themes()]
+        if not choices:
+            app.notify("NO_COLOR is set: there are no colours to choose", severity="warning", markup=False)
+            return
+        app.push_screen(ThemeScreen(choices, at=app.chosen_theme), app.take_theme)
 
     def palette(self) -> None:
         """Everything by name."""
@@ -100,13 +112,13 @@ class Navigation:
 
         self._open(DeployScreen())
 
-    def hosts(self) -> None:
-        """Other machines with this program."""
+    def hosts(self, only: Sequence[str] = ()) -> None:
+        """Other machines with this program; of these, if any are given, those with one of the names or labels."""
         from dysnomia_tui.app.screens.hosts import HostsScreen
         from dysnomia_tui.engine import HostDesk
 
         if not any(isinstance(screen, HostsScreen) for screen in self._app.screen_stack):
-            self._open(HostsScreen(HostDesk(self._app.settings, os.environ)))
+            self._open(HostsScreen(HostDesk(self._app.settings, os.environ, only)))
 
     def jobs(self, job_id: str = "") -> None:
         """All jobs, the cursor on ``job_id``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen
@@ -28,6 +29,9 @@ TICK = 0.5
 JOBS_TICKS = 4
 OVERVIEW_TICKS = 20
 PROBE_TICKS = 60
+LOOK_TICKS = 1200
+LOOK_EVERY = timedelta(minutes=5)
+"""An answer of a server to what it holds that is younger is not asked for again."""
 CONDITION_TICKS = 10
 """Between two questions about the component under the cursor, where its lines are all that is shown of it."""
 REST = 0.2
@@ -68,6 +72,8 @@ class Poller:
             self.look_at_overview()
         if self._ticks % PROBE_TICKS == 0:
             self._probe_all()
+        if self._ticks % LOOK_TICKS == 0:
+            self._look_at_servers(LOOK_EVERY)
         if self._ticks % CONDITION_TICKS == 0:
             self._ask_again()
 
@@ -76,7 +82,22 @@ class Poller:
         self.look_at_overview(probe=everything)
         self.look_at_jobs()
         if everything:
+            self._look_at_servers(timedelta(0))
             self._app.client.ask("discover", lambda engine: tuple(engine.discover()), self._have_found, self._no_found)
+
+    def _look_at_servers(self, older_than: timedelta) -> None:
+        """Containers with ``components=*``: what their servers hold by now."""
+
+        def have(_problems: Mapping[str, str]) -> None:  # the overview has them as alarms
+            if any(container.look is not None for container in self._latest.containers()):
+                self.look_at_overview()
+
+        self._app.client.ask(
+            "look at servers",
+            lambda engine: engine.look_at_servers(older_than=older_than),
+            have,
+            self._app.trouble,
+        )
 
     def look_at_jobs(self) -> None:
         self._app.client.ask("jobs", lambda engine: tuple(engine.jobs()), self._have_jobs, self._app.trouble)
@@ -175,18 +196,18 @@ class Poller:
             self._probe(name)
 
     def _probe(self, name: str) -> None:
-        def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+        def have(probes: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             if self._to_probe:
                 self._probe(self._to_probe.pop(0))
-            if not said[0].up and said[0].detail == NOT_ANSWERING:
+            if not probes[0].up and probes[0].detail == NOT_ANSWERING:
                 self._probe_patiently(name)
             else:
-                take(said)
+                take(probes)
 
-        def take(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+        def take(probes: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
             known = {key: probe for key, probe in self._latest.own.items() if key.container == name}
-            if (self._latest.probes.get(name), known) != said:
-                self._take(self._latest.with_probe(name, *said))
+            if (self._latest.probes.get(name), known) != probes:
+                self._take(self._latest.with_probe(name, *probes))
 
         def failed(problem: str) -> None:
             take((Probe(up=False, detail=problem), {}))
@@ -196,8 +217,8 @@ class Poller:
     def _probe_patiently(self, name: str) -> None:
         """It has not answered in the short time that there is: loaded, or gone? What it was stays on the screen."""
 
-        def have(said: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
-            self._take(self._latest.with_probe(name, *said))
+        def have(probes: tuple[Probe, Mapping[ComponentKey, Probe]]) -> None:
+            self._take(self._latest.with_probe(name, *probes))
 
         def failed(problem: str) -> None:
             have((Probe(up=False, detail=problem), {}))
@@ -246,9 +267,9 @@ class Poller:
 
         self._app.client.ask("condition", lambda engine: engine.condition(key), have, failed)
 
-    def _have_found(self, found: tuple[Found, ...]) -> None:
-        if found != self._latest.found:
-            self._take(replace(self._latest, found=found))
+    def _have_found(self, discovered: tuple[Found, ...]) -> None:
+        if discovered != self._latest.found:
+            self._take(replace(self._latest, found=discovered))
 
     def _no_found(self, problem: str) -> None:
         self._have_found(())

@@ -21,7 +21,7 @@ MOST_FOUND = 20_000
 class Stretch:
     """Rows that were looked through."""
 
-    found: tuple[int, ...]
+    numbers: tuple[int, ...]
     """Their numbers."""
     next: int
     """Where to go on."""
@@ -70,7 +70,7 @@ class Scanner:
         wanted: Callable[[RowChange], bool],
         have: Have,
         most: int,
-        found: tuple[int, ...],
+        numbers: tuple[int, ...],
         start: int,
     ) -> None:
         turn = self._turn
@@ -78,14 +78,14 @@ class Scanner:
         def looked(stretch: Stretch) -> None:
             if turn != self._turn:
                 return
-            both = found + stretch.found
+            both = numbers + stretch.numbers
             have(both, stretch.next, stretch.ended)
             if not stretch.ended:
                 self._go_on(diff, change, wanted, have, most, both, stretch.next)
 
         self._screen.ask(
             f"scan {id(self)} {turn} {start}",
-            lambda _engine: scan(diff, change, wanted, start, most - len(found)),
+            lambda _engine: scan(diff, change, wanted, start, most - len(numbers)),
             looked,
             self._screen.services.trouble,
         )

@@ -24,11 +24,19 @@ class Selection:
     generation: Generation | None = None
     marks: tuple[int, ...] = ()
     """Numbers of the marked generations of ``component``, ascending."""
+    picked: tuple[ComponentView, ...] = ()
+    """The components marked in the tree (those of marked containers and groups too), where it has the focus."""
+    picked_found: tuple[Found, ...] = ()
+    """What was found and is marked to be adopted, where the tree has the focus."""
     job: JobView | None = None
     """The job under the cursor, where jobs are listed."""
     undo: JobView | None = None
     """The newest job on the component (or on the whole group or container) that can be undone."""
     alarms: int = 0
+    searching: bool = False
+    """Whether rows that a search has found are listed, and have the focus."""
+    policy: bool = False
+    """Whether a policy was typed that the review is of."""
     planned: bool = False
     """Whether the screen has a plan to go on with."""
 

@@ -55,6 +55,19 @@ class Services(Protocol):
     def set_state(self, state: AppState) -> None:
         """Take a new state and have the screen in front drawn from it."""
 
+    @property
+    def chosen_theme(self) -> str:
+        """The theme that the operator chose; ``automatic`` where they did not."""
+
+    def themes(self) -> list[tuple[str, str, str]]:
+        """Name, title and a sentence of each theme; none where NO_COLOR asks for no colours."""
+
+    def show_theme(self, name: str) -> None:
+        """Look like this theme, for now."""
+
+    def take_theme(self, name: str | None) -> None:
+        """Look like it from now on, and at the next start; None: as it was before."""
+
     def next_zone(self) -> None:
         """Write times in the next zone: server, UTC, relative, and round again."""
 

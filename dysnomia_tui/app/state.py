@@ -58,12 +58,18 @@ class AppState:
         own = (Alarm(f"{v.key.component} {self.own[v.key].word}", v.key) for v in views)
         return (*self.overview.alarms, *self._servers_down(frozenset(broken)), *own)
 
-    def _servers_down(self, told: Collection[ComponentKey]) -> Iterator[Alarm]:
+    def _servers_down(self, have_alarms: Collection[ComponentKey]) -> Iterator[Alarm]:
         """Containers with something in service whose server does not answer; not where a component says why."""
         for container in self.containers():
             probe = self.probes.get(container.name)
             active = [view.key for view in container.components if view.active]
-            if probe is None or probe.up or not active or container.problem or any(key in told for key in active):
+            if (
+                probe is None
+                or probe.up
+                or not active
+                or container.problem
+                or any(key in have_alarms for key in active)
+            ):
                 continue
             yield Alarm(f"{container.name}: the server does not answer ({probe.detail or 'down'})", active[0])
 

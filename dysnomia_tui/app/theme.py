@@ -94,10 +94,32 @@ NAMES = ("dysnomia-dark", "dysnomia-light", "ansi-dark", "ansi-light")
 """What ``theme`` in config.toml can be, besides Textual's own."""
 
 
+AUTOMATIC = "automatic"
+"""What stands for the choice to have none."""
+_ABOUT = {
+    DARK.name: "ours, on a dark ground",
+    LIGHT.name: "ours, on a light ground",
+    "ansi-dark": "the sixteen colours of the terminal, on its dark ground",
+    "ansi-light": "the sixteen colours of the terminal, on its light ground",
+}
+
+
+def listed(available: Mapping[str, Theme], configured: str) -> list[tuple[str, str, str]]:
+    """Name, title and a sentence of every theme that can be chosen: ours first, then Textual's, dark before light."""
+    others = sorted(
+        (name for name in available if name not in _ABOUT), key=lambda name: (not available[name].dark, name)
+    )
+    first = f"config.toml says {configured}" if configured else "as the terminal is: dark or light, many colours or few"
+    own = [(name, name, _ABOUT[name]) for name in NAMES]
+    rest = [(name, name, "dark" if available[name].dark else "light") for name in others]
+    return [(AUTOMATIC, AUTOMATIC, first), *own, *rest]
+
+
 def pick(wanted: str, environ: Mapping[str, str], no_color: bool) -> str:
-    """The theme for this terminal: what is configured; else the terminal's own colours where it has only sixteen, or
-    where NO_COLOR asks for none; else ours, light where the terminal says that its ground is."""
-    if wanted:
+    """The theme for this terminal: what is chosen or configured; else the terminal's own colours where it has only
+    sixteen; else ours, light where the terminal says that its ground is. Where NO_COLOR asks for no colours none of
+    ours are shown, not as greys either."""
+    if wanted and (not no_color or wanted in NATIVE):
         return wanted
     light = _light_ground(environ.get("COLORFGBG", ""))
     if no_color or not _many_colours(environ):

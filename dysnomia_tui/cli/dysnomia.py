@@ -87,6 +87,20 @@ def parser() -> Parser:
         "--section", action="append", default=[], metavar="KIND:NAME",
         help="restore --as: only these sections (repeat); export: this one; put-back: this one, or files (repeat)",
     )  # fmt: skip
+    _add_rows(result)
+    result.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
+    add_yes_untrusted(result)
+    result.add_argument(
+        "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
+    )
+    add_change(result)
+    add_general(result)
+    add_stray(result)
+    return result
+
+
+def _add_rows(result: Parser) -> None:
+    """The options that say which rows or files are put back."""
     result.add_argument(
         "--row", action="append", default=[], metavar="KEY",
         help="put-back: the row with this primary key (repeat); cells of one with several columns by commas",
@@ -97,15 +111,6 @@ def parser() -> Parser:
         action="store_true",
         help="put-back: every row (or file below a folder) that the generation has and live has not",
     )
-    result.add_argument("--to", default="", metavar="DIR", help="export: into this new folder, not to standard output")
-    add_yes_untrusted(result)
-    result.add_argument(
-        "--scheduled", action="store_true", help="snapshot: note that a timer asked for it, not a person"
-    )
-    add_change(result)
-    add_general(result)
-    add_stray(result)
-    return result
 
 
 def main() -> int:
@@ -180,7 +185,9 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def locate(settings: Settings, args: argparse.Namespace) -> tuple[Settings, ComponentKey]:
-    """The component's key, and settings in which container and component are as the arguments give them."""
+    """The component's key, and settings in which container and component are as the arguments give them.
+
+    Raises Unknown where no configuration names the component or its container."""
     from dysnomia_store.names import ComponentKey
 
     type_name = os.path.abspath(args.type) if is_path(args.type) else args.type  # noqa: PTH100 (no link is followed)

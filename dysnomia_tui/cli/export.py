@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from dysnomia_base.ownership import may_hold_ours
 from dysnomia_base.sizes import size
-from dysnomia_tui.cli.shared.output import say, visible
+from dysnomia_tui.cli.shared.output import put_out, say, visible
 from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.cli.shared.selection import asked
 from dysnomia_tui.engine.errors import Blocked, EngineError, Exit
@@ -50,22 +50,14 @@ def _to_output(plain: Plain, section: str) -> int:
         raise Usage("standard output is a terminal", "redirect it (> FILE), pipe it, or give --to DIR")
     opened = plain.open_section(section) if section else plain.open(plain.main())
     with opened as stream:
-        return _copy(stream, _Named(out))
+        return _copy(stream, _Out())
 
 
-class _Named(io.RawIOBase):
+class _Out(io.RawIOBase):
     """Standard output, whose errors say what they are of: a snapshot is being read meanwhile."""
 
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
-
     def write(self, data: Any) -> int:
-        try:
-            self._out.write(data)
-            self._out.flush()
-        except OSError as error:
-            error.filename = error.filename or "standard output"
-            raise
+        put_out(data, flush=True)
         return len(data)
 
 
@@ -123,7 +115,7 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
     return count
 
 
-def _copy(source: BinaryIO, target: IO[bytes] | _Named) -> int:
+def _copy(source: BinaryIO, target: IO[bytes] | _Out) -> int:
     count = 0
     while data := source.read(PIECE):
         target.write(data)

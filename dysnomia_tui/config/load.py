@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dysnomia_base.ownership import is_obeyed, may_be_made, refusal, who_else_reads
 from dysnomia_base.secret import Secret
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.config.toml import Document
 
 MACHINE = Path("/etc/dysnomia-tui")
+T = TypeVar("T")
 CONTAINERS = Path("/etc/dysnomia/containers")
 COMPONENTS = Path("/etc/dysnomia/components")
 ROOT_STATEDIR = Path("/var/state/dysnomia")
@@ -37,18 +38,11 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
     """
     caller = os.geteuid() if uid is None else uid
     root = caller == 0
-    user_config = _user_config(environ)
-    folders = [machine, user_config]
-    if root and not may_be_made(user_config, caller):
-        user_config = home_folder(environ, caller) / ".config" / "dysnomia-tui"
-        folders.append(user_config)
+    folders = _folders(environ, machine, caller)
+    user_config = folders[-1]
     documents, left_out = _documents(folders, caller)
     top = _merged_top(documents)
-    notify: dict[str, Any] = {}
-    scheduled: dict[str, Any] = {}
-    for document in documents:
-        scheduled.update(document.schedule)
-        notify.update(document.notify)
+    scheduled = _joined(document.schedule for document in documents)
     home = Path(environ.get("HOME") or "~").expanduser()
     own = () if root else (user_config,)
     return Settings(
@@ -68,17 +62,27 @@ def load_settings(environ: Mapping[str, str], *, machine: Path = MACHINE, uid: i
         left_out=tuple(left_out),
         keys=_joined(document.keys for document in documents),
         compression_by_container=_joined(document.compression_by_container for document in documents),
-        components=_components(documents),
+        components=components_of(documents),
         schedule={name: when for name, when in scheduled.items() if name not in ("on_failure", "collect_mode")},
         collect_mode=str(scheduled.get("collect_mode", "apply")),
         schedule_on_failure=tuple(scheduled.get("on_failure", ())),
-        notify=NotifySettings(**notify),
+        notify=NotifySettings(**_joined(document.notify for document in documents)),
         hosts={name: host for document in documents for name, host in document.hosts.items()},
         groups={name: group for document in documents for name, group in document.groups.items()},
         exposed=tuple(_exposed(documents, caller)),
         grace_set="grace" in top,
         **top,
     )
+
+
+def _folders(environ: Mapping[str, str], machine: Path, caller: int) -> list[Path]:
+    """Where config.toml is looked for; the last is the user's own folder.
+
+    It is below the home that root's account names where root may not keep files in that of the environment (sudo)."""
+    user_config = _user_config(environ)
+    if caller != 0 or may_be_made(user_config, caller):
+        return [machine, user_config]
+    return [machine, user_config, home_folder(environ, caller) / ".config" / "dysnomia-tui"]
 
 
 def _documents(folders: Sequence[Path], caller: int) -> tuple[list[Document], list[str]]:
@@ -102,7 +106,7 @@ def groups_now(settings: Settings) -> Mapping[str, Any]:
 
     Raises SettingsError."""
     caller = os.geteuid()
-    folders = [*(path.parent for path in settings.files), MACHINE if caller == 0 else settings.user_config]
+    folders = [*(path.parent for path in settings.files), settings.user_config]
     documents, _ = _documents(folders, caller)
     groups = {name: group for document in documents for name, group in document.groups.items()}
     return {"groups": groups, "files": tuple(document.path for document in documents)}
@@ -163,19 +167,20 @@ def _merged_top(documents: Sequence[Document]) -> dict[str, Any]:
     return top
 
 
-def _joined(mappings: Any) -> Mapping[str, str]:
-    joined: dict[str, str] = {}
+def _joined(mappings: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """Tables of several files as one: what is read last counts."""
+    joined: dict[str, T] = {}
     for mapping in mappings:
         joined.update(mapping)
     return joined
 
 
-def _components(documents: Sequence[Document]) -> Mapping[str, ComponentSettings]:
+def components_of(documents: Sequence[Document]) -> Mapping[str, ComponentSettings]:
     """Each pattern with all that the more general ones say merged in: labels add up, the rest is overruled."""
     given: dict[str, dict[str, Any]] = {}
     for document in documents:
-        for pattern, said in document.components.items():
-            given.setdefault(pattern, {}).update(said)
+        for pattern, properties in document.components.items():
+            given.setdefault(pattern, {}).update(properties)
     return {pattern: _layered(given, pattern) for pattern in given}
 
 

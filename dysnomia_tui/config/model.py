@@ -142,10 +142,17 @@ class Settings:
 
     def component(self, container: str, component: str) -> ComponentSettings:
         """The most particular settings that apply."""
-        for pattern in (f"{container}/{component}", f"{container}/*", "*/*"):
-            if pattern in self.components:
-                return self.components[pattern]
-        return ComponentSettings()
+        return component_settings(self.components, container, component)
+
+
+def component_settings(
+    components: Mapping[str, ComponentSettings], container: str, component: str
+) -> ComponentSettings:  # fmt: skip
+    """The most particular of them that apply."""
+    for pattern in (f"{container}/{component}", f"{container}/*", "*/*"):
+        if pattern in components:
+            return components[pattern]
+    return ComponentSettings()
 
 
 def labels_of(settings: Settings, key: ComponentKey) -> tuple[str, ...]:

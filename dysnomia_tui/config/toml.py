@@ -73,6 +73,11 @@ def read_document(path: Path) -> Document:
         raise SettingsError(f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8") from None
     except PermissionError:
         raise SettingsError(f"permission denied: {path}", "ask its owner to make it readable, or run as root") from None
+    return read_text(path, text)
+
+
+def read_text(path: Path, text: str) -> Document:
+    """The text of a file, or what it would be. Raises SettingsError, naming file and line."""
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -175,7 +180,7 @@ def line_of(text: str, trail: Trail) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         header = re.match(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$", line)
         if header:
-            table = _dotted(header[1])
+            table = dotted(header[1])
             if table == trail:
                 return number
             if best is None and table[: len(trail)] == trail:
@@ -183,7 +188,7 @@ def line_of(text: str, trail: Trail) -> int | None:
             continue
         key = re.match(r"\s*([^=#]+?)\s*=", line)
         if key:
-            here = (*table, *_dotted(key[1]))
+            here = (*table, *dotted(key[1]))
             if here == trail or here[: len(trail)] == trail:
                 return number
             if here == trail[: len(here)]:
@@ -191,7 +196,8 @@ def line_of(text: str, trail: Trail) -> int | None:
     return best
 
 
-def _dotted(text: str) -> Trail:
+def dotted(text: str) -> Trail:
+    """The parts of a key or of a table's head."""
     return tuple(
         bare or double or single for double, single, bare in re.findall(r'"([^"]*)"|\'([^\']*)\'|([\w*-]+)', text)
     )

@@ -102,7 +102,7 @@ def main() -> int:  # noqa: RET503 - the last line does not return
     if not command or command[0] not in COMMANDS:
         sys.stderr.write(f"sh: 1: {line}: not found\n")
         return 127
-    there = folder / FOLDER / host
-    environment = {**os.environ, **place.environment(there), place.VARIABLE: str(there)}
+    state = folder / FOLDER / host
+    environment = {**os.environ, **place.environment(state), place.VARIABLE: str(state)}
     argv = python_child(COMMANDS[command[0]], "main()", *command[1:])
     os.execve(argv[0], argv, environment)

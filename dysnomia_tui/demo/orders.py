@@ -71,9 +71,9 @@ class Orders:
                 moved = (self.dice.choice(_STATES), self.dice.randrange(max(1, last - 900), last + 1))
                 db.execute("UPDATE orders SET state = ? WHERE id = ?", moved)
             for _ in range(orders // 6):
-                gone = self.dice.randrange(1, last)
-                db.execute('DELETE FROM order_lines WHERE "order" = ?', (gone,))
-                db.execute("DELETE FROM orders WHERE id = ?", (gone,))
+                deleted = self.dice.randrange(1, last)
+                db.execute('DELETE FROM order_lines WHERE "order" = ?', (deleted,))
+                db.execute("DELETE FROM orders WHERE id = ?", (deleted,))
             for _ in range(9):
                 change = (self.dice.randrange(-4, 12), f"P{self.dice.randrange(300):04d}")
                 db.execute("UPDATE products SET stock = max(0, stock + ?) WHERE sku = ?", change)

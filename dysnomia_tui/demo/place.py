@@ -54,12 +54,12 @@ def settings(folder: Path, environ: Mapping[str, str] | None = None) -> Settings
     # stands for /etc/dysnomia-tui.
     nowhere = folder.absolute() / "config" / "machine"
     given = {**(os.environ if environ is None else environ), **environment(folder)}
-    found = load_settings(given, machine=nowhere)
+    settings = load_settings(given, machine=nowhere)
     ssh = str(folder.absolute() / "hosts" / "ssh")
-    hosts = {name: replace(host, ssh=ssh) for name, host in found.hosts.items()}
-    found = replace(found, libexec=(), discovers=False, hosts=hosts, ansible_inventory=None, ssh_hosts=None)
+    hosts = {name: replace(host, ssh=ssh) for name, host in settings.hosts.items()}
+    settings = replace(settings, libexec=(), discovers=False, hosts=hosts, ansible_inventory=None, ssh_hosts=None)
     try:
         own = load_settings(os.environ if environ is None else environ)
     except SettingsError:
-        return found  # the demo opens whatever is wrong with it
-    return replace(found, theme=found.theme or own.theme, keys={**own.keys, **found.keys})
+        return settings  # the demo opens whatever is wrong with it
+    return replace(settings, theme=settings.theme or own.theme, keys={**own.keys, **settings.keys})

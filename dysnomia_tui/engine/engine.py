@@ -6,13 +6,11 @@ EngineError, with an exit code.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +20,16 @@ from dysnomia_store import moment
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine import audit
 from dysnomia_tui.engine.component.target import RestoreTarget
-from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
+from dysnomia_tui.engine.errors import ReadOnly, Unknown
+from dysnomia_tui.engine.job_control import JOBS_LOOKED_AT, JobControl
 from dysnomia_tui.engine.jobs.board import JobBoard
-from dysnomia_tui.engine.jobs.events import await_events, read_events
-from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.planner import Planner
-from dysnomia_tui.engine.plans.staleness import why_stale
 from dysnomia_tui.engine.records import (
     Condition,
     Discovered,
     Drill,
-    Event,
     FoundRow,
     GenerationProofs,
     HistoryLine,
@@ -60,10 +55,8 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.finding.asked import FindAsked, HistoryAsked
     from dysnomia_tui.engine.finding.handle import Search
     from dysnomia_tui.engine.group.members import Standing
-    from dysnomia_tui.engine.jobs.spawn import Forked
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
-    from dysnomia_tui.engine.plans.plan import Plan
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
@@ -72,15 +65,9 @@ SLOW = "slow"
 """The word of a server that answers, and takes longer for it than it should."""
 Side = int | str
 """One side of a diff: a generation's number, or ``LIVE``."""
-SHORTEST_POLL, POLL = 0.004, 0.1
-"""Seconds between two looks at whether a job lives, where it has no events meanwhile: few after there were some, since
-a quick job has more soon."""
-RECOVERY_TRIES = 3
-"""Recoveries of one job that are submitted unasked; after that a person has to look."""
-JOBS_LOOKED_AT = 200
 
 
-class Engine(Planner, Teller):
+class Engine(Planner, JobControl, Teller):
     """One state directory and one configuration, as one user may see and change them."""
 
     def __init__(
@@ -132,11 +119,11 @@ class Engine(Planner, Teller):
 
     def report(self) -> Report:
         """What a monitoring system is told: of each component whether someone has to act. Asks no server."""
-        from dysnomia_tui.engine.machine.report import report
+        from dysnomia_tui.engine.machine.report import is_empty, report
 
         with translated():
             jobs = self._board.views(JOBS_LOOKED_AT)
-            return report(self._look(jobs), jobs)
+            return report(self._look(jobs), jobs, empty=is_empty(self.settings.statedir))
 
     def drills(self, keys: Collection[ComponentKey] | None = None) -> Sequence[Drill]:
         """The generations that are due to be proved by a restore (of all components, if none are given), in order."""
@@ -302,7 +289,7 @@ class Engine(Planner, Teller):
     ) -> Archive:
         """Write generations to an archive, a file that is not there yet. The store is only read."""
         with translated():
-            generations = {key: tuple(found) for key, found in chosen.items()}
+            generations = {key: tuple(listed) for key, listed in chosen.items()}
             return self._world.store.export(generations, path, host=host_name(), on_bytes=on_bytes)
 
     def shell(self, key: ComponentKey) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -310,6 +297,7 @@ class Engine(Planner, Teller):
         change what is live."""
         if self.read_only:
             raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")
+        self.look_for([key])
         with translated():
             return self._world.plugin(key).shell(self._world.component(key))
 
@@ -319,6 +307,7 @@ class Engine(Planner, Teller):
 
         if self.read_only:
             raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")
+        self.look_for([key])
         with translated():
             return session(self._world, key)
 
@@ -333,110 +322,11 @@ class Engine(Planner, Teller):
         """Why an activity of a component has nothing to do, or ``""``. Raises Unknown, ConfigError."""
         from dysnomia_tui.engine.operations import deploy
 
+        self.look_for([key])
         with translated():
             return deploy.nothing_to_do(self._world, key, activity)
 
-    # Running.
-
-    def submit(self, plan: Plan, *, why: str = "") -> JobView:
-        """Start a detached worker on exactly this plan. Raises ReadOnly, Blocked, Stale."""
-        from dysnomia_tui.engine.jobs.submit import submit_job
-
-        if self.read_only:
-            raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
-        if plan.blockers:
-            blocked = Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
-            blocked.exit = Exit(plan.params.get("blocked", Exit.REFUSED))
-            raise blocked
-        with translated():
-            reason = why_stale(self._world, plan)
-            if reason:
-                raise Stale(f"the plan is out of date: {reason}", "look at the new plan, then confirm it")
-            job_id = submit_job(
-                self._world, plan, who=who(os.environ), why=why, host=host_name(), now=self._clock(),
-                forked=_forked() if self._fork_workers else None,
-            )  # fmt: skip
-            return self._board.view(job_id)
-
-    def expect_many(self, operation: str) -> None:
-        """Many snapshots or restores will be submitted: where their workers are forked from this process, import what
-        they all need once, here, instead of in each of them."""
-        if self._fork_workers:
-            import_module(f"dysnomia_tui.engine.operations.{operation}")
-            if operation == "restore":
-                import_module("dysnomia_tui.engine.component.restore")
-
-            self._world.store.import_for_snapshots()
-
-    def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
-        """Running first, then newest first. Interrupted ones are seen here."""
-        return self._board.views(limit)
-
-    def job(self, job_id: str) -> JobView:
-        return self._board.view(job_id)
-
-    def events(self, job_id: str, after: int = 0) -> tuple[Sequence[Event], int]:
-        """Events of a job from byte ``after`` of its file, and the next ``after``."""
-        return read_events(self._board.folder(job_id).events, after)
-
-    def follow(self, job_id: str) -> Iterator[Event]:
-        """Events as they come, until the result. A job that is interrupted, or whose result could not be written
-        among its events, ends with a result all the same."""
-        after, pause = 0, SHORTEST_POLL
-        while True:
-            ended = self._board.view(job_id).state.ended
-            events, after = self.events(job_id, after)
-            for event in events:
-                yield event
-                if event.kind == "result":
-                    return
-            if ended and not events:
-                view = self._board.view(job_id)
-                data = {"state": view.state.value, "message": view.message, "details": dict(view.details)}
-                yield Event(view.ended or self._clock(), "result", {**data, "exit": view.details.get("exit", 1)})
-                return
-            if not events:
-                await_events(self._board.folder(job_id).events, after, pause)
-            pause = SHORTEST_POLL if events else min(POLL, 1.3 * pause)
-
-    def cancel(self, job_id: str) -> None:
-        """Request that a job stops. Its events show when it has."""
-        if self.read_only:
-            raise ReadOnly(f"job {job_id} was not asked to stop: {self.read_only}", "changes are refused here")
-        folder = self._board.folder(job_id)
-        if self._board.view(job_id).state.ended:
-            raise Unknown(f"job {job_id} has already ended", "there is nothing to cancel")
-        with translated():
-            folder.ask_cancel(who(os.environ))
-        with suppress(OSError, Unreadable):  # it is asked all the same; the job says itself how it ended
-            entry = audit.entry_of(
-                folder.id, folder.plan(), audit.CANCEL_ASKED, who=who(os.environ), why="", host=host_name()
-            )
-            audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
-
-    def recover(self) -> Sequence[JobView]:
-        """Submit the recovery of interrupted jobs, where this user may write; otherwise does nothing."""
-        if self.read_only:
-            return ()
-        jobs = self._board.views(JOBS_LOOKED_AT)
-        recoveries = [(job, self._recovers(job.id)) for job in jobs if job.kind == "recover"]
-        submitted = []
-        for job in jobs:
-            if job.state is not JobState.INTERRUPTED or "recovered" in job.details or job.kind == "recover":
-                continue
-            own = [recovery for recovery, of in recoveries if of == job.id]
-            if any(not recovery.state.ended for recovery in own) or len(own) >= RECOVERY_TRIES:
-                continue
-            if not self._board.alive(job.id):
-                submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
-        return tuple(submitted)
-
-    def _recovers(self, job_id: str) -> str:
-        """Which job a recovery is of; ``""`` where its plan cannot be read."""
-        try:
-            return str(self._board.folder(job_id).plan().params.get("job", ""))
-        except Unreadable:
-            return ""
+    # What was done.
 
     def timeline(self, key: ComponentKey | None = None) -> str:
         """The audit as a UTC timeline of an incident, for handing over."""
@@ -472,10 +362,3 @@ class Engine(Planner, Teller):
                     at = max(last, moment(entry["at"]))
                     missing.append({**entry, "at": at.isoformat(), "event": view.state.value, "message": view.message})
         return missing
-
-
-def _forked() -> Forked:
-    """The worker, for a process forked from this one. Imported here: an engine that only looks needs none of it."""
-    from dysnomia_tui.engine.worker import forked
-
-    return forked

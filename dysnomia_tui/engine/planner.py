@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dysnomia_store.model import Marks, Reason
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.errors import ReadOnly
+from dysnomia_tui.engine.lister import Lister
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.translate import translated
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.records import WaitingCollection
 
 
-class Planner:
+class Planner(Lister):
     """Makes plans. All methods raise EngineError."""
 
     settings: Settings
@@ -47,6 +48,7 @@ class Planner:
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
         from dysnomia_tui.engine.operations import snapshot
 
+        self.look_for(keys)
         with translated():
             return snapshot.plan_snapshot(self._world, keys, reason, text, self._clock())
 
@@ -55,6 +57,7 @@ class Planner:
     ) -> Plan:
         from dysnomia_tui.engine.operations import restore
 
+        self.look_for([key])
         with translated():
             return restore.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
 
@@ -69,6 +72,7 @@ class Planner:
         """All components of a group (of config.toml, or a container), as near in time as can be."""
         from dysnomia_tui.engine.operations import group
 
+        self.look_at_group(name)
         with translated():
             return group.plan_group_snapshot(self._world, name, text, self._clock())
 
@@ -132,6 +136,13 @@ class Planner:
         with translated():
             return gc.plan_gc(self._world, review, free_now=now, text=text, now=self._clock())
 
+    def plan_policy(self, keys: Collection[ComponentKey], pattern: str, policy: Policy) -> Plan:
+        """Write the policy that was reviewed for ``keys`` into config.toml, for the components of a pattern."""
+        from dysnomia_tui.engine.operations import policy as saving
+
+        with translated():
+            return saving.plan_policy(self._world, keys, pattern, policy, self._clock())
+
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
         from dysnomia_tui.engine.operations import trash
 
@@ -166,6 +177,13 @@ class Planner:
         with translated():
             return check.plan_verify(self._world, key, number, self._clock())
 
+    def plan_verify_several(self, generations: Sequence[tuple[ComponentKey, int]]) -> Plan:
+        """Verify a generation of each of several components, one after the other."""
+        from dysnomia_tui.engine.operations import check
+
+        with translated():
+            return check.plan_verify_several(self._world, generations, self._clock())
+
     def plan_mark(
         self, key: ComponentKey, number: int, marks: Marks, text: str = "", *, seen: Marks | None = None
     ) -> Plan:
@@ -187,6 +205,7 @@ class Planner:
         """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``; of a module, any."""
         from dysnomia_tui.engine.operations import activity as activities
 
+        self.look_for([key])
         with translated():
             return activities.plan_activity(self._world, key, activity, self._clock())
 
@@ -197,8 +216,8 @@ class Planner:
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 
-    def plan_adopt(self, found: Found) -> Plan:
-        """The files that would be written for found state."""
+    def plan_adopt(self, *found: Found) -> Plan:
+        """The files that would be written for found state, of one or several."""
         from dysnomia_tui.engine.operations import adopt
 
         with translated():

@@ -52,16 +52,16 @@ def _problem(generation: Generation) -> str:
     return generation.problem or ("" if generation.id else "its snapshot is missing")
 
 
-def lines(found: Sequence[GenerationProofs], host: str, key: ComponentKey | None) -> Iterator[str]:
+def lines(proofs: Sequence[GenerationProofs], host: str, key: ComponentKey | None) -> Iterator[str]:
     """The same as text for handing over, in UTC, with the counts at its end."""
     yield visible(f"Proofs of the generations of {key or 'all components'} on {host}, times in UTC")
     before = None
-    for one in found:
+    for one in proofs:
         if one.key != before:
             yield ""
             yield visible(str(one.key))
             before = one.key
-        estimated = "~" if one.as_of_estimated else ""
+        estimated = "≈" if one.as_of_estimated else ""
         yield visible(f"  generation {one.number}  {estimated}{one.as_of:%Y-%m-%d %H:%M:%S}Z  {one.id}".rstrip())
         if one.problem:
             yield visible(f"    cannot be proved: {one.problem}")
@@ -70,7 +70,7 @@ def lines(found: Sequence[GenerationProofs], host: str, key: ComponentKey | None
         for proof in one.proofs:
             yield visible(f"    {_line(proof)}")
     yield ""
-    yield _counted(found)
+    yield _counted(proofs)
 
 
 def _line(proof: Proof) -> str:
@@ -79,12 +79,12 @@ def _line(proof: Proof) -> str:
     return "  ".join(parts) + (f"  -> {proof.text}" if proof.text else "")
 
 
-def _counted(found: Sequence[GenerationProofs]) -> str:
+def _counted(proofs: Sequence[GenerationProofs]) -> str:
     """Each generation once, by the last of its proofs that weighs most."""
-    counts = Counter(standing(one) for one in found)
+    counts = Counter(standing(one) for one in proofs)
     words = ("restored and compared", "every byte read", "damaged", "not verifiable", "never proved")
     text = ", ".join(f"{counts[word]} {word}" for word in words if counts[word])
-    return f"{len(found)} generation{'' if len(found) == 1 else 's'}{': ' if text else ''}{text}"
+    return f"{len(proofs)} generation{'' if len(proofs) == 1 else 's'}{': ' if text else ''}{text}"
 
 
 def standing(one: GenerationProofs) -> str:
@@ -99,7 +99,7 @@ def standing(one: GenerationProofs) -> str:
     return "not verifiable" if one.proofs else "never proved"
 
 
-def _since_damage(found: Sequence[Proof]) -> Sequence[Proof]:
+def _since_damage(proofs: Sequence[Proof]) -> Sequence[Proof]:
     """Those after the last one that found damage: what was shown before it was shown of other bytes."""
-    bad = [at for at, proof in enumerate(found) if proof.result in (CheckResult.CORRUPT, CheckResult.MISSING)]
-    return found[bad[-1] + 1 :] if bad else found
+    bad = [at for at, proof in enumerate(proofs) if proof.result in (CheckResult.CORRUPT, CheckResult.MISSING)]
+    return proofs[bad[-1] + 1 :] if bad else proofs

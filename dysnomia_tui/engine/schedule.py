@@ -77,6 +77,8 @@ class Timer:
     when: str
     """A calendar expression of systemd; ``""``: never."""
     units: tuple[UnitFile, ...]
+    shell: str = ""
+    """The same command for a shell, with the variables that lead it to this store."""
 
     @property
     def unit(self) -> str:
@@ -89,7 +91,7 @@ def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> 
     for task in TASKS:
         when = settings.schedule.get(task.name, task.default)
         units = _units(task, when, settings, bin_folder, environ) if when else ()
-        result.append(Timer(task, when, tuple(units)))
+        result.append(Timer(task, when, tuple(units), _shell(task, bin_folder, environ)))
     return tuple(result)
 
 
@@ -135,13 +137,18 @@ def is_daily(settings: Settings, folders: Sequence[Path]) -> bool:
     return often and any((folder / f"dysnomia-tui-{task.name}.timer").is_file() for folder in folders)
 
 
-def cron(found: Sequence[Timer]) -> Iterator[str]:
+def cron(timers: Sequence[Timer]) -> Iterator[str]:
     """Lines for crontab(5), where there is no systemd. Times that cron cannot say are left to the operator."""
-    for timer in found:
+    for timer in timers:
         if timer.when:
-            command = next(line for unit in timer.units for line in unit.text.splitlines() if "ExecStart=" in line)
-            words = command.removeprefix("ExecStart=").replace("%%", r"\%").replace("$$", "$")
-            yield f"{_cron_time(timer.when)} {words}"
+            command = timer.shell.replace("%", r"\%")  # which would end the line
+            yield f"{_cron_time(timer.when)} {command}"
+
+
+def _shell(task: Task, bin_folder: Path, environ: Mapping[str, str]) -> str:
+    program, *arguments = task.words
+    variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(environ.items()) if _ours(name)]
+    return " ".join([*variables, shlex.join([str(bin_folder / program), *arguments])])
 
 
 def _cron_time(when: str) -> str:
@@ -155,24 +162,24 @@ def _cron_time(when: str) -> str:
     return f"{int(simple['minute'])} {int(simple['hour'])} * * {simple['day'] or '*'}"
 
 
-def write(found: Sequence[Timer], folder: Path) -> tuple[list[str], list[str]]:
+def write(timers: Sequence[Timer], folder: Path) -> tuple[list[str], list[str]]:
     """Write what should be there and remove what should not. Returns the timers that are there, and those removed.
 
     Raises NotWritten, also where a unit of the same name is another's."""
-    for timer in found:
+    for timer in timers:
         for name in _names(timer):
             _refuse_others(folder / name)
-    for timer in found:
+    for timer in timers:
         for unit in timer.units:
             _put(folder / unit.name, unit.text)
-    gone = [timer for timer in found if not timer.units]
-    return [timer.unit for timer in found if timer.units], remove(gone, folder)
+    without_units = [timer for timer in timers if not timer.units]
+    return [timer.unit for timer in timers if timer.units], remove(without_units, folder)
 
 
-def remove(found: Sequence[Timer], folder: Path) -> list[str]:
-    """Remove what was written here; returns the timers that were there."""
+def remove(timers: Sequence[Timer], folder: Path) -> list[str]:
+    """Remove what was written here; returns the timers that were there. Raises NotWritten."""
     was = []
-    for timer in found:
+    for timer in timers:
         for name in _names(timer):
             path = folder / name
             if _written_here(path):

@@ -68,7 +68,7 @@ class Teller:
         from dysnomia_tui.engine.notify import memory, news
 
         already = memory.read(self.settings.statedir).told
-        return {name: tuple(news.failures(told)) for name, told in already.items()}
+        return {name: tuple(news.failures(conditions)) for name, conditions in already.items()}
 
     def _alarms(self) -> Iterator[Alarm]:
         """Alarms that are no component's, job's or configuration's."""

@@ -301,6 +301,7 @@ _PERFORMERS = {
     "optimise": ("optimise", "run_optimise"),
     "undo": ("undo", "run_undo_restore"),
     "group": ("group_job", "run_group"),
+    "policy": ("policy", "run_policy"),
 }
 """By the kind of a plan: the module of ``operations`` and the function in it that does it."""
 

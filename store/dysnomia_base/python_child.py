@@ -25,7 +25,7 @@ def python_child(module: str, call: str = "main()", *arguments: str) -> list[str
 def import_path() -> Iterator[str]:
     """The folders that we import from, less those that are relative or that others may write. What the interpreter
     itself has, and where our own packages were found, stays: we run what already exists."""
-    kept = {os.path.dirname(os.path.dirname(found)) for name in _OWN if (found := _file(name))}  # noqa: PTH120
+    kept = {os.path.dirname(os.path.dirname(file)) for name in _OWN if (file := _file(name))}  # noqa: PTH120
     prefixes = tuple(f"{prefix.rstrip('/')}/" for prefix in (sys.prefix, sys.base_prefix))
     for folder in dict.fromkeys(sys.path):
         if folder.startswith("/") and (folder in kept or folder.startswith(prefixes) or is_obeyed(folder)):

@@ -242,7 +242,7 @@ class Generation:
     """The snapshot it points at; ``""`` where the link is broken (then ``problem`` says why)."""
     as_of: datetime
     as_of_estimated: bool
-    """True where only the link's own time is known (shown with ``~``)."""
+    """True where only the link's own time is known (shown with ``≈``)."""
     unchanged_until: datetime
     """The last time the same state was seen; ``as_of`` where it was not seen again."""
     seen: int

@@ -7,7 +7,7 @@ and imports little: what a method needs is imported when it is first called.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dysnomia_base.clock import Clock
 from dysnomia_store.disk.locks import ComponentLock, Holder
 from dysnomia_store.disk.syscalls import in_words
-from dysnomia_store.errors import NotFound, Refused
+from dysnomia_store.errors import Refused
 from dysnomia_store.model import Check, CommitInfo, Generation, Marks, Metadata, Section
 from dysnomia_store.records.summary import Committed, Imported, Optimised, Summary, Usage
 from dysnomia_store.store_reader import ReadableStore
@@ -48,17 +48,6 @@ class Store(ReadableStore):
             remember(self._workspace, key, component)
         mark_as(self._workspace, key, active=active, garbage=garbage)
 
-    def activated_path(self, key: ComponentKey) -> Path | None:
-        """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
-        Dysnomia hands that about. None where it is neither."""
-        from dysnomia_store.disk.markers import remembered
-
-        markers = [path for name in ("activated", "garbage") if (path := self._layout.of(name, key)).exists()]
-        if not markers:
-            return None
-        known = remembered(self._layout, key)
-        return known if known is not None and known.exists() else markers[0]
-
     # Writing: all under the component's lock.
 
     def allow_traverse(self, folder: Path) -> None:
@@ -81,6 +70,7 @@ class Store(ReadableStore):
         import dysnomia_store.catalog.cache
         import dysnomia_store.commit.commit
         import dysnomia_store.commit.damage
+        import dysnomia_store.commit.draft
         import dysnomia_store.commit.heal  # noqa: F401
         from dysnomia_store.content.cutting import available
 
@@ -93,7 +83,6 @@ class Store(ReadableStore):
         self.heal(lock)
         return reserve(self._workspace, lock.key)
 
-    @contextmanager
     def draft(
         self,
         key: ComponentKey,
@@ -104,39 +93,25 @@ class Store(ReadableStore):
         type: str = "",  # noqa: A002
         digest_version: int = 1,
         reader: str = "",
-    ) -> Iterator[SnapshotDraft]:
+    ) -> AbstractContextManager[SnapshotDraft]:
         """A new folder in staging, swept on leaving unless it was committed.
 
         ``reader`` names a user who may read the snapshot besides the owner: bash Dysnomia's module becomes another.
+        Entering raises NotFound, StoreError.
         """
+        from dysnomia_store.commit.draft import begin_draft
         from dysnomia_store.content.cutting import DEFAULT
-        from dysnomia_store.content.snapshots import SnapshotDraft
-        from dysnomia_store.pool.pool import pool_for
 
-        self._workspace.ready()
-        group = _group_of(reader) if reader else None
-        about = {"component": str(key), "type": type, "digest_version": digest_version}
-        with in_words(f"starting a snapshot of {key}"):
-            self._workspace.ensure_reserve()
-            base = self._workspace.stage(job)
-        draft = SnapshotDraft(
-            base,
-            disk=self._workspace.disk,
+        return begin_draft(
+            self._workspace,
+            key,
+            job=job,
             compression=compression,
             level=level,
-            about=about,
-            reader=group,
-            frames=pool_for(self._workspace, group),
+            about={"component": str(key), "type": type, "digest_version": digest_version},
+            reader=reader,
             cutting=self._cutting or DEFAULT,
         )
-        try:
-            yield draft
-        finally:
-            draft.abort()
-            try:
-                self._workspace.disk.remove_tree(base)
-            except OSError:
-                pass  # the next sweep takes it
 
     def earlier(self, lock: ComponentLock, type: str, digest_version: int, *, read_all_every: float) -> Earlier | None:  # noqa: A002
         """The newest generation's snapshot, for a dump that need not read what did not change since.
@@ -144,30 +119,16 @@ class Store(ReadableStore):
         None where it is not of this type and version, or not known to be sound; where its dump noted nothing; or where
         it is ``read_all_every`` seconds since everything was read.
         """
-        from dysnomia_store.commit.commit import newest
-        from dysnomia_store.commit.earlier import earlier_of
-        from dysnomia_store.commit.install import sound_metadata
+        from dysnomia_store.commit.earlier import newest_earlier
 
-        key = self._holding(lock)
-        if not self._layout.note(key).exists():
-            return None
-        before = newest(self._workspace, key)
-        metadata = sound_metadata(self._workspace, key, before[1]) if before is not None and before[1] else None
-        if metadata is None or (metadata.type, metadata.digest_version) != (type, digest_version):
-            return None
-        return earlier_of(self._workspace, key, metadata, self._workspace.clock(), read_all_every)
+        return newest_earlier(self._workspace, self._holding(lock), (type, digest_version), read_all_every)
 
     def see_again(self, lock: ComponentLock, earlier: Earlier, info: CommitInfo) -> Committed:
         """Record that what is live is what the newest generation holds. Raises Refused where that is another by now."""
-        from dysnomia_store.commit.commit import newest, see
+        from dysnomia_store.commit.commit import see_newest
 
         key = self._holding(lock)
-        with in_words(f"recording that {key} did not change"):
-            before = newest(self._workspace, key)
-            if before is None or before[1] != earlier.id:
-                raise Refused(f"the newest generation of {key} is another one now", "try again")
-            see(self._workspace, key, before[0], earlier.id, info)
-        return Committed(self.generation(key, before[0]), new=False)
+        return Committed(self.generation(key, see_newest(self._workspace, key, earlier.id, info)), new=False)
 
     def commit(
         self,
@@ -191,30 +152,13 @@ class Store(ReadableStore):
         Raises:
             StoreError: nothing was added.
         """
-        from dysnomia_store.commit.commit import commit
+        from dysnomia_store.commit.commit import commit, metadata_of
         from dysnomia_store.commit.damage import mend_later
         from dysnomia_store.commit.earlier import keep_note
 
         key = self._holding(lock)
         self.heal(lock)
-        sealed = draft.seal()
-        metadata = Metadata(
-            id=sealed.id,
-            type=info.type,
-            content_size=sealed.content_size,
-            stored_size=sealed.stored_size,
-            files=sealed.files,
-            digest=sealed.digest,
-            digest_version=info.digest_version,
-            complete=info.complete,
-            sections=sealed.sections,
-            rows=sealed.rows,
-            tool_versions=info.tool_versions,
-            host=info.host,
-            surroundings=info.surroundings,
-            origin=self.id,
-            outline=sealed.outline,
-        )
+        metadata = metadata_of(draft.seal(), info, self.id)
         made, new = commit(self._workspace, key, draft, metadata, info, number, same_rows)
         mend_later(self._workspace, draft.replaced)
         keep_note(self._workspace, key, metadata, draft, read or info.as_of)
@@ -239,18 +183,12 @@ class Store(ReadableStore):
         write_index(self._workspace, self._holding(lock), snapshot_id, metadata, sections)
 
     def mark(self, key: ComponentKey, number: int, marks: Marks, *, who: str) -> None:
-        """Replace the marks of a generation. Raises NotFound, NotPermitted."""
-        from dysnomia_store.catalog.marks import write
-
-        generation = self.generation(key, number)
-        if not generation.id:
-            raise Refused(f"generation {number} of {key} cannot be marked", generation.problem)
-        self._workspace.ready()
-        write(self._workspace, key, number, generation.id, marks, who)
+        """Replace the marks of a generation. Raises NotFound, NotPermitted, Refused, StoreError."""
+        self.update_marks(key, number, lambda before: marks, who=who)
 
     def update_marks(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
         """Change what operators say of a generation, from what is said at that moment, under the lock of its
-        records. Raises NotFound, NotPermitted, and what ``how`` raises."""
+        records. Raises NotFound, NotPermitted, Refused, and what ``how`` raises."""
         from dysnomia_store.catalog.marks import change
 
         generation = self.generation(key, number)
@@ -279,15 +217,19 @@ class Store(ReadableStore):
         """Check a snapshot and record the result, for every snapshot that shares what was found damaged as well.
 
         Raises NotPermitted, StoreError."""
-        from dysnomia_store.commit.damage import spread
         from dysnomia_store.content.proofs import Proofs
 
         proofs = proofs if proofs is not None else Proofs()
         outcome = self.check(key, snapshot_id, on_bytes=on_bytes, proofs=proofs)
         check = Check(at, outcome.how, outcome.result, outcome.text, job)
-        damaged = tuple(proofs.damaged)
-        proofs.damaged.clear()
-        if damaged:
+        return self.record_damage(key, snapshot_id, check, proofs)
+
+    def record_damage(self, key: ComponentKey, snapshot_id: str, check: Check, proofs: Proofs) -> Check:
+        """Record a check that has been made, for every snapshot that shares what it found damaged as well. Returns it
+        with those named. Raises NotPermitted, StoreError."""
+        from dysnomia_store.commit.damage import spread
+
+        if damaged := proofs.take_damaged():
             self._workspace.ready()
             check = spread(self._workspace, (key, snapshot_id), damaged, check)
         self.record_check(key, snapshot_id, check)
@@ -299,13 +241,12 @@ class Store(ReadableStore):
         """Take a snapshot folder (named by its id) made elsewhere. Verified where it explains itself. ``reader`` as of
         ``draft``."""
         from dysnomia_store.catalog.generations import just_made
+        from dysnomia_store.commit.draft import group_of
         from dysnomia_store.commit.import_folder import import_folder
 
         key = self._holding(lock)
         self.heal(lock)
-        made, new = import_folder(
-            self._workspace, key, folder, who=who, job=job, move=move, reader=_group_of(reader) if reader else None
-        )
+        made, new = import_folder(self._workspace, key, folder, who=who, job=job, move=move, reader=group_of(reader))
         # Many are imported one by one: none of them may cost a look at all that are there.
         generation = just_made(self._layout, key, made) if new else None
         return Committed(generation or self.generation(key, made), new)
@@ -352,32 +293,18 @@ class Store(ReadableStore):
         from contextlib import ExitStack
 
         from dysnomia_store.archive.read import opened, unpack
+        from dysnomia_store.commit.draft import group_of
 
         self._workspace.ready()
         with opened(path, digest) as opened_archive, in_words(f"importing {path}"), ExitStack() as stack:
             opened_archive.verify(on_bytes)
-            for key in sorted(component.key for component in opened_archive.archive.components):
+            keys = sorted(component.key for component in opened_archive.archive.components)
+            for key in keys:
                 self.heal(stack.enter_context(self._locked(key, who=who, job=job, doing="import")))
-            users = {one.key: reader(one.key) for one in opened_archive.archive.components}
-            readers = {key: _group_of(user) for key, user in users.items() if user}
-            came = unpack(self._workspace, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
-        return Imported(tuple(self.generation(key, number) for key, number in came.made), came.already)
-
-    def missing_of(self, archive: Archive) -> int:
-        """Bytes of an archive that are not here yet."""
-        from dysnomia_store.archive.read import missing
-
-        return missing(self._workspace, archive)
-
-    def free_bytes(self) -> int | None:
-        """Free bytes on the store's file system; None where that is not known."""
-        from dysnomia_store.disk.workspace import free_bytes
-
-        at = next((path for path in (self.root, *self.root.parents) if path.is_dir()), self.root)
-        try:
-            return free_bytes(at)
-        except OSError:
-            return None
+            groups = ((key, group_of(reader(key))) for key in keys)
+            readers = {key: group for key, group in groups if group is not None}
+            unpacked = unpack(self._workspace, opened_archive, who=who, job=job, on_bytes=on_bytes, readers=readers)
+        return Imported(tuple(self.generation(key, number) for key, number in unpacked.made), unpacked.already)
 
     def optimise(
         self,
@@ -418,28 +345,18 @@ class Store(ReadableStore):
     ) -> GcPlan:
         """Read the store's state and plan (the pure function is ``gc.plan``). ``keep`` and ``drop`` are the
         operator's marks and overrule the policy, but never a pin nor the last good one."""
-        from dysnomia_store.gc.plan import plan
-        from dysnomia_store.gc.sharing import exact, on_disk
-        from dysnomia_store.gc.state import gc_state
+        from dysnomia_store.gc.review import review
 
-        readings = {key: self.reading(key) for key in sorted(set(keys))}
-        states = [gc_state(key, reading) for key, reading in readings.items()]
-
-        def weigh(key: ComponentKey) -> Callable[[str], int]:
-            seen: set[int] = set()
-            snaps = readings[key].snaps
-
-            def more(one: str) -> int:
-                shares = self.shares and self.may_share(snaps[one].content_size)
-                return on_disk([(self._layout.snapshot(key, one), snaps[one].stored_size, shares)], seen)
-
-            return more
-
-        at = self._workspace.clock()
-        planned = plan(states, policy, at=at, keep=keep, drop=drop, in_use=in_use or {}, weigh=weigh)
-        if not self.shares:
-            return planned
-        return exact(self._layout, planned, lambda key, one: self.may_share(readings[key].snaps[one].content_size))
+        return review(
+            self._layout,
+            {key: self.reading(key) for key in sorted(set(keys))},
+            policy,
+            at=self._workspace.clock(),
+            keep=keep,
+            drop=drop,
+            in_use=in_use or {},
+            may_share=self.may_share if self.shares else None,
+        )
 
     def apply_gc(
         self,
@@ -454,24 +371,14 @@ class Store(ReadableStore):
         """Carry the plan out. ``grace`` in seconds until freed; 0 frees at once. Raises Refused when stale."""
         from dysnomia_store.gc.apply import Collector
 
+        def lock(key: ComponentKey) -> AbstractContextManager[ComponentLock]:
+            return self._locked(key, who=who, job=job, doing="collecting garbage")
+
         collector = Collector(
             self._workspace, plan, grace=grace, who=who, job=job, cancelled=cancelled, on_step=on_step
         )
-        for key in collector.keys:
-            with self._locked(key, who=who, job=job, doing="collecting garbage") as lock:
-                self.heal(lock)
-                collector.check(key, self.reading(key))
-        for key in collector.keys:
-            if collector.stopped:
-                break
-            with self._locked(key, who=who, job=job, doing="collecting garbage"):
-                collector.collect(key, lambda key=key: self.reading(key))  # type: ignore[misc]
-        if grace <= 0:
-            return ()
-        made = {collection.path for collection in collector.made}
-        from dysnomia_store.gc.trash import listed
-
-        return tuple(entry for entry, collection in listed(self._layout) if collection.path in made)
+        collector.run(lock, self.heal, self.reading)
+        return collector.trashed()
 
     def bring_back(self, names: Collection[str], *, who: str, job: str) -> Sequence[Generation]:
         """Undo a collection: snapshots, links and numbers come back as they were."""
@@ -488,14 +395,9 @@ class Store(ReadableStore):
 
     def empty_trash(self, names: Collection[str] | None = None) -> int:
         """Free what is due, or what is named. Returns the bytes freed."""
-        from dysnomia_store.gc.trash import chosen, close_if_empty, free, listed
+        from dysnomia_store.gc.trash import chosen, close_if_empty, due, free
 
-        now = self._workspace.clock()
-        entries = (
-            [pair for pair in listed(self._layout) if pair[0].freed_on <= now]
-            if names is None
-            else chosen(self._layout, names)
-        )
+        entries = due(self._layout, self._workspace.clock()) if names is None else chosen(self._layout, names)
         freed = 0
         for entry, collection in entries:
             with self._locked(entry.key, who="", job="", doing="emptying the trash"):
@@ -511,13 +413,3 @@ class Store(ReadableStore):
 
         yield from sweep(self, self._workspace, alive)
         self._cache.forget()
-
-
-def _group_of(user: str) -> int:
-    """A user's own group. Raises NotFound."""
-    import pwd
-
-    try:
-        return pwd.getpwnam(user).pw_gid
-    except KeyError:
-        raise NotFound(f"there is no user {user!r}", "create it, or change the container's configuration") from None

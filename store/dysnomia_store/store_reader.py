@@ -12,6 +12,9 @@ from dysnomia_store.records.summary import Summary, Usage
 from dysnomia_store.store_base import OpenedStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dysnomia_store.archive.format import Archive
     from dysnomia_store.catalog.component import ComponentReading
     from dysnomia_store.content.proofs import Proofs
     from dysnomia_store.content.snapshots import StoredSnapshot
@@ -223,3 +226,25 @@ class ReadableStore(OpenedStore):
         from dysnomia_store.gc.trash import listed
 
         return tuple(entry for entry, _ in listed(self._layout))
+
+    def activated_path(self, key: ComponentKey) -> Path | None:
+        """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
+        Dysnomia hands that about. None where it is neither."""
+        from dysnomia_store.disk.markers import activated_path
+
+        return activated_path(self._layout, key)
+
+    def missing_of(self, archive: Archive) -> int:
+        """Bytes of an archive that are not here yet."""
+        from dysnomia_store.archive.read import missing
+
+        return missing(self._workspace, archive)
+
+    def free_bytes(self) -> int | None:
+        """Free bytes on the store's file system; None where that is not known."""
+        from dysnomia_store.disk.workspace import free_bytes
+
+        try:
+            return free_bytes(self.root)
+        except OSError:
+            return None

@@ -92,16 +92,18 @@ def _undescribed(workspace: Workspace, key: ComponentKey) -> Iterator[Path]:
     history ever named: the mark of a commit cut short. Where ``snapshots`` is merely not mounted, they are named."""
     names = [entry.name for entry in entries(workspace.layout.of("metadata", key))]
     stems = {name.removesuffix(".json").removesuffix(".index.zst") for name in names}
-    gone = stems - {stem(name) for name in _listed(workspace.layout.of("snapshots", key))}
-    if not gone:
+    without_snapshot = stems - {stem(name) for name in _listed(workspace.layout.of("snapshots", key))}
+    if not without_snapshot:
         return
-    gone -= {stem(snapshot_id) for _, snapshot_id, _ in links(workspace.layout, key)}
-    gone -= {name.partition(".")[2].removesuffix(".json") for name in _listed(workspace.layout.of("history", key))}
+    without_snapshot -= {stem(snapshot_id) for _, snapshot_id, _ in links(workspace.layout, key)}
+    without_snapshot -= {
+        name.partition(".")[2].removesuffix(".json") for name in _listed(workspace.layout.of("history", key))
+    }
     for name in names:
-        if name.removesuffix(".json").removesuffix(".index.zst") in gone:
+        if name.removesuffix(".json").removesuffix(".index.zst") in without_snapshot:
             yield workspace.layout.of("metadata", key) / name
     for name in _listed(workspace.layout.of("checksums", key)):
-        if stem(name) in gone:
+        if stem(name) in without_snapshot:
             yield workspace.layout.of("checksums", key) / name
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from textual import events
@@ -116,10 +117,17 @@ def make_app(
     *,
     clock: Callable[[], datetime] = lambda: NOW,
     opening: Opening | None = None,
+    memory: Path | None = None,
 ) -> DysnomiaApp:
     """An app on a fake engine, with a fixed time, that looks only when it is told to."""
     return DysnomiaApp(
-        lambda: engine, settings or engine.settings, clock=clock, environ=TERMINAL, poll=False, opening=opening
+        lambda: engine,
+        settings or engine.settings,
+        clock=clock,
+        environ=TERMINAL,
+        poll=False,
+        opening=opening,
+        memory=memory,
     )
 
 
@@ -132,10 +140,11 @@ async def driven(
     read_only: bool = False,
     wait: bool = True,
     opening: Opening | None = None,
+    memory: Path | None = None,
 ) -> AsyncIterator[Driven]:
     """Run the app on a world."""
     engine = FakeEngine(of or world(), settings or fake_settings(), read_only=read_only)
-    app = make_app(engine, opening=opening)
+    app = make_app(engine, opening=opening, memory=memory)
     async with app.run_test(size=size, notifications=True) as pilot:
         run = Driven(app, engine, pilot)
         if wait:

@@ -194,6 +194,15 @@ class FakeEngine(FakeReading):
             blockers=() if count else ("nothing would be collected",),
         )
 
+    def plan_policy(self, keys: Collection[ComponentKey], pattern: str, policy: Policy) -> Plan:
+        return self._plan(
+            Kind.POLICY,
+            f"save the retention of {pattern} in /etc/dysnomia-tui/config.toml",
+            tuple(keys),
+            Grade.ADDS,
+            f"last = {policy.last} would be written",
+        )
+
     def plan_empty_trash(self, names: Collection[str] | None = None) -> Plan:
         return self._plan(
             Kind.EMPTY_TRASH, "empty the trash", (ORDERS,), Grade.FINAL, "would free 100M for good", confirm="orders"
@@ -218,6 +227,15 @@ class FakeEngine(FakeReading):
             (key,),
             Grade.ADDS,
             "would load it into a scratch database and drop it again",
+        )
+
+    def plan_verify_several(self, generations: Sequence[tuple[ComponentKey, int]]) -> Plan:
+        return self._plan(
+            Kind.VERIFY,
+            f"verify {len(generations)} components by restoring their newest generation",
+            tuple(key for key, _ in generations),
+            Grade.ADDS,
+            *(f"would load generation {number} into a scratch place and drop it again" for _, number in generations),
         )
 
     def plan_trust(self, key: ComponentKey, number: int, *, trusted: bool = True) -> Plan:
@@ -265,15 +283,16 @@ class FakeEngine(FakeReading):
             blockers=() if steps else ("all that is available is active",),
         )
 
-    def plan_adopt(self, found: Found) -> Plan:
-        key = ComponentKey(found.container, found.component)
+    def plan_adopt(self, *found: Found) -> Plan:
+        keys = tuple(ComponentKey(one.container, one.component) for one in found)
+        written = [f"{one.container}/{one.component}" for one in found]
         return self._plan(
             Kind.ADOPT,
-            f"adopt {found.type} {key}",
-            (key,),
+            f"adopt {found[0].type} {keys[0]}" if len(keys) == 1 else f"adopt {len(keys)} components",
+            keys,
             Grade.ADDS,
-            f"would write /etc/dysnomia/containers/{found.container}",
-            f"would write /etc/dysnomia/components/{found.container}/{found.component}",
+            *(f"would write /etc/dysnomia/containers/{one.container}" for one in found),
+            *(f"would write /etc/dysnomia/components/{name}" for name in written),
         )
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:

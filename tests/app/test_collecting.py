@@ -14,7 +14,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
 from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
 from dysnomia_tui.app.screens.gc import GcScreen
-from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade, Kind
 from dysnomia_tui.engine.records import WAITING, Alarm, WaitingCollection
 from tests.app.driving import Driven, driven, key_of
 from tests.app.fake_engine import FakeEngine
@@ -261,3 +261,22 @@ async def test_leaving_with_marks_asks_first() -> None:
         await run.press("q", "j", "enter")
         assert len(run.app.screen_stack) == 1
         assert run.engine.submitted == []
+
+
+async def test_the_policy_that_was_previewed_is_saved() -> None:
+    async with driven() as run:
+        await opened(run)
+        await run.press("W")
+        assert "no policy was typed" in run.toasts()
+        await run.press("e", *"last", "space", "3", "enter")
+        assert "W save" in run.text().splitlines()[-1]
+        await run.press("W")
+        text = run.text()
+        assert "Save: keep last 3" in text
+        assert "for container postgresql" in text
+        await run.press("j", "enter")
+        confirm = await run.confirmation()
+        assert confirm.plan.title.startswith("save the retention of postgresql/*")
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        assert run.engine.submitted[0].kind is Kind.POLICY

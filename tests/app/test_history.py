@@ -43,11 +43,61 @@ async def test_slash_lists_the_rows_that_hold_a_text_and_escape_all_of_them_agai
         every = len(screen.rows.shown)
         await run.press("slash", *"NAME [12", "enter")
         await run.until(lambda: list(screen.rows.shown) == [12, *range(120, 130)])
-        assert "/NAME [12: 11 found" in run.text()
+        assert "/NAME [12: 1 of 11" in run.text()
         assert "name [125]" in run.text()
         assert screen.rows.has_focus
+        await run.press("n", "n")
+        assert "/NAME [12: 3 of 11" in run.text()
+        assert screen.rows.item == 121
         await run.press("escape")
         assert len(screen.rows.shown) == every
+        assert screen.rows.item == 121, "what stands beside the hit is seen"
+        assert "of 11" not in run.text()
+        assert run.screen is screen
+
+
+async def test_n_goes_through_the_hits_and_has_its_own_meaning_back_when_the_search_ends() -> None:
+    async with driven() as run:
+        run.app.go.diff(ORDERS, 213, 214)
+        await run.settled()
+        screen = front(run, DiffScreen)
+        first = screen.sections.item
+        footer = run.text().splitlines()[-1]
+        assert "n next" in footer
+        assert "next hit" not in footer
+        await run.press("enter", "slash", *"pending", "enter")
+        await run.until(lambda: "1 of 803" in run.text())
+        footer = run.text().splitlines()[-1]
+        assert "n next hit" in footer
+        assert "N hit before" in footer
+        assert footer.count("next") == 1
+        await run.press("N")
+        assert "803 of 803" in run.text(), "before the first comes the last"
+        await run.press("n", "n")
+        assert "/pending: 2 of 803" in run.text()
+        at = screen.rows.item
+        assert screen.sections.item == first
+        await run.press("question_mark")
+        assert "Next hit" in run.text()
+        await run.press(*"next section")
+        assert "its key goes to the next hit" in run.text()
+        await run.press("escape", "escape")
+        assert screen.rows.item == at
+        assert len(screen.rows.shown) > 1000
+        await run.press("n")
+        assert screen.sections.item != first, "n is the next section again"
+        await run.press("N")
+        assert run.screen is screen
+
+
+async def test_a_search_is_ended_from_the_sections_too() -> None:
+    async with driven() as run:
+        screen = await browsing(run)
+        await run.press("slash", *"name [12", "enter")
+        await run.until(lambda: screen.rows.searching)
+        screen.sections.focus()
+        await run.press("escape")
+        assert not screen.rows.searching
         assert run.screen is screen
 
 
@@ -103,7 +153,7 @@ async def test_a_change_is_found_in_a_comparison() -> None:
         screen = front(run, DiffScreen)
         await run.press("enter", "slash", *"1199", "enter")
         await run.until(lambda: list(screen.rows.shown) == [1199])
-        assert "/1199: 1 found" in run.text()
+        assert "/1199: 1 of 1" in run.text()
         await run.press("H")
         assert run.engine.followed[0].row == ("1199",)
         await run.press("q", "escape")

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from dysnomia_plugins.base import Found
 from dysnomia_tui.app.present.pins import PinNotUnderstood, parse_pin
 from dysnomia_tui.app.present.times import Times, ZoneKind
-from dysnomia_tui.engine.plans.plan import Grade
+from dysnomia_tui.engine.plans.plan import Grade, Kind
 from tests.app.driving import driven
-from tests.app.fake_world import NOW
+from tests.app.fake_world import CRM, NOW, ORDERS, SETTINGS, World, world
 
 UTC_TIMES = Times(ZoneKind.UTC, NOW)
 TOKYO = Times(ZoneKind.RELATIVE, NOW, timezone(timedelta(hours=9), "JST"))
@@ -64,3 +65,79 @@ async def test_the_time_jump_names_the_zone_it_reads() -> None:
         run.app._times = TOKYO
         await run.press("2", "@")
         assert "In JST" in run.text()
+
+
+# --- marks in the tree -----------------------------------------------------------------------------------------------
+
+
+async def test_marked_components_are_snapshotted_as_one() -> None:
+    async with driven() as run:
+        run.main.units.go_to(ORDERS)
+        await run.settled()
+        await run.press("space")
+        run.main.units.go_to(SETTINGS)
+        await run.press("space")
+        assert "2 components marked: s snapshots, v verifies, X collects" in run.text()
+        assert "*● orders" in run.text()
+        await run.press("s")
+        confirm = await run.confirmation()
+        assert confirm.plan.keys == (ORDERS, SETTINGS)
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        await run.settled()
+        assert not run.main.units.marks, "no mark is left that another key could be meant for"
+        assert "marked" not in run.text()
+
+
+async def test_a_marked_container_stands_for_its_components_and_v_verifies_the_newest_of_each() -> None:
+    async with driven() as run:
+        run.main.units.go_to("postgresql")
+        await run.settled()
+        await run.press("space")
+        run.main.units.go_to(SETTINGS)
+        await run.press("space", "v")
+        plan = (await run.confirmation()).plan
+        assert plan.kind is Kind.VERIFY
+        assert {ORDERS, CRM, SETTINGS} <= set(plan.keys)
+
+
+async def test_marks_of_the_tree_are_meant_where_it_has_the_focus() -> None:
+    async with driven() as run:
+        run.main.units.go_to(ORDERS)
+        await run.settled()
+        await run.press("space", "k", "2")
+        assert run.main.here().picked == ()
+        await run.press("1")
+        assert [view.key for view in run.main.here().picked] == [ORDERS]
+        await run.press("escape")
+        assert not run.main.units.marks
+        assert run.main.units.has_focus
+
+
+async def test_marked_components_are_reviewed_for_collection_together() -> None:
+    async with driven() as run:
+        run.main.units.go_to(ORDERS)
+        await run.settled()
+        await run.press("space")
+        run.main.units.go_to(SETTINGS)
+        await run.press("space", "X")
+        assert "WOULD be done to 2 components" in run.text()
+
+
+async def test_several_that_were_found_are_adopted_at_once_with_a_list() -> None:
+    more = Found("mysql-database", "mysql", "shop", {"mysqlSocket": "/run/mysqld.sock"}, size=1)
+    found = (*world().found, more)
+    async with driven(World(found=found, labels=())) as run:
+        await run.until(lambda: "wiki" in run.text())
+        run.main.units.go_to("?")
+        await run.press("space")
+        able = [one for one in found if one.readable]
+        assert f"{len(found)} found marked: A adopts" in run.text()
+        run.main.units.go_to("?mysql-database/mysql/shop")
+        await run.press("enter")
+        plan = (await run.confirmation()).plan
+        assert [str(key) for key in plan.keys] == [f"{one.container}/{one.component}" for one in able]
+        assert "would write /etc/dysnomia/components/mysql/shop" in run.text()
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        assert [plan.kind for plan in run.engine.submitted] == [Kind.ADOPT]

@@ -55,6 +55,7 @@ def test_every_scope_is_a_screens() -> None:
     assert {action.scope for action in ACTIONS} == {screen.SCOPE for screen in SCREENS if in_scope(screen.SCOPE)} | {
         "list",
         "everywhere",
+        "search",
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Button
 
 from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.app.screens.group import GroupScreen
@@ -176,6 +177,50 @@ async def _choice(run: Driven) -> None:
     await run.press("2", "v")
 
 
+async def _search(run: Driven) -> None:
+    await _diff(run)
+    await run.press("enter", "slash", *"pending", "enter")
+    await run.until(lambda: "1 of 803" in run.text())
+    await run.press("n", "n")
+
+
+async def _row(run: Driven) -> None:
+    await _diff(run)
+    await run.press("enter", "j", "j", "enter")
+
+
+async def _messages(run: Driven) -> None:
+    run.app.notify("J12 restore of postgresql/orders: done", title="J12", markup=False)
+    run.app.notify("permission denied: /srv/wiki", severity="error", markup=False)
+    await run.press("L")
+
+
+async def _marks(run: Driven) -> None:
+    for key in (ORDERS, SETTINGS):
+        run.main.units.go_to(key)
+        await run.settled()
+        await run.press("space")
+
+
+async def _adopt(run: Driven) -> None:
+    run.engine.world.found = tuple(replace(one, readable=True) for one in run.engine.world.found)
+    run.app.look_again()
+    await run.settled()
+    run.main.units.go_to("?")
+    await run.press("space", "A")
+    await run.confirmation()
+
+
+async def _save(run: Driven) -> None:
+    run.app.go.gc([ORDERS])
+    await run.settled()
+    await run.press("e", *"last", "space", *"7", "space", *"daily", "space", *"14", "enter", "W")
+
+
+async def _theme(run: Driven) -> None:
+    await run.press("T", "j")
+
+
 SCREENS: dict[str, Opener] = {
     "main": _main,
     "container": _components,
@@ -195,6 +240,13 @@ SCREENS: dict[str, Opener] = {
     "put-back": _put_back,
     "prompt": _prompt,
     "choice": _choice,
+    "search": _search,
+    "row": _row,
+    "messages": _messages,
+    "marks": _marks,
+    "adopt": _adopt,
+    "save": _save,
+    "theme": _theme,
 }
 
 
@@ -237,6 +289,66 @@ def test_group(name: str, size: tuple[int, int], snap_compare: Compare) -> None:
     engine = FakeEngine(shop_world())
     app = make_app(engine)
     assert snap_compare(app, terminal_size=size, run_before=_opened(app, engine, GROUPS[name]))
+
+
+NEW = ("history", "hosts", "put-back", "search", "row", "marks", "adopt", "save", "theme", "group", "group-confirm")
+"""Those that are looked at on a light ground, too."""
+VERY_LARGE = ("main", "history", "hosts", "search", "group")
+
+
+def _any(name: str) -> tuple[FakeEngine, Opener]:
+    return (FakeEngine(shop_world()), GROUPS[name]) if name in GROUPS else (FakeEngine(world()), SCREENS[name])
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_on_a_light_ground(name: str, snap_compare: Compare) -> None:
+    engine, opener = _any(name)
+    app = make_app(engine, fake_settings(theme="dysnomia-light"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=_opened(app, engine, opener))
+
+
+@pytest.mark.parametrize("theme", ["dysnomia-dark", "dysnomia-light"])
+@pytest.mark.parametrize("name", VERY_LARGE)
+def test_as_wide_as_a_wall(name: str, theme: str, snap_compare: Compare) -> None:
+    engine, opener = _any(name)
+    app = make_app(engine, fake_settings(theme=theme))
+    assert snap_compare(app, terminal_size=(200, 60), run_before=_opened(app, engine, opener))
+
+
+@pytest.mark.parametrize("name", ["restore", "history"])
+def test_small_screens(name: str, snap_compare: Compare) -> None:
+    engine, opener = _any(name)
+    app = make_app(engine)
+    assert snap_compare(app, terminal_size=(60, 15), run_before=_opened(app, engine, opener))
+
+
+# --- without colours -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*SCREENS, *GROUPS])
+async def test_without_colours_everything_is_told_all_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No colour reaches the terminal, and what has the focus is still seen."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    engine, opener = _any(name)
+    app = DysnomiaApp(
+        lambda: engine, fake_settings(), clock=lambda: NOW, environ={**TERMINAL, "NO_COLOR": "1"}, poll=False
+    )
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await _opened(app, engine, opener)(pilot)
+        strips = app.screen._compositor.render_strips()
+        for one in app._filters:
+            if one.enabled:
+                strips = [strip.apply_filter(one, app.screen.background_colors[1]) for strip in strips]
+        styles = [segment.style for strip in strips for segment in strip if segment.style is not None]
+        coloured = {str(style) for style in styles for color in (style.color, style.bgcolor)
+                    if color is not None and not color.is_default}  # fmt: skip
+        assert not coloured
+        seen = [segment.text for strip in strips for segment in strip
+                if segment.style is not None and (segment.style.reverse or segment.style.underline)
+                and (name == "prompt" or segment.text.strip())]  # fmt: skip
+        assert seen, "nothing shows where one is"
+        text = "\n".join(strip.text for strip in strips)
+        assert all(str(button.label) in text for button in app.screen.query(Button))
 
 
 @pytest.mark.parametrize("name", ["group-line", "group"])

@@ -12,6 +12,7 @@ import pytest
 
 from dysnomia_plugins.base import Probe
 from dysnomia_tui.app.files import write_private
+from dysnomia_tui.app.remembered import state_folder
 from dysnomia_tui.app.terminal.terminal import CLIPBOARD_LIMIT, osc52
 from dysnomia_tui.app.theme import pick
 from tests.app.driving import driven
@@ -27,7 +28,9 @@ from tests.app.fake_world import fake_settings, world
         ("", {"TERM": "linux"}, False, "ansi-dark"),
         ("", {"TERM": "screen", "COLORFGBG": "0;7"}, False, "ansi-light"),
         ("", {"TERM": "xterm-256color"}, True, "ansi-dark"),
-        ("nord", {"TERM": "linux"}, True, "nord"),
+        ("nord", {"TERM": "linux"}, False, "nord"),
+        ("nord", {"TERM": "xterm-256color"}, True, "ansi-dark"),
+        ("ansi-light", {"TERM": "xterm-256color"}, True, "ansi-light"),
     ],
 )
 def test_the_theme_fits_the_terminal(wanted: str, environ: dict[str, str], no_color: bool, theme: str) -> None:
@@ -68,6 +71,59 @@ async def test_a_theme_and_keys_of_the_configuration_are_used_or_refused_aloud()
         assert run.app.times.kind is not before
     async with driven(settings=fake_settings(theme="no-such-theme")) as run:
         assert "no-such-theme" in run.toasts()
+
+
+async def test_a_theme_is_chosen_by_its_look_and_found_again_at_the_next_start(tmp_path: Path) -> None:
+    memory = tmp_path / "state"
+    async with driven(settings=fake_settings(theme="nord"), memory=memory) as run:
+        await run.press("T")
+        assert "config.toml says nord" in run.text()
+        await run.press("j", "j")
+        assert run.app.theme == "dysnomia-light", "it is shown while the cursor is on it"
+        await run.press("escape")
+        assert run.app.theme == "nord"
+        assert not memory.exists()
+        await run.press("T", "j", "j", "enter")
+        assert run.app.theme == "dysnomia-light"
+    assert (memory / "theme").read_text() == "dysnomia-light\n"
+    assert (memory / "theme").stat().st_mode & 0o777 == 0o600
+    async with driven(settings=fake_settings(theme="nord"), memory=memory) as run:
+        assert run.app.theme == "dysnomia-light"
+        await run.press("T", "k", "k", "enter")
+        assert run.app.theme == "nord"
+    assert not (memory / "theme").exists()
+    (memory / "theme").write_bytes(b"\xff no such theme \x1b[2J" * 99)
+    async with driven(memory=memory) as run:
+        assert run.app.theme == "dysnomia-dark"
+    memory.rename(tmp_path / "other")
+    memory.write_text("no folder")
+    async with driven(memory=memory) as run:
+        await run.press("T", "j", "enter")
+        assert run.app.theme == "dysnomia-dark"
+        assert "it is not remembered" in run.toasts()
+
+
+async def test_a_theme_of_the_terminals_own_colours_can_be_chosen_and_left_again() -> None:
+    async with driven() as run:
+        own: list[bool] = []
+        for name in ("dysnomia-dark", "ansi-light", "dysnomia-light"):
+            run.app.take_theme(name)
+            await run.settled()
+            own.append(run.app.native_ansi_color)
+        assert own == [False, True, False]
+
+
+async def test_where_no_colours_are_asked_for_there_is_no_theme_to_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with driven() as run:
+        await run.press("T")
+        assert "NO_COLOR is set" in run.toasts()
+
+
+def test_what_is_remembered_lies_in_the_operators_own_folder(tmp_path: Path) -> None:
+    assert state_folder({"XDG_STATE_HOME": str(tmp_path)}) == tmp_path / "dysnomia-tui"
+    assert state_folder({"HOME": str(tmp_path)}) == tmp_path / ".local" / "state" / "dysnomia-tui"
+    assert state_folder({"HOME": str(tmp_path), "XDG_STATE_HOME": "here"}).is_relative_to(tmp_path)
 
 
 async def test_only_the_latest_question_of_a_topic_is_asked() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from dysnomia_tui.engine import HistoryAsked
 from tests.app.driving import Driven, driven
-from tests.app.fake_world import ORDERS
+from tests.app.fake_world import NOW, ORDERS, shop_world
 
 
 def widgets(run: Driven, *ids: str) -> list[bool]:
@@ -68,6 +71,74 @@ async def test_a_small_terminal_shows_one_pane_at_a_time() -> None:
         assert "postgresql/orders" in run.text()
         await run.press("tab")
         assert widgets(run, "shares", "trash") == [False, True]
+
+
+async def test_a_small_terminal_shows_target_or_plan_of_a_restore() -> None:
+    async with driven(size=(60, 15)) as run:
+        run.app.go.restore(ORDERS, 211)
+        await run.settled()
+        assert widgets(run, "targets", "plan") == [True, False]
+        await run.press("l")
+        assert widgets(run, "targets", "plan") == [False, True]
+        assert run.screen.query_one("#plan").size.height > 5
+        before = run.screen.query_one("#plan").scroll_offset
+        await run.press("j")
+        assert run.screen.query_one("#plan").scroll_offset.y in (before.y, before.y + 1)
+        await run.press("h")
+        assert widgets(run, "targets", "plan") == [True, False]
+        await run.press("l", "escape")
+        assert widgets(run, "targets", "plan") == [True, False]
+        await run.press("j", "j", "enter")
+        assert widgets(run, "targets", "choose", "plan") == [False, True, False]
+        await run.press("escape")
+        assert widgets(run, "targets", "choose", "plan") == [True, False, False]
+        await run.press("k", "k", "enter")
+        await run.confirmation()
+        await run.press(*"211", "enter")
+        await run.until(lambda: run.engine.submitted)
+        await run.settled()
+        assert widgets(run, "targets", "plan", "job") == [False, False, True]
+
+
+async def test_a_plan_is_read_to_its_end_by_keys_where_there_is_room_for_both() -> None:
+    async with driven() as run:
+        run.app.go.restore(ORDERS, 211)
+        await run.settled()
+        assert widgets(run, "targets", "plan") == [True, True]
+        await run.press("l")
+        assert run.screen.query_one("#plan").has_focus
+        await run.press("h", "z")
+        assert widgets(run, "targets", "plan") == [True, False]
+        await run.press("z")
+        assert widgets(run, "targets", "plan") == [True, True]
+
+
+async def test_a_small_terminal_shows_table_or_log_of_a_group() -> None:
+    async with driven(shop_world(), size=(60, 15)) as run:
+        run.app.go.whole("shop", NOW - timedelta(hours=2))
+        await run.settled()
+        assert widgets(run, "stood", "job") == [True, False]
+        await run.press("s")
+        await run.confirmation()
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        await run.settled()
+        assert widgets(run, "stood", "job") == [True, False]
+        await run.press("tab")
+        assert widgets(run, "stood", "job") == [False, True]
+        await run.press("tab")
+        assert widgets(run, "stood", "job") == [True, False]
+
+
+async def test_a_small_terminal_shows_the_lines_of_a_history_or_what_one_tells() -> None:
+    async with driven(size=(60, 15)) as run:
+        run.app.go.history(ORDERS, HistoryAsked("", "table:orders", ("1",)), "orders 1")
+        await run.settled()
+        assert widgets(run, "lines", "about") == [True, False]
+        await run.press("tab")
+        assert widgets(run, "lines", "about") == [False, True]
+        await run.press("escape")
+        assert widgets(run, "lines", "about") == [True, False]
 
 
 async def test_no_text_is_ever_drawn_in_columns_of_another_width() -> None:

@@ -34,6 +34,8 @@ def test_the_wheel_holds_three_packages_and_nothing_else(wheel: Path) -> None:
     source = {str(path.relative_to(ROOT)) for path in (ROOT / "dysnomia_tui").rglob("*.tcss")}
     assert source <= set(names), "style sheets travel with the app"
     assert "dysnomia_tui/share/dysnomia/util" in names, "and so do the functions for modules"
+    collection = "dysnomia_tui/share/ansible/ansible_collections/dysnomia/tui"
+    assert {f"{collection}/galaxy.yml", f"{collection}/plugins/modules/dysnomia_component.py"} <= set(names)
     assert {"dysnomia_tui/nix/nixos-module.nix", "dysnomia_tui/nix/package.nix"} <= set(names)
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from tests.e2e.world import World
 from tests.plugins.git.changes import commit, git
+from tests.plugins.openldap.changes import seed_ldif
 from tests.plugins.servers.mariadb import MariadbServer
+from tests.plugins.servers.openldap import SlapdServer
 from tests.plugins.servers.postgresql import PostgresServer
 from tests.plugins.servers.redis import RedisServer
 
@@ -112,3 +114,22 @@ def test_git_fetches_a_bundle(tmp_path: Path) -> None:
 def _init(repository: Path) -> Path:
     git(repository, "init", "--quiet", "--bare")
     return repository
+
+
+@pytest.mark.server
+def test_slapadd_loads_openldap(tmp_path: Path) -> None:
+    server = SlapdServer("dc=byhand")
+    try:
+        server.start()
+        server.modify(seed_ldif("dc=byhand"))
+        then = server.slapcat()
+        properties = {name: value for name, value in server.properties.items() if isinstance(value, str)}
+        dump = exported(tmp_path, "dc=byhand", properties)
+        server.stop()
+        for path in server.folder.iterdir():
+            path.unlink()
+        server.run("slapadd", "-q", "-F", str(server.tree), "-b", "dc=byhand", stdin=dump.read_bytes())
+        server.start()
+        assert server.slapcat() == then != []
+    finally:
+        server.remove()

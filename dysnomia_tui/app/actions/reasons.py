@@ -44,10 +44,28 @@ def no_generation(here: Selection) -> str:
     return ""
 
 
+def no_generation_of_any(here: Selection) -> str:
+    if here.picked:
+        return "" if any(view.newest for view in here.picked) else "no component that is marked has a generation yet"
+    return no_generation(here)
+
+
+def no_generations_of_any(here: Selection) -> str:
+    return no_generation_of_any(here) if here.picked else no_generations(here)
+
+
 def no_generations(here: Selection) -> str:
     if here.component is None:
         return no_component(here)
     return "" if here.component.generations else "it has no generation yet; s takes the first snapshot"
+
+
+def no_search(here: Selection) -> str:
+    return "" if here.searching else "nothing is searched for: / in rows or lines begins"
+
+
+def search_has_the_key(here: Selection) -> str:
+    return "a search is on: its key goes to the next hit; Esc ends the search" if here.searching else ""
 
 
 def no_time(here: Selection) -> str:
@@ -58,6 +76,9 @@ def no_time(here: Selection) -> str:
 
 
 def cannot_snapshot(here: Selection) -> str:
+    if here.picked:
+        able = any(_can(view.can, "snapshot") and view.active for view in here.picked)
+        return "" if able else "no component that is marked holds state that is active"
     if here.found is not None:
         return "adopt it first (Enter)"
     if here.group is not None:
@@ -67,6 +88,8 @@ def cannot_snapshot(here: Selection) -> str:
             return nothing_selected(here)
         able = any(_can(view.can, "snapshot") and view.active for view in here.container.components)
         return "" if able else "no component of this container holds state that is active"
+    if here.component.dropped:
+        return "it is no longer on its server; only its generations are left"
     if here.component.health is Health.GONE:
         return "it is no longer configured; only its generations are left"
     if not _can(here.component.can, "snapshot"):
@@ -87,7 +110,7 @@ def cannot_restore(here: Selection) -> str:
         return reason
     if here.generation.problem:
         return f"its link is broken: {here.generation.problem}"
-    if here.component.health is Health.GONE:
+    if here.component.health is Health.GONE and not here.component.dropped:
         return "it is no longer configured: configure it, then restore"
     if not _can(here.component.can, "restore"):
         return f"the type {here.component.type or '?'} cannot be restored"
@@ -133,7 +156,8 @@ def nothing_to_undo(here: Selection) -> str:
 
 
 def nothing_found(here: Selection) -> str:
-    return "" if here.found is not None else "choose something that was found and is not adopted"
+    able = here.found is not None or here.picked_found
+    return "" if able else "choose something that was found and is not adopted"
 
 
 def no_alarm(here: Selection) -> str:
@@ -163,6 +187,10 @@ def cannot_collect_live(here: Selection) -> str:
 
 def _can(activities: frozenset[str], activity: str) -> bool:
     return activity in activities
+
+
+def no_policy(here: Selection) -> str:
+    return "" if here.policy else "no policy was typed: e types one, and the review shows what it would do"
 
 
 def no_job(here: Selection) -> str:

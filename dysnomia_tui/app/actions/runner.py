@@ -85,7 +85,7 @@ class ActionRunner:
     def open_list(self, make: Callable[[Selection, tuple[str, ...]], Screen[str | None]]) -> None:
         """Open help or palette over the screen in front; what is chosen there runs here."""
         screen = self._app.screen
-        scopes = (screen.SCOPE, "list", "everywhere") if isinstance(screen, DysnomiaScreen) else ("everywhere",)
+        scopes = (screen.SCOPE, *screen.SCOPES) if isinstance(screen, DysnomiaScreen) else ("everywhere",)
 
         def chosen(answer: str | None) -> None:
             if answer and answer.startswith("component:"):

@@ -11,7 +11,15 @@ _DIFF = (
         "diff-into", "", "Open the section", "See the changed rows or lines of the section under the cursor.", "diff"
     ),
     action("diff-back", "", "Sections", "Go back to the list of sections.", "diff"),
-    action("diff-next", "n", "Next section", "Open the next section that differs.", "diff", footer="next"),
+    action(
+        "diff-next",
+        "n",
+        "Next section",
+        "Open the next section that differs; while a search is on, n and N go from hit to hit.",
+        "diff",
+        footer="next",
+        why=reasons.search_has_the_key,
+    ),
     action("diff-before", "p", "Section before", "Open the section before that differs.", "diff", footer="before"),
     action(
         "diff-restore",
@@ -20,6 +28,27 @@ _DIFF = (
         "Put the marked rows or files back into live as the older side has them; without marks, restore that side.",
         "diff",
         footer="restore",
+    ),
+)
+
+_SEARCH = (
+    action(
+        "hit-next",
+        "n",
+        "Next hit",
+        "Go to the next row or line that the search has found; after the last comes the first. Esc ends the search.",
+        "search",
+        footer="next hit",
+        why=reasons.no_search,
+    ),
+    action(
+        "hit-before",
+        "N",
+        "Hit before",
+        "Go to the row or line before that the search has found.",
+        "search",
+        footer="hit before",
+        why=reasons.no_search,
     ),
 )
 
@@ -65,6 +94,10 @@ _HISTORY = (
         Grade.UNDOABLE,
         footer="put back",
     ),
+)
+
+_HISTORY_PANE = (
+    action("history-pane", "tab", "Other pane", "Go to what the line tells (to scroll it), or back.", "history"),
 )
 
 _RESTORE = (
@@ -175,6 +208,17 @@ _GROUP = (
 
 _GC = (
     action("gc-policy", "e", "Policy", "Type what to keep: last 7 daily 14 weekly 8.", "gc", footer="policy"),
+    action(
+        "gc-save",
+        "W",
+        "Save the policy",
+        "Write the policy that was typed into config.toml, for the component, its container or all; then collections "
+        "follow it.",
+        "gc",
+        Grade.ADDS,
+        "save",
+        reasons.no_policy,
+    ),
     action(
         "gc-keep", "K", "Keep", "Keep the generation under the cursor, whatever the policy says.", "gc", footer="keep"
     ),
@@ -313,5 +357,18 @@ _HOSTS = (
            "passwords and codes; the connections are kept.", "hosts", footer="connect"),
 )  # fmt: skip
 
-SCREENS: tuple[Action, ...] = (*_DIFF, *_HISTORY, *_COPY, *_RESTORE, *_GROUP, *_GC, *_STORE, *_DEPLOY, *_JOBS, *_HOSTS)
+SCREENS: tuple[Action, ...] = (
+    *_SEARCH,
+    *_DIFF,
+    *_HISTORY,
+    *_HISTORY_PANE,
+    *_COPY,
+    *_RESTORE,
+    *_GROUP,
+    *_GC,
+    *_STORE,
+    *_DEPLOY,
+    *_JOBS,
+    *_HOSTS,
+)
 """In the order of footer and help."""

@@ -31,6 +31,9 @@ class Front(Protocol):
     def section(self) -> Section | None:
         """The section whose line the cursor is on, where what is in a generation has the focus."""
 
+    def unmark_tree(self) -> None:
+        """Take the marks of the tree away: what they stood for has been taken."""
+
     def show_component(self, key: ComponentKey, number: int | None = None) -> None:
         """Put the cursor on a component, and on one of its generations."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
-from dysnomia_tui.engine.records import JobView
+from dysnomia_tui.engine.records import ComponentView, JobView
 
 
 class Changes(Controller):
@@ -13,6 +15,9 @@ class Changes(Controller):
 
     def act_snapshot(self) -> None:
         here = self.here()
+        if here.picked:
+            self._snapshot_picked(here.picked)
+            return
         if here.group is not None:
             name = here.group.name
             self.services.plan(lambda engine: engine.plan_group_snapshot(name))
@@ -24,25 +29,39 @@ class Changes(Controller):
             keys = [view.key for view in views if view.active and "snapshot" in view.can]
         self.services.plan(lambda engine: engine.plan_snapshot(keys))
 
+    def _snapshot_picked(self, views: Sequence[ComponentView]) -> None:
+        keys = [view.key for view in views if view.active and "snapshot" in view.can]
+        self._say_left_out([str(view.key) for view in views if view.key not in keys], "no state that is active")
+        self.services.plan(lambda engine: engine.plan_snapshot(keys), lambda _job: self._front.unmark_tree())
+
+    def _say_left_out(self, names: Sequence[str], why: str) -> None:
+        """What is marked and cannot be taken: the plan is of the others."""
+        if names:
+            self.services.notify(f"left out, {why}: {', '.join(names)}", severity="warning", markup=False, timeout=12)
+
     def act_adopt(self) -> None:
-        draft = self.here().found
-        assert draft is not None
-        if not draft.readable:
+        here = self.here()
+        drafts = here.picked_found or ((here.found,) if here.found is not None else ())
+        able = [one for one in drafts if one.readable]
+        if not able:
             self.services.notify(
-                draft.remedy or "it cannot be read as this user",
+                drafts[0].remedy or "it cannot be read as this user",
                 title="not readable",
                 severity="warning",
                 markup=False,
                 timeout=12,
             )
             return
-        key = ComponentKey(draft.container, draft.component)
+        locked = [f"{one.container}/{one.component}" for one in drafts if not one.readable]
+        self._say_left_out(locked, "not readable as this user")
+        key = ComponentKey(able[0].container, able[0].component)
 
         def submitted(_job: JobView) -> None:
+            self._front.unmark_tree()
             self.services.poller.expect(key)
             self.services.poller.look()
 
-        self.services.plan(lambda engine: engine.plan_adopt(draft), submitted)
+        self.services.plan(lambda engine: engine.plan_adopt(*able), submitted)
 
     def act_undo(self) -> None:
         job = self.services.here().undo
@@ -86,6 +105,13 @@ class Changes(Controller):
 
     def act_verify(self) -> None:
         here = self.here()
+        if here.picked:
+            newest = [(view.key, view.newest.number) for view in here.picked if view.newest is not None]
+            self._say_left_out([str(view.key) for view in here.picked if view.newest is None], "no generation yet")
+            self.services.plan(
+                lambda engine: engine.plan_verify_several(newest), lambda _job: self._front.unmark_tree()
+            )
+            return
         key, generation = self.on_generation()
         numbers = here.chosen
         which = f"generation {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} marked generations"

@@ -44,6 +44,9 @@ class Elsewhere(Controller):
 
     def act_gc(self) -> None:
         here = self.here()
+        if here.picked:
+            self.services.go.gc([view.key for view in here.picked if view.generations])
+            return
         assert here.key is not None
         overview = self.services.state.overview
         waits = overview is not None and any(alarm.topic == WAITING for alarm in overview.alarms)

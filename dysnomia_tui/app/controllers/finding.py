@@ -72,7 +72,7 @@ class Finding(Controller):
         ask_time(self.services, title, "goes there", lambda when: self._find(of, when))
 
     def _find(self, key: ComponentKey, when: datetime) -> None:
-        def found(generation: Generation | None) -> None:
+        def show_generation(generation: Generation | None) -> None:
             if generation is None:
                 self.services.notify(
                     f"no good generation is from before {self.services.times.full(when)}",
@@ -87,4 +87,6 @@ class Finding(Controller):
                 markup=False,
             )
 
-        self.services.client.ask("time", lambda engine: engine.find_time(key, when), found, self.services.trouble)
+        self.services.client.ask(
+            "time", lambda engine: engine.find_time(key, when), show_generation, self.services.trouble
+        )

@@ -10,6 +10,7 @@ from dysnomia_tui.app.present.components import TreeRow
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine.records import ComponentView, Found
 
 
 class ComponentsPane(VirtualTable[TreeRow]):
@@ -17,7 +18,12 @@ class ComponentsPane(VirtualTable[TreeRow]):
 
     def __init__(self) -> None:
         super().__init__(
-            key=lambda row: row.key, words=components.words, head=False, widget_id="tree", empty="reading the store…"
+            key=lambda row: row.key,
+            words=components.words,
+            head=False,
+            markable=True,
+            widget_id="tree",
+            empty="reading the store…",
         )
         self._folded: set[str] = set()
 
@@ -30,6 +36,11 @@ class ComponentsPane(VirtualTable[TreeRow]):
         if rows != list(self.items):
             self.set_items(rows, to=to)
         self.border_title = "1 Components"
+
+    @property
+    def meant(self) -> tuple[tuple[ComponentView, ...], tuple[Found, ...]]:
+        """The components that are marked, and what was found and is."""
+        return components.meant(self.items, self.marks) if self.marks else ((), ())
 
     def fold(self, row: TreeRow, state: AppState) -> None:
         """Fold a container, or unfold it."""

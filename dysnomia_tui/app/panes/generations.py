@@ -68,23 +68,23 @@ class GenerationsPane(VirtualTable[Generation]):
             self.act_top()
         self.lay_out(times)
 
-    def have(self, key: ComponentKey, found: tuple[Generation, ...], times: Times) -> bool:
+    def have(self, key: ComponentKey, generations: tuple[Generation, ...], times: Times) -> bool:
         """Take what was read of a component; False where another is shown by now."""
-        self._known[key] = found
+        self._known[key] = generations
         if key != self.of:
             return False
         wanted = self._wanted[1] if self._wanted is not None and self._wanted[0] == key else None
         self._wanted = None
         self.set_empty(Text("no generation yet", style="dim"))
-        if tuple(self.items) != found or wanted is not None:
-            self.set_items(found, to=wanted)
-            self.set_marks(sorted(set(self._marked.get(key, ())) & {g.number for g in found}))
+        if tuple(self.items) != generations or wanted is not None:
+            self.set_items(generations, to=wanted)
+            self.set_marks(sorted(set(self._marked.get(key, ())) & {g.number for g in generations}))
         self.lay_out(times)
         return True
 
-    def have_alone(self, key: ComponentKey, found: Mapping[str, int], times: Times) -> bool:
+    def have_alone(self, key: ComponentKey, freed_alone: Mapping[str, int], times: Times) -> bool:
         """Take what each snapshot of a component alone holds; False where another is shown by now."""
-        self._alone[key] = found
+        self._alone[key] = freed_alone
         if key != self.of:
             return False
         self.lay_out(times)

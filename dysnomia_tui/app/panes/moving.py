@@ -53,12 +53,12 @@ class Panes(Horizontal):
         """From left to right."""
         return self.units, self.second, self.detail
 
-    def tell(self, told: bool) -> None:
+    def tell(self, detailed: bool) -> None:
         """Let pane 2 be the lines, or the list. The focus stays in the pane."""
-        if told == self.screen.has_class(TOLD):
+        if detailed == self.screen.has_class(TOLD):
             return
         focused = self.second.has_focus
-        self.screen.set_class(told, TOLD)
+        self.screen.set_class(detailed, TOLD)
         if focused:
             self.go_to(self.second)
 

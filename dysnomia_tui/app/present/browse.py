@@ -127,9 +127,12 @@ def key_example(section: Section | None) -> str:
     return "4711, or documents/guide.md" if section is None else ",".join(section.key)
 
 
-def found_words(text: str, found: int, read: int, *, over: bool) -> str:
-    """``/lyon: 351 found``, and how far it is."""
-    return f"/{cut_middle(text, TITLE)}: {found:,} found" + ("" if over else f" in {plural(read, 'row')}…")
+def found_words(text: str, at: int, found: int, read: int, *, over: bool) -> str:
+    """``/lyon: 3 of 351``: which hit the cursor is on; while the search goes on, ``3 of 17+ so far``."""
+    count = f"{at:,} of {found:,}" if found else "none"
+    return f"/{cut_middle(text, TITLE)}: {count}" + (
+        "" if over else f"{'+' * bool(found)} so far, {plural(read, 'row')} read"
+    )
 
 
 def row_columns(

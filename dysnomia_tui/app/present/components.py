@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -74,8 +74,30 @@ def found_rows(state: AppState) -> list[TreeRow]:
 
 
 def columns(cells: int, times: Times) -> Sequence[Column[TreeRow]]:
-    """The pane's one column, drawn to its width."""
-    return (Column("name", "", max(cells, 10), lambda row: line(row, times, cells), gap=0),)
+    """The pane's line, drawn to its width; its first cell gives way to the mark."""
+    return (
+        Column("mark", "", 1, lambda row: line(row, times, cells)[:1], gap=0, is_mark=True),
+        Column("name", "", max(cells, 10) - 1, lambda row: line(row, times, cells)[1:], gap=0),
+    )
+
+
+def meant(rows: Sequence[TreeRow], marks: Collection[Hashable]) -> tuple[tuple[ComponentView, ...], tuple[Found, ...]]:
+    """What marked lines stand for: components, those of containers and groups too; and what was found."""
+    views: dict[ComponentKey, ComponentView] = {}
+    found: list[Found] = []
+    for row in rows:
+        of_all = row.found is not None and FOUND in marks
+        if row.key not in marks and not of_all:
+            continue
+        if row.found is not None:
+            found.append(row.found)
+        elif row.component is not None:
+            views[row.component.key] = row.component
+        elif row.group is not None:
+            views |= {view.key: view for view in row.group.components}
+        elif row.container is not None:
+            views |= {view.key: view for view in row.container.components}
+    return tuple(views.values()), tuple(found)
 
 
 def words(row: TreeRow) -> str:

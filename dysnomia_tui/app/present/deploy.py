@@ -37,10 +37,10 @@ def line_key(line: Line) -> Hashable:
     return line.key
 
 
-def lines(there: Deployment) -> list[Line]:
+def lines(deployment: Deployment) -> list[Line]:
     """What would change first, then the rest; each by name."""
-    steps = {key: activity for activity, key in there.steps}
-    available, active, garbage = map(frozenset, (there.available, there.active, there.garbage))
+    steps = {key: activity for activity, key in deployment.steps}
+    available, active, garbage = map(frozenset, (deployment.available, deployment.active, deployment.garbage))
     result = [
         Line(key, key in available, key in active, key in garbage, steps.get(key, ""))
         for key in sorted(available | active | garbage)
@@ -72,10 +72,10 @@ def _would(line: Line) -> Text:
     return plain(f"{look.glyph} {look.word}", look.style)
 
 
-def head(there: Deployment, container: str) -> Text:
+def head(deployment: Deployment, container: str) -> Text:
     """What a deployment comes to, in a line."""
     where = f"Of {container}" if container else "Of all containers"
-    out, new = len(there.obsolete), len(there.new)
+    out, new = len(deployment.obsolete), len(deployment.new)
     if not out and not new:
         return plain(f"{where} nothing would be done: all that is available is active, nothing else is.", styles.GOOD)
     text = plain(f"{where} ", styles.DIM)

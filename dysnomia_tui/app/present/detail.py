@@ -54,9 +54,9 @@ class Made:
     def sections(self) -> Mapping[int, Section]:
         """By the number of the line; sections that are gone are not there to be looked into."""
         first = len(self.head)
-        found = {first + at: change.new for at, change in enumerate(self.changes) if change.new is not None}
+        by_row = {first + at: change.new for at, change in enumerate(self.changes) if change.new is not None}
         first += len(self.changes)
-        return found | {first + at: section for at, section in enumerate(self.rest)}
+        return by_row | {first + at: section for at, section in enumerate(self.rest)}
 
 
 def lines(generation: Generation, contents: Contents | None, times: Times, alone: int | None = None) -> Made:
@@ -220,9 +220,9 @@ def component_lines(view: ComponentView, read_only: str, key: str, notice: str =
     return shown
 
 
-def found_list(found: Sequence[Found]) -> list[Text]:
+def found_list(discovered: Sequence[Found]) -> list[Text]:
     """All that could be adopted: its type, its size and its place, a line each."""
-    rows = [(one.component, one.type, size(one.size) if one.readable else "locked", place(one)) for one in found]
+    rows = [(one.component, one.type, size(one.size) if one.readable else "locked", place(one)) for one in discovered]
     widths = [max((width(row[at]) for row in rows), default=0) for at in range(3)]
     shown = []
     for name, kind, amount, where in rows:
@@ -236,25 +236,25 @@ def found_list(found: Sequence[Found]) -> list[Text]:
     return shown
 
 
-def place(found: Found) -> str:
+def place(discovered: Found) -> str:
     """Where it is: the folder or socket that its container's file would name; else the container's name."""
-    values = (value for value in found.properties.values() if isinstance(value, str))
-    return next((value for value in values if value.startswith("/")), found.container)
+    values = (value for value in discovered.properties.values() if isinstance(value, str))
+    return next((value for value in values if value.startswith("/")), discovered.container)
 
 
-def found_lines(found: Found) -> list[Text]:
+def found_lines(discovered: Found) -> list[Text]:
     """Something that could be adopted."""
-    shown = [plain(f"{found.type}: {found.container}/{found.component}", styles.STRONG)]
-    if found.size is not None:
-        shown.append(plain(f"{size(found.size)} live"))
-    if found.detail:
-        shown.append(plain(found.detail))
-    if not found.readable:
+    shown = [plain(f"{discovered.type}: {discovered.container}/{discovered.component}", styles.STRONG)]
+    if discovered.size is not None:
+        shown.append(plain(f"{size(discovered.size)} live"))
+    if discovered.detail:
+        shown.append(plain(discovered.detail))
+    if not discovered.readable:
         shown.append(plain("it cannot be read as this user", styles.WARN))
-    if found.remedy:
-        shown.append(join([plain("this could:"), plain(found.remedy, styles.KEY)]))
-    for name, value in sorted(found.properties.items()):
+    if discovered.remedy:
+        shown.append(join([plain("this could:"), plain(discovered.remedy, styles.KEY)]))
+    for name, value in sorted(discovered.properties.items()):
         shown.append(plain(f"{name} = {value if isinstance(value, str) else ' '.join(value)}", styles.DIM))
-    if found.readable:
+    if discovered.readable:
         shown.append(join([plain("Enter", styles.KEY), plain("adopts it: the files that would be written are shown")]))
     return shown

@@ -121,11 +121,11 @@ def about(change: SectionChange, note: str) -> list[Text]:
         if before.get(name) != after.get(name):
             lines.append(_from_to(name, before.get(name), after.get(name)))
     if old is not None and new is not None and old.columns != new.columns:
-        came = [column for column in new.columns if column not in old.columns]
+        added = [column for column in new.columns if column not in old.columns]
         went = [column for column in old.columns if column not in new.columns]
-        lines.extend(plain(f"+ column {column}", styles.GOOD) for column in came)
+        lines.extend(plain(f"+ column {column}", styles.GOOD) for column in added)
         lines.extend(plain(f"- column {column}", styles.BAD) for column in went)
-        if not came and not went:
+        if not added and not went:
             lines.append(plain("the columns are in another order", styles.WARN))
     return lines
 
@@ -184,8 +184,8 @@ def marked(count: int, key: str, what: str = "row") -> Text:
     """``3 rows marked: r puts them back``."""
     if not count:
         return Text("", end="")
-    them = "it" if count == 1 else "them"
-    return plain(f"{plural(count, what)} marked: {key} puts {them} back into live", styles.MARK)
+    pronoun = "it" if count == 1 else "them"
+    return plain(f"{plural(count, what)} marked: {key} puts {pronoun} back into live", styles.MARK)
 
 
 def rows_asked(change: SectionChange, rows: Sequence[RowChange]) -> RowsAsked:

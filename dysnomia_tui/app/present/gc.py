@@ -61,6 +61,19 @@ def parse_policy(typed: str) -> Policy | None:
     return Policy(**values)
 
 
+def patterns(keys: Sequence[ComponentKey]) -> list[tuple[str, str, str]]:
+    """For whom a policy that was reviewed can be saved: pattern of config.toml, title, what it is about."""
+    found: list[tuple[str, str, str]] = []
+    if len(keys) == 1:
+        found.append((str(keys[0]), f"for {keys[0]}", "it alone"))
+    containers = {key.container for key in keys}
+    if len(containers) == 1:
+        name = next(iter(containers))
+        found.append((f"{name}/*", f"for container {name}", "every component of it that has no policy of its own"))
+    found.append(("*/*", "for everything", "every component that has no policy of its own, nor its container"))
+    return found
+
+
 def _span(name: str, value: str) -> timedelta:
     try:
         return parse_duration(value)
@@ -128,9 +141,9 @@ def entries(
 
 
 def _subtotal(key: ComponentKey, lines: Sequence[GcLine], freed: int) -> Text:
-    gone = sum(1 for line in lines if not line.keep)
-    kept = plain(f"keep {len(lines) - gone}", styles.GOOD)
-    going = plain(f"delete {gone}", styles.BAD if gone else styles.DIM)
+    deleted = sum(1 for line in lines if not line.keep)
+    kept = plain(f"keep {len(lines) - deleted}", styles.GOOD)
+    going = plain(f"delete {deleted}", styles.BAD if deleted else styles.DIM)
     return join([plain(str(key), styles.STRONG), kept, going, plain(size(freed) if freed else "", styles.WARN)], "  ")
 
 
@@ -182,11 +195,11 @@ def _rule(entry: Entry) -> Text:
 
 def totals(plan: GcPlan, until: datetime | None, times: Times) -> Text:
     """``would delete 12 of 40: 310,000 bytes to the trash, freed after 29 Nov 14:05``: in one line of 80."""
-    gone = len(plan.dropped)
+    deleted = len(plan.dropped)
     orphans = sum(1 for snapshot in plan.snapshots if snapshot.orphan)
-    if not gone and not plan.snapshots and not plan.broken_links:
+    if not deleted and not plan.snapshots and not plan.broken_links:
         return plain("nothing would be deleted", styles.GOOD)
-    what = plain(f"would delete {gone} of {len(plan.lines)}", styles.STRONG)
+    what = plain(f"would delete {deleted} of {len(plan.lines)}", styles.STRONG)
     exact = plain(f"{plan.freed:,} bytes", styles.WARN)
     how = "freed at once, for good" if until is None else f"to the trash, freed after {times.short(until).strip()}"
     parts = [what, join([exact, plain(how)])]

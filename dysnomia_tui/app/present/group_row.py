@@ -74,8 +74,8 @@ def settings(group: GroupView) -> list[Text]:
     limit = format_duration(group.time_limit)
     lines = []
     for name, argv in (("before", group.before), ("after", group.after)):
-        said = f"{shlex.join(argv)}, within {limit}" if argv else "no program"
-        lines.append(join([fit(plain(name, styles.DIM), 6), plain(said)]))
+        program = f"{shlex.join(argv)}, within {limit}" if argv else "no program"
+        lines.append(join([fit(plain(name, styles.DIM), 6), plain(program)]))
     problems = [f"{view.key}: {view.problem}" for view in group.components if view.problem]
     problems += [f"{key}: not configured, not in the store" for key in group.missing]
     return [*(plain(f"! {text}", styles.WARN) for text in problems), *lines]

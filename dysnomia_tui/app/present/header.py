@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from dysnomia_tui.app.present import styles
@@ -56,6 +58,19 @@ def marks_and_path(marks: Text, path: str, cells: int) -> Text:
     """What is marked and what its deletion frees; the path of the selection at the right."""
     room = max(cells - marks.cell_len - 4, 12)
     return spread(join([" ", marks], ""), plain(f" {cut_middle(path, room)} ", styles.DIM), cells)
+
+
+def picked(components: int, found: int, keys: Sequence[str]) -> Text:
+    """``3 components marked: s snapshots, v verifies, X reviews``; ``keys``: those, and the one that adopts."""
+    snapshot, verify, gc, adopt = keys
+    parts = []
+    if components:
+        parts.append(
+            f"{plural(components, 'component')} marked: {snapshot} snapshots, {verify} verifies, {gc} collects"
+        )
+    if found:
+        parts.append(f"{found} found marked: {adopt} adopts")
+    return plain("; ".join(parts), styles.MARK) if parts else Text("", end="")
 
 
 def marked(count: int, freed: int | None, problem: str = "", *, stay: str = "") -> Text:

@@ -112,7 +112,8 @@ def _checks(value: Any) -> Iterable[Text]:
     for number, check in value.items():
         bad = check["result"] in ("corrupt", "missing")
         style = styles.BAD if bad else styles.GOOD if check["result"] == "ok" else styles.WARN
-        yield plain(f"generation {number}: {check['result']} {check['text']}".rstrip(), style)
+        which = number if "/" in number else f"generation {number}"
+        yield plain(f"{which}: {check['result']} {check['text']}".rstrip(), style)
 
 
 _DETAILS: Mapping[str, Callable[[Any], Iterable[Text]]] = {

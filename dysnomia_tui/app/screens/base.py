@@ -50,6 +50,8 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
 
     SCOPE: ClassVar[str] = ""
     """Its name in the registry."""
+    SCOPES: ClassVar[tuple[str, ...]] = ("list", "everywhere")
+    """The other scopes whose actions work on it."""
     BINDINGS = [*bindings("everywhere"), binding("filter")]  # noqa: RUF012 - Textual declares it so
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - Textual declares it so
         (0, "-tiny-w"),
@@ -81,7 +83,7 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
         yield MessageBar(id="messages")
         yield FilterLine(widget_id="filter")
         yield PathBar(id="path")
-        yield FooterBar(self.SCOPE, "list", "everywhere", widget_id="footer")
+        yield FooterBar(self.SCOPE, *self.SCOPES, widget_id="footer")
         yield Static(id="small", markup=False)
 
     def compose_body(self) -> Iterable[Widget]:
@@ -214,6 +216,9 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
     def act_palette(self) -> None:
         self.services.go.palette()
 
+    def act_theme(self) -> None:
+        self.services.go.themes()
+
     def act_zone(self) -> None:
         self.services.next_zone()
 
@@ -265,6 +270,10 @@ class DysnomiaScreen(ActionHost, PaneHost, Screen[None]):
 
     def act_messages(self) -> None:
         self.services.go.messages()
+
+    def why_stay(self) -> str:
+        """Why it must not be closed by a jump to another place, in words with the way out; ``""`` where it may."""
+        return ""
 
     def act_quit(self) -> None:
         self.services.pop_screen()

@@ -36,6 +36,7 @@ class BrowseScreen(DysnomiaScreen):
     """What is in one generation."""
 
     SCOPE = "browse"
+    SCOPES = ("search", "list", "everywhere")
     PANES = ("sections", "rows")
     BINDINGS = bindings("browse", "everywhere")
     AUTO_FOCUS = "#sections"
@@ -115,14 +116,14 @@ class BrowseScreen(DysnomiaScreen):
         self._show_all(section)
         self.set_path(f"{self._of}/{self._number}/{section.name}")
 
-    def _show_all(self, section: Section) -> None:
-        """All rows of the section: nothing is looked for."""
+    def _show_all(self, section: Section, at: int = 0) -> None:
+        """All rows of the section, the cursor on the one with this number: nothing is looked for."""
         self._end_search()
         self.rows.forget_filter()
         if self._all_rows is not None:
             self._all_rows.set_columns()
         self.rows.set_empty(Text(browse.why_empty(section), style="dim"))
-        self.rows.set_items(range(browse.row_count(section)), to=0)
+        self.rows.set_items(range(browse.row_count(section)), to=at)
 
     @on(VirtualTable.Chosen, "#sections")
     def _section_chosen(self) -> None:
@@ -140,7 +141,7 @@ class BrowseScreen(DysnomiaScreen):
         if section is None:
             return
         if not event.text:
-            self._show_all(section)
+            self._show_all(section, self.rows.item or 0)  # its neighbours are seen now
             return
         self._end_search()
         self.rows.set_items(())
@@ -175,13 +176,19 @@ class BrowseScreen(DysnomiaScreen):
         if search is not self._search:
             return
         self._found |= {row.number - 1: row.cells for row in rows}
-        self.rows.border_subtitle = escaped(browse.found_words(self.rows.filter_text, count, read, over=over))
+        self.rows.have_found(count, read, over=over)
         if rows:
             self.rows.set_items(tuple(self._found))
+        self._say_hits()
         if error or over:
             self.rows.set_empty(Text(error or browse.NONE_FOUND, style="bold red" if error else "dim"))
             self._search = None
             self._close(search)
+
+    @on(VirtualTable.Highlighted, "#rows")
+    def _say_hits(self) -> None:
+        """Which hit of how many the cursor is on."""
+        self.rows.border_subtitle = escaped(self.rows.hits)
 
     def _end_search(self) -> None:
         search, self._search = self._search, None
@@ -225,6 +232,15 @@ class BrowseScreen(DysnomiaScreen):
             self.services.copy(whole_row.as_text(cells), "the row")
         elif self._section is not None:
             self.services.copy(f"{self._of}/{self._number}/{self._section.name}", "the path")
+
+    def act_back(self) -> None:
+        """A filter, what is searched for, the screen."""
+        if self.take_back():
+            return
+        if self.rows.searching:
+            self.rows.set_filter("")
+        else:
+            self.act_quit()
 
     # --- all rows -----------------------------------------------------------------------------------------------
 

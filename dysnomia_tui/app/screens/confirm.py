@@ -78,6 +78,8 @@ class ConfirmScreen(ModalScreen["Decision | None"]):
     ConfirmScreen Horizontal > Static { width: 1fr; height: 1; }
     ConfirmScreen Button { min-width: 14; margin-left: 2; }
     ConfirmScreen Button:focus { text-style: bold reverse; }
+    ConfirmScreen Button:ansi.-style-default.-textual-compact { border: none !important; }
+    ConfirmScreen Button:ansi.-style-default.-textual-compact:disabled { border: none !important; }
     """
 
     def __init__(self, plan: Plan) -> None:

@@ -56,11 +56,11 @@ class DeployScreen(DysnomiaScreen):
     def on_state(self, state: AppState) -> None:
         container = self._container
 
-        def have(there: Deployment) -> None:
+        def have(deployment: Deployment) -> None:
             if self.is_attached and container == self._container:
-                self._there = there
+                self._there = deployment
                 self.components.set_empty(plain("no component is available, active or garbage", styles.DIM))
-                self.components.set_items(present.lines(there))
+                self.components.set_items(present.lines(deployment))
                 self._draw()
 
         self.ask(f"deployment {id(self)}", lambda engine: engine.deployment(container), have, self._failed)

@@ -21,7 +21,7 @@ from dysnomia_tui.app.controllers.putting_back import put_marked_back, put_secti
 from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import diff as present
 from dysnomia_tui.app.present import styles, whole_row
-from dysnomia_tui.app.present.browse import NONE_FOUND, found_words, history_of, history_of_text
+from dysnomia_tui.app.present.browse import NONE_FOUND, history_of, history_of_text
 from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.scanning import Scanner, holds, is_change
@@ -44,6 +44,7 @@ class DiffScreen(DysnomiaScreen):
     """A comparison."""
 
     SCOPE = "diff"
+    SCOPES = ("search", "list", "everywhere")
     PANES = ("left", "right")
     BINDINGS = bindings("diff", "everywhere")
     AUTO_FOCUS = "#sections"
@@ -221,15 +222,15 @@ class DiffScreen(DysnomiaScreen):
         self._show_all(change)
         self._go_to_row(change)
 
-    def _show_all(self, change: SectionChange) -> None:
-        """All changed rows of the section: nothing is looked for."""
+    def _show_all(self, change: SectionChange, at: int = 0) -> None:
+        """All changed rows of the section, the cursor on the one with this number: nothing is looked for."""
         self._scanner.end()
         self.rows.forget_filter()
         self.query_one("#right").border_subtitle = ""
         if self._changed_rows is not None:
             self._changed_rows.set_columns()
         self.rows.set_empty(plain(present.why_empty(change), styles.DIM))
-        self.rows.set_items(range(present.row_count(change)), to=0)
+        self.rows.set_items(range(present.row_count(change)), to=at)
 
     def _say_about(self, change: SectionChange) -> None:
         diff = self._diff
@@ -279,19 +280,24 @@ class DiffScreen(DysnomiaScreen):
         if change is None or diff is None:
             return
         if not event.text:
-            self._show_all(change)
+            self._show_all(change, self.rows.item or 0)  # its neighbours are seen now
             return
         self.rows.set_items(())
         self.rows.set_empty(Text("looking…", style="dim"))
         self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
 
     def _have_found(self, found: tuple[int, ...], read: int, ended: bool) -> None:
-        said = found_words(self.rows.filter_text, len(found), read, over=ended)
-        self.query_one("#right").border_subtitle = escaped(said)
+        self.rows.have_found(len(found), read, over=ended)
         if ended:
             self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
         if len(found) != len(self.rows.items):
             self.rows.set_items(found)
+        self._say_hits()
+
+    @on(VirtualTable.Highlighted, "#rows")
+    def _say_hits(self) -> None:
+        """Which hit of how many the cursor is on."""
+        self.query_one("#right").border_subtitle = escaped(self.rows.hits)
 
     def _go_to_wanted(self, changes: Sequence[SectionChange]) -> None:
         """Put the cursor on the section that is wanted as soon as it is listed; its row is looked for from there."""
@@ -312,9 +318,9 @@ class DiffScreen(DysnomiaScreen):
             self.rows.focus()
             self._scanner.begin(self._diff, change, partial(is_change, line), self._have_row, 1)
 
-    def _have_row(self, found: tuple[int, ...], _read: int, _ended: bool) -> None:
-        if found:
-            self.rows.go_to(found[0])
+    def _have_row(self, numbers: tuple[int, ...], _read: int, _ended: bool) -> None:
+        if numbers:
+            self.rows.go_to(numbers[0])
 
     # --- actions ------------------------------------------------------------------------------------------------
 
@@ -397,7 +403,9 @@ class DiffScreen(DysnomiaScreen):
     def act_back(self) -> None:
         if self.take_back():
             return
-        if self.sections.marks:
+        if self.rows.searching:
+            self.rows.set_filter("")
+        elif self.sections.marks:
             self.sections.act_unmark()
         elif self.rows.marks:
             self.rows.act_unmark()

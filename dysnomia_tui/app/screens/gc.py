@@ -120,7 +120,9 @@ class GcScreen(DysnomiaScreen):
     def here(self) -> Selection:
         entry = self.lines.item
         key = entry.key if entry is not None else self._opened_on[0]
-        return Selection(component=self.services.state.component(key), planned=self._review is not None)
+        reviewed = self._review is not None
+        typed = reviewed and self._policy is not None and not self._planned
+        return Selection(component=self.services.state.component(key), planned=reviewed, policy=typed)
 
     def on_times(self, times: Times) -> None:
         self._set_columns()
@@ -294,6 +296,19 @@ class GcScreen(DysnomiaScreen):
         self._now = not self._now
         self._say()
 
+    def act_gc_save(self) -> None:
+        """Ask for whom, and write the policy into config.toml."""
+        policy, keys = self._policy, self._keys
+        if policy is None:
+            return
+        choices = [Choice(pattern, title, about) for pattern, title, about in present.patterns(keys)]
+
+        def chosen(pattern: str | None) -> None:
+            if pattern is not None:
+                self.services.plan(lambda engine: engine.plan_policy(keys, pattern, policy))
+
+        self.services.push_screen(ChoiceScreen(f"Save: keep {self._text.strip()}", choices), chosen)
+
     def act_gc_apply(self) -> None:
         review, free_now = self._review, self._now
         if review is None or self._question() is None:
@@ -332,16 +347,23 @@ class GcScreen(DysnomiaScreen):
         elif not self.take_back():
             self.act_quit()
 
+    def why_stay(self) -> str:
+        """Its marks would be forgotten."""
+        if not (self._keep or self._drop):
+            return ""
+        apply, unmark = self.services.key_of("gc-apply"), self.services.key_of("unmark")
+        return f"the review has marks and was not carried out: {apply} does, {unmark} takes the marks away"
+
     def act_quit(self) -> None:
         """Close it; where generations are marked, ask first: the marks are not kept."""
         count = len(self._keep) + len(self._drop)
         if not count:
             super().act_quit()
             return
-        them = "the mark" if count == 1 else f"the {count} marks"
+        marks = "the mark" if count == 1 else f"the {count} marks"
         choices = [
             Choice("stay", "Stay here", f"{self.services.key_of('gc-apply')} carries the review out"),
-            Choice("leave", f"Leave, and forget {them}", "nothing is collected"),
+            Choice("leave", f"Leave, and forget {marks}", "nothing is collected"),
         ]
 
         def chosen(answer: str | None) -> None:

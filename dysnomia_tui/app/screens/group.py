@@ -32,6 +32,8 @@ class GroupScreen(DysnomiaScreen):
     """One table, a line a component; below it what can be done, or the job that does it."""
 
     SCOPE = "group"
+    PANES = ("stood", "job")
+    STACKED = True
     BINDINGS = bindings("group", "everywhere")
     AUTO_FOCUS = "#stood"
     DEFAULT_CSS = """
@@ -42,6 +44,7 @@ class GroupScreen(DysnomiaScreen):
     GroupScreen #job { display: none; height: 1fr; border: round $border-blurred; border-title-color: $text-muted; }
     GroupScreen #job:focus { border: round $primary; border-title-color: $text; }
     GroupScreen.running #stood { height: auto; max-height: 50%; }
+    GroupScreen.-short #about { max-height: 3; }
     GroupScreen.running #about { display: none; }
     GroupScreen.running #job { display: block; }
     """
@@ -81,6 +84,17 @@ class GroupScreen(DysnomiaScreen):
             job=self.job_log.job if self.is_attached else None,
             planned=bool(self._found) and all(one.generation is not None for one in self._found or ()),
         )
+
+    def show_pane(self, widget: Widget) -> None:
+        """Table or log alone, where there is no room for both; without a job there is no log."""
+        if self.has_class("running"):
+            super().show_pane(widget)
+
+    def _without_job(self) -> None:
+        self.remove_class("running")
+        for name in self.PANES:
+            for rule in ("display", "width", "height"):
+                self.query_one(f"#{name}").styles.clear_rule(rule)
 
     # --- the table ----------------------------------------------------------------------------------------------
 
@@ -164,7 +178,7 @@ class GroupScreen(DysnomiaScreen):
     def act_group_time(self) -> None:
         def chosen(when: datetime) -> None:
             self._when, self._now, self._found = when, False, None
-            self.remove_class("running")
+            self._without_job()
             self.table.focus()
             self._look()
 
@@ -192,6 +206,8 @@ class GroupScreen(DysnomiaScreen):
         self._job = job.id
         self.add_class("running")
         self.job_log.follow(job)
+        if self.focused is not None:
+            self.show_pane(self.focused)
 
     def act_group_cancel(self) -> None:
         job = self.job_log.job

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from rich.text import Text
 from textual import on
-from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -19,6 +18,7 @@ from dysnomia_tui.app.present.text import escaped, plain
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.selection import Selection
+from dysnomia_tui.app.widgets.reading_pane import ReadingPane
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import HistoryAsked, Search
 from dysnomia_tui.engine.records import HistoryLine
@@ -32,6 +32,8 @@ class HistoryScreen(DysnomiaScreen):
     """One line a change, newest first; below it what it was and became."""
 
     SCOPE = "history"
+    PANES = ("lines", "about")
+    STACKED = True
     BINDINGS = bindings("history", "everywhere")
     AUTO_FOCUS = "#lines"
     DEFAULT_CSS = """
@@ -40,6 +42,7 @@ class HistoryScreen(DysnomiaScreen):
     HistoryScreen #lines:focus { border: round $primary; border-title-color: $text; }
     HistoryScreen #about { height: auto; max-height: 45%; padding: 0 1; }
     HistoryScreen #about Static { height: auto; }
+    HistoryScreen #about:focus { background: $boost; }
     """
 
     def __init__(self, key: ComponentKey, asked: HistoryAsked, title: str) -> None:
@@ -54,7 +57,7 @@ class HistoryScreen(DysnomiaScreen):
         yield VirtualTable[HistoryLine](
             key=present.line_key, words=present.line_words, widget_id="lines", empty="reading the generations…"
         )
-        with VerticalScroll(id="about", can_focus=False):
+        with ReadingPane(id="about"):
             yield Static(id="detail")
 
     @property
@@ -127,6 +130,29 @@ class HistoryScreen(DysnomiaScreen):
             self.lines.set_items(lines)
         left = present.outcome(lines, notes) if ready else present.working(*progress)
         self.lines.border_subtitle = escaped(left)
+
+    # --- panes -------------------------------------------------------------------------------------------------
+
+    @on(VirtualTable.Edge, "#lines")
+    def _to_detail(self, event: VirtualTable.Edge) -> None:
+        if event.direction > 0:
+            self.query_one("#about", ReadingPane).show()
+
+    @on(ReadingPane.Left)
+    def _to_lines(self) -> None:
+        self.lines.focus()
+
+    def act_history_pane(self) -> None:
+        if self.lines.has_focus:
+            self.query_one("#about", ReadingPane).show()
+        else:
+            self.lines.focus()
+
+    def act_back(self) -> None:
+        if self.lines.has_focus:
+            super().act_back()
+        else:
+            self.lines.focus()
 
     # --- one line -----------------------------------------------------------------------------------------------
 

@@ -52,7 +52,6 @@ class HostsScreen(DysnomiaScreen):
         self._came: queue.SimpleQueue[HostReport | HostResult | Callable[[], None]] = queue.SimpleQueue()
         self._talks: set[HostTalk] = set()
         self._work: HostTalk | None = None
-        self._at_top = True
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
@@ -93,13 +92,13 @@ class HostsScreen(DysnomiaScreen):
     def _read_hosts(self, _engine: Engine) -> Hosts:
         return self._desk.hosts()
 
-    def _have_hosts(self, found: Hosts) -> None:
-        if found.left_out:
-            self.services.notify("; ".join(found.left_out), severity="warning", markup=False, timeout=12)
-        self._rows = {host.name: HostRow(host) for host in found.hosts}
+    def _have_hosts(self, hosts: Hosts) -> None:
+        if hosts.left_out:
+            self.services.notify("; ".join(hosts.left_out), severity="warning", markup=False, timeout=12)
+        self._rows = {host.name: HostRow(host) for host in hosts.hosts}
         self.table.set_empty(plain(present.NONE, styles.DIM))
         self._draw()
-        self._look([*found.hosts])
+        self._look([*hosts.hosts])
 
     def _failed(self, problem: str) -> None:
         self.table.set_empty(plain(problem, styles.BAD))
@@ -158,11 +157,8 @@ class HostsScreen(DysnomiaScreen):
             return
         rows = sorted(self._rows.values(), key=present.worst_first)
         self.table.set_columns(present.columns(self.table.scrollable_content_region.width, self.services.times, rows))
-        # As long as answers come in, a cursor that was not moved stays at the top, where the worst comes to stand.
-        coming = any(row.report is None for row in rows) and self.table.row == 0
-        self._at_top = coming or (self._at_top and self.table.row == 0)
-        self.table.set_items(rows, to=rows[0].host.name if rows and self._at_top else None)
-        self._at_top = coming
+        # The worst comes to the top; the cursor stays on its host, since a key is meant for the one that is seen.
+        self.table.set_items(rows)
         self.table.border_title = present.title(rows) if rows else "Hosts"
         self._show()
 
@@ -267,9 +263,14 @@ class HostsScreen(DysnomiaScreen):
         else:
             self._work.end()
 
+    def why_stay(self) -> str:
+        """Closed, it would begin on no further host, and nobody would be told."""
+        key = self.services.key_of("hosts-stop")
+        return f"work on hosts is under way: stop it first ({key})" if self._work is not None else ""
+
     def act_quit(self) -> None:
-        if self._work is not None:
-            self.services.notify("work on hosts is under way: stop it first (x)", severity="warning", markup=False)
+        if reason := self.why_stay():
+            self.services.notify(reason, severity="warning", markup=False)
         else:
             super().act_quit()
 

@@ -121,6 +121,7 @@ class MainScreen(DysnomiaScreen):
         if row is None:
             return Selection()
         generation = self.list.item if row.component is not None and self.list.of == row.key else None
+        picked, found = self.units.meant if self.focused is self.units else ((), ())
         return Selection(
             container=row.container,
             component=row.component,
@@ -128,6 +129,8 @@ class MainScreen(DysnomiaScreen):
             group=row.group,
             generation=generation,
             marks=self.list.marked,
+            picked=picked,
+            picked_found=found,
         )
 
     def listed(self) -> Sequence[Generation]:
@@ -299,7 +302,7 @@ class MainScreen(DysnomiaScreen):
         if key is None:
             return
         numbers = self.list.keep_marks()
-        self.set_path(self._path(self.units.item), header.marked(len(numbers), None))
+        self.set_path(self._path(self.units.item), header.marked(len(numbers), None) if numbers else self._picked())
         if numbers:
             drop = [(key, number) for number in sorted(numbers)]
             self.services.client.ask(
@@ -308,6 +311,20 @@ class MainScreen(DysnomiaScreen):
                 lambda plan: self._have_freed(key, numbers, plan),
                 self._no_freed,
             )
+
+    @on(VirtualTable.MarksChanged, "#tree")
+    def _tree_marks_changed(self) -> None:
+        self.set_path(self._path(self.units.item), self._picked())
+
+    def _picked(self) -> Text:
+        """What is marked in the tree, and the keys for it."""
+        keys = [self.services.key_of(name) for name in ("snapshot", "verify", "gc", "adopt")]
+        picked, found = self.units.meant
+        return header.picked(len(picked), len(found), keys)
+
+    def unmark_tree(self) -> None:
+        """What is marked in the tree has been taken."""
+        self.units.act_unmark()
 
     def _have_freed(self, key: ComponentKey, numbers: frozenset[int], plan: GcPlan) -> None:
         if key == self.list.of and tuple(sorted(numbers)) == self.list.marked:
@@ -351,9 +368,11 @@ class MainScreen(DysnomiaScreen):
     # --- back -----------------------------------------------------------------------------------------------------
 
     def act_back(self) -> None:
-        """A filter first, then one pane to the left; never out of the app."""
+        """A filter first, then the marks of the tree, then one pane to the left; never out of the app."""
         if self.take_back():
             self._show_position()
+        elif self.focused is self.units and self.units.marks:
+            self.units.act_unmark()
         else:
             self.panes.one_back()
 

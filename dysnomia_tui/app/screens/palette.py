@@ -53,13 +53,19 @@ class Entry:
             typed in rest,
             typed in self.help.casefold(),
         ]
-        found = next((rank for rank, fits in enumerate(at) if fits), None)
-        return None if found is None else found + (DISABLED if self.why_not else 0)
+        best = next((rank for rank, fits in enumerate(at) if fits), None)
+        return None if best is None else best + (DISABLED if self.why_not else 0)
 
 
 DISABLED = 100
 """What cannot be done here comes after all that can."""
-GROUPS = {"list": "In lists", "everywhere": "Everywhere", "component": "Go to", "group": "Go to"}
+GROUPS = {
+    "search": "In what a search has found",
+    "list": "In lists",
+    "everywhere": "Everywhere",
+    "component": "Go to",
+    "group": "Go to",
+}
 RECENT, HERE, NOT_NOW = "Recent", "On this screen", "Not possible now"
 
 
@@ -124,6 +130,8 @@ class ActionList(ModalScreen["str | None"]):
     ActionList Input { height: 1; border: none; padding: 0 1; background: $panel; }
     ActionList Input:focus { border: none; }
     ActionList VirtualTable { height: 1fr; margin-top: 1; }
+    ActionList VirtualTable:nocolor > .virtual-table--cursor-blurred { text-style: reverse bold; }
+    ActionList VirtualTable:ansi > .virtual-table--cursor-blurred { text-style: reverse bold; }
     ActionList #about { height: 2; margin-top: 1; color: $text-muted; }
     """
 

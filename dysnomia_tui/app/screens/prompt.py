@@ -139,6 +139,9 @@ class ChoiceScreen(ModalScreen["str | None"]):
         + """
     ChoiceScreen OptionList { height: auto; max-height: 16; border: none; background: transparent; padding: 0; }
     ChoiceScreen OptionList:focus { border: none; }
+    ChoiceScreen OptionList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
+    ChoiceScreen OptionList:ansi > .option-list--option-highlighted { text-style: bold underline;
+        color: ansi_default; background: ansi_default; }
     """
     )
 

@@ -9,7 +9,7 @@ from itertools import islice
 from rich.console import Group
 from rich.text import Text
 from textual import on
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -28,6 +28,7 @@ from dysnomia_tui.app.screens.shell import open_shell
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.job_log import JobLog
+from dysnomia_tui.app.widgets.reading_pane import ReadingPane
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine.plans.plan import Plan
 from dysnomia_tui.engine.records import JobView
@@ -41,6 +42,8 @@ class RestoreScreen(DysnomiaScreen):
     """The restore of one generation."""
 
     SCOPE = "restore"
+    PANES = ("targets", "plan")
+    STACKED = True
     BINDINGS = bindings("restore", "everywhere")
     AUTO_FOCUS = "#targets"
     DEFAULT_CSS = """
@@ -50,9 +53,12 @@ class RestoreScreen(DysnomiaScreen):
     RestoreScreen #plan { height: 1fr; border: round $border-blurred; padding: 0 1; scrollbar-size-vertical: 1;
         border-title-color: $text-muted; }
     RestoreScreen #plan > Static { height: auto; }
+    RestoreScreen #plan:focus { border: round $primary; border-title-color: $text; }
+    RestoreScreen.-short.choosing #targets { display: none; }
     RestoreScreen #job { height: 1fr; border: round $border-blurred; display: none; }
     RestoreScreen VirtualTable { border-title-color: $text-muted; border-subtitle-color: $text-disabled; }
-    RestoreScreen VirtualTable:focus { border: round $primary; border-title-color: $text; }
+    RestoreScreen #targets:focus, RestoreScreen #choose:focus, RestoreScreen #job:focus { border: round $primary;
+        border-title-color: $text; }
     RestoreScreen.choosing #choose { display: block; }
     RestoreScreen.choosing #plan { display: none; }
     RestoreScreen.running #targets, RestoreScreen.running #plan, RestoreScreen.running #choose { display: none; }
@@ -79,7 +85,7 @@ class RestoreScreen(DysnomiaScreen):
             yield VirtualTable[Section](
                 key=present.section_id, markable=True, widget_id="choose", empty="reading what is in it…"
             )
-            with VerticalScroll(id="plan", can_focus=False):
+            with ReadingPane(id="plan"):
                 yield Static(id="words")
             yield JobLog(widget_id="job")
 
@@ -113,6 +119,7 @@ class RestoreScreen(DysnomiaScreen):
     def on_mount(self) -> None:
         self.targets.border_title = escaped(f"Restore {self._of} to what it was in generation {self._number}")
         self.query_one("#plan").border_title = "Plan"
+        self.targets.border_subtitle = "→ reads the plan"
         self.choose.border_title = "Sections: space marks, Enter takes them"
         self.set_path(f"{self._of}/{self._number}")
         self.targets.set_items(tuple(self._targets.values()), to=self._kind)
@@ -232,7 +239,7 @@ class RestoreScreen(DysnomiaScreen):
         )
 
     def _choose_sections(self) -> None:
-        self.add_class("choosing")
+        self._one_alone("choosing")
         self.choose.focus()
         if self.choose.items:
             return
@@ -270,6 +277,29 @@ class RestoreScreen(DysnomiaScreen):
         kinds = list(self._targets)
         self.targets.go_to(kinds[(kinds.index(self._kind) + 1) % len(kinds)])
 
+    def show_pane(self, widget: Widget) -> None:
+        """Of target and plan one alone, where there is no room for both. A job, and sections to choose from, have all
+        of the room anyway."""
+        if self.has_class("running") or self.has_class("choosing"):
+            return
+        super().show_pane(widget)
+
+    def _one_alone(self, name: str) -> None:
+        """Sections, or the job: by the class of the screen, and no longer by what was shown before."""
+        for pane in self.PANES:
+            for rule in ("display", "width", "height"):
+                self.query_one(f"#{pane}").styles.clear_rule(rule)
+        self.add_class(name)
+
+    @on(VirtualTable.Edge, "#targets")
+    def _to_plan(self, event: VirtualTable.Edge) -> None:
+        if event.direction > 0:
+            self.query_one("#plan", ReadingPane).show()
+
+    @on(ReadingPane.Left)
+    def _to_targets(self) -> None:
+        self.targets.focus()
+
     @on(VirtualTable.Chosen, "#targets")
     def _target_chosen(self) -> None:
         self.services.actions.perform_id("go")
@@ -295,7 +325,7 @@ class RestoreScreen(DysnomiaScreen):
 
     def _submitted(self, job: JobView) -> None:
         self._job = job.id
-        self.add_class("running")
+        self._one_alone("running")
         self.job_log.focus()
         self.job_log.follow(job)
 
@@ -320,6 +350,8 @@ class RestoreScreen(DysnomiaScreen):
     def act_back(self) -> None:
         if self.has_class("choosing"):
             self.remove_class("choosing")
+            self.targets.focus()
+        elif self.query_one("#plan").has_focus:
             self.targets.focus()
         else:
             self.act_quit()

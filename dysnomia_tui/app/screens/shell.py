@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def open_shell(app: Services, key: ComponentKey) -> None:
     """Ask the engine for the client's argv and environment, and run it in this terminal."""
-    app.client.ask("shell", lambda engine: engine.shell(key), lambda found: _run(app, key, *found), app.trouble)
+    app.client.ask("shell", lambda engine: engine.shell(key), lambda client: _run(app, key, *client), app.trouble)
 
 
 def _run(app: Services, key: ComponentKey, argv: Sequence[str], env: Mapping[str, str]) -> None:

@@ -24,14 +24,13 @@ class FilterLine(Input):
     """
 
     def __init__(self, *, widget_id: str | None = None) -> None:
-        super().__init__(
-            placeholder="filter (a leading ! shows the others); Enter keeps it, Esc takes it away", id=widget_id
-        )
+        super().__init__(id=widget_id)
         self._table: VirtualTable[Any] | None = None
 
     def open_for(self, table: VirtualTable[Any]) -> None:
         """Begin to filter ``table``."""
         self._table = table
+        self.placeholder = table.FILTER_HINT
         self.value = table.filter_text
         self.display = True
         # At once, so that the next key comes here.

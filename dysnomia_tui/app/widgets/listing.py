@@ -45,9 +45,9 @@ class Listing(Generic[T]):
         if not self.marks:
             return False
         kept = self.marks & {self.key(item) for item in items}
-        gone = kept != self.marks
+        lost_marks = kept != self.marks
         self.marks = kept
-        return gone
+        return lost_marks
 
     def arrange(self, columns: Sequence[Column[T]], stay_on: Hashable | None, row: int) -> int:
         """Filter and sort again. Returns the row of the key ``stay_on``; where that is gone, the nearest to ``row``."""
@@ -60,8 +60,8 @@ class Listing(Generic[T]):
             shown = sorted(shown, key=sort, reverse=self.order.reverse)
         self.shown = shown
         self._rows = {}
-        found = self.row_of(stay_on) if stay_on is not None else None
-        return self.nearest(found if found is not None else row, 1)
+        row_of_key = self.row_of(stay_on) if stay_on is not None else None
+        return self.nearest(row_of_key if row_of_key is not None else row, 1)
 
     def _words_of(self, item: T, columns: Sequence[Column[T]]) -> str:
         if self._words is not None:

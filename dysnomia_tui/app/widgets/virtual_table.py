@@ -30,6 +30,8 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     """Rows of items. What a row looks like is the columns' affair (pure functions of the item)."""
 
     BINDINGS = bindings("list")
+    FILTER_HINT: ClassVar[str] = "filter (a leading ! shows the others); Enter keeps it, Esc takes it away"
+    """What stands in the empty line in which a filter is typed."""
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "virtual-table--cursor",
         "virtual-table--cursor-blurred",

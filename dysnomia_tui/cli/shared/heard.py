@@ -65,14 +65,14 @@ def heard(settings: Settings, task: str, *, scheduled: bool, about: str = "") ->
     _tell(engine, task, hearing)
 
 
-def _tell(engine: Engine, task: str, found: Heard) -> None:
-    cancelled = found.critical is None and found.status == Exit.CANCELLED  # by a person, who knows it
-    failed = found.status != Exit.OK if found.critical is None else found.critical or bool(found.failures)
-    if failed and found.critical is None and not cancelled and not found.failures:
-        found.failures[found.about] = f"exit code {int(found.status)}"
+def _tell(engine: Engine, task: str, heard: Heard) -> None:
+    cancelled = heard.critical is None and heard.status == Exit.CANCELLED  # by a person, who knows it
+    failed = heard.status != Exit.OK if heard.critical is None else heard.critical or bool(heard.failures)
+    if failed and heard.critical is None and not cancelled and not heard.failures:
+        heard.failures[heard.about] = f"exit code {int(heard.status)}"
     try:
-        _say(engine.tell(task, None if cancelled else found.failures, found.about))
-        text = "\n".join(f"{name}: {why}" if name else why for name, why in found.failures.items())
+        _say(engine.tell(task, None if cancelled else heard.failures, heard.about))
+        text = "\n".join(f"{name}: {why}" if name else why for name, why in heard.failures.items())
         _say(engine.ping(task, "fail" if failed else "", engine.sendable(text)))
     except (EngineError, OSError) as error:
         say(f"warning: the notification was not sent: {error}")

@@ -20,31 +20,61 @@ from dysnomia_base.escape import visible
 from dysnomia_base.secret import Secret
 from dysnomia_base.sizes import size
 
-__all__ = ["jsonable", "say", "size", "visible", "write_json", "write_line", "write_lines", "write_pieces"]
+OUTPUT = "standard output"
+"""What an error that writing a result met names as its file."""
+__all__ = [
+    "OUTPUT",
+    "jsonable",
+    "put_out",
+    "say",
+    "size",
+    "visible",
+    "write_json",
+    "write_line",
+    "write_lines",
+    "write_pieces",
+]
 
 
 def write_line(text: str) -> None:
     """One line of a result, its bytes as they came."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(_encoded(text) + b"\n")
+    write_lines((text,), flush=False)
 
 
-def write_lines(lines: Iterable[str]) -> None:
+def write_lines(lines: Iterable[str], *, flush: bool = True) -> None:
     """Many lines of a result; quick also for 100,000."""
-    sys.stdout.flush()
-    buffer = sys.stdout.buffer
-    for line in lines:
-        buffer.write(_encoded(line) + b"\n")
-    buffer.flush()
+    _write((_encoded(line) + b"\n" for line in lines), flush=flush)
 
 
 def write_pieces(pieces: Iterable[str]) -> None:
     """A text that comes in pieces, each with its own line ends."""
+    _write((piece.encode("utf-8", "surrogateescape") for piece in pieces), flush=True)
+
+
+def _write(pieces: Iterable[bytes], *, flush: bool) -> None:
+    """Write all of them. Raises OSError that names standard output."""
     sys.stdout.flush()
-    buffer = sys.stdout.buffer
     for piece in pieces:
-        buffer.write(piece.encode("utf-8", "surrogateescape"))
-    buffer.flush()
+        put_out(piece)
+    if flush:
+        put_out(b"", flush=True)
+
+
+def put_out(data: bytes, *, flush: bool = False) -> None:
+    """Write all of it on standard output. Raises OSError that names it.
+
+    With PYTHONUNBUFFERED there is nothing between us and the system, which may take a part of what it is given."""
+    buffer: Any = sys.stdout.buffer
+    try:
+        taken = buffer.write(data)
+        while taken < len(data):
+            data = data[taken:]
+            taken = buffer.write(data)
+        if flush:
+            buffer.flush()
+    except OSError as error:
+        error.filename = OUTPUT
+        raise
 
 
 def _encoded(line: str) -> bytes:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from dysnomia_base.exit_codes import of_os_error
 from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.getopt import as_getopt
-from dysnomia_tui.cli.shared.output import say, write_json
+from dysnomia_tui.cli.shared.output import OUTPUT, say, write_json
 from dysnomia_tui.engine.errors import EngineError, Exit
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Parser(argparse.ArgumentParser):
         return args
 
     def error(self, message: str) -> NoReturn:
+        """Raises Usage, which becomes exit code 2 and one line."""
         raise Usage(f"{message} (see {self.prog} --help)")
 
 
@@ -188,7 +189,10 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
     def failed(code: Exit, text: str) -> int:
         say(f"{prog}: {text}")
         if as_json:
-            write_error(code, text)
+            try:
+                write_error(code, text)
+            except OSError:
+                _drop_output()
         return int(code)
 
     open_streams()
@@ -209,8 +213,8 @@ def run(prog: str, body: Callable[[], int], *, as_json: bool = False) -> int:
         return failed(exit_of(error), str(error))
     except OSError as error:
         where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-        if not _flushed():
-            where = where or "standard output: "
+        if not _flushed() or error.filename == OUTPUT:
+            where = where or f"{OUTPUT}: "
             as_json = False
         return failed(exit_of(error), f"{where}{reason(error)}")
     return int(status)

@@ -37,8 +37,8 @@ def export(args: argparse.Namespace, wanted: tuple[str, str]) -> int:
             {
                 "container": one.key.container,
                 "component": one.key.component,
-                "generations": [found.number for found in one.generations],
-                "ids": [found.id for found in one.snapshots],
+                "generations": [generation.number for generation in one.generations],
+                "ids": [snapshot.id for snapshot in one.snapshots],
             }
             for one in archive.components
         ]

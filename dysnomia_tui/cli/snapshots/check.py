@@ -1,6 +1,6 @@
 """``dysnomia-snapshots --check --scheduled``: checks by jobs, so that who looks later knows what was checked and when.
 
-Without ``--scheduled`` a check only reads, as Dysnomia's does, and nothing of it is kept.
+Without ``--scheduled`` a check only reads, as Dysnomia's does, and nothing of it is kept but damage.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.plans.plan import Plan
 
 
-def check_by_jobs(args: argparse.Namespace, settings: Settings, found: Iterable[Line], hearing: Heard) -> int:
+def check_by_jobs(args: argparse.Namespace, settings: Settings, lines: Iterable[Line], hearing: Heard) -> int:
     """Check these generations, a job a component. Returns the exit code."""
     numbers: dict[ComponentKey, list[int]] = {}
-    for line in found:
+    for line in lines:
         numbers.setdefault(ComponentKey(line.container, line.component), []).append(line.generation)
     engine = open_engine(settings)
     batch = JobBatch(engine, BatchOptions(1, args.reason, args.no_wait, args.dry_run, args.json))
-    batch.carry_out([BatchItem(key, _planner(engine, key, those)) for key, those in numbers.items()])
+    batch.carry_out([BatchItem(key, _planner(engine, key, chosen)) for key, chosen in numbers.items()])
     if not numbers:
         say("there is no generation that could be checked")
     hearing.batch(batch.records)

@@ -87,26 +87,26 @@ def parser() -> Parser:
     return result
 
 
-def add_policy(found: Parser) -> None:
+def add_policy(group: Parser) -> None:
     """What ``--gc`` keeps, and where the rest goes."""
-    found.add_argument(
+    group.add_argument(
         "--keep", type=int, metavar="NUM", help="--gc: generations to keep of each (default: 1; 0: none)"
     )
     for rule in RULES:
-        found.add_argument(
+        group.add_argument(
             rule.option,
             type=int if rule.takes == COUNT else str,
             action="append" if rule.takes == TAG else "store",
             metavar="N" if rule.takes == COUNT else rule.takes.upper(),
             help=f"--gc: {rule.help}; several rules add up",
         )
-    found.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
-    found.add_argument(
+    group.add_argument("--policy", action="store_true", help="--gc: keep what config.toml's retention says instead")
+    group.add_argument(
         "--review", action="store_true", help="--gc --policy: plan it, and let it wait for a person to apply it"
     )
-    found.add_argument("--planned", action="store_true", help="--gc: apply the collection that waits")
-    found.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")
-    found.add_argument("--trash", action="store_true", help="--gc: into the trash, from which it can be brought back")
+    group.add_argument("--planned", action="store_true", help="--gc: apply the collection that waits")
+    group.add_argument("--now", action="store_true", help="--gc: free at once, whatever grace is configured")
+    group.add_argument("--trash", action="store_true", help="--gc: into the trash, from which it can be brought back")
 
 
 def main() -> int:
@@ -190,8 +190,8 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
     """The generations in the store, by component and then by number. Broken links are left out, with a warning."""
     from dysnomia_store import Layout, all_generations, latest_generations
 
-    those = latest_generations if latest else all_generations
-    for key, number, snapshot in those(Layout(statedir), container or None, component or None):
+    links = latest_generations if latest else all_generations
+    for key, number, snapshot in links(Layout(statedir), container or None, component or None):
         if not snapshot:
             say(f"WARNING: generation {number} of {key} is a broken link: its snapshot is missing")
             continue
@@ -201,9 +201,12 @@ def lines(statedir: Path, container: str, component: str, *, latest: bool) -> It
 def _query(args: argparse.Namespace, *, latest: bool) -> int:
     if args.check:
         return _query_checked(args, latest=latest)
-    paths = lines(store_folder(args), *wanted(args), latest=latest)
+    statedir = store_folder(args)
+    paths = lines(statedir, *wanted(args), latest=latest)
     if args.json:
-        write_json([line._asdict() | {"path": line.path} for line in paths])
+        from dysnomia_tui.cli.snapshots.told import documents
+
+        write_json(documents(statedir, paths))
     else:
         write_lines(line.path for line in paths)
     return Exit.OK
@@ -224,25 +227,36 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
         return hearing.ended(check_by_jobs(args, settings, paths, hearing))
 
 
-def _checked(store: Store, found: Iterable[Line], *, as_json: bool) -> int:
-    """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once."""
+def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
+    """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once.
+
+    Damage is recorded, for all that share it: what is stored later must not. What is well is not."""
     from dysnomia_store import Proofs
+    from dysnomia_store.errors import StoreError
     from dysnomia_store.model import Check, CheckResult
     from dysnomia_store.names import ComponentKey
 
     results: dict[str, Check] = {}
     proofs = Proofs()
-    records, bad = [], 0
-    for line in found:
+    records, bad, unrecorded = [], 0, ""
+    for line in lines:
         if not as_json:
             write_line(line.path)
         if line.path not in results:
-            results[line.path] = store.check(ComponentKey(line.container, line.component), line.id, proofs=proofs)
+            key = ComponentKey(line.container, line.component)
+            results[line.path] = found = store.check(key, line.id, proofs=proofs)
+            if found.result is CheckResult.CORRUPT and not unrecorded:
+                try:
+                    results[line.path] = store.record_damage(key, line.id, found, proofs)
+                except StoreError as error:
+                    unrecorded = f"what is damaged was not recorded, so that later snapshots may share it: {error}"
             bad += _say_check(line, results[line.path])
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
     if as_json:
         write_json(records)
+    if unrecorded:
+        say(f"WARNING: {unrecorded}")
     unverifiable = sum(check.result is CheckResult.UNVERIFIABLE for check in results.values())
     say(f"{len(results)} checked: {len(results) - bad - unverifiable} ok, {bad} bad, {unverifiable} unverifiable")
     return Exit.CORRUPT if bad else Exit.OK
@@ -290,7 +304,7 @@ def _valid_path(path: str) -> str:
 
 
 def one_component(args: argparse.Namespace) -> ComponentKey:
-    """The component that has to be named with -C and -c."""
+    """The component that has to be named with -C and -c. Raises Usage where one of the two is missing."""
     from dysnomia_store.names import ComponentKey
 
     container, component = wanted(args)

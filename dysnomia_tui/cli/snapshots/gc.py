@@ -24,7 +24,9 @@ KEEP = 1
 
 
 def collect(args: argparse.Namespace) -> int:
-    """Review, and carry the review out; with ``--dry-run`` print it."""
+    """Review, and carry the review out; with ``--dry-run`` print it.
+
+    Raises Usage for options that exclude each other."""
     if args.keep is not None and args.keep < 0:
         raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = _rules(args)
@@ -207,7 +209,7 @@ def review_lines(review: GcPlan, known: Known) -> Iterator[str]:
 def _as_of(generation: Generation | None) -> str:
     if generation is None:
         return "?"
-    return f"{'~' if generation.as_of_estimated else ''}{generation.as_of:%Y-%m-%d %H:%M:%S}Z"
+    return f"{'≈' if generation.as_of_estimated else ''}{generation.as_of:%Y-%m-%d %H:%M:%S}Z"
 
 
 def review_json(review: GcPlan, known: Known) -> dict[str, Any]:

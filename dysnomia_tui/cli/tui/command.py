@@ -27,6 +27,7 @@ from dysnomia_tui.cli.tui.options import (
     add_applications,
     add_group,
     add_hosts,
+    add_look,
     add_mark,
     add_notify,
     add_schedule,
@@ -70,6 +71,7 @@ def parser() -> Parser:
     config = commands.add_parser("config", help="the configuration in force")
     config.add_argument("what", choices=["show"])
     add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
+    add_look(commands.add_parser("look", help="ask the servers of containers with components=* what they hold"))
     add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
     add_notify(commands.add_parser("notify", help="who is told what happens while nobody watches"))
     add_verify(
@@ -92,6 +94,7 @@ def parser() -> Parser:
     optimise = commands.add_parser("optimise", help="let stored generations share what they have in common")
     optimise.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
     add_change(optimise)
+    commands.add_parser("ansible", help="where its Ansible collection is, for ANSIBLE_COLLECTIONS_PATH")
     install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
     install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
     module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
@@ -115,6 +118,7 @@ def _main(args: argparse.Namespace, place: str) -> int:
         "plugins": _imported("plugins", "plugins"),
         "config": _imported("config_show", "config_show"),
         "status": _imported("status", "status"),
+        "look": _imported("look", "look"),
         "schedule": _imported("schedule", "schedule"),
         "notify": _imported("notify", "notify"),
         "verify": _imported("verify", "verify"),
@@ -127,6 +131,7 @@ def _main(args: argparse.Namespace, place: str) -> int:
         "mark": _imported("mark", "mark"),
         "trust": _imported("mark", "trust"),
         "optimise": _optimise,
+        "ansible": _imported("ansible", "ansible"),
         "install-modules": _imported("install_modules", "install_modules"),
         "module": lambda args: call_module(args.words),
         "timeline": _timeline,
@@ -148,7 +153,7 @@ def _open(args: argparse.Namespace, place: str) -> int:
 
 
 def run_app(settings: Settings, *, read_only: bool, place: str = "", opening: Opening | None = None) -> int:
-    """The only way from here to Textual."""
+    """The only way from here to Textual. Raises Usage where standard output is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
             "standard output is not a terminal", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"

@@ -14,19 +14,20 @@ HINT = "write [notify] in config.toml (docs/configuration.md)"
 
 
 def notify(args: argparse.Namespace) -> int:
+    """Show what is configured, or send a test message. Raises Usage where nothing is configured."""
     settings = load(args.statedir)
     for text in settings.exposed:
         say(f"warning: {text}")
     ways = _ways(settings)
     engine = open_engine(settings, read_only=True)
     if not args.test:
-        told = engine.told()
+        reported = engine.told()
         if args.json:
-            write_json({"ways": ways, "told": told})
+            write_json({"ways": ways, "told": reported})
             return Exit.OK
         for name, where in ways.items():
             write_line(visible(f"{name:<14}  {where}"))
-            for line in told.get(name, ()):
+            for line in reported.get(name, ()):
                 write_line(visible(f"  told: {line}"))
         if not ways:
             say(f"no notification is configured: {HINT}")

@@ -24,6 +24,10 @@ def add_scheduled(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_look(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("container", nargs="*", metavar="CONTAINER", help="these only")
+
+
 def add_notify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", action="store_true", help="send a test message every way")
 
@@ -112,9 +116,9 @@ def add_hosts(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--run", choices=["snapshot", "verify"], help="snapshot everything, or verify what is due, on each of them"
     )
-    parser.add_argument("--serial", type=int, default=1, metavar="N", help="--run: N hosts at a time (default: 1)")
+    parser.add_argument("--serial", type=int, metavar="N", help="--run: N hosts at a time (default: 1)")
     parser.add_argument(
-        "--max-fail-percentage", type=int, default=0, metavar="P",
+        "--max-fail-percentage", type=int, metavar="P",
         help="--run: stop after a batch in which more than P %% failed (default: 0)",
     )  # fmt: skip
     parser.add_argument("-n", "--dry-run", action="store_true", help="--run: write what would be called, and where")

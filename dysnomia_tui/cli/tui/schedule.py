@@ -34,13 +34,15 @@ def schedule(args: argparse.Namespace) -> int:
         write_lines(line for timer in configured for unit in timer.units for line in (f"# {unit.name}", unit.text))
     elif args.write:
         _check(configured, settings)
-        there, gone = write(configured, folder)
-        _tell_systemd(args.dir, there, gone)
-        write_lines([*(f"{folder / unit}: written" for unit in there), *(f"{folder / unit}: removed" for unit in gone)])
+        written, removed = write(configured, folder)
+        _tell_systemd(args.dir, written, removed)
+        write_lines(
+            [*(f"{folder / unit}: written" for unit in written), *(f"{folder / unit}: removed" for unit in removed)]
+        )
     elif args.remove:
-        gone = [timer.unit for timer in configured if (folder / timer.unit).exists()]
-        if args.dir is None and gone:
-            _systemctl("disable", "--now", *gone)
+        removed = [timer.unit for timer in configured if (folder / timer.unit).exists()]
+        if args.dir is None and removed:
+            _systemctl("disable", "--now", *removed)
         write_lines(f"{folder / unit}: removed" for unit in remove(configured, folder))
         if args.dir is None:
             _systemctl("daemon-reload")
@@ -89,15 +91,15 @@ def _systemctl(*words: str, check: bool = True) -> str:
     return done.stdout
 
 
-def _check(found: Sequence[Timer], settings: Settings) -> None:
+def _check(timers: Sequence[Timer], settings: Settings) -> None:
     """Ask systemd whether it understands the times, before anything is written; and see that what collects by a
     retention finds one."""
     kept = any(component.policy != Policy() for component in settings.components.values())
-    if not kept and any(timer.task.name == "collect" and timer.when for timer in found):
+    if not kept and any(timer.task.name == "collect" and timer.when for timer in timers):
         raise Usage("schedule.collect is set in config.toml, but no retention is", 'write [components."*/*".retention]')
     if shutil.which("systemd-analyze") is None:
         return
-    for timer in found:
+    for timer in timers:
         if timer.when:
             words = ["systemd-analyze", "calendar", timer.when]
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -109,32 +111,32 @@ def _check(found: Sequence[Timer], settings: Settings) -> None:
                 )
 
 
-def _tell_systemd(given: Path | None, there: Sequence[str], gone: Sequence[str]) -> None:
+def _tell_systemd(given: Path | None, written: Sequence[str], removed: Sequence[str]) -> None:
     if given is not None:
         say("the units were written to --dir; systemd was not reloaded")
         return
-    if gone:
-        _systemctl("stop", *gone, check=False)
+    if removed:
+        _systemctl("stop", *removed, check=False)
     _systemctl("daemon-reload")
-    if there:
-        _systemctl("enable", *there)
-        _systemctl("restart", *there)
+    if written:
+        _systemctl("enable", *written)
+        _systemctl("restart", *written)
 
 
-def _show(found: Sequence[Timer], folder: Path, *, as_json: bool) -> None:
+def _show(timers: Sequence[Timer], folder: Path, *, as_json: bool) -> None:
     lines = []
-    for timer in found:
+    for timer in timers:
         written = is_written(timer, folder) if timer.when else None
-        told = dict(_told(timer.unit)) if written is not None else {}
-        result = dict(_told(timer.unit.replace(".timer", ".service"), "Result")).get("Result", "") if told else ""
+        properties = dict(_told(timer.unit)) if written is not None else {}
+        result = dict(_told(timer.unit.replace(".timer", ".service"), "Result")).get("Result", "") if properties else ""
         lines.append(
             {
                 "task": timer.task.name,
                 "when": timer.when or "never",
                 "written": "no" if written is None else "yes" if written else "differs",
-                "next": told.get("NextElapseUSecRealtime", ""),
-                "last": told.get("LastTriggerUSec", ""),
-                "result": result if told.get("LastTriggerUSec") else "",
+                "next": properties.get("NextElapseUSecRealtime", ""),
+                "last": properties.get("LastTriggerUSec", ""),
+                "result": result if properties.get("LastTriggerUSec") else "",
             }
         )
     if as_json:

@@ -3,75 +3,121 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from dysnomia_base.durations import age
+from dysnomia_base.limits import reason
 from dysnomia_tui.cli.shared.heard import heard
-from dysnomia_tui.cli.shared.output import jsonable, size, visible, write_json, write_lines
+from dysnomia_tui.cli.shared.output import jsonable, put_out, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
-from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
+from dysnomia_tui.engine.errors import EngineError, Exit
+from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report, ServerLook
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+
+
+RECENT = timedelta(minutes=10)
+"""A look at a server that is younger is not made again by a timer."""
+
+
+class NotKnown(EngineError):
+    """The report could not be made, or not be written."""
+
+    exit = Exit.PARTLY  # 3: unknown, as monitoring plugins have it; 1 and 2 would be a warning and critical
 
 
 def status(args: argparse.Namespace) -> int:
-    """Write the report. Returns its level, as a monitoring plugin does: 0 ok, 1 warning, 2 critical."""
+    """Write the report. Returns its level, as a monitoring plugin does: 0 ok, 1 warning, 2 critical.
+
+    Raises NotKnown (3) whatever stands against it."""
+    from dysnomia_store.errors import StoreError
+    from dysnomia_tui.config.errors import SettingsError
+
+    try:
+        settings = load(args.statedir)
+        with heard(settings, "status", scheduled=args.scheduled) as hearing:
+            report = _written(args, settings)
+            hearing.critical = report.level is Level.CRITICAL
+            return hearing.ended(report.level)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+        raise NotKnown(f"{where}{reason(error)}") from error
+    except (EngineError, StoreError, SettingsError) as error:
+        raise NotKnown(error.message, error.hint) from error
+
+
+def _written(args: argparse.Namespace, settings: Settings) -> Report:
     from dysnomia_tui.engine import check_readable
 
-    settings = load(args.statedir)
-    with heard(settings, "status", scheduled=args.scheduled) as hearing:
-        check_readable(settings.statedir)
-        report = open_engine(settings, read_only=True).report()
-        if args.json:
-            write_json(_document(report))
-        elif args.openmetrics:
-            write_lines(metrics(report))
-        else:
-            write_lines(map(visible, lines(report)))
-        hearing.critical = report.level is Level.CRITICAL
-        return hearing.ended(report.level)
+    check_readable(settings.statedir)
+    if args.scheduled:
+        open_engine(settings).look_at_servers(older_than=RECENT)
+    report = open_engine(settings, read_only=True).report()
+    if args.json:
+        write_json(_document(report))
+    elif args.openmetrics:
+        write_lines(metrics(report))
+    else:
+        write_lines(map(visible, lines(report)))
+    put_out(b"", flush=True)
+    return report
 
 
-def _document(found: Report) -> dict[str, object]:
+def _document(report: Report) -> dict[str, object]:
     """The report for programs: levels by their names, ages in seconds."""
-    document = jsonable(found)
+    document = jsonable(report)
     del document["topics"]
-    document["level"] = found.level.name.lower()
-    for entry, one in zip(document["components"], found.components, strict=True):
-        span = found.age(one)
+    document["level"] = report.level.name.lower()
+    for entry, one in zip(document["components"], report.components, strict=True):
+        span = report.age(one)
         entry["key"] = str(one.key)
         entry["level"] = one.level.name.lower()
         entry["age"] = None if span is None else span.total_seconds()
     return dict(document)
 
 
-def lines(found: Report) -> Iterator[str]:
+def lines(report: Report) -> Iterator[str]:
     """The report for people: what a monitoring system shows first, then a line for each component and alarm."""
-    yield f"{found.level.name}: {_summary(found)}"
-    width = max((len(str(one.key)) for one in found.components), default=0)
-    for one in found.components:
-        yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(found, one)}".rstrip()
-    for alarm in found.alarms:
+    yield f"{report.level.name}: {_summary(report)}"
+    width = max((len(str(one.key)) for one in report.components), default=0)
+    for one in report.components:
+        yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(report, one)}".rstrip()
+    for alarm in report.alarms:
         yield f"alarm     {alarm}"
-    for job in found.jobs:
+    for look in report.looks:
+        yield _look_line(look, report.at)
+    for job in report.jobs:
         yield f"job       {job}"
 
 
-def _summary(found: Report) -> str:
-    bad = [one for one in found.components if one.level is not Level.OK]
-    count = len(found.components)
+def _look_line(look: ServerLook, now: datetime) -> str:
+    asked = "never asked" if look.at is None else f"asked {_ago(now - look.at)}"
+    parts = [f"{look.container}: {look.components} components; its server was {asked} what it holds", look.remark]
+    return f"look      {'; '.join(filter(None, parts))}"
+
+
+def _summary(report: Report) -> str:
+    bad = [one for one in report.components if one.level is not Level.OK]
+    count = len(report.components)
     parts = [f"{count} component{'' if count == 1 else 's'}"]
     parts += [f"{one.key} {one.health.value}" for one in sorted(bad, key=lambda one: -one.level)]
-    if found.alarms:
-        parts.append(f"{len(found.alarms)} other alarm{'' if len(found.alarms) == 1 else 's'}")
+    if report.alarms:
+        parts.append(f"{len(report.alarms)} other alarm{'' if len(report.alarms) == 1 else 's'}")
     return "; ".join(parts)
 
 
-def _facts(found: Report, one: ComponentReport) -> str:
+def _facts(report: Report, one: ComponentReport) -> str:
     parts = []
-    span = found.age(one)
+    span = report.age(one)
     if span is not None:
         parts.append(f"newest good: {one.newest_good}, {_ago(span)}")
-        parts.append("never verified" if one.verified is None else f"verified {_ago(found.at - one.verified)}")
+        parts.append("never verified" if one.verified is None else f"verified {_ago(report.at - one.verified)}")
     if one.generations:
         parts.append(f"{one.generations} generation{'' if one.generations == 1 else 's'}, {size(one.stored_size)}")
     if one.problem:
@@ -84,10 +130,10 @@ def _ago(span: timedelta) -> str:
     return "now" if text == "now" else f"{text} ago"
 
 
-def metrics(found: Report) -> Iterator[str]:
+def metrics(report: Report) -> Iterator[str]:
     """The report as OpenMetrics text (version 1.0.0, https://prometheus.io/docs/specs/om/open_metrics_spec/), in what
     the older text format of Prometheus reads too."""
-    components = [(_labels(one), one) for one in found.components]
+    components = [(_labels(one), one) for one in report.components]
     yield from _gauge(
         "component_health", "1 for the health that a component has, 0 for the others",
         (
@@ -115,11 +161,15 @@ def metrics(found: Report) -> Iterator[str]:
         "stored_bytes", "bytes that a component's snapshots take",
         ((f"{{{labels}}}", one.stored_size) for labels, one in components),
     )  # fmt: skip
-    yield from _gauge("alarms", "alarms that belong to no component", [("", len(found.alarms))])
-    yield from _gauge("jobs", "jobs that run or wait", [("", len(found.jobs))])
-    if found.disk_free is not None:
-        yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", found.disk_free)])
-    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(found.at))])
+    yield from _gauge(
+        "server_asked_timestamp_seconds", "when the server of a container with components=* last told what it holds",
+        ((f'{{container="{_escaped(one.container)}"}}', _seconds(one.at)) for one in report.looks if one.at),
+    )  # fmt: skip
+    yield from _gauge("alarms", "alarms that belong to no component", [("", len(report.alarms))])
+    yield from _gauge("jobs", "jobs that run or wait", [("", len(report.jobs))])
+    if report.disk_free is not None:
+        yield from _gauge("disk_free_bytes", "bytes free on the disk of the store", [("", report.disk_free)])
+    yield from _gauge("report_timestamp_seconds", "when this was written", [("", _seconds(report.at))])
     yield "# EOF"
 
 

@@ -181,7 +181,7 @@ def same_state(
 
 
 def compare(
-    expected: Digests, found: Digests, *, same_tools: bool, moved: Collection[Name] = ()
+    expected: Digests, actual: Digests, *, same_tools: bool, moved: Collection[Name] = ()
 ) -> tuple[CheckResult, str]:
     """Compare the sections of a snapshot with those of its restored copy. Data sections decide.
 
@@ -189,9 +189,11 @@ def compare(
     ``moved`` are those whose rows are the same in another order.
     """
     differ = sorted(
-        name for name in expected.keys() | found.keys() if name not in moved and expected.get(name) != found.get(name)
+        name for name in expected.keys() | actual.keys() if name not in moved and expected.get(name) != actual.get(name)
     )
-    wording = [name for name in differ if all(side[name][1] is Form.TEXT for side in (expected, found) if name in side)]
+    wording = [
+        name for name in differ if all(side[name][1] is Form.TEXT for side in (expected, actual) if name in side)
+    ]
     data = [name for name in differ if name not in wording]
     if data or (wording and same_tools):
         shown = ", ".join(" ".join(name) for name in (data or wording)[:5])
@@ -229,7 +231,9 @@ class DigestDraft:
         return _digesting(name, self)
 
     def claim(self, snapshot_id: str) -> None:
-        """A module that names its snapshots itself is never verified by a digest."""
+        """A module that names its snapshots itself is never verified by a digest.
+
+        Raises PluginError: an id that is claimed says nothing of the content."""
         raise PluginError("a snapshot whose id the module chose cannot be verified by its digest")
 
     def add(self, section: Section) -> None:

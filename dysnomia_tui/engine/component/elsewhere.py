@@ -27,11 +27,11 @@ STAND_IN = "dysnomia-stand-in"
 """The component of which a copy is one that has its original's name."""
 
 
-def stand_in(source: Component, there: Component) -> Component:
+def stand_in(source: Component, copy: Component) -> Component:
     """What a type is given to make the copy ``there`` (its key) of ``source``."""
     name = source.key.component
-    name = STAND_IN if name == there.key.component else name
-    return Component(ComponentKey(there.key.container, name), source.path, there.properties)
+    name = STAND_IN if name == copy.key.component else name
+    return Component(ComponentKey(copy.key.container, name), source.path, copy.properties)
 
 
 def noted(component: Component) -> Mapping[str, str]:
@@ -47,38 +47,38 @@ def as_noted(component: Component, step: Mapping[str, object]) -> Component:
     return replace(component, key=key, path=Path(str(step["path"])))
 
 
-def refuse_known(plugin: StatePlugin, ctx: Context, there: Component) -> None:
+def refuse_known(plugin: StatePlugin, ctx: Context, copy: Component) -> None:
     """Raise NotSafe where a component called as the copy has state in the other container, in whatever place its type
     keeps it: the copy would be taken for it, or get in its way."""
-    live = plugin.live(there)
-    other = Component(ComponentKey(there.key.container, STAND_IN), there.path, there.properties)
+    live = plugin.live(copy)
+    other = Component(ComponentKey(copy.key.container, STAND_IN), copy.path, copy.properties)
     if live != plugin.live(other) and plugin.exists(ctx, live):
-        raise NotSafe(f"{live.name} already exists in {there.key.container}", "choose another name for the copy")
+        raise NotSafe(f"{live.name} already exists in {copy.key.container}", "choose another name for the copy")
 
 
 def copy_elsewhere(
-    here: ComponentJob, there: ComponentJob, number: int, target: RestoreTarget, snapshot_id: str
+    here: ComponentJob, copy: ComponentJob, number: int, target: RestoreTarget, snapshot_id: str
 ) -> Restored:
     """Make generation ``number`` of ``here`` the copy ``there``. Raises StoreError or PluginError, with nothing left.
 
     ``there``: of the copy's key; its component has the other container's properties."""
-    with _both(here, there, f"restore {number} of {here.key} as {there.key}") as lock:
+    with _both(here, copy, f"restore {number} of {here.key} as {copy.key}") as lock:
         generation = here.store.generation(here.key, number)
         if snapshot_id and generation.id != snapshot_id:
             raise NotSafe(f"generation {number} of {here.key} now links to another snapshot", "plan the restore again")
-        component = stand_in(here.component, there.component)
-        job = replace(there, component=component)
+        component = stand_in(here.component, copy.component)
+        job = replace(copy, component=component)
         with job.context(made_here=made_here(here.store, generation)) as ctx:
-            refuse_known(state_plugin(there), ctx, replace(there.component, path=component.path))
+            refuse_known(state_plugin(copy), ctx, replace(copy.component, path=component.path))
             return copy_to(job, here, ctx, lock, generation, target, noted(component))
 
 
 @contextmanager
-def _both(here: ComponentJob, there: ComponentJob, doing: str) -> Iterator[ComponentLock]:
+def _both(here: ComponentJob, copy: ComponentJob, doing: str) -> Iterator[ComponentLock]:
     """Hold both locks, always taken in the same order, and yield that of ``here``."""
-    first, second = sorted((here, there), key=lambda job: job.key)
+    first, second = sorted((here, copy), key=lambda job: job.key)
     with first.locked(doing) as one, second.locked(doing) as two:
         settle_others(first, one)
         settle_others(second, two)
-        there.hold(here)
+        copy.hold(here)
         yield one if first is here else two

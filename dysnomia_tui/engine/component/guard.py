@@ -193,6 +193,6 @@ def pin_guard(component_job: ComponentJob, guard: Generation, left: UnfinishedJo
     component_job.store.update_marks(
         component_job.key,
         guard.number,
-        lambda said: replace(said, pins=(*said.pins, pin)),
+        lambda marks: replace(marks, pins=(*marks.pins, pin)),
         who=left.who or component_job.who,
     )

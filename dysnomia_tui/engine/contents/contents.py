@@ -166,7 +166,7 @@ def side(machine: Machine, key: ComponentKey, which: int | str, *, anew: bool = 
             raise Unsupported(f"what is live of {key} cannot be read without a snapshot", "take one, and compare that")
         return SideSpec("live", f"{__name__}:open_live", _args(machine.settings, key))
     generation = machine.store.generation(key, which)
-    title = f"{which} {'~' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
+    title = f"{which} {'≈' if generation.as_of_estimated else ''}{generation.as_of.isoformat(timespec='seconds')}"
     stored = machine.store.stored(key, generation.id)
     if stored.index is None or (anew and _of_another_version(machine, generation)):
         return SideSpec(title, f"{__name__}:open_rescanned", {**_args(machine.settings, key), "number": which})
@@ -201,7 +201,9 @@ def open_nothing(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 
 @contextmanager
 def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
-    """Dump what is live into the diff's private folder, outside the store."""
+    """Dump what is live into the diff's private folder, outside the store.
+
+    Raises Unsupported where the type cannot be read without a snapshot."""
     machine = Machine(settings_from_json(args["settings"]))
     key = ComponentKey.parse(args["key"])
     plugin = machine.plugin(key)
@@ -209,11 +211,14 @@ def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
         raise Unsupported(f"what is live of {key} cannot be read without a snapshot")
     base = scratch / "live"
     base.mkdir(mode=0o700)
-    draft = SnapshotDraft(base)
     component = machine.component(key)
     ctx = _context(machine, component, scratch, trusted=True)
+    frames = None
     if "like" in args:
-        plugin.dump_like(ctx, machine.store.generation(key, int(args["like"])).metadata)
+        other = machine.store.generation(key, int(args["like"]))
+        plugin.dump_like(ctx, other.metadata)
+        frames = machine.store.stored(key, other.id).borrowed()
+    draft = SnapshotDraft(base, frames=frames)
     plugin.dump(ctx, plugin.live(component), draft)
     yield Opened(plugin, draft.stored())
 
@@ -221,7 +226,9 @@ def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 @contextmanager
 def open_rescanned(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     """Open a stored snapshot whose contents index is worked out anew: it has none (another tool's), or that of another
-    version of its type."""
+    version of its type.
+
+    Raises NotFound for a broken link."""
     machine = Machine(settings_from_json(args["settings"]))
     generation = machine.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
     if not generation.id:

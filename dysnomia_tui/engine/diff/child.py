@@ -221,9 +221,9 @@ class Requests:
         line = self._lines.next()
         if line is None:
             return None
-        found: dict[str, Any] = json.loads(line)
-        self._folder = Path(found["folder"])
-        return found
+        answer: dict[str, Any] = json.loads(line)
+        self._folder = Path(answer["folder"])
+        return answer
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 from dysnomia_plugins.base import Stored
-from dysnomia_store import Pair
+from dysnomia_plugins.errors import PluginError
+from dysnomia_store import Excerpt, Pair
+from dysnomia_store.errors import StoreError
 from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.hash_sums import Tick
 from dysnomia_tui.engine.diff.multiset import may_be_order
@@ -123,6 +126,19 @@ class Comparer:
 
     def _rows(self, old: Section, new: Section, whole: bool) -> Compared:
         sides = self._sides(old, new, _shape(old, new))
+        if not isinstance(sides[0].stored, Excerpt):
+            return self._read(old, new, sides, whole)
+        with suppress(PluginError, StoreError):
+            compared = self._read(old, new, sides, whole)
+            if _adds_up(old, new, compared):
+                return compared
+            compared.close()
+        # Its rows are not lines, or not the same ones on both sides. The other process would leave lines out here too.
+        before = Side(self.old.reader, self.old.stored, old, sides[0].shape)
+        after = Side(self.new.reader, self.new.stored, new, sides[1].shape)
+        return replace(self, helper=None)._read(old, new, (before, after), whole)
+
+    def _read(self, old: Section, new: Section, sides: tuple[Side, Side], whole: bool) -> Compared:
         if sides[0].size + sides[1].size <= SMALL:
             removed, added = self._in_memory(*sides)
             return self._paired(sides, removed, added)
@@ -182,6 +198,14 @@ class Comparer:
             result.removed = (result.removed or 0) + 1
         else:
             result.changed = (result.changed or 0) + 1
+
+
+def _adds_up(old: Section, new: Section, compared: Compared) -> bool:
+    """Whether the rows that came and went make up for the difference of the sections' own counts. Where the rows of
+    what was left out are not the same on both sides, they do not."""
+    if old.rows is None or new.rows is None:
+        return True
+    return (compared.added or 0) - (compared.removed or 0) == new.rows - old.rows
 
 
 def _shape(old: Section, new: Section) -> Shape:

@@ -47,12 +47,12 @@ class Alone:
         buckets = buckets_for(max(order.hashes for order in self.orders))
         hashes = [Hashes(self.folder, buckets) for _ in self.sides]
         try:
-            for each, order in zip(hashes, self.orders, strict=True):
-                each.spread(order, self.tick)
+            for hash_file, order in zip(hashes, self.orders, strict=True):
+                hash_file.spread(order, self.tick)
             join(hashes[0], hashes[1], only_old, only_new, range(buckets))
         finally:
-            for each in hashes:
-                each.close()
+            for hash_file in hashes:
+                hash_file.close()
 
     def fetched(self, only_old: Excess, only_new: Excess) -> Rows:
         old, new = (

@@ -40,10 +40,10 @@ def found_rows(
                 if wanted((section.name,)):
                     yield FoundRow(section.kind, section.name, (), 0, ())
                 continue
-            for number, found in _in_section(side, section, wanted):
+            for number, cells in _in_section(side, section, wanted):
                 done += 1
-                if found is not None:
-                    yield FoundRow(section.kind, section.name, section.columns, number, found)
+                if cells is not None:
+                    yield FoundRow(section.kind, section.name, section.columns, number, cells)
                 if done % ROWS_A_TICK == 0:
                     tick(done, max(done, total))
         if not sections and asked.section:

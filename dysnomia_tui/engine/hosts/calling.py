@@ -87,14 +87,14 @@ def ask(host: HostSettings, words: Sequence[str], control: Path | None, limit: f
     if late.is_set():
         raise TimeoutError
     lines = bytes(tail).decode("utf-8", "replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return Answer(status, out[: MOST + 1], said[-1] if said else "")
+    errors = [line.strip() for line in lines if line.strip()]
+    return Answer(status, out[: MOST + 1], errors[-1] if errors else "")
 
 
 def why_no_connection(answer: Answer) -> str:
     """What ssh said, less the name of the host, which whoever shows it shows too."""
-    said = re.sub(r"^ssh: (connect to host \S+ port \d+: )?", "", answer.err)
-    return f"ssh: {said or 'no connection'}"
+    reason = re.sub(r"^ssh: (connect to host \S+ port \d+: )?", "", answer.err)
+    return f"ssh: {reason or 'no connection'}"
 
 
 def _last(descriptor: int, tail: bytearray) -> None:

@@ -19,7 +19,7 @@ from dysnomia_tui.config import HostSettings, Settings
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.hosts.calling import control_folder, ssh_words, surroundings
 from dysnomia_tui.engine.hosts.inventory import Hosts, known_hosts
-from dysnomia_tui.engine.hosts.reports import LIMIT, HostReport
+from dysnomia_tui.engine.hosts.reports import LIMIT, HostReport, hosts_chosen
 from dysnomia_tui.engine.hosts.work import HostResult, HostTask, command_of
 
 AT_ONCE = 50
@@ -44,20 +44,20 @@ class HostTalk:
                 self._process.stdin.write(self._request)
                 self._process.stdin.close()
             for line in self._process.stdout:
-                said = json.loads(line)
-                if "error" in said:
-                    raise EngineError(*said["error"])
-                yield said
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise EngineError(*answer["error"])
+                yield answer
         if self._process.returncode > 0:
             raise EngineError("the process that asks the hosts has failed", "ask again")
 
     def reports(self) -> Iterator[HostReport]:
         """What each host says of itself, as it comes. Raises EngineError, ValueError."""
-        yield from (convert(said, HostReport) for said in self.answers())
+        yield from (convert(answer, HostReport) for answer in self.answers())
 
     def results(self) -> Iterator[HostResult]:
         """How the work ended on each. Raises EngineError, ValueError."""
-        yield from (convert(said, HostResult) for said in self.answers())
+        yield from (convert(answer, HostResult) for answer in self.answers())
 
     def end(self) -> None:
         """Stop asking. What has begun on a host goes on there."""
@@ -69,13 +69,16 @@ class HostTalk:
 class HostDesk:
     """Which hosts there are, what they say, what is done on them, and the command lines that lead to them."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], only: Sequence[str] = ()) -> None:
+        """``only``: names and labels; all hosts where there is none."""
         self._settings = settings
         self._environ = environ
+        self._only = only
 
     def hosts(self) -> Hosts:
-        """Raises EngineError for a source that cannot be read."""
-        return known_hosts(self._settings)
+        """Raises EngineError for a source that cannot be read, and for a name or label that no host has."""
+        known = known_hosts(self._settings)
+        return Hosts(hosts_chosen(known.hosts, self._only), known.left_out)
 
     @property
     def control(self) -> Path | None:

@@ -39,16 +39,16 @@ def known_hosts(settings: Settings) -> Hosts:
     """All of them; where two sources name one, config.toml counts, then the inventory. Labels add up.
 
     Raises EngineError for a source that cannot be read."""
-    found: dict[str, HostSettings] = {}
+    hosts: dict[str, HostSettings] = {}
     left_out: list[str] = []
     for host in _all(settings):
         if not _PLAIN.fullmatch(host.name) or not _PLAIN.fullmatch(host.address):
             left_out.append(f"host {host.name!r} ({host.address!r}): ssh would not take that for a host")
             continue
-        first = found.get(host.name)
+        first = hosts.get(host.name)
         labels = host.labels if first is None else tuple(dict.fromkeys((*first.labels, *host.labels)))
-        found[host.name] = replace(host if first is None else first, labels=labels)
-    return Hosts(tuple(found[name] for name in sorted(found)), tuple(left_out))
+        hosts[host.name] = replace(host if first is None else first, labels=labels)
+    return Hosts(tuple(hosts[name] for name in sorted(hosts)), tuple(left_out))
 
 
 def _all(settings: Settings) -> Iterator[HostSettings]:
@@ -72,22 +72,22 @@ def _of_ansible(path: Path) -> Iterator[HostSettings]:
             [program, "-i", str(path), "--list"], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
             timeout=_LIMIT, check=False,
         )  # fmt: skip
-        said = json.loads(done.stdout) if done.returncode == 0 else None
+        document = json.loads(done.stdout) if done.returncode == 0 else None
     except (subprocess.TimeoutExpired, ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
+        document = None
+    if not isinstance(document, dict):
         raise EngineError(f"ansible-inventory cannot read {path}", f"to see why: ansible-inventory -i {path} --list")
-    yield from hosts_of_inventory(said)
+    yield from hosts_of_inventory(document)
 
 
-def hosts_of_inventory(said: Mapping[str, Any]) -> Iterator[HostSettings]:
+def hosts_of_inventory(document: Mapping[str, Any]) -> Iterator[HostSettings]:
     """The hosts of what ``ansible-inventory --list`` writes. What is of no known form is passed over."""
-    groups = {name: group for name, group in said.items() if name != "_meta" and isinstance(group, dict)}
+    groups = {name: group for name, group in document.items() if name != "_meta" and isinstance(group, dict)}
     labels: dict[str, list[str]] = {}
     for name in groups:
         for host in _members(groups, name, set()):
             labels.setdefault(host, []).extend([] if name in ("all", "ungrouped") else [name])
-    meta = said.get("_meta")
+    meta = document.get("_meta")
     variables = meta.get("hostvars") if isinstance(meta, dict) else None
     for host, of in labels.items():
         values = variables.get(host) if isinstance(variables, dict) else None

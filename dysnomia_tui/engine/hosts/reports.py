@@ -94,7 +94,10 @@ def report_of(
     if problem:
         return HostReport(host, Level.CRITICAL, problem)
     try:
-        return _read(host, convert(json.loads(answer.out), _Status))
+        said = json.loads(answer.out)
+        if isinstance(said, dict) and isinstance(said.get("error"), str):
+            return HostReport(host, Level.CRITICAL, f"its status failed: {said['error'][:LONGEST]}")
+        return _read(host, convert(said, _Status))
     except (ValueError, RecursionError, OverflowError, KeyError):
         return HostReport(host, Level.CRITICAL, "its answer is of no known form: has it another version?")
 
@@ -111,13 +114,13 @@ def _why_no_report(host: HostSettings, answer: Answer) -> str:
     return ""
 
 
-def _read(host: HostSettings, said: _Status) -> HostReport:
+def _read(host: HostSettings, status: _Status) -> HostReport:
     """Raises KeyError for an unknown level, ValueError, OverflowError."""
-    ages = [float(age) for one in said["components"] if (age := one.get("age")) is not None]
+    ages = [float(age) for one in status["components"] if (age := one.get("age")) is not None]
     if not all(map(math.isfinite, ages)):
         raise ValueError("an age is not a finite number")
-    worst = max(said["components"], key=lambda one: _LEVELS[one["level"]], default=None)
-    alarms = said.get("alarms", [])
+    worst = max(status["components"], key=lambda one: _LEVELS[one["level"]], default=None)
+    alarms = status.get("alarms", [])
     first = key = ""
     if worst is not None and _LEVELS[worst["level"]] is not Level.OK:
         first = f"{worst['key']} {worst['health']}"
@@ -126,11 +129,11 @@ def _read(host: HostSettings, said: _Status) -> HostReport:
         first = alarms[0]
     return HostReport(
         host,
-        _LEVELS[said["level"]],
-        components=len(said["components"]),
-        stored_size=sum(one.get("stored_size", 0) for one in said["components"]),
+        _LEVELS[status["level"]],
+        components=len(status["components"]),
+        stored_size=sum(one.get("stored_size", 0) for one in status["components"]),
         oldest=max(ages, default=None),
-        jobs=len(said.get("jobs", [])),
+        jobs=len(status.get("jobs", [])),
         said=first if len(first) <= LONGEST else f"{first[:LONGEST]}…",
         worst=key,
     )

@@ -24,7 +24,7 @@ from dysnomia_tui.engine.jobs.view import JobReading, job_view, read_job
 from dysnomia_tui.engine.plans.plan import Kind, Plan
 from dysnomia_tui.engine.records import JobState, JobView
 
-UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT})
+UNQUEUED = frozenset({Kind.MARK, Kind.ADOPT, Kind.POLICY})
 """Kinds that are done in a moment and wait for nobody."""
 
 
@@ -74,8 +74,8 @@ class JobBoard:
     def _tell(self, job_id: str) -> JobRequest | None:
         """What the audit tells of a job whose own folder does not. It is read once for a job."""
         if job_id not in self._told:
-            told = audit.submitted(self.path.parent)
-            self._told |= {job: from_audit(entry) for job, entry in told.items()}
+            submitted = audit.submitted(self.path.parent)
+            self._told |= {job: from_audit(entry) for job, entry in submitted.items()}
         return self._told.setdefault(job_id, None)
 
     # What the worker asks.
@@ -186,10 +186,10 @@ class JobBoard:
             if reading.kind != Kind.RECOVER:
                 continue
             if reading.plan is None:
-                mine = not any(needs_settling(left) for _, left in reading.left())
+                recoverable = not any(needs_settling(left) for _, left in reading.left())
             else:
-                mine = reading.plan.params.get("job") == job_id
-            if mine:
+                recoverable = reading.plan.params.get("job") == job_id
+            if recoverable:
                 recoveries.append(folder)
         return recoveries
 

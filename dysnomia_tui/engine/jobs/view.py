@@ -66,7 +66,7 @@ class JobReading:
         return [(index, UnfinishedJob(self.folder.id, journal, who)) for index, journal in self.folder.journals()]
 
 
-def read_job(folder: JobFolder, told: Told) -> JobReading:
+def read_job(folder: JobFolder, request_of: Told) -> JobReading:
     """Everything of a job that can be read. Never raises for what cannot."""
     problems = []
     plan = request = None
@@ -83,13 +83,13 @@ def read_job(folder: JobFolder, told: Told) -> JobReading:
     if record.damage:
         problems.append(record.damage)
     if request is None or (plan is None and not request.keys):
-        request = told(folder.id) or request
+        request = request_of(folder.id) or request
     return JobReading(folder, plan, request, held, record, tuple(problems))
 
 
-def job_view(folder: JobFolder, told: Told) -> JobView:
+def job_view(folder: JobFolder, request_of: Told) -> JobView:
     """A job as it is shown."""
-    reading = read_job(folder, told)
+    reading = read_job(folder, request_of)
     request, record = reading.request, reading.record
     result, started = record.last("result"), record.last("started")
     words = last_words(folder.events)

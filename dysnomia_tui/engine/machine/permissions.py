@@ -41,7 +41,7 @@ def _nearest(statedir: Path) -> Path:
     return folder
 
 
-def _why_not_safe(there: Path, statedir: Path) -> str:
+def _why_not_safe(path: Path, statedir: Path) -> str:
     """Which file, folder or link somebody else could lead us elsewhere by, and why; ``""`` for none.
 
     Args:
@@ -50,15 +50,15 @@ def _why_not_safe(there: Path, statedir: Path) -> str:
     A link is as good as what it leads to: where the state directory, or one of the folders in it, is one, all of its
     way is looked at.
     """
-    refused = refusal(there)
+    refused = refusal(path)
     if refused:
         return refused.partition(" is left out: ")[2]
-    if there.is_symlink() and not there.exists():
-        return f"{there} is a link to {os.readlink(there)}, which does not exist"
-    if there != statedir or not there.is_dir():
+    if path.is_symlink() and not path.exists():
+        return f"{path} is a link to {os.readlink(path)}, which does not exist"
+    if path != statedir or not path.is_dir():
         return ""
     try:
-        with os.scandir(there) as entries:
+        with os.scandir(path) as entries:
             links = sorted(entry.path for entry in entries if entry.is_symlink())
     except OSError:
         return ""  # what may not be read is said where it is read

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from dysnomia_store.model import CheckResult
 from dysnomia_tui.engine.records import Alarm, ComponentReport, ComponentView, Health, JobView, Level, Overview, Report
@@ -15,13 +17,26 @@ LONG = timedelta(days=1)
 """A job that was asked for longer ago and has not ended is worth an alarm: it hides what its component lacks."""
 
 
-def report(overview: Overview, jobs: Sequence[JobView]) -> Report:
-    """The report of what was looked at, and of the jobs of the same moment."""
+EMPTY = "the store is empty: nothing was ever activated or snapshotted with it"
+"""What an alarm about it is known by."""
+_PARTS = ("activated", "generations", "jobs", "snapshots")
+"""What a store has once anything was done with it."""
+
+
+def is_empty(statedir: Path) -> bool:
+    """Whether there is no store, or nothing in it: a disk that is not mounted looks so, and a wrong --statedir."""
+    return not any(os.path.lexists(statedir / name) for name in _PARTS)
+
+
+def report(overview: Overview, jobs: Sequence[JobView], *, empty: bool = False) -> Report:
+    """The report of what was looked at, and of the jobs of the same moment. ``empty``: there is no store, or nothing
+    in it."""
     views = [one for container in overview.containers for one in container.components]
     components = tuple(map(_component, views))
     others = tuple(_others(overview.alarms, views))
     slow = tuple(_slow(jobs, overview.at))
-    alarms = (*(alarm.text for alarm in others), *slow)
+    lost = tuple(_lost(overview)) if empty and components else ()
+    alarms = (*(alarm.text for alarm in others), *slow, *lost)
     level = max((one.level for one in components), default=Level.OK)
     if any(alarm.urgent for alarm in overview.alarms):
         level = Level.CRITICAL
@@ -36,8 +51,14 @@ def report(overview: Overview, jobs: Sequence[JobView]) -> Report:
         jobs=tuple(f"{job.id}: {job.title}" for job in jobs if not job.state.ended),
         disk_free=overview.disk_free,
         disk_total=overview.disk_total,
-        topics=(*(alarm.topic or alarm.text for alarm in others), *slow),
+        looks=tuple(one.look for one in overview.containers if one.look is not None),
+        topics=(*(alarm.topic or alarm.text for alarm in others), *slow, *(EMPTY for _ in lost)),
     )
+
+
+def _lost(overview: Overview) -> Iterator[str]:
+    """Components are configured, and their store holds nothing: each of them only looks inactive."""
+    yield f"{EMPTY}; if something was, {overview.store} is not its folder, or the disk of it is not mounted"
 
 
 def _component(view: ComponentView) -> ComponentReport:
@@ -60,6 +81,8 @@ def _component(view: ComponentView) -> ComponentReport:
 
 def _level(view: ComponentView) -> Level:
     if view.health is Health.BUSY and view.problem:  # what failed last is not mended by a new attempt under way
+        return Level.WARNING
+    if view.dropped:
         return Level.WARNING
     if view.health is Health.STALE and not view.promised:
         return Level.WARNING

@@ -39,8 +39,8 @@ def settings_from_json(data: Mapping[str, Any]) -> Settings:
     given |= {name: timedelta(seconds=data[name]) for name in _TIMES if name in data}
     given |= {name: data[name] for name in _PLAIN}
     containers = {
-        name: GivenContainer(Path(said["file"]) if said["file"] else None, said["type"])
-        for name, said in data.get("given_containers", {}).items()
+        name: GivenContainer(Path(container["file"]) if container["file"] else None, container["type"])
+        for name, container in data.get("given_containers", {}).items()
     }
     components = {name: Path(path) for name, path in data.get("given_components", {}).items()}
     return Settings(

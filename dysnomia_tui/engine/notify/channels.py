@@ -93,10 +93,10 @@ def _why_not_run(program: str) -> str:
         return f"{error.filename or program}: {error.strerror}"
 
 
-def _addresses(found: Iterable[Secret | Path], *, one: bool = False) -> list[str]:
+def _addresses(addresses: Iterable[Secret | Path], *, one: bool = False) -> list[str]:
     """The addresses themselves; of a file its lines that are no remarks. Raises NotSent."""
     texts: list[str] = []
-    for address in found:
+    for address in addresses:
         if isinstance(address, Secret):
             texts.append(address.reveal())
             continue

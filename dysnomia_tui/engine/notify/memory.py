@@ -70,14 +70,14 @@ def read(statedir: Path) -> Memory:
 
 def write(statedir: Path, memory: Memory, group: str) -> None:
     """Replace what is remembered; a ``group`` may read it. Raises OSError, and LookupError for an unknown group."""
-    told = {
+    reported = {
         channel: {
             subject: _Said(what=one.what, level=int(one.level), word=one.word, text=one.text, command=one.command)
             for subject, one in subjects.items()
         }
         for channel, subjects in memory.told.items()
     }
-    replace_record(statedir / FOLDER / FILE, {"told": told, "trouble": memory.trouble}, group)
+    replace_record(statedir / FOLDER / FILE, {"told": reported, "trouble": memory.trouble}, group)
 
 
 def alarms(settings: Settings) -> Iterator[Alarm]:

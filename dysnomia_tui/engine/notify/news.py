@@ -69,18 +69,18 @@ def look(report: Report, run: Run | None, command: Sequence[str], redactor: Reda
     return Look({one.subject: one for one in news}, busy, run)
 
 
-def news(told: Told, seen: Look) -> tuple[tuple[Happening, ...], Told]:
+def news(reported: Told, seen: Look) -> tuple[tuple[Happening, ...], Told]:
     """What is new since ``told``, the worst first, and what is known to last from now on.
 
     Again is told what got worse or became something else; not what got better by a degree and is not well."""
     happenings, lasting = [], dict(seen.conditions)
     for subject, condition in seen.conditions.items():
-        before = told.get(subject)
+        before = reported.get(subject)
         if before is None or condition.level > before.level or (
             condition.word != before.word and condition.level == before.level
         ):  # fmt: skip
             happenings.append(Happening(condition))
-    for subject, before in told.items():
+    for subject, before in reported.items():
         if subject in seen.conditions:
             continue
         if _is_unsure(subject, seen):
@@ -98,7 +98,7 @@ def _is_unsure(subject: str, seen: Look) -> bool:
     return subject in seen.unsure
 
 
-def failures(told: Told) -> Iterator[str]:
+def failures(reported: Told) -> Iterator[str]:
     """What lasts, for people."""
-    for condition in told.values():
+    for condition in reported.values():
         yield Happening(condition).line

@@ -26,12 +26,12 @@ Send = Callable[[Message], None]
 
 def senders(settings: Settings) -> dict[str, Send]:
     """How a message goes, by the name of the way."""
-    said, limit = settings.notify, settings.notify.time_limit.total_seconds()
+    notify, limit = settings.notify, settings.notify.time_limit.total_seconds()
     result: dict[str, Send] = {}
-    if said.command:
-        result["command"] = lambda message: channels.call_program(said.command, message, limit)
-    if said.apprise:
-        result["apprise"] = lambda message: channels.by_apprise(said.apprise, message, limit)
+    if notify.command:
+        result["command"] = lambda message: channels.call_program(notify.command, message, limit)
+    if notify.apprise:
+        result["apprise"] = lambda message: channels.by_apprise(notify.apprise, message, limit)
     return result
 
 
@@ -59,8 +59,8 @@ def _tell(machine: Machine, seen: Look, ways: dict[str, Send], now: datetime) ->
     before = memory.read(settings.statedir)
     after = memory.Memory()
     for name, send in ways.items():
-        told = before.told.get(name, {})
-        happenings, lasting = news(told, seen)
+        reported = before.told.get(name, {})
+        happenings, lasting = news(reported, seen)
         after.told[name] = lasting
         if name in before.trouble:
             after.trouble[name] = before.trouble[name]
@@ -69,7 +69,7 @@ def _tell(machine: Machine, seen: Look, ways: dict[str, Send], now: datetime) ->
         try:
             send(Message(host_name(), now, happenings))
         except NotSent as error:
-            after.told[name] = told
+            after.told[name] = reported
             after.trouble[name] = error.message
             yield f"[notify] {name}: {error}"
         else:

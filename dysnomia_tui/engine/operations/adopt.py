@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,14 +14,55 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import Blocked, Stale
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
-from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import is_secret
 
 
-def plan_adopt(machine: Machine, found: Found, now: datetime) -> Plan:
-    """The files that would be written: the container's, where there is none yet, and the component's."""
+def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
+    """The files that would be written: each container's, where there is none yet, and each component's.
+
+    Raises Blocked where nothing was chosen, or a secret would be written."""
+    if not found:
+        raise Blocked("nothing was chosen to adopt", "choose something that was found")
+    blockers: list[str] = []
+    files: dict[str, str] = {}
+    steps: list[Step] = []
+    components: dict[str, str] = {}
+    for one in found:
+        key = ComponentKey(one.container, one.component)
+        files_of, refused = _files_of(machine, one)
+        refused += [
+            f"two of what was chosen need another {path}"
+            for path in files_of
+            if files.get(path, files_of[path]) != files_of[path]
+        ]
+        blockers += [f"{key}: {reason}" for reason in refused] if len(found) > 1 else refused
+        steps += [
+            Step(f"{path} would be written: {'; '.join(content.splitlines()) or 'empty'}", str(key))
+            for path, content in files_of.items()
+            if path not in files
+        ]
+        files |= files_of
+        components[list(files_of)[-1]] = str(key)
+    keys = tuple(dict.fromkeys(ComponentKey(one.container, one.component) for one in found))
+    grade = graded(machine.settings, keys, Grade.ADDS)
+    return Plan(
+        kind=Kind.ADOPT,
+        title=f"adopt {keys[0]}" if len(keys) == 1 else f"adopt {len(keys)} components",
+        keys=keys,
+        grade=grade,
+        steps=tuple(steps),
+        params={"files": files, "components": components},
+        blockers=tuple(blockers),
+        confirm=confirmation(grade, keys, keys[0].component if len(keys) == 1 else str(len(keys))),
+        made=now,
+    )
+
+
+def _files_of(machine: Machine, found: Found) -> tuple[dict[str, str], list[str]]:
+    """The files of one that was found, its own the last, and what stands against writing them."""
     blockers = []
     for name, what in ((found.container, "container"), (found.component, "component")):
         try:
@@ -41,21 +82,7 @@ def plan_adopt(machine: Machine, found: Found, now: datetime) -> Plan:
     elif existing.problem or dict(existing.properties) != {"type": found.type, **found.properties}:
         blockers.append(f"{existing.path} already exists with other content")
     files[str(components / found.container / found.component)] = ""
-    grade = graded(machine.settings, (key,), Grade.ADDS)
-    return Plan(
-        kind=Kind.ADOPT,
-        title=f"adopt {key}",
-        keys=(key,),
-        grade=grade,
-        steps=tuple(
-            Step(f"{path} would be written: {'; '.join(content.splitlines()) or 'empty'}", str(key))
-            for path, content in files.items()
-        ),
-        params={"files": files},
-        blockers=tuple(blockers),
-        confirm=confirmation(grade, (key,), key.component),
-        made=now,
-    )
+    return files, blockers
 
 
 def adopt_folders(settings: Settings) -> tuple[Path, Path]:
@@ -97,27 +124,57 @@ def quoted(value: str) -> str:
 
 
 def run_adopt(work: JobContext) -> Outcome:
-    """Write the files, and never over one that is there."""
+    """Write the files, and never over one that is there. One component that cannot be written does not stop the rest,
+    unless its container cannot: then none of that container is."""
     written: list[str] = []
+    adopted: list[ComponentKey] = []
+    failures = Failures(work)
+    lost: dict[str, Stale] = {}
     for name, content in work.plan.params["files"].items():
+        work.cancel.check()
         path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        key = work.plan.params["components"].get(name)
+        of = lost.get(ComponentKey.parse(key).container) if key else None
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            raise Stale(f"{path} already exists", "check it, then adopt again") from None
-        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if of is not None:
+                raise of
+            _write_new(path, content)
+        except Stale as error:
+            if key:
+                failures.add(ComponentKey.parse(key), error)
+            else:
+                lost[path.name] = error
+            continue
         written.append(name)
-    params = work.plan.params
-    for key in [ComponentKey.parse(text) for text in params["active"]] if "active" in params else work.plan.keys[:1]:
-        work.machine.store.set_state(key, active=True, garbage=False)
-    if "group" in params:
+        if key:
+            adopted.append(ComponentKey.parse(key))
+            work.machine.store.set_state(adopted[-1], active=True, garbage=False)
+    if "group" in work.plan.params and not failures.messages:
         from dysnomia_tui.engine.operations.adopt_application import add_group
 
-        add_group(params)
-        written.append(params["config"])
-        return Outcome(JobState.DONE, "its components and its group are adopted", details={"files": written})
-    return Outcome(JobState.DONE, f"{work.plan.keys[0]} is adopted", details={"files": written})
+        written.append(add_group(work.plan.params))
+        message = f"{work.plan.title.removeprefix('adopt ')} is adopted, with {len(work.plan.keys)} components"
+    else:
+        message = _adopted(adopted, failures.messages)
+    details = {"files": written, "failed": failures.messages}
+    return failures.outcome(message, details, nothing_done=not adopted)
+
+
+def _write_new(path: Path, content: str) -> None:
+    """Raises Stale where there is something already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise Stale(f"{path} already exists", "check it, then adopt again") from None
+    with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _adopted(keys: Sequence[ComponentKey], failed: Mapping[str, str]) -> str:
+    if len(keys) == 1 and not failed:
+        return f"{keys[0]} is adopted"
+    text = f"{len(keys)} components are adopted"
+    return f"{text}, {len(failed)} not: {'; '.join(failed.values())}" if failed else text

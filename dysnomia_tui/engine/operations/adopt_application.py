@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from dysnomia_base.escape import visible
-from dysnomia_base.ownership import refusal
-from dysnomia_tui.config.load import MACHINE
+from dysnomia_tui.config.edit import identity, in_toml, replace_text, target_of, why_not_written
+from dysnomia_tui.config.errors import SettingsError
+from dysnomia_tui.config.toml import read_text
 from dysnomia_tui.engine.applications.model import Application, Part
 from dysnomia_tui.engine.applications.recognise import FILESET
-from dysnomia_tui.engine.errors import Stale
+from dysnomia_tui.engine.errors import EngineError, Stale
 from dysnomia_tui.engine.group.hooks import why_not_run
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.adopt import adopt_folders, container_text
@@ -28,10 +24,9 @@ from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 
 def plan_adopt_application(machine: Machine, application: Application, now: datetime) -> Plan:
     """The files that would be written, and the lines that config.toml would get. Raises Blocked."""
-    files, blockers = _files(machine, application)
-    config = group_file(machine)
+    files, own, blockers = _files(machine, application)
+    config = target_of(machine.settings, os.geteuid())
     text = group_text(application)
-    new = tuple(part.key for part in application.parts if not part.configured)
     blockers = [*application.problems, *blockers, *_against(machine, application, config)]
     grade = graded(machine.settings, application.keys, Grade.ADDS)
     return Plan(
@@ -41,8 +36,7 @@ def plan_adopt_application(machine: Machine, application: Application, now: date
         grade=grade,
         steps=tuple(_steps(application, files, config, text)),
         params={
-            "files": files, "active": [str(key) for key in new], "config": str(config), "group": text,
-            "seen": _digest(config),
+            "files": files, "components": own, "config": str(config), "group": text, "identity": identity(config),
         },
         warnings=tuple(application.notes),
         blockers=tuple(blockers),
@@ -52,10 +46,11 @@ def plan_adopt_application(machine: Machine, application: Application, now: date
     )  # fmt: skip
 
 
-def _files(machine: Machine, application: Application) -> tuple[dict[str, str], list[str]]:
-    """What would be written for each part, and what stands against it."""
+def _files(machine: Machine, application: Application) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """What would be written for each part, which file of it is whose, and what stands against it."""
     containers, components = adopt_folders(machine.settings)
     files: dict[str, str] = {}
+    own: dict[str, str] = {}
     blockers: list[str] = []
     for part in application.parts:
         if part.configured:
@@ -68,11 +63,11 @@ def _files(machine: Machine, application: Application) -> tuple[dict[str, str], 
         elif existing.problem or dict(existing.properties) != {**part.properties, "type": part.type}:
             blockers.append(f"{existing.path} already exists with other content")
         path = components / part.key.container / part.key.component
+        content = ""
         if part.type == FILESET:
-            files[str(path / ".dysnomia-fileset")] = f"mkdir {part.folder}\n"
-        else:
-            files[str(path)] = ""
-    return files, blockers
+            path, content = path / ".dysnomia-fileset", f"mkdir {part.folder}\n"
+        files[str(path)], own[str(path)] = content, str(part.key)
+    return files, own, blockers
 
 
 def _against(machine: Machine, application: Application, config: Path) -> Iterator[str]:
@@ -80,22 +75,20 @@ def _against(machine: Machine, application: Application, config: Path) -> Iterat
         yield f"nothing of {application.title} can be adopted"
     if application.name in machine.settings.groups:
         yield f"there is a group {application.name} already"
-    refused = refusal(config)
+    refused = why_not_written(config, os.environ, os.geteuid())
     if refused:
         yield refused
-    if config.is_symlink():
-        yield f"{config} is a link, which is not replaced: add the lines of [groups.{application.name}] where it leads"
+    else:
+        try:
+            _with_group(config, group_text(application))
+        except SettingsError as error:
+            yield error.message
+        except OSError as error:
+            yield f"{config} cannot be read: {error.strerror}"
     for argv in (application.before, application.after):
         reason = why_not_run(argv[0]) if argv else ""
         if reason:
             yield f"{argv[0]} is not run: {reason}"
-
-
-def group_file(machine: Machine) -> Path:
-    """The config.toml that gets a group: the first read that may be written, else the machine's or the user's."""
-    writable = [path for path in machine.settings.files if os.access(path, os.W_OK)]
-    folder = MACHINE if os.geteuid() == 0 else machine.settings.user_config
-    return writable[0] if writable else folder / "config.toml"
 
 
 def group_text(application: Application) -> str:
@@ -103,18 +96,14 @@ def group_text(application: Application) -> str:
     lines = [
         f"# {application.title}, recognised by {visible(application.config)}; what belongs to it: {application.source}",
         f"[groups.{application.name}]",
-        f"components = {_toml([str(key) for key in application.keys])}",
+        f"components = {in_toml([str(key) for key in application.keys])}",
     ]
     lines += [
-        f"{name} = {_toml(argv)}"
+        f"{name} = {in_toml(list(argv))}"
         for name, argv in (("before", application.before), ("after", application.after))
         if argv
     ]
     return "\n".join(lines) + "\n"
-
-
-def _toml(words: list[str] | tuple[str, ...]) -> str:
-    return json.dumps(list(words), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _steps(application: Application, files: Mapping[str, str], config: Path, text: str) -> Iterator[Step]:
@@ -132,50 +121,34 @@ def _key_of(parts: tuple[Part, ...], path: str) -> str:
     return next((str(part.key) for part in parts if f"/{part.key}" in path), "")
 
 
-def _digest(config: Path) -> str:
+def add_group(params: Mapping[str, Any]) -> str:
+    """Write the lines of a plan at the end of its config.toml, which is returned. Raises Stale, EngineError."""
+    path = Path(params["config"])
+    if identity(path) != params["identity"]:
+        raise Stale(
+            f"another program changed {path} after the plan was made: the components are adopted, but no group was"
+            " written",
+            "look at it, then adopt the application again",
+        )
     try:
-        return sha256(config.read_bytes()).hexdigest()
+        replace_text(path, _with_group(path, params["group"]))
+    except (SettingsError, OSError) as error:
+        message = error.message if isinstance(error, SettingsError) else f"{path} was not written: {error.strerror}"
+        raise EngineError(
+            f"{message}; the components are adopted, without a group", "write it there yourself"
+        ) from None
+    return str(path)
+
+
+def _with_group(path: Path, group: str) -> str:
+    """What the file would hold. Raises SettingsError, OSError."""
+    try:
+        old = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        return ""
-    except OSError:
-        return "unreadable"
-
-
-def add_group(params: Mapping[str, Any]) -> None:
-    """Write the lines of a plan behind what its config.toml holds. Raises Stale, OSError."""
-    config = Path(params["config"])
-    config.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(config.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # one adoption after the other
-        if _digest(config) != params["seen"] or config.is_symlink():
-            raise Stale(
-                f"{config} was changed by another program since the plan was made", "look at it, then adopt again"
-            )
-        _replace(config, params["group"])
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _replace(config: Path, group: str) -> None:
-    try:
-        old, like = config.read_text("utf-8"), config.stat()
-    except FileNotFoundError:
-        old, like = "", None
-    new = f"{old}{'' if not old or old.endswith(chr(10)) else chr(10)}{chr(10) if old else ''}{group}"
-    try:
-        tomllib.loads(new)
-    except tomllib.TOMLDecodeError as error:
-        raise Stale(f"{config} cannot take a group at its end ({error})", f"write it there yourself: {group}") from None
-    making = config.with_name(f".{config.name}.dysnomia")
-    making.unlink(missing_ok=True)
-    fd = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(new)
-        file.flush()
-        if like is not None:
-            os.fchown(fd, like.st_uid, like.st_gid)
-        os.fchmod(fd, stat.S_IMODE(like.st_mode) if like is not None else 0o644)
-        os.fsync(fd)
-    making.rename(config)
+        old = ""
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8", "save it as UTF-8") from None
+    lead = old if not old or old.endswith("\n") else f"{old}\n"
+    new = f"{lead}{chr(10) if lead.strip() else ''}{group}"
+    read_text(path, new)
+    return new

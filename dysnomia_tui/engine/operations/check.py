@@ -10,14 +10,16 @@ from dysnomia_store import Proofs
 from dysnomia_store.model import Check, CheckResult
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
-from dysnomia_tui.engine.errors import Exit
+from dysnomia_tui.engine.errors import Blocked, Exit
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
+from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.operations.restore import _dangerous, preflight_or_blocker
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
 from dysnomia_tui.engine.plans.staleness import component_depends, generation_depends
 from dysnomia_tui.engine.records import JobState
+from dysnomia_tui.engine.translate import Expected
 
 
 def plan_check(machine: Machine, key: ComponentKey, numbers: Collection[int], now: datetime) -> Plan:
@@ -87,6 +89,40 @@ def plan_verify(machine: Machine, key: ComponentKey, number: int, now: datetime)
     )
 
 
+def plan_verify_several(machine: Machine, generations: Sequence[tuple[ComponentKey, int]], now: datetime) -> Plan:
+    """One generation of each of several components. Those that cannot be verified are left out, and named.
+
+    Raises NotFound, Unknown, ConfigError; Blocked where none was chosen."""
+    if not generations:
+        raise Blocked("nothing was chosen to verify", "choose components that have generations")
+    plans = [plan_verify(machine, key, number, now) for key, number in generations]
+    able = [plan for plan in plans if not plan.blockers]
+    left_out = [f"{plan.keys[0]}: {reason}" for plan in plans for reason in plan.blockers]
+    keys = tuple(plan.keys[0] for plan in able)
+    grade = max((plan.grade for plan in able), default=Grade.ADDS)
+    return Plan(
+        kind=Kind.VERIFY,
+        title=f"verify {len(able)} components by restoring their newest generation",
+        keys=keys or tuple(key for key, _number in generations),
+        grade=grade,
+        steps=tuple(
+            Step(f"generation {plan.params['number']} would be loaded into a scratch place, dumped again, compared",
+                 str(plan.keys[0]))
+            for plan in able
+        ),
+        params={"numbers": [plan.params["number"] for plan in able]},
+        depends={name: value for plan in able for name, value in plan.depends.items()},
+        warnings=(
+            *(f"left out: {reason}" for reason in left_out if able),
+            *(f"{plan.keys[0]}: {warning}" for plan in able for warning in plan.warnings),
+        ),
+        blockers=() if able else tuple(left_out),
+        space=tuple(need for plan in able for need in plan.space),
+        confirm=confirmation(grade, keys, str(len(keys))) if able else "",
+        made=now,
+    )  # fmt: skip
+
+
 def run_check(work: JobContext) -> Outcome:
     """Each generation by name; one that is corrupt does not stop the rest."""
     component_job = work.component_job() if work.plan.keys[0] in work.machine.inventory().components else None
@@ -129,7 +165,29 @@ def checked(checks: dict[str, dict[str, str]]) -> Outcome:
 
 
 def run_verify(work: JobContext) -> Outcome:
+    """Of several components one after the other: one that fails does not stop the rest."""
+    if "numbers" in work.plan.params:
+        return _verify_several(work)
     number = work.plan.params["number"]
     check = activities.verify(work.component_job(), number)
     outcome = checked({str(number): {"result": check.result.value, "text": check.text}})
     return Outcome(outcome.state, check.text or outcome.message, outcome.exit, outcome.hint, outcome.details)
+
+
+def _verify_several(work: JobContext) -> Outcome:
+    checks: dict[str, dict[str, str]] = {}
+    failures = Failures(work)
+    for index, (key, number) in enumerate(zip(work.plan.keys, work.plan.params["numbers"], strict=True)):
+        work.cancel.check()
+        try:
+            check = activities.verify(work.component_job(index), number)
+        except Expected as error:
+            failures.add(key, error)
+            continue
+        checks[f"{key}/{number}"] = {"result": check.result.value, "text": check.text}
+        work.log.write("log", line=f"{key}/{number}: {check.result.value} {check.text}".rstrip(), key=str(key))
+    if not failures.messages:
+        return checked(checks)
+    outcome = checked(checks) if checks else None
+    message = f"{outcome.message if outcome else '0 ok'}, {len(failures.messages)} could not be verified"
+    return failures.outcome(message, {"checks": checks, "failed": failures.messages}, nothing_done=not checks)

@@ -54,13 +54,14 @@ def deployment(machine: Machine, container: str = "") -> Deployment:
     """Look. ``container`` restricts it to one."""
     summaries = machine.store.summaries()
 
-    def mine(key: ComponentKey) -> bool:
+    def is_wanted(key: ComponentKey) -> bool:
         return not container or key.container == container
 
+    inventory = machine.inventory()
     return Deployment(
-        available=tuple(sorted(key for key in machine.inventory().components if mine(key))),
-        active=tuple(sorted(key for key in summaries if summaries[key].active and mine(key))),
-        garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and mine(key))),
+        available=tuple(sorted(key for key in inventory.components if is_wanted(key) and key not in inventory.gone)),
+        active=tuple(sorted(key for key in summaries if summaries[key].active and is_wanted(key))),
+        garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and is_wanted(key))),
     )
 
 

@@ -43,7 +43,7 @@ def plan_group_snapshot(machine: Machine, name: str, text: str, now: datetime) -
 
 def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, now: datetime) -> Plan:
     """All components as they were at a time. Raises Unknown, Blocked; what else forbids it is a blocker."""
-    group = group_of(machine, name)
+    group = group_of(machine, name, gone=True)
     plans: list[Plan] = []
     steps: list[Step] = []
     blockers: list[str] = []
@@ -85,9 +85,9 @@ def plan_undo_group(machine: Machine, board: JobBoard, job_id: str, now: datetim
 
 def _since(plans: Sequence[Plan]) -> Iterator[str]:
     """What an undo takes from live, and where it can be looked at before."""
-    those = [(plan.keys[0], plan.params["restored"]) for plan in plans if plan.params.get("restored") is not None]
-    compare = f": compare generation {', '.join(f'{number} of {key}' for key, number in those)} with what is live"
-    yield f"what was written since that job would be in the new guards only{compare if those else ''}"
+    restored = [(plan.keys[0], plan.params["restored"]) for plan in plans if plan.params.get("restored") is not None]
+    compare = f": compare generation {', '.join(f'{number} of {key}' for key, number in restored)} with what is live"
+    yield f"what was written since that job would be in the new guards only{compare if restored else ''}"
 
 
 class GroupParams(TypedDict):
@@ -179,18 +179,18 @@ def _named(key: ComponentKey, text: str) -> str:
     return text if str(key) in text else f"{key}: {text}"
 
 
-def _line(found: Standing, plan: Plan, when: datetime) -> str:
+def _line(standing: Standing, plan: Plan, when: datetime) -> str:
     """Which generation, of when, how much older than was asked, and what of live is replaced."""
-    generation = found.generation
+    generation = standing.generation
     assert generation is not None
     until = max(generation.as_of, min(generation.unchanged_until, when))
     span = when - until
     if span > timedelta(hours=1):
         span -= span % timedelta(minutes=1)
-    age = f"{format_duration(span)} before" + (f", {found.newer} newer" if found.newer else "")
+    age = f"{format_duration(span)} before" + (f", {standing.newer} newer" if standing.newer else "")
     guard = "kept as a guard" if plan.params["guard"] else "without a guard"
     return (
-        f"{found.key}: generation {generation.number} of {_utc(generation.as_of)} ({age}) would"
+        f"{standing.key}: generation {generation.number} of {_utc(generation.as_of)} ({age}) would"
         f" replace {plan.replaces or 'what is live'}, {guard}"
     )
 
@@ -201,8 +201,8 @@ def _space(plans: Sequence[Plan]) -> Iterator[SpaceNeed]:
     for plan in plans:
         for need in plan.space:
             needs.setdefault(need.where, []).append(need)
-    for where, those in needs.items():
-        yield SpaceNeed(where, sum(need.needs for need in those), those[0].has)
+    for where, needs_there in needs.items():
+        yield SpaceNeed(where, sum(need.needs for need in needs_there), needs_there[0].has)
 
 
 def _utc(when: datetime) -> str:

@@ -106,7 +106,9 @@ class Crew:
 
 
 def run_group(work: JobContext) -> Outcome:
-    """Do all of it, or take back what was done."""
+    """Do all of it, or take back what was done.
+
+    Raises EngineError where the group's programs cannot be run: then nothing was touched."""
     params = work.plan.params
     record = FileJournal.create(work.folder.path / RECORD)
     crew = Crew(work, record, work.id)
@@ -157,12 +159,12 @@ def _in_order(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:
     return Outcome(JobState.DONE, message, details=details)
 
 
-def _taken_back(crew: Crew, views: Sequence[JobView], hooks: Hooks, said: tuple[str, str]) -> Outcome:
+def _taken_back(crew: Crew, views: Sequence[JobView], hooks: Hooks, problem: tuple[str, str]) -> Outcome:
     crew.work.log.write("phase", name="taking back")
     problems = crew.take_back(views)
     with crew.work.cancel.up():
         wrong = hooks.close(FAILED if problems else UNDONE)
-    words = [said[0]]
+    words = [problem[0]]
     if problems:
         words.append(f"NOT taken back: {'; '.join(problems)}")
     else:
@@ -170,7 +172,7 @@ def _taken_back(crew: Crew, views: Sequence[JobView], hooks: Hooks, said: tuple[
     words += [wrong] if wrong else []
     cancelled = crew.work.cancel.cancelled and not problems
     state, code = (JobState.CANCELLED, Exit.CANCELLED) if cancelled else (JobState.FAILED, Exit.FAILED)
-    return Outcome(state, "; ".join(words), code, said[1], _details(crew.work, views))
+    return Outcome(state, "; ".join(words), code, problem[1], _details(crew.work, views))
 
 
 def _snapshots(crew: Crew, plans: Sequence[Plan], hooks: Hooks) -> Outcome:

@@ -25,8 +25,8 @@ def plan_import_archive(machine: Machine, path: Path, now: datetime) -> Plan:
     keys = tuple(sorted(component.key for component in archive.components))
     needs, has = machine.store.missing_of(archive), machine.store.free_bytes()
     grade = graded(machine.settings, keys, Grade.ADDS)
-    came = f"of {archive.host or 'another store'}, {archive.made:%Y-%m-%d %H:%M} UTC"
-    steps = [Step(f"{path} ({came}) would be read whole, and verified")]
+    origin = f"of {archive.host or 'another store'}, {archive.made:%Y-%m-%d %H:%M} UTC"
+    steps = [Step(f"{path} ({origin}) would be read whole, and verified")]
     steps += [
         Step(
             f"{len(one.generations)} generations on {len(one.snapshots)} snapshots would come after those of {one.key}",
@@ -63,7 +63,7 @@ def run_import_archive(work: JobContext) -> Outcome:
         done += count
         progress.advance(done, total or None)
 
-    came = work.machine.store.import_archive(
+    imported = work.machine.store.import_archive(
         Path(params["archive"]),
         digest=params["digest"],
         who=work.who,
@@ -71,6 +71,6 @@ def run_import_archive(work: JobContext) -> Outcome:
         on_bytes=on_bytes,
         reader=work.machine.dump_reader,
     )
-    made = [{"key": str(one.key), "number": one.number, "id": one.id} for one in came.made]
-    message = f"{len(made)} imported" + (f", {came.already} were here already" if came.already else "")
-    return Outcome(JobState.DONE, message, details={"generations": made, "already": came.already})
+    made = [{"key": str(one.key), "number": one.number, "id": one.id} for one in imported.made]
+    message = f"{len(made)} imported" + (f", {imported.already} were here already" if imported.already else "")
+    return Outcome(JobState.DONE, message, details={"generations": made, "already": imported.already})

@@ -82,6 +82,6 @@ def run_mark(work: JobContext) -> Outcome:
     params = work.plan.params
     change = MarkChange.from_json(params["change"])
     work.machine.store.update_marks(
-        work.plan.keys[0], params["number"], lambda said: merged(said, change, work.who), who=work.who
+        work.plan.keys[0], params["number"], lambda marks: merged(marks, change, work.who), who=work.who
     )
     return Outcome(JobState.DONE, f"{work.plan.title}: recorded")

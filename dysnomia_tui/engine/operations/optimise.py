@@ -47,20 +47,22 @@ def run_optimise(work: JobContext) -> Outcome:
     """Snapshot by snapshot. One that is left as it is says why and stops nothing; what was done stays done."""
     store, proofs = work.machine.store, Proofs()
     total = sum(len(_sizes(work.machine, key)) for key in work.plan.keys)
-    came: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
 
     def go_on(_: int) -> None:
         work.cancel.check()
 
     for key in work.plan.keys:
         for snapshot_id, done in store.optimise(key, who=work.who, job=work.id, on_bytes=go_on, proofs=proofs):
-            came.update(snapshots=1, converted=done.converted, linked=done.linked, bytes=done.freed)
+            totals.update(snapshots=1, converted=done.converted, linked=done.linked, bytes=done.freed)
             if done.left:
-                came.update(left=1)
+                totals.update(left=1)
                 work.log.write("log", line=f"{key}: snapshot {snapshot_id} was left as it is: {done.left}")
-            work.log.write("progress", done=came["snapshots"], total=total, unit="snapshots", rate=None)
-    parts = [f"{came['converted']} artefacts converted", f"{came['linked']} frames linked"]
-    parts.append(f"{came['bytes']:,} bytes freed" if came["bytes"] >= 0 else f"{-came['bytes']:,} bytes more in use")
-    if came["left"]:
-        parts.append(f"{came['left']} of {total} snapshots left as they are (see the job's log)")
-    return Outcome(JobState.DONE, ", ".join(parts), details=dict(came))
+            work.log.write("progress", done=totals["snapshots"], total=total, unit="snapshots", rate=None)
+    parts = [f"{totals['converted']} artefacts converted", f"{totals['linked']} frames linked"]
+    parts.append(
+        f"{totals['bytes']:,} bytes freed" if totals["bytes"] >= 0 else f"{-totals['bytes']:,} bytes more in use"
+    )
+    if totals["left"]:
+        parts.append(f"{totals['left']} of {total} snapshots left as they are (see the job's log)")
+    return Outcome(JobState.DONE, ", ".join(parts), details=dict(totals))

@@ -113,9 +113,9 @@ def alarms(machine: Machine) -> Iterator[Alarm]:
     dropped = len(review.dropped)
     keys = sorted({line.key for line in review.lines})
     since = f"{saved.made:%Y-%m-%d %H:%M} UTC"
-    gone = next(_gone(machine, review), "")
-    if gone:
-        text = f"the collection that was planned on {since} is out of date: {gone}; {AGAIN}"
+    reason = next(_gone(machine, review), "")
+    if reason:
+        text = f"the collection that was planned on {since} is out of date: {reason}; {AGAIN}"
     else:
         text = (
             f"a collection waits for a person since {since}: {dropped} generation{'' if dropped == 1 else 's'},"
@@ -126,7 +126,10 @@ def alarms(machine: Machine) -> Iterator[Alarm]:
 
 def _gone(machine: Machine, review: GcPlan) -> Iterator[str]:
     for key in sorted({line.key for line in review.dropped}):
-        snapshots = {number: found for _, number, found in machine.store.all_generations(key.container, key.component)}
+        snapshots = {
+            number: snapshot_id
+            for _, number, snapshot_id in machine.store.all_generations(key.container, key.component)
+        }
         for line in review.dropped:
             if line.key == key and snapshots.get(line.number) != line.id:
                 yield f"generation {line.number} of {key} is no longer there"

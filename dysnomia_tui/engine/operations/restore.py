@@ -68,16 +68,8 @@ def plan_restore(
     # refused to a command that does not say --yes-untrusted.
     untrusted = any(not finding.in_place for finding in dangerous)
     guard = not irreversible
-    base = Grade.UNDOABLE if replace else Grade.ADDS
-    if irreversible or dangerous:
-        base = Grade.FINAL
+    base = Grade.FINAL if irreversible or dangerous else Grade.UNDOABLE if replace else Grade.ADDS
     grade = graded(machine.settings, (key, *keys_there), base)
-    warnings = (
-        *irreversible,
-        *(finding.text for finding in dangerous),
-        *generation_warnings(machine, generation),
-        *_texts(preflight, Severity.WARNING),
-    )
     return Plan(
         kind=Kind.RESTORE,
         title=_restore_title(key, number, target),
@@ -94,19 +86,35 @@ def plan_restore(
             "text": text,
             "blocked": int(wrong or code),
         },
-        depends={
-            **generation_depends(key, number, generation.id),
-            **component_depends(machine, key),
-            **live_depends(key, preflight.identity),
-            **(container_depends(machine, container) if container else {}),
-        },
-        warnings=warnings,
+        depends=_depends(machine, generation, preflight, container),
+        warnings=_warnings(machine, generation, preflight),
         blockers=(*_texts(preflight, Severity.BLOCKER), *named),
         replaces=replaced(key, preflight) if replace else "",
         space=tuple(SpaceNeed(where, needs, has) for where, needs, has in preflight.needs),
         command=_restore_command(key, number, target, text, dangerous=untrusted),
         confirm=confirmation(grade, keys_there or (key,), str(number)),
         made=now,
+    )
+
+
+def _depends(machine: Machine, generation: Generation, preflight: Preflight, container: str) -> dict[str, str]:
+    """What the plan was made from; ``container`` is another one that a copy is made in."""
+    key = generation.key
+    return {
+        **generation_depends(key, generation.number, generation.id),
+        **component_depends(machine, key),
+        **live_depends(key, preflight.identity),
+        **(container_depends(machine, container) if container else {}),
+    }
+
+
+def _warnings(machine: Machine, generation: Generation, preflight: Preflight) -> tuple[str, ...]:
+    """The worst first."""
+    return (
+        *_texts(preflight, Severity.IRREVERSIBLE),
+        *(finding.text for finding in _dangerous(preflight)),
+        *generation_warnings(machine, generation),
+        *_texts(preflight, Severity.WARNING),
     )
 
 
@@ -160,11 +168,11 @@ def _preflight(
     return Preflight(findings=(Finding(Severity.BLOCKER, f"type {plugin.type!r} holds no state"),))
 
 
-def _said_slow(found: Preflight, seconds: float) -> Preflight:
+def _said_slow(preflight: Preflight, seconds: float) -> Preflight:
     if seconds < SLOW:
-        return found
+        return preflight
     text = f"it took {seconds:.0f} s to be told this: the server or this machine is slow, or under load"
-    return dataclasses.replace(found, findings=(*found.findings, Finding(Severity.WARNING, text)))
+    return dataclasses.replace(preflight, findings=(*preflight.findings, Finding(Severity.WARNING, text)))
 
 
 def preflight_grade(machine: Machine, plan: Plan) -> str:
@@ -324,7 +332,7 @@ def generation_warnings(machine: Machine, generation: Generation) -> list[str]:
 
 
 def replaced(key: ComponentKey, preflight: Preflight) -> str:
-    size = f" (~{preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
+    size = f" (about {preflight.live_bytes:,} bytes)" if preflight.live_bytes is not None else ""
     return f"what is live of {key}{size}"
 
 
@@ -341,6 +349,7 @@ def _restore_command(
 
 
 def run_restore(work: JobContext) -> Outcome:
+    """Carry a restore out. Raises Stale where the component is no longer what was planned."""
     params = work.plan.params
     reason = preflight_grade(work.machine, work.plan)
     if reason:
@@ -349,8 +358,8 @@ def run_restore(work: JobContext) -> Outcome:
     if target.container:
         from dysnomia_tui.engine.component.elsewhere import copy_elsewhere
 
-        here, there = work.component_job(0), work.component_job(1)
-        return _restored(work, copy_elsewhere(here, there, params["number"], target, params["id"]))
+        here, copy = work.component_job(0), work.component_job(1)
+        return _restored(work, copy_elsewhere(here, copy, params["number"], target, params["id"]))
     restored = activities.restore(
         work.component_job(),
         params["number"],
@@ -359,6 +368,9 @@ def run_restore(work: JobContext) -> Outcome:
         guard=params["guard"],
         snapshot_id=params["id"],
     )
+    key = work.plan.keys[0]
+    if not restored.copy and key in work.machine.inventory().gone:
+        work.machine.store.set_state(key, active=True, garbage=False)
     return _restored(work, restored)
 
 

@@ -100,8 +100,13 @@ def come_back(entries: Collection[TrashEntry]) -> tuple[Step, ...]:
     for entry in entries:
         numbers.setdefault(entry.key, []).extend(entry.generations)
     return tuple(
-        Step(f"{_ranges(found)} of {key} would come back" if found else f"an orphan of {key} would come back", str(key))
-        for key, found in sorted(numbers.items())
+        Step(
+            f"{_ranges(generations)} of {key} would come back"
+            if generations
+            else f"an orphan of {key} would come back",
+            str(key),
+        )
+        for key, generations in sorted(numbers.items())
     )
 
 
@@ -124,7 +129,9 @@ def run_empty_trash(work: JobContext) -> Outcome:
 
 def run_bring_back(work: JobContext) -> Outcome:
     generations = work.machine.store.bring_back(work.plan.params["names"], who=work.who, job=work.id)
-    came = [{"key": str(one.key), "number": one.number, "id": one.id} for one in generations]
+    restored = [{"key": str(one.key), "number": one.number, "id": one.id} for one in generations]
     if work.plan.params.get("job"):
         work.board.folder(work.plan.params["job"]).record().step("undone", by=work.id)
-    return Outcome(JobState.DONE, f"{_counted(len(came), 'generation')} came back", details={"generations": came})
+    return Outcome(
+        JobState.DONE, f"{_counted(len(restored), 'generation')} came back", details={"generations": restored}
+    )

@@ -45,6 +45,13 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime, *, 
     view = board.view(job_id)
     if board.folder(job_id).record().last("undone") is not None:
         raise Blocked(f"job {job_id} is undone already", "check what is live now")
+    other = _plan_of_other_kind(machine, board, view, now)
+    return other if other is not None else _plan_undo_restore(machine, board, view, now, alone)
+
+
+def _plan_of_other_kind(machine: Machine, board: JobBoard, view: JobView, now: datetime) -> Plan | None:
+    """The plan where the job was no restore of one component. Raises Blocked where the job cannot be undone."""
+    job_id = view.id
     if view.kind == Kind.GROUP.value:
         from dysnomia_tui.engine.operations import group  # it takes its plans from here
 
@@ -59,6 +66,11 @@ def plan_undo(machine: Machine, board: JobBoard, job_id: str, now: datetime, *, 
         raise Blocked(
             f"job {job_id} ({view.title}) cannot be undone", "only a restore, rows put back and a collection can"
         )
+    return None
+
+
+def _plan_undo_restore(machine: Machine, board: JobBoard, view: JobView, now: datetime, alone: bool) -> Plan:
+    job_id = view.id
     swap = step_of(board.left(job_id), "swap")
     if swap is None:
         raise Blocked(f"job {job_id} replaced nothing", "there is nothing to undo")
@@ -208,6 +220,7 @@ def _plan_undo_gc(machine: Machine, job_id: str, now: datetime) -> Plan:
 
 
 def run_undo_restore(work: JobContext) -> Outcome:
+    """Undo a restore. Raises Stale where the job was undone already."""
     of = work.plan.params["job"]
     if work.board.folder(of).record().last("undone") is not None:
         raise Stale(f"nothing was touched: job {of} is undone already", "check what is live now")

@@ -79,27 +79,27 @@ def between(seen: Marks, wanted: Marks) -> MarkChange:
     )
 
 
-def merged(said: Marks, change: MarkChange, who: str) -> Marks:
+def merged(marks: Marks, change: MarkChange, who: str) -> Marks:
     """``said`` with the change. A new pin without a name gets ``who``.
 
     Raises Stale where somebody else gave another verdict or wrote another note since the operator looked: there can
     be only one, and theirs would be gone without a word.
     """
     added = tuple(pin if pin.who else replace(pin, who=who) for pin in change.pins_added)
-    verdict, note = said.verdict, said.note
+    verdict, note = marks.verdict, marks.note
     if change.verdict is not None:
-        if said.verdict not in change.verdict:
-            raise Stale(f"it was marked {_known(said.verdict)} by another user", "check the mark, then try again")
+        if marks.verdict not in change.verdict:
+            raise Stale(f"it was marked {_known(marks.verdict)} by another user", "check the mark, then try again")
         verdict = change.verdict[1]
     if change.note is not None:
-        if said.note not in change.note:
+        if marks.note not in change.note:
             raise Stale(
-                f"another user changed its note to: {shortened(said.note) or '(no note)'}",
+                f"another user changed its note to: {shortened(marks.note) or '(no note)'}",
                 "check the note, then try again",
             )
         note = change.note[1]
-    kept = tuple(pin for pin in said.pins if pin not in change.pins_removed or pin.held_by)
-    tags = tuple(tag for tag in said.tags if tag not in change.tags_removed)
+    kept = tuple(pin for pin in marks.pins if pin not in change.pins_removed or pin.held_by)
+    tags = tuple(tag for tag in marks.tags if tag not in change.tags_removed)
     return Marks(
         pins=(*kept, *(pin for pin in added if pin not in kept)),
         verdict=verdict,
@@ -133,8 +133,8 @@ def _known(verdict: Verdict | None) -> str:
     return f"known {verdict.value}" if verdict else "neither good nor bad"
 
 
-def _with(said: str, text: str) -> str:
-    return f"{said}: {shortened(text)}" if text else said
+def _with(label: str, text: str) -> str:
+    return f"{label}: {shortened(text)}" if text else label
 
 
 def shortened(text: str) -> str:

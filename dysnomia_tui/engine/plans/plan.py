@@ -47,6 +47,7 @@ class Kind(enum.StrEnum):
     DEPLOY = "deploy"
     OPTIMISE = "optimise"
     GROUP = "group"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)

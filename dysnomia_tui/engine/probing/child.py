@@ -64,6 +64,8 @@ def main() -> int:
     try:
         if question["op"] == "discover":
             answer = _discover(machine, question.get("groups", {}))
+        elif question["op"] == "list":
+            answer = _list(machine, question["container"])
         elif question["op"] == "container":
             keys = machine.inventory().components_of(question["container"])
             redactor = Redactor(secrets_of(machine.inventory().container(question["container"]).properties))
@@ -118,23 +120,23 @@ def asked(components: Sequence[tuple[str, Callable[[], Probe]]], seconds: float 
     return answers
 
 
-def together(said: Sequence[tuple[str, Probe]], count: int) -> Probe:
+def together(probes: Sequence[tuple[str, Probe]], count: int) -> Probe:
     """What a container's components say of their one server: its size is all of theirs, its clients those of all.
 
     The first that is there says whether the server is. ``count`` is how many components there are, asked or not.
     """
-    if not said:
+    if not probes:
         return Probe(up=False, detail="no component is configured in it")
-    first = next((one for _, one in said if one.up), said[0][1])
-    sizes = [one.size for _, one in said if one.size is not None]
-    clients = [one.clients for _, one in said if one.clients is not None]
+    first = next((one for _, one in probes if one.up), probes[0][1])
+    sizes = [one.size for _, one in probes if one.size is not None]
+    clients = [one.clients for _, one in probes if one.clients is not None]
     many = count > 1
-    who = [f"{name}: {text}" if many else text for name, one in said for text in one.who]
-    details = [f"{name}: {one.detail}" if many else one.detail for name, one in said if one.detail]
-    if all(one.detail == first.detail for _, one in said):
+    who = [f"{name}: {text}" if many else text for name, one in probes for text in one.who]
+    details = [f"{name}: {one.detail}" if many else one.detail for name, one in probes if one.detail]
+    if all(one.detail == first.detail for _, one in probes):
         details = [first.detail] if first.detail else []  # they all say the same: it is the server's word
-    if len(said) < count:
-        details.append(f"size and clients are those of the first {len(said)} of {count} components")
+    if len(probes) < count:
+        details.append(f"size and clients are those of the first {len(probes)} of {count} components")
     return Probe(
         up=first.up,
         version=first.version,
@@ -173,6 +175,17 @@ def _discover(machine: Machine, groups: Mapping[str, Sequence[str]]) -> Mapping[
     return {"found": discovered, "applications": [asdict(one) for one in _applications(machine, known, groups)]}
 
 
+def _list(machine: Machine, name: str) -> Mapping[str, Any]:
+    """All that a container's server holds."""
+    container = machine.inventory().container(name)
+    secrets = secrets_of(container.properties)
+    about = Component(ComponentKey(name, ""), container.path, container.properties)
+    try:
+        return asdict(machine.registry.get(container.type).list_state(about, ProcessRunner(secrets=secrets)))
+    except (PluginError, OSError) as error:
+        raise PluginError(Redactor(secrets).text(words_of(error)[0])) from error
+
+
 def _applications(
     machine: Machine, known: Sequence[Known], groups: Mapping[str, Sequence[str]]
 ) -> Iterator[Application]:
@@ -207,11 +220,11 @@ def _configured(machine: Machine, plugin: Plugin) -> list[Known]:
     return places
 
 
-def _location(plugin: Plugin, found: Found) -> tuple[str, ...]:
+def _location(plugin: Plugin, discovered: Found) -> tuple[str, ...]:
     """Where found state is; nowhere for a server of which nothing may be seen."""
     try:
-        key = ComponentKey.of(found.container, found.component or UNNAMED)
-        return plugin.location(Component(key, Path(), found.properties))
+        key = ComponentKey.of(discovered.container, discovered.component or UNNAMED)
+        return plugin.location(Component(key, Path(), discovered.properties))
     except (PluginError, StoreError, OSError):
         return ()
 
@@ -263,16 +276,16 @@ def plan_context(machine: Machine, component: Component, runner: Runner, generat
 
 
 def _against_copy(
-    plugin: StatePlugin, ctx: Context, name: str, there: Component | None, source: Component
+    plugin: StatePlugin, ctx: Context, name: str, existing: Component | None, source: Component
 ) -> list[str]:
     """Why nothing can be copied to ``name``: the name is not valid, or it already exists.
 
     ``there``: of a copy in another container, the component of that name in it."""
     try:
-        if there is not None:
-            if plugin.location(there) == plugin.location(source):
-                return [f"{there.key} is the same place as {source.key}: give the copy another name"]
-            refuse_known(plugin, ctx, replace(there, path=source.path))
+        if existing is not None:
+            if plugin.location(existing) == plugin.location(source):
+                return [f"{existing.key} is the same place as {source.key}: give the copy another name"]
+            refuse_known(plugin, ctx, replace(existing, path=source.path))
         place = plugin.named(ctx.component, name)
         if plugin.exists(ctx, place):
             return [f"{place.name} already exists: choose another name for the copy"]

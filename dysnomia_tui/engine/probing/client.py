@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from dysnomia_base.children import kill_group
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import python_child
 from dysnomia_base.shapes import convert
-from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
+from dysnomia_plugins.base import Finding, Found, Listed, Preflight, Probe, Severity
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
@@ -68,8 +68,8 @@ def probe_container(
         answer = ask(settings, {"op": "container", "container": container}, limit)
     except NoAnswer as error:
         return Probe(up=False, detail=str(error)), {}
-    each = {ComponentKey(container, name): _probe(probe) for name, probe in answer["components"].items()}
-    return _probe(answer["probe"]), each
+    components = {ComponentKey(container, name): _probe(probe) for name, probe in answer["components"].items()}
+    return _probe(answer["probe"]), components
 
 
 def condition(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) -> Condition:
@@ -115,7 +115,7 @@ def preflight(
             raise NoAnswer(f"the server of {container or key} is {NOT_ANSWERING}") from None
         raise
     return Preflight(
-        findings=tuple(Finding(Severity(severity), *said) for severity, *said in answer["findings"]),
+        findings=tuple(Finding(Severity(severity), *words) for severity, *words in answer["findings"]),
         live_bytes=answer["live_bytes"],
         needs=tuple((where, needs, has) for where, needs, has in answer["needs"]),
         swap=answer["swap"],
@@ -143,6 +143,12 @@ def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Discovered:
         for draft in answer["found"]
     )
     return Discovered(found, convert(answer["applications"], tuple[Application, ...]))
+
+
+def list_state(settings: Settings, container: str, limit: float = PATIENT_LIMIT) -> tuple[Sequence[Listed], str]:
+    """All that a container's server holds, and a remark on it. Raises NoAnswer."""
+    answer = ask(settings, {"op": "list", "container": container}, limit)
+    return [Listed(**one) for one in answer["all"]], str(answer["remark"])
 
 
 def ask(

@@ -58,6 +58,6 @@ def rows_seen(settings: Settings, key: ComponentKey, number: int, asked: Sequenc
     )
 
 
-def _row(said: Mapping[str, Any]) -> RowSeen:
-    row = PlannedRow(said["section"], tuple(said["key"]), said["seen"], said["made"])
-    return RowSeen(row, said["change"], said["text"], said["conflict"], said["known"])
+def _row(answer: Mapping[str, Any]) -> RowSeen:
+    row = PlannedRow(answer["section"], tuple(answer["key"]), answer["seen"], answer["made"])
+    return RowSeen(row, answer["change"], answer["text"], answer["conflict"], answer["known"])

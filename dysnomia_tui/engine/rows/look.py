@@ -121,10 +121,10 @@ class _Gathered:
         for at, (row, now) in enumerate(zip(self.rows, look.rows, strict=True)):
             if now.raw is None:
                 continue
-            there = tuple(map(str, self.plugin.parse_row(row.section, now.raw).key))
-            if there != row.key:
+            live_key = tuple(map(str, self.plugin.parse_row(row.section, now.raw).key))
+            if live_key != row.key:
                 key = f"{','.join(row.key)} of {row.section.kind} {row.section.name}"
-                other = _cut(",".join(there), CELL)
+                other = _cut(",".join(live_key), CELL)
                 help_ = "give the key as it is there, or change that row by hand"
                 yield at, f"the server takes the key {key} for that of the row {other}: {help_}"
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from dysnomia_base.ownership import refusal
 from dysnomia_base.secrets import is_secret
 from dysnomia_plugins.base import PropertyValue
+from dysnomia_plugins.config_files.nesting import SyntaxFault, end_of_braces, end_of_substitution
 from dysnomia_plugins.errors import BadProperties
 
 MAX_BYTES = 1 << 20
@@ -83,14 +84,6 @@ def _read(fd: int) -> bytes:
     return b"".join(parts)
 
 
-MAX_NESTED = 50
-"""Levels of ``$(…)`` and ``${…}`` inside each other."""
-
-
-class _Fault(Exception):
-    """What is wrong, where the parser stands."""
-
-
 class _Parser:
     """One pass over the text, by position."""
 
@@ -108,7 +101,7 @@ class _Parser:
             while self._skip_to_statement():
                 start = self.at
                 self._statement()
-        except _Fault as fault:
+        except SyntaxFault as fault:
             line = self.text.count("\n", 0, min(self.at, len(self.text))) + 1
             first = self.text.count("\n", 0, start) + 1
             where = f"line {line}" if line == first or line - first > 200 else f"line {first}"
@@ -146,7 +139,7 @@ class _Parser:
             match = _NAME.match(self.text, self.at)
         if not match or self.text[match.end() : match.end() + 1] != "=":
             # Nothing of the line is shown: it may be the rest of a secret.
-            raise _Fault("expected key=value")
+            raise SyntaxFault("expected key=value")
         self.name_read = match[0]
         self.at = match.end() + 1
         value: PropertyValue
@@ -174,8 +167,8 @@ class _Parser:
             self._end_of_statement_after_semicolon()
             return
         if blank:
-            raise _Fault("more text after a blank: a value with blanks needs quotes")
-        raise _Fault(f"{char!r} needs quotes")
+            raise SyntaxFault("more text after a blank: a value with blanks needs quotes")
+        raise SyntaxFault(f"{char!r} needs quotes")
 
     def _end_of_statement_after_semicolon(self) -> None:
         """bash allows a ``;`` at the end of a line; another statement after it is not a property file's."""
@@ -184,13 +177,13 @@ class _Parser:
         if self._peek() == "#":
             self._skip_comment()
         elif self._peek() not in ("", "\n"):
-            raise _Fault("one key=value a line")
+            raise SyntaxFault("one key=value a line")
 
     def _array(self) -> Iterator[str]:
         while True:
             char = self._peek()
             if char == "":
-                raise _Fault("an array that is not closed")
+                raise SyntaxFault("an array that is not closed")
             if char in " \t\r\n":
                 self.at += 1
             elif char == "#":
@@ -209,9 +202,9 @@ class _Parser:
             if (in_array and char == ")") or char == ";":
                 break
             if in_array and char in "*?[":
-                raise _Fault(f"{char!r} needs quotes")
+                raise SyntaxFault(f"{char!r} needs quotes")
             if in_array and (char == "`" or (char == "$" and self.text[self.at + 1 : self.at + 2] != "'")):
-                raise _Fault("what is computed needs double quotes in an array")
+                raise SyntaxFault("what is computed needs double quotes in an array")
             parts.append(self._part(char, first=not parts or parts[-1].endswith(":")))
         return "".join(parts)
 
@@ -231,7 +224,7 @@ class _Parser:
             if stop is not None:
                 return self._run(f"printf %s {self.text[self.at : stop + 1]}", stop, f"{char}(…)")
         if char in _SPECIAL:
-            raise _Fault(f"{char!r} needs quotes")
+            raise SyntaxFault(f"{char!r} needs quotes")
         if first and char == "~":
             return self._home()
         self.at += 1
@@ -240,7 +233,7 @@ class _Parser:
     def _single(self) -> str:
         stop = self.text.find("'", self.at + 1)
         if stop < 0:
-            raise _Fault("a ' that is not closed")
+            raise SyntaxFault("a ' that is not closed")
         value = self.text[self.at + 1 : stop]
         self.at = stop + 1
         return value
@@ -251,7 +244,7 @@ class _Parser:
         while True:
             char = self._peek()
             if char == "":
-                raise _Fault('a " that is not closed')
+                raise SyntaxFault('a " that is not closed')
             if char == '"':
                 self.at += 1
                 return "".join(parts)
@@ -270,7 +263,7 @@ class _Parser:
     def _escaped(self) -> str:
         following = self.text[self.at + 1 : self.at + 2]
         if not following:
-            raise _Fault("a \\ at the end of the file")
+            raise SyntaxFault("a \\ at the end of the file")
         self.at += 2
         return "" if following == "\n" else following
 
@@ -287,7 +280,7 @@ class _Parser:
         if name:
             return self._computed(name.end() - 1, name[0], quoted=True)
         if (following and (following.isdigit() or following in "@*#?$!-")) or (following == '"' and not quoted):
-            raise _Fault(f"'${following}' has no value here: put a \\ before the '$', or use single quotes")
+            raise SyntaxFault(f"'${following}' has no value here: put a \\ before the '$', or use single quotes")
         self.at += 1
         return "$"
 
@@ -296,14 +289,14 @@ class _Parser:
         parts: list[str] = []
         while (char := self._peek()) != "'":
             if char == "":
-                raise _Fault("a $' that is not closed")
+                raise SyntaxFault("a $' that is not closed")
             if char != "\\":
                 parts.append(char)
                 self.at += 1
                 continue
             following = self.text[self.at + 1 : self.at + 2]
             if following not in _ESCAPES:
-                raise _Fault(f"\\{following} is not understood in $'…'")
+                raise SyntaxFault(f"\\{following} is not understood in $'…'")
             parts.append(_ESCAPES[following])
             self.at += 2
         self.at += 1
@@ -315,7 +308,7 @@ class _Parser:
         start = self.at + 2
         stop = end_of_substitution(self.text, start)
         if stop is None:
-            raise _Fault("a $( that is not closed")
+            raise SyntaxFault("a $( that is not closed")
         if self.text[start : start + 1] == "(" and self.text[stop - 1] == ")":
             return self._computed(stop, "$((", quoted=True)
         return self._run(self.text[start:stop], stop, "$(…)")
@@ -338,93 +331,17 @@ class _Parser:
     def _computed(self, last: int | None, what: str, *, quoted: bool) -> str:
         """What bash makes of the text from here to ``last``, its last character."""
         if last is None:
-            raise _Fault(f"a {what} that is not closed")
+            raise SyntaxFault(f"a {what} that is not closed")
         text = self.text[self.at : last + 1]
         return self._run(f'printf %s "{text}"' if quoted else f'value={text}; printf %s "$value"', last, what)
 
     def _run(self, command: str, last: int, what: str) -> str:
         if self.substitute is None:
-            raise _Fault(f"{what} is not computed here: write the value itself")
+            raise SyntaxFault(f"{what} is not computed here: write the value itself")
         try:
             output = self.substitute(command)
         except ValueError as error:
             secret = is_secret(self.name_read) and not what.endswith("(…)")  # bash quotes what it computes
-            raise _Fault(f"{what} failed" if secret else f"{what}: {error}") from None
+            raise SyntaxFault(f"{what} failed" if secret else f"{what}: {error}") from None
         self.at = last + 1
         return output
-
-
-def end_of_braces(text: str, start: int, *, quoted: bool, level: int = 1) -> int | None:
-    """Where the ``}`` of a ``${`` stands whose inside starts at ``start``; None where it is not closed."""
-    _limit(level)
-    at = start
-    while at < len(text):
-        char = text[at]
-        if char == "}":
-            return at
-        if char == "\\":
-            at += 1
-        elif char == "'" and not quoted:
-            at = text.find("'", at + 1)
-            if at < 0:
-                return None
-        elif char == "$" and text[at + 1 : at + 2] in ("{", "("):
-            braces = text[at + 1] == "{"
-            if braces:
-                inner = end_of_braces(text, at + 2, quoted=quoted, level=level + 1)
-            else:
-                inner = end_of_substitution(text, at + 2, level + 1)
-            if inner is None:
-                return None
-            at = inner
-        at += 1
-    return None
-
-
-def end_of_substitution(text: str, start: int, level: int = 1) -> int | None:
-    """Where the ``)`` of a ``$(`` stands whose inside starts at ``start``; None where it is not closed."""
-    _limit(level)
-    depth = 1
-    at = start
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            at += 1
-        elif char == "'":
-            at = text.find("'", at + 1)
-            if at < 0:
-                return None
-        elif char == '"':
-            closed = _end_of_double(text, at + 1, level)
-            if closed is None:
-                return None
-            at = closed
-        elif char == "(":
-            depth += 1
-        elif char == ")":
-            depth -= 1
-            if depth == 0:
-                return at
-        at += 1
-    return None
-
-
-def _end_of_double(text: str, at: int, level: int) -> int | None:
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] == '"':
-            return at
-        elif text.startswith("$(", at):
-            inner = end_of_substitution(text, at + 2, level + 1)
-            if inner is None:
-                return None
-            at = inner
-        at += 1
-    return None
-
-
-def _limit(level: int) -> None:
-    """Refuse what is nested deeper than anyone writes: each level is a call of ours."""
-    if level > MAX_NESTED:
-        raise _Fault(f"$( and ${{ are nested more than {MAX_NESTED} deep")

@@ -116,10 +116,10 @@ class ModuleConvention(PrivateStatePlugin):
         def complained(line: bytes) -> None:
             ctx.progress.log(line.decode("utf-8", "backslashreplace"))
 
-        def said(line: bytes) -> None:
+        def on_stdout(line: bytes) -> None:
             ctx.progress.log(OutputLine.of(line))
 
-        ctx.runner.follow(argv, env=environment, on_stdout=said, on_stderr=complained)
+        ctx.runner.follow(argv, env=environment, on_stdout=on_stdout, on_stderr=complained)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """An interactive bash with the container's properties as variables, as ``dysnomia --shell`` gives it."""
@@ -184,7 +184,7 @@ def sourced(module: Path) -> Iterator[Path]:
     assigned = dict(_ASSIGNED.findall(text))
     for path in _SOURCED.findall(text):
         for _ in range(4):  # ${datarootdir} -> ${prefix}/share -> /usr/share, as configure writes them
-            path = _REFERRED.sub(lambda found: assigned.get(found[1] or found[2], found[0]), path)
+            path = _REFERRED.sub(lambda match: assigned.get(match[1] or match[2], match[0]), path)
         if path.startswith("/") and "$" not in path:
             yield Path(path)
 

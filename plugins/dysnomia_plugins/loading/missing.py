@@ -45,9 +45,9 @@ def what_would_bring(type_name: str, known: Sequence[str], folders: Sequence[Pat
         return "add a line type=… to the file of the container"
     if type_name.startswith("/"):
         return "put an executable module at that path, or name a type"
-    there = next((path for folder in folders if (path := folder / type_name).is_file()), None)
-    if there is not None:
-        return f"make its module executable: chmod +x {there}"
+    module = next((path for folder in folders if (path := folder / type_name).is_file()), None)
+    if module is not None:
+        return f"make its module executable: chmod +x {module}"
     if type_name in DYSNOMIAS:
         alone = DYSNOMIAS[type_name]
         works = f" (it works on {alone} alone)" if alone else ""

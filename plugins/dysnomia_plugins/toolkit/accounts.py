@@ -311,9 +311,9 @@ def _delete(account: Account, name: str, wanted: int | None, number: int | None)
         )
     if wanted is not None and wanted != number:
         return Step(account, name, f"{account} {name} is kept: it has number {number}, its description says {wanted}")
-    gone = user_id if account is Account.USER else group_id
+    find_id = user_id if account is Account.USER else group_id
     program = "userdel" if account is Account.USER else "groupdel"
-    return Step(account, name, f"remove {account} {name}", (program, name), done=lambda: gone(name) is None)
+    return Step(account, name, f"remove {account} {name}", (program, name), done=lambda: find_id(name) is None)
 
 
 # --- doing ---------------------------------------------------------------------------------------------------------

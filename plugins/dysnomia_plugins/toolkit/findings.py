@@ -24,9 +24,9 @@ class Findings:
         self.list.append(Finding(severity, text, of_snapshot))
 
 
-def of_snapshot(found: Iterable[Finding]) -> Iterator[Finding]:
+def of_snapshot(findings: Iterable[Finding]) -> Iterator[Finding]:
     """These findings, as ones about the snapshot."""
-    return (replace(one, of_snapshot=True) for one in found)
+    return (replace(one, of_snapshot=True) for one in findings)
 
 
 def free_bytes(path: str | os.PathLike[str] | None) -> int | None:

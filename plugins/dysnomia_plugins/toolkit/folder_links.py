@@ -147,15 +147,15 @@ def link_fact(links: FolderLinks, name: str, target: str, made: str = "") -> Fac
 
 def _was(links: FolderLinks) -> Mapping[str, str]:
     """Where the links lead that have the names now. Raises NotSafe for anything else: that belongs to an operator."""
-    found = {}
+    targets = {}
     with Folder.at(links.root) as folder:
         for name in links.targets:
             target = folder.link_target(name)
             if target is not None:
-                found[name] = target
+                targets[name] = target
             elif folder.seen(name) is not None:
                 raise _in_the_way(folder, name)
-    return found
+    return targets
 
 
 def _point(folder: Folder, name: str, target: str) -> None:

@@ -35,5 +35,5 @@ def points_below(path: str, mounts: Sequence[Mount]) -> list[str]:
 
 def _mount(line: str) -> Mount:
     fields, _, rest = line.partition(" - ")
-    point = _ESCAPE.sub(lambda found: chr(int(found.group(1), 8)), fields.split(" ")[4])
+    point = _ESCAPE.sub(lambda match: chr(int(match.group(1), 8)), fields.split(" ")[4])
     return Mount(point, rest.split(" ", 1)[0])

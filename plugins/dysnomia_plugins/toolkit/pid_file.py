@@ -106,15 +106,15 @@ def _writer(path: str, seen: os.stat_result) -> tuple[int | None, str]:
     return seen.st_uid, ""
 
 
-def remove_pid_file(found: PidFile) -> None:
+def remove_pid_file(pid_file: PidFile) -> None:
     """Remove one that names no process any more, unless it was written again. Raises NotSafe, PluginError."""
     try:
-        folder, name = posixpath.split(real_path(found.path))
+        folder, name = posixpath.split(real_path(pid_file.path))
         with Folder.at(folder) as opened:
             seen = opened.seen(name)
-            if seen is not None and stat.S_ISREG(seen.st_mode) and seen.st_mtime == found.written:
+            if seen is not None and stat.S_ISREG(seen.st_mode) and seen.st_mtime == pid_file.written:
                 opened.unlink(name)
     except FileNotFoundError:
         return
     except OSError as error:
-        raise PluginError(f"{found.path} could not be removed ({error.strerror})", "remove it") from error
+        raise PluginError(f"{pid_file.path} could not be removed ({error.strerror})", "remove it") from error

@@ -211,15 +211,15 @@ def load(data: bytes, what: str) -> Archive:
     return archive
 
 
-def _component(said: schema.Component) -> ArchivedComponent:
-    key = ComponentKey.of(said["container"], said["component"])
-    snapshots = tuple(_snapshot(key, one) for one in said["snapshots"])
+def _component(component: schema.Component) -> ArchivedComponent:
+    key = ComponentKey.of(component["container"], component["component"])
+    snapshots = tuple(_snapshot(key, one) for one in component["snapshots"])
     generations = tuple(
         ArchivedGeneration(
             one["number"], validate_name(one["id"], "snapshot id"), records.moment(one["as_of"]), Reason(one["reason"]),
             one["text"], one["who"],
         )
-        for one in said["generations"]
+        for one in component["generations"]
     )  # fmt: skip
     ids = {snapshot.id for snapshot in snapshots}
     if len(ids) != len(snapshots):
@@ -232,20 +232,20 @@ def _component(said: schema.Component) -> ArchivedComponent:
     return ArchivedComponent(key, snapshots, generations)
 
 
-def _snapshot(key: ComponentKey, said: schema.Snapshot) -> ArchivedSnapshot:
-    snapshot_id = validate_name(said["id"], "snapshot id")
-    files = tuple(ArchivedFile(*file) for file in said["files"])
-    links = tuple(said["links"])
-    folders = tuple(said["folders"])
-    if said["checksum"] and not is_checksum(said["checksum"]):
+def _snapshot(key: ComponentKey, snapshot: schema.Snapshot) -> ArchivedSnapshot:
+    snapshot_id = validate_name(snapshot["id"], "snapshot id")
+    files = tuple(ArchivedFile(*file) for file in snapshot["files"])
+    links = tuple(snapshot["links"])
+    folders = tuple(snapshot["folders"])
+    if snapshot["checksum"] and not is_checksum(snapshot["checksum"]):
         raise Refused(f"{key}/{snapshot_id}: invalid checksum in the archive")
     _validate_tree(f"{key}/{snapshot_id}", files, links, folders)
     metadata = None
-    if said["metadata"] is not None:
-        metadata = replace(records.metadata_of({**said["metadata"], "files": []}), files=manifest(files, links))
+    if snapshot["metadata"] is not None:
+        metadata = replace(records.metadata_of({**snapshot["metadata"], "files": []}), files=manifest(files, links))
         if metadata.id != snapshot_id:
             raise Refused(f"the metadata of {key}/{snapshot_id} belongs to another snapshot")
-    return ArchivedSnapshot(snapshot_id, files, links, folders, said["checksum"], metadata)
+    return ArchivedSnapshot(snapshot_id, files, links, folders, snapshot["checksum"], metadata)
 
 
 def manifest(files: Sequence[ArchivedFile], links: Sequence[tuple[str, str]]) -> tuple[FileEntry, ...]:

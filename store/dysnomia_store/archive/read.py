@@ -117,11 +117,11 @@ class ArchiveReader:
             self._heads[key, snapshot.id, entry.path] = at
             at += len(form.head(form.member_name(key, snapshot.id, entry.path), entry.size)) + form.padded(entry.size)
         self._end = at
-        there, needed = os.fstat(self._file.fileno()).st_size, at + len(form.END)
-        if there < needed:
-            raise Corrupt(f"{self.path} is cut short: it has {there:,} of {needed:,} bytes", "copy the archive again")
-        if there > needed:
-            raise Refused(f"{self.path} has {there - needed:,} bytes after the end of the archive", _NOT_OURS)
+        size, needed = os.fstat(self._file.fileno()).st_size, at + len(form.END)
+        if size < needed:
+            raise Corrupt(f"{self.path} is cut short: it has {size:,} of {needed:,} bytes", "copy the archive again")
+        if size > needed:
+            raise Refused(f"{self.path} has {size - needed:,} bytes after the end of the archive", _NOT_OURS)
 
     def _record_bytes(self) -> bytes:
         block = os.pread(self._file.fileno(), form.BLOCK, 0)
@@ -216,19 +216,19 @@ def unpack(
             f"importing {reader.path} needs {needed:,} bytes, and {free:,} are free",
             "free some space, then import it again",
         )
-    came: list[tuple[ComponentKey, str]] = []
+    added: list[tuple[ComponentKey, str]] = []
     stored: dict[tuple[ComponentKey, str], str] = {}
     try:
         for component in archive.components:
             for snapshot in component.snapshots:
                 with in_words(f"importing {snapshot.id} of {component.key}"):
                     draft_reader = readers.get(component.key)
-                    found, new = _take(workspace, reader, component.key, snapshot, job, on_bytes, draft_reader)
-                stored[component.key, snapshot.id] = found
+                    stored_id, new = _take(workspace, reader, component.key, snapshot, job, on_bytes, draft_reader)
+                stored[component.key, snapshot.id] = stored_id
                 if new:
-                    came.append((component.key, found))
+                    added.append((component.key, stored_id))
     except (Corrupt, Refused):
-        _take_out(workspace, came)
+        _take_out(workspace, added)
         raise
     made: list[tuple[ComponentKey, int]] = []
     for component in archive.components:
@@ -306,9 +306,9 @@ def _metadata(snapshot: ArchivedSnapshot, explained: Explained | None, sealed: S
     )  # fmt: skip
 
 
-def _take_out(workspace: Workspace, came: Sequence[tuple[ComponentKey, str]]) -> None:
+def _take_out(workspace: Workspace, added: Sequence[tuple[ComponentKey, str]]) -> None:
     """Delete snapshots that no generation names. What cannot be deleted is an orphan, and seen as one."""
-    for key, snapshot_id in came:
+    for key, snapshot_id in added:
         with suppress(OSError):
             remove_snapshot(workspace, workspace.layout.snapshot(key, snapshot_id))
             for path in (workspace.layout.checksum(key, snapshot_id), workspace.layout.metadata(key, snapshot_id)):

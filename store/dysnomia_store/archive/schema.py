@@ -54,12 +54,12 @@ class Record(TypedDict):
     components: list[Component]
 
 
-def record(said: Json, what: str) -> Record:
+def record(document: Json, what: str) -> Record:
     """Raises Corrupt, naming ``what`` and the field."""
-    decoded = shaped(said, Record, what)
+    decoded = shaped(document, Record, what)
     try:
         # Of the surrogates only those are text here that stand for the bytes of a name which is not UTF-8.
-        json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except ValueError as error:
         raise Corrupt(f"{what} cannot be read: {error}") from None
     return decoded

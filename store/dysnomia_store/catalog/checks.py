@@ -93,19 +93,19 @@ def _check(
     proofs: Proofs | None,
 ) -> tuple[CheckResult, str]:
     path = layout.metadata(key, snapshot_id)
-    said = ""
+    problem = ""
     try:
         written: Metadata | None = typed.metadata(records.read_file(path), path.name)
         if written is not None and written.id != snapshot_id:
-            written, said = None, "its metadata belongs to another snapshot"
+            written, problem = None, "its metadata belongs to another snapshot"
     except FileNotFoundError:
         written = None
     except Corrupt:
-        written, said = None, "its metadata cannot be read"
+        written, problem = None, "its metadata cannot be read"
     if written is not None:
         return _by_manifest(folder, written, on_bytes, proofs)
     result, text = _without_manifest(layout, key, snapshot_id, folder, on_bytes)
-    return result, "; ".join(filter(None, (said, text)))
+    return result, "; ".join(filter(None, (problem, text)))
 
 
 def _by_manifest(

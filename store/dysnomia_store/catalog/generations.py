@@ -58,9 +58,9 @@ def generations(key: ComponentKey, lines: Iterable[Line]) -> tuple[Generation, .
             # One call of the parser for many records: what a call costs is more than what most of them do.
             histories = _parsed(line.history for line in batch)
             described = _parsed(None if line.id in metadata else line.metadata for line in batch)
-            for line, history, said in zip(batch, histories, described, strict=True):
+            for line, history, description in zip(batch, histories, described, strict=True):
                 if line.id not in metadata:
-                    metadata[line.id] = None if said is None else records.metadata_of(said)
+                    metadata[line.id] = None if description is None else records.metadata_of(description)
                 result.append(_generation(key, line, history, metadata[line.id]))
     return tuple(result)
 
@@ -74,14 +74,14 @@ def just_made(layout: Layout, key: ComponentKey, number: int) -> Generation | No
     try:
         history = records.read_file(layout.history(key, number, snapshot_id))
         metadata = records.read_file(layout.metadata(key, snapshot_id))
-        told = typed.history(history, "history")
-        if (told.number, told.id) != (number, snapshot_id):
+        record = typed.history(history, "history")
+        if (record.number, record.id) != (number, snapshot_id):
             return None
         if typed.metadata(metadata, "metadata").id != snapshot_id:
             return None
     except (OSError, Corrupt):
         return None
-    as_of = round(told.as_of.timestamp() * 1_000_000)
+    as_of = round(record.as_of.timestamp() * 1_000_000)
     texts = history.decode(), metadata.decode()
     line = Line(number, os.fsencode(snapshot_id), as_of, 0, as_of, 1, texts[0], None, "", "", texts[1], None)
     return generations(key, [line])[0]
@@ -93,8 +93,8 @@ def _parsed(texts: Iterable[str | None]) -> list[records.Json | None]:
 
 
 def _generation(key: ComponentKey, line: Line, history: records.Json | None, metadata: Metadata | None) -> Generation:
-    told = _UNTOLD if history is None else records.history_of(history)
-    as_of = at(line.as_of) if history is None else told.as_of
+    record = _UNTOLD if history is None else records.history_of(history)
+    as_of = at(line.as_of) if history is None else record.as_of
     return Generation(
         key=key,
         number=line.number,
@@ -103,12 +103,12 @@ def _generation(key: ComponentKey, line: Line, history: records.Json | None, met
         as_of_estimated=line.estimated == 1,
         unchanged_until=as_of if line.until <= line.as_of else at(line.until),
         seen=line.seen,
-        reason=told.reason,
-        text=told.text,
-        restored=told.restored,
-        who=told.who,
-        job=told.job,
-        delta=told.delta,
+        reason=record.reason,
+        text=record.text,
+        restored=record.restored,
+        who=record.who,
+        job=record.job,
+        delta=record.delta,
         metadata=metadata,
         marks=_NO_MARKS if line.marks is None else records.marks_of(records.load(line.marks, "marks")),
         last_check=None if line.check is None else records.check_of(records.load(line.check, "check")),

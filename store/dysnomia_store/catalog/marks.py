@@ -84,11 +84,6 @@ def _files(layout: Layout, key: ComponentKey) -> tuple[list[Marked], set[str]]:
     return files, {name for _, name in unread}
 
 
-def write(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, marks: Marks, who: str) -> None:
-    """Replace what is said of a generation. Raises StoreError."""
-    change(workspace, key, number, snapshot_id, lambda said: marks, who)
-
-
 def change(
     workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, how: Callable[[Marks], Marks], who: str
 ) -> None:
@@ -173,8 +168,8 @@ def link_tree(workspace: Workspace, source: Path, target: Path) -> None:
     workspace.disk.mkdir(target, at.st_mode & 0o777)
     if at.st_gid != target.stat().st_gid:
         workspace.disk.chmod(target, at.st_mode & 0o777, at.st_gid)
-    with os.scandir(source) as found:
-        for entry in found:
+    with os.scandir(source) as scanned:
+        for entry in scanned:
             if entry.is_dir(follow_symlinks=False):
                 link_tree(workspace, Path(entry.path), target / entry.name)
             else:

@@ -82,6 +82,27 @@ def commit(
     return generation(workspace, key, snapshot_id, about, number), True
 
 
+def metadata_of(sealed: Sealed, info: CommitInfo, store_id: str) -> Metadata:
+    """What is recorded of a snapshot: its content as it was sealed, and who made it of what."""
+    return Metadata(
+        id=sealed.id,
+        type=info.type,
+        content_size=sealed.content_size,
+        stored_size=sealed.stored_size,
+        files=sealed.files,
+        digest=sealed.digest,
+        digest_version=info.digest_version,
+        complete=info.complete,
+        sections=sealed.sections,
+        rows=sealed.rows,
+        tool_versions=info.tool_versions,
+        host=info.host,
+        surroundings=info.surroundings,
+        origin=store_id,
+        outline=sealed.outline,
+    )
+
+
 def _same_outline(
     workspace: Workspace, key: ComponentKey, snapshot_id: str, sealed: Sealed, metadata: Metadata
 ) -> bool:
@@ -98,6 +119,21 @@ def see(workspace: Workspace, key: ComponentKey, number: int, snapshot_id: str, 
     """Record that a generation's state was found again. Raises OSError."""
     seen = Seen(about.as_of, about.job, about.who, about.surroundings)
     workspace.append(workspace.layout.seen(key), records.dump(records.seen_json(number, snapshot_id, seen)))
+
+
+def see_newest(workspace: Workspace, key: ComponentKey, snapshot_id: str, about: CommitInfo) -> int:
+    """Record that the state of the newest generation, which is of this snapshot, was found again. Returns its number.
+
+    Raises:
+        Refused: the newest generation is of another snapshot by now.
+        StoreError: it could not be written.
+    """
+    with in_words(f"recording that {key} did not change"):
+        before = newest(workspace, key)
+        if before is None or before[1] != snapshot_id:
+            raise Refused(f"the newest generation of {key} is another one now", "try again")
+        see(workspace, key, before[0], snapshot_id, about)
+        return before[0]
 
 
 def generation(

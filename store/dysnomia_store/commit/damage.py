@@ -30,7 +30,7 @@ Snapshots = dict[tuple[ComponentKey, str], list[str]]
 """Names of the files, by component and id."""
 
 
-def spread(workspace: Workspace, of: tuple[ComponentKey, str], found: Sequence[Damaged], check: Check) -> Check:
+def spread(workspace: Workspace, of: tuple[ComponentKey, str], damage: Sequence[Damaged], check: Check) -> Check:
     """Record damaged frames of a snapshot for every other that holds the same files, and never believe them again.
 
     Returns the check with those named. Raises StoreError.
@@ -38,19 +38,20 @@ def spread(workspace: Workspace, of: tuple[ComponentKey, str], found: Sequence[D
     with in_words("recording damaged frames"):
         pool = Pool(workspace.layout, workspace.disk)
         wanted: dict[bytes, set[int]] = {}
-        for one in found:
+        for one in damage:
             with suppress(OSError):
                 wanted.setdefault(one.digest, set()).add(one.path.stat(follow_symlinks=False).st_ino)
             pool.condemn(one.path, one.digest)
         others = _holding(workspace, wanted)
         others.pop(of, None)
-        for (key, snapshot_id), names in others.items():
-            if not checks.failed(workspace.layout, key, snapshot_id):
-                text = f"{', '.join(names)} is damaged: it is the same file as in {of[0]}, snapshot {of[1]}"
-                checks.record(workspace, key, snapshot_id, Check(check.at, "bytes", check.result, text, check.job))
-    if not others:
-        return check
-    where = "; ".join(_generations(workspace, key, [name for at, name in others if at == key]) for key in _keys(others))
+        for other, names in others.items():
+            if not checks.failed(workspace.layout, *other):
+                where = _where(workspace, {of, *others} - {other})
+                text = f"{', '.join(names)} is damaged: the same file is in {where}"
+                checks.record(workspace, *other, Check(check.at, "bytes", check.result, text, check.job))
+        if not others:
+            return check
+        where = _where(workspace, set(others))
     return Check(check.at, check.how, check.result, f"{check.text}; the same files are in {where}", check.job)
 
 
@@ -165,8 +166,10 @@ def _holding(workspace: Workspace, wanted: dict[bytes, set[int]]) -> Snapshots:
     return snapshots
 
 
-def _keys(others: Snapshots) -> list[ComponentKey]:
-    return sorted({key for key, _ in others})
+def _where(workspace: Workspace, snapshots: Collection[tuple[ComponentKey, str]]) -> str:
+    """The generations of some snapshots, in words."""
+    keys = sorted({key for key, _ in snapshots})
+    return "; ".join(_generations(workspace, key, [one for at, one in snapshots if at == key]) for key in keys)
 
 
 def _generations(workspace: Workspace, key: ComponentKey, ids: Sequence[str]) -> str:

@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dysnomia_store.commit.commit import newest
+from dysnomia_store.commit.install import sound_metadata
 from dysnomia_store.content.artefact_reader import ArtefactReader
 from dysnomia_store.content.artefact_writer import ArtefactWriter
 from dysnomia_store.content.frame_folder import FolderReader
@@ -95,22 +97,33 @@ class Earlier:
         self._index.close()
 
 
-def earlier_of(
-    workspace: Workspace, key: ComponentKey, metadata: Metadata, now: datetime, read_all_every: float
+def newest_earlier(
+    workspace: Workspace, key: ComponentKey, made_by: tuple[str, int], read_all_every: float
 ) -> Earlier | None:
-    """What a dump may take over of a sound snapshot; None where nothing was noted of it, or where it is time to read
+    """What a dump may take over of the newest generation's snapshot; None where it is unknown, or not sound, where it
+    is of another type and digest version than ``made_by``, where nothing was noted of it, or where it is time to read
     everything again: ``read_all_every`` seconds since that was done."""
+    if not workspace.layout.note(key).exists():
+        return None
+    before = newest(workspace, key)
+    metadata = sound_metadata(workspace, key, before[1]) if before is not None and before[1] else None
+    if metadata is None or (metadata.type, metadata.digest_version) != made_by:
+        return None
+    return _noted_of(workspace, key, metadata, read_all_every)
+
+
+def _noted_of(workspace: Workspace, key: ComponentKey, metadata: Metadata, read_all_every: float) -> Earlier | None:
     index = workspace.layout.index(key, metadata.id)
     try:
         path = workspace.layout.note(key)
         head, _, note = codec.read_file(path).partition(b"\n")
-        said = typed.noted(head, path.name)
-        read = codec.moment(said["read"])
+        noted = typed.noted(head, path.name)
+        read = codec.moment(noted["read"])
     except (OSError, ValueError, Corrupt):
         return None  # nothing is lost but time
-    if (said["id"], said["type"], said["digest_version"]) != (metadata.id, metadata.type, metadata.digest_version):
+    if (noted["id"], noted["type"], noted["digest_version"]) != (metadata.id, metadata.type, metadata.digest_version):
         return None
-    if not 0 <= (now - read).total_seconds() < read_all_every:
+    if not 0 <= (workspace.clock() - read).total_seconds() < read_all_every:
         return None
     stored = StoredSnapshot(workspace.layout.snapshot(key, metadata.id), metadata, index)
     try:

@@ -99,18 +99,18 @@ def _link_again(workspace: Workspace, key: ComponentKey) -> Iterator[Healed]:
         (one for one in marks.marked(workspace.layout, key).values() if marks.active(one.marks.pins, now)),
         key=lambda one: one.number,
     )
-    gone = [
+    missing = [
         one
         for one in pinned
         if _points_at(workspace, key, one.number) != one.id and workspace.layout.snapshot(key, one.id).is_dir()
     ]
-    if not gone:
+    if not missing:
         return
     from dysnomia_store.commit.commit import newest
 
     last = newest(workspace, key)
     above = []
-    for one in gone:
+    for one in missing:
         if not os.path.lexists(workspace.layout.link(key, one.number)) and (last is None or one.number < last[0]):
             _symlink(workspace, key, one.number, one.id)
             yield Healed(one.number, one.id, f"generation {one.number} of {key} was pinned, and is back")

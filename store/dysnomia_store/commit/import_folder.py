@@ -14,7 +14,7 @@ from dysnomia_store.content.artefact_reader import open_artefact, split_suffix
 from dysnomia_store.content.dysnomia_checksum import checksum
 from dysnomia_store.content.frame_folder import collapsed, folder_of
 from dysnomia_store.content.manifest import walk
-from dysnomia_store.content.snapshots import SnapshotDraft, identity
+from dysnomia_store.content.snapshots import Sealed, SnapshotDraft, identity
 from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, NotFound, Refused
@@ -71,24 +71,43 @@ def import_folder(
             sealed = draft.seal()
         if explained is not None and len(snapshot_id) == 64 and explained.digest != snapshot_id:
             raise Corrupt(f"{folder.name} holds another snapshot: {explained.digest}", "nothing was imported")
-        metadata = Metadata(
-            id=snapshot_id,
-            type="" if explained is None else explained.type,
-            content_size=sealed.content_size if explained is None else explained.content_size,
-            stored_size=sealed.stored_size,
-            files=sealed.files,
-            digest="" if explained is None else explained.digest,
-            digest_version=0 if explained is None else explained.digest_version,
-            complete=None if explained is None else True,
-            sections=None if explained is None else explained.sections,
-            rows=None if explained is None else explained.rows,
-            tool_versions={} if explained is None else {FOOTERS: str(explained.digest_version)},
-        )
+        metadata = _metadata(snapshot_id, sealed, explained)
         made = commit(workspace, key, draft, metadata, _about(workspace, folder, who, job), None)
         mend_later(workspace, draft.replaced)
         if move:
             workspace.disk.remove_tree(folder)
     return made
+
+
+def _metadata(snapshot_id: str, sealed: Sealed, explained: Explained | None) -> Metadata:
+    """What is recorded of a snapshot: what it explains of itself, else its files alone."""
+    if explained is None:
+        return Metadata(
+            id=snapshot_id,
+            type="",
+            content_size=sealed.content_size,
+            stored_size=sealed.stored_size,
+            files=sealed.files,
+            digest="",
+            digest_version=0,
+            complete=None,
+            sections=None,
+            rows=None,
+            tool_versions={},
+        )
+    return Metadata(
+        id=snapshot_id,
+        type=explained.type,
+        content_size=explained.content_size,
+        stored_size=sealed.stored_size,
+        files=sealed.files,
+        digest=explained.digest,
+        digest_version=explained.digest_version,
+        complete=True,
+        sections=explained.sections,
+        rows=explained.rows,
+        tool_versions={FOOTERS: str(explained.digest_version)},
+    )
 
 
 def _link_own(workspace: Workspace, key: ComponentKey, own: Path, about: CommitInfo) -> tuple[int, bool]:
@@ -140,8 +159,8 @@ def explain(folder: Path) -> Explained | None:
 
 def _copy(workspace: Workspace, source: Path, target: Path) -> None:
     """Copy a folder's files into one that is there. Raises OSError, Refused."""
-    with os.scandir(source) as found:
-        entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+    with os.scandir(source) as scanned:
+        entries = sorted(scanned, key=lambda entry: os.fsencode(entry.name))
     for entry in entries:
         kind = entry.stat(follow_symlinks=False).st_mode
         goal = target / entry.name

@@ -105,6 +105,7 @@ class SectionDigester:
         key: tuple[str, ...],
         attributes: Mapping[str, str] | None,
     ) -> None:
+        """Begin a section. Raises ValueError inside of another."""
         if self._open is not None:
             raise ValueError(f"section {name!r} begins inside section {self._open.name!r}")
         self._close_run()
@@ -145,11 +146,13 @@ class SectionDigester:
         self.target.add(section)
 
     def whole(self, sections: Sequence[WholeSection]) -> None:
-        """Sections that were stored one behind the other: what ``begin``, ``canonical`` and ``end`` do, in one go."""
+        """Sections that were stored one behind the other: what ``begin``, ``canonical`` and ``end`` do, in one go.
+
+        Raises ValueError inside of another section."""
         if self._open is not None:
             raise ValueError(f"sections begin inside section {self._open.name!r}")
         self._close_run()
-        told: list[str] = []
+        section_lines: list[str] = []
         lines: list[str] | None = [] if isinstance(self.target, LineTarget) else None
         shown: Mapping[str, str] | None = None
         pairs = about = ""
@@ -163,7 +166,7 @@ class SectionDigester:
             if attributes:
                 digest = sha256(f'["{digest}",{pairs}]\n'.encode()).hexdigest()
             what = f"{quoted(kind)},{quoted(name)}"
-            told.append(f'[{what},{pairs},"{digest}"]\n')
+            section_lines.append(f'[{what},{pairs},"{digest}"]\n')
             length = sum(map(len, stored))
             if lines is None:
                 self.target.add(
@@ -177,7 +180,7 @@ class SectionDigester:
             self.position += length
         if isinstance(self.target, LineTarget) and lines:
             self.target.add_lines(lines)
-        line = "".join(told).encode()
+        line = "".join(section_lines).encode()
         self._whole.update(line)
         self._outline.update(line)
         self._sections += len(sections)

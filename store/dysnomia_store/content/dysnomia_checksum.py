@@ -74,8 +74,8 @@ def checksum_of(folder: Path, tree: _Node, on_bytes: OnBytes | None) -> str:
 
 def _tree(folder: Path, path: str = ".") -> _Node:
     children = []
-    with os.scandir(folder / path) as found:
-        for entry in found:
+    with os.scandir(folder / path) as scanned:
+        for entry in scanned:
             below = f"{path}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 children.append(_tree(folder, below))

@@ -16,8 +16,9 @@ from dysnomia_store.content.frame_folder import FolderReader
 from dysnomia_store.content.snapshots import StoredSnapshot
 from dysnomia_store.model import Metadata, Section
 
-LEAST_RUN = 4
-"""Frames: of a shorter run, looking where its lines end would cost about what reading it does."""
+LEAST_RUN = 2
+"""Frames: of one alone, looking where its lines end would cost about what reading it does. In dumps of MariaDB runs are
+short after a change: each MiB of rows begins anew with an INSERT, and where it stands moves."""
 _TRIES = 3
 """Frames at either end of a run that are looked at for one that ends with a line."""
 

@@ -156,6 +156,8 @@ class FolderReader:
     def __init__(self, path: Path, *, sha256: str | None = None, workers: int | None = None) -> None:
         self.path = path
         self.name = path.name[: -len(SUFFIX)]
+        self.lent: Mapping[bytes, Lent] = {}
+        """Frames, by their digests, that its folder does not hold, since those of another artefact are read."""
         self._workers = workers
         self.about: FolderFooter | None
         self.about, self.frames = read_footer(path, sha256)
@@ -193,25 +195,40 @@ class FolderReader:
 
     def frame(self, number: int) -> bytes:
         """The content of one frame. Raises NotFound, NotPermitted, Corrupt."""
-        with self.open_range(self.frames.table.content[number], self.frames.size(number)) as stream:
+        with (
+            opened(self.path) as at,
+            stream_of(self._pieces(at, [number], 0, self.frames.size(number)), self.path) as stream,
+        ):
             return stream.read()
 
     def _pieces(
         self, at: int, which: Sequence[int], offset: int, length: int, *, sealed: bool = False
     ) -> Iterator[bytes]:
-        def content(number: int) -> bytes:
-            name = frame_name(number)
-            try:
-                data = read_frame(at, name)
-                if sealed:  # else what is imported would be called damaged by the first check
-                    frame_file.prove(data, self.frames.digest(number), self.frames.size(number))
-                return frame_file.decode(data, self.frames.digest(number), self.frames.size(number))
-            except OSError as error:
-                if is_readers_own(error):
-                    raise
-                raise ZstdError(f"{name}: {error.strerror}") from error
-            except ZstdError as error:
-                raise ZstdError(f"{name}: {error}") from error
-
+        content = partial(self._content, at, sealed=sealed)
         with closing(cast(Any, work_ahead((partial(content, number) for number in which), self._workers))) as pieces:
             yield from sliced(pieces, offset, length)
+
+    def _content(self, at: int, number: int, *, sealed: bool = False) -> bytes:
+        name = frame_name(number)
+        digest, size = self.frames.digest(number), self.frames.size(number)
+        if (lent := self.lent.get(digest)) is not None:
+            return lent.artefact.frame(lent.number)
+        try:
+            data = read_frame(at, name)
+            if sealed:  # else what is imported would be called damaged by the first check
+                frame_file.prove(data, digest, size)
+            return frame_file.decode(data, digest, size)
+        except OSError as error:
+            if is_readers_own(error):
+                raise
+            raise ZstdError(f"{name}: {error.strerror}") from error
+        except ZstdError as error:
+            raise ZstdError(f"{name}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A frame of a stored artefact."""
+
+    artefact: FolderReader
+    number: int

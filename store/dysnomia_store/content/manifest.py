@@ -21,8 +21,8 @@ _LINK = b"symbolic link\n"
 
 def walk(folder: Path, below: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Every file and link below a folder, by relative path, in the order of the folder itself."""
-    with os.scandir(folder / below if below else folder) as found:
-        for entry in found:
+    with os.scandir(folder / below if below else folder) as scanned:
+        for entry in scanned:
             path = f"{below}/{entry.name}" if below else entry.name
             if entry.is_dir(follow_symlinks=False):
                 yield from walk(folder, path)
@@ -82,9 +82,9 @@ def differences(
     proofs = proofs or Proofs()
     for entry in files:
         known.add(entry.path)
-        said, missing = _difference(folder, entry, on_bytes)
-        if said:
-            wrong.append(said)
+        difference, missing = _difference(folder, entry, on_bytes)
+        if difference:
+            wrong.append(difference)
             only_missing = only_missing and missing
         elif folder_of(entry.path):
             frames = folder / folder_of(entry.path)

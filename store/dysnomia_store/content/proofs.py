@@ -36,6 +36,12 @@ class Proofs:
     damaged: list[Damaged] = field(default_factory=list)
     """Every place at which such a file was found; for the caller to take out."""
 
+    def take_damaged(self) -> tuple[Damaged, ...]:
+        """The damaged files that were found since this was last asked."""
+        damaged = tuple(self.damaged)
+        self.damaged.clear()
+        return damaged
+
     def differences(self, folder: Path, frames: Frames, on_bytes: OnBytes | None) -> Iterator[tuple[str, str]]:
         """(name, what is wrong) of each frame that is not right; ``""`` where it is missing.
 

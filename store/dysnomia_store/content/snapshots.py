@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 
 from dysnomia_store.content.artefact_reader import ArtefactReader, open_artefact, split_suffix
 from dysnomia_store.content.artefact_writer import ArtefactResult, ArtefactWriter
+from dysnomia_store.content.borrowed import BorrowedFrames
 from dysnomia_store.content.cutting import DEFAULT, Cutting
 from dysnomia_store.content.files import FrameKeeper
-from dysnomia_store.content.frame_folder import FolderReader, collapsed, folder_of, frame_name, read_footer
+from dysnomia_store.content.frame_folder import FolderReader, Lent, collapsed, folder_of, frame_name, read_footer
 from dysnomia_store.content.index import Index, IndexWriter
 from dysnomia_store.content.manifest import digest_entry, walk
 from dysnomia_store.disk.syscalls import Disk, in_words
@@ -146,7 +147,8 @@ class SnapshotDraft:
     def stored(self) -> StoredSnapshot:
         """The draft read as a snapshot (what is live, dumped for a comparison)."""
         sealed = self.seal()
-        return StoredSnapshot(self.folder, None, sealed.index, files=sealed.files)
+        lent = self._frames.lent if isinstance(self._frames, BorrowedFrames) else None
+        return StoredSnapshot(self.folder, None, sealed.index, files=sealed.files, lent=lent)
 
     def abort(self) -> None:
         """Close what is open. The folder is for its maker to delete."""
@@ -226,8 +228,10 @@ class StoredSnapshot:
         index: Path | None,
         *,
         files: tuple[FileEntry, ...] | None = None,
+        lent: Mapping[bytes, Lent] | None = None,
     ) -> None:
         self._workers: int | None = None
+        self._lent = lent
         self._folder = folder
         self._metadata = metadata
         self._index = index
@@ -280,7 +284,16 @@ class StoredSnapshot:
             raise NotFound(f"{self._folder.name} holds no {artefact!r}", f"it holds {', '.join(names) or 'nothing'}")
         entry = None if self._files is None else self._files.get(path)
         sha256 = None if entry is None else entry.sha256
-        return open_artefact(self._folder / (folder_of(path) or path), sha256=sha256, workers=self._workers)
+        found = open_artefact(self._folder / (folder_of(path) or path), sha256=sha256, workers=self._workers)
+        if self._lent is not None and isinstance(found, FolderReader):
+            found.lent = self._lent
+        return found
+
+    def borrowed(self) -> BorrowedFrames | None:
+        """Its frames, for a dump that is compared with it; None where it has none. Raises NotFound, Corrupt."""
+        artefacts = (self.with_workers(0).reader(name) for name in self.artefacts())
+        folders = [artefact for artefact in artefacts if isinstance(artefact, FolderReader)]
+        return BorrowedFrames(folders) if folders else None
 
     def with_workers(self, workers: int) -> StoredSnapshot:
         """The same, read with so many threads that decompress ahead; 0 where the processors have enough to do."""

@@ -52,7 +52,7 @@ class Storage(Protocol):
     def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
         """Take bytes that another artefact of the store holds. Raises NotFound, Corrupt where they cannot be read."""
 
-    def close(self, said: Mapping[str, Any]) -> Stored:
+    def close(self, footer_fields: Mapping[str, Any]) -> Stored:
         """Write what is left, and what a footer says. The folder is for the caller to sync."""
 
     def abort(self) -> None:
@@ -84,12 +84,12 @@ class WholeFile:
     def take_over(self, artefact: ArtefactReader | FolderReader, offset: int, length: int) -> None:
         _copy(artefact, offset, length, self.write)
 
-    def close(self, said: Mapping[str, Any]) -> Stored:
+    def close(self, footer_fields: Mapping[str, Any]) -> Stored:
         self._cutter.flush()
         self._compressor.finish()
         self._put(self._finish())
         if self._framed:
-            whole = {"dysnomia-artefact": footer.ARTEFACT, **said, "stored": self._digest.hexdigest()}
+            whole = {"dysnomia-artefact": footer.ARTEFACT, **footer_fields, "stored": self._digest.hexdigest()}
             self._put(footer.encode({**whole, "frames": self._compressor.sizes}))
         with explained(self.path):
             self._files.fsync(self._file)
@@ -145,13 +145,14 @@ class FrameFolder:
                 self._count += 1
         _copy(artefact, offset, end - offset, self.write)
 
-    def close(self, said: Mapping[str, Any]) -> Stored:
+    def close(self, footer_fields: Mapping[str, Any]) -> Stored:
+        """Write the footer; the folder is whole. Raises StoreError where it has too many frames."""
         self._cutter.flush()
         self._worker.finish()
         frames = Frames.of(bytes(self._digests), self._sizes)
         if len(frames) > MOST_FRAMES:
             raise StoreError(f"{self.path.name} has {len(frames):,} frames, more than a snapshot can hold")
-        data = footer.encode({"dysnomia-artefact": footer.FOLDER, **said, "frames": frames.said()})
+        data = footer.encode({"dysnomia-artefact": footer.FOLDER, **footer_fields, "frames": frames.said()})
         path = self.path / FOOTER
         with explained(path), self._files.create(path) as file:
             write_all(file, data)
@@ -232,8 +233,8 @@ class Undecided:
         else:
             _copy(artefact, offset, length, self.write)
 
-    def close(self, said: Mapping[str, Any]) -> Stored:
-        return (self._chosen or self._choose(self._small)).close(said)
+    def close(self, footer_fields: Mapping[str, Any]) -> Stored:
+        return (self._chosen or self._choose(self._small)).close(footer_fields)
 
     def abort(self) -> None:
         if self._chosen is not None:

@@ -14,8 +14,8 @@ from dysnomia_store.names import ComponentKey, validate_name
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     """What is in a folder; empty where it is missing or, being ours, not readable."""
     try:
-        with os.scandir(folder) as found:
-            yield from found
+        with os.scandir(folder) as scanned:
+            yield from scanned
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
 
@@ -39,8 +39,8 @@ def links(layout: Layout, key: ComponentKey) -> Iterator[tuple[int, str, str]]:
     except PermissionError as error:
         raise NotPermitted(f"permission denied: the generations of {key}", "run it as the store's owner") from error
     try:
-        with os.scandir(descriptor) as found:
-            for entry in found:
+        with os.scandir(descriptor) as scanned:
+            for entry in scanned:
                 name = entry.name
                 number = number_of(name)
                 if number is None:

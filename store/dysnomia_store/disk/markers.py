@@ -57,3 +57,13 @@ def remembered(layout: Layout, key: ComponentKey) -> Path | None:
     except OSError:
         return None
     return Path(os.fsdecode(path.rstrip(b"\n"))) if path.startswith(b"/") else None
+
+
+def activated_path(layout: Layout, key: ComponentKey) -> Path | None:
+    """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
+    Dysnomia hands that about. None where it is neither."""
+    markers = [path for name in ("activated", "garbage") if (path := layout.of(name, key)).exists()]
+    if not markers:
+        return None
+    known = remembered(layout, key)
+    return known if known is not None and known.exists() else markers[0]

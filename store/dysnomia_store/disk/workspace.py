@@ -187,5 +187,6 @@ class Workspace:
 
 
 def free_bytes(path: Path) -> int:
-    at = os.statvfs(path)
+    """Free bytes on the file system of a path, or of its nearest folder above that is there. Raises OSError."""
+    at = os.statvfs(next((folder for folder in (path, *path.parents) if folder.is_dir()), path))
     return at.f_bavail * at.f_frsize

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 
 from dysnomia_store.catalog import marks
 from dysnomia_store.catalog.component import ComponentReading
 from dysnomia_store.disk.layout import pointed_at
-from dysnomia_store.disk.locks import records_lock
+from dysnomia_store.disk.locks import ComponentLock, records_lock
 from dysnomia_store.disk.numbers import reserve
 from dysnomia_store.disk.syscalls import NO_SPACE, in_words
 from dysnomia_store.disk.workspace import Workspace
@@ -56,8 +56,8 @@ class Collector:
         self._snapshots: dict[ComponentKey, list[GcSnapshot]] = {}
         for snapshot in plan.snapshots:
             self._snapshots.setdefault(snapshot.key, []).append(snapshot)
-        self.keys = tuple(sorted(self._links.keys() | self._snapshots.keys()))
-        self.made: list[trash.Collected] = []
+        self._keys = tuple(sorted(self._links.keys() | self._snapshots.keys()))
+        self._made: list[trash.Collected] = []
         self._done = 0
         self._total = sum(map(len, self._links.values())) + sum(map(len, self._snapshots.values()))
 
@@ -65,6 +65,41 @@ class Collector:
     def stopped(self) -> bool:
         """Whether a cancel was asked for. What was done until then stays done."""
         return self._cancelled is not None and self._cancelled()
+
+    def run(
+        self,
+        locked: Callable[[ComponentKey], AbstractContextManager[ComponentLock]],
+        heal: Callable[[ComponentLock], object],
+        reading: Callable[[ComponentKey], ComponentReading],
+    ) -> None:
+        """Check every component, then collect one after the other, each under its lock.
+
+        Args:
+            locked: takes the lock of a component.
+            heal: brings back what another tool collected, under the lock.
+            reading: reads a component anew.
+
+        Raises:
+            Refused: a component is no longer the one the plan was made from; nothing was touched.
+            StoreError: what was not reached is as it was.
+        """
+        for key in self._keys:
+            with locked(key) as lock:
+                heal(lock)
+                self.check(key, reading(key))
+        for key in self._keys:
+            if self.stopped:
+                break
+            with locked(key):
+                self.collect(key, partial(reading, key))
+
+    def trashed(self) -> tuple[TrashEntry, ...]:
+        """What is in the trash by this collection."""
+        if self._grace <= 0:
+            return ()
+        made = {collection.path for collection in self._made}
+        listed = trash.listed(self._workspace.layout)
+        return tuple(entry for entry, collection in listed if collection.path in made)
 
     def check(self, key: ComponentKey, reading: ComponentReading) -> None:
         """Raises Refused where the component is no longer the one the plan was made from."""
@@ -118,7 +153,7 @@ class Collector:
             if error.errno in NO_SPACE and self._grace <= 0:
                 return None
             raise
-        self.made.append(collection)
+        self._made.append(collection)
         return collection
 
     def _take_links(self, key: ComponentKey, numbers: list[int], collection: trash.Collected | None) -> None:

@@ -60,10 +60,7 @@ def plan(
             del why[number]
         lines.extend(_lines(state, why, marked_drop, over, rules))
         snapshots.extend(_freed(state, rules, why, used))
-        if not rules.empty:
-            broken.extend((key, str(number)) for number in state.broken if number not in marked_keep)
-        else:
-            broken.extend((key, str(number)) for number in state.broken if number in marked_drop)
+        broken.extend((key, str(number)) for number in _broken(state, rules, marked_keep, marked_drop))
         digests[str(key)] = state.digest
     return GcPlan(
         lines=tuple(lines),
@@ -73,6 +70,11 @@ def plan(
         at=at,
         generations=digests,
     )
+
+
+def _broken(state: GcState, policy: Policy, keep: frozenset[int], drop: frozenset[int]) -> list[int]:
+    """The broken links that go: those that are marked so; with a policy, all that are not marked to stay."""
+    return [number for number in state.broken if (number in drop if policy.empty else number not in keep)]
 
 
 def _kept(
@@ -184,8 +186,8 @@ def _periods(good: list[GcGeneration], name: str, count: int, period: Callable[[
             _add(rules, gen.number, name)
 
 
-def _add(rules: Rules, number: int, said: str) -> None:
-    rules.setdefault(number, []).append(said)
+def _add(rules: Rules, number: int, rule: str) -> None:
+    rules.setdefault(number, []).append(rule)
 
 
 def _words(span: timedelta) -> str:
@@ -199,17 +201,17 @@ def _lines(state: GcState, kept: Rules, drop: frozenset[int], over: frozenset[in
     for gen in state.generations:
         why = kept.get(gen.number)
         if why is None:
-            gone = ["marked to go" if gen.number in drop else "no rule keeps it"]
+            reasons = ["marked to go" if gen.number in drop else "no rule keeps it"]
             if gen.number in over:
-                gone = [f"over {MAX_SIZE} {size(policy.max_size)}"]
+                reasons = [f"over {MAX_SIZE} {size(policy.max_size)}"]
             if gen.note:
-                gone.append(gen.note)
+                reasons.append(gen.note)
         yield GcLine(
             key=state.key,
             number=gen.number,
             id=gen.id,
             keep=why is not None,
-            rules=tuple(why if why is not None else gone),
+            rules=tuple(why if why is not None else reasons),
             content_size=gen.content_size,
             stored_size=gen.stored_size,
         )

@@ -58,7 +58,7 @@ class GcState:
 
 def gc_state(key: ComponentKey, reading: ComponentReading) -> GcState:
     """The part of a reading that a collection looks at."""
-    found = []
+    states = []
     broken = []
     for number in sorted(reading.gens):
         gen = reading.gens[number]
@@ -72,12 +72,12 @@ def gc_state(key: ComponentKey, reading: ComponentReading) -> GcState:
             bad = marks is not None and marks.verdict is Verdict.BAD
             note = "known bad" if bad else ("suspicious" if gen.suspicious else "not good")
         unread = MARKS_UNREAD in gen.problem
-        found.append(
+        states.append(
             GcGeneration(number, gen.id, gen.until, gen.good, snap.content_size, snap.stored_size, marks, note, unread)
         )
     return GcState(
         key=key,
-        generations=tuple(found),
+        generations=tuple(states),
         snapshots={snap.id: snap.stored_size for snap in reading.snaps.values() if snap.exists},
         broken=tuple(broken),
         digest=digest_of(reading),

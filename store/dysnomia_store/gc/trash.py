@@ -244,6 +244,11 @@ def chosen(layout: Layout, names: Collection[str]) -> list[tuple[TrashEntry, Col
     return [by_name[name] for name in sorted(set(names))]
 
 
+def due(layout: Layout, now: datetime) -> list[tuple[TrashEntry, Collected]]:
+    """The entries whose time has come to be freed."""
+    return [(entry, collection) for entry, collection in listed(layout) if entry.freed_on <= now]
+
+
 def free(workspace: Workspace, entry: TrashEntry, collection: Collected) -> int:
     """Delete one entry for good. Returns the bytes freed. Raises StoreError."""
     freed = 0

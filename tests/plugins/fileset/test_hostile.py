@@ -19,7 +19,8 @@ from dysnomia_plugins.toolkit.trees import extract
 from dysnomia_plugins.toolkit.trees.compare import compare
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt
-from dysnomia_plugins.toolkit.trees.tarread import BadArchive, TarReader
+from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
+from dysnomia_plugins.toolkit.trees.tarread import TarReader
 from dysnomia_plugins.toolkit.trees.tarwrite import END, header
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_plugins.types.fileset import Fileset

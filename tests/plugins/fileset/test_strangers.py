@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysnomia_plugins.errors import PluginError, Truncated
-from dysnomia_plugins.toolkit.trees import tarread
-from dysnomia_plugins.toolkit.trees.tarread import BadArchive, TarReader
+from dysnomia_plugins.toolkit.trees import tarheader
+from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
+from dysnomia_plugins.toolkit.trees.tarread import TarReader
 from tests.memory import at_most
 
 BLOCK = 512
@@ -104,7 +105,7 @@ def test_a_map_of_many_holes_is_read_in_time_that_grows_with_it() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../f", "a/../../f", "/etc/passwd", "a/..", "", "a" * 256, "d/" * (tarread.MAX_NAME // 2 + 1) + "f", "a\0b"],
+    ["../f", "a/../../f", "/etc/passwd", "a/..", "", "a" * 256, "d/" * (tarheader.MAX_NAME // 2 + 1) + "f", "a\0b"],
     ids=["dots", "dots inside", "absolute", "dots at the end", "none", "too long", "too deep", "zero"],
 )
 @pytest.mark.parametrize("where", ["header", "long name", "pax"])

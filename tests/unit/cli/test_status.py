@@ -89,9 +89,14 @@ def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setenv("DYSNOMIA_COMPONENTS_PATH", str(tmp_path / "components"))
     code = call(monkeypatch, "dysnomia-tui", "status", "--json")
     document = json.loads(capsys.readouterr().out)
-    assert (code, document["level"]) == (0, "ok"), document
+    assert (code, document["level"]) == (1, "warning"), document
+    (alarm,) = document["alarms"]
+    assert "the store is empty" in alarm, "a disk that is not mounted, and a wrong --statedir, look so"
     assert [one["key"] for one in document["components"]] == ["files/docs"]
     assert document["components"][0]["health"] == "inactive"
     assert abs(datetime.fromisoformat(document["at"]) - datetime.now(UTC)) < timedelta(minutes=5)
-    assert call(monkeypatch, "dysnomia-tui", "status", "--openmetrics") == 0
+    assert call(monkeypatch, "dysnomia-tui", "status", "--openmetrics") == 1
     assert capsys.readouterr().out.endswith("# EOF\n")
+    (tmp_path / "state" / "activated").mkdir(parents=True)
+    assert call(monkeypatch, "dysnomia-tui", "status") == 0
+    assert capsys.readouterr().out.startswith("OK: 1 component\n")

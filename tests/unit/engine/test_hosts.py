@@ -64,6 +64,10 @@ def test_a_report_is_read() -> None:
         (Answer(255, b"", "ssh: connect to host db1 port 22: Connection refused"), "ssh: Connection refused"),
         (Answer(127, b"", "sh: 1: dysnomia-tui: not found"), "it has no program 'dysnomia-tui'"),
         (Answer(4, b"", "dysnomia-tui: permission denied"), "permission denied"),
+        (
+            Answer(3, b'{"error": "permission denied: /srv: run: sudo", "exit": 3}', "x"),
+            "failed: permission denied: /srv",
+        ),
         (Answer(1, b" \n", ""), "ended with 1 and said nothing"),
         (Answer(0, b"x" * (MOST + 1), ""), "too long"),
         (b"{}", "no known form"),

@@ -260,6 +260,38 @@ def test_what_is_found_can_be_adopted_and_is_then_configured(machine: EngineFixt
     assert engine.plan_adopt(replace(found, container="../etc")).blockers
 
 
+def test_several_that_were_found_are_adopted_as_one(machine: EngineFixture, engine: Engine) -> None:
+    wiki = Found("sqlite-database", "mine", "wiki", {"sqliteDir": f"{machine.root}/mine"})
+    blog, shop = replace(wiki, component="blog"), Found("sqlite-database", "shop", "shop", {"sqliteDir": "/srv"})
+    plan = engine.plan_adopt(wiki, blog, shop)
+    assert plan.blockers == ()
+    assert [step.key for step in plan.steps] == ["mine/wiki", "mine/wiki", "mine/blog", "shop/shop", "shop/shop"]
+    assert engine.plan_adopt(wiki, replace(blog, properties={"sqliteDir": "/srv"})).blockers
+    (machine.root / "components/mine").mkdir(parents=True)
+    (machine.root / "components/mine/blog").write_text("another's")
+    job = machine.run(engine, plan)
+    assert job.state is JobState.PARTLY
+    assert "components/mine/blog already exists" in job.details["failed"]["mine/blog"]
+    assert "2 components are adopted, 1 not" in job.message
+    assert (machine.root / "components/mine/blog").read_text() == "another's"
+    assert component(engine, ComponentKey("mine", "wiki"))[0] is Health.NEVER
+    assert component(engine, ComponentKey("shop", "shop"))[0] is Health.NEVER
+
+
+def test_of_a_container_that_was_written_meanwhile_nothing_is_adopted(machine: EngineFixture, engine: Engine) -> None:
+    wiki = Found("sqlite-database", "mine", "wiki", {"sqliteDir": f"{machine.root}/mine"})
+    shop = Found("sqlite-database", "shop", "shop", {"sqliteDir": "/srv"})
+    plan = engine.plan_adopt(wiki, shop)
+    (machine.root / "containers/mine").write_text("type=sqlite-database\nsqliteDir=/elsewhere\n")
+    job = machine.run(engine, plan)
+    assert job.state is JobState.PARTLY
+    assert not (machine.root / "components/mine/wiki").exists()
+    assert (machine.root / "components/shop/shop").exists()
+    alone = engine.plan_adopt(Found("sqlite-database", "last", "one", {"sqliteDir": "/srv"}))
+    (machine.root / "containers/last").write_text("type=fileset\n")
+    assert machine.run(engine, alone).state is JobState.FAILED
+
+
 # --- secrets and the audit -----------------------------------------------------------------------------------------
 
 

@@ -111,6 +111,17 @@ def test_verify_proves_a_snapshot_and_fails_for_one_that_differs(two: EngineFixt
     assert (check.how, check.result) == ("restore", CheckResult.OK)
 
 
+def test_several_components_are_verified_one_after_the_other(two: EngineFixture, engine: Engine) -> None:
+    plan = engine.plan_verify_several([(ORDERS, 1), (ORDERS, 2)])
+    assert (plan.grade, plan.blockers, len(plan.steps)) == (Grade.ADDS, (), 2)
+    view = two.run(engine, plan)
+    assert (view.state, view.message) == (JobState.DONE, "2 ok")
+    checks = [one.last_check for one in engine.generations(ORDERS)]
+    assert [check.how for check in checks if check is not None] == ["restore", "restore"]
+    with pytest.raises(Blocked, match="nothing was chosen"):
+        engine.plan_verify_several([])
+
+
 def test_prod_asks_one_grade_more(two: EngineFixture) -> None:
     engine = two.engine(labels=("PROD",))
     plan = engine.plan_restore(ORDERS, 1)

@@ -22,7 +22,8 @@ from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
-from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry, TarReader
+from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
+from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section

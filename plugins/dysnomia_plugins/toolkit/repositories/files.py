@@ -22,7 +22,8 @@ from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
-from dysnomia_plugins.toolkit.trees.tarread import BadArchive, Entry, TarReader
+from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
+from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
 from dysnomia_plugins.toolkit.trees.tarwrite import END
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_store import DigestSink

@@ -165,10 +165,10 @@ def drop_named(ctx: Context, making: Place, place: Place, step: str) -> None:
     name, made = posixpath.basename(place.name), posixpath.basename(making.name)
     try:
         with Folder.at(posixpath.dirname(place.name)) as parent:
-            found = parent.identity(name)
-            if found is None:
+            inode = parent.identity(name)
+            if inode is None:
                 return
-            if str(found) not in noted:
+            if str(inode) not in noted:
                 ctx.progress.log(f"{place.name} is not what this job made, and was left as it is")
                 return
             make_wrapper(making)

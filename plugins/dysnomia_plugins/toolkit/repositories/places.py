@@ -149,6 +149,6 @@ def mount_in_the_way(path: str) -> str:
 
 def refuse_mount(path: str) -> None:
     """Raises NotSafe for a repository that cannot be exchanged or removed."""
-    said = mount_in_the_way(path)
-    if said:
-        raise NotSafe(said, "mount that file system one folder higher, or restore a copy; live is unchanged")
+    refusal = mount_in_the_way(path)
+    if refusal:
+        raise NotSafe(refusal, "mount that file system one folder higher, or restore a copy; live is unchanged")

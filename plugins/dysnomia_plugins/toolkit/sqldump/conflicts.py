@@ -137,27 +137,27 @@ def conflicts(live: Live, changes: Over) -> dict[int, str]:
     reasons: dict[int, list[tuple[str, Check]]] = defaultdict(list)
     for at, text, stands in _Finder(live, changes).found():
         reasons[at].append((text, stands))
-    found: dict[int, str] = {}
+    conflicts: dict[int, str] = {}
     while True:
-        laid = Laid({at: change for at, change in changes.items() if at not in found})
+        laid = Laid({at: change for at, change in changes.items() if at not in conflicts})
         more = {
             at: text
             for at in laid.over
             if (text := next((text for text, stands in reasons.get(at, ()) if stands(laid)), ""))
         }
         if not more:
-            return found
-        found |= more
+            return conflicts
+        conflicts |= more
 
 
 def referred(live: Live, changes: Sequence[Change]) -> set[int]:
     """The places of those to whose rows in live others refer."""
-    found: set[int] = set()
+    referred: set[int] = set()
     for table, some in by_table({one.at: one for one in changes}):
         for reference in table.references[1]:
             asked = _with_values(some, reference.columns, _before, live.null)
-            found |= {at for at, _ in live.children(table, reference, asked, 1)}
-    return found
+            referred |= {at for at, _ in live.children(table, reference, asked, 1)}
+    return referred
 
 
 def by_table(changes: Over) -> Iterator[tuple[Table, list[Change]]]:
@@ -203,12 +203,12 @@ class _Finder:
         """References to what is not there. A row that had this one before may have it still."""
         columns = reference.columns
         asked = _with_values([one for one in changes if _differ(one, columns)], columns, _after, self.live.null)
-        there = dict(self.live.parents(table, reference, asked))
+        parents = dict(self.live.parents(table, reference, asked))
         for at, cells in asked:
             values = picked(cells, columns)
             shown = self.live.shown(values)
             text = f"{self.changes[at].words} refers to {shown} of {reference.other}, which is not there"
-            yield at, text, partial(_no_parent, reference, values, there.get(at))
+            yield at, text, partial(_no_parent, reference, values, parents.get(at))
 
     def _with_children(
         self, table: Table, reference: Reference, changes: Sequence[Change]
@@ -233,10 +233,10 @@ def _not_laid(name: Name, laid: Laid) -> bool:
     return laid.change(name) is None
 
 
-def _no_parent(reference: Reference, values: Fields, there: Fields | None, laid: Laid) -> bool:
+def _no_parent(reference: Reference, values: Fields, parent: Fields | None, laid: Laid) -> bool:
     if laid.holds(reference.other, reference.theirs, values):
         return False
-    return there is None or laid.change((reference.other, there)) is not None
+    return parent is None or laid.change((reference.other, parent)) is not None
 
 
 def _child_stays(name: Name, reference: Reference, table: str, values: Fields, laid: Laid) -> bool:

@@ -24,7 +24,7 @@ class Conversation:
         """Send statements, the last of which prints ``end``; the lines before that one. Leaves with BrokenPipeError
         where one fails, which ends the client."""
         self._send(statements)
-        found: list[bytes] = []
+        lines: list[bytes] = []
         while True:
             try:
                 line = self.lines.get(timeout=PATIENCE)
@@ -32,8 +32,8 @@ class Conversation:
                 self._send(b"\n")
                 continue
             if line == end:
-                return found
-            found.append(line)
+                return lines
+            lines.append(line)
 
     def _send(self, data: bytes) -> None:
         self.stdin.write(data)

@@ -51,15 +51,15 @@ def _compared(
     *,
     ours: bool,
 ) -> None:
-    there = iter(members)
+    stored_members = iter(members)
     for section in index:
         check()
         if not strict and section.kind in (Kind.CHAR, Kind.DISK):
             return
-        member = next(there, None)
+        member = next(stored_members, None)
         if member is None or member.name != section.name:
-            found = "nothing" if member is None else repr(member.name)
-            raise differs(section.name, f"{found} is in its place")
+            name = "nothing" if member is None else repr(member.name)
+            raise differs(section.name, f"{name} is in its place")
         if not ours and Kind.HARDLINK in (member.kind, section.kind):
             continue
         if member.kind != section.kind or member.size != section.size:
@@ -67,7 +67,7 @@ def _compared(
             raise differs(section.name, f"{was} became {now}")
         if strict and _shown(member.attributes(), owners) != _shown(section.attributes, owners):
             raise differs(section.name, f"{dict(section.attributes)} became {dict(member.attributes())}")
-    extra = next(there, None)
+    extra = next(stored_members, None)
     if extra is not None:
         raise differs(extra.name, "the snapshot does not hold it")
 

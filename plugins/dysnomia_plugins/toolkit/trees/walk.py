@@ -143,11 +143,11 @@ class Walk:
             yield self._folder(frames[0])
             while frames:
                 frame = frames[-1]
-                found = next(frame.entries, None)
-                if found is None:
+                following = next(frame.entries, None)
+                if following is None:
                     self._leave(frames.pop())
                     continue
-                entry, regular = found
+                entry, regular = following
                 if len(frames) == 1 and (entry in self.skip or own_name(entry)):
                     continue
                 name = frame.prefix + entry
@@ -190,8 +190,8 @@ class Walk:
         """A folder to go through. Its names are read again where it changed meanwhile."""
         for _ in range(_TRIES):
             before = os.fstat(descriptor)
-            with os.scandir(descriptor) as found:
-                entries = [(one.name, self.open_files and _said_regular(one)) for one in found]
+            with os.scandir(descriptor) as scanned:
+                entries = [(one.name, self.open_files and _said_regular(one)) for one in scanned]
             if os.fstat(descriptor).st_mtime_ns == before.st_mtime_ns:
                 break
         if all(name.isascii() for name, _ in entries):

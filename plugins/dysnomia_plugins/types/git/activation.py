@@ -46,7 +46,7 @@ def _make(ctx: Context, beside: Place) -> None:
     maker = maker_for(beside, os.geteuid(), -1)
     repository = Repository(beside.name, ctx.runner, True, maker)
     begin(beside, maker)
-    found: dict[str, Ref] = {}
+    by_name: dict[str, Ref] = {}
     bundles = sorted(filter(Path.is_file, ctx.component.initial_files(INITIAL, "*")))
     if not bundles:
         create(repository, "sha1")
@@ -58,11 +58,11 @@ def _make(ctx: Context, beside: Place) -> None:
             formats.add(object_format)
             if len(formats) > 1:
                 raise NotSafe(f"{path} names its objects otherwise ({object_format})", "nothing was created")
-            if not found:
+            if not by_name:
                 create(repository, object_format)
             fill(ctx, repository, stream, None)
-            found |= {ref.name: ref for ref in refs}
-    refs = _with_head(found)
+            by_name |= {ref.name: ref for ref in refs}
+    refs = _with_head(by_name)
     check_objects(repository, refs)
     reclaim(beside, maker, OWN)
     write_refs(repository.path, refs)
@@ -76,12 +76,12 @@ def _make(ctx: Context, beside: Place) -> None:
         hand_over(top.descriptor, maker.uid, maker.gid, 0o755)
 
 
-def _with_head(found: dict[str, Ref]) -> list[Ref]:
+def _with_head(by_name: dict[str, Ref]) -> list[Ref]:
     """The references of bundles, with a ``HEAD`` that leads to a branch where there is one that it can mean."""
-    head = found.pop(HEAD, None)
-    branches = sorted(name for name in found if name.startswith("refs/heads/"))
-    meant = [name for name in branches if head is None or found[name].target == head.target]
+    head = by_name.pop(HEAD, None)
+    branches = sorted(name for name in by_name if name.startswith("refs/heads/"))
+    meant = [name for name in branches if head is None or by_name[name].target == head.target]
     first = next((name for name in (*_USUAL, *meant) if name in meant), "")
     if first:
-        return [Ref(HEAD, found[first].target, "", first), *found.values()]
-    return [head or EMPTY[0], *found.values()]
+        return [Ref(HEAD, by_name[first].target, "", first), *by_name.values()]
+    return [head or EMPTY[0], *by_name.values()]

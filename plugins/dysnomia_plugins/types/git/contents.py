@@ -82,7 +82,7 @@ def _cut(value: bytes, most: int) -> str:
 
 def read_refs(stored: Stored) -> list[Ref]:
     """The references that a snapshot holds: each name once, and ``HEAD``. Raises BadBundle."""
-    found: list[Ref] = []
+    refs: list[Ref] = []
     names: set[str] = set()
     size = 0
     with stored.open(REFS) as stream:
@@ -94,10 +94,10 @@ def read_refs(stored: Stored) -> list[Ref]:
             if ref.name in names:
                 raise BadBundle(f"the snapshot's list of references names {ref.name!r} twice", "nothing was loaded")
             names.add(ref.name)
-            found.append(ref)
+            refs.append(ref)
     if HEAD not in names:
         raise BadBundle(f"the snapshot's list of references has no {HEAD}", "nothing was loaded")
-    return found
+    return refs
 
 
 def rescan(stored: Stored, draft: Draft) -> bool | None:

@@ -74,10 +74,12 @@ def status(layout: Layout, runner: Runner) -> Status:
     try:
         repository.require()
         head = repository.head()
-        said = repository.run("rev-list", "-1", "--no-commit-header", "--format=%h%x00%an%x00%at%x00%s", "HEAD", "--")
+        newest_commit = repository.run(
+            "rev-list", "-1", "--no-commit-header", "--format=%h%x00%an%x00%at%x00%s", "HEAD", "--"
+        )
     except PluginError:
         return Status()
-    values = said.decode("utf-8", "backslashreplace").rstrip("\n").split("\0")
+    values = newest_commit.decode("utf-8", "backslashreplace").rstrip("\n").split("\0")
     word = head.symbolic.removeprefix("refs/heads/") or head.target[:12]
     if len(values) < 4:
         return Status(word=word)

@@ -87,10 +87,10 @@ class Loader:
         write_refs(repository.path, refs)
         if access is not None:
             hand_over_own(repository.path, access)
-        said = finish()
+        problem = finish()
         if files is not None:
             open_top(repository.path)
-        if access is not None and not said:
+        if access is not None and not problem:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)
@@ -109,10 +109,10 @@ class Loader:
         """Whose it becomes: as live has it, or as the snapshot's maker said; nobody's where it must give no rights."""
         if is_strange_proof(self.ctx, self.place):
             return Access(NOBODY, NOBODY, 0o700, 0o600)
-        found = Access.at(self.layout.live)
-        if found is None and self.stored.metadata is not None:
-            found = Access.read(self.stored.metadata.surroundings.get("access"))
-        return found
+        access = Access.at(self.layout.live)
+        if access is None and self.stored.metadata is not None:
+            access = Access.read(self.stored.metadata.surroundings.get("access"))
+        return access
 
     def _files(self, path: str, object_format: str, files: Sequence[Section] | None) -> Callable[[], bool]:
         """What else stood in its folder. A configuration that may not be taken stays that of live.
@@ -149,8 +149,8 @@ class Loader:
         except FileNotFoundError:
             return None
         except (OSError, PluginError) as error:
-            said = error.strerror if isinstance(error, OSError) else error.message
-            self.ctx.progress.log(f"the configuration of {live.path} cannot be read ({said}): an empty one is made")
+            reason = error.strerror if isinstance(error, OSError) else error.message
+            self.ctx.progress.log(f"the configuration of {live.path} cannot be read ({reason}): an empty one is made")
             return None
         if len(text) > _MAX_CONFIG:
             raise NotSafe(f"{live.path}/{CONFIG} is longer than {_MAX_CONFIG:,} bytes", "nothing was replaced")
@@ -192,8 +192,8 @@ def check_objects(repository: Repository, refs: Sequence[Ref]) -> None:
     with os.fdopen(os.memfd_create("objects"), "w+b") as asked:
         asked.writelines(f"{one}\n".encode("ascii") for one in wanted)
         asked.seek(0)
-        with repository.reading("cat-file", "--batch-check", source=asked) as said:
-            missing = next((line[:12].decode("ascii") for line in said if line.endswith(b" missing\n")), "")
+        with repository.reading("cat-file", "--batch-check", source=asked) as answers:
+            missing = next((line[:12].decode("ascii") for line in answers if line.endswith(b" missing\n")), "")
     if missing:
         raise BadBundle(f"the snapshot lacks the object {missing}…", "nothing was replaced")
 

@@ -63,8 +63,8 @@ def _of_live(live: Repository) -> Iterator[Finding]:
         live.require()
         live.refs()
     except PluginError as error:
-        said = f"{error.message}; {error.hint}" if error.hint else error.message
-        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({said}): no guard can be made")
+        reason = f"{error.message}; {error.hint}" if error.hint else error.message
+        yield Finding(Severity.IRREVERSIBLE, f"what is live cannot be dumped ({reason}): no guard can be made")
         return
     for user in users_of([live.path])[:10]:
         yield Finding(Severity.WARNING, f"{user}: a push that is under way would be refused, and can be tried again")

@@ -87,8 +87,8 @@ def listed(stream: BinaryIO) -> Iterator[Ref]:
 
 def left_out(line: bytes) -> str:
     """The reference that ``git for-each-ref`` says that it does not list; ``""`` of any other line."""
-    found = _LEFT_OUT.search(line.decode("utf-8", "backslashreplace"))
-    return found[2] if found else ""
+    match = _LEFT_OUT.search(line.decode("utf-8", "backslashreplace"))
+    return match[2] if match else ""
 
 
 def refuse_broken(names: Collection[str], path: str) -> None:

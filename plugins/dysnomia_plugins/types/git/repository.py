@@ -100,7 +100,7 @@ def kept_in(path: str) -> frozenset[str]:
 def locks_in(top: Folder) -> list[str]:
     """The locks that git holds right in a repository's folder. Raises OSError."""
     seen = ((name, top.seen(name)) for name in LOCKS)
-    return [name for name, found in seen if found is not None and not stat.S_ISDIR(found.st_mode)]
+    return [name for name, status in seen if status is not None and not stat.S_ISDIR(status.st_mode)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ class Repository:
     def actor(self) -> Actor | None:
         """Who runs git, which follows links by path; None is whoever we are.
 
-        Raises NotSafe where its objects are behind a link that somebody else could have made."""
+        Raises NotSafe where its objects are behind a link that somebody else could have made,
+        ServerDown where they cannot be looked at."""
         if os.geteuid() != 0:
             return None
         if self.making:
@@ -147,11 +148,11 @@ class Repository:
                     raise NotSafe(f"{path} is a link, or behind one", "put the folder itself there")
                 with Folder.at(path) as folder:
                     seen = folder.stat()
-                found = actor_for(others_on_the_way(path), seen)
-                if found is None and seen.st_uid != 0:
-                    found = Actor.of(seen.st_uid, seen.st_gid)
-                if found is not None:
-                    return found
+                actor = actor_for(others_on_the_way(path), seen)
+                if actor is None and seen.st_uid != 0:
+                    actor = Actor.of(seen.st_uid, seen.st_gid)
+                if actor is not None:
+                    return actor
             return self._writer()
         except FileNotFoundError:
             return None
@@ -163,11 +164,11 @@ class Repository:
         for folder, names in _READ.items():
             try:
                 with Folder.at(posixpath.join(self.path, folder).rstrip("/")) as held:
-                    found = next(filter(None, (_writer_of(held, name) for name in names)), None)
+                    writer = next(filter(None, (_writer_of(held, name) for name in names)), None)
             except FileNotFoundError:
                 continue
-            if found is not None:
-                return found
+            if writer is not None:
+                return writer
         return None
 
     def require(self) -> None:
@@ -313,8 +314,8 @@ def _may_be_ref(name: str) -> bool:
 
 def version(runner: Runner, timeout: float | None = None) -> str:
     """Of git here. Raises PluginError."""
-    said = runner.run(["git", "--version"], env=ENVIRONMENT, timeout=timeout).stdout
-    return said.decode("ascii", "backslashreplace").removeprefix("git version").strip()
+    output = runner.run(["git", "--version"], env=ENVIRONMENT, timeout=timeout).stdout
+    return output.decode("ascii", "backslashreplace").removeprefix("git version").strip()
 
 
 def git_failed(error: ProcessFailed, path: str) -> PluginError:

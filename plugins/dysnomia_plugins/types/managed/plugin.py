@@ -68,12 +68,12 @@ class ManagedProcess(Plugin):
         generated = noted(component)
         if generated is None:
             return Status("unknown", Tone.WARN, (Fact(NOT_KNOWN),))
-        told = generated.plugin.status(generated.component, runner)
+        status = generated.plugin.status(generated.component, runner)
         by = Fact(f"{generated.plugin.type} of {generated.component.path}", tone=Tone.DIM)
-        return Status(told.word, told.tone, (*told.facts, by), told.log, told.log_note)
+        return Status(status.word, status.tone, (*status.facts, by), status.log, status.log_note)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        """That of its process manager's type."""
+        """That of its process manager's type. Raises PluginError where it is not known what was generated for it."""
         generated = noted(component)
         if generated is None:
             raise PluginError(f"{component.key}: {NOT_KNOWN}", f"or see its files in {Path(component.path)}")

@@ -26,7 +26,7 @@ class Accounts:
 
 def read(client: Client, database: str) -> Accounts:
     """All accounts with any right on ``database``: their own, a role's, everybody's."""
-    found = client.several(
+    answers = client.several(
         ours="SELECT JSON_ARRAY(CURRENT_USER())",
         role="SELECT JSON_ARRAY(User, Host, Role) FROM mysql.roles_mapping",
         everything="SELECT JSON_ARRAY(g.User, g.Host, p.privilege_type) FROM mysql.global_priv g JOIN"
@@ -36,18 +36,18 @@ def read(client: Client, database: str) -> Accounts:
         " COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0)) FROM mysql.global_priv ORDER BY User, Host",
     )
     privileges: dict[Account, set[str]] = {}
-    for user, host, privilege in found["everything"]:
+    for user, host, privilege in answers["everything"]:
         privileges.setdefault((user, host), set()).add(privilege)
     roles: dict[Account, set[Account]] = {}
-    for user, host, role in found["role"]:
+    for user, host, role in answers["role"]:
         roles.setdefault((user, host), set()).add((role, ""))
     direct = {account for account, held in privileges.items() if held - _HARMLESS}
-    direct |= {(user, host) for user, host in found["grantee"]}
+    direct |= {(user, host) for user, host in answers["grantee"]}
     everybody = any(user in ("", "PUBLIC") for user, _ in direct)
-    user, _, host = str(found["ours"][0][0]).rpartition("@")
+    user, _, host = str(answers["ours"][0][0]).rpartition("@")
     lockable: list[Account] = []
     admins: list[Account] = []
-    for name, where, is_role, locked in found["account"]:
+    for name, where, is_role, locked in answers["account"]:
         account = (name, where)
         if _true(is_role) or _true(locked) or account == (user, host):
             continue
@@ -65,14 +65,14 @@ def _true(value: object) -> bool:
 
 def _closure(account: Account, roles: dict[Account, set[Account]]) -> set[Account]:
     """The account and all roles it can take."""
-    found: set[Account] = set()
+    accounts: set[Account] = set()
     waiting = [account]
     while waiting:
         one = waiting.pop()
-        if one not in found:
-            found.add(one)
+        if one not in accounts:
+            accounts.add(one)
             waiting.extend(roles.get(one, ()))
-    return found
+    return accounts
 
 
 def _grantees(database: str) -> str:
@@ -86,11 +86,11 @@ def _grantees(database: str) -> str:
 def own_privileges(client: Client) -> set[str]:
     """Our privileges on everything, our roles' included as far as they are on."""
     user, host = client.account
-    found = client.rows(
+    rows = client.rows(
         "SELECT JSON_ARRAY(privilege_type) FROM information_schema.user_privileges WHERE grantee IN"
         f" ({literal(grantee(user, host))}, CONCAT('\\'', CURRENT_ROLE(), '\\'@\\'\\''))"
     )
-    return {str(one) for (one,) in found}
+    return {str(one) for (one,) in rows}
 
 
 def grantee(user: str, host: str) -> str:

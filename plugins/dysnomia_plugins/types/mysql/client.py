@@ -31,8 +31,8 @@ _VERSION = re.compile(r"(?:Distrib|from|Ver) (\d+)\.(\d+)\.(\d+)(-MariaDB)?")
 def program(names: Sequence[str], path: str | None = None) -> str:
     """The path of the first of these programs that is installed. Raises ToolMissing."""
     for name in names:
-        if found := shutil.which(name, path=path):
-            return found
+        if program := shutil.which(name, path=path):
+            return program
     raise ToolMissing(f"none of {', '.join(names)} is installed", "apt-get install mariadb-client")
 
 
@@ -81,9 +81,9 @@ class Client:
     @cached_property
     def dumper_version(self) -> str:
         """What the dump program says it is of."""
-        said = self.dumper_said
-        found = _VERSION.search(said)
-        return f"{found[1]}.{found[2]}.{found[3]}" if found else said.strip()
+        output = self.dumper_said
+        match = _VERSION.search(output)
+        return f"{match[1]}.{match[2]}.{match[3]}" if match else output.strip()
 
     @cached_property
     def client_options(self) -> str:
@@ -131,16 +131,16 @@ class Client:
 
     def ask(self, sql: str, *, timeout: float | None = None) -> list[Any]:
         """The first such row; an empty list where there is none."""
-        found = self.rows(sql, timeout=timeout)
-        return found[0] if found else []
+        rows = self.rows(sql, timeout=timeout)
+        return rows[0] if rows else []
 
     def several(self, **selects: str) -> dict[str, list[list[Any]]]:
         """What several such statements give, by the names they are given here."""
-        found: dict[str, list[list[Any]]] = {name: [] for name in selects}
+        answers: dict[str, list[list[Any]]] = {name: [] for name in selects}
         named = (sql.replace("JSON_ARRAY(", f"JSON_ARRAY({literal(name)}, ", 1) for name, sql in selects.items())
         for name, *values in self.rows(";\n".join(named)):
-            found[name].append(values)
-        return found
+            answers[name].append(values)
+        return answers
 
     def script(
         self, sql: str | bytes, database: str = "", *, timeout: float | None = None, held: bool = False
@@ -220,11 +220,11 @@ class Client:
         """What the operator's own option file says of the server."""
         printer = program(("my_print_defaults",), self.path)
         with self.option_file() as (descriptor, options):
-            said = self.runner.run(
+            output = self.runner.run(
                 [printer, *options, "client", "client-server", "client-mariadb", "mysqldump", "mariadb-dump"],
                 pass_fds=[descriptor],
             ).stdout.decode("utf-8", "surrogateescape")
-        pairs = (line.removeprefix("--").partition("=") for line in said.split("\n"))
+        pairs = (line.removeprefix("--").partition("=") for line in output.split("\n"))
         return {name.replace("_", "-"): value for name, _, value in pairs}
 
     def _refuse_cut(self) -> None:

@@ -104,7 +104,9 @@ def _quoted(account: Account) -> str:
 
 
 def powerful(client: Client, accounts: set[Account], database: str) -> set[Account]:
-    """Which of these accounts can do more than work in ``database``. One that is not there can do nothing."""
+    """Which of these accounts can do more than work in ``database``. One that is not there can do nothing.
+
+    Raises PluginError where the server does not tell the rights of the definers."""
     if not accounts:
         return set()
     wheres = [
@@ -119,12 +121,12 @@ def powerful(client: Client, accounts: set[Account], database: str) -> set[Accou
         "SELECT g.User, g.Host FROM mysql.global_priv g WHERE COALESCE(JSON_VALUE(g.Priv, '$.access'), 0) <> 0",
     ]
     try:
-        found = client.rows(f"SELECT JSON_ARRAY(u, h) FROM ({' UNION '.join(wheres)}) more")
+        rows = client.rows(f"SELECT JSON_ARRAY(u, h) FROM ({' UNION '.join(wheres)}) more")
     except ProcessFailed as error:
         raise PluginError(
             "the rights of the definers in this snapshot cannot be read, and it is not trusted", TRUST
         ) from error
-    return accounts & {(str(user), str(host)) for user, host in found}
+    return accounts & {(str(user), str(host)) for user, host in rows}
 
 
 Definers = Mapping[tuple[str, str], tuple[Account | None, bytes]]
@@ -148,18 +150,18 @@ def refuse_powerful(client: Client, database: str, definers: Definers) -> None:
 
 def definers_of(stored: Stored) -> Definers:
     """The definers of the code in a snapshot, as its contents index shows it; only of so many that a plan may ask."""
-    found: dict[tuple[str, str], tuple[Account | None, bytes]] = {}
+    definers: dict[tuple[str, str], tuple[Account | None, bytes]] = {}
     try:
         sections = list(stored.sections())
     except NotFound:  # just imported: the load looks at all of it
-        return found
+        return definers
     for section in sections:
-        if section.kind not in (*CODE, EVENT) or len(found) >= _ASKED:
+        if section.kind not in (*CODE, EVENT) or len(definers) >= _ASKED:
             continue
         lines = b"\n".join(line for batch in itertools.islice(raw_rows(stored, section), 1) for line in batch)
         if made := created(lines):
-            found[made.kind, made.name] = vetting.definer(made), made.definer
-    return found
+            definers[made.kind, made.name] = vetting.definer(made), made.definer
+    return definers
 
 
 def give_definers(client: Client, database: str, definers: Definers, lender: Lender) -> None:

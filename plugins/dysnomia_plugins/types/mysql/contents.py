@@ -41,10 +41,10 @@ def table_columns(statement: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def insert_target(head: bytes) -> tuple[str, tuple[str, ...]]:
     """The table of an INSERT's head, and its columns where they are named."""
-    found = _INSERT_INTO.match(head)
-    if found is None:
+    match = _INSERT_INTO.match(head)
+    if match is None:
         return decode(head), ()
-    return unquoted(found[1]), tuple(unquoted(name) for name in _NAMES.findall(found[2] or b""))
+    return unquoted(match[1]), tuple(unquoted(name) for name in _NAMES.findall(match[2] or b""))
 
 
 class ContentsWriter(TriviaKeeper):
@@ -100,18 +100,18 @@ class ContentsWriter(TriviaKeeper):
         self._flush()
         if piece.part is Part.HEADER and (named := _DATABASE.search(piece.data)):
             self._database = decode(named[1])
-        said = canonical(piece)
-        if said is None:
+        statement = canonical(piece)
+        if statement is None:
             self._sink.write(piece.data)
         else:
-            self._sink.write_masked(piece.data, said)
+            self._sink.write_masked(piece.data, statement)
 
     # Sections.
 
     def _begin(self, kind: str, name: str, form: Form, attributes: Mapping[str, str] | None = None) -> None:
         self._end()
         self._flush()
-        told = self._told(name) if kind in (TABLE, SCHEMA) else ""
+        following = self._told(name) if kind in (TABLE, SCHEMA) else ""
         count, plain = 1, name
         while (mark := hash((kind, name))) in self._named:
             count += 1
@@ -119,7 +119,7 @@ class ContentsWriter(TriviaKeeper):
         self._named.add(mark)
         columns, key = self._table[1:] if kind == TABLE and self._table[0] == plain else ((), ())
         self._sink.begin_section(
-            kind, name, form, columns=columns, key=key, attributes={"next": told} if told else attributes
+            kind, name, form, columns=columns, key=key, attributes={"next": following} if following else attributes
         )
         self._open = kind
         self._rows = 0
@@ -163,9 +163,9 @@ class ContentsWriter(TriviaKeeper):
 
     def _text(self, made: Created, data: bytes) -> None:
         """The statement of a section, less what is told elsewhere."""
-        said = unqualified(data) if made.kind == TRIGGER else None
-        if said is not None:
-            self._sink.write_masked(data, said)
+        statement = unqualified(data) if made.kind == TRIGGER else None
+        if statement is not None:
+            self._sink.write_masked(data, statement)
             return
         masked = list(own(data, [self._database])) if made.kind == SCHEMA else []
         if made.kind == VIEW:

@@ -44,14 +44,14 @@ class RowCounter:
 def check(client: Client, database: str, dumped: Mapping[str, int], looked: Looked) -> None:
     """Raises Truncated where the dump lacks rows that the server has; ProcessFailed where they cannot be counted."""
     wanted = _chosen(dumped, looked.estimates)
-    found = _count(client, database, wanted)
-    fewer = [table for table in found if dumped.get(table, 0) < found[table]]
+    counts = _count(client, database, wanted)
+    fewer = [table for table in counts if dumped.get(table, 0) < counts[table]]
     if not fewer:
         return
     again = _count(client, database, fewer)
     for table in fewer:
-        rows, least = dumped.get(table, 0), min(found[table], again.get(table, 0))
-        quiet = found[table] == again.get(table) and not _written(client, database, table, looked.now)
+        rows, least = dumped.get(table, 0), min(counts[table], again.get(table, 0))
+        quiet = counts[table] == again.get(table) and not _written(client, database, table, looked.now)
         most_missing = rows < min(least, looked.estimates.get(table, 0)) // 2
         if rows < least and (quiet or most_missing):
             raise Truncated(
@@ -86,8 +86,8 @@ def _count(client: Client, database: str, tables: list[str]) -> dict[str, int]:
 
 def _written(client: Client, database: str, table: str, since: str) -> bool:
     """Whether it was written since the dump began, as far as the server knows."""
-    found = client.ask(
+    answer = client.ask(
         f"SELECT JSON_ARRAY(update_time >= {literal(since)} - INTERVAL 1 SECOND) FROM information_schema.tables"
         f" WHERE table_schema = {literal(database)} AND table_name = {literal(table)}"
     )
-    return bool(found and found[0])
+    return bool(answer and answer[0])

@@ -42,11 +42,11 @@ class Created:
 def created(statement: bytes) -> Created | None:
     """What ``statement`` creates; None where it creates nothing we know."""
     head = _WRAPPING.sub(b" ", statement[:_HEAD])
-    found = _CREATE.match(head)
-    if found is None:
+    match = _CREATE.match(head)
+    if match is None:
         return None
-    kind = re.sub(r"\s+", " ", found["kind"].decode().lower())
-    name = unquoted(found["name"])
-    stands_in = kind == "view" and found["definer"] is None and b"ALGORITHM" not in head[: found.start("kind")].upper()
-    schema = unquoted(found["schema"]) if found["schema"] else ""
-    return Created(SCHEMA if kind == "table" else kind, name, stands_in, schema, found["definer"] or b"")
+    kind = re.sub(r"\s+", " ", match["kind"].decode().lower())
+    name = unquoted(match["name"])
+    stands_in = kind == "view" and match["definer"] is None and b"ALGORITHM" not in head[: match.start("kind")].upper()
+    schema = unquoted(match["schema"]) if match["schema"] else ""
+    return Created(SCHEMA if kind == "table" else kind, name, stands_in, schema, match["definer"] or b"")

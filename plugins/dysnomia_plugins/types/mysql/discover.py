@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 
 from dysnomia_base.users import user_name
-from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
+from dysnomia_plugins.base import Found, Listed, ListedState, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError, ToolMissing
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
+from dysnomia_plugins.toolkit.sqldump.names import made_by_job
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import SYSTEM, literal
 from dysnomia_plugins.types.mysql.server import SOCKET, Server
@@ -35,11 +36,11 @@ def probe(client: Client, database: str) -> Probe:
       'since', DATE_FORMAT(UTC_TIMESTAMP() - INTERVAL time SECOND, '%Y-%m-%d %H:%i:%sZ')))
       FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID() ORDER BY id"""
     try:
-        found = client.rows(sql, timeout=PROBE_SECONDS)
+        rows = client.rows(sql, timeout=PROBE_SECONDS)
     except PluginError as error:
         return down(error)
-    _, version, exists, size = found[0]
-    who = [str(one[1]).replace("( ", "(").replace(" )", ")") for one in found[1:]]
+    _, version, exists, size = rows[0]
+    who = [str(one[1]).replace("( ", "(").replace(" )", ")") for one in rows[1:]]
     return Probe(
         up=True,
         version=version.split("-")[0] + (" MariaDB" if "mariadb" in version.lower() else ""),
@@ -66,15 +67,15 @@ def discover(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found
 
 
 def _instances(sockets: Iterable[str]) -> list[Instance]:
-    found: dict[str, Instance] = {}
+    instances: dict[str, Instance] = {}
     for path in [*sockets, *_sockets_of_processes()]:
         try:
             status = Path(path).stat()
         except OSError:
             continue
         if stat.S_ISSOCK(status.st_mode):
-            found.setdefault(os.path.realpath(path), Instance(path, user_name(status.st_uid)))
-    return list(found.values())
+            instances.setdefault(os.path.realpath(path), Instance(path, user_name(status.st_uid)))
+    return list(instances.values())
 
 
 def _sockets_of_processes() -> Iterator[str]:
@@ -96,7 +97,7 @@ def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[F
     if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
         properties["mysqlSocket"] = instance.socket
     try:
-        found = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
+        rows = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
             """SELECT JSON_ARRAY(s.schema_name, s.default_character_set_name, SUM(t.data_length + t.index_length))
                FROM information_schema.schemata s
                LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name
@@ -115,7 +116,7 @@ def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[F
             remedy=_remedy(error),
         )
         return
-    for name, charset, size in found:
+    for name, charset, size in rows:
         if name.lower() not in SYSTEM:
             yield Found(
                 type=_TYPE,
@@ -132,3 +133,20 @@ def _remedy(error: PluginError) -> str:
     if isinstance(error, ToolMissing):
         return "sudo apt-get install mariadb-client"
     return "sudo dysnomia-tui" if os.geteuid() != 0 else "write mysqlUsername and mysqlPassword into its container file"
+
+
+_SEES_ALL = """SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.user_privileges WHERE privilege_type <> 'USAGE'
+  AND (grantee NOT LIKE '%@%' OR grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
+      - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), '''@''',
+    SUBSTRING_INDEX(CURRENT_USER(), '@', -1), ''''))"""
+"""Whoever has a privilege on everything is shown all databases."""
+
+
+def list_state(client: Client) -> ListedState:
+    """Every database of the server but its own, as far as the account sees them. Raises PluginError."""
+    found = client.several(
+        names="SELECT JSON_ARRAY(schema_name) FROM information_schema.schemata ORDER BY schema_name", all=_SEES_ALL
+    )
+    names = [str(name) for (name,) in found["names"]]
+    remark = "" if found["all"][0][0] else "the account is shown only databases on which it has a privilege"
+    return ListedState([Listed(name) for name in names if name.lower() not in SYSTEM and not made_by_job(name)], remark)

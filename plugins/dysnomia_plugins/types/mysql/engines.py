@@ -31,32 +31,32 @@ def engines_in(statement: bytes) -> set[str]:
 
 def supported(client: Client) -> frozenset[str]:
     """The engines of the server, in small letters."""
-    found = client.rows(
+    rows = client.rows(
         "SELECT JSON_ARRAY(LOWER(engine)) FROM information_schema.engines WHERE support IN ('YES', 'DEFAULT')"
     )
-    return frozenset(str(name) for (name,) in found)
+    return frozenset(str(name) for (name,) in rows)
 
 
-def missing(wanted: Collection[str], there: Collection[str]) -> list[str]:
+def missing(wanted: Collection[str], available: Collection[str]) -> list[str]:
     """Those that are not there."""
-    return sorted(name for name in wanted if _ALIASES.get(name.lower(), name.lower()) not in there)
+    return sorted(name for name in wanted if _ALIASES.get(name.lower(), name.lower()) not in available)
 
 
-def refuse_missing(table: str, statement: bytes, there: Collection[str]) -> None:
+def refuse_missing(table: str, statement: bytes, available: Collection[str]) -> None:
     """Raises NotSafe where the server lacks an engine of a table."""
-    if lacking := missing(engines_in(statement), there):
+    if lacking := missing(engines_in(statement), available):
         raise NotSafe(f"table {table} is made with the storage engine {lacking[0]}, which the server lacks", HINT)
 
 
 def missing_for(client: Client, stored: Stored) -> Mapping[str, list[str]]:
     """The engines that a snapshot needs and the server lacks, each with its tables; of as many tables as a plan may
     look at."""
-    there = supported(client)
-    found: dict[str, list[str]] = {}
+    available = supported(client)
+    tables: dict[str, list[str]] = {}
     for table, statement in _definitions(stored):
-        for name in missing(engines_in(statement), there):
-            found.setdefault(name, []).append(table)
-    return found
+        for name in missing(engines_in(statement), available):
+            tables.setdefault(name, []).append(table)
+    return tables
 
 
 def _definitions(stored: Stored) -> Iterator[tuple[str, bytes]]:

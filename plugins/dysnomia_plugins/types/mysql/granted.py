@@ -33,15 +33,15 @@ class Scope:
 
 def scopes(grants: Sequence[bytes], privilege: str) -> list[Scope]:
     """On what the lines of SHOW GRANTS give a right. A right on some columns alone is none."""
-    found = []
+    scopes = []
     for line in grants:
         match = _GRANT.match(line)
         if match is None:
             continue
         given = {one.strip() for one in _IN_COLUMNS.sub(b"()", match[1]).split(b",")}
         if given & {privilege.encode(), b"ALL PRIVILEGES"}:
-            found.append(Scope(unquoted(match[2]), unquoted(match[3])))
-    return found
+            scopes.append(Scope(unquoted(match[2]), unquoted(match[3])))
+    return scopes
 
 
 def _matches(pattern: str, name: str) -> bool:

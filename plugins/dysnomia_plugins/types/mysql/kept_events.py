@@ -69,12 +69,12 @@ def kept(client: Client, database: str) -> dict[str, bytes]:
     """All notes in a schema; none where our table is not there."""
     table = f"{identifier(database)}.{identifier(KEPT)}"
     try:
-        found = client.rows(f"SELECT JSON_ARRAY(what, HEX(body)) FROM {table} ORDER BY what, n")
+        rows = client.rows(f"SELECT JSON_ARRAY(what, HEX(body)) FROM {table} ORDER BY what, n")
     except ProcessFailed as error:
         if error_code(error) not in (NO_SCHEMA, NO_TABLE):
             raise
         return {}
     notes: dict[str, bytes] = {}
-    for what, body in found:
+    for what, body in rows:
         notes[what] = notes.get(what, b"") + bytes.fromhex(body)
     return notes

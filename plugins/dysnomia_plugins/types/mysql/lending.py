@@ -42,7 +42,7 @@ class Lender:
         if not client.mariadb:
             return lender
         name, schema = literal(live), identifier(target)
-        found = client.several(
+        answers = client.several(
             there=f"SELECT JSON_ARRAY(grantee) FROM information_schema.schema_privileges WHERE table_schema IN"
             f" ({literal(target)}, {literal(pattern(target))})",
             everything=f"SELECT JSON_ARRAY(grantee, privilege_type) FROM information_schema.schema_privileges"
@@ -52,13 +52,13 @@ class Lender:
             column="SELECT JSON_ARRAY(grantee, privilege_type, table_name, column_name) FROM"
             f" information_schema.column_privileges WHERE table_schema = {name}",
         )
-        for who, privilege in found["everything"]:
+        for who, privilege in answers["everything"]:
             lender._note(who, privilege, f"{privilege} ON {identifier(pattern(target))}.*")
-        for who, privilege, table in found["table"]:
+        for who, privilege, table in answers["table"]:
             lender._note(who, privilege, f"{privilege} ON {schema}.{identifier(table)}")
-        for who, privilege, table, column in found["column"]:
+        for who, privilege, table, column in answers["column"]:
             lender._note(who, privilege, f"{privilege} ({identifier(column)}) ON {schema}.{identifier(table)}")
-        for (who,) in found["there"]:
+        for (who,) in answers["there"]:
             lender._held.pop(who, None)
         return lender
 

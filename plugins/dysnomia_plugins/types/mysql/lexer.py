@@ -79,9 +79,9 @@ def rows_from(data: bytes, position: int) -> tuple[int, int, bool]:
     they are, and whether a semicolon ended them. Every byte is looked at."""
     rows = 0
     match = _NEXT_ROW.match
-    while found := match(data, position):
+    while token := match(data, position):
         rows += 1
-        position = found.end()
+        position = token.end()
         if data[position - 1] == 0x3B:
             return position, rows, True
     return position, rows, False

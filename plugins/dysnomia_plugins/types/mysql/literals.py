@@ -47,16 +47,16 @@ class Column:
             text = quoted
         return f"IF({quoted} IS NULL, 'N', CONCAT('V', HEX({text})))"
 
-    def cell(self, said: bytes) -> bytes:
+    def cell(self, coded: bytes) -> bytes:
         """The literal of what the server says. Raises NotSafe for a cell that it cannot send."""
-        if said[:1] == b"N" and said != b"N":
+        if coded[:1] == b"N" and coded != b"N":
             raise NotSafe(
                 f"a cell of column {self.name} is too large to be read by itself (max_allowed_packet)",
                 "restore a copy beside what is live, and take it from there",
             )
-        if said == b"N":
+        if coded == b"N":
             return NULL
-        digits = said[1:].decode()
+        digits = coded[1:].decode()
         if self.bits:
             digits = digits.zfill((self.bits + 7) // 8 * 2)
         return self.literal(bytes.fromhex(digits))
@@ -67,7 +67,7 @@ class Column:
             return value
         if self.type in _BYTES and value:
             return b"0x" + value.hex().upper().encode()
-        return b"'" + _ODD.sub(lambda found: _ESCAPES[found[0][0]], value) + b"'"
+        return b"'" + _ODD.sub(lambda match: _ESCAPES[match[0][0]], value) + b"'"
 
     def typed(self, shown: str) -> bytes:
         """A cell as it is shown (see ``rows.parse_row``), or typed."""
@@ -79,7 +79,7 @@ class Column:
 
 def cells_of(raw: bytes, columns: Sequence[Column]) -> tuple[bytes, ...] | None:
     """The cells of a record as literals, each in the way of its column; None where one is anything else."""
-    found: list[bytes] = []
+    literals: list[bytes] = []
     position, end = 1, len(raw) - 1
     if raw[:1] != b"(" or raw[-1:] != b")":
         return None
@@ -89,19 +89,19 @@ def cells_of(raw: bytes, columns: Sequence[Column]) -> tuple[bytes, ...] | None:
             return None
         null, quoted, digits, number = match.groups()
         if null is not None:
-            found.append(NULL)
+            literals.append(NULL)
         elif quoted is not None:
-            found.append(column.literal(unescaped(quoted)))
+            literals.append(column.literal(unescaped(quoted)))
         elif digits is not None:
-            found.append(column.literal(bytes.fromhex(digits.decode().zfill(len(digits) + len(digits) % 2))))
+            literals.append(column.literal(bytes.fromhex(digits.decode().zfill(len(digits) + len(digits) % 2))))
         else:
-            found.append(column.literal(number))
+            literals.append(column.literal(number))
         position = match.end()
         if position < end:
             if raw[position : position + 1] != b",":
                 return None
             position += 1
-    return tuple(found) if position == end and raw[end - 1 : end] != b"," else None
+    return tuple(literals) if position == end and raw[end - 1 : end] != b"," else None
 
 
 def record(cells: Sequence[bytes]) -> bytes:

@@ -52,14 +52,14 @@ class LiveRows:
         """The literals of a row that is wanted. Raises NotSafe where the snapshot's record is not plain and whole."""
         if row.wanted is None:
             return None
-        found = cells_of(row.wanted, self.tables[row.section.name].columns)
-        if found is None:
+        cells = cells_of(row.wanted, self.tables[row.section.name].columns)
+        if cells is None:
             raise NotSafe(
                 f"the row {','.join(row.key)} of table {row.section.name} is too large to be put back by itself, or"
                 " holds more than plain values",
                 "restore a copy beside what is live, and take it from there",
             )
-        return found
+        return cells
 
     def key(self, row: PutRow) -> tuple[bytes, ...]:
         """The literals of its key."""
@@ -77,7 +77,9 @@ class LiveRows:
         return dict(self._found(table.name, PRIMARY, table.columns, asked, lock))
 
     def missing(self, section: Section, batch: Sequence[bytes]) -> Iterator[bytes]:
-        """Those of the snapshot's records whose key no row of live has."""
+        """Those of the snapshot's records whose key no row of live has.
+
+        Raises NotSafe for a row that cannot be looked up."""
         table = self.tables[section.name]
         places = [section.columns.index(name) for name in table.key_columns]
         asked = []
@@ -89,8 +91,8 @@ class LiveRows:
                     "name the rows that are to be put back",
                 )
             asked.append((at, _where(table.key_columns, [cells[place] for place in places])))
-        there = {at for at, _ in self._found(table.name, PRIMARY, (), asked, "")}
-        yield from (raw for at, raw in enumerate(batch) if at not in there)
+        present = {at for at, _ in self._found(table.name, PRIMARY, (), asked, "")}
+        yield from (raw for at, raw in enumerate(batch) if at not in present)
 
     def _found(
         self,

@@ -90,13 +90,13 @@ class Schema:
         """The table of a section, or why no row can be put back into it."""
         if section.form is not Form.ROWS or section.kind != TABLE:
             return None, f"{section.kind} {section.name} holds no rows that can be put back one by one: only tables do"
-        found = self.talk.rows(
+        rows = self.talk.rows(
             "SELECT JSON_ARRAY(DATABASE(), table_type, engine, auto_increment) FROM information_schema.tables"
             f" WHERE table_schema = DATABASE() AND {_is('table_name', section.name)}"
         )
-        if not found:
+        if not rows:
             return None, f"there is no table {section.name} in what is live"
-        database, kind, engine, counter = found[0]
+        database, kind, engine, counter = rows[0]
         if reason := _unfit(str(kind), str(engine)) or self._hidden(str(database), section.name):
             return None, f"table {section.name} {reason}"
         table = self._table(str(database), section, counter)
@@ -180,33 +180,33 @@ class Schema:
         )
 
     def _triggers(self, name: str) -> tuple[tuple[str, str], ...]:
-        found = self.talk.rows(
+        rows = self.talk.rows(
             "SELECT JSON_ARRAY(trigger_name, event_manipulation) FROM information_schema.triggers"
             f" WHERE event_object_schema = DATABASE() AND {_is('event_object_table', name)} ORDER BY trigger_name"
         )
-        return tuple((str(trigger), str(event)) for trigger, event in found)
+        return tuple((str(trigger), str(event)) for trigger, event in rows)
 
     def _counter(self, name: str, following: object) -> tuple[str, int] | None:
-        found = self.talk.rows(
+        rows = self.talk.rows(
             "SELECT JSON_ARRAY(column_name) FROM information_schema.columns WHERE table_schema = DATABASE()"
             f" AND {_is('table_name', name)} AND LOWER(extra) LIKE '%auto_increment%'"
         )
-        return (str(found[0][0]), int(str(following))) if found and following is not None else None
+        return (str(rows[0][0]), int(str(following))) if rows and following is not None else None
 
     def _references(self, database: str, name: str, side: str) -> tuple[Reference, ...]:
         ours, theirs = _TURNED[side]
         parts = {"table": "column_name", "referenced_table": "referenced_column_name"}
-        found: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
+        references: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
         for constraint, other_schema, other, our, their in self.talk.rows(
             f"SELECT JSON_ARRAY(constraint_name, {theirs}_schema, {theirs}_name, {parts[ours]}, {parts[theirs]})"
             f" FROM information_schema.key_column_usage WHERE {ours}_schema = {literal(database)}"
             f" AND {_is(f'{ours}_name', name)} AND referenced_table_name IS NOT NULL"
             f" ORDER BY constraint_name, ordinal_position"
         ):
-            found[str(constraint), str(other_schema), str(other)].append((str(our), str(their)))
+            references[str(constraint), str(other_schema), str(other)].append((str(our), str(their)))
         return tuple(
             self._reference(database, constraint, schema, other, columns)
-            for (constraint, schema, other), columns in found.items()
+            for (constraint, schema, other), columns in references.items()
         )
 
     def _reference(

@@ -62,10 +62,10 @@ class RowWriter:
         self._length = self._rows = 0
 
     def _cut(self, data: bytes, rows: int) -> None:
-        found = split(data, rows)
-        if len(found) != rows:
+        parts = split(data, rows)
+        if len(parts) != rows:
             raise NotSafe(f"the dump's rows of {self._table} cannot be split, and are too long for one statement")
-        for row in found:
+        for row in parts:
             if self._length + len(row) + 2 > self._limit:
                 self._end()
             if len(self._head) + len(row) < self._limit:

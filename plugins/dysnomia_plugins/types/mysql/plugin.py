@@ -17,6 +17,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -127,6 +128,9 @@ class MysqlDatabase(SqlDatabase):
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discovery.discover(runner)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        return discovery.list_state(Client(Server.of(container), runner, connect_timeout=5))
 
     # Places.
 
@@ -311,10 +315,12 @@ class MysqlDatabase(SqlDatabase):
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         places = self.own_places(ctx)
-        found = Client.of(ctx).existing(*(place.name for place in places))
-        return [place for place in places if place.name in found]
+        existing = Client.of(ctx).existing(*(place.name for place in places))
+        return [place for place in places if place.name in existing]
 
     # Contents.
+
+    rows_by_line: ClassVar[bool] = True
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         return rows.raw_rows(stored, section)

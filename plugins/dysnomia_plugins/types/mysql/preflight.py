@@ -10,7 +10,7 @@ from typing import Any
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
-from dysnomia_plugins.types.mysql import accounts, confined, engines
+from dysnomia_plugins.types.mysql import accounts, confined, engines, session
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import check_database, identifier, literal
 from dysnomia_plugins.types.mysql.surroundings import look
@@ -55,17 +55,17 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
 
 def _facts(client: Client, live: str) -> dict[str, Any]:
     name = literal(live)
-    found = client.ask(
+    answer = client.ask(
         f"""SELECT JSON_ARRAY(
           (SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {name}),
           (SELECT SUM(data_length + index_length) FROM information_schema.tables WHERE table_schema = {name}),
           (SELECT COUNT(*) FROM information_schema.processlist WHERE db = {name}), @@datadir)"""
     )
     return {
-        "exists": bool(found[0]),
-        "size": None if found[1] is None else int(found[1]),
-        "clients": found[2],
-        "datadir": found[3],
+        "exists": bool(answer[0]),
+        "size": None if answer[1] is None else int(answer[1]),
+        "clients": answer[2],
+        "datadir": answer[3],
     }
 
 
@@ -110,6 +110,13 @@ def _rights_for_code(ctx: Context, client: Client, stored: Stored, live: str, re
     read_only, logged, count = client.ask(asked)
     if read_only and not held & {"READ_ONLY ADMIN", "READ ONLY ADMIN"}:
         yield Finding(Severity.BLOCKER, f"the server is read_only: {user}@{host} needs READ_ONLY ADMIN")
+    engine = client.ask(f"SELECT JSON_ARRAY({session.ENFORCED})")[0] if client.mariadb else None
+    if engine is not None:
+        yield Finding(
+            Severity.BLOCKER,
+            f"the server makes every table one of {engine} (enforce_storage_engine), and {user}@{host} lacks SUPER to"
+            " be free of it: grant it, or SET GLOBAL enforce_storage_engine = NULL",
+        )
     definers = confined.definers_of(stored)
     code = any(kind in ("trigger", "function") for kind, _ in definers) or (replace and count)
     if logged and code:
@@ -157,18 +164,18 @@ def refusals(client: Client, live: str) -> Iterator[Finding]:
 
 def refuse(client: Client, live: str) -> None:
     """Raises NotSafe where a swap would lose something."""
-    found = list(refusals(client, live))
-    if found:
-        raise NotSafe("; ".join(finding.text for finding in found))
+    findings = list(refusals(client, live))
+    if findings:
+        raise NotSafe("; ".join(finding.text for finding in findings))
 
 
 def _who(client: Client, live: str) -> Iterator[Finding]:
     """Who will be kept out, and who cannot be."""
-    found = accounts.read(client, live)
+    held = accounts.read(client, live)
     user, host = client.account
-    unlocked = [*found.admins, (user, host)]
-    if found.lockable:
-        yield Finding(Severity.NOTE, f"locked for a moment: {accounts.shown(found.lockable)}")
+    unlocked = [*held.admins, (user, host)]
+    if held.lockable:
+        yield Finding(Severity.NOTE, f"locked for a moment: {accounts.shown(held.lockable)}")
     yield Finding(
         Severity.WARNING,
         f"not locked (an administrator must always get in): {accounts.shown(unlocked)}; an application that uses such"

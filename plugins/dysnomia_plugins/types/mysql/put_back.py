@@ -38,7 +38,7 @@ _AGAIN = "look at the plan again"
 
 
 def lacking(client: Client, database: str, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
-    """See ``StatePlugin.lacking``."""
+    """See ``StatePlugin.lacking``. Raises NotSafe for a table whose rows cannot be put back."""
     records = chain.from_iterable(batches)
     with talking(client, database) as talk:
         live = LiveRows(talk)
@@ -107,7 +107,9 @@ def _warnings(live: LiveRows, rows: Sequence[PutRow], seen: Seen) -> Iterator[st
 
 
 def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_back``."""
+    """See ``StatePlugin.put_back``.
+
+    Raises PluginError where rows stay locked, NotSafe where the server refuses one: then nothing was changed."""
     ctx.journal.step(PUT_BACK)
     changed: list[int] = []
     ended = False
@@ -151,13 +153,13 @@ def _require_committed(ctx: Context, client: Client, database: str, rows: Sequen
         anew.end_own()
         with talking(anew, database) as talk:
             live = LiveRows(talk)
-            there = [] if _refusals(live, rows) else see(live, rows).moved()
+            moved = [] if _refusals(live, rows) else see(live, rows).moved()
     except PluginError as error:
         raise OutcomeUnknown(
             f"the rows may be back or not: the connection was lost while they were committed ({error.message})",
             "start the server; the next job on the component finds out",
         ) from error
-    if len(there) * 2 > len(rows):
+    if len(moved) * 2 > len(rows):
         raise PluginError("nothing was changed: the connection to the server was lost", "try again")
 
 
@@ -171,14 +173,14 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> tupl
         {},
     )  # what the tables are now that they stay
     _require_tables(live, rows)
-    there = see(live, rows, _OURS)
-    left = [at for at, cells in enumerate(there.now) if digest(cells) != seen[at]]
-    gone = set(left)
-    places = [at for at in there.moved() if at not in gone]
-    against = there.against(places)
+    seen_rows = see(live, rows, _OURS)
+    left = [at for at, cells in enumerate(seen_rows.now) if digest(cells) != seen[at]]
+    left_places = set(left)
+    places = [at for at in seen_rows.moved() if at not in left_places]
+    against = seen_rows.against(places)
     if against:
         raise NotSafe(f"nothing was changed: {next(iter(against.values()))}", _AGAIN)
-    live.talk.ask(b"".join(_statements(there, places)))
+    live.talk.ask(b"".join(_statements(seen_rows, places)))
     _require_made(live, [rows[at] for at in places])
     return left, places
 
@@ -189,20 +191,20 @@ def _require_tables(live: LiveRows, rows: Sequence[PutRow]) -> None:
         raise NotSafe(f"nothing was changed: {'; '.join(refusals)}", _AGAIN)
 
 
-def _statements(there: Seen, places: Sequence[int]) -> Iterator[bytes]:
+def _statements(seen: Seen, places: Sequence[int]) -> Iterator[bytes]:
     """All that goes, then all that comes."""
     for at in places:
-        if there.now[at] is not None:
-            table = there.table(at)
-            key = there.live.key(there.rows[at])
+        if seen.now[at] is not None:
+            table = seen.table(at)
+            key = seen.live.key(seen.rows[at])
             where = b" AND ".join(
                 encode(identifier(name)) + b" = " + cell for name, cell in zip(table.key_columns, key, strict=True)
             )
             yield encode(f"DELETE FROM {table.name} WHERE ") + where + b";\n"
     for at in places:
-        cells = there.wanted[at]
+        cells = seen.wanted[at]
         if cells is not None:
-            table = there.table(at)
+            table = seen.table(at)
             pairs = [(one.name, cell) for one, cell in zip(table.columns, cells, strict=True) if not one.made]
             names = ", ".join(identifier(name) for name, _ in pairs)
             yield encode(f"INSERT INTO {table.name} ({names}) VALUES ") + record([cell for _, cell in pairs]) + b";\n"

@@ -12,8 +12,9 @@ from dysnomia_plugins.toolkit.long_lines import Literals, ShortenedStream
 from dysnomia_plugins.toolkit.sqldump.names import decode
 from dysnomia_plugins.toolkit.sqldump.reader import Readable, chunks
 from dysnomia_plugins.types.mysql.contents import insert_target
-from dysnomia_plugins.types.mysql.lexer import ROW
+from dysnomia_plugins.types.mysql.lexer import INSERT, ROW, rows_from
 from dysnomia_plugins.types.mysql.scanner import DumpScanner, Part
+from dysnomia_store import Excerpt
 from dysnomia_store.model import Form, Section
 
 READ = 1 << 18
@@ -22,6 +23,8 @@ _CELL = re.compile(
     rb"\s*+(?:,|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
+_NO_ROW = re.compile(rb"(?:INSERT|REPLACE)[^']*\bVALUES?\s*|[^('][^']*;", re.IGNORECASE)
+"""A line of a section that holds no part of a row, or one that is told from it by no quote."""
 _ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
 USUAL_ESCAPES = b"""0'"nrtbZ"""
 """Those that stand for a control character or a quote, besides the backslash itself."""
@@ -40,6 +43,9 @@ def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
         if section.form is not Form.ROWS:
             yield from in_lines(chunks(stream, READ))
             return
+        if isinstance(stored, Excerpt):
+            yield from map(rows_in_lines, in_lines(chunks(stream, READ), Literals))
+            return
         for piece in DumpScanner(_shortened(stream), chunk=READ, exact=False).pieces():
             if piece.part is Part.ROWS:
                 yield split(piece.data, piece.rows)
@@ -48,6 +54,34 @@ def raw_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
 def _shortened(stream: Readable) -> Readable:
     """Rows of several MiB with their long values cut: a scanner holds a row several times."""
     return ShortenedStream(chunks(stream, READ), Literals)
+
+
+def rows_in_lines(lines: Sequence[bytes]) -> list[bytes]:
+    """The rows of lines of a section, of which any may be missing before and after them.
+
+    Raises PluginError where they are not as mariadb-dump writes them: each row on a line of its own, and no line end in
+    a row."""
+    rows: list[bytes] = []
+    for line in lines:
+        if line[:1] == b"(" and line[-2:] in (b"),", b");"):
+            if b"),(" in line or line.count(b"'") % 2:
+                rows += _whole_rows(line)
+            else:
+                rows.append(line[:-1])
+        elif head := INSERT.match(line):
+            rows += _whole_rows(line[head.end() :])
+        elif line and _NO_ROW.fullmatch(line) is None:
+            raise PluginError("a row of the dump is not on one line")
+    return rows
+
+
+def _whole_rows(text: bytes) -> list[bytes]:
+    """What may be several rows, or parts of one, read byte by byte. Raises PluginError for parts."""
+    position, count, _ = rows_from(text, 0)
+    rows = ROW.findall(text)
+    if position < len(text) or len(rows) != count:
+        raise PluginError("a row of the dump is not on one line")
+    return rows
 
 
 def split(data: bytes, rows: int) -> list[bytes]:
@@ -85,11 +119,11 @@ def parse_row(section: Section, raw: bytes) -> Row:
 def _cells(inner: bytes) -> Iterator[str | None]:
     position = 0
     while position < len(inner):
-        found = _CELL.match(inner, position)
-        if found is None:
+        match = _CELL.match(inner, position)
+        if match is None:
             yield _text(inner[position:])
             return
-        null, quoted, hexadecimal, other = found.groups()
+        null, quoted, hexadecimal, other = match.groups()
         if null:
             yield None
         elif quoted is not None:
@@ -98,7 +132,7 @@ def _cells(inner: bytes) -> Iterator[str | None]:
             yield "\\x" + hexadecimal.decode().lower()
         else:
             yield _text(other.strip())
-        position = found.end()
+        position = match.end()
 
 
 def unescaped(quoted: bytes) -> bytes:

@@ -174,9 +174,9 @@ class DumpScanner(ChunkReader):
         self._available(32)
         if self._buffer[self._start : self._start + 9].upper() == b"DELIMITER":
             end = self._line_end(0)
-            found = _DELIMITER.match(self._buffer[self._start : self._start + end])
-            if found:
-                self._delimiter = found[1]
+            match = _DELIMITER.match(self._buffer[self._start : self._start + end])
+            if match:
+                self._delimiter = match[1]
                 yield Piece(Part.DELIMITER, self._take(end))
                 return
         if self._delimiter == b";" and self._escapes and (head := self._insert_head()):
@@ -274,8 +274,8 @@ def canonical(piece: Piece) -> bytes | None:
     if piece.part in (Part.SANDBOX, Part.HEADER):
         return b""
     if piece.part is Part.NAMED:
-        found = _NAMED.match(piece.data)
-        return found[1] + b"\n" if found else None
+        match = _NAMED.match(piece.data)
+        return match[1] + b"\n" if match else None
     if piece.part is Part.ALTER_DATABASE:
         return renamed(piece.data, b"``")
     if piece.part is Part.END:
@@ -298,7 +298,7 @@ def renamed(statement: bytes, name: bytes) -> bytes:
 def unqualified(statement: bytes) -> bytes | None:
     """A CREATE TRIGGER that names its schema, without it; None where it does not. The server keeps the operator's own
     words, and a trigger cannot be made in another schema than its table's."""
-    found = _TRIGGER.search(statement, 0, 4096)
-    if found is None or not (found[2] or found[4]):
+    match = _TRIGGER.search(statement, 0, 4096)
+    if match is None or not (match[2] or match[4]):
         return None
-    return statement[: found.start()] + found[1] + found[3] + statement[found.end() :]
+    return statement[: match.start()] + match[1] + match[3] + statement[match.end() :]

@@ -20,9 +20,9 @@ _REFERENCE = re.compile(
 
 def own(text: bytes, schemas: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where ``text`` names a sequence of one of these schemas: the places of the schema's name, its dot included."""
-    for found in _REFERENCE.finditer(text):
-        if found["schema"] is not None and unquoted(found["schema"]) in schemas:
-            yield found.start("schema"), found.end("schema") + 1
+    for reference in _REFERENCE.finditer(text):
+        if reference["schema"] is not None and unquoted(reference["schema"]) in schemas:
+            yield reference.start("schema"), reference.end("schema") + 1
 
 
 def moved(text: bytes, schemas: Sequence[str], to: str) -> bytes:
@@ -37,12 +37,12 @@ def moved(text: bytes, schemas: Sequence[str], to: str) -> bytes:
 def setting_right(client: Client, database: str, others: Sequence[str]) -> str:
     """The SQL by which the tables of a schema take their values from its own sequences, and not from those of the
     schemas they may have come from."""
-    found = client.rows(
+    rows = client.rows(
         "SELECT JSON_ARRAY(table_name, column_name, column_default) FROM information_schema.columns"
         f" WHERE table_schema = {literal(database)} AND column_default LIKE '%val(`%'"
     )
     lines = []
-    for table, column, default in found:
+    for table, column, default in rows:
         text = decode(moved(encode(default), [one for one in others if one != database], database))
         if text != default:
             where = f"{identifier(database)}.{identifier(table)}"

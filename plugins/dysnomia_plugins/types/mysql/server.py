@@ -143,10 +143,10 @@ _KEPT_OUT = {1044, 1045, 1129, 1130, 1251, 1524, 1698, 1862, 2059, 4151}
 
 def explain(error: ProcessFailed, server: Server) -> PluginError:
     """What a client program's failure means for the operator; the error itself where it says it best."""
-    found = _ERROR.search(error.stderr) or _GOT_ERROR.search(error.stderr)
-    if found is None:
+    match = _ERROR.search(error.stderr) or _GOT_ERROR.search(error.stderr)
+    if match is None:
         return error
-    code, reason = int(found[1]), found[2].strip()
+    code, reason = int(match[1]), match[2].strip()
     if (code in (2012, 2013) and "handshake" in reason) or "reading initial communication" in reason:
         return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
     if code in _DOWN:
@@ -161,5 +161,5 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
 
 def error_code(error: PluginError) -> int:
     """The server's error number in a client's failure; 0 where it has none."""
-    found = isinstance(error, ProcessFailed) and (_ERROR.search(error.stderr) or _GOT_ERROR.search(error.stderr))
-    return int(found[1]) if found else 0
+    match = isinstance(error, ProcessFailed) and (_ERROR.search(error.stderr) or _GOT_ERROR.search(error.stderr))
+    return int(match[1]) if match else 0

@@ -40,7 +40,7 @@ class Looked:
 def look(client: Client, database: str) -> Looked:
     """What is to be known of a schema before it is dumped; the server's version by the way."""
     name = literal(database)
-    found = client.several(
+    answers = client.several(
         version="SELECT JSON_ARRAY(VERSION(), NOW())",
         schema="SELECT JSON_ARRAY(default_character_set_name, default_collation_name, ''"
         f" /*M!100500 , schema_comment */) FROM information_schema.schemata WHERE schema_name = {name}",
@@ -58,18 +58,18 @@ def look(client: Client, database: str) -> Looked:
         versioned="SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.tables"
         f" WHERE table_schema = {name} AND table_type = 'SYSTEM VERSIONED'",
     )
-    client.note_version(found["version"][0][0])
+    client.note_version(answers["version"][0][0])
     around = None
-    if found["schema"]:
-        charset, collation, *comments = found["schema"][0]
+    if answers["schema"]:
+        charset, collation, *comments = answers["schema"][0]
         around = {"charset": charset, "collation": collation, "comment": "".join(filter(None, comments))}
-    events, engines, views = (tuple(str(one) for (one,) in found[kind]) for kind in ("event", "engine", "view"))
-    floats = tuple(str(table) for table, has in found["columns"] if has)
-    known = {str(table) for table, _ in found["columns"]}
+    events, engines, views = (tuple(str(one) for (one,) in answers[kind]) for kind in ("event", "engine", "view"))
+    floats = tuple(str(table) for table, has in answers["columns"] if has)
+    known = {str(table) for table, _ in answers["columns"]}
     broken = tuple(view for view in views if view not in known)
-    estimates = {str(table): int(rows or 0) for table, rows in found["estimate"]}
+    estimates = {str(table): int(rows or 0) for table, rows in answers["estimate"]}
     return Looked(
-        around, events, engines, floats, bool(found["versioned"][0][0]), estimates, broken, found["version"][0][1]
+        around, events, engines, floats, bool(answers["versioned"][0][0]), estimates, broken, answers["version"][0][1]
     )
 
 

@@ -51,10 +51,10 @@ class Exchange:
     around: Surroundings | None
 
     @classmethod
-    def of(cls, client: Client, journal: Journal, said: Mapping[str, Any]) -> Exchange:
+    def of(cls, client: Client, journal: Journal, step: Mapping[str, Any]) -> Exchange:
         return cls(
-            client, journal, said["live"], said["beside"], said["aside"], said["existed"], said["locked"],
-            said["around"],
+            client, journal, step["live"], step["beside"], step["aside"], step["existed"], step["locked"],
+            step["around"],
         )  # fmt: skip
 
     # The way there.
@@ -110,7 +110,9 @@ class Exchange:
         self.client.script(accounts.alter(self.locked, "UNLOCK"), held=True)
 
     def finish(self) -> None:
-        """What was live is made whole where it stands aside; the schema that was beside goes."""
+        """What was live is made whole where it stands aside; the schema that was beside goes.
+
+        Raises NotSafe where a table is where none should be: nothing more is removed."""
         notes = self._notes()
         if not self.existed:
             self.client.drop_database(self.aside, taking_back(self.aside))
@@ -142,7 +144,9 @@ class Exchange:
         return SPENT in self.client.tables(self.beside)
 
     def revert(self, exchanged: bool) -> None:
-        """Bring back what was, from wherever it stopped. ``exchanged``: its triggers and events may be gone."""
+        """Bring back what was, from wherever it stopped. ``exchanged``: its triggers and events may be gone.
+
+        Raises NotSafe where a table is where none should be: nothing more is removed."""
         notes = self._notes()
         if exchanged and notes:
             self._rename_back(notes)
@@ -210,7 +214,9 @@ def _json(value: object) -> bytes:
 
 
 def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lock: bool = True) -> None:
-    """Make ``beside`` live, and what was live ``aside``. Raises with a journal that ``recover`` reverts or finishes."""
+    """Make ``beside`` live, and what was live ``aside``.
+
+    Raises PluginError with a journal that ``recover`` reverts or finishes."""
     existing = client.existing(live, beside, aside)
     if aside in existing:
         raise NotSafe(f"there is a database {aside} already", "an earlier job left it behind: recover that job first")
@@ -219,9 +225,9 @@ def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lo
     client.end_own()
     around = look(client, live).around if live in existing else loaded(ctx.journal) or look(client, beside).around
     locked = accounts.read(client, live).lockable if lock else ()
-    said = {"live": live, "beside": beside, "aside": aside, "existed": live in existing, "around": around}
-    ctx.journal.step(SWAP, **said, locked=locked)
-    exchange = Exchange.of(client, ctx.journal, {**said, "locked": locked})
+    step = {"live": live, "beside": beside, "aside": aside, "existed": live in existing, "around": around}
+    ctx.journal.step(SWAP, **step, locked=locked)
+    exchange = Exchange.of(client, ctx.journal, {**step, "locked": locked})
     exchange.prepare()
     ctx.cancel.check()
     ctx.journal.step(EXCHANGE)

@@ -110,10 +110,10 @@ def check_rows(data: bytes) -> None:
 
 def definer(made: Created) -> tuple[str, str] | None:
     """Whom a statement makes the definer; None where it does not say."""
-    found = _DEFINER.match(made.definer)
-    if found is None or found[1].upper() == b"CURRENT_USER":
+    match = _DEFINER.match(made.definer)
+    if match is None or match[1].upper() == b"CURRENT_USER":
         return None
-    return unquoted(found[1]), unquoted(found[2]) if found[2] else ""
+    return unquoted(match[1]), unquoted(match[2]) if match[2] else ""
 
 
 def with_definer(statement: bytes, clause: bytes) -> bytes:

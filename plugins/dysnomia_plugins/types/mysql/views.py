@@ -31,7 +31,7 @@ def own_names(text: bytes, schema: str) -> Iterator[tuple[int, int]]:
 
     ``a`.`b`.`c`` is schema, table and column. ``a`.`b`` may be alias and column too: it is taken for schema and table
     where nothing else is called like the schema."""
-    chains = [(found.start(), _NAME.findall(found[0])) for found in _CHAIN.finditer(text) if found[0][:1] == b"`"]
+    chains = [(chain.start(), _NAME.findall(chain[0])) for chain in _CHAIN.finditer(text) if chain[0][:1] == b"`"]
     alone = any(len(names) == 1 and unquoted(names[0]) == schema for _, names in chains)
     for start, names in chains:
         if unquoted(names[0]) == schema and (len(names) == 3 or (len(names) == 2 and not alone)):

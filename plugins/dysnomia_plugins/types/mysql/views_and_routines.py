@@ -33,7 +33,9 @@ class Code:
 
 
 def read(client: Client, database: str) -> Code:
-    """All of a schema's code. Its events are real, or kept as text."""
+    """All of a schema's code. Its events are real, or kept as text.
+
+    Raises Truncated where the dump ends before its end marker."""
     looked = look(client, database)
     refuse_endless(database, looked.endless)
     text = kept(client, database).get(EVENTS)
@@ -102,7 +104,7 @@ def dropping(client: Client, *databases: str, all_of_it: bool = True, spared: Co
     """The SQL that takes away the triggers and events of these schemas, and their views (but ``spared``) and
     routines."""
     names = ", ".join(map(literal, databases))
-    found = client.several(
+    answers = client.several(
         trigger=f"SELECT JSON_ARRAY(trigger_schema, trigger_name) FROM information_schema.triggers"
         f" WHERE trigger_schema IN ({names})",
         event=f"SELECT JSON_ARRAY(event_schema, event_name) FROM information_schema.events"
@@ -116,10 +118,10 @@ def dropping(client: Client, *databases: str, all_of_it: bool = True, spared: Co
     for kind in ("trigger", "event", "view") if all_of_it else ("trigger", "event"):
         lines += [
             f"DROP {kind.upper()} IF EXISTS {_qualified(*one)};\n"
-            for one in found[kind]
+            for one in answers[kind]
             if kind != "view" or one[1] not in spared
         ]
-    for schema, name, kind in found["routine"] if all_of_it else ():
+    for schema, name, kind in answers["routine"] if all_of_it else ():
         lines.append(in_its_mode(kind, f"DROP {kind} IF EXISTS {_qualified(schema, name)};\n"))
     return "".join(lines)
 

@@ -184,14 +184,16 @@ class ConfinedStatements(Statements):
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What a load fails by, where it is that owners' code does not run as a superuser."""
+def refusals_in_words() -> Iterator[None]:
+    """What a load fails by, where it is that owners' code does not run as a superuser.
+
+    Raises NotSafe for what the confinement refuses, ProcessFailed for other errors."""
     try:
         yield
     except ProcessFailed as error:
         text = error.stderr
-        if found := re.search(rf"ERROR:\s+{MARK}(.*)", text):
-            raise NotSafe(found[1], WAY_OUT) from None
+        if match := re.search(rf"ERROR:\s+{MARK}(.*)", text):
+            raise NotSafe(match[1], WAY_OUT) from None
         if "ERROR:  permission denied" in text and not error.hint:
             raise ProcessFailed(error.program, error.status, text, f"if a check needs that right: {WAY_OUT}") from error
         raise

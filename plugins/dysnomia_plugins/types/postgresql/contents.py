@@ -193,9 +193,9 @@ class ContentsWriter(TriviaKeeper):
                 self._codec = python_codec(self._encoding)
 
     def _note_key(self, data: bytes) -> None:
-        found = primary_key(data, self._codec)
-        if found and set(found[1]) <= set(self._columns.get(found[0], ())):
-            self._sink.amend_section(TABLE, found[0], key=found[1])
+        primary = primary_key(data, self._codec)
+        if primary and set(primary[1]) <= set(self._columns.get(primary[0], ())):
+            self._sink.amend_section(TABLE, primary[0], key=primary[1])
 
     def _copy(self, data: bytes) -> None:
         self._data_seen = True

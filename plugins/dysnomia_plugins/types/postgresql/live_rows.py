@@ -100,15 +100,15 @@ class LiveRows:
         table = self.tables[section.name]
         listed = ", ".join(f"t.{identifier(name)}" for name in section.columns)
         values = self.values(section, rows, table.key_columns)
-        found: dict[int, bytes] = {}
+        raw_rows: dict[int, bytes] = {}
         for fields in self.talk.rows(
             f"SELECT w.{AT}, {listed} FROM {values} JOIN ONLY {table.name} t ON {table.same('t', 'w')}"
         ):
             at = int(fields[0])
-            if at in found:
+            if at in raw_rows:
                 raise PluginError(f"table {section.name} has two rows of one key: its index is damaged", "REINDEX it")
-            found[at] = b"\t".join(fields[1:])
-        return found
+            raw_rows[at] = b"\t".join(fields[1:])
+        return raw_rows
 
     def made(self, section: Section, rows: Sequence[Wanted]) -> dict[int, bytes]:
         """What the types of live's columns make of the wanted rows, by their places."""

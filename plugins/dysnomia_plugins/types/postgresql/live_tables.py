@@ -270,8 +270,8 @@ def _table(facts: Mapping[str, Any]) -> Table:
     )
 
 
-def _parts(found: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
-    return tuple(Part(one["column"], one["equals"], one["collation"] or "") for one in found)
+def _parts(parts: Sequence[Mapping[str, Any]]) -> tuple[Part, ...]:
+    return tuple(Part(one["column"], one["equals"], one["collation"] or "") for one in parts)
 
 
 def _known(names: Iterable[str], columns: Sequence[Mapping[str, Any]]) -> bool:
@@ -280,18 +280,18 @@ def _known(names: Iterable[str], columns: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _references_of(
-    found: Sequence[Mapping[str, Any]] | None, columns: Sequence[Mapping[str, Any]]
+    references: Sequence[Mapping[str, Any]] | None, columns: Sequence[Mapping[str, Any]]
 ) -> tuple[Reference, ...]:
-    return tuple(_reference(one) for one in found or () if _known(one["columns"], columns))
+    return tuple(_reference(one) for one in references or () if _known(one["columns"], columns))
 
 
-def _reference(found: Mapping[str, Any]) -> Reference:
+def _reference(reference: Mapping[str, Any]) -> Reference:
     return Reference(
-        name=found["name"],
-        columns=tuple(found["columns"]),
-        other=found["other"],
-        only=found["only"],
-        theirs=tuple(found["theirs"]),
-        equals=tuple(found["equals"]),
-        key=tuple(found["key"] or ()),
+        name=reference["name"],
+        columns=tuple(reference["columns"]),
+        other=reference["other"],
+        only=reference["only"],
+        theirs=tuple(reference["theirs"]),
+        equals=tuple(reference["equals"]),
+        key=tuple(reference["key"] or ()),
     )

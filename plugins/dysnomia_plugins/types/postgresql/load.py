@@ -14,7 +14,7 @@ from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.toolkit.sqldump.ranges import PiecesReader, stored_range
 from dysnomia_plugins.toolkit.sqldump.reader import Readable
 from dysnomia_plugins.types.postgresql.client import Client
-from dysnomia_plugins.types.postgresql.confined import told
+from dysnomia_plugins.types.postgresql.confined import refusals_in_words
 from dysnomia_plugins.types.postgresql.contents import LARGE_OBJECT, SCHEMA, SEQUENCE, TABLE
 from dysnomia_plugins.types.postgresql.names import identifier
 from dysnomia_plugins.types.postgresql.scanner import DumpScanner, Part, Piece
@@ -85,7 +85,7 @@ class Loader:
     def _load(self, source: Readable, counts: Iterator[Section], total: int | None, *, partial: bool) -> DumpScanner:
         scanner = DumpScanner(source)
         done = rows = 0
-        with told(), self._psql() as stdin:
+        with refusals_in_words(), self._psql() as stdin:
             for part, data in self._passed(scanner):
                 stdin.write(data)
                 if part is Part.ROWS:

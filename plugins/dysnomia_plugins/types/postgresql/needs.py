@@ -68,13 +68,13 @@ class Needs:
         for pattern in (_OWNER, _GRANT, _DEFAULTS, _MAPPING, _POLICY, _SESSION):
             if match := pattern.match(statement):
                 self.roles |= set(identifiers(match[1]))
-        for pattern, found in (
+        for pattern, needed in (
             (_EXTENSION, self.extensions),
             (_TABLESPACE, self.tablespaces),
             (_SUBSCRIPTION, self.subscriptions),
         ):
             if match := pattern.match(statement):
-                found |= set(identifiers(match[1]))
+                needed |= set(identifiers(match[1]))
         if statement.startswith(b"DROP ") and statement.decode("ascii", "replace") in ABSENT:
             self.absent.append(statement.decode("ascii"))
         if (match := _EXTENSION.match(statement)) and match[2]:

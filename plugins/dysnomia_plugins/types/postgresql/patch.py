@@ -134,14 +134,14 @@ def _switched(names: Sequence[str], *, off: bool) -> Iterator[str]:
         ("pg_trigger", "TRIGGER", "tgname", "tgrelid", "tgenabled", " AND NOT tgisinternal"),
         ("pg_rewrite", "RULE", "rulename", "ev_class", "ev_enabled", ""),
     ):
-        found = f" FROM pg_catalog.{relation} WHERE {of} = ANY (ARRAY[{tables}]) AND {enabled} IN ('A', 'R'){more}"
+        catalog = f" FROM pg_catalog.{relation} WHERE {of} = ANY (ARRAY[{tables}]) AND {enabled} IN ('A', 'R'){more}"
         table = f"{of}::pg_catalog.regclass"
         on = f"CASE {enabled} WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END"
         yield (
             "INSERT INTO pg_temp.dysnomia_switch SELECT"
-            f" pg_catalog.format('ALTER TABLE ONLY %s ENABLE %s {kind} %I', {table}, {on}, {name}){found};\n"
+            f" pg_catalog.format('ALTER TABLE ONLY %s ENABLE %s {kind} %I', {table}, {on}, {name}){catalog};\n"
         )
-        yield f"SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE {kind} %I', {table}, {name}){found} \\gexec\n"
+        yield f"SELECT pg_catalog.format('ALTER TABLE ONLY %s DISABLE {kind} %I', {table}, {name}){catalog} \\gexec\n"
 
 
 def _deleted(change: SectionPatch) -> Iterator[str | bytes]:
@@ -161,10 +161,10 @@ def _deleted(change: SectionPatch) -> Iterator[str | bytes]:
         return
     yield "\\.\n\n"
     live = ", ".join(f"t.{identifier(name)}" for name in section.columns)
-    gone = ", ".join(f"g.{name}" for name in texts)
-    there = f"SELECT t.ctid AS at, w.n, row_number() OVER (PARTITION BY w.line) AS nth FROM ONLY {section.name} t"
-    wanted = f"SELECT ROW({gone})::text AS line, count(*) AS n FROM {_GONE} g GROUP BY 1"
-    places = f"SELECT x.at FROM ({there} JOIN ({wanted}) w ON w.line = ROW({live})::text) x WHERE x.nth <= x.n"
+    columns = ", ".join(f"g.{name}" for name in texts)
+    numbered = f"SELECT t.ctid AS at, w.n, row_number() OVER (PARTITION BY w.line) AS nth FROM ONLY {section.name} t"
+    wanted = f"SELECT ROW({columns})::text AS line, count(*) AS n FROM {_GONE} g GROUP BY 1"
+    places = f"SELECT x.at FROM ({numbered} JOIN ({wanted}) w ON w.line = ROW({live})::text) x WHERE x.nth <= x.n"
     yield (
         f"WITH gone AS (DELETE FROM ONLY {section.name} WHERE ctid = ANY (ARRAY({places})) RETURNING 1)\n"
         f"INSERT INTO {_GUARD} SELECT count(*) = {count} FROM gone;\n"

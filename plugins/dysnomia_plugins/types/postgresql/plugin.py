@@ -18,6 +18,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -137,6 +138,11 @@ class PostgresqlDatabase(SqlDatabase):
         from dysnomia_plugins.types.postgresql import discover
 
         return discover.discover(runner)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.postgresql import discover
+
+        return discover.list_state(Client(Server.of(container), runner, connect_timeout=5))
 
     # Places.
 
@@ -353,14 +359,14 @@ class PostgresqlDatabase(SqlDatabase):
         return swap.recover(ctx, Client.of(ctx))
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
-        from dysnomia_plugins.types.postgresql.untrusted import there
+        from dysnomia_plugins.types.postgresql.untrusted import is_there
 
         client = Client.of(ctx)
         places = self.own_places(ctx)
         oids = client.oids(*(place.name for place in places))
         left = [place for place, oid in zip(places, oids, strict=True) if oid is not None]
         # A role of the job that is left goes with whatever place of it is dropped.
-        return left or (places[:1] if there(client, ctx) else [])
+        return left or (places[:1] if is_there(client, ctx) else [])
 
     # Contents.
 

@@ -117,10 +117,11 @@ def _missing(client: Client, stored: Stored, needs: Needs, *, given: bool) -> It
             one = what if len(missing) > 1 else what[:-1]
             yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks")
     if around and not given:
-        gone = sorted(roles_around(around) - set(available["roles"]) - needs.real_roles)
-        if gone:
+        missing_roles = sorted(roles_around(around) - set(available["roles"]) - needs.real_roles)
+        if missing_roles:
             yield Finding(
-                Severity.WARNING, f"when it was dumped, the database was owned by roles that no longer exist: {gone}"
+                Severity.WARNING,
+                f"when it was dumped, the database was owned by roles that no longer exist: {missing_roles}",
             )
     if needs.large_objects:
         yield Finding(Severity.NOTE, f"{needs.large_objects} large objects would be restored under their numbers")

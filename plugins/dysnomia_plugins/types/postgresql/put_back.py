@@ -39,7 +39,7 @@ _AGAIN = "look at the plan again"
 
 
 def lacking(client: Client, database: str, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
-    """See ``StatePlugin.lacking``."""
+    """See ``StatePlugin.lacking``. Raises NotSafe for a table whose rows cannot be put back."""
     records = chain.from_iterable(batches)
     with talking(client, database, _encoding(section)) as talk:
         talk.ask(_READING)
@@ -52,7 +52,7 @@ def lacking(client: Client, database: str, section: Section, batches: Iterator[S
 
 
 def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) -> LiveLook:
-    """See ``StatePlugin.look_at_rows``."""
+    """See ``StatePlugin.look_at_rows``. Raises PluginError where a table stays locked."""
     if any(name == PUT_BACK for name, _ in ctx.journal.steps()):
         client.end_backends()  # of the job that died: its COMMIT may be under way
     if not rows:
@@ -125,7 +125,9 @@ _WAITING = """SELECT json_agg(what ORDER BY what) FROM (
 
 
 def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_back``."""
+    """See ``StatePlugin.put_back``.
+
+    Raises PluginError where rows stay locked, NotSafe where the server refuses one: then nothing was changed."""
     ctx.journal.step(PUT_BACK)
     number = 0
     try:
@@ -181,23 +183,23 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list
     live = LiveRows(live.talk)  # what they are now: from here on no column and no trigger comes or goes
     _require_tables(live, rows)
     _lock(live, rows)
-    there = see(live, rows)
-    left = [at for at, raw in enumerate(there.now) if digest(raw) != seen[at]]
-    gone = set(left)
-    places = [at for at in there.moved() if at not in gone]
-    against = there.against(places)
+    seen_rows = see(live, rows)
+    left = [at for at, raw in enumerate(seen_rows.now) if digest(raw) != seen[at]]
+    left_places = set(left)
+    places = [at for at in seen_rows.moved() if at not in left_places]
+    against = seen_rows.against(places)
     if against:
         raise NotSafe(f"nothing was changed: {next(iter(against.values()))}", _AGAIN)
     tables = {section.name: live.tables[section.name] for section in sections_of([rows[at] for at in places])}
     live.talk.ask("SET CONSTRAINTS ALL DEFERRED;")
     live.talk.ask("".join(_switched(table, off=True) for table in tables.values()))
-    _write(there, places)
-    _require_nothing_waits(live, {there.table(at).writer for at in places})
+    _write(seen_rows, places)
+    _require_nothing_waits(live, {seen_rows.table(at).writer for at in places})
     live.talk.ask(f"{OWN}SET CONSTRAINTS ALL IMMEDIATE;\n{live.talk.ours}")
     live.talk.ask("".join(_switched(table, off=False) for table in tables.values()))
     _require_made(live, rows, places)
     for section in sections_of([rows[at] for at in places]):
-        _move_on(live, there, section, there.of(section, places))
+        _move_on(live, seen_rows, section, seen_rows.of(section, places))
     return left
 
 
@@ -229,8 +231,8 @@ def _lock(live: LiveRows, rows: Sequence[PutRow]) -> None:
         table = live.tables[section.name]
         here = [live.wanted(at, row) for at, row in enumerate(rows) if row.section.name == section.name]
         values = live.values(section, here, table.key_columns)
-        found = f"SELECT FROM {values} JOIN ONLY {table.name} t ON {table.same('t', 'w')}"
-        live.talk.ask(f"{found} FOR UPDATE OF t;")
+        join = f"SELECT FROM {values} JOIN ONLY {table.name} t ON {table.same('t', 'w')}"
+        live.talk.ask(f"{join} FOR UPDATE OF t;")
 
 
 def _switched(table: Table, *, off: bool) -> str:
@@ -242,7 +244,7 @@ def _switched(table: Table, *, off: bool) -> str:
     )
 
 
-def _write(there: Seen, places: Sequence[int]) -> None:
+def _write(seen: Seen, places: Sequence[int]) -> None:
     """All rows in one statement, at whose end foreign keys are looked at: so no order of tables matters, nor a circle.
 
     Rows go first, then others change, then rows come: a value that is taken is free by then. A row that stays is
@@ -250,18 +252,18 @@ def _write(there: Seen, places: Sequence[int]) -> None:
     exchange their values."""
     if not places:
         return
-    changed = [at for at in places if there.now[at] is not None and there.rows[at].wanted is not None]
-    stay = there.referred(changed)
-    gone = [at for at in places if there.now[at] is not None and at not in stay]
-    come = [at for at in places if there.rows[at].wanted is not None and at not in stay]
+    changed = [at for at in places if seen.now[at] is not None and seen.rows[at].wanted is not None]
+    stay = seen.referred(changed)
+    deleted = [at for at in places if seen.now[at] is not None and at not in stay]
+    come = [at for at in places if seen.rows[at].wanted is not None and at not in stay]
     parts: list[str] = []
-    for chosen, write in ((gone, _delete), (sorted(stay), _update), (come, _insert)):
+    for chosen, write in ((deleted, _delete), (sorted(stay), _update), (come, _insert)):
         before = "".join(f", (SELECT count(*) FROM p{number}) q{number}" for number in range(len(parts)))
-        for section in sections_of([there.rows[at] for at in chosen]):
-            parts.append(f"p{len(parts)} AS ({write(there, section, there.of(section, chosen), before)} RETURNING 1)")
+        for section in sections_of([seen.rows[at] for at in chosen]):
+            parts.append(f"p{len(parts)} AS ({write(seen, section, seen.of(section, chosen), before)} RETURNING 1)")
     statement = f"WITH {', '.join(parts)} SELECT 1;"
-    writer = there.table(places[0]).writer
-    talk = there.live.talk
+    writer = seen.table(places[0]).writer
+    talk = seen.live.talk
     talk.ask(f"{_as(writer, statement) if writer else OWN + statement}\n{talk.ours}")
 
 
@@ -275,23 +277,23 @@ def _as(writer: str, statement: str) -> str:
     )
 
 
-def _delete(there: Seen, section: Section, places: Sequence[int], before: str) -> str:
-    table = there.live.tables[section.name]
-    values = there.live.values(section, [there.wanted[at] for at in places], table.key_columns)
+def _delete(seen: Seen, section: Section, places: Sequence[int], before: str) -> str:
+    table = seen.live.tables[section.name]
+    values = seen.live.values(section, [seen.wanted[at] for at in places], table.key_columns)
     return f"DELETE FROM ONLY {table.name} t USING {values}{before} WHERE {table.same('t', 'w')}"
 
 
-def _update(there: Seen, section: Section, places: Sequence[int], before: str) -> str:
-    table = there.live.tables[section.name]
-    values = there.live.values(section, [there.wanted[at] for at in places])
+def _update(seen: Seen, section: Section, places: Sequence[int], before: str) -> str:
+    table = seen.live.tables[section.name]
+    values = seen.live.values(section, [seen.wanted[at] for at in places])
     names = [identifier(name) for name in section.columns if name not in table.always]
     listed = ", ".join(f"{name} = w.{name}" for name in names)
     return f"UPDATE ONLY {table.name} t SET {listed} FROM {values}{before} WHERE {table.same('t', 'w')}"
 
 
-def _insert(there: Seen, section: Section, places: Sequence[int], before: str) -> str:
-    table = there.live.tables[section.name]
-    values = there.live.values(section, [there.wanted[at] for at in places])
+def _insert(seen: Seen, section: Section, places: Sequence[int], before: str) -> str:
+    table = seen.live.tables[section.name]
+    values = seen.live.values(section, [seen.wanted[at] for at in places])
     names = ", ".join(map(identifier, section.columns))
     listed = ", ".join(f"w.{identifier(name)}" for name in section.columns)
     return f"INSERT INTO {table.name} ({names}) OVERRIDING SYSTEM VALUE SELECT {listed} FROM {values}{before}"
@@ -308,12 +310,12 @@ def _require_made(live: LiveRows, rows: Sequence[PutRow], places: Sequence[int])
             )
 
 
-def _move_on(live: LiveRows, there: Seen, section: Section, places: Sequence[int]) -> None:
+def _move_on(live: LiveRows, seen: Seen, section: Section, places: Sequence[int]) -> None:
     """Let sequences that are behind go on after these rows.
 
     Altering one keeps others from it until the transaction ends, so that it never goes back; and what is set then is
     taken back with the transaction."""
-    for numbers, number in list(behind(live, there, section, places)):
+    for numbers, number in list(behind(live, seen, section, places)):
         if numbers.own:
             most = "greatest" if numbers.step > 0 else "least"
             live.talk.ask(

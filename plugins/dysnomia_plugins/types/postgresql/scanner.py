@@ -213,9 +213,9 @@ class DumpScanner(ChunkReader):
         In the pieces of a large table there is none: looking from the end says so twice as quickly, and a look for any
         backslash ten times. A small table has it near."""
         end = b"\n" + _ROWS_END
-        found = self._buffer.find(end, self._start, self._start + NEAR)
-        if found >= 0 or self._buffer.find(b"\\", self._start) < 0 or self._buffer.rfind(end, self._start) < 0:
-            return found
+        position = self._buffer.find(end, self._start, self._start + NEAR)
+        if position >= 0 or self._buffer.find(b"\\", self._start) < 0 or self._buffer.rfind(end, self._start) < 0:
+            return position
         return self._buffer.find(end, self._start)
 
     def _rows(self) -> Iterator[Piece]:
@@ -226,9 +226,9 @@ class DumpScanner(ChunkReader):
             yield Part.ROWS_END, self._take(3)
             return
         while True:
-            found = self._rows_end()
-            if found >= 0:
-                yield Part.ROWS, self._take(found + 1 - self._start)
+            position = self._rows_end()
+            if position >= 0:
+                yield Part.ROWS, self._take(position + 1 - self._start)
                 self._in_rows = False
                 yield Part.ROWS_END, self._take(3)
                 return

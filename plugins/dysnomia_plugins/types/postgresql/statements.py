@@ -80,8 +80,8 @@ class Statements:
 
     def skips(self, statement: bytes) -> bool:
         """Whether it is not loaded. Raises NotSafe for what no dump may hold."""
-        if statement.startswith(b"SET") and (found := _ENCODING.match(statement)):
-            self._note_encoding(found[1].decode("ascii"))
+        if statement.startswith(b"SET") and (match := _ENCODING.match(statement)):
+            self._note_encoding(match[1].decode("ascii"))
         self._without_path = self._without_path or statement == _NO_PATH
         if self.major < NEWER_SETTINGS.get(statement, 0):
             return True
@@ -105,8 +105,8 @@ class Statements:
         if commented(statement) in self._foreign:
             return True
         if head := _REFRESH.match(statement):
-            found = split_qualified(statement[head.end() :])
-            self.left_out.append(f"the contents of the materialized view {decode(found[0]) if found else '?'}")
+            qualified = split_qualified(statement[head.end() :])
+            self.left_out.append(f"the contents of the materialized view {decode(qualified[0]) if qualified else '?'}")
             return True
         return False
 

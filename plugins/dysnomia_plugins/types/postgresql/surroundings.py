@@ -61,9 +61,9 @@ def read_inside(client: Client, database: str) -> tuple[Surroundings, Inside]:
     return _noted(client, facts), inside
 
 
-def _noted(client: Client, found: dict[str, Any]) -> Surroundings:
-    client.note(found.pop("version"), found.pop("superuser"))
-    return found
+def _noted(client: Client, answer: dict[str, Any]) -> Surroundings:
+    client.note(answer.pop("version"), answer.pop("superuser"))
+    return answer
 
 
 def _of(database: str) -> str:

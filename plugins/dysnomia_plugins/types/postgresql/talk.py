@@ -71,12 +71,12 @@ class Talk:
 
     def text(self, raw: bytes) -> str:
         """Of bytes of the dump, so that they come to the server as they are. Raises NotSafe where they would not."""
-        found = raw.decode(self.codec, "surrogateescape")
-        if found.encode(self.codec, "surrogateescape") != raw:
+        text = raw.decode(self.codec, "surrogateescape")
+        if text.encode(self.codec, "surrogateescape") != raw:
             raise NotSafe(
                 f"the snapshot holds bytes that are not valid {self.codec}", "restore a copy beside what is live"
             )
-        return found
+        return text
 
 
 @contextmanager

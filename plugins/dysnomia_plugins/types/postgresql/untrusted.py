@@ -71,7 +71,7 @@ class UntrustedStatements(Statements):
     def skips(self, statement: bytes) -> bool:
         if statement.decode("ascii", "replace") in ABSENT or _SKIPPED.match(statement):
             return True
-        if (found := _SCHEMA.match(statement)) and set(identifiers(found[1])) <= self.made:
+        if (match := _SCHEMA.match(statement)) and set(identifiers(match[1])) <= self.made:
             return True
         return super().skips(statement)
 
@@ -219,8 +219,8 @@ def prepare(client: Client, role: str, database: str, needs: Needs) -> None:
 
 def made_before(needs: Needs) -> frozenset[str]:
     """Schemas that extensions of the list are in: made with these, and not by the dump."""
-    found = {needs.schemas[name] for name in needs.extensions & EXTENSIONS if name in needs.schemas}
-    return frozenset(name for name in found if name != "public" and not name.startswith("pg_"))
+    schemas = {needs.schemas[name] for name in needs.extensions & EXTENSIONS if name in needs.schemas}
+    return frozenset(name for name in schemas if name != "public" and not name.startswith("pg_"))
 
 
 def take_over(client: Client, role: str, database: str, around: Surroundings | None) -> None:
@@ -250,6 +250,6 @@ def drop_role(client: Client, ctx: Context) -> None:
     )
 
 
-def there(client: Client, ctx: Context) -> bool:
+def is_there(client: Client, ctx: Context) -> bool:
     """Whether the role of a job is there."""
     return bool(client.ask(f"SELECT count(*) FROM pg_roles WHERE rolname = {literal(role_name(ctx))}"))

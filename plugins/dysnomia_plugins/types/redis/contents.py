@@ -100,7 +100,7 @@ def scan(
     *,
     now: int | None = None,
     cancel: CancelToken | None = None,
-    each: Callable[[int], None] | None = None,
+    on_keys: Callable[[int], None] | None = None,
 ) -> Scanned:
     """Read a whole file.
 
@@ -116,8 +116,8 @@ def scan(
         if not count & 0x3FF:
             if cancel is not None:
                 cancel.check()
-            if each is not None:
-                each(count)
+            if on_keys is not None:
+                on_keys(count)
         _add(scanned, reader, head, reader.made if now is None else now)
     if not reader.complete:
         raise Truncated("the RDB file ends before its end marker")
@@ -126,16 +126,16 @@ def scan(
     return scanned
 
 
-def _add(found: Scanned, reader: RdbReader, head: Head, now: int) -> None:
+def _add(scanned: Scanned, reader: RdbReader, head: Head, now: int) -> None:
     """Count one key, whose value is read or passed over."""
     if head.expires is not None and head.expires <= now:
-        found.expired += 1
+        scanned.expired += 1
         skip(reader.stream, head)
         return
     if head.code in WITH_FIELDS:
-        _add_passing(found, reader, head, now)
+        _add_passing(scanned, reader, head, now)
         return
-    tally = found.counted(head)
+    tally = scanned.counted(head)
     if head.code == 0:
         tally.add_string(*string_value(reader.stream, head))
     else:
@@ -143,25 +143,25 @@ def _add(found: Scanned, reader: RdbReader, head: Head, now: int) -> None:
             tally.add(batch)
 
 
-def _add_passing(found: Scanned, reader: RdbReader, head: Head, now: int) -> None:
+def _add_passing(scanned: Scanned, reader: RdbReader, head: Head, now: int) -> None:
     """A hash whose fields expire: none at all where each of them has."""
     lasting = Lasting()
     batches = rows(reader.stream, head, now, lasting)
     first = next(batches, None)
     if first is None:
-        found.expired += 1
+        scanned.expired += 1
         return
-    tally = found.counted(head)
+    tally = scanned.counted(head)
     for batch in chain((first,), batches):
         tally.add(batch)
     tally.passing += head.expires is None and not lasting.fields
 
 
-def describe(found: Scanned, sink: ContentSink) -> None:
+def describe(scanned: Scanned, sink: ContentSink) -> None:
     """Write what was found into a sink as sections; of the identity, nothing else is stored."""
     sink.digest_only(PREAMBLE)
-    for which in sorted(found.tallies, key=lambda one: (one[0], _ORDER.index(one[1]))):
-        tally = found.tallies[which]
+    for which in sorted(scanned.tallies, key=lambda one: (one[0], _ORDER.index(one[1]))):
+        tally = scanned.tallies[which]
         kind = which[1]
         counts = {} if kind == "function" else {"keys": str(tally.keys), "expiring": str(tally.expiring)}
         if tally.passing:

@@ -25,6 +25,8 @@ SECONDS = 1.5
 _MOST = 100
 _TITLE = re.compile(r"\S*(?:redis|valkey)-server (?:unixsocket:(?P<socket>/\S+)|(?P<host>\S+):(?P<port>\d+))")
 _TYPE = "redis-database"
+COMPONENT = "data"
+"""What the one component of a server is called, where nobody names it."""
 
 
 def probe(server: Server) -> Probe:
@@ -37,11 +39,11 @@ def probe(server: Server) -> Probe:
         return Probe(up=error.code == "LOADING", detail=error.message)
     except PluginError as error:
         return down(error)
-    found = keyspace(info)
-    keys = sum(counts.keys for counts in found.values())
+    counts_of_databases = keyspace(info)
+    keys = sum(counts.keys for counts in counts_of_databases.values())
     role = "" if info.get("role") == "master" else f", a replica of {info.get('master_host')}:{info.get('master_port')}"
     loading = ", still loading" if info.get("loading") == "1" else ""
-    databases = f" in {len(found)} databases" if len(found) > 1 else ""
+    databases = f" in {len(counts_of_databases)} databases" if len(counts_of_databases) > 1 else ""
     return Probe(
         up=True,
         version=Version.of(info, "_").number,
@@ -156,7 +158,7 @@ def _found(one: Running, container: str) -> Found:
     return Found(
         type=_TYPE,
         container=container,
-        component="data",
+        component=COMPONENT,
         properties=properties,
         size=size,
         detail=detail,

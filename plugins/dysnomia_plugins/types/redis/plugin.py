@@ -26,6 +26,8 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    Listed,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -151,6 +153,10 @@ class RedisDatabase(StatePlugin):
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover()
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        """A server holds one component, all of it; the server need not be asked for that."""
+        return ListedState([Listed(discover.COMPONENT)])
 
     def location(self, component: Component) -> tuple[str, ...]:
         """The server: a component is all that one holds, whatever it is called."""
@@ -290,13 +296,13 @@ class RedisDatabase(StatePlugin):
             )  # fmt: skip
             with folders.syncing(folder):
                 ours = stack.enter_context(serving)
-            gone = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
+            expired = rdb_file.check_keys(keyspace(ours.connection.info()), expected)
             if scratch:
                 ours.connection.call("SAVE", limit=600.0)
                 folders.reclaim(folder, ours.run)
             if beside:
-                if gone:
-                    ctx.progress.log(f"{gone} keys of the snapshot have expired and are not restored")
+                if expired:
+                    ctx.progress.log(f"{expired} keys of the snapshot have expired and are not restored")
                 self._standing[place.name] = (stack, ours)
             else:
                 stack.close()

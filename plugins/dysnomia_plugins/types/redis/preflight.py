@@ -76,17 +76,17 @@ def preflight(ctx: Context, stored: Stored, server: Server, *, replace: bool) ->
     )
 
 
-def _compare(found: Findings, live: ServerInfo, ours: Program | None) -> None:
+def _compare(findings: Findings, live: ServerInfo, ours: Program | None) -> None:
     if ours is not None and (wrong := other_version(ours, live)):
-        found.add(Severity.BLOCKER, ": ".join(wrong))
+        findings.add(Severity.BLOCKER, ": ".join(wrong))
     clients = int(live.info.get("connected_clients", 1)) - 1
     if clients > 0:
-        found.add(Severity.NOTE, f"{counted(clients, 'client')} connected: they stay, and their writes wait")
+        findings.add(Severity.NOTE, f"{counted(clients, 'client')} connected: they stay, and their writes wait")
     replicas = int(live.info.get("connected_slaves", 0))
     if replicas:
-        found.add(Severity.WARNING, f"{counted(replicas, 'replica')} of it would copy everything anew")
+        findings.add(Severity.WARNING, f"{counted(replicas, 'replica')} of it would copy everything anew")
     if live.max_memory:
-        found.add(
+        findings.add(
             Severity.NOTE, f"refused if what is restored takes more than its maxmemory ({live.max_memory >> 20} MiB)"
         )
 
@@ -106,11 +106,11 @@ def other_version(ours: Program, live: ServerInfo) -> tuple[str, str] | None:
     )
 
 
-def _program(ctx: Context, server: Server, stored: Stored, found: Findings) -> Program | None:
+def _program(ctx: Context, server: Server, stored: Stored, findings: Findings) -> Program | None:
     try:
         return fitting(ctx.runner, server, made_by(stored))
     except PluginError as error:
-        found.add(Severity.BLOCKER, str(error))
+        findings.add(Severity.BLOCKER, str(error))
         return None
 
 
@@ -120,7 +120,7 @@ def made_by(stored: Stored) -> Version | None:
     return next((Version(product, versions[product]) for product in (VALKEY, REDIS) if product in versions), None)
 
 
-def _loads(found: Findings, stored: Stored, version: Version, who: str) -> None:
+def _loads(findings: Findings, stored: Stored, version: Version, who: str) -> None:
     """Say where a server cannot load the snapshot's file."""
     try:
         with stored.open() as source:
@@ -129,7 +129,7 @@ def _loads(found: Findings, stored: Stored, version: Version, who: str) -> None:
         return  # its verification says so
     if format_ is not None and not format_.loads_in(version):
         text = f"the snapshot is an RDB file of {format_}, which {who} ({version}) does not load"
-        found.add(Severity.BLOCKER, text, of_snapshot=True)
+        findings.add(Severity.BLOCKER, text, of_snapshot=True)
 
 
 def _sections(stored: Stored) -> list[Section]:

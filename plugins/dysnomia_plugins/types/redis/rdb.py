@@ -160,7 +160,7 @@ class RdbStream:
         raise Damaged(f"a length cannot begin with {first:#04x}")
 
     def string(self) -> bytes:
-        """A string, decompressed; integers as Redis would print them."""
+        """A string, decompressed; integers as Redis would print them. Raises Damaged."""
         first = self.byte()
         if first < 0x40:
             return self.take(first)
@@ -283,6 +283,7 @@ class RdbReader:
         return int(ctime) * 1000 if ctime.isascii() and ctime.isdigit() and len(ctime) < 12 else 0
 
     def heads(self) -> Iterator[Head]:
+        """The head of each key, which is read whole before the next. Raises Damaged, and Unsupported."""
         self._magic()
         stream = self.stream
         database = 0
@@ -366,14 +367,14 @@ class RdbReader:
 
     def _foreign(self, code: int) -> Unsupported:
         if code == _OLD_FUNCTION:
-            said, hint = "functions as release candidates of Redis 7.0 wrote them", "no server takes them"
+            what, hint = "functions as release candidates of Redis 7.0 wrote them", "no server takes them"
         elif code in (6, 7, _MODULE_AUX):
-            said, hint = "values of a module", "only what Redis has by itself can be read and restored"
+            what, hint = "values of a module", "only what Redis has by itself can be read and restored"
         elif self.format.product == REDIS and code in (22, 23):
-            said, hint = (
+            what, hint = (
                 "hashes as release candidates of Redis 7.4 wrote them",
                 "upgrade that server",
             )
         else:
-            said, hint = f"something unknown (code {code})", "it was made by a newer server: take a newer dysnomia-tui"
-        return Unsupported(f"the RDB file (of {self.server}) holds {said}", hint)
+            what, hint = f"something unknown (code {code})", "it was made by a newer server: take a newer dysnomia-tui"
+        return Unsupported(f"the RDB file (of {self.server}) holds {what}", hint)

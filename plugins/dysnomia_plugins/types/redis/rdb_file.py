@@ -29,7 +29,7 @@ def digest(ctx: Context, source: BinaryIO, sink: ContentSink, now: int | None = 
     """Read a file and write what it holds into ``sink`` as sections; its bytes are stored already."""
     ctx.progress.phase("digest")
     scanned = contents.scan(
-        source, now=now, cancel=ctx.cancel, each=lambda keys: ctx.progress.advance(keys, unit="keys")
+        source, now=now, cancel=ctx.cancel, on_keys=lambda keys: ctx.progress.advance(keys, unit="keys")
     )
     contents.describe(scanned, sink)
     if scanned.expired:
@@ -78,23 +78,23 @@ def as_of(folder: Path) -> int | None:
         return None
 
 
-def check_keys(found: Mapping[int, Counts], expected: Mapping[int, contents.Keys]) -> int:
+def check_keys(actual: Mapping[int, Counts], expected: Mapping[int, contents.Keys]) -> int:
     """Compare what a server of ours has loaded with the contents index: keys that do not expire must all be there.
 
     A hash whose fields all expire may go with them, or, where they had expired already, may not have gone yet.
     Returns how many of those that do expire are not there. Raises Corrupt."""
-    gone = 0
-    for database in found.keys() | expected.keys():
+    expired = 0
+    for database in actual.keys() | expected.keys():
         wanted = expected.get(database, contents.Keys())
-        there = found.get(database, Counts())
-        if not wanted.lasting - wanted.passing <= there.lasting <= wanted.lasting + there.passing:
+        counts = actual.get(database, Counts())
+        if not wanted.lasting - wanted.passing <= counts.lasting <= wanted.lasting + counts.passing:
             raise Corrupt(
-                f"database {database} has {there.lasting} keys that do not expire, and the contents index says "
+                f"database {database} has {counts.lasting} keys that do not expire, and the contents index says "
                 f"{wanted.lasting}",
                 "check the snapshot",
             )
-        gone += max(0, wanted.expiring - there.expiring) + max(0, wanted.lasting - there.lasting)
-    return gone
+        expired += max(0, wanted.expiring - counts.expiring) + max(0, wanted.lasting - counts.lasting)
+    return expired
 
 
 def say_what_it_does(ctx: Context, live: ServerInfo) -> list[str]:

@@ -35,8 +35,8 @@ def rows(stream: RdbStream, code: int, key: bytes, expires: int | None) -> Itera
         _id(stream)  # the first entry's id
         deleted = _id(stream)
         added = stream.length()
-    said = f"last {_text(last)}, added {added}, deleted up to {_text(deleted)}".encode()
-    yield key + cell(b"stream") + NONE + NONE + cell(said) + expiry(expires)
+    summary = f"last {_text(last)}, added {added}, deleted up to {_text(deleted)}".encode()
+    yield key + cell(b"stream") + NONE + NONE + cell(summary) + expiry(expires)
     for _ in range(stream.length()):
         yield from _group(stream, code, key)
 
@@ -95,8 +95,8 @@ def _group(stream: RdbStream, code: int, before: bytes) -> Iterator[bytes]:
             entry = stream.take(16)
             if entry not in given:
                 raise Damaged("a stream's consumer holds an entry that its group was not given")
-            said = cell(b"to " + consumer + given.pop(entry))
-            yield before + cell(b"pending") + name + cell(_text(_raw_id(entry)).encode()) + said + NONE
+            owner = cell(b"to " + consumer + given.pop(entry))
+            yield before + cell(b"pending") + name + cell(_text(_raw_id(entry)).encode()) + owner + NONE
     if given:
         raise Damaged("a stream's group gave entries to nobody")
 

@@ -190,8 +190,8 @@ class Takeover:
 
 def lasting(info: Mapping[str, str]) -> Mapping[int, int]:
     """Keys that do not expire, by database."""
-    found = {database: counts.lasting for database, counts in keyspace(info).items()}
-    return {database: count for database, count in found.items() if count}
+    lasting = {database: counts.lasting for database, counts in keyspace(info).items()}
+    return {database: count for database, count in lasting.items() if count}
 
 
 # --- before anything is touched -------------------------------------------------------------------------------------

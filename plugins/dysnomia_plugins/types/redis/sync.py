@@ -21,7 +21,7 @@ SILENCE = 60.0
 """Seconds between two signs of life, of a server that forks or waits."""
 
 
-def stream(connection: Connection, each: Callable[[], object] = lambda: None) -> tuple[datetime, Iterator[bytes]]:
+def stream(connection: Connection, on_wait: Callable[[], object] = lambda: None) -> tuple[datetime, Iterator[bytes]]:
     """Ask for the data, and wait for its beginning. The connection is good for nothing else afterwards.
 
     Args:
@@ -43,7 +43,7 @@ def stream(connection: Connection, each: Callable[[], object] = lambda: None) ->
     while not line:
         # The server sends empty lines while it waits for its child, or for other replicas to come.
         line = connection.line_or_newline(time.monotonic() + SILENCE)
-        each()
+        on_wait()
     if line.startswith(b"-"):
         raise Refused("SYNC", line[1:].decode("utf-8", "replace"))
     if line.startswith(b"$EOF:") and len(line) == 5 + _MARK:

@@ -153,7 +153,7 @@ def _free_port(address: str) -> int:
 def _running(
     ctx: Context, server: Server, program: Program, run: Folder, lines: list[str], password: str
 ) -> Iterator[Connection]:
-    said: deque[str] = deque(maxlen=12)
+    output: deque[str] = deque(maxlen=12)
     # The server holds the other end as long as it lives: its end is seen at once.
     alive, held = os.pipe()
     try:
@@ -162,25 +162,27 @@ def _running(
             user=server.run_as,
             cwd=Path(run.inside(".")),  # it may pass no folder above this one
             pass_fds=(held,),
-            on_stdout=lambda line: said.append(line.decode("utf-8", "replace")),
+            on_stdout=lambda line: output.append(line.decode("utf-8", "replace")),
         ) as stdin:
             os.close(held)
             held = -1
             stdin.write("\n".join([*lines, ""]).encode("utf-8", "surrogateescape"))
             stdin.close()
-            connection = _connect(ctx, run, server.run_as, password, alive, said)
+            connection = _connect(ctx, run, server.run_as, password, alive, output)
             with connection:
                 yield connection
                 _stop(connection)
     except ProcessFailed as error:
-        raise PluginError(f"the temporary server on {run.path} failed ({_reason(said)})", error.hint) from error
+        raise PluginError(f"the temporary server on {run.path} failed ({_reason(output)})", error.hint) from error
     finally:
         os.close(alive)
         if held >= 0:
             os.close(held)
 
 
-def _connect(ctx: Context, run: Folder, run_as: str | None, password: str, alive: int, said: deque[str]) -> Connection:
+def _connect(
+    ctx: Context, run: Folder, run_as: str | None, password: str, alive: int, output: deque[str]
+) -> Connection:
     deadline = time.monotonic() + START_SECONDS
     while True:
         ctx.cancel.check()
@@ -194,9 +196,9 @@ def _connect(ctx: Context, run: Folder, run_as: str | None, password: str, alive
             connection.close()
         if select.select([alive], [], [], 0.01 if connection is None else 0.05)[0]:
             ctx.cancel.check()
-            raise _NotStarted(f"the temporary server on {run.path} did not load its file: {_reason(said)}")
+            raise _NotStarted(f"the temporary server on {run.path} did not load its file: {_reason(output)}")
         if time.monotonic() > deadline:
-            raise PluginError(f"the temporary server on {run.path} does not come up ({_reason(said)})")
+            raise PluginError(f"the temporary server on {run.path} does not come up ({_reason(output)})")
 
 
 def _ready(connection: Connection) -> bool:
@@ -217,7 +219,7 @@ def _stop(connection: Connection) -> None:
         connection.call("SHUTDOWN", "NOSAVE", *(("NOW", "FORCE") if since_7 else ()))
 
 
-def _reason(said: deque[str]) -> str:
+def _reason(output: deque[str]) -> str:
     """The server's last words worth repeating."""
-    errors = [line.split(" # ", 1)[1] for line in said if " # " in line] or [line for line in said if line.strip()]
+    errors = [line.split(" # ", 1)[1] for line in output if " # " in line] or [line for line in output if line.strip()]
     return errors[-1].strip() if errors else "it said nothing"

@@ -79,11 +79,11 @@ _NOTHING = {"list": NONE * 2, "set": NONE, "zset": NONE * 2, "hash": NONE * 2}
 """The cells before the time to live in a row that says only that."""
 
 
-def _batched(found: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
     try:
-        for row in found:
+        for row in rows:
             batch.append(row)
             size += len(row)
             if size >= BATCH_SIZE or len(batch) == BATCH:
@@ -179,7 +179,9 @@ _SHAPES: Mapping[str, Callable[[bytes, Elements], Iterator[bytes]]] = {
 
 
 def score(text: bytes) -> bytes:
-    """A score in one wording, for encodings differ in theirs: the shortest that reads back as the same number."""
+    """A score in one wording, for encodings differ in theirs: the shortest that reads back as the same number.
+
+    Raises Damaged where it is no number."""
     try:
         value = float(text) + 0.0  # no encoding keeps the sign of a zero
     except ValueError:
@@ -192,8 +194,8 @@ def score(text: bytes) -> bytes:
 # --- elements, by encoding ------------------------------------------------------------------------------------------
 
 
-def _strings(stream: RdbStream, each: int = 1) -> Elements:
-    return (stream.string() for _ in range(each * stream.length()))
+def _strings(stream: RdbStream, strings: int = 1) -> Elements:
+    return (stream.string() for _ in range(strings * stream.length()))
 
 
 def _text_scores(stream: RdbStream) -> Elements:
@@ -277,8 +279,8 @@ def skip(stream: RdbStream, head: Head) -> None:
         stream.skip_string()
 
 
-def _read_over(found: Iterator[object]) -> None:
-    for _ in found:
+def _read_over(elements: Iterator[object]) -> None:
+    for _ in elements:
         pass
 
 

@@ -25,10 +25,10 @@ def rows_of_key(reader: Reader, table: Table, key: Sequence[str]) -> Iterator[li
     tests: list[str] = []
     values: list[str | int | float] = []
     for name, cell in zip(table.key, key, strict=True):
-        found = candidates(cell)
+        values_of_cell = candidates(cell)
         column = table.ordered if table.key_is_rowid else f"+{quoted(name)}"
-        tests.append(f"{column} IN ({', '.join('?' * len(found))})")
-        values.extend(found)
+        tests.append(f"{column} IN ({', '.join('?' * len(values_of_cell))})")
+        values.extend(values_of_cell)
     yield from reader.batches(table, where=" AND ".join(tests), values=values)
 
 

@@ -82,14 +82,14 @@ class Conflicts:
         """By the place of a row in ``rows``: why it cannot be put back, with those that can."""
         self.sections = {row.section.name.lower(): row.section for row in rows}
         changes = {at: self._change(row, raw) for at, (row, raw) in enumerate(zip(rows, now, strict=True))}
-        found: dict[int, str] = {}
+        conflicts: dict[int, str] = {}
         while True:
-            left = {at: change for at, change in changes.items() if at not in found}
+            left = {at: change for at, change in changes.items() if at not in conflicts}
             over = _Over({change.name: change for change in left.values()})
             more = {at: reason for at, change in left.items() if (reason := self._against(change, over))}
             if not more:
-                return found
-            found |= more
+                return conflicts
+            conflicts |= more
 
     def _change(self, row: PutRow, raw: bytes | None) -> _Change:
         table = self.live.table(row.section)
@@ -141,9 +141,9 @@ class Conflicts:
             for number in {row[0] for row in info}:
                 parts = sorted((row for row in info if row[0] == number), key=lambda row: int(row[1]))
                 parent = text_of(parts[0][2]).lower()
-                there = self.live.tables.get(parent)
+                referred = self.live.tables.get(parent)
                 to = tuple(text_of(part[4]).lower() for part in parts if part[4] is not None)
-                to = to or tuple(name.lower() for name in (there.key if there is not None else ()))
+                to = to or tuple(name.lower() for name in (referred.key if referred is not None else ()))
                 columns = tuple(text_of(part[3]).lower() for part in parts)
                 if len(to) == len(columns) and set(columns) <= _shown(table):
                     yield Reference(table, columns, parent, to)
@@ -170,8 +170,8 @@ class Conflicts:
             return False
         if over.holds(name, tuple(columns), values):
             return True
-        found = self.live.where(table, [quoted(column) for column in columns], values)
-        return any(self._name(table, raw) not in over for raw in found)
+        rows = self.live.where(table, [quoted(column) for column in columns], values)
+        return any(self._name(table, raw) not in over for raw in rows)
 
     def _with_children(self, change: _Change, over: _Over) -> str:
         """Whether rows refer to what the row holds now and would not any more."""

@@ -84,12 +84,12 @@ class LiveRows:
             values.extend(params_of(terms))
         wanted = tuple(key)
         rows = self.reader.found(table, " AND ".join(tests), values)
-        found = list(islice((raw for raw in rows if parse_row(section, raw).key == wanted), 2))
-        if len(found) > 1:
+        matches = list(islice((raw for raw in rows if parse_row(section, raw).key == wanted), 2))
+        if len(matches) > 1:
             raise PluginError(
                 f"table {section.name} has two rows whose key is shown as {','.join(key)}", "change these rows by hand"
             )
-        return found[0] if found else None
+        return matches[0] if matches else None
 
     def has_key(self, section: Section) -> Callable[[bytes], bool]:
         """What tells whether a row has the key of a raw record of the snapshot, as SQLite compares keys. A record whose
@@ -99,7 +99,7 @@ class LiveRows:
         names = [table.ordered] if table.key_is_rowid else [quoted(name) for name in table.key]
         select = f"SELECT 1 FROM main.{quoted(table.name)} WHERE "
 
-        def there(raw: bytes) -> bool:
+        def is_in_live(raw: bytes) -> bool:
             values = decode_row(raw)
             terms = [self.bound(values[at]) for at in places]
             tests = " AND ".join(f"{name} = {term}" for name, (term, _) in zip(names, terms, strict=True))
@@ -107,7 +107,7 @@ class LiveRows:
                 return True
             return self.db.execute(select + tests, params_of(terms)).fetchone() is not None
 
-        return there
+        return is_in_live
 
     def where(self, table: Table, columns: Sequence[str], values: Sequence[Value]) -> Iterator[bytes]:
         """The rows that have these values in these columns, as SQLite compares them."""
@@ -129,11 +129,11 @@ class LiveRows:
 
     def _terms(self, cell: str) -> list[Term]:
         """The values that are shown as this cell."""
-        found: list[Term] = [("?", (value,)) for value in candidates(cell) if not _surrogate(value)]
+        terms: list[Term] = [("?", (value,)) for value in candidates(cell) if not _surrogate(value)]
         if _HEX.match(cell):
             content = bytes.fromhex(cell[2:])
-            found += [("?", (content,)), self.bound(bytearray(content))]
-        return found or [("?", (None,))]  # no value that a statement can name: nothing is equal to NULL
+            terms += [("?", (content,)), self.bound(bytearray(content))]
+        return terms or [("?", (None,))]  # no value that a statement can name: nothing is equal to NULL
 
     def digest(self, table: Table, raw: bytes | None) -> str:
         """Of what a row holds. A rowid that is no key is not part of it: SQLite gives it, and VACUUM another."""

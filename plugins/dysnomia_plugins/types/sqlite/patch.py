@@ -33,8 +33,8 @@ def sql_patch(old: Reader, new: Reader, changes: Sequence[SectionPatch], title: 
     objects = new.objects()
     if old.objects() != objects or old.settings["encoding"] != new.settings["encoding"]:
         raise Unsupported("the schemas differ, and a patch is of rows alone", "--diff --rows shows what differs")
-    there = {table.name: table for table in new.tables(objects)}
-    tables = [(there[change.new.name], change) for change in changes if change.new and change.new.form is Form.ROWS]
+    by_name = {table.name: table for table in new.tables(objects)}
+    tables = [(by_name[change.new.name], change) for change in changes if change.new and change.new.form is Form.ROWS]
     _refuse(objects, tables)
     yield f"-- {title}\n"
     yield "-- For the sqlite3 program: sqlite3 DATABASE < FILE. It changes all of this, or nothing.\n"
@@ -51,7 +51,7 @@ def sql_patch(old: Reader, new: Reader, changes: Sequence[SectionPatch], title: 
             yield from _rows(new, table, change)
     for one in triggers:
         yield one.sql + ";\n"
-    yield from _own_tables(new, there, {table.name for table, _ in tables})
+    yield from _own_tables(new, by_name, {table.name for table, _ in tables})
     for name in _SETTINGS:
         if old.settings[name] != new.settings[name]:
             yield f"PRAGMA main.{name} = {new.settings[name]};\n"
@@ -72,7 +72,7 @@ def _refuse(objects: Sequence[SchemaObject], tables: Sequence[tuple[Table, Secti
 
 def collations_in(statements: Iterable[str]) -> set[str]:
     """The collations that declarations name, in capitals."""
-    return {found.upper() for sql in statements for found in _COLLATION.findall(sql)}
+    return {collation.upper() for sql in statements for collation in _COLLATION.findall(sql)}
 
 
 def _rows(reader: Reader, table: Table, change: SectionPatch) -> Iterator[str]:
@@ -101,14 +101,14 @@ def _rows(reader: Reader, table: Table, change: SectionPatch) -> Iterator[str]:
 
 def _counted(changes: int) -> str:
     """Go on only if that many rows were changed since the last count. The guard's own row is one."""
-    found = f"total_changes(), total_changes() - changes = {changes + 1}"
-    return f"INSERT INTO {GUARD} SELECT {found} FROM {GUARD} ORDER BY rowid DESC LIMIT 1;\n" if changes else ""
+    columns = f"total_changes(), total_changes() - changes = {changes + 1}"
+    return f"INSERT INTO {GUARD} SELECT {columns} FROM {GUARD} ORDER BY rowid DESC LIMIT 1;\n" if changes else ""
 
 
-def _own_tables(reader: Reader, there: dict[str, Table], changed: set[str]) -> Iterator[str]:
+def _own_tables(reader: Reader, by_name: dict[str, Table], changed: set[str]) -> Iterator[str]:
     """Statistics where they differ; the counters of AUTOINCREMENT always, since inserting has moved them."""
     codec = _codec(reader)
-    for name, table in sorted(there.items()):
+    for name, table in sorted(by_name.items()):
         if not name.startswith(_OWN) or (name not in changed and name != "sqlite_sequence"):
             continue
         columns = ", ".join(map(quoted, table.columns))

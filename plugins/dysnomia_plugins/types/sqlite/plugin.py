@@ -15,7 +15,6 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +27,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -62,10 +62,9 @@ from dysnomia_plugins.types.sqlite.opening import (
     DatabaseLocked,
     Deadline,
     NotADatabase,
-    connect,
     show,
 )
-from dysnomia_plugins.types.sqlite.site import SIDECARS, Site, copy_pages, site_of
+from dysnomia_plugins.types.sqlite.site import Site, copy_pages, site_of
 
 if TYPE_CHECKING:
     from dysnomia_plugins.types.sqlite.contents import Extracts
@@ -92,61 +91,18 @@ class SqliteDatabase(StatePlugin):
 
     def activate(self, ctx: Context) -> None:
         """Make the file with its initial state where there is none: it appears whole, or not at all."""
-        live = live_file(ctx.component)
-        site = site_of(live)
-        if site.identity is not None:
-            return
-        if not live.parent.is_dir():
-            raise PluginError(
-                f"the folder {show(folder_of(ctx.component))} does not exist",
-                "create it, owned by the user of the databases",
-            )
-        prepared = ctx.staging / "initial.sqlite"
-        remove(prepared)
-        try:
-            _initialise(ctx, prepared)
-            with site.folder() as folder:
-                self._appear(ctx, folder, site, prepared)
-        finally:
-            remove(prepared)
+        from dysnomia_plugins.types.sqlite import activation
 
-    def _appear(self, ctx: Context, folder: Folder, site: Site, prepared: Path) -> None:
-        """Copy what was prepared beside, then give it the name of the live file, where nothing has it."""
-        from dysnomia_plugins.types.sqlite.load import copy_into
-
-        left = [site.name + suffix for suffix in SIDECARS if folder.seen(site.name + suffix) is not None]
-        if left:
-            raise NotSafe(
-                f"{show(site.path.with_name(left[0]))} exists without its database",
-                "move it away, do not delete it: it may hold the last changes",
-            )
-        made = job_file(site.path, ctx.tag, "new").name
-        folder.unlink(made)
-        about = folder.stat()
-        try:
-            with folder.new_file(made) as descriptor:
-                copy_into(prepared, descriptor, site.path, ctx.cancel)
-                Dress(about.st_uid, about.st_gid, 0o640).put_on(descriptor)
-            folder.link(made, folder, site.name)
-        except FileExistsError:
-            ctx.progress.log(f"another process created {show(site.path)} during the job; it is left as it is")
-        finally:
-            folder.unlink(made)
-        folder.sync()
+        activation.activate(ctx, live_file(ctx.component))
 
     def deactivate(self, ctx: Context) -> None:
         """Nothing runs for it: its state stays where it is."""
 
     def collect_garbage(self, ctx: Context) -> None:
         """Delete the file and what SQLite keeps beside it, unless a process has it open."""
-        live = live_file(ctx.component)
-        site_of(live)
-        holders = who(live)
-        if holders:
-            raise NotSafe(
-                f"{show(live)} is open in {holders}", "end these processes first: what they write would be lost"
-            )
-        remove(live)
+        from dysnomia_plugins.types.sqlite import activation
+
+        activation.collect_garbage(live_file(ctx.component))
 
     # Places.
 
@@ -371,6 +327,11 @@ class SqliteDatabase(StatePlugin):
 
         return sqlite_discover.discover(self.type)
 
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+
+        return sqlite_discover.list_state(container)
+
     def location(self, component: Component) -> tuple[str, ...]:
         try:
             return (str(live_file(component)),)
@@ -378,6 +339,7 @@ class SqliteDatabase(StatePlugin):
             return (str(folder_of(component) / component.key.component),)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """sqlite3 on the file, as its owner. Raises ToolMissing; PluginError where there is no such file."""
         program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")
@@ -393,13 +355,13 @@ class SqliteDatabase(StatePlugin):
         """What belongs to the file but not to its content; of a guard, what the live file has, if that can be read."""
         live = live_file(ctx.component)
         about = live if os.path.lexists(live) else path
-        found = surroundings_of(about)
+        surroundings = surroundings_of(about)
         if about != path:
             try:
-                return found | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
+                return surroundings | _pragmas(about, Deadline(about, BUSY_ROUND, ctx.cancel))
             except (NotADatabase, DatabaseLocked):
                 pass  # the dump is of another file, and must not fail for this one
-        return found | _pragmas(path, self._deadline(ctx, path))
+        return surroundings | _pragmas(path, self._deadline(ctx, path))
 
 
 def _require(path: Path) -> Site:
@@ -438,21 +400,6 @@ def _store(copied: Path, sink: ContentSink, ctx: Context) -> None:
         while chunk := os.read(file, CHUNK):
             ctx.cancel.check()
             sink.store_only(chunk)
-
-
-def _initialise(ctx: Context, path: Path) -> None:
-    """Run the component's SQL in a new file of ours. Raises PluginError naming the file that failed."""
-    with Folder.at(str(path.parent)) as folder, folder.new_file(path.name):
-        pass
-    with closing(connect(path)) as connection:
-        for script in ctx.component.initial_files("sqlite-databases"):
-            ctx.cancel.check()
-            try:
-                connection.executescript(script.read_text("utf-8"))
-                if connection.in_transaction:
-                    connection.execute("COMMIT")
-            except (sqlite3.Error, UnicodeDecodeError) as error:
-                raise PluginError(f"the initial state {show(script)} failed ({error})", "nothing was made") from None
 
 
 def _look(site: Site) -> Probe:

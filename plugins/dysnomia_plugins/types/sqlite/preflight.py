@@ -52,33 +52,33 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
     )
 
 
-def _replacing(found: Findings, live: Path, header: Header) -> tuple[str, str]:
+def _replacing(findings: Findings, live: Path, header: Header) -> tuple[str, str]:
     """How the swap is made, and what the guard is."""
     if not live.exists():
-        found.add(Severity.NOTE, f"there is no live file: {show(live)} would be made")
+        findings.add(Severity.NOTE, f"there is no live file: {show(live)} would be made")
         return "the file would appear under its name in one step", "there is nothing live to guard"
     if not live.is_file():
-        found.add(Severity.BLOCKER, f"{show(live)} is not a regular file")
+        findings.add(Severity.BLOCKER, f"{show(live)} is not a regular file")
         return "", ""
     holders = who(live)
     try:
-        _compare(found, live, header)
+        _compare(findings, live, header)
     except NotADatabase as error:
-        return _not_a_database(found, live, str(error), holders)
+        return _not_a_database(findings, live, str(error), holders)
     except DatabaseLocked:
-        found.add(
+        findings.add(
             Severity.WARNING, f"{show(live)} is locked now: the restore would wait for it, and give up in the end"
         )
     if holders:
-        found.add(Severity.NOTE, f"open in {holders}: they stay connected, and see the restored state")
+        findings.add(Severity.NOTE, f"open in {holders}: they stay connected, and see the restored state")
     elif not sees_all():
-        found.add(Severity.NOTE, "processes of other users that have it open cannot be seen without root")
+        findings.add(Severity.NOTE, "processes of other users that have it open cannot be seen without root")
     if not os.access(live, os.W_OK):
-        found.add(Severity.BLOCKER, f"permission denied: {show(live)} is not writable; run as root or its owner")
+        findings.add(Severity.BLOCKER, f"permission denied: {show(live)} is not writable; run as root or its owner")
     return _BY_BACKUP, _GUARD
 
 
-def _compare(found: Findings, live: Path, header: Header) -> None:
+def _compare(findings: Findings, live: Path, header: Header) -> None:
     """What of the live file stands against the snapshot. Raises NotADatabase, DatabaseLocked, PluginError."""
     with site_of(live).opened() as connection:
         connection.execute("PRAGMA busy_timeout=300")
@@ -88,22 +88,22 @@ def _compare(found: Findings, live: Path, header: Header) -> None:
         )
     if mode == "wal" and page_size != header.page_size:
         text = page_size_refusal(live, page_size, header.page_size)
-        found.add(Severity.BLOCKER, f"{text}; restore it as a copy", of_snapshot=True)
+        findings.add(Severity.BLOCKER, f"{text}; restore it as a copy", of_snapshot=True)
     if tables and header.encoding and _ENCODINGS.get(encoding) != header.encoding:
         text = f"the live database is {encoding}, the snapshot is not: programs must connect anew"
-        found.add(Severity.WARNING, text, of_snapshot=True)
+        findings.add(Severity.WARNING, text, of_snapshot=True)
 
 
-def _not_a_database(found: Findings, live: Path, why: str, holders: str) -> tuple[str, str]:
+def _not_a_database(findings: Findings, live: Path, why: str, holders: str) -> tuple[str, str]:
     if holders:
-        found.add(
+        findings.add(
             Severity.BLOCKER, f"{why}; it is open in {holders}, and can be replaced only while nobody has it open"
         )
     else:
-        found.add(Severity.IRREVERSIBLE, f"{why}: it cannot be made a guard, but is kept beside as it is")
+        findings.add(Severity.IRREVERSIBLE, f"{why}: it cannot be made a guard, but is kept beside as it is")
         if not sees_all():
-            found.add(Severity.WARNING, "processes of other users that have it open cannot be seen without root")
+            findings.add(Severity.WARNING, "processes of other users that have it open cannot be seen without root")
     beside = [suffix for suffix in ("-wal", "-journal") if sidecar(live, suffix).exists()]
     if beside:
-        found.add(Severity.NOTE, f"files beside it are kept with it: {', '.join(beside)}")
+        findings.add(Severity.NOTE, f"files beside it are kept with it: {', '.join(beside)}")
     return "the file would be set aside, and the restored one take its name", "none: the file itself is kept"

@@ -39,18 +39,18 @@ def _reading(site: Site, deadline: Deadline) -> Iterator[LiveRows]:
 
 
 def lacking(site: Site, deadline: Deadline, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
-    """See ``StatePlugin.lacking``."""
+    """See ``StatePlugin.lacking``. Raises NotSafe for a table whose rows cannot be put back."""
     with _reading(site, deadline) as live:
         refusal = live.refusal(section)
         if refusal:
             raise NotSafe(refusal)
-        there = live.has_key(section)
+        is_in_live = live.has_key(section)
         while True:
             with as_ourselves():
                 batch = next(batches, None)
             if batch is None:
                 return
-            missing = [raw for raw in batch if not there(raw)]
+            missing = [raw for raw in batch if not is_in_live(raw)]
             with as_ourselves():
                 yield from missing
 
@@ -62,13 +62,13 @@ def look(site: Site, deadline: Deadline, rows: Sequence[PutRow]) -> LiveLook:
         if refusals:
             return LiveLook((), refusals=refusals)
         now = [live.by_key(row.section, row.key) for row in rows]
-        found = tuple(
+        rows_seen = tuple(
             LiveRow(raw, live.digest(live.table(row.section), raw), live.digest(live.table(row.section), row.wanted))
             for row, raw in zip(rows, now, strict=True)
         )
-        moved = [at for at, one in enumerate(found) if one.digest != one.wanted]
+        moved = [at for at, one in enumerate(rows_seen) if one.digest != one.wanted]
         conflicts = Conflicts(live).find([rows[at] for at in moved], [now[at] for at in moved])
-        return LiveLook(found, {moved[at]: why for at, why in conflicts.items()}, tuple(_warnings(live, rows)))
+        return LiveLook(rows_seen, {moved[at]: why for at, why in conflicts.items()}, tuple(_warnings(live, rows)))
 
 
 def _refusals(live: LiveRows, rows: Sequence[PutRow]) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _rowid(live: LiveRows, table: Table, raw: bytes) -> Value:
 
 
 def put_back(ctx: Context, site: Site, deadline: Deadline, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_back``."""
+    """See ``StatePlugin.put_back``. Raises NotSafe where the file does not take them: nothing was changed then."""
     with as_ourselves():
         ctx.journal.step(PUT_BACK)
     with site.opened() as db:
@@ -151,8 +151,8 @@ def _change(live: LiveRows, rows: Sequence[PutRow], seen: Sequence[str]) -> list
     now = [live.by_key(row.section, row.key) for row in rows]
     tables = [live.table(row.section) for row in rows]
     left = [at for at, raw in enumerate(now) if live.digest(tables[at], raw) != seen[at]]
-    gone = set(left)
-    places = [at for at in range(len(rows)) if at not in gone]
+    left_places = set(left)
+    places = [at for at in range(len(rows)) if at not in left_places]
     conflicts = Conflicts(live).find([rows[at] for at in places], [now[at] for at in places])
     if conflicts:
         raise NotSafe(f"nothing was changed: {next(iter(conflicts.values()))}", "look at the plan again")
@@ -209,5 +209,5 @@ def _insert(live: LiveRows, table: Table, row: PutRow) -> None:
 
 def _is_free(live: LiveRows, table: Table, rowid: Value) -> bool:
     """Whether no row has a rowid; where one has, the row gets another, since it is no part of what it holds."""
-    found = live.db.execute(f"SELECT 1 FROM main.{quoted(table.name)} WHERE {table.rowid} = ?", (rowid,))
-    return found.fetchone() is None
+    row = live.db.execute(f"SELECT 1 FROM main.{quoted(table.name)} WHERE {table.rowid} = ?", (rowid,))
+    return row.fetchone() is None

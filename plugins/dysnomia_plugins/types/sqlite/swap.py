@@ -46,17 +46,17 @@ def swap(ctx: Context, live: Path, beside: Path, aside: Path, lock_timeout: floa
     Raises PluginError; then ``recover`` says whether it had happened.
     """
     deadline = Deadline(live, lock_timeout, ctx.cancel, who)
-    there, loaded = site_of(live), site_of(beside)
-    how = _how(there, loaded, deadline)
+    live_site, loaded = site_of(live), site_of(beside)
+    how = _how(live_site, loaded, deadline)
     ctx.journal.step(SWAP, how=how, live=str(live), beside=str(beside), aside=str(aside))
     if how == "backup":
-        _by_backup(ctx, there, loaded, aside, deadline)
+        _by_backup(ctx, live_site, loaded, aside, deadline)
     else:
-        with there.folder() as folder:
+        with live_site.folder() as folder:
             if how == "create":
                 _by_link(ctx, folder, live, beside)
             else:
-                _by_rename(folder, there, beside, aside)
+                _by_rename(folder, live_site, beside, aside)
         ctx.journal.step(SWAPPED)
     remove(beside)
 
@@ -152,9 +152,9 @@ def _by_backup(ctx: Context, live: Site, beside: Site, aside: Path, deadline: De
         source.execute("PRAGMA journal_mode=DELETE")  # else a snapshot taken in WAL mode would bring its mode along
         full = _pad(source)
         page_size = int(source.execute("PRAGMA page_size").fetchone()[0])
-        there = int(str(deadline.insist(target, "PRAGMA page_size")[0]))
-        if wal and page_size != there:
-            raise NotSafe(page_size_refusal(live.path, there, page_size), "restore it as a copy")
+        live_size = int(str(deadline.insist(target, "PRAGMA page_size")[0]))
+        if wal and page_size != live_size:
+            raise NotSafe(page_size_refusal(live.path, live_size, page_size), "restore it as a copy")
         pages = int(source.execute("PRAGMA page_count").fetchone()[0])
         guarding = _Guarding(ctx, live, aside, wal, page_size, deadline)
         # Fewer pages than there are, so that the first step is never the last one: the guard comes between.
@@ -163,9 +163,9 @@ def _by_backup(ctx: Context, live: Site, beside: Site, aside: Path, deadline: De
     _tidy(ctx, live, wal, full)
 
 
-def page_size_refusal(live: Path, there: int, wanted: int) -> str:
+def page_size_refusal(live: Path, live_size: int, wanted: int) -> str:
     return (
-        f"{show(live)} is in WAL mode with pages of {there} bytes, and the snapshot has pages of {wanted}: "
+        f"{show(live)} is in WAL mode with pages of {live_size} bytes, and the snapshot has pages of {wanted}: "
         "SQLite cannot replace the one by the other"
     )
 
@@ -234,10 +234,10 @@ def _dress_like(folder: Folder, live: Site, beside: Path) -> None:
         raise NotSafe(f"{show(live.path)} no longer exists", "plan the restore again")
     wanted = Dress.like(seen)
     with folder.file(beside.name) as descriptor:
-        found = os.fstat(descriptor)
-        if live.others is not None and (found.st_uid != wanted.uid or found.st_nlink != 1):
+        status = os.fstat(descriptor)
+        if live.others is not None and (status.st_uid != wanted.uid or status.st_nlink != 1):
             raise NotSafe(
-                f"{show(beside)} belongs to {user_in_words(found.st_uid)}, {show(live.path)} to "
+                f"{show(beside)} belongs to {user_in_words(status.st_uid)}, {show(live.path)} to "
                 f"{user_in_words(wanted.uid)}: it may have been replaced",
                 f"restore it again; the folder can be changed by {live.others}",
             )
@@ -287,8 +287,8 @@ def recover(ctx: Context, lock_timeout: float) -> bool:
 
 
 def _same_file(folder: Folder, one: Path, other: Path) -> bool:
-    found = folder.identity(one.name)
-    return found is not None and found == folder.identity(other.name)
+    inode = folder.identity(one.name)
+    return inode is not None and inode == folder.identity(other.name)
 
 
 def _settle_rename(folder: Folder, live: Path, beside: Path, aside: Path) -> bool:
@@ -311,17 +311,17 @@ def _was_replaced(ctx: Context, live: Path, beside: Path, aside: Path, cookie: i
     deadline = Deadline(live, lock_timeout, ctx.cancel, who)
     copied = ctx.staging / "recover.sqlite"
     remove(copied)
-    there = site_of(live)
-    with there.opened() as reader:
+    live_site = site_of(live)
+    with live_site.opened() as reader:
         if int(str(deadline.insist(reader, "PRAGMA schema_version")[0])) == cookie:
             return False
-    gone = [show(one) for one in (beside, aside) if not os.path.lexists(one)]
-    if gone:
+    missing = [show(one) for one in (beside, aside) if not os.path.lexists(one)]
+    if missing:
         raise NotSafe(
-            f"cannot determine whether {show(live)} was replaced: {gone[0]} is missing",
+            f"cannot determine whether {show(live)} was replaced: {missing[0]} is missing",
             "check by hand what is live before anything else",
         )
-    copy_pages(there, site_of(copied), deadline, ctx.cancel, ctx.progress)
+    copy_pages(live_site, site_of(copied), deadline, ctx.cancel, ctx.progress)
     try:
         new, old = _votes(copied, beside, aside)
     finally:

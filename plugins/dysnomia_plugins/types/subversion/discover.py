@@ -157,8 +157,8 @@ def _named_in(path: Path) -> Iterator[str]:
             text = file.read(_MAX_CONFIG)
     except OSError:
         return
-    for found in (*_PARENT.findall(text), *_PATH.findall(text)):
-        yield os.fsdecode(found)
+    for name in (*_PARENT.findall(text), *_PATH.findall(text)):
+        yield os.fsdecode(name)
 
 
 def _repositories(folder: str) -> Iterator[str]:

@@ -85,8 +85,8 @@ class Loader:
                 share(f"{repository.path}/{name}", group_id(self.layout.group), inherit="." if name == "db" else "")
         if access is not None or self.layout.group:
             hand_over_format(repository.path, access or Access(-1, group_id(self.layout.group), 0, 0o664))
-        said = finish()
-        if access is not None and not said:
+        problem = finish()
+        if access is not None and not problem:
             hand_over_top(repository.path, access.uid, access.gid)
         with folder_at(repository.path) as descriptor:
             sync_file_system(descriptor)

@@ -75,5 +75,5 @@ def _parsed(values: dict[str, str]) -> Address:
 
 def _expanded(value: str, file: Path) -> str:
     return _EXPANDED.sub(
-        lambda found: str(file.parent) if found[1] == "here" else os.environ.get(found[2], ""), value
+        lambda match: str(file.parent) if match[1] == "here" else os.environ.get(match[2], ""), value
     )  # fmt: skip

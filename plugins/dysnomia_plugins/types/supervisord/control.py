@@ -59,8 +59,8 @@ class Supervisor:
     @classmethod
     def ours(cls, timeout: float = TIMEOUT) -> Supervisor:
         """The one that this machine's configuration names. Raises PluginError, NotSafe."""
-        found = address()
-        return cls(_proxy(found, timeout), found.shown)
+        reached = address()
+        return cls(_proxy(reached, timeout), reached.shown)
 
     def _ask(self, method: str, *words: object) -> Any:
         """Raises ServerDown, PluginError."""
@@ -93,21 +93,21 @@ class Supervisor:
         """How the processes of groups are; of all, if none are named. Raises ServerDown, PluginError."""
         wanted = None if groups is None else set(groups)
         rows: Sequence[Mapping[str, Any]] = self._ask("getAllProcessInfo")
-        told = [_state(row) for row in rows]
-        return tuple(one for one in told if wanted is None or one.group in wanted)
+        states = [_state(row) for row in rows]
+        return tuple(one for one in states if wanted is None or one.group in wanted)
 
     def update(self, groups: Iterable[str], check: Callable[[], None]) -> list[str]:
         """Let it read its files again and take over what changed of these groups, and of no others. Returns those that
         it knows. ``check`` raises Cancelled where that was asked for. Raises PluginError."""
         added, changed, removed = map(set, self._ask("reloadConfig")[0])
         wanted = set(groups)
-        there = {one.group for one in self.states(wanted)}
-        for group in sorted(wanted & (changed | removed) & there):
+        running = {one.group for one in self.states(wanted)}
+        for group in sorted(wanted & (changed | removed) & running):
             self._stop(group, check)
             self._ask("removeProcessGroup", group)
         for group in sorted(wanted & (added | changed)):
             self._unless({_ALREADY_ADDED}, "addProcessGroup", group)
-        return sorted(wanted & (added | changed | removed | there))
+        return sorted(wanted & (added | changed | removed | running))
 
     def _stop(self, group: str, check: Callable[[], None]) -> None:
         self._unless({_BAD_NAME, _NOT_RUNNING}, "stopProcessGroup", group, False)
@@ -182,9 +182,9 @@ def _state(row: Mapping[str, Any]) -> ProcessState:
 class _Connection(http.client.HTTPConnection):
     """To a socket in the file system, or to a port."""
 
-    def __init__(self, found: Address, timeout: float) -> None:
-        super().__init__(found.host or "localhost", found.port or None, timeout=timeout)
-        self._path = found.path
+    def __init__(self, address: Address, timeout: float) -> None:
+        super().__init__(address.host or "localhost", address.port or None, timeout=timeout)
+        self._path = address.path
 
     def connect(self) -> None:
         if not self._path:
@@ -196,9 +196,9 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _Transport(xmlrpc.client.Transport):
-    def __init__(self, found: Address, timeout: float) -> None:
-        super().__init__(headers=found.headers)
-        self._found = found
+    def __init__(self, address: Address, timeout: float) -> None:
+        super().__init__(headers=address.headers)
+        self._found = address
         self._timeout = timeout
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
@@ -207,5 +207,5 @@ class _Transport(xmlrpc.client.Transport):
         return connection
 
 
-def _proxy(found: Address, timeout: float) -> xmlrpc.client.ServerProxy:
-    return xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_Transport(found, timeout))
+def _proxy(address: Address, timeout: float) -> xmlrpc.client.ServerProxy:
+    return xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_Transport(address, timeout))

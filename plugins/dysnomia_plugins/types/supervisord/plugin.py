@@ -99,8 +99,10 @@ class SupervisordProgram(Plugin):
         ctx.progress.phase("stop")
         remove([link.path for link in links if link.ours or not link.path.exists()])
         settle_folders([link.path.parent for link in links])
-        gone = supervisor.update(programs.groups, ctx.cancel.check)
-        ctx.progress.log(f"supervisord took over what changed of {', '.join(gone)}" if gone else "nothing of it ran")
+        changed = supervisor.update(programs.groups, ctx.cancel.check)
+        ctx.progress.log(
+            f"supervisord took over what changed of {', '.join(changed)}" if changed else "nothing of it ran"
+        )
         deployment.remove_accounts(ctx)
 
     def rollback_activation(self, ctx: Context) -> None:

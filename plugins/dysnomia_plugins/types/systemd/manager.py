@@ -87,6 +87,7 @@ class Manager:
 
     @classmethod
     def of(cls, component: Component, runner: Runner) -> Manager:
+        """The manager that a container's properties name. Raises PluginError where they make no sense."""
         wants = component.prop("systemdRootTarget") or "dysnomia.target.wants"
         if "/" in wants or wants.startswith("."):
             raise PluginError(
@@ -134,14 +135,14 @@ class Manager:
         else:
             wanted = [MUTABLE, SYSTEM]
         real = {os.path.realpath(path) for path in looks}
-        found = next((path for path in wanted if os.path.realpath(path) in real), None)
-        if found is None:
+        path_of_unit = next((path for path in wanted if os.path.realpath(path) in real), None)
+        if path_of_unit is None:
             lasting = [str(path) for path in looks if path.parts[1:2] != ("run",)]
             raise PluginError(
                 f"systemd does not look for units in {wanted[0]}, but in {', '.join(lasting)}",
                 "set systemdTargetDir to one of those",
             )
-        return found
+        return path_of_unit
 
     def states(self, units: Sequence[str]) -> tuple[UnitState, ...]:
         """How units are, in their order. Raises ProcessFailed."""

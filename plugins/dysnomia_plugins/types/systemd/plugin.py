@@ -76,13 +76,13 @@ class SystemdUnit(Plugin):
             ctx.cancel.check()
             time.sleep(LOOK)
 
-    def _not_started(self, ctx: Context, manager: Manager, units: Units, unit: str, said: str) -> PluginError:
+    def _not_started(self, ctx: Context, manager: Manager, units: Units, unit: str, message: str) -> PluginError:
         """Why a unit is not in service: the units' own last words go into the job's log."""
         (state,) = manager.states([unit]) or (UnitState(unit, {}),)
         lines, _ = last_lines(manager, units)
         for line in lines[-10:]:
             ctx.progress.log(line.text)
-        why = state.why or said or state.sub
+        why = state.why or message or state.sub
         return PluginError(f"{unit} did not start ({why})", "see the job's log; nothing of it stays installed")
 
     # Out of service.

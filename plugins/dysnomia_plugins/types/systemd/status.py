@@ -91,12 +91,12 @@ def last_lines(manager: Manager, units: Units) -> tuple[tuple[Fact, ...], str]:
     if not names:
         return (), ""
     try:
-        output, said = manager.journal(names, LINES)
+        output, warnings = manager.journal(names, LINES)
     except ProcessFailed as error:
         return (), f"the journal gave nothing: {error.message}"
     lines = tuple(fact for line in output.splitlines() if (fact := line_of(line)) is not None)
     if not lines:
-        return (), MAY_NOT if "not seeing messages" in said else "the journal has nothing of it"
+        return (), MAY_NOT if "not seeing messages" in warnings else "the journal has nothing of it"
     return lines, "last lines of the journal"
 
 

@@ -100,8 +100,8 @@ class SysvinitScript(Plugin):
         states = _states(component, runner)
         word, tone = _overall([state for _, state, _ in states])
         facts = tuple(
-            Fact(f"{script.name}: {state} by its script" + (f" ({said})" if said else ""), tone=_TONES[state])
-            for script, state, said in states
+            Fact(f"{script.name}: {state} by its script" + (f" ({words})" if words else ""), tone=_TONES[state])
+            for script, state, words in states
         )
         folder = component.prop("logDir", "/var/log")
         for script, _, _ in states:
@@ -123,12 +123,12 @@ def _states(component: Component, runner: Runner) -> list[tuple[Script, State, s
     """Each script's own word. Raises PluginError."""
     deployment.require_obeyed(component)
     until = time.monotonic() + PROBE_SECONDS / 2
-    told = []
+    states = []
     for script in scripts_of(component):
         left = until - time.monotonic()
-        state, said = script.state(component, runner, left) if left > 0 else (State.UNKNOWN, "not asked any more")
-        told.append((script, state, said))
-    return told
+        state, words = script.state(component, runner, left) if left > 0 else (State.UNKNOWN, "not asked any more")
+        states.append((script, state, words))
+    return states
 
 
 def _overall(states: Sequence[State]) -> tuple[str, Tone]:

@@ -100,8 +100,8 @@ class ServletArchives(Plugin):
             word, _ = overall(links, links.states(), NOTHING)
         except PluginError as error:
             return Probe(up=True, detail=error.message, word="unknown", broken=True)
-        there = Path(links.root).is_dir()
-        return Probe(up=there, detail="" if there else f"there is no {links.root}", word=word)
+        exists = Path(links.root).is_dir()
+        return Probe(up=exists, detail="" if exists else f"there is no {links.root}", word=word)
 
     def status(self, component: Component, runner: Runner) -> Status:
         links = self.links(component)

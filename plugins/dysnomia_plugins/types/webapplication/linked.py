@@ -58,8 +58,8 @@ class LinkedWebApplication(Plugin):
             word, _ = overall(served, served.states(), NOTHING)
         except PluginError as error:
             return Probe(up=True, detail=error.message, word="unknown", broken=True)
-        there = Path(served.root).is_dir()
-        return Probe(up=there, detail="" if there else f"there is no {served.root}", word=word)
+        exists = Path(served.root).is_dir()
+        return Probe(up=exists, detail="" if exists else f"there is no {served.root}", word=word)
 
     def status(self, component: Component, runner: Runner) -> Status:
         served = served_links(component)

@@ -95,8 +95,8 @@ class WebApplication(FilesetState):
         return argv, {**environment, SETTING: document_root(component)}
 
 
-def _with_reload(found: Preflight, words: Sequence[str]) -> Preflight:
-    return replace(found, swap=f"{found.swap}; then {shlex.join(words)} would be run")
+def _with_reload(preflight: Preflight, words: Sequence[str]) -> Preflight:
+    return replace(preflight, swap=f"{preflight.swap}; then {shlex.join(words)} would be run")
 
 
 class GenericLinked(LinkedWebApplication):

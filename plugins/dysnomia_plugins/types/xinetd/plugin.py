@@ -115,8 +115,10 @@ class XinetdService(Plugin):
         word, tone = _overall(services, ports)
         facts = [Fact(f"xinetd, process {xinetd.process.pid}, since", xinetd.process.since)]
         for service in services.enabled:
-            there = ports is not None and service.port in ports
-            facts.append(Fact(f"{service}{'' if there else ': not listening'}", tone=Tone.GOOD if there else Tone.DIM))
+            listening = ports is not None and service.port in ports
+            facts.append(
+                Fact(f"{service}{'' if listening else ': not listening'}", tone=Tone.GOOD if listening else Tone.DIM)
+            )
         return Status(word, tone, tuple(facts), (), "xinetd logs to the system's log: journalctl -t xinetd")
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -131,7 +133,9 @@ def _overall(services: Services, ports: frozenset[Port] | None) -> tuple[str, To
     """One word for all of them."""
     if ports is None:
         return "unknown", Tone.WARN
-    there = len(services.ports & ports)
-    if there == len(services.ports):
+    listening = len(services.ports & ports)
+    if listening == len(services.ports):
         return "listening", Tone.GOOD
-    return (f"listening for {there} of {len(services.ports)}", Tone.WARN) if there else ("not listening", Tone.DIM)
+    return (
+        (f"listening for {listening} of {len(services.ports)}", Tone.WARN) if listening else ("not listening", Tone.DIM)
+    )

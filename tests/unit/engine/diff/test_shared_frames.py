@@ -5,17 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dysnomia_plugins.base import Row, Stored
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.line_batches import in_lines
-from dysnomia_store import StoredSnapshot
-from dysnomia_store.model import Section
+from dysnomia_store import Excerpt, SnapshotDraft, StoredSnapshot
+from dysnomia_store.errors import Corrupt
+from dysnomia_store.model import Form, Section
 from dysnomia_tui.engine.diff.compare import Comparer, Opened
 from dysnomia_tui.engine.diff.pairing import Shape, Side, sides_of
 from tests.thorough import often
@@ -96,6 +100,80 @@ def test_a_row_of_many_frames_is_never_cut(tmp_path: Path) -> None:
     new = before + b"two " + wide + b" end\n" + after
     bench = Bench(tmp_path, old, new)
     assert bench.difference() == really(old, new)
+
+
+class Commented(Lines):
+    """Lines, but for those in a comment: whether a line is a row is told by the lines before it."""
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        shown = True
+        for batch in super().raw_rows(stored, section):
+            rows = []
+            for line in batch:
+                if line in (b"begin", b"end"):
+                    shown = line == b"end"
+                elif shown:
+                    rows.append(line)
+            yield rows
+
+
+class Strict(Lines):
+    """Lines of which it is seen that they are no rows."""
+
+    def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        if isinstance(stored, Excerpt):
+            raise PluginError("a row that is not on one line")
+        yield from super().raw_rows(stored, section)
+
+
+@pytest.mark.parametrize(("reader", "added", "removed"), [(Commented(), 0, 20_000), (Strict(), 2, 0)])
+def test_where_lines_are_not_rows_after_all_everything_is_read(
+    tmp_path: Path, reader: Lines, added: int, removed: int
+) -> None:
+    bench = Bench(tmp_path, lines(20_000), b"begin\n" + lines(20_000) + b"end\n")
+    counts = 20_000, 20_000 + added - removed
+    was, is_ = (replace(one, rows=rows) for one, rows in zip(bench.sections, counts, strict=True))
+    comparer = Comparer(Opened(reader, bench.stored[0]), Opened(reader, bench.stored[1]), tmp_path, lambda _: None)
+    compared = comparer.compare((was, is_))
+    assert compared.counts == (added, removed, 0)
+    compared.close()
+
+
+def test_what_a_dump_shares_with_a_snapshot_is_read_from_there(tmp_path: Path) -> None:
+    old, new = lines(20_000), lines(20_000, changed=9_000)
+    bench = Bench(tmp_path / "state", old, old)
+    borrowed = bench.stored[0].borrowed()
+    assert borrowed is not None
+    (tmp_path / "live").mkdir()
+    draft = SnapshotDraft(tmp_path / "live", frames=borrowed, cutting=SMALL)
+    with draft.artefact("dump") as sink:
+        sink.begin_section("table", "t", Form.ROWS)
+        sink.write(new)
+        sink.end_section(20_000)
+    live = draft.stored()
+    assert sum(path.stat().st_size for path in draft.folder.rglob("*.zst")) < len(old) / 20
+    with live.open() as stream:
+        assert stream.read() == new
+    section = next(iter(live.sections()))
+    sides = sides_of((Lines(), bench.stored[0], bench.sections[0]), (Lines(), live, section), Shape((), (), same=True))
+    before, after = (Counter(chain.from_iterable(side.batches())) for side in sides)
+    assert (before - after, after - before) == really(old, new)
+    assert sum(side.size for side in sides) < len(old) / 10
+
+
+def test_a_frame_that_is_damaged_there_is_named_as_it_is_there(tmp_path: Path) -> None:
+    old = lines(20_000)
+    bench = Bench(tmp_path / "state", old, old)
+    borrowed = bench.stored[0].borrowed()
+    (tmp_path / "live").mkdir()
+    draft = SnapshotDraft(tmp_path / "live", frames=borrowed, cutting=SMALL)
+    with draft.artefact("dump") as sink:
+        sink.write(old)
+    frame = next(bench.stored[0].folder.rglob("00000003.zst"))
+    frame.chmod(0o600)
+    frame.write_bytes(frame.read_bytes()[:-80])
+    with draft.stored().open() as stream, pytest.raises(Corrupt, match=r"dump\.zst\.d is damaged: 00000003\.zst"):
+        stream.read()
 
 
 ROW = st.one_of(

@@ -101,10 +101,10 @@ def _above(name: str) -> Iterator[str]:
 def _kind_in(live: LiveTree, name: str) -> Kind | None:
     """What has a name in live; None where nothing has, or a folder on its way is none."""
     try:
-        found = live.plain(name)
+        item = live.plain(name)
     except (LinkInTheWay, NotSafe):
         return None
-    return None if found is None else found.member.kind
+    return None if item is None else item.member.kind
 
 
 def _row(tree: StoredTree, live: LiveTree, name: str) -> PutRow:

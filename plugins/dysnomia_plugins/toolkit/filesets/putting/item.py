@@ -58,14 +58,14 @@ class Item:
 
 def read_raw(raw: bytes) -> Mapping[str, Any]:
     """What ``to_raw`` noted of an item: its digest, kind, link, size, and what else was given."""
-    found: Mapping[str, Any] = json.loads(raw)["item"]
-    return found
+    item: Mapping[str, Any] = json.loads(raw)["item"]
+    return item
 
 
 def shown(raw: bytes) -> Mapping[str, str]:
     """What ``to_raw`` noted to be shown."""
-    found: Mapping[str, str] = json.loads(raw)["shown"]
-    return found
+    shown: Mapping[str, str] = json.loads(raw)["shown"]
+    return shown
 
 
 def stored_item(entry: Entry, member: Member) -> Item:

@@ -63,15 +63,20 @@ class LiveTree:
 
     def item(self, name: str) -> Item | None:
         """What has a name, as a snapshot would have it. Raises LinkInTheWay, NotSafe, OSError."""
-        found = self.plain(name)
-        if found is None or found.links < 2 or found.member.kind is Kind.FOLDER or name not in self.other_names:
-            return found
+        file_here = self.plain(name)
+        if (
+            file_here is None
+            or file_here.links < 2
+            or file_here.member.kind is Kind.FOLDER
+            or name not in self.other_names
+        ):
+            return file_here
         first = self.other_names[name]
         file = self.plain(first)
-        if file is None or file.inode != found.inode:
+        if file is None or file.inode != file_here.inode:
             raise NotSafe(f"another process replaced {name} while it was read", "plan again")
         member = Member(kind=Kind.HARDLINK, name=name, link=first)
-        return replace(found, member=member, content=bytes.fromhex(file.digest))
+        return replace(file_here, member=member, content=bytes.fromhex(file.digest))
 
     def plain(self, name: str) -> Item | None:
         """The same, and another name of a file as that file."""
@@ -135,11 +140,11 @@ class LiveTree:
 
 
 def _flags(descriptor: int) -> int:
-    found = array.array("i", [0, 0])
+    flags = array.array("i", [0, 0])
     try:
-        fcntl.ioctl(descriptor, _GET_FLAGS, found)
+        fcntl.ioctl(descriptor, _GET_FLAGS, flags)
     except OSError as error:
         if error.errno in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM, errno.ENOSYS):
             return 0
         raise
-    return found[0]
+    return flags[0]

@@ -66,26 +66,26 @@ class Look:
     def answer(self) -> LiveLook:
         """For the plan."""
         conflicts = self.conflicts(self.moved())
-        found = tuple(
+        rows = tuple(
             LiveRow(None if now is None else now.to_raw(), self.digest(at), self.wanted(at))
             for at, now in enumerate(self.now)
         )
         takes = [at for at in self.moved() if at not in conflicts]
-        return LiveLook(found, conflicts, tuple(self._warnings(takes)), self._full(takes))
+        return LiveLook(rows, conflicts, tuple(self._warnings(takes)), self._full(takes))
 
     def conflicts(self, places: Sequence[int]) -> Mapping[int, str]:
         """Which of these cannot be put back, the others with each other; each with the reason."""
-        found = {at: self.wrong[at] for at in places if at in self.wrong}
-        writers = self._writers([at for at in places if at not in found])
+        conflicts = {at: self.wrong[at] for at in places if at in self.wrong}
+        writers = self._writers([at for at in places if at not in conflicts])
         for at in places:
-            if at not in found and (why := self._alone(at) or writers.get(at, "")):
-                found[at] = why
+            if at not in conflicts and (why := self._alone(at) or writers.get(at, "")):
+                conflicts[at] = why
         while True:
-            left = {at for at in places if at not in found}
+            left = {at for at in places if at not in conflicts}
             more = {at: why for at in left if (why := self._together(at, left))}
             if not more:
-                return found
-            found |= more
+                return conflicts
+            conflicts |= more
 
     def _alone(self, at: int) -> str:
         """What stands against one, whatever becomes of the others."""
@@ -130,11 +130,11 @@ class Look:
             for at in places
             if (now := self.now[at]) is not None and now.member.kind in (Kind.FILE, Kind.HARDLINK)
         }
-        found: dict[int, str] = {}
+        users: dict[int, str] = {}
         for user in users_of(list(paths), writers_only=True) if paths else ():
             if user.path in paths:
-                found[paths[user.path]] = f"{user}: stop it, for what it writes later would be lost"
-        return found
+                users[paths[user.path]] = f"{user}: stop it, for what it writes later would be lost"
+        return users
 
     def _together(self, at: int, left: set[int]) -> str:
         name, now, wanted = self.rows[at].section.name, self.now[at], self._wanted[at]

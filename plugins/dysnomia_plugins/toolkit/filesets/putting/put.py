@@ -39,7 +39,9 @@ BEGUN, ENDED, REVERTED = "fileset-put", "fileset-put-ended", "fileset-put-revert
 def put_back(
     ctx: Context, layout: Layout, stored: Stored, trust: Trust, rows: Sequence[PutRow], seen: Sequence[str]
 ) -> list[int]:
-    """See ``StatePlugin.put_sections_back``."""
+    """See ``StatePlugin.put_sections_back``.
+
+    Raises NotSafe where live takes one of them not: nothing was changed then."""
     live = LiveTree(layout)
     look = Look(live, rows)
     places = _as_seen(look, seen)
@@ -82,7 +84,7 @@ class _Exchange:
     def run(self) -> set[int]:
         """Which rows are done. Raises PluginError with some of them done: ``recover_put`` takes all back."""
         units = {top: self._unit(number, top) for number, top in enumerate(self._staging.tops)}
-        before = {at: found for at in self._staging.folders if (found := self._before(at)) is not None}
+        before = {at: entry for at in self._staging.folders if (entry := self._before(at)) is not None}
         self.ctx.journal.step(
             BEGUN,
             units=[one.to_json() for one in units.values() if one is not None],
@@ -143,8 +145,8 @@ class _Exchange:
                 parent = inode(folder)
         except (FileNotFoundError, LinkInTheWay):
             return None
-        came = identity(new, self._staging.bases[base]) if new else None
-        return Unit(top, base, new, f"old-{number}", came, None if now is None else now.inode, parent)
+        new_inode = identity(new, self._staging.bases[base]) if new else None
+        return Unit(top, base, new, f"old-{number}", new_inode, None if now is None else now.inode, parent)
 
     def _not_as_planned(self, units: dict[str, Unit]) -> set[str]:
         """Those of which something else came out than what was planned upon, or something that is still written."""
@@ -165,10 +167,10 @@ class _Exchange:
         }
         try:
             for name, was in expected.items():
-                found = self._staging.item(base, place + name[len(unit.name) :], name)
-                if found is None or was is None or found.inode != was.inode:
+                item = self._staging.item(base, place + name[len(unit.name) :], name)
+                if item is None or was is None or item.inode != was.inode:
                     return False
-                if was.member.kind is not Kind.HARDLINK and found.digest != was.digest:
+                if was.member.kind is not Kind.HARDLINK and item.digest != was.digest:
                     return False
             return set(_all_in(base, place, unit.name)) <= set(expected)
         except (OSError, NotSafe, LinkInTheWay):

@@ -106,13 +106,13 @@ class Unit:
             return False
 
     def _take_back(self, leaf: str, folder: int, base: int) -> None:
-        there, old = identity(leaf, folder), self.old_place(base)
+        inode, old = identity(leaf, folder), self.old_place(base)
         if self.was is not None and not old:
             return  # it never went
-        if there is None:
+        if inode is None:
             if old:
                 rename_new(old, base, leaf, folder)
-        elif self.came is not None and there == self.came:
+        elif self.came is not None and inode == self.came:
             if not old:
                 rename_new(leaf, folder, self.new, base)
                 return

@@ -28,10 +28,10 @@ def key_of(shown: str) -> bytes:
     """The bytes of a key as it is shown (``records.text``)."""
     if shown.startswith("\\x"):
         try:
-            found = bytes.fromhex(shown[2:])
-            found.decode("utf-8")
+            name = bytes.fromhex(shown[2:])
+            name.decode("utf-8")
         except UnicodeDecodeError:
-            return found
+            return name
         except ValueError:
             pass
     return shown.encode("utf-8", "surrogateescape")
@@ -59,7 +59,7 @@ class StoredKeys:
 
 def read_stored(stored: Stored, names: Collection[Name], *, payloads: bool = False) -> StoredKeys:
     """Read these keys, in one pass. Raises Corrupt, PluginError; NotSafe where they are too large for one job."""
-    found, wanted, size = StoredKeys(), set(names), 0
+    stored_keys, wanted, size = StoredKeys(), set(names), 0
     with stored.open() as source:
         reader = RdbReader(RdbStream(source))
         for head in reader.heads():
@@ -71,7 +71,7 @@ def read_stored(stored: Stored, names: Collection[Name], *, payloads: bool = Fal
             reader.stream.copy_from_mark(kept.write)
             value = value_of(head, rows(reader.stream, head, reader.made))
             reader.stream.stop()
-            found.values[head.database, head.key] = value
+            stored_keys.values[head.database, head.key] = value
             size += kept.tell()
             if size > LARGEST:
                 raise NotSafe(
@@ -79,8 +79,8 @@ def read_stored(stored: Stored, names: Collection[Name], *, payloads: bool = Fal
                     "put them back in parts",
                 )
             if payloads:
-                found.payloads[head.database, head.key] = made(head.code, kept.getvalue(), reader.format.version)
-    return found
+                stored_keys.payloads[head.database, head.key] = made(head.code, kept.getvalue(), reader.format.version)
+    return stored_keys
 
 
 def _passed(head: Head, reader: RdbReader) -> bool:
@@ -114,9 +114,9 @@ def chosen(live: LiveKeys, stored: Stored, asked: Sequence[WholeAsked]) -> list[
                 raise NotSafe(f"more than {MOST:,} keys are the most for one job", "put them back in parts")
         if not one.lacking:
             names |= dict.fromkeys(live.names_in(database, one.section.rpartition(" ")[2], MOST), True)
-    found = read_stored(stored, names)
+    stored_keys = read_stored(stored, names)
     exact = all(one.exact for one in asked)
-    return [_row(live, name, found.values.get(name), exact=exact) for name in names]
+    return [_row(live, name, stored_keys.values.get(name), exact=exact) for name in names]
 
 
 def _row(live: LiveKeys, name: Name, value: Value | None, *, exact: bool) -> PutRow:

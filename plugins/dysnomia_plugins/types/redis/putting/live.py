@@ -47,9 +47,9 @@ class LiveKeys:
         try:
             who = _bytes(self.connection.call("ACL", "WHOAMI"))
             for words in NEEDED:
-                said = self.connection.call("ACL", "DRYRUN", who, *words)
-                if said != b"OK":
-                    yield f"the server denies {words[0]}: {_bytes(said).decode('utf-8', 'replace')}"
+                reply = self.connection.call("ACL", "DRYRUN", who, *words)
+                if reply != b"OK":
+                    yield f"the server denies {words[0]}: {_bytes(reply).decode('utf-8', 'replace')}"
         except Refused:
             return
 
@@ -69,9 +69,9 @@ class LiveKeys:
     @property
     def now(self) -> int:
         """The server's time, in milliseconds since 1970."""
-        said = self.connection.call("TIME")
-        assert isinstance(said, list)
-        seconds, micros = (int(_bytes(one)) for one in said)
+        reply = self.connection.call("TIME")
+        assert isinstance(reply, list)
+        seconds, micros = (int(_bytes(one)) for one in reply)
         return seconds * 1000 + micros // 1000
 
     def value(self, name: Name, now: int) -> Value | None:
@@ -92,8 +92,8 @@ class LiveKeys:
     def kind(self, name: Name) -> str:
         """Its type; ``""`` where there is none."""
         self.select(name[0])
-        said = self.connection.call("TYPE", name[1])
-        return "" if said == b"none" or not isinstance(said, bytes) else said.decode("utf-8", "replace")
+        reply = self.connection.call("TYPE", name[1])
+        return "" if reply == b"none" or not isinstance(reply, bytes) else reply.decode("utf-8", "replace")
 
     def names_in(self, database: int, kind: str, most: int) -> Iterator[Name]:
         """Keys of a type in a database. Raises NotSafe where there are more."""
@@ -101,21 +101,21 @@ class LiveKeys:
         if database not in counts:
             return
         self.select(database)
-        found: set[bytes] = set()
+        names: set[bytes] = set()
         cursor: Reply = b"0"
         while True:
-            said = self.connection.call("SCAN", _bytes(cursor), "COUNT", 1000, "TYPE", kind)
-            assert isinstance(said, list)
-            cursor, keys = said
+            reply = self.connection.call("SCAN", _bytes(cursor), "COUNT", 1000, "TYPE", kind)
+            assert isinstance(reply, list)
+            cursor, keys = reply
             assert isinstance(keys, list)
-            found |= {_bytes(key) for key in keys}
-            if len(found) > most:
+            names |= {_bytes(key) for key in keys}
+            if len(names) > most:
                 raise NotSafe(f"more than {most:,} keys are the most for one job", "put them back in parts")
             if cursor == b"0":
                 break
-        yield from ((database, key) for key in sorted(found))
+        yield from ((database, key) for key in sorted(names))
 
 
-def _bytes(said: Reply) -> bytes:
-    assert isinstance(said, bytes)
-    return said
+def _bytes(reply: Reply) -> bytes:
+    assert isinstance(reply, bytes)
+    return reply

@@ -52,14 +52,14 @@ class Value:
 
 def read_raw(raw: bytes) -> Mapping[str, Any]:
     """What ``to_raw`` noted of a value."""
-    found: Mapping[str, Any] = json.loads(raw)["key"]
-    return found
+    key: Mapping[str, Any] = json.loads(raw)["key"]
+    return key
 
 
 def shown(raw: bytes) -> Mapping[str, str]:
     """What ``to_raw`` noted to be shown."""
-    found: Mapping[str, str] = json.loads(raw)["shown"]
-    return found
+    shown: Mapping[str, str] = json.loads(raw)["shown"]
+    return shown
 
 
 def value_of(head: Head, batches: Iterator[Sequence[bytes]], size: int = 0) -> Value:
@@ -103,12 +103,12 @@ def made(code: int, value: bytes, version: int) -> bytes:
 
 @cache
 def _table() -> tuple[int, ...]:
-    found = []
+    numbers = []
     for number in range(256):
         for _ in range(8):
             number = number >> 1 ^ (_POLYNOMIAL if number & 1 else 0)
-        found.append(number)
-    return tuple(found)
+        numbers.append(number)
+    return tuple(numbers)
 
 
 def crc64(data: bytes) -> int:

@@ -55,22 +55,22 @@ class Look:
 
     def conflicts(self) -> dict[int, str]:
         """Which cannot be put back, each with the reason; none stands in the way of another."""
-        found = dict(self.wrong)
+        conflicts = dict(self.wrong)
         for at, row in enumerate(self.rows):
-            if at in found or row.wanted is None or self.digest(at) == self.wanted(at):
+            if at in conflicts or row.wanted is None or self.digest(at) == self.wanted(at):
                 continue
             expires = read_raw(row.wanted)["expires"]
             if expires is not None and expires <= self.now:
-                found[at] = f"{_shown(self.names[at])} expired {moment(expires)}: it would be gone at once"
-        return found
+                conflicts[at] = f"{_shown(self.names[at])} expired {moment(expires)}: it would be gone at once"
+        return conflicts
 
     def answer(self) -> LiveLook:
         """For the plan."""
-        found = tuple(
+        rows = tuple(
             LiveRow(None if value is None else value.to_raw(), self.digest(at), self.wanted(at))
             for at, value in enumerate(self.values)
         )
-        return LiveLook(found, self.conflicts(), tuple(self._warnings()))
+        return LiveLook(rows, self.conflicts(), tuple(self._warnings()))
 
     def _warnings(self) -> Iterator[str]:
         if int(self.live.info.get("maxmemory", 0)) and "noeviction" not in self.live.info.get("maxmemory_policy", ""):
@@ -88,7 +88,10 @@ def look(live: LiveKeys, rows: Sequence[PutRow]) -> LiveLook:
 
 
 def put_back(ctx: Context, live: LiveKeys, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_sections_back``."""
+    """See ``StatePlugin.put_sections_back``.
+
+    Raises NotSafe where live takes one of them not, or other clients changed one meanwhile: nothing was changed
+    then."""
     refusals = list(live.refusals())
     if refusals:
         raise NotSafe(f"nothing was changed: {'; '.join(refusals)}")
@@ -163,14 +166,14 @@ def _queue(live: LiveKeys, name: Name, row: PutRow, payloads: dict[Name, bytes])
 def _commit(live: LiveKeys) -> bool:
     """Whether the transaction was made. Raises NotSafe where the server refuses it, OutcomeUnknown."""
     try:
-        said = live.connection.call("EXEC", limit=60.0)
+        replies = live.connection.call("EXEC", limit=60.0)
     except Refused as error:
         raise NotSafe(f"nothing was changed: {error.message}", "check the memory and the log of the server") from None
     except ServerDown as error:
         raise OutcomeUnknown(
             f"{error.message}, while the keys were put back", "start the server, then compare with live"
         ) from None
-    if said is None:
+    if replies is None:
         return False
-    assert isinstance(said, list)
+    assert isinstance(replies, list)
     return True

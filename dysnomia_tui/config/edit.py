@@ -1,0 +1,211 @@
+"""A retention policy written into ``config.toml``: only the lines of its table change, all others stay as they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dysnomia_base.durations import format_duration
+from dysnomia_base.ownership import refusal
+from dysnomia_base.sizes import parse_size
+from dysnomia_store.records.retention import Policy
+from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
+from dysnomia_tui.config.errors import SettingsError
+from dysnomia_tui.config.load import components_of
+from dysnomia_tui.config.model import ComponentSettings, Settings
+from dysnomia_tui.config.nix import nix_store
+from dysnomia_tui.config.toml import dotted, line_of, read_document, read_text
+
+HEADER = re.compile(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$")
+_KEY = re.compile(r"(?P<before>\s*(?P<key>[\w\"'-]+)\s*=\s*)(?P<value>[^#]*?)(?P<after>\s*(?:#.*)?)$")
+_UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10), ("", 1))
+Values = Mapping[str, "int | str | list[str]"]
+
+
+def values_of(policy: Policy) -> dict[str, int | str | list[str]]:
+    """What config.toml says of a policy, by rule; rules that keep nothing are left out."""
+    values: dict[str, int | str | list[str]] = {}
+    for rule in RULES:
+        value: Any = getattr(policy, rule.name)
+        if not value:
+            continue
+        if rule.takes == DURATION:
+            values[rule.name] = format_duration(value)
+        elif rule.takes == SIZE:
+            values[rule.name] = _size_text(value)
+        elif rule.takes == TAG:
+            values[rule.name] = list(value)
+        else:
+            values[rule.name] = int(value)
+    return values
+
+
+def target_of(settings: Settings, uid: int) -> Path:
+    """The config.toml that overrules the others: the user's own; as root the last that was read."""
+    own = settings.user_config / "config.toml"
+    return settings.files[-1] if uid == 0 and settings.files else own
+
+
+def why_not_written(path: Path, environ: Mapping[str, str], uid: int) -> str:
+    """Why a configuration file must not, or cannot, be written by us; ``""`` where it can."""
+    real = Path(os.path.realpath(path))
+    if str(real).startswith(nix_store(environ) + "/"):
+        return f"{path} comes from the Nix store: write the retention into the configuration that makes it"
+    refused = refusal(real, uid)
+    if refused:
+        return refused
+    existing = real
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    folder = existing if existing.is_dir() else existing.parent
+    if not os.access(folder, os.W_OK | os.X_OK) or (existing == real and not os.access(real, os.W_OK)):
+        return f"permission denied: {path} cannot be written by this user"
+    return ""
+
+
+def with_retention(path: Path, text: str, pattern: str, values: Values) -> str:
+    """The text with this policy for a pattern. Raises SettingsError where it stands in a form that is not understood.
+
+    The result is read again, and says the same of everything else."""
+    before = _loads(path, text)
+    trail = ("components", pattern, "retention")
+    given = before.get("components", {}).get(pattern, {})
+    lines = text.splitlines(keepends=True)
+    at = next((number for number, line in enumerate(lines) if _is_header(line, trail)), None)
+    if at is not None:
+        new = _changed(lines, at, values)
+    elif "retention" in given:
+        raise _by_hand(path, text, trail)
+    else:
+        new = _appended(text, pattern, values)
+    try:
+        after = tomllib.loads(new)
+    except tomllib.TOMLDecodeError:
+        raise _by_hand(path, text, trail) from None
+    if after != _with(before, pattern, values):
+        raise _by_hand(path, text, trail)
+    return new
+
+
+def components_with(settings: Settings, path: Path, text: str) -> Mapping[str, ComponentSettings]:
+    """What would be said of components if a file had this text. Raises SettingsError."""
+    files = settings.files if path in settings.files else (*settings.files, path)
+    return components_of([read_text(one, text) if one == path else read_document(one) for one in files])
+
+
+def identity(path: Path) -> str:
+    """Of a file as it is now, so that another is noticed; ``""`` where there is none. Nothing of what it holds."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a configuration file in one step, durably, with the mode and the owner that it had; where it is a link,
+    the file that it leads to. Raises OSError."""
+    real = Path(os.path.realpath(path))
+    real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = real.with_name(f".{real.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 (a descriptor)
+            if real.exists():
+                status = real.stat()
+                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(descriptor, status.st_uid, status.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(real)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def in_toml(value: int | str | list[str]) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    return "[" + ", ".join(map(_quoted, value)) + "]"
+
+
+def _size_text(count: int) -> str:
+    """Bytes in the largest unit in which they are read as the same."""
+    texts = (f"{count / by:.6f}".rstrip("0").rstrip(".") + unit for unit, by in _UNITS)
+    return next((text for text in texts if text[0] != "0" and parse_size(text) == count), str(count))
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    plain = "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in escaped)
+    return f'"{plain}"'
+
+
+def _loads(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "correct that line") from None
+
+
+def _by_hand(path: Path, text: str, trail: Sequence[str]) -> SettingsError:
+    line = line_of(text, tuple(trail))
+    where = f"{path}, line {line}" if line else str(path)
+    return SettingsError(f"{where}: the retention is written in a form that is not changed here", "change it there")
+
+
+def _is_header(line: str, trail: Sequence[str]) -> bool:
+    header = HEADER.match(line)
+    return header is not None and dotted(header[1]) == tuple(trail)
+
+
+def _appended(text: str, pattern: str, values: Values) -> str:
+    """The table at the end of the file."""
+    lead = text if not text or text.endswith("\n") else text + "\n"
+    body = "".join(f"{name} = {in_toml(value)}\n" for name, value in values.items())
+    return f"{lead}{chr(10) if lead.strip() else ''}[components.{_quoted(pattern)}.retention]\n{body}"
+
+
+def _changed(lines: Sequence[str], at: int, values: Values) -> str:
+    """The table whose head is line ``at``: values change in their lines, rules that went go, new ones come last."""
+    end = next((number for number in range(at + 1, len(lines)) if HEADER.match(lines[number])), len(lines))
+    left = dict(values)
+    table: list[str] = []
+    last = 1
+    for line in lines[at + 1 : end]:
+        found = _KEY.match(line.rstrip("\r\n"))
+        name = found["key"].strip("\"'") if found else ""
+        if found and name in left:
+            ending = line[len(line.rstrip("\r\n")) :]
+            table.append(f"{found['before']}{in_toml(left.pop(name))}{found['after']}{ending or chr(10)}")
+        elif found and any(rule.name == name for rule in RULES):
+            continue
+        else:
+            table.append(line)
+        if line.strip() and not line.lstrip().startswith("#"):
+            last = len(table) + 1
+    head = [lines[at] if lines[at].endswith("\n") else lines[at] + "\n", *table]
+    head[last:last] = [f"{name} = {in_toml(value)}\n" for name, value in left.items()]
+    return "".join([*lines[:at], *head, *lines[end:]])
+
+
+def _with(data: Mapping[str, Any], pattern: str, values: Values) -> Mapping[str, Any]:
+    components = data.get("components", {})
+    component = {**components.get(pattern, {}), "retention": dict(values)}
+    return {**data, "components": {**components, pattern: component}}

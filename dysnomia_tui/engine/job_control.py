@@ -1,0 +1,160 @@
+"""The engine's part that carries plans out: submits them as jobs, watches, cancels and recovers those."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from dysnomia_base.host import host_name
+from dysnomia_tui.engine import audit
+from dysnomia_tui.engine.errors import Blocked, Exit, ReadOnly, Stale, Unknown, Unreadable
+from dysnomia_tui.engine.jobs.board import JobBoard
+from dysnomia_tui.engine.jobs.events import await_events, read_events
+from dysnomia_tui.engine.machine.identity import who
+from dysnomia_tui.engine.plans.staleness import why_stale
+from dysnomia_tui.engine.records import Event, JobState, JobView
+from dysnomia_tui.engine.translate import translated
+
+if TYPE_CHECKING:
+    from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.jobs.spawn import Forked
+    from dysnomia_tui.engine.machine.machine import Machine
+    from dysnomia_tui.engine.plans.plan import Plan
+
+SHORTEST_POLL, POLL = 0.004, 0.1
+"""Seconds between two looks at whether a job lives, where it has no events meanwhile: few after there were some, since
+a quick job has more soon."""
+RECOVERY_TRIES = 3
+"""Recoveries of one job that are submitted unasked; after that a person has to look."""
+JOBS_LOOKED_AT = 200
+
+
+class JobControl:
+    """Starts jobs and follows them. All methods raise EngineError."""
+
+    settings: Settings
+    _world: Machine
+    _board: JobBoard
+    _clock: Callable[[], datetime]
+    _fork_workers: bool
+
+    @property
+    @abstractmethod
+    def read_only(self) -> str:
+        """Why nothing can be changed, or ``""``."""
+
+    @abstractmethod
+    def plan_recover(self, job_id: str) -> Plan:
+        """The plan of the recovery of an interrupted job."""
+
+    def submit(self, plan: Plan, *, why: str = "") -> JobView:
+        """Start a detached worker on exactly this plan. Raises ReadOnly, Blocked, Stale."""
+        from dysnomia_tui.engine.jobs.submit import submit_job
+
+        if self.read_only:
+            raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
+        if plan.blockers:
+            blocked = Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
+            blocked.exit = Exit(plan.params.get("blocked", Exit.REFUSED))
+            raise blocked
+        with translated():
+            reason = why_stale(self._world, plan)
+            if reason:
+                raise Stale(f"the plan is out of date: {reason}", "look at the new plan, then confirm it")
+            job_id = submit_job(
+                self._world, plan, who=who(os.environ), why=why, host=host_name(), now=self._clock(),
+                forked=_forked() if self._fork_workers else None,
+            )  # fmt: skip
+            return self._board.view(job_id)
+
+    def expect_many(self, operation: str) -> None:
+        """Many snapshots or restores will be submitted: where their workers are forked from this process, import what
+        they all need once, here, instead of in each of them."""
+        if self._fork_workers:
+            import_module(f"dysnomia_tui.engine.operations.{operation}")
+            if operation == "restore":
+                import_module("dysnomia_tui.engine.component.restore")
+
+            self._world.store.import_for_snapshots()
+
+    def jobs(self, limit: int = JOBS_LOOKED_AT) -> Sequence[JobView]:
+        """Running first, then newest first. Interrupted ones are seen here."""
+        return self._board.views(limit)
+
+    def job(self, job_id: str) -> JobView:
+        return self._board.view(job_id)
+
+    def events(self, job_id: str, after: int = 0) -> tuple[Sequence[Event], int]:
+        """Events of a job from byte ``after`` of its file, and the next ``after``."""
+        return read_events(self._board.folder(job_id).events, after)
+
+    def follow(self, job_id: str) -> Iterator[Event]:
+        """Events as they come, until the result. A job that is interrupted, or whose result could not be written
+        among its events, ends with a result all the same."""
+        after, pause = 0, SHORTEST_POLL
+        while True:
+            ended = self._board.view(job_id).state.ended
+            events, after = self.events(job_id, after)
+            for event in events:
+                yield event
+                if event.kind == "result":
+                    return
+            if ended and not events:
+                view = self._board.view(job_id)
+                data = {"state": view.state.value, "message": view.message, "details": dict(view.details)}
+                yield Event(view.ended or self._clock(), "result", {**data, "exit": view.details.get("exit", 1)})
+                return
+            if not events:
+                await_events(self._board.folder(job_id).events, after, pause)
+            pause = SHORTEST_POLL if events else min(POLL, 1.3 * pause)
+
+    def cancel(self, job_id: str) -> None:
+        """Request that a job stops. Its events show when it has. Raises ReadOnly; Unknown where the job has ended."""
+        if self.read_only:
+            raise ReadOnly(f"job {job_id} was not asked to stop: {self.read_only}", "changes are refused here")
+        folder = self._board.folder(job_id)
+        if self._board.view(job_id).state.ended:
+            raise Unknown(f"job {job_id} has already ended", "there is nothing to cancel")
+        with translated():
+            folder.ask_cancel(who(os.environ))
+        with suppress(OSError, Unreadable):  # it is asked all the same; the job says itself how it ended
+            entry = audit.entry_of(
+                folder.id, folder.plan(), audit.CANCEL_ASKED, who=who(os.environ), why="", host=host_name()
+            )
+            audit.append(self.settings.statedir, self._clock(), entry, self.settings.group)
+
+    def recover(self) -> Sequence[JobView]:
+        """Submit the recovery of interrupted jobs, where this user may write; otherwise does nothing."""
+        if self.read_only:
+            return ()
+        jobs = self._board.views(JOBS_LOOKED_AT)
+        recoveries = [(job, self._recovers(job.id)) for job in jobs if job.kind == "recover"]
+        submitted = []
+        for job in jobs:
+            if job.state is not JobState.INTERRUPTED or "recovered" in job.details or job.kind == "recover":
+                continue
+            own = [recovery for recovery, of in recoveries if of == job.id]
+            if any(not recovery.state.ended for recovery in own) or len(own) >= RECOVERY_TRIES:
+                continue
+            if not self._board.alive(job.id):
+                submitted.append(self.submit(self.plan_recover(job.id), why=f"job {job.id} was interrupted"))
+        return tuple(submitted)
+
+    def _recovers(self, job_id: str) -> str:
+        """Which job a recovery is of; ``""`` where its plan cannot be read."""
+        try:
+            return str(self._board.folder(job_id).plan().params.get("job", ""))
+        except Unreadable:
+            return ""
+
+
+def _forked() -> Forked:
+    """The worker, for a process forked from this one. Imported here: an engine that only looks needs none of it."""
+    from dysnomia_tui.engine.worker import forked
+
+    return forked

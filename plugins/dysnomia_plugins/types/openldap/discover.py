@@ -1,0 +1,120 @@
+"""What is there: does a server run on the database, and which databases the servers of this machine have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain, pairwise
+
+import psutil
+
+from dysnomia_plugins.base import Found, Place, Probe, Runner
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.processes import RunningProcess
+from dysnomia_plugins.types.openldap.config import CONFIG, KIND, USUAL, Configuration
+from dysnomia_plugins.types.openldap.places import Layout, has_data
+from dysnomia_plugins.types.openldap.preflight import size_of
+from dysnomia_plugins.types.openldap.programs import Directory, version
+from dysnomia_plugins.types.openldap.server import holders
+
+_TYPE = "openldap-directory"
+_ANSWER = 0.5
+_OPTIONS = ("-F", "-f")
+
+
+def probe(directory: Directory, runner: Runner) -> Probe:
+    """Never raises: a server that is down is an answer."""
+    live = directory.layout.live
+    try:
+        there = has_data(live)
+        users = holders(live.name)
+    except PluginError as error:
+        return Probe(up=False, detail=str(error))
+    try:
+        tool = version(runner, timeout=_ANSWER)
+    except PluginError:
+        tool = ""
+    servers = [user for user in users if user.program.startswith("slapd")]
+    detail = directory.suffix
+    if not servers:
+        detail = f"no server has {live.name} open" if there else f"there is no database in {live.name}"
+        if os.geteuid() != 0 and there:
+            detail += " (processes of others are only seen by root)"
+    return Probe(
+        up=bool(servers),
+        version=tool,
+        size=size_of(live),
+        who=tuple(map(str, users)),
+        detail=detail,
+    )
+
+
+def status(directory: Directory) -> Status:
+    """Since when the server runs, and where its database is. Never raises."""
+    try:
+        users = holders(directory.layout.folder)
+    except PluginError:
+        return Status()
+    facts = [Fact(f"database {{{directory.database.number}}}{KIND} in {directory.layout.folder}", tone=Tone.DIM)]
+    process = next(filter(None, (RunningProcess.of(user.pid) for user in users)), None)
+    if process is not None:
+        facts.insert(0, Fact(f"slapd (pid {process.pid}) runs since", at=process.since))
+    return Status(facts=tuple(facts))
+
+
+def discover() -> Iterator[Found]:
+    """The databases in the configurations of servers that run here, and in the usual places."""
+    seen: set[str] = set()
+    number = 0
+    for path in chain(_running(), USUAL):
+        real = os.path.realpath(path)
+        if real in seen or not os.path.lexists(path):
+            continue
+        seen.add(real)
+        found = list(_found(path, "openldap" if not number else f"openldap-{number + 1}"))
+        number += bool(found)
+        yield from found
+
+
+def _running() -> Iterator[str]:
+    """The configurations that slapd was told of on its command line."""
+    for process in psutil.process_iter():
+        try:
+            if process.name() != "slapd":
+                continue
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        for option, value in pairwise(words):
+            if option in _OPTIONS and value.startswith("/"):
+                yield value
+
+
+def _found(path: str, container: str) -> Iterator[Found]:
+    properties = {"type": _TYPE, CONFIG: path}
+    try:
+        databases = Configuration.at(path).databases()
+    except PluginError as error:
+        if os.geteuid() != 0:
+            yield Found(_TYPE, container, "directory", properties, detail=f"at {path}: {error.message}", readable=False,
+                        remedy="sudo dysnomia-tui")  # fmt: skip
+        return
+    for one in databases:
+        if one.kind != KIND or "/" in one.suffixes[0]:
+            continue
+        try:
+            live = Layout.of(one.folder).live
+            size, readable = size_of(live), os.access(live.name, os.R_OK | os.X_OK)
+        except PluginError:
+            live, size, readable = Place(one.folder), None, False
+        yield Found(
+            type=_TYPE,
+            container=container,
+            component=one.suffixes[0],
+            properties=properties,
+            size=size,
+            detail=f"in {live.name}",
+            readable=readable,
+            remedy="" if readable or os.geteuid() == 0 else "sudo dysnomia-tui",
+        )

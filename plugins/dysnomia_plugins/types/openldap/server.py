@@ -1,0 +1,227 @@
+"""The server that has a database open: who it is, and how it is stopped for an exchange and started again.
+
+The journal says how it is started before it is stopped, so that whoever recovers a dead job starts it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dysnomia_plugins.base import Component, Context, Place
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.processes import PROC, RunningProcess
+from dysnomia_plugins.toolkit.run_records import RunRecords
+from dysnomia_plugins.toolkit.trees.exchange import identity
+from dysnomia_plugins.types.openldap.places import data_at
+
+STOP = "openldap-stop"
+STARTED = "openldap-started"
+GIVEN_UP = "openldap-not-started"
+"""Written in journals, of jobs before an upgrade too: not to be renamed."""
+STOP_SETTING, START_SETTING = "ldapStop", "ldapStart"
+_RECORDS = "openldap"
+_SECONDS = 60.0
+"""Within which a server must have stopped; or started, and opened its database."""
+_LOOK = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How a server is stopped and started."""
+
+    stop: tuple[str, ...]
+    start: tuple[str, ...]
+    words: str
+    """For the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a database open for writing."""
+
+    pid: int
+    program: str
+    who: str
+
+    def __str__(self) -> str:
+        return f"{self.program} (pid {self.pid}, {self.who}) has the database open"
+
+
+def holders(folder: str) -> Sequence[Holder]:
+    """Processes that have a place's database open for writing, whatever they call it (in a container, or since it was
+    exchanged). Without root, only the caller's own are seen."""
+    file = identity(data_at(Place(folder)))
+    if file is None:
+        return ()
+    pids = [int(name) for name in os.listdir(PROC) if name.isdigit() and int(name) != os.getpid()]
+    return tuple(filter(None, (_holder(pid) for pid in pids if _writes(pid, file))))
+
+
+def _writes(pid: int, file: tuple[int, int]) -> bool:
+    folder = f"{PROC}/{pid}/fd"
+    try:
+        numbers = os.listdir(folder)
+    except OSError:
+        return False
+    for number in numbers:
+        try:
+            seen = os.stat(f"{folder}/{number}")  # noqa: PTH116 (a descriptor, not a path)
+            if (seen.st_dev, seen.st_ino) == file and _for_writing(f"{PROC}/{pid}/fdinfo/{number}"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _for_writing(path: str) -> bool:
+    """From the octal ``flags:`` of ``fdinfo``."""
+    lines = Path(path).read_bytes().splitlines()
+    flags = next((int(line.split()[1], 8) for line in lines if line.startswith(b"flags:")), 0)
+    return bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+def _holder(pid: int) -> Holder | None:
+    try:
+        process = psutil.Process(pid)
+        return Holder(pid, process.name(), process.username())
+    except psutil.Error:
+        return None
+
+
+def control(component: Component, pids: Sequence[int]) -> Control | None:
+    """How the server with these processes is stopped: as the container says, else by its systemd unit. None: that is
+    not known. Raises PluginError where the container says half of it."""
+    stop, start = (_words(component, name) for name in (STOP_SETTING, START_SETTING))
+    if bool(stop) != bool(start):
+        raise PluginError(f"{STOP_SETTING} and {START_SETTING} belong together, and one is not set", "set both")
+    if stop:
+        return Control(stop, start, f"{' '.join(stop)}, {' '.join(start)}")
+    unit = next(filter(None, map(_unit, pids)), "")
+    if not unit:
+        return None
+    return Control(("systemctl", "stop", unit), ("systemctl", "start", unit), f"systemctl stop and start {unit}")
+
+
+def _words(component: Component, name: str) -> tuple[str, ...]:
+    value = component.properties.get(name, ())
+    return tuple(value.split()) if isinstance(value, str) else tuple(value)
+
+
+def _unit(pid: int) -> str:
+    """The unit of the system's manager that a process is in; ``""`` where it is in none."""
+    try:
+        lines = (PROC / str(pid) / "cgroup").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        parts = [part for part in line.rpartition(":")[2].split("/") if part]
+        if parts[:1] == ["system.slice"] and parts[-1].endswith(".service"):
+            return parts[-1]
+    return ""
+
+
+def last_time(folder: str) -> float | None:
+    """Seconds that the server was away at the last exchange since this machine was booted; None: not known."""
+    value = RunRecords.ours(_RECORDS).read(folder).get("seconds")
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+@contextmanager
+def stopped(ctx: Context, folder: str) -> Iterator[None]:
+    """No server has the database open inside; one that ran before runs again afterwards.
+
+    Raises PluginError: before the body with the server as it was, after it where it does not start again."""
+    users = holders(folder)
+    if not users:
+        yield
+        return
+    how = control(ctx.component, [user.pid for user in users])
+    if how is None:
+        raise NotSafe(
+            f"{users[0]}, and how it is stopped is not known",
+            f"stop it, or set {STOP_SETTING} and {START_SETTING} (words of commands) in its container",
+        )
+    ctx.journal.step(STOP, folder=folder, start=list(how.start))
+    began = time.monotonic()
+    try:
+        _stop(ctx, how, folder, users)
+        yield
+    except BaseException:
+        _start_again(ctx, folder, how.start)
+        raise
+    _start(ctx, folder, how.start)
+    ctx.journal.step(STARTED)
+    seconds = time.monotonic() - began
+    ctx.progress.log(f"the server was stopped for {seconds:.1f} s")
+    try:
+        RunRecords.ours(_RECORDS).write(folder, {"seconds": round(seconds, 2)}, ctx.tag)
+    except OSError:
+        return
+
+
+def _stop(ctx: Context, how: Control, folder: str, users: Sequence[Holder]) -> None:
+    """To its end, also where a cancel is asked for meanwhile: a server that is stopping cannot be started yet."""
+    ctx.cancel.check()
+    ProcessRunner(tool_path=ctx.tool_path).run(how.stop, timeout=_SECONDS)
+    until = time.monotonic() + _SECONDS
+    for user in users:
+        process = RunningProcess.of(user.pid)
+        if process is not None and not process.ended(max(until - time.monotonic(), 0)):
+            raise PluginError(
+                f"{user.program} (pid {user.pid}) did not stop within {_SECONDS:g} s", "live is unchanged"
+            )
+    left = holders(folder)
+    if left:
+        raise PluginError(f"{left[0]}, though the server was stopped", "end it first; live is unchanged")
+
+
+def _start_again(ctx: Context, folder: str, start: Sequence[str]) -> None:
+    """After something failed: that is what is told, not how this ends."""
+    try:
+        _start(ctx, folder, start)
+    except PluginError as error:
+        ctx.progress.log(f"{error.message} ({error.hint})")
+        ctx.journal.step(GIVEN_UP)
+    else:
+        ctx.journal.step(STARTED)
+
+
+def _start(ctx: Context, folder: str, start: Sequence[str]) -> None:
+    """Also where a cancel is asked for. Raises PluginError where it does not come up."""
+    if holders(folder):
+        return
+    try:
+        ProcessRunner(tool_path=ctx.tool_path).follow(start)
+    except ProcessFailed as error:
+        raise PluginError(f"the server does not start: {error.message}", f"start it: {' '.join(start)}") from error
+    until = time.monotonic() + _SECONDS
+    while not holders(folder):
+        if time.monotonic() > until:
+            raise PluginError(
+                f"the server was started and does not open the database in {folder}", f"start it: {' '.join(start)}"
+            )
+        time.sleep(_LOOK)
+
+
+def start_left(ctx: Context) -> None:
+    """Start the server that a dead job, or one whose exchange failed, has stopped and not started. Idempotent.
+
+    One that does not start is logged: it must not be in the way of an undo."""
+    steps = ctx.journal.steps()
+    names = [name for name, _ in steps]
+    begun: Mapping[str, Any] | None = next((data for name, data in reversed(steps) if name == STOP), None)
+    if begun is None:
+        return
+    since = names[len(names) - 1 - names[::-1].index(STOP) :]
+    if STARTED in since or GIVEN_UP in since:
+        return
+    _start_again(ctx, str(begun["folder"]), [str(word) for word in begun["start"]])
