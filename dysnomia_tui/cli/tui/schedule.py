@@ -36,6 +36,8 @@ def schedule(args: argparse.Namespace) -> int:
         write_lines(line for timer in configured for unit in timer.units for line in (f"# {unit.name}", unit.text))
     elif args.write:
         _check(configured, settings)
+        if args.dir is None:
+            _refuse_without_systemd()
         written, removed = write(configured, folder)
         _tell_systemd(args.dir, written, removed)
         write_lines(
