@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.plugins.systemd.machine import SystemdMachine
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("systemd")]
 BIN = Path(sys.executable).parent
 FOLDER = Path("/srv/directory")
-ENVIRONMENT = {
+ENVIRONMENT: dict[str, Any] = {
     "DYSNOMIA_CONTAINERS_PATH": f"{FOLDER}/containers",
     "DYSNOMIA_COMPONENTS_PATH": f"{FOLDER}/components",
     "DYSNOMIA_STATEDIR": f"{FOLDER}/state",
