@@ -188,7 +188,7 @@ class Store(ReadableStore):
 
     def update_marks(self, key: ComponentKey, number: int, how: Callable[[Marks], Marks], *, who: str) -> None:
         """Change what operators say of a generation, from what is said at that moment, under the lock of its
-        records. Raises NotFound, NotPermitted, and what ``how`` raises."""
+        records. Raises NotFound, NotPermitted, Refused, and what ``how`` raises."""
         from dysnomia_store.catalog.marks import change
 
         generation = self.generation(key, number)

@@ -293,7 +293,7 @@ def _valid_path(path: str) -> str:
 
 
 def one_component(args: argparse.Namespace) -> ComponentKey:
-    """The component that has to be named with -C and -c."""
+    """The component that has to be named with -C and -c. Raises Usage where one of the two is missing."""
     from dysnomia_store.names import ComponentKey
 
     container, component = wanted(args)

@@ -349,6 +349,7 @@ def _restore_command(
 
 
 def run_restore(work: JobContext) -> Outcome:
+    """Carry a restore out. Raises Stale where the component is no longer what was planned."""
     params = work.plan.params
     reason = preflight_grade(work.machine, work.plan)
     if reason:
@@ -367,6 +368,9 @@ def run_restore(work: JobContext) -> Outcome:
         guard=params["guard"],
         snapshot_id=params["id"],
     )
+    key = work.plan.keys[0]
+    if not restored.copy and key in work.machine.inventory().gone:
+        work.machine.store.set_state(key, active=True, garbage=False)
     return _restored(work, restored)
 
 

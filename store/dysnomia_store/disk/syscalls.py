@@ -175,7 +175,9 @@ class Disk:
             os.close(descriptor)
 
     def copy_file(self, source: Path, target: Path, mode: int | None = None) -> None:
-        """Copy a regular file's bytes, never through a link, and sync the copy."""
+        """Copy a regular file's bytes, never through a link, and sync the copy.
+
+        Raises OSError, for what is no regular file too."""
         descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with io.FileIO(descriptor, "rb") as reading:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

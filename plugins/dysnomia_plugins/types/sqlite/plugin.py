@@ -27,6 +27,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -326,6 +327,11 @@ class SqliteDatabase(StatePlugin):
 
         return sqlite_discover.discover(self.type)
 
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+
+        return sqlite_discover.list_state(container)
+
     def location(self, component: Component) -> tuple[str, ...]:
         try:
             return (str(live_file(component)),)
@@ -333,6 +339,7 @@ class SqliteDatabase(StatePlugin):
             return (str(folder_of(component) / component.key.component),)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """sqlite3 on the file, as its owner. Raises ToolMissing; PluginError where there is no such file."""
         program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")
