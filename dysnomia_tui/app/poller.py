@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen
@@ -28,6 +29,9 @@ TICK = 0.5
 JOBS_TICKS = 4
 OVERVIEW_TICKS = 20
 PROBE_TICKS = 60
+LOOK_TICKS = 1200
+LOOK_EVERY = timedelta(minutes=5)
+"""An answer of a server to what it holds that is younger is not asked for again."""
 CONDITION_TICKS = 10
 """Between two questions about the component under the cursor, where its lines are all that is shown of it."""
 REST = 0.2
@@ -68,6 +72,8 @@ class Poller:
             self.look_at_overview()
         if self._ticks % PROBE_TICKS == 0:
             self._probe_all()
+        if self._ticks % LOOK_TICKS == 0:
+            self._look_at_servers(LOOK_EVERY)
         if self._ticks % CONDITION_TICKS == 0:
             self._ask_again()
 
@@ -76,7 +82,22 @@ class Poller:
         self.look_at_overview(probe=everything)
         self.look_at_jobs()
         if everything:
+            self._look_at_servers(timedelta(0))
             self._app.client.ask("discover", lambda engine: tuple(engine.discover()), self._have_found, self._no_found)
+
+    def _look_at_servers(self, older_than: timedelta) -> None:
+        """Containers with ``components=*``: what their servers hold by now."""
+
+        def have(_problems: Mapping[str, str]) -> None:  # the overview has them as alarms
+            if any(container.look is not None for container in self._latest.containers()):
+                self.look_at_overview()
+
+        self._app.client.ask(
+            "look at servers",
+            lambda engine: engine.look_at_servers(older_than=older_than),
+            have,
+            self._app.trouble,
+        )
 
     def look_at_jobs(self) -> None:
         self._app.client.ask("jobs", lambda engine: tuple(engine.jobs()), self._have_jobs, self._app.trouble)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.hosts.reports import HostReport, hosts_chosen, hosts_reported
     from dysnomia_tui.engine.hosts.work import HostResult, HostTask, batches, command_of, work_on
     from dysnomia_tui.engine.machine.inventory import Inventory, read_inventory
+    from dysnomia_tui.engine.machine.listed import with_listed
     from dysnomia_tui.engine.machine.machine import Machine
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.machine.types import TypeView, types
@@ -64,6 +65,7 @@ _HOMES = {
     "Wanted": "dysnomia_tui.engine.finding.asked",
     "translated": "dysnomia_tui.engine.translate",
     "types": "dysnomia_tui.engine.machine.types",
+    "with_listed": "dysnomia_tui.engine.machine.listed",
 }
 """Where each name is defined. It is imported when it is first asked for: queries must start quickly."""
 
@@ -102,6 +104,7 @@ __all__ = [
     "ssh_words",
     "translated",
     "types",
+    "with_listed",
     "work_on",
 ]
 

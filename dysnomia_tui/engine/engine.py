@@ -283,6 +283,7 @@ class Engine(Planner, JobControl, Teller):
         change what is live."""
         if self.read_only:
             raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")
+        self.look_for([key])
         with translated():
             return self._world.plugin(key).shell(self._world.component(key))
 
@@ -292,6 +293,7 @@ class Engine(Planner, JobControl, Teller):
 
         if self.read_only:
             raise ReadOnly(f"no shell on {key}: {self.read_only}", "a shell can change what is live")
+        self.look_for([key])
         with translated():
             return session(self._world, key)
 
@@ -306,6 +308,7 @@ class Engine(Planner, JobControl, Teller):
         """Why an activity of a component has nothing to do, or ``""``. Raises Unknown, ConfigError."""
         from dysnomia_tui.engine.operations import deploy
 
+        self.look_for([key])
         with translated():
             return deploy.nothing_to_do(self._world, key, activity)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dysnomia_store.model import Marks, Reason
 from dysnomia_tui.engine.component.target import RestoreTarget
 from dysnomia_tui.engine.errors import ReadOnly
+from dysnomia_tui.engine.lister import Lister
 from dysnomia_tui.engine.machine.identity import who
 from dysnomia_tui.engine.translate import translated
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.records import WaitingCollection
 
 
-class Planner:
+class Planner(Lister):
     """Makes plans. All methods raise EngineError."""
 
     settings: Settings
@@ -46,6 +47,7 @@ class Planner:
     def plan_snapshot(self, keys: Collection[ComponentKey], *, reason: Reason = Reason.MANUAL, text: str = "") -> Plan:
         from dysnomia_tui.engine.operations import snapshot
 
+        self.look_for(keys)
         with translated():
             return snapshot.plan_snapshot(self._world, keys, reason, text, self._clock())
 
@@ -54,6 +56,7 @@ class Planner:
     ) -> Plan:
         from dysnomia_tui.engine.operations import restore
 
+        self.look_for([key])
         with translated():
             return restore.plan_restore(self._world, key, number, target or RestoreTarget(), text, self._clock())
 
@@ -68,6 +71,7 @@ class Planner:
         """All components of a group (of config.toml, or a container), as near in time as can be."""
         from dysnomia_tui.engine.operations import group
 
+        self.look_at_group(name)
         with translated():
             return group.plan_group_snapshot(self._world, name, text, self._clock())
 
@@ -200,6 +204,7 @@ class Planner:
         """``activate``, ``deactivate``, ``collect-garbage``, ``lock``, ``unlock``; of a module, any."""
         from dysnomia_tui.engine.operations import activity as activities
 
+        self.look_for([key])
         with translated():
             return activities.plan_activity(self._world, key, activity, self._clock())
 

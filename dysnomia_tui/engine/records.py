@@ -71,6 +71,8 @@ class ComponentView:
     """Of a configured component whose type holds no state: why it has no generations."""
     promised: bool = False
     """Whether config.toml says how old its newest good generation may be."""
+    dropped: bool = False
+    """Its server held it and holds it no more."""
 
     @property
     def alarm(self) -> str:
@@ -84,6 +86,19 @@ class Condition:
 
     probe: Probe
     status: Status = field(default_factory=Status)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLook:
+    """When the server of a container with ``components=*`` was asked what it holds."""
+
+    container: str
+    at: datetime | None
+    """When it last answered; None: never."""
+    components: int
+    problem: str = ""
+    """Why it did not answer when it was last asked."""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,8 @@ class ContainerView:
     file: str = ""
     remedy: str = ""
     """What would end that problem, where it does not say so itself."""
+    look: ServerLook | None = None
+    """Of one with ``components=*``: when its server was last asked what it holds."""
 
     @property
     def alarm(self) -> str:
@@ -251,6 +268,8 @@ class Report:
     """Jobs under way, each with its title."""
     disk_free: int | None
     disk_total: int | None
+    looks: tuple[ServerLook, ...] = ()
+    """Of each container with ``components=*``."""
     topics: tuple[str, ...] = ()
     """What each alarm is about: the same for as long as it lasts."""
 

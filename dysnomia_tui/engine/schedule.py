@@ -77,6 +77,8 @@ class Timer:
     when: str
     """A calendar expression of systemd; ``""``: never."""
     units: tuple[UnitFile, ...]
+    shell: str = ""
+    """The same command for a shell, with the variables that lead it to this store."""
 
     @property
     def unit(self) -> str:
@@ -89,7 +91,7 @@ def timers(settings: Settings, bin_folder: Path, environ: Mapping[str, str]) -> 
     for task in TASKS:
         when = settings.schedule.get(task.name, task.default)
         units = _units(task, when, settings, bin_folder, environ) if when else ()
-        result.append(Timer(task, when, tuple(units)))
+        result.append(Timer(task, when, tuple(units), _shell(task, bin_folder, environ)))
     return tuple(result)
 
 
@@ -139,9 +141,14 @@ def cron(timers: Sequence[Timer]) -> Iterator[str]:
     """Lines for crontab(5), where there is no systemd. Times that cron cannot say are left to the operator."""
     for timer in timers:
         if timer.when:
-            command = next(line for unit in timer.units for line in unit.text.splitlines() if "ExecStart=" in line)
-            words = command.removeprefix("ExecStart=").replace("%%", r"\%").replace("$$", "$")
-            yield f"{_cron_time(timer.when)} {words}"
+            command = timer.shell.replace("%", r"\%")  # which would end the line
+            yield f"{_cron_time(timer.when)} {command}"
+
+
+def _shell(task: Task, bin_folder: Path, environ: Mapping[str, str]) -> str:
+    program, *arguments = task.words
+    variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(environ.items()) if _ours(name)]
+    return " ".join([*variables, shlex.join([str(bin_folder / program), *arguments])])
 
 
 def _cron_time(when: str) -> str:

@@ -18,6 +18,7 @@ class NameRejected(StoreError):
     def __init__(self, name: str, what: str, why: str) -> None:
         super().__init__(f"{name!r} cannot be the name of a {what}, because {why}", "choose another name")
         self.name = name
+        self.why = why
 
 
 class NotFound(StoreError):

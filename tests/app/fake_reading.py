@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -233,6 +233,11 @@ class FakeReading(Engine):
     def discover(self) -> Sequence[Found]:
         self.gate.wait()
         return self.world.found
+
+    def look_at_servers(
+        self, containers: Collection[str] | None = None, *, older_than: timedelta = timedelta(0)
+    ) -> Mapping[str, str]:
+        return {}
 
     def usage(self) -> Usage:
         by = {key: sum(g.metadata.stored_size for g in line if g.metadata) for key, line in self.world.lines.items()}

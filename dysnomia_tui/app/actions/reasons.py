@@ -88,6 +88,8 @@ def cannot_snapshot(here: Selection) -> str:
             return nothing_selected(here)
         able = any(_can(view.can, "snapshot") and view.active for view in here.container.components)
         return "" if able else "no component of this container holds state that is active"
+    if here.component.dropped:
+        return "it is no longer on its server; only its generations are left"
     if here.component.health is Health.GONE:
         return "it is no longer configured; only its generations are left"
     if not _can(here.component.can, "snapshot"):
@@ -108,7 +110,7 @@ def cannot_restore(here: Selection) -> str:
         return reason
     if here.generation.problem:
         return f"its link is broken: {here.generation.problem}"
-    if here.component.health is Health.GONE:
+    if here.component.health is Health.GONE and not here.component.dropped:
         return "it is no longer configured: configure it, then restore"
     if not _can(here.component.can, "restore"):
         return f"the type {here.component.type or '?'} cannot be restored"

@@ -25,7 +25,7 @@ LOOKS = {
 def told(view: ComponentView, condition: Condition | None, times: Times) -> list[Text]:
     """The second pane of a component that has no generations because it holds no state."""
     if view.health is Health.GONE:
-        return [plain("it is no longer configured", styles.DIM)]
+        return [plain("it is no longer on its server" if view.dropped else "it is no longer configured", styles.DIM)]
     if condition is None:
         return [plain("checking its state…", styles.DIM)]
     probe, status = condition.probe, condition.status

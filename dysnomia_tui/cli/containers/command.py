@@ -122,7 +122,21 @@ def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int
         refused = _refused(args)
         if refused is not None:
             return refused
-    return _each(engine, args, _phases(engine, args), hearing)
+    unasked = _look(engine, args, hearing)
+    return max(_each(engine, args, _phases(engine, args), hearing), unasked)
+
+
+def _look(engine: Engine, args: argparse.Namespace, hearing: Heard) -> int:
+    """Ask what servers hold: new databases are among the components, dropped ones are not. A snapshot of all of a
+    server that cannot be asked is none of all of it."""
+    only = _only(args)
+    problems = engine.look_at_servers({only} if only else None)
+    for name, problem in problems.items():
+        say(f"warning: {name}: its server could not be asked what it holds: {problem}")
+    if args.action not in ("snapshot", "-o snapshot") or not problems:
+        return Exit.OK
+    hearing.failures.update({f"{name}/": f"not asked what it holds: {why}" for name, why in problems.items()})
+    return Exit.UNAVAILABLE
 
 
 def _only(args: argparse.Namespace) -> str:
@@ -136,7 +150,9 @@ def query_containers(settings: Settings, only: str) -> Iterator[str]:
 
 def query_available(settings: Settings, only: str) -> Iterator[str]:
     """``container/component`` of each entry on the components path."""
-    return (str(key) for key in _inventory(settings).components if not only or key.container == only)
+    inventory = _inventory(settings)
+    every = (key for key in inventory.components if key not in inventory.gone)
+    return (str(key) for key in every if not only or key.container == only)
 
 
 def query_activated(settings: Settings, only: str) -> Iterator[str]:
@@ -149,9 +165,9 @@ def query_activated(settings: Settings, only: str) -> Iterator[str]:
 
 def _inventory(settings: Settings) -> Inventory:
     """What is configured; what of it cannot be read is said, and the rest is there."""
-    from dysnomia_tui.engine import read_inventory
+    from dysnomia_tui.engine import read_inventory, with_listed
 
-    inventory = read_inventory(settings.containers_path, settings.components_path)
+    inventory = with_listed(read_inventory(settings.containers_path, settings.components_path), settings.statedir)
     for problem in inventory.problems:
         say(f"warning: {problem}")
     return inventory

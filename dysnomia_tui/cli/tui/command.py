@@ -26,6 +26,7 @@ from dysnomia_tui.cli.tui.module import call_module
 from dysnomia_tui.cli.tui.options import (
     add_group,
     add_hosts,
+    add_look,
     add_mark,
     add_notify,
     add_schedule,
@@ -69,6 +70,7 @@ def parser() -> Parser:
     config = commands.add_parser("config", help="the configuration in force")
     config.add_argument("what", choices=["show"])
     add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
+    add_look(commands.add_parser("look", help="ask the servers of containers with components=* what they hold"))
     add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
     add_notify(commands.add_parser("notify", help="who is told what happens while nobody watches"))
     add_verify(
@@ -112,6 +114,7 @@ def _main(args: argparse.Namespace, place: str) -> int:
         "plugins": _imported("plugins", "plugins"),
         "config": _imported("config_show", "config_show"),
         "status": _imported("status", "status"),
+        "look": _imported("look", "look"),
         "schedule": _imported("schedule", "schedule"),
         "notify": _imported("notify", "notify"),
         "verify": _imported("verify", "verify"),

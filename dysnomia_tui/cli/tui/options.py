@@ -24,6 +24,10 @@ def add_scheduled(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_look(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("container", nargs="*", metavar="CONTAINER", help="these only")
+
+
 def add_notify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", action="store_true", help="send a test message every way")
 

@@ -14,10 +14,14 @@ from dysnomia_tui.cli.shared.heard import heard
 from dysnomia_tui.cli.shared.output import jsonable, put_out, size, visible, write_json, write_lines
 from dysnomia_tui.cli.shared.parser import load, open_engine
 from dysnomia_tui.engine.errors import EngineError, Exit
-from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report
+from dysnomia_tui.engine.records import ComponentReport, Health, Level, Report, ServerLook
 
 if TYPE_CHECKING:
     from dysnomia_tui.config import Settings
+
+
+RECENT = timedelta(minutes=10)
+"""A look at a server that is younger is not made again by a timer."""
 
 
 class NotKnown(EngineError):
@@ -52,6 +56,8 @@ def _written(args: argparse.Namespace, settings: Settings) -> Report:
     from dysnomia_tui.engine import check_readable
 
     check_readable(settings.statedir)
+    if args.scheduled:
+        open_engine(settings).look_at_servers(older_than=RECENT)
     report = open_engine(settings, read_only=True).report()
     if args.json:
         write_json(_document(report))
@@ -84,8 +90,16 @@ def lines(report: Report) -> Iterator[str]:
         yield f"{one.health.value:<8}  {one.key!s:<{width}}  {_facts(report, one)}".rstrip()
     for alarm in report.alarms:
         yield f"alarm     {alarm}"
+    for look in report.looks:
+        yield _look_line(look, report.at)
     for job in report.jobs:
         yield f"job       {job}"
+
+
+def _look_line(look: ServerLook, now: datetime) -> str:
+    asked = "never asked" if look.at is None else f"asked {_ago(now - look.at)}"
+    parts = [f"{look.container}: {look.components} components; its server was {asked} what it holds", look.remark]
+    return f"look      {'; '.join(filter(None, parts))}"
 
 
 def _summary(report: Report) -> str:
@@ -146,6 +160,10 @@ def metrics(report: Report) -> Iterator[str]:
     yield from _gauge(
         "stored_bytes", "bytes that a component's snapshots take",
         ((f"{{{labels}}}", one.stored_size) for labels, one in components),
+    )  # fmt: skip
+    yield from _gauge(
+        "server_asked_timestamp_seconds", "when the server of a container with components=* last told what it holds",
+        ((f'{{container="{_escaped(one.container)}"}}', _seconds(one.at)) for one in report.looks if one.at),
     )  # fmt: skip
     yield from _gauge("alarms", "alarms that belong to no component", [("", len(report.alarms))])
     yield from _gauge("jobs", "jobs that run or wait", [("", len(report.jobs))])

@@ -295,11 +295,28 @@ def activity(component_job: ComponentJob, name: str) -> None:
             return
         with component_job.context() as ctx:
             if isinstance(component_job.plugin, StatePlugin):
-                _ACTIVITIES[name](component_job, ctx)
-                if component_job.journal.steps():  # of the type's own: nothing is left of them
-                    component_job.journal.step(SETTLED, swapped=False)
+                _whole_or_recovered(component_job, ctx, name)
             else:
                 _whole_or_taken_back(component_job, ctx, name)
+
+
+def _whole_or_recovered(component_job: ComponentJob, ctx: Context, name: str) -> None:
+    """An activity of a type with state. What an activation makes on the way is removed by the next writer where it
+    dies; a type that has noted steps of its own and fails leaves those to the next writer as well."""
+    journal = component_job.journal
+    if name == "activate":
+        from dysnomia_tui.engine.component.recover import begin_activity
+
+        begin_activity(component_job, name)
+    noted = len(journal.steps())
+    try:
+        _ACTIVITIES[name](component_job, ctx)
+    except Expected:
+        if noted and len(journal.steps()) == noted:
+            journal.step(SETTLED, swapped=False)
+        raise
+    if journal.steps():
+        journal.step(SETTLED, swapped=False)
 
 
 def _whole_or_taken_back(component_job: ComponentJob, ctx: Context, name: str) -> None:

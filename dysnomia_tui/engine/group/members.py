@@ -23,15 +23,19 @@ class Standing:
     """Generations made since."""
 
 
-def group_of(machine: Machine, name: str) -> GroupSettings:
-    """A group of config.toml comes before a container of the same name. Raises Unknown, Blocked."""
+def group_of(machine: Machine, name: str, *, gone: bool = False) -> GroupSettings:
+    """A group of config.toml comes before a container of the same name. Raises Unknown, Blocked.
+
+    ``gone``: of a container, what its server held once belongs to it, too."""
     given = machine.settings.groups.get(name)
     if given is not None:
         return given
     if name not in machine.inventory().containers:
         known = ", ".join(sorted(machine.settings.groups)) or "none"
         raise Unknown(f"there is no group and no container {name!r}", f"groups of config.toml: {known}")
-    keys = tuple(key for key in machine.inventory().components_of(name) if _restores(machine, key))
+    inventory = machine.inventory()
+    every = [*inventory.components_of(name), *(key for key in inventory.gone if gone and key.container == name)]
+    keys = tuple(key for key in sorted(every) if _restores(machine, key))
     if not keys:
         raise Blocked(f"container {name} has no component that holds state", "name a group of config.toml")
     return GroupSettings(keys)
@@ -47,7 +51,7 @@ def _restores(machine: Machine, key: ComponentKey) -> bool:
 
 def standing(machine: Machine, name: str, when: datetime) -> tuple[Standing, ...]:
     """Where each component of a group was at a time, in the group's order. Raises Unknown, Blocked, StoreError."""
-    return tuple(_standing(machine, key, when) for key in group_of(machine, name).components)
+    return tuple(_standing(machine, key, when) for key in group_of(machine, name, gone=True).components)
 
 
 def _standing(machine: Machine, key: ComponentKey, when: datetime) -> Standing:

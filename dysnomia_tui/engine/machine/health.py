@@ -40,6 +40,8 @@ class Facts:
     """As config.toml says; None: as the distances of its generations let one expect."""
     readable: bool = True
     """Whether this user may read what the store holds of it."""
+    gone: datetime | None = None
+    """Of one that its server held and holds no more: when it was last seen there."""
     timed: bool = False
     """Whether a timer snapshots it at least once a day."""
 
@@ -52,6 +54,8 @@ def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
         return Health.BUSY, failure
     if not facts.configured:
         return Health.GONE, "in the store, and no longer configured"
+    if facts.gone is not None:
+        return Health.GONE, f"{DROPPED} (last seen {facts.gone:%Y-%m-%d %H:%M} UTC)"
     if facts.problem:
         return Health.FAILED, facts.problem
     if summary is not None and summary.garbage:
@@ -120,6 +124,8 @@ def _in_hours(span: timedelta) -> str:
     return format_duration(timedelta(hours=max(1, round(span.total_seconds() / 3600))))
 
 
+DROPPED = "no longer on its server; its generations stay, and can be restored: restore one, or name it in except="
+"""Of what was dropped behind our back, which may have been an accident."""
 _TELLS_NOTHING = (JobState.CANCELLED, JobState.STALE, JobState.UNREADABLE)
 
 

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dysnomia_base.ownership import refusal
 from dysnomia_base.records import dataclass
@@ -20,6 +21,9 @@ from dysnomia_plugins.errors import BadProperties
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.engine.errors import ConfigError, Unknown
+
+if TYPE_CHECKING:
+    from dysnomia_tui.engine.machine.listed import Listing
 
 NOT_OURS = "give it to root (chown, chmod go-w), or to the user who calls"
 """The way out where a file or folder is not obeyed."""
@@ -57,9 +61,14 @@ class Inventory:
     """Odd names, unreadable folders and what others may write, in words."""
     left_out: Mapping[ComponentKey, str] = field(default_factory=dict)
     """Components that are not obeyed because others may write them, and why."""
+    listings: Mapping[str, Listing] = field(default_factory=dict)
+    """Of each container with ``components=*``, what its server held when it was last asked."""
+    gone: Mapping[ComponentKey, float] = field(default_factory=dict)
+    """Those of ``components`` that a server held and holds no more, and when each was last seen there."""
 
     def components_of(self, container: str) -> tuple[ComponentKey, ...]:
-        return tuple(sorted(key for key in self.components if key.container == container))
+        """Those that are there: without what a server held once."""
+        return tuple(sorted(key for key in self.components if key.container == container and key not in self.gone))
 
     def container(self, name: str) -> ConfiguredContainer:
         """Raises Unknown where there is none, ConfigError where its file has a fault."""
@@ -79,6 +88,8 @@ class Inventory:
             raise ConfigError(self.left_out[key], NOT_OURS)
         if path is None:
             known = ", ".join(one.component for one in self.components_of(key.container)) or "none"
+            if key.container in self.listings:
+                known += f"; to ask its server again: dysnomia-tui look {key.container}"
             raise Unknown(f"there is no component {key}", f"configured in this container: {known}")
         return Component(key=key, path=path, properties=container.properties)
 

@@ -20,6 +20,7 @@ from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
 from dysnomia_tui.engine.errors import ConfigError, EngineError
 from dysnomia_tui.engine.machine.command_line import real_component, with_overrides
 from dysnomia_tui.engine.machine.inventory import NOT_OURS, Inventory, read_inventory
+from dysnomia_tui.engine.machine.listed import FOLDER, with_listed
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -52,7 +53,8 @@ class Machine:
         with self._guard:
             if self._inventory is None or self._inventory[0] != stamp:
                 fresh = read_inventory(self.settings.containers_path, self.settings.components_path)
-                self._inventory = (stamp, with_overrides(fresh, self.settings, os.environ))
+                given = with_overrides(fresh, self.settings, os.environ)
+                self._inventory = (stamp, with_listed(given, self.settings.statedir))
             return self._inventory[1]
 
     def component(self, key: ComponentKey) -> Component:
@@ -121,6 +123,7 @@ class Machine:
                 continue
             for path in paths:
                 _add_stamp(stamps, path)
+        _add_stamp(stamps, self.settings.statedir / FOLDER)
         for given in self.settings.given_containers.values():
             if given.file is not None:
                 _add_stamp(stamps, given.file)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dysnomia_base.clock import from_seconds
 from dysnomia_base.host import host_name
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
@@ -18,9 +19,19 @@ from dysnomia_tui.engine.machine import group_views
 from dysnomia_tui.engine.machine import visibility as seeing
 from dysnomia_tui.engine.machine.health import Facts, concerns, judge
 from dysnomia_tui.engine.machine.identity import who
+from dysnomia_tui.engine.machine.listed import alarms as listing_alarms
 from dysnomia_tui.engine.machine.machine import for_component
 from dysnomia_tui.engine.machine.types import what_is_missing
-from dysnomia_tui.engine.records import Alarm, ComponentView, ContainerView, Health, JobState, JobView, Overview
+from dysnomia_tui.engine.records import (
+    Alarm,
+    ComponentView,
+    ContainerView,
+    Health,
+    JobState,
+    JobView,
+    Overview,
+    ServerLook,
+)
 from dysnomia_tui.engine.redact import shown
 from dysnomia_tui.engine.schedule import SYSTEM, is_daily
 
@@ -61,7 +72,7 @@ def look(
         labels=machine.settings.labels,
         containers=containers,
         alarms=(
-            *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total),
+            *_alarms(inventory, containers, jobs, (*_left_out(machine), *strange), free, total, now),
             *more,
         ),
         at=now,
@@ -108,7 +119,27 @@ def _containers(
             problem=problem,
             file=str(configured.path) if configured else "",
             remedy=remedy,
+            look=_look_of(inventory, name),
         )
+
+
+def _look_of(inventory: Inventory, container: str) -> ServerLook | None:
+    listing = inventory.listings.get(container)
+    if listing is None:
+        return None
+    at = None if listing.at is None else from_seconds(listing.at)
+    return ServerLook(container, at, len(inventory.components_of(container)), listing.problem, listing.remark)
+
+
+def _gone(inventory: Inventory, key: ComponentKey, summary: Summary | None) -> datetime | None:
+    """When it was last seen on its server, which holds it no more: unless it was restored or snapshotted since."""
+    listing = inventory.listings.get(key.container)
+    if key not in inventory.gone or listing is None or listing.at is None:
+        return None
+    newest = summary.newest if summary is not None else None
+    if newest is not None and newest.unchanged_until > from_seconds(listing.at):
+        return None
+    return from_seconds(inventory.gone[key])
 
 
 def _plugin(machine: Machine, configured: ConfiguredContainer | None) -> tuple[Plugin | None, str, str]:
@@ -151,6 +182,7 @@ def _component(
         job=job,
         last=next((one for one in own_jobs if concerns(one)), None),
         stale_after=machine.settings.component(key.container, key.component).stale_after,
+        gone=_gone(inventory, key, summary),
         readable=readable and (summary is None or summary.readable),
         timed=timed,
     )
@@ -170,6 +202,7 @@ def _component(
         labels=labels_of(machine.settings, key),
         can=plugin.activities() if plugin and facts.configured else frozenset(),
         promised=facts.stale_after is not None,
+        dropped=health is Health.GONE and facts.configured,
         stateless=(plugin.stateless or STATELESS) if plugin and facts.configured and not holds_state else "",
     )
 
@@ -196,6 +229,7 @@ def _alarms(
     strange: Sequence[str],
     free: int | None,
     total: int | None,
+    now: datetime,
 ) -> Iterator[Alarm]:
     for job in jobs:
         yield from _alarms_of(job)
@@ -203,10 +237,12 @@ def _alarms(
         if container.problem:
             yield Alarm(container.alarm)
         for component in container.components:
-            if component.health in WORTH_AN_ALARM and not container.problem:
+            if (component.health in WORTH_AN_ALARM or component.dropped) and not container.problem:
                 yield Alarm(component.alarm, component.key)
     for problem in inventory.problems:
         yield Alarm(problem)
+    for text, topic, urgent in listing_alarms(inventory, now.timestamp()):
+        yield Alarm(text, urgent=urgent, topic=topic)
     for text in strange:
         yield Alarm(text)
     if free is not None and total and free < total * NEARLY_FULL:

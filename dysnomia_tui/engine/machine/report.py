@@ -51,6 +51,7 @@ def report(overview: Overview, jobs: Sequence[JobView], *, empty: bool = False) 
         jobs=tuple(f"{job.id}: {job.title}" for job in jobs if not job.state.ended),
         disk_free=overview.disk_free,
         disk_total=overview.disk_total,
+        looks=tuple(one.look for one in overview.containers if one.look is not None),
         topics=(*(alarm.topic or alarm.text for alarm in others), *slow, *(EMPTY for _ in lost)),
     )
 
@@ -80,6 +81,8 @@ def _component(view: ComponentView) -> ComponentReport:
 
 def _level(view: ComponentView) -> Level:
     if view.health is Health.BUSY and view.problem:  # what failed last is not mended by a new attempt under way
+        return Level.WARNING
+    if view.dropped:
         return Level.WARNING
     if view.health is Health.STALE and not view.promised:
         return Level.WARNING

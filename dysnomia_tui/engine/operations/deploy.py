@@ -57,8 +57,9 @@ def deployment(machine: Machine, container: str = "") -> Deployment:
     def is_wanted(key: ComponentKey) -> bool:
         return not container or key.container == container
 
+    inventory = machine.inventory()
     return Deployment(
-        available=tuple(sorted(key for key in machine.inventory().components if is_wanted(key))),
+        available=tuple(sorted(key for key in inventory.components if is_wanted(key) and key not in inventory.gone)),
         active=tuple(sorted(key for key in summaries if summaries[key].active and is_wanted(key))),
         garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and is_wanted(key))),
     )

@@ -43,7 +43,7 @@ def plan_group_snapshot(machine: Machine, name: str, text: str, now: datetime) -
 
 def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, now: datetime) -> Plan:
     """All components as they were at a time. Raises Unknown, Blocked; what else forbids it is a blocker."""
-    group = group_of(machine, name)
+    group = group_of(machine, name, gone=True)
     plans: list[Plan] = []
     steps: list[Step] = []
     blockers: list[str] = []

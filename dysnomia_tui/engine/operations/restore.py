@@ -367,6 +367,9 @@ def run_restore(work: JobContext) -> Outcome:
         guard=params["guard"],
         snapshot_id=params["id"],
     )
+    key = work.plan.keys[0]
+    if not restored.copy and key in work.machine.inventory().gone:
+        work.machine.store.set_state(key, active=True, garbage=False)
     return _restored(work, restored)
 
 

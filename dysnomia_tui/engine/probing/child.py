@@ -58,6 +58,8 @@ def main() -> int:
     try:
         if question["op"] == "discover":
             answer = _discover(machine)
+        elif question["op"] == "list":
+            answer = _list(machine, question["container"])
         elif question["op"] == "container":
             keys = machine.inventory().components_of(question["container"])
             redactor = Redactor(secrets_of(machine.inventory().container(question["container"]).properties))
@@ -163,6 +165,17 @@ def _discover(machine: Machine) -> Mapping[str, Any]:
                 asdict(one) for one in plugin.discover(ProcessRunner()) if _location(plugin, one) not in configured
             )
     return {"found": discovered}
+
+
+def _list(machine: Machine, name: str) -> Mapping[str, Any]:
+    """All that a container's server holds."""
+    container = machine.inventory().container(name)
+    secrets = secrets_of(container.properties)
+    about = Component(ComponentKey(name, ""), container.path, container.properties)
+    try:
+        return asdict(machine.registry.get(container.type).list_state(about, ProcessRunner(secrets=secrets)))
+    except (PluginError, OSError) as error:
+        raise PluginError(Redactor(secrets).text(words_of(error)[0])) from error
 
 
 def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:

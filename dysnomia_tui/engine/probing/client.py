@@ -17,7 +17,7 @@ from typing import Any
 from dysnomia_base.children import kill_group
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import python_child
-from dysnomia_plugins.base import Finding, Found, Preflight, Probe, Severity
+from dysnomia_plugins.base import Finding, Found, Listed, Preflight, Probe, Severity
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
@@ -138,6 +138,12 @@ def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Foun
         Found(**{**draft, "properties": {name: _value(value) for name, value in draft["properties"].items()}})
         for draft in answer["found"]
     )
+
+
+def list_state(settings: Settings, container: str, limit: float = PATIENT_LIMIT) -> tuple[Sequence[Listed], str]:
+    """All that a container's server holds, and a remark on it. Raises NoAnswer."""
+    answer = ask(settings, {"op": "list", "container": container}, limit)
+    return [Listed(**one) for one in answer["all"]], str(answer["remark"])
 
 
 def ask(

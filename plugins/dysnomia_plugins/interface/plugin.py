@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from dysnomia_plugins.interface.context import Component, Context, Runner
-from dysnomia_plugins.interface.records import Found, Probe
+from dysnomia_plugins.interface.records import Found, ListedState, Probe
 from dysnomia_plugins.interface.status import Status
 
 _FORMER_NAMES = {"take_back": "rollback_activation", "whereabouts": "location"}
@@ -116,6 +116,19 @@ class Plugin(ABC):
 
         What cannot be read is yielded with ``readable`` False and, as ``remedy``, the command that would read it."""
         return ()
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        """Return all that the container's server or folder holds, for a container with ``components=*``.
+
+        ``container`` has its name and properties, and no component's name. Never what a job made, nor what is the
+        server's own. Raises PluginError where that cannot be told for certain, Unsupported if the type cannot tell:
+        what is missing in the answer counts as dropped."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(
+            f"a container of type {self.type} cannot have components=*: what it holds cannot be listed",
+            "take that line out of its file, and name each component",
+        )
 
     def location(self, component: Component) -> tuple[str, ...]:
         """Return where the component's state is, normalized: equal for two components with the same state, whatever

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
@@ -222,6 +222,26 @@ class Found:
     readable: bool = True
     remedy: str = ""
     """Where it cannot be read: the exact line (sudo …) that could."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """State that a container's server or folder holds, and that could be a component."""
+
+    name: str
+    why_not: str = ""
+    """Why it cannot be one, where the type knows a reason (the server lets nobody connect to it)."""
+    idle: bool = False
+    """The server's own, and nobody's data in it: a component only where it was one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedState:
+    """All that a container's server or folder holds."""
+
+    all: Sequence[Listed]
+    remark: str = ""
+    """Why there may be more than this: the account sees only some."""
 
 
 class Severity(enum.StrEnum):

@@ -16,7 +16,7 @@ THEIRS = ("snapshots", "generations", "checksums", "activated", "garbage")
 OURS = (
     "metadata", "history", "checks", "marks", "audit", "jobs", "reserved",
     "staging", "trash", "locks", "cache", "reserve", "store.json", "deployed",
-    "frames", "optimising", "noted", "notify", "planned",
+    "frames", "optimising", "noted", "notify", "planned", "listed",
 )  # fmt: skip
 """Top-level names that are ours."""
 _LONG = 180

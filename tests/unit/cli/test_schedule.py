@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -74,7 +75,18 @@ def test_a_unit_of_the_same_name_that_is_anothers_is_left(tmp_path: Path) -> Non
 def test_lines_for_cron(tmp_path: Path) -> None:
     made = found(tmp_path, '[schedule]\nsnapshot = "02:30"\ncheck = "Sun 05:00"\nstatus = "Mon..Fri 08:00:00/15"\n')
     lines = list(cron(made))
-    assert lines[0] == f"30 2 * * * {BIN}/dysnomia-containers --snapshot --scheduled"
+    assert lines[0].startswith("30 2 * * * DYSNOMIA_")
+    assert lines[0].endswith(f" {BIN}/dysnomia-containers --snapshot --scheduled")
+    # What cron does with it: a % that has no backslash ends the command, one that has loses it; then a shell runs it.
+    command = lines[0].removeprefix("30 2 * * * ").replace(f"{BIN}/dysnomia-containers", "printenv")
+    words = re.split(r"(?<!\\)%", command)
+    assert len(words) == 1
+    out = subprocess.run(
+        ["sh", "-c", command.replace("\\%", "%").replace("--snapshot --scheduled", "")], env={"PATH": os.defpath},
+        capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert f"DYSNOMIA_STATEDIR={HOSTILE['DYSNOMIA_STATEDIR']}" in out, "else it would work on another store"
+    assert "sesame" not in "\n".join(lines)
     assert lines[1].startswith("0 5 * * Sun ")
     assert lines[2].startswith("# 'Mon..Fri 08:00:00/15' in cron's words")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 
 from dysnomia_plugins.base import Place, Purpose
@@ -33,6 +34,14 @@ def in_quotes(name: str, quote: str) -> str:
     if "\0" in name:
         raise NotSafe(f"{name!r} holds a NUL byte")
     return quote + name.replace(quote, quote * 2) + quote
+
+
+_MADE = re.compile(r"dysnomia_[0-9a-f]{8}_[0-9a-z_]+", re.IGNORECASE)
+
+
+def made_by_job(name: str) -> bool:
+    """Whether a database's name is one that a job gives (``job_place``), in any store."""
+    return _MADE.fullmatch(name) is not None
 
 
 def job_place(tag: str, purpose: Purpose, most: int) -> Place:

@@ -19,6 +19,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     Place,
     Preflight,
     Probe,
@@ -29,12 +30,14 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.interface.status import Status
 from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.repositories.listing import list_repositories
+from dysnomia_plugins.toolkit.repositories.places import base_folder
 from dysnomia_plugins.toolkit.repositories.plugin import RepositoryState
 from dysnomia_plugins.types.git import contents, discover, swap
 from dysnomia_plugins.types.git import dump as dumping
 from dysnomia_plugins.types.git.activation import activate
 from dysnomia_plugins.types.git.load import NAMED, Loader
-from dysnomia_plugins.types.git.places import Layout
+from dysnomia_plugins.types.git.places import SETTING, Layout
 from dysnomia_plugins.types.git.preflight import preflight
 from dysnomia_plugins.types.git.repository import Repository
 from dysnomia_store.model import Section
@@ -72,6 +75,9 @@ class GitRepository(RepositoryState):
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover(runner)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        return list_repositories(base_folder(container, SETTING), SETTING, {"HEAD", "objects", "refs"}.issubset)
 
     # Snapshot.
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 
 from dysnomia_base.users import user_name
-from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
+from dysnomia_plugins.base import Found, Listed, ListedState, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError, ToolMissing
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
+from dysnomia_plugins.toolkit.sqldump.names import made_by_job
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import SYSTEM, literal
 from dysnomia_plugins.types.mysql.server import SOCKET, Server
@@ -132,3 +133,20 @@ def _remedy(error: PluginError) -> str:
     if isinstance(error, ToolMissing):
         return "sudo apt-get install mariadb-client"
     return "sudo dysnomia-tui" if os.geteuid() != 0 else "write mysqlUsername and mysqlPassword into its container file"
+
+
+_SEES_ALL = """SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.user_privileges WHERE privilege_type <> 'USAGE'
+  AND (grantee NOT LIKE '%@%' OR grantee = CONCAT('''', LEFT(CURRENT_USER(), CHAR_LENGTH(CURRENT_USER())
+      - CHAR_LENGTH(SUBSTRING_INDEX(CURRENT_USER(), '@', -1)) - 1), '''@''',
+    SUBSTRING_INDEX(CURRENT_USER(), '@', -1), ''''))"""
+"""Whoever has a privilege on everything is shown all databases."""
+
+
+def list_state(client: Client) -> ListedState:
+    """Every database of the server but its own, as far as the account sees them. Raises PluginError."""
+    found = client.several(
+        names="SELECT JSON_ARRAY(schema_name) FROM information_schema.schemata ORDER BY schema_name", all=_SEES_ALL
+    )
+    names = [str(name) for (name,) in found["names"]]
+    remark = "" if found["all"][0][0] else "the account is shown only databases on which it has a privilege"
+    return ListedState([Listed(name) for name in names if name.lower() not in SYSTEM and not made_by_job(name)], remark)

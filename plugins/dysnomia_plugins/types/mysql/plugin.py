@@ -17,6 +17,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -127,6 +128,9 @@ class MysqlDatabase(SqlDatabase):
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discovery.discover(runner)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        return discovery.list_state(Client(Server.of(container), runner, connect_timeout=5))
 
     # Places.
 

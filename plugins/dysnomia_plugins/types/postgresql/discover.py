@@ -14,11 +14,12 @@ from typing import Any
 import psutil
 
 from dysnomia_base.users import user_name
-from dysnomia_plugins.base import Found, Probe, PropertyValue, Runner
+from dysnomia_plugins.base import Found, Listed, ListedState, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
+from dysnomia_plugins.toolkit.sqldump.names import made_by_job
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.names import literal
 from dysnomia_plugins.types.postgresql.server import RUNTIME_DIR, Server
@@ -174,3 +175,36 @@ def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Fou
             size=size,
             detail=f"{encoding}, at {cluster.folder}:{cluster.port}",
         )
+
+
+_LISTED = """SELECT coalesce(json_agg(json_build_array(datname::text, datallowconn, datistemplate)
+    ORDER BY datname), '[]')
+  FROM pg_database WHERE datname NOT IN ('template0', 'template1')"""
+_OWN = "postgres"
+"""The database that every server has, to connect to."""
+_USED = """SELECT to_json(EXISTS (SELECT FROM pg_class c WHERE c.oid >= 16384 AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
+  OR EXISTS (SELECT FROM pg_proc p WHERE p.oid >= 16384 AND NOT EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+  OR EXISTS (SELECT FROM pg_largeobject_metadata))"""
+"""Whether anything in a database is somebody's: what is below 16384 came with the server (FirstNormalObjectId)."""
+
+
+def list_state(client: Client) -> ListedState:
+    """Every database of the server but its templates: a server shows them all to every role. Raises PluginError."""
+    found = client.ask(_LISTED, timeout=DISCOVER_SECONDS)
+    return ListedState([_listed(client, *one) for one in found if not made_by_job(one[0])])
+
+
+def _listed(client: Client, name: str, connectable: bool, template: bool) -> Listed:
+    if template:
+        return Listed(name, "it is a template (ALTER DATABASE … IS_TEMPLATE)")
+    if not connectable:
+        return Listed(name, "it lets nobody connect (ALTER DATABASE … ALLOW_CONNECTIONS)")
+    if name != _OWN:
+        return Listed(name)
+    try:
+        used = client.ask(_USED, _OWN, timeout=DISCOVER_SECONDS)
+    except PluginError as error:
+        return Listed(name, f"whether it holds anything cannot be told ({error.message})")
+    return Listed(name, idle=not used)

@@ -18,6 +18,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -137,6 +138,11 @@ class PostgresqlDatabase(SqlDatabase):
         from dysnomia_plugins.types.postgresql import discover
 
         return discover.discover(runner)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.postgresql import discover
+
+        return discover.list_state(Client(Server.of(container), runner, connect_timeout=5))
 
     # Places.
 

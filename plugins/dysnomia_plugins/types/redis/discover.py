@@ -25,6 +25,8 @@ SECONDS = 1.5
 _MOST = 100
 _TITLE = re.compile(r"\S*(?:redis|valkey)-server (?:unixsocket:(?P<socket>/\S+)|(?P<host>\S+):(?P<port>\d+))")
 _TYPE = "redis-database"
+COMPONENT = "data"
+"""What the one component of a server is called, where nobody names it."""
 
 
 def probe(server: Server) -> Probe:
@@ -156,7 +158,7 @@ def _found(one: Running, container: str) -> Found:
     return Found(
         type=_TYPE,
         container=container,
-        component="data",
+        component=COMPONENT,
         properties=properties,
         size=size,
         detail=detail,

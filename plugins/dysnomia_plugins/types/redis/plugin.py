@@ -26,6 +26,8 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    Listed,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -151,6 +153,10 @@ class RedisDatabase(StatePlugin):
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover()
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        """A server holds one component, all of it; the server need not be asked for that."""
+        return ListedState([Listed(discover.COMPONENT)])
 
     def location(self, component: Component) -> tuple[str, ...]:
         """The server: a component is all that one holds, whatever it is called."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dysnomia_plugins.base import Found
+from dysnomia_plugins.base import Component, Found, Listed, ListedState
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
-from dysnomia_plugins.types.sqlite.files import PREFIX, SUFFIXES, open_files, sees_all
-from dysnomia_plugins.types.sqlite.opening import HEADER_SIZE, MAGIC
+from dysnomia_plugins.types.sqlite.files import PREFIX, SUFFIXES, folder_of, open_files, sees_all
+from dysnomia_plugins.types.sqlite.opening import HEADER_SIZE, MAGIC, show
 from dysnomia_plugins.types.sqlite.site import SIDECARS
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import validate_name
@@ -112,3 +113,34 @@ def _lying_about(places: Iterable[str]) -> Iterator[Path]:
             with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 names = sorted(entry.name for entry in entries if entry.name.endswith(SUFFIXES[1:]))
                 yield from (path for name in names if (path := folder / name).is_file() and not path.is_symlink())
+
+
+def list_state(container: Component) -> ListedState:
+    """Every database right in the container's folder, whatever its name ends with; a link is named and left.
+
+    A file that is none is ``idle``: one that was a component is a damaged database, and not a dropped one. Raises
+    PluginError where the folder cannot be read."""
+    path = folder_of(container)
+    try:
+        with Folder.at(real_path(os.fspath(path), setting="sqliteDir")) as folder:
+            names = [name for name in folder.names() if not name.startswith(PREFIX) and not name.endswith(SIDECARS)]
+            return ListedState([one for name in names if (one := _listed(folder, name)) is not None])
+    except OSError as error:
+        raise PluginError(
+            f"{show(path)} cannot be read ({error.strerror})", "check sqliteDir and its permissions"
+        ) from error
+
+
+def _listed(folder: Folder, name: str) -> Listed | None:
+    """None for what could not be a database."""
+    seen = folder.seen(name)
+    if seen is None or not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
+        return None
+    if stat.S_ISLNK(seen.st_mode):
+        return Listed(name, "it is a link: name it as a component of its own") if name.endswith(SUFFIXES[1:]) else None
+    try:
+        with folder.file(name) as descriptor:
+            return Listed(name, idle=not os.pread(descriptor, HEADER_SIZE, 0).startswith(MAGIC))
+    except (OSError, PluginError):
+        why = "it cannot be read: run it as root, or as its owner" if name.endswith(SUFFIXES[1:]) else ""
+        return Listed(name, why, idle=not why)

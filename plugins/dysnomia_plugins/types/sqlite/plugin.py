@@ -27,6 +27,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     LiveLook,
     Place,
     Preflight,
@@ -325,6 +326,11 @@ class SqliteDatabase(StatePlugin):
         from dysnomia_plugins.types.sqlite import discover as sqlite_discover
 
         return sqlite_discover.discover(self.type)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        from dysnomia_plugins.types.sqlite import discover as sqlite_discover
+
+        return sqlite_discover.list_state(container)
 
     def location(self, component: Component) -> tuple[str, ...]:
         try:

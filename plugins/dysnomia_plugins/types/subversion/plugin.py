@@ -21,6 +21,7 @@ from dysnomia_plugins.base import (
     Draft,
     Dumped,
     Found,
+    ListedState,
     Place,
     Preflight,
     Probe,
@@ -31,6 +32,8 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.interface.status import Status
 from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.toolkit.repositories.listing import list_repositories
+from dysnomia_plugins.toolkit.repositories.places import base_folder
 from dysnomia_plugins.toolkit.repositories.plugin import RepositoryState
 from dysnomia_plugins.types.subversion import contents, discover, swap
 from dysnomia_plugins.types.subversion import dump as dumping
@@ -78,6 +81,9 @@ class SubversionRepository(RepositoryState):
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discover.discover(runner)
+
+    def list_state(self, container: Component, runner: Runner) -> ListedState:
+        return list_repositories(base_folder(container, "svnBaseDir"), "svnBaseDir", {"format", "db", "hooks"}.issubset)
 
     # Snapshot.
 

@@ -1,0 +1,169 @@
+"""All of a server as components: ``components=*`` and ``except=`` in a container's file.
+
+Which databases there are is asked by ``engine/lister.py`` and kept in ``listed/CONTAINER`` of the state directory;
+whoever reads the configuration reads that, and asks no server. What was known last stays where a server does not
+answer. Light to import: the query commands use it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dysnomia_base.records import dataclass
+from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.machine.inventory import Inventory
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.base import PropertyValue
+    from dysnomia_tui.engine.machine.inventory import ConfiguredContainer
+
+FOLDER = "listed"
+ALL = "*"
+OLD = timedelta(hours=26)
+"""An age of a look that is worth an alarm: a daily timer looks before it snapshots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a container's server held when it was last asked, and how that went."""
+
+    at: float | None = None
+    """When it last answered (seconds of the epoch); None: never."""
+    names: tuple[str, ...] = ()
+    """Components."""
+    gone: Mapping[str, float] = field(default_factory=dict)
+    """Components with generations that are not there any more, and when each was last seen."""
+    left: Mapping[str, str] = field(default_factory=dict)
+    """What cannot be a component, ready to show, and why."""
+    remark: str = ""
+    tried: float | None = None
+    """When it was last asked."""
+    problem: str = ""
+    """Why it did not answer then."""
+
+
+def takes_all(container: ConfiguredContainer) -> bool:
+    """Whether every database of its server is a component."""
+    return not container.from_environment and container.properties.get("components") in (ALL, (ALL,))
+
+
+def why_not_understood(container: ConfiguredContainer) -> str:
+    """What is wrong with its ``components=`` or ``except=``, or ``""``."""
+    value = container.properties.get("components")
+    if container.from_environment or value is None or takes_all(container):
+        return ""
+    return f"{container.path}: components={_shown(value)} is not understood: only components=* is"
+
+
+def _shown(value: PropertyValue) -> str:
+    return value if isinstance(value, str) else f"({' '.join(value)})"
+
+
+def excepted(container: ConfiguredContainer, name: str) -> bool:
+    """Whether ``except=`` names it: words, or an array (whose words may hold spaces), each a name or a pattern."""
+    from fnmatch import fnmatchcase
+
+    given = container.properties.get("except", ())
+    patterns = given.split() if isinstance(given, str) else given
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def with_listed(inventory: Inventory, statedir: Path) -> Inventory:
+    """The inventory with what servers hold. What is configured by name comes first."""
+    every = [one for one in inventory.containers.values() if takes_all(one)]
+    problems = [text for one in inventory.containers.values() if (text := why_not_understood(one))]
+    if not every and not problems:
+        return inventory
+    components = dict(inventory.components)
+    gone: dict[ComponentKey, float] = {}
+    listings: dict[str, Listing] = {}
+    for container in every:
+        listing = listings[container.name] = read(statedir, container.name)
+        for name in (*listing.names, *listing.gone):
+            key = ComponentKey(container.name, name)
+            if key in inventory.components or key in inventory.left_out or excepted(container, name):
+                continue
+            components[key] = container.path
+            if name in listing.gone:
+                gone[key] = listing.gone[name]
+    return replace(
+        inventory,
+        components=dict(sorted(components.items())),
+        problems=(*inventory.problems, *problems),
+        listings=listings,
+        gone=gone,
+    )
+
+
+def read(statedir: Path, container: str) -> Listing:
+    """What is kept; a listing with a problem where that cannot be read."""
+    path = statedir / FOLDER / container
+    try:
+        return _read(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return Listing()
+    except OSError as error:
+        return Listing(problem=f"{path} cannot be read ({error.strerror})")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Listing(problem=f"{path} is damaged: dysnomia-tui look writes it anew")
+
+
+def _read(said: Mapping[str, Any]) -> Listing:
+    """Raises ValueError, TypeError, KeyError."""
+    at, tried = said["at"], said["tried"]
+    return Listing(
+        at=None if at is None else float(at),
+        names=tuple(ComponentKey.of("c", str(name)).component for name in said["names"]),
+        gone={ComponentKey.of("c", str(name)).component: float(seen) for name, seen in said["gone"].items()},
+        left={str(name): str(why) for name, why in said["left"].items()},
+        remark=str(said["remark"]),
+        tried=None if tried is None else float(tried),
+        problem=str(said["problem"]),
+    )
+
+
+def as_record(listing: Listing) -> Mapping[str, Any]:
+    return {
+        "at": listing.at,
+        "names": list(listing.names),
+        "gone": dict(listing.gone),
+        "left": dict(listing.left),
+        "remark": listing.remark,
+        "tried": listing.tried,
+        "problem": listing.problem,
+    }
+
+
+SHOWN = 5
+"""Names in one alarm."""
+
+
+def alarms(inventory: Inventory, now: float) -> Iterator[tuple[str, str, bool]]:
+    """Text, topic and urgency of what a person must know of the listings."""
+    from dysnomia_base.durations import age_of
+
+    for name, listing in inventory.listings.items():
+        way = f"dysnomia-tui look {name}"
+        reason = f" ({listing.problem})" if listing.problem else ""
+        if listing.at is None:
+            yield (
+                f"{name}: which components it has is not known: its server has not been asked{reason}: run {way}",
+                f"{name}: components not known", True,
+            )  # fmt: skip
+            continue
+        age = age_of(now - listing.at)
+        if listing.problem:
+            text = f"{name}: its server could not be asked what it holds{reason}; what is shown is {age} old"
+            yield f"{text}: run {way}", f"{name}: server not asked", False
+        elif now - listing.at > OLD.total_seconds():
+            yield f"{name}: its server was last asked {age} ago what it holds: run {way}", f"{name}: old look", False
+        if listing.left:
+            named = [f"{left} ({why})" for left, why in list(listing.left.items())[:SHOWN]]
+            more = f" and {len(listing.left) - SHOWN} more" if len(listing.left) > SHOWN else ""
+            text = f"{name}: on its server and no component: {', '.join(named)}{more}"
+            yield f"{text}: rename it, or name it in except= of the container", f"{name}: no component", False
