@@ -156,7 +156,7 @@ def _take_within(args: argparse.Namespace) -> None:
         raise Usage("--in and -C or -c cannot be combined", "give the component once")
     container, slash, component = args.within.rpartition("/")
     if not slash or "/" in container or not container or not component:
-        raise Usage(f"{args.within!r} is no component", "write CONTAINER/COMPONENT")
+        raise Usage(f"{args.within!r} is not the name of a component", "write CONTAINER/COMPONENT")
     args.container, args.component = container, component
 
 
