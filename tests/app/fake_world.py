@@ -25,6 +25,7 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine.records import (
     Alarm,
+    Application,
     Change,
     ComponentView,
     Condition,
@@ -171,6 +172,7 @@ class World:
     conditions: dict[ComponentKey, Condition] = field(default_factory=dict)
     """Of those whose type tells more than their container's probe."""
     found: tuple[Found, ...] = ()
+    applications: tuple[Application, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     waiting: WaitingCollection | None = None
     """The collection that waits for a person."""

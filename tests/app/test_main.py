@@ -12,7 +12,8 @@ from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
-from dysnomia_tui.engine.records import ComponentView, Health, JobState
+from dysnomia_tui.engine.records import Application, ComponentView, Health, JobState
+from dysnomia_tui.engine.records import ApplicationPart as Part
 from tests.app.driving import driven
 from tests.app.fake_world import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
 
@@ -358,6 +359,22 @@ async def test_first_start_lists_what_was_found_and_adopts_it() -> None:
         await run.press("enter")
         await run.until(lambda: run.engine.submitted)
         assert run.engine.submitted[0].kind is Kind.ADOPT
+
+
+async def test_an_application_is_the_first_of_what_was_found_and_is_adopted_as_a_group() -> None:
+    part = Part(ComponentKey("mysql", "wiki"), "mysql-database", {"type": "mysql-database"})
+    wiki = Application("mediawiki", "MediaWiki", "/etc/mediawiki/LocalSettings.php", "https://x/", True, (part,))
+    bare = World(found=world().found[1:], applications=(wiki,), labels=())
+    async with driven(bare) as run:
+        await run.until(lambda: "MediaWiki" in run.text())
+        assert "/etc/mediawiki/LocalSettings.php" in run.text()
+        assert "mysql/wiki" in run.text()
+        await run.press("enter")
+        await run.confirmation()
+        assert "would write [groups.mediawiki]" in run.text()
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        assert run.engine.submitted[0].keys == (part.key,)
 
 
 async def test_found_state_that_cannot_be_read_shows_the_line_that_could() -> None:
