@@ -162,16 +162,19 @@ class Poller:
                 title, words, severity = outcome(job)
                 self._app.notify(words, title=title, severity=severity, markup=False, timeout=10, everywhere=True)
             if any(job.kind == "adopt" for job in ended):
-                self._app.client.ask(
-                    "groups",
-                    lambda engine: engine.read_groups(),
-                    lambda _: self.look(everything=True),
-                    self._app.trouble,
-                )
+                self._look_after_adoption()
             elif ended:
                 self.look_at_overview(probe=True)
         self._seen_jobs = True
         self._recover()
+
+    def _look_after_adoption(self) -> None:
+        """At everything anew: config.toml may have got a group."""
+
+        def have(_: None) -> None:
+            self.look(everything=True)
+
+        self._app.client.ask("groups", lambda engine: engine.read_groups(), have, self._app.trouble)
 
     def _just_ended(self, before: Sequence[JobView], now: Sequence[JobView]) -> list[JobView]:
         if not self._seen_jobs:

@@ -9,11 +9,11 @@ import pytest
 from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
+from dysnomia_tui.engine.applications.model import Part
 from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
 from dysnomia_tui.engine.records import Application, ComponentView, Health, JobState
-from dysnomia_tui.engine.records import ApplicationPart as Part
 from tests.app.driving import driven
 from tests.app.fake_world import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
 
