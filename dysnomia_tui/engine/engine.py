@@ -6,6 +6,7 @@ EngineError, with an exit code.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.group.members import Standing
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
+    from dysnomia_tui.engine.timers import Schedule
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
@@ -216,6 +218,12 @@ class Engine(Planner, JobControl, Teller):
         configured = self._world.inventory()
         drafts = probes.discover(self.settings)
         return [one for one in drafts if ComponentKey(one.container, one.component) not in configured.components]
+
+    def schedule(self) -> Schedule:
+        """What is done on time here, and how it stands with systemd. Nothing in the demo."""
+        from dysnomia_tui.engine.timers import Schedule, schedule_of
+
+        return schedule_of(self.settings, os.environ) if self.settings.discovers else Schedule()
 
     def usage(self) -> Usage:
         with translated():
