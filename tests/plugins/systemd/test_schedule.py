@@ -110,7 +110,7 @@ def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> 
         assert "/etc/systemd/system/dysnomia-tui-snapshot.timer would be written and started" in said
         assert "dysnomia-tui schedule --remove would take the timers back" in said
         assert "done shop/plums is adopted; timers snapshot it" in said
-        wait_until(lambda: "/1/" in machine.run(BIN / "dysnomia-snapshots", "--query-all") or None)
+        wait_until(lambda: "shop/plums/" in machine.run(BIN / "dysnomia-snapshots", "--query-all") or None)
         assert "active" in machine.run("systemctl", "is-active", "dysnomia-tui-snapshot.timer")
         assert '"ok"' in machine.run(BIN / "dysnomia-tui", "status", "--json")
 
