@@ -79,6 +79,13 @@ def why_no_timers(environ: Mapping[str, str]) -> str:
     return ""
 
 
+def refuse_without_systemd() -> None:
+    """Raises SystemctlFailed before anything is written: a timer that is there and never runs counts as one that does
+    (sd_booted(3))."""
+    if not BOOTED.is_dir():
+        raise SystemctlFailed("this machine was not booted by systemd", "instead: dysnomia-tui schedule --cron")
+
+
 def states(timers: Sequence[Timer], folder: Path) -> tuple[TimerState, ...]:
     """How each stands: its units in ``folder``, and what systemd says."""
     return tuple(_state(timer, folder) for timer in timers)

@@ -102,6 +102,28 @@ class RepositoryCases:
     def given_to(self, world: World, member: OtherUser) -> None:
         """Configure who may write a new repository, where the type lets that be said."""
 
+    def test_what_a_killed_activation_made_is_removed(self, world: World, driver: Driver) -> None:
+        """Killed right before the new repository gets its name."""
+        job = driver.new_job()
+        bench = driver.bench(job)
+
+        def die(*_: object) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def work() -> None:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(self.activation, "put_live", die)
+                activities.activity(bench, "activate")
+
+        assert in_child(work) == signal.SIGKILL
+        driver.dead.append(job)
+        parent = self.live(world).parent
+        assert [name for name in os.listdir(parent) if name.startswith(".dysnomia")]
+        driver.activity("activate")
+        assert not [name for name in os.listdir(parent) if name.startswith(".dysnomia")]
+        assert driver.unsettled() == []
+        assert world.whole() is not None
+
     # A snapshot from elsewhere, proved.
 
     @needs_root

@@ -58,13 +58,14 @@ class Interrupts:
     pending: bool = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
+        """The handler of a signal. Raises KeyboardInterrupt while one is listened for."""
         if self.armed:
             raise KeyboardInterrupt
         self.pending = True
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Let Ctrl-C through, and one that came before at once."""
+        """Let Ctrl-C through, and one that came before at once. Raises KeyboardInterrupt where a signal came before."""
         self.armed = True
         try:
             if self.pending:

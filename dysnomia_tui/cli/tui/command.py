@@ -148,7 +148,7 @@ def _open(args: argparse.Namespace, place: str) -> int:
 
 
 def run_app(settings: Settings, *, read_only: bool, place: str = "", opening: Opening | None = None) -> int:
-    """The only way from here to Textual."""
+    """The only way from here to Textual. Raises Usage where standard output is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Usage(
             "standard output is not a terminal", "in scripts use dysnomia, dysnomia-snapshots, dysnomia-containers"

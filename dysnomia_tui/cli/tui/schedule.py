@@ -16,6 +16,7 @@ from dysnomia_tui.engine.timers import (
     TimerState,
     check,
     commands_folder,
+    refuse_without_systemd,
     states,
     systemctl,
     tell_systemd,
@@ -33,6 +34,8 @@ def schedule(args: argparse.Namespace) -> int:
         write_lines(line for timer in configured for unit in timer.units for line in (f"# {unit.name}", unit.text))
     elif args.write:
         check(configured, settings)
+        if args.dir is None:
+            refuse_without_systemd()
         written, removed = write(configured, folder)
         if args.dir is None:
             tell_systemd(written, removed)

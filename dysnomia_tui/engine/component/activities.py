@@ -151,7 +151,9 @@ def restore(
     guard: bool = True,
     snapshot_id: str = "",
 ) -> Restored:
-    """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before."""
+    """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before.
+
+    Raises Unsupported where a module is to make a copy."""
     if not isinstance(component_job.plugin, PrivateStatePlugin):
         from dysnomia_tui.engine.component import restore as restoring
 
@@ -164,7 +166,7 @@ def restore(
 
 
 def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
-    """Undo a restore that job ``of`` made; see ``restoring.undo``."""
+    """Undo a restore that job ``of`` made; see ``restoring.undo``. Raises Unsupported where the job made no guard."""
     if not isinstance(component_job.plugin, PrivateStatePlugin):
         from dysnomia_tui.engine.component import restore as restoring
 
@@ -277,7 +279,7 @@ def activity(component_job: ComponentJob, name: str) -> None:
     """Run ``activate``, ``deactivate``, ``collect-garbage``, ``lock`` or ``unlock``; markers follow. A module may
     have activities of its own.
 
-    Raises Unsupported where the type has no such activity.
+    Raises Unsupported where the type has no such activity; NotSafe where others may write what would be activated.
     """
     own = isinstance(component_job.plugin, PrivateStatePlugin) and name not in _ACTIVITIES
     if not own and name not in component_job.plugin.activities() | {"lock", "unlock"}:
@@ -295,11 +297,28 @@ def activity(component_job: ComponentJob, name: str) -> None:
             return
         with component_job.context() as ctx:
             if isinstance(component_job.plugin, StatePlugin):
-                _ACTIVITIES[name](component_job, ctx)
-                if component_job.journal.steps():  # of the type's own: nothing is left of them
-                    component_job.journal.step(SETTLED, swapped=False)
+                _whole_or_recovered(component_job, ctx, name)
             else:
                 _whole_or_taken_back(component_job, ctx, name)
+
+
+def _whole_or_recovered(component_job: ComponentJob, ctx: Context, name: str) -> None:
+    """An activity of a type with state. What an activation makes on the way is removed by the next writer where it
+    dies; a type that has noted steps of its own and fails leaves those to the next writer as well."""
+    journal = component_job.journal
+    if name == "activate":
+        from dysnomia_tui.engine.component.recover import begin_activity
+
+        begin_activity(component_job, name)
+    noted = len(journal.steps())
+    try:
+        _ACTIVITIES[name](component_job, ctx)
+    except Expected:
+        if noted and len(journal.steps()) == noted:
+            journal.step(SETTLED, swapped=False)
+        raise
+    if journal.steps():
+        journal.step(SETTLED, swapped=False)
 
 
 def _whole_or_taken_back(component_job: ComponentJob, ctx: Context, name: str) -> None:

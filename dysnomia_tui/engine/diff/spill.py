@@ -18,6 +18,8 @@ from typing import IO, Any
 
 import psutil
 
+from dysnomia_tui.engine.errors import EngineError
+
 PREFIX = "dysnomia-diff."
 RUN_BYTES = 16 << 20
 """What a sort holds in memory, counted in bytes of the rows themselves."""
@@ -32,10 +34,14 @@ def spill_root() -> Path:
 
 
 def private_folder(root: Path | None = None) -> Path:
-    """A new folder of mode 0700, named after this process so that a later one can tell whether it is still used."""
+    """A new folder of mode 0700, named after this process so that a later one can tell whether it is still used.
+
+    Raises EngineError where no process can be told from another, OSError."""
     root = root or spill_root()
+    started = _started(os.getpid())
+    if started < 0:  # and then the folder of a process that runs could be taken for that of a dead one
+        raise EngineError("nothing can be compared here: /proc is not mounted", "mount -t proc proc /proc")
     sweep(root)
-    started = int(psutil.Process().create_time() * 1000)
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}.{started}.", dir=root))
 
 

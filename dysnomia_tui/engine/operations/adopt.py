@@ -22,7 +22,7 @@ from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import is_secret
 from dysnomia_tui.engine.schedule import timers as timers_of
-from dysnomia_tui.engine.timers import check, commands_folder, start_units, units_folder
+from dysnomia_tui.engine.timers import check, commands_folder, refuse_without_systemd, start_units, units_folder
 
 
 def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime, *, timers: bool = False) -> Plan:
@@ -72,6 +72,7 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime, *, timer
 
 def _units(settings: Settings) -> dict[str, Any]:
     """What ``dysnomia-tui schedule --write`` would write. Raises ConfigError, NotWritten."""
+    refuse_without_systemd()
     folder = units_folder()
     every = timers_of(settings, commands_folder(), os.environ)
     check(every, settings)

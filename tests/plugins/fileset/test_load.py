@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -124,6 +125,32 @@ def test_nothing_is_inherited_from_the_folder_it_is_loaded_into(tmp_path: Path) 
     target.chmod(0o2775)
     place = load_beside(make_context(component, tmp_path), stored)
     assert (tree(place / "data"), tree(place / "a" / "b")) == before
+
+
+@pytest.mark.skipif(not ROOT, reason="only root sets the attributes of links")
+def test_access_lists_of_pipes_and_attributes_of_links_come_back(tmp_path: Path) -> None:
+    component = fileset_component(tmp_path / "one", tmp_path / "srv", "mkdir data\n")
+    data = tmp_path / "srv" / "data"
+    data.mkdir(parents=True)
+    (data / "link").symlink_to("nowhere")
+    os.mkfifo(data / "pipe", 0o640)
+    os.mknod(data / "device", stat.S_IFCHR | 0o640, os.makedev(1, 3))
+    entries = [(1, 6, 0xFFFFFFFF), (2, 4, 65534), (4, 4, 0xFFFFFFFF), (16, 4, 0xFFFFFFFF), (32, 0, 0xFFFFFFFF)]
+    acl = (2).to_bytes(4, "little") + b"".join(
+        tag.to_bytes(2, "little") + bits.to_bytes(2, "little") + who.to_bytes(4, "little") for tag, bits, who in entries
+    )
+    wanted = {
+        "link": ("trusted.origin", b"here"),
+        "pipe": ("system.posix_acl_access", acl),
+        "device": ("system.posix_acl_access", acl),
+    }
+    for name, (key, value) in wanted.items():
+        os.setxattr(data / name, key, value, follow_symlinks=False)
+    ctx = make_context(component, tmp_path)
+    place = load_beside(ctx, dump_to_tar(component, tmp_path / "dump"))
+    assert logged(ctx) == []
+    for name, (key, value) in wanted.items():
+        assert os.getxattr(place / "data" / name, key, follow_symlinks=False) == value
 
 
 def _load_some(tmp_path: Path, names: Sequence[str]) -> tuple[Path, Path]:

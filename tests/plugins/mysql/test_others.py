@@ -61,6 +61,41 @@ def test_a_server_that_adds_if_exists_is_restored_all_the_same(bare: Bare, maria
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(
+    "setting",
+    ["enforce_storage_engine = 'Aria'", "max_session_mem_used = 8192", "idle_write_transaction_timeout = 1"],
+)
+def test_what_a_server_sets_for_each_session_neither_changes_nor_stops_a_restore(
+    bare: Bare, mariadb: MariadbServer, setting: str
+) -> None:
+    seed(mariadb)
+    stored = bare.dump()
+    mariadb.sql("DELETE FROM t", "orders")
+    mariadb.sql(f"SET GLOBAL {setting}")
+    try:
+        restore(bare, stored)
+        assert bare.dump().digest == stored.digest
+    finally:
+        mariadb.sql(f"SET SESSION max_session_mem_used = {2**40}; SET GLOBAL {setting.split()[0]} = DEFAULT")
+
+
+@pytest.mark.server
+def test_an_account_that_cannot_choose_a_tables_engine_is_named_in_the_plan(bare: Bare, mariadb: MariadbServer) -> None:
+    seed(mariadb)
+    stored = bare.dump()
+    mariadb.sql("CREATE USER some@localhost; GRANT SELECT, CREATE, DROP ON *.* TO some@localhost")
+    mariadb.sql("SET GLOBAL enforce_storage_engine = 'Aria'")
+    try:
+        with_properties(bare, mysqlUsername="some")
+        found = bare.plugin.preflight(bare.context(), stored, replace=False).findings
+        said = [one.text for one in found if one.severity is Severity.BLOCKER and "enforce_storage_engine" in one.text]
+        assert len(said) == 1
+        assert "Aria" in said[0]
+    finally:
+        mariadb.sql("SET GLOBAL enforce_storage_engine = DEFAULT; DROP USER some@localhost")
+
+
+@pytest.mark.server
 def test_a_view_of_an_account_that_is_gone_comes_back_as_it_was(bare: Bare, mariadb: MariadbServer) -> None:
     seed(mariadb)
     mariadb.sql("CREATE DEFINER = gone@nowhere VIEW lost AS SELECT id FROM t", "orders")

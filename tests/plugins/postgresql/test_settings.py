@@ -21,7 +21,8 @@ pytestmark = pytest.mark.server
 SHAPED = """CREATE TABLE t (id int PRIMARY KEY, at timestamptz, took interval, b bytea, f float8, a text[], v text);
 INSERT INTO t VALUES
   (1, '2026-06-01 12:00+00', '-1 day +2 hours', '\\x00ff', 0.1::float8 + 0.2, '{NULL,"NULL"}', 'grün €');
-CREATE VIEW v AS SELECT '$12.34'::money AS price, interval '-1 day 2 hours' AS took, at FROM t WHERE v = 'a\\b';"""
+CREATE VIEW v AS SELECT '$12.34'::money AS price, interval '-1 day 2 hours' AS took, at FROM t WHERE v = 'a\\b';
+CREATE TEXT SEARCH DICTIONARY short (TEMPLATE = simple, stopwords = 'english');"""
 SETTINGS = {
     "TimeZone": "Europe/Berlin",
     "DateStyle": "German",

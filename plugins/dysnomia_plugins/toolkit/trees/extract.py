@@ -23,6 +23,7 @@ from dysnomia_plugins.toolkit.guarded.system import (
     open_folder,
     pinned,
     pinned_path,
+    proc_path,
     write_xattrs,
 )
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
@@ -52,7 +53,9 @@ class Trust:
     """Whether owners can be set at all."""
 
     def apply(self, member: Member) -> Member | None:
-        """The member as it may be extracted; None where it may not be."""
+        """The member as it may be extracted; None where it may not be.
+
+        Raises PluginError for an owner that this user cannot set."""
         uid, gid = self._owner(member)
         if self.exact and member.kind is not Kind.HARDLINK and (uid, gid) != (member.uid, member.gid):
             raise PluginError(
@@ -313,7 +316,7 @@ class Extractor:
         with pinned(name, parent) as made:
             if self.trust.root:
                 chown_pinned(made, member.uid, member.gid)
-            self._xattrs(pinned_path(made), member)
+            self._xattrs(proc_path(name, parent), member)  # a link's own
             if member.kind is not Kind.SYMLINK:
                 chmod_pinned(made, member.mode)
             os.utime(pinned_path(made), ns=(member.mtime, member.mtime))

@@ -10,7 +10,7 @@ from typing import Any
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
-from dysnomia_plugins.types.mysql import accounts, confined, engines
+from dysnomia_plugins.types.mysql import accounts, confined, engines, session
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import check_database, identifier, literal
 from dysnomia_plugins.types.mysql.surroundings import look
@@ -110,6 +110,13 @@ def _rights_for_code(ctx: Context, client: Client, stored: Stored, live: str, re
     read_only, logged, count = client.ask(asked)
     if read_only and not held & {"READ_ONLY ADMIN", "READ ONLY ADMIN"}:
         yield Finding(Severity.BLOCKER, f"the server is read_only: {user}@{host} needs READ_ONLY ADMIN")
+    engine = client.ask(f"SELECT JSON_ARRAY({session.ENFORCED})")[0] if client.mariadb else None
+    if engine is not None:
+        yield Finding(
+            Severity.BLOCKER,
+            f"the server makes every table one of {engine} (enforce_storage_engine), and {user}@{host} lacks SUPER to"
+            " be free of it: grant it, or SET GLOBAL enforce_storage_engine = NULL",
+        )
     definers = confined.definers_of(stored)
     code = any(kind in ("trigger", "function") for kind, _ in definers) or (replace and count)
     if logged and code:

@@ -16,7 +16,10 @@ _EVERYWHERE = (
     " foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = 50, net_read_timeout = 3600,"
     " net_write_timeout = 3600, wait_timeout = 28800, group_concat_max_len = 1048576, max_sort_length = 1024,"
     " time_zone = '+00:00'"
-    " /*M!100100 , max_statement_time = 0, innodb_compression_default = 0 */"
+    " /*M!100100 , max_statement_time = 0, innodb_compression_default = 0,"
+    " max_session_mem_used = 9223372036854775807 */"
+    " /*M!100300 , idle_transaction_timeout = 0, idle_write_transaction_timeout = 0,"
+    " idle_readonly_transaction_timeout = 0 */"
     " /*M!100307 , alter_algorithm = 'DEFAULT' */ /*M!100502 , sql_if_exists = 0 */"
     " /*M!100601 , old_mode = 'UTF8_IS_UTF8MB3' */"
     " /*M!110200 , character_set_collations = '' */"
@@ -34,8 +37,11 @@ DUMPING = (
     TRANSACTIONS,
 )
 """For the dump program, which sets its own ``sql_mode`` and time zone afterwards."""
+ENFORCED = "@@SESSION.enforce_storage_engine"
+"""The engine that every new table gets, whatever it asks for; only with SUPER a session can be freed of it."""
 LOADING = (
     *DUMPING,
+    f"/*M!100203 EXECUTE IMMEDIATE IF({ENFORCED} IS NULL, 'DO 0', 'SET SESSION enforce_storage_engine = NULL') */",
     # What live took, a load takes: rows that a CHECK would refuse today, row formats that InnoDB warns of, a
     # TIMESTAMP without a default.
     "SET SESSION innodb_strict_mode = 0 /*M!100201 , check_constraint_checks = 0 */"
@@ -47,7 +53,7 @@ INITIAL = (
     "SET SESSION sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1,"
     " sql_safe_updates = 0, autocommit = 1, completion_type = 0, innodb_lock_wait_timeout = 50,"
     " lock_wait_timeout = 86400, net_read_timeout = 3600, net_write_timeout = 3600, wait_timeout = 28800"
-    " /*M!100101 , max_statement_time = 0 */",
+    " /*M!100101 , max_statement_time = 0, max_session_mem_used = 9223372036854775807 */",
     TRANSACTIONS,
 )
 """For an operator's own SQL: what would cut or refuse it. What shapes its meaning (sql_mode, time zone) is theirs."""

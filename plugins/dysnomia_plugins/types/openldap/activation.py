@@ -15,8 +15,6 @@ from dysnomia_plugins.types.openldap.programs import Directory
 from dysnomia_plugins.types.openldap.swap import swap
 
 INITIAL = "openldap-directories"
-BEGUN = "openldap-initial"
-"""Written in journals, of jobs before an upgrade too: not to be renamed."""
 
 
 def activate(ctx: Context, directory: Directory, beside: Place, aside: Place) -> None:
@@ -26,7 +24,6 @@ def activate(ctx: Context, directory: Directory, beside: Place, aside: Place) ->
     files = sorted(filter(Path.is_file, ctx.component.initial_files(INITIAL, "*.ldif")))
     if has_data(live) and (not files or _has_entries(ctx, directory, live)):
         return
-    ctx.journal.step(BEGUN, beside=beside.name)  # what is made from here on is found by the recovery of this job
     try:
         fill(ctx, directory, beside, _initial(ctx, files), as_it_was=False)
     except OSError as error:

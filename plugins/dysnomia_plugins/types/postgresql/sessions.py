@@ -38,6 +38,7 @@ _MEANING: Mapping[str, str] = {
     "array_nulls": "on",
     "transform_null_equals": "off",
     "xmloption": "content",
+    "quote_all_identifiers": "off",  # the options of a text search dictionary are stored as they are printed
     "default_tablespace": "",
     "default_table_access_method": "heap",
     "jit": "off",  # changes no result; a query of many catalogs takes seconds to compile, where costs are set low

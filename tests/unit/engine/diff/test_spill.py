@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dysnomia_tui.engine.diff.spill import Records, private_folder, sorted_records, spill_root, sweep
+from dysnomia_tui.engine.errors import EngineError
 
 
 @given(st.lists(st.tuples(st.integers(), st.binary(max_size=5))), st.integers(1, 200))
@@ -47,6 +49,18 @@ def test_a_folder_is_private_and_a_dead_process_s_folder_is_swept(tmp_path: Path
     assert not dead.exists()
     assert mine.is_dir()
     assert (tmp_path / "dysnomia-diff.odd").is_dir()
+
+
+def test_where_processes_cannot_be_seen_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = private_folder(tmp_path)
+
+    def unseen(pid: int | None = None) -> psutil.Process:
+        raise psutil.NoSuchProcess(pid or 0)
+
+    monkeypatch.setattr(psutil, "Process", unseen)
+    with pytest.raises(EngineError, match="/proc is not mounted"):
+        private_folder(tmp_path)
+    assert mine.exists()
 
 
 def test_files_go_where_the_operator_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
