@@ -185,7 +185,9 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def locate(settings: Settings, args: argparse.Namespace) -> tuple[Settings, ComponentKey]:
-    """The component's key, and settings in which container and component are as the arguments give them."""
+    """The component's key, and settings in which container and component are as the arguments give them.
+
+    Raises Unknown where no configuration names the component or its container."""
     from dysnomia_store.names import ComponentKey
 
     type_name = os.path.abspath(args.type) if is_path(args.type) else args.type  # noqa: PTH100 (no link is followed)

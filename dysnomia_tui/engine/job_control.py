@@ -114,7 +114,7 @@ class JobControl:
             pause = SHORTEST_POLL if events else min(POLL, 1.3 * pause)
 
     def cancel(self, job_id: str) -> None:
-        """Request that a job stops. Its events show when it has."""
+        """Request that a job stops. Its events show when it has. Raises ReadOnly; Unknown where the job has ended."""
         if self.read_only:
             raise ReadOnly(f"job {job_id} was not asked to stop: {self.read_only}", "changes are refused here")
         folder = self._board.folder(job_id)

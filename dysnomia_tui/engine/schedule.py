@@ -177,7 +177,7 @@ def write(timers: Sequence[Timer], folder: Path) -> tuple[list[str], list[str]]:
 
 
 def remove(timers: Sequence[Timer], folder: Path) -> list[str]:
-    """Remove what was written here; returns the timers that were there."""
+    """Remove what was written here; returns the timers that were there. Raises NotWritten."""
     was = []
     for timer in timers:
         for name in _names(timer):

@@ -161,7 +161,9 @@ class StatePlugin(Plugin):
 
     @abstractmethod
     def drop(self, ctx: Context, place: Place) -> None:
-        """Delete the state at a place, and close connections that a dead job left open on it. Idempotent."""
+        """Delete the state at a place, and close connections that a dead job left open on it. Idempotent.
+
+        Raises PluginError; NotSafe for the live place."""
 
     # Snapshot.
 
@@ -303,13 +305,17 @@ class StatePlugin(Plugin):
         self, ctx: Context, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]
     ) -> Sequence[int]:
         """``put_back`` of whole sections, whose content is in ``stored``. Leaves a journal for ``recover`` and, where
-        it is killed, places that ``left_behind`` names."""
+        it is killed, places that ``left_behind`` names.
+
+        Raises Unsupported where the type does not."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())
 
     def parse_whole(self, raw: bytes) -> Mapping[str, str]:
-        """Return what a whole section is, by names, ready to show: size, owner, mode."""
+        """Return what a whole section is, by names, ready to show: size, owner, mode.
+
+        Raises Unsupported where the type does not."""
         from dysnomia_plugins.errors import Unsupported
 
         raise Unsupported(self.cannot_put_back())

@@ -58,13 +58,14 @@ class Interrupts:
     pending: bool = False
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
+        """The handler of a signal. Raises KeyboardInterrupt while one is listened for."""
         if self.armed:
             raise KeyboardInterrupt
         self.pending = True
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Let Ctrl-C through, and one that came before at once."""
+        """Let Ctrl-C through, and one that came before at once. Raises KeyboardInterrupt where a signal came before."""
         self.armed = True
         try:
             if self.pending:
@@ -258,7 +259,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"  replaces: {plan.replaces}"
     for need in plan.space:
         about = "about " if need.estimated else ""
-        yield f"  space: {about}{size(need.needs)} of {size(need.has)} free in {need.where}"
+        yield f"  space ({need.where}): {about}{size(need.needs)} of {size(need.has)} free"
     yield from (f"  warning: {text}" for text in plan.warnings)
     yield from (f"  cannot: {text}" for text in plan.blockers)
     yield f"  grade {int(plan.grade)} ({_GRADES[int(plan.grade)]})"

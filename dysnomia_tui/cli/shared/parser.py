@@ -70,6 +70,7 @@ class Parser(argparse.ArgumentParser):
         return args
 
     def error(self, message: str) -> NoReturn:
+        """Raises Usage, which becomes exit code 2 and one line."""
         raise Usage(f"{message} (see {self.prog} --help)")
 
 

@@ -26,7 +26,9 @@ BETWEEN = " | "
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Print what differs. Exits with 0 whether anything does or not, as a question that was answered."""
+    """Print what differs. Exits with 0 whether anything does or not, as a question that was answered.
+
+    Raises Usage for options that exclude each other."""
     from dysnomia_tui.cli.snapshots.command import one_component
 
     if (args.sql or args.jsonl) and (args.rows or args.json or (args.sql and args.jsonl)):

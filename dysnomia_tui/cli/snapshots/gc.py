@@ -24,7 +24,9 @@ KEEP = 1
 
 
 def collect(args: argparse.Namespace) -> int:
-    """Review, and carry the review out; with ``--dry-run`` print it."""
+    """Review, and carry the review out; with ``--dry-run`` print it.
+
+    Raises Usage for options that exclude each other."""
     if args.keep is not None and args.keep < 0:
         raise Usage(f"--keep must be 0 or more, not {args.keep}")
     rules = _rules(args)

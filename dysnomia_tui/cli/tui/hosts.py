@@ -35,7 +35,9 @@ _COLUMNS = ("HOST", "STATE", "NEWEST GOOD", "COMP", "STORED", "JOBS", "FIRST")
 
 
 def hosts(args: argparse.Namespace) -> int:
-    """Ask them all. Returns the worst level: 0 ok, 1 warning, 2 critical (a host that does not answer is critical)."""
+    """Ask them all. Returns the worst level: 0 ok, 1 warning, 2 critical (a host that does not answer is critical).
+
+    Raises Usage where no hosts are configured, or for options that make no sense."""
     _check(args)
     settings = load(args.statedir)
     known = known_hosts(settings)

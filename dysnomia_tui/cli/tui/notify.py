@@ -14,6 +14,7 @@ HINT = "write [notify] in config.toml (docs/configuration.md)"
 
 
 def notify(args: argparse.Namespace) -> int:
+    """Show what is configured, or send a test message. Raises Usage where nothing is configured."""
     settings = load(args.statedir)
     for text in settings.exposed:
         say(f"warning: {text}")

@@ -21,7 +21,9 @@ from dysnomia_tui.engine.records import Drill
 def verify(args: argparse.Namespace) -> int:
     """Verify those that are due until the time is up; what is left is begun with next time.
 
-    Returns 0 where all that were tried are good; else what they failed at, or PARTLY."""
+    Returns 0 where all that were tried are good; else what they failed at, or PARTLY.
+
+    Raises Usage for a duration that is none."""
     try:
         within = parse_duration(args.within).total_seconds()
     except ValueError as error:

@@ -151,7 +151,9 @@ def restore(
     guard: bool = True,
     snapshot_id: str = "",
 ) -> Restored:
-    """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before."""
+    """Restore a generation; see ``restoring.restore``. A module of Dysnomia's convention gets a guard made before.
+
+    Raises Unsupported where a module is to make a copy."""
     if not isinstance(component_job.plugin, PrivateStatePlugin):
         from dysnomia_tui.engine.component import restore as restoring
 
@@ -164,7 +166,7 @@ def restore(
 
 
 def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
-    """Undo a restore that job ``of`` made; see ``restoring.undo``."""
+    """Undo a restore that job ``of`` made; see ``restoring.undo``. Raises Unsupported where the job made no guard."""
     if not isinstance(component_job.plugin, PrivateStatePlugin):
         from dysnomia_tui.engine.component import restore as restoring
 
@@ -277,7 +279,7 @@ def activity(component_job: ComponentJob, name: str) -> None:
     """Run ``activate``, ``deactivate``, ``collect-garbage``, ``lock`` or ``unlock``; markers follow. A module may
     have activities of its own.
 
-    Raises Unsupported where the type has no such activity.
+    Raises Unsupported where the type has no such activity; NotSafe where others may write what would be activated.
     """
     own = isinstance(component_job.plugin, PrivateStatePlugin) and name not in _ACTIVITIES
     if not own and name not in component_job.plugin.activities() | {"lock", "unlock"}:

@@ -231,7 +231,9 @@ class DigestDraft:
         return _digesting(name, self)
 
     def claim(self, snapshot_id: str) -> None:
-        """A module that names its snapshots itself is never verified by a digest."""
+        """A module that names its snapshots itself is never verified by a digest.
+
+        Raises PluginError: an id that is claimed says nothing of the content."""
         raise PluginError("a snapshot whose id the module chose cannot be verified by its digest")
 
     def add(self, section: Section) -> None:

@@ -93,7 +93,9 @@ def run_restore(component_job: ComponentJob, plugin: PrivateStatePlugin, generat
 
 
 def newest_written(statedir: Path, key: ComponentKey) -> Path | None:
-    """The snapshot folder that the highest generation link of a private state directory leads to."""
+    """The snapshot folder that the highest generation link of a private state directory leads to.
+
+    Raises PluginError where its link leads to none of its snapshots."""
     links = _at(statedir, "generations", key)
     if not links.is_dir():
         return None

@@ -68,6 +68,7 @@ class DigestingDraft:
         self.results[name] = sink.close()
 
     def claim(self, snapshot_id: str) -> None:
+        """Raises PluginError: an id that is claimed says nothing of the content."""
         raise PluginError("a snapshot whose id the module chose has no digest to compute")
 
 

@@ -72,7 +72,7 @@ def restore(
 def undo(component_job: ComponentJob, of: UnfinishedJob, *, text: str = "") -> Restored:
     """Undo a restore: swap back what it set aside while that stands, else restore its guard. Itself guarded.
 
-    Raises NotFound where neither is there, and what ``restore`` raises.
+    Raises NotSafe where the job replaced nothing, NotFound where neither is there, and what ``restore`` raises.
     """
     plugin = state_plugin(component_job)
     swap = step_of(of, "swap")

@@ -201,7 +201,9 @@ def open_nothing(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 
 @contextmanager
 def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
-    """Dump what is live into the diff's private folder, outside the store."""
+    """Dump what is live into the diff's private folder, outside the store.
+
+    Raises Unsupported where the type cannot be read without a snapshot."""
     machine = Machine(settings_from_json(args["settings"]))
     key = ComponentKey.parse(args["key"])
     plugin = machine.plugin(key)
@@ -224,7 +226,9 @@ def open_live(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
 @contextmanager
 def open_rescanned(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
     """Open a stored snapshot whose contents index is worked out anew: it has none (another tool's), or that of another
-    version of its type."""
+    version of its type.
+
+    Raises NotFound for a broken link."""
     machine = Machine(settings_from_json(args["settings"]))
     generation = machine.store.generation(ComponentKey.parse(args["key"]), int(args["number"]))
     if not generation.id:

@@ -38,7 +38,7 @@ def patch_lines(old: SideSpec, new: SideSpec) -> Iterator[str]:
 
 
 def sql_patch(old: Opened, new: Opened, folder: Path, title: str) -> Iterator[str]:
-    """The same between two sides that are open."""
+    """The same between two sides that are open. Raises Unsupported where the type has no SQL."""
     plugin = new.reader
     if not isinstance(plugin, StatePlugin) or not isinstance(old.reader, type(plugin)):
         raise Unsupported("there is no SQL for state of this type", "--diff --rows shows what differs")

@@ -80,7 +80,9 @@ def stored_side(
 
 @contextmanager
 def open_stored(args: Mapping[str, Any], scratch: Path) -> Iterator[Opened]:
-    """Open what ``stored_side`` describes; where it has no contents index, it is worked out first."""
+    """Open what ``stored_side`` describes; where it has no contents index, it is worked out first.
+
+    Raises NotFound where the snapshot has no contents index."""
     store = Store(Path(args["statedir"]))
     stored = store.stored(ComponentKey(args["container"], args["component"]), args["id"])
     folders = [tuple(map(Path, args[name])) for name in ("modules_path", "libexec")]

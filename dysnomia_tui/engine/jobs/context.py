@@ -64,6 +64,7 @@ class JobCancel:
         self._asked = True
 
     def check(self) -> None:
+        """Raises Cancelled, naming who asked for it, where the job was asked to stop."""
         if self.cancelled:
             raise Cancelled(f"cancelled by {self._by()}")
 

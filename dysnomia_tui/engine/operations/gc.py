@@ -91,6 +91,7 @@ def _always(policy: Policy) -> Callable[[ComponentKey], Policy]:
 
 
 def run_gc(work: JobContext) -> Outcome:
+    """Carry a collection out. Raises Stale where the store is no longer what was reviewed."""
     review = gc_from_json(work.plan.params["review"])
     free_now = bool(work.plan.params["now"])
     _not_in_use(work)

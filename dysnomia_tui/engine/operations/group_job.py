@@ -106,7 +106,9 @@ class Crew:
 
 
 def run_group(work: JobContext) -> Outcome:
-    """Do all of it, or take back what was done."""
+    """Do all of it, or take back what was done.
+
+    Raises EngineError where the group's programs cannot be run: then nothing was touched."""
     params = work.plan.params
     record = FileJournal.create(work.folder.path / RECORD)
     crew = Crew(work, record, work.id)

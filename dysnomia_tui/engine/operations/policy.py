@@ -52,7 +52,7 @@ def plan_policy(
     grade = graded(machine.settings, ordered, Grade.ADDS)
     return Plan(
         kind=Kind.POLICY,
-        title=f"save the retention of {pattern} in {path}",
+        title=f"save the retention of {pattern} in config.toml",
         keys=ordered,
         grade=grade,
         steps=(Step(f'[components."{pattern}".retention] in {path} would be: {rules}'), *steps),
@@ -68,7 +68,9 @@ def plan_policy(
 
 
 def run_policy(work: JobContext) -> Outcome:
-    """Write it, where the file is still the one that was planned for."""
+    """Write it, where the file is still the one that was planned for.
+
+    Raises Stale, Blocked, EngineError: then the file is as it was."""
     params = work.plan.params
     path = Path(params["path"])
     if identity(path) != params["identity"]:

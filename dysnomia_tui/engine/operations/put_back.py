@@ -259,7 +259,9 @@ def _places(step: Mapping[str, object]) -> list[int]:
 
 
 def run_put_back(work: JobContext) -> Outcome:
-    """Put back, or undo that, from a generation: which one and which rows is in the plan."""
+    """Put back, or undo that, from a generation: which one and which rows is in the plan.
+
+    Raises Stale where the job was undone already."""
     params = work.plan.params
     of = params.get("job")
     if of is not None and work.board.folder(of).record().last("undone") is not None:

@@ -55,7 +55,9 @@ def _clean_up(board: JobBoard, job_id: str, groups: Mapping[str, GroupSettings])
 
 
 def run_recover(work: JobContext) -> Outcome:
-    """Settle every component of an interrupted job, and sweep what is named after it."""
+    """Settle every component of an interrupted job, and sweep what is named after it.
+
+    Raises Stale where the job still runs; EngineError where something is left that has to be mended."""
     dead = work.board.folder(work.plan.params["job"])
     if dead.held:
         raise Stale(f"job {dead.id} or a child process of it still runs", "wait until it has ended")

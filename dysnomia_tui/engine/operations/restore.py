@@ -349,6 +349,7 @@ def _restore_command(
 
 
 def run_restore(work: JobContext) -> Outcome:
+    """Carry a restore out. Raises Stale where the component is no longer what was planned."""
     params = work.plan.params
     reason = preflight_grade(work.machine, work.plan)
     if reason:

@@ -220,6 +220,7 @@ def _plan_undo_gc(machine: Machine, job_id: str, now: datetime) -> Plan:
 
 
 def run_undo_restore(work: JobContext) -> Outcome:
+    """Undo a restore. Raises Stale where the job was undone already."""
     of = work.plan.params["job"]
     if work.board.folder(of).record().last("undone") is not None:
         raise Stale(f"nothing was touched: job {of} is undone already", "check what is live now")

@@ -87,7 +87,10 @@ class ProcessRunner:
         self._secrets = tuple(secrets)
 
     def run(self, argv: Argv, **options: Unpack[RunOptions]) -> Finished:
-        """Run to the end. Raises ProcessFailed (TimedOut after ``timeout`` seconds), Cancelled, ToolMissing."""
+        """Run to the end.
+
+        Raises ProcessFailed (TimedOut after ``timeout`` seconds), Cancelled, ToolMissing; PluginError for too
+        much output."""
         keeper = Keeper(OUTPUT_LIMIT, strict=True)
         stdin, timeout = options.get("stdin"), options.get("timeout")
         child = self._start(argv, options, write=stdin is not None, sink=keeper.feed, timeout=timeout)

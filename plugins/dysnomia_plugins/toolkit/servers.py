@@ -44,7 +44,9 @@ def down(error: PluginError) -> Probe:
 
 @contextmanager
 def explained(explain: Callable[[ProcessFailed], PluginError]) -> Iterator[None]:
-    """Turn the failure of a client program into what it means; what is more than such a failure stays as it is."""
+    """Turn the failure of a client program into what it means; what is more than such a failure stays as it is.
+
+    Raises what ``explain`` returns."""
     try:
         yield
     except ProcessFailed as error:

@@ -105,6 +105,7 @@ class SectionDigester:
         key: tuple[str, ...],
         attributes: Mapping[str, str] | None,
     ) -> None:
+        """Begin a section. Raises ValueError inside of another."""
         if self._open is not None:
             raise ValueError(f"section {name!r} begins inside section {self._open.name!r}")
         self._close_run()
@@ -145,7 +146,9 @@ class SectionDigester:
         self.target.add(section)
 
     def whole(self, sections: Sequence[WholeSection]) -> None:
-        """Sections that were stored one behind the other: what ``begin``, ``canonical`` and ``end`` do, in one go."""
+        """Sections that were stored one behind the other: what ``begin``, ``canonical`` and ``end`` do, in one go.
+
+        Raises ValueError inside of another section."""
         if self._open is not None:
             raise ValueError(f"sections begin inside section {self._open.name!r}")
         self._close_run()

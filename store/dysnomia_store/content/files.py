@@ -110,7 +110,9 @@ def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system says of a full disk or a lack of permission into the store's own errors."""
+    """Turn what the operating system says of a full disk or a lack of permission into the store's own errors.
+
+    Raises NotPermitted, StoreFull, StoreError."""
     try:
         yield
     except OSError as error:

@@ -251,6 +251,7 @@ class Index(AbstractContextManager["Index"]):
             offset += size
 
     def sections(self, start: int = 0, count: int | None = None) -> Iterator[Section]:
+        """The sections, in their order. Raises Corrupt."""
         for line in self.lines(start, count):
             try:
                 yield decode(line)

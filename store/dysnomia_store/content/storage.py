@@ -146,6 +146,7 @@ class FrameFolder:
         _copy(artefact, offset, end - offset, self.write)
 
     def close(self, footer_fields: Mapping[str, Any]) -> Stored:
+        """Write the footer; the folder is whole. Raises StoreError where it has too many frames."""
         self._cutter.flush()
         self._worker.finish()
         frames = Frames.of(bytes(self._digests), self._sizes)

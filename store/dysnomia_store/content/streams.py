@@ -49,7 +49,9 @@ def stream_of(pieces: Iterator[bytes], path: Path) -> Iterator[BinaryIO]:
 
 def checked_last(pieces: Iterator[bytes], path: Path) -> Generator[bytes, None, None]:
     """The same pieces, the last one held back until the iterator has ended well. Damage becomes Corrupt,
-    what says nothing of them another StoreError."""
+    what says nothing of them another StoreError.
+
+    Raises Corrupt, StoreError."""
     held = b""
     try:
         for piece in pieces:

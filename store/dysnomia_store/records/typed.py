@@ -253,6 +253,7 @@ def metadata(record: Record, what: str) -> Metadata:
 
 
 def history(record: Record, what: str) -> History:
+    """A generation's record. Raises Corrupt."""
     fields = cast(codec.Json, _read(record, _History, what))
     try:
         return codec.history_of(fields)
@@ -261,7 +262,7 @@ def history(record: Record, what: str) -> History:
 
 
 def seen(record: Record, what: str) -> tuple[int, str, Seen]:
-    """(generation, id, what was seen)."""
+    """(generation, id, what was seen). Raises Corrupt."""
     fields = cast(codec.Json, _read(record, _Seen, what))
     try:
         return codec.seen_of(fields)
@@ -270,7 +271,7 @@ def seen(record: Record, what: str) -> tuple[int, str, Seen]:
 
 
 def marks(record: Record, what: str) -> tuple[str, Marks]:
-    """The id they were made of, and what they say."""
+    """The id they were made of, and what they say. Raises Corrupt."""
     fields = cast(codec.Json, _read(record, _Marks, what))
     try:
         return fields["id"], codec.marks_of(fields)
@@ -279,6 +280,7 @@ def marks(record: Record, what: str) -> tuple[str, Marks]:
 
 
 def check(record: Record, what: str) -> Check:
+    """The result of a check. Raises Corrupt."""
     fields = cast(codec.Json, _read(record, _Check, what))
     try:
         return codec.check_of(fields)

@@ -27,7 +27,8 @@ ONE_STEP = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "f2fs", "
 class Layout:
     """The places of one fileset, on this machine as its mounts are now.
 
-    Raises NotSafe where the way to the target folder leads through a link that somebody else could have made.
+    Raises NotSafe where the way to the target folder leads through a link that somebody else could have made,
+    PluginError where that folder cannot be opened.
     """
 
     def __init__(self, spec: FilesetSpec) -> None:

@@ -126,7 +126,9 @@ class FilesetState(StatePlugin):
         return f"the folder {posixpath.dirname(self.layout_of(component).target)}"
 
     def named(self, component: Component, name: str) -> Place:
-        """A folder of that name beside the target folder."""
+        """A folder of that name beside the target folder.
+
+        Raises PluginError for a name that no copy can have, or that is the live state's."""
         layout = self.layout_of(component)
         try:
             validate_name(name, "copy")

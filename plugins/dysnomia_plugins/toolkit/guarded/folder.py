@@ -172,7 +172,9 @@ class Folder:
     # Making.
 
     def make_folder(self, name: str, mode: int = PRIVATE_FOLDER) -> Folder:
-        """Make a folder and open it. It inherits no access list of this one's. Raises FileExistsError, OSError."""
+        """Make a folder and open it. It inherits no access list of this one's.
+
+        Raises FileExistsError, OSError; NotSafe where another process puts something else there meanwhile."""
         os.mkdir(name, PRIVATE_FOLDER, dir_fd=self.descriptor)
         made = self.folder(name)
         try:

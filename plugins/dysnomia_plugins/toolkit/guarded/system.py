@@ -180,7 +180,7 @@ def rename_new(source: str, source_folder: int, target: str, target_folder: int)
 
 
 def sync_file_system(descriptor: int) -> None:
-    """Return when everything written to the file system is on the disk."""
+    """Return when everything written to the file system is on the disk. Raises OSError."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.syncfs(descriptor) != 0:
         code = ctypes.get_errno()

@@ -124,7 +124,9 @@ def _text(head: Sequence[tuple[int, bytes]], size: int) -> bool:
 
 
 def member_rows(stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
-    """The lines of a file's section, or its bytes in records. Folders, links and others have none."""
+    """The lines of a file's section, or its bytes in records. Folders, links and others have none.
+
+    Raises PluginError where the snapshot holds no such file."""
     if section.kind != Kind.FILE:
         return
     artefact = section.artefact or ARTEFACT

@@ -91,7 +91,9 @@ def identity(path: str) -> Identity:
 
 
 def swap_roots(roots: Sequence[RootSwap], journal: Journal) -> None:
-    """Exchange all roots. Raises with every root as it was, unless moving had begun: then ``recover`` finishes it."""
+    """Exchange all roots.
+
+    Raises PluginError with every root as it was, unless moving had begun: then ``recover`` finishes it."""
     journal.step(BEGUN, roots=[asdict(root) for root in roots])
     done: list[RootSwap] = []
     try:

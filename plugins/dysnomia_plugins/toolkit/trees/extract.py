@@ -53,7 +53,9 @@ class Trust:
     """Whether owners can be set at all."""
 
     def apply(self, member: Member) -> Member | None:
-        """The member as it may be extracted; None where it may not be."""
+        """The member as it may be extracted; None where it may not be.
+
+        Raises PluginError for an owner that this user cannot set."""
         uid, gid = self._owner(member)
         if self.exact and member.kind is not Kind.HARDLINK and (uid, gid) != (member.uid, member.gid):
             raise PluginError(

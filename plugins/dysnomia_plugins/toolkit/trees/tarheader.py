@@ -108,6 +108,7 @@ def confined(name: bytes) -> str:
 
 
 def check_sum(block: bytes) -> None:
+    """Compare a header with the sum in it. Raises BadArchive where they differ."""
     if block[154:156] == b"\0 " and block[148:154].isdigit():
         # The low half of Adler-32 is the sum of all bytes and one, modulo 65521 (RFC 1950): the C library adds them
         # up in a twentieth of the time. What it does not agree with is looked at as the format says.
@@ -134,6 +135,7 @@ def _octal(digits: bytes) -> int:
 
 
 def number_of(data: bytes, what: str) -> int:
+    """A number of a header that is a size, a mode or an id. Raises BadArchive where it is impossible."""
     if data[-1] == 0 and data[:-1].isdigit() and (short := _octal(data[:-1])) >= 0:
         return short  # as nearly every header has it
     number = _signed(data)
@@ -162,6 +164,7 @@ def _bounded(number: int, most: int, what: str) -> int:
 
 
 def decimal(data: bytes, most: int = MAX_SIZE) -> int:
+    """Decimal digits of a pax record. Raises BadArchive where they are none, or the number is larger than ``most``."""
     if not data.isdigit() or len(data) > 20 or int(data) > most:
         raise BadArchive(f"a header holds {data[:30]!r} where a number should be")
     return int(data)
@@ -180,6 +183,7 @@ def _nanoseconds(value: bytes) -> int:
 
 
 def pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The records of a pax header, keyword and value. Raises BadArchive where it is damaged."""
     at = 0
     while at < len(data):
         space = data.find(b" ", at, at + 12)

@@ -86,7 +86,9 @@ class TarReader:
             entry.skip()
 
     def next(self) -> Entry | None:
-        """The next entry, or None at the end of the archive (``ended`` says whether it was marked)."""
+        """The next entry, or None at the end of the archive (``ended`` says whether it was marked).
+
+        Raises BadArchive, Truncated."""
         raw = b""
         records: dict[bytes, bytes] = {}
         sparse: list[tuple[bytes, bytes]] = []
@@ -116,7 +118,7 @@ class TarReader:
             return self._entry(block, raw, records, sparse, long)
 
     def take(self, most: int, what: str) -> bytes:
-        """At least one and at most ``most`` bytes."""
+        """At least one and at most ``most`` bytes. Raises Truncated where the archive ends before."""
         data = self._stream.read(most)
         if not data:
             raise Truncated(f"the archive ends inside {what}")

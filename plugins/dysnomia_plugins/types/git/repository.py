@@ -135,7 +135,8 @@ class Repository:
     def actor(self) -> Actor | None:
         """Who runs git, which follows links by path; None is whoever we are.
 
-        Raises NotSafe where its objects are behind a link that somebody else could have made."""
+        Raises NotSafe where its objects are behind a link that somebody else could have made,
+        ServerDown where they cannot be looked at."""
         if os.geteuid() != 0:
             return None
         if self.making:

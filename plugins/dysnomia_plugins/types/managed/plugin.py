@@ -73,7 +73,7 @@ class ManagedProcess(Plugin):
         return Status(status.word, status.tone, (*status.facts, by), status.log, status.log_note)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
-        """That of its process manager's type."""
+        """That of its process manager's type. Raises PluginError where it is not known what was generated for it."""
         generated = noted(component)
         if generated is None:
             raise PluginError(f"{component.key}: {NOT_KNOWN}", f"or see its files in {Path(component.path)}")

@@ -104,7 +104,9 @@ def _quoted(account: Account) -> str:
 
 
 def powerful(client: Client, accounts: set[Account], database: str) -> set[Account]:
-    """Which of these accounts can do more than work in ``database``. One that is not there can do nothing."""
+    """Which of these accounts can do more than work in ``database``. One that is not there can do nothing.
+
+    Raises PluginError where the server does not tell the rights of the definers."""
     if not accounts:
         return set()
     wheres = [

@@ -77,7 +77,9 @@ class LiveRows:
         return dict(self._found(table.name, PRIMARY, table.columns, asked, lock))
 
     def missing(self, section: Section, batch: Sequence[bytes]) -> Iterator[bytes]:
-        """Those of the snapshot's records whose key no row of live has."""
+        """Those of the snapshot's records whose key no row of live has.
+
+        Raises NotSafe for a row that cannot be looked up."""
         table = self.tables[section.name]
         places = [section.columns.index(name) for name in table.key_columns]
         asked = []

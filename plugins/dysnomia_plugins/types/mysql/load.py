@@ -177,7 +177,9 @@ class WithoutSections(PiecesReader):
 
 
 def unwanted(stored: Stored, wanted: Sequence[Section]) -> list[Section]:
-    """The tables whose rows a partial load leaves out, in the order of the dump."""
+    """The tables whose rows a partial load leaves out, in the order of the dump.
+
+    Raises PluginError where it is not known where they are in the dump."""
     names = {section.name for section in wanted if section.kind == TABLE}
     tables = [one for one in stored.sections() if one.kind == TABLE and one.name not in names]
     if any(one.offset is None or one.length is None for one in tables):

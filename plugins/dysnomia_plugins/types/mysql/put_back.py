@@ -38,7 +38,7 @@ _AGAIN = "look at the plan again"
 
 
 def lacking(client: Client, database: str, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
-    """See ``StatePlugin.lacking``."""
+    """See ``StatePlugin.lacking``. Raises NotSafe for a table whose rows cannot be put back."""
     records = chain.from_iterable(batches)
     with talking(client, database) as talk:
         live = LiveRows(talk)
@@ -107,7 +107,9 @@ def _warnings(live: LiveRows, rows: Sequence[PutRow], seen: Seen) -> Iterator[st
 
 
 def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_back``."""
+    """See ``StatePlugin.put_back``.
+
+    Raises PluginError where rows stay locked, NotSafe where the server refuses one: then nothing was changed."""
     ctx.journal.step(PUT_BACK)
     changed: list[int] = []
     ended = False

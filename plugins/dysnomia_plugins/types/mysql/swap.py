@@ -110,7 +110,9 @@ class Exchange:
         self.client.script(accounts.alter(self.locked, "UNLOCK"), held=True)
 
     def finish(self) -> None:
-        """What was live is made whole where it stands aside; the schema that was beside goes."""
+        """What was live is made whole where it stands aside; the schema that was beside goes.
+
+        Raises NotSafe where a table is where none should be: nothing more is removed."""
         notes = self._notes()
         if not self.existed:
             self.client.drop_database(self.aside, taking_back(self.aside))
@@ -142,7 +144,9 @@ class Exchange:
         return SPENT in self.client.tables(self.beside)
 
     def revert(self, exchanged: bool) -> None:
-        """Bring back what was, from wherever it stopped. ``exchanged``: its triggers and events may be gone."""
+        """Bring back what was, from wherever it stopped. ``exchanged``: its triggers and events may be gone.
+
+        Raises NotSafe where a table is where none should be: nothing more is removed."""
         notes = self._notes()
         if exchanged and notes:
             self._rename_back(notes)
@@ -210,7 +214,9 @@ def _json(value: object) -> bytes:
 
 
 def swap(ctx: Context, client: Client, live: str, beside: str, aside: str, *, lock: bool = True) -> None:
-    """Make ``beside`` live, and what was live ``aside``. Raises with a journal that ``recover`` reverts or finishes."""
+    """Make ``beside`` live, and what was live ``aside``.
+
+    Raises PluginError with a journal that ``recover`` reverts or finishes."""
     existing = client.existing(live, beside, aside)
     if aside in existing:
         raise NotSafe(f"there is a database {aside} already", "an earlier job left it behind: recover that job first")

@@ -33,7 +33,9 @@ class Code:
 
 
 def read(client: Client, database: str) -> Code:
-    """All of a schema's code. Its events are real, or kept as text."""
+    """All of a schema's code. Its events are real, or kept as text.
+
+    Raises Truncated where the dump ends before its end marker."""
     looked = look(client, database)
     refuse_endless(database, looked.endless)
     text = kept(client, database).get(EVENTS)

@@ -140,7 +140,7 @@ class OpenldapDirectory(StatePlugin):
         drop_named(ctx, layout.made(ctx.tag, COPY), place, NAMED)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
-        """Also folders of the job's that are empty, and a copy that never got its name."""
+        """Also folders of the job's that are empty, and a copy that never got its name. Raises PluginError."""
         layout = Directory.of(ctx.component).layout
         places = [layout.made(ctx.tag, purpose) for purpose in (*Purpose, COPY)]
         try:

@@ -17,7 +17,7 @@ from dysnomia_plugins.types.openldap.server import holders, start_left, stopped
 
 
 def swap(ctx: Context, directory: Directory, beside: Place, aside: Place) -> None:
-    """Raises with live as it was, or leaves a journal that ``recover`` finishes."""
+    """Raises PluginError with live as it was, or leaves a journal that ``recover`` finishes."""
     live = directory.layout.live
     try:
         begun(aside, directory.actor)

@@ -185,7 +185,9 @@ class ConfinedStatements(Statements):
 
 @contextmanager
 def refusals_in_words() -> Iterator[None]:
-    """What a load fails by, where it is that owners' code does not run as a superuser."""
+    """What a load fails by, where it is that owners' code does not run as a superuser.
+
+    Raises NotSafe for what the confinement refuses, ProcessFailed for other errors."""
     try:
         yield
     except ProcessFailed as error:

@@ -19,7 +19,9 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string literal that means the same whatever ``standard_conforming_strings`` is."""
+    """A string literal that means the same whatever ``standard_conforming_strings`` is.
+
+    Raises NotSafe for a NUL byte."""
     if "\0" in text:
         raise NotSafe(f"{text!r} holds a NUL byte")
     escaped = text.replace("'", "''").replace("\\", "\\\\")

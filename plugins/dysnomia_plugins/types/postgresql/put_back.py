@@ -39,7 +39,7 @@ _AGAIN = "look at the plan again"
 
 
 def lacking(client: Client, database: str, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
-    """See ``StatePlugin.lacking``."""
+    """See ``StatePlugin.lacking``. Raises NotSafe for a table whose rows cannot be put back."""
     records = chain.from_iterable(batches)
     with talking(client, database, _encoding(section)) as talk:
         talk.ask(_READING)
@@ -52,7 +52,7 @@ def lacking(client: Client, database: str, section: Section, batches: Iterator[S
 
 
 def look(ctx: Context, client: Client, database: str, rows: Sequence[PutRow]) -> LiveLook:
-    """See ``StatePlugin.look_at_rows``."""
+    """See ``StatePlugin.look_at_rows``. Raises PluginError where a table stays locked."""
     if any(name == PUT_BACK for name, _ in ctx.journal.steps()):
         client.end_backends()  # of the job that died: its COMMIT may be under way
     if not rows:
@@ -125,7 +125,9 @@ _WAITING = """SELECT json_agg(what ORDER BY what) FROM (
 
 
 def put_back(ctx: Context, client: Client, database: str, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_back``."""
+    """See ``StatePlugin.put_back``.
+
+    Raises PluginError where rows stay locked, NotSafe where the server refuses one: then nothing was changed."""
     ctx.journal.step(PUT_BACK)
     number = 0
     try:

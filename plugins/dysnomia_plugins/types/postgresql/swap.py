@@ -27,7 +27,7 @@ LOCK_TIMEOUT = "lock timeout"
 
 
 def swap(ctx: Context, client: Client, live: str, beside: str, aside: str) -> None:
-    """Make ``beside`` live, and what was live ``aside``. Raises with nothing changed."""
+    """Make ``beside`` live, and what was live ``aside``. Raises PluginError with nothing changed."""
     live_oid, beside_oid, aside_oid = client.oids(live, beside, aside)
     if aside_oid is not None:
         raise NotSafe(f"there is a database {aside} already", "an earlier job left it behind: recover that job first")

@@ -25,7 +25,7 @@ def _checked(decode: Callable[[bytes], Iterator[bytes]]) -> Callable[[bytes], It
 
 @_checked
 def listpack(data: bytes) -> Iterator[bytes]:
-    """Elements of a listpack (Redis 7; streams since 5)."""
+    """Elements of a listpack (Redis 7; streams since 5). Raises ValueError for bytes that are none."""
     if struct.unpack_from("<I", data)[0] != len(data) or data[-1] != 0xFF:
         raise ValueError
     at, end = 6, len(data) - 1
@@ -72,7 +72,7 @@ def _back(size: int) -> int:
 
 @_checked
 def ziplist(data: bytes) -> Iterator[bytes]:
-    """Elements of a ziplist (Redis before 7)."""
+    """Elements of a ziplist (Redis before 7). Raises ValueError for bytes that are none."""
     if struct.unpack_from("<I", data)[0] != len(data) or data[-1] != 0xFF:
         raise ValueError
     at, end = 10, len(data) - 1
@@ -106,7 +106,7 @@ _ZIPLIST_WIDTH = {0xC0: 2, 0xD0: 4, 0xE0: 8, 0xF0: 3, 0xFE: 1}
 
 @_checked
 def intset(data: bytes) -> Iterator[bytes]:
-    """Members of a set of integers."""
+    """Members of a set of integers. Raises ValueError for bytes that are none."""
     width, count = struct.unpack_from("<II", data)
     if len(data) != 8 + width * count:
         raise ValueError
@@ -119,7 +119,9 @@ def intset(data: bytes) -> Iterator[bytes]:
 
 @_checked
 def zipmap(data: bytes) -> Iterator[bytes]:
-    """Fields and values of a zipmap (Redis before 2.6), one after the other."""
+    """Fields and values of a zipmap (Redis before 2.6), one after the other.
+
+    Raises ValueError for bytes that are none."""
     at = 1
     while data[at] != 0xFF:
         size, at = _zipmap_length(data, at)

@@ -35,7 +35,9 @@ def unpack(data: bytes, size: int) -> bytes:
 
 
 def pieces(some: Callable[[int], bytes], packed: int, size: int) -> Iterator[bytes]:
-    """Decompress what ``some(n)`` gives (at most n bytes a call), ``packed`` bytes in all, in bounded memory."""
+    """Decompress what ``some(n)`` gives (at most n bytes a call), ``packed`` bytes in all, in bounded memory.
+
+    Raises Damaged where it does not give what it says."""
     if size > _MOST_EACH * packed:
         raise Damaged(f"a compressed string says that {packed:,} bytes are {size:,}")
     data, out, done = b"", bytearray(), 0

@@ -160,7 +160,7 @@ class RdbStream:
         raise Damaged(f"a length cannot begin with {first:#04x}")
 
     def string(self) -> bytes:
-        """A string, decompressed; integers as Redis would print them."""
+        """A string, decompressed; integers as Redis would print them. Raises Damaged."""
         first = self.byte()
         if first < 0x40:
             return self.take(first)
@@ -283,6 +283,7 @@ class RdbReader:
         return int(ctime) * 1000 if ctime.isascii() and ctime.isdigit() and len(ctime) < 12 else 0
 
     def heads(self) -> Iterator[Head]:
+        """The head of each key, which is read whole before the next. Raises Damaged, and Unsupported."""
         self._magic()
         stream = self.stream
         database = 0

@@ -68,7 +68,9 @@ class Connection:
     def private(cls, folder: Folder, run_as: str | None, secret: str) -> Self:
         """To a server of our own, by the socket in its folder. Raises OSError where it is not up yet.
 
-        Its user owns the folder and could put another socket there: nothing is said to anybody else's server."""
+        Its user owns the folder and could put another socket there: nothing is said to anybody else's server.
+
+        Raises NotSafe for a socket of somebody else's."""
         connected = connect_socket(Path(folder.inside("s")), POLL)
         peer = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
         if peer != (os.geteuid() if run_as is None else pwd.getpwnam(run_as).pw_uid):
@@ -121,6 +123,7 @@ class Connection:
         return self.reply(str(words[0]), limit)
 
     def send(self, *words: str | bytes | int) -> None:
+        """Send a command. Raises ServerDown where the connection is lost."""
         encoded = [word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape") for word in words]
         data = b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
         try:

@@ -179,7 +179,9 @@ _SHAPES: Mapping[str, Callable[[bytes, Elements], Iterator[bytes]]] = {
 
 
 def score(text: bytes) -> bytes:
-    """A score in one wording, for encodings differ in theirs: the shortest that reads back as the same number."""
+    """A score in one wording, for encodings differ in theirs: the shortest that reads back as the same number.
+
+    Raises Damaged where it is no number."""
     try:
         value = float(text) + 0.0  # no encoding keeps the sign of a zero
     except ValueError:

@@ -81,7 +81,9 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 @contextmanager
 def explained(path: Path | str) -> Iterator[None]:
-    """Turn what SQLite raises about ``path`` into a PluginError in an operator's words."""
+    """Turn what SQLite raises about ``path`` into a PluginError in an operator's words.
+
+    Raises PluginError (NotADatabase, DatabaseLocked, …)."""
     try:
         yield
     except sqlite3.Error as error:

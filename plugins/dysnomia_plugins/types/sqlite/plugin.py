@@ -339,6 +339,7 @@ class SqliteDatabase(StatePlugin):
             return (str(folder_of(component) / component.key.component),)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
+        """sqlite3 on the file, as its owner. Raises ToolMissing; PluginError where there is no such file."""
         program = shutil.which("sqlite3", path=search_path())
         if program is None:
             raise ToolMissing("the program sqlite3 is not installed", "it is in the package sqlite3")

@@ -39,7 +39,7 @@ def _reading(site: Site, deadline: Deadline) -> Iterator[LiveRows]:
 
 
 def lacking(site: Site, deadline: Deadline, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
-    """See ``StatePlugin.lacking``."""
+    """See ``StatePlugin.lacking``. Raises NotSafe for a table whose rows cannot be put back."""
     with _reading(site, deadline) as live:
         refusal = live.refusal(section)
         if refusal:
@@ -109,7 +109,7 @@ def _rowid(live: LiveRows, table: Table, raw: bytes) -> Value:
 
 
 def put_back(ctx: Context, site: Site, deadline: Deadline, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_back``."""
+    """See ``StatePlugin.put_back``. Raises NotSafe where the file does not take them: nothing was changed then."""
     with as_ourselves():
         ctx.journal.step(PUT_BACK)
     with site.opened() as db:

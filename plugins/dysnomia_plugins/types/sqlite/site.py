@@ -95,7 +95,8 @@ class Site:
 
 
 def site_of(path: Path) -> Site:
-    """Look at a database's place. Raises NotSafe for what is not a regular file, and for links of others."""
+    """Look at a database's place. Raises NotSafe for what is not a regular file, and for links of others; PluginError
+    where it cannot be looked at."""
     try:
         real = Path(real_path(os.fspath(path), setting=SETTING))
         others = others_on_the_way(os.fspath(real.parent))

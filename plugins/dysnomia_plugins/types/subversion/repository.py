@@ -121,7 +121,8 @@ class Repository:
         """Who runs its programs, which follow links by path; None is whoever we are.
 
         Where others may change what is in it they are run with the rights of these alone, whoever the data belongs
-        to. Raises NotSafe where its data is behind a link that somebody else could have made."""
+        to. Raises NotSafe where its data is behind a link that somebody else could have made, ServerDown
+        where it cannot be looked at."""
         if os.geteuid() != 0:
             return None
         if self.making:
@@ -278,7 +279,7 @@ def version(runner: Runner, timeout: float | None = None) -> str:
 
 @contextmanager
 def explained(path: str) -> Iterator[None]:
-    """What Subversion's programs say, in our words where there are some."""
+    """What Subversion's programs say, in our words where there are some. Raises PluginError, ServerDown."""
     try:
         yield
     except ProcessFailed as error:

@@ -87,6 +87,7 @@ class Manager:
 
     @classmethod
     def of(cls, component: Component, runner: Runner) -> Manager:
+        """The manager that a container's properties name. Raises PluginError where they make no sense."""
         wants = component.prop("systemdRootTarget") or "dysnomia.target.wants"
         if "/" in wants or wants.startswith("."):
             raise PluginError(

@@ -39,7 +39,9 @@ BEGUN, ENDED, REVERTED = "fileset-put", "fileset-put-ended", "fileset-put-revert
 def put_back(
     ctx: Context, layout: Layout, stored: Stored, trust: Trust, rows: Sequence[PutRow], seen: Sequence[str]
 ) -> list[int]:
-    """See ``StatePlugin.put_sections_back``."""
+    """See ``StatePlugin.put_sections_back``.
+
+    Raises NotSafe where live takes one of them not: nothing was changed then."""
     live = LiveTree(layout)
     look = Look(live, rows)
     places = _as_seen(look, seen)

@@ -88,7 +88,10 @@ def look(live: LiveKeys, rows: Sequence[PutRow]) -> LiveLook:
 
 
 def put_back(ctx: Context, live: LiveKeys, stored: Stored, rows: Sequence[PutRow], seen: Sequence[str]) -> list[int]:
-    """See ``StatePlugin.put_sections_back``."""
+    """See ``StatePlugin.put_sections_back``.
+
+    Raises NotSafe where live takes one of them not, or other clients changed one meanwhile: nothing was changed
+    then."""
     refusals = list(live.refusals())
     if refusals:
         raise NotSafe(f"nothing was changed: {'; '.join(refusals)}")
