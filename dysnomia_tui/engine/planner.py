@@ -215,12 +215,12 @@ class Planner(Lister):
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 
-    def plan_adopt(self, *found: Found) -> Plan:
+    def plan_adopt(self, *discovered: Found) -> Plan:
         """The files that would be written for found state, of one or several."""
         from dysnomia_tui.engine.operations import adopt
 
         with translated():
-            return adopt.plan_adopt(self._world, found, self._clock())
+            return adopt.plan_adopt(self._world, discovered, self._clock())
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         from dysnomia_tui.engine.operations import import_folder

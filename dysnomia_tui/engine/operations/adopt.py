@@ -20,17 +20,17 @@ from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 from dysnomia_tui.engine.redact import is_secret
 
 
-def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
+def plan_adopt(machine: Machine, discovered: Sequence[Found], now: datetime) -> Plan:
     """The files that would be written: each container's, where there is none yet, and each component's.
 
     Raises Blocked where nothing was chosen, or a secret would be written."""
-    if not found:
+    if not discovered:
         raise Blocked("nothing was chosen to adopt", "choose something that was found")
     blockers: list[str] = []
     files: dict[str, str] = {}
     steps: list[Step] = []
     components: dict[str, str] = {}
-    for one in found:
+    for one in discovered:
         key = ComponentKey(one.container, one.component)
         files_of, refused = _files_of(machine, one)
         refused += [
@@ -38,7 +38,7 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
             for path in files_of
             if files.get(path, files_of[path]) != files_of[path]
         ]
-        blockers += [f"{key}: {reason}" for reason in refused] if len(found) > 1 else refused
+        blockers += [f"{key}: {reason}" for reason in refused] if len(discovered) > 1 else refused
         steps += [
             Step(f"{path} would be written: {'; '.join(content.splitlines()) or 'empty'}", str(key))
             for path, content in files_of.items()
@@ -46,7 +46,7 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
         ]
         files |= files_of
         components[list(files_of)[-1]] = str(key)
-    keys = tuple(dict.fromkeys(ComponentKey(one.container, one.component) for one in found))
+    keys = tuple(dict.fromkeys(ComponentKey(one.container, one.component) for one in discovered))
     grade = graded(machine.settings, keys, Grade.ADDS)
     return Plan(
         kind=Kind.ADOPT,
@@ -61,27 +61,27 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
     )
 
 
-def _files_of(machine: Machine, found: Found) -> tuple[dict[str, str], list[str]]:
+def _files_of(machine: Machine, discovered: Found) -> tuple[dict[str, str], list[str]]:
     """The files of one that was found, its own the last, and what stands against writing them."""
     blockers = []
-    for name, what in ((found.container, "container"), (found.component, "component")):
+    for name, what in ((discovered.container, "container"), (discovered.component, "component")):
         try:
             validate_name(name, what)
         except NameRejected as error:
             blockers.append(error.message)
-    if not found.readable:
-        blockers.append("it cannot be read by this user" + (f": {found.remedy}" if found.remedy else ""))
-    key = ComponentKey(found.container, found.component)
+    if not discovered.readable:
+        blockers.append("it cannot be read by this user" + (f": {discovered.remedy}" if discovered.remedy else ""))
+    key = ComponentKey(discovered.container, discovered.component)
     if key in machine.inventory().components:
         blockers.append(f"{key} is configured already")
     containers, components = adopt_folders(machine.settings)
     files: dict[str, str] = {}
-    existing = machine.inventory().containers.get(found.container)
+    existing = machine.inventory().containers.get(discovered.container)
     if existing is None:
-        files[str(containers / found.container)] = container_text(found.type, found.properties)
-    elif existing.problem or dict(existing.properties) != {"type": found.type, **found.properties}:
+        files[str(containers / discovered.container)] = container_text(discovered.type, discovered.properties)
+    elif existing.problem or dict(existing.properties) != {"type": discovered.type, **discovered.properties}:
         blockers.append(f"{existing.path} already exists with other content")
-    files[str(components / found.container / found.component)] = ""
+    files[str(components / discovered.container / discovered.component)] = ""
     return files, blockers
 
 
