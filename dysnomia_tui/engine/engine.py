@@ -28,6 +28,7 @@ from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.records import (
     Condition,
+    Discovered,
     Drill,
     FoundRow,
     GenerationProofs,
@@ -209,13 +210,26 @@ class Engine(Planner, JobControl, Teller):
 
     def discover(self) -> Sequence[Found]:
         """State on this machine that is not configured. Empty in the demo, which is about itself alone."""
+        return self.discovered().found
+
+    def discovered(self) -> Discovered:
+        """The same, and the applications that are installed here and no group of config.toml yet."""
         if not self.settings.discovers:
-            return ()
+            return Discovered()
         from dysnomia_tui.engine.probing import client as probes
 
-        configured = self._world.inventory()
-        drafts = probes.discover(self.settings)
-        return [one for one in drafts if ComponentKey(one.container, one.component) not in configured.components]
+        configured = self._world.inventory().components
+        all_ = probes.discover(self.settings)
+        new = tuple(one for one in all_.found if ComponentKey(one.container, one.component) not in configured)
+        return replace(all_, found=new)
+
+    def read_groups(self) -> None:
+        """Take the groups of config.toml as they are now: adopting an application writes one."""
+        from dysnomia_tui.config.load import groups_now
+
+        with translated():
+            self.settings = replace(self.settings, **groups_now(self.settings))
+        self._world.settings = self.settings
 
     def usage(self) -> Usage:
         with translated():

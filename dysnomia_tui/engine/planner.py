@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.records.retention import GcPlan, Policy
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.applications.model import Application
     from dysnomia_tui.engine.component.rows import RowsAsked
     from dysnomia_tui.engine.jobs.board import JobBoard
     from dysnomia_tui.engine.machine.machine import Machine
@@ -221,6 +222,13 @@ class Planner(Lister):
 
         with translated():
             return adopt.plan_adopt(self._world, discovered, self._clock())
+
+    def plan_adopt_application(self, application: Application) -> Plan:
+        """The files that would be written for an application, and the group that config.toml would get."""
+        from dysnomia_tui.engine.operations import adopt_application
+
+        with translated():
+            return adopt_application.plan_adopt_application(self._world, application, self._clock())
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         from dysnomia_tui.engine.operations import import_folder

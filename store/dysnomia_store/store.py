@@ -217,15 +217,21 @@ class Store(ReadableStore):
         """Check a snapshot and record the result, for every snapshot that shares what was found damaged as well.
 
         Raises NotPermitted, StoreError."""
-        from dysnomia_store.commit.damage import spread
         from dysnomia_store.content.proofs import Proofs
 
         proofs = proofs if proofs is not None else Proofs()
         outcome = self.check(key, snapshot_id, on_bytes=on_bytes, proofs=proofs)
         check = Check(at, outcome.how, outcome.result, outcome.text, job)
-        if proofs.damaged:
+        return self.record_damage(key, snapshot_id, check, proofs)
+
+    def record_damage(self, key: ComponentKey, snapshot_id: str, check: Check, proofs: Proofs) -> Check:
+        """Record a check that has been made, for every snapshot that shares what it found damaged as well. Returns it
+        with those named. Raises NotPermitted, StoreError."""
+        from dysnomia_store.commit.damage import spread
+
+        if damaged := proofs.take_damaged():
             self._workspace.ready()
-            check = spread(self._workspace, (key, snapshot_id), proofs.take_damaged(), check)
+            check = spread(self._workspace, (key, snapshot_id), damaged, check)
         self.record_check(key, snapshot_id, check)
         return check
 

@@ -64,7 +64,7 @@ class StoreScreen(DysnomiaScreen):
 
     def here(self) -> Selection:
         share = self.shares.item
-        return Selection(component=share.view if share is not None else None)
+        return Selection(component=share.view if share is not None else None, trash=bool(self.trash.items))
 
     def on_mount(self) -> None:
         self.shares.border_title = "Space by component"
@@ -97,6 +97,7 @@ class StoreScreen(DysnomiaScreen):
         self.trash.set_empty(plain("the trash is empty", styles.DIM))
         self.shares.set_items(present.shares(self._usage, tuple(self.services.state.components())))
         self.trash.set_items(trash)
+        self.redraw_bars()
         self._draw()
 
     def _draw(self) -> None:

@@ -1,6 +1,6 @@
 """``dysnomia-snapshots --check --scheduled``: checks by jobs, so that who looks later knows what was checked and when.
 
-Without ``--scheduled`` a check only reads, as Dysnomia's does, and nothing of it is kept.
+Without ``--scheduled`` a check only reads, as Dysnomia's does, and nothing of it is kept but damage.
 """
 
 from __future__ import annotations

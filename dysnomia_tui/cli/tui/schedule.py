@@ -17,6 +17,8 @@ from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import EngineError, Exit
 from dysnomia_tui.engine.schedule import SYSTEM, NotWritten, Timer, cron, is_written, remove, timers, write
 
+BOOTED = Path("/run/systemd/system")
+"""There where systemd is PID 1."""
 TOLD = ("NextElapseUSecRealtime", "LastTriggerUSec", "ActiveState")
 
 
@@ -34,6 +36,8 @@ def schedule(args: argparse.Namespace) -> int:
         write_lines(line for timer in configured for unit in timer.units for line in (f"# {unit.name}", unit.text))
     elif args.write:
         _check(configured, settings)
+        if args.dir is None:
+            _refuse_without_systemd()
         written, removed = write(configured, folder)
         _tell_systemd(args.dir, written, removed)
         write_lines(
@@ -89,6 +93,13 @@ def _systemctl(*words: str, check: bool = True) -> str:
             f"{' '.join(argv)}: {done.stderr.strip()}", "without systemd: dysnomia-tui schedule --cron"
         )
     return done.stdout
+
+
+def _refuse_without_systemd() -> None:
+    """Raises SystemctlFailed before anything is written: a timer that is there and never runs counts as one that does
+    (sd_booted(3))."""
+    if not BOOTED.is_dir():
+        raise SystemctlFailed("this machine was not booted by systemd", "instead: dysnomia-tui schedule --cron")
 
 
 def _check(timers: Sequence[Timer], settings: Settings) -> None:

@@ -149,7 +149,13 @@ def run_adopt(work: JobContext) -> Outcome:
         if key:
             adopted.append(ComponentKey.parse(key))
             work.machine.store.set_state(adopted[-1], active=True, garbage=False)
-    message = _adopted(adopted, failures.messages)
+    if "group" in work.plan.params and not failures.messages:
+        from dysnomia_tui.engine.operations.adopt_application import add_group
+
+        written.append(add_group(work.plan.params))
+        message = f"{work.plan.title.removeprefix('adopt ')} is adopted, with {len(work.plan.keys)} components"
+    else:
+        message = _adopted(adopted, failures.messages)
     details = {"files": written, "failed": failures.messages}
     return failures.outcome(message, details, nothing_done=not adopted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -21,6 +22,7 @@ from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.errors import Corrupt, Locked, NotFound, Refused
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
+from dysnomia_store.pool.pool import NO_LINKS
 
 PARTIAL = ".partial"
 
@@ -75,7 +77,7 @@ def _target(path: Path) -> Iterator[BinaryIO]:
         try:
             file.truncate(0)
             yield cast(BinaryIO, file)
-            os.link(partial, path, follow_symlinks=False)  # which replaces nothing, as a rename would
+            _name(partial, path)
         finally:
             partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -83,6 +85,18 @@ def _target(path: Path) -> Iterator[BinaryIO]:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _name(partial: Path, path: Path) -> None:
+    """Give a whole archive its name, which replaces nothing. Raises FileExistsError."""
+    try:
+        os.link(partial, path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (*NO_LINKS, errno.ENOSYS):
+            raise
+        # A disk that has no hard links (vfat, exFAT): an empty file of ours takes the name, and the archive its place.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        partial.replace(path)
 
 
 def _member(file: BinaryIO, name: str, data: bytes) -> None:

@@ -109,7 +109,7 @@ def _read_links(
     now: ComponentReading,
     histories: Mapping[int, list[str]],
 ) -> None:
-    folder = layout.of("history", key)
+    folder = str(layout.of("history", key))  # of a million records, a Path for each costs as much as parsing it
     for number, snapshot_id, problem in links(layout, key):
         gen = GenerationRow(number, snapshot_id, problem=problem)
         now.gens[number] = gen
@@ -122,19 +122,19 @@ def _read_links(
             if same and old is not None and old.history is not None:
                 gen.history, gen.as_of, gen.until, gen.estimated = old.history, old.as_of, old.until, False
             else:
-                _take_history(gen, folder / name)
+                _take_history(gen, folder, name)
         if gen.estimated:
             _take_link_time(gen, layout.link(key, number))
             if same and old is not None:
                 gen.until = max(gen.as_of, old.until)
 
 
-def _take_history(gen: GenerationRow, path: Path) -> None:
+def _take_history(gen: GenerationRow, folder: str, name: str) -> None:
     try:
-        text = records.read_file(path)
-        record = typed.history(text, path.name)
+        text = records.read_file(f"{folder}/{name}")
+        record = typed.history(text, name)
         if (record.number, record.id) != (gen.number, gen.id):
-            raise Corrupt(f"{path.name} is another generation's")
+            raise Corrupt(f"{name} is another generation's")
     except (OSError, Corrupt) as error:
         gen.problem = f"its history cannot be read: {error}"
         return
@@ -196,7 +196,7 @@ def _take_metadata(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str])
         snap.complete, snap.sections = old.complete, old.sections
         return
     try:
-        text = records.read_file(Path(entry.path))
+        text = records.read_file(entry.path)
         record = typed.metadata(text, entry.name)
         if record.id != snap.id:
             raise Corrupt(f"{entry.name} belongs to another snapshot")
@@ -231,7 +231,7 @@ def _take_check(snap: SnapshotRow, old: SnapshotRow, entry: os.DirEntry[str]) ->
         snap.check = old.check
         return
     try:
-        lines = records.read_file(Path(entry.path)).splitlines()
+        lines = records.read_file(entry.path).splitlines()
     except (OSError, Corrupt):
         return
     for line in reversed(lines):

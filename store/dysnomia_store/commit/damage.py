@@ -44,13 +44,14 @@ def spread(workspace: Workspace, of: tuple[ComponentKey, str], damage: Sequence[
             pool.condemn(one.path, one.digest)
         others = _holding(workspace, wanted)
         others.pop(of, None)
-        for (key, snapshot_id), names in others.items():
-            if not checks.failed(workspace.layout, key, snapshot_id):
-                text = f"{', '.join(names)} is damaged: it is the same file as in {of[0]}, snapshot {of[1]}"
-                checks.record(workspace, key, snapshot_id, Check(check.at, "bytes", check.result, text, check.job))
-    if not others:
-        return check
-    where = "; ".join(_generations(workspace, key, [name for at, name in others if at == key]) for key in _keys(others))
+        for other, names in others.items():
+            if not checks.failed(workspace.layout, *other):
+                where = _where(workspace, {of, *others} - {other})
+                text = f"{', '.join(names)} is damaged: the same file is in {where}"
+                checks.record(workspace, *other, Check(check.at, "bytes", check.result, text, check.job))
+        if not others:
+            return check
+        where = _where(workspace, set(others))
     return Check(check.at, check.how, check.result, f"{check.text}; the same files are in {where}", check.job)
 
 
@@ -165,8 +166,10 @@ def _holding(workspace: Workspace, wanted: dict[bytes, set[int]]) -> Snapshots:
     return snapshots
 
 
-def _keys(others: Snapshots) -> list[ComponentKey]:
-    return sorted({key for key, _ in others})
+def _where(workspace: Workspace, snapshots: Collection[tuple[ComponentKey, str]]) -> str:
+    """The generations of some snapshots, in words."""
+    keys = sorted({key for key, _ in snapshots})
+    return "; ".join(_generations(workspace, key, [one for at, one in snapshots if at == key]) for key in keys)
 
 
 def _generations(workspace: Workspace, key: ComponentKey, ids: Sequence[str]) -> str:

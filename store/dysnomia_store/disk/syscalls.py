@@ -32,6 +32,11 @@ NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EXDEV, errno.EPERM)
 Before = Callable[[str, str], None]
 """Called with the name of each call and its path just before it is made; may raise OSError in its place."""
 
+_OTHER_DISK = (
+    "its file system keeps no modes or links of files (vfat, exFAT), or forbids this change (chattr +i):"
+    " choose a state directory on another, such as ext4"
+)
+
 
 @contextmanager
 def in_words(doing: str) -> Iterator[None]:
@@ -52,9 +57,19 @@ def as_store_error(error: OSError, doing: str) -> StoreError:
     if error.errno in NO_SPACE:
         return StoreFull(f"no space left while {doing}{where}", "free some space, or collect garbage and delete it now")
     if error.errno in NOT_ALLOWED:
-        return NotPermitted(f"not permitted while {doing}{where}: {error.strerror}", "run it as the store's owner")
+        hint = _OTHER_DISK if error.errno == errno.EPERM and _ours(error.filename) else "run it as the store's owner"
+        return NotPermitted(f"not permitted while {doing}{where}: {error.strerror}", hint)
     kind = NotFound if error.errno == errno.ENOENT else StoreError
     return kind(f"{doing} failed{where}: {reason(error)}")
+
+
+def _ours(name: str | bytes | None) -> bool:
+    """Whether we may do to a file what its owner may."""
+    if os.geteuid() == 0:
+        return True
+    with suppress(OSError):
+        return name is not None and os.lstat(name).st_uid == os.geteuid()
+    return False
 
 
 @dataclass(frozen=True, slots=True)

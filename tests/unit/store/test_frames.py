@@ -248,6 +248,8 @@ def test_a_flipped_byte_in_a_shared_frame_is_named_with_every_generation_and_hea
         assert not generation.good
         assert generation.last_check is not None
         assert shared.name in generation.last_check.text
+        named = {1, 2, 3} - {generation.number}
+        assert f"generations {min(named)}, {max(named)} of databases/orders" in generation.last_check.text
     assert shop.store.generations(other.key)[0].good
     with pytest.raises(Corrupt, match=shared.name):
         shop.content(made[0])

@@ -19,6 +19,7 @@ MAX_RECORD = 64 << 20
 _CHUNK = 1 << 18
 _BLANK = re.compile(rb"\n(?:\r?\n)+")
 _WRAP = re.compile(rb"\r?\n ")
+_INCLUDE = re.compile(rb"^include\s*:", re.IGNORECASE | re.MULTILINE)
 SECRET = frozenset(
     {
         "authpassword", "clearpassword", "cleartextpassword", "ds-pwp-account-secret", "goauthpassword", "krb5key",
@@ -126,8 +127,11 @@ def value_of(line: bytes) -> bytes:
 
 
 def refuse_urls(record: Record) -> None:
-    """OpenLDAP's programs would read the file that such a value names, with their own rights. Raises BadLdif."""
+    """OpenLDAP's programs would read the file that such a value names, with their own rights; and a whole file of
+    entries that an ``include`` names (``ldif_read_record``). Raises BadLdif."""
     text = _WRAP.sub(b"", record.stored) if _WRAP.search(record.stored) else record.stored
+    if _INCLUDE.search(record.stored) or _INCLUDE.search(text):
+        raise BadLdif(f"the LDIF names another file to be read (include) at {record.dn!r}", "put its entries there")
     if b":<" in text:
         for line in logical_lines(record.stored):
             if line.partition(b":")[2].startswith(b"<"):

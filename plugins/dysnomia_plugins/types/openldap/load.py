@@ -63,7 +63,7 @@ def fill(ctx: Context, directory: Directory, making: Place, entries: Iterator[Re
                     ctx.progress.advance(done)
         if folder.seen(DATA) is None:
             raise PluginError(f"slapadd made no database in {folder.path}", "nothing was replaced")
-        sync_data(folder, _live_mode(directory))
+        sync_data(folder, _live_mode(directory), directory.actor)
     with directory.reading(ctx, making) as stream:
         loaded = sum(1 for _ in records(stream))
     if loaded != count:

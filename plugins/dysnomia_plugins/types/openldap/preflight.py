@@ -27,7 +27,7 @@ def preflight(ctx: Context, directory: Directory, stored: Stored, *, replace: bo
     findings = list(of_snapshot(_of_snapshot(directory, stored)))
     needed = stored.metadata.content_size * _AS_LDIF if stored.metadata is not None else None
     free = free_bytes(live.name)
-    needs = ((f"in {live.name}", needed, free),) if needed is not None else ()
+    needs = ((live.name, needed, free),) if needed is not None else ()
     if needed is not None and free is not None and free < needed:
         text = f"about {needed:,} bytes are needed in {live.name}, and {free:,} are free there"
         findings.append(Finding(Severity.WARNING, text, of_snapshot=True))

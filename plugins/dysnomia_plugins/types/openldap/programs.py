@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from dysnomia_plugins.base import Component, Context, Place, Runner
-from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.acting import Actor, as_command
 from dysnomia_plugins.toolkit.guarded.folder import PRIVATE_FOLDER, Folder, hand_over, hand_over_tree
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, pinned_path
@@ -135,9 +135,14 @@ def version(runner: Runner, timeout: float | None = None) -> str:
     return match[1] if match else ""
 
 
-def sync_data(folder: Folder, mode: int) -> None:
-    """The database file of a folder is durable, and as open to others as live's was. Raises OSError, NotSafe."""
+def sync_data(folder: Folder, mode: int, actor: Actor | None) -> None:
+    """The database file of a folder is durable, and as open to others as live's was.
+
+    Raises OSError, NotSafe where its maker has put another file there: no mode of such a one is changed."""
     with folder.file(DATA) as descriptor:
+        seen = os.fstat(descriptor)
+        if seen.st_nlink != 1 or seen.st_uid != (actor.uid if actor is not None else os.geteuid()):
+            raise NotSafe(f"{folder.shown(DATA)} is not what slapadd made", "nothing was replaced")
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     folder.sync()
