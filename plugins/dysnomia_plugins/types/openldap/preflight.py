@@ -13,7 +13,7 @@ from dysnomia_plugins.types.openldap.config import Configuration
 from dysnomia_plugins.types.openldap.ldif import folded
 from dysnomia_plugins.types.openldap.places import DATA, has_data
 from dysnomia_plugins.types.openldap.programs import Directory
-from dysnomia_plugins.types.openldap.server import START_SETTING, STOP_SETTING, control, holders, last_time
+from dysnomia_plugins.types.openldap.server import START_SETTING, STOP_SETTING, control, holders, last_time, unseen
 
 _AS_LDIF = 3
 """A database takes some three times the bytes of its LDIF, with the usual indexes."""
@@ -73,6 +73,12 @@ def _of_snapshot(directory: Directory, stored: Stored) -> Iterator[Finding]:
 def _exchange(ctx: Context, directory: Directory, holds_data: bool) -> tuple[list[Finding], str]:
     folder = directory.layout.folder
     users = holders(folder)
+    try:
+        said = "" if users else unseen(folder)
+    except PluginError as error:
+        said = error.message
+    if said:
+        return [Finding(Severity.BLOCKER, f"{said}: run it as root")], ""
     if not users:
         put = "change places in one rename" if holds_data else "put the loaded database where none is"
         return (
