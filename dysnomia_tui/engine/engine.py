@@ -6,6 +6,7 @@ EngineError, with an exit code.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.group.members import Standing
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
+    from dysnomia_tui.engine.timers import Schedule
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
@@ -230,6 +232,12 @@ class Engine(Planner, JobControl, Teller):
         with translated():
             self.settings = replace(self.settings, **groups_now(self.settings))
         self._world.settings = self.settings
+
+    def schedule(self) -> Schedule:
+        """What is done on time here, and how it stands with systemd. Nothing in the demo."""
+        from dysnomia_tui.engine.timers import Schedule, schedule_of
+
+        return schedule_of(self.settings, os.environ) if self.settings.discovers else Schedule()
 
     def usage(self) -> Usage:
         with translated():

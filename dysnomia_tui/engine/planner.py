@@ -216,12 +216,12 @@ class Planner(Lister):
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 
-    def plan_adopt(self, *found: Found) -> Plan:
-        """The files that would be written for found state, of one or several."""
+    def plan_adopt(self, *found: Found, timers: bool = False) -> Plan:
+        """The files that would be written for found state; ``timers``: with those of the schedule."""
         from dysnomia_tui.engine.operations import adopt
 
         with translated():
-            return adopt.plan_adopt(self._world, found, self._clock())
+            return adopt.plan_adopt(self._world, found, self._clock(), timers=timers)
 
     def plan_adopt_application(self, application: Application) -> Plan:
         """The files that would be written for an application, and the group that config.toml would get."""

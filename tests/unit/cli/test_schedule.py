@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dysnomia_tui.cli.tui import schedule as command
 from dysnomia_tui.config.load import load_settings
+from dysnomia_tui.engine import timers as standing
 from dysnomia_tui.engine.schedule import MARK, NotWritten, Timer, cron, is_written, remove, timers, write
 from tests.e2e.world import BIN
 from tests.unit.cli.calling import call
@@ -137,8 +137,8 @@ def test_without_systemd_no_timer_is_written(
     monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(command, "BOOTED", tmp_path / "none")
-    monkeypatch.setattr(command, "SYSTEM", tmp_path / "units")
+    monkeypatch.setattr(standing, "BOOTED", tmp_path / "none")
+    monkeypatch.setattr(standing, "SYSTEM", tmp_path / "units")
     assert call(monkeypatch, "dysnomia-tui", "schedule", "--write") == 1
     assert "was not booted by systemd: instead: dysnomia-tui schedule --cron" in capsys.readouterr().err
     assert list(tmp_path.rglob("*.timer")) == []

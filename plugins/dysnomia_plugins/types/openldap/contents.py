@@ -26,9 +26,10 @@ def write_records(sink: ContentSink, found: Iterable[Record], said: Callable[[in
     """Put entries into a sink. Returns how many; ``said`` is told how many bytes so far. Raises BadLdif."""
     waiting: list[WholeSection] = []
     size = count = done = 0
+    text = Form.TEXT
     for record in found:
         canonical = record.canonical
-        waiting.append(WholeSection(ENTRY, record.dn, Form.TEXT, len(canonical), _NONE, canonical, (record.stored,)))
+        waiting.append(WholeSection(ENTRY, record.dn, text, len(canonical), _NONE, canonical, (record.stored,)))
         size += len(record.stored)
         count += 1
         if len(waiting) >= min(_BATCH, 1 + count // 4) or size >= _BATCH_BYTES:
