@@ -32,6 +32,7 @@ demo: $(VENV)/.run
 
 packages:
 	@.ci/packages
+	@.ci/applications
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

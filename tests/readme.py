@@ -43,6 +43,25 @@ def differences() -> str:
     return "\n".join(rows)
 
 
+def applications() -> str:
+    """Which applications are recognised, from the table."""
+    from dysnomia_tui.engine.applications.table import entries
+
+    rows = [
+        "| application | recognised by | what belongs to it | known from | tried |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for one in entries().values():
+        files = "<br>".join(f"`{path}`" for where in one.where for path in where.files)
+        where = one.where[-1]
+        parts = {"folders": ["folders"] if where.folders else [], "database": ["database"] if where.database else []}
+        order = ", then ".join(part for kind in one.order for part in parts[kind])
+        stopped = f"; stopped by `{' '.join(where.before[:2])} …`" if where.before else ""
+        tried = "yes, in the tests" if one.tested else "no: recognised from its documentation, not run here"
+        rows.append(f"| {one.title} | {files} | {order}{stopped} | [its documentation]({one.source}) | {tried} |")
+    return "\n".join(rows)
+
+
 def project() -> str:
     """The example's project file."""
     return f"```toml\n{PROJECT.read_text('utf-8').rstrip()}\n```"
@@ -51,6 +70,7 @@ def project() -> str:
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "keys": ("keys.md", key_table),
     "differences": ("differences.md", differences),
+    "applications": ("applications.md", applications),
     "plugin": ("plugins.md", example),
     "project": ("plugins.md", project),
 }

@@ -35,6 +35,10 @@ class Selection:
     alarms: int = 0
     searching: bool = False
     """Whether rows that a search has found are listed, and have the focus."""
+    trash: bool = False
+    """Whether there is something in the trash that is listed."""
+    working: bool = False
+    """Whether work on other machines is under way."""
     policy: bool = False
     """Whether a policy was typed that the review is of."""
     planned: bool = False

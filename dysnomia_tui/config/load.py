@@ -101,6 +101,17 @@ def _documents(folders: Sequence[Path], caller: int) -> tuple[list[Document], li
     return documents, left_out
 
 
+def groups_now(settings: Settings) -> Mapping[str, Any]:
+    """``groups`` and ``files`` of settings as their files are now, and the one that a first adoption makes.
+
+    Raises SettingsError."""
+    caller = os.geteuid()
+    folders = [*(path.parent for path in settings.files), settings.user_config]
+    documents, _ = _documents(folders, caller)
+    groups = {name: group for document in documents for name, group in document.groups.items()}
+    return {"groups": groups, "files": tuple(document.path for document in documents)}
+
+
 def _exposed(documents: Sequence[Document], uid: int) -> Iterator[str]:
     """Files that hold an address to be told at, and may be read by others."""
     for document in documents:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.machine.visibility import check_readable
     from dysnomia_tui.engine.operations.deploy import Deployment
     from dysnomia_tui.engine.probing.client import NOT_ANSWERING
+    from dysnomia_tui.engine.timers import Schedule, TimerState
     from dysnomia_tui.engine.translate import STORE_EXITS, translated
 
 _HOMES = {
@@ -40,6 +41,8 @@ _HOMES = {
     "NOT_ANSWERING": "dysnomia_tui.engine.probing.client",
     "STORE_EXITS": "dysnomia_tui.engine.translate",
     "RowsAsked": "dysnomia_tui.engine.component.rows",
+    "Schedule": "dysnomia_tui.engine.timers",
+    "TimerState": "dysnomia_tui.engine.timers",
     "Search": "dysnomia_tui.engine.finding.handle",
     "Standing": "dysnomia_tui.engine.group.members",
     "Session": "dysnomia_tui.engine.machine.shell_session",
@@ -88,9 +91,11 @@ __all__ = [
     "Inventory",
     "Machine",
     "RowsAsked",
+    "Schedule",
     "Search",
     "Session",
     "Standing",
+    "TimerState",
     "TypeView",
     "Wanted",
     "batches",

@@ -6,6 +6,7 @@ EngineError, with an exit code.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from dysnomia_tui.engine.machine.permissions import why_read_only
 from dysnomia_tui.engine.planner import Planner
 from dysnomia_tui.engine.records import (
     Condition,
+    Discovered,
     Drill,
     FoundRow,
     GenerationProofs,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from dysnomia_tui.engine.group.members import Standing
     from dysnomia_tui.engine.machine.shell_session import Session
     from dysnomia_tui.engine.operations.deploy import Deployment
+    from dysnomia_tui.engine.timers import Schedule
 
 __all__ = ["LIVE", "Engine", "RestoreTarget", "Side"]
 
@@ -209,13 +212,32 @@ class Engine(Planner, JobControl, Teller):
 
     def discover(self) -> Sequence[Found]:
         """State on this machine that is not configured. Empty in the demo, which is about itself alone."""
+        return self.discovered().found
+
+    def discovered(self) -> Discovered:
+        """The same, and the applications that are installed here and no group of config.toml yet."""
         if not self.settings.discovers:
-            return ()
+            return Discovered()
         from dysnomia_tui.engine.probing import client as probes
 
-        configured = self._world.inventory()
-        drafts = probes.discover(self.settings)
-        return [one for one in drafts if ComponentKey(one.container, one.component) not in configured.components]
+        configured = self._world.inventory().components
+        all_ = probes.discover(self.settings)
+        new = tuple(one for one in all_.found if ComponentKey(one.container, one.component) not in configured)
+        return replace(all_, found=new)
+
+    def read_groups(self) -> None:
+        """Take the groups of config.toml as they are now: adopting an application writes one."""
+        from dysnomia_tui.config.load import groups_now
+
+        with translated():
+            self.settings = replace(self.settings, **groups_now(self.settings))
+        self._world.settings = self.settings
+
+    def schedule(self) -> Schedule:
+        """What is done on time here, and how it stands with systemd. Nothing in the demo."""
+        from dysnomia_tui.engine.timers import Schedule, schedule_of
+
+        return schedule_of(self.settings, os.environ) if self.settings.discovers else Schedule()
 
     def usage(self) -> Usage:
         with translated():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dysnomia_store.names import ComponentKey
     from dysnomia_store.records.retention import GcPlan, Policy
     from dysnomia_tui.config import Settings
+    from dysnomia_tui.engine.applications.model import Application
     from dysnomia_tui.engine.component.rows import RowsAsked
     from dysnomia_tui.engine.jobs.board import JobBoard
     from dysnomia_tui.engine.machine.machine import Machine
@@ -215,12 +216,19 @@ class Planner(Lister):
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 
-    def plan_adopt(self, *found: Found) -> Plan:
-        """The files that would be written for found state, of one or several."""
+    def plan_adopt(self, *found: Found, timers: bool = False) -> Plan:
+        """The files that would be written for found state; ``timers``: with those of the schedule."""
         from dysnomia_tui.engine.operations import adopt
 
         with translated():
-            return adopt.plan_adopt(self._world, found, self._clock())
+            return adopt.plan_adopt(self._world, found, self._clock(), timers=timers)
+
+    def plan_adopt_application(self, application: Application) -> Plan:
+        """The files that would be written for an application, and the group that config.toml would get."""
+        from dysnomia_tui.engine.operations import adopt_application
+
+        with translated():
+            return adopt_application.plan_adopt_application(self._world, application, self._clock())
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         from dysnomia_tui.engine.operations import import_folder

@@ -14,6 +14,7 @@ from dysnomia_plugins.base import Probe as Probe
 from dysnomia_plugins.interface.status import Fact as Fact
 from dysnomia_plugins.interface.status import Status as Status
 from dysnomia_plugins.interface.status import Tone as Tone
+from dysnomia_tui.engine.applications.model import Application as Application
 
 if TYPE_CHECKING:
     from dysnomia_store.model import CheckResult, Generation, Section
@@ -422,6 +423,14 @@ class WaitingCollection:
     """What it would do: of the store as it is now, unless it is stale."""
     stale: str
     """Why it can no longer be applied, or ``""``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """What is on this machine and could be adopted."""
+
+    found: tuple[Found, ...] = ()
+    applications: tuple[Application, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,14 @@ def is_written(timer: Timer, folder: Path) -> bool | None:
     return all(text == unit.text for text, unit in zip(texts, timer.units, strict=True))
 
 
+def put_units(units: Mapping[str, str], folder: Path) -> None:
+    """Write unit files (by name) over none of another's. Raises NotWritten."""
+    for name in units:
+        _refuse_others(folder / name)
+    for name, text in units.items():
+        _put(folder / name, text)
+
+
 def _names(timer: Timer) -> tuple[str, str]:
     return timer.unit, timer.unit.replace(".timer", ".service")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -40,9 +41,13 @@ class ReadableStore(OpenedStore):
     def strange(self) -> tuple[str, ...]:
         """What neither we nor Dysnomia put in the store, and what cannot be read of it, as sentences for the alarms."""
         from dysnomia_store.catalog.survey import strange
-        from dysnomia_store.gc.trash import unreadable
 
-        return (*strange(self._layout), *unreadable(self._layout), *self._workspace.unreadable())
+        sentences = strange(self._layout)
+        if os.path.lexists(self._layout.top("trash")):  # what reads it takes as long to import as the rest of a status
+            from dysnomia_store.gc.trash import unreadable
+
+            sentences = (*sentences, *unreadable(self._layout))
+        return (*sentences, *self._workspace.unreadable())
 
     def all_generations(
         self, container: str | None = None, component: str | None = None

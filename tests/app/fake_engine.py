@@ -283,7 +283,7 @@ class FakeEngine(FakeReading):
             blockers=() if steps else ("all that is available is active",),
         )
 
-    def plan_adopt(self, *found: Found) -> Plan:
+    def plan_adopt(self, *found: Found, timers: bool = False) -> Plan:
         keys = tuple(ComponentKey(one.container, one.component) for one in found)
         written = [f"{one.container}/{one.component}" for one in found]
         return self._plan(
@@ -293,6 +293,7 @@ class FakeEngine(FakeReading):
             Grade.ADDS,
             *(f"would write /etc/dysnomia/containers/{one.container}" for one in found),
             *(f"would write /etc/dysnomia/components/{name}" for name in written),
+            *(["would write and start timers"] if timers else []),
         )
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:

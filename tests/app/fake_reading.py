@@ -12,7 +12,7 @@ from dysnomia_store.model import Form, Generation, Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.store import Usage
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine import FindAsked, HistoryAsked, Search, Standing, Wanted
+from dysnomia_tui.engine import FindAsked, HistoryAsked, Schedule, Search, Standing, Wanted
 from dysnomia_tui.engine.diff.handle import Diff
 from dysnomia_tui.engine.engine import Engine, Side
 from dysnomia_tui.engine.errors import Unknown
@@ -238,6 +238,9 @@ class FakeReading(Engine):
         self, containers: Collection[str] | None = None, *, older_than: timedelta = timedelta(0)
     ) -> Mapping[str, str]:
         return {}
+
+    def schedule(self) -> Schedule:
+        return self.world.schedule
 
     def usage(self) -> Usage:
         by = {key: sum(g.metadata.stored_size for g in line if g.metadata) for key, line in self.world.lines.items()}

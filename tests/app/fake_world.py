@@ -23,6 +23,7 @@ from dysnomia_store.model import (
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
 from dysnomia_tui.config.model import GroupSettings
+from dysnomia_tui.engine import Schedule
 from dysnomia_tui.engine.records import (
     Alarm,
     Change,
@@ -171,6 +172,7 @@ class World:
     conditions: dict[ComponentKey, Condition] = field(default_factory=dict)
     """Of those whose type tells more than their container's probe."""
     found: tuple[Found, ...] = ()
+    schedule: Schedule = field(default_factory=Schedule)
     alarms: tuple[Alarm, ...] = ()
     waiting: WaitingCollection | None = None
     """The collection that waits for a person."""

@@ -9,6 +9,7 @@ import pytest
 from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
+from dysnomia_tui.engine import Schedule, TimerState
 from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
@@ -358,6 +359,27 @@ async def test_first_start_lists_what_was_found_and_adopts_it() -> None:
         await run.press("enter")
         await run.until(lambda: run.engine.submitted)
         assert run.engine.submitted[0].kind is Kind.ADOPT
+
+
+async def test_adoption_offers_to_snapshot_regularly_where_no_timer_does() -> None:
+    snapshot, check = TimerState("snapshot", "02:00", "no"), TimerState("check", "Sun 05:00", "no")
+    bare = World(found=world().found, labels=(), schedule=Schedule((snapshot, check)))
+    async with driven(bare) as run:
+        await run.until(lambda: "wiki" in run.text())
+        await run.press("enter")
+        await run.until(lambda: "Snapshot it regularly" in run.text())
+        assert "snapshot 02:00, check Sun 05:00" in run.text()
+        await run.press("enter")
+        await run.confirmation()
+        assert "would write and start timers" in run.text()
+    timed = replace(snapshot, written="yes")
+    for schedule in (Schedule((timed, check)), Schedule((snapshot, check), problem="systemd does not run here")):
+        async with driven(replace(bare, schedule=schedule)) as run:
+            await run.until(lambda: "wiki" in run.text())
+            await run.press("enter")
+            await run.confirmation()
+            assert "timers" not in run.text()
+            assert ("systemd does not run here" in run.text()) == bool(schedule.problem)
 
 
 async def test_found_state_that_cannot_be_read_shows_the_line_that_could() -> None:

@@ -14,11 +14,12 @@ from rich.console import Console
 from dysnomia_plugins.base import Probe
 from dysnomia_store.model import Check, CheckResult, Delta, Marks, Reason, Verdict
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.app.present import components, detail, generations, header, jobs, styles
+from dysnomia_tui.app.present import components, detail, generations, header, jobs, store, styles
 from dysnomia_tui.app.present import plan as plans
 from dysnomia_tui.app.present.columns import lay_out
 from dysnomia_tui.app.present.times import Times, ZoneKind
 from dysnomia_tui.app.state import AppState
+from dysnomia_tui.engine import Schedule, TimerState
 from dysnomia_tui.engine.records import Condition, Health, JobState
 from tests.app.fake_engine import FakeEngine
 from tests.app.fake_world import NOW, ORDERS, component, generation, job, orders_generations, world
@@ -213,3 +214,22 @@ def test_a_plan_that_has_not_the_room_says_so() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(plans.body(short))
     assert "NOT ENOUGH" in console.export_text()
+
+
+def test_the_schedule_is_said_in_as_few_lines_as_it_needs() -> None:
+    ran = TimerState(
+        "snapshot", "02:00", "yes", "Mon 2026-11-30 02:00:17 UTC", "Sun 2026-11-29 02:00:40 UTC", "success"
+    )
+    failed = replace(ran, task="check", result="exit-code", written="differs")
+    idle = TimerState("status", "hourly", "yes")
+    every = Schedule((ran, failed, idle, TimerState("verify", "never", "no")))
+    narrow = [line.plain.rstrip() for line in store.schedule_lines(every, 78)]
+    assert narrow == [
+        "snapshot  next Mon 11-30 02:00  last Sun 11-29 02:00",
+        "check     next Mon 11-30 02:00  last Sun 11-29 02:00 ✗ exit-code  not as config.toml says",
+        "status    its timer is not active  not yet run",
+    ]
+    assert len(store.schedule_lines(every, 300)) == 1
+    (line,) = store.schedule_lines(Schedule((TimerState("snapshot", "02:00", "no"),)), 78)
+    assert line.plain == "nothing is snapshotted on time: dysnomia-tui schedule --write"
+    assert store.schedule_lines(Schedule(), 78) == []

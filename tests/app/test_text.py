@@ -69,4 +69,5 @@ def test_join_leaves_out_what_is_empty() -> None:
 
 def test_plural() -> None:
     assert [plural(n, "row") for n in (0, 1, 1204)] == ["0 rows", "1 row", "1,204 rows"]
-    assert plural(2, "entry", "entries") == "2 entries"
+    assert plural(2, "entry", "entries") == plural(2, "entry") == "2 entries"
+    assert plural(2, "key") == "2 keys"

@@ -189,6 +189,14 @@ def _can(activities: frozenset[str], activity: str) -> bool:
     return activity in activities
 
 
+def no_trash(here: Selection) -> str:
+    return "" if here.trash else "the trash is empty"
+
+
+def no_work(here: Selection) -> str:
+    return "" if here.working else "no work is under way on hosts"
+
+
 def no_policy(here: Selection) -> str:
     return "" if here.policy else "no policy was typed: e types one, and the review shows what it would do"
 

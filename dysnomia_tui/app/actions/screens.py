@@ -266,6 +266,7 @@ _STORE = (
         "store",
         Grade.ADDS,
         footer="bring back",
+        why=reasons.no_trash,
     ),
     action(
         "trash-empty",
@@ -275,6 +276,7 @@ _STORE = (
         "store",
         Grade.FINAL,
         footer="empty",
+        why=reasons.no_trash,
     ),
     action(
         "store-optimise",
@@ -352,7 +354,7 @@ _HOSTS = (
     action("hosts-verify", "v", "Verify", "Verify what is due on the marked hosts, one host after the other; the first "
            "failure stops it.", "hosts", Grade.ADDS, "verify"),
     action("hosts-stop", "x", "Stop", "Begin on no further host; where work has begun it goes on.", "hosts",
-           footer="stop"),
+           footer="stop", why=reasons.no_work),
     action("hosts-connect", "c", "Connect", "Connect to the marked hosts in this terminal, where ssh can ask for "
            "passwords and codes; the connections are kept.", "hosts", footer="connect"),
 )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.controllers.base import Controller
 from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
+from dysnomia_tui.engine import Schedule
 from dysnomia_tui.engine.records import ComponentView, JobView
 
 
@@ -61,7 +62,39 @@ class Changes(Controller):
             self.services.poller.expect(key)
             self.services.poller.look()
 
-        self.services.plan(lambda engine: engine.plan_adopt(*able), submitted)
+        def planned(*, timers: bool) -> None:
+            self.services.plan(lambda engine: engine.plan_adopt(*able, timers=timers), submitted)
+
+        def have(schedule: Schedule) -> None:
+            if schedule.can_be_offered:
+                self._offer_timers(schedule, planned)
+            else:
+                if schedule.problem and not schedule.snapshots:
+                    self.services.notify(
+                        f"it is not snapshotted by itself: {schedule.problem}", markup=False, timeout=12
+                    )
+                planned(timers=False)
+
+        self.services.client.ask("schedule", lambda engine: engine.schedule(), have, self.services.trouble)
+
+    def _offer_timers(self, schedule: Schedule, planned: Callable[..., None]) -> None:
+        """No timer snapshots anything yet: with the adoption the schedule can be written."""
+        when = ", ".join(f"{one.task} {one.when}" for one in schedule.timers if one.when != "never")
+
+        def chosen(answer: str | None) -> None:
+            if answer is not None:
+                planned(timers=answer == "timers")
+
+        self.services.push_screen(
+            ChoiceScreen(
+                "Snapshot it regularly",
+                [
+                    Choice("timers", "adopt it, and write timers of systemd", when),
+                    Choice("alone", "adopt it alone", "nothing is snapshotted unless somebody asks for it"),
+                ],
+            ),
+            chosen,
+        )
 
     def act_undo(self) -> None:
         job = self.services.here().undo

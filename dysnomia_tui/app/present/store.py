@@ -16,6 +16,7 @@ from dysnomia_tui.app.present.columns import Column
 from dysnomia_tui.app.present.sizes import size
 from dysnomia_tui.app.present.text import cut_middle, join, plain, plural
 from dysnomia_tui.app.present.times import Times
+from dysnomia_tui.engine import Schedule, TimerState
 from dysnomia_tui.engine.records import ComponentView, Health, TrashView
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -165,6 +166,41 @@ def head(usage: Usage, times: Times, cells: int) -> list[Text]:
         line = spark([value for _, value in usage.growth], max(cells - words.cell_len - 4, 10))
         lines.append(join([plain(line, styles.INFO), words], "  "))
     return lines
+
+
+def schedule_lines(schedule: Schedule, cells: int) -> list[Text]:
+    """What is done on time, when it ran last and runs next; what would have it done where nothing is."""
+    written = [one for one in schedule.timers if one.written != "no"]
+    if not schedule.timers:
+        return []
+    if not written:
+        way = schedule.problem or "dysnomia-tui schedule --write"
+        return [plain(f"nothing is snapshotted on time: {way}", styles.WARN)]
+    lines = [_timer(one) for one in written]
+    widest = max(line.cell_len for line in lines) + 3
+    count = max(cells // widest, 1)
+    for line in lines:
+        line.append(" " * (widest - line.cell_len))
+    return [Text("").join(lines[at : at + count]) for at in range(0, len(lines), count)]
+
+
+def _timer(one: TimerState) -> Text:
+    last = f"last {_minute(one.last)}" if one.last else "not yet run"
+    parts = [plain(f"{one.task:<8}", styles.STRONG)]
+    parts.append(plain(f"next {_minute(one.next)}") if one.next else plain("its timer is not active", styles.BAD))
+    bad = one.result not in ("", "success")
+    parts.append(plain(f"{last} ✗ {one.result}", styles.BAD) if bad else plain(last, styles.DIM))
+    if one.written == "differs":
+        parts.append(plain("not as config.toml says", styles.WARN))
+    return join(parts, "  ")
+
+
+def _minute(moment: str) -> str:
+    """``Mon 2026-11-30 02:00:17 UTC`` without the year, seconds and zone; other words as they are."""
+    words = moment.split()
+    if len(words) < 3 or len(words[1]) != len("2026-11-30"):
+        return moment
+    return f"{words[0]} {words[1][5:]} {words[2][:5]}"
 
 
 def trash_key(entry: TrashView) -> Hashable:

@@ -104,8 +104,10 @@ def spread(left: Text, right: Text, cells: int) -> Text:
 
 
 def plural(count: int, word: str, many: str = "") -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{count:,} {word if count == 1 else (many or word + 's')}"
+    """``1 row``, ``2 rows``, ``2 entries``."""
+    if not many:
+        many = word[:-1] + "ies" if word.endswith("y") and word[-2:-1] not in "aeiou" else word + "s"
+    return f"{count:,} {word if count == 1 else many}"
 
 
 def escaped(raw: str) -> str:

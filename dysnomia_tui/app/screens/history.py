@@ -135,7 +135,7 @@ class HistoryScreen(DysnomiaScreen):
 
     @on(VirtualTable.Edge, "#lines")
     def _to_detail(self, event: VirtualTable.Edge) -> None:
-        if event.direction > 0:
+        if event.direction > 0 and self.lines.item is not None:
             self.query_one("#about", ReadingPane).show()
 
     @on(ReadingPane.Left)
@@ -143,7 +143,7 @@ class HistoryScreen(DysnomiaScreen):
         self.lines.focus()
 
     def act_history_pane(self) -> None:
-        if self.lines.has_focus:
+        if self.lines.has_focus and self.lines.item is not None:
             self.query_one("#about", ReadingPane).show()
         else:
             self.lines.focus()

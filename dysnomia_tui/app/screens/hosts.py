@@ -21,6 +21,7 @@ from dysnomia_tui.app.present.text import plain, plural
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.shell import hand_over
+from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.config import HostSettings
@@ -86,6 +87,9 @@ class HostsScreen(DysnomiaScreen):
 
     def on_state(self, state: AppState) -> None:
         self._draw()
+
+    def here(self) -> Selection:
+        return Selection(working=self._work is not None)
 
     # --- what is known ------------------------------------------------------------------------------------------
 
@@ -239,11 +243,13 @@ class HostsScreen(DysnomiaScreen):
         for host in hosts:
             self._rows[host.name] = replace(self._rows[host.name], busy=task.value, ended="")
         self._work = self._desk.work(hosts, task, serial=1)
+        self.redraw_bars()
         self._listen(self._work, HostTalk.results, lambda: self._ended(task, hosts))
         self._draw()
 
     def _ended(self, task: HostTask, hosts: Sequence[HostSettings]) -> None:
         self._work = None
+        self.redraw_bars()
         stopped = [host.name for host in hosts if self._rows[host.name].busy]
         for name in stopped:
             self._rows[name] = replace(

@@ -22,6 +22,7 @@ from dysnomia_tui.app.screens.prompt import Choice, ChoiceScreen
 from dysnomia_tui.app.selection import Selection
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.app.widgets.virtual_table import VirtualTable
+from dysnomia_tui.engine import Schedule
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.records import TrashView
 
@@ -45,6 +46,7 @@ class StoreScreen(DysnomiaScreen):
     def __init__(self) -> None:
         super().__init__()
         self._usage: Usage | None = None
+        self._schedule = Schedule()
 
     def compose_body(self) -> Iterable[Widget]:
         with Vertical():
@@ -64,7 +66,7 @@ class StoreScreen(DysnomiaScreen):
 
     def here(self) -> Selection:
         share = self.shares.item
-        return Selection(component=share.view if share is not None else None)
+        return Selection(component=share.view if share is not None else None, trash=bool(self.trash.items))
 
     def on_mount(self) -> None:
         self.shares.border_title = "Space by component"
@@ -82,7 +84,14 @@ class StoreScreen(DysnomiaScreen):
         def read(engine: Engine) -> tuple[Usage, Sequence[TrashView]]:
             return engine.usage(), tuple(engine.trash())
 
+        self.ask(f"schedule {id(self)}", lambda engine: engine.schedule(), self._have_schedule, self._failed)
+
         self.ask(f"usage {id(self)}", read, self._have, self._failed)
+
+    def _have_schedule(self, schedule: Schedule) -> None:
+        if self.is_attached and schedule != self._schedule:
+            self._schedule = schedule
+            self._draw()
 
     def _failed(self, problem: str) -> None:
         self.query_one("#head-lines", Static).update(plain(problem, styles.BAD))
@@ -97,6 +106,7 @@ class StoreScreen(DysnomiaScreen):
         self.trash.set_empty(plain("the trash is empty", styles.DIM))
         self.shares.set_items(present.shares(self._usage, tuple(self.services.state.components())))
         self.trash.set_items(trash)
+        self.redraw_bars()
         self._draw()
 
     def _draw(self) -> None:
@@ -104,7 +114,8 @@ class StoreScreen(DysnomiaScreen):
         self.shares.set_columns_by_width(lambda cells: present.share_columns(cells, times))
         self.trash.set_columns_by_width(lambda cells: present.trash_columns(cells, times))
         if self._usage is not None:
-            lines = present.head(self._usage, times, max(self.app.size.width - 2, 10))
+            cells = max(self.app.size.width - 2, 10)
+            lines = [*present.head(self._usage, times, cells), *present.schedule_lines(self._schedule, cells)]
             self.query_one("#head-lines", Static).update(Text("\n").join(lines))
 
     # --- actions ------------------------------------------------------------------------------------------------

@@ -170,7 +170,8 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def set_empty(self, words: Text) -> None:
         """What is shown while there is nothing to list."""
-        self._empty = words
+        self._empty = words.copy()
+        self._empty.no_wrap = False  # a sentence is seen whole
         self.refresh()
 
     def set_items(self, items: Sequence[T], *, to: Hashable | None = None) -> None:

@@ -143,7 +143,10 @@ def _refuse_busy(engine: Engine, plan: Plan) -> None:
     keys = set(plan.keys)
     for job in engine.jobs():
         if not job.state.ended and keys.intersection(job.keys):
-            raise Busy(f"job {job.id} ({job.title}) is on it", "try again when it has ended, or leave --no-wait out")
+            raise Busy(
+                f"job {job.id} ({job.title}) is working on the component",
+                "try again when it has ended, or leave --no-wait out",
+            )
 
 
 def follow(engine: Engine, job: JobView, hold: Interrupts, follower: Follower) -> JobView:
@@ -259,7 +262,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"  replaces: {plan.replaces}"
     for need in plan.space:
         about = "about " if need.estimated else ""
-        yield f"  space: {about}{size(need.needs)} of {size(need.has)} free in {need.where}"
+        yield f"  space ({need.where}): {about}{size(need.needs)} of {size(need.has)} free"
     yield from (f"  warning: {text}" for text in plan.warnings)
     yield from (f"  cannot: {text}" for text in plan.blockers)
     yield f"  grade {int(plan.grade)} ({_GRADES[int(plan.grade)]})"

@@ -76,6 +76,7 @@ def parser() -> Parser:
     )
     result.add_argument("-c", "--component", metavar="COMPONENT", help="only this component")
     result.add_argument("-C", "--container", metavar="CONTAINER", help="only this container")
+    result.add_argument("--in", dest="within", metavar="CONTAINER/COMPONENT", help="both in one: --in shop/orders")
     add_policy(result)
     result.add_argument("--scheduled", action="store_true", help="--gc, --check: a timer asked for it, not a person")
     result.add_argument("--rows", action="store_true", help="--diff: the rows and lines as well")
@@ -115,6 +116,7 @@ def main() -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
+    _take_within(args)
     action = _action(args)
     if args.check and not action.startswith("query-"):
         raise Usage("--check goes with --query-all and --query-latest", "alone it means --query-all --check")
@@ -144,6 +146,18 @@ def _main(args: argparse.Namespace) -> int:
 
         return finding.find(args) if action == "find" else finding.history(args)
     raise Usage("no operation specified", "give --query-latest, --query-all, --gc, --diff … (see --help)")
+
+
+def _take_within(args: argparse.Namespace) -> None:
+    """``--in`` is ``-C`` and ``-c`` in one word. Raises Usage."""
+    if args.within is None:
+        return
+    if args.container or args.component:
+        raise Usage("--in and -C or -c cannot be combined", "give the component once")
+    container, slash, component = args.within.rpartition("/")
+    if not slash or "/" in container or not container or not component:
+        raise Usage(f"{args.within!r} is not the name of a component", "write CONTAINER/COMPONENT")
+    args.container, args.component = container, component
 
 
 def _action(args: argparse.Namespace) -> str:
@@ -244,10 +258,10 @@ def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
             write_line(line.path)
         if line.path not in results:
             key = ComponentKey(line.container, line.component)
-            results[line.path] = found = store.check(key, line.id, proofs=proofs)
-            if found.result is CheckResult.CORRUPT and not unrecorded:
+            results[line.path] = outcome = store.check(key, line.id, proofs=proofs)
+            if outcome.result is CheckResult.CORRUPT and not unrecorded:
                 try:
-                    results[line.path] = store.record_damage(key, line.id, found, proofs)
+                    results[line.path] = store.record_damage(key, line.id, outcome, proofs)
                 except StoreError as error:
                     unrecorded = f"what is damaged was not recorded, so that later snapshots may share it: {error}"
             bad += _say_check(line, results[line.path])

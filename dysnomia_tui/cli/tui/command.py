@@ -24,6 +24,7 @@ from dysnomia_tui.cli.shared.parser import (
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
 from dysnomia_tui.cli.tui.options import (
+    add_applications,
     add_group,
     add_hosts,
     add_look,
@@ -84,6 +85,9 @@ def parser() -> Parser:
     undo.add_argument("job", metavar="JOB")
     add_change(undo)
     add_group(commands.add_parser("group", help="an application: snapshot, restore to a time and undo all of it"))
+    add_applications(
+        commands.add_parser("applications", help="what is installed here, as groups that could be adopted")
+    )
     add_hosts(commands.add_parser("hosts", help="the status of other machines, over your own ssh"))
     add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
     add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
@@ -122,6 +126,7 @@ def _main(args: argparse.Namespace, place: str) -> int:
         "cancel": _cancel,
         "undo": _undo,
         "group": _imported("group", "group"),
+        "applications": _imported("applications", "applications"),
         "hosts": _imported("hosts", "hosts"),
         "mark": _imported("mark", "mark"),
         "trust": _imported("mark", "trust"),

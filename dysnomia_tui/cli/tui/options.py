@@ -101,6 +101,12 @@ def add_group(parser: argparse.ArgumentParser) -> None:
     add_change(parser)
 
 
+def add_applications(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="this one only: what would be written for it")
+    parser.add_argument("--adopt", action="store_true", help="write its components and its group")
+    add_change(parser)
+
+
 def add_hosts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", nargs="*", metavar="HOST", help="these only, by name or label")
     parser.add_argument("--list", action="store_true", help="which there are; nobody is asked")

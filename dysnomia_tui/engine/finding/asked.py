@@ -39,7 +39,7 @@ class HistoryAsked:
         if self.row is not None:
             cells = [cell for cell in self.row if cell is not None]
             return tuple(cells) if len(cells) == len(section.key) == len(self.row) else None
-        parts = [self.text] if len(section.key) == 1 else next(csv.reader([self.text]), [])
+        parts = [self.text] if len(section.key) == 1 else _separated(self.text)
         if len(parts) != len(section.key):
             return None
         return tuple(part.removeprefix(f"{name}=") for part, name in zip(parts, section.key, strict=True))
@@ -47,6 +47,15 @@ class HistoryAsked:
     def is_line(self, cells: Sequence[str | None]) -> bool:
         """Whether this is the row of a section without a key."""
         return tuple(cells) == self.row if self.row is not None else as_text(cells) == self.text
+
+
+def _separated(text: str) -> list[str]:
+    """Cells separated by commas, in quotation marks where they hold one; a text that is not written so (with a line
+    break outside of them, say) is cut at each comma."""
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error:
+        return text.split(",")
 
 
 @dataclass(frozen=True, slots=True)

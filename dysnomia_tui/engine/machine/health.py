@@ -19,6 +19,8 @@ SHORTEST, UNKNOWN_RHYTHM = timedelta(days=1), timedelta(days=31)
 """Of nothing configured: never stale before, and stale after where no rhythm can be told."""
 TIMED = timedelta(hours=26)
 """Of a daily timer where no rhythm can be told yet: a day, and two hours for it to run."""
+AHEAD = timedelta(minutes=10)
+"""How far ahead of the clock a generation may be: clocks are set by so much."""
 _WORK = frozenset({"snapshot", "check", "verify"})
 
 
@@ -49,9 +51,9 @@ class Facts:
 def judge(facts: Facts, now: datetime) -> tuple[Health, str]:
     """Health and the one line that goes with it (``""`` if nothing needs saying)."""
     summary = facts.summary
-    failure = _failure(facts)
+    failure = _failure(facts, now)
     if facts.job is not None:
-        return Health.BUSY, failure
+        return Health.BUSY, failure or _while_busy(facts, now)
     if not facts.configured:
         return Health.GONE, "in the store, and no longer configured"
     if facts.gone is not None:
@@ -81,7 +83,15 @@ def silence(usually: timedelta | None, timed: bool = False) -> timedelta:
     return min(by_rhythm, TIMED) if timed else by_rhythm
 
 
-def _failure(facts: Facts) -> str:
+def _while_busy(facts: Facts, now: datetime) -> str:
+    """What a job that is under way does not mend before it has ended: it may hang."""
+    summary = facts.summary
+    if summary is None or not (summary.active and facts.configured and facts.holds_state and summary.newest_good):
+        return ""
+    return _age(summary, facts, now)[1]
+
+
+def _failure(facts: Facts, now: datetime) -> str:
     """What went wrong last, in one line."""
     newest = facts.summary.newest if facts.summary else None
     last = facts.last
@@ -91,7 +101,7 @@ def _failure(facts: Facts) -> str:
         failed = last.details.get("failed", {})
         key = str(facts.summary.key) if facts.summary else component
         concerned = component or key in failed or last.state is JobState.INTERRUPTED
-        if concerned and (newest is None or newest.unchanged_until <= ended):
+        if concerned and (newest is None or newest.unchanged_until <= ended or newest.unchanged_until - now > AHEAD):
             return f"{last.kind} failed: {failed.get(key, last.message)}"
     if newest is None:
         return ""
@@ -110,6 +120,12 @@ def _age(summary: Summary, facts: Facts, now: datetime) -> tuple[Health, str]:
     if good is None:
         return Health.FAILED, "no good generation"
     age = now - good.unchanged_until
+    if -age > AHEAD:
+        when = f"{good.unchanged_until:%Y-%m-%d %H:%M} UTC"
+        return Health.UNKNOWN, (
+            f"generation {good.number} is of {when}, which is yet to come, so its age is not known: set the clock "
+            "right; if it was wrong then, the first snapshot of a changed state ends this"
+        )
     if age > (silence(summary.usually, facts.timed) if stale_after is None else stale_after):
         text = f"the newest good generation is {_in_hours(age)} old"
         if stale_after is None and summary.usually is not None:

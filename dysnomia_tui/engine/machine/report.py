@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dysnomia_store.model import CheckResult
+from dysnomia_tui.config.load import ROOT_STATEDIR
 from dysnomia_tui.engine.records import Alarm, ComponentReport, ComponentView, Health, JobView, Level, Overview, Report
 
 LEVELS = {Health.FAILED: Level.CRITICAL, Health.STALE: Level.CRITICAL, Health.NEVER: Level.WARNING,
@@ -58,7 +59,10 @@ def report(overview: Overview, jobs: Sequence[JobView], *, empty: bool = False) 
 
 def _lost(overview: Overview) -> Iterator[str]:
     """Components are configured, and their store holds nothing: each of them only looks inactive."""
-    yield f"{EMPTY}; if something was, {overview.store} is not its folder, or the disk of it is not mounted"
+    text = f"{EMPTY}; if something was, {overview.store} is not its folder, or the disk of it is not mounted"
+    if overview.store != str(ROOT_STATEDIR) and os.path.lexists(ROOT_STATEDIR):
+        text += f" ({ROOT_STATEDIR} is root's: --statedir {ROOT_STATEDIR}, or statedir in config.toml)"
+    yield text
 
 
 def _component(view: ComponentView) -> ComponentReport:

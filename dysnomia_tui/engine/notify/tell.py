@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from dysnomia_base.host import host_name
+from dysnomia_base.limits import reason
 from dysnomia_base.secret import Secret
 from dysnomia_base.secrets import Redactor, secrets_of
 from dysnomia_tui.config import Settings
@@ -78,7 +79,8 @@ def _tell(machine: Machine, seen: Look, ways: dict[str, Send], now: datetime) ->
         try:
             memory.write(settings.statedir, after, settings.group)
         except (OSError, LookupError) as error:
-            yield f"what was told cannot be remembered, and will be told again: {error}"
+            why = reason(error) if isinstance(error, OSError) else error
+            yield f"what was told cannot be remembered in {settings.statedir}, and will be told again: {why}"
 
 
 def ping(settings: Settings, task: str, signal: str, text: str) -> Sequence[str]:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
 from dysnomia_tui.config import Settings
-from dysnomia_tui.engine.errors import Blocked, Stale
+from dysnomia_tui.engine.errors import Blocked, EngineError, Stale
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
+from dysnomia_tui.engine.records import JobState
 from dysnomia_tui.engine.redact import is_secret
+from dysnomia_tui.engine.schedule import timers as timers_of
+from dysnomia_tui.engine.timers import check, commands_folder, refuse_without_systemd, start_units, units_folder
 
 
-def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
-    """The files that would be written: each container's, where there is none yet, and each component's.
+def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime, *, timers: bool = False) -> Plan:
+    """The files that would be written: each container's, where there is none yet, and each component's; with
+    ``timers`` those that snapshot it regularly, too.
 
     Raises Blocked where nothing was chosen, or a secret would be written."""
     if not found:
@@ -46,6 +52,9 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
         ]
         files |= files_of
         components[list(files_of)[-1]] = str(key)
+    units = _units(machine.settings) if timers else None
+    if units is not None:
+        steps += [Step(text) for text in units.pop("steps")]
     keys = tuple(dict.fromkeys(ComponentKey(one.container, one.component) for one in found))
     grade = graded(machine.settings, keys, Grade.ADDS)
     return Plan(
@@ -54,11 +63,24 @@ def plan_adopt(machine: Machine, found: Sequence[Found], now: datetime) -> Plan:
         keys=keys,
         grade=grade,
         steps=tuple(steps),
-        params={"files": files, "components": components},
+        params={"files": files, "components": components} | ({"timers": units} if units is not None else {}),
         blockers=tuple(blockers),
         confirm=confirmation(grade, keys, keys[0].component if len(keys) == 1 else str(len(keys))),
         made=now,
     )
+
+
+def _units(settings: Settings) -> dict[str, Any]:
+    """What ``dysnomia-tui schedule --write`` would write. Raises ConfigError, NotWritten."""
+    refuse_without_systemd()
+    folder = units_folder()
+    every = timers_of(settings, commands_folder(), os.environ)
+    check(every, settings)
+    units = {unit.name: unit.text for timer in every for unit in timer.units}
+    steps = [f"{folder / one.unit} would be written and started: {one.task.title}: {one.when}"
+             for one in every if one.when]  # fmt: skip
+    steps.append("dysnomia-tui schedule --remove would take the timers back")
+    return {"folder": str(folder), "units": units, "steps": steps}
 
 
 def _files_of(machine: Machine, found: Found) -> tuple[dict[str, str], list[str]]:
@@ -149,9 +171,23 @@ def run_adopt(work: JobContext) -> Outcome:
         if key:
             adopted.append(ComponentKey.parse(key))
             work.machine.store.set_state(adopted[-1], active=True, garbage=False)
-    message = _adopted(adopted, failures.messages)
+    if "group" in work.plan.params and not failures.messages:
+        from dysnomia_tui.engine.operations.adopt_application import add_group
+
+        written.append(add_group(work.plan.params))
+        message = f"{work.plan.title.removeprefix('adopt ')} is adopted, with {len(work.plan.keys)} components"
+    else:
+        message = _adopted(adopted, failures.messages)
     details = {"files": written, "failed": failures.messages}
-    return failures.outcome(message, details, nothing_done=not adopted)
+    outcome = failures.outcome(message, details, nothing_done=not adopted)
+    timers = work.plan.params.get("timers")
+    if timers is None or not adopted:
+        return outcome
+    try:
+        start_units(timers["units"], Path(timers["folder"]))
+    except EngineError as error:
+        return replace(outcome, state=JobState.PARTLY, message=f"{message}; no timer snapshots it: {error.message}")
+    return replace(outcome, message=f"{message}; timers snapshot it (dysnomia-tui schedule)")
 
 
 def _write_new(path: Path, content: str) -> None:

@@ -52,7 +52,7 @@ def plan_policy(
     grade = graded(machine.settings, ordered, Grade.ADDS)
     return Plan(
         kind=Kind.POLICY,
-        title=f"save the retention of {pattern} in {path}",
+        title=f"save the retention of {pattern} in config.toml",
         keys=ordered,
         grade=grade,
         steps=(Step(f'[components."{pattern}".retention] in {path} would be: {rules}'), *steps),

@@ -10,20 +10,24 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dysnomia_plugins.base import Component, Context, Found, Plugin, Probe, Runner, Severity, StatePlugin
+from dysnomia_plugins.base import Component, Context, Found, Plugin, Probe, PropertyValue, Runner, Severity, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.filesets.spec import read_spec
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_store.errors import Corrupt, Incomplete, StoreError
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.applications.model import Application
+from dysnomia_tui.engine.applications.recognise import FILESET, Here, Known, recognise
+from dysnomia_tui.engine.applications.table import entries
 from dysnomia_tui.engine.component.elsewhere import refuse_known, stand_in
 from dysnomia_tui.engine.component.journal import MemoryJournal
 from dysnomia_tui.engine.component.trust import made_here, monotonic_times
@@ -33,6 +37,8 @@ from dysnomia_tui.engine.machine.settings_json import settings_from_json
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 from dysnomia_tui.engine.translate import exit_of, words_of
 
+UNNAMED = "?"
+"""The component of a server of which nothing may be seen."""
 TOGETHER = 0.8
 """Seconds in which the components of one container are asked one after the other: less than a probe's two."""
 
@@ -57,7 +63,7 @@ def main() -> int:
     redactor = Redactor()
     try:
         if question["op"] == "discover":
-            answer = _discover(machine)
+            answer = _discover(machine, question.get("groups", {}))
         elif question["op"] == "list":
             answer = _list(machine, question["container"])
         elif question["op"] == "container":
@@ -154,17 +160,19 @@ def _condition(plugin: Plugin, component: Component, runner: Runner, redactor: R
     return {"probe": asdict(probe), "status": status}
 
 
-def _discover(machine: Machine) -> Mapping[str, Any]:
-    """What is on this machine and not configured yet, under whatever name."""
+def _discover(machine: Machine, groups: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+    """What is on this machine and not configured yet, under whatever name, and the applications that are."""
     discovered: list[Mapping[str, Any]] = []
+    known: list[Known] = []
     for name in machine.registry.types():
         plugin = machine.plugin_of_type(name)
         if plugin is not None:
             configured = _configured(machine, plugin)
-            discovered.extend(
-                asdict(one) for one in plugin.discover(ProcessRunner()) if _location(plugin, one) not in configured
-            )
-    return {"found": discovered}
+            places = {one.location for one in configured}
+            located = [(one, _location(plugin, one)) for one in plugin.discover(ProcessRunner())]
+            discovered.extend(asdict(one) for one, where in located if where not in places)
+            known += [*configured, *(_found(one, where) for one, where in located if where)]
+    return {"found": discovered, "applications": [asdict(one) for one in _applications(machine, known, groups)]}
 
 
 def _list(machine: Machine, name: str) -> Mapping[str, Any]:
@@ -178,21 +186,44 @@ def _list(machine: Machine, name: str) -> Mapping[str, Any]:
         raise PluginError(Redactor(secrets).text(words_of(error)[0])) from error
 
 
-def _configured(machine: Machine, plugin: Plugin) -> set[tuple[str, ...]]:
-    """Where the configured components of a type are; one that is not known is left out."""
+def _applications(
+    machine: Machine, known: Sequence[Known], groups: Mapping[str, Sequence[str]]
+) -> Iterator[Application]:
+    """Those of the table that are installed here and are no group yet."""
+
+    def locate(type_: str, component: str, properties: Mapping[str, PropertyValue]) -> tuple[str, ...]:
+        plugin = machine.plugin_of_type(type_)
+        return () if plugin is None else _location(plugin, Found(type_, "c", component, properties))
+
+    keys = {name: [ComponentKey.parse(text) for text in members] for name, members in groups.items()}
+    taken = {*machine.inventory().containers, *(one.key.container for one in known)}
+    yield from recognise(entries(), Here(known, locate, keys, taken))
+
+
+def _found(found: Found, location: tuple[str, ...]) -> Known:
+    why_not = "" if found.readable else f"{found.detail or 'it cannot be read'}; this could: {found.remedy}"
+    component = found.component or UNNAMED
+    return Known(found.type, ComponentKey(found.container, component), location, found.properties, False, (), why_not)
+
+
+def _configured(machine: Machine, plugin: Plugin) -> list[Known]:
+    """The configured components of a type, and where they are; one that is not known is left out."""
     inventory = machine.inventory()
-    places: set[tuple[str, ...]] = set()
+    places: list[Known] = []
     for key in inventory.components:
         with suppress(EngineError, PluginError, OSError):
             if inventory.container(key.container).type == plugin.type:
-                places.add(plugin.location(inventory.component(key)))
+                component = inventory.component(key)
+                folders = read_spec(component).folders if plugin.type == FILESET else ()
+                where = plugin.location(component)
+                places.append(Known(plugin.type, key, where, component.properties, True, folders))
     return places
 
 
 def _location(plugin: Plugin, discovered: Found) -> tuple[str, ...]:
     """Where found state is; nowhere for a server of which nothing may be seen."""
     try:
-        key = ComponentKey.of(discovered.container, discovered.component)
+        key = ComponentKey.of(discovered.container, discovered.component or UNNAMED)
         return plugin.location(Component(key, Path(), discovered.properties))
     except (PluginError, StoreError, OSError):
         return ()

@@ -17,13 +17,15 @@ from typing import Any
 from dysnomia_base.children import kill_group
 from dysnomia_base.environment import child_environment
 from dysnomia_base.python_child import python_child
+from dysnomia_base.shapes import convert
 from dysnomia_plugins.base import Finding, Found, Listed, Preflight, Probe, Severity
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.config import Settings
+from dysnomia_tui.engine.applications.model import Application
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.machine.settings_json import settings_to_json
-from dysnomia_tui.engine.records import Condition
+from dysnomia_tui.engine.records import Condition, Discovered
 
 PROBE_LIMIT = 2.0
 """Seconds for a probe, start of the child not counted."""
@@ -128,16 +130,19 @@ def identity(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) 
     return str(ask(settings, {"op": "identity", "key": str(key)}, limit)["identity"])
 
 
-def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Sequence[Found]:
-    """State on this machine that is not configured. Empty where the child gave no answer."""
+def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Discovered:
+    """State on this machine that is not configured, and applications that are no group. Nothing where the child gave no
+    answer."""
+    groups = {name: [str(key) for key in group.components] for name, group in settings.groups.items()}
     try:
-        answer = ask(settings, {"op": "discover"}, limit, nice=LEISURELY)
+        answer = ask(settings, {"op": "discover", "groups": groups}, limit, nice=LEISURELY)
     except NoAnswer:
-        return ()
-    return tuple(
+        return Discovered()
+    components = tuple(
         Found(**{**draft, "properties": {name: _value(value) for name, value in draft["properties"].items()}})
         for draft in answer["found"]
     )
+    return Discovered(components, convert(answer["applications"], tuple[Application, ...]))
 
 
 def list_state(settings: Settings, container: str, limit: float = PATIENT_LIMIT) -> tuple[Sequence[Listed], str]:

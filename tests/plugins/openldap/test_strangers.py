@@ -108,6 +108,27 @@ def test_values_that_are_to_be_read_from_files_are_refused() -> None:
     ldif.refuse_urls(read(b"dn: dc=x\ndescription: :< is no address\n\n")[0])
 
 
+def test_a_file_of_entries_that_is_named_is_not_read(world: LdapWorld, tmp_path: Path) -> None:
+    """slapadd would: what it reads with its rights would be in the directory."""
+    secret = world.server.home / "secret.ldif"
+    secret.write_text(f"dn: {SUFFIX}\nobjectClass: organization\nobjectClass: dcObject\no: secret\ndc: it's\n")
+    secret.chmod(0o644)
+    named = f"include: file://{secret}\n\n".encode()
+    world.server.stop()
+    (world.server.folder / "data.mdb").unlink()
+    world.server.slapadd(named)
+    assert b"secret" in world.server.slapcat()[0], "OpenLDAP reads it"
+    with pytest.raises(ldif.BadLdif):
+        read(named)
+    for text in (
+        b"dn: dc=x\ninclude: file:///x\n\n",
+        b"dn: dc=x\nINCLUDE : file:///x\n\n",
+        b"dn: dc=x\nincl\n ude: x\n\n",
+    ):
+        with pytest.raises(ldif.BadLdif, match="include"):
+            ldif.refuse_urls(read(text)[0])
+
+
 @pytest.mark.parametrize("text", [b"x" * 100, b"changetype: add\n", b"dn\n: x\n", b"\0\0\0\0", b"dn:: ###\n"])
 def test_what_is_no_ldif_is_refused(text: bytes) -> None:
     with pytest.raises(ldif.BadLdif):

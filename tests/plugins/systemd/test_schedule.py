@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.systemd.machine import SystemdMachine
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("systemd")]
 
@@ -63,3 +64,65 @@ def test_what_is_scheduled_is_done_and_what_fails_is_heard() -> None:
         machine.run(BIN / "dysnomia-tui", "schedule", "--remove")
         assert "dysnomia-tui-" not in machine.run("systemctl", "list-timers", "--all", "--no-pager")
         assert list(machine.root("/etc/systemd/system").glob("dysnomia-tui-*")) == []
+
+
+ADOPT = """
+import os, sys
+from dysnomia_tui.config.load import load_settings
+from dysnomia_tui.engine.engine import Engine
+from dysnomia_tui.engine.records import Found
+sys.argv = [sys.argv[1]]
+engine = Engine(load_settings(os.environ))
+before = engine.schedule()
+assert before.can_be_offered, before
+found = Found("sqlite-database", "shop", "plums", {"type": "sqlite-database", "sqliteDir": "/srv/shop"})
+plan = engine.plan_adopt(found, timers=True)
+print(*(step.text for step in plan.steps), sep="\\n")
+job = engine.submit(plan)
+list(engine.follow(job.id))
+print(engine.job(job.id).state, engine.job(job.id).message)
+after = engine.schedule()
+assert after.snapshots and not after.can_be_offered, after
+print(*after.timers, sep="\\n")
+"""
+
+
+OFTEN = """
+[schedule]
+snapshot = "*:*:0/2"
+[notify]
+command = ["/usr/bin/tee", "-a", "/srv/heard"]
+[components."shop/plums"]
+stale_after = "10s"
+"""
+AT_ONCE = "[Timer]\nAccuracySec=1us\nRandomizedDelaySec=0\n"
+
+
+def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> None:
+    with SystemdMachine() as machine:
+        machine.run("rm", "-rf", "/etc/dysnomia", "/etc/dysnomia-tui", "/var/state/dysnomia")
+        machine.run("mkdir", "-p", "/srv/shop", "/etc/dysnomia-tui")
+        machine.run("sqlite3", "/srv/shop/plums", "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        machine.write("/etc/dysnomia-tui/config.toml", OFTEN)
+        machine.write("/etc/systemd/system/dysnomia-tui-snapshot.timer.d/now.conf", AT_ONCE)
+        machine.write("/srv/adopt.py", ADOPT)
+        said = machine.run(BIN / "python", "/srv/adopt.py", BIN / "dysnomia-tui")
+        assert "/etc/systemd/system/dysnomia-tui-snapshot.timer would be written and started" in said
+        assert "dysnomia-tui schedule --remove would take the timers back" in said
+        assert "done shop/plums is adopted; timers snapshot it" in said
+        wait_until(lambda: "shop/plums/" in machine.run(BIN / "dysnomia-snapshots", "--query-all") or None)
+        assert "active" in machine.run("systemctl", "is-active", "dysnomia-tui-snapshot.timer")
+        assert '"ok"' in machine.run(BIN / "dysnomia-tui", "status", "--json")
+
+        machine.run("systemctl", "stop", "dysnomia-tui-snapshot.timer")  # it is broken: nothing is made any more
+        wait_until(lambda: "stale" in machine.run(BIN / "dysnomia-tui", "status", check=False) or None)
+        machine.run("systemctl", "start", "dysnomia-tui-status.service", check=False)
+        events = [one for line in machine.root("/srv/heard").read_text().splitlines()
+                  for one in json.loads(line)["events"]]  # fmt: skip
+        assert [(one["subject"], one["event"]) for one in events if one["event"] == "stale"] == [
+            ("shop/plums", "stale")
+        ]
+
+        machine.run(BIN / "dysnomia-tui", "schedule", "--remove")
+        assert machine.run("systemctl", "is-active", "dysnomia-tui-snapshot.timer", check=False).strip() == "inactive"
+        assert "no timer is written" in machine.run(BIN / "dysnomia-tui", "schedule")

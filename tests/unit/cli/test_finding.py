@@ -58,3 +58,13 @@ def test_options_that_mean_nothing_together_are_refused(
     for words in (("--find", "x", "--diff", "1", "2"), ("--section", "t", "--gc"), ("--generation", "1", "--gc")):
         assert call(monkeypatch, "dysnomia-snapshots", *words, *SHOP) == 2
     assert "--diff and --find cannot be combined" in capsys.readouterr().err
+
+
+def test_the_component_can_be_named_in_one_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = ("--find", "name=bea", "--generation", "3")
+    assert call(monkeypatch, "dysnomia-snapshots", *found, "--in", "databases/shop") == 0
+    assert capsys.readouterr().out == "table customers 2  2 | Bea | Lyon\n"
+    for words in (("--in", "shop"), ("--in", "/shop"), ("--in", "a/b/c"), ("--in", "databases/shop", *SHOP)):
+        assert call(monkeypatch, "dysnomia-snapshots", *found, *words) == 2

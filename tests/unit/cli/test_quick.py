@@ -111,6 +111,33 @@ def test_a_lock_and_an_unchanged_snapshot_import_what_they_do_alone(tmp_path: Pa
         assert sorted(name for name in loaded if name in never or name.startswith(within)) == []
 
 
+def test_a_status_imports_what_a_timer_can_call_each_minute(tmp_path: Path) -> None:
+    """Of a set of files and a database that have generations, and are looked at by nobody else."""
+    for path, text in (
+        (tmp_path / "containers" / "files", f"type=fileset\ntargetDir={tmp_path}\n"),
+        (tmp_path / "containers" / "sqlite", f"type=sqlite-database\nsqliteDir={tmp_path}\n"),
+        (tmp_path / "components" / "files" / "docs" / ".dysnomia-fileset", "mkdir docs\n"),
+        (tmp_path / "components" / "sqlite" / "orders", ""),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    script = (
+        "import sys; from dysnomia_tui.cli.tui.command import main; status = main();"
+        "print('\\n'.join(sys.modules), file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "status"],
+        env={**os.environ, "DYSNOMIA_STATEDIR": str(tmp_path / "state"), "HOME": str(tmp_path),
+             "DYSNOMIA_CONTAINERS_PATH": str(tmp_path / "containers"), "XDG_CONFIG_HOME": str(tmp_path),
+             "DYSNOMIA_COMPONENTS_PATH": str(tmp_path / "components"), "DYSNOMIA_MODULES_PATH": ""},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "2 components" in done.stdout
+    never = ("textual", "rich", "psutil", "importlib.metadata", "asyncio", "concurrent", "logging", "email",
+             "dysnomia_tui.app", "dysnomia_tui.engine.operations.restore")  # fmt: skip
+    assert [name for name in done.stderr.split() if name.startswith(never)] == []
+
+
 def test_the_parser_of_sub_commands_imports_none_of_them() -> None:
     code = "import sys; from dysnomia_tui.cli.tui.command import parser; parser(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.config.load import load_settings
+from dysnomia_tui.engine import timers as standing
 from dysnomia_tui.engine.schedule import MARK, NotWritten, Timer, cron, is_written, remove, timers, write
 from tests.e2e.world import BIN
 from tests.unit.cli.calling import call
@@ -128,3 +129,16 @@ def test_collecting_without_a_retention_is_refused(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert call(monkeypatch, "dysnomia-tui", "schedule", "--write", "--dir", str(tmp_path / "units")) == 2
     assert "no retention" in capsys.readouterr().err
+
+
+def test_without_systemd_no_timer_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{BIN}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(standing, "BOOTED", tmp_path / "none")
+    monkeypatch.setattr(standing, "SYSTEM", tmp_path / "units")
+    assert call(monkeypatch, "dysnomia-tui", "schedule", "--write") == 1
+    assert "was not booted by systemd: instead: dysnomia-tui schedule --cron" in capsys.readouterr().err
+    assert list(tmp_path.rglob("*.timer")) == []

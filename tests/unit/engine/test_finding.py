@@ -44,6 +44,12 @@ def find(ledger: Ledger, asked: FindAsked, key: ComponentKey = SHOP) -> list[Fou
         return list(found_rows(Machine(ledger.settings), generation, asked, Path(scratch), lambda *_: None))
 
 
+@pytest.mark.parametrize("text", ["la\nmp,1", "\r", "x" * 200_000 + ",1", '"'], ids=["line", "return", "long", "quote"])
+def test_a_text_that_is_not_written_as_cells_are_is_a_key_that_no_row_has(ledger: Ledger, text: str) -> None:
+    lines, _ = history(ledger, HistoryAsked(text, "items"))
+    assert lines == []
+
+
 def test_a_row_is_followed_by_its_key_from_the_newest_generation_to_the_oldest(ledger: Ledger) -> None:
     lines, notes = history(ledger, HistoryAsked("2", "table:customers"))
     assert [(one.generation, one.before, one.row.change, one.row.old, one.row.new) for one in lines] == [

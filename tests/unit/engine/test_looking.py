@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ from dysnomia_tui.engine.machine.health import Facts, judge
 from dysnomia_tui.engine.probing import client as probes
 from dysnomia_tui.engine.records import Change, Health, JobState
 from dysnomia_tui.engine.redact import HIDDEN, Redactor, secrets_of, shown
+from tests.app.fake_world import NOW, job, orders_generations
 from tests.unit.engine.machine import CRM, ORDERS, TEXT, EngineFixture
 from tests.waiting import wait_until
 
@@ -412,3 +414,28 @@ def test_the_machines_own_store_is_named_to_who_looks_into_another(
     assert f"sudo {words}dysnomia-tui --statedir '" in seeing.notice(own, [machines])
     assert "another store" in seeing.notice(own, [machines])
     assert "another store" not in seeing.notice(own, [own, tmp_path / "nowhere"])
+
+
+def old_by(age: timedelta, **more: Any) -> Facts:
+    """A component whose newest generation was seen so long ago; stale after 26 hours."""
+    newest = replace(orders_generations(2)[0], unchanged_until=NOW - age)
+    summary = Summary(ORDERS, 2, newest, newest, 0, active=True, garbage=False, problems=0)
+    return replace(Facts(True, True, "", summary, None, None, timedelta(hours=26)), **more)
+
+
+def test_a_job_that_hangs_does_not_hide_how_old_the_newest_generation_is() -> None:
+    running = job(7, JobState.RUNNING)
+    assert judge(old_by(timedelta(hours=1), job=running), NOW) == (Health.BUSY, "")
+    health, words = judge(old_by(timedelta(days=3), job=running), NOW)
+    assert (health, words) == (Health.BUSY, "the newest good generation is 3d old")
+
+
+def test_a_generation_of_a_time_to_come_is_of_no_known_age_and_hides_no_failure() -> None:
+    """Made when the clock was wrong; or the clock is wrong now."""
+    assert judge(old_by(-timedelta(minutes=5)), NOW) == (Health.OK, "")
+    health, words = judge(old_by(-timedelta(days=300)), NOW)
+    assert health is Health.UNKNOWN
+    assert "which is yet to come" in words
+    failed = job(7, JobState.FAILED, keys=(ORDERS,), ended=NOW - timedelta(minutes=1), message="the disk is full")
+    health, words = judge(old_by(-timedelta(days=300), last=failed), NOW)
+    assert (health, words) == (Health.FAILED, "snapshot failed: the disk is full")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 _ACCESS = os.O_WRONLY | os.O_RDWR
 
@@ -33,6 +35,8 @@ def users_of(folders: Sequence[str], *, writers_only: bool = False, most: int = 
     """Processes with something open below any of the folders, one line a process (its first writing one).
 
     Without root only the caller's own processes can be seen. This process and its parents are left out."""
+    import psutil  # late: what looks at a set of files needs none of it
+
     prefixes = tuple(folder.rstrip("/") + "/" for folder in folders)
     exact = tuple(folder.rstrip("/") for folder in folders)
     own = {os.getpid()}
@@ -66,6 +70,8 @@ def _first(
 
 
 def _user(process: psutil.Process, path: str, *, writes: bool, stands: bool = False) -> User | None:
+    import psutil
+
     try:
         return User(process.pid, process.name(), process.username(), path, writes, stands)
     except psutil.Error:

@@ -9,8 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dysnomia_plugins.errors import PluginError
 
@@ -19,6 +18,7 @@ MAX_RECORD = 64 << 20
 _CHUNK = 1 << 18
 _BLANK = re.compile(rb"\n(?:\r?\n)+")
 _WRAP = re.compile(rb"\r?\n ")
+_INCLUDE = re.compile(rb"^include\s*:", re.IGNORECASE | re.MULTILINE)
 SECRET = frozenset(
     {
         "authpassword", "clearpassword", "cleartextpassword", "ds-pwp-account-secret", "goauthpassword", "krb5key",
@@ -38,8 +38,7 @@ class BadLdif(PluginError):
     """What is no LDIF of a directory's entries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One entry."""
 
     dn: str
@@ -72,25 +71,26 @@ def records(stream: BinaryIO) -> Iterator[Record]:
 
 
 def _cut(piece: bytes) -> Iterator[Record]:
-    for text in _BLANK.split(piece):
-        if text.strip():
-            record = _record(text + b"\n\n")
+    for text in _BLANK.split(piece) if b"\r" in piece else piece.split(b"\n\n"):
+        end = text.find(b"\n")
+        if text.startswith(b"dn: ") and end > 0 and text[end + 1 : end + 2] != b" ":
+            # The usual one is not looked into any further.
+            yield Record(text[4:end].decode("utf-8", "surrogateescape").rstrip("\r"), text + b"\n\n")
+        elif text.strip():
+            record = _record(text.lstrip(b"\n") + b"\n\n")
             if record is not None:
                 yield record
 
 
 def _record(text: bytes) -> Record | None:
     """None where there are only comments and the version."""
-    if text.startswith(b"dn: "):
-        end = text.index(b"\n")
-        if not text.startswith(b"\n ", end):  # the usual one is not looked into any further
-            return Record(text[4:end].decode("utf-8", "surrogateescape").rstrip("\r"), text)
     lines = [line for line in logical_lines(text) if not line.lower().startswith(b"version:")]
     if not lines:
         return None
     if b":" not in lines[0] or attribute_of(lines[0]) != "dn":
         raise BadLdif(
-            f"an entry of the LDIF does not begin with its name (dn): {lines[0][:40]!r}", "nothing was loaded"
+            f"an entry of the LDIF begins with {attribute_of(lines[0])[:40]!r}, not with its name (dn)",
+            "nothing was loaded",
         )
     return Record(value_of(lines[0]).decode("utf-8", "surrogateescape"), text)
 
@@ -126,8 +126,13 @@ def value_of(line: bytes) -> bytes:
 
 
 def refuse_urls(record: Record) -> None:
-    """OpenLDAP's programs would read the file that such a value names, with their own rights. Raises BadLdif."""
-    text = _WRAP.sub(b"", record.stored) if _WRAP.search(record.stored) else record.stored
+    """OpenLDAP's programs would read the file that such a value names, with their own rights; and a whole file of
+    entries that an ``include`` names (``ldif_read_record``). Raises BadLdif."""
+    text = _WRAP.sub(b"", record.stored) if b"\n " in record.stored else record.stored
+    if b":<" not in text and b"include" not in text.lower():
+        return
+    if _INCLUDE.search(record.stored) or _INCLUDE.search(text):
+        raise BadLdif(f"the LDIF names another file to be read (include) at {record.dn!r}", "put its entries there")
     if b":<" in text:
         for line in logical_lines(record.stored):
             if line.partition(b":")[2].startswith(b"<"):

@@ -258,7 +258,7 @@ def change_words(params: Any) -> list[str]:
 def plan_lines(plan: Any) -> list[str]:
     lines = [step["text"] for step in plan["steps"]]
     lines += [f"replaces: {plan['replaces']}"] if plan["replaces"] else []
-    lines += [f"space: {one['needs']} bytes of {one['has']} free in {one['where']}" for one in plan["space"]]
+    lines += [f"space ({one['where']}): {one['needs']} bytes of {one['has']} free" for one in plan["space"]]
     return lines + [f"warning: {text}" for text in plan["warnings"]]
 
 
