@@ -97,20 +97,20 @@ def columns(cells: int, times: Times) -> Sequence[Column[TreeRow]]:
 def meant(rows: Sequence[TreeRow], marks: Collection[Hashable]) -> tuple[tuple[ComponentView, ...], tuple[Found, ...]]:
     """What marked lines stand for: components, those of containers and groups too; and what was found."""
     views: dict[ComponentKey, ComponentView] = {}
-    found: list[Found] = []
+    discovered: list[Found] = []
     for row in rows:
         of_all = row.found is not None and FOUND in marks
         if row.key not in marks and not of_all:
             continue
         if row.found is not None:
-            found.append(row.found)
+            discovered.append(row.found)
         elif row.component is not None:
             views[row.component.key] = row.component
         elif row.group is not None:
             views |= {view.key: view for view in row.group.components}
         elif row.container is not None:
             views |= {view.key: view for view in row.container.components}
-    return tuple(views.values()), tuple(found)
+    return tuple(views.values()), tuple(discovered)
 
 
 def words(row: TreeRow) -> str:
