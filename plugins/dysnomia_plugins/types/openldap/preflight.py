@@ -74,11 +74,11 @@ def _exchange(ctx: Context, directory: Directory, holds_data: bool) -> tuple[lis
     folder = directory.layout.folder
     users = holders(folder)
     try:
-        said = "" if users else unseen(folder)
+        obstacle = "" if users else unseen(folder)
     except PluginError as error:
-        said = error.message
-    if said:
-        return [Finding(Severity.BLOCKER, f"{said}: run it as root")], ""
+        obstacle = error.message
+    if obstacle:
+        return [Finding(Severity.BLOCKER, f"{obstacle}: run it as root")], ""
     if not users:
         put = "change places in one rename" if holds_data else "put the loaded database where none is"
         return (

@@ -78,14 +78,14 @@ def in_use(folder: str) -> bool:
     try:
         with Folder.at(folder) as opened, opened.file(LOCK) as descriptor:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-            found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+            lock = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     except FileNotFoundError:
         return False
     except OSError as error:
         raise NotSafe(
             f"it cannot be seen whether a server has the database in {folder} open ({error.strerror})", "run it as root"
         ) from error
-    return int(found[0]) != fcntl.F_UNLCK
+    return int(lock[0]) != fcntl.F_UNLCK
 
 
 def unseen(folder: str) -> str:
@@ -184,9 +184,9 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
     Raises PluginError: before the body with the server as it was, after it where it does not start again."""
     users = holders(folder)
     if not users:
-        said = unseen(folder)
-        if said:
-            raise NotSafe(said, "run it as root, or stop that first; live is unchanged")
+        obstacle = unseen(folder)
+        if obstacle:
+            raise NotSafe(obstacle, "run it as root, or stop that first; live is unchanged")
         yield
         return
     how = control(ctx.component, [user.pid for user in users])
