@@ -126,6 +126,7 @@ class MainScreen(DysnomiaScreen):
             container=row.container,
             component=row.component,
             found=row.found,
+            application=row.application,
             group=row.group,
             generation=generation,
             marks=self.list.marked,
@@ -341,7 +342,7 @@ class MainScreen(DysnomiaScreen):
     @on(VirtualTable.Chosen, "#tree")
     def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
         row: TreeRow = event.item
-        if row.found is not None:
+        if row.found is not None or row.application is not None:
             self.services.actions.perform_id("adopt")
         elif row.group is not None:
             self.services.go.whole(row.group.name)
