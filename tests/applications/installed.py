@@ -12,17 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests import debian
 from tests.plugins.servers.common import Service, free_port, missing, server_user
-
-PACKAGES = Path("/var/cache/dysnomia-tests")
 
 
 def unpacked(package: str, to: Path) -> Path:
     """The files of a Debian package."""
-    found = sorted(PACKAGES.glob(f"{package}_*.deb"))
-    if not found or shutil.which("php") is None:
-        missing(package, "run .ci/applications and .ci/packages")
-    subprocess.run(["dpkg-deb", "-x", found[-1], to], check=True)
+    if shutil.which("php") is None:
+        missing("php", "run .ci/packages")
+    subprocess.run(["dpkg-deb", "-x", debian.package(package), to], check=True)
     return to
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +198,9 @@ def test_where_nothing_can_be_remembered_it_is_told_all_the_same(
     host.configure(host.by_program(), stale="1h")
     for _ in range(2):
         assert host.call("dysnomia-tui", "status", "--scheduled") == 2
-        assert "what was told cannot be remembered, and will be told again" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert "what was told cannot be remembered in " in err
+        assert "and will be told again" in err
     assert len(host.told()) == 2
 
 
@@ -317,7 +318,6 @@ def test_without_apprise_one_is_told_how_it_is_installed(monkeypatch: pytest.Mon
     assert send.apprise({"urls": []}) == ("Apprise is not installed", "pip install 'dysnomia-tui[notify]'")
 
 
-@pytest.mark.skipif(find_spec("apprise") is None, reason="the extra 'notify' is not installed")
 def test_apprise_sends_the_message(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     with listening() as server:
         host.configure(f'[notify]\napprise = ["{server.url.replace("http:", "json:")}"]', stale="1h")

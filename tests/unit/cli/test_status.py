@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from dysnomia_tui.cli.tui.status import lines, metrics
 from dysnomia_tui.engine.machine.report import report
 from dysnomia_tui.engine.records import Alarm, ContainerView, Health, JobState, JobView, Level, Overview, Report
 from tests.app.fake_world import NOW, ORDERS, component, job, orders_generations, world
+from tests.debian import program_of
 from tests.unit.cli.calling import call
 
 
@@ -75,6 +77,16 @@ def test_the_metrics_are_read_by_both_parsers_of_prometheus() -> None:
     assert levels["postgresql", "crm"] == Level.CRITICAL
     assert levels["postgresql", "orders"] == Level.OK
     assert {family.name for family in older.text_fd_to_metric_families(StringIO(text))} == set(families)
+
+
+def test_the_metrics_pass_promtool(tmp_path: Path) -> None:
+    """Debian's, out of its package."""
+    promtool = program_of("prometheus", "usr/bin/promtool", tmp_path)
+    hostile = ComponentKey("a b", 'quote"back\\slash\nline\x1b[2J')
+    container = replace(SQLITE, components=(component(hostile, Health.OK, orders_generations(2)),))
+    text = "\n".join(metrics(seen(container, POSTGRESQL, jobs=world().jobs))) + "\n"
+    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
 def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
