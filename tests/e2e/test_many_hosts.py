@@ -1,5 +1,6 @@
 """The morning check: twelve machines over real ssh, one of them down, one with a failed dump, which is restored from
-the screen of hosts. Each is an sshd on a port of loopback: what differs from a network of machines is the way there."""
+the screen of hosts. Each is an sshd in a network namespace with an address of its own; on loopback where there can be
+none."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.engine.hosts.calling import control_folder
-from tests.e2e.ssh import sshd
+from tests.e2e.ssh import network, sshd
 from tests.e2e.terminal import terminal
 from tests.e2e.test_story import Session
 from tests.e2e.world import BIN, World
@@ -38,12 +39,13 @@ def machines(tmp_path: Path) -> Iterator[World]:
             there.root.mkdir()
             (there.root / "live").mkdir()
             there.container("sqlite", type="sqlite-database", sqliteDir=str(there.root / "live"))
+            where = running.enter_context(network(number))
             if name == DOWN:
-                lines.append(f"Host {name}\n  HostName 127.0.0.1\n  Port {free_port()}\n")
+                lines.append(f"Host {name}\n  HostName {where.address}\n  Port {free_port()}\n")
                 continue
-            machine = running.enter_context(sshd(there.environment))
+            machine = running.enter_context(sshd(there.environment, where))
             lines.append(
-                f"Host {name}\n  HostName 127.0.0.1\n  Port {machine.port}\n  User {machine.user}\n"
+                f"Host {name}\n  HostName {machine.address}\n  Port {machine.port}\n  User {machine.user}\n"
                 f"  IdentityFile {machine.folder}/key\n  UserKnownHostsFile {machine.folder}/known\n"
                 "  IdentitiesOnly yes\n  StrictHostKeyChecking yes\n"
             )
