@@ -76,13 +76,14 @@ def test_morning_check(machines: World) -> None:
     with terminal(110, 30) as screen:
         session = Session(screen, machines)
         screen.start([str(BIN / "dysnomia-tui"), "hosts", "--screen"], machines.environment)
-        seen = screen.wait_for("12 hosts, 2 need a person", "sqlite/orders FAILED", "Connection refused")
+        seen = screen.wait_for("12 hosts, 2 need a person ─", "sqlite/orders FAILED", "Connection refused")
         lines = [line for line in seen.splitlines() if " h0" in line or " h1" in line]
         assert [next(word for word in line.split() if word.startswith("h")) for line in lines][:3] == [
             FAILED,
             DOWN,
             "h01",
         ]
+        screen.press("g")  # the cursor has stayed on the host that was first before they answered
         screen.press("Enter")
         screen.wait_for("Generation ", "sqlite/orders", "FAILED")
         screen.press("2", "r")
