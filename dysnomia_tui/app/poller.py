@@ -19,7 +19,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.present.jobs import outcome
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine import NOT_ANSWERING
-from dysnomia_tui.engine.records import Condition, Found, Health, JobState, JobView, Overview, Probe
+from dysnomia_tui.engine.records import Condition, Discovered, Health, JobState, JobView, Overview, Probe
 
 if TYPE_CHECKING:
     from dysnomia_tui.app.services import Services
@@ -83,7 +83,7 @@ class Poller:
         self.look_at_jobs()
         if everything:
             self._look_at_servers(timedelta(0))
-            self._app.client.ask("discover", lambda engine: tuple(engine.discover()), self._have_found, self._no_found)
+            self._app.client.ask("discover", lambda engine: engine.discovered(), self._have_found, self._no_found)
 
     def _look_at_servers(self, older_than: timedelta) -> None:
         """Containers with ``components=*``: what their servers hold by now."""
@@ -162,11 +162,19 @@ class Poller:
                 title, words, severity = outcome(job)
                 self._app.notify(words, title=title, severity=severity, markup=False, timeout=10, everywhere=True)
             if any(job.kind == "adopt" for job in ended):
-                self.look(everything=True)
+                self._look_after_adoption()
             elif ended:
                 self.look_at_overview(probe=True)
         self._seen_jobs = True
         self._recover()
+
+    def _look_after_adoption(self) -> None:
+        """At everything anew: config.toml may have got a group."""
+
+        def have(_: None) -> None:
+            self.look(everything=True)
+
+        self._app.client.ask("groups", lambda engine: engine.read_groups(), have, self._app.trouble)
 
     def _just_ended(self, before: Sequence[JobView], now: Sequence[JobView]) -> list[JobView]:
         if not self._seen_jobs:
@@ -267,10 +275,10 @@ class Poller:
 
         self._app.client.ask("condition", lambda engine: engine.condition(key), have, failed)
 
-    def _have_found(self, discovered: tuple[Found, ...]) -> None:
-        if discovered != self._latest.found:
-            self._take(replace(self._latest, found=discovered))
+    def _have_found(self, discovered: Discovered) -> None:
+        if (discovered.found, discovered.applications) != (self._latest.found, self._latest.applications):
+            self._take(replace(self._latest, found=discovered.found, applications=discovered.applications))
 
     def _no_found(self, problem: str) -> None:
-        self._have_found(())
+        self._have_found(Discovered())
         self._app.trouble(problem)

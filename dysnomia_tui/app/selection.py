@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dysnomia_store.model import Generation
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.records import ComponentView, ContainerView, Found, GroupView, JobView
+from dysnomia_tui.engine.records import Application, ComponentView, ContainerView, Found, GroupView, JobView
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Selection:
     container: ContainerView | None = None
     component: ComponentView | None = None
     found: Found | None = None
+    application: Application | None = None
+    """One that is installed and no group yet."""
     group: GroupView | None = None
     generation: Generation | None = None
     marks: tuple[int, ...] = ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.records import (
     Alarm,
+    Application,
     ComponentView,
     Condition,
     ContainerView,
@@ -38,6 +39,8 @@ class AppState:
     """By container; one that is missing has not answered yet."""
     found: tuple[Found, ...] | None = None
     """State that is not adopted; None while it is looked for."""
+    applications: tuple[Application, ...] = ()
+    """Those that are installed and no group yet."""
     problem: str = ""
     """Why the last look at the store failed."""
     own: Mapping[ComponentKey, Probe] = field(default_factory=dict)

@@ -189,12 +189,12 @@ def _changed(lines: Sequence[str], at: int, values: Values) -> str:
     table: list[str] = []
     last = 1
     for line in lines[at + 1 : end]:
-        found = _KEY.match(line.rstrip("\r\n"))
-        name = found["key"].strip("\"'") if found else ""
-        if found and name in left:
+        match = _KEY.match(line.rstrip("\r\n"))
+        name = match["key"].strip("\"'") if match else ""
+        if match and name in left:
             ending = line[len(line.rstrip("\r\n")) :]
-            table.append(f"{found['before']}{in_toml(left.pop(name))}{found['after']}{ending or chr(10)}")
-        elif found and any(rule.name == name for rule in RULES):
+            table.append(f"{match['before']}{in_toml(left.pop(name))}{match['after']}{ending or chr(10)}")
+        elif match and any(rule.name == name for rule in RULES):
             continue
         else:
             table.append(line)

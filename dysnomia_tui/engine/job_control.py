@@ -59,7 +59,7 @@ class JobControl:
         if self.read_only:
             raise ReadOnly(f"{plan.title} was not done: {self.read_only}", "changes are refused here")
         if plan.blockers:
-            blocked = Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
+            blocked = Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "correct that first")
             blocked.exit = Exit(plan.params.get("blocked", Exit.REFUSED))
             raise blocked
         with translated():

@@ -102,11 +102,11 @@ def _look(machine: Machine, name: str, now: float) -> Listing:
     with _alone(machine.settings.statedir, name):
         before = read(machine.settings.statedir, name)
         try:
-            found, remark = probes.list_state(machine.settings, name)
+            listed, remark = probes.list_state(machine.settings, name)
         except probes.NoAnswer as error:
             after = replace(before, tried=now, problem=str(error))
         else:
-            after = _Change(machine, machine.inventory().container(name), before, now).made(found, remark)
+            after = _Change(machine, machine.inventory().container(name), before, now).made(listed, remark)
         replace_record(machine.settings.statedir / FOLDER / name, as_record(after), machine.settings.group)
     return after
 
@@ -141,12 +141,12 @@ class _Change:
         self._known = known - self._named
         self._taken = set(self._locations())
 
-    def made(self, found: Collection[Listed], remark: str) -> Listing:
+    def made(self, listed: Collection[Listed], remark: str) -> Listing:
         """The new listing; markers in the store say the same afterwards. Raises StoreError."""
         names: list[str] = []
         left: dict[str, str] = {}
         present: set[str] = set()
-        for one in found:
+        for one in listed:
             present.add(one.name)
             if one.name in self._named or excepted(self._container, one.name) or self._is_taken(one.name):
                 continue

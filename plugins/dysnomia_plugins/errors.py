@@ -29,7 +29,7 @@ class ServerDown(PluginError):
 
 
 class WrongCredentials(PluginError):
-    """The server answers and does not let us in."""
+    """The server answers and refuses the login."""
 
 
 class Truncated(PluginError):

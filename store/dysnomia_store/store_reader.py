@@ -42,12 +42,12 @@ class ReadableStore(OpenedStore):
         """What neither we nor Dysnomia put in the store, and what cannot be read of it, as sentences for the alarms."""
         from dysnomia_store.catalog.survey import strange
 
-        found = strange(self._layout)
+        sentences = strange(self._layout)
         if os.path.lexists(self._layout.top("trash")):  # what reads it takes as long to import as the rest of a status
             from dysnomia_store.gc.trash import unreadable
 
-            found = (*found, *unreadable(self._layout))
-        return (*found, *self._workspace.unreadable())
+            sentences = (*sentences, *unreadable(self._layout))
+        return (*sentences, *self._workspace.unreadable())
 
     def all_generations(
         self, container: str | None = None, component: str | None = None

@@ -19,7 +19,7 @@ from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.engine import RestoreTarget
 from dysnomia_tui.engine.errors import Blocked, ReadOnly
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
-from dysnomia_tui.engine.records import JobState, JobView, WaitingCollection
+from dysnomia_tui.engine.records import Application, JobState, JobView, WaitingCollection
 from tests.app.fake_reading import FakeReading
 from tests.app.fake_world import NOW, ORDERS, SETTINGS, World, job
 
@@ -295,6 +295,10 @@ class FakeEngine(FakeReading):
             *(f"would write /etc/dysnomia/components/{name}" for name in written),
             *(["would write and start timers"] if timers else []),
         )
+
+    def plan_adopt_application(self, application: Application) -> Plan:
+        group = f"would write [groups.{application.name}]"
+        return self._plan(Kind.ADOPT, f"adopt {application.title}", application.keys, Grade.ADDS, group)
 
     def plan_import(self, key: ComponentKey, folders: Collection[Path], *, move: bool = False) -> Plan:
         return self._plan(Kind.IMPORT, f"import into {key}", (key,), Grade.ADDS)

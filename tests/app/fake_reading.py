@@ -21,6 +21,7 @@ from dysnomia_tui.engine.operations.deploy import Deployment
 from dysnomia_tui.engine.records import (
     Change,
     Condition,
+    Discovered,
     Event,
     FoundRow,
     HistoryLine,
@@ -233,6 +234,12 @@ class FakeReading(Engine):
     def discover(self) -> Sequence[Found]:
         self.gate.wait()
         return self.world.found
+
+    def discovered(self) -> Discovered:
+        return Discovered(tuple(self.discover()), self.world.applications)
+
+    def read_groups(self) -> None:
+        return None
 
     def look_at_servers(
         self, containers: Collection[str] | None = None, *, older_than: timedelta = timedelta(0)

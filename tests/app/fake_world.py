@@ -26,6 +26,7 @@ from dysnomia_tui.config.model import GroupSettings
 from dysnomia_tui.engine import Schedule
 from dysnomia_tui.engine.records import (
     Alarm,
+    Application,
     Change,
     ComponentView,
     Condition,
@@ -172,6 +173,7 @@ class World:
     conditions: dict[ComponentKey, Condition] = field(default_factory=dict)
     """Of those whose type tells more than their container's probe."""
     found: tuple[Found, ...] = ()
+    applications: tuple[Application, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     alarms: tuple[Alarm, ...] = ()
     waiting: WaitingCollection | None = None

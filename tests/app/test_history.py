@@ -101,6 +101,18 @@ async def test_a_search_is_ended_from_the_sections_too() -> None:
         assert run.screen is screen
 
 
+async def test_where_a_filter_hides_everything_it_says_so() -> None:
+    async with driven(size=(120, 40)) as run:
+        screen = await browsing(run)
+        screen.sections.focus()
+        count = len(screen.sections.items)
+        await run.press("slash", *"nope", "enter")
+        said = " ".join(line[:34].strip("│ ") for line in run.text().splitlines())
+        assert f"no line has nope: the filter hides all {count}" in said
+        await run.press("escape", "slash", "exclamation_mark", "e", "enter")
+        assert len(screen.sections.shown) < count
+
+
 async def test_words_that_are_looked_for_run_nothing() -> None:
     async with driven() as run:
         screen = await browsing(run)

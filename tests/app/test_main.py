@@ -10,10 +10,11 @@ from dysnomia_plugins.base import Probe
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.prompt import ChoiceScreen, PromptScreen
 from dysnomia_tui.engine import Schedule, TimerState
+from dysnomia_tui.engine.applications.model import Part
 from dysnomia_tui.engine.engine import SLOW
 from dysnomia_tui.engine.plans.plan import Kind
 from dysnomia_tui.engine.probing.client import NOT_ANSWERING
-from dysnomia_tui.engine.records import ComponentView, Health, JobState
+from dysnomia_tui.engine.records import Application, ComponentView, Health, JobState
 from tests.app.driving import driven
 from tests.app.fake_world import CRM, DOCUMENTS, ORDERS, SETTINGS, World, component, generation, job, world
 
@@ -359,6 +360,22 @@ async def test_first_start_lists_what_was_found_and_adopts_it() -> None:
         await run.press("enter")
         await run.until(lambda: run.engine.submitted)
         assert run.engine.submitted[0].kind is Kind.ADOPT
+
+
+async def test_an_application_is_the_first_of_what_was_found_and_is_adopted_as_a_group() -> None:
+    part = Part(ComponentKey("mysql", "wiki"), "mysql-database", {"type": "mysql-database"})
+    wiki = Application("mediawiki", "MediaWiki", "/etc/mediawiki/LocalSettings.php", "https://x/", True, (part,))
+    bare = World(found=world().found[1:], applications=(wiki,), labels=())
+    async with driven(bare) as run:
+        await run.until(lambda: "MediaWiki" in run.text())
+        assert "/etc/mediawiki/LocalSettings.php" in run.text()
+        assert "mysql/wiki" in run.text()
+        await run.press("enter")
+        await run.confirmation()
+        assert "would write [groups.mediawiki]" in run.text()
+        await run.press("enter")
+        await run.until(lambda: run.engine.submitted)
+        assert run.engine.submitted[0].keys == (part.key,)
 
 
 async def test_adoption_offers_to_snapshot_regularly_where_no_timer_does() -> None:

@@ -36,6 +36,26 @@ async def test_enter_on_a_row_shows_all_of_it_and_c_copies_the_cell() -> None:
         assert copied(run).startswith("postgresql/orders/214/")
 
 
+async def test_words_are_found_in_a_whole_row_and_run_nothing() -> None:
+    async with driven() as run:
+        run.app.go.browse(ORDERS, 214)
+        await run.settled()
+        await run.press("enter", "j", "enter")
+        screen = run.screen
+        assert isinstance(screen, RowScreen)
+        count = len(screen.lines.shown)
+        lines, first = screen.lines, screen.lines.items[0].text.plain
+        await run.press("slash", *first, "enter")
+        assert next(line.text.plain for line in lines.shown) == first
+        assert len(lines.shown) < count
+        await run.press("escape")
+        assert run.app.screen_stack[-1] is screen
+        assert len(lines.shown) == count
+        await run.press("slash", *"qc", "escape", "escape")
+        assert screen not in run.app.screen_stack
+        assert not run.app.messages.said
+
+
 async def test_enter_on_a_changed_row_shows_both_sides() -> None:
     async with driven() as run:
         run.app.go.diff(ORDERS, 213, 214)

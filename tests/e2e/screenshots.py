@@ -23,7 +23,7 @@ from dysnomia_store.store import Usage
 from dysnomia_tui.app.app import DysnomiaApp
 from dysnomia_tui.demo import build, place
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.records import Event, Found, JobView, Overview
+from dysnomia_tui.engine.records import Discovered, Event, JobView, Overview
 
 NOW = datetime(2026, 11, 22, 14, 22, 7, tzinfo=UTC)
 DEMO = Path("/tmp/shop")
@@ -86,8 +86,8 @@ class ShownEngine(Engine):
             disk_total=DISK, at=NOW, notice="",
         )  # fmt: skip
 
-    def discover(self) -> Sequence[Found]:
-        return ()
+    def discovered(self) -> Discovered:
+        return Discovered()
 
     def usage(self) -> Usage:
         return replace(super().usage(), disk_free=DISK * 9 // 10, disk_total=DISK)

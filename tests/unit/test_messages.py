@@ -17,9 +17,9 @@ RIDDLES = {
     r"(?<!there )\bis no (?!longer\b)": "is not a …, or: expected …",
     r"means nothing|less than nothing": "ignoring unexpected argument …, must be 0 or more",
     r"says? itself when": "say where the end is shown",
-    r"may not be (read|written)": "permission denied: …",
+    r"may not be (read|written|used)": "permission denied: …",
     r"whereabouts|leads nowhere": "location, broken link",
-    r"cannot be told\b": "cannot determine, cannot read",
+    r"cannot be told\b(?! apart)": "cannot determine, cannot read",
     r"(put|puts|putting) right": "recover",
     r"somebody else": "another user",
     r"\bmay you\b|\bever activated\?": "a hint says what to do",
@@ -30,6 +30,7 @@ RIDDLES = {
     r"put as it was\b|made here as it was": "moved back; created with its stored owner",
     r"\?$": "a hint says what to do; an error says what is missing",
     r"\bnobody\b (is told|could be told)|there is nobody": "no notification is configured, was not sent",
+    r"does not let us|that (is|are) none\b": "refuses the login; invalid …",
     r"is the server's own|refuses us\b|asked at\b": "a system database, refused the request, cannot connect to",
 }
 

@@ -23,14 +23,14 @@ def never(_here: Selection) -> str:
 
 
 def nothing_selected(here: Selection) -> str:
-    if here.component is None and here.container is None and here.found is None and here.group is None:
+    if not any((here.component, here.container, here.found, here.application, here.group)):
         return "nothing is selected" if here.loaded else LOADING
     return ""
 
 
 def no_component(here: Selection) -> str:
     if here.component is None:
-        if here.found is not None:
+        if here.found is not None or here.application is not None:
             return "adopt it first (Enter)"
         return "choose a component first" if here.loaded else LOADING
     return ""
@@ -79,7 +79,7 @@ def cannot_snapshot(here: Selection) -> str:
     if here.picked:
         able = any(_can(view.can, "snapshot") and view.active for view in here.picked)
         return "" if able else "no component that is marked holds state that is active"
-    if here.found is not None:
+    if here.found is not None or here.application is not None:
         return "adopt it first (Enter)"
     if here.group is not None:
         return cannot_snapshot_whole(here)
@@ -156,7 +156,7 @@ def nothing_to_undo(here: Selection) -> str:
 
 
 def nothing_found(here: Selection) -> str:
-    able = here.found is not None or here.picked_found
+    able = here.found is not None or here.application is not None or here.picked_found
     return "" if able else "choose something that was found and is not adopted"
 
 

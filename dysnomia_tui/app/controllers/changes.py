@@ -42,6 +42,12 @@ class Changes(Controller):
 
     def act_adopt(self) -> None:
         here = self.here()
+        application = here.application
+        if application is not None and not here.picked_found:
+            self.services.plan(
+                lambda engine: engine.plan_adopt_application(application), lambda _job: self.services.poller.look()
+            )
+            return
         drafts = here.picked_found or ((here.found,) if here.found is not None else ())
         able = [one for one in drafts if one.readable]
         if not able:

@@ -31,7 +31,11 @@ class ComponentsPane(VirtualTable[TreeRow]):
         """Show what the state has, the cursor at first on the first component."""
         rows = components.tree(state, self._folded)
         first = self.item is None
-        to = next((row.key for row in rows if row.is_component or row.found is not None), None) if first else None
+        to = (
+            next((row.key for row in rows if row.is_component or row.found is not None or row.application), None)
+            if first
+            else None
+        )
         self.set_empty(Text(welcome.waiting(state), style="dim"))
         if rows != list(self.items):
             self.set_items(rows, to=to)

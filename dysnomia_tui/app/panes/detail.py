@@ -60,6 +60,8 @@ class DetailPane(LinesView):
             lines = group_row.settings(row.group)
         elif row is not None and row.found is not None:
             lines = detail.found_lines(row.found)
+        elif row is not None and row.application is not None:
+            lines = detail.application_lines(row.application)
         self.show(lambda _cells: lines, top=top)
 
     def _draw_generation(self, generation: Generation, *, top: bool) -> None:

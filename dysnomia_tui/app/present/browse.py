@@ -127,11 +127,11 @@ def key_example(section: Section | None) -> str:
     return "4711, or documents/guide.md" if section is None else ",".join(section.key)
 
 
-def found_words(text: str, at: int, found: int, read: int, *, over: bool) -> str:
+def found_words(text: str, at: int, count_found: int, read: int, *, over: bool) -> str:
     """``/lyon: 3 of 351``: which hit the cursor is on; while the search goes on, ``3 of 17+ so far``."""
-    count = f"{at:,} of {found:,}" if found else "none"
+    count = f"{at:,} of {count_found:,}" if count_found else "none"
     return f"/{cut_middle(text, TITLE)}: {count}" + (
-        "" if over else f"{'+' * bool(found)} so far, {plural(read, 'row')} read"
+        "" if over else f"{'+' * bool(count_found)} so far, {plural(read, 'row')} read"
     )
 
 

@@ -15,7 +15,16 @@ from dysnomia_tui.app.present.text import cut_middle, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
 from dysnomia_tui.app.state import AppState
 from dysnomia_tui.engine.engine import SLOW
-from dysnomia_tui.engine.records import ComponentView, Condition, ContainerView, Found, GroupView, Health, Probe
+from dysnomia_tui.engine.records import (
+    Application,
+    ComponentView,
+    Condition,
+    ContainerView,
+    Found,
+    GroupView,
+    Health,
+    Probe,
+)
 
 FOUND = "?"
 """The key of the line above what was found."""
@@ -31,6 +40,7 @@ class TreeRow:
     container: ContainerView | None = None
     component: ComponentView | None = None
     found: Found | None = None
+    application: Application | None = None
     probe: Probe | None = None
     open: bool = True
     group: GroupView | None = None
@@ -70,7 +80,10 @@ def found_rows(state: AppState) -> list[TreeRow]:
     """What could be adopted."""
     if state.overview is None:
         return []  # else the cursor, which is for the first component, would be on one of these
-    return [TreeRow(f"?{item.type}/{item.container}/{item.component}", found=item) for item in state.found or ()]
+    applications = [TreeRow(f"?application/{item.name}", application=item) for item in state.applications]
+    return applications + [
+        TreeRow(f"?{item.type}/{item.container}/{item.component}", found=item) for item in state.found or ()
+    ]
 
 
 def columns(cells: int, times: Times) -> Sequence[Column[TreeRow]]:
@@ -84,20 +97,20 @@ def columns(cells: int, times: Times) -> Sequence[Column[TreeRow]]:
 def meant(rows: Sequence[TreeRow], marks: Collection[Hashable]) -> tuple[tuple[ComponentView, ...], tuple[Found, ...]]:
     """What marked lines stand for: components, those of containers and groups too; and what was found."""
     views: dict[ComponentKey, ComponentView] = {}
-    found: list[Found] = []
+    discovered: list[Found] = []
     for row in rows:
         of_all = row.found is not None and FOUND in marks
         if row.key not in marks and not of_all:
             continue
         if row.found is not None:
-            found.append(row.found)
+            discovered.append(row.found)
         elif row.component is not None:
             views[row.component.key] = row.component
         elif row.group is not None:
             views |= {view.key: view for view in row.group.components}
         elif row.container is not None:
             views |= {view.key: view for view in row.container.components}
-    return tuple(views.values()), tuple(found)
+    return tuple(views.values()), tuple(discovered)
 
 
 def words(row: TreeRow) -> str:
@@ -109,6 +122,8 @@ def words(row: TreeRow) -> str:
         parts += [row.component.health.value, row.component.problem, *row.component.labels]
     if row.found is not None:
         parts += [row.found.type, row.found.detail, "found"]
+    if row.application is not None:
+        parts += [row.application.title, row.application.config, "application", "found"]
     if row.group is not None:
         parts.append(group_row.words(row.group))
     return " ".join(parts)
@@ -130,6 +145,10 @@ def line(row: TreeRow, times: Times, cells: int) -> Text:
         kind = plain(row.found.type.removesuffix("-database"), styles.DIM)
         states = [join([kind, state], "  "), state]
         return _spread(plain(f" {look.glyph}", look.style), row.found.component, states, cells)
+    if row.application is not None:
+        look = styles.HEALTH[Health.FOUND]
+        state = plain("application", styles.DIM)
+        return _spread(plain(f" {look.glyph}", look.style), row.application.title, [state, Text("")], cells)
     if row.key == DEMO:
         return _spread(plain("▸", styles.INFO), "try the demo", [Text("")], cells, styles.INFO)
     return _spread(plain("▾" if row.open else "▸"), "found, not adopted", [Text("")], cells, styles.STRONG)

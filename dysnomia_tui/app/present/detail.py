@@ -13,7 +13,7 @@ from dysnomia_tui.app.present.generations import reason_words
 from dysnomia_tui.app.present.sizes import signed, size
 from dysnomia_tui.app.present.text import fit, join, plain, plural, width
 from dysnomia_tui.app.present.times import Times
-from dysnomia_tui.engine.records import Change, ComponentView, Found, Health, Probe, SectionChange
+from dysnomia_tui.engine.records import Application, Change, ComponentView, Found, Health, Probe, SectionChange
 
 NAME = 64
 """Cells of a section's name, so that its numbers stand beside it on a wide terminal; a longer one takes its own."""
@@ -257,4 +257,23 @@ def found_lines(discovered: Found) -> list[Text]:
         shown.append(plain(f"{name} = {value if isinstance(value, str) else ' '.join(value)}", styles.DIM))
     if discovered.readable:
         shown.append(join([plain("Enter", styles.KEY), plain("adopts it: the files that would be written are shown")]))
+    return shown
+
+
+def application_lines(application: Application) -> list[Text]:
+    """An application that could be adopted as a group: what belongs to it, and what stands against it."""
+    shown = [plain(f"{application.title}: group {application.name}", styles.STRONG), plain(application.config)]
+    if not application.tested:
+        shown.append(plain("known from its documentation, not tested", styles.DIM))
+    for part in application.parts:
+        state = plain("configured" if part.configured else part.type, styles.DIM)
+        shown.append(join([plain(str(part.key)), state]))
+    for name, argv in (("before", application.before), ("after", application.after)):
+        if argv:
+            shown.append(join([plain(name, styles.DIM), plain(" ".join(argv))]))
+    shown += [plain(text, styles.WARN) for text in application.notes]
+    shown += [plain(text, styles.BAD) for text in application.problems]
+    shown.append(plain(application.source, styles.DIM))
+    if not application.problems:
+        shown.append(join([plain("Enter", styles.KEY), plain("adopts it: what would be written is shown")]))
     return shown

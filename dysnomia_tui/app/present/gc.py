@@ -63,15 +63,15 @@ def parse_policy(typed: str) -> Policy | None:
 
 def patterns(keys: Sequence[ComponentKey]) -> list[tuple[str, str, str]]:
     """For whom a policy that was reviewed can be saved: pattern of config.toml, title, what it is about."""
-    found: list[tuple[str, str, str]] = []
+    patterns: list[tuple[str, str, str]] = []
     if len(keys) == 1:
-        found.append((str(keys[0]), f"for {keys[0]}", "it alone"))
+        patterns.append((str(keys[0]), f"for {keys[0]}", "it alone"))
     containers = {key.container for key in keys}
     if len(containers) == 1:
         name = next(iter(containers))
-        found.append((f"{name}/*", f"for container {name}", "every component of it that has no policy of its own"))
-    found.append(("*/*", "for everything", "every component that has no policy of its own, nor its container"))
-    return found
+        patterns.append((f"{name}/*", f"for container {name}", "every component of it that has no policy of its own"))
+    patterns.append(("*/*", "for everything", "every component that has no policy of its own, nor its container"))
+    return patterns
 
 
 def _span(name: str, value: str) -> timedelta:

@@ -60,7 +60,7 @@ def marks_and_path(marks: Text, path: str, cells: int) -> Text:
     return spread(join([" ", marks], ""), plain(f" {cut_middle(path, room)} ", styles.DIM), cells)
 
 
-def picked(components: int, found: int, keys: Sequence[str]) -> Text:
+def picked(components: int, discovered: int, keys: Sequence[str]) -> Text:
     """``3 components marked: s snapshots, v verifies, X reviews``; ``keys``: those, and the one that adopts."""
     snapshot, verify, gc, adopt = keys
     parts = []
@@ -68,8 +68,8 @@ def picked(components: int, found: int, keys: Sequence[str]) -> Text:
         parts.append(
             f"{plural(components, 'component')} marked: {snapshot} snapshots, {verify} verifies, {gc} collects"
         )
-    if found:
-        parts.append(f"{found} found marked: {adopt} adopts")
+    if discovered:
+        parts.append(f"{discovered} found marked: {adopt} adopts")
     return plain("; ".join(parts), styles.MARK) if parts else Text("", end="")
 
 

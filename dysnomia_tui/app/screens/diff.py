@@ -286,12 +286,12 @@ class DiffScreen(DysnomiaScreen):
         self.rows.set_empty(Text("looking…", style="dim"))
         self._scanner.begin(diff, change, holds(event.text, present.columns_of(change)), self._have_found)
 
-    def _have_found(self, found: tuple[int, ...], read: int, ended: bool) -> None:
-        self.rows.have_found(len(found), read, over=ended)
+    def _have_found(self, numbers: tuple[int, ...], read: int, ended: bool) -> None:
+        self.rows.have_found(len(numbers), read, over=ended)
         if ended:
             self.rows.set_empty(plain(NONE_FOUND, styles.DIM))
-        if len(found) != len(self.rows.items):
-            self.rows.set_items(found)
+        if len(numbers) != len(self.rows.items):
+            self.rows.set_items(numbers)
         self._say_hits()
 
     @on(VirtualTable.Highlighted, "#rows")

@@ -121,16 +121,17 @@ class MainScreen(DysnomiaScreen):
         if row is None:
             return Selection()
         generation = self.list.item if row.component is not None and self.list.of == row.key else None
-        picked, found = self.units.meant if self.focused is self.units else ((), ())
+        picked, discovered = self.units.meant if self.focused is self.units else ((), ())
         return Selection(
             container=row.container,
             component=row.component,
             found=row.found,
+            application=row.application,
             group=row.group,
             generation=generation,
             marks=self.list.marked,
             picked=picked,
-            picked_found=found,
+            picked_found=discovered,
         )
 
     def listed(self) -> Sequence[Generation]:
@@ -319,8 +320,8 @@ class MainScreen(DysnomiaScreen):
     def _picked(self) -> Text:
         """What is marked in the tree, and the keys for it."""
         keys = [self.services.key_of(name) for name in ("snapshot", "verify", "gc", "adopt")]
-        picked, found = self.units.meant
-        return header.picked(len(picked), len(found), keys)
+        picked, discovered = self.units.meant
+        return header.picked(len(picked), len(discovered), keys)
 
     def unmark_tree(self) -> None:
         """What is marked in the tree has been taken."""
@@ -341,7 +342,7 @@ class MainScreen(DysnomiaScreen):
     @on(VirtualTable.Chosen, "#tree")
     def _tree_chosen(self, event: VirtualTable.Chosen) -> None:
         row: TreeRow = event.item
-        if row.found is not None:
+        if row.found is not None or row.application is not None:
             self.services.actions.perform_id("adopt")
         elif row.group is not None:
             self.services.go.whole(row.group.name)

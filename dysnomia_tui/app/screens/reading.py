@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
@@ -14,7 +15,9 @@ from dysnomia_tui.app.present import said
 from dysnomia_tui.app.present.text import escaped
 from dysnomia_tui.app.present.whole_row import CellLine
 from dysnomia_tui.app.services import Services, services_of
+from dysnomia_tui.app.widgets.filter_line import FilterLine
 from dysnomia_tui.app.widgets.lines import LinesView
+from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 
 
 class ReadingScreen(ModalScreen[None]):
@@ -39,6 +42,12 @@ class ReadingScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         yield LinesView(widget_id="reading")
+        yield FilterLine(widget_id="filter")
+
+    @on(VirtualTable.FilterAsked)
+    def _filter_asked(self, event: VirtualTable.FilterAsked) -> None:
+        event.stop()
+        self.query_one(FilterLine).open_for(event.table)
 
     def fill(self, title: str, foot: str, texts: Sequence[Text]) -> None:
         """Show these lines."""
@@ -47,7 +56,11 @@ class ReadingScreen(ModalScreen[None]):
         self.lines.show(lambda _cells: texts, top=True)
 
     def action_leave(self) -> None:
-        self.dismiss(None)
+        """The filter first, then the window."""
+        if self.lines.filter_text:
+            self.lines.set_filter("")
+        else:
+            self.dismiss(None)
 
 
 class RowScreen(ReadingScreen):

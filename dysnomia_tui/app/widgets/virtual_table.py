@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.present.columns import Column, Layout, Order, order_by
-from dysnomia_tui.app.present.text import fit
+from dysnomia_tui.app.present.text import fit, visible
 from dysnomia_tui.app.widgets import table_messages
 from dysnomia_tui.app.widgets.host import ActionHost, PaneHost
 from dysnomia_tui.app.widgets.listing import Listing
@@ -174,6 +174,16 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._empty.no_wrap = False  # a sentence is seen whole
         self.refresh()
 
+    @property
+    def _why_empty(self) -> Text:
+        """Where a filter hides all that there is, that it does."""
+        if self._listing.items and self._listing.filter:
+            count = len(self._listing.items)
+            wanted = self._listing.filter
+            hidden = f"every line has {wanted[1:]}" if wanted.startswith("!") else f"no line has {wanted}"
+            return Text(f"{visible(hidden)}: the filter hides all {count:,}, Esc takes it away", style="dim")
+        return self._empty
+
     def set_items(self, items: Sequence[T], *, to: Hashable | None = None) -> None:
         """Show these items. The cursor stays on its key (or goes to ``to``); marks of items that are gone go."""
         before = to if to is not None else self._key_here()
@@ -256,7 +266,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         row = y + scroll_y - self._head
         shown = self._listing.shown
         if not shown and y >= self._head:
-            return self._strips.empty(self._empty, y - self._head, width)
+            return self._strips.empty(self._why_empty, y - self._head, width)
         if not 0 <= row < len(shown):
             return self._strips.blank(width)
         item = shown[row]

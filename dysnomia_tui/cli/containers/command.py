@@ -190,24 +190,27 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
     """What is to be done: each phase begins when the one before has ended."""
     from dysnomia_tui.cli.shared.batch import BatchItem
 
-    def said(doing: str, key: ComponentKey) -> str:
+    def announcement(doing: str, key: ComponentKey) -> str:
         return f"{doing} component: {key.component} in container: {key.container}"
 
     deployment = engine.deployment(_only(args))
     if args.action == "deploy":
         return [
             [
-                BatchItem(key, _activity(engine, key, "deactivate"), said("Deactivating", key))
+                BatchItem(key, _activity(engine, key, "deactivate"), announcement("Deactivating", key))
                 for key in deployment.obsolete
             ],
-            [BatchItem(key, _activity(engine, key, "activate"), said("Activating", key)) for key in deployment.new],
+            [
+                BatchItem(key, _activity(engine, key, "activate"), announcement("Activating", key))
+                for key in deployment.new
+            ],
         ]
     if args.action == "collect-garbage":
         name = "collect-garbage"
         text = "Collecting garbage for"
         return [
             [
-                BatchItem(key, _activity(engine, key, name), said(text, key), _idle(engine, key, name))
+                BatchItem(key, _activity(engine, key, name), announcement(text, key), _idle(engine, key, name))
                 for key in deployment.garbage
             ]
         ]

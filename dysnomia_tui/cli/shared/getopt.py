@@ -99,5 +99,5 @@ class _Reader:
 
 def _joined(name: str, value: str) -> str:
     if value == "--":  # argparse would take it for the end of the options
-        raise BadOption(f"'--' is no value for option '{name}'")
+        raise BadOption(f"'--' is not a value for option '{name}'")
     return f"{name}={value}"

@@ -143,7 +143,10 @@ def _refuse_busy(engine: Engine, plan: Plan) -> None:
     keys = set(plan.keys)
     for job in engine.jobs():
         if not job.state.ended and keys.intersection(job.keys):
-            raise Busy(f"job {job.id} ({job.title}) is on it", "try again when it has ended, or leave --no-wait out")
+            raise Busy(
+                f"job {job.id} ({job.title}) is working on the component",
+                "try again when it has ended, or leave --no-wait out",
+            )
 
 
 def follow(engine: Engine, job: JobView, hold: Interrupts, follower: Follower) -> JobView:

@@ -258,10 +258,10 @@ def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
             write_line(line.path)
         if line.path not in results:
             key = ComponentKey(line.container, line.component)
-            results[line.path] = found = store.check(key, line.id, proofs=proofs)
-            if found.result is CheckResult.CORRUPT and not unrecorded:
+            results[line.path] = outcome = store.check(key, line.id, proofs=proofs)
+            if outcome.result is CheckResult.CORRUPT and not unrecorded:
                 try:
-                    results[line.path] = store.record_damage(key, line.id, found, proofs)
+                    results[line.path] = store.record_damage(key, line.id, outcome, proofs)
                 except StoreError as error:
                     unrecorded = f"what is damaged was not recorded, so that later snapshots may share it: {error}"
             bad += _say_check(line, results[line.path])

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from dysnomia_tui.cli.snapshots.command import Line
 
 
-def documents(statedir: Path, found: Iterable[Line]) -> list[dict[str, Any]]:
+def documents(statedir: Path, lines: Iterable[Line]) -> list[dict[str, Any]]:
     """An object for each; of a generation that was collected meanwhile only its name."""
     store = Store(statedir)
     return [
         line._asdict() | {"path": line.path} | facts
-        for (container, component), of in groupby(found, key=lambda line: (line.container, line.component))
+        for (container, component), of in groupby(lines, key=lambda line: (line.container, line.component))
         for line, facts in _with_facts(store, ComponentKey(container, component), of)
     ]
 
 
-def _with_facts(store: Store, key: ComponentKey, found: Iterable[Line]) -> Iterator[tuple[Line, dict[str, Any]]]:
+def _with_facts(store: Store, key: ComponentKey, lines: Iterable[Line]) -> Iterator[tuple[Line, dict[str, Any]]]:
     known = {(one.number, one.id): one for one in store.generations(key)}
-    for line in found:
+    for line in lines:
         one = known.get((line.generation, line.id))
         yield line, {} if one is None else _facts(one)
 

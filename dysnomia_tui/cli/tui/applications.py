@@ -16,12 +16,12 @@ def applications(args: argparse.Namespace) -> int:
     if (args.adopt or args.dry_run) and args.name is None:
         raise Usage("no application was named", "see dysnomia-tui applications")
     engine = open_engine(load(args.statedir), read_only=not args.adopt)
-    found = engine.discovered().applications
+    applications_here = engine.discovered().applications
     if args.name is None:
-        return _list(found, as_json=args.json)
-    chosen = next((one for one in found if one.name == args.name), None)
+        return _list(applications_here, as_json=args.json)
+    chosen = next((one for one in applications_here if one.name == args.name), None)
     if chosen is None:
-        names = ", ".join(one.name for one in found) or "none"
+        names = ", ".join(one.name for one in applications_here) or "none"
         raise Unknown(f"no application {args.name!r} is to be adopted here", f"found: {names}")
     if not args.adopt and not args.dry_run:
         return _list([chosen], as_json=args.json)
@@ -29,11 +29,11 @@ def applications(args: argparse.Namespace) -> int:
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 
-def _list(found: list[Application] | tuple[Application, ...], *, as_json: bool) -> int:
+def _list(applications_here: list[Application] | tuple[Application, ...], *, as_json: bool) -> int:
     if as_json:
-        write_json(list(found))
+        write_json(list(applications_here))
         return Exit.OK
-    for one in found:
+    for one in applications_here:
         for line in lines(one):
             write_line(visible(line))
     return Exit.OK

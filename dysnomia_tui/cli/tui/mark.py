@@ -24,7 +24,7 @@ def mark(args: argparse.Namespace) -> int:
     until = moment(args.until, now) if args.until is not None else None
     engine = open_engine(load(args.statedir))
     seen = numbered(engine, key, args.generation).marks
-    plan = engine.plan_mark(key, args.generation, said(args, seen, now, until), args.reason, seen=seen)
+    plan = engine.plan_mark(key, args.generation, marks_asked(args, seen, now, until), args.reason, seen=seen)
     return settle(engine, plan, why=args.reason, dry_run=args.dry_run, no_wait=args.no_wait, as_json=args.json)
 
 
@@ -45,7 +45,7 @@ def _check(args: argparse.Namespace) -> None:
         raise Usage(f"the tag {TRUSTED_TAG!r} is reserved", "use: dysnomia-tui trust")
 
 
-def said(args: argparse.Namespace, seen: Marks, now: datetime, until: datetime | None) -> Marks:
+def marks_asked(args: argparse.Namespace, seen: Marks, now: datetime, until: datetime | None) -> Marks:
     """The marks with what the options say of them."""
     from dysnomia_store.model import Pin, Verdict
 

@@ -57,13 +57,13 @@ def schedule(args: argparse.Namespace) -> int:
 
 
 def _show(timers: Sequence[Timer], folder: Path, *, as_json: bool) -> None:
-    found = states(timers, folder)
+    timer_states = states(timers, folder)
     if as_json:
-        write_json([asdict(one) for one in found])
+        write_json([asdict(one) for one in timer_states])
         return
-    for one in found:
+    for one in timer_states:
         write_line(visible(_line(one)))
-    if any(one.written != "yes" and one.when != "never" for one in found):
+    if any(one.written != "yes" and one.when != "never" for one in timer_states):
         say("to write them: dysnomia-tui schedule --write (times are in config.toml, [schedule])")
 
 

@@ -23,7 +23,7 @@ def read_settings(text: str, format_: str, folder: str) -> Settings:
 
 
 def _ini(text: str) -> Settings:
-    found: dict[str, str | None] = {}
+    settings: dict[str, str | None] = {}
     section = ""
     for raw in text.splitlines():
         line = raw.strip()
@@ -34,8 +34,8 @@ def _ini(text: str) -> Settings:
             continue
         name, equals, value = line.partition("=")
         if equals:
-            found[f"{section}.{name.strip()}" if section else name.strip()] = _ini_value(value.strip())
-    return found
+            settings[f"{section}.{name.strip()}" if section else name.strip()] = _ini_value(value.strip())
+    return settings
 
 
 def _ini_value(text: str) -> str:
@@ -47,7 +47,7 @@ def _ini_value(text: str) -> str:
 
 def _env(text: str) -> Settings:
     """Lines of ``NAME=value``; one that a shell would compute is not known."""
-    found: dict[str, str | None] = {}
+    settings: dict[str, str | None] = {}
     for raw in text.splitlines():
         name, equals, value = raw.strip().removeprefix("export ").partition("=")
         name = name.strip()
@@ -55,18 +55,18 @@ def _env(text: str) -> Settings:
             continue
         value = value.strip()
         if value[:1] == "'":
-            found[name] = value[1:].partition("'")[0]
+            settings[name] = value[1:].partition("'")[0]
             continue
         quoted = value[:1] == '"'
         value = value[1:].partition('"')[0] if quoted else re.split(r"\s#", value, maxsplit=1)[0].strip()
-        found[name] = None if set(value) & {"$", "`", "\\"} else value
-    return found
+        settings[name] = None if set(value) & {"$", "`", "\\"} else value
+    return settings
 
 
 def _yaml(text: str) -> Settings:
     """Mappings of plain and quoted scalars by their indentation; lists, anchors, tags, texts of several lines and
     mappings in braces are passed over."""
-    found: dict[str, str | None] = {}
+    settings: dict[str, str | None] = {}
     open_: list[tuple[int, str]] = []
     block = -1
     for raw in text.splitlines():
@@ -88,10 +88,10 @@ def _yaml(text: str) -> Settings:
         if not value or value.startswith("#"):
             open_.append((indent, match["name"].strip("\"'")))
         elif value[0] in "|>[{&*!":
-            block, found[name] = indent, None
+            block, settings[name] = indent, None
         else:
-            found[name] = _yaml_scalar(value)
-    return found
+            settings[name] = _yaml_scalar(value)
+    return settings
 
 
 def _yaml_scalar(text: str) -> str:
@@ -105,17 +105,17 @@ def _json(text: str) -> Settings:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    found: dict[str, str | None] = {}
-    _flatten(data, "", found, 0)
-    return found
+    settings: dict[str, str | None] = {}
+    _flatten(data, "", settings, 0)
+    return settings
 
 
-def _flatten(value: Any, name: str, found: dict[str, str | None], depth: int) -> None:
+def _flatten(value: Any, name: str, settings: dict[str, str | None], depth: int) -> None:
     if isinstance(value, dict) and depth <= _DEEPEST:
         for key, one in value.items():
-            _flatten(one, f"{name}.{key}" if name else key, found, depth + 1)
+            _flatten(one, f"{name}.{key}" if name else key, settings, depth + 1)
     elif isinstance(value, (str, int)) and not isinstance(value, bool):
-        found[name] = str(value)
+        settings[name] = str(value)
 
 
 _FORMATS: Mapping[str, Callable[[str], Settings]] = {"ini": _ini, "env": _env, "yaml": _yaml, "json": _json}

@@ -62,8 +62,8 @@ class Here:
     def at(self, type_: str, component: str, properties: Mapping[str, PropertyValue]) -> Known | None:
         """What is at a place; what is configured comes first."""
         where = self.locate(type_, component, {"type": type_, **properties})
-        there = [one for one in self.known if where and one.type == type_ and one.location == where]
-        return next((one for one in there if one.configured), there[0] if there else None)
+        at_place = [one for one in self.known if where and one.type == type_ and one.location == where]
+        return next((one for one in at_place if one.configured), at_place[0] if at_place else None)
 
     def free(self, name: str, used: Collection[str]) -> str:
         """A name that is not taken yet."""
@@ -83,9 +83,9 @@ def recognise(entries: Mapping[str, Entry], here: Here) -> Iterator[Application]
                 if config.real in seen or not all(needed in settings for needed in where.needs):
                     continue
                 seen.add(config.real)
-                found = _Installed(entry, where, config, settings, here).application(name)
-                if found is not None:
-                    yield found
+                application = _Installed(entry, where, config, settings, here).application(name)
+                if application is not None:
+                    yield application
 
 
 class _Installed:
@@ -147,7 +147,7 @@ class _Installed:
 
     def _folders(self) -> list[str]:
         """Those that are there, absolute, none inside another."""
-        found: list[str] = []
+        folders: list[str] = []
         for rule in self._where.folders:
             path = self._filled(rule)
             if not path:
@@ -161,8 +161,8 @@ class _Installed:
             elif reason:
                 self._problems.append(f"{path} is not taken: {reason}")
             else:
-                found.append(path)
-        outer = [one for one in found if not any(one.startswith(f"{other}/") for other in found)]
+                folders.append(path)
+        outer = [one for one in folders if not any(one.startswith(f"{other}/") for other in folders)]
         return list(dict.fromkeys(outer))
 
     def _files_part(self, group: str, path: str) -> Part | None:
@@ -238,10 +238,10 @@ class _Installed:
         return None
 
     def _known_database(self, database: Database) -> Known | None:
-        there = [self._here.at(database.type, database.component, one) for one in database.containers()]
-        found = [one for one in there if one is not None]
-        if found:
-            return min(found, key=lambda one: not one.configured)
+        candidates = [self._here.at(database.type, database.component, one) for one in database.containers()]
+        databases = [one for one in candidates if one is not None]
+        if databases:
+            return min(databases, key=lambda one: not one.configured)
         servers = [self._here.at(database.type, "", one) for one in database.containers()]
         return next((one for one in servers if one is not None and one.why_not), None)
 
@@ -345,9 +345,9 @@ def _filled(text: str, settings: Settings) -> str | None:
 
     def value(match: re.Match[str]) -> str:
         nonlocal missing
-        found = settings.get(match[1]) or (match[2] or "")[1:]
-        missing = missing or not (found or match[2])
-        return found
+        text_of_setting = settings.get(match[1]) or (match[2] or "")[1:]
+        missing = missing or not (text_of_setting or match[2])
+        return text_of_setting
 
     filled = _SETTING.sub(value, text)
     return None if missing else filled

@@ -13,6 +13,7 @@ import os
 import re
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,6 +47,11 @@ class FileJournal:
         try:
             _allocate(fd, size)
             os.fsync(fd)
+        except OSError as error:
+            error.filename = os.fspath(path)  # by a descriptor the system does not say which disk is full
+            with suppress(OSError):
+                path.unlink()  # what it got of the space
+            raise
         finally:
             os.close(fd)
         return cls(path)

@@ -68,7 +68,7 @@ class Plain:
         section = self._meant(wanted)
         if section.offset is None or section.length is None:
             raise Blocked(
-                f"{section.kind} {section.name} is nowhere in one piece in the snapshot",
+                f"{section.kind} {section.name} is not stored in one piece in the snapshot",
                 "restore it into a copy instead: dysnomia -o restore --as NAME --section " + wanted,
             )
         part = section.artefact or self.main()

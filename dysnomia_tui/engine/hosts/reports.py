@@ -94,10 +94,10 @@ def report_of(
     if problem:
         return HostReport(host, Level.CRITICAL, problem)
     try:
-        said = json.loads(answer.out)
-        if isinstance(said, dict) and isinstance(said.get("error"), str):
-            return HostReport(host, Level.CRITICAL, f"its status failed: {said['error'][:LONGEST]}")
-        return _read(host, convert(said, _Status))
+        document = json.loads(answer.out)
+        if isinstance(document, dict) and isinstance(document.get("error"), str):
+            return HostReport(host, Level.CRITICAL, f"its status failed: {document['error'][:LONGEST]}")
+        return _read(host, convert(document, _Status))
     except (ValueError, RecursionError, OverflowError, KeyError):
         return HostReport(host, Level.CRITICAL, "its answer is of no known form: has it another version?")
 

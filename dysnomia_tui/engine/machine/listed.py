@@ -113,17 +113,17 @@ def read(statedir: Path, container: str) -> Listing:
         return Listing(problem=f"{path} is damaged: dysnomia-tui look writes it anew")
 
 
-def _read(said: Mapping[str, Any]) -> Listing:
+def _read(record: Mapping[str, Any]) -> Listing:
     """Raises ValueError, TypeError, KeyError."""
-    at, tried = said["at"], said["tried"]
+    at, tried = record["at"], record["tried"]
     return Listing(
         at=None if at is None else float(at),
-        names=tuple(ComponentKey.of("c", str(name)).component for name in said["names"]),
-        gone={ComponentKey.of("c", str(name)).component: float(seen) for name, seen in said["gone"].items()},
-        left={str(name): str(why) for name, why in said["left"].items()},
-        remark=str(said["remark"]),
+        names=tuple(ComponentKey.of("c", str(name)).component for name in record["names"]),
+        gone={ComponentKey.of("c", str(name)).component: float(seen) for name, seen in record["gone"].items()},
+        left={str(name): str(why) for name, why in record["left"].items()},
+        remark=str(record["remark"]),
         tried=None if tried is None else float(tried),
-        problem=str(said["problem"]),
+        problem=str(record["problem"]),
     )
 
 

@@ -52,7 +52,7 @@ class Crew:
     def begin(self, plan: Plan, index: int = BACK) -> str:
         """Raises Blocked, EngineError, OSError."""
         if plan.blockers:
-            raise Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "see to that first")
+            raise Blocked(f"{plan.title} cannot be done: {'; '.join(plan.blockers)}", "correct that first")
         work = self.work
         own_plan = replace(plan, params={**plan.params, "group_job": self.of, "group_index": index})
         why = f"job {self.of}: {work.plan.title}"

@@ -138,11 +138,11 @@ def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Discovered:
         answer = ask(settings, {"op": "discover", "groups": groups}, limit, nice=LEISURELY)
     except NoAnswer:
         return Discovered()
-    found = tuple(
+    components = tuple(
         Found(**{**draft, "properties": {name: _value(value) for name, value in draft["properties"].items()}})
         for draft in answer["found"]
     )
-    return Discovered(found, convert(answer["applications"], tuple[Application, ...]))
+    return Discovered(components, convert(answer["applications"], tuple[Application, ...]))
 
 
 def list_state(settings: Settings, container: str, limit: float = PATIENT_LIMIT) -> tuple[Sequence[Listed], str]:

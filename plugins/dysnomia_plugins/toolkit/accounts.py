@@ -163,7 +163,7 @@ def _name(file: Path, account: Account) -> str:
     """A name that reaches a program as a name, and the system's files as one field."""
     name = file.name
     if name.startswith("-") or any(char in ":,/" or not char.isprintable() or char.isspace() for char in name):
-        raise BadProperties(f"{file} is not called as a {account} can be", "rename the file")
+        raise BadProperties(f"{file} is not a valid name of a {account}", "rename the file")
     return name
 
 

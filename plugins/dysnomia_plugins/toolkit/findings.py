@@ -40,6 +40,17 @@ def free_bytes(path: str | os.PathLike[str] | None) -> int | None:
     return seen.f_bavail * seen.f_frsize
 
 
+def on_read_only(path: str) -> Iterator[Finding]:
+    """That nothing can be made where ``path`` is or would be, whoever asks: its file system is mounted read-only."""
+    try:
+        flags = os.statvfs(existing(path)).f_flag
+    except OSError:
+        return
+    if flags & os.ST_RDONLY:
+        text = f"{path} is on a file system that is mounted read-only: mount it for writing (mount -o remount,rw)"
+        yield Finding(Severity.BLOCKER, text)
+
+
 def existing(path: str) -> str:
     """The path, or the nearest folder above it where nothing is there yet."""
     while path and not Path(path).exists():

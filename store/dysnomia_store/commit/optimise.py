@@ -196,7 +196,7 @@ def _frame(
             storage.abort()
         workspace.disk.fsync_path(target)
         if _digest_of(FolderReader(target), run.on_bytes) != digest:
-            raise Corrupt(f"{entry.path} came out as other content")
+            raise Corrupt(f"{entry.path}: what was written holds other content")
     return stored
 
 

@@ -284,10 +284,10 @@ class StoredSnapshot:
             raise NotFound(f"{self._folder.name} holds no {artefact!r}", f"it holds {', '.join(names) or 'nothing'}")
         entry = None if self._files is None else self._files.get(path)
         sha256 = None if entry is None else entry.sha256
-        found = open_artefact(self._folder / (folder_of(path) or path), sha256=sha256, workers=self._workers)
-        if self._lent is not None and isinstance(found, FolderReader):
-            found.lent = self._lent
-        return found
+        reader = open_artefact(self._folder / (folder_of(path) or path), sha256=sha256, workers=self._workers)
+        if self._lent is not None and isinstance(reader, FolderReader):
+            reader.lent = self._lent
+        return reader
 
     def borrowed(self) -> BorrowedFrames | None:
         """Its frames, for a dump that is compared with it; None where it has none. Raises NotFound, Corrupt."""

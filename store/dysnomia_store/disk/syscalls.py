@@ -48,10 +48,10 @@ def in_words(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise said(error, doing) from error
+        raise as_store_error(error, doing) from error
 
 
-def said(error: OSError, doing: str) -> StoreError:
+def as_store_error(error: OSError, doing: str) -> StoreError:
     """The StoreError for an OSError."""
     where = f" ({os.fsdecode(error.filename)})" if error.filename is not None else ""
     if error.errno in NO_SPACE:

@@ -14,6 +14,7 @@ import pytest
 from dysnomia_plugins.base import Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.openldap import server as control
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.crash import kills
 from tests.plugins.conformance.driver import Driver, Reporter, in_child
@@ -54,6 +55,23 @@ def test_a_server_that_does_not_run_is_not_started(world: LdapWorld, driver: Dri
     driver.restore(number)
     assert not world.server.running
     assert world.whole() == then
+
+
+def test_a_server_of_another_user_is_seen_by_its_lock(
+    world: LdapWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without root its descriptors are not seen."""
+    world.seed()
+    number = driver.snapshot().generation.number
+    folder = str(world.server.folder)
+    monkeypatch.setattr(control, "holders", lambda _: ())
+    assert control.in_use(folder)
+    monkeypatch.setattr(control, "unseen", lambda at: "another user's" if control.in_use(at) else "")
+    with pytest.raises(NotSafe, match="another user's"):
+        driver.restore(number)
+    world.server.stop()
+    assert not control.in_use(folder)
+    driver.restore(number)
 
 
 def test_a_server_that_cannot_be_stopped_forbids_it(world: LdapWorld, driver: Driver) -> None:

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from dysnomia_store.disk.syscalls import said
+from dysnomia_store.disk.syscalls import as_store_error
 from dysnomia_tui.cli.shared import parser
 from dysnomia_tui.engine import translate
 from dysnomia_tui.engine.errors import Exit
@@ -27,7 +27,7 @@ from dysnomia_tui.engine.errors import Exit
 )
 def test_there_is_one_table(number: int | None, code: Exit) -> None:
     error = OSError("no number") if number is None else OSError(number, "why", "/the/path")
-    in_words = said(error, "doing this")
+    in_words = as_store_error(error, "doing this")
     assert [parser.exit_of(error), parser.exit_of(in_words)] == [code, code]
     assert [translate.exit_of(error), translate.exit_of(in_words)] == [code, code]
     assert translate.as_engine_error(error).exit is code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def test_its_space_is_set_aside_when_it_is_made(tmp_path: Path) -> None:
     assert status.st_size == PREALLOCATED
     assert status.st_blocks * 512 >= PREALLOCATED
     assert status.st_mode & 0o777 == 0o600
+
+
+def test_where_its_space_cannot_be_set_aside_it_is_not_there_and_the_error_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int, offset: int, size: int) -> None:
+        os.truncate(fd, 4096)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/journal'"):
+        FileJournal.create(tmp_path / "journal")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_is_never_made_over_another(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def alone(shop: Shop) -> list[Path]:
 
 
 def on_disk(root: Path) -> int:
-    """Bytes of the files of snapshots and pool, each file once."""
+    """Bytes of the files of snapshots and pool, each once; less damaged ones that are kept for a while."""
     found = {}
-    for pattern in ("snapshots/**/*", "frames/**/*", "trash/*/snapshots/**/*"):
+    for pattern in ("snapshots/**/*", "frames/??/*", "trash/*/snapshots/**/*"):
         for path in root.glob(pattern):
             if path.is_file() and not path.is_symlink():
                 found[path.stat().st_ino] = path.stat().st_size

@@ -155,6 +155,7 @@ def test_healing_survives_every_fault(shop: Shop, place: Path) -> None:
     faults = chain(
         each_fault(shop, work, place / "copy", [Fault.KILL], below=(*OF_FRAMES, "/checks/"), stride=STRIDE),
         each_fault(shop, work, place / "copy", [Fault.EIO], below=["/frames"], stride=STRIDE),
+        each_fault(shop, work, place / "copy", [Fault.EMLINK, Fault.EXDEV], stride=STRIDE),
     )
     for said, left in faults:
         again = left.commit(lines(ROWS, changed=10)).generation

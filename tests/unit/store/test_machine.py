@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dysnomia_store.content.cutting import Cutting
+from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
 from dysnomia_store.records.retention import Policy
 from tests.thorough import often
-from tests.unit.store.frames import alone, folder_of, lines, on_disk
+from tests.unit.store.frames import alone, flip, folder_of, frames_of, lines, on_disk
 from tests.unit.store.shop import KEY, SMALL, START, Shop, rows
 from tests.unit.store.test_faults import as_bash_collects
 
@@ -204,6 +208,58 @@ class FramedMachine(Machine):
     def the_pool_is_lost(self) -> None:
         shutil.rmtree(self.shop.root / "frames", ignore_errors=True)
 
+    @rule(state=STATES)
+    def an_earlier_version_commits(self, state: int) -> None:
+        """As one file, which shares nothing until it is converted."""
+        self._with(Cutting(whole=1 << 30), lambda: self.commit(state))
+
+    @rule(state=STATES)
+    def commit_where_no_link_can_be_made(self, state: int) -> None:
+        self.shop.store.close()
+        self.shop = self.shop.again(Disk(before=_refuse_links))
+        self.commit(state)
+        self.another_process()
+
+    @precondition(lambda self: self.model.used)
+    @rule()
+    def copied_without_links(self) -> None:
+        """As rsync without -H copies a store."""
+        self.shop.store.close()
+        copy = self.base / "copy"
+        subprocess.run(["cp", "-r", "--preserve=mode", self.shop.root, copy], check=True)
+        shutil.rmtree(self.shop.root)
+        copy.rename(self.shop.root)
+        self.shop = self.shop.again()
+
+    @rule()
+    def optimise(self) -> None:
+        list(self.shop.store.optimise(KEY, who="alice", job="9"))
+
+    @precondition(lambda self: self.model.links and not self.model.trashed)
+    @rule(data=st.data())
+    def a_byte_changes_and_the_content_comes_again(self, data: st.DataObject) -> None:
+        """In a frame of any generation: all that hold it are named by a check, and healed when the content comes."""
+        number = data.draw(st.sampled_from(sorted(self.model.links)))
+        ids = self.shop.ids()
+        frames = frames_of(self.shop, ids[number])
+        if not frames:
+            return
+        frame = data.draw(st.sampled_from(frames))
+        inode = frame.stat().st_ino
+        having = {at for at, one in ids.items() if inode in [each.stat().st_ino for each in frames_of(self.shop, one)]}
+        flip(frame)
+        self.shop.store.check_and_record(KEY, ids[number], at=self.shop.now)
+        damaged = {one.number for one in self.shop.store.generations(KEY) if not one.good}
+        assert damaged - self.model.bad == having - self.model.bad
+        self.import_another_stores(self.model.links[number])
+
+    def _with(self, cutting: Cutting, do: Callable[[], None]) -> None:
+        self.shop.store.close()
+        self.shop = Shop(self.shop.root, now=self.shop.now, cutting=cutting)
+        do()
+        self.shop.store.close()
+        self.shop = Shop(self.shop.root, now=self.shop.now, cutting=self.cutting)
+
     @invariant()
     def the_disk_holds_what_is_said(self) -> None:
         store = self.shop.store
@@ -214,6 +270,11 @@ class FramedMachine(Machine):
         assert sum(store.usage().by_component.values()) + in_trash_alone(self.shop) == on_disk(self.shop.root)
         everything = self.shop.plan(Policy(nothing=True))
         assert everything.freed + in_trash_alone(self.shop) == on_disk(self.shop.root)
+
+
+def _refuse_links(call: str, path: str) -> None:
+    if call == "link":
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
 def in_trash_alone(shop: Shop) -> int:

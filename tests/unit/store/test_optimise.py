@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -153,9 +154,11 @@ def test_a_conversion_survives_every_fault(place: Path) -> None:
     Shop(place / "state", cutting=WHOLE).commit(data)
     old = Shop(place / "state", cutting=SMALL)
     below = ("/optimising", "/snapshots/", "/metadata/", "/checksums/", "/store.json")
-    for said, left in each_fault(
-        old, optimise, place / "copy", [Fault.KILL, Fault.EIO], below=below, stride=often(1, 2)
-    ):
+    faults = chain(
+        each_fault(old, optimise, place / "copy", [Fault.KILL, Fault.EIO], below=below, stride=often(1, 2)),
+        each_fault(old, optimise, place / "copy", [Fault.EMLINK, Fault.EXDEV], stride=often(1, 2)),
+    )
+    for said, left in faults:
         list(left.store.sweep(alive=lambda _: False))
         assert left.content(left.newest()) == data, said
         assert left.all_ok(), said

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.toolkit.filesets.places import ONE_STEP, Layout
-from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot
+from dysnomia_plugins.toolkit.findings import FOR_THE_GUARD, existing, free_bytes, of_snapshot, on_read_only
 from dysnomia_plugins.toolkit.trees.names import below
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
@@ -26,7 +26,7 @@ def restore_preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: 
     live, whole = measure(paths, deadline=time.monotonic() + _BUDGET)
     needed = metadata.content_size if metadata is not None else None
     needs: list[tuple[str, int, int | None]] = []
-    findings = list(of_snapshot(_always(ctx, layout)))
+    findings = [*on_read_only(layout.target), *of_snapshot(_always(ctx, layout))]
     if needed is not None:
         free = free_bytes(existing(layout.target))
         needs.append((f"beside {layout.target}", needed, free))

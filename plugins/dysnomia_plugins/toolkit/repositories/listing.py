@@ -17,7 +17,7 @@ def list_repositories(base: str, setting: str, holds: Callable[[Collection[str]]
 
     A folder that is none is ``idle``: one that was a component is a damaged repository, and not a dropped one. Raises
     PluginError where the folder cannot be read."""
-    found = []
+    listed = []
     try:
         with Folder.at(real_path(base, setting=setting)) as folder:
             for name in folder.names():
@@ -25,14 +25,14 @@ def list_repositories(base: str, setting: str, holds: Callable[[Collection[str]]
                     continue
                 seen = folder.seen(name)
                 if seen is not None and stat.S_ISLNK(seen.st_mode):
-                    found.append(Listed(name, "it is a link: give the folder that it leads to a container of its own"))
+                    listed.append(Listed(name, "it is a link: give the folder that it leads to a container of its own"))
                 elif seen is not None and stat.S_ISDIR(seen.st_mode):
-                    found.append(_listed(folder, name, holds))
+                    listed.append(_listed(folder, name, holds))
     except OSError as error:
         raise PluginError(
             f"{base} cannot be read ({error.strerror})", f"check {setting} and its permissions"
         ) from error
-    return ListedState(found)
+    return ListedState(listed)
 
 
 def _listed(folder: Folder, name: str, holds: Callable[[Collection[str]], bool]) -> Listed:

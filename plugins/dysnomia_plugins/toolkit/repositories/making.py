@@ -93,7 +93,7 @@ def _take_back(top: Folder, uid: int) -> None:
     for at, _, names, folder in os.fwalk(".", follow_symlinks=False, dir_fd=top.descriptor, onerror=_raised):
         seen = os.fstat(folder)
         if seen.st_uid != os.geteuid() or seen.st_mode & 0o022:
-            raise _strange(top, at, "was put there meanwhile")
+            raise _strange(top, at, "was put there by another process during the job")
         for name in names:
             _take_file(top, posixpath.join(at, name), name, folder, uid)
 

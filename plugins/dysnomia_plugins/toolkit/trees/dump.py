@@ -74,6 +74,8 @@ class TreeDump:
     _settled: float = 0.0
     """What changed last before this time shows every change since; later times must be looked at."""
     _batch: Batch = field(default_factory=Batch)
+    _as_found: bool = False
+    """Whether a look at the file that was stored last, after it was read, showed what it was found as."""
 
     def run(self) -> None:
         """Raises PluginError where something cannot be read, or nothing is there."""
@@ -112,9 +114,10 @@ class TreeDump:
                 return
             if self.known.pending:
                 self.known.flush(self.sink)
+        self._as_found = False
         self._store(seen)
         if self.noting is not None:
-            still = seen.kind is not Kind.FILE or _same(seen.stat, os.fstat(seen.descriptor))
+            still = seen.kind is not Kind.FILE or self._as_found or _same(seen.stat, os.fstat(seen.descriptor))
             key = key_of(seen.name, seen.kind, seen.link, seen.stat) if still else b""
             self.noting.read(key, seen.stat.st_ctime_ns)
 
@@ -172,6 +175,7 @@ class TreeDump:
             before = after
             if not left:
                 self.changed.append(f"{seen.name} changed while it was read")
+        self._as_found = before is seen.stat
         whole = before is seen.stat and len(data) == before.st_size <= before.st_blocks * 512
         if whole and (full := self._batch.add_file(seen, data)) is not None:
             if full:

@@ -60,7 +60,7 @@ class Ref:
             raise BadBundle("the snapshot's list of references holds an invalid line", repr(line[:60]))
         for one in (name, symbolic):
             if one and one != HEAD and (not one.startswith("refs/") or _BAD.search(one)):
-                raise BadBundle(f"{one!r} is no name of a reference", "nothing was loaded")
+                raise BadBundle(f"{one!r} is not a valid name of a reference", "nothing was loaded")
         if not name or (target and not _OBJECT.fullmatch(target)) or not (target or symbolic):
             raise BadBundle(f"the reference {name!r} names no object", "nothing was loaded")
         return cls(name, target, kind, symbolic)

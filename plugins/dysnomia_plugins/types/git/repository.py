@@ -157,7 +157,7 @@ class Repository:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
     def _writer(self) -> Actor | None:
         """Who else may write what git reads in a repository whose folders are root's: with their rights it runs."""
@@ -201,7 +201,7 @@ class Repository:
         except FileNotFoundError:
             raise PluginError(f"there is no bare git repository at {self.path}", "activate it first") from None
         except OSError as error:
-            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
     def command(self, *argv: str) -> list[str]:
         """git, as whose is to run it. Raises PluginError."""
@@ -210,7 +210,7 @@ class Repository:
             try:
                 let_in(Place(self.path), actor.gid)
             except OSError as error:
-                raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+                raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
         settings = [word for setting in SETTINGS for word in ("-c", setting)]
         return [*as_command(actor), "git", *settings, f"--git-dir={self.path}", *argv]
 
@@ -323,5 +323,5 @@ def git_failed(error: ProcessFailed, path: str) -> PluginError:
     if "No space left" in error.stderr:
         return PluginError(f"no space left where {path} is", "free some space; nothing was replaced")
     if "Permission denied" in error.stderr:
-        return ServerDown(f"{path} may not be used", error.stderr.strip().splitlines()[-1])
+        return ServerDown(f"{path} cannot be used", error.stderr.strip().splitlines()[-1])
     return error

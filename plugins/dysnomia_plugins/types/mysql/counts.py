@@ -56,7 +56,7 @@ def check(client: Client, database: str, dumped: Mapping[str, int], looked: Look
         if rows < least and (quiet or most_missing):
             raise Truncated(
                 f"the dump holds {rows} rows of {database}.{table}, and the server {least}",
-                "nothing was kept; is a limit set for the account or on the server?",
+                "nothing was kept; look for a limit of the account or of the server",
             )
 
 

@@ -144,9 +144,9 @@ _SEES_ALL = """SELECT JSON_ARRAY(COUNT(*)) FROM information_schema.user_privileg
 
 def list_state(client: Client) -> ListedState:
     """Every database of the server but its own, as far as the account sees them. Raises PluginError."""
-    found = client.several(
+    answers = client.several(
         names="SELECT JSON_ARRAY(schema_name) FROM information_schema.schemata ORDER BY schema_name", all=_SEES_ALL
     )
-    names = [str(name) for (name,) in found["names"]]
-    remark = "" if found["all"][0][0] else "the account is shown only databases on which it has a privilege"
+    names = [str(name) for (name,) in answers["names"]]
+    remark = "" if answers["all"][0][0] else "the account is shown only databases on which it has a privilege"
     return ListedState([Listed(name) for name in names if name.lower() not in SYSTEM and not made_by_job(name)], remark)

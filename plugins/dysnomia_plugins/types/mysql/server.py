@@ -153,7 +153,7 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
         return ServerDown(f"the server at {server} is not there, or went away ({reason})", "is it running?")
     if code in _KEPT_OUT:
         hint = f"it asks for {server.user!r}: see mysqlUsername and mysqlPassword"
-        return WrongCredentials(f"the server at {server} does not let us in ({reason})", hint)
+        return WrongCredentials(f"the server at {server} refuses the login ({reason})", hint)
     if code == 1049:
         return PluginError(reason, "activate the component first")
     return ProcessFailed(error.program, error.status, f"{error.stderr}\n{reason}", error.hint)

@@ -33,10 +33,10 @@ def activate(ctx: Context, directory: Directory, beside: Place, aside: Place) ->
 
 def _has_entries(ctx: Context, directory: Directory, live: Place) -> bool:
     with directory.reading(ctx, live) as stream:
-        found = next(records(stream), None)
+        first_record = next(records(stream), None)
         while stream.read(1 << 20):  # to its end: a program that cannot write would fail
             pass
-    return found is not None
+    return first_record is not None
 
 
 def _initial(ctx: Context, files: list[Path]) -> Iterator[Record]:

@@ -77,13 +77,13 @@ class Configuration:
         wanted = component.prop(CONFIG)
         if wanted and not wanted.startswith("/"):
             raise PluginError(f"{CONFIG} is {wanted!r}, which is not an absolute path", "name slapd.d or slapd.conf")
-        found = wanted or next((path for path in USUAL if os.path.lexists(path)), "")
-        if not found:
+        path = wanted or next((path for path in USUAL if os.path.lexists(path)), "")
+        if not path:
             raise PluginError(
                 f"no configuration of OpenLDAP's server is at {' or '.join(USUAL[:2])}",
                 f"set {CONFIG} in the container {component.key.container}",
             )
-        return cls.at(found)
+        return cls.at(path)
 
     @classmethod
     def at(cls, path: str) -> Configuration:
@@ -108,17 +108,17 @@ class Configuration:
         """The component's: of the suffix that it is called as. Raises PluginError where there is none of a kind that
         can be handled."""
         wanted = component.prop(SUFFIX) or component.key.component
-        found = self.databases()
-        for one in found:
+        databases = self.databases()
+        for one in databases:
             if folded(wanted) in map(folded, one.suffixes):
                 if one.kind != KIND:
                     raise PluginError(f"{wanted} is a database of kind {one.kind}", f"only {KIND} is handled")
                 if not one.folder.startswith("/"):
                     raise PluginError(f"{self.path} names no absolute folder for {wanted}", "set olcDbDirectory")
                 return one
-        there = ", ".join(suffix for one in found for suffix in one.suffixes) or "none"
+        suffixes = ", ".join(suffix for one in databases for suffix in one.suffixes) or "none"
         raise PluginError(
-            f"{self.path} has no database with the suffix {wanted!r}; it has: {there}",
+            f"{self.path} has no database with the suffix {wanted!r}; it has: {suffixes}",
             f"call the component as its suffix, or set {SUFFIX} in the container",
         )
 
@@ -126,8 +126,8 @@ class Configuration:
 
     def _of_tree(self) -> Iterator[Database]:
         for name, content in self._files():
-            found = _ENTRY.fullmatch(posixpath.basename(name))
-            if found is None or posixpath.dirname(name) != _ABOVE:
+            match = _ENTRY.fullmatch(posixpath.basename(name))
+            if match is None or posixpath.dirname(name) != _ABOVE:
                 continue
             values: dict[str, list[str]] = {}
             for line in logical_lines(content):
@@ -135,17 +135,17 @@ class Configuration:
                     value = value_of(line).decode("utf-8", "surrogateescape")
                     values.setdefault(attribute_of(line), []).append(value)
             folder = next(iter(values.get("olcdbdirectory", [])), "")
-            yield Database(int(found[1]), found[2], tuple(values.get("olcsuffix", ())), folder)
+            yield Database(int(match[1]), match[2], tuple(values.get("olcsuffix", ())), folder)
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
         """Every file below the folder by its relative path. Raises PluginError, NotSafe."""
         with acting_as(self.reader):
             try:
                 with Folder.at(self.path) as top:
-                    found = list(self._below(top, "", 0))
+                    entries = list(self._below(top, "", 0))
             except OSError as error:
                 raise PluginError(f"{self.path} cannot be read ({error.strerror})", "run it as root") from error
-        yield from found
+        yield from entries
 
     def _below(self, folder: Folder, path: str, depth: int) -> Iterator[tuple[str, bytes]]:
         if depth > _MAX_DEPTH:
@@ -161,16 +161,16 @@ class Configuration:
     # The file.
 
     def _of_file(self) -> Iterator[Database]:
-        found: dict[int, tuple[str, list[str], list[str]]] = {}
+        databases: dict[int, tuple[str, list[str], list[str]]] = {}
         for line in self._lines():
             word = line.words[0].lower() if line.words else ""
             if word == "database" and line.words[1:] and line.number:
-                found[line.number] = (line.words[1].lower(), [], [])
-            elif word == "suffix" and line.number in found:
-                found[line.number][1].extend(line.words[1:])
-            elif word == "directory" and line.number in found:
-                found[line.number][2].extend(line.words[1:2])
-        for number, (kind, suffixes, folders) in found.items():
+                databases[line.number] = (line.words[1].lower(), [], [])
+            elif word == "suffix" and line.number in databases:
+                databases[line.number][1].extend(line.words[1:])
+            elif word == "directory" and line.number in databases:
+                databases[line.number][2].extend(line.words[1:2])
+        for number, (kind, suffixes, folders) in databases.items():
             yield Database(number, kind, tuple(suffixes), (folders or [""])[0])
 
     def _lines(self) -> Iterator[Line]:
@@ -284,8 +284,8 @@ class Configuration:
     def _copy_tree(self, target: Folder, database: Database, folder: str) -> None:
         for path, content in self._files():
             name = posixpath.basename(path)
-            found = _ENTRY.fullmatch(name)
-            if found is not None and int(found[1]) == database.number and posixpath.dirname(path) == _ABOVE:
+            match = _ENTRY.fullmatch(name)
+            if match is not None and int(match[1]) == database.number and posixpath.dirname(path) == _ABOVE:
                 lines = (line for line in logical_lines(content) if attribute_of(line) != "olcdbdirectory")
                 where = f"olcDbDirectory: {folder}".encode()
                 content = b"".join(line + b"\n" for line in chain(lines, [where]))

@@ -22,12 +22,12 @@ _BATCH_BYTES = 1 << 20
 _NONE: Mapping[str, str] = {}
 
 
-def write_records(sink: ContentSink, found: Iterable[Record], said: Callable[[int], None]) -> int:
-    """Put entries into a sink. Returns how many; ``said`` is told how many bytes so far. Raises BadLdif."""
+def write_records(sink: ContentSink, entries: Iterable[Record], on_bytes: Callable[[int], None]) -> int:
+    """Put entries into a sink. Returns how many; ``on_bytes`` is told how many bytes so far. Raises BadLdif."""
     waiting: list[WholeSection] = []
     size = count = done = 0
     text = Form.TEXT
-    for record in found:
+    for record in entries:
         canonical = record.canonical
         waiting.append(WholeSection(ENTRY, record.dn, text, len(canonical), _NONE, canonical, (record.stored,)))
         size += len(record.stored)
@@ -37,10 +37,10 @@ def write_records(sink: ContentSink, found: Iterable[Record], said: Callable[[in
             waiting.clear()
             done += size
             size = 0
-            said(done)
+            on_bytes(done)
     if waiting:
         sink.write_sections(waiting)
-    said(done + size)
+    on_bytes(done + size)
     return count
 
 
@@ -61,10 +61,10 @@ def entry_of(stored: Stored, section: Section) -> Iterator[Record]:
     if section.offset is None or section.length is None:
         raise BadLdif(f"the contents index does not say where {section.name!r} is", "check the snapshot")
     with stored.open_range(section.artefact or LDIF, section.offset, section.length) as stream:
-        found = list(records(stream))
-    if len(found) != 1 or found[0].dn != section.name:
+        entries = list(records(stream))
+    if len(entries) != 1 or entries[0].dn != section.name:
         raise BadLdif(f"{section.name!r} is not where the contents index says", "check the snapshot")
-    yield found[0]
+    yield entries[0]
 
 
 def parse_row(raw: bytes) -> Row:

@@ -27,7 +27,7 @@ def probe(directory: Directory, runner: Runner) -> Probe:
     """Never raises: a server that is down is an answer."""
     live = directory.layout.live
     try:
-        there = has_data(live)
+        holds_data = has_data(live)
         users = holders(live.name)
     except PluginError as error:
         return Probe(up=False, detail=str(error))
@@ -38,8 +38,8 @@ def probe(directory: Directory, runner: Runner) -> Probe:
     servers = [user for user in users if user.program.startswith("slapd")]
     detail = directory.suffix
     if not servers:
-        detail = f"no server has {live.name} open" if there else f"there is no database in {live.name}"
-        if os.geteuid() != 0 and there:
+        detail = f"no server has {live.name} open" if holds_data else f"there is no database in {live.name}"
+        if os.geteuid() != 0 and holds_data:
             detail += " (processes of others are only seen by root)"
     return Probe(
         up=bool(servers),
@@ -72,9 +72,9 @@ def discover() -> Iterator[Found]:
         if real in seen or not os.path.lexists(path):
             continue
         seen.add(real)
-        found = list(_found(path, "openldap" if not number else f"openldap-{number + 1}"))
-        number += bool(found)
-        yield from found
+        directories = list(_found(path, "openldap" if not number else f"openldap-{number + 1}"))
+        number += bool(directories)
+        yield from directories
 
 
 def _running() -> Iterator[str]:

@@ -15,12 +15,12 @@ def dump(ctx: Context, directory: Directory, place: Place, draft: Draft) -> Dump
     ctx.progress.phase("dump")
     as_of = datetime.now(UTC)
 
-    def said(done: int) -> None:
+    def advance(done: int) -> None:
         ctx.cancel.check()
         ctx.progress.advance(done)
 
     with draft.artefact(LDIF) as sink, directory.reading(ctx, place) as stream:
-        count = write_records(sink, records(stream), said)
+        count = write_records(sink, records(stream), advance)
     ctx.progress.log(f"{count} {'entry' if count == 1 else 'entries'}")
     return Dumped(
         as_of=as_of,

@@ -31,8 +31,8 @@ def load(
         raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
     making = place if wrapper_of(place) else directory.layout.made(ctx.tag, COPY)
     try:
-        found = _whole(stored) if sections is None else _some(stored, sections)
-        fill(ctx, directory, making, found, as_it_was=ctx.made_here)
+        entries = _whole(stored) if sections is None else _some(stored, sections)
+        fill(ctx, directory, making, entries, as_it_was=ctx.made_here)
         if making != place:
             give_name(ctx, making, place, NAMED)
     except OSError as error:
@@ -47,18 +47,18 @@ def _there(place: Place) -> bool:
     return True
 
 
-def fill(ctx: Context, directory: Directory, making: Place, found: Iterator[Record], *, as_it_was: bool) -> None:
+def fill(ctx: Context, directory: Directory, making: Place, entries: Iterator[Record], *, as_it_was: bool) -> None:
     """Make a database at a place of the job's, and see that it holds as many entries. Raises PluginError, OSError."""
     with begin(making, directory.actor) as folder:
-        count = done = said = 0
+        count = done = reported = 0
         with directory.loading(ctx, folder, as_it_was=as_it_was) as stdin:
-            for record in found:
+            for record in entries:
                 refuse_urls(record)
                 stdin.write(record.stored)
                 count += 1
                 done += len(record.stored)
-                if done - said >= _SAID:
-                    said = done
+                if done - reported >= _SAID:
+                    reported = done
                     ctx.cancel.check()
                     ctx.progress.advance(done)
         if folder.seen(DATA) is None:

@@ -120,8 +120,8 @@ def begun(place: Place, actor: Actor | None) -> None:
     """Have the folder of a place, empty or not. Raises NotSafe, OSError."""
     make_wrapper(place)
     with Folder.at(wrapper_made(place)) as wrapper:
-        there = wrapper.seen(_DATABASE) is not None
-    if not there:
+        holds_data = wrapper.seen(_DATABASE) is not None
+    if not holds_data:
         begin(place, actor).close()
 
 

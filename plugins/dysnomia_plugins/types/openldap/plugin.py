@@ -145,12 +145,12 @@ class OpenldapDirectory(StatePlugin):
         places = [layout.made(ctx.tag, purpose) for purpose in (*Purpose, COPY)]
         try:
             with Folder.at(layout.folder) as folder:
-                there = set(folder.names())
+                names = set(folder.names())
         except FileNotFoundError:
             return []
         except OSError as error:
             raise PluginError(f"{layout.folder} cannot be read ({error.strerror})", "run it as root") from error
-        return [place for place in places if wrapper_made(place).rpartition("/")[2] in there]
+        return [place for place in places if wrapper_made(place).rpartition("/")[2] in names]
 
     # Snapshot.
 

@@ -13,7 +13,7 @@ from dysnomia_plugins.types.openldap.config import Configuration
 from dysnomia_plugins.types.openldap.ldif import folded
 from dysnomia_plugins.types.openldap.places import DATA, has_data
 from dysnomia_plugins.types.openldap.programs import Directory
-from dysnomia_plugins.types.openldap.server import START_SETTING, STOP_SETTING, control, holders, last_time
+from dysnomia_plugins.types.openldap.server import START_SETTING, STOP_SETTING, control, holders, last_time, unseen
 
 _AS_LDIF = 3
 """A database takes some three times the bytes of its LDIF, with the usual indexes."""
@@ -22,7 +22,7 @@ _AS_LDIF = 3
 def preflight(ctx: Context, directory: Directory, stored: Stored, *, replace: bool) -> Preflight:
     """Findings, space, and how the swap would be made."""
     live = directory.layout.live
-    there = has_data(live)
+    holds_data = has_data(live)
     size = size_of(live)
     findings = list(of_snapshot(_of_snapshot(directory, stored)))
     needed = stored.metadata.content_size * _AS_LDIF if stored.metadata is not None else None
@@ -33,14 +33,14 @@ def preflight(ctx: Context, directory: Directory, stored: Stored, *, replace: bo
         findings.append(Finding(Severity.WARNING, text, of_snapshot=True))
     swap = "nothing would be replaced"
     if replace:
-        said, swap = _exchange(ctx, directory, there)
-        findings += said
+        obstacles, swap = _exchange(ctx, directory, holds_data)
+        findings += obstacles
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
         needs=needs,
         swap=swap,
-        guard=_guard(there) if replace else "",
+        guard=_guard(holds_data) if replace else "",
     )
 
 
@@ -70,12 +70,21 @@ def _of_snapshot(directory: Directory, stored: Stored) -> Iterator[Finding]:
         )
 
 
-def _exchange(ctx: Context, directory: Directory, there: bool) -> tuple[list[Finding], str]:
+def _exchange(ctx: Context, directory: Directory, holds_data: bool) -> tuple[list[Finding], str]:
     folder = directory.layout.folder
     users = holders(folder)
+    try:
+        obstacle = "" if users else unseen(folder)
+    except PluginError as error:
+        obstacle = error.message
+    if obstacle:
+        return [Finding(Severity.BLOCKER, f"{obstacle}: run it as root")], ""
     if not users:
-        put = "change places in one rename" if there else "put the loaded database where none is"
-        return [], f"no server has the database open: {'its file and the loaded one would ' + put if there else put}"
+        put = "change places in one rename" if holds_data else "put the loaded database where none is"
+        return (
+            [],
+            f"no server has the database open: {'its file and the loaded one would ' + put if holds_data else put}",
+        )
     try:
         how = control(ctx.component, [user.pid for user in users])
     except PluginError as error:
@@ -102,8 +111,8 @@ def _others(configuration: Configuration) -> list[str]:
     return [suffix for one in configuration.databases() for suffix in one.suffixes]
 
 
-def _guard(there: bool) -> str:
-    if not there:
+def _guard(holds_data: bool) -> str:
+    if not holds_data:
         return "nothing is live, so there is nothing to guard"
     return (
         "the database as the stopped server left it, with all that it has acknowledged; it is set aside and becomes a "

@@ -85,7 +85,7 @@ class Directory:
         except (FileNotFoundError, LinkInTheWay) as error:
             raise PluginError(f"there is no database in {place.name}", "activate it first") from error
         except PermissionError as error:
-            raise ServerDown(f"{place.name} may not be read", "run it as root, or as the server's user") from error
+            raise ServerDown(f"permission denied: {place.name}", "run it as root, or as the server's user") from error
 
     @contextmanager
     def _configured(self, ctx: Context, folder: Folder) -> Iterator[tuple[list[str], tuple[int, ...]]]:
@@ -117,9 +117,9 @@ def _explained(place: Place) -> Iterator[None]:
         if type(error) is not ProcessFailed:
             raise
         lines = [line.strip() for line in error.stderr.splitlines() if line.strip() and not _EMPTY.match(line.strip())]
-        said = next((line for line in reversed(lines) if line.startswith(f"{error.program}:")), (lines or [""])[-1])
+        reason = next((line for line in reversed(lines) if line.startswith(f"{error.program}:")), (lines or [""])[-1])
         raise PluginError(
-            f"{error.program} failed at {place.name} (status {error.status}): {said[:300] or 'it did not say why'}",
+            f"{error.program} failed at {place.name} (status {error.status}): {reason[:300] or 'it did not say why'}",
             "its configuration is checked by slaptest",
         ) from error
 
@@ -128,11 +128,11 @@ def version(runner: Runner, timeout: float | None = None) -> str:
     """Of the server's program; ``""`` where it does not say."""
     try:
         done = runner.run(["slapd", "-VV"], timeout=timeout)
-        said = done.stderr + done.stdout.decode("utf-8", "replace")
+        output = done.stderr + done.stdout.decode("utf-8", "replace")
     except ProcessFailed as error:
-        said = error.stderr
-    found = _VERSION.search(said)
-    return found[1] if found else ""
+        output = error.stderr
+    match = _VERSION.search(output)
+    return match[1] if match else ""
 
 
 def sync_data(folder: Folder, mode: int, actor: Actor | None) -> None:

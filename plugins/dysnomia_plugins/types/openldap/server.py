@@ -5,7 +5,9 @@ The journal says how it is started before it is stopped, so that whoever recover
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,11 +19,13 @@ import psutil
 
 from dysnomia_plugins.base import Component, Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.way import user_in_words
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.processes import PROC, RunningProcess
 from dysnomia_plugins.toolkit.run_records import RunRecords
 from dysnomia_plugins.toolkit.trees.exchange import identity
-from dysnomia_plugins.types.openldap.places import data_at
+from dysnomia_plugins.types.openldap.places import LOCK, data_at
 
 STOP = "openldap-stop"
 STARTED = "openldap-started"
@@ -32,6 +36,8 @@ _RECORDS = "openldap"
 _SECONDS = 60.0
 """Within which a server must have stopped; or started, and opened its database."""
 _LOOK = 0.05
+_FLOCK = "@hhqqi0q"
+"""``struct flock`` of Linux: type, whence, start, length, process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,42 @@ def holders(folder: str) -> Sequence[Holder]:
         return ()
     pids = [int(name) for name in os.listdir(PROC) if name.isdigit() and int(name) != os.getpid()]
     return tuple(filter(None, (_holder(pid) for pid in pids if _writes(pid, file))))
+
+
+def in_use(folder: str) -> bool:
+    """Whether anybody has a place's database open, whoever that is: LMDB holds a lock on the first byte of its table of
+    readers as long (``mdb_env_setup_locks``). Raises PluginError where that cannot be seen."""
+    try:
+        with Folder.at(folder) as opened, opened.file(LOCK) as descriptor:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+            lock = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise NotSafe(
+            f"it cannot be seen whether a server has the database in {folder} open ({error.strerror})", "run it as root"
+        ) from error
+    return int(lock[0]) != fcntl.F_UNLCK
+
+
+def unseen(folder: str) -> str:
+    """Why nothing in a folder may be exchanged though no server is seen there; ``""`` where nothing is against it.
+
+    Root sees every process; others only their own. Raises PluginError."""
+    if os.geteuid() == 0:
+        return ""
+    try:
+        with Folder.at(folder) as opened:
+            owner = opened.stat().st_uid
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise NotSafe(f"{folder} cannot be opened ({error.strerror})", "run it as root") from error
+    if owner != os.geteuid():
+        return f"{folder} belongs to {user_in_words(owner)}, whose server could not open what you load"
+    if not in_use(folder):
+        return ""
+    return f"a process of another user has the database in {folder} open"
 
 
 def _writes(pid: int, file: tuple[int, int]) -> bool:
@@ -142,6 +184,9 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
     Raises PluginError: before the body with the server as it was, after it where it does not start again."""
     users = holders(folder)
     if not users:
+        obstacle = unseen(folder)
+        if obstacle:
+            raise NotSafe(obstacle, "run it as root, or stop that first; live is unchanged")
         yield
         return
     how = control(ctx.component, [user.pid for user in users])

@@ -192,8 +192,8 @@ _USED = """SELECT to_json(EXISTS (SELECT FROM pg_class c WHERE c.oid >= 16384 AN
 
 def list_state(client: Client) -> ListedState:
     """Every database of the server but its templates: a server shows them all to every role. Raises PluginError."""
-    found = client.ask(_LISTED, timeout=DISCOVER_SECONDS)
-    return ListedState([_listed(client, *one) for one in found if not made_by_job(one[0])])
+    rows = client.ask(_LISTED, timeout=DISCOVER_SECONDS)
+    return ListedState([_listed(client, *one) for one in rows if not made_by_job(one[0])])
 
 
 def _listed(client: Client, name: str, connectable: bool, template: bool) -> Listed:

@@ -183,7 +183,7 @@ def explain(error: ProcessFailed, server: Server) -> PluginError:
             if _OPEN_PASSFILE in text:
                 file = server.passfile or "~/.pgpass"
                 hint = f"the password file {file} was ignored, as group or others may read it: chmod 0600 {file}"
-            return WrongCredentials(f"the server at {server} does not let us in ({reason})", hint)
+            return WrongCredentials(f"the server at {server} refuses the login ({reason})", hint)
         if "timeout expired" in text:
             return ServerDown(f"the server at {server} is not answering", "is it stopped, or overloaded?")
         if any(sign in text for sign in _DOWN):

@@ -47,7 +47,7 @@ class Spec:
         given = single(values, "process")
         command = tuple(given.split()) if given else (str(_only_program(component)),)
         if not command:
-            raise BadProperties(f"{component.key}: process holds blanks alone", "name the program to start")
+            raise BadProperties(f"{component.key}: process holds only blanks", "name the program to start")
         name = posixpath.basename(command[0])
         pid_file = single(values, "pidFile") or posixpath.join(single(values, "runtimeDir", RUNTIME), f"{name}.pid")
         stem = posixpath.basename(pid_file).removesuffix(".pid")

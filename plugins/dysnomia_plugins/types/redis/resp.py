@@ -97,7 +97,7 @@ class Connection:
                 return
             who = f"user {user!r}" if user else "the password"
             raise WrongCredentials(
-                f"the Redis server at {self.name} does not let us in ({who}: {error.code})",
+                f"the Redis server at {self.name} refuses the login ({who}: {error.code})",
                 "correct redisUsername and redisPassword",
             ) from None
 

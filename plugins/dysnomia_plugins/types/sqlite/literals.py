@@ -34,7 +34,7 @@ def _text(value: bytearray, codec: str) -> str:
         text = value.decode(codec)
     except UnicodeDecodeError:
         if codec != "utf-8":
-            raise Unsupported("a text that is no valid UTF-16 cannot be written in SQL") from None
+            raise Unsupported("a text that is not valid UTF-16 cannot be written in SQL") from None
         text = "\0"
     if _PLAIN.match(text):
         return "'" + text.replace("'", "''") + "'"

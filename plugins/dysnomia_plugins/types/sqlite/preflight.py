@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Preflight, Severity, Stored
-from dysnomia_plugins.toolkit.findings import Findings, free_bytes
+from dysnomia_plugins.toolkit.findings import Findings, free_bytes, on_read_only
 from dysnomia_plugins.types.sqlite.files import sees_all, sidecar, who
 from dysnomia_plugins.types.sqlite.load import header_of
 from dysnomia_plugins.types.sqlite.opening import DatabaseLocked, Header, NotADatabase, show
@@ -33,12 +33,14 @@ def preflight(ctx: Context, stored: Stored, live: Path, *, replace: bool) -> Pre
             of_snapshot=True,
         )
     folder = live.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
+    read_only = list(on_read_only(str(folder)))
+    findings.list.extend(read_only)
+    if not read_only and not os.access(folder, os.W_OK | os.X_OK):
         findings.add(
             Severity.BLOCKER, f"permission denied: the folder {show(folder)} is not writable; run as root or its owner"
         )
     free = free_bytes(folder)
-    if not replace:
+    if not replace or read_only:
         return Preflight(findings=tuple(findings.list), needs=((show(folder), content, free),))
     size = live.stat().st_size if live.is_file() else None
     swap, guard = _replacing(findings, live, header)

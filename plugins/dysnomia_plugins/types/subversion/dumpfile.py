@@ -230,7 +230,7 @@ def _counted(content: bytes, at: int, letter: bytes) -> tuple[bytes, int]:
     end = content.find(b"\n", at)
     size = content[at + 2 : end]
     if end < 0 or content[at : at + 2] != letter or not size.isdigit() or len(size) > 12:
-        raise BadDump("the dump holds properties that are none", repr(content[at : at + 40]))
+        raise BadDump("the dump holds invalid properties", repr(content[at : at + 40]))
     start, stop = end + 1, end + 1 + int(size)
     if content[stop : stop + 1] != b"\n":
         raise BadDump("the dump holds a property that is longer than it says", repr(content[at : at + 40]))

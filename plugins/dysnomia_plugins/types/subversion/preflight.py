@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.findings import of_snapshot
+from dysnomia_plugins.toolkit.findings import of_snapshot, on_read_only
 from dysnomia_plugins.toolkit.repositories.files import FILES
 from dysnomia_plugins.toolkit.repositories.places import mount_in_the_way
 from dysnomia_plugins.toolkit.repositories.space import needed_beside
@@ -29,7 +29,7 @@ def preflight(ctx: Context, layout: Layout, stored: Stored, *, replace: bool) ->
     findings = list(of_snapshot(_of_snapshot(ctx, layout, stored)))
     needed = size if whole else (stored.metadata.content_size if stored.metadata is not None else None)
     needs, too_little = needed_beside(layout, needed)
-    findings += too_little
+    findings += [*on_read_only(layout.parent), *too_little]
     if replace and live.there:
         findings += _of_live(live, stored)
     return Preflight(

@@ -139,7 +139,7 @@ class Repository:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
     def require(self) -> None:
         """Raises PluginError unless a repository of a kind that can be handled is there."""
@@ -225,7 +225,7 @@ class Repository:
                                 f"{folder.shown(name)} is not a file of Subversion", "remove it; nothing was run"
                             )
         except OSError as error:
-            raise ServerDown(f"{self.path} may not be used ({error.strerror})", "run it as root") from error
+            raise ServerDown(f"{self.path} cannot be used ({error.strerror})", "run it as root") from error
 
     @contextmanager
     def dumping(self) -> Iterator[BinaryIO]:
@@ -285,7 +285,7 @@ def explained(path: str) -> Iterator[None]:
     except ProcessFailed as error:
         stderr = error.stderr
         if "Permission denied" in stderr or "E000013" in stderr:
-            raise ServerDown(f"{path} may not be used", _last(stderr)) from error
+            raise ServerDown(f"{path} cannot be used", _last(stderr)) from error
         if "E000028" in stderr or "No space left" in stderr:
             raise PluginError(f"no space left where {path} is", "free some space; nothing was replaced") from error
         raise

@@ -1,0 +1,116 @@
+"""What is recognised, and what is refused: what somebody else may write, and what only a run would tell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.applications.installed import own_folder
+from tests.applications.operator import Operator
+from tests.plugins.servers.common import server_user
+
+pytestmark = [
+    pytest.mark.xdist_group("applications"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the table looks below /srv, where root alone may install"),
+]
+LOCAL = """<?php
+$wgSitename = 'W'; $wgDBtype = 'sqlite'; $wgDBname = 'wiki'; $wgDBpassword = 'very-s3cret';
+$wgSQLiteDataDir = '{data}';
+{more}
+"""
+
+
+@pytest.fixture
+def wiki() -> Iterator[Path]:
+    """The folder of a wiki on SQLite that nothing serves."""
+    root = own_folder("hostile")
+    root.chmod(0o755)
+    for name in ("images", "data"):
+        (root / name).mkdir()
+    with closing(sqlite3.connect(root / "data" / "wiki.sqlite")) as database, database:
+        database.execute("CREATE TABLE page (id)")
+    yield root
+    shutil.rmtree(root)
+
+
+def configure(wiki: Path, more: str = "", data: str = "", *, owner: str = "") -> Path:
+    config = wiki / "LocalSettings.php"
+    config.write_text(LOCAL.format(data=data or wiki / "data", more=more))
+    if owner:
+        user = server_user(owner)
+        for path in (wiki, *wiki.rglob("*")):
+            os.chown(path, user.pw_uid, user.pw_gid)
+    return config
+
+
+def test_a_wiki_on_sqlite_is_offered_and_nothing_of_its_password_stays(wiki: Path, tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    config = configure(wiki)
+    found = operator.found(config)
+    assert found["problems"] == []
+    assert {part["type"] for part in found["parts"]} == {"fileset", "sqlite-database"}
+    operator.run("dysnomia-tui", "applications", found["name"], "--adopt")
+    assert operator.config.read_text().startswith('labels = ["OWN"]\n\n# MediaWiki, recognised by ')
+    operator.run("dysnomia-tui", "group", found["name"], "snapshot")
+    assert operator.mentions("very-s3cret") == []
+    assert operator.all_found(config) == []
+
+
+def test_what_is_adopted_already_is_only_joined(wiki: Path, tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    config = configure(wiki)
+    operator.run("dysnomia-tui", "applications", operator.found(config)["name"], "--adopt")
+    operator.config.write_text("")  # the group is gone, the components are not
+    again = operator.found(config)
+    assert [part["configured"] for part in again["parts"]] == [True, True]
+    operator.run("dysnomia-tui", "applications", again["name"], "--adopt")
+    assert operator.all_found(config) == []
+
+
+@pytest.mark.parametrize(
+    "more", ["$wgUploadDirectory = getenv('UPLOADS');", "if (PHP_SAPI != 'cli') { $wgUploadDirectory = '/srv'; }"]
+)
+def test_what_only_a_run_would_tell_is_not_adopted(wiki: Path, tmp_path: Path, more: str) -> None:
+    (problem,) = Operator(tmp_path).found(configure(wiki, more))["problems"]
+    assert "wgUploadDirectory" in problem
+
+
+@pytest.mark.parametrize("place", ["/etc", "/root/.ssh", "/etc/ssl", "/etc/../root", "relative"])
+def test_another_user_cannot_have_folders_of_roots_taken(wiki: Path, tmp_path: Path, place: str) -> None:
+    config = configure(wiki, f"$wgUploadDirectory = '{place}';", owner="www-data")
+    found = Operator(tmp_path).found(config)
+    assert [part for part in found["parts"] if part["type"] == "fileset"] == []
+    assert any(place.split("/")[-1] in text for text in (*found["problems"], *found["notes"]))
+
+
+def test_another_users_wiki_is_offered_with_a_note(wiki: Path, tmp_path: Path) -> None:
+    found = Operator(tmp_path).found(configure(wiki, owner="www-data"))
+    assert (len(found["parts"]), found["problems"]) == (2, [])
+    assert "www-data may write" in found["notes"][-1]
+
+
+def test_a_link_of_another_user_is_not_followed(wiki: Path, tmp_path: Path) -> None:
+    config = configure(wiki, owner="www-data")
+    shutil.rmtree(wiki / "images")
+    (wiki / "images").symlink_to("/root")
+    user = server_user("www-data")
+    os.chown(wiki / "images", user.pw_uid, user.pw_gid, follow_symlinks=False)
+    found = Operator(tmp_path).found(config)
+    assert "is a link of user www-data" in found["problems"][0]
+
+
+def test_a_pipe_or_a_huge_file_holds_nothing_up(wiki: Path, tmp_path: Path) -> None:
+    operator = Operator(tmp_path)
+    config = wiki / "LocalSettings.php"
+    os.mkfifo(config)
+    assert operator.all_found(config) == []
+    config.unlink()
+    with config.open("wb") as file:
+        file.truncate(1 << 32)
+    assert operator.all_found(config) == []
