@@ -83,8 +83,7 @@ def test_morning_check(machines: World) -> None:
             DOWN,
             "h01",
         ]
-        screen.press("g")  # the cursor has stayed on the host that was first before they answered
-        screen.press("Enter")
+        screen.press("g", "Enter")  # the worst is first
         screen.wait_for("Generation ", "sqlite/orders", "FAILED")
         screen.press("2", "r")
         screen.wait_for("Would restore", "generation 1")
