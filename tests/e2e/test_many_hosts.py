@@ -1,5 +1,6 @@
 """The morning check: twelve machines over real ssh, one of them down, one with a failed dump, which is restored from
-the screen of hosts. Each is an sshd on a port of loopback: what differs from a network of machines is the way there."""
+the screen of hosts. Each is an sshd in a network namespace with an address of its own; on loopback where there can be
+none."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_tui.engine.hosts.calling import control_folder
-from tests.e2e.ssh import sshd
+from tests.e2e.ssh import network, sshd
 from tests.e2e.terminal import terminal
 from tests.e2e.test_story import Session
 from tests.e2e.world import BIN, World
@@ -38,12 +39,13 @@ def machines(tmp_path: Path) -> Iterator[World]:
             there.root.mkdir()
             (there.root / "live").mkdir()
             there.container("sqlite", type="sqlite-database", sqliteDir=str(there.root / "live"))
+            where = running.enter_context(network(number))
             if name == DOWN:
-                lines.append(f"Host {name}\n  HostName 127.0.0.1\n  Port {free_port()}\n")
+                lines.append(f"Host {name}\n  HostName {where.address}\n  Port {free_port()}\n")
                 continue
-            machine = running.enter_context(sshd(there.environment))
+            machine = running.enter_context(sshd(there.environment, where))
             lines.append(
-                f"Host {name}\n  HostName 127.0.0.1\n  Port {machine.port}\n  User {machine.user}\n"
+                f"Host {name}\n  HostName {machine.address}\n  Port {machine.port}\n  User {machine.user}\n"
                 f"  IdentityFile {machine.folder}/key\n  UserKnownHostsFile {machine.folder}/known\n"
                 "  IdentitiesOnly yes\n  StrictHostKeyChecking yes\n"
             )
@@ -74,14 +76,14 @@ def test_morning_check(machines: World) -> None:
     with terminal(110, 30) as screen:
         session = Session(screen, machines)
         screen.start([str(BIN / "dysnomia-tui"), "hosts", "--screen"], machines.environment)
-        seen = screen.wait_for("12 hosts, 2 need a person", "sqlite/orders FAILED", "Connection refused")
+        seen = screen.wait_for("12 hosts, 2 need a person ─", "sqlite/orders FAILED", "Connection refused")
         lines = [line for line in seen.splitlines() if " h0" in line or " h1" in line]
         assert [next(word for word in line.split() if word.startswith("h")) for line in lines][:3] == [
             FAILED,
             DOWN,
             "h01",
         ]
-        screen.press("Enter")
+        screen.press("g", "Enter")  # the worst is first
         screen.wait_for("Generation ", "sqlite/orders", "FAILED")
         screen.press("2", "r")
         screen.wait_for("Would restore", "generation 1")
