@@ -68,3 +68,26 @@ def test_a_restore_stops_and_starts_the_unit(systemd: SystemdMachine) -> None:
         assert owner.splitlines() == ["openldap:openldap 755", "openldap:openldap 600"]
     finally:
         systemd.run("systemctl", "stop", "slapd")
+
+
+def test_a_unit_that_serves_others_is_not_stopped_for_it(systemd: SystemdMachine) -> None:
+    """A server that the database's owner has started from a unit of many, as cron is."""
+    base = suffix()
+    systemd.write(FOLDER / "containers" / "ldap", "type=openldap-directory\n")
+    systemd.write(FOLDER / "components" / "ldap" / base / "readme", "")
+    systemd.run("systemctl", "stop", "slapd")
+    server = "slapd -d 0 -h ldapi:/// -u openldap -g openldap -F /etc/ldap/slapd.d"
+    waits = "until ldapsearch -x -H ldapi:/// -s base >/dev/null 2>&1; do sleep 0.05; done"
+    systemd.run("systemd-run", "--unit=many", "--collect", "sh", "-c", f"{server} & wait")
+    try:
+        systemd.run("timeout", "60", "sh", "-c", waits)
+        names = ("-C", "ldap", "-c", base)
+        systemd.run(BIN / "dysnomia", "-o", "snapshot", *names, **ENVIRONMENT)
+        plan = systemd.run(
+            BIN / "dysnomia", "-o", "restore", *names, "--dry-run", check=False, **ENVIRONMENT
+        )  # fmt: skip
+        assert "how it is stopped is not known" in plan
+        assert "many.service" not in plan
+        assert systemd.run("systemctl", "is-active", "many").strip() == "active"
+    finally:
+        systemd.run("systemctl", "stop", "many")

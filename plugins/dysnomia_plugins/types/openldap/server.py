@@ -139,7 +139,7 @@ def _holder(pid: int) -> Holder | None:
         return None
 
 
-def control(component: Component, pids: Sequence[int]) -> Control | None:
+def control(component: Component, tool_path: str, pids: Sequence[int]) -> Control | None:
     """How the server with these processes is stopped: as the container says, else by its systemd unit. None: that is
     not known. Raises PluginError where the container says half of it."""
     stop, start = (_words(component, name) for name in (STOP_SETTING, START_SETTING))
@@ -147,9 +147,10 @@ def control(component: Component, pids: Sequence[int]) -> Control | None:
         raise PluginError(f"{STOP_SETTING} and {START_SETTING} belong together, and one is not set", "set both")
     if stop:
         return Control(stop, start, f"{' '.join(stop)}, {' '.join(start)}")
-    unit = next(filter(None, map(_unit, pids)), "")
-    if not unit:
+    units = {unit for pid in pids if (unit := _unit(pid)) and _is_server_of(unit, pid, tool_path)}
+    if len(units) != 1:
         return None
+    unit = units.pop()
     return Control(("systemctl", "stop", unit), ("systemctl", "start", unit), f"systemctl stop and start {unit}")
 
 
@@ -171,6 +172,21 @@ def _unit(pid: int) -> str:
     return ""
 
 
+def _is_server_of(unit: str, pid: int, tool_path: str) -> bool:
+    """Whether a process is what its unit is for. The owner of the database can start one in a unit that serves
+    everybody (cron, at, sshd), which nobody wants to have stopped for it.
+
+    The service that is made of an init script names no main process: that of Debian's slapd is known by its name."""
+    try:
+        said = ProcessRunner(tool_path=tool_path).run(
+            ("systemctl", "show", "--property=MainPID", "--value", "--", unit), timeout=_SECONDS
+        )
+    except PluginError:
+        return False
+    main = said.stdout.decode("ascii", "replace").strip()
+    return main == str(pid) or (main == "0" and unit == "slapd.service")
+
+
 def last_time(folder: str) -> float | None:
     """Seconds that the server was away at the last exchange since this machine was booted; None: not known."""
     value = RunRecords.ours(_RECORDS).read(folder).get("seconds")
@@ -189,7 +205,7 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
             raise NotSafe(obstacle, "run it as root, or stop that first; live is unchanged")
         yield
         return
-    how = control(ctx.component, [user.pid for user in users])
+    how = control(ctx.component, ctx.tool_path, [user.pid for user in users])
     if how is None:
         raise NotSafe(
             f"{users[0]}, and how it is stopped is not known",
