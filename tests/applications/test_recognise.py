@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dysnomia_tui.engine.applications.recognise import Here, recognise
+from dysnomia_tui.engine.applications.table import entries
 from tests.applications.installed import own_folder
 from tests.applications.operator import Operator
 from tests.plugins.servers.common import server_user
@@ -114,3 +118,27 @@ def test_a_pipe_or_a_huge_file_holds_nothing_up(wiki: Path, tmp_path: Path) -> N
     with config.open("wb") as file:
         file.truncate(1 << 32)
     assert operator.all_found(config) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["user=mm password={} host=/run/nowhere dbname=mm", "mm:{}/mattermost", "mysql://mm:{}/mattermost"]
+)
+def test_a_password_in_an_address_is_not_shown(tmp_path: Path, address: str) -> None:
+    """Mattermost's own way is libpq's notation; the others are mistakes of an administrator."""
+    (entry,) = [one for name, one in entries().items() if name == "mattermost"]
+    config = tmp_path / "config.json"
+    settings = {"DriverName": "postgres", "DataSource": address.format("very-s3cret")}
+    config.write_text(json.dumps({"SqlSettings": settings}))
+    where = replace(entry.where[0], files=[str(config)])
+    here = Here([], lambda _type, _component, _properties: (), {}, ())
+    (found,) = recognise({"mattermost": replace(entry, where=[where])}, here)
+    assert "database" in " ".join(found.problems)
+    assert "very-s3cret" not in repr(found)
+
+
+def test_a_database_whose_file_has_a_hidden_name_is_not_taken_for_another(wiki: Path, tmp_path: Path) -> None:
+    (wiki / "data" / "wiki.sqlite").rename(wiki / "data" / ".wiki.sqlite")
+    config = configure(wiki, "$wgDBname = '.wiki';")
+    found = Operator(tmp_path).found(config)
+    assert [part["key"] for part in found["parts"] if part["type"] == "sqlite-database"] == []
+    assert "cannot be a component" in found["problems"][0]

@@ -107,12 +107,40 @@ def test_other_formats() -> None:
         ("sqlite:///var/lib/rc/sqlite.db", Database("sqlite-database", "/var/lib/rc/sqlite.db")),
         ("oracle://x:%s@y/z", None),
         ("nothing", None),
+        ("mysql://rc:%s/mail", None),
+        ("mysql://rc:%s@db/mail password=%s", None),
+        ("postgres://m@/mm?host=db password=%s", None),
     ],
 )
 def test_addresses(url: str, wanted: Database | None) -> None:
     found = database_of_url(url.replace("%s", SECRET))
     assert found == wanted
     assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("user=mm password=%s host=/run/pg dbname=mm", Database("postgresql-database", "mm", socket="/run/pg")),
+        ("host = db port = 5433 dbname = 'mm' password = '%s'", Database("postgresql-database", "mm", "db", "5433")),
+        (r"dbname=mm password='\' dbname=other %s'", Database("postgresql-database", "mm")),
+        ("dbname=mm password=/run/%s/x", Database("postgresql-database", "mm")),
+        ("user=mm password=%s host=/run/pg", None),
+        ("dbname=mm host=db service=%s", None),
+        ("dbname='mm password=%s", None),
+        ("dbname='mm %s'", None),
+        ("user=mm %s/x", None),
+    ],
+)
+def test_keys_and_values_of_postgresqls_own_notation(text: str, wanted: Database | None) -> None:
+    found = database_of_url(text.replace("%s", SECRET), "postgres")
+    assert found == wanted
+    assert SECRET not in repr(found)
+
+
+def test_a_path_alone_is_sqlites() -> None:
+    assert database_of_url("/srv/data/db.sqlite3", "sqlite") == Database("sqlite-database", "/srv/data/db.sqlite3")
+    assert database_of_url(f"user=x password={SECRET} dbname=/y", "sqlite") is None
 
 
 def test_hosts_as_applications_write_them() -> None:

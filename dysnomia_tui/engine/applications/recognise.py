@@ -186,11 +186,18 @@ class _Installed:
         rule = self._where.database
         if rule is None:
             return None
-        return self._by_url(rule) or self._by_settings(rule)
-
-    def _by_url(self, rule: DatabaseRule) -> Database | None:
         url = self._filled(rule.url)
-        return database_of_url(url, self._filled(rule.kind)) if url else None
+        return self._by_url(url, rule) if url else self._by_settings(rule)
+
+    def _by_url(self, url: str, rule: DatabaseRule) -> Database | None:
+        """From an address. It may hold a password: nothing of it is in a message but what is a name or a place."""
+        database = database_of_url(url, self._filled(rule.kind))
+        if database is None:
+            self._problems.append(
+                f"{self._config.path} gives the address of its database in a way that is not understood: configure it"
+                " as a component, and write the group by hand"
+            )
+        return database
 
     def _by_settings(self, rule: DatabaseRule) -> Database | None:
         kind = self._filled(rule.kind)
@@ -280,8 +287,9 @@ class _Installed:
         folder: str = "",
         detail: str,
     ) -> Part | None:
+        """A component that is new. Of a folder the name may differ; that of a database says which one it is."""
         try:
-            key = ComponentKey.of(container, component.lstrip(".-"))
+            key = ComponentKey.of(container, component.lstrip(".-") if folder else component)
         except NameRejected as error:
             self._problems.append(f"{detail} cannot be a component: {error.message}")
             return None
