@@ -14,7 +14,8 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path, user_in_words
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 256 << 10
+"""Several times what the longest of them (Grafana's, Synapse's, with all their comments) has."""
 MOST_FILES = 100
 """Files that a pattern is followed to."""
 _SYSTEM = (
