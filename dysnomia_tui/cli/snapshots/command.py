@@ -231,8 +231,12 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
     from dysnomia_tui.cli.shared.heard import heard
 
     if not args.scheduled:
+        from dysnomia_tui.engine.machine.permissions import why_read_only
+
         statedir = store_folder(args)
-        return _checked(Store(statedir), lines(statedir, *wanted(args), latest=latest), as_json=args.json)
+        unrecorded = "--dry-run" if args.dry_run else why_read_only(load(args.statedir), asked=False)
+        found = lines(statedir, *wanted(args), latest=latest)
+        return _checked(Store(statedir), found, unrecorded, as_json=args.json)
     settings = load(args.statedir)
     with heard(settings, "check", scheduled=not args.dry_run) as hearing:
         from dysnomia_tui.cli.snapshots.check import check_by_jobs
@@ -241,10 +245,11 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
         return hearing.ended(check_by_jobs(args, settings, paths, hearing))
 
 
-def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
+def _checked(store: Store, lines: Iterable[Line], unrecorded: str, *, as_json: bool) -> int:
     """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once.
 
-    Damage is recorded, for all that share it: what is stored later must not. What is well is not."""
+    Damage is recorded, for all that share it: what is stored later must not. What is well is not. ``unrecorded`` says
+    why nothing may be written there, if so."""
     from dysnomia_store import Proofs
     from dysnomia_store.errors import StoreError
     from dysnomia_store.model import Check, CheckResult
@@ -252,25 +257,27 @@ def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
 
     results: dict[str, Check] = {}
     proofs = Proofs()
-    records, bad, unrecorded = [], 0, ""
+    records, bad, damaged = [], 0, False
     for line in lines:
         if not as_json:
             write_line(line.path)
         if line.path not in results:
             key = ComponentKey(line.container, line.component)
             results[line.path] = outcome = store.check(key, line.id, proofs=proofs)
-            if outcome.result is CheckResult.CORRUPT and not unrecorded:
+            if outcome.result is CheckResult.CORRUPT:
+                damaged = True
                 try:
-                    results[line.path] = store.record_damage(key, line.id, outcome, proofs)
+                    if not unrecorded:
+                        results[line.path] = store.record_damage(key, line.id, outcome, proofs)
                 except StoreError as error:
-                    unrecorded = f"what is damaged was not recorded, so that later snapshots may share it: {error}"
+                    unrecorded = str(error)
             bad += _say_check(line, results[line.path])
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
     if as_json:
         write_json(records)
-    if unrecorded:
-        say(f"WARNING: {unrecorded}")
+    if damaged and unrecorded:
+        say(f"WARNING: what is damaged was not recorded, so that later snapshots may share it: {unrecorded}")
     unverifiable = sum(check.result is CheckResult.UNVERIFIABLE for check in results.values())
     say(f"{len(results)} checked: {len(results) - bad - unverifiable} ok, {bad} bad, {unverifiable} unverifiable")
     return Exit.CORRUPT if bad else Exit.OK
