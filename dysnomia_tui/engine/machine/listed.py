@@ -41,11 +41,13 @@ class Listing:
     """Components with generations that are not there any more, and when each was last seen."""
     left: Mapping[str, str] = field(default_factory=dict)
     """What cannot be a component, ready to show, and why."""
+    out: tuple[str, ...] = ()
+    """What somebody took out of service, and is not there: it stays out of service when it comes back."""
     remark: str = ""
     tried: float | None = None
     """When it was last asked."""
     problem: str = ""
-    """Why it did not answer then."""
+    """Why it did not answer then, or its answer is not believed."""
 
 
 def takes_all(container: ConfiguredContainer) -> bool:
@@ -122,6 +124,7 @@ def _read(record: Mapping[str, Any]) -> Listing:
         names=tuple(ComponentKey.of("c", str(name)).component for name in record["names"]),
         gone={ComponentKey.of("c", str(name)).component: float(seen) for name, seen in record["gone"].items()},
         left={str(name): str(why) for name, why in record["left"].items()},
+        out=tuple(ComponentKey.of("c", str(name)).component for name in record.get("out", ())),
         remark=str(record["remark"]),
         tried=None if tried is None else float(tried),
         problem=str(record["problem"]),
@@ -159,6 +162,7 @@ def as_record(listing: Listing) -> Mapping[str, Any]:
         "names": list(listing.names),
         "gone": dict(listing.gone),
         "left": dict(listing.left),
+        "out": list(listing.out),
         "remark": listing.remark,
         "tried": listing.tried,
         "problem": listing.problem,
@@ -184,8 +188,8 @@ def alarms(inventory: Inventory, now: float) -> Iterator[tuple[str, str, bool]]:
             continue
         age = age_of(now - listing.at)
         if listing.problem:
-            text = f"{name}: its server could not be asked what it holds{reason}; what is shown is {age} old"
-            yield f"{text}: run {way}", f"{name}: server not asked", False
+            text = f"{name}: what its server holds is not known{reason}; what is shown is {age} old"
+            yield f"{text}: run {way}", f"{name}: what it holds is not known", False
         elif now - listing.at > OLD.total_seconds():
             yield f"{name}: its server was last asked {age} ago what it holds: run {way}", f"{name}: old look", False
         if listing.left:

@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.machine.own_record import replace_record
 from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import DOCS, EngineFixture
 
@@ -45,6 +47,11 @@ class Shop:
     @property
     def active(self) -> set[str]:
         return {key.component for key in self.engine.deployment("all").active}
+
+    @property
+    def gone(self) -> set[str]:
+        views = (view for one in self.engine.overview().containers for view in one.components)
+        return {view.key.component for view in views if view.dropped}
 
     @property
     def files(self) -> set[str]:
@@ -135,3 +142,91 @@ def test_a_plan_of_a_deployment_asks_first(shop: Shop) -> None:
     assert of("new") not in {*shop.engine.deployment("all").available}
     shop.engine.plan_deploy("all")
     assert of("new") in shop.engine.deployment("all").active
+
+
+def test_most_of_it_missing_is_doubted_and_said(shop: Shop) -> None:
+    shop.snapshot("payroll")
+    shop.do("deactivate", "sales")
+    away = shop.machine.root / "away"
+    shop.folder.rename(away)
+    shop.folder.mkdir()  # as where a file system is not mounted
+    (problem,) = shop.engine.look_at_servers().values()
+    assert problem.startswith("only 0 of its 3 components are there")
+    assert shop.active == {"payroll", "stock", "wiki"}, "their snapshots fail, and are not left out"
+    shop.create("new")
+    assert "only 0 of its 3" in shop.engine.look_at_servers()["all"]
+    assert "new" in shop.active
+    (alarm,) = (one.text for one in shop.engine.overview().alarms if "not known" in one.text)
+    assert "look --accept all" in alarm
+    (shop.folder / "new").rename(away / "new")
+    shop.folder.rmdir()
+    away.rename(shop.folder)
+    assert shop.engine.look_at_servers() == {}
+    assert shop.active == {"payroll", "stock", "wiki", "new"}, "what was deactivated is no news"
+
+
+def test_what_was_removed_on_purpose_is_accepted(shop: Shop) -> None:
+    shop.snapshot("payroll")
+    for name in NAMES:
+        (shop.folder / name).unlink()
+    assert shop.engine.look_at_servers(accept=True) == {}
+    assert shop.active == set()
+    assert shop.gone == {"payroll"}
+    assert shop.engine.look_at_servers() == {}
+
+
+def test_half_of_it_missing_is_taken_as_it_is(shop: Shop) -> None:
+    shop.snapshot("payroll", "sales")
+    for name in ("payroll", "stock"):
+        (shop.folder / name).unlink()
+    assert shop.engine.look_at_servers() == {}
+    assert shop.active == {"sales", "wiki"}
+    assert shop.gone == {"payroll"}
+
+
+@pytest.mark.parametrize("snapshotted", [True, False])
+def test_what_was_deactivated_stays_so_when_it_comes_back(shop: Shop, snapshotted: bool) -> None:
+    if snapshotted:
+        shop.snapshot("payroll")
+    shop.do("deactivate", "payroll")
+    path = shop.folder / "payroll"
+    path.rename(shop.machine.root / "payroll")
+    for _ in range(2):
+        shop.engine.look_at_servers()
+    assert shop.gone == set()
+    (shop.machine.root / "payroll").rename(path)
+    shop.engine.look_at_servers()
+    assert "payroll" not in shop.active
+    assert of("payroll") in shop.engine.deployment("all").available
+
+
+def test_what_except_named_for_a_time_is_active_again(shop: Shop) -> None:
+    shop.snapshot("payroll")
+    shop.configure("components=*\nexcept=payroll\n")
+    shop.engine.look_at_servers()
+    assert "payroll" not in shop.active
+    shop.configure("components=*\n")
+    shop.engine.look_at_servers()
+    assert "payroll" in shop.active
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_a_look_that_is_killed_is_made_up_for(shop: Shop, monkeypatch: pytest.MonkeyPatch, dies: str) -> None:
+    """Before or after its listing is written: the next look says what one look would have."""
+    shop.snapshot("payroll")
+    (shop.folder / "payroll").unlink()
+    (shop.folder / "stock").unlink()
+    shop.create("new")
+
+    def killed(*given: Any) -> None:
+        if dies == "after":
+            replace_record(*given)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dysnomia_tui.engine.lister.replace_record", killed)
+        with pytest.raises(EngineError):
+            shop.engine.look_at_servers()
+    assert shop.engine.look_at_servers() == {}
+    assert shop.active == {"sales", "wiki", "new"}
+    assert shop.gone == {"payroll"}
