@@ -190,7 +190,7 @@ class _Change:
     def _mark(self, name: str, *, active: bool) -> None:
         key = ComponentKey(self._container.name, name)
         if self._machine.store.is_active(key) is not active:
-            self._machine.store.set_state(key, active=active, garbage=False)
+            self._machine.store.set_state(key, active=active, garbage=False, listed=active)
 
     def _locations(self) -> Iterator[tuple[str, ...]]:
         """Where the components are that are configured by name: another name may lead there, too."""

@@ -183,6 +183,20 @@ def test_a_drop_that_was_meant_is_said_by_except(machine: Machine, server: Serve
     assert machine("dysnomia-containers", "--query-activated-components").split() == ["shop/orders"]
 
 
+@pytest.mark.parametrize("more", ["", "components=all\n", "components=*\nexcept=orders\n"])
+def test_an_edited_container_drops_nothing(machine: Machine, server: Server, more: str) -> None:
+    create(server, "orders", "stock")
+    machine.container("shop", server.properties)
+    machine.snapshot()
+    machine.container("shop", server.properties, more)
+    machine("dysnomia-containers", "--deploy")
+    machine("dysnomia-containers", "--collect-garbage")
+    machine("dysnomia", "-o", "collect-garbage", "-C", "shop", "-c", "orders", exits=None)
+    assert {name: server.sql("SELECT id FROM plums", name) for name in ("orders", "stock")} == {
+        "orders": "1", "stock": "1"
+    }  # fmt: skip
+
+
 def test_a_server_that_is_down_makes_nothing_vanish(machine: Machine, server: Server) -> None:
     create(server, "orders", "stock")
     machine.container("shop", server.properties)

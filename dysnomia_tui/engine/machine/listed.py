@@ -20,6 +20,7 @@ from dysnomia_tui.engine.machine.inventory import Inventory
 
 if TYPE_CHECKING:
     from dysnomia_plugins.base import PropertyValue
+    from dysnomia_store.store_reader import ReadableStore
     from dysnomia_tui.engine.machine.inventory import ConfiguredContainer
 
 FOLDER = "listed"
@@ -125,6 +126,31 @@ def _read(record: Mapping[str, Any]) -> Listing:
         tried=None if tried is None else float(tried),
         problem=str(record["problem"]),
     )
+
+
+def only_listed(store: ReadableStore, key: ComponentKey) -> bool:
+    """Whether a look at its server found the component, and nobody activated it: its state is not ours to remove."""
+    if store.recorded_path(key) is not None:
+        return False
+    listing = read(store.root, key.container)
+    return store.was_listed(key) or key.component in (*listing.names, *listing.gone)
+
+
+def may_be_obsolete(inventory: Inventory, store: ReadableStore, key: ComponentKey) -> bool:
+    """Whether a component that is active and not available was taken off the components path: not what a look alone
+    found, nor anything of a container of which it is not known what it has."""
+    container = inventory.containers.get(key.container)
+    listing = inventory.listings.get(key.container)
+    if container is not None and why_not_understood(container):
+        return False
+    if listing is not None and (listing.problem or listing.at is None):
+        return False
+    kept = read(store.root, key.container)
+    if kept.problem and kept.tried is None:  # what a look found cannot be read
+        return False
+    if key.component in (*kept.names, *kept.gone):  # activated by hand it has no file of its own either
+        return False
+    return not only_listed(store, key)
 
 
 def as_record(listing: Listing) -> Mapping[str, Any]:
