@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -231,12 +231,9 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
     from dysnomia_tui.cli.shared.heard import heard
 
     if not args.scheduled:
-        from dysnomia_tui.engine.machine.permissions import why_read_only
-
         statedir = store_folder(args)
-        unrecorded = "--dry-run" if args.dry_run else why_read_only(load(args.statedir), asked=False)
         found = lines(statedir, *wanted(args), latest=latest)
-        return _checked(Store(statedir), found, unrecorded, as_json=args.json)
+        return _checked(Store(statedir), found, lambda: _why_unrecorded(args), as_json=args.json)
     settings = load(args.statedir)
     with heard(settings, "check", scheduled=not args.dry_run) as hearing:
         from dysnomia_tui.cli.snapshots.check import check_by_jobs
@@ -245,11 +242,16 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
         return hearing.ended(check_by_jobs(args, settings, paths, hearing))
 
 
-def _checked(store: Store, lines: Iterable[Line], unrecorded: str, *, as_json: bool) -> int:
+def _why_unrecorded(args: argparse.Namespace) -> str:
+    """Why nothing may be written into the store, if so."""
+    return "--dry-run" if args.dry_run else open_engine(load(args.statedir)).read_only
+
+
+def _checked(store: Store, lines: Iterable[Line], refused: Callable[[], str], *, as_json: bool) -> int:
     """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once.
 
-    Damage is recorded, for all that share it: what is stored later must not. What is well is not. ``unrecorded`` says
-    why nothing may be written there, if so."""
+    Damage is recorded, for all that share it: what is stored later must not. What is well is not. ``refused``: why
+    nothing may be written there, asked where something is damaged."""
     from dysnomia_store import Proofs
     from dysnomia_store.errors import StoreError
     from dysnomia_store.model import Check, CheckResult
@@ -257,7 +259,8 @@ def _checked(store: Store, lines: Iterable[Line], unrecorded: str, *, as_json: b
 
     results: dict[str, Check] = {}
     proofs = Proofs()
-    records, bad, damaged = [], 0, False
+    records, bad, unrecorded = [], 0, ""
+    damaged = False
     for line in lines:
         if not as_json:
             write_line(line.path)
@@ -265,7 +268,8 @@ def _checked(store: Store, lines: Iterable[Line], unrecorded: str, *, as_json: b
             key = ComponentKey(line.container, line.component)
             results[line.path] = outcome = store.check(key, line.id, proofs=proofs)
             if outcome.result is CheckResult.CORRUPT:
-                damaged = True
+                if not damaged:
+                    damaged, unrecorded = True, refused()
                 try:
                     if not unrecorded:
                         results[line.path] = store.record_damage(key, line.id, outcome, proofs)
@@ -276,7 +280,7 @@ def _checked(store: Store, lines: Iterable[Line], unrecorded: str, *, as_json: b
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
     if as_json:
         write_json(records)
-    if damaged and unrecorded:
+    if unrecorded:
         say(f"WARNING: what is damaged was not recorded, so that later snapshots may share it: {unrecorded}")
     unverifiable = sum(check.result is CheckResult.UNVERIFIABLE for check in results.values())
     say(f"{len(results)} checked: {len(results) - bad - unverifiable} ok, {bad} bad, {unverifiable} unverifiable")
