@@ -41,6 +41,8 @@ class Lister:
     """Knows which components a server has."""
 
     settings: Settings
+    keeps_looks: bool
+    """Whether what servers hold is kept for others, too: a dry run changes nothing."""
     _world: Machine
     _clock: Callable[[], datetime]
 
@@ -77,8 +79,9 @@ class Lister:
                 return {}
             from concurrent.futures import ThreadPoolExecutor  # most commands ask no server
 
+            look = _look if self.keeps_looks else _look_unkept
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                looks = list(pool.map(lambda name: _look(self._world, name, now, accept), due))
+                looks = list(pool.map(lambda name: look(self._world, name, now, accept), due))
             return {name: listing.problem for name, listing in zip(due, looks, strict=True) if listing.problem}
 
     def look_for(self, keys: Collection[ComponentKey]) -> None:
@@ -120,6 +123,21 @@ def _look(machine: Machine, name: str, now: float, accept: bool) -> Listing:
             change.mark_new(after)
             _keep(machine, name, after)
             change.mark_others(after)
+    return after
+
+
+def _look_unkept(machine: Machine, name: str, now: float, accept: bool) -> Listing:
+    """Ask one server, and tell this process alone what it says."""
+    from dysnomia_tui.engine.probing import client as probes
+
+    before = read(machine.settings.statedir, name)
+    try:
+        listed, remark = probes.list_state(machine.settings, name)
+    except probes.NoAnswer as error:
+        after = replace(before, tried=now, problem=str(error))
+    else:
+        after = _Change(machine, machine.inventory().container(name), before, now).made(listed, remark, accept)
+    machine.take_unkept(name, after)
     return after
 
 

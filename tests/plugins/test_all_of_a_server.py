@@ -350,6 +350,48 @@ def test_every_database_of_a_folder(tmp_path: Path) -> None:
     assert machine.health()["shop/a b.sqlite"] == "FAILED", "a folder that is not there is no empty folder"
 
 
+def test_a_dry_run_shows_what_is_new_and_keeps_nothing(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "m")
+    folder = tmp_path / "databases"
+    folder.mkdir()
+    sqlite(folder / "orders.db")
+    machine.container("shop", {"type": "sqlite-database", "sqliteDir": str(folder)})
+
+    def shown() -> None:
+        assert "orders.db" in machine("dysnomia-containers", "--snapshot", "--dry-run")
+        assert "orders.db" in machine("dysnomia", "-o", "snapshot", "-C", "shop", "-c", "orders.db", "--dry-run")
+        assert "orders.db" in machine("dysnomia-tui", "group", "shop", "snapshot", "--dry-run")
+
+    shown()
+    state = machine.root / "state"
+    assert not [path for name in ("listed", "activated", "deployed") for path in (state / name).rglob("*")]
+    folder.rename(tmp_path / "away")
+    said = machine("dysnomia-containers", "--snapshot", "--dry-run", exits=8)
+    assert "what its server holds is not known" in said
+    (tmp_path / "away").rename(folder)
+    machine.snapshot()
+    shown()
+
+
+def test_a_folder_that_is_not_mounted_is_no_empty_one(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "m")
+    folder = tmp_path / "databases"
+    folder.mkdir()
+    for name in ("orders.db", "stock.db", "wiki.db"):
+        sqlite(folder / name)
+    machine.container("shop", {"type": "sqlite-database", "sqliteDir": str(folder)})
+    machine.snapshot()
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    said = machine("dysnomia-containers", "--snapshot", exits=None)
+    assert "only 0 of its 3 components are there" in said
+    assert machine.status()["level"] != "ok"
+    assert len(machine("dysnomia-containers", "--query-activated-components").split()) == 3
+    machine("dysnomia-tui", "look", exits=8)
+    machine("dysnomia-tui", "look", "--accept", "shop")
+    assert set(machine.health().values()) == {"gone"}
+
+
 @pytest.mark.parametrize(("kind", "setting", "make"), [
     ("git-repository", "gitBaseDir", ["git", "init", "-q", "--bare"]),
     ("subversion-repository", "svnBaseDir", ["svnadmin", "create"]),

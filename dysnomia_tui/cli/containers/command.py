@@ -117,7 +117,7 @@ def _is_scheduled(args: argparse.Namespace) -> bool:
 
 
 def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int:
-    engine = open_engine(settings)
+    engine = open_engine(settings, dry_run=args.dry_run)
     if args.action == "restore" and not (args.dry_run or args.yes):
         refused = _refused(args)
         if refused is not None:

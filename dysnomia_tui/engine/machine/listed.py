@@ -8,7 +8,7 @@ answer. Light to import: the query commands use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -76,8 +76,9 @@ def excepted(container: ConfiguredContainer, name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def with_listed(inventory: Inventory, statedir: Path) -> Inventory:
-    """The inventory with what servers hold. What is configured by name comes first."""
+def with_listed(inventory: Inventory, statedir: Path, unkept: Mapping[str, Listing] | None = None) -> Inventory:
+    """The inventory with what servers hold, by ``unkept`` listings before those that are kept. What is configured by
+    name comes first."""
     every = [one for one in inventory.containers.values() if takes_all(one)]
     problems = [text for one in inventory.containers.values() if (text := why_not_understood(one))]
     if not every and not problems:
@@ -86,7 +87,8 @@ def with_listed(inventory: Inventory, statedir: Path) -> Inventory:
     gone: dict[ComponentKey, float] = {}
     listings: dict[str, Listing] = {}
     for container in every:
-        listing = listings[container.name] = read(statedir, container.name)
+        fresh = (unkept or {}).get(container.name)
+        listing = listings[container.name] = read(statedir, container.name) if fresh is None else fresh
         for name in (*listing.names, *listing.gone):
             key = ComponentKey(container.name, name)
             if key in inventory.components or key in inventory.left_out or excepted(container, name):
@@ -167,6 +169,18 @@ def as_record(listing: Listing) -> Mapping[str, Any]:
         "tried": listing.tried,
         "problem": listing.problem,
     }
+
+
+def as_marked(active: Collection[ComponentKey], unkept: Mapping[str, Listing], statedir: Path) -> set[ComponentKey]:
+    """The active components, as they would be if these listings had been kept."""
+    marked = set(active)
+    for container, listing in unkept.items():
+        before = read(statedir, container)
+        marked -= {ComponentKey(container, name) for name in before.names}.difference(
+            ComponentKey(container, name) for name in listing.names
+        )
+        marked |= {ComponentKey(container, name) for name in set(listing.names).difference(before.names, before.out)}
+    return marked
 
 
 SHOWN = 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.machine.own_record import replace_record
 from dysnomia_tui.engine.records import JobState
@@ -230,3 +232,35 @@ def test_a_look_that_is_killed_is_made_up_for(shop: Shop, monkeypatch: pytest.Mo
     assert shop.engine.look_at_servers() == {}
     assert shop.active == {"sales", "wiki", "new"}
     assert shop.gone == {"payroll"}
+
+
+def kept(shop: Shop) -> dict[str, bytes]:
+    """What a look writes."""
+    state = shop.machine.root / "state"
+    folders = [state / name for name in ("listed", "activated", "deployed", "garbage")]
+    files = [path for folder in folders if folder.is_dir() for path in folder.rglob("*") if path.is_file()]
+    return {f"{path} {path.stat().st_mtime_ns}": path.read_bytes() for path in files}
+
+
+def test_a_dry_run_asks_and_keeps_nothing(shop: Shop) -> None:
+    (shop.folder / "wiki").unlink()
+    shop.create("new", "newer")
+    before = kept(shop)
+    engine = Engine(shop.machine.settings, keeps_looks=False)
+    assert not engine.plan_snapshot([of("new")]).blockers
+    assert engine.look_at_servers() == {}
+    assert {key.component for key in engine.deployment("all").active} == {"payroll", "sales", "stock", "new", "newer"}
+    assert not engine.plan_deploy("all").steps
+    assert kept(shop) == before
+    assert shop.active == set(NAMES)
+    engine.close()
+
+
+def test_a_dry_run_of_what_was_never_asked(machine: EngineFixture, shop: Shop) -> None:
+    for name in ("listed", "activated", "deployed"):
+        shutil.rmtree(machine.root / "state" / name)
+    engine = Engine(machine.settings, keeps_looks=False)
+    engine.look_at_servers()
+    assert {key.component for key in engine.deployment("all").active} == set(NAMES)
+    assert kept(shop) == {}
+    engine.close()
