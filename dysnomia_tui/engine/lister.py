@@ -212,11 +212,11 @@ class _Change:
     def _doubt(self, present: Collection[str]) -> str:
         """Why the answer is not believed: most of what was known is not there. ``""`` where it is."""
         expected = self._expected()
-        found = sum(name in present for name in expected)
-        if 2 * found >= len(expected):
+        seen = sum(name in present for name in expected)
+        if 2 * seen >= len(expected):
             return ""
         return (
-            f"only {found} of its {len(expected)} components are there, and those known stay: see that the file system "
+            f"only {seen} of its {len(expected)} components are there, and those known stay: see that the file system "
             f"is mounted and the account has its rights, or, if they were removed on purpose, run "
             f"dysnomia-tui look --accept {self._container.name}"
         )

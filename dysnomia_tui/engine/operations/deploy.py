@@ -74,11 +74,11 @@ def deployment(machine: Machine, container: str = "") -> Deployment:
 def plan_deploy(machine: Machine, container: str, now: datetime) -> Plan:
     """Deactivate what is no longer available, then activate what is new. One that cannot be is a warning: the others
     are done all the same."""
-    there = deployment(machine, container)
-    steps = there.steps
+    planned = deployment(machine, container)
+    steps = planned.steps
     keys = tuple(key for _, key in steps)
     depends: dict[str, str] = {}
-    warnings = [f"{key} stays active: nobody deployed it, or what its container has is not known" for key in there.left]
+    warnings = [f"{key} stays active: nobody deployed it, or what its container has is not known" for key in planned.left]
     for activity, key in steps:
         try:
             depends |= component_depends(machine, key)
