@@ -78,7 +78,9 @@ def plan_deploy(machine: Machine, container: str, now: datetime) -> Plan:
     steps = planned.steps
     keys = tuple(key for _, key in steps)
     depends: dict[str, str] = {}
-    warnings = [f"{key} stays active: nobody deployed it, or what its container has is not known" for key in planned.left]
+    warnings = [
+        f"{key} stays active: nobody deployed it, or what its container has is not known" for key in planned.left
+    ]
     for activity, key in steps:
         try:
             depends |= component_depends(machine, key)
