@@ -13,7 +13,9 @@ from dysnomia_tui.app.remembered import Remembered
 from dysnomia_tui.cli.tui import install_modules
 from dysnomia_tui.config.edit import replace_text
 from dysnomia_tui.engine import schedule
+from dysnomia_tui.engine.errors import Stale
 from dysnomia_tui.engine.machine.own_record import replace_record
+from dysnomia_tui.engine.operations import adopt
 
 Write = Callable[[Path, str], None]
 WRITERS: dict[str, Write] = {
@@ -63,3 +65,22 @@ def test_what_fails_leaves_what_was_there(write: Write, tmp_path: Path, monkeypa
         write(path, "second")
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_adoption_could_not_write_whole_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "containers" / "shop"
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            adopt._write_new(path, "type=fileset\n")
+    assert not path.exists()
+    adopt._write_new(path, "type=fileset\n")
+    with pytest.raises(Stale):
+        adopt._write_new(path, "type=other\n")
+    assert path.read_text() == "type=fileset\n"

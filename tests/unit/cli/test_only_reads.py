@@ -32,7 +32,14 @@ LOOKS = (
     ("dysnomia-snapshots", "--in", str(PAPERS), "--diff", "1", "live"),
     ("dysnomia-snapshots", "--gc", "--keep", "1", "--dry-run"),
     ("dysnomia-containers", "--snapshot", "--dry-run"),
-    ("dysnomia", "-o", "snapshot", "-C", SHOP.container, "-c", SHOP.component, "--dry-run"),
+    ("dysnomia-tui", "status", "--openmetrics"), ("dysnomia-tui", "look"),
+    ("dysnomia-tui", "mark", str(SHOP), "2", "--pin", "why", "--dry-run"),
+    ("dysnomia-snapshots", "--gc", "--keep", "1", "--trash", "--dry-run"),
+    ("dysnomia-containers", "--deploy", "--dry-run"), ("dysnomia-containers", "--collect-garbage", "--dry-run"),
+    *(
+        ("dysnomia", "-o", activity, "-C", SHOP.container, "-c", SHOP.component, "--dry-run")
+        for activity in ("snapshot", "restore", "activate", "deactivate", "check", "collect-garbage", "verify")
+    ),
 )  # fmt: skip
 
 
