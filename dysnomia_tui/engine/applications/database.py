@@ -111,8 +111,8 @@ def database_of_url(url: str, kind: str = "") -> Database | None:
         return Database(SQLITE, unquote(path)) if path else None
     if "://" not in url and _KINDS.get(kind.lower()) == SQLITE:
         return Database(SQLITE, url) if url.startswith("/") else None
-    found = _of_keys(url, kind) if _KEYS.match(url) else _of_address(url, kind)
-    return found if found is not None and _is_plain(found) else None
+    database = _of_keys(url, kind) if _KEYS.match(url) else _of_address(url, kind)
+    return database if database is not None and _is_plain(database) else None
 
 
 def _of_address(url: str, kind: str) -> Database | None:

@@ -13,7 +13,7 @@ from dysnomia_plugins.base import PropertyValue
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.applications.config_file import ConfigFile, config_files, why_not_place
+from dysnomia_tui.engine.applications.config_file import ConfigFile, config_files, why_not_place, why_not_run
 from dysnomia_tui.engine.applications.database import (
     SQLITE,
     TITLES,
@@ -319,7 +319,14 @@ class _Installed:
             return f"{self._config.path} belongs to root, so it is not known as whom it runs"
         paths = [word for line in words for word in line if word and word.startswith("/")]
         gone = next((path for path in paths if not os.path.exists(path)), "")  # noqa: PTH110
-        return f"{gone} is not there" if gone else ""
+        if gone:
+            return f"{gone} is not there"
+        beside = [word for line in (self._where.before, self._where.after) for word in line if "{here}" in word]
+        for path in dict.fromkeys(_filled(word, self._settings) or "" for word in beside):
+            reason = why_not_run(self._config, path)
+            if reason:
+                return f"{path} is not run: {reason}"
+        return ""
 
     def _filled(self, choice: Choice) -> str:
         """The first text all of whose settings are there; ``""`` where there is none."""
