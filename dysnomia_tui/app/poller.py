@@ -276,6 +276,9 @@ class Poller:
         self._app.client.ask("condition", lambda engine: engine.condition(key), have, failed)
 
     def _have_found(self, discovered: Discovered) -> None:
+        if discovered.problem:
+            self._app.trouble(discovered.problem)
+            return
         if (discovered.found, discovered.applications) != (self._latest.found, self._latest.applications):
             self._take(replace(self._latest, found=discovered.found, applications=discovered.applications))
 

@@ -56,6 +56,12 @@ class Unknown(EngineError):
     exit = Exit.NOT_FOUND
 
 
+class Unanswered(EngineError):
+    """What was asked for could not be looked at in time."""
+
+    exit = Exit.UNAVAILABLE
+
+
 class Unreadable(EngineError):
     """A record of a job that cannot be read: damaged, of a later version, or closed to this user."""
 

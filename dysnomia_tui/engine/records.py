@@ -364,6 +364,8 @@ class Discovered:
 
     found: tuple[Found, ...] = ()
     applications: tuple[Application, ...] = ()
+    problem: str = ""
+    """Why nothing is known of it; ``""`` where it was looked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,19 @@ import argparse
 from dysnomia_tui.cli.shared.jobs import settle
 from dysnomia_tui.cli.shared.output import visible, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage, load, open_engine
-from dysnomia_tui.engine.errors import Exit, Unknown
+from dysnomia_tui.engine.errors import Exit, Unanswered, Unknown
 from dysnomia_tui.engine.records import Application
 
 
 def applications(args: argparse.Namespace) -> int:
-    """List them, show what one would be, or adopt it. Raises Usage, Unknown."""
+    """List them, show what one would be, or adopt it. Raises Usage, Unknown, Unanswered."""
     if (args.adopt or args.dry_run) and args.name is None:
         raise Usage("no application was named", "see dysnomia-tui applications")
     engine = open_engine(load(args.statedir), read_only=not args.adopt)
-    applications_here = engine.discovered().applications
+    discovered = engine.discovered()
+    if discovered.problem:
+        raise Unanswered(discovered.problem, "try again when the machine is less busy")
+    applications_here = discovered.applications
     if args.name is None:
         return _list(applications_here, as_json=args.json)
     chosen = next((one for one in applications_here if one.name == args.name), None)

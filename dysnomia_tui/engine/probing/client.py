@@ -131,13 +131,13 @@ def identity(settings: Settings, key: ComponentKey, limit: float = PROBE_LIMIT) 
 
 
 def discover(settings: Settings, limit: float = DISCOVER_LIMIT) -> Discovered:
-    """State on this machine that is not configured, and applications that are no group. Nothing where the child gave no
-    answer."""
+    """State on this machine that is not configured, and applications that are no group. Where the child gave no
+    answer: why."""
     groups = {name: [str(key) for key in group.components] for name, group in settings.groups.items()}
     try:
         answer = ask(settings, {"op": "discover", "groups": groups}, limit, nice=LEISURELY)
-    except NoAnswer:
-        return Discovered()
+    except NoAnswer as error:
+        return Discovered(problem=f"state and applications that are not configured could not be looked for: {error}")
     components = tuple(
         Found(**{**draft, "properties": {name: _value(value) for name, value in draft["properties"].items()}})
         for draft in answer["found"]
