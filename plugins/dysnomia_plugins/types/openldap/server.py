@@ -26,6 +26,7 @@ from dysnomia_plugins.toolkit.processes import PROC, RunningProcess
 from dysnomia_plugins.toolkit.run_records import RunRecords
 from dysnomia_plugins.toolkit.trees.exchange import identity
 from dysnomia_plugins.types.openldap.places import LOCK, data_at
+from dysnomia_plugins.types.openldap.units import unit_of
 
 STOP = "openldap-stop"
 STARTED = "openldap-started"
@@ -48,6 +49,8 @@ class Control:
     start: tuple[str, ...]
     words: str
     """For the plan."""
+    unit: str = ""
+    """The systemd unit, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +142,24 @@ def _holder(pid: int) -> Holder | None:
         return None
 
 
-def control(component: Component, tool_path: str, pids: Sequence[int]) -> Control | None:
-    """How the server with these processes is stopped: as the container says, else by its systemd unit. None: that is
-    not known. Raises PluginError where the container says half of it."""
+def control(component: Component, tool_path: str, folder: str, pids: Sequence[int]) -> Control | None:
+    """How the server with these processes on the database in a folder is stopped: as the container says, else by its
+    systemd unit. None: that is not known. Raises PluginError where the container says half of it."""
     stop, start = (_words(component, name) for name in (STOP_SETTING, START_SETTING))
     if bool(stop) != bool(start):
         raise PluginError(f"{STOP_SETTING} and {START_SETTING} belong together, and one is not set", "set both")
     if stop:
         return Control(stop, start, f"{' '.join(stop)}, {' '.join(start)}")
-    units = {unit for pid in pids if (unit := _unit(pid)) and _is_server_of(unit, pid, tool_path)}
-    if len(units) != 1:
+    unit = unit_of(folder, pids, tool_path)
+    if not unit:
         return None
-    unit = units.pop()
-    return Control(("systemctl", "stop", unit), ("systemctl", "start", unit), f"systemctl stop and start {unit}")
+    words = f"systemctl stop and start {unit}"
+    return Control(("systemctl", "stop", "--", unit), ("systemctl", "start", "--", unit), words, unit)
 
 
 def _words(component: Component, name: str) -> tuple[str, ...]:
     value = component.properties.get(name, ())
     return tuple(value.split()) if isinstance(value, str) else tuple(value)
-
-
-def _unit(pid: int) -> str:
-    """The unit of the system's manager that a process is in; ``""`` where it is in none."""
-    try:
-        lines = (PROC / str(pid) / "cgroup").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        parts = [part for part in line.rpartition(":")[2].split("/") if part]
-        if parts[:1] == ["system.slice"] and parts[-1].endswith(".service"):
-            return parts[-1]
-    return ""
-
-
-def _is_server_of(unit: str, pid: int, tool_path: str) -> bool:
-    """Whether a process is what its unit is for. The owner of the database can start one in a unit that serves
-    everybody (cron, at, sshd), which nobody wants to have stopped for it.
-
-    The service that is made of an init script names no main process: that of Debian's slapd is known by its name."""
-    try:
-        said = ProcessRunner(tool_path=tool_path).run(
-            ("systemctl", "show", "--property=MainPID", "--value", "--", unit), timeout=_SECONDS
-        )
-    except PluginError:
-        return False
-    main = said.stdout.decode("ascii", "replace").strip()
-    return main == str(pid) or (main == "0" and unit == "slapd.service")
 
 
 def last_time(folder: str) -> float | None:
@@ -205,7 +180,7 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
             raise NotSafe(obstacle, "run it as root, or stop that first; live is unchanged")
         yield
         return
-    how = control(ctx.component, ctx.tool_path, [user.pid for user in users])
+    how = control(ctx.component, ctx.tool_path, folder, [user.pid for user in users])
     if how is None:
         raise NotSafe(
             f"{users[0]}, and how it is stopped is not known",
