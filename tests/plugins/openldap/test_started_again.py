@@ -79,9 +79,9 @@ def test_one_that_a_dead_job_did_not_come_to_stop_is_not_started_twice(
     monkeypatch.setattr(control, "_SETTLES", 0.2)
     pid = world.server.pid
     with driver.context() as ctx:
-        start = [str(world.server.home / "start")]
+        start, processes = [str(world.server.home / "start")], [list(control._key(pid) or ())]
         ctx.journal.step(
-            control.STOP, folder=str(world.server.folder), start=start, unit="", processes=[list(control._key(pid) or ())]
+            control.STOP, folder=str(world.server.folder), start=start, unit="", processes=processes
         )  # fmt: skip
         control.start_left(ctx)
     assert world.server.pid == pid

@@ -62,6 +62,43 @@ def test_where_root_would_obey_what_others_write_it_is_refused(world: LdapWorld,
 
 
 @needs_root
+def test_nothing_of_a_configuration_runs_as_another_user(world: LdapWorld, driver: Driver) -> None:
+    """The configuration's owner names the folder of somebody else as the database's, and modules."""
+    world.seed()
+    world.server.stop()
+    for path in (world.server.folder, *world.server.folder.iterdir()):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(NotSafe, match="not obeyed as nobody: .* neither root nor nobody"):
+        driver.snapshot()
+
+
+@needs_root
+def test_a_configuration_that_others_may_write_is_not_obeyed(world: LdapWorld, driver: Driver) -> None:
+    world.seed()
+    assert world.server.tree is not None
+    part = world.server.tree / "cn=config.ldif"
+    part.chmod(0o602)
+    with pytest.raises(NotSafe, match="may be written by everyone"):
+        driver.snapshot()
+    part.chmod(0o600)
+    driver.snapshot()
+
+
+@needs_root
+def test_an_include_of_a_stranger_is_not_obeyed(world: LdapWorld) -> None:
+    own = world.server.home / "own.conf"
+    own.write_text("# a stranger's\n")
+    os.chown(own, 4321, 4321)
+    conf = world.server.home / "mine.conf"
+    conf.write_text(f"include {own}\ndatabase mdb\nsuffix dc=x\ndirectory {world.server.folder}\n")
+    actor = Layout.of(str(world.server.folder)).actor()
+    with pytest.raises(NotSafe, match="own.conf belongs to user 4321"):
+        Configuration.at(str(conf)).refuse_for(actor)
+    world.server.give(own)
+    Configuration.at(str(conf)).refuse_for(actor)
+
+
+@needs_root
 def test_a_link_in_the_place_of_the_database_leads_nowhere(world: LdapWorld, driver: Driver, tmp_path: Path) -> None:
     """The owner of the folder replaces its files by links to what only root may write."""
     world.seed()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_plugins.toolkit.processes import RunningProcess
 from dysnomia_plugins.types.openldap import units
 
 
@@ -71,5 +72,5 @@ def test_a_process_of_another_user_is_not_stopped_for_it(tmp_path: Path, monkeyp
     class Stranger:
         uids = frozenset({4321})
 
-    monkeypatch.setattr(units.RunningProcess, "of", lambda pid: Stranger)
+    monkeypatch.setattr(RunningProcess, "of", lambda pid: Stranger)
     assert units.unit_of(str(tmp_path), [os.getpid()], "") == ""

@@ -290,6 +290,10 @@ class _Away:
             time.sleep(_LOOK)
         return False
 
+    def has_started(self) -> bool:
+        """Whether a server has the database open that did not before."""
+        return any(one.program.startswith("slapd") and _key(one.pid) not in self.before for one in holders(self.folder))
+
     def is_back(self) -> bool:
         """Whether a server that was started since has the database open; or the unit's, which systemd said is started:
         it was never stopped then."""
@@ -315,8 +319,8 @@ def _start(ctx: Context, away: _Away) -> None:
 
     It is started whatever is seen: what has the database open may be a server that has yet to end, or none. systemd
     does nothing where the unit runs, and waits where it is stopping. A command of the container's could start a second
-    server: where the stop did not succeed, and all run on, it is not given."""
-    if not away.unit and not _was_stopped(ctx) and away.never_stopped():
+    server: it is not given where a server was started since, nor where the stop did not succeed and all run on."""
+    if not away.unit and (away.has_started() or (not _was_stopped(ctx) and away.never_stopped())):
         return
     hint = f"start it: {' '.join(away.start)}"
     try:
