@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from dysnomia_base.ownership import may_be_made
+from dysnomia_base.whole_file import in_place_of
 from dysnomia_tui.config.load import home_folder
 
 LONGEST = 100
@@ -47,9 +46,5 @@ class Remembered:
             path.unlink(missing_ok=True)
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_name(f".{name}.new")
-        with suppress(FileNotFoundError):
-            new.unlink()
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-            file.write(value + "\n")
-        new.replace(path)
+        with in_place_of(path, durable=False) as file:
+            file.write(f"{value}\n".encode())

@@ -127,7 +127,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _perform(settings: Settings, key: ComponentKey, args: argparse.Namespace) -> int:
-    engine = open_engine(settings)
+    engine = open_engine(settings, dry_run=args.dry_run)
     if args.shell:
         from dysnomia_tui.cli.shell import run_shell
 

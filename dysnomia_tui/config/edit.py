@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dysnomia_base.durations import format_duration
 from dysnomia_base.ownership import refusal
 from dysnomia_base.sizes import parse_size
+from dysnomia_base.whole_file import in_place_of
 from dysnomia_store.records.retention import Policy
 from dysnomia_store.records.rules import DURATION, RULES, SIZE, TAG
 from dysnomia_tui.config.errors import SettingsError
@@ -23,6 +26,7 @@ from dysnomia_tui.config.toml import dotted, line_of, read_document, read_text
 
 HEADER = re.compile(r"\s*\[+\s*(.+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"(?P<before>\s*(?P<key>[\w\"'-]+)\s*=\s*)(?P<value>[^#]*?)(?P<after>\s*(?:#.*)?)$")
+_ACCESS_LIST = "system.posix_acl_access"
 _UNITS = (("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10), ("", 1))
 Values = Mapping[str, "int | str | list[str]"]
 
@@ -107,33 +111,66 @@ def identity(path: Path) -> str:
     return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a configuration file in one step, durably, with the mode and the owner that it had; where it is a link,
-    the file that it leads to. Raises OSError."""
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a configuration file against other jobs that write it: from the look at what it holds until it is replaced.
+
+    The lock is a file beside it, which others cannot open, and is gone afterwards. Raises OSError."""
     real = Path(os.path.realpath(path))
     real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = real.with_name(f".{real.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    lock = real.with_name(f".{real.name}.lock")
+    descriptor = _locked(lock)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 (a descriptor)
-            if real.exists():
-                status = real.stat()
-                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(descriptor, status.st_uid, status.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        new.replace(real)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
+        yield
     finally:
-        os.close(folder)
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(lock: Path) -> int:
+    """A lock file, held; one that its last holder removed meanwhile does not count."""
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), lock.lstat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a configuration file in one step, durably, with the mode, owner and access list that it had; where it is a
+    link, the file that it leads to. Raises OSError."""
+    real = Path(os.path.realpath(path))
+    real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with in_place_of(real) as file:
+        if real.exists():
+            _like(file.fileno(), real)
+        file.write(text.encode())
+
+
+def _like(descriptor: int, path: Path) -> None:
+    """Give a new file the owner, mode and access list of another. Raises OSError."""
+    status = path.stat()
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+    inherited, given = _access_list(descriptor), _access_list(path)
+    if inherited is not None and given is None:
+        os.removexattr(descriptor, _ACCESS_LIST)
+    os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+    if given is not None:
+        os.setxattr(descriptor, _ACCESS_LIST, given)
+
+
+def _access_list(file: Path | int) -> bytes | None:
+    try:
+        return os.getxattr(file, _ACCESS_LIST)
+    except OSError:
+        return None  # none, or a file system without any
 
 
 def in_toml(value: int | str | list[str]) -> str:

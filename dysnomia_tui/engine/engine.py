@@ -80,8 +80,10 @@ class Engine(Planner, JobControl, Teller):
         clock: Callable[[], datetime] | None = None,
         extra_types: Mapping[str, Callable[[], Plugin]] | None = None,
         fork_workers: bool = False,
+        keeps_looks: bool = True,
     ) -> None:
         """``fork_workers``: workers may be forked from this process, which is a command's (see ``start_worker``)."""
+        self.keeps_looks = keeps_looks
         self.settings = settings
         self._fork_workers = fork_workers
         self._asked_read_only = read_only

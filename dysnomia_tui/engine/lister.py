@@ -41,6 +41,8 @@ class Lister:
     """Knows which components a server has."""
 
     settings: Settings
+    keeps_looks: bool
+    """Whether what servers hold is kept for others, too: a dry run changes nothing."""
     _world: Machine
     _clock: Callable[[], datetime]
 
@@ -50,13 +52,18 @@ class Lister:
         """Why nothing can be changed, or ``""``."""
 
     def look_at_servers(
-        self, containers: Collection[str] | None = None, *, older_than: timedelta = timedelta(0)
+        self,
+        containers: Collection[str] | None = None,
+        *,
+        older_than: timedelta = timedelta(0),
+        accept: bool = False,
     ) -> Mapping[str, str]:
         """Ask the server of each container with ``components=*`` (of these containers) what it holds, unless it was
         asked more recently than that; keep it, and mark what is new as active.
 
-        Returns by container why one could not be asked. Nothing is asked where nothing may be kept. Raises EngineError
-        where what was found cannot be kept."""
+        Returns by container why what it holds is not known: its server could not be asked, or most of what was known
+        is not there, unless ``accept`` says that it was removed on purpose. Nothing is asked where nothing may be kept.
+        Raises EngineError where what was found cannot be kept."""
         if self.read_only:
             return {}
         with translated():
@@ -72,8 +79,9 @@ class Lister:
                 return {}
             from concurrent.futures import ThreadPoolExecutor  # most commands ask no server
 
+            look = _look if self.keeps_looks else _look_unkept
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                looks = list(pool.map(lambda name: _look(self._world, name, now), due))
+                looks = list(pool.map(lambda name: look(self._world, name, now, accept), due))
             return {name: listing.problem for name, listing in zip(due, looks, strict=True) if listing.problem}
 
     def look_for(self, keys: Collection[ComponentKey]) -> None:
@@ -95,8 +103,11 @@ class Lister:
                 )
 
 
-def _look(machine: Machine, name: str, now: float) -> Listing:
-    """Ask one server, and keep what it says."""
+def _look(machine: Machine, name: str, now: float, accept: bool) -> Listing:
+    """Ask one server, and keep what it says.
+
+    What is new is marked before that is kept, and what is no component any more after it: a look that is killed in
+    between is made up for by the next."""
     from dysnomia_tui.engine.probing import client as probes
 
     with _alone(machine.settings.statedir, name):
@@ -105,10 +116,33 @@ def _look(machine: Machine, name: str, now: float) -> Listing:
             listed, remark = probes.list_state(machine.settings, name)
         except probes.NoAnswer as error:
             after = replace(before, tried=now, problem=str(error))
+            _keep(machine, name, after)
         else:
-            after = _Change(machine, machine.inventory().container(name), before, now).made(listed, remark)
-        replace_record(machine.settings.statedir / FOLDER / name, as_record(after), machine.settings.group)
+            change = _Change(machine, machine.inventory().container(name), before, now)
+            after = change.made(listed, remark, accept)
+            change.mark_new(after)
+            _keep(machine, name, after)
+            change.mark_others(after)
     return after
+
+
+def _look_unkept(machine: Machine, name: str, now: float, accept: bool) -> Listing:
+    """Ask one server, and tell this process alone what it says."""
+    from dysnomia_tui.engine.probing import client as probes
+
+    before = read(machine.settings.statedir, name)
+    try:
+        listed, remark = probes.list_state(machine.settings, name)
+    except probes.NoAnswer as error:
+        after = replace(before, tried=now, problem=str(error))
+    else:
+        after = _Change(machine, machine.inventory().container(name), before, now).made(listed, remark, accept)
+    machine.take_unkept(name, after)
+    return after
+
+
+def _keep(machine: Machine, name: str, listing: Listing) -> None:
+    replace_record(machine.settings.statedir / FOLDER / name, as_record(listing), machine.settings.group)
 
 
 @contextmanager
@@ -135,14 +169,14 @@ class _Change:
         self._now = now
         inventory = machine.inventory()
         every = (key for key in (*inventory.components, *inventory.left_out) if key.container == container.name)
-        known = {*before.names, *before.gone}
+        known = {*before.names, *before.gone, *before.out}
         path = container.path
         self._named = {key.component for key in every if inventory.components.get(key) != path}
         self._known = known - self._named
         self._taken = set(self._locations())
 
-    def made(self, listed: Collection[Listed], remark: str) -> Listing:
-        """The new listing; markers in the store say the same afterwards. Raises StoreError."""
+    def made(self, listed: Collection[Listed], remark: str, accept: bool) -> Listing:
+        """The new listing. Raises StoreError."""
         names: list[str] = []
         left: dict[str, str] = {}
         present: set[str] = set()
@@ -155,11 +189,56 @@ class _Change:
                 left[repr(one.name)] = why
             elif one.name in self._known or not one.idle:
                 names.append(one.name)
-        gone = self._gone(present, names)
-        for name in names:
-            if name not in self._before.names:
+        problem = "" if accept else self._doubt(present)
+        if problem:
+            names += [name for name in self._expected() if name not in present]
+        out = (name for name in (*self._before.names, *self._before.out) if self._is_out(name, names))
+        return Listing(
+            at=self._before.at if problem else self._now,
+            names=tuple(names),
+            gone=self._gone(present, names),
+            left=left,
+            out=tuple(dict.fromkeys(out)),
+            remark=remark,
+            tried=self._now,
+            problem=problem,
+        )
+
+    def _expected(self) -> list[str]:
+        """Components that are in service, and should be there."""
+        names = (name for name in self._before.names if name in self._known and not excepted(self._container, name))
+        return [name for name in names if self._is_active(name)]
+
+    def _doubt(self, present: Collection[str]) -> str:
+        """Why the answer is not believed: most of what was known is not there. ``""`` where it is."""
+        expected = self._expected()
+        seen = sum(name in present for name in expected)
+        if 2 * seen >= len(expected):
+            return ""
+        return (
+            f"only {seen} of its {len(expected)} components are there, and those known stay: see that the file system "
+            f"is mounted and the account has its rights, or, if they were removed on purpose, run "
+            f"dysnomia-tui look --accept {self._container.name}"
+        )
+
+    def _is_out(self, name: str, names: Collection[str]) -> bool:
+        """Whether somebody took out of service what is no component now: it stays so when it comes back."""
+        return name in self._known and name not in names and not self._is_active(name)
+
+    def mark_new(self, after: Listing) -> None:
+        """What is new, or is there again, is active. Raises StoreError."""
+        for name in after.names:
+            if name not in self._before.names and name not in self._before.out:
                 self._mark(name, active=True)
-        return Listing(self._now, tuple(names), gone, left, remark, self._now)
+
+    def mark_others(self, after: Listing) -> None:
+        """What a look found and is no component now is not active, whatever became of an earlier look. Raises
+        StoreError."""
+        store = self._machine.store
+        keys = (key for key, one in store.summaries().items() if one.active and key.container == self._container.name)
+        listed = {key.component for key in keys if store.was_listed(key)}
+        for name in (self._known | listed) - self._named - set(after.names):
+            self._mark(name, active=False)
 
     def _why_not(self, one: Listed, count: int) -> str:
         try:
@@ -180,17 +259,19 @@ class _Change:
             out = name in present or excepted(self._container, name)
             if name in self._before.names:
                 key = ComponentKey(self._container.name, name)
-                if not out and self._machine.store.is_active(key) and self._machine.store.generations(key):
+                if not out and self._is_active(name) and self._machine.store.generations(key):
                     gone[name] = self._before.at or self._now
-                self._mark(name, active=False)
-            elif not out:
+            elif not out and name in self._before.gone:
                 gone[name] = self._before.gone[name]
         return gone
+
+    def _is_active(self, name: str) -> bool:
+        return self._machine.store.is_active(ComponentKey(self._container.name, name))
 
     def _mark(self, name: str, *, active: bool) -> None:
         key = ComponentKey(self._container.name, name)
         if self._machine.store.is_active(key) is not active:
-            self._machine.store.set_state(key, active=active, garbage=False)
+            self._machine.store.set_state(key, active=active, garbage=False, listed=active)
 
     def _locations(self) -> Iterator[tuple[str, ...]]:
         """Where the components are that are configured by name: another name may lead there, too."""

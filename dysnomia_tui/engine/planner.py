@@ -213,6 +213,7 @@ class Planner(Lister):
         """Deactivate what is no longer available, activate what is new; of one container, or of all."""
         from dysnomia_tui.engine.operations import deploy
 
+        self.look_at_servers({container} if container else None)
         with translated():
             return deploy.plan_deploy(self._world, container, self._clock())
 

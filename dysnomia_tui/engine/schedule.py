@@ -6,13 +6,13 @@ nothing else is overwritten or removed.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.whole_file import in_place_of
 from dysnomia_tui.config import Settings
 from dysnomia_tui.engine.errors import EngineError, Exit
 
@@ -228,13 +228,10 @@ def _refuse_others(path: Path) -> None:
 
 
 def _put(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.unlink(missing_ok=True)
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:  # noqa: PTH123
-            file.write(text)
-        new.replace(path)
+        with in_place_of(path, 0o644, durable=False) as file:
+            file.write(text.encode())
     except OSError as error:
         hint = "run it as root; on NixOS the module has snapshot, collect and onFailure"
         raise NotWritten(f"{path} was not written: {error.strerror}", hint) from None

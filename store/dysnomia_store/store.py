@@ -37,15 +37,26 @@ class Store(ReadableStore):
 
     # Markers, as Dysnomia has them.
 
-    def set_state(self, key: ComponentKey, *, active: bool, garbage: bool, component: Path | None = None) -> None:
-        """Set or delete the two marker files; of what is activated, ``component`` is its path.
+    def set_state(
+        self,
+        key: ComponentKey,
+        *,
+        active: bool,
+        garbage: bool,
+        component: Path | None = None,
+        listed: bool = False,
+    ) -> None:
+        """Set or delete the two marker files; of what is activated, ``component`` is its path; ``listed``: a look at
+        its server found it, and nobody activated it.
 
         Raises StoreError."""
-        from dysnomia_store.disk.markers import mark_as, remember
+        from dysnomia_store.disk.markers import mark_as, remember, remember_listed
 
         self._workspace.ready()
         if component is not None:
             remember(self._workspace, key, component)
+        elif listed:
+            remember_listed(self._workspace, key)
         mark_as(self._workspace, key, active=active, garbage=garbage)
 
     # Writing: all under the component's lock.

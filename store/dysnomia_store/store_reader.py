@@ -239,6 +239,19 @@ class ReadableStore(OpenedStore):
 
         return activated_path(self._layout, key)
 
+    def recorded_path(self, key: ComponentKey) -> Path | None:
+        """Where a component stood when it was activated here; None where another tool activated it, or nobody did."""
+        from dysnomia_store.disk.markers import remembered
+
+        return remembered(self._layout, key)
+
+    def was_listed(self, key: ComponentKey) -> bool:
+        """Whether an active component, or one that is garbage, was found by a look at its server, and nobody
+        activated it."""
+        from dysnomia_store.disk.markers import was_listed
+
+        return was_listed(self._layout, key)
+
     def missing_of(self, archive: Archive) -> int:
         """Bytes of an archive that are not here yet."""
         from dysnomia_store.archive.read import missing

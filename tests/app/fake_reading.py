@@ -242,7 +242,11 @@ class FakeReading(Engine):
         return None
 
     def look_at_servers(
-        self, containers: Collection[str] | None = None, *, older_than: timedelta = timedelta(0)
+        self,
+        containers: Collection[str] | None = None,
+        *,
+        older_than: timedelta = timedelta(0),
+        accept: bool = False,
     ) -> Mapping[str, str]:
         return {}
 

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import GcPlan, Policy
-from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy
+from dysnomia_tui.app.present.gc import PolicyNotUnderstood, parse_policy, patterns
 from dysnomia_tui.app.screens.gc import GcScreen
 from dysnomia_tui.engine.plans.plan import Grade, Kind
 from dysnomia_tui.engine.records import WAITING, Alarm, WaitingCollection
@@ -280,3 +280,22 @@ async def test_the_policy_that_was_previewed_is_saved() -> None:
         await run.press("enter")
         await run.until(lambda: run.engine.submitted)
         assert run.engine.submitted[0].kind is Kind.POLICY
+
+
+@pytest.mark.parametrize(
+    ("key", "offered"),
+    [
+        (ComponentKey("files", "papers"), ["files/papers", "files/*", "*/*"]),
+        (ComponentKey("files", "*"), ["files/*", "*/*"]),
+        (ComponentKey("*", "papers"), ["*/*"]),
+        (ComponentKey("files", "a*"), ["files/a*", "files/*", "*/*"]),
+    ],
+)
+def test_a_policy_is_offered_for_one_alone_only_where_its_name_means_nothing_else(
+    key: ComponentKey, offered: list[str]
+) -> None:
+    choices = patterns([key])
+    assert [pattern for pattern, _, _ in choices] == offered
+    assert [pattern for pattern, _, about in choices if about == "it alone"] == [
+        pattern for pattern in offered if not pattern.endswith("/*")
+    ]

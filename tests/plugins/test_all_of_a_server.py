@@ -183,6 +183,20 @@ def test_a_drop_that_was_meant_is_said_by_except(machine: Machine, server: Serve
     assert machine("dysnomia-containers", "--query-activated-components").split() == ["shop/orders"]
 
 
+@pytest.mark.parametrize("more", ["", "components=all\n", "components=*\nexcept=orders\n"])
+def test_an_edited_container_drops_nothing(machine: Machine, server: Server, more: str) -> None:
+    create(server, "orders", "stock")
+    machine.container("shop", server.properties)
+    machine.snapshot()
+    machine.container("shop", server.properties, more)
+    machine("dysnomia-containers", "--deploy")
+    machine("dysnomia-containers", "--collect-garbage")
+    machine("dysnomia", "-o", "collect-garbage", "-C", "shop", "-c", "orders", exits=None)
+    assert {name: server.sql("SELECT id FROM plums", name) for name in ("orders", "stock")} == {
+        "orders": "1", "stock": "1"
+    }  # fmt: skip
+
+
 def test_a_server_that_is_down_makes_nothing_vanish(machine: Machine, server: Server) -> None:
     create(server, "orders", "stock")
     machine.container("shop", server.properties)
@@ -192,7 +206,7 @@ def test_a_server_that_is_down_makes_nothing_vanish(machine: Machine, server: Se
     status = machine.status()
     assert {one["key"] for one in status["components"]} == {"shop/orders", "shop/stock"}
     assert status["level"] == "critical"
-    assert any("shop: its server could not be asked" in one for one in status["alarms"])
+    assert any("shop: what its server holds is not known" in one for one in status["alarms"])
     assert status["looks"][0]["at"]
     server.start()
     machine.snapshot()
@@ -274,7 +288,7 @@ def test_an_account_that_sees_only_some(tmp_path: Path, mariadb: MariadbServer) 
         mariadb.sql("REVOKE ALL PRIVILEGES, GRANT OPTION FROM clerk; FLUSH PRIVILEGES")
         mariadb.sql("ALTER USER clerk IDENTIFIED BY 'another'; FLUSH PRIVILEGES")
         said = machine("dysnomia-tui", "look", exits=None)
-        assert "not asked" in said
+        assert "not known" in said
         assert "shop/seen" in said, "what was known stays"
         assert "pw" not in said
     finally:
@@ -334,6 +348,48 @@ def test_every_database_of_a_folder(tmp_path: Path) -> None:
     folder.rename(tmp_path / "away")
     machine("dysnomia-tui", "look", exits=8)
     assert machine.health()["shop/a b.sqlite"] == "FAILED", "a folder that is not there is no empty folder"
+
+
+def test_a_dry_run_shows_what_is_new_and_keeps_nothing(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "m")
+    folder = tmp_path / "databases"
+    folder.mkdir()
+    sqlite(folder / "orders.db")
+    machine.container("shop", {"type": "sqlite-database", "sqliteDir": str(folder)})
+
+    def shown() -> None:
+        assert "orders.db" in machine("dysnomia-containers", "--snapshot", "--dry-run")
+        assert "orders.db" in machine("dysnomia", "-o", "snapshot", "-C", "shop", "-c", "orders.db", "--dry-run")
+        assert "orders.db" in machine("dysnomia-tui", "group", "shop", "snapshot", "--dry-run")
+
+    shown()
+    state = machine.root / "state"
+    assert not [path for name in ("listed", "activated", "deployed") for path in (state / name).rglob("*")]
+    folder.rename(tmp_path / "away")
+    said = machine("dysnomia-containers", "--snapshot", "--dry-run", exits=8)
+    assert "what its server holds is not known" in said
+    (tmp_path / "away").rename(folder)
+    machine.snapshot()
+    shown()
+
+
+def test_a_folder_that_is_not_mounted_is_no_empty_one(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "m")
+    folder = tmp_path / "databases"
+    folder.mkdir()
+    for name in ("orders.db", "stock.db", "wiki.db"):
+        sqlite(folder / name)
+    machine.container("shop", {"type": "sqlite-database", "sqliteDir": str(folder)})
+    machine.snapshot()
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    said = machine("dysnomia-containers", "--snapshot", exits=None)
+    assert "only 0 of its 3 components are there" in said
+    assert machine.status()["level"] != "ok"
+    assert len(machine("dysnomia-containers", "--query-activated-components").split()) == 3
+    machine("dysnomia-tui", "look", exits=8)
+    machine("dysnomia-tui", "look", "--accept", "shop")
+    assert set(machine.health().values()) == {"gone"}
 
 
 @pytest.mark.parametrize(("kind", "setting", "make"), [

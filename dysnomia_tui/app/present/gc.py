@@ -26,6 +26,8 @@ from dysnomia_tui.app.present.times import Times
 EXAMPLE = "last 7 daily 14 within 2d"
 _DIGITS = 9
 _RULES = {rule.name: rule for rule in RULES}
+ALL = "*"
+"""In a pattern of config.toml: every container, every component."""
 
 
 class PolicyNotUnderstood(ValueError):
@@ -62,12 +64,14 @@ def parse_policy(typed: str) -> Policy | None:
 
 
 def patterns(keys: Sequence[ComponentKey]) -> list[tuple[str, str, str]]:
-    """For whom a policy that was reviewed can be saved: pattern of config.toml, title, what it is about."""
+    """For whom a policy that was reviewed can be saved: pattern of config.toml, title, what it is about.
+
+    A component or container that is itself called ``*`` cannot be meant alone: there its name stands for all."""
     patterns: list[tuple[str, str, str]] = []
-    if len(keys) == 1:
+    if len(keys) == 1 and ALL not in (keys[0].container, keys[0].component):
         patterns.append((str(keys[0]), f"for {keys[0]}", "it alone"))
     containers = {key.container for key in keys}
-    if len(containers) == 1:
+    if len(containers) == 1 and ALL not in containers:
         name = next(iter(containers))
         patterns.append((f"{name}/*", f"for container {name}", "every component of it that has no policy of its own"))
     patterns.append(("*/*", "for everything", "every component that has no policy of its own, nor its container"))

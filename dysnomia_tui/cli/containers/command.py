@@ -117,7 +117,7 @@ def _is_scheduled(args: argparse.Namespace) -> bool:
 
 
 def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int:
-    engine = open_engine(settings)
+    engine = open_engine(settings, dry_run=args.dry_run)
     if args.action == "restore" and not (args.dry_run or args.yes):
         refused = _refused(args)
         if refused is not None:
@@ -128,14 +128,14 @@ def _change(settings: Settings, args: argparse.Namespace, hearing: Heard) -> int
 
 def _look(engine: Engine, args: argparse.Namespace, hearing: Heard) -> int:
     """Ask what servers hold: new databases are among the components, dropped ones are not. A snapshot of all of a
-    server that cannot be asked is none of all of it."""
+    server of which that is not known is none of all of it."""
     only = _only(args)
     problems = engine.look_at_servers({only} if only else None)
     for name, problem in problems.items():
-        say(f"warning: {name}: its server could not be asked what it holds: {problem}")
+        say(f"warning: {name}: what its server holds is not known: {problem}")
     if args.action not in ("snapshot", "-o snapshot") or not problems:
         return Exit.OK
-    hearing.failures.update({f"{name}/": f"not asked what it holds: {why}" for name, why in problems.items()})
+    hearing.failures.update({f"{name}/": f"what it holds is not known: {why}" for name, why in problems.items()})
     return Exit.UNAVAILABLE
 
 

@@ -143,11 +143,11 @@ def load(statedir: Path | None = None) -> Settings:
     return settings
 
 
-def open_engine(settings: Settings, *, read_only: bool = False) -> Engine:
-    """The engine on these settings."""
+def open_engine(settings: Settings, *, read_only: bool = False, dry_run: bool = False) -> Engine:
+    """The engine on these settings. A dry run asks servers what they hold, and keeps nothing of it."""
     from dysnomia_tui.engine.engine import Engine
 
-    engine = Engine(settings, read_only=read_only, fork_workers=True)
+    engine = Engine(settings, read_only=read_only, fork_workers=True, keeps_looks=not dry_run)
     for text in engine.left_out():
         say(f"warning: {text}")
     return engine

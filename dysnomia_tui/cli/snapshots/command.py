@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -232,7 +232,8 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
 
     if not args.scheduled:
         statedir = store_folder(args)
-        return _checked(Store(statedir), lines(statedir, *wanted(args), latest=latest), as_json=args.json)
+        found = lines(statedir, *wanted(args), latest=latest)
+        return _checked(Store(statedir), found, lambda: _why_unrecorded(args), as_json=args.json)
     settings = load(args.statedir)
     with heard(settings, "check", scheduled=not args.dry_run) as hearing:
         from dysnomia_tui.cli.snapshots.check import check_by_jobs
@@ -241,10 +242,16 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
         return hearing.ended(check_by_jobs(args, settings, paths, hearing))
 
 
-def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
+def _why_unrecorded(args: argparse.Namespace) -> str:
+    """Why nothing may be written into the store, if so."""
+    return "--dry-run" if args.dry_run else open_engine(load(args.statedir)).read_only
+
+
+def _checked(store: Store, lines: Iterable[Line], refused: Callable[[], str], *, as_json: bool) -> int:
     """Check each snapshot, say what is wrong by name, and go on. A frame that several share is read once.
 
-    Damage is recorded, for all that share it: what is stored later must not. What is well is not."""
+    Damage is recorded, for all that share it: what is stored later must not. What is well is not. ``refused``: why
+    nothing may be written there, asked where something is damaged."""
     from dysnomia_store import Proofs
     from dysnomia_store.errors import StoreError
     from dysnomia_store.model import Check, CheckResult
@@ -253,24 +260,28 @@ def _checked(store: Store, lines: Iterable[Line], *, as_json: bool) -> int:
     results: dict[str, Check] = {}
     proofs = Proofs()
     records, bad, unrecorded = [], 0, ""
+    damaged = False
     for line in lines:
         if not as_json:
             write_line(line.path)
         if line.path not in results:
             key = ComponentKey(line.container, line.component)
             results[line.path] = outcome = store.check(key, line.id, proofs=proofs)
-            if outcome.result is CheckResult.CORRUPT and not unrecorded:
+            if outcome.result is CheckResult.CORRUPT:
+                if not damaged:
+                    damaged, unrecorded = True, refused()
                 try:
-                    results[line.path] = store.record_damage(key, line.id, outcome, proofs)
+                    if not unrecorded:
+                        results[line.path] = store.record_damage(key, line.id, outcome, proofs)
                 except StoreError as error:
-                    unrecorded = f"what is damaged was not recorded, so that later snapshots may share it: {error}"
+                    unrecorded = str(error)
             bad += _say_check(line, results[line.path])
         check = results[line.path]
         records.append(line._asdict() | {"path": line.path, "check": check.result.value, "text": check.text})
     if as_json:
         write_json(records)
     if unrecorded:
-        say(f"WARNING: {unrecorded}")
+        say(f"WARNING: what is damaged was not recorded, so that later snapshots may share it: {unrecorded}")
     unverifiable = sum(check.result is CheckResult.UNVERIFIABLE for check in results.values())
     say(f"{len(results)} checked: {len(results) - bad - unverifiable} ok, {bad} bad, {unverifiable} unverifiable")
     return Exit.CORRUPT if bad else Exit.OK

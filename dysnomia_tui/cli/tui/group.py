@@ -26,7 +26,7 @@ def group(args: argparse.Namespace) -> int:
     if args.action == "restore" and not args.at:
         raise Usage("no time was given", "give one with --at, as --at '14:05' or --at -2h")
     when = moment(args.at or "now", settings, "--at")
-    engine = open_engine(settings, read_only=args.action == "show")
+    engine = open_engine(settings, read_only=args.action == "show", dry_run=args.dry_run)
     if args.action == "show":
         return _show(engine, args, when)
     if not args.dry_run:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from dysnomia_base.python_child import python_child
+from dysnomia_base.whole_file import in_place_of
 from dysnomia_tui.cli.shared.output import say, write_json, write_line
 from dysnomia_tui.cli.shared.parser import Usage
 from dysnomia_tui.engine.errors import EngineError, Exit
@@ -84,13 +85,11 @@ def _program() -> list[str]:
 def _write(path: Path, text: str, mode: int) -> None:
     """A whole file in place of one of ours."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, "utf-8")
-        temporary.chmod(mode)
-        temporary.replace(path)
+        with in_place_of(path, durable=False) as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text.encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         failed = EngineError(f"{path} cannot be written: {error.strerror}", "name a folder that you may write")
         failed.exit = Exit.REFUSED
         raise failed from error

@@ -21,7 +21,7 @@ def look(args: argparse.Namespace) -> int:
         if name not in every:
             raise Unknown(f"no container {name!r} has components=*", f"these have: {', '.join(every) or 'none'}")
     wanted: Collection[str] = args.container or every
-    problems = engine.look_at_servers(wanted)
+    problems = engine.look_at_servers(wanted, accept=args.accept)
     views = [one for one in engine.overview().containers if one.name in wanted]
     if args.json:
         write_json([jsonable(one.look) for one in views])
@@ -34,7 +34,7 @@ def _lines(view: ContainerView, problem: str) -> Iterator[str]:
     assert view.look is not None
     if problem:
         known = f"; known of {view.look.at:%Y-%m-%d %H:%M} UTC" if view.look.at is not None else ""
-        yield f"{view.name}: not asked: {problem}{known}"
+        yield f"{view.name}: what it holds is not known: {problem}{known}"
     else:
         yield f"{view.name}: {view.look.components} components" + (f"; {view.look.remark}" if view.look.remark else "")
     for one in view.components:

@@ -26,6 +26,7 @@ def add_scheduled(parser: argparse.ArgumentParser) -> None:
 
 def add_look(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("container", nargs="*", metavar="CONTAINER", help="these only")
+    parser.add_argument("--accept", action="store_true", help="what is not there was removed on purpose, however much")
 
 
 def add_notify(parser: argparse.ArgumentParser) -> None:

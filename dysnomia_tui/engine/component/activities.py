@@ -56,6 +56,10 @@ __all__ = [
 ]
 
 
+NOT_OURS_TO_REMOVE = "was found on its server (components=*), and nobody activated it: what it holds is not removed"
+REMOVE_IT_YOURSELF = "drop it with the server's own client"
+
+
 @dataclass(frozen=True)
 class Snapshotted:
     """How a snapshot came out."""
@@ -349,15 +353,20 @@ def _rollback_activation(component_job: ComponentJob, ctx: Context, why: Excepti
 
 
 def _activate(component_job: ComponentJob, ctx: Context) -> None:
+    """One that its server had before stays one that a look found: its state is not ours to remove."""
+    listed = component_job.only_listed
     component_job.plugin.activate(ctx)
-    component_job.store.set_state(component_job.key, active=True, garbage=False, component=component_job.component.path)
+    path = None if listed else component_job.component.path
+    component_job.store.set_state(component_job.key, active=True, garbage=False, component=path, listed=listed)
 
 
 def _deactivate(component_job: ComponentJob, ctx: Context) -> None:
-    """State that stays behind is garbage: it may be collected, and comes back with the next activation."""
+    """State that stays behind is garbage: it may be collected, and comes back with the next activation. What a look at
+    its server found was there before, and is none."""
     component_job.plugin.deactivate(ctx)
+    ours = not component_job.only_listed
     component_job.store.set_state(
-        component_job.key, active=False, garbage=isinstance(component_job.plugin, StatePlugin)
+        component_job.key, active=False, garbage=ours and isinstance(component_job.plugin, StatePlugin)
     )
 
 
@@ -365,6 +374,8 @@ def _collect_garbage(component_job: ComponentJob, ctx: Context) -> None:
     plugin = state_plugin(component_job)
     if component_job.active:
         raise NotSafe(f"{component_job.key} is active", "deactivate it first")
+    if component_job.only_listed:
+        raise NotSafe(f"{component_job.key} {NOT_OURS_TO_REMOVE}", REMOVE_IT_YOURSELF)
     if component_job.planned:
         from dysnomia_tui.engine.component.restore import refuse_another
 

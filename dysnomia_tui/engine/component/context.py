@@ -88,6 +88,8 @@ class ComponentJob:
     """Jobs on this component that left something behind: the next writer, who holds the lock, puts it right."""
     half_restored: Callable[[], Sequence[UnfinishedJob]] = tuple
     """Jobs on this component whose module did not come to the end of its restore, and nothing made live whole since."""
+    only_listed: bool = False
+    """A look at its server found the component (``components=*``), and nobody activated it."""
     _held: list[int] = field(default_factory=list)
     """Descriptors of the locks held now: child processes hold them as well, so that a dead worker's children keep
     other writers out while they end."""

@@ -15,6 +15,7 @@ from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_tui.engine.component.context import ComponentJob
 from dysnomia_tui.engine.errors import Exit
 from dysnomia_tui.engine.jobs.events import EventLog, JobProgress
+from dysnomia_tui.engine.machine.listed import only_listed
 from dysnomia_tui.engine.plans.staleness import LIVE
 from dysnomia_tui.engine.redact import Redactor, secrets_of
 
@@ -130,4 +131,5 @@ class JobContext:
             planned=self.plan.depends.get(f"{LIVE} {key}", ""),
             unsettled=lambda: self.board.unsettled(key, but=self.id),
             half_restored=lambda: self.board.half_restored(key, but=self.id),
+            only_listed=only_listed(self.machine.store, key),
         )

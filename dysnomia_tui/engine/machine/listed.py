@@ -8,7 +8,7 @@ answer. Light to import: the query commands use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from dysnomia_tui.engine.machine.inventory import Inventory
 
 if TYPE_CHECKING:
     from dysnomia_plugins.base import PropertyValue
+    from dysnomia_store.store_reader import ReadableStore
     from dysnomia_tui.engine.machine.inventory import ConfiguredContainer
 
 FOLDER = "listed"
@@ -40,11 +41,13 @@ class Listing:
     """Components with generations that are not there any more, and when each was last seen."""
     left: Mapping[str, str] = field(default_factory=dict)
     """What cannot be a component, ready to show, and why."""
+    out: tuple[str, ...] = ()
+    """What somebody took out of service, and is not there: it stays out of service when it comes back."""
     remark: str = ""
     tried: float | None = None
     """When it was last asked."""
     problem: str = ""
-    """Why it did not answer then."""
+    """Why it did not answer then, or its answer is not believed."""
 
 
 def takes_all(container: ConfiguredContainer) -> bool:
@@ -73,8 +76,9 @@ def excepted(container: ConfiguredContainer, name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def with_listed(inventory: Inventory, statedir: Path) -> Inventory:
-    """The inventory with what servers hold. What is configured by name comes first."""
+def with_listed(inventory: Inventory, statedir: Path, unkept: Mapping[str, Listing] | None = None) -> Inventory:
+    """The inventory with what servers hold, by ``unkept`` listings before those that are kept. What is configured by
+    name comes first."""
     every = [one for one in inventory.containers.values() if takes_all(one)]
     problems = [text for one in inventory.containers.values() if (text := why_not_understood(one))]
     if not every and not problems:
@@ -83,7 +87,8 @@ def with_listed(inventory: Inventory, statedir: Path) -> Inventory:
     gone: dict[ComponentKey, float] = {}
     listings: dict[str, Listing] = {}
     for container in every:
-        listing = listings[container.name] = read(statedir, container.name)
+        fresh = (unkept or {}).get(container.name)
+        listing = listings[container.name] = read(statedir, container.name) if fresh is None else fresh
         for name in (*listing.names, *listing.gone):
             key = ComponentKey(container.name, name)
             if key in inventory.components or key in inventory.left_out or excepted(container, name):
@@ -121,10 +126,36 @@ def _read(record: Mapping[str, Any]) -> Listing:
         names=tuple(ComponentKey.of("c", str(name)).component for name in record["names"]),
         gone={ComponentKey.of("c", str(name)).component: float(seen) for name, seen in record["gone"].items()},
         left={str(name): str(why) for name, why in record["left"].items()},
+        out=tuple(ComponentKey.of("c", str(name)).component for name in record.get("out", ())),
         remark=str(record["remark"]),
         tried=None if tried is None else float(tried),
         problem=str(record["problem"]),
     )
+
+
+def only_listed(store: ReadableStore, key: ComponentKey) -> bool:
+    """Whether a look at its server found the component, and nobody activated it: its state is not ours to remove."""
+    if store.recorded_path(key) is not None:
+        return False
+    listing = read(store.root, key.container)
+    return store.was_listed(key) or key.component in (*listing.names, *listing.gone)
+
+
+def may_be_obsolete(inventory: Inventory, store: ReadableStore, key: ComponentKey) -> bool:
+    """Whether a component that is active and not available was taken off the components path: not what a look alone
+    found, nor anything of a container of which it is not known what it has."""
+    container = inventory.containers.get(key.container)
+    listing = inventory.listings.get(key.container)
+    if container is not None and why_not_understood(container):
+        return False
+    if listing is not None and (listing.problem or listing.at is None):
+        return False
+    kept = read(store.root, key.container)
+    if kept.problem and kept.tried is None:  # what a look found cannot be read
+        return False
+    if key.component in (*kept.names, *kept.gone):  # activated by hand it has no file of its own either
+        return False
+    return not only_listed(store, key)
 
 
 def as_record(listing: Listing) -> Mapping[str, Any]:
@@ -133,10 +164,23 @@ def as_record(listing: Listing) -> Mapping[str, Any]:
         "names": list(listing.names),
         "gone": dict(listing.gone),
         "left": dict(listing.left),
+        "out": list(listing.out),
         "remark": listing.remark,
         "tried": listing.tried,
         "problem": listing.problem,
     }
+
+
+def as_marked(active: Collection[ComponentKey], unkept: Mapping[str, Listing], statedir: Path) -> set[ComponentKey]:
+    """The active components, as they would be if these listings had been kept."""
+    marked = set(active)
+    for container, listing in unkept.items():
+        before = read(statedir, container)
+        marked -= {ComponentKey(container, name) for name in before.names}.difference(
+            ComponentKey(container, name) for name in listing.names
+        )
+        marked |= {ComponentKey(container, name) for name in set(listing.names).difference(before.names, before.out)}
+    return marked
 
 
 SHOWN = 5
@@ -158,8 +202,8 @@ def alarms(inventory: Inventory, now: float) -> Iterator[tuple[str, str, bool]]:
             continue
         age = age_of(now - listing.at)
         if listing.problem:
-            text = f"{name}: its server could not be asked what it holds{reason}; what is shown is {age} old"
-            yield f"{text}: run {way}", f"{name}: server not asked", False
+            text = f"{name}: what its server holds is not known{reason}; what is shown is {age} old"
+            yield f"{text}: run {way}", f"{name}: what it holds is not known", False
         elif now - listing.at > OLD.total_seconds():
             yield f"{name}: its server was last asked {age} ago what it holds: run {way}", f"{name}: old look", False
         if listing.left:

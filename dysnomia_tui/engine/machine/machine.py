@@ -20,7 +20,7 @@ from dysnomia_tui.config.nix import NIX_STORE_DIR, nix_store
 from dysnomia_tui.engine.errors import ConfigError, EngineError
 from dysnomia_tui.engine.machine.command_line import real_component, with_overrides
 from dysnomia_tui.engine.machine.inventory import NOT_OURS, Inventory, read_inventory
-from dysnomia_tui.engine.machine.listed import FOLDER, with_listed
+from dysnomia_tui.engine.machine.listed import FOLDER, Listing, with_listed
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -39,6 +39,7 @@ class Machine:
         self.registry = Registry(settings.modules_path, libexec=settings.libexec, extra=extra_types)
         self._guard = threading.Lock()
         self._inventory: tuple[Stamp, Inventory] | None = None
+        self._unkept: dict[str, Listing] = {}
 
     @property
     def jobs(self) -> Path:
@@ -54,8 +55,19 @@ class Machine:
             if self._inventory is None or self._inventory[0] != stamp:
                 fresh = read_inventory(self.settings.containers_path, self.settings.components_path)
                 given = with_overrides(fresh, self.settings, os.environ)
-                self._inventory = (stamp, with_listed(given, self.settings.statedir))
+                self._inventory = (stamp, with_listed(given, self.settings.statedir, self._unkept))
             return self._inventory[1]
+
+    @property
+    def unkept(self) -> Mapping[str, Listing]:
+        """By container, what its server said to this process, and nobody else is told."""
+        return self._unkept
+
+    def take_unkept(self, container: str, listing: Listing) -> None:
+        """Let a container have the components of a listing, in this process alone."""
+        with self._guard:
+            self._unkept[container] = listing
+            self._inventory = None
 
     def component(self, key: ComponentKey) -> Component:
         """What an activity is about. One that is no longer configured, but still active or garbage, is as it was

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.whole_file import in_place_of
 from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.machine.permissions import share
 
@@ -16,18 +16,7 @@ def replace_record(path: Path, record: Mapping[str, Any], group: str) -> None:
 
     Raises OSError, and LookupError for an unknown group."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 (a descriptor)
+    with in_place_of(path) as file:
         file.write(records.dump({"format": records.FORMAT, **record}))
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
     if group:
         share(path.parent, group)

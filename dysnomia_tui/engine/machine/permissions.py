@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from dysnomia_base.ownership import refusal
@@ -77,5 +78,6 @@ def share(folder: Path, group: str) -> None:
 
     gid = grp.getgrnam(group).gr_gid
     for path, mode in ((folder, 0o750), *((path, 0o640) for path in folder.iterdir() if path.is_file())):
-        os.chown(path, -1, gid)
-        path.chmod(mode)
+        with suppress(FileNotFoundError):  # another writer's, before it has its name
+            os.chown(path, -1, gid)
+            path.chmod(mode)

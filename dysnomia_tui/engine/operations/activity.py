@@ -10,8 +10,10 @@ from dysnomia_plugins.base import PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
+from dysnomia_tui.engine.component.activities import NOT_OURS_TO_REMOVE, REMOVE_IT_YOURSELF
 from dysnomia_tui.engine.errors import Unknown
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
+from dysnomia_tui.engine.machine.listed import only_listed
 from dysnomia_tui.engine.machine.machine import Machine
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
@@ -51,6 +53,8 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
             depends |= live_depends(key, probes.identity(machine.settings, key))
         if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
             words = STATELESS_WORDS.get(activity, words)
+        elif activity == "deactivate" and only_listed(machine.store, key):
+            words = "would be taken out of service; what it holds would stay, and be no garbage"
     except PluginError as error:
         blockers.append(error.message)
     except probes.NoAnswer as error:
@@ -76,6 +80,8 @@ def _activity_blockers(machine: Machine, key: ComponentKey, activity: str) -> li
     """A module of Dysnomia's convention looks at its markers itself."""
     if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and machine.store.is_active(key):
         return [f"{key} is active: deactivate it first"]
+    if activity == "collect-garbage" and only_listed(machine.store, key):
+        return [f"{key} {NOT_OURS_TO_REMOVE}: {REMOVE_IT_YOURSELF}"]
     return []
 
 
@@ -92,5 +98,5 @@ def run_activity(work: JobContext) -> Outcome:
     name = work.plan.params["activity"]
     component_job = work.component_job()
     activities.activity(component_job, name)
-    kept = isinstance(component_job.plugin, StatePlugin) and name == "deactivate"
+    kept = name == "deactivate" and work.machine.store.is_garbage(component_job.key)
     return Outcome(JobState.DONE, f"{name}: done" + ("; its state is garbage now" if kept else ""))

@@ -197,10 +197,14 @@ def _write_new(path: Path, content: str) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise Stale(f"{path} already exists", "check it, then adopt again") from None
-    with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:  # half a file would be obeyed, and be in the way of the next adoption
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _adopted(keys: Sequence[ComponentKey], failed: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.escape import visible
-from dysnomia_tui.config.edit import identity, in_toml, replace_text, target_of, why_not_written
+from dysnomia_tui.config.edit import alone, identity, in_toml, replace_text, target_of, why_not_written
 from dysnomia_tui.config.errors import SettingsError
 from dysnomia_tui.config.toml import read_text
 from dysnomia_tui.engine.applications.model import Application, Part
@@ -124,14 +124,15 @@ def _key_of(parts: tuple[Part, ...], path: str) -> str:
 def add_group(params: Mapping[str, Any]) -> str:
     """Write the lines of a plan at the end of its config.toml, which is returned. Raises Stale, EngineError."""
     path = Path(params["config"])
-    if identity(path) != params["identity"]:
-        raise Stale(
-            f"another program changed {path} after the plan was made: the components are adopted, but no group was"
-            " written",
-            "look at it, then adopt the application again",
-        )
     try:
-        replace_text(path, _with_group(path, params["group"]))
+        with alone(path):
+            if identity(path) != params["identity"]:
+                raise Stale(
+                    f"another program changed {path} after the plan was made: the components are adopted, but no group"
+                    " was written",
+                    "look at it, then adopt the application again",
+                )
+            replace_text(path, _with_group(path, params["group"]))
     except (SettingsError, OSError) as error:
         message = error.message if isinstance(error, SettingsError) else f"{path} was not written: {error.strerror}"
         raise EngineError(

@@ -10,6 +10,7 @@ from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.errors import EngineError
+from dysnomia_tui.engine.machine.listed import as_marked, may_be_obsolete, only_listed
 from dysnomia_tui.engine.operations.activity import ACTIVITIES
 from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
@@ -33,11 +34,14 @@ class Deployment:
     """On the search path."""
     active: tuple[ComponentKey, ...]
     garbage: tuple[ComponentKey, ...]
+    left: tuple[ComponentKey, ...] = ()
+    """Active, not available, and left as they are: nobody deployed them (a look at their server found them), or which
+    components their container has is not known."""
 
     @property
     def obsolete(self) -> tuple[ComponentKey, ...]:
         """Active, and no longer available: to be deactivated."""
-        return tuple(key for key in self.active if key not in set(self.available))
+        return tuple(key for key in self.active if key not in {*self.available, *self.left})
 
     @property
     def new(self) -> tuple[ComponentKey, ...]:
@@ -58,20 +62,25 @@ def deployment(machine: Machine, container: str = "") -> Deployment:
         return not container or key.container == container
 
     inventory = machine.inventory()
-    return Deployment(
-        available=tuple(sorted(key for key in inventory.components if is_wanted(key) and key not in inventory.gone)),
-        active=tuple(sorted(key for key in summaries if summaries[key].active and is_wanted(key))),
-        garbage=tuple(sorted(key for key in summaries if summaries[key].garbage and is_wanted(key))),
-    )
+    available = {key for key in inventory.components if is_wanted(key) and key not in inventory.gone}
+    marked = as_marked({key for key in summaries if summaries[key].active}, machine.unkept, machine.store.root)
+    active = set(filter(is_wanted, marked))
+    left = {key for key in active - available if not may_be_obsolete(inventory, machine.store, key)}
+    collectable = {key for key in summaries if summaries[key].garbage and is_wanted(key)}
+    garbage = {key for key in collectable if not only_listed(machine.store, key)}
+    return Deployment(*(tuple(sorted(keys)) for keys in (available, active, garbage, left)))
 
 
 def plan_deploy(machine: Machine, container: str, now: datetime) -> Plan:
     """Deactivate what is no longer available, then activate what is new. One that cannot be is a warning: the others
     are done all the same."""
-    steps = deployment(machine, container).steps
+    planned = deployment(machine, container)
+    steps = planned.steps
     keys = tuple(key for _, key in steps)
     depends: dict[str, str] = {}
-    warnings = []
+    warnings = [
+        f"{key} stays active: nobody deployed it, or what its container has is not known" for key in planned.left
+    ]
     for activity, key in steps:
         try:
             depends |= component_depends(machine, key)

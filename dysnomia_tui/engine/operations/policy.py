@@ -10,6 +10,7 @@ from pathlib import Path
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
 from dysnomia_tui.config.edit import (
+    alone,
     components_with,
     identity,
     in_toml,
@@ -73,14 +74,15 @@ def run_policy(work: JobContext) -> Outcome:
     Raises Stale, Blocked, EngineError: then the file is as it was."""
     params = work.plan.params
     path = Path(params["path"])
-    if identity(path) != params["identity"]:
-        raise Stale(f"another program changed {path} after the plan was made", "look at it, then save the policy again")
     try:
-        text = with_retention(path, _text_of(path), params["pattern"], params["values"])
+        with alone(path):
+            if identity(path) != params["identity"]:
+                raise Stale(
+                    f"another program changed {path} after the plan was made", "look at it, then save the policy again"
+                )
+            replace_text(path, with_retention(path, _text_of(path), params["pattern"], params["values"]))
     except SettingsError as error:
         raise Blocked(error.message, error.hint) from None
-    try:
-        replace_text(path, text)
     except OSError as error:
         raise EngineError(f"{path} was not written: {error.strerror}", "nothing was changed") from None
     return Outcome(

@@ -370,7 +370,7 @@ def run_restore(work: JobContext) -> Outcome:
     )
     key = work.plan.keys[0]
     if not restored.copy and key in work.machine.inventory().gone:
-        work.machine.store.set_state(key, active=True, garbage=False)
+        work.machine.store.set_state(key, active=True, garbage=False, listed=True)
     return _restored(work, restored)
 
 

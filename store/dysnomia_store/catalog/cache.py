@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from dysnomia_base.ownership import is_obeyed, may_be_made
 from dysnomia_store.catalog.component import ComponentReading, GenerationRow, SnapshotRow, read
 from dysnomia_store.catalog.gc_pause import gc_paused
 from dysnomia_store.catalog.generations import Line
@@ -226,6 +227,8 @@ class Cache:
         folder = self._path.parent
         if not self._layout.root.is_dir() or not os.access(folder if folder.is_dir() else self._layout.root, os.W_OK):
             raise PermissionError(str(folder))
+        if not may_be_made(self._path):  # root, who may write everywhere, would be led by another user's links
+            raise PermissionError(str(self._path))
         if not folder.is_dir():
             with suppress(FileExistsError):
                 self._disk.mkdir(folder)
@@ -244,10 +247,10 @@ class Cache:
         return db
 
     def _go_private(self, *, seeded: bool = True) -> sqlite3.Connection:
-        """An index in memory, loaded from the one on disk where that can be read."""
+        """An index in memory, loaded from the one on disk where that can be read and nobody else wrote it."""
         self.close()
         db = connect(":memory:")
-        if seeded:
+        if seeded and is_obeyed(self._path):
             with suppress(sqlite3.Error), closing(connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)) as disk:
                 if _usable(disk):
                     disk.backup(db)

@@ -11,6 +11,9 @@ from dysnomia_store.disk.syscalls import in_words
 from dysnomia_store.disk.workspace import Workspace
 from dysnomia_store.names import ComponentKey
 
+LISTED = b"listed\n"
+"""In the place of a path: nobody activated the component; a look at its server found it."""
+
 
 def marked_as(layout: Layout, key: ComponentKey) -> tuple[bool, bool]:
     """(active, garbage)."""
@@ -41,22 +44,41 @@ def mark_as(workspace: Workspace, key: ComponentKey, *, active: bool, garbage: b
 def remember(workspace: Workspace, key: ComponentKey, component: Path) -> None:
     """Write down where the component stood that was activated: to take it out of service when it is no longer
     configured, what it consists of is needed. Raises StoreError."""
+    _record(workspace, key, os.fsencode(component) + b"\n")
+
+
+def remember_listed(workspace: Workspace, key: ComponentKey) -> None:
+    """Write down that a look at its server found the component, and nobody activated it. Raises StoreError."""
+    _record(workspace, key, LISTED)
+
+
+def _record(workspace: Workspace, key: ComponentKey, content: bytes) -> None:
     path = workspace.layout.of("deployed", key)
     with in_words(f"recording the state of {key}"):
-        if remembered(workspace.layout, key) == component:
+        if _recorded(workspace.layout, key) == content:
             return
         workspace.disk.unlink(path, missing_ok=True)
         with suppress(FileExistsError):
-            workspace.publish(path, os.fsencode(component) + b"\n")
+            workspace.publish(path, content)
+
+
+def _recorded(layout: Layout, key: ComponentKey) -> bytes:
+    """``b""`` where nothing is, or it cannot be read."""
+    try:
+        return layout.of("deployed", key).read_bytes()
+    except OSError:
+        return b""
 
 
 def remembered(layout: Layout, key: ComponentKey) -> Path | None:
-    """Where the component stood when it was activated; None where another tool activated it."""
-    try:
-        path = layout.of("deployed", key).read_bytes()
-    except OSError:
-        return None
+    """Where the component stood when it was activated; None where another tool activated it, or nobody did."""
+    path = _recorded(layout, key)
     return Path(os.fsdecode(path.rstrip(b"\n"))) if path.startswith(b"/") else None
+
+
+def was_listed(layout: Layout, key: ComponentKey) -> bool:
+    """Whether a look at its server found the component, and nobody activated it."""
+    return _recorded(layout, key) == LISTED
 
 
 def activated_path(layout: Layout, key: ComponentKey) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import tomllib
 from datetime import timedelta
 from pathlib import Path
@@ -123,3 +124,29 @@ def test_mode_and_link_stay_and_what_is_of_others_is_refused(tmp_path: Path) -> 
     real.chmod(0o644)
     assert why_not_written(path, {}, os.geteuid()) == ""
     assert "comes from the Nix store" in why_not_written(path, {"NIX_STORE_DIR": str(real.parent)}, os.geteuid())
+
+
+ACCESS_LIST = "system.posix_acl_access"
+
+
+def access_list(reader: int) -> bytes:
+    """Of the kernel's form: the owner may write, one user more may read, nobody else."""
+    none = 0xFFFFFFFF
+    entries = ((1, 6, none), (2, 4, reader), (4, 0, none), (0x10, 4, none), (0x20, 0, none))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_the_access_list_stays_and_none_is_inherited(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(FILE)
+    path.chmod(0o640)
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_default", access_list(12345))
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    replace_text(path, "labels = []\n")
+    assert ACCESS_LIST not in os.listxattr(path), "what may read it is what could before"
+    assert path.stat().st_mode & 0o777 == 0o640
+    os.setxattr(path, ACCESS_LIST, access_list(23456))
+    replace_text(path, "labels = ['a']\n")
+    assert os.getxattr(path, ACCESS_LIST) == access_list(23456)

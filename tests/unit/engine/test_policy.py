@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from dysnomia_store.records.retention import Policy
 from dysnomia_tui.config import load_settings
+from dysnomia_tui.config.edit import alone, replace_text
 from dysnomia_tui.engine.engine import Engine
-from dysnomia_tui.engine.errors import Blocked
+from dysnomia_tui.engine.errors import Blocked, Stale
+from dysnomia_tui.engine.operations.adopt_application import add_group
 from dysnomia_tui.engine.plans.plan import Grade
 from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import CRM, ORDERS, EngineFixture
@@ -62,3 +69,38 @@ def test_an_empty_policy_and_a_file_that_is_none_are_refused(machine: EngineFixt
     assert "not valid TOML" in engine.plan_policy([ORDERS], "*/*", LAST).blockers[0]
     path.chmod(0o666)
     assert "may be written by" in engine.plan_policy([ORDERS], "*/*", LAST).blockers[0]
+
+
+def test_who_saves_while_another_writes_config_toml_waits_and_then_sees_that_it_changed(
+    machine: EngineFixture, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two jobs of kinds that wait for nobody: a policy that is saved, and an application that is adopted."""
+    plan = engine.plan_policy([ORDERS], "sqlite/*", LAST)
+    path = machine.root / "config" / "config.toml"
+    group: Mapping[str, Any] = {"config": str(path), "group": "labels = []\n", "identity": plan.params["identity"]}
+    asked = threading.Event()
+    flock = fcntl.flock
+
+    def noted(file: int, operation: int) -> None:
+        asked.set()
+        flock(file, operation)
+
+    failed: list[Stale] = []
+
+    def adopt() -> None:
+        try:
+            add_group(group)
+        except Stale as error:
+            failed.append(error)
+
+    with alone(path):
+        monkeypatch.setattr(fcntl, "flock", noted)
+        other = threading.Thread(target=adopt)
+        other.start()
+        assert asked.wait(20)
+        replace_text(path, "# by the first\n")
+    other.join(20)
+    assert "another program changed" in failed[0].message
+    assert path.read_text() == "# by the first\n"
+    assert [entry.name for entry in path.parent.iterdir()] == ["config.toml"]
+    assert machine.run(engine, plan).state is JobState.STALE
