@@ -2,8 +2,8 @@
 
 It is a folder (``slapd.d``: the tree below ``cn=config`` as LDIF files) or one file (``slapd.conf``, with includes). It
 names modules to be loaded, so whoever may write it runs code in OpenLDAP's programs: they run as the owner of the
-database, and only where nobody but root and that owner may write the configuration. For a database somewhere else they are given a
-copy of it that differs in that folder alone. Sources: slapd-config(5), slapd.conf(5) of OpenLDAP 2.5.
+database, and only where nobody but root and that owner may write the configuration. For a database somewhere else they
+are given a copy of it that differs in that folder alone. Sources: slapd-config(5), slapd.conf(5) of OpenLDAP 2.5.
 """
 
 from __future__ import annotations
