@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dysnomia_tui.engine.applications.recognise import Here, recognise
+from dysnomia_tui.engine.applications.table import entries
 from tests.applications.installed import own_folder
 from tests.applications.operator import Operator
 from tests.plugins.servers.common import server_user
@@ -114,3 +118,86 @@ def test_a_pipe_or_a_huge_file_holds_nothing_up(wiki: Path, tmp_path: Path) -> N
     with config.open("wb") as file:
         file.truncate(1 << 32)
     assert operator.all_found(config) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["user=mm password={} host=/run/nowhere dbname=mm", "mm:{}/mattermost", "mysql://mm:{}/mattermost"]
+)
+def test_a_password_in_an_address_is_not_shown(tmp_path: Path, address: str) -> None:
+    """Mattermost's own way is libpq's notation; the others are mistakes of an administrator."""
+    (entry,) = [one for name, one in entries().items() if name == "mattermost"]
+    config = tmp_path / "config.json"
+    settings = {"DriverName": "postgres", "DataSource": address.format("very-s3cret")}
+    config.write_text(json.dumps({"SqlSettings": settings}))
+    where = replace(entry.where[0], files=[str(config)])
+    here = Here([], lambda _type, _component, _properties: (), {}, ())
+    (found,) = recognise({"mattermost": replace(entry, where=[where])}, here)
+    assert "database" in " ".join(found.problems)
+    assert "very-s3cret" not in repr(found)
+
+
+def test_a_database_whose_file_has_a_hidden_name_is_not_taken_for_another(wiki: Path, tmp_path: Path) -> None:
+    (wiki / "data" / "wiki.sqlite").rename(wiki / "data" / ".wiki.sqlite")
+    config = configure(wiki, "$wgDBname = '.wiki';")
+    found = Operator(tmp_path).found(config)
+    assert [part["key"] for part in found["parts"] if part["type"] == "sqlite-database"] == []
+    assert "cannot be a component" in found["problems"][0]
+
+
+@pytest.mark.parametrize("place", ["folder", "database"])
+def test_what_lies_below_the_configuration_has_to_be_its_owners_too(wiki: Path, tmp_path: Path, place: str) -> None:
+    config = configure(wiki, owner="www-data")
+    other = server_user("nobody")
+    os.chown(wiki / "images" if place == "folder" else wiki / "data" / "wiki.sqlite", other.pw_uid, other.pw_gid)
+    found = Operator(tmp_path).found(config)
+    assert len(found["parts"]) == 1
+    assert "it belongs to nobody, and www-data may write the file that names it" in found["problems"][0]
+
+
+def test_a_file_of_roots_that_others_may_write_names_no_folder_of_roots(wiki: Path, tmp_path: Path) -> None:
+    config = configure(wiki, "$wgUploadDirectory = '/etc/ssl';")
+    config.chmod(0o666)
+    found = Operator(tmp_path).found(config)
+    assert [part for part in found["parts"] if part["type"] == "fileset"] == []
+    assert "others than root may write the file that names it" in found["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("of_occ", "of_folder", "mode", "runs"),
+    [
+        ("www-data", "www-data", 0o755, True),
+        ("root", "root", 0o755, True),
+        ("nobody", "www-data", 0o755, False),
+        ("www-data", "nobody", 0o755, False),
+        ("www-data", "www-data", 0o777, False),
+    ],
+)
+def test_occ_is_run_only_where_nobody_else_could_have_written_it(
+    *, of_occ: str, of_folder: str, mode: int, runs: bool
+) -> None:
+    """Nextcloud's own program, which is run as the owner of config.php."""
+    folder = own_folder("nextcloud")
+    try:
+        (folder / "config").mkdir()
+        (folder / "occ").touch()
+        config = folder / "config" / "config.php"
+        settings = {"instanceid": "x", "datadirectory": str(folder / "config"), "dbtype": "mysql", "dbname": "nc"}
+        items = "".join(f"'{name}' => '{value}'," for name, value in settings.items())
+        config.write_text(f"<?php $CONFIG = array({items});")
+        owners = {config: "www-data", config.parent: "www-data", folder: of_folder, folder / "occ": of_occ}
+        for path, name in owners.items():
+            uid = 0 if name == "root" else server_user(name).pw_uid
+            os.chown(path, uid, -1)
+        (folder / "occ").chmod(mode)
+        folder.chmod(0o755)
+        entry = entries()["nextcloud"]
+        (program,) = {word for word in entry.where[0].before if word.endswith("php")}
+        words = [["/usr/bin/env" if word == program else word for word in line]
+                 for line in (entry.where[0].before, entry.where[0].after)]  # fmt: skip
+        where = replace(entry.where[0], files=[str(config)], before=words[0], after=words[1])
+        here = Here([], lambda _type, _component, _properties: (), {}, ())
+        (found,) = recognise({"nextcloud": replace(entry, where=[where])}, here)
+        assert (f"{config.parent}/../occ" in found.before) is runs
+        assert any("occ is not run" in note for note in found.notes) is not runs
+    finally:
+        shutil.rmtree(folder)

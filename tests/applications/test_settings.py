@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dysnomia_tui.engine.applications.config_file import MOST_BYTES
 from dysnomia_tui.engine.applications.database import Database, database_of, database_of_url
 from dysnomia_tui.engine.applications.formats import read_settings
 from dysnomia_tui.engine.applications.php import php_settings
@@ -53,6 +55,53 @@ def test_php_is_read_and_never_run() -> None:
 def test_any_text_is_read_in_any_format(text: str) -> None:
     for format_ in ("php", "ini", "env", "yaml", "json"):
         read_settings(f"<?php {text}" if format_ == "php" else text, format_, "/srv")
+
+
+HOSTILE = {
+    "heredocs without an end": "<<<A\n",
+    "comments without an end": "/*/",
+    "texts without an end": "\\'",
+    "double texts without an end": '\\"',
+    "many settings": "$a{}=1;",
+    "many keys of one array": "$a['{}']=1;",
+    "doubled texts": '$a="x$a$a";',
+    "joined texts": "$a='x';$b=$a.$a;$a=$b.$b;",
+    "open brackets": "$a=[",
+    "nested arrays": "[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    "long numbers": "1",
+    "long names": "$aaaa",
+    "closed texts": "$a='';",
+    "arrays": "$a=array(1,2,'b'=>f(),);",
+    "keys": "$a['b']",
+    "keys below one another": "['b']",
+    "a text in one text": "$b",
+}
+
+
+STARTS = ("", "$a = 'x'; $b = '", "$a = [", "$a", "$b = '" + "x" * 4000 + "'; $a = \"", "$a" + "['b']" * 20 + "=[")
+
+
+@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("start", STARTS)
+def test_no_file_takes_long_to_read(piece: str, start: str) -> None:
+    """In the processor's time, with room for a loaded machine: what grows with the square takes minutes."""
+    pieces = (piece.format(number) if "{}" in piece else piece for number in range(MOST_BYTES // len(piece)))
+    text = f"<?php {start}" + "".join(pieces)
+    before = time.process_time()
+    settings = php_settings(text[:MOST_BYTES], "/srv")
+    assert time.process_time() - before < 4
+    assert sum(len(value or "") for value in settings.values()) <= 10 * MOST_BYTES
+
+
+def test_a_long_name_is_not_repeated_for_each_of_its_keys() -> None:
+    settings = php_settings(f"<?php $a['{'k' * 30_000}'] = [{'1,' * 30_000}]; $b = 'x';", "/srv")
+    assert settings["b"] == "x"
+    assert sum(map(len, settings)) < 100_000
+
+
+def test_nothing_behind_a_text_without_an_end_is_known() -> None:
+    assert php_settings("<?php $a = 'x'; $b = <<<A\n text; $c = 'y';", "/") == {"a": "x", "b": None}
+    assert php_settings("<?php $a = 'x'; /* $c = 'y';", "/") == {"a": "x"}
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=20))
@@ -107,12 +156,40 @@ def test_other_formats() -> None:
         ("sqlite:///var/lib/rc/sqlite.db", Database("sqlite-database", "/var/lib/rc/sqlite.db")),
         ("oracle://x:%s@y/z", None),
         ("nothing", None),
+        ("mysql://rc:%s/mail", None),
+        ("mysql://rc:%s@db/mail password=%s", None),
+        ("postgres://m@/mm?host=db password=%s", None),
     ],
 )
 def test_addresses(url: str, wanted: Database | None) -> None:
     found = database_of_url(url.replace("%s", SECRET))
     assert found == wanted
     assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("user=mm password=%s host=/run/pg dbname=mm", Database("postgresql-database", "mm", socket="/run/pg")),
+        ("host = db port = 5433 dbname = 'mm' password = '%s'", Database("postgresql-database", "mm", "db", "5433")),
+        (r"dbname=mm password='\' dbname=other %s'", Database("postgresql-database", "mm")),
+        ("dbname=mm password=/run/%s/x", Database("postgresql-database", "mm")),
+        ("user=mm password=%s host=/run/pg", None),
+        ("dbname=mm host=db service=%s", None),
+        ("dbname='mm password=%s", None),
+        ("dbname='mm %s'", None),
+        ("user=mm %s/x", None),
+    ],
+)
+def test_keys_and_values_of_postgresqls_own_notation(text: str, wanted: Database | None) -> None:
+    found = database_of_url(text.replace("%s", SECRET), "postgres")
+    assert found == wanted
+    assert SECRET not in repr(found)
+
+
+def test_a_path_alone_is_sqlites() -> None:
+    assert database_of_url("/srv/data/db.sqlite3", "sqlite") == Database("sqlite-database", "/srv/data/db.sqlite3")
+    assert database_of_url(f"user=x password={SECRET} dbname=/y", "sqlite") is None
 
 
 def test_hosts_as_applications_write_them() -> None:

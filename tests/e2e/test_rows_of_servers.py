@@ -80,7 +80,7 @@ def test_deleted_rows_are_put_back_and_the_undo_takes_them_away(shop: Shop) -> N
         assert shop.sql(ALL) == f"{before}\n{shop.sql(NEW)}", "exactly as they were, and what was written since stays"
         screen.press("Escape")
         screen.press("Escape")
-        screen.wait_for("1 Components")
+        screen.wait_for("1 Components", "● done")
         screen.press("u")
         session.confirm()
         session.ended("undo")

@@ -96,9 +96,20 @@ def accounts_of(component: Path) -> dict[str, object]:
 
 
 def programs_of(component: Path) -> list[str]:
-    """The programs in its ``bin/`` that run."""
-    found = [words for one in psutil.process_iter() if f"/{component.name}/bin/" in " ".join(words := _words(one))]
-    return sorted(words[-1] for words in found)
+    """The programs in its ``bin/`` that run. What one of them has forked is called like it until it becomes another
+    program, and does not count."""
+    running = {
+        one: words for one in psutil.process_iter() if f"/{component.name}/bin/" in " ".join(words := _words(one))
+    }
+    by_pid = {one.pid: words for one, words in running.items()}
+    return sorted(words[-1] for one, words in running.items() if by_pid.get(_parent(one)) != words)
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -14,7 +14,8 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path, user_in_words
 
-MOST_BYTES = 1 << 20
+MOST_BYTES = 256 << 10
+"""Several times what the longest of them (Grafana's, Synapse's, with all their comments) has."""
 MOST_FILES = 100
 """Files that a pattern is followed to."""
 _SYSTEM = (
@@ -76,7 +77,7 @@ def why_not_place(config: ConfigFile, path: str) -> str:
     """Why a folder or file that a configuration names is not taken for the application's; ``""`` where it is.
 
     Who may write the configuration could name what is not theirs, for root to read and to replace: so it has to be
-    theirs, or to lie beside the configuration."""
+    theirs, wherever it lies. Of a file of root's that others may write, it is not known whose that would be."""
     if not path.startswith("/") or any(ord(char) < 32 for char in path):
         return "it is not an absolute path"
     try:
@@ -92,7 +93,23 @@ def why_not_place(config: ConfigFile, path: str) -> str:
         return "it is a folder of the system's"
     if stat.S_ISLNK(status.st_mode):
         return "it is a link"
-    inside = real.startswith(f"{posixpath.dirname(config.real)}/")
-    if not config.trusted and status.st_uid != config.owner and not inside:
-        return f"it belongs to {user_in_words(status.st_uid)}, and {config.who} may write the file that names it"
+    if not config.trusted and (status.st_uid != config.owner or config.owner == 0):
+        who = "others than root" if config.owner == 0 else config.who
+        return f"it belongs to {user_in_words(status.st_uid)}, and {who} may write the file that names it"
     return ""
+
+
+def why_not_run(config: ConfigFile, path: str) -> str:
+    """Why a program that lies beside a configuration is not run as the owner of that configuration; ``""`` where it
+    is: nobody else may be able to change it, or to put another in its place."""
+    try:
+        real = real_path(path)
+        seen = [os.lstat(one) for one in (real, posixpath.dirname(real))]
+    except (OSError, PluginError):
+        return "it cannot be looked at"
+    for status in seen:
+        if status.st_uid not in (0, config.owner):
+            return f"it, or its folder, belongs to {user_in_words(status.st_uid)}, and would be run as {config.who}"
+        if status.st_mode & stat.S_IWOTH:
+            return f"everybody may write it, or its folder, and it would be run as {config.who}"
+    return "" if stat.S_ISREG(seen[0].st_mode) else "it is not a file"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote
 
 from dysnomia_base.records import dataclass
@@ -26,6 +27,10 @@ _ADDRESS = re.compile(
     r"(?:(?P<scheme>[\w+]+)://)?(?:.*@)?(?P<place>\w+\([^)]*\)|\[[^\]]*\](?::\d+)?|[^/@?]*)/(?P<name>[^?]*)"
     r"(?:\?(?P<query>.*))?\Z",
     re.DOTALL,
+)
+_KEYS = re.compile(r"\s*\w+\s*=")
+_KEY_AND_VALUE = re.compile(
+    r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<bare>(?:[^\s'\\]|\\.)*))(?:\s+|\Z)", re.DOTALL
 )
 
 
@@ -98,11 +103,20 @@ def database_of(kind: str, name: str, host: str = "", port: str = "") -> Databas
 
 
 def database_of_url(url: str, kind: str = "") -> Database | None:
-    """From an address. What is before its last ``@`` is dropped here."""
+    """From an address, or PostgreSQL's keys and values. Nothing of it is kept but what looks like a name, a host, a
+    port or a path: in an address that is written wrongly, the password could stand where one of these is expected."""
     scheme, colons, rest = url.partition(":")
     if colons and _KINDS.get(scheme.split("+")[0].lower()) == SQLITE:
         path = re.sub(r"^/+", "/", rest.partition("?")[0])
         return Database(SQLITE, unquote(path)) if path else None
+    if "://" not in url and _KINDS.get(kind.lower()) == SQLITE:
+        return Database(SQLITE, url) if url.startswith("/") else None
+    database = _of_keys(url, kind) if _KEYS.match(url) else _of_address(url, kind)
+    return database if database is not None and _is_plain(database) else None
+
+
+def _of_address(url: str, kind: str) -> Database | None:
+    """What is before its last ``@`` is dropped here."""
     match = _ADDRESS.match(url)
     if match is None:
         return None
@@ -111,6 +125,35 @@ def database_of_url(url: str, kind: str = "") -> Database | None:
     port = query.get("port", [""])[0]
     found_kind = (match["scheme"] or kind).split("+")[0]
     return database_of(found_kind, unquote(match["name"]), unquote(host), port)
+
+
+def _of_keys(text: str, kind: str) -> Database | None:
+    """``host=/run/postgresql dbname=name``; None where it is not whole, or a file says more (``service``).
+
+    Notation: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE"""
+    values: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        match = _KEY_AND_VALUE.match(text, at)
+        if match is None:
+            return None
+        at = match.end()
+        values[match["key"]] = re.sub(r"\\(.)", r"\1", match["quoted"] or match["bare"] or "", flags=re.DOTALL)
+    if "service" in values or _KINDS.get(kind.lower()) != POSTGRESQL:
+        return None
+    host = values.get("hostaddr") or values.get("host", "")
+    return database_of(kind, values.get("dbname", ""), host, values.get("port", ""))
+
+
+def _is_plain(database: Database) -> bool:
+    """Whether all its parts are what they are called, so that they may be shown."""
+    if database.host and not re.fullmatch(r"[\w.-]+", database.host):
+        try:
+            ip_address(database.host)
+        except ValueError:
+            return False
+    names = re.fullmatch(r"[\w.$-]+", database.name) and re.fullmatch(r"\d*", database.port)
+    return bool(names and re.fullmatch(r"(?:/[\w./+-]*)?", database.socket))
 
 
 def _server(host: str, port: str, type_: str) -> dict[str, str]:

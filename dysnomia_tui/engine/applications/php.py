@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     |(?P<single>'(?:[^'\\]|\\.)*')
     |(?P<double>"(?:[^"\\]|\\.)*")
     |(?P<heredoc><<<[ \t]*(?P<quote>['"]?)(?P<label>\w+)(?P=quote)\r?\n.*?^[ \t]*(?P=label)\b)
+    |(?P<open>/\*|['"]|<<<[ \t]*(?P<before>['"]?)\w+(?P=before)\r?\n)
     |(?P<variable>\$\w+)
     |(?P<word>[A-Za-z_\\][\w\\]*)
     |(?P<number>\d[\w.]*)
@@ -32,6 +33,9 @@ _CONDITIONS = frozenset({
 _OPEN_ENDED = frozenset({"endif", "endwhile", "endfor", "endforeach", "endswitch", "goto"})
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "e": "\x1b", "f": "\f", "\\": "\\", "$": "$", '"': '"'}
 _DEEPEST = 20
+_LONGEST_NAME = 200
+_LONGEST_VALUE = 4096
+"""In characters: a value that holds another twice, and is itself held twice, would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,12 @@ def php_settings(text: str, folder: str) -> Mapping[str, str | None]:
 
 
 def _tokens(text: str) -> Iterator[Token]:
-    """Those of the first block of PHP, without comments."""
+    """Those of the first block of PHP, without comments, up to one that has no end: PHP would refuse the file, and
+    looking for the end of each that follows would take a time that grows with the square of its length."""
     start = re.search(r"<\?php\b|<\?(?!\w)", text)
     for match in _TOKEN.finditer(text, start.end() if start else len(text)):
         kind = match.lastgroup or ""
-        if kind in ("quote", "label"):
-            kind = "heredoc"
-        if kind == "end":
+        if kind in ("end", "open"):
             return
         if kind != "skip":
             yield Token(kind, match[0])
@@ -69,8 +72,11 @@ class _Reader:
         self._tokens = tokens
         self._at = 0
         self._folder = folder
-        self._known: dict[str, str] = {}
-        self._unknown: set[str] = set()
+        self._values: dict[str, tuple[int, str | None]] = {}
+        """By name, with the number of the statement that set it; None: not known."""
+        self._forgotten: dict[str, int] = {}
+        """Names that were set as a whole, by which statement: what was below them before holds no longer."""
+        self._statements = 0
         self._conditional = any(token.kind == "word" and token.text.lower() in _OPEN_ENDED for token in tokens)
 
     def settings(self) -> Mapping[str, str | None]:
@@ -88,32 +94,34 @@ class _Reader:
             else:
                 self._statement(certain=depth == 0 and not conditional and not self._conditional)
             self._at = max(self._at, start + 1)
-        return {**self._known, **dict.fromkeys(self._unknown, None)}
+        return {name: value for name, (number, value) in self._values.items() if self._holds(name, number)}
+
+    def _holds(self, name: str, number: int) -> bool:
+        """Whether nothing that a value is part of was set anew since."""
+        at = name.find(".")
+        while at >= 0:
+            if self._forgotten.get(name[:at], 0) > number:
+                return False
+            at = name.find(".", at + 1)
+        return True
 
     def _statement(self, *, certain: bool) -> None:
         """An assignment or a definition that begins here; anything else is passed by its first token."""
         name = self._name()
         if not name:
             return
+        self._statements += 1
         try:
             values = list(self._value(name, 0))
             if not self._is(";") and not self._is(")"):
                 raise _Unknown  # goes on with an operator that is not understood
         except (_Unknown, IndexError):
-            self._forget(name)
-            return
-        self._forget(name)
-        if certain:
-            self._unknown.discard(name)
-            self._unknown -= {key for key, value in values if value is not None}
-            self._known.update({key: value for key, value in values if value is not None})
-            self._unknown |= {key for key, value in values if value is None}
-
-    def _forget(self, name: str) -> None:
-        """What a name, and the keys below it, were set to before holds no longer."""
-        for key in [key for key in self._known if key == name or key.startswith(f"{name}.")]:
-            del self._known[key]
-        self._unknown.add(name)
+            values = [(name, None)]
+        self._forgotten[name] = self._statements
+        self._values.pop(name, None)
+        if not certain:
+            values = [(name, None)]
+        self._values.update({key: (self._statements, value) for key, value in values})
 
     def _name(self) -> str:
         """What is set here, the reader behind the ``=`` or ``,``; ``""`` where nothing is."""
@@ -124,13 +132,21 @@ class _Reader:
             if self._text_at(at + 1) != "(" or not literal or self._text_at(at + 3) != ",":
                 return ""
             self._at = at + 4
-            return self._tokens[at + 2].text[1:-1]
+            name = self._tokens[at + 2].text[1:-1]
+            return "" if _too_long(name) else name
         if token.kind != "variable":
             return ""
         name, at = token.text[1:], at + 1
-        while self._text_at(at) == "[" and self._kind(at + 1) in ("single", "double") and self._text_at(at + 2) == "]":
+        while (
+            not _too_long(name)
+            and self._text_at(at) == "["
+            and self._kind(at + 1) in ("single", "double")
+            and self._text_at(at + 2) == "]"
+        ):
             name += f".{self._tokens[at + 1].text[1:-1]}"
             at += 3
+        if _too_long(name):
+            return ""
         if self._text_at(at) != "=" or self._text_at(at + 1) in ("=", ">"):
             return ""
         self._at = at + 1
@@ -148,7 +164,7 @@ class _Reader:
         text = self._primary()
         while self._is("."):
             self._at += 1
-            text += self._primary()
+            text = _limited(text + self._primary())
         yield name, text
 
     def _array(self, name: str, end: str, depth: int) -> Iterator[tuple[str, str | None]]:
@@ -158,6 +174,8 @@ class _Reader:
             if self._text_at(self._at + 1) == "=" and self._text_at(self._at + 2) == ">":
                 key = self._primary()
                 self._at += 2
+            if _too_long(f"{name}.{key}"):
+                raise _Unknown
             count += 1
             try:
                 values = list(self._value(f"{name}.{key}", depth + 1))
@@ -183,9 +201,9 @@ class _Reader:
         token = self._tokens[self._at]
         self._at += 1
         if token.kind == "single":
-            return _plain(token.text)
+            return _plain(_limited(token.text))
         if token.kind == "double":
-            return self._interpolated(token.text[1:-1])
+            return self._interpolated(_limited(token.text[1:-1]))
         if token.kind == "number":
             return token.text
         if token.kind == "variable" and not self._is("[") and not self._is("-"):
@@ -200,21 +218,29 @@ class _Reader:
         raise _Unknown
 
     def _interpolated(self, text: str) -> str:
+        length = 0
+
         def filled(match: re.Match[str]) -> str:
+            nonlocal length
             if match["escape"]:
                 if match["escape"] not in _ESCAPES:
                     raise _Unknown
                 return _ESCAPES[match["escape"]]
-            return self._known_value(match["braced"] or match["bare"])
+            value = self._known_value(match["braced"] or match["bare"])
+            length += len(value)
+            if length > _LONGEST_VALUE:
+                raise _Unknown
+            return value
 
         if re.search(r"(?<!\\)\$\w+(?:\[|->)", text):
             raise _Unknown
         return re.sub(r"\\(?P<escape>.)|\{\$(?P<braced>\w+)\}|\$(?P<bare>[A-Za-z_]\w*)", filled, text, flags=re.DOTALL)
 
     def _known_value(self, name: str) -> str:
-        if name in self._unknown or name not in self._known:
+        value = self._values.get(name, (0, None))[1]
+        if value is None:
             raise _Unknown
-        return self._known[name]
+        return value
 
     def _is(self, text: str) -> bool:
         return self._text_at(self._at) == text and self._tokens[self._at].kind == "mark"
@@ -224,6 +250,18 @@ class _Reader:
 
     def _kind(self, at: int) -> str:
         return self._tokens[at].kind if at < len(self._tokens) else ""
+
+
+def _too_long(name: str) -> bool:
+    """For what an application sets: what is below such a name would take its length for each key."""
+    return len(name) > _LONGEST_NAME or name.count(".") > _DEEPEST
+
+
+def _limited(text: str) -> str:
+    """Raises _Unknown: longer than any value of use."""
+    if len(text) > _LONGEST_VALUE:
+        raise _Unknown
+    return text
 
 
 def _plain(literal: str) -> str:

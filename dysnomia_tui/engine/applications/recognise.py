@@ -13,7 +13,7 @@ from dysnomia_plugins.base import PropertyValue
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey
-from dysnomia_tui.engine.applications.config_file import ConfigFile, config_files, why_not_place
+from dysnomia_tui.engine.applications.config_file import ConfigFile, config_files, why_not_place, why_not_run
 from dysnomia_tui.engine.applications.database import (
     SQLITE,
     TITLES,
@@ -186,11 +186,18 @@ class _Installed:
         rule = self._where.database
         if rule is None:
             return None
-        return self._by_url(rule) or self._by_settings(rule)
-
-    def _by_url(self, rule: DatabaseRule) -> Database | None:
         url = self._filled(rule.url)
-        return database_of_url(url, self._filled(rule.kind)) if url else None
+        return self._by_url(url, rule) if url else self._by_settings(rule)
+
+    def _by_url(self, url: str, rule: DatabaseRule) -> Database | None:
+        """From an address. It may hold a password: nothing of it is in a message but what is a name or a place."""
+        database = database_of_url(url, self._filled(rule.kind))
+        if database is None:
+            self._problems.append(
+                f"{self._config.path} gives the address of its database in a way that is not understood: configure it"
+                " as a component, and write the group by hand"
+            )
+        return database
 
     def _by_settings(self, rule: DatabaseRule) -> Database | None:
         kind = self._filled(rule.kind)
@@ -280,8 +287,9 @@ class _Installed:
         folder: str = "",
         detail: str,
     ) -> Part | None:
+        """A component that is new. Of a folder the name may differ; that of a database says which one it is."""
         try:
-            key = ComponentKey.of(container, component.lstrip(".-"))
+            key = ComponentKey.of(container, component.lstrip(".-") if folder else component)
         except NameRejected as error:
             self._problems.append(f"{detail} cannot be a component: {error.message}")
             return None
@@ -311,7 +319,14 @@ class _Installed:
             return f"{self._config.path} belongs to root, so it is not known as whom it runs"
         paths = [word for line in words for word in line if word and word.startswith("/")]
         gone = next((path for path in paths if not os.path.exists(path)), "")  # noqa: PTH110
-        return f"{gone} is not there" if gone else ""
+        if gone:
+            return f"{gone} is not there"
+        beside = [word for line in (self._where.before, self._where.after) for word in line if "{here}" in word]
+        for path in dict.fromkeys(_filled(word, self._settings) or "" for word in beside):
+            reason = why_not_run(self._config, path)
+            if reason:
+                return f"{path} is not run: {reason}"
+        return ""
 
     def _filled(self, choice: Choice) -> str:
         """The first text all of whose settings are there; ``""`` where there is none."""

@@ -166,7 +166,7 @@ def test_under_load_no_write_is_lost(world: FilesetWorld, tmp_path: Path) -> Non
 def test_one_who_is_not_root_puts_back_what_is_theirs(tmp_path: Path) -> None:
     """Owners they cannot set are theirs, and the plan says so; what they may not write is named."""
     tmp_path.chmod(0o755)
-    for above in tmp_path.parents[:2]:
+    for above in tmp_path.parents[:3]:
         above.chmod(0o755)
     component = fileset_component(tmp_path / "component", tmp_path / "srv", "mkdir data\n")
     live = tmp_path / "srv" / "data"
