@@ -232,8 +232,8 @@ def _query_checked(args: argparse.Namespace, *, latest: bool) -> int:
 
     if not args.scheduled:
         statedir = store_folder(args)
-        paths = lines(statedir, *wanted(args), latest=latest)
-        return _checked(Store(statedir), paths, lambda: _why_unrecorded(args), as_json=args.json)
+        selected = lines(statedir, *wanted(args), latest=latest)
+        return _checked(Store(statedir), selected, lambda: _why_unrecorded(args), as_json=args.json)
     settings = load(args.statedir)
     with heard(settings, "check", scheduled=not args.dry_run) as hearing:
         from dysnomia_tui.cli.snapshots.check import check_by_jobs

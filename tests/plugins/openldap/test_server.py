@@ -8,13 +8,16 @@ import random
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dysnomia_plugins.base import Severity
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.openldap import activation
 from dysnomia_plugins.types.openldap import server as control
+from dysnomia_plugins.types.openldap.load import fill
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.crash import kills
 from tests.plugins.conformance.driver import Driver, Reporter, in_child
@@ -193,6 +196,25 @@ def test_the_initial_state_replaces_an_empty_database_only(world: LdapWorld, dri
     choose = random.Random(2)
     for name in world.changes():
         world.change(name, choose)
+
+
+def test_entries_written_while_the_initial_state_is_loaded_are_kept(
+    world: LdapWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at an empty database and the exchange."""
+
+    def filled_late(*words: Any, **options: Any) -> None:
+        fill(*words, **options)
+        first = seed_ldif(SUFFIX).split("\n\n")[0]
+        world.server.modify(first.replace("o: Ex", "o: written meanwhile") + "\n")
+
+    monkeypatch.setattr(activation, "fill", filled_late)
+    with pytest.raises(NotSafe, match="entries were written"):
+        driver.activity("activate")
+    world.server.ready()
+    entries = world.server.slapcat()
+    assert len(entries) == 1
+    assert b"o: written meanwhile" in entries[0]
 
 
 def test_a_killed_activation_or_collection_is_healed(world: LdapWorld, driver: Driver) -> None:

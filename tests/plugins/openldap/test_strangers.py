@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.types.openldap import ldif
+from dysnomia_plugins.types.openldap import discover, ldif
 from dysnomia_plugins.types.openldap.config import Configuration
 from dysnomia_plugins.types.openldap.places import Layout
 from tests.plugins.conformance.driver import Driver
@@ -59,6 +59,63 @@ def test_where_root_would_obey_what_others_write_it_is_refused(world: LdapWorld,
         os.chown(path, 0, 0)
     with pytest.raises(NotSafe, match="not obeyed as root"):
         driver.snapshot()
+
+
+def test_not_everybody_whose_process_is_called_slapd_is_believed(tmp_path: Path) -> None:
+    """Whose the process is, and whose the configuration: discovery names a container for it."""
+    own = tmp_path.stat().st_uid
+    assert discover._is_a_server({0}, str(tmp_path))
+    assert discover._is_a_server({own}, str(tmp_path))
+    assert not discover._is_a_server({4321}, str(tmp_path))
+    assert not discover._is_a_server({0, 4321}, str(tmp_path))
+    assert discover._is_a_server({112}, "/etc")
+    assert not discover._is_a_server({112}, str(tmp_path / "gone"))
+
+
+@needs_root
+def test_a_configuration_of_another_system_account_is_not_found_by_its_server(tmp_path: Path) -> None:
+    os.chown(tmp_path, 113, 113)
+    assert not discover._is_a_server({112}, str(tmp_path))
+    assert discover._is_a_server({113}, str(tmp_path))
+    os.chown(tmp_path, 4321, 4321)
+    assert not discover._is_a_server({4321}, str(tmp_path))
+
+
+@needs_root
+def test_nothing_of_a_configuration_runs_as_another_user(world: LdapWorld, driver: Driver) -> None:
+    """The configuration's owner names the folder of somebody else as the database's, and modules."""
+    world.seed()
+    world.server.stop()
+    for path in (world.server.folder, *world.server.folder.iterdir()):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(NotSafe, match=r"not obeyed as nobody: .* neither root nor nobody"):
+        driver.snapshot()
+
+
+@needs_root
+def test_a_configuration_that_others_may_write_is_not_obeyed(world: LdapWorld, driver: Driver) -> None:
+    world.seed()
+    assert world.server.tree is not None
+    part = world.server.tree / "cn=config.ldif"
+    part.chmod(0o602)
+    with pytest.raises(NotSafe, match="may be written by everyone"):
+        driver.snapshot()
+    part.chmod(0o600)
+    driver.snapshot()
+
+
+@needs_root
+def test_an_include_of_a_stranger_is_not_obeyed(world: LdapWorld) -> None:
+    own = world.server.home / "own.conf"
+    own.write_text("# a stranger's\n")
+    os.chown(own, 4321, 4321)
+    conf = world.server.home / "mine.conf"
+    conf.write_text(f"include {own}\ndatabase mdb\nsuffix dc=x\ndirectory {world.server.folder}\n")
+    actor = Layout.of(str(world.server.folder)).actor()
+    with pytest.raises(NotSafe, match=r"own\.conf belongs to user 4321"):
+        Configuration.at(str(conf)).refuse_for(actor)
+    world.server.give(own)
+    Configuration.at(str(conf)).refuse_for(actor)
 
 
 @needs_root

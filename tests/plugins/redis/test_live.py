@@ -9,14 +9,16 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from dysnomia_plugins.base import Purpose
-from dysnomia_plugins.errors import PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.types.redis import initial
 from dysnomia_plugins.types.redis.discover import discover
-from dysnomia_plugins.types.redis.initial import split
+from dysnomia_plugins.types.redis.initial import run_file, split
 from dysnomia_plugins.types.redis.resp import Connection
 from dysnomia_plugins.types.redis.server import Server
 from dysnomia_plugins.types.redis.server_info import read
@@ -159,6 +161,26 @@ class TestInitialState:
             assert client("GET", "greeting") == b"hello world"
             client("SELECT", 3)
             assert client("HGET", "a hash", "field") == b"\x00\xff"
+
+    def test_keys_written_meanwhile_are_kept(
+        self, world: RedisWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between the look at an empty server and the takeover."""
+        (world.component.path / "redis-databases" / "more.redis").write_text("SET a b\n")
+
+        def run_late(*words: Any) -> None:
+            run_file(*words)
+            with world.at() as client:
+                client("SET", "written", "meanwhile")
+
+        monkeypatch.setattr(initial, "run_file", run_late)
+        with pytest.raises(NotSafe, match="keys were written"):
+            driver.activity("activate")
+        with world.at() as client:
+            assert client("GET", "written") == b"meanwhile"
+            assert client("DBSIZE") == 1
+            client("SET", "it", "takes writes")
+        assert world.left() == []
 
     def test_a_command_that_fails_is_named_and_nothing_is_there(self, world: RedisWorld, driver: Driver) -> None:
         (world.component.path / "redis-databases" / "z.redis").write_text("SET a b\nLPUSH a c\n")

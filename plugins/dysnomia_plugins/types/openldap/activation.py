@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dysnomia_plugins.base import Context, Place
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.openldap.ldif import Record, records
 from dysnomia_plugins.types.openldap.load import fill
 from dysnomia_plugins.types.openldap.places import has_data
@@ -28,7 +28,15 @@ def activate(ctx: Context, directory: Directory, beside: Place, aside: Place) ->
         fill(ctx, directory, beside, _initial(ctx, files), as_it_was=False)
     except OSError as error:
         raise PluginError(f"{live.name} could not be filled ({error.strerror})", "run it as root") from error
-    swap(ctx, directory, beside, aside)
+
+    def still_empty() -> None:
+        if has_data(live) and _has_entries(ctx, directory, live):
+            raise NotSafe(
+                f"entries were written to {live.name} while its initial state was loaded",
+                "they are kept, and nothing was replaced: delete them and activate it again, or leave them",
+            )
+
+    swap(ctx, directory, beside, aside, still_empty)
 
 
 def _has_entries(ctx: Context, directory: Directory, live: Place) -> bool:

@@ -2,8 +2,8 @@
 
 It is a folder (``slapd.d``: the tree below ``cn=config`` as LDIF files) or one file (``slapd.conf``, with includes). It
 names modules to be loaded, so whoever may write it runs code in OpenLDAP's programs: they run as the owner of the
-database, and as root only where nobody else may write the configuration. For a database somewhere else they are given a
-copy of it that differs in that folder alone. Sources: slapd-config(5), slapd.conf(5) of OpenLDAP 2.5.
+database, and only where nobody but root and that owner may write the configuration. For a database somewhere else they
+are given a copy of it that differs in that folder alone. Sources: slapd-config(5), slapd.conf(5) of OpenLDAP 2.5.
 """
 
 from __future__ import annotations
@@ -228,26 +228,27 @@ class Configuration:
 
     # For OpenLDAP's programs.
 
-    def refuse_as_root(self) -> None:
-        """Raises NotSafe where somebody else may write what root would obey."""
+    def refuse_for(self, actor: Actor | None) -> None:
+        """Raises NotSafe where somebody else than root and whom the programs run as (None: root) may write what they
+        would obey: it names modules, which would run as that user."""
         if os.geteuid() != 0:
             return
+        uid, name = (0, "root") if actor is None else (actor.uid, str(actor))
         paths = [self.path]
-        if not self.tree:
-            paths += self._included()
-        for path in paths:
-            reason = why_not_obeyed(path)
-            if reason:
-                raise NotSafe(
-                    f"{path} is not obeyed as root: {reason}", "give the database's folder to the server's user"
-                )
-        if self.tree:
-            for path, seen in self._statuses():
-                reason = why_not_status(seen, 0)
-                if reason:
-                    raise NotSafe(
-                        f"{path} is not obeyed as root: it {reason}", "give the database to the server's user"
-                    )
+        try:
+            if not self.tree:
+                paths += self._included()
+            reasons = chain(((path, why_not_obeyed(path, uid)) for path in paths), self._reasons_below(uid))
+            path, reason = next(((path, reason) for path, reason in reasons if reason), (self.path, ""))
+        except OSError as error:
+            raise PluginError(
+                f"{error.filename or self.path} cannot be read ({error.strerror})", "run it as root"
+            ) from error
+        if reason:
+            raise NotSafe(
+                f"{path} is not obeyed as {name}: {reason.replace('nor you', f'nor {name}')}",
+                "give the configuration and the database's folder to the server's user, and let nobody else write them",
+            )
 
     def _included(self) -> Iterator[str]:
         waiting = [self.path]
@@ -259,6 +260,11 @@ class Configuration:
                 if words[:1] and words[0].lower() == "include" and words[1:]:
                     waiting.append(words[1])
                     yield words[1]
+
+    def _reasons_below(self, uid: int) -> Iterator[tuple[str, str]]:
+        for path, seen in self._statuses() if self.tree else ():
+            reason = why_not_status(seen, uid)
+            yield path, f"it {reason}" if reason else ""
 
     def _statuses(self) -> Iterator[tuple[str, os.stat_result]]:
         with Folder.at(self.path) as top:

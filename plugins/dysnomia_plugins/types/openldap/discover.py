@@ -20,6 +20,8 @@ from dysnomia_plugins.types.openldap.server import holders
 
 _TYPE = "openldap-directory"
 _ANSWER = 0.5
+_FIRST_OF_PEOPLE = 1000
+"""User ids below are system accounts (Debian policy 9.2.2, UID_MIN of login.defs)."""
 _OPTIONS = ("-F", "-f")
 
 
@@ -64,10 +66,10 @@ def status(directory: Directory) -> Status:
 
 
 def discover() -> Iterator[Found]:
-    """The databases in the configurations of servers that run here, and in the usual places."""
+    """The databases in the usual places, and in the configurations of servers that run elsewhere."""
     seen: set[str] = set()
     number = 0
-    for path in chain(_running(), USUAL):
+    for path in chain(USUAL, _running()):
         real = os.path.realpath(path)
         if real in seen or not os.path.lexists(path):
             continue
@@ -83,12 +85,24 @@ def _running() -> Iterator[str]:
         try:
             if process.name() != "slapd":
                 continue
-            words = process.cmdline()
+            words, users = process.cmdline(), set(process.uids())
         except psutil.Error:
             continue
         for option, value in pairwise(words):
-            if option in _OPTIONS and value.startswith("/"):
+            if option in _OPTIONS and value.startswith("/") and _is_a_server(users, value):
                 yield value
+
+
+def _is_a_server(users: set[int], path: str) -> bool:
+    """Whether a process of these users that is called slapd may say where a configuration is: one of root, or of a
+    system account whose configuration it is, or root's; and our own. Anybody can call a process so."""
+    if users in ({0}, {os.geteuid()}):
+        return True
+    try:
+        owner = os.stat(path).st_uid  # noqa: PTH116 (whose it is; it is opened by who looks at its way)
+    except OSError:
+        return False
+    return len(users) == 1 and max(users) < _FIRST_OF_PEOPLE and owner in (0, *users)
 
 
 def _found(path: str, container: str) -> Iterator[Found]:

@@ -86,7 +86,7 @@ def _exchange(ctx: Context, directory: Directory, holds_data: bool) -> tuple[lis
             f"no server has the database open: {'its file and the loaded one would ' + put if holds_data else put}",
         )
     try:
-        how = control(ctx.component, ctx.tool_path, [user.pid for user in users])
+        how = control(ctx.component, ctx.tool_path, folder, [user.pid for user in users])
     except PluginError as error:
         return [Finding(Severity.BLOCKER, error.message)], ""
     if how is None:

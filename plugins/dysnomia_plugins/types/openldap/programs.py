@@ -90,8 +90,7 @@ class Directory:
     @contextmanager
     def _configured(self, ctx: Context, folder: Folder) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         """What tells the programs where to work, and the descriptors they need for it."""
-        if self.actor is None:
-            self.configuration.refuse_as_root()
+        self.configuration.refuse_for(self.actor)
         with Folder.at(real_path(str(ctx.staging))) as staging:
             staging.remove(_COPY)
             copy = staging.make_folder(_COPY)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +21,17 @@ import psutil
 from dysnomia_plugins.base import Component, Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.processes import PROC, RunningProcess
 from dysnomia_plugins.toolkit.run_records import RunRecords
 from dysnomia_plugins.toolkit.trees.exchange import identity
 from dysnomia_plugins.types.openldap.places import LOCK, data_at
+from dysnomia_plugins.types.openldap.units import unit_in, unit_of
 
 STOP = "openldap-stop"
+STOPPED = "openldap-stopped"
 STARTED = "openldap-started"
 GIVEN_UP = "openldap-not-started"
 """Written in journals, of jobs before an upgrade too: not to be renamed."""
@@ -36,6 +40,9 @@ _RECORDS = "openldap"
 _SECONDS = 60.0
 """Within which a server must have stopped; or started, and opened its database."""
 _LOOK = 0.05
+_SETTLES = 3.0
+"""Seconds within which a server that was told to stop by a command that did not end well begins to."""
+_HIDDEN = "a process that cannot be seen from here (of the host, or of another container) has the database in {} open"
 _FLOCK = "@hhqqi0q"
 """``struct flock`` of Linux: type, whence, start, length, process."""
 
@@ -48,6 +55,8 @@ class Control:
     start: tuple[str, ...]
     words: str
     """For the plan."""
+    unit: str = ""
+    """The systemd unit, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +82,48 @@ def holders(folder: str) -> Sequence[Holder]:
 
 
 def in_use(folder: str) -> bool:
-    """Whether anybody has a place's database open, whoever that is: LMDB holds a lock on the first byte of its table of
-    readers as long (``mdb_env_setup_locks``). Raises PluginError where that cannot be seen."""
+    """Whether anybody has a place's database open, whoever that is. Raises PluginError where that cannot be seen."""
+    return _locked_by(folder) is not None
+
+
+def hidden(folder: str) -> bool:
+    """Whether a process has a place's database open that cannot be seen from here: of another process namespace, as of
+    the host seen from a container. Raises PluginError."""
+    try:
+        with Folder.at(folder) as opened:
+            seen = opened.seen(LOCK)
+    except (FileNotFoundError, LinkInTheWay):
+        return False
+    except OSError as error:
+        raise NotSafe(f"{folder} cannot be opened ({error.strerror})", "run it as root") from error
+    if seen is None or not stat.S_ISREG(seen.st_mode):
+        return False
+    pid = _locked_by(folder)
+    return pid is not None and not (pid > 0 and (PROC / str(pid)).exists())
+
+
+def _locked_by(folder: str) -> int | None:
+    """A process that has a place's database open, 0 for one of another namespace: LMDB holds a lock on the first byte
+    of its table of readers as long (``mdb_env_setup_locks``). Raises PluginError."""
     try:
         with Folder.at(folder) as opened, opened.file(LOCK) as descriptor:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
             lock = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     except FileNotFoundError:
-        return False
+        return None
     except OSError as error:
         raise NotSafe(
             f"it cannot be seen whether a server has the database in {folder} open ({error.strerror})", "run it as root"
         ) from error
-    return int(lock[0]) != fcntl.F_UNLCK
+    return None if int(lock[0]) == fcntl.F_UNLCK else int(lock[4])
 
 
 def unseen(folder: str) -> str:
     """Why nothing in a folder may be exchanged though no server is seen there; ``""`` where nothing is against it.
 
-    Root sees every process; others only their own. Raises PluginError."""
+    Root sees every process of its namespace; others only their own. Raises PluginError."""
     if os.geteuid() == 0:
-        return ""
+        return _HIDDEN.format(folder) if hidden(folder) else ""
     try:
         with Folder.at(folder) as opened:
             owner = opened.stat().st_uid
@@ -139,52 +169,24 @@ def _holder(pid: int) -> Holder | None:
         return None
 
 
-def control(component: Component, tool_path: str, pids: Sequence[int]) -> Control | None:
-    """How the server with these processes is stopped: as the container says, else by its systemd unit. None: that is
-    not known. Raises PluginError where the container says half of it."""
+def control(component: Component, tool_path: str, folder: str, pids: Sequence[int]) -> Control | None:
+    """How the server with these processes on the database in a folder is stopped: as the container says, else by its
+    systemd unit. None: that is not known. Raises PluginError where the container says half of it."""
     stop, start = (_words(component, name) for name in (STOP_SETTING, START_SETTING))
     if bool(stop) != bool(start):
         raise PluginError(f"{STOP_SETTING} and {START_SETTING} belong together, and one is not set", "set both")
     if stop:
         return Control(stop, start, f"{' '.join(stop)}, {' '.join(start)}")
-    units = {unit for pid in pids if (unit := _unit(pid)) and _is_server_of(unit, pid, tool_path)}
-    if len(units) != 1:
+    unit = unit_of(folder, pids, tool_path)
+    if not unit:
         return None
-    unit = units.pop()
-    return Control(("systemctl", "stop", unit), ("systemctl", "start", unit), f"systemctl stop and start {unit}")
+    words = f"systemctl stop and start {unit}"
+    return Control(("systemctl", "stop", "--", unit), ("systemctl", "start", "--", unit), words, unit)
 
 
 def _words(component: Component, name: str) -> tuple[str, ...]:
     value = component.properties.get(name, ())
     return tuple(value.split()) if isinstance(value, str) else tuple(value)
-
-
-def _unit(pid: int) -> str:
-    """The unit of the system's manager that a process is in; ``""`` where it is in none."""
-    try:
-        lines = (PROC / str(pid) / "cgroup").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        parts = [part for part in line.rpartition(":")[2].split("/") if part]
-        if parts[:1] == ["system.slice"] and parts[-1].endswith(".service"):
-            return parts[-1]
-    return ""
-
-
-def _is_server_of(unit: str, pid: int, tool_path: str) -> bool:
-    """Whether a process is what its unit is for. The owner of the database can start one in a unit that serves
-    everybody (cron, at, sshd), which nobody wants to have stopped for it.
-
-    The service that is made of an init script names no main process: that of Debian's slapd is known by its name."""
-    try:
-        said = ProcessRunner(tool_path=tool_path).run(
-            ("systemctl", "show", "--property=MainPID", "--value", "--", unit), timeout=_SECONDS
-        )
-    except PluginError:
-        return False
-    main = said.stdout.decode("ascii", "replace").strip()
-    return main == str(pid) or (main == "0" and unit == "slapd.service")
 
 
 def last_time(folder: str) -> float | None:
@@ -205,21 +207,23 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
             raise NotSafe(obstacle, "run it as root, or stop that first; live is unchanged")
         yield
         return
-    how = control(ctx.component, ctx.tool_path, [user.pid for user in users])
+    how = control(ctx.component, ctx.tool_path, folder, [user.pid for user in users])
     if how is None:
         raise NotSafe(
             f"{users[0]}, and how it is stopped is not known",
             f"stop it, or set {STOP_SETTING} and {START_SETTING} (words of commands) in its container",
         )
-    ctx.journal.step(STOP, folder=folder, start=list(how.start))
+    ctx.cancel.check()
+    away = _Away(folder, how.start, how.unit, frozenset(filter(None, (_key(user.pid) for user in users))))
+    ctx.journal.step(STOP, **away.recorded())
     began = time.monotonic()
     try:
         _stop(ctx, how, folder, users)
         yield
     except BaseException:
-        _start_again(ctx, folder, how.start)
+        _start_again(ctx, away)
         raise
-    _start(ctx, folder, how.start)
+    _start(ctx, away)
     ctx.journal.step(STARTED)
     seconds = time.monotonic() - began
     ctx.progress.log(f"the server was stopped for {seconds:.1f} s")
@@ -231,8 +235,8 @@ def stopped(ctx: Context, folder: str) -> Iterator[None]:
 
 def _stop(ctx: Context, how: Control, folder: str, users: Sequence[Holder]) -> None:
     """To its end, also where a cancel is asked for meanwhile: a server that is stopping cannot be started yet."""
-    ctx.cancel.check()
     ProcessRunner(tool_path=ctx.tool_path).run(how.stop, timeout=_SECONDS)
+    ctx.journal.step(STOPPED)
     until = time.monotonic() + _SECONDS
     for user in users:
         process = RunningProcess.of(user.pid)
@@ -243,12 +247,66 @@ def _stop(ctx: Context, how: Control, folder: str, users: Sequence[Holder]) -> N
     left = holders(folder)
     if left:
         raise PluginError(f"{left[0]}, though the server was stopped", "end it first; live is unchanged")
+    if os.geteuid() == 0 and hidden(folder):
+        raise NotSafe(f"{_HIDDEN.format(folder)}, though the server was stopped", "end it first; live is unchanged")
 
 
-def _start_again(ctx: Context, folder: str, start: Sequence[str]) -> None:
+def _key(pid: int) -> tuple[int, int] | None:
+    """Of one process of this boot."""
+    process = RunningProcess.of(pid)
+    return None if process is None else (process.pid, process.started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """A server that was to be stopped, as the journal has it."""
+
+    folder: str
+    start: tuple[str, ...]
+    unit: str
+    before: frozenset[tuple[int, int]]
+    """The processes that had the database open before: numbers, and when they started."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> _Away:
+        before = frozenset((int(pid), int(started)) for pid, started in data.get("processes", ()))
+        start = tuple(str(word) for word in data["start"])
+        return cls(str(data["folder"]), start, str(data.get("unit", "")), before)
+
+    def recorded(self) -> dict[str, Any]:
+        return {
+            "folder": self.folder,
+            "start": list(self.start),
+            "unit": self.unit,
+            "processes": sorted(map(list, self.before)),
+        }
+
+    def never_stopped(self) -> bool:
+        """Whether all that had the database open still have, and go on to."""
+        until = time.monotonic() + _SETTLES
+        while self.before and all(_key(pid) == (pid, started) for pid, started in self.before):
+            if time.monotonic() > until:
+                return True
+            time.sleep(_LOOK)
+        return False
+
+    def has_started(self) -> bool:
+        """Whether a server has the database open that did not before."""
+        return any(one.program.startswith("slapd") and _key(one.pid) not in self.before for one in holders(self.folder))
+
+    def is_back(self) -> bool:
+        """Whether a server that was started since has the database open; or the unit's, which systemd said is started:
+        it was never stopped then."""
+        return any(
+            _key(one.pid) not in self.before or (self.unit and unit_in(one.pid) == self.unit)
+            for one in holders(self.folder)
+        )
+
+
+def _start_again(ctx: Context, away: _Away) -> None:
     """After something failed: that is what is told, not how this ends."""
     try:
-        _start(ctx, folder, start)
+        _start(ctx, away)
     except PluginError as error:
         ctx.progress.log(f"{error.message} ({error.hint})")
         ctx.journal.step(GIVEN_UP)
@@ -256,33 +314,47 @@ def _start_again(ctx: Context, folder: str, start: Sequence[str]) -> None:
         ctx.journal.step(STARTED)
 
 
-def _start(ctx: Context, folder: str, start: Sequence[str]) -> None:
-    """Also where a cancel is asked for. Raises PluginError where it does not come up."""
-    if holders(folder):
+def _start(ctx: Context, away: _Away) -> None:
+    """Also where a cancel is asked for. Raises PluginError where it does not come up.
+
+    It is started whatever is seen: what has the database open may be a server that has yet to end, or none. systemd
+    does nothing where the unit runs, and waits where it is stopping. A command of the container's could start a second
+    server: it is not given where a server was started since, nor where the stop did not succeed and all run on."""
+    if not away.unit and (away.has_started() or (not _was_stopped(ctx) and away.never_stopped())):
         return
+    hint = f"start it: {' '.join(away.start)}"
     try:
-        ProcessRunner(tool_path=ctx.tool_path).follow(start)
+        ProcessRunner(tool_path=ctx.tool_path).follow(away.start)
     except ProcessFailed as error:
-        raise PluginError(f"the server does not start: {error.message}", f"start it: {' '.join(start)}") from error
+        raise PluginError(f"the server does not start: {error.message}", hint) from error
     until = time.monotonic() + _SECONDS
-    while not holders(folder):
+    while not away.is_back():
         if time.monotonic() > until:
-            raise PluginError(
-                f"the server was started and does not open the database in {folder}", f"start it: {' '.join(start)}"
-            )
+            raise PluginError(f"the server was started and does not open the database in {away.folder}", hint)
         time.sleep(_LOOK)
+
+
+def _since_stop(ctx: Context) -> tuple[Mapping[str, Any] | None, Sequence[str]]:
+    """What the journal has of the last stop, and the steps after it."""
+    begun: Mapping[str, Any] | None = None
+    names: list[str] = []
+    for name, data in ctx.journal.steps():
+        if name == STOP:
+            begun, names = data, []
+        else:
+            names.append(name)
+    return begun, names
+
+
+def _was_stopped(ctx: Context) -> bool:
+    return STOPPED in _since_stop(ctx)[1]
 
 
 def start_left(ctx: Context) -> None:
     """Start the server that a dead job, or one whose exchange failed, has stopped and not started. Idempotent.
 
     One that does not start is logged: it must not be in the way of an undo."""
-    steps = ctx.journal.steps()
-    names = [name for name, _ in steps]
-    begun: Mapping[str, Any] | None = next((data for name, data in reversed(steps) if name == STOP), None)
-    if begun is None:
+    begun, since = _since_stop(ctx)
+    if begun is None or STARTED in since or GIVEN_UP in since:
         return
-    since = names[len(names) - 1 - names[::-1].index(STOP) :]
-    if STARTED in since or GIVEN_UP in since:
-        return
-    _start_again(ctx, str(begun["folder"]), [str(word) for word in begun["start"]])
+    _start_again(ctx, _Away.of(begun))

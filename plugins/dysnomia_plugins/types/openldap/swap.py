@@ -6,6 +6,8 @@ the file that is set aside, and becomes the guard. The exchange itself is one re
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
@@ -16,12 +18,18 @@ from dysnomia_plugins.types.openldap.programs import Directory
 from dysnomia_plugins.types.openldap.server import holders, start_left, stopped
 
 
-def swap(ctx: Context, directory: Directory, beside: Place, aside: Place) -> None:
-    """Raises PluginError with live as it was, or leaves a journal that ``recover`` finishes."""
+def swap(
+    ctx: Context, directory: Directory, beside: Place, aside: Place, check: Callable[[], None] = lambda: None
+) -> None:
+    """Raises PluginError with live as it was, or leaves a journal that ``recover`` finishes.
+
+    Args:
+        check: asked when no server writes any more; raises PluginError where nothing is to be exchanged."""
     live = directory.layout.live
     try:
         begun(aside, directory.actor)
         with stopped(ctx, live.name):
+            check()
             old = identity(data_at(live))
             root = RootSwap(
                 root=".",

@@ -22,6 +22,7 @@ from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.redis import folders, similarity
 from dysnomia_plugins.types.redis.durable import persist
+from dysnomia_plugins.types.redis.emptying import has_functions
 from dysnomia_plugins.types.redis.files import writing
 from dysnomia_plugins.types.redis.folders import DUMP
 from dysnomia_plugins.types.redis.resp import Connection, Refused
@@ -95,6 +96,11 @@ class Takeover:
             hold = Hold(live)
             if self.aside is not None:
                 self._guard(live, hold)
+            elif keyspace(live.info("keyspace")) or has_functions(live):
+                raise NotSafe(
+                    f"keys were written to the server at {self.server} while its initial state was loaded",
+                    "they are kept, and nothing was replaced: delete them and activate it again, or leave them",
+                )
             self._take(live, hold)
             put_back(live, self._before)
             keep_secret(self.beside, "")
