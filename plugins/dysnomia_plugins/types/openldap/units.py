@@ -74,10 +74,10 @@ def _main_process(unit: str, tool_path: str) -> int:
     The service that is made of an init script names no main process (0): that of Debian's slapd is known by its
     name."""
     try:
-        said = ProcessRunner(tool_path=tool_path).run(
+        properties = ProcessRunner(tool_path=tool_path).run(
             ("systemctl", "show", "--property=MainPID", "--value", "--", unit), timeout=_SECONDS
         )
     except PluginError:
         return -1
-    main = said.stdout.decode("ascii", "replace").strip()
+    main = properties.stdout.decode("ascii", "replace").strip()
     return int(main) if main.isdigit() else -1
