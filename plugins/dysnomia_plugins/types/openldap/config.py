@@ -229,8 +229,8 @@ class Configuration:
     # For OpenLDAP's programs.
 
     def refuse_for(self, actor: Actor | None) -> None:
-        """Raises NotSafe where somebody else than root and whom the programs run as (None: root) may write what they
-        would obey: it names modules, which would run as that user."""
+        """Raises PluginError; NotSafe where somebody else than root and whom the programs run as (None: root) may
+        write what they would obey: it names modules, which would run as that user."""
         if os.geteuid() != 0:
             return
         uid, name = (0, "root") if actor is None else (actor.uid, str(actor))
