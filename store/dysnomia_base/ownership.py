@@ -10,8 +10,9 @@ Exceptions, each with its reason:
   belongs to root or to the caller, and the next step looks at whose that is. As the end of a path it is not excused:
   others may add to it.
 - A group may write where nobody but root and the caller is in it: a private group as Debian makes them, or one of
-  those that the distribution numbers (below 100: ``root``, ``staff``) without members. Not where an access list
-  stands behind the group's bits.
+  those that the distribution numbers (below 100: ``root``, ``staff``) without members. A user whose own group it is
+  (``www-data``, ``mail``) is in it, though no list of members has them. Not where an access list stands behind the
+  group's bits.
 """
 
 from __future__ import annotations
@@ -174,6 +175,8 @@ def _only_ours(gid: int, uid: int) -> bool:
     except KeyError:
         return gid == 0
     if not {*group.gr_mem} <= {"root", user.pw_name}:
+        return False
+    if any(other.pw_gid == gid and other.pw_uid not in (0, uid) for other in pwd.getpwall()):
         return False
     return gid < _DISTRIBUTION_GIDS or (gid == user.pw_gid and group.gr_name == user.pw_name)
 

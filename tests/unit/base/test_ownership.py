@@ -67,6 +67,10 @@ def test_a_group_may_write_where_nobody_else_is_in_it(file: Path) -> None:
     users = pwd.getpwnam("nobody")
     os.chown(file, 0, users.pw_gid)
     assert not is_obeyed(file), "a group of users"
+    system = pwd.getpwnam("daemon")
+    assert system.pw_gid < 100
+    os.chown(file, 0, system.pw_gid)
+    assert not is_obeyed(file), "a group of the distribution's, which no list of members names, is that user's own"
 
 
 @as_root
