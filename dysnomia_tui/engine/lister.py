@@ -206,8 +206,15 @@ class _Change:
 
     def _expected(self) -> list[str]:
         """Components that are in service, and should be there."""
-        names = (name for name in self._before.names if name in self._known and not excepted(self._container, name))
-        return [name for name in names if self._is_active(name)]
+        names = [name for name in self._before.names if name in self._known and self._is_active(name)]
+        names += sorted(self._marked() - self._named)  # the listing may have been lost
+        return [name for name in dict.fromkeys(names) if not excepted(self._container, name)]
+
+    def _marked(self) -> set[str]:
+        """What a look found and is active."""
+        store, of = self._machine.store, self._container.name
+        keys = (key for key in store.keys() if key.container == of)
+        return {key.component for key in keys if store.is_active(key) and store.was_listed(key)}
 
     def _doubt(self, present: Collection[str]) -> str:
         """Why the answer is not believed: most of what was known is not there. ``""`` where it is."""
@@ -226,18 +233,20 @@ class _Change:
         return name in self._known and name not in names and not self._is_active(name)
 
     def mark_new(self, after: Listing) -> None:
-        """What is new, or is there again, is active. Raises StoreError."""
+        """What is new, or is there again, is active. What was active before anybody wrote down who found it is one of
+        those from now on. Raises StoreError."""
+        store = self._machine.store
         for name in after.names:
+            key = ComponentKey(self._container.name, name)
             if name not in self._before.names and name not in self._before.out:
                 self._mark(name, active=True)
+            elif store.is_active(key) and store.recorded_path(key) is None and not store.was_listed(key):
+                store.set_state(key, active=True, garbage=False, listed=True)
 
     def mark_others(self, after: Listing) -> None:
         """What a look found and is no component now is not active, whatever became of an earlier look. Raises
         StoreError."""
-        store = self._machine.store
-        keys = (key for key, one in store.summaries().items() if one.active and key.container == self._container.name)
-        listed = {key.component for key in keys if store.was_listed(key)}
-        for name in (self._known | listed) - self._named - set(after.names):
+        for name in (self._known | self._marked()) - self._named - set(after.names):
             self._mark(name, active=False)
 
     def _why_not(self, one: Listed, count: int) -> str:

@@ -176,9 +176,11 @@ def _only_ours(gid: int, uid: int) -> bool:
         return gid == 0
     if not {*group.gr_mem} <= {"root", user.pw_name}:
         return False
-    if any(other.pw_gid == gid and other.pw_uid not in (0, uid) for other in pwd.getpwall()):
+    if gid == 0:
+        return True  # users of the system's own, as sync and shutdown, have it where no program of theirs ever runs
+    if not (gid < _DISTRIBUTION_GIDS or (gid == user.pw_gid and group.gr_name == user.pw_name)):
         return False
-    return gid < _DISTRIBUTION_GIDS or (gid == user.pw_gid and group.gr_name == user.pw_name)
+    return not any(other.pw_gid == gid and other.pw_uid not in (0, uid) for other in pwd.getpwall())
 
 
 def _user(uid: int) -> str:

@@ -195,6 +195,8 @@ def _phases(engine: Engine, args: argparse.Namespace) -> Sequence[Sequence[Batch
 
     deployment = engine.deployment(_only(args))
     if args.action == "deploy":
+        for key in deployment.left:
+            say(f"warning: {key} stays active: nobody deployed it, or what its container has is not known")
         return [
             [
                 BatchItem(key, _activity(engine, key, "deactivate"), announcement("Deactivating", key))

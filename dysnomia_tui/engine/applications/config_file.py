@@ -18,6 +18,8 @@ MOST_BYTES = 256 << 10
 """Several times what the longest of them (Grafana's, Synapse's, with all their comments) has."""
 MOST_FILES = 100
 """Files that a pattern is followed to."""
+_FIRST_USER = 1000
+"""Accounts below are the system's (Debian policy 9.2.2)."""
 _SYSTEM = (
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/nix", "/opt", "/proc",
     "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/share", "/var",
@@ -77,7 +79,8 @@ def why_not_place(config: ConfigFile, path: str) -> str:
     """Why a folder or file that a configuration names is not taken for the application's; ``""`` where it is.
 
     Who may write the configuration could name what is not theirs, for root to read and to replace: so it has to be
-    theirs, wherever it lies. Of a file of root's that others may write, it is not known whose that would be."""
+    theirs, wherever it lies; or, below the configuration's folder, a system account's, as where one deploys and a web
+    server writes. Of a file of root's that others may write, it is not known whose that would be."""
     if not path.startswith("/") or any(ord(char) < 32 for char in path):
         return "it is not an absolute path"
     try:
@@ -93,7 +96,8 @@ def why_not_place(config: ConfigFile, path: str) -> str:
         return "it is a folder of the system's"
     if stat.S_ISLNK(status.st_mode):
         return "it is a link"
-    if not config.trusted and (status.st_uid != config.owner or config.owner == 0):
+    served = 0 < status.st_uid < _FIRST_USER and real.startswith(f"{posixpath.dirname(config.real)}/")
+    if not config.trusted and not served and (status.st_uid != config.owner or config.owner == 0):
         who = "others than root" if config.owner == 0 else config.who
         return f"it belongs to {user_in_words(status.st_uid)}, and {who} may write the file that names it"
     return ""

@@ -133,29 +133,32 @@ def _read(record: Mapping[str, Any]) -> Listing:
     )
 
 
-def only_listed(store: ReadableStore, key: ComponentKey) -> bool:
-    """Whether a look at its server found the component, and nobody activated it: its state is not ours to remove."""
+def only_listed(store: ReadableStore, key: ComponentKey, listing: Listing | None = None) -> bool:
+    """Whether a look at its server found the component, and nobody activated it: its state is not ours to remove.
+
+    ``listing`` is what is kept of its container, where that was read already."""
     if store.recorded_path(key) is not None:
         return False
-    listing = read(store.root, key.container)
+    listing = read(store.root, key.container) if listing is None else listing
     return store.was_listed(key) or key.component in (*listing.names, *listing.gone)
 
 
-def may_be_obsolete(inventory: Inventory, store: ReadableStore, key: ComponentKey) -> bool:
+def may_be_obsolete(inventory: Inventory, store: ReadableStore, key: ComponentKey, kept: Listing) -> bool:
     """Whether a component that is active and not available was taken off the components path: not what a look alone
-    found, nor anything of a container of which it is not known what it has."""
+    found, nor anything of a container of which it is not known what it has. ``kept`` is the container's listing."""
     container = inventory.containers.get(key.container)
     listing = inventory.listings.get(key.container)
     if container is not None and why_not_understood(container):
         return False
     if listing is not None and (listing.problem or listing.at is None):
         return False
-    kept = read(store.root, key.container)
     if kept.problem and kept.tried is None:  # what a look found cannot be read
         return False
-    if key.component in (*kept.names, *kept.gone):  # activated by hand it has no file of its own either
+    recorded = store.recorded_path(key)
+    had_a_file = recorded is not None and container is not None and recorded != container.path
+    if not had_a_file and (key.component in kept.names or key.component in kept.gone):
         return False
-    return not only_listed(store, key)
+    return not only_listed(store, key, kept)
 
 
 def as_record(listing: Listing) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from dysnomia_plugins.base import StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.errors import EngineError
-from dysnomia_tui.engine.machine.listed import as_marked, may_be_obsolete, only_listed
+from dysnomia_tui.engine.machine.listed import as_marked, may_be_obsolete, only_listed, read
 from dysnomia_tui.engine.operations.activity import ACTIVITIES
 from dysnomia_tui.engine.operations.failures import Failures
 from dysnomia_tui.engine.plans.grades import confirmation, graded
@@ -65,9 +65,12 @@ def deployment(machine: Machine, container: str = "") -> Deployment:
     available = {key for key in inventory.components if is_wanted(key) and key not in inventory.gone}
     marked = as_marked({key for key in summaries if summaries[key].active}, machine.unkept, machine.store.root)
     active = set(filter(is_wanted, marked))
-    left = {key for key in active - available if not may_be_obsolete(inventory, machine.store, key)}
     collectable = {key for key in summaries if summaries[key].garbage and is_wanted(key)}
-    garbage = {key for key in collectable if not only_listed(machine.store, key)}
+    kept = {name: read(machine.store.root, name) for name in {key.container for key in active | collectable}}
+    left = {
+        key for key in active - available if not may_be_obsolete(inventory, machine.store, key, kept[key.container])
+    }
+    garbage = {key for key in collectable if not only_listed(machine.store, key, kept[key.container])}
     return Deployment(*(tuple(sorted(keys)) for keys in (available, active, garbage, left)))
 
 

@@ -250,7 +250,7 @@ class Cache:
         """An index in memory, loaded from the one on disk where that can be read and nobody else wrote it."""
         self.close()
         db = connect(":memory:")
-        if seeded and is_obeyed(self._path):
+        if seeded and self._may_be_read():
             with suppress(sqlite3.Error), closing(connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)) as disk:
                 if _usable(disk):
                     disk.backup(db)
@@ -265,6 +265,16 @@ class Cache:
         self._private = True
         self._db = db
         return db
+
+    def _may_be_read(self) -> bool:
+        """Whether nobody could have written the index on disk but root, we, or, unless we are root, the store's owner:
+        who writes the generations may say what they are."""
+        if is_obeyed(self._path):
+            return True
+        try:
+            return os.geteuid() != 0 and is_obeyed(self._path, self._layout.root.stat().st_uid)
+        except OSError:
+            return False
 
     def _glance(self, db: sqlite3.Connection, cid: int) -> Glance:
         sql = "SELECT count, newest, newest_good, stored, problems FROM comp WHERE cid = ?"

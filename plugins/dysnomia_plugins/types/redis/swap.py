@@ -96,11 +96,13 @@ class Takeover:
             hold = Hold(live)
             if self.aside is not None:
                 self._guard(live, hold)
-            elif keyspace(live.info("keyspace")) or has_functions(live):
-                raise NotSafe(
-                    f"keys were written to the server at {self.server} while its initial state was loaded",
-                    "they are kept, and nothing was replaced: delete them and activate it again, or leave them",
-                )
+            else:
+                hold.renew()
+                if keyspace(live.info("keyspace")) or has_functions(live):
+                    raise NotSafe(
+                        f"keys were written to the server at {self.server} while its initial state was loaded",
+                        "they are kept, and nothing was replaced: delete them and activate it again, or leave them",
+                    )
             self._take(live, hold)
             put_back(live, self._before)
             keep_secret(self.beside, "")
