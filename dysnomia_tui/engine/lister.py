@@ -213,7 +213,7 @@ class _Change:
     def _marked(self) -> set[str]:
         """What a look found and is active."""
         store, of = self._machine.store, self._container.name
-        keys = (key for key in store.keys() if key.container == of)
+        keys = (key for key in store.keys() if key.container == of)  # noqa: SIM118 (a store is no dict)
         return {key.component for key in keys if store.is_active(key) and store.was_listed(key)}
 
     def _doubt(self, present: Collection[str]) -> str:
