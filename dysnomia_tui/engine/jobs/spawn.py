@@ -15,7 +15,6 @@ import gc
 import hashlib
 import os
 import pwd
-import select
 import shutil
 import subprocess
 import threading
@@ -23,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from dysnomia_base.children import is_readable
 from dysnomia_base.environment import child_environment, search_path
 from dysnomia_base.python_child import python_child
 from dysnomia_tui.engine.errors import EngineError
@@ -100,7 +100,7 @@ def _fork(folder: JobFolder, lock: int, forked: Forked) -> None:
             forked(folder.path, lock, tell)
         os.close(tell)
         os.waitpid(pid, 0)
-        started = select.select([ready], [], [], START_LIMIT)[0] and os.read(ready, 1) == b"1"
+        started = is_readable(ready, START_LIMIT) and os.read(ready, 1) == b"1"
     finally:
         gc.unfreeze()
         os.close(ready)

@@ -62,7 +62,13 @@ class Pool:
         body = compress(content)
         trailer = frame_file.seal(content, digest, body)
         self._write(target, body, trailer)
-        self.offer(target, digest, len(content))
+        if not self.offer(target, digest, len(content)):
+            # Another thread has written the same content meanwhile: its file is shared, and ours is not needed.
+            spare = target.with_name(f"{target.name}.link")
+            size = self.share(digest, len(content), spare)
+            if size is not None:
+                self.disk.replace(spare, target)
+                return digest, size
         return digest, len(body) + len(trailer)
 
     def take_in(
@@ -115,30 +121,34 @@ class Pool:
         except FileNotFoundError:
             return 0
 
-    def offer(self, target: Path, digest: bytes, content: int) -> None:
-        """Link a durable frame into the pool. Where another was quicker, that one stays. Raises OSError."""
-        self._link_into(self.path(digest), target, digest, content)
+    def offer(self, target: Path, digest: bytes, content: int) -> bool:
+        """Link a durable frame into the pool. Where another was quicker, that one stays. Returns whether it was linked.
+
+        Raises OSError."""
+        linked = self._link_into(self.path(digest), target, digest, content)
         if self.known_bad(digest):
             self.replaced.add(digest)
+        return linked
 
-    def _link_into(self, entry: Path, target: Path, digest: bytes, content: int) -> None:
+    def _link_into(self, entry: Path, target: Path, digest: bytes, content: int) -> bool:
         for _ in range(3):
             try:
                 self.disk.link(target, entry)
-                return
+                return True
             except FileNotFoundError:
                 self._make_folder(entry.parent)
             except FileExistsError:
                 if self.size(entry, digest, content) is not None:
-                    return
+                    return False
                 if self.size(entry, digest, content, ours=False) is not None:
                     self.disk.unlink(entry, missing_ok=True)  # of another mode or group: its snapshots hold it
                 else:
                     self.condemn(entry, digest)
             except OSError as error:
                 if error.errno in NO_LINKS:
-                    return
+                    return False
                 raise
+        return False
 
     def size(self, path: Path, digest: bytes, content: int, *, ours: bool = True) -> int | None:
         """The size of a frame's file that may be linked; None where it is not there or not believed.

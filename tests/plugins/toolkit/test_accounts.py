@@ -92,9 +92,9 @@ def test_a_component_without_any_has_none_and_a_missing_one_is_named(tmp_path: P
         ("u", "shell='/bin/sh:x'\n", "colon"),
         ("u", "description=$'two\\nlines'\n", "new line"),
         ("u", "rm -rf /\n", "line 1"),
-        ("-r", "", "not called as a user"),
-        ("a b", "", "not called as a user"),
-        ("a:b", "", "not called as a user"),
+        ("-r", "", "is not a valid name of a user"),
+        ("a b", "", "is not a valid name of a user"),
+        ("a:b", "", "is not a valid name of a user"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, name: str, text: str, says: str) -> None:

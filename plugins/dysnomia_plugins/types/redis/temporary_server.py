@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
 import socket
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from dysnomia_base.children import is_readable
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown
 from dysnomia_plugins.toolkit.guarded.folder import Folder
@@ -194,7 +194,7 @@ def _connect(
             if _ready(connection):
                 return connection
             connection.close()
-        if select.select([alive], [], [], 0.01 if connection is None else 0.05)[0]:
+        if is_readable(alive, 0.01 if connection is None else 0.05):
             ctx.cancel.check()
             raise _NotStarted(f"the temporary server on {run.path} did not load its file: {_reason(output)}")
         if time.monotonic() > deadline:
