@@ -22,6 +22,8 @@ import os
 import pwd
 import stat
 
+from dysnomia_base.users import is_others_own_group
+
 MAX_LINKS = 40
 """As the kernel: more links on one way are a circle."""
 _DISTRIBUTION_GIDS = 100
@@ -180,7 +182,7 @@ def _only_ours(gid: int, uid: int) -> bool:
         return True  # users of the system's own, as sync and shutdown, have it where no program of theirs ever runs
     if not (gid < _DISTRIBUTION_GIDS or (gid == user.pw_gid and group.gr_name == user.pw_name)):
         return False
-    return not any(other.pw_gid == gid and other.pw_uid not in (0, uid) for other in pwd.getpwall())
+    return not is_others_own_group(gid, uid)
 
 
 def _user(uid: int) -> str:

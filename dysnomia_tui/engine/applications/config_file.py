@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_base.ownership import why_not_obeyed
+from dysnomia_base.users import FIRST_OF_PEOPLE
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path, user_in_words
@@ -18,8 +19,6 @@ MOST_BYTES = 256 << 10
 """Several times what the longest of them (Grafana's, Synapse's, with all their comments) has."""
 MOST_FILES = 100
 """Files that a pattern is followed to."""
-_FIRST_USER = 1000
-"""Accounts below are the system's (Debian policy 9.2.2)."""
 _SYSTEM = (
     "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/nix", "/opt", "/proc",
     "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/share", "/var",
@@ -96,7 +95,7 @@ def why_not_place(config: ConfigFile, path: str) -> str:
         return "it is a folder of the system's"
     if stat.S_ISLNK(status.st_mode):
         return "it is a link"
-    served = 0 < status.st_uid < _FIRST_USER and real.startswith(f"{posixpath.dirname(config.real)}/")
+    served = 0 < status.st_uid < FIRST_OF_PEOPLE and real.startswith(f"{posixpath.dirname(config.real)}/")
     if not config.trusted and not served and (status.st_uid != config.owner or config.owner == 0):
         who = "others than root" if config.owner == 0 else config.who
         return f"it belongs to {user_in_words(status.st_uid)}, and {who} may write the file that names it"

@@ -16,6 +16,7 @@ import stat
 from typing import NoReturn
 
 from dysnomia_base.records import dataclass
+from dysnomia_base.users import is_others_own_group
 from dysnomia_plugins.errors import NotSafe
 
 MAX_LINKS = 40
@@ -91,7 +92,9 @@ def _private_group(gid: int) -> bool:
         group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
     except KeyError:
         return False
-    return user.pw_gid == gid and group.gr_name == user.pw_name and not group.gr_mem
+    if user.pw_gid != gid or group.gr_name != user.pw_name or group.gr_mem:
+        return False
+    return not is_others_own_group(gid, user.pw_uid)
 
 
 def _has_acl(folder: int) -> bool:

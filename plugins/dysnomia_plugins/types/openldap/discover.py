@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 
 import psutil
 
+from dysnomia_base.users import FIRST_OF_PEOPLE
 from dysnomia_plugins.base import Found, Place, Probe, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
@@ -20,8 +21,6 @@ from dysnomia_plugins.types.openldap.server import holders
 
 _TYPE = "openldap-directory"
 _ANSWER = 0.5
-_FIRST_OF_PEOPLE = 1000
-"""User ids below are system accounts (Debian policy 9.2.2, UID_MIN of login.defs)."""
 _OPTIONS = ("-F", "-f")
 
 
@@ -102,7 +101,7 @@ def _is_a_server(users: set[int], path: str) -> bool:
         owner = os.stat(path).st_uid  # noqa: PTH116 (whose it is; it is opened by who looks at its way)
     except OSError:
         return False
-    return len(users) == 1 and max(users) < _FIRST_OF_PEOPLE and owner in (0, *users)
+    return len(users) == 1 and max(users) < FIRST_OF_PEOPLE and owner in (0, *users)
 
 
 def _found(path: str, container: str) -> Iterator[Found]:
