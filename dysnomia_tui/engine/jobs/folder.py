@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dysnomia_base.records import dataclass
+from dysnomia_base.whole_file import sync_folder
 from dysnomia_store.errors import Corrupt
 from dysnomia_store.records import codec as records
 from dysnomia_tui.engine.component.journal import FileJournal
@@ -193,7 +194,7 @@ def _publish(jobs: Path, staged: Path) -> JobFolder:
                 raise
             number += 1
             continue
-        _sync_folder(jobs)
+        sync_folder(jobs)
         return JobFolder(target)
 
 
@@ -203,11 +204,3 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dysnomia_base.whole_file import sync_folder
 from dysnomia_store.archive import format as form
 from dysnomia_store.archive import schema
 from dysnomia_store.archive.format import Archive, ArchivedComponent, ArchivedFile, ArchivedGeneration, ArchivedSnapshot
@@ -80,11 +81,7 @@ def _target(path: Path) -> Iterator[BinaryIO]:
             _name(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _name(partial: Path, path: Path) -> None:
