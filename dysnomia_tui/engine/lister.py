@@ -173,6 +173,7 @@ class _Change:
         path = container.path
         self._named = {key.component for key in every if inventory.components.get(key) != path}
         self._known = known - self._named
+        self._marked = self._read_marked()
         self._taken = set(self._locations())
 
     def made(self, listed: Collection[Listed], remark: str, accept: bool) -> Listing:
@@ -207,10 +208,10 @@ class _Change:
     def _expected(self) -> list[str]:
         """Components that are in service, and should be there."""
         names = [name for name in self._before.names if name in self._known and self._is_active(name)]
-        names += sorted(self._marked() - self._named)  # the listing may have been lost
+        names += sorted(self._marked - self._named)  # the listing may have been lost
         return [name for name in dict.fromkeys(names) if not excepted(self._container, name)]
 
-    def _marked(self) -> set[str]:
+    def _read_marked(self) -> set[str]:
         """What a look found and is active."""
         store, of = self._machine.store, self._container.name
         keys = (key for key in store.keys() if key.container == of)  # noqa: SIM118 (a store is no dict)
@@ -240,13 +241,13 @@ class _Change:
             key = ComponentKey(self._container.name, name)
             if name not in self._before.names and name not in self._before.out:
                 self._mark(name, active=True)
-            elif store.is_active(key) and store.recorded_path(key) is None and not store.was_listed(key):
+            elif store.is_active(key) and not store.was_listed(key) and store.recorded_path(key) is None:
                 store.set_state(key, active=True, garbage=False, listed=True)
 
     def mark_others(self, after: Listing) -> None:
         """What a look found and is no component now is not active, whatever became of an earlier look. Raises
         StoreError."""
-        for name in (self._known | self._marked()) - self._named - set(after.names):
+        for name in (self._known | self._marked) - self._named - set(after.names):
             self._mark(name, active=False)
 
     def _why_not(self, one: Listed, count: int) -> str:
