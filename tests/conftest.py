@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -21,3 +24,10 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = hasattr(config, "workerinput")
     file = "" if worker else config.getoption("--matrix-file")
     config.pluginmanager.register(Matrix(file, config.getoption("--matrix-column")), "matrix")
+
+
+def pytest_runtest_teardown() -> None:
+    """Commands that are called here leave engines in circles, each with its index open; a process of a command has
+    one. They are collected before the descriptors run out."""
+    if len(os.listdir("/proc/self/fd")) > 400:
+        gc.collect()
