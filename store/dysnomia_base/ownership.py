@@ -21,6 +21,7 @@ import grp
 import os
 import pwd
 import stat
+from pathlib import Path
 
 from dysnomia_base.users import is_others_own_group
 
@@ -87,6 +88,13 @@ def may_be_made(path: str | os.PathLike[str], uid: int | None = None) -> bool:
     while not os.path.lexists(existing) and existing != "/":
         existing = os.path.dirname(existing)  # noqa: PTH120
     return is_obeyed(existing, uid)
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
 
 
 def refusal(path: str | os.PathLike[str], uid: int | None = None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dysnomia_base.clock import from_seconds
 from dysnomia_base.host import host_name
+from dysnomia_base.ownership import nearest_existing
 from dysnomia_plugins.base import Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.missing import NoSuchType
@@ -256,11 +257,8 @@ def _left_out(machine: Machine) -> Sequence[str]:
 
 
 def _disk(machine: Machine) -> tuple[int | None, int | None]:
-    existing = machine.settings.statedir
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
     try:
-        usage = shutil.disk_usage(existing)
+        usage = shutil.disk_usage(nearest_existing(machine.settings.statedir))
     except OSError:
         return None, None
     return usage.free, usage.total

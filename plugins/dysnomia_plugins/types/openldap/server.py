@@ -20,6 +20,7 @@ import psutil
 
 from dysnomia_plugins.base import Component, Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.toolkit.command_words import command_words
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
@@ -172,7 +173,7 @@ def _holder(pid: int) -> Holder | None:
 def control(component: Component, tool_path: str, folder: str, pids: Sequence[int]) -> Control | None:
     """How the server with these processes on the database in a folder is stopped: as the container says, else by its
     systemd unit. None: that is not known. Raises PluginError where the container says half of it."""
-    stop, start = (_words(component, name) for name in (STOP_SETTING, START_SETTING))
+    stop, start = (command_words(component, name) for name in (STOP_SETTING, START_SETTING))
     if bool(stop) != bool(start):
         raise PluginError(f"{STOP_SETTING} and {START_SETTING} belong together, and one is not set", "set both")
     if stop:
@@ -182,11 +183,6 @@ def control(component: Component, tool_path: str, folder: str, pids: Sequence[in
         return None
     words = f"systemctl stop and start {unit}"
     return Control(("systemctl", "stop", "--", unit), ("systemctl", "start", "--", unit), words, unit)
-
-
-def _words(component: Component, name: str) -> tuple[str, ...]:
-    value = component.properties.get(name, ())
-    return tuple(value.split()) if isinstance(value, str) else tuple(value)
 
 
 def last_time(folder: str) -> float | None:

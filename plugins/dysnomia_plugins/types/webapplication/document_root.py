@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from collections.abc import Sequence
 
 from dysnomia_plugins.base import Component, Context
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.command_words import command_words
 from dysnomia_plugins.toolkit.deployment import names_in
 from dysnomia_plugins.toolkit.folder_links import FolderLinks
 
@@ -40,24 +40,9 @@ def served_links(component: Component) -> FolderLinks:
     return FolderLinks.at(document_root(component), str(folder), targets, setting=SETTING, step=LINKS)
 
 
-def reload_words(component: Component) -> Sequence[str]:
-    """The command that makes the server look again, as words; none where the container names none.
-
-    An array is taken as it is, a string is split at its blanks as a shell would. Raises PluginError."""
-    value = component.properties.get(RELOAD, ())
-    if not isinstance(value, str):
-        return tuple(value)
-    try:
-        return tuple(shlex.split(value))
-    except ValueError as error:
-        raise PluginError(
-            f"{RELOAD} of {component.key} is not a list of words ({error})", "write it as an array of bash: (word word)"
-        ) from error
-
-
 def reload(ctx: Context) -> None:
     """Run it, where there is one. Raises ProcessFailed, Cancelled, ToolMissing."""
-    words = reload_words(ctx.component)
+    words = command_words(ctx.component, RELOAD)
     if words:
         ctx.progress.phase("reload")
         ctx.progress.log(shlex.join(words))

@@ -17,17 +17,18 @@ from typing import ClassVar
 
 from dysnomia_plugins.base import Component, Context, Place, Plugin, Preflight, PutRow, Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.command_words import command_words
 from dysnomia_plugins.toolkit.filesets import activation
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, is_fileset, read_spec_below
 from dysnomia_plugins.toolkit.folder_links import take_back
 from dysnomia_plugins.types.webapplication.document_root import (
     LINKS,
+    RELOAD,
     SETTING,
     document_root,
     reload,
     reload_or_warn,
-    reload_words,
 )
 from dysnomia_plugins.types.webapplication.linked import LinkedWebApplication
 
@@ -63,7 +64,7 @@ class WebApplication(FilesetState):
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
         preflight_result = super().preflight(ctx, stored, replace=replace)
-        words = reload_words(ctx.component)
+        words = command_words(ctx.component, RELOAD)
         return _with_reload(preflight_result, words) if words and replace else preflight_result
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
