@@ -7,13 +7,13 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from dysnomia_base.durations import format_duration
-from dysnomia_base.ownership import refusal
+from dysnomia_base.ownership import nearest_existing, refusal
 from dysnomia_base.sizes import parse_size
 from dysnomia_base.whole_file import in_place_of
 from dysnomia_store.records.retention import Policy
@@ -63,9 +63,7 @@ def why_not_written(path: Path, environ: Mapping[str, str], uid: int) -> str:
     refused = refusal(real, uid)
     if refused:
         return refused
-    existing = real
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    existing = nearest_existing(real)
     folder = existing if existing.is_dir() else existing.parent
     if not os.access(folder, os.W_OK | os.X_OK) or (existing == real and not os.access(real, os.W_OK)):
         return f"permission denied: {path} cannot be written by this user"
@@ -86,7 +84,7 @@ def with_retention(path: Path, text: str, pattern: str, values: Values) -> str:
     elif "retention" in given:
         raise _by_hand(path, text, trail)
     else:
-        new = _appended(text, pattern, values)
+        new = appended(text, _table(pattern, values))
     try:
         after = tomllib.loads(new)
     except tomllib.TOMLDecodeError:
@@ -140,6 +138,35 @@ def _locked(lock: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def text_of(path: Path) -> str:
+    """What a configuration file holds; ``""`` where there is none. Raises SettingsError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8", "save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", "run it as its owner, or as root") from None
+
+
+def appended(text: str, table: str) -> str:
+    """The text with a table at its end, an empty line before it."""
+    lead = text if not text or text.endswith("\n") else text + "\n"
+    return f"{lead}{chr(10) if lead.strip() else ''}{table}"
+
+
+def replace_if_same(path: Path, seen: str, how: Callable[[str], str]) -> bool:
+    """Change a file where it is still the one that was seen (see ``identity``), and no other job writes it meanwhile.
+
+    Returns whether it is. Raises SettingsError, OSError: then it is as it was."""
+    with alone(path):
+        if identity(path) != seen:
+            return False
+        replace_text(path, how(text_of(path)))
+        return True
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -212,11 +239,9 @@ def _is_header(line: str, trail: Sequence[str]) -> bool:
     return header is not None and dotted(header[1]) == tuple(trail)
 
 
-def _appended(text: str, pattern: str, values: Values) -> str:
-    """The table at the end of the file."""
-    lead = text if not text or text.endswith("\n") else text + "\n"
+def _table(pattern: str, values: Values) -> str:
     body = "".join(f"{name} = {in_toml(value)}\n" for name, value in values.items())
-    return f"{lead}{chr(10) if lead.strip() else ''}[components.{_quoted(pattern)}.retention]\n{body}"
+    return f"[components.{_quoted(pattern)}.retention]\n{body}"
 
 
 def _changed(lines: Sequence[str], at: int, values: Values) -> str:

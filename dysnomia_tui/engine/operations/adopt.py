@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dysnomia_base.ownership import nearest_existing
 from dysnomia_plugins.base import Found, PropertyValue
 from dysnomia_store.errors import NameRejected
 from dysnomia_store.names import ComponentKey, validate_name
@@ -98,11 +99,9 @@ def _files_of(machine: Machine, found: Found) -> tuple[dict[str, str], list[str]
         blockers.append(f"{key} is configured already")
     containers, components = adopt_folders(machine.settings)
     files: dict[str, str] = {}
-    existing = machine.inventory().containers.get(found.container)
-    if existing is None:
-        files[str(containers / found.container)] = container_text(found.type, found.properties)
-    elif existing.problem or dict(existing.properties) != {"type": found.type, **found.properties}:
-        blockers.append(f"{existing.path} already exists with other content")
+    refused = add_container(machine, files, containers / found.container, found.type, found.properties)
+    if refused:
+        blockers.append(refused)
     files[str(components / found.container / found.component)] = ""
     return files, blockers
 
@@ -118,12 +117,22 @@ def adopt_folders(settings: Settings) -> tuple[Path, Path]:
 
 def _writable(folders: Collection[Path]) -> Path | None:
     for folder in folders:
-        existing = folder
-        while not existing.exists() and existing != existing.parent:
-            existing = existing.parent
-        if os.access(existing, os.W_OK | os.X_OK):
+        if os.access(nearest_existing(folder), os.W_OK | os.X_OK):
             return folder
     return None
+
+
+def add_container(
+    machine: Machine, files: dict[str, str], path: Path, type_name: str, properties: Mapping[str, PropertyValue]
+) -> str:
+    """Add a container's file to those that would be written, unless there is one that says the same. Returns why it
+    cannot be, or ``""``. Raises Blocked where a secret would be written."""
+    existing = machine.inventory().containers.get(path.name)
+    if existing is None:
+        files[str(path)] = container_text(type_name, properties)
+    elif existing.problem or dict(existing.properties) != {**properties, "type": type_name}:
+        return f"{existing.path} already exists with other content"
+    return ""
 
 
 def container_text(type_name: str, properties: Mapping[str, PropertyValue]) -> str:

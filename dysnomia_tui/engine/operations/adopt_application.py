@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dysnomia_base.escape import visible
-from dysnomia_tui.config.edit import alone, identity, in_toml, replace_text, target_of, why_not_written
+from dysnomia_tui.config.edit import appended, identity, in_toml, replace_if_same, target_of, text_of, why_not_written
 from dysnomia_tui.config.errors import SettingsError
 from dysnomia_tui.config.toml import read_text
 from dysnomia_tui.engine.applications.model import Application, Part
@@ -17,7 +17,7 @@ from dysnomia_tui.engine.applications.recognise import FILESET
 from dysnomia_tui.engine.errors import EngineError, Stale
 from dysnomia_tui.engine.group.hooks import why_not_run
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations.adopt import adopt_folders, container_text
+from dysnomia_tui.engine.operations.adopt import add_container, adopt_folders
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, Step
 
@@ -57,11 +57,9 @@ def _files(machine: Machine, application: Application) -> tuple[dict[str, str], 
             continue
         if part.key in machine.inventory().components:
             blockers.append(f"{part.key} is configured already, for something else")
-        existing = machine.inventory().containers.get(part.key.container)
-        if existing is None:
-            files[str(containers / part.key.container)] = container_text(part.type, part.properties)
-        elif existing.problem or dict(existing.properties) != {**part.properties, "type": part.type}:
-            blockers.append(f"{existing.path} already exists with other content")
+        refused = add_container(machine, files, containers / part.key.container, part.type, part.properties)
+        if refused:
+            blockers.append(refused)
         path = components / part.key.container / part.key.component
         content = ""
         if part.type == FILESET:
@@ -80,11 +78,9 @@ def _against(machine: Machine, application: Application, config: Path) -> Iterat
         yield refused
     else:
         try:
-            _with_group(config, group_text(application))
+            _with_group(config, text_of(config), group_text(application))
         except SettingsError as error:
             yield error.message
-        except OSError as error:
-            yield f"{config} cannot be read: {error.strerror}"
     for argv in (application.before, application.after):
         reason = why_not_run(argv[0]) if argv else ""
         if reason:
@@ -125,31 +121,23 @@ def add_group(params: Mapping[str, Any]) -> str:
     """Write the lines of a plan at the end of its config.toml, which is returned. Raises Stale, EngineError."""
     path = Path(params["config"])
     try:
-        with alone(path):
-            if identity(path) != params["identity"]:
-                raise Stale(
-                    f"another program changed {path} after the plan was made: the components are adopted, but no group"
-                    " was written",
-                    "look at it, then adopt the application again",
-                )
-            replace_text(path, _with_group(path, params["group"]))
+        written = replace_if_same(path, params["identity"], lambda text: _with_group(path, text, params["group"]))
     except (SettingsError, OSError) as error:
         message = error.message if isinstance(error, SettingsError) else f"{path} was not written: {error.strerror}"
         raise EngineError(
             f"{message}; the components are adopted, without a group", "write it there yourself"
         ) from None
+    if not written:
+        raise Stale(
+            f"another program changed {path} after the plan was made: the components are adopted, but no group"
+            " was written",
+            "look at it, then adopt the application again",
+        )
     return str(path)
 
 
-def _with_group(path: Path, group: str) -> str:
-    """What the file would hold. Raises SettingsError, OSError."""
-    try:
-        old = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        old = ""
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8", "save it as UTF-8") from None
-    lead = old if not old or old.endswith("\n") else f"{old}\n"
-    new = f"{lead}{chr(10) if lead.strip() else ''}{group}"
+def _with_group(path: Path, text: str, group: str) -> str:
+    """What the file would hold. Raises SettingsError."""
+    new = appended(text, group)
     read_text(path, new)
     return new

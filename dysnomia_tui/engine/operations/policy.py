@@ -10,12 +10,12 @@ from pathlib import Path
 from dysnomia_store.names import ComponentKey
 from dysnomia_store.records.retention import Policy
 from dysnomia_tui.config.edit import (
-    alone,
     components_with,
     identity,
     in_toml,
-    replace_text,
+    replace_if_same,
     target_of,
+    text_of,
     values_of,
     why_not_written,
     with_retention,
@@ -44,7 +44,7 @@ def plan_policy(
     others: list[str] = []
     if not refused:
         try:
-            after = components_with(machine.settings, path, with_retention(path, _text_of(path), pattern, values))
+            after = components_with(machine.settings, path, with_retention(path, text_of(path), pattern, values))
             steps, others, blockers = _consequences(machine, keys, policy, after)
         except SettingsError as error:
             blockers.append(f"{error.message}: {error.hint}" if error.hint else error.message)
@@ -75,31 +75,20 @@ def run_policy(work: JobContext) -> Outcome:
     params = work.plan.params
     path = Path(params["path"])
     try:
-        with alone(path):
-            if identity(path) != params["identity"]:
-                raise Stale(
-                    f"another program changed {path} after the plan was made", "look at it, then save the policy again"
-                )
-            replace_text(path, with_retention(path, _text_of(path), params["pattern"], params["values"]))
+        written = replace_if_same(
+            path,
+            params["identity"],
+            lambda text: with_retention(path, text, params["pattern"], params["values"]),
+        )
     except SettingsError as error:
         raise Blocked(error.message, error.hint) from None
     except OSError as error:
         raise EngineError(f"{path} was not written: {error.strerror}", "nothing was changed") from None
+    if not written:
+        raise Stale(f"another program changed {path} after the plan was made", "look at it, then save the policy again")
     return Outcome(
         JobState.DONE, f"{path} is written; an open program reads it when it is started again", details={}
     )  # fmt: skip
-
-
-def _text_of(path: Path) -> str:
-    """Raises SettingsError."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        return ""
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8", "save it as UTF-8") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}", "run it as its owner, or as root") from None
 
 
 def _consequences(
