@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import select
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from select import select
 from typing import IO, Any
 
 from dysnomia_plugins.errors import PluginError
@@ -244,7 +244,10 @@ class Requests:
 
     def _told_to_stop(self, stopped: int) -> bool:
         """Wait for either: a request, or the word to stop."""
-        return stopped in select([self._descriptor, stopped], [], [])[0]
+        waiting = select.poll()  # select fails on a descriptor above 1023
+        waiting.register(self._descriptor, select.POLLIN)
+        waiting.register(stopped, select.POLLIN)
+        return any(descriptor == stopped for descriptor, _ in waiting.poll())
 
     def _listen(self, stopped: int | None = None) -> None:
         """Take requests until told to stop, or the parent is gone; then leave nothing behind."""

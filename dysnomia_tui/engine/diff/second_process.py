@@ -16,9 +16,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from select import select
 from typing import Any, NoReturn
 
+from dysnomia_base.children import is_readable
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.errors import StoreError
 from dysnomia_tui.engine.diff.hash_file import Order
@@ -108,7 +108,7 @@ class Helper:
 
     def _answer(self, tick: Tick) -> tuple[Any, list[int]]:
         """Wait, ticking, so that requests are answered meanwhile. Raises StoreError with what went wrong there."""
-        while not select([self._socket], [], [], _LOOK)[0]:
+        while not is_readable(self._socket.fileno(), _LOOK):
             tick(0)
         try:
             (ok, value), descriptors = _receive(self._socket)
