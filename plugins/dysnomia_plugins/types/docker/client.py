@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dysnomia_plugins.base import Component, Runner
-from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed, ServerDown, ToolMissing, WrongCredentials
+from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.types.docker.containers import Container
 
 TOOLS = ("docker",)
@@ -151,15 +151,6 @@ class Docker:
 
 class Nothing(PluginError):
     """There is no such container, image or volume."""
-
-
-def program_of(component: Component, path: str) -> str:
-    """The client to be used, by its whole path. Raises ToolMissing."""
-    name = component.prop(PROGRAM_SETTING, "docker")
-    found = shutil.which(name, path=path)
-    if found is None:
-        raise ToolMissing(f"{name} is not installed", "apt-get install docker.io")
-    return found
 
 
 def names_in_words(containers: Sequence[Container]) -> str:

@@ -84,7 +84,7 @@ class DockerContainer(Plugin):
             now = docker.container(name)
             if now is None and time.monotonic() < until:
                 return  # --rm, and it has done what it was for
-            if now is None or now.failed:
+            if now is None or now.failed or now.exit_status or now.restarts:
                 why = "it is gone" if now is None else now.error or f"{now.status}, status {now.exit_status}"
                 for line in last_lines(docker, name, LAST)[0]:
                     ctx.progress.log(line.text)
@@ -103,7 +103,7 @@ class DockerContainer(Plugin):
         found = docker.container(spec.name)
         if found is not None and found.is_up:
             ctx.progress.log(f"stop {spec.name}")
-            docker.run("stop", "--time", str(spec.timeout), spec.name, timeout=None)
+            docker.run("stop", "-t", str(spec.timeout), spec.name, timeout=None)
         if spec.stateless:
             self._remove(ctx, docker, spec)
 

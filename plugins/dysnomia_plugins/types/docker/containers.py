@@ -11,6 +11,8 @@ from typing import Any, Self
 from dysnomia_plugins.errors import PluginError
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_ENDED_AS_TOLD = (0, 130, 137, 143)
+"""By itself, or by SIGINT, SIGKILL, SIGTERM."""
 _SWARM = "com.docker.swarm.service.name"
 
 
@@ -38,6 +40,7 @@ class Container:
     """``created``, ``running``, ``paused``, ``restarting``, ``exited``, ``dead``…"""
     exit_status: int
     error: str
+    out_of_memory: bool
     started: datetime | None
     restarts: int
     health: str
@@ -61,6 +64,7 @@ class Container:
                 status=str(state["Status"]),
                 exit_status=int(state.get("ExitCode") or 0),
                 error=str(state.get("Error") or ""),
+                out_of_memory=bool(state.get("OOMKilled")),
                 started=time_of(str(state.get("StartedAt") or "")),
                 restarts=int(said.get("RestartCount") or 0),
                 health=str((state.get("Health") or state.get("Healthcheck") or {}).get("Status") or ""),
@@ -79,9 +83,9 @@ class Container:
     @property
     def failed(self) -> bool:
         """Whether it ended badly, or is being started over and over. One that was stopped ended by a signal."""
-        if self.status in ("restarting", "dead"):
+        if self.status in ("restarting", "dead") or self.error:
             return True
-        return self.status == "exited" and (bool(self.error) or self.exit_status not in (0, 130, 137, 143))
+        return self.status == "exited" and (self.out_of_memory or self.exit_status not in _ENDED_AS_TOLD)
 
 
 def _mounted(one: Mapping[str, Any]) -> MountedAt:

@@ -29,7 +29,9 @@ SETTINGS, PARAMETERS = "-docker-settings", "-docker-createparams"
 _TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:@-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OPTIONS = ("-e", "--env")
-_OF_THE_CLIENT = re.compile(r"PATH|HOME|LC_ALL|LANG|TMPDIR|(DOCKER|XDG|CONTAINER|CONTAINERS|GODEBUG|LD)(_.*)?|.*_PROXY", re.I)
+_OF_THE_CLIENT = re.compile(
+    r"PATH|HOME|LC_ALL|LANG|TMPDIR|(DOCKER|XDG|CONTAINER|CONTAINERS|GODEBUG|LD)(_.*)?|.*_PROXY", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +114,22 @@ def _seconds(component: Component, text: str) -> int:
 
 
 def _without_values(parameters: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """``--env NAME=value`` as ``--env NAME``, which the client looks up among its own variables. What the client itself
+    would obey stays as it is."""
     words: list[str] = []
     variables: dict[str, str] = {}
     option = ""
     for word in parameters:
-        prefix, name, value = "", *word.partition("=")[::2]
-        if name in _OPTIONS and value:  # --env=NAME=value
-            prefix, (name, _, value) = f"{name}=", value.partition("=")
-            given = "=" in word.partition("=")[2]
-        else:
-            given = option in _OPTIONS and "=" in word
-        ours = given and _VARIABLE.fullmatch(name) and not _OF_THE_CLIENT.fullmatch(name)
-        if ours and variables.get(name, value) == value:
-            variables[name] = value
-            words.append(f"{prefix}{name}")
+        prefix = "--env=" if word.startswith("--env=") else ""
+        name, given, value = word.removeprefix(prefix).partition("=")
+        is_variable = bool(given) and (bool(prefix) or option in _OPTIONS)
+        if is_variable and _may_be_set(name) and variables.setdefault(name, value) == value:
+            words.append(prefix + name)
         else:
             words.append(word)
         option = word
     return words, variables
+
+
+def _may_be_set(name: str) -> bool:
+    return _VARIABLE.fullmatch(name) is not None and _OF_THE_CLIENT.fullmatch(name) is None
