@@ -51,7 +51,7 @@ class Docker:
         if program not in ("", "docker", "podman"):
             raise BadProperties(f"{PROGRAM_SETTING} of {component.key} must be docker or podman", "correct it")
         if not socket.startswith("/"):
-            raise BadProperties(f"{SOCKET_SETTING} of {component.key} is no absolute path", "correct it")
+            raise BadProperties(f"{SOCKET_SETTING} of {component.key} is not an absolute path", "correct it")
         if not program:
             program = "podman" if shutil.which("docker") is None and shutil.which("podman") else "docker"
         return cls(runner, program, socket if program == "docker" else "")
@@ -83,21 +83,16 @@ class Docker:
     def both(
         self, *words: str, timeout: float | None = ANSWER, env: Mapping[str, str] | None = None
     ) -> tuple[str, str]:
-        """The same, and what it prints on its standard error. ``env``: variables besides the client's own."""
+        """The same, and what it prints on its standard error. ``env``: variables besides the client's own.
+
+        Raises as ``run`` does."""
         try:
             done = self.runner.run(
                 self.command(*words), env={**(env or {}), **self.environment}, timeout=timeout, umask=0o022
             )  # fmt: skip
         except ProcessFailed as error:
-            raise self._explained(error) from error
+            raise _explained(error, self) from error
         return done.stdout.decode("utf-8", "replace"), done.stderr
-
-    def _explained(self, error: ProcessFailed) -> PluginError:
-        if self.socket and _AWAY.search(error.stderr):
-            return ServerDown(f"{self.title} does not answer", "start it (systemctl start docker)")
-        if self.socket and _DENIED.search(error.stderr) and self.socket in error.stderr:
-            return WrongCredentials(f"{self.title} may not be asked by this user", "root and the group docker may")
-        return error
 
     def version(self, timeout: float | None = None) -> str:
         """Of the engine. Raises as ``run`` does."""
@@ -108,13 +103,13 @@ class Docker:
         """What it says of containers, images or volumes. Raises PluginError, ``Nothing`` where one is not there."""
         words = ("volume", "inspect") if kind == "volume" else ("inspect", "--type", kind)
         try:
-            said = self.run(*words, "--", *names, timeout=timeout)
+            output = self.run(*words, "--", *names, timeout=timeout)
         except ProcessFailed as error:
             if NONE_OF_IT.search(error.stderr):
                 raise Nothing(f"{self.title} has no {kind} {' '.join(names)}") from error
             raise
         try:
-            return list(json.loads(said))
+            return list(json.loads(output))
         except ValueError as error:
             raise PluginError(f"what {self.program} says of {' '.join(names)} is not understood ({error})") from error
 
@@ -123,10 +118,9 @@ class Docker:
     def container(self, name: str, timeout: float | None = ANSWER) -> Container | None:
         """The one of exactly this name, or none. Raises PluginError."""
         try:
-            found = self.inspect("container", name, timeout=timeout)
+            one = Container.of(self.inspect("container", name, timeout=timeout)[0])
         except Nothing:
             return None
-        one = Container.of(found[0])
         return one if name in (one.name, one.id) else None  # what begins with it is another's id
 
     def containers(self, *filters: str) -> list[Container]:
@@ -151,6 +145,14 @@ class Docker:
 
 class Nothing(PluginError):
     """There is no such container, image or volume."""
+
+
+def _explained(error: ProcessFailed, docker: Docker) -> PluginError:
+    if docker.socket and _AWAY.search(error.stderr):
+        return ServerDown(f"{docker.title} does not answer", "start it (systemctl start docker)")
+    if docker.socket and _DENIED.search(error.stderr) and docker.socket in error.stderr:
+        return WrongCredentials(f"{docker.title} may not be asked by this user", "root and the group docker may")
+    return error
 
 
 def names_in_words(containers: Sequence[Container]) -> str:

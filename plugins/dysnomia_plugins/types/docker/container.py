@@ -100,8 +100,8 @@ class DockerContainer(Plugin):
         deployment.require_obeyed(ctx.component)
         spec, docker = ContainerSpec.of(ctx.component), Docker.of(ctx.component, ctx.runner)
         ctx.progress.phase("stop")
-        found = docker.container(spec.name)
-        if found is not None and found.is_up:
+        container = docker.container(spec.name)
+        if container is not None and container.is_up:
             ctx.progress.log(f"stop {spec.name}")
             docker.run("stop", "-t", str(spec.timeout), spec.name, timeout=None)
         if spec.stateless:
@@ -117,11 +117,11 @@ class DockerContainer(Plugin):
         return "its container would be removed, with all that it wrote outside of volumes"
 
     def collect_garbage(self, ctx: Context) -> None:
-        """Remove the container, and the image where nothing else uses it."""
+        """Remove the container, and the image where nothing else uses it. Raises PluginError, NotSafe while it runs."""
         deployment.require_obeyed(ctx.component)
         spec, docker = ContainerSpec.of(ctx.component), Docker.of(ctx.component, ctx.runner)
-        found = docker.container(spec.name)
-        if found is not None and found.is_up:
+        container = docker.container(spec.name)
+        if container is not None and container.is_up:
             raise NotSafe(f"the container {spec.name} runs", "deactivate the component first")
         self._remove(ctx, docker, spec)
 
@@ -176,11 +176,11 @@ class DockerContainer(Plugin):
 
     def status(self, component: Component, runner: Runner) -> Status:
         spec, docker = ContainerSpec.of(component), Docker.of(component, runner)
-        found = docker.container(spec.name, PROBE_SECONDS)
-        if found is None:
+        container = docker.container(spec.name, PROBE_SECONDS)
+        if container is None:
             facts = (Fact(f"there is no container {spec.name}", tone=Tone.DIM),)
             return Status(*overall(None), facts, (), "a container that is not there has no log")
-        return status_of(docker, found)
+        return status_of(docker, container)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """A shell, with the commands for this container told first, as Dysnomia does."""
@@ -211,8 +211,8 @@ def _remove_made(docker: Docker, name: str) -> None:
 
 
 def _stop_again(docker: Docker, name: str) -> None:
-    found: Container | None = docker.container(name)
-    if found is not None and found.is_up:
+    container: Container | None = docker.container(name)
+    if container is not None and container.is_up:
         docker.run("stop", name, timeout=None)
 
 

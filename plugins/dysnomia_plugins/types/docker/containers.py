@@ -52,25 +52,25 @@ class Container:
     mounts: tuple[MountedAt, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, said: Mapping[str, Any]) -> Self:
+    def of(cls, answer: Mapping[str, Any]) -> Self:
         """From one element of what ``inspect`` prints. Raises PluginError for what is none."""
         try:
-            config, state, host = said["Config"], said["State"], said.get("HostConfig") or {}
+            config, state, host = answer["Config"], answer["State"], answer.get("HostConfig") or {}
             return cls(
-                id=str(said["Id"]),
-                name=str(said["Name"]).removeprefix("/"),
-                image=str(said["Image"]),
-                image_name=str(config.get("Image") or said.get("ImageName") or ""),
+                id=str(answer["Id"]),
+                name=str(answer["Name"]).removeprefix("/"),
+                image=str(answer["Image"]),
+                image_name=str(config.get("Image") or answer.get("ImageName") or ""),
                 status=str(state["Status"]),
                 exit_status=int(state.get("ExitCode") or 0),
                 error=str(state.get("Error") or ""),
                 out_of_memory=bool(state.get("OOMKilled")),
                 started=time_of(str(state.get("StartedAt") or "")),
-                restarts=int(said.get("RestartCount") or 0),
+                restarts=int(answer.get("RestartCount") or 0),
                 health=str((state.get("Health") or state.get("Healthcheck") or {}).get("Status") or ""),
                 removed_when_stopped=bool(host.get("AutoRemove")),
                 swarm_service=str((config.get("Labels") or {}).get(_SWARM) or ""),
-                mounts=tuple(_mounted(one) for one in said.get("Mounts") or ()),
+                mounts=tuple(_mounted(one) for one in answer.get("Mounts") or ()),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PluginError(f"what is said of a container is not understood ({error!r})") from error
