@@ -28,6 +28,7 @@ DISCOVER_SECONDS = 5.0
 _MOST_LOCK_FILE = 1 << 12
 _SOCKET = re.compile(r"\.s\.PGSQL\.(\d+)\Z")
 _TYPE = "postgresql-database"
+_GLOBALS = "postgresql-globals"
 
 
 def probe(client: Client, database: str) -> Probe:
@@ -72,13 +73,38 @@ class Cluster:
 
 def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
     """Every database on every server that runs here. What may not be seen is named, with the line that could."""
+    for cluster, container in _named(folders):
+        yield from _databases(cluster, container, runner)
+
+
+def discover_globals(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
+    """The globals of every server that runs here and lets us in. One that does not is named with its databases."""
+    for cluster, container in _named(folders):
+        properties = {**_properties(cluster), "type": _GLOBALS}
+        server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
+        client = Client(server, runner, connect_timeout=2)
+        try:
+            roles = client.ask("SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_'", timeout=DISCOVER_SECONDS)
+        except PluginError:
+            continue
+        yield Found(
+            type=_GLOBALS,
+            container=f"{container}-globals",
+            component="globals",
+            properties=properties,
+            detail=f"{roles} {'role' if roles == 1 else 'roles'}, at {cluster.folder}:{cluster.port}",
+        )
+
+
+def _named(folders: Iterable[str]) -> Iterator[tuple[Cluster, str]]:
+    """Every server, and what a container on it would be called."""
     taken: set[str] = set()
     for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
         name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
         numbered = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
         container = next(one for one in numbered if one not in taken)
         taken.add(container)
-        yield from _databases(cluster, container, runner)
+        yield cluster, container
 
 
 def _clusters(folders: Iterable[str]) -> set[Cluster]:
@@ -136,7 +162,8 @@ def _folder_in_lock_file(path: Path) -> Iterator[str]:
         yield lines[4]
 
 
-def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Found]:
+def _properties(cluster: Cluster) -> dict[str, PropertyValue]:
+    """What the file of a container on it would say."""
     properties: dict[str, PropertyValue] = {"type": _TYPE}
     if cluster.owner != "postgres":
         properties["postgresqlUsername"] = cluster.owner
@@ -144,6 +171,11 @@ def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Fou
         properties["postgresqlPort"] = str(cluster.port)
     if os.path.realpath(cluster.folder) != os.path.realpath(RUNTIME_DIR):
         properties["postgresqlRuntimeDir"] = cluster.folder
+    return properties
+
+
+def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Found]:
+    properties = _properties(cluster)
     server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
     client = Client(server, runner, connect_timeout=2)
     try:
