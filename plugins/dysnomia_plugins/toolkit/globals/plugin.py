@@ -216,4 +216,7 @@ class GlobalsPlugin(StatePlugin):
         return parse_row(self.kinds, raw)
 
     def cannot_put_back(self) -> str:
-        return "rows of globals cannot be put back one by one: a restore changes only what differs, and drops nothing"
+        return (
+            f"rows of {self.title} cannot be put back one by one: restore the generation, which changes only what"
+            " differs and drops nothing"
+        )

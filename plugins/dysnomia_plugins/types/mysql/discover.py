@@ -23,6 +23,7 @@ from dysnomia_plugins.types.mysql.server import SOCKET, Server
 DISCOVER_SECONDS = 5.0
 SOCKETS = (SOCKET, "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
 _TYPE = "mysql-database"
+_GLOBALS = "mysql-globals"
 _PROCESSES = ("mariadbd", "mysqld")
 
 
@@ -61,9 +62,33 @@ class Instance:
 
 def discover(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found]:
     """Every database on every server that runs here. What may not be seen is named, with the line that could."""
+    for instance, container in _named(sockets):
+        yield from _databases(instance, container, runner)
+
+
+def discover_globals(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found]:
+    """The accounts of every server that runs here and lets us read them. One that does not is named with its
+    databases."""
+    for instance, container in _named(sockets):
+        client = Client(Server(socket=instance.socket), runner, connect_timeout=2)
+        try:
+            count = client.ask("SELECT JSON_ARRAY(COUNT(*)) FROM mysql.global_priv", timeout=DISCOVER_SECONDS)[0]
+        except PluginError:
+            continue
+        yield Found(
+            type=_GLOBALS,
+            container=f"{container}-globals",
+            component="globals",
+            properties={**_properties(instance), "type": _GLOBALS},
+            detail=f"{count} accounts and roles, at {instance.socket}",
+        )
+
+
+def _named(sockets: Iterable[str]) -> Iterator[tuple[Instance, str]]:
+    """Every server, and what a container on it would be called."""
     numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
     for instance in _instances(sockets):
-        yield from _databases(instance, next(numbered), runner)
+        yield instance, next(numbered)
 
 
 def _instances(sockets: Iterable[str]) -> list[Instance]:
@@ -92,10 +117,16 @@ def _sockets_of_processes() -> Iterator[str]:
             continue
 
 
-def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[Found]:
+def _properties(instance: Instance) -> dict[str, PropertyValue]:
+    """What the file of a container on it would say."""
     properties: dict[str, PropertyValue] = {"type": _TYPE}
     if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
         properties["mysqlSocket"] = instance.socket
+    return properties
+
+
+def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[Found]:
+    properties = _properties(instance)
     try:
         rows = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
             """SELECT JSON_ARRAY(s.schema_name, s.default_character_set_name, SUM(t.data_length + t.index_length))

@@ -34,8 +34,10 @@ class Facts:
     folders: frozenset[str]
     """Those of the snapshot's tablespaces that the server sees."""
     bootstrap: str = "postgres"
+    by_password: bool = False
+    """Whether we log in by a password: then ours stays, or the job could not go on."""
     depends: Mapping[str, str] = field(default_factory=dict)
-    """Of roles and tablespaces (``roles NAME``) that an undo would drop: what depends on them."""
+    """Of roles and tablespaces (``role NAME``) that an undo would drop: what depends on them."""
 
 
 class Planner:
@@ -69,8 +71,8 @@ class Planner:
             name, live = str(key[0]), self.live.of("roles").get(key)
             differences = differing(ROLES, cells, live)
             if live is not None and name == self.facts.me:
-                for flag in ("superuser", "login"):
-                    if differences.get(flag, ("", "yes"))[1] == "no":
+                for flag in ("superuser", "login", *(("password", "until") if self.facts.by_password else ())):
+                    if flag in differences and (differences[flag][1] == "no" or flag in ("password", "until")):
                         del differences[flag]
                         self.changes.leave(ROLES, key, f"role {name}: {flag} stays, for it is the one we are")
             if not differences:
@@ -275,8 +277,6 @@ class Planner:
     def _more(self) -> None:
         for kind in (ROLES, TABLESPACES, MEMBERSHIPS, SETTINGS, GRANTS):
             keys = [key for key in surplus(kind, self.wanted, self.live) if as_made(kind.name, key) not in self.undone]
-            if kind is GRANTS:  # what an owner has by itself is there as soon as anything is granted
-                keys = [key for key in keys if not (key[0] == "tablespace" and key[2] is None and key[3] is not None)]
             if keys:
                 names = "; ".join(" ".join(cell or "everyone" for cell in key) for key in keys)
                 self.changes.more.append(f"live has {kind.name} that the snapshot has not, and they stay: {names}")

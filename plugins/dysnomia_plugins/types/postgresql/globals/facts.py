@@ -79,7 +79,7 @@ GRANTS = Kind(
     },
     keys=5,
 )  # fmt: skip
-"""No grantor: the owner. No grantee: everyone (PUBLIC)."""
+"""No grantor: the owner, whose own rights are no facts. No grantee: everyone (PUBLIC)."""
 KINDS = (ROLES, TABLESPACES, MEMBERSHIPS, SETTINGS, GRANTS)
 
 _OURS = "%s !~ '^dysnomia_[0-9a-f]{8}_[0-9a-z_]+$'"
@@ -95,7 +95,7 @@ def _grants(kind: str, name: str, acl: str, owner: str, source: str) -> str:
         CASE WHEN (x).grantee <> 0 THEN pg_get_userbyid((x).grantee)::text END, (x).privilege_type,
         {_yes("(x).is_grantable")}) AS f
       FROM (SELECT *, aclexplode({acl}) AS x FROM {source}) g
-      WHERE (x).grantee NOT IN (SELECT oid FROM pg_roles WHERE rolname ~ '^pg_')"""
+      WHERE (x).grantee <> {owner} AND (x).grantee NOT IN (SELECT oid FROM pg_roles WHERE rolname ~ '^pg_')"""
 
 
 def question(version: int) -> str:

@@ -121,6 +121,7 @@ class PostgresqlKeeper:
             predefined=frozenset(about["predefined"]),
             folders=frozenset(folders),
             bootstrap=about["bootstrap"],
+            by_password=bool(self.client.server.password or self.client.server.passfile or self.client.server.host),
             depends=self._depends(made) if made else {},
         )
 

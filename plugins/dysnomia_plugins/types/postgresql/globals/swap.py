@@ -22,6 +22,7 @@ from dysnomia_plugins.types.postgresql.talk import Talk, talking
 
 BEGUN = "globals-begin"
 TABLESPACE = "globals-tablespace"
+COMMIT = "globals-commit"
 _LOCK_SECONDS = 30
 _LOCKED = ("pg_authid", "pg_auth_members", "pg_db_role_setting", "pg_tablespace")
 
@@ -42,7 +43,7 @@ def swap(ctx: Context, keeper: PostgresqlKeeper, beside: Place, aside: Place) ->
         ctx.journal.step(TABLESPACE, name=name)
         keeper.client.script(f"CREATE TABLESPACE {identifier(name)} LOCATION {literal(location)};")
     with talking(keeper.client, aside.name, "UTF8") as talk:
-        changes = _change(keeper, talk, held, [as_made("tablespaces", (name,)) for name in new])
+        changes = _change(ctx, keeper, talk, held, [as_made("tablespaces", (name,)) for name in new])
     for line in (*(change.text for change in changes.ordered), *changes.left_out, *changes.more):
         ctx.progress.log(line)
     for name in gone:
@@ -50,7 +51,7 @@ def swap(ctx: Context, keeper: PostgresqlKeeper, beside: Place, aside: Place) ->
     keeper.drop(beside)
 
 
-def _change(keeper: PostgresqlKeeper, talk: Talk, held: Held, made: list[Made]) -> Changes:
+def _change(ctx: Context, keeper: PostgresqlKeeper, talk: Talk, held: Held, made: list[Made]) -> Changes:
     """In one transaction, which writes what was live beside it. Raises PluginError; what fails ends the session."""
     talk.ask(QUIET)
     talk.ask(f"SET lock_timeout = '{_LOCK_SECONDS}s';\nBEGIN;")
@@ -67,6 +68,7 @@ def _change(keeper: PostgresqlKeeper, talk: Talk, held: Held, made: list[Made]) 
     wrong = missing_after(KINDS, held.document, _live(keeper, talk), changes.skipped)
     if wrong:
         raise PluginError(f"the server did not take all of it: {wrong[0]}", "nothing was changed")
+    ctx.journal.step(COMMIT)
     talk.ask("INSERT INTO public.done VALUES ('done');\nCOMMIT;")
     return changes
 
