@@ -13,6 +13,7 @@ from dysnomia_plugins.base import Severity
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.postgresql.globals.plugin import PostgresqlGlobals
 from dysnomia_plugins.types.postgresql.plugin import PostgresqlDatabase
+from dysnomia_store.model import Reason
 from dysnomia_tui.engine.component import activities
 from tests.plugins.globals_site import SiteDriver
 from tests.plugins.servers.postgresql import PostgresServer
@@ -172,7 +173,7 @@ def test_an_undo_drops_only_what_the_restore_made_and_nothing_rests_on(
     driver.undo(undo.job)
     assert dumpall(two, "--globals-only") == full
     two.sql("CREATE TABLE mine(id int); ALTER TABLE mine OWNER TO keeper")
-    guard = next(one for one in reversed(driver.generations()) if one.job == bench.job and one.id)
+    guard = next(one for one in driver.generations() if one.job == bench.job and one.reason is Reason.GUARD)
     plan = driver.preflight(guard.number)
     assert any("keeper stays" in found.text for found in plan.findings)
 

@@ -31,6 +31,9 @@ _LIMITS = {
 }  # fmt: skip
 
 
+_PLAIN = json.dumps(["NONE", "", "", ""])
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is to be known of the server besides its globals."""
@@ -50,6 +53,8 @@ class Planner:
         self.live = live
         self.facts = facts
         self.undone = set(made)
+        self.administered: dict[str, Cells | None] = {}
+        """Roles that we administer for this: our membership before."""
         self.changes = Changes()
         self.there = {key for document in (wanted, live) for key in document.of("accounts")}
         self.there |= {(key[0], "") for document in (wanted, live) for key in document.of("roles")} | {(PUBLIC, "")}
@@ -62,6 +67,8 @@ class Planner:
         self._privileges()
         self._default_roles()
         self._take_back()
+        self._administer_no_more()
+        self._drops()
         self._more()
         return self.changes
 
@@ -70,11 +77,36 @@ class Planner:
             if key in self.live.of("roles"):
                 continue
             name = str(key[0])
-            statements = [f"CREATE ROLE {identifier(name)} WITH ADMIN {_account(*self.facts.me)}"]
-            if (name, *self.facts.me) not in self.wanted.of("memberships"):
-                statements.append(f"REVOKE {identifier(name)} FROM {_account(*self.facts.me)}")
+            statement = f"CREATE ROLE {identifier(name)} WITH ADMIN {_account(*self.facts.me)}"
+            self.administered[name] = None
             made = [as_made("roles", key), as_made("memberships", (name, *self.facts.me))]
-            self.changes.change(f"create role {name}", *statements, made=made)
+            self.changes.change(f"create role {name}", statement, made=made)
+
+    def _administer(self, role: str) -> None:
+        """Whoever grants a role must administer it; an account with all privileges may note itself that it does."""
+        own = self.live.of("memberships").get((role, *self.facts.me))
+        if role in self.administered or (own is not None and own[3] == "yes"):
+            return
+        self.administered[role] = own
+        user, host = map(literal, self.facts.me)
+        self.changes.change(
+            f"administer role {role}, for the changes that follow",
+            f"REPLACE INTO mysql.roles_mapping (Host, User, Role, Admin_option) VALUES ({host}, {user}, {literal(role)}, 'Y')",
+            "FLUSH PRIVILEGES",
+            made=[as_made("memberships", (role, *self.facts.me))] if own is None else [],
+        )
+
+    def _administer_no_more(self) -> None:
+        """What was no membership of ours before, and is none in the snapshot, is none afterwards."""
+        gone = {key[0] for key in self.live.of("roles") if key not in self.wanted.of("roles")} & {
+            made[1] for made in self.undone if made[0] == "roles"
+        }
+        for role, before in sorted(self.administered.items()):
+            wanted = self.wanted.of("memberships").get((role, *self.facts.me), before)
+            option = "ADMIN OPTION FOR " if wanted is not None else ""
+            if role not in gone and (wanted is None or wanted[3] == "no"):
+                statement = f"REVOKE {option}{identifier(role)} FROM {_account(*self.facts.me)}"
+                self.changes.change(f"administer role {role} no more", statement)
 
     # Accounts.
 
@@ -89,7 +121,7 @@ class Planner:
                 self.changes.leave(ACCOUNTS, key, f"account {name}: {words} stays, for it is the one we are")
                 differences = {column: pair for column, pair in differences.items() if column not in _OWN}
             if live is None:
-                values = {column: (None, new) for column, new in ACCOUNTS.values(cells).items()}
+                values = differing(ACCOUNTS, cells, None)
                 told = _described(ACCOUNTS.values(cells))
                 self.changes.change(
                     f"create account {name}: {told}", *_statements("CREATE USER", key, values),
@@ -128,7 +160,11 @@ class Planner:
             if (role, "") not in self.there or (user, host) not in self.there:
                 why = f"membership of {whom} in {role} is left out: one of the two is not there"
                 self.changes.leave(MEMBERSHIPS, key, why)
-            elif cells[3] == "yes" or live is None:
+                continue
+            self._administer(role)
+            if key[1:] == self.facts.me and cells[3] == "yes":
+                continue
+            if cells[3] == "yes" or live is None:
                 option = " WITH ADMIN OPTION" if cells[3] == "yes" else ""
                 self.changes.change(
                     f"make {whom} a member of {role}{option.lower()}",
@@ -181,10 +217,16 @@ class Planner:
         for key in surplus(MEMBERSHIPS, self.wanted, self.live):
             if as_made("memberships", key) in self.undone:
                 role, user, host = map(str, key)
+                self._administer(role)
+                if key[1:] == self.facts.me:
+                    self.administered[role] = None
+                    continue
                 self.changes.change(
                     f"end the membership of {shown_account(user, host)} in {role}, which the restore made",
                     f"REVOKE {identifier(role)} FROM {_account(user, host)}",
                 )
+
+    def _drops(self) -> None:
         for kind, word, verb in ((ACCOUNTS, "account", "DROP USER"), (ROLES, "role", "DROP ROLE")):
             for key in surplus(kind, self.wanted, self.live):
                 if as_made(kind.name, key) in self.undone:
@@ -238,10 +280,11 @@ def _account(user: str | None, host: str | None) -> str:
 
 
 def _described(values: Mapping[str, Cell]) -> str:
-    usual = {"queries": "0", "updates": "0", "connections": "0", "at once": "0", "seconds": "0", "locked": "no",
-             "lifetime": None, "expired": "no", "default role": "", "tls": json.dumps(["NONE", "", "", ""])}  # fmt: skip
-    words = [str(values["authentication"]), f"password {HIDDEN}" if any(json.loads(values["password"] or "[]")) else ""]
+    usual = dict.fromkeys(_LIMITS, "0") | {"locked": "no", "expired": "no", "default role": "", "tls": _PLAIN}
+    secret = any(json.loads(values["password"] or "[]"))
+    words = [str(values["authentication"]), f"password {HIDDEN}" if secret else ""]
     words += [f"{name} {values[name]}" for name, plain in usual.items() if values[name] != plain]
+    words += [f"lifetime {values['lifetime']}"] if values["lifetime"] is not None else []
     return ", ".join(word for word in words if word)
 
 
@@ -251,9 +294,8 @@ def _statements(verb: str, key: Cells, values: Mapping[str, tuple[Cell, Cell]]) 
     if "authentication" in new:
         plugins, secrets = str(new["authentication"]).split(" or "), json.loads(str(new["password"]))
         if len(plugins) != len(secrets):
-            raise NotSafe(
-                f"account {shown_account(*key)} has {len(plugins)} ways to log in and {len(secrets)} passwords"
-            )
+            name = shown_account(*key)
+            raise NotSafe(f"account {name} has {len(plugins)} ways to log in and {len(secrets)} passwords")
         ways = zip(plugins, secrets, strict=True)
         words.append(
             "IDENTIFIED VIA " + " OR ".join(f"{way} USING {literal(how)}" if how else way for way, how in ways)

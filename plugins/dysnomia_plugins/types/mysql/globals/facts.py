@@ -107,7 +107,9 @@ _QUESTIONS = {
 def read(client: Client) -> Document:
     """All of it. Raises PluginError."""
     answers = client.several(**_QUESTIONS)
-    privs = [(user, host, json.loads(priv)) for user, host, priv in answers["accounts"]]
+    privs = [
+        (user, host, json.loads(priv) if isinstance(priv, str) else priv) for user, host, priv in answers["accounts"]
+    ]
     roles = [(user, priv) for user, _, priv in privs if priv.get("is_role")]
     rows: dict[str, list[Sequence[Cell]]] = {
         "accounts": [_account(user, host, priv) for user, host, priv in privs if not priv.get("is_role")],

@@ -101,10 +101,8 @@ class MysqlKeeper:
         self.live()
         lines = [(DOCUMENT, line.decode()) for _, lines in held.document.lines() for line in lines]
         lines += [(MADE, json.dumps(list(one))) for one in held.made]
-        values = "".join(
-            f"INSERT INTO {self.table(place)} (what, line) VALUES ('{what}', {literal(line)});\n"
-            for what, line in lines
-        )
+        into = f"INSERT INTO {self.table(place)} (what, line) VALUES"
+        values = "".join(f"{into} ('{what}', {literal(line)});\n" for what, line in lines)
         # What fails is repeated by the client program, so a line that fails must hold no secret: none of these can.
         self.client.script(
             f"CREATE TABLE {self.table(place)} (n int PRIMARY KEY AUTO_INCREMENT, what varchar(10) NOT NULL,"
