@@ -193,7 +193,8 @@ class MysqlGlobalsWorld(World):
     def written(self, place: Place | None = None) -> set[int]:
         sql = "SELECT User FROM mysql.global_priv WHERE User LIKE 'conf\\_w\\_%'"
         if place is not None:
-            sql = f"SELECT JSON_VALUE(line, '$[1]') FROM mysql.`{place.name}` WHERE line LIKE '[\"accounts\",\"conf\\_w\\_%'"
+            line = f'mysql.`{place.name}` WHERE line LIKE \'["accounts","conf\\_w\\_%\''
+            sql = f"SELECT JSON_VALUE(line, '$[1]') FROM {line}"
         return {int(name.rpartition("_")[2]) for (name,) in self._rows(sql)}
 
     @contextmanager

@@ -38,7 +38,7 @@ GRANT SELECT (id), UPDATE (name) ON shop.goods TO boss;
 GRANT EXECUTE ON FUNCTION shop.f TO staff;
 GRANT ALL ON *.* TO 'a''b'@'%' WITH GRANT OPTION;
 GRANT ALL ON `sh\\_op%`.* TO app@localhost;
-GRANT INSERT ON shop.goods TO app@localhost WITH GRANT OPTION;
+GRANT INSERT, SELECT ON shop.goods TO app@localhost WITH GRANT OPTION;
 GRANT PROXY ON 'root'@'localhost' TO app@localhost WITH GRANT OPTION;
 GRANT staff TO app@localhost;
 GRANT boss TO app@localhost WITH ADMIN OPTION;

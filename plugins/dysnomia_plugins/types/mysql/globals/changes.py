@@ -91,7 +91,8 @@ class Planner:
         user, host = map(literal, self.facts.me)
         self.changes.change(
             f"administer role {role}, for the changes that follow",
-            f"REPLACE INTO mysql.roles_mapping (Host, User, Role, Admin_option) VALUES ({host}, {user}, {literal(role)}, 'Y')",
+            "REPLACE INTO mysql.roles_mapping (Host, User, Role, Admin_option)"
+            f" VALUES ({host}, {user}, {literal(role)}, 'Y')",
             "FLUSH PRIVILEGES",
             made=[as_made("memberships", (role, *self.facts.me))] if own is None else [],
         )

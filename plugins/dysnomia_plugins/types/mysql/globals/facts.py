@@ -85,18 +85,26 @@ _BITS = (
 )  # fmt: skip
 """The bits of a role's ``access`` (``sql/privilege.h``): information_schema tells those of accounts only."""
 _NOT_OURS = "User <> 'mariadb.sys'"
+_IN_DATABASES = (
+    "Select", "Insert", "Update", "Delete", "Create", "Drop", "Grant", "References", "Index", "Alter",
+    "Create_tmp_table", "Lock_tables", "Create_view", "Show_view", "Create_routine", "Alter_routine", "Execute",
+    "Event", "Trigger", "Delete_history",
+)  # fmt: skip
+"""The columns of ``mysql.db``, without their ending."""
+_OTHER_NAMES = {
+    "GRANT": GRANT_OPTION,
+    "CREATE TMP TABLE": "CREATE TEMPORARY TABLES",
+    "DELETE VERSIONING ROWS": "DELETE HISTORY",
+}
 _GRANTEE = "GRANTEE <> '''mariadb.sys''@''localhost'''"
 _QUESTIONS = {
     "accounts": f"SELECT JSON_ARRAY(User, Host, Priv) FROM mysql.global_priv WHERE {_NOT_OURS}",
     "mapping": f"SELECT JSON_ARRAY(Role, User, Host, Admin_option) FROM mysql.roles_mapping WHERE {_NOT_OURS}",
     "server": "SELECT JSON_ARRAY(GRANTEE, '', '', '', PRIVILEGE_TYPE, IS_GRANTABLE)"
     f" FROM information_schema.user_privileges WHERE {_GRANTEE}",
-    "database": "SELECT JSON_ARRAY(GRANTEE, TABLE_SCHEMA, '', '', PRIVILEGE_TYPE, IS_GRANTABLE)"
-    f" FROM information_schema.schema_privileges WHERE {_GRANTEE}",
-    "table": "SELECT JSON_ARRAY(GRANTEE, TABLE_SCHEMA, TABLE_NAME, '', PRIVILEGE_TYPE, IS_GRANTABLE)"
-    f" FROM information_schema.table_privileges WHERE {_GRANTEE}",
-    "column": "SELECT JSON_ARRAY(GRANTEE, TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, PRIVILEGE_TYPE, 'NO')"
-    f" FROM information_schema.column_privileges WHERE {_GRANTEE}",
+    "tables": f"SELECT JSON_ARRAY(Db, Table_name, '', User, Host, Table_priv) FROM mysql.tables_priv WHERE {_NOT_OURS}",
+    "columns": "SELECT JSON_ARRAY(Db, Table_name, Column_name, User, Host, Column_priv) FROM mysql.columns_priv"
+    f" WHERE {_NOT_OURS}",
     "routines": "SELECT JSON_ARRAY(Routine_type, Db, Routine_name, User, Host, Proc_priv) FROM mysql.procs_priv"
     f" WHERE {_NOT_OURS}",
     "proxies": "SELECT JSON_ARRAY(Proxied_host, Proxied_user, User, Host, With_grant) FROM mysql.proxies_priv"
@@ -104,9 +112,17 @@ _QUESTIONS = {
 }
 
 
+def _databases(version: tuple[int, int]) -> str:
+    columns = (*_IN_DATABASES, *(("Show_create_routine",) if version >= (11, 3) else ()))
+    given = ", ".join(f"IF({name}_priv = 'Y', '{name.replace('_', ' ')}', NULL)" for name in columns)
+    return f"SELECT JSON_ARRAY(Db, '', '', User, Host, CONCAT_WS(',', {given})) FROM mysql.db WHERE {_NOT_OURS}"
+
+
 def read(client: Client) -> Document:
-    """All of it. Raises PluginError."""
-    answers = client.several(**_QUESTIONS)
+    """All of it. Raises PluginError.
+
+    Of roles, information_schema shows what they have by others, too: so the tables themselves are read."""
+    answers = client.several(**_QUESTIONS, databases=_databases(client.version))
     privs = [
         (user, host, json.loads(priv) if isinstance(priv, str) else priv) for user, host, priv in answers["accounts"]
     ]
@@ -153,21 +169,28 @@ def _seconds(value: Any) -> str:
 
 def _privileges(answers: Mapping[str, Sequence[Sequence[Any]]]) -> Iterator[Sequence[Cell]]:
     told: set[tuple[Cell, ...]] = set()
-    for level in ("server", "database", "table", "column"):
-        for grantee, *where, privilege, grantable in answers[level]:
-            user, _, host = str(grantee)[1:-1].rpartition("'@'")
-            if privilege != "USAGE":
-                told.add((level, *where, user, host, privilege))
-            if grantable == "YES":
-                told.add((level, *where, user, host, GRANT_OPTION))
+    for grantee, *where, privilege, grantable in answers["server"]:
+        user, _, host = str(grantee)[1:-1].rpartition("'@'")
+        if privilege != "USAGE":
+            told.add(("server", *where, user, host, privilege))
+        if grantable == "YES":
+            told.add(("server", *where, user, host, GRANT_OPTION))
+    for level, rows in (("database", "databases"), ("table", "tables"), ("column", "columns")):
+        for *where, privileges in answers[rows]:
+            told |= {(level, *where, one) for one in _names(privileges)}
     for kind, database, name, user, host, privileges in answers["routines"]:
-        for one in str(privileges).upper().split(","):
-            told.add((str(kind).lower(), database, name, "", user, host, GRANT_OPTION if one == "GRANT" else one))
+        told |= {(str(kind).lower(), database, name, "", user, host, one) for one in _names(privileges)}
     for of_host, of_user, user, host, grantable in answers["proxies"]:
         told.add(("proxy", of_host, of_user, "", user, host, "PROXY"))
         if int(grantable):
             told.add(("proxy", of_host, of_user, "", user, host, GRANT_OPTION))
     yield from told
+
+
+def _names(privileges: str) -> Iterator[str]:
+    """Of a set, as a column of the server's tables has it."""
+    for one in filter(None, str(privileges).upper().split(",")):
+        yield _OTHER_NAMES.get(one, one)
 
 
 def _of_roles(roles: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Sequence[Cell]]:
