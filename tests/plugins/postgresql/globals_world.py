@@ -21,7 +21,7 @@ from tests.plugins.servers.postgresql import PostgresServer
 
 SEED = """
 CREATE ROLE conf_staff NOLOGIN;
-CREATE ROLE conf_app LOGIN PASSWORD 'first secret';
+CREATE ROLE conf_app LOGIN PASSWORD 'first secret' VALID UNTIL '2040-05-06 00:00:00+00';
 CREATE ROLE "conf 'odd"" \\ name" LOGIN;
 COMMENT ON ROLE conf_staff IS 'all of them';
 GRANT conf_staff TO conf_app;
@@ -38,7 +38,8 @@ _QUESTION = """SELECT json_build_object(
       shobj_description(oid, 'pg_authid')) ORDER BY rolname COLLATE "C") FROM pg_authid WHERE rolname LIKE 'conf%'
       AND rolname NOT LIKE 'conf_w_%'),
   'memberships', (SELECT json_agg(json_build_array(pg_get_userbyid(roleid), pg_get_userbyid(member), admin_option)
-      ORDER BY 1::text) FROM (SELECT * FROM pg_auth_members ORDER BY roleid, member) m),
+      ORDER BY 1::text) FROM (SELECT * FROM pg_auth_members
+      WHERE pg_get_userbyid(member) LIKE 'conf%' ORDER BY roleid, member) m),
   'settings', (SELECT json_agg(json_build_array(pg_get_userbyid(setrole), setdatabase <> 0, c))
       FROM (SELECT * FROM pg_db_role_setting ORDER BY setrole, setdatabase) s, unnest(setconfig) c),
   'grants', (SELECT json_agg(json_build_array(parname, paracl::text)) FROM pg_parameter_acl))"""

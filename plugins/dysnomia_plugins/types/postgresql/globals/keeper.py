@@ -34,7 +34,7 @@ SET pg_stat_statements.track_utility = off;
 SET password_encryption = 'scram-sha-256';
 """
 """Before statements that hold secrets: they go into no log and no view of the server's, and no error repeats them."""
-_TABLES = """CREATE TABLE public.document (line text NOT NULL);
+_TABLES = """CREATE TABLE public.document (n int GENERATED ALWAYS AS IDENTITY, line text NOT NULL);
 CREATE TABLE public.made (line text NOT NULL);
 CREATE TABLE public.done (line text NOT NULL);
 """
@@ -70,7 +70,7 @@ class PostgresqlKeeper:
         if not self.exists(place):
             raise PluginError(f"there is no database {place.name} on the server at {self.client.server}")
         lines, made = self.client.ask(
-            "SELECT json_build_array((SELECT coalesce(json_agg(line ORDER BY ctid), '[]') FROM public.document),"
+            "SELECT json_build_array((SELECT coalesce(json_agg(line ORDER BY n), '[]') FROM public.document),"
             " (SELECT coalesce(json_agg(line ORDER BY ctid), '[]') FROM public.made))",
             place.name,
         )
@@ -150,7 +150,7 @@ class PostgresqlKeeper:
 def filling(held: Held) -> str:
     """The statements that fill the tables of a place."""
     lines = [line.decode() for _, lines in held.document.lines() for line in lines]
-    sql = [f"INSERT INTO public.document VALUES ({literal(line)});" for line in lines]
+    sql = [f"INSERT INTO public.document (line) VALUES ({literal(line)});" for line in lines]
     sql += [f"INSERT INTO public.made VALUES ({literal(json.dumps(list(one)))});" for one in held.made]
     return "".join(f"{line}\n" for line in sql)
 
