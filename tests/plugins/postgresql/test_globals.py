@@ -200,7 +200,7 @@ def test_a_role_that_is_no_superuser_is_refused(postgres: PostgresServer, tmp_pa
     try:
         properties = {**postgres.properties, "postgresqlUsername": "poor"}
         driver = SiteDriver(PostgresqlGlobals(), "globals", properties, tmp_path / "globals")
-        with pytest.raises(PluginError, match="no superuser"):
+        with pytest.raises(PluginError, match="not a superuser"):
             driver.snapshot()
         assert driver.generations() == ()
     finally:

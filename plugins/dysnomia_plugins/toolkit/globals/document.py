@@ -117,7 +117,7 @@ def parse(kinds: tuple[Kind, ...], content: bytes) -> Document:
             name, *cells = json.loads(line)
             kind = known[name]
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise NotSafe(f"line {number} of {ARTEFACT} is no fact that this type knows", _REFUSED) from None
+            raise NotSafe(f"cannot read line {number} of {ARTEFACT}: its kind is unknown", _REFUSED) from None
         _add(document, kind, tuple(cells), f"line {number} of {ARTEFACT}: ")
     if document.encoded() != content:
         raise NotSafe(f"{ARTEFACT} is not written as this type writes it", _REFUSED)

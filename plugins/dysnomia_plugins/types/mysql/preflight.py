@@ -145,10 +145,10 @@ def _definers_missing(client: Client, stored: Stored) -> Iterator[Finding]:
     names = ", ".join(map(literal, sorted(definers)))
     sql = f"SELECT JSON_ARRAY(CONCAT(user, '@', host)) FROM mysql.user WHERE CONCAT(user, '@', host) IN ({names})"
     try:
-        there = client.rows(sql)
+        present = client.rows(sql)
     except ProcessFailed:  # the account may not read the others
         return
-    missing = sorted(definers - {str(name) for (name,) in there})
+    missing = sorted(definers - {str(name) for (name,) in present})
     if missing:
         yield Finding(
             Severity.WARNING,

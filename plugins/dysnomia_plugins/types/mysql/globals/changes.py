@@ -123,9 +123,9 @@ class Planner:
                 differences = {column: pair for column, pair in differences.items() if column not in _OWN}
             if live is None:
                 values = differing(ACCOUNTS, cells, None)
-                told = _described(ACCOUNTS.values(cells))
+                words = _described(ACCOUNTS.values(cells))
                 self.changes.change(
-                    f"create account {name}: {told}", *_statements("CREATE USER", key, values),
+                    f"create account {name}: {words}", *_statements("CREATE USER", key, values),
                     made=[as_made("accounts", key)],
                 )  # fmt: skip
             elif differences:

@@ -168,23 +168,23 @@ def _seconds(value: Any) -> str:
 
 
 def _privileges(answers: Mapping[str, Sequence[Sequence[Any]]]) -> Iterator[Sequence[Cell]]:
-    told: set[tuple[Cell, ...]] = set()
+    facts: set[tuple[Cell, ...]] = set()
     for grantee, *where, privilege, grantable in answers["server"]:
         user, _, host = str(grantee)[1:-1].rpartition("'@'")
         if privilege != "USAGE":
-            told.add(("server", *where, user, host, privilege))
+            facts.add(("server", *where, user, host, privilege))
         if grantable == "YES":
-            told.add(("server", *where, user, host, GRANT_OPTION))
+            facts.add(("server", *where, user, host, GRANT_OPTION))
     for level, rows in (("database", "databases"), ("table", "tables"), ("column", "columns")):
         for *where, privileges in answers[rows]:
-            told |= {(level, *where, one) for one in _names(privileges)}
+            facts |= {(level, *where, one) for one in _names(privileges)}
     for kind, database, name, user, host, privileges in answers["routines"]:
-        told |= {(str(kind).lower(), database, name, "", user, host, one) for one in _names(privileges)}
+        facts |= {(str(kind).lower(), database, name, "", user, host, one) for one in _names(privileges)}
     for of_host, of_user, user, host, grantable in answers["proxies"]:
-        told.add(("proxy", of_host, of_user, "", user, host, "PROXY"))
+        facts.add(("proxy", of_host, of_user, "", user, host, "PROXY"))
         if int(grantable):
-            told.add(("proxy", of_host, of_user, "", user, host, GRANT_OPTION))
-    yield from told
+            facts.add(("proxy", of_host, of_user, "", user, host, GRANT_OPTION))
+    yield from facts
 
 
 def _names(privileges: str) -> Iterator[str]:

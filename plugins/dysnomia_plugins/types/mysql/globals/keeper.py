@@ -41,6 +41,7 @@ class MysqlKeeper:
         self.client = client
 
     def version(self) -> str:
+        """Of the server. Raises PluginError where it has no ``mysql.global_priv``."""
         if not self.client.mariadb or self.client.version < OLDEST:
             raise PluginError(
                 f"the server at {self.client.server} is {self.client.version_text}: accounts are read of MariaDB 10.4"
@@ -50,6 +51,7 @@ class MysqlKeeper:
         return self.client.version_text.split("-")[0]
 
     def live(self) -> Document:
+        """Raises PluginError, also where the account may not read all of it."""
         self.version()
         try:
             return read(self.client)
@@ -84,6 +86,7 @@ class MysqlKeeper:
         return f"{identifier(SCHEMA)}.{identifier(place.name)}"
 
     def kept(self, place: Place) -> Held:
+        """Raises PluginError, NotSafe."""
         if not self.exists(place):
             raise PluginError(f"there is no table {place.name} in the schema {SCHEMA} of {self.client.server}")
         rows = list(self._rows(place))
@@ -112,6 +115,7 @@ class MysqlKeeper:
         )
 
     def drop(self, place: Place) -> None:
+        """Idempotent. Raises NotSafe for a table that no job of ours made."""
         self.client.end_own()
         comment = self._comment(place)
         if comment is None:
@@ -128,7 +132,7 @@ class MysqlKeeper:
             for key in wanted.of("privileges")
             if key[0] not in ("server", "database", "proxy")
         }
-        there = self.client.rows(
+        present = self.client.rows(
             "SELECT JSON_ARRAY('table', table_schema, table_name) FROM information_schema.tables UNION ALL"
             " SELECT JSON_ARRAY(LOWER(routine_type), routine_schema, routine_name) FROM information_schema.routines"
         ) if objects else []  # fmt: skip
@@ -140,7 +144,7 @@ class MysqlKeeper:
         )
         return Facts(
             me=me,
-            objects=frozenset(objects & {(kind, schema, name) for kind, schema, name in there}),
+            objects=frozenset(objects & {(kind, schema, name) for kind, schema, name in present}),
             definers={str(definer): str(what) for definer, what in definers},
         )
 

@@ -51,7 +51,7 @@ class MysqlGlobals(GlobalsPlugin):
         return check_database(name)
 
     def named(self, component: Component, name: str) -> Place:
-        """A table in the system schema, which only those may read who may read the accounts."""
+        """A table in the system schema, which only those may read who may read the accounts. Raises NotSafe."""
         if name.lower().startswith("innodb_") or name.lower() in _TAKEN:
             raise NotSafe(f"a copy cannot be called {name!r}: the name is reserved", "choose another name")
         return super().named(component, name)

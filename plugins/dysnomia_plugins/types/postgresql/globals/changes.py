@@ -167,9 +167,9 @@ class Planner:
         else:
             statement = f"GRANT {whom}{' WITH ADMIN OPTION' if values['admin'] == 'yes' else ''}{by};"
         text = f"make {member} a member of {role}" if live is None else f"alter membership of {member} in {role}"
-        told = in_words(MEMBERSHIPS, options) if live is not None else "with admin option" * (values["admin"] == "yes")
+        added = in_words(MEMBERSHIPS, options) if live is not None else "with admin option" * (values["admin"] == "yes")
         made = () if live is not None else (as_made("memberships", key),)
-        self.changes.change(f"{text}{': ' if live is not None else ' ' if told else ''}{told}", statement, made=made)
+        self.changes.change(f"{text}{': ' if live is not None else ' ' if added else ''}{added}", statement, made=made)
 
     def _by_another(self, key: Cells) -> Cells | None:
         """Before version 16 one member is once in a role: who granted that is noted, and does not change."""

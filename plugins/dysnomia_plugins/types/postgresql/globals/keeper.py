@@ -54,7 +54,7 @@ class PostgresqlKeeper:
         """Raise PluginError where passwords could not be read: a snapshot without them restores nobody."""
         if not self.client.superuser:
             raise PluginError(
-                f"the role {self.client.server.user} is no superuser of the server at {self.client.server}: passwords"
+                f"the role {self.client.server.user} is not a superuser of the server at {self.client.server}: passwords"
                 " cannot be read or set, and a snapshot without them would let nobody in",
                 "name a superuser in postgresqlUsername",
             )
@@ -67,6 +67,7 @@ class PostgresqlKeeper:
         return self.client.exists(place.name)
 
     def kept(self, place: Place) -> Held:
+        """Raises PluginError, NotSafe."""
         if not self.exists(place):
             raise PluginError(f"there is no database {place.name} on the server at {self.client.server}")
         lines, made = self.client.ask(
@@ -92,6 +93,7 @@ class PostgresqlKeeper:
         self.client.script(f"{QUIET}BEGIN;\n{filling(held)}COMMIT;\n", place.name)
 
     def drop(self, place: Place) -> None:
+        """Idempotent. Raises NotSafe for a database that no job of ours made."""
         self.client.end_backends()
         mark = self.client.ask(
             "SELECT to_json(coalesce(shobj_description(oid, 'pg_database'), '')) FROM pg_database"
@@ -127,7 +129,7 @@ class PostgresqlKeeper:
 
     def _depends(self, made: Sequence[Made]) -> dict[str, str]:
         """What objects rest on, as the server notes it for all of its databases."""
-        found: dict[str, str] = self.client.ask(
+        depends: dict[str, str] = self.client.ask(
             f"""SELECT coalesce(json_object_agg(w.name, w.words), '{{}}') FROM (
               SELECT 'role ' || r.rolname AS name, 'objects in ' || string_agg(DISTINCT coalesce(d.datname,
                   'the whole server'), ', ') || ' are owned by it or name it' AS words
@@ -141,7 +143,7 @@ class PostgresqlKeeper:
                 FROM pg_tablespace t, pg_tablespace_databases(t.oid) b(oid) JOIN pg_database d ON d.oid = b.oid
                 WHERE t.spcname IN ({_list(names_of("tablespaces", made))}) GROUP BY 1) w"""
         )
-        return found
+        return depends
 
     def changes(self, held: Held, live: Document) -> Changes:
         return Planner(held.document, live, self.facts(held.document, held.made), held.made).plan()
