@@ -78,7 +78,7 @@ ALLOWED = {
     ("types/openldap/config.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/discover.py", "os.path.realpath"): COMPARED,
     ("types/openldap/server.py", "Path.read_bytes"): PROC,
-    ("types/openldap/units.py", "Path.read_text"): PROC,
+    ("toolkit/units.py", "Path.read_text"): PROC,
     ("types/sqlite/activation.py", "Path.read_text"): INITIAL,
     ("types/git/activation.py", "Path.open"): INITIAL,
     ("types/git/discover.py", "os.path.realpath"): COMPARED,

@@ -3,18 +3,26 @@
 InfluxDB 1.x renames no database. What is called so is one field in this file, and a folder each below ``data`` and
 ``wal``; nothing in them holds the name. The file is a protobuf message (``services/meta/internal/meta.proto`` of
 InfluxDB 1.6: ``Data.Databases`` is field 5, ``DatabaseInfo.Name`` field 1), without a checksum. All that is not a name
-is kept byte for byte: retention policies, continuous queries, shards, users and their rights, which go by the name.
+is kept byte for byte: retention policies, shards, users and their rights, which go by the name. Continuous queries run
+in the database that is live alone; subscriptions stay with its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.types.influx.influxql import ContinuousQuery, is_kept, kept, of_kept
 
 DATABASES = 5
 NAME = 1
+"""Of a database, and of a retention policy."""
+POLICIES, QUERIES = 3, 4
+"""Of a database."""
+SUBSCRIPTIONS = 6
+"""Of a retention policy."""
+QUERY_NAME, QUERY_TEXT = 1, 2
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 MAX_META = 64 << 20
 """Bytes of the file."""
@@ -94,8 +102,22 @@ def names(meta: bytes) -> list[str]:
     return found
 
 
-def renamed(meta: bytes, new: Mapping[str, str]) -> bytes:
-    """The file with other names for some databases, all at once. Raises BadMeta where one is not there, or two would
+def _texts(message: bytes, number: int) -> Iterator[bytes]:
+    return (one.value for one in fields(message) if one.number == number and one.value is not None)
+
+
+def _text(message: bytes, number: int) -> str:
+    return next(_texts(message, number), b"").decode("utf-8", "surrogateescape")
+
+
+def renamed(
+    meta: bytes, new: Mapping[str, str], live: str = "", on_left: Callable[[str], None] = lambda line: None
+) -> bytes:
+    """The file with other names for some databases, all at once.
+
+    The one that is called ``live`` afterwards gets its continuous queries back, and the subscriptions of the one that
+    was called so: these say who reads along on this server, and are no state. Queries of the others are kept and not
+    run. ``on_left`` is told what could not be carried over. Raises BadMeta where a database is not there, or two would
     be called the same."""
     there = names(meta)
     missing = next((name for name in new if name not in there), None)
@@ -104,16 +126,68 @@ def renamed(meta: bytes, new: Mapping[str, str]) -> bytes:
     after = [new.get(name, name) for name in there]
     if len(set(after)) != len(after):
         raise BadMeta("two databases of InfluxDB would have the same name", "nothing was changed")
-    out = b""
+    databases = {_text(one, NAME): one for one in _texts(meta, DATABASES)}
+    subscribed = _subscriptions(databases[live]) if live in new else {}
+    out = []
     for field in fields(meta):
-        if field.number == DATABASES and field.value is not None:
-            out += _written(DATABASES, b"".join(_with_name(field.value, new)))
-        else:
-            out += field.raw
-    return out
+        if field.number != DATABASES or field.value is None:
+            out.append(field.raw)
+            continue
+        name = _text(field.value, NAME)
+        if name not in new:
+            out.append(field.raw)
+            continue
+        own = subscribed if new[name] == live else {}
+        out.append(_written(DATABASES, b"".join(_renamed(field.value, new[name], live, own, on_left))))
+        for policy in own.keys() - {_text(one, NAME) for one in _texts(field.value, POLICIES)}:
+            on_left(f"the subscriptions of the retention policy {policy} are gone with it: no snapshot holds them")
+    return b"".join(out)
 
 
-def _with_name(database: bytes, new: Mapping[str, str]) -> Iterator[bytes]:
+def _subscriptions(database: bytes) -> dict[str, bytes]:
+    """The subscriptions of each retention policy that has some, as they are written."""
+    found = {}
+    for policy in _texts(database, POLICIES):
+        written = b"".join(one.raw for one in fields(policy) if one.number == SUBSCRIPTIONS)
+        if written:
+            found[_text(policy, NAME)] = written
+    return found
+
+
+def _renamed(
+    database: bytes, name: str, live: str, subscribed: Mapping[str, bytes], on_left: Callable[[str], None]
+) -> Iterator[bytes]:
+    policy = next((_text(one, NAME) for one in _texts(database, POLICIES)), "")
     for field in fields(database):
-        name = field.value.decode("utf-8", "surrogateescape") if field.number == NAME and field.value else ""
-        yield _written(NAME, new[name].encode("utf-8", "surrogateescape")) if name in new else field.raw
+        if field.value is None:
+            yield field.raw
+        elif field.number == NAME:
+            yield _written(NAME, name.encode("utf-8", "surrogateescape"))
+        elif field.number == QUERIES:
+            yield _written(QUERIES, _query(field.value, name, policy, live, on_left))
+        elif field.number == POLICIES:
+            others = b"".join(one.raw for one in fields(field.value) if one.number != SUBSCRIPTIONS)
+            yield _written(POLICIES, others + subscribed.get(_text(field.value, NAME), b""))
+        else:
+            yield field.raw
+
+
+def _query(written: bytes, name: str, policy: str, live: str, on_left: Callable[[str], None]) -> bytes:
+    """A continuous query: run where its database is live, and only there."""
+    query = ContinuousQuery(_text(written, QUERY_NAME), _text(written, QUERY_TEXT))
+    if name != live:
+        now = query if is_kept(query) else kept(query, name, policy)
+    else:
+        own, may_run = of_kept(query)
+        now = own if may_run and own.database == live else query
+        if is_kept(now):
+            on_left(
+                f"a continuous query is not run, as its snapshot is of another database, or not trusted: {own.text}"
+            )
+    texts = {QUERY_NAME: now.name, QUERY_TEXT: now.text}
+    return b"".join(
+        _written(one.number, texts[one.number].encode("utf-8", "surrogateescape"))
+        if one.number in texts and one.value is not None
+        else one.raw
+        for one in fields(written)
+    )

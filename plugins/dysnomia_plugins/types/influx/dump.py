@@ -1,0 +1,109 @@
+"""A snapshot of a database: what its server answers, as definitions and points.
+
+Of each measurement there is one query, whose points are those of one moment; InfluxDB has no transactions over more.
+What the answers cannot say exactly is refused: a field that is of one type in some shards and of another elsewhere,
+texts that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from dysnomia_plugins.base import Context, Draft, Dumped
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.types.influx import databases, line
+from dysnomia_plugins.types.influx.contents import DUMP, DumpWriter
+from dysnomia_plugins.types.influx.influxql import identifier
+from dysnomia_plugins.types.influx.server import Server
+
+_ROWS = 4000
+_ROWS_WITH_TEXT = 100
+"""Rows of a chunk of an answer: a text may be of any length, and a chunk is in memory."""
+_TYPES = ("float", "integer", "string", "boolean")
+
+
+def dump(ctx: Context, server: Server, database: str, draft: Draft) -> Dumped:
+    """Raises PluginError, and then nothing is kept."""
+    ctx.progress.phase("dump")
+    as_of = datetime.now(UTC)
+    databases.require(server, database)
+    definitions = databases.definitions(server, database)
+    with draft.artefact(DUMP) as sink:
+        writer = DumpWriter(sink, database)
+        writer.begin(definitions)
+        for policy in sorted(one.name for one in definitions.policies):
+            for name, fields in sorted(fields_of(server, database, policy).items()):
+                _measurement(ctx, server, database, policy, name, fields, writer)
+        writer.end()
+    ctx.progress.log(f"{writer.points} {'point' if writer.points == 1 else 'points'}")
+    return Dumped(
+        as_of=as_of,
+        end=datetime.now(UTC),
+        complete=True,
+        tool_versions={"influxd": server.version()},
+        surroundings={"database": database, "points": writer.points},
+    )
+
+
+def fields_of(server: Server, database: str, policy: str) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """The fields of each measurement in a retention policy, with their types. Raises PluginError."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in server.query(f"SHOW FIELD KEYS FROM {identifier(policy)}./.*/", database):
+        fields = sorted((str(row[0]), str(row[1])) for row in one.get("values", ()))
+        names = [name for name, _ in fields]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            kinds = " and ".join(kind for name, kind in fields if name == twice)
+            raise PluginError(
+                f"the field {twice!r} of {one['name']!r} is {kinds} in different shards: InfluxDB does not say which "
+                "value is which",
+                "copy the measurement into another one with one type (SELECT … INTO), and drop it",
+            )
+        odd = next((kind for _, kind in fields if kind not in _TYPES), None)
+        if odd is not None:
+            raise PluginError(f"a field of {one['name']!r} is of an unknown type ({odd})", "it cannot be saved")
+        found.setdefault(str(one["name"]), []).extend(fields)
+    return found
+
+
+def points(
+    server: Server, database: str, policy: str, measurement: str, fields: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Mapping[str, str], Sequence[Sequence[Any]], list[bytes]]]:
+    """The points of a measurement in pieces: tags, rows as the server has them, lines. Raises PluginError."""
+    selected = ", ".join(f"{identifier(name)}::{kind}" for name, kind in fields)
+    statement = f"SELECT {selected} FROM {identifier(policy)}.{identifier(measurement)} GROUP BY *"
+    size = _ROWS_WITH_TEXT if any(kind == "string" for _, kind in fields) else _ROWS
+    write = line.writer(fields)
+    for one in server.chunks(statement, database, size):
+        tags = one.get("tags") or {}
+        beginning = line.head(measurement, tags)
+        rows = one.get("values", ())
+        yield tags, rows, [write(beginning, row).encode() for row in rows]
+
+
+def _measurement(
+    ctx: Context,
+    server: Server,
+    database: str,
+    policy: str,
+    name: str,
+    fields: Sequence[tuple[str, str]],
+    writer: DumpWriter,
+) -> None:
+    tags: set[str] = set()
+    seen: set[int] = set()
+    begun = False
+    for found, rows, lines in points(server, database, policy, name, fields):
+        ctx.cancel.check()
+        if not begun:
+            writer.begin_measurement(policy, name)
+            begun = True
+        tags |= {key for key, value in found.items() if value != ""}
+        if len(seen) < len(fields):
+            seen |= {at for at in range(len(fields)) if at not in seen and any(row[at + 1] is not None for row in rows)}
+        writer.write(lines)
+        ctx.progress.advance(writer.written)
+    if begun:
+        writer.end_measurement(tags, {fields[at][0] for at in seen})
