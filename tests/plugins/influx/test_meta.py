@@ -1,9 +1,7 @@
-"""What InfluxDB's own programs leave undone: names that are exchanged, deletions that are restored."""
+"""InfluxDB's ``meta.db``: names that are exchanged, and what goes with them."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -11,79 +9,70 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.types.influx import meta, snapshotter
+from dysnomia_plugins.types.influx import meta
+from dysnomia_plugins.types.influx.influxql import ContinuousQuery, kept
+from tests.plugins.influx.changes import seed
 from tests.plugins.servers.influx import InfluxServer
-from tests.waiting import wait_until
 
 
-@pytest.fixture
-def server() -> Iterator[InfluxServer]:
+def database(name: str, *more: bytes) -> bytes:
+    return meta._written(meta.DATABASES, meta._written(meta.NAME, name.encode()) + b"".join(more))
+
+
+def query(one: ContinuousQuery) -> bytes:
+    texts = meta._written(meta.QUERY_NAME, one.name.encode()) + meta._written(meta.QUERY_TEXT, one.text.encode())
+    return meta._written(meta.QUERIES, texts)
+
+
+@pytest.mark.server
+def test_two_databases_change_names_while_the_server_is_stopped() -> None:
+    other = "a much longer name ü"
     with InfluxServer() as server:
-        yield server
+        seed(server)
+        server.query(f'create database "{other}"')
+        server.write("m,h=a v=2 1000000000\n", other)
+        server.query("create user u with password 'x'")
+        server.query('grant read on "app" to u')
+        server.query("create subscription s on app.autogen destinations all 'http://127.0.0.1:9'")
+        points = server.points("app")
+        server.stop()
+        file = server.home / "meta" / "meta.db"
+        before = file.read_bytes()
+        assert meta.renamed(before, {}) == before
+        lost: list[str] = []
+        file.write_bytes(meta.renamed(before, {"app": other, other: "app"}, "app", lost.append))
+        for folder in (server.home / "data", server.home / "wal"):
+            (folder / "app").rename(folder / "t")
+            (folder / other).rename(folder / "app")
+            (folder / "t").rename(folder / other)
+        server.start()
+        assert lost == []
+        assert server.points("app")[0]["values"][0][1] == 2
+        assert server.points(other) == points
+        assert server.query("show grants for u")[0]["values"] == [["app", "READ"]]
+        assert [one["name"] for one in server.query("show subscriptions")] == ["app"]
+        queries = {one["name"]: one.get("values", []) for one in server.query("show continuous queries")}
+        assert queries["app"] == []
+        assert queries[other][0][0].startswith("dysnomia kept: CREATE CONTINUOUS QUERY hourly ON app ")
+        server.stop()
+        file.write_bytes(meta.renamed(file.read_bytes(), {"app": other, other: "app"}, "app"))
+        server.start()
+        shown = next(one for one in server.query("show continuous queries") if one["name"] == "app")
+        assert shown["values"][0][0] == "hourly"
 
 
-@pytest.mark.server
-def test_two_databases_change_names_while_the_server_is_stopped(server: InfluxServer) -> None:
-    for name, value in (("app", 1), ("a much longer name ü", 2)):
-        server.query(f'create database "{name}"')
-        server.query(f'create retention policy "p{value}" on "{name}" duration {value}d replication 1')
-        server.write(f"m,h=a v={value} 1000000000\n", name)
-    server.query("create user u with password 'x'")
-    server.query('grant read on "app" to u')
-    shards = server.query("show shards")
-    server.stop()
-    file = server.home / "meta" / "meta.db"
-    before = file.read_bytes()
-    assert meta.renamed(before, {}) == before
-    names = {"app": "a much longer name ü", "a much longer name ü": "app"}
-    file.write_bytes(meta.renamed(before, names))
-    for folder in (server.home / "data", server.home / "wal"):
-        (folder / "app").rename(folder / "t")
-        (folder / "a much longer name ü").rename(folder / "app")
-        (folder / "t").rename(folder / "a much longer name ü")
-    server.start()
-    assert server.points("app")[0]["values"][0][1] == 2
-    assert server.points("a much longer name ü")[0]["values"][0][1] == 1
-    assert [row[0] for row in server.query("show retention policies", "app")[0]["values"]] == ["autogen", "p2"]
-    assert len(server.query("show shards")) == len(shards)
-    assert server.query("show grants for u")[0]["values"] == [["app", "READ"]]
-    server.write("m,h=a v=3 5\n", "app")
-    assert len(server.points("app")[0]["values"]) == 2
-
-
-@pytest.mark.server
-def test_deleted_points_stay_deleted_after_a_restore(server: InfluxServer) -> None:
-    """The server's own restore brings them back."""
-    server.query("create database app")
-    server.write("m,h=a v=1 1000000000\nm,h=c v=3 2000000000\nm,h=c v=4 3000000000\n", "app")
-    copies = server.home / "copies"
-    copies.mkdir()
-    server.give(copies)
-    server.influxd("backup", "-database", "app", copies / "first")
-    server.query("delete from m where time = 3000000000", "app")
-    server.write("m,h=d v=9 3000000000\n", "app")
-    then = server.points("app")
-    server.influxd("backup", "-database", "app", copies / "second")
-    server.influxd("restore", "-db", "app", "-newdb", "other", copies / "second")
-    found: object = None
-
-    def opened() -> bool:
-        nonlocal found
-        with suppress(AssertionError):  # "engine is closed", for a moment
-            found = server.points("other")
-        return bool(found)
-
-    wait_until(opened)
-    assert found != then, "InfluxDB brings them back"
-    source = next((server.home / "data" / "app" / "autogen").iterdir())
-    target = next((server.home / "data" / "other" / "autogen").iterdir())
-    for path in source.glob("*.tombstone"):
-        shutil.copy(path, target)
-        server.give(target / path.name)
-    snapshotter.reopen_shard(("127.0.0.1", server.rpc), int(target.name))
-    found = None
-    wait_until(opened)
-    assert found == then
+def test_a_query_of_another_database_or_of_a_stranger_is_not_run() -> None:
+    own = ContinuousQuery.of("CREATE CONTINUOUS QUERY q ON app BEGIN SELECT 1 END")
+    foreign = ContinuousQuery.of("CREATE CONTINUOUS QUERY q ON other BEGIN SELECT 1 END")
+    for one, trusted in ((foreign, True), (own, False)):
+        before = database("beside", query(kept(one, "beside", "p", trusted=trusted)))
+        lost: list[str] = []
+        assert meta.renamed(before, {"beside": "app"}, "app", lost.append) == before.replace(
+            meta._written(meta.NAME, b"beside"), meta._written(meta.NAME, b"app"), 1
+        ).replace(before[:2], database("app", query(kept(one, "beside", "p", trusted=trusted)))[:2], 1)
+        assert one.text in lost[0]
+    again = meta.renamed(database("beside", query(kept(own, "beside", "p"))), {"beside": "app"}, "app")
+    assert again == database("app", query(own))
 
 
 @given(st.binary(max_size=200))
@@ -93,8 +82,7 @@ def test_what_is_no_meta_is_refused(data: bytes) -> None:
 
 
 def test_names_that_cannot_be_are_refused() -> None:
-    one = meta._written(meta.DATABASES, meta._written(meta.NAME, b"a"))
-    two = one + meta._written(meta.DATABASES, meta._written(meta.NAME, b"b"))
+    two = database("a") + database("b")
     assert meta.names(meta.renamed(two, {"a": "b", "b": "a"})) == ["b", "a"]
     with pytest.raises(meta.BadMeta, match="same name"):
         meta.renamed(two, {"a": "b"})

@@ -125,7 +125,8 @@ class InfluxServer:
             return False
 
     def start(self) -> None:
-        subprocess.run([self.home / "start"], check=True, stdin=subprocess.DEVNULL)
+        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        subprocess.run([self.home / "start"], check=True, stdin=subprocess.DEVNULL, env=path)
         self.ready()
 
     def stop(self) -> None:
@@ -162,10 +163,19 @@ class InfluxServer:
 
     def query(self, text: str, database: str = "") -> Answer:
         """A statement: its series. Raises AssertionError with what the server says against it."""
-        words = urllib.parse.urlencode({"q": text, "db": database, "epoch": "ns"}).encode()
-        result = json.loads(self._asked("/query", words))["results"][0]
-        assert "error" not in result, result["error"]
-        found: Answer = result.get("series", [])
+        words = {"q": text, "db": database, "epoch": "ns", "chunked": "true"}
+        found: Answer = []
+        for line in self._asked("/query", urllib.parse.urlencode(words).encode()).splitlines():
+            for result in json.loads(line)["results"]:
+                assert "error" not in result, result["error"]
+                for one in result.get("series", []):
+                    if found and [found[-1].get(word) for word in ("name", "tags")] == [
+                        one.get("name"),
+                        one.get("tags"),
+                    ]:
+                        found[-1]["values"] += one["values"]
+                    else:
+                        found.append(one)
         return found
 
     def write(self, lines: str | bytes, database: str, policy: str = "") -> None:

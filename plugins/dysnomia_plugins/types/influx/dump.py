@@ -51,21 +51,26 @@ def fields_of(server: Server, database: str, policy: str) -> Mapping[str, Sequen
     """The fields of each measurement in a retention policy, with their types. Raises PluginError."""
     found: dict[str, list[tuple[str, str]]] = {}
     for one in server.query(f"SHOW FIELD KEYS FROM {identifier(policy)}./.*/", database):
-        fields = sorted((str(row[0]), str(row[1])) for row in one.get("values", ()))
-        names = [name for name, _ in fields]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            kinds = " and ".join(kind for name, kind in fields if name == twice)
+        fields = found.setdefault(str(one["name"]), [])
+        fields += ((str(row[0]), str(row[1])) for row in one.get("values", ()))
+    return {name: _one_type_each(name, fields) for name, fields in found.items()}
+
+
+def _one_type_each(measurement: str, fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """Raises PluginError where values of a field could not be told apart."""
+    kinds: dict[str, list[str]] = {}
+    for name, kind in fields:
+        kinds.setdefault(name, []).append(kind)
+    for name, several in kinds.items():
+        if len(several) > 1:
             raise PluginError(
-                f"the field {twice!r} of {one['name']!r} is {kinds} in different shards: InfluxDB does not say which "
-                "value is which",
+                f"the field {name!r} of {measurement!r} is {' and '.join(several)} in different shards: InfluxDB does "
+                "not say which value is which",
                 "copy the measurement into another one with one type (SELECT … INTO), and drop it",
             )
-        odd = next((kind for _, kind in fields if kind not in _TYPES), None)
-        if odd is not None:
-            raise PluginError(f"a field of {one['name']!r} is of an unknown type ({odd})", "it cannot be saved")
-        found.setdefault(str(one["name"]), []).extend(fields)
-    return found
+        if several[0] not in _TYPES:
+            raise PluginError(f"the field {name!r} of {measurement!r} is of an unknown type ({several[0]})")
+    return sorted(fields)
 
 
 def points(

@@ -23,6 +23,7 @@ HOST, PORT = "127.0.0.1", "8086"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _TIMEOUT = 600.0
 _MOST_OF_ANSWER = 1 << 16
+_ROWS = 10_000
 Series = Mapping[str, Any]
 """One series of an answer: ``name``, ``tags``, ``columns``, ``values``."""
 
@@ -64,16 +65,17 @@ class Server:
             return answer.headers.get("X-Influxdb-Version", "")
 
     def query(self, statement: str, database: str = "") -> list[Series]:
-        """The series that a statement answers with, all at once. Raises PluginError."""
-        with closing(self._connection()) as connection:
-            answer = self._query(connection, {"q": statement, "db": database, "epoch": "ns"})
-            return list(_series(json.loads(answer.read()), statement))
+        """The series that a statement answers with, all of them. Raises PluginError."""
+        return list(self._streamed(statement, database, _ROWS, json.JSONDecoder()))
 
     def chunks(self, statement: str, database: str, rows: int) -> Iterator[Series]:
         """The same as it comes, at most ``rows`` rows at a time, with all numbers as the server wrote them (text).
 
         Raises PluginError."""
-        decode = json.JSONDecoder(parse_float=str, parse_int=str).decode
+        return self._streamed(statement, database, rows, json.JSONDecoder(parse_float=str, parse_int=str))
+
+    def _streamed(self, statement: str, database: str, rows: int, decoder: json.JSONDecoder) -> Iterator[Series]:
+        """Always in chunks: an answer in one piece would be cut without a word where the server limits its rows."""
         words = {"q": statement, "db": database, "epoch": "ns", "chunked": "true", "chunk_size": str(rows)}
         with closing(self._connection()) as connection:
             answer = self._query(connection, words)
@@ -82,10 +84,10 @@ class Server:
                 for line in answer:
                     if not line.strip():
                         continue
-                    found = decode(line.decode("utf-8"))
+                    found = decoder.decode(line.decode("utf-8"))
                     yield from _series(found, statement)
                     last = not any(one.get("partial") for one in found.get("results", ()))
-            except (OSError, HTTPException, UnicodeDecodeError, ValueError) as error:
+            except (OSError, HTTPException, ValueError) as error:
                 raise ServerDown(f"InfluxDB on {self} ended its answer half-way ({type(error).__name__})") from error
             if not last:
                 raise ServerDown(f"InfluxDB on {self} ended its answer half-way")
