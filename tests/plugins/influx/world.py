@@ -25,7 +25,12 @@ while :; do
 done
 """
 """Writes a point in a series of its own a number."""
-KEPT = "dysnomia kept: "
+KEPT = ("dysnomia kept: ", "dysnomia kept, not to be run: ")
+
+
+def _text(name: str, text: str) -> str:
+    """A query's, also where it is kept as a name and not run."""
+    return next((name.removeprefix(beginning) for beginning in KEPT if name.startswith(beginning)), text)
 
 
 class InfluxWriter(ProgramWriter):
@@ -76,7 +81,7 @@ class InfluxWorld(World):
     def queries(self, name: str) -> list[str]:
         shown = self.server.query("show continuous queries")
         rows = [row for one in shown if one["name"] == name for row in one.get("values", [])]
-        return sorted(str(row[0]).removeprefix(KEPT) if str(row[0]).startswith(KEPT) else str(row[1]) for row in rows)
+        return sorted(_text(str(row[0]), str(row[1])) for row in rows)
 
     def _points(self, name: str, policy: str) -> list[Any]:
         """A column without any value is none: which fields a shard once had is no state."""

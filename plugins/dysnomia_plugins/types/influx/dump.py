@@ -17,6 +17,7 @@ from dysnomia_plugins.types.influx import databases, line
 from dysnomia_plugins.types.influx.contents import DUMP, DumpWriter
 from dysnomia_plugins.types.influx.influxql import identifier
 from dysnomia_plugins.types.influx.server import Server
+from dysnomia_store.sink import ContentSink
 
 _ROWS = 4000
 _ROWS_WITH_TEXT = 100
@@ -29,14 +30,8 @@ def dump(ctx: Context, server: Server, database: str, draft: Draft) -> Dumped:
     ctx.progress.phase("dump")
     as_of = datetime.now(UTC)
     databases.require(server, database)
-    definitions = databases.definitions(server, database)
     with draft.artefact(DUMP) as sink:
-        writer = DumpWriter(sink, database)
-        writer.begin(definitions)
-        for policy in sorted(one.name for one in definitions.policies):
-            for name, fields in sorted(fields_of(server, database, policy).items()):
-                _measurement(ctx, server, database, policy, name, fields, writer)
-        writer.end()
+        writer = write(ctx, server, database, sink)
     ctx.progress.log(f"{writer.points} {'point' if writer.points == 1 else 'points'}")
     return Dumped(
         as_of=as_of,
@@ -45,6 +40,18 @@ def dump(ctx: Context, server: Server, database: str, draft: Draft) -> Dumped:
         tool_versions={"influxd": server.version()},
         surroundings={"database": database, "points": writer.points},
     )
+
+
+def write(ctx: Context, server: Server, database: str, sink: ContentSink) -> DumpWriter:
+    """All of a database into a sink. Raises PluginError."""
+    definitions = databases.definitions(server, database)
+    writer = DumpWriter(sink, database)
+    writer.begin(definitions)
+    for policy in sorted(one.name for one in definitions.policies):
+        for name, fields in sorted(fields_of(server, database, policy).items()):
+            _measurement(ctx, server, database, policy, name, fields, writer)
+    writer.end()
+    return writer
 
 
 def fields_of(server: Server, database: str, policy: str) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -80,12 +87,12 @@ def points(
     selected = ", ".join(f"{identifier(name)}::{kind}" for name, kind in fields)
     statement = f"SELECT {selected} FROM {identifier(policy)}.{identifier(measurement)} GROUP BY *"
     size = _ROWS_WITH_TEXT if any(kind == "string" for _, kind in fields) else _ROWS
-    write = line.writer(fields)
+    line_of = line.writer(fields)
     for one in server.chunks(statement, database, size):
         tags = one.get("tags") or {}
         beginning = line.head(measurement, tags)
         rows = one.get("values", ())
-        yield tags, rows, [write(beginning, row).encode() for row in rows]
+        yield tags, rows, [line_of(beginning, row).encode() for row in rows]
 
 
 def _measurement(

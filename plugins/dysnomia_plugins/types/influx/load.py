@@ -12,19 +12,11 @@ from collections.abc import Iterator, Sequence
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.types.influx import databases
-from dysnomia_plugins.types.influx.contents import (
-    MEASUREMENT,
-    Definitions,
-    DumpReader,
-    Measurement,
-    batches,
-    definitions_of,
-    reading,
-    section_name,
-)
+from dysnomia_plugins.types.influx.contents import Definitions, Measurement, batches, section_name
 from dysnomia_plugins.types.influx.dump import fields_of, points
 from dysnomia_plugins.types.influx.influxql import identifier, kept
 from dysnomia_plugins.types.influx.server import Server
+from dysnomia_plugins.types.influx.source import opened
 from dysnomia_store.model import Section
 
 _POINTS = 5000
@@ -38,25 +30,17 @@ def load(ctx: Context, server: Server, stored: Stored, place: Place, sections: S
     name = databases.check_name(place.name)
     if databases.exists(server, name):
         raise NotSafe(f"InfluxDB has a database {name} already", "nothing was loaded over it")
-    with stored.open() as stream:
-        definitions, _ = definitions_of(stream)
+    with opened(ctx, stored, sections) as source:
         databases.create(server, name)
-        _make_policies(server, name, definitions)
-        measurements = iter(DumpReader(stream)) if sections is None else _some(stored, sections)
-        loaded = _fill(ctx, server, name, measurements)
+        _make_policies(server, name, source.definitions)
+        loaded = _fill(ctx, server, name, source.measurements)
     _compare(ctx, server, name, loaded)
-    _finish(ctx, server, name, definitions, sections)
+    _finish(ctx, server, name, source.definitions, sections)
 
 
 def _make_policies(server: Server, name: str, definitions: Definitions) -> None:
     for policy in definitions.policies:
         server.query(policy.statement(name, _FOREVER))
-
-
-def _some(stored: Stored, sections: Sequence[Section]) -> Iterator[Measurement]:
-    for section in sections:
-        if section.kind == MEASUREMENT:
-            yield from reading(stored, section)()
 
 
 def _fill(ctx: Context, server: Server, name: str, measurements: Iterator[Measurement]) -> Digests:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.types.influx.influxql import ContinuousQuery, is_kept, kept, of_kept
 
-DATABASES = 5
+DATABASES, USERS = 5, 6
+_HASH, _ADMIN = 2, 3
 NAME = 1
 """Of a database, and of a retention policy."""
 POLICIES, QUERIES = 3, 4
@@ -142,6 +143,17 @@ def renamed(
         for policy in own.keys() - {_text(one, NAME) for one in _texts(field.value, POLICIES)}:
             on_left(f"the subscriptions of the retention policy {policy} are gone with it: no snapshot holds them")
     return b"".join(out)
+
+
+def alone(meta: bytes, database: str, administrator: str) -> bytes:
+    """The file with one of its databases, and one account whose password nothing matches."""
+    user = _written(NAME, administrator.encode()) + _written(_HASH, b"!") + _encoded(_ADMIN << 3) + b"\x01"
+    kept_as_is = [
+        one.raw
+        for one in fields(meta)
+        if one.number != USERS and not (one.number == DATABASES and _text(one.value or b"", NAME) != database)
+    ]
+    return b"".join(kept_as_is) + _written(USERS, user)
 
 
 def _subscriptions(database: bytes) -> dict[str, bytes]:

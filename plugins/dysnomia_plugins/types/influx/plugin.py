@@ -29,7 +29,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Status
-from dysnomia_plugins.types.influx import activation, contents, databases, discover, swap
+from dysnomia_plugins.types.influx import activation, contents, databases, discover, portable, source, swap
 from dysnomia_plugins.types.influx import dump as dumping
 from dysnomia_plugins.types.influx.load import load
 from dysnomia_plugins.types.influx.preflight import preflight
@@ -130,6 +130,9 @@ class InfluxDatabase(StatePlugin):
         contents.rescan(stored, sink)
         return True
 
+    def rescan_artefacts(self, ctx: Context, stored: Stored, draft: Draft) -> bool | None:
+        return source.rescan_artefacts(ctx, stored, draft)
+
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
@@ -155,6 +158,7 @@ class InfluxDatabase(StatePlugin):
     # Contents.
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        portable.refuse_rows(stored)
         return contents.raw_rows(stored, section)
 
     def parse_row(self, section: Section, raw: bytes) -> Row:

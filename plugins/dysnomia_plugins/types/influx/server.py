@@ -37,6 +37,7 @@ class Server:
     user: str = ""
     password: str = field(default="", repr=False)
     timeout: float = _TIMEOUT
+    token: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, component: Component, timeout: float = _TIMEOUT) -> Server:
@@ -116,7 +117,9 @@ class Server:
         self, connection: HTTPConnection, method: str, path: str, body: bytes | None, kind: str = "text/plain"
     ) -> HTTPResponse:
         headers = {"Content-Type": kind}
-        if self.user:
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        elif self.user:
             headers["Authorization"] = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         try:
             connection.request(method, path, body, headers)
