@@ -14,7 +14,6 @@ DYSNOMIAS: Mapping[str, str] = {
     "docker-container": _UNIX,
     "ejabberd-dump": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
-    "influx-database": _UNIX,
     "launchd-daemon": "macOS",
     "mongo-database": _UNIX,
     "mssql-database": "Cygwin on Windows",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
-from tests.plugins.servers.influx import InfluxServer
+from tests.plugins.servers.influx import Answer, InfluxServer
 
 NAME = "app"
 SEED = r"""cpu,host=a,region=eu load=1,steps=5i,up=true,note="a \"quoted\" \\ text" 1000000000
@@ -37,6 +38,19 @@ def seed(server: InfluxServer, name: str = NAME) -> None:
     server.query(QUERY.replace("on app ", f'on "{name}" ').replace("app.", f'"{name}".'))
     server.write(SEED, name)
     server.write(OLD, name, "for ever")
+
+
+def plain(answer: Answer) -> list[Any]:
+    """All points of an answer. A column without any value is none: which fields a shard once had is no state."""
+    series = []
+    for one in answer:
+        rows = [
+            {column: cell for column, cell in zip(one["columns"], row, strict=True) if cell is not None}
+            for row in one["values"]
+        ]
+        tags = {key: value for key, value in one.get("tags", {}).items() if value}
+        series.append((one["name"], sorted(tags.items()), rows))
+    return sorted(series, key=lambda one: one[:2])
 
 
 def _write(server: InfluxServer, line: str, policy: str = "") -> str:

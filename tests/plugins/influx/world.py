@@ -13,7 +13,7 @@ from dysnomia_plugins.base import Component, Place
 from dysnomia_plugins.types.influx.plugin import InfluxDatabase
 from dysnomia_store.names import ComponentKey
 from tests.plugins.conformance.world import ProgramWriter, World, Writer
-from tests.plugins.influx.changes import CHANGES, INITIAL, NAME, seed
+from tests.plugins.influx.changes import CHANGES, INITIAL, NAME, plain, seed
 from tests.plugins.servers.influx import ADMIN, PASSWORD, InfluxServer
 
 WRITER = r"""
@@ -84,16 +84,7 @@ class InfluxWorld(World):
         return sorted(_text(str(row[0]), str(row[1])) for row in rows)
 
     def _points(self, name: str, policy: str) -> list[Any]:
-        """A column without any value is none: which fields a shard once had is no state."""
-        series = []
-        for one in self.server.points(name, policy):
-            rows = [
-                {column: cell for column, cell in zip(one["columns"], row, strict=True) if cell is not None}
-                for row in one["values"]
-            ]
-            tags = {key: value for key, value in one.get("tags", {}).items() if value}
-            series.append((one["name"], sorted(tags.items()), rows))
-        return sorted(series, key=lambda one: one[:2])
+        return plain(self.server.points(name, policy))
 
     def _values(self, text: str, name: str) -> list[Any]:
         rows: list[Any] = self.server.query(f'{text} on "{name}"')[0].get("values", [])

@@ -185,7 +185,8 @@ class InfluxServer:
 
     def points(self, database: str, policy: str = "autogen") -> Answer:
         """All points of a database in one policy."""
-        return self.query(f'select * from "{policy}"./.*/ group by *', database)
+        quoted = policy.replace('"', '\\"')
+        return self.query(f'select * from "{quoted}"./.*/ group by *', database)
 
     def influxd(self, *words: str | Path) -> None:
         """``backup`` or ``restore``, on this server, as its user."""

@@ -75,6 +75,8 @@ ALLOWED = {
     ("types/redis/swap.py", "Path.open"): OURS,
     ("types/redis/swap.py", "Path.unlink"): OURS,
     ("types/openldap/activation.py", "Path.open"): INITIAL,
+    ("types/influx/activation.py", "Path.open"): INITIAL,
+    ("types/influx/swap.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/config.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/discover.py", "os.path.realpath"): COMPARED,
     ("types/openldap/server.py", "Path.read_bytes"): PROC,

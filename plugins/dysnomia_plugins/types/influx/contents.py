@@ -140,7 +140,11 @@ def context_of(first: bytes, second: bytes) -> tuple[str, str]:
 
 
 def _rest(text: bytes, beginning: bytes) -> str:
-    return text.removeprefix(beginning).removesuffix(b"\n").decode("utf-8")
+    """Raises PluginError."""
+    try:
+        return text.removeprefix(beginning).removesuffix(b"\n").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PluginError(f"a name in the dump is not UTF-8: {text[:80]!r}", "check the snapshot") from error
 
 
 def definitions_of(stream: BinaryIO) -> tuple[Definitions, str]:
@@ -148,7 +152,7 @@ def definitions_of(stream: BinaryIO) -> tuple[Definitions, str]:
 
     Raises PluginError, Truncated."""
     if stream.readline() != _FIRST or not stream.readline().startswith(b"CREATE DATABASE "):
-        raise PluginError("this is no dump of InfluxDB by this program", "check the snapshot")
+        raise PluginError("it is not a dump of InfluxDB by this program", "check the snapshot")
     policies: list[Policy] = []
     queries: list[ContinuousQuery] = []
     while (text := stream.readline()) != _DML:
@@ -223,8 +227,8 @@ def rescan(stored: Stored, sink: ContentSink) -> None:
             fields: set[str] = set()
             for batch in batches(measurement.rows):
                 for raw in batch:
-                    found, values, _ = line.parsed(raw)
-                    tags |= found.keys()
+                    point_tags, values, _ = line.parsed(raw)
+                    tags |= point_tags.keys()
                     fields |= values.keys()
                 writer.write(batch)
             writer.end_measurement(tags, fields)

@@ -53,10 +53,10 @@ def drop(server: Server, name: str) -> None:
 
 def policies(server: Server, name: str) -> Sequence[Policy]:
     """Raises PluginError."""
-    found = server.query(f"SHOW RETENTION POLICIES ON {identifier(name)}")
+    series = server.query(f"SHOW RETENTION POLICIES ON {identifier(name)}")
     return [
         Policy(str(row[0]), duration(str(row[1])), int(row[3]), duration(str(row[2])), bool(row[4]))
-        for one in found
+        for one in series
         for row in one.get("values", ())
     ]
 

@@ -21,12 +21,12 @@ def probe(server: Server, live: str) -> Probe:
     """Never raises: a server that is down is an answer."""
     try:
         version = server.version()
-        there = databases.exists(server, live)
+        exists = databases.exists(server, live)
     except ServerDown as error:
         return Probe(up=False, detail=error.message)
     except PluginError as error:
         return Probe(up=True, detail=error.message, broken=True)
-    return Probe(up=True, version=version, detail="" if there else f"there is no database {live}")
+    return Probe(up=True, version=version, detail="" if exists else f"there is no database {live}")
 
 
 def status(server: Server) -> Status:
@@ -47,14 +47,14 @@ def discover() -> Iterator[Found]:
     server = Server(timeout=_ANSWER)
     properties = {"type": TYPE}
     try:
-        found = names_of_operators(server)
+        names = names_of_operators(server)
     except WrongCredentials:
         yield Found(TYPE, _CONTAINER, "databases", properties, detail=f"on {server}: it asks for an account",
                     readable=False, remedy="set influxdbUser and influxdbPassword in its container")  # fmt: skip
         return
     except PluginError:
         return
-    for name in found:
+    for name in names:
         yield Found(TYPE, _CONTAINER, name, properties, detail=f"on {server}")
 
 

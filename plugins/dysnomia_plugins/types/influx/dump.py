@@ -56,11 +56,11 @@ def write(ctx: Context, server: Server, database: str, sink: ContentSink) -> Dum
 
 def fields_of(server: Server, database: str, policy: str) -> Mapping[str, Sequence[tuple[str, str]]]:
     """The fields of each measurement in a retention policy, with their types. Raises PluginError."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    by_measurement: dict[str, list[tuple[str, str]]] = {}
     for one in server.query(f"SHOW FIELD KEYS FROM {identifier(policy)}./.*/", database):
-        fields = found.setdefault(str(one["name"]), [])
+        fields = by_measurement.setdefault(str(one["name"]), [])
         fields += ((str(row[0]), str(row[1])) for row in one.get("values", ()))
-    return {name: _one_type_each(name, fields) for name, fields in found.items()}
+    return {name: _one_type_each(name, fields) for name, fields in by_measurement.items()}
 
 
 def _one_type_each(measurement: str, fields: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
@@ -107,12 +107,12 @@ def _measurement(
     tags: set[str] = set()
     seen: set[int] = set()
     begun = False
-    for found, rows, lines in points(server, database, policy, name, fields):
+    for point_tags, rows, lines in points(server, database, policy, name, fields):
         ctx.cancel.check()
         if not begun:
             writer.begin_measurement(policy, name)
             begun = True
-        tags |= {key for key, value in found.items() if value != ""}
+        tags |= {key for key, value in point_tags.items() if value != ""}
         if len(seen) < len(fields):
             seen |= {at for at in range(len(fields)) if at not in seen and any(row[at + 1] is not None for row in rows)}
         writer.write(lines)

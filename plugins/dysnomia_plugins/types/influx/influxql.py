@@ -27,7 +27,7 @@ def unquoted(word: str) -> str:
     """The name that an identifier stands for."""
     if not word.startswith('"'):
         return word
-    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], word[1:-1], flags=re.DOTALL)
+    return re.sub(r"\\(.)", lambda match: "\n" if match[1] == "n" else match[1], word[1:-1], flags=re.DOTALL)
 
 
 def shown(name: str) -> str:
@@ -37,10 +37,10 @@ def shown(name: str) -> str:
 
 def duration(text: str) -> str:
     """What the server shows (``168h0m0s``, ``0s``) as a statement takes it. Raises PluginError."""
-    found = _DURATION.findall(text)
-    if "".join(number + unit for number, unit in found) != text:
+    parts = _DURATION.findall(text)
+    if "".join(number + unit for number, unit in parts) != text:
         raise PluginError(f"InfluxDB shows a duration that is not one: {text[:40]!r}", "nothing was changed")
-    total = sum(round(float(number) * _NANOSECONDS[unit]) for number, unit in found)
+    total = sum(round(float(number) * _NANOSECONDS[unit]) for number, unit in parts)
     if total == 0:
         return "INF"
     unit = next(one for one in ("h", "m", "s", "ns") if total % _NANOSECONDS[one] == 0)

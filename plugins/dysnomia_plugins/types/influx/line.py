@@ -53,7 +53,7 @@ def writer(fields: Sequence[tuple[str, str]]) -> Callable[[str, Sequence[object]
         written = str(value)
         if "\ufffd" in written:
             raise BadLine(
-                "a text value is not valid UTF-8, or holds U+FFFD: what it is cannot be told", "correct or delete it"
+                "a text value is not valid UTF-8, or holds U+FFFD: its bytes cannot be read", "correct or delete it"
             )
         return '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

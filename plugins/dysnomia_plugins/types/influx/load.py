@@ -63,7 +63,7 @@ def _compare(ctx: Context, server: Server, name: str, loaded: Digests) -> None:
     """Raises PluginError where the server answers anything else than was loaded."""
     ctx.progress.phase("check")
     done = 0
-    found: Digests = {}
+    answered: Digests = {}
     for policy in databases.policies(server, name):
         for measurement, fields in fields_of(server, name, policy.name).items():
             digest = hashlib.sha256()
@@ -73,9 +73,9 @@ def _compare(ctx: Context, server: Server, name: str, loaded: Digests) -> None:
                 digest.update(data)
                 done += len(data)
                 ctx.progress.advance(done)
-            found[policy.name, measurement] = digest.hexdigest()
-    if found != loaded:
-        differs = next(iter(sorted({*found.items()} ^ {*loaded.items()})))[0]
+            answered[policy.name, measurement] = digest.hexdigest()
+    if answered != loaded:
+        differs = next(iter(sorted({*answered.items()} ^ {*loaded.items()})))[0]
         raise PluginError(
             f"the server does not answer with the points that were loaded into {section_name(*differs)}",
             "nothing was replaced: check the server's log, and the snapshot",

@@ -93,14 +93,14 @@ def _written(number: int, value: bytes) -> bytes:
 
 def names(meta: bytes) -> list[str]:
     """What the databases are called. Raises BadMeta."""
-    found = []
+    listed = []
     for field in fields(meta):
         if field.number == DATABASES and field.value is not None:
             name = next((one.value for one in fields(field.value) if one.number == NAME), None)
             if name is None:
                 raise BadMeta("InfluxDB's meta.db holds a database without a name", "nothing was changed")
-            found.append(name.decode("utf-8", "surrogateescape"))
-    return found
+            listed.append(name.decode("utf-8", "surrogateescape"))
+    return listed
 
 
 def _texts(message: bytes, number: int) -> Iterator[bytes]:
@@ -120,11 +120,11 @@ def renamed(
     was called so: these say who reads along on this server, and are no state. Queries of the others are kept and not
     run. ``on_left`` is told what could not be carried over. Raises BadMeta where a database is not there, or two would
     be called the same."""
-    there = names(meta)
-    missing = next((name for name in new if name not in there), None)
+    before = names(meta)
+    missing = next((name for name in new if name not in before), None)
     if missing is not None:
         raise BadMeta(f"InfluxDB's meta.db has no database {missing!r}", "nothing was changed")
-    after = [new.get(name, name) for name in there]
+    after = [new.get(name, name) for name in before]
     if len(set(after)) != len(after):
         raise BadMeta("two databases of InfluxDB would have the same name", "nothing was changed")
     databases = {_text(one, NAME): one for one in _texts(meta, DATABASES)}
@@ -158,12 +158,12 @@ def alone(meta: bytes, database: str, administrator: str) -> bytes:
 
 def _subscriptions(database: bytes) -> dict[str, bytes]:
     """The subscriptions of each retention policy that has some, as they are written."""
-    found = {}
+    written_ones = {}
     for policy in _texts(database, POLICIES):
         written = b"".join(one.raw for one in fields(policy) if one.number == SUBSCRIPTIONS)
         if written:
-            found[_text(policy, NAME)] = written
-    return found
+            written_ones[_text(policy, NAME)] = written
+    return written_ones
 
 
 def _renamed(

@@ -114,12 +114,12 @@ class InfluxDatabase(StatePlugin):
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also a copy that was not loaded to its end. Raises PluginError."""
-        there = databases.names(Server.of(ctx.component))
+        existing = databases.names(Server.of(ctx.component))
         steps = ctx.journal.steps()
         whole = {data["name"] for step, data in steps if step == COPIED}
         half = [str(data["name"]) for step, data in steps if step == COPYING and data["name"] not in whole]
         names = [*(self.place(ctx, purpose).name for purpose in Purpose), *half]
-        return [Place(name) for name in dict.fromkeys(names) if name in there]
+        return [Place(name) for name in dict.fromkeys(names) if name in existing]
 
     # Snapshot.
 

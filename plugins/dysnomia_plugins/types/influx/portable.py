@@ -129,12 +129,12 @@ def _manifest(stored: Stored) -> dict[str, object]:
         raise PluginError(f"the portable backup has {len(names)} manifests", "it must have one")
     with stored.open(names[0]) as stream:
         try:
-            found = json.loads(stream.read(_MOST_MANIFEST))
+            manifest = json.loads(stream.read(_MOST_MANIFEST))
         except ValueError as error:
-            raise PluginError(f"{names[0]} is no manifest of InfluxDB", "check the snapshot") from error
-    if not isinstance(found, dict):
-        raise PluginError(f"{names[0]} is no manifest of InfluxDB", "check the snapshot")
-    return found
+            raise PluginError(f"{names[0]} is not a manifest of InfluxDB", "check the snapshot") from error
+    if not isinstance(manifest, dict):
+        raise PluginError(f"{names[0]} is not a manifest of InfluxDB", "check the snapshot")
+    return manifest
 
 
 def _files(manifest: dict[str, object]) -> Iterator[dict[str, object]]:
@@ -229,11 +229,11 @@ def _meta(stored: Stored, database: str) -> bytes:
 @contextmanager
 def _running(ctx: Context, folder: Folder, user: pwd.struct_passwd | None, secret: str) -> Iterator[Server]:
     ports: list[int] = []
-    said: list[str] = []
+    output: list[str] = []
 
     def heard(line: bytes) -> None:
-        said.append(line[-300:].decode("utf-8", "replace"))
-        del said[:-5]
+        output.append(line[-300:].decode("utf-8", "replace"))
+        del output[:-5]
         if b"Listening on HTTP" in line and (match := _LISTENS.search(line)):
             ports.append(int(match[1]))
 
@@ -249,7 +249,7 @@ def _running(ctx: Context, folder: Folder, user: pwd.struct_passwd | None, secre
         while not ports:
             ctx.cancel.check()
             if time.monotonic() > until:
-                raise PluginError(f"the server for the backup does not come up: {' '.join(said[-1:])}")
+                raise PluginError(f"the server for the backup does not come up: {' '.join(output[-1:])}")
             time.sleep(_LOOK)
         yield Server(port=ports[0], token=_token(secret))
         raise _Enough

@@ -19,7 +19,7 @@ _MOST_DEFINITIONS = 100
 
 def preflight(ctx: Context, server: Server, live: str, stored: Stored, *, replace: bool) -> Preflight:
     """Findings, space, and how the swap would be made. Raises PluginError where the server does not answer."""
-    there = databases.exists(server, live)
+    exists = databases.exists(server, live)
     findings = list(of_snapshot(_of_snapshot(stored)))
     needed = stored.metadata.content_size if stored.metadata is not None else None
     folder = _folder(server)
@@ -33,7 +33,7 @@ def preflight(ctx: Context, server: Server, live: str, stored: Stored, *, replac
         findings=tuple(findings),
         needs=needs,
         swap=swap,
-        guard=_guard(there) if replace else "",
+        guard=_guard(exists) if replace else "",
     )
 
 
@@ -113,8 +113,8 @@ def _grants(server: Server, live: str) -> Iterator[Finding]:
         yield Finding(Severity.NOTE, f"rights on it go by its name and stay: {', '.join(granted)}")
 
 
-def _guard(there: bool) -> str:
-    if not there:
+def _guard(exists: bool) -> str:
+    if not exists:
         return "nothing is live, so there is nothing to guard"
     return (
         "the database as the stopped server left it, with all that it has acknowledged; it is set aside under another "

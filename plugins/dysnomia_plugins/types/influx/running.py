@@ -41,14 +41,14 @@ class Running:
     @classmethod
     def of(cls, server: Server) -> Running:
         """Raises PluginError, NotSafe where it is not certain that it runs here."""
-        said = _diagnostics(server)
-        pid = said.get(("system", "PID"))
+        diagnostics = _diagnostics(server)
+        pid = diagnostics.get(("system", "PID"))
         if not isinstance(pid, int):
             raise NotSafe(f"InfluxDB on {server} does not say which process it is", "only copies can be made")
         why = _why_not_here(server, pid)
         if why:
             raise NotSafe(f"InfluxDB on {server} cannot be stopped from here: {why}", "only copies can be made")
-        folders = [str(said.get(one, "")) for one in _FOLDERS]
+        folders = [str(diagnostics.get(one, "")) for one in _FOLDERS]
         if not all(folder.startswith("/") for folder in folders):
             raise NotSafe(f"InfluxDB on {server} names folders that are not absolute", "set dir and wal-dir to paths")
         uid, gid = psutil.Process(pid).uids().effective, psutil.Process(pid).gids().effective
@@ -72,13 +72,13 @@ def actor(uid: int, gid: int) -> Actor | None:
 
 
 def _diagnostics(server: Server) -> Mapping[tuple[str, str], Any]:
-    found: dict[tuple[str, str], Any] = {}
+    values: dict[tuple[str, str], Any] = {}
     for one in server.query("SHOW DIAGNOSTICS"):
         for row in one.get("values", ()):
-            found |= {
+            values |= {
                 (str(one.get("name")), str(column)): cell for column, cell in zip(one["columns"], row, strict=True)
             }
-    return found
+    return values
 
 
 def _why_not_here(server: Server, pid: int) -> str:

@@ -85,9 +85,9 @@ class Server:
                 for line in answer:
                     if not line.strip():
                         continue
-                    found = decoder.decode(line.decode("utf-8"))
-                    yield from _series(found, statement)
-                    last = not any(one.get("partial") for one in found.get("results", ()))
+                    chunk = decoder.decode(line.decode("utf-8"))
+                    yield from _series(chunk, statement)
+                    last = not any(one.get("partial") for one in chunk.get("results", ()))
             except (OSError, HTTPException, ValueError) as error:
                 raise ServerDown(f"InfluxDB on {self} ended its answer half-way ({type(error).__name__})") from error
             if not last:

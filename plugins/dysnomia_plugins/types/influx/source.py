@@ -43,8 +43,8 @@ def opened(ctx: Context, stored: Stored, sections: Sequence[Section] | None) -> 
             yield Source(definitions(server, database), _served(server, database, wanted))
         return
     with stored.open(DUMP) as stream:
-        found, _ = definitions_of(stream)
-        yield Source(found, iter(DumpReader(stream)) if sections is None else _some(stored, sections))
+        defined, _ = definitions_of(stream)
+        yield Source(defined, iter(DumpReader(stream)) if sections is None else _some(stored, sections))
 
 
 def _some(stored: Stored, sections: Sequence[Section]) -> Iterator[Measurement]:

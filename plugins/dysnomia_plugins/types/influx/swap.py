@@ -40,11 +40,11 @@ class Move:
 
     def run(self, *, back: bool = False) -> None:
         """Idempotent. Raises OSError."""
-        here, there = (self.new, self.old) if back else (self.old, self.new)
+        here, target = (self.new, self.old) if back else (self.old, self.new)
         with Folder.at(self.folder) as folder:
             seen = folder.seen(here)
             if seen is not None and (seen.st_dev, seen.st_ino) == self.inode:
-                folder.move(here, folder, there)
+                folder.move(here, folder, target)
                 folder.sync()
 
 
@@ -115,8 +115,8 @@ class Exchange:
 
 def swap(ctx: Context, server: Server, live: str, beside: str, aside: str) -> None:
     """Raises PluginError with live as it was, or leaves a journal that ``recover`` finishes."""
-    there = databases.names(server)
-    new = {beside: live, **({live: aside} if live in there else {})}
+    existing = databases.names(server)
+    new = {beside: live, **({live: aside} if live in existing else {})}
     running = Running.of(server)
     try:
         with stopped_server.stopped(kind(server), ctx, running.data), acting_as(running.actor()):
