@@ -184,9 +184,12 @@ class InfluxServer:
         self._asked(f"/write?{words}", lines.encode() if isinstance(lines, str) else lines)
 
     def points(self, database: str, policy: str = "autogen") -> Answer:
-        """All points of a database in one policy."""
-        quoted = policy.replace('"', '\\"')
-        return self.query(f'select * from "{quoted}"./.*/ group by *', database)
+        """All points of a database in one policy: a query each measurement, or each had the columns of all."""
+        where = _quoted(policy)
+        names = dict.fromkeys(str(one["name"]) for one in self.query(f"show field keys from {where}./.*/", database))
+        return [
+            one for name in names for one in self.query(f"select * from {where}.{_quoted(name)} group by *", database)
+        ]
 
     def influxd(self, *words: str | Path) -> None:
         """``backup`` or ``restore``, on this server, as its user."""
@@ -195,3 +198,7 @@ class InfluxServer:
             ["influxd", words[0], "-portable", "-host", f"127.0.0.1:{self.rpc}", *words[1:]],
             check=True, capture_output=True, cwd=self.home, **(become if os.geteuid() == 0 else {}),
         )  # type: ignore[call-overload]  # fmt: skip
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
