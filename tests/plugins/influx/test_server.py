@@ -19,6 +19,7 @@ from dysnomia_plugins.types.influx import running, swap
 from dysnomia_plugins.types.influx.server import Server
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver, Reporter
+from tests.plugins.influx.test_portable import theirs
 from tests.plugins.influx.world import InfluxWorld
 from tests.plugins.other_user import needs_root
 from tests.plugins.servers.influx import InfluxServer
@@ -50,7 +51,7 @@ def test_stop_and_start_and_rights_are_in_the_plan(world: InfluxWorld, driver: D
     world.server.query("grant read on app to reader")
     number = driver.snapshot().generation.number
     warnings = said(world, driver, Severity.WARNING)
-    assert any("the server would be stopped and started" in text and "1 other" in text for text in warnings)
+    assert any("the server would be stopped and started" in text and "2 databases" in text for text in warnings)
     assert any("two days (48h)" in text for text in warnings)
     notes = said(world, driver, Severity.NOTE)
     assert any("reader (READ)" in text for text in notes)
@@ -222,3 +223,11 @@ def test_a_wrong_password_is_said_and_not_shown(tmp_path: Path) -> None:
             wrong.query("show databases")
         assert "influxdbPassword" in raised.value.hint
         assert "not this one" not in f"{raised.value} {wrong!r}"
+
+
+def test_a_portable_backup_has_a_plan(world: InfluxWorld, driver: Driver) -> None:
+    """Also where no index of its contents was ever worked out."""
+    world.seed()
+    theirs(world, driver)
+    notes = said(world, driver, Severity.NOTE)
+    assert any("it is a portable backup" in text for text in notes)

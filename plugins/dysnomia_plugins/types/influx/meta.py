@@ -193,9 +193,8 @@ def _query(written: bytes, name: str, policy: str, live: str, on_left: Callable[
         own, may_run = of_kept(query)
         now = own if may_run and own.database == live else query
         if is_kept(now):
-            on_left(
-                f"a continuous query is not run, as its snapshot is of another database, or not trusted: {own.text}"
-            )
+            why = "its snapshot is of another database" if may_run else "its snapshot was not made here"
+            on_left(f"a continuous query is kept and not run, as {why}: {own.text}")
     texts = {QUERY_NAME: now.name, QUERY_TEXT: now.text}
     return b"".join(
         _written(one.number, texts[one.number].encode("utf-8", "surrogateescape"))

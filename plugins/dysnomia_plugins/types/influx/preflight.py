@@ -8,13 +8,13 @@ from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit import stopped_server
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
-from dysnomia_plugins.types.influx import databases
-from dysnomia_plugins.types.influx.contents import DUMP, POLICY, QUERY, Policy
+from dysnomia_plugins.types.influx import databases, portable
+from dysnomia_plugins.types.influx.contents import DUMP, definitions_of
 from dysnomia_plugins.types.influx.influxql import identifier
 from dysnomia_plugins.types.influx.running import START_SETTING, STOP_SETTING, Running, actor, kind
 from dysnomia_plugins.types.influx.server import Server
 
-_MOST_DEFINITIONS = 100
+_MOST_USERS = 100
 
 
 def preflight(ctx: Context, server: Server, live: str, stored: Stored, *, replace: bool) -> Preflight:
@@ -45,27 +45,28 @@ def _folder(server: Server) -> str:
 
 
 def _of_snapshot(stored: Stored) -> Iterator[Finding]:
-    queries, ends = 0, []
-    for count, section in enumerate(stored.sections()):
-        if section.kind not in (POLICY, QUERY) or count >= _MOST_DEFINITIONS:
-            break
-        if section.kind == QUERY:
-            queries += 1
-        elif section.offset is not None and section.length is not None:
-            with stored.open_range(section.artefact or DUMP, section.offset, section.length) as stream:
-                policy = Policy.of(stream.read(1 << 16).decode("utf-8", "replace"))
-            if policy.duration != "INF":
-                ends.append(f"{policy.name} ({policy.duration})")
+    """From what a dump begins with. Raises PluginError."""
+    yield Finding(Severity.NOTE, "accounts of the server, their rights, and subscriptions are not in it")
+    if portable.is_one(stored):
+        yield Finding(
+            Severity.NOTE,
+            "it is a portable backup, as Dysnomia's module makes one: influxd is run on it beside the server; points "
+            "that are older than their retention policy keeps them are deleted by the server later",
+        )
+        return
+    with stored.open(DUMP) as stream:
+        defined, _ = definitions_of(stream)
+    ends = [f"{one.name} ({one.duration})" for one in defined.policies if one.duration != "INF"]
     if ends:
         text = f"the server deletes points that are older than their retention policy keeps them: {', '.join(ends)}"
         yield Finding(Severity.WARNING, text)
-    if queries:
+    if defined.queries:
+        queries = len(defined.queries)
         yield Finding(
             Severity.NOTE,
             f"{queries} continuous {'query runs' if queries == 1 else 'queries run'} again only where what is live is "
             "replaced; in a copy the texts are kept",
         )
-    yield Finding(Severity.NOTE, "accounts of the server, their rights, and subscriptions are not in it")
 
 
 def _exchange(ctx: Context, server: Server) -> tuple[list[Finding], str]:
@@ -84,10 +85,10 @@ def _exchange(ctx: Context, server: Server) -> tuple[list[Finding], str]:
         return [Finding(Severity.BLOCKER, text)], ""
     seconds = stopped_server.last_time(kind(server), running.data)
     took = f"the last time it was away for {seconds:.1f} s" if seconds is not None else "usually for a second or two"
-    others = len(databases.names(server)) - 1
+    count = len(databases.names(server))
     text = (
-        f"the server would be stopped and started ({how.words}), {took}: clients of its {max(others, 0)} other "
-        "databases get no answer meanwhile either"
+        f"the server would be stopped and started ({how.words}), {took}: clients of its {count} "
+        f"{'database' if count == 1 else 'databases'} get no answer meanwhile"
     )
     return (
         [Finding(Severity.WARNING, text)],
@@ -102,7 +103,7 @@ def _grants(server: Server, live: str) -> Iterator[Finding]:
         users = [str(row[0]) for one in server.query("SHOW USERS") for row in one.get("values", ())]
         granted = [
             f"{user} ({row[1]})"
-            for user in users[:_MOST_DEFINITIONS]
+            for user in users[:_MOST_USERS]
             for one in server.query(f"SHOW GRANTS FOR {identifier(user)}")
             for row in one.get("values", ())
             if row[0] == live
