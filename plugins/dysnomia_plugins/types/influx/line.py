@@ -17,7 +17,7 @@ from dysnomia_plugins.errors import PluginError
 _MEASUREMENT = str.maketrans({",": "\\,", " ": "\\ "})
 _KEY = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\="})
 _WORD = rb"(?:\\[,= ]|[^,= \n])+"
-_TEXT = rb'"(?:[^"\\]|\\.)*"'
+_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _FIELD = re.compile(rb"(" + _WORD + rb")=(" + _TEXT + rb'|[^", \n]+)(,|(?= ))', re.DOTALL)
 _HEAD = re.compile(rb"((?:\\[, ]|[^, \n])+)((?:," + _WORD + rb"=" + _WORD + rb")*) ")
 _TAG = re.compile(rb",(" + _WORD + rb")=(" + _WORD + rb")")
