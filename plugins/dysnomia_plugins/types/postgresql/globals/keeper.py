@@ -54,8 +54,8 @@ class PostgresqlKeeper:
         """Raise PluginError where passwords could not be read: a snapshot without them restores nobody."""
         if not self.client.superuser:
             raise PluginError(
-                f"the role {self.client.server.user} is not a superuser of the server at {self.client.server}: passwords"
-                " cannot be read or set, and a snapshot without them would let nobody in",
+                f"the role {self.client.server.user} is not a superuser of the server at {self.client.server}:"
+                " passwords cannot be read or set, and a snapshot without them would let nobody in",
                 "name a superuser in postgresqlUsername",
             )
 
