@@ -36,7 +36,7 @@ def test_a_role_is_restored_and_no_password_is_told(tmp_path: Path) -> None:
         job = next(one["id"] for one in world.jobs() if one["kind"] == "restore")
         undone = world.run("dysnomia-tui", "undo", job)
         assert server.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'") == second
-        assert server.sql("SELECT string_agg(rolname, ' ' ORDER BY 1) FROM pg_roles WHERE rolname !~ '^pg_'") == (
+        assert server.sql("SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'") == (
             "app late postgres"
         )
         for one in (*said, difference, plan, done, undone):

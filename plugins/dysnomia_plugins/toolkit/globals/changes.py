@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 from dysnomia_base.secrets import HIDDEN
 from dysnomia_plugins.toolkit.globals.document import Cell, Cells, Document, Kind
-
-Made = tuple[str, ...]
-"""A fact that a restore made, by its kind and key (``""`` for NULL): an undo takes back nothing else."""
+from dysnomia_plugins.toolkit.globals.document import Made as Made
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ MOST_BYTES = 256 << 20
 """A server has accounts by the thousand, not by the million: a document is kept in memory."""
 _BATCH = 500
 
+MADE = "made"
+"""The kind of the lines behind a guard's document: what the restore made, which an undo takes back."""
+_MADE_LINE = b'["made",'
+
+Made = tuple[str, ...]
+"""A fact that a restore made, by its kind and key (``""`` for NULL): an undo takes back nothing else."""
 Cell = str | None
 Cells = tuple[Cell, ...]
 Check = Callable[[Cell], bool]
@@ -140,15 +146,32 @@ def _add(document: Document, kind: Kind, cells: Cells, where: str = "") -> None:
     document.facts[kind.name][key] = cells
 
 
-def read(kinds: tuple[Kind, ...], stream: BinaryIO) -> Document:
-    """Raises NotSafe, Corrupt."""
+def read(kinds: tuple[Kind, ...], stream: BinaryIO) -> tuple[Document, list[Made]]:
+    """A document, and of a guard what the restore made that it guards. Raises NotSafe, Corrupt."""
     content = stream.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise NotSafe(f"{ARTEFACT} has more than {MOST_BYTES:,} bytes", _REFUSED)
-    return parse(kinds, content)
+    start = content.find(_MADE_LINE) if content.startswith(_MADE_LINE) else content.find(b"\n" + _MADE_LINE) + 1
+    if not content[start:].startswith(_MADE_LINE):
+        return parse(kinds, content), []
+    return parse(kinds, content[:start]), _parse_made(content[start:])
 
 
-def write(document: Document, sink: ContentSink, advance: Callable[[int], None]) -> None:
+def _parse_made(content: bytes) -> list[Made]:
+    made = []
+    for line in content.splitlines():
+        try:
+            name, *one = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
+            name, one = "", []
+        if name != MADE or not one or not all(isinstance(cell, str) for cell in one):
+            raise NotSafe(f"cannot read what a restore made, at the end of {ARTEFACT}", _REFUSED)
+        made.append(tuple(one))
+    return made
+
+
+def write(document: Document, sink: ContentSink, advance: Callable[[int], None], made: Sequence[Made] = ()) -> None:
+    """``made``: what stands behind the document in a guard. So no guard is taken for a snapshot of the same state."""
     done = 0
     for kind, lines in document.lines():
         columns = tuple(kind.columns)
@@ -159,11 +182,19 @@ def write(document: Document, sink: ContentSink, advance: Callable[[int], None])
             done += len(piece)
             advance(done)
         sink.end_section(rows=len(lines))
+    if made:
+        sink.begin_section(SECTION, MADE, Form.ROWS, columns=("what", "name"), key=("what", "name"))
+        for one in made:
+            sink.write(json.dumps([MADE, *one], separators=(",", ":")).encode() + b"\n")
+        sink.end_section(rows=len(made))
 
 
 def parse_row(kinds: tuple[Kind, ...], raw: bytes) -> Row:
     """A line, with secrets hidden."""
     name, *cells = json.loads(raw)
+    if name == MADE:
+        shown_made = (str(cells[0]), " ".join(cells[1:]))
+        return Row(key=shown_made, cells=shown_made)
     kind = next(kind for kind in kinds if kind.name == name)
     visible = kind.shown(tuple(cells))
     return Row(key=visible[: kind.keys], cells=visible)

@@ -27,8 +27,8 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe
-from dysnomia_plugins.toolkit.globals.changes import Changes, Made
-from dysnomia_plugins.toolkit.globals.document import ARTEFACT, Document, Kind, parse_row, read, write
+from dysnomia_plugins.toolkit.globals.changes import Changes
+from dysnomia_plugins.toolkit.globals.document import ARTEFACT, Document, Kind, Made, parse_row, read, write
 from dysnomia_plugins.toolkit.line_batches import in_lines
 from dysnomia_plugins.toolkit.servers import await_server
 from dysnomia_plugins.toolkit.sqldump.database import SqlServer
@@ -36,8 +36,6 @@ from dysnomia_plugins.toolkit.sqldump.names import job_place
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
 
-MADE = "made_by_restore"
-"""In the surroundings of a guard: what the restore made that it guards, which an undo takes back."""
 STRANGER = (
     "this snapshot was imported and is not trusted: accounts, passwords and privileges would be what somebody else"
     " wrote down; read every line"
@@ -155,20 +153,19 @@ class GlobalsPlugin(StatePlugin):
             ctx.progress.advance(done)
 
         with draft.artefact(ARTEFACT) as sink:
-            write(held.document, sink, advance)
-        made = {MADE: [list(one) for one in held.made]} if held.made else {}
+            write(held.document, sink, advance, held.made)
         return Dumped(
             as_of=as_of,
             end=datetime.now(UTC),
             complete=True,
             tool_versions={self.type.partition("-")[0]: keeper.version()},
-            surroundings=made,
         )
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
         """Lines have no end mark: whether they are complete cannot be known."""
         with stored.open(ARTEFACT) as stream:
-            write(read(self.kinds, stream), sink, lambda _: None)
+            document, made = read(self.kinds, stream)
+            write(document, sink, lambda _: None, made)
         return None
 
     # Restore.
@@ -176,15 +173,13 @@ class GlobalsPlugin(StatePlugin):
     def held(self, ctx: Context, stored: Stored, sections: Sequence[Section] | None = None) -> Held:
         """What a snapshot holds, or some sections of it. Raises NotSafe, Corrupt."""
         with stored.open(ARTEFACT) as stream:
-            document = read(self.kinds, stream)
+            document, made = read(self.kinds, stream)
         if sections is not None:
             names = {section.name for section in sections}
             facts = {name: document.facts[name] for name in document.facts if name in names}
             return Held(Document(self.kinds, facts))
-        metadata = stored.metadata
-        # Of a snapshot that was imported the record is a stranger's: it may not say what is to be dropped.
-        made = metadata.surroundings.get(MADE) or () if metadata is not None and ctx.made_here else ()
-        return Held(document, [tuple(map(str, one)) for one in made])
+        # A stranger may not say what is to be dropped.
+        return Held(document, made if ctx.made_here else [])
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
         held = self.held(ctx, stored)
