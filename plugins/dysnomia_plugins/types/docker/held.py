@@ -77,10 +77,13 @@ def held(ctx: Context, docker: Docker, volume: Volume, how: str) -> Iterator[Non
     """No container that runs now writes into a volume inside; afterwards they run as before.
 
     Raises PluginError: before the body with all as it was, after it where one does not start again."""
+    if how == READ:
+        yield
+        return
     containers = running(volume, docker)
     if how == PAUSE:
         containers = [one for one in containers if one.status != "paused"]
-    if not containers or how == READ:
+    if not containers:
         yield
         return
     if how == REFUSE:

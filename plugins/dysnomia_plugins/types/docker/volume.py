@@ -37,7 +37,6 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
 from dysnomia_plugins.toolkit.filesets.load import Loader
-from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
 from dysnomia_plugins.toolkit.guarded.removal import remove_empty
@@ -47,6 +46,7 @@ from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.names import purpose_of
 from dysnomia_plugins.types.docker import client
 from dysnomia_plugins.types.docker.client import SOCKET, Docker, Nothing, names_in_words
+from dysnomia_plugins.types.docker.containers import Container
 from dysnomia_plugins.types.docker.held import (
     REFUSE,
     RESTORE_SETTING,
@@ -276,7 +276,7 @@ def _is_copy(place: Place, live: Place) -> bool:
     return place != live and not purpose_of(place) and posixpath.basename(place.name) == DATA
 
 
-def _with_users(result: Preflight, volume: Volume, users: Sequence[client.Container], settings: Settings) -> Preflight:
+def _with_users(result: Preflight, volume: Volume, users: Sequence[Container], settings: Settings) -> Preflight:
     names = names_in_words(users)
     if settings.restore == REFUSE:
         text = f"{volume.name} is used by {names}: stop them, or set {RESTORE_SETTING}={STOP} in the container's file"
