@@ -1,10 +1,9 @@
-"""The conformance world of volumes: one volume of a real dockerd, used by a container that runs."""
+"""The conformance world of volumes: one volume of a real dockerd."""
 
 from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -32,14 +31,14 @@ class VolumeWorld(FilesetWorld):
         self.target = Path(server.docker("info", "--format", "{{.DockerRootDir}}"), "volumes", self.name, "_data")
 
     def close(self) -> None:
-        self._remove_user()
+        self._remove_users()
         for volume in self.server.docker("volume", "ls", "--quiet").split():
             if volume == self.name or volume.startswith(self.copy_prefix):
                 self.server.docker("volume", "rm", volume)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _remove_user(self) -> None:
-        for container in self.server.docker("ps", "--all", "--quiet", "--filter", f"volume={self.name}").split():
+    def _remove_users(self) -> None:
+        for container in self.server.docker("ps", "--all", "--quiet", "--filter", f"name=^/{self.name}-").split():
             self.server.docker("rm", "--force", container)
 
     def seed(self) -> None:
@@ -57,14 +56,3 @@ class VolumeWorld(FilesetWorld):
         done = super().touch()
         self.path("elsewhere").unlink()
         return done
-
-
-class UsedWorld(VolumeWorld):
-    """A container of user 1234 uses it all the time."""
-
-    def seed(self) -> None:
-        super().seed()
-        self.server.run(f"{self.name}-user", "--user", "1234:1234", "--volume", f"{self.name}:/data")
-
-    def runs(self) -> Sequence[str]:
-        return self.server.docker("ps", "--filter", f"volume={self.name}", "--format", "{{.Names}}").split()
