@@ -16,7 +16,8 @@ from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.docker.volume import DockerVolume
 from dysnomia_store.names import ComponentKey
-from tests.plugins.conformance.driver import Driver
+from dysnomia_tui.engine.component import activities
+from tests.plugins.conformance.driver import Driver, in_child
 from tests.plugins.docker.world import VolumeWorld
 from tests.plugins.servers.docker import DockerServer
 from tests.waiting import wait_until
@@ -228,3 +229,24 @@ def test_a_docker_that_is_another_users_or_another_machines_is_not_believed(
     finally:
         relay.kill()
         relay.wait()
+
+
+def test_killed_at_every_step_of_a_restore_its_container_runs_again(scene: Scene) -> None:
+    """The next job on the component finds the container stopped, whoever stopped it, and starts it."""
+    scene.run()
+    scene.write("first")
+    scene.driver.snapshot()
+    stopped = 0
+    for at in range(1, 40):
+        scene.write("second")
+        bench = scene.driver.bench(mortal=(at, True))
+        died = in_child(lambda bench=bench: activities.restore(bench, 1))  # type: ignore[misc]
+        if not died:
+            break
+        stopped += scene.state() == "exited"
+        scene.driver.dead.append(bench.job)
+        for left in scene.driver.unsettled():
+            activities.recover(scene.driver.bench(), left)
+        assert scene.state() == "running", at
+        assert scene.read() in ("first", "second")
+    assert stopped > 2, "it was killed while the container was stopped"
