@@ -99,7 +99,7 @@ def held(ctx: Context, docker: Docker, volume: Volume, how: str) -> Iterator[Non
         _hold(patient, how, containers, Settings.of(ctx.component).timeout)
         late = [one for one in running(volume, patient) if one.status != "paused"]
         if late:
-            raise NotSafe(f"{names_in_words(late)} runs, and uses {volume.name}: it was started meanwhile", "stop it")
+            raise NotSafe(f"{names_in_words(late)} was started now and uses {volume.name}", "stop it")
         yield
     except BaseException:
         _let_go_or_say(ctx, patient)
