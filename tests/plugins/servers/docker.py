@@ -79,6 +79,7 @@ class DockerServer(Service):
         """An image with busybox alone, which runs until it is stopped."""
         with tempfile.TemporaryDirectory(dir=self.home) as folder:
             root = Path(folder)
+            root.chmod(0o755)
             for name in ("bin", "tmp", "etc"):
                 (root / name).mkdir()
             shutil.copy(BUSYBOX, root / "bin" / "busybox")

@@ -59,6 +59,8 @@ ALLOWED = {
     ("types/postgresql/plugin.py", "Path.open"): INITIAL,
     ("config_files/properties.py", "os.open"): CONFIG,
     ("types/docker/spec.py", "Path.read_bytes"): INITIAL,
+    ("types/docker/volume.py", "os.path.realpath"): COMPARED,
+    ("types/docker/volumes.py", "Path.read_text"): PROC,
     ("types/managed/generated.py", "os.path.realpath"): COMPARED,
     ("types/systemd/manager.py", "os.path.realpath"): COMPARED,
     ("toolkit/links.py", "Path.chmod"): SYSTEM,
