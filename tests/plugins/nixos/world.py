@@ -144,7 +144,8 @@ class NixosWorld(World):
         self.use(self.system)
         copy = world.plugin.named(world.component, "looked-at")
         try:
-            self.command("dysnomia-snapshots", "--import", *named, str(snapshots[0]), statedir=scratch)
+            given = Path(shutil.copytree(snapshots[0], self.folder / "given" / snapshots[0].name))  # it is moved
+            self.command("dysnomia-snapshots", "--import", *named, str(given), statedir=scratch)
             self.command("dysnomia-tui", "trust", str(key), "1", statedir=scratch)
             words = ("--operation", "restore", *named, "--generation", "1", "--as", "looked-at")
             self.command("dysnomia", *words, statedir=scratch)

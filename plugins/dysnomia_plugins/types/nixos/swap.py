@@ -16,6 +16,7 @@ from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
+from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.types.nixos.commands import System, named
 from dysnomia_plugins.types.nixos.tree import Part, below, copy, parts_at
 from dysnomia_store.names import ComponentKey
@@ -66,13 +67,29 @@ def _number_of(ctx: Context, system: System, beside: Place, part: Part) -> int:
     """The newest generation of a component that has this snapshot; imported where none has."""
     numbers = [kept.number for kept in system.generations(ctx.runner, part.key) if kept.id == part.id]
     if not numbers:
-        system.run(ctx.runner, "dysnomia-snapshots", "--import", *named(part.key), f"{beside.name}/{part.path}")
+        given = _to_give(ctx, beside, part)
+        system.run(ctx.runner, "dysnomia-snapshots", "--import", *named(part.key), given)
         numbers = [kept.number for kept in system.generations(ctx.runner, part.key) if kept.id == part.id]
         if not numbers:
             raise PluginError(f"{part.key}: the snapshot {part.id} could not be imported", "see the log")
         if ctx.made_here:
             system.run(ctx.runner, "dysnomia-tui", "trust", str(part.key), str(numbers[-1]))
     return numbers[-1]
+
+
+def _to_give(ctx: Context, beside: Place, part: Part) -> str:
+    """A copy of a component's snapshot, since an import takes what it is given away. Raises PluginError."""
+    root = f"{ctx.staging}/import"
+    try:
+        with (
+            Folder.at(real_path(root), make=0o700) as folder,
+            Folder.at(f"{beside.name}/{part.path}") as source,
+            below(folder, part) as target,
+        ):
+            copy(ctx, source, target, link=False)
+    except OSError as error:
+        raise PluginError(f"{part.key}: its snapshot could not be copied ({error.strerror})", f"see {root}") from error
+    return f"{root}/{part.path}"
 
 
 def _set_aside(ctx: Context, system: System, aside: Place) -> None:
