@@ -24,7 +24,8 @@ from tests.plugins.sqlite.world import SqliteWorld
 
 SWITCH = """#!/bin/sh
 echo "$1 {name}" >>'{log}'
-[ ! -e '{broken}' ] || {{ echo 'a unit failed' >&2; exit 4; }}
+[ ! -e '{broken}/{name}' ] || {{ echo 'a unit failed' >&2; exit 4; }}
+[ ! -e '{deadly}/{name}' ] || kill -9 $PPID
 ln -sfn "$(dirname "$(dirname "$0")")" '{current}'
 """
 COMMANDS = {
@@ -46,7 +47,8 @@ class NixosWorld(World):
         self.folder = folder
         self.files = FilesetWorld(folder / "files")
         self.lite = SqliteWorld(folder / "lite")
-        self.current, self.profile, self.broken = folder / "current", folder / "nix/system", folder / "broken"
+        self.current, self.profile = folder / "current", folder / "nix/system"
+        self.broken, self.deadly = folder / "broken", folder / "deadly"
         self.log = folder / "switched"
         self.statedir = folder / "state/dysnomia-nixos"
         self.nix = {
@@ -55,8 +57,8 @@ class NixosWorld(World):
         }  # fmt: skip
         (folder / "nix/etc").mkdir(parents=True)
         (folder / "nix/etc/nix.conf").write_text("build-users-group =\nsandbox = false\nsubstitute = false\n")
-        self.before = self.make_system("before")
-        self.system = self.make_system("system", self.lite, self.files)
+        self.before = self.make_system("before", components=False)
+        self.system = self.make_system("system", components=True)
         self.use(self.before)
         self.component = Component(
             ComponentKey("systems", "machine"),
@@ -76,20 +78,23 @@ class NixosWorld(World):
         at = f"{self.current}/etc/dysnomia"
         return {"DYSNOMIA_CONTAINERS_PATH": f"{at}/containers", "DYSNOMIA_COMPONENTS_PATH": f"{at}/components"}
 
-    def make_system(self, name: str, *worlds: World) -> Path:
-        """A system with the components of some worlds, added to the store as Nix does it."""
+    def make_system(self, name: str, *, components: bool) -> Path:
+        """A system with containers, and with components or without any, added to the store as Nix does it."""
         made = self.folder / "made" / name
         (made / "bin").mkdir(parents=True)
         program = made / "bin/switch-to-configuration"
-        program.write_text(SWITCH.format(name=name, log=self.log, broken=self.broken, current=self.current))
+        program.write_text(
+            SWITCH.format(name=name, log=self.log, broken=self.broken, deadly=self.deadly, current=self.current)
+        )
         program.chmod(0o755)
         (made / "etc/dysnomia/containers").mkdir(parents=True)
         (made / "etc/dysnomia/components").mkdir()
-        for world in worlds:
+        for world in self.worlds:
             key = world.component.key
             lines = [f"{name}={value}\n" for name, value in world.component.properties.items()]
             (made / "etc/dysnomia/containers" / key.container).write_text("".join(lines))
-            shutil.copytree(world.component.path, made / "etc/dysnomia/components" / str(key))
+            if components:
+                shutil.copytree(world.component.path, made / "etc/dysnomia/components" / str(key))
         done = self.call("nix-store", "--add", str(made))
         return Path(done.stdout.strip())
 

@@ -74,6 +74,8 @@ ALLOWED = {
     ("types/redis/server.py", "os.path.realpath"): COMPARED,
     ("types/redis/swap.py", "Path.open"): OURS,
     ("types/redis/swap.py", "Path.unlink"): OURS,
+    ("types/nixos/plugin.py", "os.path.realpath"): COMPARED,
+    ("types/nixos/profile.py", "os.path.realpath"): COMPARED,
     ("types/openldap/activation.py", "Path.open"): INITIAL,
     ("types/openldap/config.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/discover.py", "os.path.realpath"): COMPARED,

@@ -70,8 +70,8 @@ class System:
         try:
             return runner.run(python_child(_MODULES[command], "main()", *words), env=self._environment()).stdout
         except ProcessFailed as error:
-            said = error.stderr.strip().splitlines()
-            last = said[-1] if said else f"{command} ended with status {error.status}"
+            lines = error.stderr.strip().splitlines()
+            last = lines[-1] if lines else f"{command} ended with status {error.status}"
             raise PluginError(f"{self.statedir}: {last}", f"DYSNOMIA_STATEDIR={self.statedir} {command}") from error
 
     def _environment(self) -> dict[str, str]:
@@ -88,8 +88,8 @@ class System:
 
     def active(self, runner: Runner) -> list[ComponentKey]:
         """The components that are deployed, in the order of their names. Raises PluginError."""
-        said = self.run(runner, "dysnomia-containers", "--query-activated-components", "--json")
-        return sorted(ComponentKey.parse(str(name)) for name in _parsed(said, list))
+        output = self.run(runner, "dysnomia-containers", "--query-activated-components", "--json")
+        return sorted(ComponentKey.parse(str(name)) for name in _parsed(output, list))
 
     def generations(self, runner: Runner, key: ComponentKey) -> list[Kept]:
         """The generations of one component that have a snapshot, oldest first. Raises PluginError."""
@@ -98,27 +98,27 @@ class System:
 
     def latest(self, runner: Runner) -> dict[ComponentKey, str]:
         """The id of each component's newest snapshot. Raises PluginError."""
-        said = self.run(runner, "dysnomia-snapshots", "--query-latest", "--json")
-        return {kept.key: kept.id for kept in self._kept(said)}
+        output = self.run(runner, "dysnomia-snapshots", "--query-latest", "--json")
+        return {kept.key: kept.id for kept in self._kept(output)}
 
-    def _kept(self, said: bytes) -> Iterator[Kept]:
-        for one in _parsed(said, list):
+    def _kept(self, output: bytes) -> Iterator[Kept]:
+        for record in _parsed(output, list):
             yield Kept(
-                ComponentKey.of(one["container"], one["component"]),
-                int(one["generation"]),
-                validate_name(one["id"], "snapshot id"),
-                str(one["reason"]),
-                str(one["job"] or ""),
-                str(one["text"]),
+                ComponentKey.of(record["container"], record["component"]),
+                int(record["generation"]),
+                validate_name(record["id"], "snapshot id"),
+                str(record["reason"]),
+                str(record["job"] or ""),
+                str(record["text"]),
             )
 
     def change(self, ctx: Context, command: str, *words: str) -> Mapping[str, Any]:
-        """Run a command that makes one job, and return what it says of it. Raises PluginError, Cancelled."""
+        """Run a command that makes one job, and return what it prints of that. Raises PluginError, Cancelled."""
         ctx.cancel.check()
-        said = _parsed(self.run(ctx.runner, command, *words, "--json"), dict)
-        job = said.get("job")
+        output = _parsed(self.run(ctx.runner, command, *words, "--json"), dict)
+        job = output.get("job")
         if not isinstance(job, dict):
-            raise PluginError(f"{self.statedir}: {command} said nothing of its job", "see the log")
+            raise PluginError(f"{self.statedir}: {command} printed nothing of its job", "see the log")
         if job.get("state") == "cancelled":
             raise Cancelled(f"{self.statedir}: {job.get('message')}")
         return job
@@ -129,9 +129,9 @@ def named(key: ComponentKey) -> Sequence[str]:
     return ("--container", key.container, "--component", key.component)
 
 
-def _parsed(said: bytes, kind: type[Any]) -> Any:
+def _parsed(output: bytes, kind: type[Any]) -> Any:
     try:
-        value = json.loads(said)
+        value = json.loads(output)
     except ValueError as error:
         raise PluginError("a command of ours printed no JSON", "see the log") from error
     if not isinstance(value, kind):

@@ -130,7 +130,7 @@ class NixosConfiguration(StatePlugin):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        """Of live: each component is snapshotted by its own type, into a generation of its own."""
+        """Of live: each component is snapshotted by its own type, into a generation of its own. Raises PluginError."""
         system = System.of(ctx.component)
         ctx.progress.phase("dump")
         as_of = datetime.now(UTC)

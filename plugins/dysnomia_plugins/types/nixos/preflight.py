@@ -42,11 +42,9 @@ def _findings(ctx: Context, system: System, stored: Stored) -> Iterator[Finding]
         yield Finding(Severity.NOTE, f"{name} is not in the snapshot: it would stay as it is")
     yield Finding(
         Severity.NOTE,
-        "what stands against the restore of a single component is found when its turn comes:"
-        f" DYSNOMIA_STATEDIR={system.statedir} dysnomia -o restore --dry-run tells beforehand",
+        "whether each component can be restored is found when its turn comes;"
+        f" beforehand: DYSNOMIA_STATEDIR={system.statedir} dysnomia -o restore --dry-run",
     )
     if not ctx.made_here:
-        text = (
-            "it was not made here, nor were the snapshots of its components: each would be loaded as its type does it"
-        )
+        text = "neither it nor its components' snapshots were made here: each would be loaded as a stranger's is"
         yield Finding(Severity.DANGEROUS, text, of_snapshot=True)

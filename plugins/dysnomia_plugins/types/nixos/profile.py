@@ -101,10 +101,10 @@ def _generation(component: Component) -> int | None:
     if component.prop("disableNixOSSystemProfile"):
         return None
     try:
-        found = _GENERATION.fullmatch(os.readlink(profile(component)))
+        generation = _GENERATION.fullmatch(os.readlink(profile(component)))
     except OSError:
         return 0
-    return int(found[1]) if found else 0
+    return int(generation[1]) if generation else 0
 
 
 def nix_env(ctx: Context, *words: str) -> None:
@@ -123,8 +123,8 @@ def switch(ctx: Context, path: str) -> None:
 
 def deploy(ctx: Context, system: System) -> None:
     """Activate what the configuration now has, and deactivate the others. Raises PluginError."""
-    said = system.run(ctx.runner, "dysnomia-containers", "--deploy")
-    for line in said.decode("utf-8", "backslashreplace").splitlines():
+    output = system.run(ctx.runner, "dysnomia-containers", "--deploy")
+    for line in output.decode("utf-8", "backslashreplace").splitlines():
         ctx.progress.log(line)
 
 
@@ -145,5 +145,5 @@ def _followed(ctx: Context, argv: tuple[str, ...]) -> None:
             argv, env=environment, on_stdout=lambda line: ctx.progress.log(OutputLine.of(line)), on_stderr=noted
         )
     except ProcessFailed as error:
-        said = f" ({lines[-1]})" if lines else ""
-        raise PluginError(f"{' '.join(argv)} ended with status {error.status}{said}", "see the log") from error
+        last = f" ({lines[-1]})" if lines else ""
+        raise PluginError(f"{' '.join(argv)} ended with status {error.status}{last}", "see the log") from error

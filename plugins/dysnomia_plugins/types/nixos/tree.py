@@ -6,6 +6,7 @@ that each can be imported from there. Stored, it is one tar archive with a secti
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import stat
@@ -234,10 +235,24 @@ def write_theirs(ctx: Context, stored: Stored, sink: ContentSink) -> None:
 def _copy_theirs(ctx: Context, stored: Stored, root: Folder, names: set[str] | None) -> None:
     """File by file, as they are stored: what was compressed stays so."""
     source = real_path(str(stored.folder))
+    _require_intact(stored, source)
     for part in their_parts(stored):
         if names is None or str(part.key) in names:
             with Folder.at(f"{source}/{part.path}") as folder, _folder(root, part.path.split("/")) as target:
                 copy(ctx, folder, target, link=False)
+
+
+def _require_intact(stored: Stored, source: str) -> None:
+    """Compare what is stored with what was recorded when it was imported. Raises PluginError."""
+    for entry in stored.metadata.files if stored.metadata is not None else ():
+        above, name = posixpath.split(f"{source}/{entry.path}")
+        with (
+            Folder.at(above) as folder,
+            folder.file(name) as descriptor,
+            os.fdopen(os.dup(descriptor), "rb") as stream,
+        ):
+            if hashlib.file_digest(stream, "sha256").hexdigest() != entry.sha256:
+                raise PluginError(f"{entry.path} of the snapshot is damaged", "restore another generation")
 
 
 def copy(ctx: Context, source: Folder, target: Folder, *, link: bool) -> None:
