@@ -43,7 +43,7 @@ def swap(ctx: Context, system: System, beside: Place, aside: Place) -> None:
             f"none of the snapshot's components is deployed in {system.statedir}",
             "activate the system that they belong to first",
         )
-    ctx.journal.step(BEGUN, statedir=system.statedir, aside=aside.name)
+    ctx.journal.step(BEGUN, statedir=system.statedir, beside=beside.name, aside=aside.name)
     for part in parts:
         ctx.progress.log(f"restoring {part.key}")
         number = _number_of(ctx, system, beside, part)
@@ -56,6 +56,7 @@ def swap(ctx: Context, system: System, beside: Place, aside: Place) -> None:
         ctx.journal.step(RESTORED, key=str(part.key), job=str(job["id"]), guard=int(details.get("guard") or 0))
     ctx.journal.step(ALL)
     _set_aside(ctx, system, aside)
+    remove_folder(beside.name)  # its content is live now, as after an exchange
 
 
 def reason(ctx: Context) -> str:
@@ -139,8 +140,10 @@ def recover(ctx: Context, system: System) -> bool:
     """Finish what had restored all, else undo what it had restored, the last first. Idempotent."""
     steps = {name for name, _ in ctx.journal.steps()}
     if ALL in steps:
+        begun = _data(ctx, BEGUN)[-1]
         if ASIDE_MADE not in steps:
-            _set_aside(ctx, system, Place(str(_data(ctx, BEGUN)[-1]["aside"])))
+            _set_aside(ctx, system, Place(str(begun["aside"])))
+        remove_folder(str(begun["beside"]))
         return True
     restored = {data["key"]: str(data["job"]) for data in _data(ctx, RESTORED)}
     done = {data["key"] for data in _data(ctx, TAKEN_BACK)}
