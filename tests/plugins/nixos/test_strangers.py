@@ -82,5 +82,5 @@ def test_a_section_of_another_kind_is_refused(world: NixosWorld, tmp_path: Path)
     with driver.bench().draft() as draft:
         with draft.artefact(tree.ARTEFACT) as sink:
             sink.write(bytes(1024))
-        with driver.context() as ctx, pytest.raises(PluginError, match="no component"):
+        with driver.context() as ctx, pytest.raises(PluginError, match="not a component"):
             tree.load(ctx, draft.stored(), Place(str(world.statedir.parent / "made")), [section])

@@ -150,7 +150,7 @@ def _made(folder: Folder, name: str) -> Folder:
 
 def _extract(ctx: Context, stored: Stored, section: Section, root: Folder) -> None:
     if section.kind != COMPONENT or section.offset is None or section.length is None:
-        raise PluginError(f"the snapshot holds a section {section.name!r} that is no component", "check the snapshot")
+        raise PluginError(f"the snapshot holds a section {section.name!r} that is not a component", "check the snapshot")
     part = Part(ComponentKey.parse(section.name), validate_name(section.attributes.get(SNAPSHOT, ""), "snapshot id"))
     try:
         with (
@@ -185,7 +185,7 @@ def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, words: Sequence[str]
             assert source is not None
             _write_new(folder, words[-1], cast("BinaryIO", source), member.size)
         else:
-            raise NotSafe(f"the archive holds {member.name!r}, which is no file", "nothing of it was loaded")
+            raise NotSafe(f"the archive holds {member.name!r}, which is not a file", "nothing of it was loaded")
 
 
 def _folder(root: Folder, words: Sequence[str]) -> Folder:
@@ -307,7 +307,7 @@ def scan(stored: Stored, sink: ContentSink) -> bool:
                 sink.write(whole)
                 _through(stream, sink, member.size if member.isreg() else 0)
         except (tarfile.TarError, EOFError) as error:
-            raise PluginError(f"it is no archive of snapshots, or it is damaged ({error})", "check it") from error
+            raise PluginError(f"it is not an archive of snapshots, or it is damaged ({error})", "check it") from error
         if current:
             sink.end_section()
         rest = stream.read(_PIECE)
