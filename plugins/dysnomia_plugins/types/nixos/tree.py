@@ -150,7 +150,7 @@ def _made(folder: Folder, name: str) -> Folder:
 
 def _extract(ctx: Context, stored: Stored, section: Section, root: Folder) -> None:
     if section.kind != COMPONENT or section.offset is None or section.length is None:
-        raise PluginError(f"the snapshot holds a section {section.name!r} that is not a component", "check the snapshot")
+        raise PluginError(f"the section {section.name!r} of the snapshot is not a component", "check the snapshot")
     part = Part(ComponentKey.parse(section.name), validate_name(section.attributes.get(SNAPSHOT, ""), "snapshot id"))
     try:
         with (
