@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
@@ -21,7 +22,7 @@ from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
 
 _TRIES = 3
-_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass
@@ -88,7 +89,20 @@ class Seen:
         return self.folder if self.kind is Kind.FOLDER else posixpath.join(self.folder, posixpath.basename(self.name))
 
 
-@dataclass(frozen=True, slots=True)
+class Taker(Protocol):
+    """Deals with files by the folder, without what a ``Seen`` of each would cost."""
+
+    def take(self, prefix: str, folder: int, entries: Sequence[tuple[str, bool]], at: int) -> int:
+        """Deal with entries of an open folder, in order, from the one at ``at``. Returns the place of the first one
+        that it leaves: the walk looks at that as at any other, and asks again behind it.
+
+        Args:
+            prefix: what stands before their names.
+            entries: names, and whether the folder says that it is a regular file (which may be out of date).
+        """
+
+
+@dataclass(slots=True)
 class _Frame:
     """A folder that is being gone through."""
 
@@ -97,9 +111,11 @@ class _Frame:
     """What stands before the names of its entries."""
     descriptor: int
     path: str
-    entries: Iterator[tuple[str, bool]]
+    entries: Sequence[tuple[str, bool]]
     """Names, and whether the folder itself says that it is a regular file: that may be out of date."""
     seen: os.stat_result
+    at: int = 0
+    """Which of the entries comes next."""
 
 
 @dataclass
@@ -108,7 +124,8 @@ class Walk:
 
     ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``attributes``: whether
     extended attributes are read. ``skip``: names right in a root that are no part of it. ``known``: gives the key of a
-    member that is as it was (name, kind, link, status), else None; such a file is not opened.
+    member that is as it was (name, kind, link, status), else None; such a file is not opened. ``taker``: is asked first,
+    and what it takes does not come out here.
     """
 
     roots: Sequence[RootAt]
@@ -116,6 +133,7 @@ class Walk:
     attributes: bool = True
     skip: Collection[str] = ()
     known: Callable[[str, Kind, str, os.stat_result], bytes | None] | None = None
+    taker: Taker | None = None
     changed: list[str] = field(default_factory=list)
     """What vanished or changed while it was looked at, in words."""
     left_out: list[str] = field(default_factory=list)
@@ -138,18 +156,18 @@ class Walk:
 
     def _tree(self, root: RootAt, descriptor: int) -> Iterator[Seen]:
         """Depth first, without recursion: folders may be nested deeper than Python's stack is."""
-        frames = [self._frame(root.root, os.dup(descriptor), root.path)]
+        frames = [self._frame(root.root, os.dup(descriptor), root.path, self._not_of_it)]
         try:
             yield self._folder(frames[0])
             while frames:
                 frame = frames[-1]
-                following = next(frame.entries, None)
-                if following is None:
+                if self.taker is not None:
+                    frame.at = self.taker.take(frame.prefix, frame.descriptor, frame.entries, frame.at)
+                if frame.at == len(frame.entries):
                     self._leave(frames.pop())
                     continue
-                entry, regular = following
-                if len(frames) == 1 and (entry in self.skip or own_name(entry)):
-                    continue
+                entry, regular = frame.entries[frame.at]
+                frame.at += 1
                 name = frame.prefix + entry
                 if regular and self.known is not None and (same := self._same_file(name, entry, frame)) is not None:
                     yield same
@@ -186,19 +204,27 @@ class Walk:
         key = self.known(name, Kind.FILE, "", seen)
         return None if key is None else Seen(name, Kind.FILE, -1, seen, frame.path, self._owners, key=key)
 
-    def _frame(self, name: str, descriptor: int, path: str) -> _Frame:
-        """A folder to go through. Its names are read again where it changed meanwhile."""
+    def _not_of_it(self, entry: str) -> bool:
+        """Whether what is right in a root under that name is no part of it."""
+        return entry in self.skip or own_name(entry)
+
+    def _frame(
+        self, name: str, descriptor: int, path: str, left_out: Callable[[str], bool] = lambda _: False
+    ) -> _Frame:
+        """A folder to go through, without the names ``left_out``. Its names are read again where it changed meanwhile."""
         for _ in range(_TRIES):
             before = os.fstat(descriptor)
             with os.scandir(descriptor) as scanned:
-                entries = [(one.name, self.open_files and _said_regular(one)) for one in scanned]
+                entries = [
+                    (one.name, self.open_files and _said_regular(one)) for one in scanned if not left_out(one.name)
+                ]
             if os.fstat(descriptor).st_mtime_ns == before.st_mtime_ns:
                 break
         if all(name.isascii() for name, _ in entries):
             entries.sort()
         else:
             entries.sort(key=_by_bytes)
-        return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, iter(entries), before)
+        return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, entries, before)
 
     def _folder(self, frame: _Frame) -> Seen:
         xattrs = read_xattrs(frame.descriptor) if self.attributes else ()
@@ -239,7 +265,7 @@ class Walk:
 
     def _surely_file(self, name: str, entry: str, frame: _Frame) -> Iterator[Seen]:
         try:
-            descriptor = os.open(entry, _READING, dir_fd=frame.descriptor)
+            descriptor = os.open(entry, READING, dir_fd=frame.descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -278,7 +304,7 @@ def _opened(name: str, folder: int) -> int:
     """A descriptor of what a folder said is a regular file; -1 where it cannot be opened: then the entry is looked at
     as any is, and that says why."""
     try:
-        return os.open(name, _READING, dir_fd=folder)
+        return os.open(name, READING, dir_fd=folder)
     except OSError:
         return -1
 
