@@ -21,12 +21,17 @@ from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, index_of
 from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
+from dysnomia_plugins.toolkit.trees.plain_members import Ahead, PlainMembers
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
 from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
 from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
+
+
+TOLD, TOLD_FILES = 256 << 10, 200
+"""Bytes and number of small files after which progress is told, and a cancellation is noticed."""
 
 
 @dataclass
@@ -43,6 +48,7 @@ class Loader:
     """The folders that are loaded into, each held by its descriptor until it is handed over."""
     _roots: Sequence[RootAt] = ()
     """What may be loaded there; the mounts they are found by are those of when it began."""
+    _names_of_roots: frozenset[str] = frozenset()
     _done: int = 0
 
     def run(self, sections: Sequence[Section] | None) -> None:
@@ -93,9 +99,16 @@ class Loader:
     def _extract(self, making: str, wanted: Chosen | None) -> None:
         if wanted is None:
             with self.stored.open(ARTEFACT) as stream:
-                archive = TarReader(stream)
-                for entry in archive:
+                ahead = Ahead(stream)
+                archive = TarReader(ahead.stream())
+                plain = PlainMembers(ahead, self.trust.wanted)
+                while True:
+                    self._take_plain(plain, making)
+                    if (entry := archive.next()) is None:
+                        break
                     self._take(entry, entry.member, making)
+                    entry.skip()
+                    plain.learn(entry)
                 if not archive.ended:
                     raise BadArchive("the archive has no end marker", "it is not complete; nothing was replaced")
             return
@@ -109,6 +122,24 @@ class Loader:
     def _take(self, entry: Entry, member: Member, making: str) -> None:
         self.ctx.cancel.check()
         self._extractor(member.name, making).extract(entry, member, self._advance)
+
+    def _take_plain(self, plain: PlainMembers, making: str) -> None:
+        """The small files that come next."""
+        folder: str | None = None
+        size = count = 0
+        while (found := plain.next()) is not None:
+            name = f"{found.folder}/{found.name}" if found.folder else found.name
+            if found.folder != folder or name in self._names_of_roots:
+                extractor = self._extractor(name, making)
+                folder = found.folder if name not in self._names_of_roots else None
+            extractor.extract_plain(found)
+            size += len(found.data)
+            count += 1
+            if size >= TOLD or count >= TOLD_FILES:
+                self._advance(size)
+                size = count = 0
+        if count:
+            self._advance(size)
 
     def _advance(self, size: int) -> None:
         self._done += size
@@ -127,6 +158,7 @@ class Loader:
     def _base_of(self, name: str) -> str:
         if not self._roots:
             self._roots = tuple(self.layout.roots_at(self.place))
+            self._names_of_roots = frozenset(root.root for root in self._roots)
         for root in self._roots:
             if below(name, root.root):
                 return root.base
