@@ -36,7 +36,7 @@ class PlainFiles:
     def take(self, prefix: str, folder: int, entries: Sequence[tuple[str, bool]], at: int) -> int:
         """See ``walk.Taker``."""
         start, above = at, prefix.encode(ENCODING, "surrogateescape")
-        open_at, fstat, pread, close = os.open, os.fstat, os.pread, os.close
+        open_at, fstat, close = os.open, os.fstat, os.close
         add, noting, settled, owners = self.batch.add_plain, self.noting, self.settled, self._owners
         for at in range(at, len(entries)):
             entry, regular = entries[at]
@@ -58,7 +58,7 @@ class PlainFiles:
                     or read_xattrs(descriptor)
                 ):
                     break
-                data = pread(descriptor, size + 1, 0)
+                data = _read_all(descriptor, size)
                 after = fstat(descriptor)
             except OSError:
                 break
@@ -83,3 +83,8 @@ class PlainFiles:
             at = len(entries)
         self.taken += at - start
         return at
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    """The content, one byte more where it has grown; it may be less than there is."""
+    return os.pread(descriptor, size + 1, 0)
