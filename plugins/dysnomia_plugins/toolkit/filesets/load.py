@@ -7,7 +7,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import Context, Place, Stored
@@ -16,7 +16,7 @@ from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import sync_file_system
 from dysnomia_plugins.toolkit.guarded.way import Identity
-from dysnomia_plugins.toolkit.trees.compare import compare, differs
+from dysnomia_plugins.toolkit.trees.compare import Found, compare, differs
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, index_of
 from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
@@ -28,7 +28,6 @@ from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
-
 
 TOLD, TOLD_FILES = 256 << 10, 200
 """Bytes and number of small files after which progress is told, and a cancellation is noticed."""
@@ -205,16 +204,20 @@ class Loader:
             return
         compare(
             self.stored.sections,
-            lambda: (self._as_it_will_be(seen.member) for seen in Walk(roots, open_files=False)),
+            lambda: self._as_it_will_be(Walk(roots, open_files=False)),
             strict=self.trust.made_here and not lost,
             owners=self.trust.root,
             check=self.ctx.cancel.check,
         )
 
-    def _as_it_will_be(self, member: Member) -> Member:
+    def _as_it_will_be(self, walk: Walk) -> Iterator[Found]:
         """A base is still closed: what it will be like is set when all is found right."""
         top = next((extractor.top for extractor in self._extractors.values() if extractor.top is not None), None)
-        return top if top is not None and member.name == top.name and member.kind is top.kind else member
+        if top is None:
+            yield from walk
+            return
+        for seen in walk:
+            yield top if seen.name == top.name and seen.kind is top.kind else seen
 
 
 def _check_one(section: Section, path: str) -> None:

@@ -34,12 +34,12 @@ class PlainFiles:
     _owners: Owners = field(default_factory=Owners)
 
     def take(self, prefix: str, folder: int, entries: Sequence[tuple[str, bool]], at: int) -> int:
-        """See ``walk.Taker``."""
-        start, above = at, prefix.encode(ENCODING, "surrogateescape")
+        """See ``walk.Taker``. Raises OSError, naming the entry that cannot be read."""
+        above = prefix.encode(ENCODING, "surrogateescape")
         open_at, fstat, close = os.open, os.fstat, os.close
         add, noting, settled, owners = self.batch.add_plain, self.noting, self.settled, self._owners
-        for at in range(at, len(entries)):
-            entry, regular = entries[at]
+        for here in range(at, len(entries)):
+            entry, regular = entries[here]
             if not regular:
                 break
             try:
@@ -60,8 +60,9 @@ class PlainFiles:
                     break
                 data = _read_all(descriptor, size)
                 after = fstat(descriptor)
-            except OSError:
-                break
+            except OSError as error:
+                error.filename = entry
+                raise
             finally:
                 close(descriptor)
             if (
@@ -80,9 +81,9 @@ class PlainFiles:
             if full:
                 self.flush()
         else:
-            at = len(entries)
-        self.taken += at - start
-        return at
+            here = len(entries)
+        self.taken += here - at
+        return here
 
 
 def _read_all(descriptor: int, size: int) -> bytes:

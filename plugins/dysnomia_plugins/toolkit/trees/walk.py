@@ -11,7 +11,7 @@ import os
 import posixpath
 import pwd
 import stat
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +22,8 @@ from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
 
 _TRIES = 3
+_KINDS = 1000
+"""Different owners and modes that are kept; more are worked out again."""
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -31,12 +33,23 @@ class Owners:
 
     _users: dict[int, str] = field(default_factory=dict)
     _groups: dict[int, str] = field(default_factory=dict)
+    _shown: dict[tuple[int, int, int], Mapping[str, str]] = field(default_factory=dict)
 
     def user(self, number: int) -> str:
         return _name(self._users, number, lambda uid: pwd.getpwuid(uid).pw_name)
 
     def group(self, number: int) -> str:
         return _name(self._groups, number, lambda gid: grp.getgrgid(gid).gr_name)
+
+    def shown(self, seen: os.stat_result) -> Mapping[str, str]:
+        """The attributes of a file or folder that has no extended ones: a tree has few different ones."""
+        alike = seen.st_mode, seen.st_uid, seen.st_gid
+        shown = self._shown.get(alike)
+        if shown is None:
+            if len(self._shown) >= _KINDS:
+                self._shown.clear()
+            shown = self._shown[alike] = member_of("", seen, Kind.FILE, "", ()).attributes()
+        return shown
 
 
 def _name(known: dict[int, str], number: int, look_up: Callable[[int], str]) -> str:
@@ -84,6 +97,17 @@ class Seen:
         return self._member
 
     @property
+    def size(self) -> int:
+        """As the member's."""
+        return self.stat.st_size if self.kind is Kind.FILE else 0
+
+    def attributes(self) -> Mapping[str, str]:
+        """As the member's."""
+        if self.kind in (Kind.FILE, Kind.FOLDER) and not self.xattrs:
+            return self.owners.shown(self.stat)
+        return self.member.attributes()
+
+    @property
     def path(self) -> str:
         """Absolute, for messages."""
         return self.folder if self.kind is Kind.FOLDER else posixpath.join(self.folder, posixpath.basename(self.name))
@@ -99,6 +123,8 @@ class Taker(Protocol):
         Args:
             prefix: what stands before their names.
             entries: names, and whether the folder says that it is a regular file (which may be out of date).
+
+        Raises OSError, with the name of an entry that cannot be read.
         """
 
 
@@ -124,8 +150,8 @@ class Walk:
 
     ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``attributes``: whether
     extended attributes are read. ``skip``: names right in a root that are no part of it. ``known``: gives the key of a
-    member that is as it was (name, kind, link, status), else None; such a file is not opened. ``taker``: is asked first,
-    and what it takes does not come out here.
+    member that is as it was (name, kind, link, status), else None; such a file is not opened. ``taker``: is asked
+    first, and what it takes does not come out here.
     """
 
     roots: Sequence[RootAt]
@@ -162,7 +188,7 @@ class Walk:
             while frames:
                 frame = frames[-1]
                 if self.taker is not None:
-                    frame.at = self.taker.take(frame.prefix, frame.descriptor, frame.entries, frame.at)
+                    frame.at = self._taken(self.taker, frame)
                 if frame.at == len(frame.entries):
                     self._leave(frames.pop())
                     continue
@@ -180,6 +206,9 @@ class Walk:
                             continue
                     finally:
                         os.close(descriptor)
+                if not self.open_files and (looked := self._looked_at(name, entry, frame)) is not None:
+                    yield looked
+                    continue
                 try:
                     deeper = yield from self._entry(name, entry, frame)
                 except FileNotFoundError:
@@ -191,6 +220,12 @@ class Walk:
         finally:
             for frame in frames:
                 os.close(frame.descriptor)
+
+    def _taken(self, taker: Taker, frame: _Frame) -> int:
+        try:
+            return taker.take(frame.prefix, frame.descriptor, frame.entries, frame.at)
+        except OSError as error:
+            raise self._unreadable(posixpath.join(frame.path, str(error.filename)), error) from error
 
     def _same_file(self, name: str, entry: str, frame: _Frame) -> Seen | None:
         """A file that is as it was, and has no other name; None for all others."""
@@ -204,6 +239,17 @@ class Walk:
         key = self.known(name, Kind.FILE, "", seen)
         return None if key is None else Seen(name, Kind.FILE, -1, seen, frame.path, self._owners, key=key)
 
+    def _looked_at(self, name: str, entry: str, frame: _Frame) -> Seen | None:
+        """A file that has no other name; None for all others, and for what cannot be looked at."""
+        try:
+            seen = os.lstat(entry, dir_fd=frame.descriptor)
+            if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
+                return None
+            xattrs = read_xattrs(proc_path(entry, frame.descriptor)) if self.attributes else ()
+        except OSError:
+            return None
+        return Seen(name, Kind.FILE, -1, seen, frame.path, self._owners, xattrs)
+
     def _not_of_it(self, entry: str) -> bool:
         """Whether what is right in a root under that name is no part of it."""
         return entry in self.skip or own_name(entry)
@@ -211,7 +257,7 @@ class Walk:
     def _frame(
         self, name: str, descriptor: int, path: str, left_out: Callable[[str], bool] = lambda _: False
     ) -> _Frame:
-        """A folder to go through, without the names ``left_out``. Its names are read again where it changed meanwhile."""
+        """A folder to go through, without names that are ``left_out``. It is read again where it changed meanwhile."""
         for _ in range(_TRIES):
             before = os.fstat(descriptor)
             with os.scandir(descriptor) as scanned:
