@@ -124,6 +124,10 @@ class StatePlugin(Plugin):
         does not switch. With ``compression=xz`` that user gets read permission on stored snapshots."""
         return ""
 
+    def leaves_garbage(self, component: Component) -> bool:
+        """Its state stays."""
+        return True
+
     @abstractmethod
     def collect_garbage(self, ctx: Context) -> None:
         """Delete the live state of a deactivated component. Idempotent. Raises PluginError."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.conformance.world import World
+from tests.plugins.servers.docker import DockerServer
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
 from tests.plugins.servers.redis import NEWEST_REDIS, VALKEY, newest
@@ -34,6 +35,15 @@ def systemd() -> Iterator[SystemdMachine]:
 def mariadb() -> Iterator[MariadbServer]:
     """A MariaDB server. A test leaves it as it found it, but for schemas and accounts of its own."""
     with MariadbServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[DockerServer]:
+    """A dockerd with the image ``tiny:1``. A test leaves it as it found it, but for containers, volumes and images of
+    its own names."""
+    with DockerServer() as server:
+        server.busybox()
         yield server
 
 

@@ -11,10 +11,8 @@ _UNIX = ""
 DYSNOMIAS: Mapping[str, str] = {
     "bsdrc-script": "FreeBSD and the like",
     "cygrunsrv-service": "Cygwin on Windows",
-    "docker-container": _UNIX,
     "ejabberd-dump": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
-    "influx-database": _UNIX,
     "launchd-daemon": "macOS",
     "mongo-database": _UNIX,
     "mssql-database": "Cygwin on Windows",
