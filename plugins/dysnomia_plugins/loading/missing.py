@@ -13,7 +13,6 @@ DYSNOMIAS: Mapping[str, str] = {
     "cygrunsrv-service": "Cygwin on Windows",
     "ejabberd-dump": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
-    "influx-database": _UNIX,
     "launchd-daemon": "macOS",
     "mongo-database": _UNIX,
     "mssql-database": "Cygwin on Windows",
