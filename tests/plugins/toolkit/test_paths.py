@@ -79,6 +79,8 @@ ALLOWED = {
     ("types/redis/server.py", "os.path.realpath"): COMPARED,
     ("types/redis/swap.py", "Path.open"): OURS,
     ("types/redis/swap.py", "Path.unlink"): OURS,
+    ("types/nixos/plugin.py", "os.path.realpath"): COMPARED,
+    ("types/nixos/profile.py", "os.path.realpath"): COMPARED,
     ("types/openldap/activation.py", "Path.open"): INITIAL,
     ("types/influx/activation.py", "Path.open"): INITIAL,
     ("types/influx/swap.py", "Path.read_bytes"): BY_FOLDER,
