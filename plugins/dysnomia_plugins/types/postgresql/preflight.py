@@ -16,6 +16,9 @@ from dysnomia_plugins.types.postgresql.needs import Needs, needs_of
 from dysnomia_plugins.types.postgresql.surroundings import REORDERED, Surroundings, read
 from dysnomia_plugins.types.postgresql.surroundings import roles as roles_around
 
+GLOBALS = "restore them first, from a component of type postgresql-globals, or create them"
+"""What brings roles and tablespaces to a server that lacks them."""
+
 
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
     """The findings of a restore of ``stored``. A server that does not answer is a finding, too."""
@@ -44,7 +47,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
-        needs=(("the server's disk", need, free_bytes(facts["data_directory"])),) if need else (),
+        needs=(("the server's disk", need, _free(client, facts["data_directory"])),) if need else (),
         swap=(
             f"both databases would change names in one transaction; {clients} connection{'' if clients == 1 else 's'}"
             " would be ended"
@@ -54,6 +57,11 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
             " dumped as a generation after it"
         ),
     )
+
+
+def _free(client: Client, folder: str) -> int | None:
+    """Free bytes where the server keeps its data; None where that is a path inside a container."""
+    return free_bytes(folder) if client.server.container is None else None
 
 
 def _facts(client: Client, live: str) -> Mapping[str, Any]:
@@ -115,7 +123,8 @@ def _missing(client: Client, stored: Stored, needs: Needs, *, given: bool) -> It
         if missing:
             names = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
             one = what if len(missing) > 1 else what[:-1]
-            yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks")
+            way = "" if what == "extensions" else f": {GLOBALS}"
+            yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks{way}")
     if around and not given:
         missing_roles = sorted(roles_around(around) - set(available["roles"]) - needs.real_roles)
         if missing_roles:
