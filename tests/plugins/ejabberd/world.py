@@ -111,10 +111,11 @@ class EjabberdWorld(World):
         random = Random(1)
         for number in range((size >> 20) + 1):
             text = base64.b64encode(random.randbytes(786432)).decode()
-            self.server.ask(
-                'R = {private_storage, {<<"ann">>, <<"localhost">>, <<"big%d">>}, {xmlel, <<"x">>, [], '
-                '[{xmlcdata, list_to_binary("%s")}]}}, ok = rpc:call(N, mnesia, dirty_write, [R]), ""' % (number, text)
+            row = (
+                '{private_storage, {<<"ann">>, <<"localhost">>, <<"big' + str(number) + '">>}, {xmlel, <<"x">>, [], '
+                '[{xmlcdata, list_to_binary("' + text + '")}]}}'
             )
+            self.server.ask(f'ok = rpc:call(N, mnesia, dirty_write, [{row}]), ""')
 
     def some_sections(self) -> tuple[str, ...]:
         return ("table:passwd", "table:offline_msg")

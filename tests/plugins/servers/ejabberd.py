@@ -13,7 +13,10 @@ from typing import Self
 
 from tests.plugins.servers.common import GUARDED, Service, free_port, missing, server_user
 
-MODULES = "mod_roster mod_admin_extra mod_private mod_offline mod_muc mod_last mod_vcard mod_privacy mod_pubsub".split()
+MODULES = (
+    "mod_roster", "mod_admin_extra", "mod_private", "mod_offline", "mod_muc", "mod_last", "mod_vcard", "mod_privacy",
+    "mod_pubsub",
+)  # fmt: skip
 ASKER = r"""
 N = '%s',
 pong = net_adm:ping(N),

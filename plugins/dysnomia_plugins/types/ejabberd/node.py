@@ -11,7 +11,7 @@ import posixpath
 import pwd
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -36,6 +36,7 @@ _USUAL_SPOOL = "/var/lib/ejabberd"
 _NAME = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+")
 _SETTING = re.compile(r"""(?:export\s+)?([A-Z_]+)=(?:"([^"$`\\]*)"|'([^']*)'|([^\s"'$`\\;#]*))\s*(?:#.*)?""")
 _NO_ANSWER = 4
+_VERSION = b"version "
 _MAX_SETTINGS = 1 << 20
 
 
@@ -101,9 +102,15 @@ class Server:
         return done.stdout.decode("utf-8", "replace").strip()
 
     @contextmanager
-    def dumping(self, runner: Runner) -> Iterator[BinaryIO]:
-        """All rows, as they come. Raises PluginError, ServerDown."""
-        with self.explained(), runner.reading(self.command("dump"), env=self.environment) as stream:
+    def dumping(self, runner: Runner, on_version: Callable[[str], None]) -> Iterator[BinaryIO]:
+        """All rows, as they come; told of the server's version. Raises PluginError, ServerDown."""
+
+        def hear(line: bytes) -> None:
+            if line.startswith(_VERSION):
+                on_version(line.removeprefix(_VERSION).decode("utf-8", "replace")[:80])
+
+        argv = self.command("dump")
+        with self.explained(), runner.reading(argv, env=self.environment, on_stderr=hear) as stream:
             yield stream
 
     @contextmanager
@@ -114,7 +121,7 @@ class Server:
         except ProcessFailed as error:
             if type(error) is not ProcessFailed:
                 raise
-            lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+            lines = [line.strip() for line in error.stderr.splitlines() if line.strip() and "version " not in line]
             if error.status == _NO_ANSWER or any("econnrefused" in line or "no-answer" in line for line in lines):
                 raise ServerDown(
                     f"the node {self.node} is not answering",

@@ -22,6 +22,9 @@ from dysnomia_store.names import validate_name
 
 NAMED = "ejabberd-named"
 COPY = "copy"
+LATE = ".late"
+"""What the server notes of writes that no lock kept waiting."""
+MERGED = ".merged"
 _SUFFIX = ".dump"
 
 
@@ -93,6 +96,18 @@ def write(ctx: Context, server: Server, place: Place, lines: Iterable[bytes]) ->
             folder.sync()
 
 
+def replace(server: Server, making: Place, place: Place) -> None:
+    """Give a dump of the job's the place of another one of its. Raises PluginError."""
+    with _folder(server) as folder:
+        folder.move_over(_base(making), folder, _base(place))
+        folder.sync()
+
+
+def beside(place: Place, suffix: str) -> Place:
+    """A file that belongs to a place."""
+    return Place(place.name + suffix)
+
+
 def drop(ctx: Context, server: Server, place: Place) -> None:
     """Delete a dump: of the job's own, or a copy that it has named. Idempotent. Raises PluginError, NotSafe."""
     if place == live(server):
@@ -105,7 +120,8 @@ def drop(ctx: Context, server: Server, place: Place) -> None:
                 known = [data for step, data in ctx.journal.steps() if step == NAMED and data["place"] == place.name]
                 if seen is None or not any((seen.st_dev, seen.st_ino) == (k["device"], k["inode"]) for k in known):
                     return
-            folder.unlink(name)
+            for one in (name, name + LATE, name + MERGED):
+                folder.unlink(one)
             folder.sync()
     except FileNotFoundError:
         return

@@ -30,7 +30,7 @@ from dysnomia_plugins.base import (
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.acting import as_command
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, await_server, down
-from dysnomia_plugins.types.ejabberd import contents, loading, places, swap
+from dysnomia_plugins.types.ejabberd import contents, discover, loading, places, swap
 from dysnomia_plugins.types.ejabberd.node import USER, USUAL_USER, Server, State
 from dysnomia_plugins.types.ejabberd.preflight import preflight
 from dysnomia_plugins.types.ejabberd.terms import forms
@@ -106,9 +106,8 @@ class EjabberdDump(StatePlugin):
         )
 
     def discover(self, runner: Runner) -> Iterable[Found]:
-        """Debian's, where it answers."""
-        component = ""
-        return [] if component == "" else []
+        """The server that ejabberdctl's own settings tell of, where it answers."""
+        return discover.discover(runner)
 
     def location(self, component: Component) -> tuple[str, ...]:
         try:
@@ -165,12 +164,13 @@ class EjabberdDump(StatePlugin):
                 ctx.progress.advance(done)
 
         is_live = place == places.live(server)
-        source = server.dumping(ctx.runner) if is_live else places.reading(server, place)
+        versions: list[str] = []
+        source = server.dumping(ctx.runner, versions.append) if is_live else places.reading(server, place)
         with draft.artefact(contents.DUMP) as sink, source as stream:
             count = contents.write_dump(ctx, sink, forms(stream), advance)
         ctx.progress.log(f"{count} row{'s' * (count != 1)}")
-        versions = {"ejabberd": State.of(server, ctx.runner).version} if is_live else {}
-        return Dumped(as_of=as_of, end=datetime.now(UTC), tool_versions=versions, surroundings={"rows": count})
+        tools = {"ejabberd": versions[-1]} if versions else {}
+        return Dumped(as_of=as_of, end=datetime.now(UTC), tool_versions=tools, surroundings={"rows": count})
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
         """A dump has no end mark: whether it is complete cannot be known."""

@@ -1,9 +1,10 @@
 """What a short-lived Erlang node does at the server's: read all tables in one transaction, and exchange their rows.
 
 It is Erlang source that ``erl`` evaluates as the server's user. Its functions are sent to the server's node, which
-evaluates them: no module is loaded there and none stays. The first argument is the node's name, the second one of
-these commands: ``dump`` (all rows to standard output), ``exchange`` (a name for it, the file with the rows that are
-wanted, the file for those that were there), ``fill`` (the same, where the tables it has rows for are empty), ``happened`` (a name), ``forget``, ``status``.
+evaluates them: no module is loaded there and none stays. The first argument is the node's name, the second a command:
+``dump`` (all rows to standard output), ``exchange`` (a name for it, the file with the rows that are wanted, the file
+for those that were there), ``fill`` (the same, where the tables that it has rows for are empty), ``happened`` (a name),
+``forget``, ``status``.
 
 Sources: mnesia(3), ejabberd_admin.erl of ejabberd 23.01 (which tables its own dump has, and how it writes them).
 """
@@ -79,6 +80,7 @@ end,
 Exchange = fun(Parent, Name, Aside, Missing, Fill) ->
     erlang:monitor_node(node(Parent), true),
     true = register(dysnomia_exchange, self()),
+    Me = self(),
     Wanted = ets:new(wanted, [bag, private]),
     Keys = ets:new(keys, [bag, private]),
     Receive = fun
@@ -104,7 +106,20 @@ Exchange = fun(Parent, Name, Aside, Missing, Fill) ->
     Names = Tables(),
     ok = mnesia:wait_for_tables([dysnomia_exchange | Names], 60000),
     Closed = if Fill -> 0; true -> Quiet() end,
-    [mnesia:subscribe({table, T, detailed}) || T <- Names],
+    Collector = spawn_link(fun() ->
+        [mnesia:subscribe({table, T, detailed}) || T <- Names],
+        Me ! {self(), ready},
+        Collect = fun
+            Loop(Events) ->
+                receive
+                    {mnesia_table_event, {What, T, Row, _, {dirty, _}}} -> Loop([{What, T, Row} | Events]);
+                    {mnesia_table_event, _} -> Loop(Events);
+                    {Me, stop} -> Me ! {self(), events, lists:reverse(Events)}
+                end
+        end,
+        Collect([])
+    end),
+    receive {Collector, ready} -> ok end,
     {ok, File} = file:open(Aside, [write, raw, {delayed_write, 1 bsl 18, 2000}]),
     ok = file:change_mode(Aside, 8#600),
     Put = fun(Found) -> ok = file:write(File, [io_lib:format("~0p.~n", [Row]) || Row <- Found]) end,
@@ -132,19 +147,25 @@ Exchange = fun(Parent, Name, Aside, Missing, Fill) ->
     end),
     file:close(File),
     mnesia:sync_log(),
-    [mnesia:unsubscribe({table, T, detailed}) || T <- Names],
-    Late = fun
-        Loop(Events) ->
-            receive
-                {mnesia_table_event, {What, T, Row, Old, {dirty, _}}} -> Loop([{What, T, Row, Old} | Events]);
-                {mnesia_table_event, _} -> Loop(Events)
-            after 0 -> lists:reverse(Events)
-            end
-    end,
-    Unlocked = Late([]),
     try ejabberd_admin:clear_cache() catch _:_ -> ok end,
     Again = if Fill -> 0; true -> Quiet() end,
-    Parent ! {self(), done, Done, Closed + Again, length(Unlocked)}
+    Collector ! {Me, stop},
+    Events = receive {Collector, events, Found} -> Found end,
+    Late = [begin
+        Type = mnesia:table_info(T, type),
+        {What, Type, setelement(1, Row, T)}
+    end || {What, T, Row} <- Events, lists:member(What, [write, delete])],
+    Happens = case Done of {atomic, _} -> Late; _ -> [] end,
+    if
+        Happens =:= [] -> ok;
+        true ->
+            {ok, Beside} = file:open(Aside ++ ".late", [write, raw]),
+            ok = file:change_mode(Aside ++ ".late", 8#600),
+            Defined = [Definition(T) || T <- lists:usort([element(1, Row) || {_, _, Row} <- Happens])],
+            ok = file:write(Beside, [io_lib:format("~0p.~n", [One]) || One <- [{tables, Defined} | Happens]]),
+            ok = file:sync(Beside), ok = file:close(Beside)
+    end,
+    Parent ! {self(), done, Done, Closed + Again, length(Happens)}
 end,
 
 Happened = fun(Name) ->
@@ -178,6 +199,8 @@ try
     case {Command, Words} of
     {"dump", []} ->
         Me = self(),
+        Version = rpc:call(Node, ejabberd_option, version, []),
+        is_binary(Version) andalso io:put_chars(standard_error, ["version ", Version, "\n"]),
         {Pid, Monitor} = spawn_monitor(Node, erlang, apply, [Dump, [Me]]),
         Print = fun
             Loop() ->

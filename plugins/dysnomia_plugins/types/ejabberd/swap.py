@@ -3,13 +3,16 @@
 The server is not stopped. Sessions are closed and rooms ended before, so that what they keep is in what is set aside,
 and again afterwards. The transaction locks all tables, writes what they hold into ``aside``, makes them hold what is
 wanted, and notes its own name in a table of ours: that is how a later job knows whether it has happened.
+
+Some modules write without any transaction ("dirty"), which no lock keeps waiting. What they write meanwhile may be
+overwritten: the server notes it beside ``aside``, and it is entered there.
 """
 
 from __future__ import annotations
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.types.ejabberd import places
+from dysnomia_plugins.types.ejabberd import late, places
 from dysnomia_plugins.types.ejabberd.node import Server
 
 BEGUN = "ejabberd-exchange"
@@ -23,6 +26,7 @@ def swap(ctx: Context, server: Server, beside: Place, aside: Place) -> None:
     ctx.journal.step(BEGUN, aside=aside.name)
     said = server.ask(ctx.runner, "exchange", ctx.tag, beside.name, aside.name)
     ctx.journal.step(DONE)
+    late.enter(ctx, server, aside)
     _forget(ctx, server)
     closed = said.partition(" ")[0]
     if closed not in ("", "0"):
@@ -53,6 +57,7 @@ def recover(ctx: Context, server: Server) -> bool:
         if said != "true":
             raise PluginError(f"the node {server.node} is still exchanging rows", "wait for it, then try again")
         ctx.journal.step(DONE)
+    late.enter(ctx, server, Place(str(begun[-1]["aside"])))
     _forget(ctx, server)
     return True
 

@@ -19,9 +19,10 @@ _MAX_TRIES = 1000
 _STRING = rb'"(?:[^"\\\n]|\\[^\n])*+"'
 _QUOTED = rb"'(?:[^'\\\n]|\\[^\n])*+'"
 _FORM = re.compile(
-    rb"\{(?:[a-z][a-zA-Z0-9_@]*+|%b),(?:[^\"'\s%%$\\<>]++|<<|>>|%b(?!\")|%b)*+\}\.\n" % (_QUOTED, _STRING, _QUOTED)
+    rb"\{(?:[a-z][a-zA-Z0-9_@]*+|%b),(?:[^\"'\s%%$\\<>]++|<<|>>|%b(?!\")|%b)*+" % (_QUOTED, _STRING, _QUOTED)
 )
-"""A line that is a form in the one way of writing already."""
+"""A line that is a form in the one way of writing already, less its end."""
+_END = b"}.\n"
 _TOKEN = re.compile(
     rb"(?P<space>(?:[\s\x80-\xa0]|%%[^\n]*)++)|(?P<string>%b)|(?P<quoted>%b)"
     rb"|(?P<atom>[a-z\xdf-\xf6\xf8-\xff][a-zA-Z0-9_@\xc0-\xd6\xd8-\xf6\xf8-\xff]*+)"
@@ -52,7 +53,7 @@ def forms(stream: BinaryIO) -> Iterator[Form]:
     waiting = bytearray()
     tries = 0
     while piece := stream.readline(MAX_FORM + 1):
-        if not waiting and _FORM.fullmatch(piece):
+        if not waiting and piece.endswith(_END) and _FORM.fullmatch(piece, 0, len(piece) - len(_END)):
             yield Form(piece, piece)
             continue
         waiting += piece
