@@ -12,7 +12,6 @@ DYSNOMIAS: Mapping[str, str] = {
     "bsdrc-script": "FreeBSD and the like",
     "cygrunsrv-service": "Cygwin on Windows",
     "docker-container": _UNIX,
-    "ejabberd-dump": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
     "influx-database": _UNIX,
     "launchd-daemon": "macOS",

@@ -39,11 +39,11 @@ _OURS = MARK.encode()
 Columns = dict[bytes, tuple[tuple[str, ...], bytes]]
 
 
-def opened(found: Iterator[Form]) -> tuple[Form, Columns]:
+def opened(dumped: Iterator[Form]) -> tuple[Form, Columns]:
     """The first form, and what it says of the tables. Raises BadTerms."""
-    first = next(found, None)
+    first = next(dumped, None)
     if first is None:
-        raise BadTerms("the dump is empty", "it is no dump of ejabberd's")
+        raise BadTerms("the dump is empty", "expected the output of ejabberdctl dump")
     return first, definitions(first.line)
 
 
@@ -53,20 +53,21 @@ def header(columns: Columns) -> bytes:
 
 
 def write_dump(
-    ctx: Context, sink: ContentSink, found: Iterator[Form], on_bytes: Callable[[int], None], *, as_it_is: bool = False
+    ctx: Context, sink: ContentSink, dumped: Iterator[Form], on_bytes: Callable[[int], None], *, as_it_is: bool = False
 ) -> int:
     """Put a dump into a sink, its rows sorted. Returns how many rows. Raises BadTerms.
 
     Args:
         as_it_is: its bytes are what is stored already; only what stands for them in the digests is sorted."""
-    first, columns = opened(found)
+    first, columns = opened(dumped)
     sink.store_only(first.raw if as_it_is else header(columns))
     seen: set[bytes] = set()
     count = done = 0
-    for table, rows in groupby(found, key=lambda form: table_of(form.line)):
+    for table, rows in groupby(dumped, key=lambda form: table_of(form.line)):
         if table in seen or table not in columns:
             raise BadTerms(
-                f"the dump has rows of {name_of(table)} where they should not be", "each table's stand together"
+                f"the dump has rows of {name_of(table)} where they should not be",
+                "expected all rows of a table together",
             )
         seen.add(table)
         if table == _OURS:
@@ -131,10 +132,10 @@ def raw_rows(stored: Stored, section: model.Section) -> Iterator[Sequence[bytes]
 
 def parse_row(section: model.Section, raw: bytes) -> Row:
     """A row, with secrets hidden."""
-    found = [shown(_PASSWORD.sub(rb"{\1,(hidden)}", cell)) for cell in list(cells(raw))[1:]]
+    dumped = [shown(_PASSWORD.sub(rb"{\1,(hidden)}", cell)) for cell in list(cells(raw))[1:]]
     secret = SECRET.get(section.name, set())
-    for number, column in enumerate(section.columns[: len(found)]):
+    for number, column in enumerate(section.columns[: len(dumped)]):
         if column in secret:
-            found[number] = HIDDEN
-    found = found[: len(section.columns)] + [""] * (len(section.columns) - len(found))
-    return Row(key=tuple(found[:1]) if section.key else (), cells=tuple(found))
+            dumped[number] = HIDDEN
+    dumped = dumped[: len(section.columns)] + [""] * (len(section.columns) - len(dumped))
+    return Row(key=tuple(dumped[:1]) if section.key else (), cells=tuple(dumped))

@@ -26,9 +26,9 @@ def enter(ctx: Context, server: Server, aside: Place) -> None:
         return
     places.drop(ctx, server, making)
     with places.reading(server, notes) as stream:
-        found = forms(stream)
-        _, tables = opened(found)
-        events = _events(found)
+        dumped = forms(stream)
+        _, tables = opened(dumped)
+        events = _events(dumped)
     with places.reading(server, aside) as before:
         places.write(ctx, server, making, merged(forms(before), tables, events))
     places.replace(server, making, aside)
@@ -36,9 +36,9 @@ def enter(ctx: Context, server: Server, aside: Place) -> None:
     ctx.progress.log("writes that came during the exchange are in what was set aside")
 
 
-def _events(found: Iterator[Form]) -> _Events:
+def _events(dumped: Iterator[Form]) -> _Events:
     by_table: _Events = {}
-    for form in found:
+    for form in dumped:
         what, kind, row = cells(form.line)
         line = row + b".\n"
         by_table.setdefault(table_of(line), {}).setdefault(key_of(line), []).append((what, kind, line))
@@ -51,17 +51,17 @@ def merged(before: Iterator[Form], tables: Columns, events: _Events) -> Iterator
     yield header({**columns, **{table: tables[table] for table in events}})
     waiting = dict(events)
     for table, rows in groupby(before, key=lambda form: table_of(form.line)):
-        mine = waiting.pop(table, {})
-        kept: dict[bytes, list[bytes]] = {key: [] for key in mine}
+        here = waiting.pop(table, {})
+        kept: dict[bytes, list[bytes]] = {key: [] for key in here}
         for form in rows:
-            if mine and (key := key_of(form.line)) in kept:
+            if here and (key := key_of(form.line)) in kept:
                 kept[key].append(form.line)
             else:
                 yield form.line
-        for key, written in mine.items():
+        for key, written in here.items():
             yield from _after(kept[key], written)
-    for mine in waiting.values():
-        for written in mine.values():
+    for here in waiting.values():
+        for written in here.values():
             yield from _after([], written)
 
 

@@ -18,25 +18,25 @@ _SAID = 1 << 20
 def load(ctx: Context, server: Server, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
     """All tables, or some. Raises PluginError, Corrupt; what was made then is the caller's to drop."""
     with stored.open(DUMP) as stream:
-        found = forms(stream)
+        dumped = forms(stream)
         if sections is None:
-            write(ctx, server, place, found)
+            write(ctx, server, place, dumped)
             return
-        first, _ = opened(found)
+        first, _ = opened(dumped)
     write(ctx, server, place, _some(stored, sections, first))
 
 
-def write(ctx: Context, server: Server, place: Place, found: Iterator[Form]) -> None:
+def write(ctx: Context, server: Server, place: Place, dumped: Iterator[Form]) -> None:
     """Make the dump. Raises PluginError."""
-    places.write(ctx, server, place, _lines(ctx, found))
+    places.write(ctx, server, place, _lines(ctx, dumped))
 
 
-def _lines(ctx: Context, found: Iterator[Form]) -> Iterator[bytes]:
-    _, columns = opened(found)
+def _lines(ctx: Context, dumped: Iterator[Form]) -> Iterator[bytes]:
+    _, columns = opened(dumped)
     columns.pop(MARK.encode(), None)
     yield header(columns)
-    done = said = 0
-    for form in found:
+    done = reported = 0
+    for form in dumped:
         table = table_of(form.line)
         if table == MARK.encode():
             continue
@@ -44,8 +44,8 @@ def _lines(ctx: Context, found: Iterator[Form]) -> Iterator[bytes]:
             raise BadTerms(f"the dump has rows of {name_of(table)} and does not say what it is", "take another")
         yield form.line
         done += len(form.line)
-        if done - said >= _SAID:
-            said = done
+        if done - reported >= _SAID:
+            reported = done
             ctx.cancel.check()
             ctx.progress.advance(done)
 

@@ -63,10 +63,10 @@ class Server:
         if "@" not in node:
             node = f"{node}@localhost"
         if not _NAME.fullmatch(node):
-            raise PluginError(f"{node!r} is no name of a node", f"set {NODE} in the container: ejabberd@localhost")
+            raise PluginError(f"{node!r} is not a valid node name", f"set {NODE} in the container: ejabberd@localhost")
         port = settings.get("ERL_DIST_PORT", "")
         if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise PluginError(f"ERL_DIST_PORT is {port!r}, which is no port", "mend ejabberdctl's settings")
+            raise PluginError(f"ERL_DIST_PORT is {port!r}, expected a port number", "mend ejabberdctl's settings")
         spool = component.prop(SPOOL) or settings.get("SPOOL_DIR", "") or _USUAL_SPOOL
         home = component.prop(HOME) or entry.pw_dir
         for name, path in ((SPOOL, spool), (HOME, home)):
@@ -115,7 +115,7 @@ class Server:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Say what a failure of that command means."""
+        """Say what a failure of that command means. Raises PluginError, ServerDown."""
         try:
             yield
         except ProcessFailed as error:
@@ -127,8 +127,8 @@ class Server:
                     f"the node {self.node} is not answering",
                     f"start ejabberd; or set {NODE}, {SETTINGS} and {HOME} (where its .erlang.cookie is)",
                 ) from error
-            said = lines[-1][:300] if lines else "it did not say why"
-            raise PluginError(f"the node {self.node} could not do it: {said}", "nothing was kept of it") from error
+            reason = lines[-1][:300] if lines else "it did not say why"
+            raise PluginError(f"the node {self.node} could not do it: {reason}", "nothing was kept of it") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class State:
         try:
             rows, size, users, nodes = map(int, words[:4])
         except ValueError:
-            raise PluginError(f"the node {server.node} said something else than its state") from None
+            raise PluginError(f"the node {server.node} reason something else than its state") from None
         return cls(rows, size, users, nodes, " ".join(words[4:]), lines[1] if lines[1:] else "")
 
 
@@ -187,12 +187,12 @@ def _settings(component: Component, actor: Actor | None) -> Mapping[str, str]:
         return {}
     except OSError as error:
         raise PluginError(f"{path} cannot be read ({error.strerror})", "run it as root") from error
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for line in content.decode("utf-8", "replace").splitlines():
         match = _SETTING.fullmatch(line.strip())
         if match is not None:
-            found[match[1]] = match[2] or match[3] or match[4] or ""
-    return found
+            settings[match[1]] = match[2] or match[3] or match[4] or ""
+    return settings
 
 
 def _address(text: str) -> str:
@@ -201,7 +201,7 @@ def _address(text: str) -> str:
         address = ip_address(text)
     except ValueError:
         raise PluginError(
-            f"INET_DIST_INTERFACE is {text!r}, which is no address", "mend ejabberdctl's settings"
+            f"INET_DIST_INTERFACE is {text!r}, expected an IP address", "mend ejabberdctl's settings"
         ) from None
     if address.version == 4:
         return "{" + ",".join(text.split(".")) + "}"

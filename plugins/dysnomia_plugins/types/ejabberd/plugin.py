@@ -48,6 +48,7 @@ class EjabberdDump(StatePlugin):
     tools: ClassVar[tuple[str, ...]] = ("erl",)
     packages: ClassVar[Mapping[str, str]] = {"erl": "erlang-base"}
     main_artefact: ClassVar[str] = contents.DUMP
+    read_by_dysnomia: ClassVar[str] = "none"
 
     # Life.
 
@@ -154,12 +155,12 @@ class EjabberdDump(StatePlugin):
         server = Server.of(ctx.component)
         ctx.progress.phase("dump")
         as_of = datetime.now(UTC)
-        said = 0
+        reported = 0
 
         def advance(done: int) -> None:
-            nonlocal said
-            if done - said >= 1 << 18 or not said:
-                said = done
+            nonlocal reported
+            if done - reported >= 1 << 18 or not reported:
+                reported = done
                 ctx.cancel.check()
                 ctx.progress.advance(done)
 

@@ -35,10 +35,10 @@ def preflight(ctx: Context, server: Server, stored: Stored, *, replace: bool) ->
         users = (
             f"{state.users} connected user{'s' * (state.users != 1)} would be disconnected"
             if state.users
-            else ("nobody is connected now; who connects meanwhile would be disconnected")
+            else ("no user is connected now; who connects during the exchange would be disconnected")
         )
         findings.append(Finding(
-            Severity.WARNING, f"{users}, and rooms ended: clients come back by themselves. All writes wait meanwhile",
+            Severity.WARNING, f"{users}, and rooms ended: clients come back by themselves. all writes wait until it is done",
         ))  # fmt: skip
         if state.nodes > 1:
             text = f"the server is one of a cluster of {state.nodes}: the tables of all would be changed"

@@ -73,7 +73,9 @@ Quiet = fun() ->
     [try ejabberd_sm:kick_user(U, S) catch _:_ -> ok end || {U, S, _} <- Sessions],
     Hosts = try ejabberd_option:hosts() catch _:_ -> [] end,
     [try mod_muc:shutdown_rooms(H) catch _:_ -> ok end || H <- Hosts],
-    [receive {'DOWN', M, process, _, _} -> ok after 5000 -> ok end || M <- Watched],
+    Until = erlang:monotonic_time(millisecond) + 5000,
+    [receive {'DOWN', M, process, _, _} -> ok after max(0, Until - erlang:monotonic_time(millisecond)) -> ok end
+        || M <- Watched],
     length(Pids)
 end,
 

@@ -24,11 +24,11 @@ def swap(ctx: Context, server: Server, beside: Place, aside: Place) -> None:
     if places.holds_file(server, aside):
         raise NotSafe(f"{aside.name} already exists", "nothing was replaced")
     ctx.journal.step(BEGUN, aside=aside.name)
-    said = server.ask(ctx.runner, "exchange", ctx.tag, beside.name, aside.name)
+    answer = server.ask(ctx.runner, "exchange", ctx.tag, beside.name, aside.name)
     ctx.journal.step(DONE)
     late.enter(ctx, server, aside)
     _forget(ctx, server)
-    closed = said.partition(" ")[0]
+    closed = answer.partition(" ")[0]
     if closed not in ("", "0"):
         ctx.progress.log(f"{closed} sessions were closed")
 
@@ -36,10 +36,10 @@ def swap(ctx: Context, server: Server, beside: Place, aside: Place) -> None:
 def fill(ctx: Context, server: Server, beside: Place, aside: Place) -> bool:
     """Enter the rows of a dump where the tables that it has rows for hold none. Returns False where one holds some."""
     ctx.journal.step(BEGUN, aside=aside.name)
-    said = server.ask(ctx.runner, "fill", ctx.tag, beside.name, aside.name)
+    answer = server.ask(ctx.runner, "fill", ctx.tag, beside.name, aside.name)
     ctx.journal.step(DONE)
     _forget(ctx, server)
-    return said != "holds-rows"
+    return answer != "holds-rows"
 
 
 def recover(ctx: Context, server: Server) -> bool:
@@ -50,11 +50,11 @@ def recover(ctx: Context, server: Server) -> bool:
     if not begun:
         return False
     if not any(name == DONE for name, _ in ctx.journal.steps()):
-        said = server.ask(ctx.runner, "happened", ctx.tag)
-        if said == "false":
+        answer = server.ask(ctx.runner, "happened", ctx.tag)
+        if answer == "false":
             places.drop(ctx, server, Place(str(begun[-1]["aside"])))
             return False
-        if said != "true":
+        if answer != "true":
             raise PluginError(f"the node {server.node} is still exchanging rows", "wait for it, then try again")
         ctx.journal.step(DONE)
     late.enter(ctx, server, Place(str(begun[-1]["aside"])))

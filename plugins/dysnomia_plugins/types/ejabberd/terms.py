@@ -19,7 +19,7 @@ _MAX_TRIES = 1000
 _STRING = rb'"(?:[^"\\\n]|\\[^\n])*+"'
 _QUOTED = rb"'(?:[^'\\\n]|\\[^\n])*+'"
 _FORM = re.compile(
-    rb"\{(?:[a-z][a-zA-Z0-9_@]*+|%b),(?:[^\"'\s%%$\\<>]++|<<|>>|%b(?!\")|%b)*+" % (_QUOTED, _STRING, _QUOTED)
+    rb"\{(?:[a-z][a-zA-Z0-9_@]*+|%b),(?:[^\"'\s%%$\\<>]++|<<|>>|=>|%b(?!\")|%b)*+" % (_QUOTED, _STRING, _QUOTED)
 )
 """A line that is a form in the one way of writing already, less its end."""
 _END = b"}.\n"
@@ -102,7 +102,7 @@ def _tokens(text: bytes, start: int = 0) -> Iterator[tuple[str, bytes]]:
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
             raise BadTerms(
-                f"the dump has something that is no term, at byte {position} of one",
+                f"the dump has an invalid term (at its byte {position})",
                 "process ids, ports, references and functions cannot be dumped: ejabberd does not load such a dump"
                 " either",
             )
@@ -123,7 +123,7 @@ def _refuse_unbalanced(tokens: list[bytes]) -> None:
     else:
         if not waiting and tokens[0] == b"{" and len(tokens) > 3 and tokens[2] == b",":
             return
-    raise BadTerms("the dump has a term that is no row", "take another")
+    raise BadTerms("the dump has a term that is not a row", "take another")
 
 
 def cells(line: bytes) -> Iterator[bytes]:
@@ -186,7 +186,7 @@ def definitions(header: bytes) -> dict[bytes, tuple[tuple[str, ...], bytes]]:
     Raises BadTerms for another form."""
     parts = list(cells(header))
     if len(parts) != 2 or parts[0] != b"tables":
-        raise BadTerms("the dump does not begin with its tables", "it is no dump of ejabberd's")
+        raise BadTerms("the dump does not begin with its tables", "expected the output of ejabberdctl dump")
     found: dict[bytes, tuple[tuple[str, ...], bytes]] = {}
     for entry in _elements(parts[1]):
         name, options = _pair(entry)
@@ -202,12 +202,12 @@ def definitions(header: bytes) -> dict[bytes, tuple[tuple[str, ...], bytes]]:
 def _elements(text: bytes) -> list[bytes]:
     """Of a list."""
     if text[:1] != b"[" or text[-1:] != b"]":
-        raise BadTerms("the dump's tables are not a list", "it is no dump of ejabberd's")
+        raise BadTerms("the dump's tables are not a list", "expected the output of ejabberdctl dump")
     return [one for one in cells(b"{" + text[1:-1] + b"}.\n") if one]
 
 
 def _pair(text: bytes) -> tuple[bytes, bytes]:
     parts = list(cells(text + b".\n")) if text[:1] == b"{" else []
     if len(parts) != 2:
-        raise BadTerms("the dump's tables are not as ejabberd writes them", "it is no dump of ejabberd's")
+        raise BadTerms("the dump's tables are not as ejabberd writes them", "expected the output of ejabberdctl dump")
     return parts[0], parts[1]
