@@ -38,12 +38,14 @@ def made(server: Server, tag: str, purpose: str) -> Place:
 
 
 def named(server: Server, name: str) -> Place:
-    """A copy: a dump of that name, for ``ejabberdctl load``. Raises PluginError."""
+    """A copy: a dump in the server's folder, for ``ejabberdctl load``. None of Mnesia's own files is called so.
+
+    Raises PluginError."""
     try:
         validate_name(name, "copy")
     except NameRejected as error:
         raise PluginError(error.message, error.hint) from error
-    return Place(f"{server.spool}/{name}{_SUFFIX}")
+    return Place(f"{server.spool}/dysnomia-copy.{name}")
 
 
 def holds_file(server: Server, place: Place) -> bool:

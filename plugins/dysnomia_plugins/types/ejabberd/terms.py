@@ -187,7 +187,7 @@ def definitions(header: bytes) -> dict[bytes, tuple[tuple[str, ...], bytes]]:
     parts = list(cells(header))
     if len(parts) != 2 or parts[0] != b"tables":
         raise BadTerms("the dump does not begin with its tables", "expected the output of ejabberdctl dump")
-    found: dict[bytes, tuple[tuple[str, ...], bytes]] = {}
+    by_name: dict[bytes, tuple[tuple[str, ...], bytes]] = {}
     for entry in _elements(parts[1]):
         name, options = _pair(entry)
         columns: tuple[str, ...] = ()
@@ -195,8 +195,8 @@ def definitions(header: bytes) -> dict[bytes, tuple[tuple[str, ...], bytes]]:
             key, value = _pair(option)
             if key == b"attributes":
                 columns = tuple(map(name_of, _elements(value)))
-        found[name] = (columns, entry)
-    return found
+        by_name[name] = (columns, entry)
+    return by_name
 
 
 def _elements(text: bytes) -> list[bytes]:
