@@ -29,8 +29,8 @@ TICK = 0.5
 JOBS_TICKS = 4
 OVERVIEW_TICKS = 20
 PROBE_TICKS = 60
-LOOK_TICKS = 1200
-LOOK_EVERY = timedelta(minutes=5)
+LOOK_TICKS = 240
+LOOK_EVERY = timedelta(seconds=90)
 """An answer of a server to what it holds that is younger is not asked for again."""
 CONDITION_TICKS = 10
 """Between two questions about the component under the cursor, where its lines are all that is shown of it."""

@@ -127,6 +127,10 @@ class StatePlugin(Plugin):
         does not switch. With the compression of ``read_by_dysnomia`` that user may read stored snapshots."""
         return ""
 
+    def leaves_garbage(self, component: Component) -> bool:
+        """Its state stays."""
+        return True
+
     @abstractmethod
     def collect_garbage(self, ctx: Context) -> None:
         """Delete the live state of a deactivated component. Idempotent. Raises PluginError."""

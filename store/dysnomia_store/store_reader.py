@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dysnomia_store.disk.syscalls import in_words
@@ -251,6 +251,13 @@ class ReadableStore(OpenedStore):
         from dysnomia_store.disk.markers import was_listed
 
         return was_listed(self._layout, key)
+
+    def listed_at(self, key: ComponentKey) -> datetime | None:
+        """Since when a look at its server finds a component; None where it was activated, or never found."""
+        from dysnomia_store.disk.markers import listed_at
+
+        at = listed_at(self._layout, key)
+        return None if at is None else datetime.fromtimestamp(at, UTC)
 
     def missing_of(self, archive: Archive) -> int:
         """Bytes of an archive that are not here yet."""

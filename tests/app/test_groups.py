@@ -229,6 +229,16 @@ def test_names_of_any_length_leave_room_for_the_note() -> None:
         assert {"component", "number", "note"} <= {column.id for column in made}
 
 
+def test_one_that_was_not_there_yet_forbids_nothing_and_says_so() -> None:
+    times = Times(ZoneKind.UTC, NOW)
+    young = present.Stood(ComponentKey("c", "young"), None, 0, None, new=True)
+    assert present.note(young).plain == "not there yet: stays as it is"
+    assert "its server did not have it at that time" in present.under_cursor(young, times).plain
+    assert present.verdict([young], "r", "u", "@").plain.startswith("● all of it can go back")
+    missing = present.Stood(ComponentKey("c", "stock"), None, 0, None)
+    assert "✗ 1 of 2 components" in present.verdict([young, missing], "r", "u", "@").plain
+
+
 async def test_a_world_without_groups_has_no_line_of_them() -> None:
     async with driven(world()) as run:
         assert "◆" not in run.text()

@@ -68,6 +68,26 @@ class TableApp(App[None]):
         self.seen.append(f"edge {event.direction}")
 
 
+async def test_a_step_of_the_cursor_draws_two_lines_and_the_screen_is_as_if_all_were_drawn() -> None:
+    app = TableApp(range(ROWS))
+    async with app.run_test(size=(80, 20)) as pilot:
+        for key in ("j", "j", "k", "space", "G", "k", "k", "g", "j"):
+            await pilot.press(key)
+            await pilot.pause()
+            drawn = [strip.text for strip in app.screen._compositor.render_strips()]
+            styles = [strip._segments for strip in app.screen._compositor.render_strips()]
+            app.table.invalidate()
+            await pilot.pause()
+            assert [strip.text for strip in app.screen._compositor.render_strips()] == drawn, key
+            assert [strip._segments for strip in app.screen._compositor.render_strips()] == styles, key
+        lines: list[int] = []
+        render = app.table.render_line
+        app.table.render_line = lambda y: lines.append(y) or render(y)  # type: ignore[method-assign,func-returns-value]
+        await pilot.press("j")
+        await pilot.pause()
+        assert sorted(set(lines)) == [2, 3]
+
+
 async def test_only_the_rows_on_the_screen_are_rendered_however_long_the_list() -> None:
     app = TableApp(range(ROWS))
     async with app.run_test(size=(80, 20)) as pilot:

@@ -42,6 +42,8 @@ class Watched:
         self.screen = pyte.Screen(*SIZE)
         self._stream = pyte.ByteStream(self.screen)
         self.started = time.perf_counter()
+        self.came = self.started
+        """When the last of what it has written was read; what the emulator then does with it is no part of a key."""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
@@ -58,6 +60,7 @@ class Watched:
             data = os.read(self.fd, 1 << 16)
         except OSError:
             return False
+        self.came = time.perf_counter()
         self._stream.feed(data)
         return bool(data)
 
@@ -78,14 +81,18 @@ class Watched:
             pass
 
     def key(self, key: bytes) -> float:
-        """Press a key; seconds until the screen has moved."""
+        """Press a key; seconds until what moves the screen has come."""
         before = self.text()
         start = time.perf_counter()
         os.write(self.fd, key)
         while self.text() == before:
             assert time.perf_counter() - start < PATIENCE, f"nothing moved:\n{before}"
             self.read(0.5)
-        return time.perf_counter() - start
+        return self.came - start
+
+    def processor(self) -> float:
+        """Seconds of a processor that the thread which handles keys and draws has had so far."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from dysnomia_plugins.base import Component, Plugin
+from dysnomia_plugins.base import Component, Plugin, PropertyValue
 from dysnomia_plugins.errors import Cancelled
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_store.names import ComponentKey
@@ -37,9 +37,11 @@ Everything = Callable[[Path], Mapping[str, object]]
 class Jobs:
     """Jobs on one component, and those that died."""
 
-    def __init__(self, plugin: Plugin, path: Path, folder: Path) -> None:
+    def __init__(
+        self, plugin: Plugin, path: Path, folder: Path, properties: Mapping[str, PropertyValue] | None = None
+    ) -> None:
         self.plugin = plugin
-        self.component = Component(ComponentKey("killed", path.name), path, {})
+        self.component = Component(ComponentKey("killed", path.name), path, properties or {})
         self.folder = folder
         folder.mkdir()
         self.store = Store(folder / "state")
@@ -150,15 +152,24 @@ def _heals(jobs: Jobs) -> Iterator[Callable[[], None]]:
 
 
 def kill_everywhere(
-    plugin: Plugin, component: Path, everything: Everything, *, briefly: bool = False, phase: str = "start"
+    plugin: Plugin,
+    component: Path,
+    everything: Everything,
+    *,
+    briefly: bool = False,
+    phase: str = "start",
+    properties: Mapping[str, PropertyValue] | None = None,
+    folder: Path = Path("/var/tmp"),
 ) -> None:
     """Kill both activities at each of their steps and lines, and heal them. Prints how often it was killed; raises
     where anything stayed.
 
     Args:
         briefly: of an activation right after each step alone, of a deactivation at each line: for a slow server.
-        phase: the one in which a cancel comes."""
-    jobs = Jobs(plugin, component, Path("/var/tmp") / f"killed-{plugin.type}")
+        phase: the one in which a cancel comes.
+        properties: of the container.
+        folder: where the jobs and their store are."""
+    jobs = Jobs(plugin, component, folder / f"killed-{plugin.type}", properties)
     clean = everything(component)
     healing = _heals(jobs)
     count = 0

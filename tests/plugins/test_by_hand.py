@@ -14,8 +14,11 @@ import pytest
 from tests.e2e.world import World
 from tests.plugins.ejabberd.changes import PEOPLE, seed
 from tests.plugins.git.changes import commit, git
+from tests.plugins.influx.changes import plain
+from tests.plugins.influx.changes import seed as seed_influx
 from tests.plugins.openldap.changes import seed_ldif
 from tests.plugins.servers.ejabberd import EjabberdServer
+from tests.plugins.servers.influx import InfluxServer
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.openldap import SlapdServer
 from tests.plugins.servers.postgresql import PostgresServer
@@ -149,3 +152,23 @@ def test_ejabberdctl_loads_ejabberd(tmp_path: Path) -> None:
         assert server.run_control("registered_users", "localhost").split() == []
         server.run_control("load", str(there))
         assert server.run_control("registered_users", "localhost").split() == sorted(PEOPLE)
+
+
+@pytest.mark.server
+def test_influx_loads_influxdb(tmp_path: Path) -> None:
+    """But for line breaks in a text, which ``influx -import`` doubles."""
+    with InfluxServer() as server:
+        seed_influx(server)
+        server.query("drop measurement events", "app")
+        server.write('cpu,host=a,region=eu note="one line" 1000000001', "app")
+        then = [plain(server.points("app")), plain(server.points("app", "for ever"))]
+        queries = server.query("show continuous queries")
+        properties = {name: value for name, value in server.properties.items() if isinstance(value, str)}
+        dump = exported(tmp_path, "app", properties)
+        server.query("drop database app")
+        subprocess.run(
+            ["influx", "-host", "127.0.0.1", "-port", str(server.http), "-import", "-precision", "ns", "-path", dump],
+            check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert [plain(server.points("app")), plain(server.points("app", "for ever"))] == then != [[], []]
+        assert server.query("show continuous queries") == queries != []

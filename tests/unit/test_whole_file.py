@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -84,3 +85,41 @@ def test_a_file_that_adoption_could_not_write_whole_is_not_left(
     with pytest.raises(Stale):
         adopt._write_new(path, "type=other\n")
     assert path.read_text() == "type=fileset\n"
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_one_that_is_held_is_not(
+    write: Write, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    killed, held, other = (tmp_path / name for name in (f".file.{'a' * 16}.new", f".file.{'b' * 16}.new", ".file.new"))
+    killed.write_text("half")
+    other.write_text("not ours")
+    (tmp_path / f".file.{'c' * 16}.new").symlink_to(other)
+    with held.open("w") as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        write(path, "first")
+        assert {entry.name for entry in tmp_path.iterdir()} == {"file", held.name, other.name, f".file.{'c' * 16}.new"}
+    write(path, "second")
+    assert not held.exists()
+    assert other.read_text() == "not ours"
+
+
+def test_a_new_file_that_a_sweep_took_before_it_was_locked_is_made_again(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    real = fcntl.flock
+    taken: list[Path] = []
+
+    def late(descriptor: int, how: int) -> None:
+        if not taken:
+            (new,) = tmp_path.glob(".file.*.new")
+            new.unlink()
+            taken.append(new)
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    write(path, "first")
+    assert taken
+    assert "first" in path.read_text()
+    assert os.listdir(tmp_path) == ["file"]

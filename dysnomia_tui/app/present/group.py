@@ -39,11 +39,13 @@ class Stood:
     """As it is now; None where it is neither configured nor in the store."""
     job: JobView | None = None
     """What is under way on it."""
+    new: bool = False
+    """Its server did not have it then: a restore of that time leaves it as it is."""
 
     @property
     def lacks(self) -> str:
         """Why it has no generation of that time, or ``""``."""
-        if self.generation is not None:
+        if self.generation is not None or self.new:
             return ""
         if self.view is None:
             return "not configured, not in the store"
@@ -107,6 +109,8 @@ def note(row: Stood) -> Text:
         return plain(f"✗ {row.lacks}", styles.BAD)
     if row.job is not None:
         return join([plain(f"J{row.job.id}", styles.STRONG), jobs.progress(row.job)])
+    if row.new:
+        return plain("not there yet: stays as it is", styles.DIM)
     parts = [plain(f"{row.newer} newer" if row.newer else "the newest", styles.DIM)]
     one, newest = row.generation, row.view.newest if row.view is not None else None
     if one is not None and newest is not None and newest.reason is Reason.RESTORE and newest.restored == one.number:
@@ -145,6 +149,8 @@ def under_cursor(row: Stood | None, times: Times) -> Text:
     """The generation of one line, in words."""
     if row is None:
         return plain("")
+    if row.new:
+        return plain(f"{row.key}: its server did not have it at that time; a restore leaves it as it is", styles.DIM)
     if row.generation is None:
         none = "it has no good generation at or before that time" if row.lacks == NONE_THAT_OLD else row.lacks
         return plain(f"{row.key}: {none}", styles.BAD)

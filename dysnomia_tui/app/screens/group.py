@@ -119,7 +119,7 @@ class GroupScreen(DysnomiaScreen):
     def _rows(self) -> list[Stood]:
         state = self.services.state
         return [
-            Stood(one.key, one.generation, one.newer, state.component(one.key), state.at_work(one.key))
+            Stood(one.key, one.generation, one.newer, state.component(one.key), state.at_work(one.key), one.new)
             for one in self._found or ()
         ]
 

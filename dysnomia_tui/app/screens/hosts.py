@@ -172,7 +172,8 @@ class HostsScreen(DysnomiaScreen):
 
     def _show(self) -> None:
         row = self.table.item
-        self.query_one("#said", Static).update(present.under_cursor(row))
+        # One line whatever it says: no layout, which would slow each key while a thousand hosts answer.
+        self.query_one("#said", Static).update(present.under_cursor(row), layout=False)
         self.set_path(f"hosts/{row.host.name}" if row is not None else "hosts")
 
     # --- actions ------------------------------------------------------------------------------------------------

@@ -300,15 +300,19 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def _move(self, row: int, direction: int = 1) -> None:
         row = self._listing.nearest(row, direction)
-        moved = row != self._cursor
+        before = self._cursor
         self._into_waits = False
         self._cursor = row
-        self._show_cursor()
-        self.refresh()
-        if moved:
+        if self._show_cursor():
+            self.refresh()
+        else:
+            for line in {before, row}:
+                self.refresh_lines(line + self._head)
+        if row != before:
             self.post_message(self.Highlighted(self, self.item))
 
-    def _show_cursor(self) -> None:
+    def _show_cursor(self) -> bool:
+        """Scroll to where it is. Returns whether the list had to be scrolled."""
         top = round(self.scroll_offset.y)
         target = top
         if self._cursor < top:
@@ -317,6 +321,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             target = self._cursor - self.page + 1
         if target != top:
             self.scroll_to(y=target, animate=False)
+        return target != top
 
     def act_down(self) -> None:
         self._move(self._cursor + 1, 1)

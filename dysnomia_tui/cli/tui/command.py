@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from dysnomia_tui.cli.shared.parser import (
     EXITS,
     Parser,
     Usage,
-    add_change,
     add_general,
     load,
     open_engine,
@@ -24,16 +24,7 @@ from dysnomia_tui.cli.shared.parser import (
 from dysnomia_tui.cli.shared.selection import component
 from dysnomia_tui.cli.tui.module import call_module
 from dysnomia_tui.cli.tui.options import (
-    add_applications,
-    add_group,
-    add_hosts,
-    add_look,
-    add_mark,
-    add_notify,
-    add_schedule,
-    add_status,
-    add_trust,
-    add_verify,
+    COMMANDS,
     split_place,
     with_times,
 )
@@ -55,7 +46,9 @@ class SubParser(Parser):
         self.add_argument("--statedir", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="the snapshot store")
 
 
-def parser() -> Parser:
+def parser(words: Collection[str] = COMMANDS) -> Parser:
+    """``words``: of a command line. Of the sub-commands only those among them are made: making one takes a millisecond
+    or more, and a command is called by timers and monitors."""
     result = Parser(
         PROG,
         "See, snapshot, compare, restore and clear the state on this machine.",
@@ -64,51 +57,24 @@ def parser() -> Parser:
     result.add_argument("--read-only", action="store_true", help="nothing can be changed")
     add_general(result)
     commands = result.add_subparsers(dest="command", metavar="COMMAND", parser_class=SubParser)
-    demo = commands.add_parser("demo", help="open a demo store, made on first use")
-    demo.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
-    demo.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
-    commands.add_parser("plugins", help="the types that are known here, where each comes from and what it needs")
-    config = commands.add_parser("config", help="the configuration in force")
-    config.add_argument("what", choices=["show"])
-    add_status(commands.add_parser("status", help="whether someone has to act: exit 0 ok, 1 warning, 2 critical"))
-    add_look(commands.add_parser("look", help="ask the servers of containers with components=* what they hold"))
-    add_schedule(commands.add_parser("schedule", help="timers of systemd that snapshot, collect and check"))
-    add_notify(commands.add_parser("notify", help="who is told what happens while nobody watches"))
-    add_verify(
-        commands.add_parser("verify", help="prove generations that are due by restoring them into a scratch place")
-    )
-    jobs = commands.add_parser("jobs", help="what runs, and what has ended")
-    jobs.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
-    cancel = commands.add_parser("cancel", help="ask a job to stop")
-    cancel.add_argument("job", metavar="JOB")
-    undo = commands.add_parser("undo", help="undo a restore or a collection")
-    undo.add_argument("job", metavar="JOB")
-    add_change(undo)
-    add_group(commands.add_parser("group", help="an application: snapshot, restore to a time and undo all of it"))
-    add_applications(
-        commands.add_parser("applications", help="what is installed here, as groups that could be adopted")
-    )
-    add_hosts(commands.add_parser("hosts", help="the status of other machines, over your own ssh"))
-    add_mark(commands.add_parser("mark", help="say of a generation that it is pinned, known good or bad, tagged …"))
-    add_trust(commands.add_parser("trust", help="load an imported generation as one that was made here"))
-    optimise = commands.add_parser("optimise", help="let stored generations share what they have in common")
-    optimise.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
-    add_change(optimise)
-    commands.add_parser("ansible", help="where its Ansible collection is, for ANSIBLE_COLLECTIONS_PATH")
-    install = commands.add_parser("install-modules", help="lay down what bash Dysnomia and its modules call of ours")
-    install.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
-    module = commands.add_parser("module", help="one activity of a type of ours, as install-modules writes it")
-    module.add_argument("words", nargs="*", metavar="WORD", help="TYPE ACTIVITY COMPONENT CONTAINER")
-    timeline = commands.add_parser("timeline", help="what was done, as a timeline in UTC")
-    timeline.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
-    timeline.add_argument("--verified", action="store_true", help="when and how each generation was proved instead")
+    for name, (text, add) in COMMANDS.items():
+        if name in words:
+            add(commands.add_parser(name, help=text))
     return result
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The command line as it is meant. Raises Usage."""
+    if not {"-h", "--help"}.intersection(words):
+        with suppress(Usage):
+            return parser(words).parse_args(words)
+    return parser().parse_args(words)  # its help and its complaint name all sub-commands
 
 
 def main() -> int:
     """Entry point. Returns the exit code."""
     words, place = split_place(sys.argv[1:])
-    return run(PROG, lambda: _main(parser().parse_args(with_times(words)), place), as_json=wants_json(words))
+    return run(PROG, lambda: _main(parsed(with_times(words)), place), as_json=wants_json(words))
 
 
 def _main(args: argparse.Namespace, place: str) -> int:

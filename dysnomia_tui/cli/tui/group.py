@@ -74,6 +74,7 @@ def _show(engine: Engine, args: argparse.Namespace, when: datetime) -> int:
                 "generation": one.generation.number if one.generation else None,
                 "as_of": one.generation.as_of if one.generation else None,
                 "newer": one.newer,
+                "new": one.new,
             }
             for one in members
         ])  # fmt: skip
@@ -83,7 +84,7 @@ def _show(engine: Engine, args: argparse.Namespace, when: datetime) -> int:
         text = (
             f"generation {generation.number}  {generation.as_of:%Y-%m-%d %H:%M:%SZ}  {one.newer} newer"
             if generation
-            else "none"
+            else ("not there yet: a restore leaves it as it is" if one.new else "none")
         )
         write_line(visible(f"{one.key}  {text}"))
     return Exit.OK

@@ -7,7 +7,7 @@ the engine is needed by that one alone.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dysnomia_tui.cli.shared.parser import add_change, add_yes_untrusted
@@ -135,3 +135,73 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
         "--within", default="1h", metavar="DURATION", help="begin none after this time (default: 1h), as 30m, 4h, 1d"
     )
     add_change(parser)
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """A sub-command with the general options alone."""
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reset", action="store_true", help="throw the demo away and make it anew")
+    parser.add_argument("--prepare", type=Path, metavar="DIR", help="make it in DIR and exit")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["show"])
+
+
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N (default: 20)")
+
+
+def _add_cancel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB")
+
+
+def _add_undo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", metavar="JOB")
+    add_change(parser)
+
+
+def _add_optimise(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT", help="of this one only")
+    add_change(parser)
+
+
+def _add_install_modules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a prefix: libexec/dysnomia and share/dysnomia in it")
+
+
+def _add_module(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="WORD", help="TYPE ACTIVITY COMPONENT CONTAINER")
+
+
+def _add_timeline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("component", nargs="?", metavar="CONTAINER/COMPONENT")
+    parser.add_argument("--verified", action="store_true", help="when and how each generation was proved instead")
+
+
+COMMANDS: Mapping[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "demo": ("open a demo store, made on first use", _add_demo),
+    "plugins": ("the types that are known here, where each comes from and what it needs", _add_nothing),
+    "config": ("the configuration in force", _add_config),
+    "status": ("whether someone has to act: exit 0 ok, 1 warning, 2 critical", add_status),
+    "look": ("ask the servers of containers with components=* what they hold", add_look),
+    "schedule": ("timers of systemd that snapshot, collect and check", add_schedule),
+    "notify": ("who is told what happens while nobody watches", add_notify),
+    "verify": ("prove generations that are due by restoring them into a scratch place", add_verify),
+    "jobs": ("what runs, and what has ended", _add_jobs),
+    "cancel": ("ask a job to stop", _add_cancel),
+    "undo": ("undo a restore or a collection", _add_undo),
+    "group": ("an application: snapshot, restore to a time and undo all of it", add_group),
+    "applications": ("what is installed here, as groups that could be adopted", add_applications),
+    "hosts": ("the status of other machines, over your own ssh", add_hosts),
+    "mark": ("say of a generation that it is pinned, known good or bad, tagged …", add_mark),
+    "trust": ("load an imported generation as one that was made here", add_trust),
+    "optimise": ("let stored generations share what they have in common", _add_optimise),
+    "ansible": ("where its Ansible collection is, for ANSIBLE_COLLECTIONS_PATH", _add_nothing),
+    "install-modules": ("lay down what bash Dysnomia and its modules call of ours", _add_install_modules),
+    "module": ("one activity of a type of ours, as install-modules writes it", _add_module),
+    "timeline": ("what was done, as a timeline in UTC", _add_timeline),
+}
+"""The sub-commands: what the help says of each, and what adds its options."""

@@ -364,19 +364,17 @@ def _deactivate(component_job: ComponentJob, ctx: Context) -> None:
     """State that stays behind is garbage: it may be collected, and comes back with the next activation. What a look at
     its server found was there before, and is none."""
     component_job.plugin.deactivate(ctx)
-    ours = not component_job.only_listed
-    component_job.store.set_state(
-        component_job.key, active=False, garbage=ours and isinstance(component_job.plugin, StatePlugin)
-    )
+    garbage = not component_job.only_listed and component_job.plugin.leaves_garbage(component_job.component)
+    component_job.store.set_state(component_job.key, active=False, garbage=garbage)
 
 
 def _collect_garbage(component_job: ComponentJob, ctx: Context) -> None:
-    plugin = state_plugin(component_job)
+    plugin = component_job.plugin
     if component_job.active:
         raise NotSafe(f"{component_job.key} is active", "deactivate it first")
     if component_job.only_listed:
         raise NotSafe(f"{component_job.key} {NOT_OURS_TO_REMOVE}", REMOVE_IT_YOURSELF)
-    if component_job.planned:
+    if component_job.planned and isinstance(plugin, StatePlugin):
         from dysnomia_tui.engine.component.restore import refuse_another
 
         refuse_another(component_job, plugin, component_job.planned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from dysnomia_base.records import dataclass
@@ -21,6 +22,8 @@ class Standing:
     """The newest good one that held then, or before."""
     newer: int = 0
     """Generations made since."""
+    new: bool = False
+    """Its server did not have it then: it is left as it is."""
 
 
 def group_of(machine: Machine, name: str, *, gone: bool = False) -> GroupSettings:
@@ -51,7 +54,10 @@ def _restores(machine: Machine, key: ComponentKey) -> bool:
 
 def standing(machine: Machine, name: str, when: datetime) -> tuple[Standing, ...]:
     """Where each component of a group was at a time, in the group's order. Raises Unknown, Blocked, StoreError."""
-    return tuple(_standing(machine, key, when) for key in group_of(machine, name, gone=True).components)
+    given = tuple(_standing(machine, key, when) for key in group_of(machine, name, gone=True).components)
+    if name in machine.settings.groups or not any(one.generation for one in given):
+        return given
+    return tuple(replace(one, new=True) if _is_new(machine, one, when) else one for one in given)
 
 
 def _standing(machine: Machine, key: ComponentKey, when: datetime) -> Standing:
@@ -59,3 +65,12 @@ def _standing(machine: Machine, key: ComponentKey, when: datetime) -> Standing:
     if generation is None:
         return Standing(key, None)
     return Standing(key, generation, sum(1 for one in machine.store.generations(key) if one.number > generation.number))
+
+
+def _is_new(machine: Machine, one: Standing, when: datetime) -> bool:
+    """Whether a look at the server of a container with ``components=*`` found it after that time. One that was found
+    before and has no generation of then is missing: nobody knows what it held."""
+    if one.generation is not None or one.key.container not in machine.inventory().listings:
+        return False
+    found = machine.store.listed_at(one.key)
+    return found is not None and found > when

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from dysnomia_plugins.base import PrivateStatePlugin, StatePlugin
+from dysnomia_plugins.base import Component, Plugin, PrivateStatePlugin, StatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.component import activities
@@ -31,7 +31,7 @@ ACTIVITIES: Mapping[str, tuple[Grade, str]] = {
 
 STATELESS_WORDS: Mapping[str, str] = {
     "activate": "would be put into service",
-    "deactivate": "would be taken out of service; it holds no state that could be lost",
+    "collect-garbage": "would lose what its deactivation left",
 }
 
 
@@ -52,7 +52,7 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
         if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
             depends |= live_depends(key, probes.identity(machine.settings, key))
         if not isinstance(plugin, (StatePlugin, PrivateStatePlugin)):
-            words = STATELESS_WORDS.get(activity, words)
+            words = _words_without_state(plugin, machine.component(key), activity, words)
         elif activity == "deactivate" and only_listed(machine.store, key):
             words = "would be taken out of service; what it holds would stay, and be no garbage"
     except PluginError as error:
@@ -76,9 +76,16 @@ def plan_activity(machine: Machine, key: ComponentKey, activity: str, now: datet
     )
 
 
+def _words_without_state(plugin: Plugin, component: Component, activity: str, words: str) -> str:
+    if activity == "deactivate":
+        return f"would be taken out of service; {plugin.deactivation_in_words(component)}"
+    return STATELESS_WORDS.get(activity, words)
+
+
 def _activity_blockers(machine: Machine, key: ComponentKey, activity: str) -> list[str]:
     """A module of Dysnomia's convention looks at its markers itself."""
-    if activity == "collect-garbage" and isinstance(machine.plugin(key), StatePlugin) and machine.store.is_active(key):
+    is_module = isinstance(machine.plugin(key), PrivateStatePlugin)
+    if activity == "collect-garbage" and not is_module and machine.store.is_active(key):
         return [f"{key} is active: deactivate it first"]
     if activity == "collect-garbage" and only_listed(machine.store, key):
         return [f"{key} {NOT_OURS_TO_REMOVE}: {REMOVE_IT_YOURSELF}"]
@@ -89,6 +96,8 @@ def _activity_warnings(machine: Machine, key: ComponentKey, activity: str) -> tu
     """To activate twice is allowed, as it is in Dysnomia; an operator should know that they do."""
     if activity == "activate" and machine.store.is_active(key):
         return (f"{key} is active already",)
+    if activity == "collect-garbage" and not isinstance(machine.plugin(key), (StatePlugin, PrivateStatePlugin)):
+        return ("what its deactivation left would be deleted, and cannot be brought back",)
     if activity == "collect-garbage":
         return ("what is live would be deleted, and cannot be brought back but from its generations",)
     return ()

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dysnomia_base.records import dataclass
-from dysnomia_plugins.base import StatePlugin
+from dysnomia_plugins.base import PrivateStatePlugin
 from dysnomia_plugins.errors import PluginError
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.errors import EngineError
@@ -122,7 +122,7 @@ def nothing_to_do(machine: Machine, key: ComponentKey, activity: str) -> str:
     links = machine.store.root / "generations" / key.container / key.component
     if activity == "restore" and not (links.is_dir() and any(links.iterdir())):
         return "it has no generation to restore"
-    if activity == "collect-garbage" and isinstance(plugin, StatePlugin):
+    if activity == "collect-garbage" and not isinstance(plugin, PrivateStatePlugin):
         return "" if machine.store.is_garbage(key) else "it is not marked as garbage"
     return ""
 

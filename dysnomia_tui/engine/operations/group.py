@@ -47,8 +47,12 @@ def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, n
     plans: list[Plan] = []
     steps: list[Step] = []
     blockers: list[str] = []
+    new: list[ComponentKey] = []
     code = Exit.REFUSED
     for generation in standing(machine, name, when):
+        if generation.new:
+            new.append(generation.key)
+            continue
         if generation.generation is None:
             blockers.append(f"{generation.key} has no good generation at or before {_utc(when)}")
             code = Exit.NOT_FOUND
@@ -63,7 +67,10 @@ def plan_group_restore(machine: Machine, name: str, when: datetime, text: str, n
         steps.append(Step(_line(generation, plan, when), str(generation.key)))
     title = f"restore group {name} to {_utc(when)}"
     command = ("dysnomia-tui", "group", name, "restore", "--at", _utc(when))
-    return _plan(RESTORE, name, group, plans, steps, title, command, now, (blockers, code))
+    group = replace(group, components=tuple(key for key in group.components if key not in new))
+    made = _plan(RESTORE, name, group, plans, steps, title, command, now, (blockers, code))
+    left = (f"{key} was first found on its server after {_utc(when)}: it is left as it is" for key in new)
+    return replace(made, warnings=(*left, *made.warnings))
 
 
 def plan_undo_group(machine: Machine, board: JobBoard, job_id: str, now: datetime) -> Plan:

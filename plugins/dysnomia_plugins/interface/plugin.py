@@ -68,6 +68,22 @@ class Plugin(ABC):
     def deactivate(self, ctx: Context) -> None:
         """Take the component out of service and keep its state. Idempotent. Raises PluginError, Cancelled."""
 
+    def leaves_garbage(self, component: Component) -> bool:
+        """Whether what a deactivation leaves on this machine is garbage, for ``collect_garbage``: of a type without
+        state that has ``collect-garbage`` among its activities. Raises PluginError."""
+        return False
+
+    def deactivation_in_words(self, component: Component) -> str:
+        """Return what a deactivation does to what the component holds, for its plan. Raises PluginError."""
+        return "it holds no state that could be lost"
+
+    def collect_garbage(self, ctx: Context) -> None:
+        """Delete what a deactivated component left. Idempotent. Raises PluginError; Unsupported if the type leaves
+        nothing."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(f"a {self.title} leaves nothing to be collected")
+
     def rollback_activation(self, ctx: Context) -> None:
         """Remove what an activation made that failed, was cancelled or died: its journal names it.
 

@@ -11,9 +11,7 @@ _UNIX = ""
 DYSNOMIAS: Mapping[str, str] = {
     "bsdrc-script": "FreeBSD and the like",
     "cygrunsrv-service": "Cygwin on Windows",
-    "docker-container": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
-    "influx-database": _UNIX,
     "launchd-daemon": "macOS",
     "mongo-database": _UNIX,
     "mssql-database": "Cygwin on Windows",

@@ -7,7 +7,6 @@ its neighbours and small ones cost no ratio. What is compressed is the same what
 from __future__ import annotations
 
 import os
-import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
@@ -19,9 +18,6 @@ from typing import Generic, TypeVar
 
 from dysnomia_base.records import dataclass
 from dysnomia_store.content.zstandard import (
-    CHECKED,
-    CompressionParameter,
-    ZstdCompressor,
     ZstdDecompressor,
     ZstdError,
     get_frame_info,
@@ -31,9 +27,6 @@ from dysnomia_store.sink import Buffer
 FRAME = 1 << 20
 MOST_FRAME = 8 << 20
 """No frame of a table is believed to hold more: what is larger is read as a stream."""
-DEFAULT_LEVEL = 2
-_DEFAULT_HASH = 17
-"""With the default level: of a sample shop's rows 0.5 % larger than level 3, in 0.78 x the processor time."""
 _AHEAD = 8 << 20
 """Bytes that wait for a thread, or for an older piece: a dump goes on meanwhile."""
 
@@ -212,22 +205,6 @@ class Compressor:
     def _done(self, size: int, frame: bytes) -> None:
         self._write(frame)
         self.sizes.append((len(frame), size))
-
-
-def frame_compressor(level: int) -> Callable[[bytes | memoryview], bytes]:
-    """A function that makes one checked frame of some content. Each thread keeps a compressor of its own."""
-    options: dict[int, int] = {CompressionParameter.compression_level: level, **CHECKED}
-    if level == DEFAULT_LEVEL:
-        options[CompressionParameter.hash_log] = _DEFAULT_HASH
-    own = threading.local()
-
-    def compress(content: bytes | memoryview) -> bytes:
-        if not hasattr(own, "compressor"):
-            own.compressor = ZstdCompressor(options=options)
-        frame: bytes = own.compressor.compress(content, ZstdCompressor.FLUSH_FRAME)
-        return frame
-
-    return compress
 
 
 def decompress_frame(frame: bytes, size: int) -> bytes:

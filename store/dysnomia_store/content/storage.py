@@ -12,10 +12,11 @@ from typing import Any, Protocol
 from dysnomia_base.records import dataclass
 from dysnomia_store.content import footer
 from dysnomia_store.content.artefact_reader import ArtefactReader
+from dysnomia_store.content.compressing import frame_compressor
 from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.content.files import Files, FrameKeeper, explained, write_all
 from dysnomia_store.content.frame_folder import FOOTER, FolderReader, Frames, frame_name
-from dysnomia_store.content.frames import DEFAULT_LEVEL, Compressor, Cutter, InOrder, frame_compressor
+from dysnomia_store.content.frames import Compressor, Cutter, InOrder
 from dysnomia_store.errors import Corrupt, StoreError
 from dysnomia_store.model import FileEntry
 from dysnomia_store.sink import Buffer
@@ -118,7 +119,7 @@ class FrameFolder:
         self.path = folder
         self._files = files
         self._keeper = keeper
-        self._compress = frame_compressor(DEFAULT_LEVEL if level is None else level)
+        self._compress = frame_compressor(level)
         self._digests = bytearray()
         self._sizes: list[int] = []
         self._stored = 0
@@ -268,7 +269,7 @@ def _copy(artefact: ArtefactReader | FolderReader, offset: int, length: int, wri
 def _codec(compression: str, level: int | None) -> tuple[Callable[[bytes], bytes], Callable[[], bytes], int | None]:
     """What compresses a piece, what gives the end of the file, and how many pieces may be worked on at once."""
     if compression == "zstd":
-        return frame_compressor(DEFAULT_LEVEL if level is None else level), bytes, None
+        return frame_compressor(level), bytes, None
     if compression == "xz":
         # One stream has one state, so its pieces go through one thread, in order.
         one = lzma.LZMACompressor(preset=DEFAULT_XZ_LEVEL if level is None else level)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 if sys.version_info >= (3, 14):
     from compression.zstd import (
         CompressionParameter,
+        Strategy,
         ZstdCompressor,
         ZstdDecompressor,
         ZstdError,
@@ -18,6 +19,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import (
         CompressionParameter,
+        Strategy,
         ZstdCompressor,
         ZstdDecompressor,
         ZstdError,
@@ -32,6 +34,7 @@ CHECKED: Mapping[int, int] = {CompressionParameter.checksum_flag: 1}
 __all__ = [
     "CHECKED",
     "CompressionParameter",
+    "Strategy",
     "ZstdCompressor",
     "ZstdDecompressor",
     "ZstdError",

@@ -81,6 +81,18 @@ def was_listed(layout: Layout, key: ComponentKey) -> bool:
     return _recorded(layout, key) == LISTED
 
 
+def listed_at(layout: Layout, key: ComponentKey) -> float | None:
+    """Since when a look at its server finds the component (seconds of the epoch); None where somebody activated it."""
+    if not was_listed(layout, key):
+        return None
+    # The record is younger than the marker where it was found before that was written down.
+    times = []
+    for name in ("activated", "deployed"):
+        with suppress(OSError):
+            times.append(layout.of(name, key).stat().st_mtime)
+    return min(times, default=None)
+
+
 def activated_path(layout: Layout, key: ComponentKey) -> Path | None:
     """Of an active component, or one that is garbage: where it stood when it was activated, else its marker, as
     Dysnomia hands that about. None where it is neither."""

@@ -56,7 +56,7 @@ def seed(server: EjabberdServer) -> None:
             private("ann", "notes", "x" * 300), private("bob", "a b", "line\nline"), roster("ann", "bob"),
             roster("bob", "ann", "[<<\"Friends\">>,<<\"it's\">>]"),
             "{vcard, " + user("cleo") + ", {xmlel, <<\"vCard\">>, [], [{xmlcdata, <<0,1,2,255>>}]}}",
-            "{muc_room, {<<\"room\">>, <<\"conference.localhost\">>}, [{title, <<\"A room\">>}, {max_users, 200}, "
+            "{muc_room, {<<\"room\">>, <<\"conference.elsewhere\">>}, [{title, <<\"A room\">>}, {max_users, 200}, "
             "{password, <<\"let me in\">>}, {affiliations, [{{<<\"ann\">>, <<\"localhost\">>, <<>>}, {owner, <<>>}}]}, "
             "{share, 0.5}, {list, \"text\"}, {'Odd atom', -3}, {nothing, []}, {map, #{a => 1}}]}",
         )

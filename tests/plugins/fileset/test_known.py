@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dysnomia_plugins.toolkit.filesets import plugin as fileset
+from dysnomia_plugins.toolkit.filesets import dump as fileset
 from dysnomia_plugins.toolkit.trees import dump
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.model import Generation

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.base import Component, Severity
-from dysnomia_plugins.toolkit.filesets import plugin
+from dysnomia_plugins.toolkit.filesets import dump
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_plugins.types.fileset import Fileset
@@ -129,7 +129,7 @@ def test_a_file_mapped_for_writing_counts_as_written(tmp_path: Path) -> None:
 
 def test_a_program_that_keeps_its_file_open_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore, writes to the old file, undo, and the other way round: each acknowledged line is live or in a guard."""
-    monkeypatch.setattr(plugin, "SETTLE", 0.2)
+    monkeypatch.setattr(dump, "SETTLE", 0.2)
     with FilesetWorld(tmp_path / "world") as world:
         driver = Driver(world, tmp_path / "store")
         world.seed()
@@ -156,7 +156,7 @@ def test_a_program_that_keeps_its_file_open_loses_nothing(tmp_path: Path, monkey
 def test_the_guard_is_made_by_the_next_job_once_the_program_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin, "SETTLE", 0.2)
+    monkeypatch.setattr(dump, "SETTLE", 0.2)
     with FilesetWorld(tmp_path / "world") as world:
         driver = Driver(world, tmp_path / "store")
         world.seed()

@@ -112,7 +112,7 @@ def test_what_would_bring_a_type_is_said(tmp_path: Path, name: str, remedy: str)
 
 def test_without_a_modules_path_it_is_said_how_to_name_a_folder() -> None:
     with pytest.raises(NoSuchType) as raised:
-        Registry().get("influx-database")
+        Registry().get("s6-rc-service")
     assert raised.value.remedy.endswith("into a folder, and name that in DYSNOMIA_MODULES_PATH")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit import stopped_server
 from dysnomia_plugins.types.openldap import server as control
 from dysnomia_tui.engine.component import activities
 from tests.plugins.conformance.driver import Driver
@@ -48,7 +49,7 @@ def test_it_is_started_though_another_process_does_not_end(
 ) -> None:
     world.seed()
     number = driver.snapshot().generation.number
-    monkeypatch.setattr(control, "_SECONDS", 5.0)
+    monkeypatch.setattr(stopped_server, "SECONDS", 5.0)
     with running(WRITER, world.server.folder / "data.mdb"):
         with pytest.raises(PluginError, match="did not stop within"):
             activities.restore(driver.bench(), number)
@@ -62,13 +63,13 @@ def test_what_a_dead_job_has_stopped_is_started_though_another_process_has_it_op
     world.seed()
     folder = str(world.server.folder)
     with running(WRITER, world.server.folder / "data.mdb") as writer, driver.context() as ctx:
-        processes = [list(key) for pid in (world.server.pid, writer) if (key := control._key(pid))]
+        processes = [list(key) for pid in (world.server.pid, writer) if (key := stopped_server.key(pid))]
         start = [str(world.server.home / "start")]
-        ctx.journal.step(control.STOP, folder=folder, start=start, unit="", processes=processes)
+        ctx.journal.step(control.KIND.stop, folder=folder, start=start, unit="", processes=processes)
         world.server.stop()
         control.start_left(ctx)
         assert world.server.running
-        assert [name for name, _ in ctx.journal.steps()][-1] == control.STARTED
+        assert [name for name, _ in ctx.journal.steps()][-1] == control.KIND.started
     world.server.ready()
 
 
@@ -76,12 +77,12 @@ def test_one_that_a_dead_job_did_not_come_to_stop_is_not_started_twice(
     world: LdapWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.seed()
-    monkeypatch.setattr(control, "_SETTLES", 0.2)
+    monkeypatch.setattr(stopped_server, "_SETTLES", 0.2)
     pid = world.server.pid
     with driver.context() as ctx:
-        start, processes = [str(world.server.home / "start")], [list(control._key(pid) or ())]
+        start, processes = [str(world.server.home / "start")], [list(stopped_server.key(pid) or ())]
         ctx.journal.step(
-            control.STOP, folder=str(world.server.folder), start=start, unit="", processes=processes
+            control.KIND.stop, folder=str(world.server.folder), start=start, unit="", processes=processes
         )  # fmt: skip
         control.start_left(ctx)
     assert world.server.pid == pid

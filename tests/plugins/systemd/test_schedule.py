@@ -87,6 +87,9 @@ print(*after.timers, sep="\\n")
 """
 
 
+# The clock of a machine in a namespace is its host's: no namespace moves CLOCK_REALTIME, and systemd's timers are the
+# kernel's, which no preloaded library moves. "The clock moved on" is shown by two things that are the same to systemd:
+# a calendar that comes true every two seconds, and a daily timer whose last run is days ago (its stamp is set back).
 OFTEN = """
 [schedule]
 snapshot = "*:*:0/2"
@@ -126,3 +129,22 @@ def test_what_is_adopted_with_timers_is_snapshotted_when_the_clock_says_so() -> 
         machine.run(BIN / "dysnomia-tui", "schedule", "--remove")
         assert machine.run("systemctl", "is-active", "dysnomia-tui-snapshot.timer", check=False).strip() == "inactive"
         assert "no timer is written" in machine.run(BIN / "dysnomia-tui", "schedule")
+
+
+def test_a_daily_timer_whose_hour_went_by_while_the_machine_was_off_is_made_up_for() -> None:
+    with SystemdMachine() as machine:
+        machine.run("rm", "-rf", "/etc/dysnomia", "/etc/dysnomia-tui", "/var/state/dysnomia")
+        machine.run("mkdir", "-p", "/srv/shop", "/etc/dysnomia-tui")
+        machine.run("sqlite3", "/srv/shop/plums", "CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        machine.write("/etc/systemd/system/dysnomia-tui-snapshot.timer.d/now.conf", AT_ONCE)
+        machine.write("/srv/adopt.py", ADOPT)
+        machine.run(BIN / "python", "/srv/adopt.py", BIN / "dysnomia-tui")
+        timer = machine.root("/etc/systemd/system/dysnomia-tui-snapshot.timer").read_text()
+        assert "OnCalendar=02:00" in timer, "it is daily where nothing else is asked"
+        machine.run("systemctl", "stop", "dysnomia-tui-snapshot.timer")
+        machine.run("sqlite3", "/srv/shop/plums", "INSERT INTO t VALUES (1)")
+        before = machine.run(BIN / "dysnomia-snapshots", "--query-all")
+        machine.run("touch", "-d", "3 days ago", "/var/lib/systemd/timers/stamp-dysnomia-tui-snapshot.timer")
+        machine.run("systemctl", "start", "dysnomia-tui-snapshot.timer")
+        wait_until(lambda: machine.run(BIN / "dysnomia-snapshots", "--query-all") != before or None)
+        assert "active" in machine.run("systemctl", "is-active", "dysnomia-tui-snapshot.timer")

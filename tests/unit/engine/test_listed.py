@@ -6,17 +6,20 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dysnomia_base.clock import utc_now
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.engine import Engine
 from dysnomia_tui.engine.errors import EngineError
 from dysnomia_tui.engine.machine.own_record import replace_record
 from dysnomia_tui.engine.records import JobState
 from tests.unit.engine.machine import DOCS, EngineFixture
+from tests.waiting import wait_until
 
 NAMES = ("payroll", "sales", "stock", "wiki")
 
@@ -264,3 +267,28 @@ def test_a_dry_run_of_what_was_never_asked(machine: EngineFixture, shop: Shop) -
     assert {key.component for key in engine.deployment("all").active} == set(NAMES)
     assert kept(shop) == {}
     engine.close()
+
+
+def test_a_restore_of_the_whole_server_to_a_time_leaves_what_was_not_there_yet(shop: Shop) -> None:
+    shop.snapshot("payroll", "sales", "wiki")
+    then = utc_now()
+    wait_until(lambda: utc_now() > then + timedelta(milliseconds=50))  # the times of files are coarser than the clock
+    shop.create("young")
+    assert shop.engine.look_at_servers() == {}
+    shop.snapshot("stock", "young")
+    plan = shop.engine.plan_group_restore("all", then)
+    assert plan.blockers == (f"{of('stock')} has no good generation at or before {then:%Y-%m-%d %H:%M:%S} UTC",)
+    assert [(one.key.component, one.new) for one in shop.engine.standing("all", then) if not one.generation] == [
+        ("stock", False), ("young", True),
+    ]  # fmt: skip
+    then = utc_now()
+    wait_until(lambda: utc_now() > then + timedelta(milliseconds=50))
+    shop.create("younger")
+    assert shop.engine.look_at_servers() == {}
+    plan = shop.engine.plan_group_restore("all", then)
+    assert plan.blockers == ()
+    assert plan.warnings[0].startswith("all/younger was first found on its server after ")
+    assert of("younger") not in plan.keys
+    assert shop.machine.run(shop.engine, plan).state is JobState.DONE
+    assert "younger" in shop.files
+    assert {one.key.component for one in shop.engine.standing("all", then - timedelta(days=1)) if one.new} == set()

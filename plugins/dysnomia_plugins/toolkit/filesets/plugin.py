@@ -12,9 +12,7 @@ import os
 import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from dysnomia_plugins.base import (
     Component,
@@ -33,23 +31,14 @@ from dysnomia_plugins.base import (
     Stored,
     WholeAsked,
 )
-from dysnomia_plugins.errors import NothingKept, NotSafe, PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.files_reader import content_row
-from dysnomia_plugins.toolkit.filesets import activation
-from dysnomia_plugins.toolkit.filesets.load import Loader
 from dysnomia_plugins.toolkit.filesets.places import Layout
-from dysnomia_plugins.toolkit.filesets.preflight import restore_preflight
-from dysnomia_plugins.toolkit.filesets.spec import SPEC_FILE, FilesetSpec, read_spec
+from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec, read_spec
 from dysnomia_plugins.toolkit.guarded.folder import Folder, identity_of
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
-from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, member_rows, rescan_tar
-from dysnomia_plugins.toolkit.trees.dump import TICK, TreeDump
-from dysnomia_plugins.toolkit.trees.exchange import RootSwap, identity, recover_swap, swap_roots
-from dysnomia_plugins.toolkit.trees.extract import Trust
-from dysnomia_plugins.toolkit.trees.known import FILE_SYSTEMS, JUST, LEAST, MAPPED, Known, Noting
 from dysnomia_plugins.toolkit.trees.names import purpose_of
 from dysnomia_plugins.toolkit.trees.owners import owner_ids
-from dysnomia_plugins.toolkit.trees.second_look import changed_since
 from dysnomia_plugins.toolkit.trees.size import measure
 from dysnomia_plugins.toolkit.trees.users import users_of
 from dysnomia_store.errors import NameRejected
@@ -57,8 +46,9 @@ from dysnomia_store.model import Section
 from dysnomia_store.names import validate_name
 from dysnomia_store.sink import ContentSink
 
-SETTLE = 5.0
-"""Seconds that a guard waits for programs to close files they still write in what was set aside."""
+if TYPE_CHECKING:
+    from dysnomia_plugins.toolkit.trees.exchange import RootSwap
+    from dysnomia_plugins.toolkit.trees.extract import Trust
 
 
 class FilesetState(StatePlugin):
@@ -77,12 +67,18 @@ class FilesetState(StatePlugin):
     # Deployment.
 
     def activate(self, ctx: Context) -> None:
+        from dysnomia_plugins.toolkit.filesets import activation
+
         activation.activate(self.layout_of(ctx.component))
 
     def deactivate(self, ctx: Context) -> None:
+        from dysnomia_plugins.toolkit.filesets import activation
+
         activation.deactivate(self.layout_of(ctx.component))
 
     def collect_garbage(self, ctx: Context) -> None:
+        from dysnomia_plugins.toolkit.filesets import activation
+
         activation.collect(self.layout_of(ctx.component))
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -139,6 +135,8 @@ class FilesetState(StatePlugin):
         return Place(posixpath.join(posixpath.dirname(layout.target), name))
 
     def exists(self, ctx: Context, place: Place) -> bool:
+        from dysnomia_plugins.toolkit.trees.exchange import identity
+
         layout = self.layout_of(ctx.component)
         if place != layout.live and not purpose_of(place):
             return os.path.lexists(place.name)
@@ -163,75 +161,32 @@ class FilesetState(StatePlugin):
         copy = layout.copy_in_the_making(Place(layout.target), ctx.tag)
         return [*existing, Place(copy)] if os.path.lexists(copy) else existing
 
-    # Snapshot.
+    # Snapshot. What makes and reads it is imported when it is needed: a status asks of all types what they are.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
         """Raises NothingKept where the component lists links alone, NotSafe for what was set aside while somebody still
         writes in it: then it must stand."""
-        layout = self.layout_of(ctx.component)
-        roots = layout.roots_at(place)
-        if not roots:
-            raise NothingKept(f"{ctx.component.key} keeps nothing: no mkdir line of {SPEC_FILE} names a folder")
-        aside = purpose_of(place) == Purpose.ASIDE
-        if aside:
-            self._wait_for_writers(ctx, layout, place)
-        began, as_of = time.time_ns(), datetime.now(UTC)
-        names = [root.root for root in roots]
-        tells = place == layout.live and layout.kinds_below(roots) <= FILE_SYSTEMS
-        with ExitStack() as stack:
-            tree = TreeDump(
-                ctx,
-                lambda: stack.enter_context(draft.artefact(ARTEFACT)),
-                roots,
-                known=Known(ctx.earlier, names) if tells and ctx.earlier is not None else None,
-                noting=Noting() if tells else None,
-            )
-            tree.run()
-        changed = changed_since(roots, began - int(TICK * 1e9) if aside else began)
-        if aside and (changed or tree.changed):
-            raise NotSafe(
-                f"{(changed or tree.changed)[0]} was written to in {place.name} while its guard was made",
-                "nothing is lost: it is kept there, and the next job on the component tries again",
-            )
-        mounted = [point for root in roots for point in layout.mounts_below(root.path)]
-        return Dumped(
-            as_of=as_of,
-            end=datetime.now(UTC),
-            complete=True,
-            surroundings={
-                "target": layout.spec.target,
-                "roots": list(layout.spec.roots),
-                "owner": layout.spec.owner,
-                "file system": layout.mount_of(layout.target).kind,
-            },
-            warnings=(*tree.warnings, *_changed_in_words(tree.changed, changed), *map(_mounted_in_words, mounted)),
-            unchanged=tree.unchanged,
-            note=_note(tree, names, began),
-        )
+        from dysnomia_plugins.toolkit.filesets.dump import dump
 
-    def _wait_for_writers(self, ctx: Context, layout: Layout, place: Place) -> None:
-        """A program that had a file open when live was exchanged goes on writing to the old one."""
-        deadline = time.monotonic() + SETTLE
-        while writers := users_of(layout.bases(place), writers_only=True):
-            if time.monotonic() > deadline:
-                raise NotSafe(
-                    f"{writers[0]}: what was live before still takes its writes",
-                    f"restart it; {place.name} is kept until then, and undo brings it back with all of them",
-                )
-            ctx.cancel.check()
-            time.sleep(TICK)
-        time.sleep(2 * TICK)
+        return dump(ctx, self.layout_of(ctx.component), place, draft)
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
+        from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, rescan_tar
+
         with stored.open(ARTEFACT) as stream:
             return rescan_tar(stream, sink)
 
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
+        from dysnomia_plugins.toolkit.filesets.preflight import restore_preflight
+
         return restore_preflight(ctx, self.layout_of(ctx.component), stored, replace=replace)
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
+        from dysnomia_plugins.toolkit.filesets.load import Loader
+        from dysnomia_plugins.toolkit.trees.extract import Trust
+
         layout = self.layout_of(ctx.component)
         if place == layout.live or self.exists(ctx, place):
             raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
@@ -242,6 +197,8 @@ class FilesetState(StatePlugin):
         Loader(ctx, layout, stored, place, trust).run(sections)
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
+        from dysnomia_plugins.toolkit.trees.exchange import swap_roots
+
         layout = self.layout_of(ctx.component)
         for root in layout.roots_at(layout.live):
             mounted = None if layout.swapped_inside(root.root) else next(layout.mounts_below(root.path), None)
@@ -250,6 +207,8 @@ class FilesetState(StatePlugin):
         swap_roots(self._swaps(layout, beside, aside), ctx.journal)
 
     def _swaps(self, layout: Layout, beside: Place, aside: Place) -> tuple[RootSwap, ...]:
+        from dysnomia_plugins.toolkit.trees.exchange import RootSwap, identity
+
         three = zip(*(layout.roots_at(place) for place in (layout.live, beside, aside)), strict=True)
         return tuple(
             RootSwap(
@@ -266,6 +225,7 @@ class FilesetState(StatePlugin):
 
     def recover(self, ctx: Context) -> bool:
         from dysnomia_plugins.toolkit.filesets.putting import put
+        from dysnomia_plugins.toolkit.trees.exchange import recover_swap
 
         if put.begun(ctx.journal):
             return put.recover_put(ctx.journal, self.layout_of(ctx.component))
@@ -303,23 +263,19 @@ class FilesetState(StatePlugin):
         return item.shown(raw)
 
     def _trust(self, ctx: Context, layout: Layout) -> Trust:
+        from dysnomia_plugins.toolkit.trees.extract import Trust
+
         return Trust(ctx.made_here, owner_ids(layout.spec.owner) if layout.spec.owner else None)
 
     # Contents.
 
     def raw_rows(self, stored: Stored, section: Section) -> Iterator[Sequence[bytes]]:
+        from dysnomia_plugins.toolkit.trees.contents import member_rows
+
         return member_rows(stored, section)
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return content_row(section, raw)
-
-
-def _note(tree: TreeDump, names: Sequence[str], began: int) -> bytes | None:
-    """What the next dump should know; None where a dump that reads everything takes no longer."""
-    if tree.noting is None or tree.unchanged or tree.members < LEAST:
-        return None
-    writes = users_of([root.path for root in tree.roots], writers_only=True)
-    return tree.noting.note(names, began - (MAPPED if writes else JUST))
 
 
 def _is_folder(path: str) -> bool:
@@ -329,19 +285,3 @@ def _is_folder(path: str) -> bool:
             return True
     except (OSError, LinkInTheWay):
         return False
-
-
-def _changed_in_words(torn: Sequence[str], changed: Sequence[str]) -> Iterator[str]:
-    yield from torn[:10]
-    if len(torn) > 10:
-        yield f"…and {len(torn) - 10:,} more changed while they were read"
-    if changed:
-        shown = ", ".join(changed[:3]) + ("…" if len(changed) > 3 else "")
-        yield (
-            f"{len(changed):,} changed while the snapshot was taken ({shown}): "
-            "it holds files as they were at different moments"
-        )
-
-
-def _mounted_in_words(point: str) -> str:
-    return f"{point} is a file system of its own inside it: it is in the snapshot, but must be unmounted to replace"

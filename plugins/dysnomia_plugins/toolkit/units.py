@@ -21,15 +21,18 @@ _HIERARCHIES = ("", "name=systemd")
 """Of control groups, in which the system's manager has its units: version 2, version 1 (cgroups(7))."""
 
 
-def unit_of(folder: str, pids: Sequence[int], tool_path: str) -> str:
+def unit_of(folder: str, pids: Sequence[int], tool_path: str, of_script: str = "") -> str:
     """The unit that is for the server with these processes; ``""`` where there is none of that kind, or more than one,
-    or where a process is another user's than root or the owner of the database's folder."""
+    or where a process is another user's than root or the owner of the database's folder.
+
+    Args:
+        of_script: the unit that is made of an init script of the server's package, which names no main process."""
     units = {unit_in(pid) for pid in pids}
     unit = units.pop() if len(units) == 1 else ""
     if not unit or not _are_of_the_owner(folder, pids):
         return ""
     main = _main_process(unit, tool_path)
-    return unit if main in pids or (main == 0 and unit == "slapd.service") else ""
+    return unit if main in pids or (main == 0 and unit == of_script) else ""
 
 
 def unit_in(pid: int) -> str:
@@ -71,8 +74,7 @@ def _main_process(unit: str, tool_path: str) -> int:
     """What a unit is for. The owner of the database can start a server in a unit that serves everybody (cron, at,
     sshd), which nobody wants to have stopped for it. -1: that is not known.
 
-    The service that is made of an init script names no main process (0): that of Debian's slapd is known by its
-    name."""
+    The service that is made of an init script names no main process (0): it is known by its name."""
     try:
         properties = ProcessRunner(tool_path=tool_path).run(
             ("systemctl", "show", "--property=MainPID", "--value", "--", unit), timeout=_SECONDS

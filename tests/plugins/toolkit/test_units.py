@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dysnomia_plugins.toolkit import units
 from dysnomia_plugins.toolkit.processes import RunningProcess
-from dysnomia_plugins.types.openldap import units
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_all_processes_are_in_one_unit_and_one_is_its_main_process(
     where = dict.fromkeys((own, parent), "slapd.service")
     monkeypatch.setattr(units, "unit_in", lambda pid: where[pid])
     monkeypatch.setattr(units, "_main_process", lambda unit, tool_path: own)
-    assert units.unit_of(str(tmp_path), [own], "") == "slapd.service"
-    assert units.unit_of(str(tmp_path), [own, parent], "") == "slapd.service"
-    assert units.unit_of(str(tmp_path), [parent], "") == ""
+    assert units.unit_of(str(tmp_path), [own], "", "slapd.service") == "slapd.service"
+    assert units.unit_of(str(tmp_path), [own, parent], "", "slapd.service") == "slapd.service"
+    assert units.unit_of(str(tmp_path), [parent], "", "slapd.service") == ""
     where[parent] = "other.service"
-    assert units.unit_of(str(tmp_path), [own, parent], "") == ""
+    assert units.unit_of(str(tmp_path), [own, parent], "", "slapd.service") == ""
     where[parent] = ""
-    assert units.unit_of(str(tmp_path), [own, parent], "") == ""
-    assert units.unit_of(str(tmp_path), [], "") == ""
+    assert units.unit_of(str(tmp_path), [own, parent], "", "slapd.service") == ""
+    assert units.unit_of(str(tmp_path), [], "", "slapd.service") == ""
 
 
 def test_a_process_of_another_user_is_not_stopped_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +73,4 @@ def test_a_process_of_another_user_is_not_stopped_for_it(tmp_path: Path, monkeyp
         uids = frozenset({4321})
 
     monkeypatch.setattr(RunningProcess, "of", lambda pid: Stranger)
-    assert units.unit_of(str(tmp_path), [os.getpid()], "") == ""
+    assert units.unit_of(str(tmp_path), [os.getpid()], "", "slapd.service") == ""

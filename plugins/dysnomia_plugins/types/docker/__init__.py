@@ -1,0 +1,1 @@
+"""Parts of the types ``docker-container`` and ``docker-volume``."""

@@ -1,0 +1,155 @@
+"""One InfluxDB server and how we come to it: HTTP, from the container's properties.
+
+Properties: ``influxdbHttpPort`` (Dysnomia's; 8086), ``influxdbHttpHost`` (127.0.0.1), and where the server asks for an
+account, ``influxdbUser`` and ``influxdbPassword``: an administrator. Dysnomia's ``influxdbUsername`` is the user of the
+machine that its module becomes; nothing here needs it. A password goes in a header, never in an address.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode
+
+from dysnomia_plugins.base import Component
+from dysnomia_plugins.errors import PluginError, ServerDown, WrongCredentials
+
+HOST, PORT = "127.0.0.1", "8086"
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_TIMEOUT = 600.0
+_MOST_OF_ANSWER = 1 << 16
+_ROWS = 10_000
+Series = Mapping[str, Any]
+"""One series of an answer: ``name``, ``tags``, ``columns``, ``values``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and the account we are on it."""
+
+    host: str = HOST
+    port: int = int(PORT)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    timeout: float = _TIMEOUT
+    token: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, component: Component, timeout: float = _TIMEOUT) -> Server:
+        """Raises PluginError for a port that is none."""
+        port = component.prop("influxdbHttpPort", PORT) or PORT
+        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise PluginError(f"influxdbHttpPort is {port!r}, which is not a port", "set it to the port of [http]")
+        return cls(
+            component.prop("influxdbHttpHost", HOST) or HOST,
+            int(port),
+            component.prop("influxdbUser"),
+            component.prop("influxdbPassword"),
+            timeout,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    # Requests.
+
+    def version(self) -> str:
+        """What the server says it is. Raises ServerDown."""
+        with closing(self._connection()) as connection:
+            answer = self._asked(connection, "GET", "/ping", None)
+            answer.read(_MOST_OF_ANSWER)
+            return answer.headers.get("X-Influxdb-Version", "")
+
+    def query(self, statement: str, database: str = "") -> list[Series]:
+        """The series that a statement answers with, all of them. Raises PluginError."""
+        return list(self._streamed(statement, database, _ROWS, json.JSONDecoder()))
+
+    def chunks(self, statement: str, database: str, rows: int) -> Iterator[Series]:
+        """The same as it comes, at most ``rows`` rows at a time, with all numbers as the server wrote them (text).
+
+        Raises PluginError."""
+        return self._streamed(statement, database, rows, json.JSONDecoder(parse_float=str, parse_int=str))
+
+    def _streamed(self, statement: str, database: str, rows: int, decoder: json.JSONDecoder) -> Iterator[Series]:
+        """Always in chunks: an answer in one piece would be cut without a word where the server limits its rows."""
+        words = {"q": statement, "db": database, "epoch": "ns", "chunked": "true", "chunk_size": str(rows)}
+        with closing(self._connection()) as connection:
+            answer = self._query(connection, words)
+            last = True
+            try:
+                for line in answer:
+                    if not line.strip():
+                        continue
+                    chunk = decoder.decode(line.decode("utf-8"))
+                    yield from _series(chunk, statement)
+                    last = not any(one.get("partial") for one in chunk.get("results", ()))
+            except (OSError, HTTPException, ValueError) as error:
+                raise ServerDown(f"InfluxDB on {self} ended its answer half-way ({type(error).__name__})") from error
+            if not last:
+                raise ServerDown(f"InfluxDB on {self} ended its answer half-way")
+
+    def write(self, lines: bytes, database: str, policy: str = "") -> None:
+        """Points in line protocol. Raises PluginError."""
+        words = {"db": database, "precision": "ns", **({"rp": policy} if policy else {})}
+        with closing(self._connection()) as connection:
+            answer = self._asked(connection, "POST", f"/write?{urlencode(words, quote_via=quote)}", lines)
+            if answer.status != 204:
+                self._refused(answer, "the points")
+            answer.read(_MOST_OF_ANSWER)
+
+    def _connection(self) -> HTTPConnection:
+        return HTTPConnection(self.host, self.port, timeout=self.timeout)
+
+    def _query(self, connection: HTTPConnection, words: Mapping[str, str]) -> HTTPResponse:
+        answer = self._asked(
+            connection, "POST", "/query", urlencode(words).encode(), "application/x-www-form-urlencoded"
+        )
+        if answer.status != 200:
+            self._refused(answer, "a query")
+        return answer
+
+    def _asked(
+        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, kind: str = "text/plain"
+    ) -> HTTPResponse:
+        headers = {"Content-Type": kind}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        elif self.user:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        try:
+            connection.request(method, path, body, headers)
+            return connection.getresponse()
+        except (OSError, HTTPException) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise ServerDown(
+                f"InfluxDB on {self} is not answering ({why})", "start it, or correct influxdbHttpHost and -Port"
+            ) from error
+
+    def _refused(self, answer: HTTPResponse, what: str) -> NoReturn:
+        text = answer.read(_MOST_OF_ANSWER).decode("utf-8", "replace")
+        try:
+            text = str(json.loads(text)["error"])
+        except (ValueError, KeyError, TypeError):
+            pass
+        if answer.status in (401, 403):
+            raise WrongCredentials(
+                f"InfluxDB on {self} does not let {self.user or 'us'} in: {text[:500]}",
+                "set influxdbUser and influxdbPassword to an administrator of it",
+            )
+        raise PluginError(f"InfluxDB on {self} refuses {what} ({answer.status}): {text[:500]}")
+
+
+def _series(answer: Mapping[str, Any], statement: str) -> Iterator[Series]:
+    """Raises PluginError for what the server says is wrong."""
+    error = answer.get("error")
+    for result in answer.get("results", ()):
+        error = error or result.get("error")
+        if not error:
+            yield from result.get("series", ())
+    if error:
+        raise PluginError(f"InfluxDB: {str(error)[:500]} ({statement[:100]})")

@@ -1,0 +1,213 @@
+"""The swap: the server is stopped, databases exchange their names, the server is started.
+
+InfluxDB 1.x renames no database. What is called so is a name in ``meta.db``, and a folder of that name in each of two
+others. While the names change, ``meta.db`` is a file with which no server starts, so that none writes between; whoever
+finds it so finishes what was begun. Nothing is written by path: see ``toolkit/guarded``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dysnomia_plugins.base import Context
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit import stopped_server
+from dysnomia_plugins.toolkit.guarded.acting import acting_as, as_ourselves
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.types.influx import databases, meta
+from dysnomia_plugins.types.influx.running import Running, actor, kind
+from dysnomia_plugins.types.influx.server import Server
+
+EXCHANGE = "influxdb-exchange"
+BACK = "influxdb-exchange-back"
+"""Written in journals, of jobs before an upgrade too: not to be renamed."""
+META = "meta.db"
+_BARRIER = b"\x07dysnomia-tui exchanges databases: its next job on this server finishes that\n"
+"""What no server can read as its ``meta.db`` (a field of a kind that there is none of)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One folder that changes its name."""
+
+    folder: str
+    """In which it is: the server's of data, or of its log of writes."""
+    old: str
+    new: str
+    inode: tuple[int, int]
+
+    def run(self, *, back: bool = False) -> None:
+        """Idempotent. Raises OSError."""
+        here, target = (self.new, self.old) if back else (self.old, self.new)
+        with Folder.at(self.folder) as folder:
+            seen = folder.seen(here)
+            if seen is not None and (seen.st_dev, seen.st_ino) == self.inode:
+                folder.move(here, folder, target)
+                folder.sync()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a journal has of an exchange."""
+
+    meta: str
+    """The folder of ``meta.db``."""
+    tag: str
+    uid: int
+    gid: int
+    moves: Sequence[Move]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Exchange:
+        moves = [Move(one[0], one[1], one[2], (int(one[3]), int(one[4]))) for one in data["moves"]]
+        return cls(str(data["meta"]), str(data["tag"]), int(data["uid"]), int(data["gid"]), moves)
+
+    def recorded(self) -> dict[str, Any]:
+        moves = [[one.folder, one.old, one.new, *one.inode] for one in self.moves]
+        return {"meta": self.meta, "tag": self.tag, "uid": self.uid, "gid": self.gid, "moves": moves}
+
+    @property
+    def new(self) -> str:
+        """Names the file that ``meta.db`` will be."""
+        return f".dysnomia-{self.tag}-new-{META}"
+
+    @property
+    def old(self) -> str:
+        return f".dysnomia-{self.tag}-old-{META}"
+
+    # Each of these can be taken again. They raise OSError.
+
+    def forward(self) -> None:
+        for move in self.moves:
+            move.run()
+        with Folder.at(self.meta) as folder:
+            folder.move_over(self.new, folder, META)
+            folder.sync()
+        self.tidy()
+
+    def back(self) -> None:
+        for move in reversed(self.moves):
+            move.run(back=True)
+        with Folder.at(self.meta) as folder:
+            if folder.seen(self.old) is not None:
+                folder.move_over(self.old, folder, META)
+                folder.sync()
+        self.tidy()
+
+    def is_between(self) -> bool:
+        """Whether it was begun and is not done."""
+        with Folder.at(self.meta) as folder:
+            return folder.seen(META) is not None and folder.read_bytes(META, len(_BARRIER) + 1) == _BARRIER
+
+    def is_waiting(self) -> bool:
+        """Whether it was not begun: the file that ``meta.db`` was to be is there still."""
+        with Folder.at(self.meta) as folder:
+            return folder.seen(self.new) is not None
+
+    def tidy(self) -> None:
+        with Folder.at(self.meta) as folder:
+            for name in (self.new, self.old, f".dysnomia-{self.tag}-{META}"):
+                folder.unlink(name)
+            folder.sync()
+
+
+def swap(ctx: Context, server: Server, live: str, beside: str, aside: str) -> None:
+    """Raises PluginError with live as it was, or leaves a journal that ``recover`` finishes."""
+    existing = databases.names(server)
+    new = {beside: live, **({live: aside} if live in existing else {})}
+    running = Running.of(server)
+    try:
+        with stopped_server.stopped(kind(server), ctx, running.data), acting_as(running.actor()):
+            _exchange(ctx, running, live, new)
+    except OSError as error:
+        raise PluginError(
+            f"{error.filename or running.meta} could not be changed ({error.strerror})", "live is unchanged"
+        ) from error
+    _await(server, live)
+
+
+def _await(server: Server, live: str) -> None:
+    """Raises PluginError where the server that was started does not know the database."""
+    databases.require(server, live)
+
+
+def _exchange(ctx: Context, running: Running, live: str, new: Mapping[str, str]) -> None:
+    with Folder.at(running.meta) as folder:
+        seen = folder.seen(META)
+        content = folder.read_bytes(META, meta.MAX_META + 1)
+        if seen is None or len(content) > meta.MAX_META:
+            raise PluginError(f"{folder.shown(META)} is too large, or not there", "nothing was changed")
+
+        def left(text: str) -> None:
+            with as_ourselves():
+                ctx.progress.log(text)
+
+        wanted = meta.renamed(content, new, live, left)
+        exchange = Exchange(running.meta, ctx.tag, running.uid, running.gid, _moves(running, live, new))
+        exchange.tidy()
+        folder.write_new(exchange.new, wanted, like=seen)
+        folder.write_new(exchange.old, content, like=seen)
+        folder.sync()
+        with as_ourselves():
+            ctx.journal.step(EXCHANGE, **exchange.recorded())
+        try:
+            folder.replace_file(META, _BARRIER, ctx.tag, like=seen)
+            exchange.forward()
+        except OSError:
+            with as_ourselves():
+                ctx.journal.step(BACK)
+            exchange.back()
+            raise
+
+
+def _moves(running: Running, live: str, new: Mapping[str, str]) -> list[Move]:
+    """The old one makes room first."""
+    moves = []
+    for path in dict.fromkeys((running.data, running.wal)):
+        with Folder.at(path) as folder:
+            for name in sorted(new, key=lambda one: one != live):
+                seen = folder.seen(name)
+                if folder.seen(new[name]) is not None and new[name] != live:
+                    raise PluginError(f"{folder.shown(new[name])} is there already", "move it away")
+                if seen is not None:
+                    moves.append(Move(path, name, new[name], (seen.st_dev, seen.st_ino)))
+    return moves
+
+
+def recover(ctx: Context, server: Server) -> bool:
+    """Finish the exchange of a dead job, or forget it, and start the server. Idempotent. Raises PluginError."""
+    steps = ctx.journal.steps()
+    names = [name for name, _ in steps]
+    begun = next((data for name, data in reversed(steps) if name == EXCHANGE), None)
+    swapped = False
+    if begun is not None:
+        exchange = Exchange.of(begun)
+        try:
+            with acting_as(actor(exchange.uid, exchange.gid)):
+                swapped = _healed(ctx, exchange, reverting=BACK in names)
+        except OSError as error:
+            raise PluginError(
+                f"{error.filename or exchange.meta} could not be changed ({error.strerror})", "run it as root"
+            ) from error
+    stopped_server.start_left(kind(server), ctx)
+    return swapped
+
+
+def _healed(ctx: Context, exchange: Exchange, *, reverting: bool) -> bool:
+    if reverting:
+        if exchange.is_between():
+            exchange.back()
+        exchange.tidy()
+        return False
+    if exchange.is_between():
+        exchange.forward()
+        return True
+    if exchange.is_waiting():
+        with as_ourselves():
+            ctx.journal.step(BACK)
+        exchange.tidy()
+        return False
+    exchange.tidy()
+    return True
