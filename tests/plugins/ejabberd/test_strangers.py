@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def test_no_link_in_its_folder_is_followed(world: EjabberdWorld, driver: Driver,
             places.write(ctx, server, driver.named("new"), [b"x\n"])
         places.drop(ctx, server, making)
     assert victim.read_text() == "of root"
-    assert os.stat(victim).st_uid == 0
+    assert victim.stat().st_uid == 0
     assert copy.is_symlink(), "what others have put there stays"
 
 

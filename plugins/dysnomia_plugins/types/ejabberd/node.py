@@ -23,6 +23,7 @@ from dysnomia_plugins.toolkit.guarded.acting import Actor, as_command
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.types.ejabberd.program import PROGRAM
+from dysnomia_plugins.types.ejabberd.terms import BadTerms
 
 USER = "ejabberdUser"
 SETTINGS = "ejabberdSettings"
@@ -110,8 +111,16 @@ class Server:
                 on_version(line.removeprefix(_VERSION).decode("utf-8", "replace")[:80])
 
         argv = self.command("dump")
+        cut: BadTerms | None = None
         with self.explained(), runner.reading(argv, env=self.environment, on_stderr=hear) as stream:
-            yield stream
+            try:
+                yield stream
+            except BadTerms as error:  # if the program failed, that is why
+                cut = error
+                while stream.read(1 << 20):
+                    pass
+        if cut is not None:
+            raise cut
 
     @contextmanager
     def explained(self) -> Iterator[None]:

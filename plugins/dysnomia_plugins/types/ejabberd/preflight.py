@@ -38,7 +38,7 @@ def preflight(ctx: Context, server: Server, stored: Stored, *, replace: bool) ->
             else ("no user is connected now; who connects during the exchange would be disconnected")
         )
         findings.append(Finding(
-            Severity.WARNING, f"{users}, and rooms ended: clients come back by themselves; writes wait until it is done",
+            Severity.WARNING, f"{users}, and rooms ended: clients come back by themselves, writes wait",
         ))  # fmt: skip
         if state.nodes > 1:
             text = f"the server is one of a cluster of {state.nodes}: the tables of all would be changed"
