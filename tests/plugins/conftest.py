@@ -10,6 +10,7 @@ import pytest
 
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.conformance.world import World
+from tests.plugins.servers.contained import machine_image as make_image
 from tests.plugins.servers.docker import DockerServer
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.postgresql import PostgresServer
@@ -45,6 +46,13 @@ def dockerd() -> Iterator[DockerServer]:
     with DockerServer() as server:
         server.busybox()
         yield server
+
+
+@pytest.fixture(scope="session")
+def machine_image(dockerd: DockerServer) -> DockerServer:
+    """The same, with an image in which this machine's programs run."""
+    make_image(dockerd)
+    return dockerd
 
 
 @pytest.fixture

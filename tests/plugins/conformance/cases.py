@@ -306,7 +306,7 @@ class WorldConformance(DeployCases, IdentityCases, RestoreCases):
 
     ``Conformance`` itself runs in the plain world, in which nothing is set that an operator leaves unset. A type's
     class for another world is called in the table ``<type>, <world>``, with one of these words for the world: hostile
-    settings, least privilege, other owner, wide, after an update, newest server.
+    settings, least privilege, other owner, wide, after an update, newest server, in a container.
     """
 
     single_changes: ClassVar[int] = 20

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dysnomia_plugins.base import Stored
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.types.influx import line
 from dysnomia_plugins.types.influx.contents import DumpReader, Policy, definitions_of, rescan
 from dysnomia_store.content.digest import DigestSink
 from dysnomia_tui.engine.component import activities
@@ -67,6 +68,15 @@ def test_a_dump_of_ours_is_read() -> None:
 def test_what_is_no_dump_of_ours_is_refused(text: bytes) -> None:
     with pytest.raises(PluginError):
         scan(text)
+
+
+def test_a_line_without_an_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line, "MOST", 1000)
+    for beginning in (b"", HEAD, HEAD + POLICY + BODY, HEAD + POLICY + BODY + POINTS):
+        with pytest.raises(PluginError, match="longer than"):
+            scan(beginning + b"x" * 1001)
+    with pytest.raises(PluginError, match="not a point"):
+        scan(HEAD + POLICY + BODY + POINTS + b'm v="' + b"x\n" * 1001)
 
 
 @given(st.binary(max_size=300))

@@ -33,13 +33,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 class DockerServer(Service):
     """One dockerd with nothing in it. ``busybox()`` makes the image ``tiny:1``."""
 
-    def __init__(self, driver: str = "vfs") -> None:
+    def __init__(self, driver: str = "vfs", *, bridge: bool = False) -> None:
+        """``bridge``: its containers have addresses, on a network that is reached from its namespace (``init``)."""
         if os.geteuid() != 0:
             missing("a dockerd of our own", "run the tests as root")
         if shutil.which("dockerd") is None or not BUSYBOX.exists():
             missing("Docker", "apt-get install docker.io busybox-static")
         super().__init__("dk.", pwd.getpwuid(0))
         self._driver = driver
+        self._bridge = bridge
         self._group = self.home.name
         self.socket = self.home / "docker.sock"
         self.host = f"unix://{self.socket}"
@@ -50,9 +52,10 @@ class DockerServer(Service):
         apart = ("--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
         folders = [word for name in ("data-root", "exec-root", "pidfile") for word in (f"--{name}", self.home / name)]
         without = [f"--{word}=false" for word in ("iptables", "ip6tables", "ip-forward", "ip-masq", "userland-proxy")]
+        bridge = [] if self._bridge else ["--bridge=none"]
         self._launch(
             ["unshare", *apart, "dockerd", "--config-file", self.home / "daemon.json", "-H", self.host, *folders,
-             "--storage-driver", self._driver, *without, "--bridge=none", "--shutdown-timeout", "2",
+             "--storage-driver", self._driver, *without, *bridge, "--shutdown-timeout", "2",
              "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{self._group}"]
         )  # fmt: skip
         return self
@@ -76,6 +79,7 @@ class DockerServer(Service):
         """An image with busybox alone, which runs until it is stopped."""
         with tempfile.TemporaryDirectory(dir=self.home) as folder:
             root = Path(folder)
+            root.chmod(0o755)
             for name in ("bin", "tmp", "etc"):
                 (root / name).mkdir()
             shutil.copy(BUSYBOX, root / "bin" / "busybox")

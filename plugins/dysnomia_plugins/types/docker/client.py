@@ -127,7 +127,12 @@ class Docker:
         """All of them, running or not. One that goes meanwhile is left out. Raises PluginError."""
         words = [word for one in filters for word in ("--filter", one)]
         ids = self.run("ps", "--all", "--quiet", "--no-trunc", *words).split()
-        return [one for one in map(self.container, ids) if one is not None]
+        if not ids:
+            return []
+        try:
+            return [Container.of(one) for one in self.inspect("container", *ids)]
+        except Nothing:
+            return [one for one in map(self.container, ids) if one is not None]
 
     # Images.
 

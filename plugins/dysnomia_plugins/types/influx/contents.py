@@ -34,7 +34,7 @@ _CREATED = re.compile(
     re.DOTALL,
 )
 _AMOUNT = re.compile(r"INF|\d{1,19}(?:ns|s|m|h)")
-_ENOUGH = 1 << 18
+_ENOUGH = 1 << 20
 _SEEN = 1000
 
 
@@ -147,15 +147,23 @@ def _rest(text: bytes, beginning: bytes) -> str:
         raise PluginError(f"a name in the dump is not UTF-8: {text[:80]!r}", "check the snapshot") from error
 
 
+def _line(stream: BinaryIO) -> bytes:
+    """The next line. Raises PluginError for one without an end."""
+    text = stream.readline(line.MOST)
+    if len(text) == line.MOST:
+        raise PluginError(f"a line of the dump is longer than {line.MOST >> 20} MiB", "check the snapshot")
+    return text
+
+
 def definitions_of(stream: BinaryIO) -> tuple[Definitions, str]:
     """What a dump begins with, and the database that it is of; the stream stands before the first measurement.
 
     Raises PluginError, Truncated."""
-    if stream.readline() != _FIRST or not stream.readline().startswith(b"CREATE DATABASE "):
+    if _line(stream) != _FIRST or not _line(stream).startswith(b"CREATE DATABASE "):
         raise PluginError("it is not a dump of InfluxDB by this program", "check the snapshot")
     policies: list[Policy] = []
     queries: list[ContinuousQuery] = []
-    while (text := stream.readline()) != _DML:
+    while (text := _line(stream)) != _DML:
         if not text.endswith(b"\n"):
             raise Truncated("the dump of InfluxDB ends within its definitions", "check the snapshot")
         try:
@@ -165,7 +173,7 @@ def definitions_of(stream: BinaryIO) -> tuple[Definitions, str]:
                 queries.append(ContinuousQuery.of(text.decode("utf-8").removesuffix("\n")))
         except UnicodeDecodeError as error:
             raise PluginError("a definition of the dump is not UTF-8", "check the snapshot") from error
-    named = stream.readline()
+    named = _line(stream)
     if not named.startswith(_DATABASE):
         raise Truncated("the dump of InfluxDB ends within its definitions", "check the snapshot")
     return Definitions(policies, queries), _rest(named, _DATABASE)
@@ -192,26 +200,29 @@ class DumpReader:
 
     def __iter__(self) -> Iterator[Measurement]:
         """Raises PluginError, Truncated."""
-        self._next = self._stream.readline()
+        self._next = _line(self._stream)
         while self._next.startswith(_POLICY):
-            policy, name = context_of(self._next, self._stream.readline())
-            yield Measurement(policy, name, line.rows(self._lines()))
+            policy, name = context_of(self._next, _line(self._stream))
+            yield Measurement(policy, name, self._rows())
         if self._next != (b"" if self._part else _END):
             raise Truncated("the dump of InfluxDB has no end mark", "check the snapshot")
 
-    def _lines(self) -> Iterator[bytes]:
+    def _rows(self) -> Iterator[bytes]:
+        """The points of one measurement: as ``line.rows``, to where the next one begins. Raises BadLine."""
         waiting = b""
-        for text in self._stream:
+        while text := _line(self._stream):
             if not waiting and text.startswith(b"#"):
                 self._next = text
                 return
-            if waiting or b'"' in text:
-                waiting += text
-                if not line.is_open(waiting):
-                    waiting = b""
-                elif len(waiting) > line.MOST:
+            waiting += text
+            if line.is_open(waiting):
+                if len(waiting) > line.MOST:
                     break
-            yield text
+                continue
+            yield waiting
+            waiting = b""
+        if waiting:
+            raise line.BadLine(f"not a point in line protocol: {waiting[:100]!r}", "check the snapshot")
         self._next = b""
 
 

@@ -12,11 +12,13 @@ from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import NotSafe, ToolMissing
+from dysnomia_plugins.toolkit.containers.inside import InsideRunner
 from dysnomia_plugins.toolkit.servers import explained
 from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.mysql import session
+from dysnomia_plugins.types.mysql.contained import resolved
 from dysnomia_plugins.types.mysql.names import KEPT, identifier, literal
-from dysnomia_plugins.types.mysql.server import CONNECT_TIMEOUT, Server, explain
+from dysnomia_plugins.types.mysql.server import CONNECT_TIMEOUT, Given, Server, explain
 
 CLIENTS = ("mariadb", "mysql")
 DUMPERS = ("mariadb-dump", "mysqldump")
@@ -48,10 +50,14 @@ class Client:
         connect_timeout: int = CONNECT_TIMEOUT,
         path: str | None = None,
     ) -> None:
-        """``tag`` names the job: its connections hold a lock of that name, so that a sweep finds them."""
-        self.server = server
+        """``tag`` names the job: its connections hold a lock of that name, so that a sweep finds them.
+
+        Raises PluginError for a server in a container that cannot be reached."""
+        self.server = resolved(server, runner)
         self.tag = tag
-        self.runner = runner
+        self.runner: Runner = runner
+        if self.server.inside and self.server.container is not None and not isinstance(runner, InsideRunner):
+            self.runner = InsideRunner(runner, self.server.container)
         self._connect_timeout = connect_timeout
         self.path = path
         self._version = ""
@@ -66,12 +72,24 @@ class Client:
     @cached_property
     def program(self) -> str:
         """The path of the client program."""
-        return program(CLIENTS, self.path)
+        return self._program(CLIENTS)
 
     @cached_property
     def dumper(self) -> str:
         """The path of the dump program."""
-        return program(DUMPERS, self.path)
+        return self._program(DUMPERS)
+
+    def _program(self, names: Sequence[str]) -> str:
+        """The first of these programs that is installed where it would run. Raises ToolMissing."""
+        if not self.server.inside:
+            return program(names, self.path)
+        for name in names:
+            try:
+                self.runner.run([name, "--version"], timeout=10)
+            except ToolMissing:
+                continue
+            return name
+        raise ToolMissing(f"none of {', '.join(names)} is in the {self.server}", "apt-get install mariadb-client")
 
     @cached_property
     def dumper_said(self) -> str:
@@ -149,34 +167,39 @@ class Client:
         connection, whatever it is at. Raises ServerDown, WrongCredentials, ProcessFailed."""
         text = encode(sql) if isinstance(sql, str) else sql
         prefix = session.script(session.OURS) + (f"DO GET_LOCK({literal(self.lock_name)}, 30);\n" if held else "")
-        with self.option_file() as (descriptor, options):
-            argv = [self.program, *options, "--batch", "--raw", "--skip-column-names", "--binary-mode"]
+        with self.option_file() as given:
+            argv = [self.program, *given.words, "--batch", "--raw", "--skip-column-names", "--binary-mode"]
             argv += ["--default-character-set=utf8mb4", *([f"--database={database}"] if database else [])]
             with self.explained():
                 return self.runner.run(
-                    argv, stdin=encode(prefix) + text, user=self.server.os_user, timeout=timeout, pass_fds=[descriptor],
-                    env={"HOME": "/nonexistent"},
+                    argv, stdin=encode(prefix) + text, user=self.server.os_user, timeout=timeout, pass_fds=given.fds,
+                    env={"HOME": "/nonexistent", **given.env},
                 ).stdout  # fmt: skip
 
     @contextmanager
-    def option_file(self, dumping: str = "") -> Iterator[tuple[int, list[str]]]:
-        """A descriptor with our options, and the argument that names it (it must be the first)."""
-        with self.server.option_file(self._connect_timeout, dumping) as descriptor:
-            yield descriptor, [f"--defaults-file=/dev/fd/{descriptor}"]
+    def option_file(self, dumping: str | None = None) -> Iterator[Given]:
+        """A descriptor with our options, and the argument that names it. ``dumping`` is the connection string of the
+        dump program, for which they are (``""`` where it takes none)."""
+        if self.server.inside:
+            yield self.server.options_inside(self._connect_timeout, dumping)
+            return
+        with self.server.option_file(self._connect_timeout, dumping or "") as descriptor:
+            yield Given([descriptor], [f"--defaults-file=/dev/fd/{descriptor}"], {})
 
     @contextmanager
     def loading(self, database: str, on_stdout: Callable[[bytes], Any]) -> Iterator[BinaryIO]:
         """A client that takes a dump on its standard input. Its own commands are switched off: what is in a dump
         never runs a program on this machine."""
-        with self.option_file() as (descriptor, options):
-            argv = [self.program, *options, "--batch", "--raw", "--skip-column-names", "--binary-mode", "--unbuffered"]
+        with self.option_file() as given:
+            argv = [self.program, *given.words, "--batch", "--raw", "--skip-column-names", "--binary-mode",
+                    "--unbuffered"]  # fmt: skip
             argv += ["--sandbox"] if re.search(r"^\s+--sandbox\b", self.client_options, re.MULTILINE) else []
             argv += ["--default-character-set=utf8mb4", f"--database={database}"]
             with (
                 self.explained(),
                 self.runner.writing(
-                    argv, user=self.server.os_user, pass_fds=[descriptor], on_stdout=on_stdout,
-                    env={"HOME": "/nonexistent"},
+                    argv, user=self.server.os_user, pass_fds=given.fds, on_stdout=on_stdout,
+                    env={"HOME": "/nonexistent", **given.env},
                 ) as stdin,
             ):  # fmt: skip
                 yield stdin
@@ -185,15 +208,25 @@ class Client:
     def dumping(self, database: str, options: Sequence[str]) -> Iterator[BinaryIO]:
         """A dump of a schema, as a stream. Raises NotSafe where the server's settings would shorten it."""
         string, env = self._dump_session()
-        with self.option_file(string) as (descriptor, first):
-            argv = [self.dumper, *first, "--skip-dump-date", "--hex-blob", "--default-character-set=utf8mb4", *options]
+        with self.option_file(string) as given:
+            argv = [
+                self.dumper,
+                *given.words,
+                "--skip-dump-date",
+                "--hex-blob",
+                "--default-character-set=utf8mb4",
+                *options,
+            ]
             if "column-statistics" in self.dumper_options:
                 argv.append("--skip-column-statistics")
             argv += ["--", database]
             with (
                 self.explained(),
                 self.runner.reading(
-                    argv, user=self.server.os_user, pass_fds=[descriptor], env={"HOME": "/nonexistent", **env}
+                    argv,
+                    user=self.server.os_user,
+                    pass_fds=given.fds,
+                    env={"HOME": "/nonexistent", **given.env, **env},
                 ) as stream,
             ):
                 yield stream
@@ -219,10 +252,10 @@ class Client:
     def _named_defaults(self) -> dict[str, str]:
         """What the operator's own option file says of the server."""
         printer = program(("my_print_defaults",), self.path)
-        with self.option_file() as (descriptor, options):
+        with self.option_file() as given:
             output = self.runner.run(
-                [printer, *options, "client", "client-server", "client-mariadb", "mysqldump", "mariadb-dump"],
-                pass_fds=[descriptor],
+                [printer, *given.words, "client", "client-server", "client-mariadb", "mysqldump", "mariadb-dump"],
+                pass_fds=given.fds,
             ).stdout.decode("utf-8", "surrogateescape")
         pairs = (line.removeprefix("--").partition("=") for line in output.split("\n"))
         return {name.replace("_", "-"): value for name, _, value in pairs}

@@ -14,8 +14,12 @@ import psutil
 from dysnomia_base.users import user_name
 from dysnomia_plugins.base import Found, Listed, ListedState, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError, ToolMissing
+from dysnomia_plugins.toolkit.containers.engine import Engine
+from dysnomia_plugins.toolkit.containers.find import found
+from dysnomia_plugins.toolkit.containers.reach import is_contained
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
 from dysnomia_plugins.toolkit.sqldump.names import made_by_job
+from dysnomia_plugins.types.mysql import contained
 from dysnomia_plugins.types.mysql.client import Client
 from dysnomia_plugins.types.mysql.names import SYSTEM, literal
 from dysnomia_plugins.types.mysql.server import SOCKET, Server
@@ -23,7 +27,6 @@ from dysnomia_plugins.types.mysql.server import SOCKET, Server
 DISCOVER_SECONDS = 5.0
 SOCKETS = (SOCKET, "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
 _TYPE = "mysql-database"
-_PROCESSES = ("mariadbd", "mysqld")
 
 
 def probe(client: Client, database: str) -> Probe:
@@ -64,6 +67,45 @@ def discover(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found
     numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
     for instance in _instances(sockets):
         yield from _databases(instance, next(numbered), runner)
+    yield from in_containers(runner)
+
+
+def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> Iterator[Found]:
+    """Every database on every server in a container of Docker or Podman."""
+    for one in found(runner, contained.PORT, *contained.PROGRAMS, among=engines):
+        properties: dict[str, PropertyValue] = {"type": _TYPE, **one.properties}
+        try:
+            client = Client(Server.from_properties(properties), runner, connect_timeout=2)
+            rows = client.rows(_DATABASES, timeout=DISCOVER_SECONDS)
+            version = client.version_text
+        except PluginError as error:
+            yield Found(
+                type=_TYPE,
+                container=one.container,
+                component="",
+                properties=properties,
+                detail=f"a server {one.where} ({error.message})",
+                readable=False,
+                remedy=error.hint,
+            )
+            continue
+        product = "MariaDB" if client.mariadb else "MySQL"
+        for name, charset, size in rows:
+            if name.lower() not in SYSTEM:
+                yield Found(
+                    type=_TYPE,
+                    container=one.container,
+                    component=name,
+                    properties=properties,
+                    size=None if size is None else int(size),
+                    detail=f"{charset}, {product} {version.split('-')[0]} {one.where}",
+                )
+
+
+_DATABASES = """SELECT JSON_ARRAY(s.schema_name, s.default_character_set_name, SUM(t.data_length + t.index_length))
+  FROM information_schema.schemata s LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name
+  WHERE s.schema_name NOT LIKE 'dysnomia\\_%' GROUP BY s.schema_name, s.default_character_set_name
+  ORDER BY s.schema_name"""
 
 
 def _instances(sockets: Iterable[str]) -> list[Instance]:
@@ -81,7 +123,7 @@ def _instances(sockets: Iterable[str]) -> list[Instance]:
 def _sockets_of_processes() -> Iterator[str]:
     """Sockets of the servers that run: as their command lines say, and as they hold them open, where we may see it."""
     for process in psutil.process_iter(["name", "cmdline"]):
-        if process.info["name"] not in _PROCESSES:
+        if process.info["name"] not in contained.PROGRAMS or is_contained(process.pid):
             continue
         for word in process.info["cmdline"] or []:
             if word.startswith("--socket="):
@@ -97,14 +139,8 @@ def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[F
     if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
         properties["mysqlSocket"] = instance.socket
     try:
-        rows = Client(Server(socket=instance.socket), runner, connect_timeout=2).rows(
-            """SELECT JSON_ARRAY(s.schema_name, s.default_character_set_name, SUM(t.data_length + t.index_length))
-               FROM information_schema.schemata s
-               LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name
-               WHERE s.schema_name NOT LIKE 'dysnomia\\_%' GROUP BY s.schema_name, s.default_character_set_name
-               ORDER BY s.schema_name""",
-            timeout=DISCOVER_SECONDS,
-        )
+        client = Client(Server(socket=instance.socket), runner, connect_timeout=2)
+        rows = client.rows(_DATABASES, timeout=DISCOVER_SECONDS)
     except PluginError as error:
         yield Found(
             type=_TYPE,

@@ -31,9 +31,19 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import PluginError, ProcessFailed, Truncated, WrongCredentials
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
-from dysnomia_plugins.toolkit.servers import await_server
+from dysnomia_plugins.toolkit.servers import await_server, down
 from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
-from dysnomia_plugins.types.mysql import confined, lending, rows, session, surroundings, swap, views, views_and_routines
+from dysnomia_plugins.types.mysql import (
+    confined,
+    contained,
+    lending,
+    rows,
+    session,
+    surroundings,
+    swap,
+    views,
+    views_and_routines,
+)
 from dysnomia_plugins.types.mysql import discover as discovery
 from dysnomia_plugins.types.mysql import load as loading
 from dysnomia_plugins.types.mysql import preflight as preflights
@@ -112,6 +122,8 @@ class MysqlDatabase(SqlDatabase):
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """The mariadb client on the schema."""
         server = Server.of(component)
+        if server.container is not None:
+            return contained.shell(server, component.key.component)
         argv = [program(CLIENTS)]
         if server.defaults_file:
             require_obeyed_file(server.defaults_file, "mysqlDefaultsFile")
@@ -124,7 +136,11 @@ class MysqlDatabase(SqlDatabase):
         return argv, {"MYSQL_PWD": server.password} if server.password else {}
 
     def probe(self, component: Component, runner: Runner) -> Probe:
-        return discovery.probe(Client(Server.of(component), runner, connect_timeout=2), component.key.component)
+        try:
+            client = Client(Server.of(component), runner, connect_timeout=2)
+        except PluginError as error:
+            return down(error)
+        return discovery.probe(client, component.key.component)
 
     def discover(self, runner: Runner) -> Iterable[Found]:
         return discovery.discover(runner)

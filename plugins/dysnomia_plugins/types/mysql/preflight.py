@@ -40,7 +40,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
-        needs=(("the server's disk", need, free_bytes(facts["datadir"])),) if need else (),
+        needs=(("the server's disk", need, _free(client, facts["datadir"])),) if need else (),
         swap=(
             "the accounts with rights on it would be locked for a moment and their sessions ended"
             f" ({clients} connection{'' if clients == 1 else 's'} now), all tables would change places in one RENAME,"
@@ -51,6 +51,11 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
             " so that no acknowledged write is lost, and dumped as a generation after the swap"
         ),
     )
+
+
+def _free(client: Client, folder: str) -> int | None:
+    """Free bytes where the server keeps its data; None where that is a path inside a container."""
+    return free_bytes(folder) if client.server.container is None else None
 
 
 def _facts(client: Client, live: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Properties (the first three are Dysnomia's): ``mysqlUsername`` (root), ``mysqlPassword``, ``mysqlSocket``, ``mysqlHost``
 (a host name: TCP instead of the socket), ``mysqlPort`` (TCP too, where no socket is named), ``mysqlDefaultsFile`` (an
-option file of the operator's own, read first: TLS, say, or the password). Client programs read nothing else: what we
+option file of the operator's own, read first: TLS, say, or the password); ``dockerContainer``, ``podmanContainer``: see
+``contained``. Client programs read nothing else: what we
 give them is an option file on a descriptor, so no secret is ever an argument.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import namesake
 
@@ -32,6 +34,17 @@ _PACKET = "1G"
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a client program is given so that it comes to the server."""
+
+    fds: Sequence[int]
+    """Descriptors that it inherits."""
+    words: Sequence[str]
+    """They must be its first arguments."""
+    env: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """One server and the account we are on it."""
 
@@ -41,6 +54,12 @@ class Server:
     host: str = ""
     port: str = ""
     defaults_file: str = ""
+    container: Reference | None = None
+    """The container of Docker or Podman that it runs in."""
+    resolved: bool = False
+    """Whether it was looked up how a server in a container is reached."""
+    inside: bool = False
+    """Whether client programs run inside that container."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -50,13 +69,15 @@ class Server:
     @classmethod
     def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
         one = partial(single, properties)
+        container = Reference.of(properties)
         return cls(
-            user=one("mysqlUsername", "" if one("mysqlDefaultsFile") else "root"),
+            user=one("mysqlUsername", "" if container or one("mysqlDefaultsFile") else "root"),
             password=one("mysqlPassword"),
             socket=one("mysqlSocket"),
             host=one("mysqlHost"),
             port=one("mysqlPort"),
             defaults_file=one("mysqlDefaultsFile"),
+            container=container,
         )
 
     @property
@@ -64,6 +85,10 @@ class Server:
         """Whom the client tools run as when we are root: the account's namesake, where the socket itself is the proof.
 
         Not where a password or an option file is named: neither needs it, and the file must be readable."""
+        if self.container is not None:
+            from dysnomia_plugins.toolkit.containers.reach import client_user
+
+            return None if self.inside or self.defaults_file else client_user() or None
         if self.host or self.password or self.defaults_file or self.user in ("", "root"):
             return None
         return namesake(self.user)
@@ -74,8 +99,10 @@ class Server:
         return bool(self.host or (self.port and not self.socket))
 
     @property
-    def location(self) -> tuple[str, str]:
+    def location(self) -> tuple[str, ...]:
         """Host and port, or the socket: the same for every way to write them down."""
+        if self.container is not None:
+            return (*self.container.location, self.port or "3306")
         if self.tcp:
             return self.host or "localhost", self.port or "3306"
         return "", os.path.realpath(self.socket or SOCKET)
@@ -100,6 +127,16 @@ class Server:
         lines += [f"host={_quoted(dumping)}"] if dumping else []
         return "\n".join(lines) + "\n"
 
+    def options_inside(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str | None = None) -> Given:
+        """The same for a program inside a container, which no descriptor can be passed to: no secret is a word."""
+        words = ["--no-defaults", *(f"--{name}={value}" for name, value in self.address.items())]
+        words += [f"--user={self.user}", f"--max-allowed-packet={_PACKET}"]
+        if dumping is None:
+            words += [f"--connect-timeout={connect_timeout:d}", "--local-infile=0"]
+        elif dumping:
+            words.append(f"--host={dumping}")
+        return Given([], words, {"MYSQL_PWD": self.password} if self.password else {})
+
     @contextmanager
     def option_file(self, connect_timeout: int = CONNECT_TIMEOUT, dumping: str = "") -> Iterator[int]:
         """A descriptor of the option file, to be passed to a client program. It is in memory, and nobody else's.
@@ -118,6 +155,8 @@ class Server:
             os.close(descriptor)
 
     def __str__(self) -> str:
+        if self.container is not None:
+            return str(self.container)
         if self.tcp:
             return f"{self.host or 'localhost'}:{self.port or '3306'}"
         return self.socket or "the usual socket"

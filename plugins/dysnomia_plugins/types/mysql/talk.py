@@ -49,8 +49,16 @@ def talking(client: Client, database: str, *, held: bool = False) -> Iterator[Ta
     """A session on ``database``, in no transaction yet. ``held``: it changes something, so that a sweep must be able to
     find it. Raises ProcessFailed, ServerDown, WrongCredentials, Cancelled."""
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    with client.option_file() as (descriptor, options):
-        argv = [client.program, *options, "--batch", "--raw", "--skip-column-names", "--binary-mode", "--unbuffered"]
+    with client.option_file() as given:
+        argv = [
+            client.program,
+            *given.words,
+            "--batch",
+            "--raw",
+            "--skip-column-names",
+            "--binary-mode",
+            "--unbuffered",
+        ]
         argv += ["--sandbox"] if re.search(r"^\s+--sandbox\b", client.client_options, re.MULTILINE) else []
         argv += ["--skip-reconnect", "--default-character-set=utf8mb4", f"--database={database}"]
         with (
@@ -58,9 +66,9 @@ def talking(client: Client, database: str, *, held: bool = False) -> Iterator[Ta
             client.runner.writing(
                 argv,
                 user=client.server.os_user,
-                pass_fds=[descriptor],
+                pass_fds=given.fds,
                 on_stdout=lines.put,
-                env={"HOME": "/nonexistent"},
+                env={"HOME": "/nonexistent", **given.env},
             ) as stdin,
         ):
             talk = Talk(Conversation(stdin, lines))

@@ -12,6 +12,7 @@ from dysnomia_base.users import FIRST_OF_PEOPLE
 from dysnomia_plugins.base import Found, Place, Probe, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.containers.reach import is_contained
 from dysnomia_plugins.toolkit.processes import RunningProcess
 from dysnomia_plugins.types.openldap.config import CONFIG, KIND, USUAL, Configuration
 from dysnomia_plugins.types.openldap.places import Layout, has_data
@@ -82,7 +83,7 @@ def _running() -> Iterator[str]:
     """The configurations that slapd was told of on its command line."""
     for process in psutil.process_iter():
         try:
-            if process.name() != "slapd":
+            if process.name() != "slapd" or is_contained(process.pid):
                 continue
             words, users = process.cmdline(), set(process.uids())
         except psutil.Error:

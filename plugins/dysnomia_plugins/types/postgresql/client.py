@@ -11,12 +11,14 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ToolMissing
+from dysnomia_plugins.toolkit.containers.inside import InsideRunner
 from dysnomia_plugins.toolkit.servers import explained
 from dysnomia_plugins.toolkit.sqldump.names import encode
+from dysnomia_plugins.types.postgresql.contained import resolved
 from dysnomia_plugins.types.postgresql.names import MAX_BYTES, identifier, literal
 from dysnomia_plugins.types.postgresql.server import CONNECT_TIMEOUT, NoDatabase, Server, explain
 from dysnomia_plugins.types.postgresql.sessions import ASSUMED, WATCHES, Session, options
-from dysnomia_plugins.types.postgresql.tools import Tool, any_tool, fitting_tool
+from dysnomia_plugins.types.postgresql.tools import Tool, any_tool, fitting_tool, tool_inside
 
 MAINTENANCE = ("postgres", "template1")
 
@@ -38,11 +40,15 @@ class Client:
         connect_timeout: int = CONNECT_TIMEOUT,
         avoid: str = "",
     ) -> None:
-        """``avoid`` is a database that may be renamed or dropped, so that we do not stand on it."""
-        self.server = server
+        """``avoid`` is a database that may be renamed or dropped, so that we do not stand on it.
+
+        Raises PluginError for a server in a container that cannot be reached."""
+        self.server = resolved(server, runner)
         self._maintenance_names = [name for name in MAINTENANCE if name != avoid]
         self.application = application
-        self._runner = runner
+        self._runner: Runner = runner
+        if self.server.inside and self.server.container is not None:
+            self._runner = InsideRunner(runner, self.server.container)
         self._connect_timeout = connect_timeout
         self._maintenance = ""
         self._version = 0
@@ -85,11 +91,20 @@ class Client:
     @cached_property
     def psql(self) -> Tool:
         """psql, as near to the server's major version as there is one."""
+        if self.server.inside:
+            return tool_inside("psql", self.server.bin_folder, self._runner)
         return fitting_tool("psql", self.major, self._runner, self.server.bin_folder)
+
+    @property
+    def _any_psql(self) -> str:
+        """Some psql, before the server's version is known."""
+        return self.psql.path if self.server.inside else any_tool("psql", self.server.bin_folder)
 
     @cached_property
     def pg_dump(self) -> Tool:
         """pg_dump, as near to the server's major version as there is one. Raises ToolMissing where it is too old."""
+        if self.server.inside:
+            return tool_inside("pg_dump", self.server.bin_folder, self._runner)
         tool = fitting_tool("pg_dump", self.major, self._runner, self.server.bin_folder, minor=False)
         if tool.major < self.major:
             raise ToolMissing(
@@ -133,7 +148,7 @@ class Client:
 
     def _psql(self, sql: str, database: str, timeout: float | None, session: Session) -> bytes:
         known = self.__dict__.get("psql")
-        path = known.path if known is not None else any_tool("psql", self.server.bin_folder)
+        path = known.path if known is not None else self._any_psql
         argv = [path, "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         while True:
             env = self.environment(database, session) | {"PGCLIENTENCODING": "UTF8"}

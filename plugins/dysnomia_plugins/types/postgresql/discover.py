@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,14 @@ import psutil
 from dysnomia_base.users import user_name
 from dysnomia_plugins.base import Found, Listed, ListedState, Probe, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.containers.engine import Engine
+from dysnomia_plugins.toolkit.containers.find import found
+from dysnomia_plugins.toolkit.containers.reach import is_contained
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
 from dysnomia_plugins.toolkit.servers import PROBE_SECONDS, down
 from dysnomia_plugins.toolkit.sqldump.names import made_by_job
+from dysnomia_plugins.types.postgresql import contained
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.names import literal
 from dysnomia_plugins.types.postgresql.server import RUNTIME_DIR, Server
@@ -79,6 +83,49 @@ def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> 
         container = next(one for one in numbered if one not in taken)
         taken.add(container)
         yield from _databases(cluster, container, runner)
+    yield from in_containers(runner)
+
+
+def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> Iterator[Found]:
+    """Every database on every server in a container of Docker or Podman."""
+    for one in found(runner, contained.PORT, *contained.PROGRAMS, among=engines):
+        properties: dict[str, PropertyValue] = {"type": _TYPE, **one.properties}
+        try:
+            client = Client(Server.from_properties(properties), runner, connect_timeout=2)
+            databases = client.ask(_DATABASES, timeout=DISCOVER_SECONDS)
+            version = client.ask("SELECT to_json(split_part(current_setting('server_version'), ' ', 1))")
+        except PluginError as error:
+            yield Found(
+                type=_TYPE,
+                container=one.container,
+                component="",
+                properties=properties,
+                detail=f"a PostgreSQL server {one.where} ({error.message})",
+                readable=False,
+                remedy=error.hint,
+            )
+            continue
+        for name, encoding, size in of_operators(databases):
+            yield Found(
+                type=_TYPE,
+                container=one.container,
+                component=name,
+                properties=properties,
+                size=size,
+                detail=f"{encoding}, PostgreSQL {version} {one.where}",
+            )
+
+
+_DATABASES = """SELECT json_agg(json_build_array(datname::text, pg_encoding_to_char(encoding), CASE
+    WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END) ORDER BY datname)
+  FROM pg_database WHERE NOT datistemplate AND datallowconn AND datname NOT LIKE 'dysnomia\\_%'"""
+
+
+def of_operators(databases: Sequence[tuple[str, str, int | None]] | None) -> Iterator[tuple[str, str, int | None]]:
+    """Of what a server has, less the one that it came with where there are others and nothing seems to be in it."""
+    for name, encoding, size in databases or ():
+        if not (name == _OWN and len(databases or ()) > 1 and size is not None and size < 16 << 20):
+            yield name, encoding, size
 
 
 def _clusters(folders: Iterable[str]) -> set[Cluster]:
@@ -110,7 +157,7 @@ def _sockets(folder: str) -> Iterator[tuple[int, str]]:
 def _folders_of_processes() -> Iterator[str]:
     """Folders of sockets of the servers that run, from the lock files in their data folders (as far as readable)."""
     for process in psutil.process_iter(["name", "cmdline"]):
-        if process.info["name"] not in ("postgres", "postmaster"):
+        if process.info["name"] not in contained.PROGRAMS or is_contained(process.pid):
             continue
         line: list[str] = process.info["cmdline"] or []
         for option, value in itertools.pairwise(line):
@@ -147,12 +194,7 @@ def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Fou
     server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
     client = Client(server, runner, connect_timeout=2)
     try:
-        databases = client.ask(
-            """SELECT json_agg(json_build_array(datname::text, pg_encoding_to_char(encoding), CASE
-                 WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END) ORDER BY datname)
-               FROM pg_database WHERE NOT datistemplate AND datallowconn AND datname NOT LIKE 'dysnomia\\_%'""",
-            timeout=DISCOVER_SECONDS,
-        )
+        databases = client.ask(_DATABASES, timeout=DISCOVER_SECONDS)
     except PluginError as error:
         yield Found(
             type=_TYPE,
@@ -164,9 +206,7 @@ def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Fou
             remedy=f"sudo -u {cluster.owner} dysnomia-tui" if os.geteuid() != 0 else "",
         )
         return
-    for name, encoding, size in databases or ():
-        if name == "postgres" and len(databases) > 1 and size is not None and size < 16 << 20:
-            continue
+    for name, encoding, size in of_operators(databases):
         yield Found(
             type=_TYPE,
             container=container,

@@ -31,9 +31,9 @@ from dysnomia_plugins.base import (
     Stored,
 )
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, Truncated, Unsupported
-from dysnomia_plugins.toolkit.servers import await_server
+from dysnomia_plugins.toolkit.servers import await_server, down
 from dysnomia_plugins.toolkit.sqldump.database import SqlDatabase
-from dysnomia_plugins.types.postgresql import rows, surroundings, swap
+from dysnomia_plugins.types.postgresql import contained, rows, surroundings, swap
 from dysnomia_plugins.types.postgresql.client import Client
 from dysnomia_plugins.types.postgresql.contents import TABLE, ContentsWriter, scan
 from dysnomia_plugins.types.postgresql.names import MAX_BYTES, check_database, identifier
@@ -111,7 +111,7 @@ class PostgresqlDatabase(SqlDatabase):
         with (
             path.open("rb") as source,
             client.explained(),
-            ctx.runner.writing(
+            client.runner.writing(
                 argv, env=client.environment(database, Session.PLAIN), user=client.server.os_user
             ) as stdin,
         ):
@@ -121,6 +121,8 @@ class PostgresqlDatabase(SqlDatabase):
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         """psql on the database; as root by way of the role's user."""
         server = Server.of(component)
+        if server.container is not None:
+            return contained.shell(server, component.key.component)
         argv = [any_tool("psql", server.bin_folder)]
         if server.os_user:
             argv = ["setpriv", f"--reuid={server.os_user}", f"--regid={_group(server.os_user)}", "--init-groups", *argv]
@@ -131,7 +133,10 @@ class PostgresqlDatabase(SqlDatabase):
     def probe(self, component: Component, runner: Runner) -> Probe:
         from dysnomia_plugins.types.postgresql import discover
 
-        client = Client(Server.of(component), runner, application="dysnomia-probe", connect_timeout=2)
+        try:
+            client = Client(Server.of(component), runner, application="dysnomia-probe", connect_timeout=2)
+        except PluginError as error:
+            return down(error)
         return discover.probe(client, component.key.component)
 
     def discover(self, runner: Runner) -> Iterable[Found]:
@@ -180,7 +185,7 @@ class PostgresqlDatabase(SqlDatabase):
         with draft.artefact(ARTEFACT) as sink:
             with (
                 client.explained(),
-                ctx.runner.reading(
+                client.runner.reading(
                     argv, env=client.environment(place.name, session), user=client.server.os_user
                 ) as stream,
             ):
@@ -251,7 +256,8 @@ class PostgresqlDatabase(SqlDatabase):
         return scanner.complete
 
     def dump_reader(self, component: Component) -> str:
-        return Server.of(component).os_user or ""
+        server = Server.of(component)
+        return "" if server.container is not None else server.os_user or ""
 
     # Restore.
 

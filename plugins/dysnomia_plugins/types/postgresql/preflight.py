@@ -44,7 +44,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     return Preflight(
         findings=tuple(findings),
         live_bytes=size,
-        needs=(("the server's disk", need, free_bytes(facts["data_directory"])),) if need else (),
+        needs=(("the server's disk", need, _free(client, facts["data_directory"])),) if need else (),
         swap=(
             f"both databases would change names in one transaction; {clients} connection{'' if clients == 1 else 's'}"
             " would be ended"
@@ -54,6 +54,11 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
             " dumped as a generation after it"
         ),
     )
+
+
+def _free(client: Client, folder: str) -> int | None:
+    """Free bytes where the server keeps its data; None where that is a path inside a container."""
+    return free_bytes(folder) if client.server.container is None else None
 
 
 def _facts(client: Client, live: str) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 Properties (the first three are Dysnomia's): ``postgresqlUsername`` (postgres), ``postgresqlPort``,
 ``postgresqlRuntimeDir`` (/var/run/postgresql, the folder of the socket), ``postgresqlHost`` (a host name: TCP instead
 of the socket), ``postgresqlPassword``, ``postgresqlPassFile`` (in the format of ``.pgpass``; without it libpq reads
-that of the user it runs as). Secrets go by environment only.
+that of the user it runs as). ``dockerContainer``, ``podmanContainer``: see ``contained``. Secrets go by environment
+only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Self
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
 from dysnomia_plugins.interface.context import single
+from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.guarded.acting import Actor
 from dysnomia_plugins.toolkit.guarded.named_file import reader_of
 from dysnomia_plugins.toolkit.servers import namesake
@@ -45,6 +47,12 @@ class Server:
     """Whether code of the database's owners may run as the superuser who loads it."""
     run_as: str = ""
     """Whom the client tools run as when we are root, where it is another than the role's namesake."""
+    container: Reference | None = None
+    """The container of Docker or Podman that it runs in."""
+    resolved: bool = False
+    """Whether it was looked up how a server in a container is reached."""
+    inside: bool = False
+    """Whether client programs run inside that container."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -54,8 +62,9 @@ class Server:
     @classmethod
     def from_properties(cls, properties: Mapping[str, PropertyValue]) -> Self:
         one = partial(single, properties)
+        container = Reference.of(properties)
         return cls(
-            user=one("postgresqlUsername", "postgres"),
+            user=one("postgresqlUsername", "" if container else "postgres"),
             port=one("postgresqlPort"),
             folder=one("postgresqlRuntimeDir", RUNTIME_DIR),
             host=one("postgresqlHost"),
@@ -63,6 +72,7 @@ class Server:
             passfile=one("postgresqlPassFile"),
             bin_folder=one("postgresqlBinDir"),
             trusts_owners=_yes(one(TRUST_OWNERS)),
+            container=container,
         )
 
     @property
@@ -71,6 +81,8 @@ class Server:
 
         Where a password file is named: whom it belongs to, so that libpq, which follows links, reads no other's.
         Raises NotSafe, PluginError for a file that may not or cannot be read."""
+        if self.inside:
+            return None
         if self.run_as:
             return self.run_as
         if self.passfile:
@@ -81,8 +93,10 @@ class Server:
         return namesake(self.user)
 
     @property
-    def location(self) -> tuple[str, str]:
+    def location(self) -> tuple[str, ...]:
         """Host or folder, and port: the same for every way to write them down."""
+        if self.container is not None:
+            return (*self.container.location, self.port or DEFAULT_PORT)
         return (self.host or os.path.realpath(self.folder), self.port or DEFAULT_PORT)
 
     def environment(
@@ -92,13 +106,14 @@ class Server:
 
         Always whole: nothing is taken from our own environment."""
         env = {
-            "PGHOST": self.host or self.folder,
             "PGUSER": self.user,
             "PGDATABASE": database,
             "PGAPPNAME": application,
             "PGCONNECT_TIMEOUT": str(connect_timeout),
             "HOME": _home(self.os_user),
         }
+        if self.host or not self.inside or self.folder != RUNTIME_DIR:
+            env["PGHOST"] = self.host or self.folder
         if self.port:
             env["PGPORT"] = self.port
         if self.password:
@@ -108,6 +123,8 @@ class Server:
         return env
 
     def __str__(self) -> str:
+        if self.container is not None:
+            return str(self.container)
         port = f":{self.port}" if self.port else ""
         return f"{self.host}{port}" if self.host else f"{self.folder}{port}"
 

@@ -56,6 +56,19 @@ def any_tool(name: str, folder: str = "") -> str:
     return max(tools)[1] if tools else shutil.which(name) or name
 
 
+def newest(name: str, folder: str = "") -> int | None:
+    """The major version of the newest of these programs in the usual folders, 0 where that is not known; None where
+    this machine has none."""
+    if folder or not any(_folders(name)):
+        return 0 if shutil.which(f"{folder.rstrip('/')}/{name}" if folder else name) else None
+    return max((int(match[1]) for path in _folders(name) if (match := _FOLDER_MAJOR.search(str(path)))), default=0)
+
+
+def tool_inside(name: str, folder: str, runner: Runner) -> Tool:
+    """The client program of a container, which ``runner`` runs in it. Raises ToolMissing."""
+    return _version_of(f"{folder.rstrip('/')}/{name}" if folder else name, runner)
+
+
 def fitting_tool(name: str, major: int, runner: Runner, folder: str = "", *, minor: bool = True) -> Tool:
     """The client program of the server's major version, else the oldest that is newer, else the newest there is.
 

@@ -170,7 +170,7 @@ def _logged_in(ctx: Context, client: Client, name: str, password: str) -> Client
     ways = [same]
     if not server.host:
         port = server.port or str(client.ask("SELECT current_setting('port')::int"))
-        ways.append(replace(same, host="127.0.0.1", port=port, run_as="nobody"))
+        ways.append(replace(same, host="127.0.0.1", port=port, run_as="" if server.inside else "nobody"))
     refused: PluginError | None = None
     for way in ways:
         made = Client(way, ctx.runner, application=client.application, avoid=ctx.component.key.component)
@@ -190,7 +190,7 @@ def _logged_in(ctx: Context, client: Client, name: str, password: str) -> Client
 
 def _runs_as(server: Server) -> str:
     """Whom psql runs as: never root."""
-    return server.os_user or namesake("nobody") or ""
+    return "" if server.inside else server.os_user or namesake("nobody") or ""
 
 
 def _verifier(password: str) -> str:

@@ -12,6 +12,7 @@ import psutil
 
 from dysnomia_plugins.base import Found, Probe, PropertyValue
 from dysnomia_plugins.errors import PluginError, WrongCredentials
+from dysnomia_plugins.toolkit.containers.reach import is_contained
 from dysnomia_plugins.toolkit.servers import down
 from dysnomia_plugins.types.redis.programs import PROGRAMS
 from dysnomia_plugins.types.redis.resp import Connection, Refused
@@ -100,7 +101,7 @@ def running() -> Iterator[Running]:
         with contextlib.suppress(psutil.Error, OSError):
             title = " ".join(process.cmdline()).strip()
             match = _TITLE.match(title)
-            if (match is None and process.name() not in PROGRAMS) or "[sentinel]" in title or _is_a_jobs(process):
+            if (match is None and process.name() not in PROGRAMS) or "[sentinel]" in title or _is_elsewhere(process):
                 continue
             if match is not None:
                 socket, host, port = match["socket"] or "", match["host"] or "", int(match["port"] or 0)
@@ -117,6 +118,11 @@ def _listening(process: psutil.Process) -> tuple[str, str, int]:
             return "", one.laddr.ip, one.laddr.port
     paths = sorted(str(one.laddr) for one in process.net_connections("unix") if str(one.laddr).startswith("/"))
     return (paths[0] if paths else ""), "", 0
+
+
+def _is_elsewhere(process: psutil.Process) -> bool:
+    """Whether it is a job's, or its address is that of a container and not this machine's."""
+    return is_contained(process.pid) or _is_a_jobs(process)
 
 
 def _is_a_jobs(process: psutil.Process) -> bool:

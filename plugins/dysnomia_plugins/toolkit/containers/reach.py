@@ -1,0 +1,115 @@
+"""How a server in a container is reached: by the host's own client where its port answers, else by its own client."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import psutil
+
+from dysnomia_plugins.base import Runner
+from dysnomia_plugins.errors import ServerDown
+from dysnomia_plugins.toolkit.containers.engine import Reference
+from dysnomia_plugins.toolkit.containers.facts import Facts
+from dysnomia_plugins.toolkit.containers.inside import readable
+from dysnomia_plugins.toolkit.processes import PROC
+from dysnomia_plugins.toolkit.servers import namesake
+
+CONNECT_SECONDS = 0.4
+"""Within which a port of this machine or of a network of its own answers."""
+CLIENT_USER = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A container that runs, and the way to the server in it."""
+
+    container: Reference
+    facts: Facts = field(repr=False)
+    host: str = ""
+    """``""`` where its own client is to be run inside."""
+    port: str = ""
+
+    def secret(self, runner: Runner, *names: str) -> str:
+        """The first of these variables of the container that is set, or is in the file that ``<name>_FILE`` says, as
+        entrypoints of images read it. Raises PluginError where such a file cannot be read."""
+        for name in names:
+            if value := self.facts.environment.get(name, ""):
+                return value
+            if path := self.facts.environment.get(f"{name}_FILE", ""):
+                return readable(runner, self.container, path).decode("utf-8", "surrogateescape").rstrip("\n")
+        return ""
+
+
+def reach(container: Reference, runner: Runner, port: int, *, client: Callable[[Facts], bool]) -> Reached:
+    """Look a container up, and find the way to the server in it.
+
+    Args:
+        port: where the server listens inside.
+        client: whether this machine has a client that is fit for the server in a container.
+
+    Raises ServerDown where the container does not run, or its port must answer and does not; PluginError."""
+    facts = container.engine.look(runner, container.name)
+    if container.client == "inside" or (container.client != "host" and not client(facts)):
+        return Reached(container, facts)
+    tried = []
+    for host, number in addresses(container, facts, runner, port):
+        if _answers(host, number):
+            return Reached(container, facts, host, str(number))
+        tried.append(f"{host}:{number}")
+    if container.client == "host":
+        where = f"at {' or '.join(tried)}" if tried else "by any address of this machine or the container's networks"
+        raise ServerDown(
+            f"the server in the {container} does not answer {where}",
+            "is it started? Else take containerClient=host out of the container's file: then its own client is used",
+        )
+    return Reached(container, facts)
+
+
+def addresses(container: Reference, facts: Facts, runner: Runner, port: int) -> Iterator[tuple[str, int]]:
+    """Where a port of a container is to be reached from this machine: at its own addresses first, where nobody else
+    can listen, then where it is published."""
+    if facts.network == "host":
+        yield "127.0.0.1", port
+    elif facts.network.startswith("container:"):
+        other = container.engine.look(runner, facts.network.removeprefix("container:"))
+        if not other.network.startswith("container:"):
+            yield from addresses(container, other, runner, port)
+    else:
+        if container.engine.by_root:
+            own = _own_addresses()
+            yield from ((one.host, port) for one in dict.fromkeys(facts.addresses) if one.is_beside(own))
+        yield from facts.published.get(f"{port}/tcp", ())
+
+
+def _own_addresses() -> frozenset[str]:
+    """Of this machine's interfaces."""
+    families = (socket.AF_INET, socket.AF_INET6)
+    every = (one for some in psutil.net_if_addrs().values() for one in some if one.family in families)
+    return frozenset(one.address.partition("%")[0] for one in every)
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def client_user() -> str:
+    """Whom a client of this machine runs as that talks to a server in a container, where we are root: nobody that has
+    anything."""
+    return namesake(CLIENT_USER) or "" if os.geteuid() == 0 else ""
+
+
+def is_contained(pid: int) -> bool:
+    """Whether a process is in a container, as its namespaces say (proc(5), ``NSpid``): its paths and addresses are not
+    this machine's. False where that cannot be told."""
+    try:
+        lines = (PROC / str(pid) / "status").read_bytes().splitlines()
+    except OSError:
+        return False
+    return any(len(line.split()) > 2 for line in lines if line.startswith(b"NSpid:"))

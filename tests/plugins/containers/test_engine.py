@@ -1,0 +1,171 @@
+"""What Docker says of its containers is data that others chose: it leads nowhere and nothing of it is run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from dysnomia_plugins.base import Finished, PropertyValue
+from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
+from dysnomia_plugins.toolkit.containers.facts import Facts
+from dysnomia_plugins.toolkit.containers.find import found
+from dysnomia_plugins.toolkit.containers.reach import addresses
+from dysnomia_plugins.toolkit.process import ProcessRunner
+
+DOCKER = Engine("docker", "/nowhere/docker.sock")
+SECRET = "hunter2\n'\"$(x)"
+
+
+def inspected(name: str = "shop-db-1", **more: Any) -> dict[str, Any]:
+    return {
+        "Id": "ab" * 32,
+        "Name": f"/{name}",
+        "Path": "docker-entrypoint.sh",
+        "Args": ["postgres"],
+        "State": {"Status": "running"},
+        "Config": {
+            "Image": "postgres:15",
+            "Env": [f"POSTGRES_PASSWORD={SECRET}", "EMPTY=", "ODD"],
+            "ExposedPorts": {"5432/tcp": {}},
+        },
+        "HostConfig": {"NetworkMode": "shop_default"},
+        "NetworkSettings": {
+            "Ports": {"5432/tcp": [{"HostIp": "0.0.0.0", "HostPort": "15432"}, {"HostIp": "::", "HostPort": "15432"}]},
+            "Networks": {
+                "shop_default": {"IPAddress": "172.18.0.2", "IPPrefixLen": 16, "Gateway": "172.18.0.1"},
+                "other": {"IPAddress": "", "IPPrefixLen": 0, "Gateway": ""},
+            },
+        },
+    } | more
+
+
+class Said(ProcessRunner):
+    """A runner that gives what was said, and keeps what was asked."""
+
+    def __init__(self, *answers: bytes | ProcessFailed) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[Sequence[str | bytes]] = []
+
+    def run(self, argv: Sequence[str | bytes], **options: Any) -> Finished:
+        self.asked.append(argv)
+        answer = self.answers.pop(0)
+        if isinstance(answer, ProcessFailed):
+            raise answer
+        return Finished(answer, "")
+
+
+def told(*said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said).encode()
+
+
+def test_a_container_as_docker_shows_it() -> None:
+    facts = Facts.of(inspected())
+    assert (facts.name, facts.image, facts.state) == ("shop-db-1", "postgres:15", "running")
+    assert facts.environment == {"POSTGRES_PASSWORD": SECRET, "EMPTY": "", "ODD": ""}
+    assert facts.published == {"5432/tcp": (("127.0.0.1", 15432), ("::1", 15432))}
+    assert "hunter2" not in repr(facts)
+    assert facts.runs("postgres")
+    assert not facts.runs("mysqld")
+
+
+def test_an_address_counts_only_where_this_machine_is_on_its_network() -> None:
+    address = Facts.of(inspected()).addresses[0]
+    assert address.is_beside({"172.18.0.1", "192.0.2.7"})
+    assert not address.is_beside({"172.18.0.9"}), "another machine is the gateway"
+    assert not address.is_beside({"192.0.2.7"})
+    assert not address.is_beside(set())
+
+
+def test_addresses_of_another_users_docker_are_not_taken_for_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dysnomia_plugins.toolkit.containers.reach._own_addresses", lambda: frozenset({"172.18.0.1"}))
+    reference = Reference(DOCKER, "shop-db-1")
+    facts = Facts.of(inspected())
+    published = [("127.0.0.1", 15432), ("::1", 15432)]
+    assert list(addresses(reference, facts, Said(), 5432)) == published, "a socket that nobody is known to own"
+    monkeypatch.setattr(Engine, "by_root", property(lambda _: True))
+    assert list(addresses(reference, facts, Said(), 5432)) == [("172.18.0.2", 5432), *published]
+    assert list(addresses(reference, facts, Said(), 5433)) == [("172.18.0.2", 5433)]
+
+
+def test_a_container_on_the_network_of_another_is_reached_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dysnomia_plugins.toolkit.containers.reach._own_addresses", frozenset)
+    runner = Said(told(inspected("vpn", HostConfig={"NetworkMode": "host"})))
+    facts = Facts.of(inspected(HostConfig={"NetworkMode": "container:cafe"}, NetworkSettings={}))
+    assert list(addresses(Reference(DOCKER, "x"), facts, runner, 5432)) == [("127.0.0.1", 5432)]
+    assert runner.asked[0][-1] == "cafe"
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"dockerContainer": "-it"},
+        {"dockerContainer": "../x"},
+        {"dockerContainer": "a b"},
+        {"dockerContainer": "a\n"},
+        {"dockerContainer": "ä"},
+        {"dockerContainer": "a", "podmanContainer": "b"},
+        {"dockerContainer": "a", "containerClient": "yes"},
+        {"dockerContainer": "a", "dockerSocket": "tcp://elsewhere:2375"},
+    ],
+)
+def test_what_cannot_name_a_container_is_refused(properties: dict[str, PropertyValue]) -> None:
+    with pytest.raises(PluginError):
+        Reference.of(properties)
+
+
+def test_no_container_is_named() -> None:
+    assert Reference.of({"postgresqlPort": "5433"}) is None
+
+
+@pytest.mark.parametrize(
+    ("stderr", "kind", "says"),
+    [
+        ("Error: No such container: x", ServerDown, "there is no Docker container x"),
+        ("permission denied while trying to connect to the Docker daemon socket", WrongCredentials, "by this user"),
+        ("Cannot connect to the Docker daemon at unix:///x", ServerDown, "is not running"),
+    ],
+)
+def test_what_docker_complains_of(stderr: str, kind: type[PluginError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        DOCKER.look(Said(ProcessFailed("docker", 1, stderr)), "x")
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[1]", b'[{"Id": 1}]', b"[null]", told(inspected(State=None))])
+def test_an_answer_that_is_none(answer: bytes) -> None:
+    with pytest.raises(PluginError, match="not understood"):
+        DOCKER.look(Said(answer), "x")
+
+
+def test_a_container_that_is_paused_says_how_it_goes_on() -> None:
+    with pytest.raises(ServerDown) as caught:
+        DOCKER.look(Said(told(inspected(State={"Status": "paused"}))), "x")
+    assert (caught.value.message, caught.value.hint) == (
+        "the Docker container x does not run (it is paused)",
+        "docker unpause x",
+    )
+
+
+def test_containers_with_a_server_are_found_by_what_they_run_or_listen_on() -> None:
+    plain: dict[str, Any] = {"Config": {"Env": ["POSTGRES_PASSWORD=of-another-server"], "Image": "nextcloud"}}
+    by_port: dict[str, Any] = {"Args": [], "Config": {"ExposedPorts": {"5432/tcp": {}}, "Image": "x\x1b[31m"}}
+    said = [
+        inspected("app", Path="apache2", Args=[], NetworkSettings={}, **plain),
+        inspected("own", **by_port),
+        inspected("-odd"),
+        inspected("db"),
+    ]
+    listed = found(Said(b"1\n2\n3\n4\n", told(*said)), 5432, "postgres", among=[DOCKER])
+    assert [(one.container, one.properties, one.where) for one in listed] == [
+        ("docker-db", {"dockerContainer": "db", "dockerSocket": DOCKER.socket}, "in Docker container db (postgres:15)"),
+        ("docker-own", {"dockerContainer": "own", "dockerSocket": DOCKER.socket},
+         "in Docker container own (x?[31m)"),
+    ]  # fmt: skip
+
+
+def test_where_docker_may_not_be_asked_nothing_is_found() -> None:
+    assert list(found(Said(ProcessFailed("docker", 1, "permission denied")), 5432, "postgres", among=[DOCKER])) == []

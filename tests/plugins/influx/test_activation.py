@@ -1,0 +1,75 @@
+"""The initial state: laid down once, whole or not at all, and finished where its job was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.toolkit.process import ProcessRunner
+from dysnomia_plugins.types.influx import activation
+from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.influx.world import InfluxWorld
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[InfluxWorld]:
+    with InfluxWorld(tmp_path / "world") as world:
+        yield world
+
+
+@pytest.fixture
+def driver(world: InfluxWorld, tmp_path: Path) -> Driver:
+    return Driver(world, tmp_path / "store")
+
+
+def test_one_that_fails_leaves_nothing(world: InfluxWorld, driver: Driver) -> None:
+    path = world.component.path / "influx-databases" / "b.influxql"
+    path.write_text("# DDL\nCREATE SOMETHING\n")
+    with pytest.raises(PluginError, match="SOMETHING"):
+        driver.activity("activate")
+    assert world.whole() is None
+    path.write_text("# DML\n# CONTEXT-DATABASE: app\nthis is no point\n")
+    with pytest.raises(PluginError, match="the points"):
+        driver.activity("activate")
+    assert world.whole() is None
+    path.unlink()
+    driver.activity("activate")
+    assert world.whole() is not None
+
+
+def test_what_a_killed_one_began_is_finished_and_nothing_is_lost(
+    world: InfluxWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients may have written as soon as the database was there."""
+    with driver.context() as ctx:
+
+        def dies() -> None:
+            monkeypatch.setattr(activation, "_load", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            world.plugin.activate(ctx)
+
+        assert in_child(dies) == signal.SIGKILL
+        ctx.journal.step(activation.BEGUN)  # the child's copy of the journal died with it
+        world.server.write("cpu,host=client load=1 1", "app")
+        assert world.plugin.recover(ctx) is False
+        points = world.server.points("app")
+        assert {one["tags"]["host"] for one in points if one["name"] == "cpu"} == {"", "a", "b", "client"}
+        assert world.plugin.recover(ctx) is False
+        assert world.server.points("app") == points
+
+
+def test_what_a_server_holds_is_listed(world: InfluxWorld) -> None:
+    world.seed()
+    world.server.query('create database "dysnomia_0_1_beside"')
+    listed = world.plugin.list_state(world.component, ProcessRunner())
+    assert sorted(one.name for one in listed.all) == ["another one", "app"]
+    probe = world.plugin.probe(world.component, ProcessRunner())
+    assert (probe.up, probe.version, probe.detail) == (True, probe.version, "")
+    world.server.stop()
+    assert not world.plugin.probe(world.component, ProcessRunner()).up
