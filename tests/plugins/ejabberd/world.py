@@ -30,7 +30,9 @@ lists:join("\n", lists:sort([io_lib:format("~0p", [R]) || T <- rpc:call(N, mnesi
     R <- rpc:call(N, mnesia, dirty_select, [T, [{'_', [], ['$_']}]])]))
 """
 CONSULT = r"""
-begin {ok, [{tables, _} | Rows]} = file:consult("%s"),
+begin {ok, B} = file:read_file("%s"),
+[_ | Rows] = [begin {ok, S, _} = erl_scan:string(binary_to_list(L)), {ok, R} = erl_parse:parse_term(S), R end ||
+    L <- binary:split(B, <<"\n">>, [global, trim_all])],
 lists:join("\n", lists:sort([io_lib:format("~0p", [R]) || R <- Rows])) end
 """
 WRITER = r"""

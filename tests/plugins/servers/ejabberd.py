@@ -32,7 +32,7 @@ Loop = fun Loop() ->
             catch Class:Reason -> io_lib:format("error ~0p ~0p", [Class, Reason])
             end,
             Bytes = iolist_to_binary(Said),
-            io:put_chars([integer_to_list(byte_size(Bytes)), "\n", Bytes]),
+            io:put_chars([integer_to_list(byte_size(Bytes)), "\n", binary_to_list(Bytes)]),
             Loop()
     end
 end,
