@@ -83,6 +83,8 @@ ALLOWED = {
     ("types/ejabberd/sorting.py", "Path.unlink"): OURS,
     ("types/ejabberd/node.py", "Path.read_bytes"): BY_FOLDER,
     ("types/ejabberd/plugin.py", "Path.open"): INITIAL,
+    ("types/nixos/plugin.py", "os.path.realpath"): COMPARED,
+    ("types/nixos/profile.py", "os.path.realpath"): COMPARED,
     ("types/openldap/activation.py", "Path.open"): INITIAL,
     ("types/influx/activation.py", "Path.open"): INITIAL,
     ("types/influx/swap.py", "Path.read_bytes"): BY_FOLDER,
