@@ -11,7 +11,6 @@ _UNIX = ""
 DYSNOMIAS: Mapping[str, str] = {
     "bsdrc-script": "FreeBSD and the like",
     "cygrunsrv-service": "Cygwin on Windows",
-    "ejabberd-dump": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
     "launchd-daemon": "macOS",
     "mongo-database": _UNIX,
