@@ -8,15 +8,15 @@ from typing import ClassVar
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
 from tests.plugins.conformance.driver import Driver
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.nixos.world import NixosWorld
 
 
 @pytest.mark.server
 @pytest.mark.timeout(1800)
-class TestNixos(Conformance):
+class TestNixos(SlowConformance):
     column = "nixos-configuration"
     server = ("nix-env", "--version")
 

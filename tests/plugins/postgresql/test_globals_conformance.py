@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.globals_cases import AdditiveConformance
 from tests.plugins.postgresql.globals_world import PostgresqlGlobalsWorld
@@ -14,7 +15,7 @@ from tests.plugins.servers.postgresql import PostgresServer
 
 
 @pytest.mark.server
-class TestPostgresqlGlobals(AdditiveConformance):
+class TestPostgresqlGlobals(SlowConformance, AdditiveConformance):
     column = "postgresql-globals"
     server = ("postgres", "--version")
 

@@ -126,13 +126,13 @@ class Loader:
         """The small files that come next."""
         folder: str | None = None
         size = count = 0
-        while (found := plain.next()) is not None:
-            name = f"{found.folder}/{found.name}" if found.folder else found.name
-            if found.folder != folder or name in self._names_of_roots:
+        while (file := plain.next()) is not None:
+            name = f"{file.folder}/{file.name}" if file.folder else file.name
+            if file.folder != folder or name in self._names_of_roots:
                 extractor = self._extractor(name, making)
-                folder = found.folder if name not in self._names_of_roots else None
-            extractor.extract_plain(found)
-            size += len(found.data)
+                folder = file.folder if name not in self._names_of_roots else None
+            extractor.extract_plain(file)
+            size += len(file.data)
             count += 1
             if size >= TOLD or count >= TOLD_FILES:
                 self._advance(size)

@@ -102,10 +102,10 @@ class PlainMembers:
             length = self._extras.get(data[at : at + TAR_BLOCK])
             if length is None:
                 return None
-            found = _TIME(data, at + TAR_BLOCK, at + TAR_BLOCK + length)
-            if found is None or int(found[1]) != length:
+            time = _TIME(data, at + TAR_BLOCK, at + TAR_BLOCK + length)
+            if time is None or int(time[1]) != length:
                 return None
-            seconds, fraction = int(found[2]), found[3]
+            seconds, fraction = int(time[2]), time[3]
             at += 2 * TAR_BLOCK
         block = data[at : at + TAR_BLOCK]
         like = self._alike.get((block[100:124], block[156:]))
