@@ -12,7 +12,7 @@ from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.globals.plugin import Held
 from dysnomia_plugins.types.postgresql.globals import swap
-from dysnomia_plugins.types.postgresql.globals.keeper import PostgresqlKeeper
+from dysnomia_plugins.types.postgresql.globals.keeper import SCHEMA, PostgresqlKeeper
 from dysnomia_plugins.types.postgresql.globals.plugin import PostgresqlGlobals
 from tests.plugins.globals_site import SiteDriver
 from tests.plugins.servers.postgresql import PostgresServer
@@ -87,8 +87,23 @@ def test_a_change_is_not_taken_for_uncommitted_where_its_place_cannot_be_asked(
     with pytest.raises(PluginError):
         swap.recover(ctx, keeper)
     server.sql(f'ALTER DATABASE "{PLACE.name}" WITH ALLOW_CONNECTIONS true')
-    server.sql(f"INSERT INTO {swap.SCHEMA}.done VALUES ('done')", PLACE.name)
+    server.sql(f"INSERT INTO {SCHEMA}.done VALUES ('done')", PLACE.name)
     assert swap.recover(ctx, keeper)
+
+
+def test_passwords_are_in_no_log_of_the_server(tmp_path: Path) -> None:
+    """Not even where plans of all statements are logged."""
+    settings = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0"}
+    with PostgresServer(settings=settings | {"log_statement": "all"}) as server:
+        driver = SiteDriver(PostgresqlGlobals(), "globals", server.properties, tmp_path / "globals")
+        server.sql("CREATE ROLE app LOGIN PASSWORD 'md5aaaabbbbccccddddaaaabbbbccccdddd'")
+        with driver.context() as ctx:
+            keeper = PostgresqlGlobals().keeper(ctx)
+            keeper.keep(PLACE, Held(keeper.live()))
+            assert keeper.kept(PLACE).document == keeper.live()
+        logged = (server.folder / "log").read_text()
+        assert "Query Text" in logged
+        assert logged.count("md5aaaa") == 1, "what the test itself set"
 
 
 def test_a_recovery_drops_no_tablespace_that_somebody_else_made(
@@ -112,7 +127,7 @@ def test_a_recovery_drops_no_tablespace_that_somebody_else_made(
         server.sql(f"CREATE TABLESPACE fast LOCATION '{rooms[0]}'")
         keeper.create(PLACE)
         ctx.journal.step(swap.COMMIT, gone={"fast": str(rooms[0])})
-        server.sql(f"INSERT INTO {swap.SCHEMA}.done VALUES ('done')", PLACE.name)
+        server.sql(f"INSERT INTO {SCHEMA}.done VALUES ('done')", PLACE.name)
         assert swap.recover(ctx, keeper)
         assert server.sql("SELECT count(*) FROM pg_tablespace WHERE spcname = 'fast'") == "0"
     finally:

@@ -33,6 +33,10 @@ SET track_activities = off;
 SET pg_stat_statements.track = 'none';
 SET pg_stat_statements.track_utility = off;
 SET password_encryption = 'scram-sha-256';
+SELECT pg_catalog.set_config(s.name, v.value, false) FROM pg_catalog.pg_settings s,
+  (VALUES ('pgaudit.log', 'none'), ('pgaudit.role', ''), ('auto_explain.log_min_duration', '-1'),
+    ('pg_stat_monitor.pgsm_track', 'none'), ('pg_stat_monitor.pgsm_track_utility', 'off')) v(name, value)
+  WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) v.name;
 """
 """Before statements that hold secrets: they go into no log and no view of the server's, and no error repeats them."""
 SCHEMA = "dysnomia"
