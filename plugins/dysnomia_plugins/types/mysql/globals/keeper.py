@@ -6,12 +6,12 @@ Whoever may read such a table may read the accounts themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dysnomia_plugins.base import Place
-from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.globals.changes import Changes, Made
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
+from dysnomia_plugins.toolkit.globals.changes import Changes
 from dysnomia_plugins.toolkit.globals.document import Document, parse
 from dysnomia_plugins.toolkit.globals.plugin import Held
 from dysnomia_plugins.types.mysql.client import Client
@@ -105,14 +105,16 @@ class MysqlKeeper:
         lines = [(DOCUMENT, line.decode()) for _, lines in held.document.lines() for line in lines]
         lines += [(MADE, json.dumps(list(one))) for one in held.made]
         into = f"INSERT INTO {self.table(place)} (what, line) VALUES"
-        values = "".join(f"{into} ('{what}', {literal(line)});\n" for what, line in lines)
-        # What fails is repeated by the client program, so a line that fails must hold no secret: none of these can.
-        self.client.script(
-            f"CREATE TABLE {self.table(place)} (n int PRIMARY KEY AUTO_INCREMENT, what varchar(10) NOT NULL,"
-            f" line longtext NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-            f" COMMENT={literal(MARK)};\n{QUIET}SET autocommit = 0;\n{values}COMMIT;\n",
-            held=True,
+        values = "".join(
+            f"SET @dysnomia_line = {literal(line)};\n{into} ('{what}', @dysnomia_line);\n" for what, line in lines
         )
+        with unrepeated():
+            self.client.script(
+                f"CREATE TABLE {self.table(place)} (n int PRIMARY KEY AUTO_INCREMENT, what varchar(10) NOT NULL,"
+                f" line longtext NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+                f" COMMENT={literal(MARK)};\n{QUIET}SET autocommit = 0;\n{values}COMMIT;\n",
+                held=True,
+            )
 
     def drop(self, place: Place) -> None:
         """Idempotent. Raises NotSafe for a table that no job of ours made."""
@@ -152,5 +154,18 @@ class MysqlKeeper:
         return Planner(held.document, live, self.facts(held.document), held.made).plan()
 
 
-def made_of(made: Sequence[Made]) -> list[list[Any]]:
-    return [list(one) for one in made]
+@contextmanager
+def unrepeated() -> Iterator[None]:
+    """Raise a failure of the client program without the statement that failed, which it repeats: with its secrets."""
+    try:
+        yield
+    except PluginError as error:
+        failed = error if isinstance(error, ProcessFailed) else error.__cause__
+        if not isinstance(failed, ProcessFailed) or _FRAME not in failed.stderr:
+            raise
+        if failed is not error:
+            raise type(error)(error.message, error.hint) from None
+        raise ProcessFailed(failed.program, failed.status, failed.stderr.rpartition(_FRAME)[2], failed.hint) from None
+
+
+_FRAME = "--------------\n"

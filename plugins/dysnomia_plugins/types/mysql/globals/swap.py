@@ -11,7 +11,7 @@ from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.globals.changes import Changes, missing_after
 from dysnomia_plugins.toolkit.globals.plugin import Held
 from dysnomia_plugins.types.mysql.globals.facts import KINDS
-from dysnomia_plugins.types.mysql.globals.keeper import QUIET, SCHEMA, MysqlKeeper
+from dysnomia_plugins.types.mysql.globals.keeper import QUIET, SCHEMA, MysqlKeeper, unrepeated
 from dysnomia_plugins.types.mysql.names import literal
 from dysnomia_plugins.types.mysql.talk import talking
 
@@ -41,8 +41,8 @@ def swap(ctx: Context, keeper: MysqlKeeper, beside: Place, aside: Place) -> None
 
 
 def _apply(ctx: Context, keeper: MysqlKeeper, changes: Changes, *, half: bool) -> None:
-    """A statement that fails is repeated by the client program as it came: so each comes as a variable."""
-    with talking(keeper.client, SCHEMA, held=True) as talk:
+    """Each comes as a variable, so that no log of the server's has it whole where it is slow, or fails."""
+    with unrepeated(), talking(keeper.client, SCHEMA, held=True) as talk:
         talk.ask(QUIET)
         for number, change in enumerate(changes.ordered):
             if half and number == len(changes.ordered) // 2:
