@@ -62,6 +62,8 @@ def test_what_is_no_fact_of_postgresql_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize(
     "fact",
     [
+        [*ACCOUNT[:2], "", *ACCOUNT[3:]],
+        [*ACCOUNT[:2], None, *ACCOUNT[3:]],
         [*ACCOUNT[:3], "plugin; DROP", *ACCOUNT[4:]],
         [*ACCOUNT[:4], '{"a":1}', *ACCOUNT[5:]],
         [*ACCOUNT[:5], '["EVIL", "", "", ""]', *ACCOUNT[6:]],

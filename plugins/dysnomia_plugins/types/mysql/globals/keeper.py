@@ -6,12 +6,12 @@ Whoever may read such a table may read the accounts themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from dysnomia_plugins.base import Place
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
-from dysnomia_plugins.toolkit.globals.changes import Changes
+from dysnomia_plugins.toolkit.globals.changes import Changes, Made
 from dysnomia_plugins.toolkit.globals.document import Document, parse
 from dysnomia_plugins.toolkit.globals.plugin import Held
 from dysnomia_plugins.types.mysql.client import Client
@@ -23,7 +23,7 @@ from dysnomia_plugins.types.mysql.server import error_code
 SCHEMA = "mysql"
 MARK = "globals kept by dysnomia"
 """The comment of a table that holds them: no other is dropped."""
-DOCUMENT, MADE, DONE = "document", "made", "done"
+DOCUMENT, MADE, DONE, LEFT = "document", "made", "done", "left out"
 OLDEST = (10, 4)
 """The first MariaDB with ``mysql.global_priv``."""
 _DENIED = frozenset({1044, 1142, 1143, 1227})
@@ -97,13 +97,19 @@ class MysqlKeeper:
         """Whether the change that a place is the guard of came to its end."""
         return self.exists(place) and any(what == DONE for what, _ in self._rows(place))
 
+    def left(self, place: Place) -> set[Made]:
+        """The facts that the change left out that a place is the guard of."""
+        return {tuple(json.loads(line)) for what, line in self._rows(place) if what == LEFT}
+
     def set_done(self, place: Place) -> None:
         self.client.script(f"INSERT INTO {self.table(place)} (what, line) VALUES ('{DONE}', '');")
 
-    def keep(self, place: Place, held: Held) -> None:
+    def keep(self, place: Place, held: Held, left: Iterable[Made] = ()) -> None:
+        """``left``: see there."""
         self.live()
         lines = [(DOCUMENT, line.decode()) for _, lines in held.document.lines() for line in lines]
         lines += [(MADE, json.dumps(list(one))) for one in held.made]
+        lines += [(LEFT, json.dumps(list(one))) for one in sorted(left)]
         into = f"INSERT INTO {self.table(place)} (what, line) VALUES"
         values = "".join(
             f"SET @dysnomia_line = {literal(line)};\n{into} ('{what}', @dysnomia_line);\n" for what, line in lines
