@@ -217,7 +217,18 @@ end,
 Parse = fun(Line) ->
     {ok, Tokens, _} = erl_scan:string(binary_to_list(Line)),
     {ok, Term} = erl_parse:parse_term(Tokens),
+    Atoms = erlang:system_info(atom_count),
+    Atoms < 200000 orelse Fail("the snapshot has more than ~p names (atoms)", [Atoms]),
     Term
+end,
+% A definition goes to mnesia:create_table: of a stranger's nothing is in it but what these two may say.
+Defines = fun({T, Options}) ->
+    Known = fun({record_name, Name}) -> is_atom(Name); ({attributes, Names}) -> lists:all(fun erlang:is_atom/1, Names);
+        (_) -> false end,
+    Names = proplists:get_value(attributes, Options, []),
+    is_atom(T) andalso lists:all(Known, Options) andalso length(Names) > 1
+        orelse Fail("the snapshot does not describe the table ~0p by its record name and columns alone", [T]),
+    {T, [{record_name, proplists:get_value(record_name, Options, T)}, {attributes, Names}]}
 end,
 
 try
@@ -243,7 +254,8 @@ try
         Me = self(),
         {ok, File} = file:open(Beside, [read, raw, binary, {read_ahead, 1 bsl 20}]),
         {ok, First} = file:read_line(File),
-        {tables, Defined} = Parse(First),
+        {tables, Described} = Parse(First),
+        Defined = [Defines(One) || One <- Described],
         There = rpc:call(Node, erlang, apply, [fun() -> [Definition(T) || T <- Tables()] end, []]),
         [case lists:keyfind(T, 1, There) of
             false -> ok;
@@ -251,6 +263,9 @@ try
             _ -> Fail("the table ~0p has other columns here than in the snapshot", [T])
         end || {T, Options} <- Defined],
         Missing = [{T, Options} || {T, Options} <- Defined, not lists:keymember(T, 1, There)],
+        Elsewhere = rpc:call(Node, mnesia, system_info, [tables]),
+        [Fail("the table ~0p is not on disk here: it cannot be restored", [T]) || {T, _} <- Missing,
+            lists:member(T, Elsewhere)],
         {Pid, Monitor} = spawn_monitor(Node, erlang, apply, [Exchange, [Me, Name, Aside, Missing, Command =:= "fill"]]),
         Next = fun() ->
             receive
@@ -264,8 +279,6 @@ try
             Loop(Waiting, Size) ->
                 case file:read_line(File) of
                     {ok, Line} ->
-                        Atoms = erlang:system_info(atom_count),
-                        Atoms < 200000 orelse Fail("the snapshot has more than ~p names (atoms)", [Atoms]),
                         Loop([Parse(Line) | Waiting], Size + byte_size(Line));
                     eof -> Pid ! {Me, rows, lists:reverse(Waiting)}, Next()
                 end
