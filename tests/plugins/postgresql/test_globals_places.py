@@ -67,13 +67,13 @@ def test_what_is_no_superusers_table_is_not_read(
     else:
         server.sql(f"ALTER TABLE {where} OWNER TO writer", PLACE.name)
     for read in (keeper.kept, keeper.done):
-        with pytest.raises(NotSafe, match="no superuser's"):
+        with pytest.raises(NotSafe, match="do not belong to a superuser"):
             read(PLACE)
 
 
 def test_a_database_of_somebody_else_is_not_read(server: PostgresServer, keeper: PostgresqlKeeper) -> None:
     server.sql(f'CREATE DATABASE "{PLACE.name}" OWNER writer')
-    with pytest.raises(NotSafe, match="no superuser's"):
+    with pytest.raises(NotSafe, match="do not belong to a superuser"):
         keeper.kept(PLACE)
 
 
