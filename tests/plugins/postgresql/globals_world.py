@@ -88,7 +88,9 @@ class PostgresqlGlobalsWorld(World):
         if place.name not in self.server.databases():
             return None
         facts: dict[str, list[list[Any]]] = {}
-        for kind, *cells in map(json.loads, self.server.sql("SELECT line FROM document", place.name).split("\n")):
+        for kind, *cells in map(
+            json.loads, self.server.sql("SELECT line FROM dysnomia.document", place.name).split("\n")
+        ):
             facts.setdefault(kind, []).append(cells)
         return {
             "roles": [_role(cells) for cells in facts["roles"] if _ours(cells[0])],
@@ -155,11 +157,13 @@ class PostgresqlGlobalsWorld(World):
         if whole is not None:
             return whole["roles"]
         assert place is not None
-        lines = map(json.loads, self.server.sql("SELECT line FROM document", place.name).split("\n"))
+        lines = map(json.loads, self.server.sql("SELECT line FROM dysnomia.document", place.name).split("\n"))
         return [_role(cells) for kind, *cells in lines if kind == "roles" and _ours(cells[0])]
 
     def spoil(self, place: Place) -> None:
-        other = """UPDATE document SET line = replace(line, '"-1"', '"3"') WHERE line LIKE '%"conf_staff","no"%'"""
+        other = (
+            """UPDATE dysnomia.document SET line = replace(line, '"-1"', '"3"') WHERE line LIKE '%"conf_staff","no"%'"""
+        )
         self.server.sql(other, place.name)
 
     def writer(self, log: Path) -> Writer:
@@ -169,7 +173,7 @@ class PostgresqlGlobalsWorld(World):
     def written(self, place: Place | None = None) -> set[int]:
         sql = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'conf\\_w\\_%'"
         if place is not None:
-            sql = 'SELECT line::json ->> 1 FROM document WHERE line LIKE \'["roles","conf\\_w\\_%\''
+            sql = 'SELECT line::json ->> 1 FROM dysnomia.document WHERE line LIKE \'["roles","conf\\_w\\_%\''
         names = self.server.sql(sql, place.name if place else "postgres").split("\n")
         return {int(name.rpartition("_")[2]) for name in names if name}
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.toolkit.globals.changes import missing_after
 from dysnomia_plugins.toolkit.globals.document import Document, from_rows, parse, parse_row
 from dysnomia_plugins.types.mysql.globals import changes as mysql
 from dysnomia_plugins.types.mysql.globals.facts import KINDS as MYSQL
@@ -46,6 +47,8 @@ def lines(*facts: list[str | None]) -> bytes:
         lines(["grants", "database", "x", None, None, "ALL; DROP", "no"]),
         lines(["tablespaces", "x", "app", "relative/path", None, None]),
         lines(["roles", "a\0b", *ROLE[2:]]),
+        lines(["roles", "half\ud800", *ROLE[2:]]),
+        lines([*ROLE[:-1], "half\udfff"]),
         lines(["roles", "a" * 64, *ROLE[2:]]),
         b"\xff\n",
     ],
@@ -59,6 +62,8 @@ def test_what_is_no_fact_of_postgresql_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize(
     "fact",
     [
+        [*ACCOUNT[:2], "", *ACCOUNT[3:]],
+        [*ACCOUNT[:2], None, *ACCOUNT[3:]],
         [*ACCOUNT[:3], "plugin; DROP", *ACCOUNT[4:]],
         [*ACCOUNT[:4], '{"a":1}', *ACCOUNT[5:]],
         [*ACCOUNT[:5], '["EVIL", "", "", ""]', *ACCOUNT[6:]],
@@ -101,6 +106,34 @@ def test_secrets_are_hidden_where_rows_are_shown() -> None:
     setting: list[str | None] = ["settings", "app", None, "app.api_key", "hunter2"]
     assert "hunter2" not in str(parse_row(POSTGRESQL, lines(setting).rstrip()))
     assert "*AB" not in str(parse_row(MYSQL, lines(ACCOUNT).rstrip()))
+
+
+def test_what_a_server_did_not_take_is_said_without_secrets() -> None:
+    wanted = lines(["settings", "app", None, "app.api_key", "hunter2"], ["settings", "app", None, "work_mem", "9MB"])
+    live = lines(["settings", "app", None, "app.api_key", "hunter1"], ["settings", "app", None, "work_mem", "7MB"])
+    said = missing_after(POSTGRESQL, parse(POSTGRESQL, wanted), parse(POSTGRESQL, live), set())
+    assert said == [
+        "settings app  app.api_key: value differs",
+        "settings app  work_mem: value 7MB -> 9MB",
+    ]
+
+
+def test_a_setting_is_said_as_long_as_it_is() -> None:
+    """Whoever restores what a stranger wrote reads it all."""
+    value = "x" * 100 + "evil"
+    about = postgresql.Facts("postgres", 150000, frozenset(), frozenset({"app"}), frozenset())
+    facts = lines(["settings", "app", None, "session_preload_libraries", value])
+    (change,) = postgresql.Planner(parse(POSTGRESQL, facts), Document(POSTGRESQL), about, ()).plan().ordered
+    assert value in change.text
+
+
+def test_the_password_of_the_role_that_we_are_stays() -> None:
+    """It may come from a file that libpq finds by itself."""
+    about = postgresql.Facts("app", 150000, frozenset(), frozenset(), frozenset())
+    other = parse(POSTGRESQL, lines([*ROLE[:-3], "2031-05-06 07:08:09+00", SCRAM.replace("c2Vy", "c3Vy"), None]))
+    plan = postgresql.Planner(parse(POSTGRESQL, lines(ROLE)), other, about, ()).plan()
+    assert not plan.ordered
+    assert [line.split(": ")[1].split()[0] for line in plan.left_out] == ["password", "until"]
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=20).filter(lambda name: "\0" not in name), st.text(max_size=20)))

@@ -57,11 +57,11 @@ def differing(kind: Kind, wanted: Cells, live: Cells | None) -> dict[str, tuple[
     return {name: (theirs.get(name), ours[name]) for name in names if live is None or theirs.get(name) != ours[name]}
 
 
-def in_words(kind: Kind, differences: dict[str, tuple[Cell, Cell]]) -> str:
-    """``superuser no -> yes, password differs``."""
+def in_words(kind: Kind, differences: dict[str, tuple[Cell, Cell]], *, hidden: bool = False) -> str:
+    """``superuser no -> yes, password differs``. ``hidden``: none of the values is shown."""
     parts = []
     for name, (old, new) in differences.items():
-        if name in kind.secret:
+        if hidden or name in kind.secret:
             parts.append(f"{name} removed" if new is None else f"{name} differs" if old else f"{name} set ({HIDDEN})")
         else:
             parts.append(f"{name} {_word(old)} -> {_word(new)}")
@@ -85,7 +85,10 @@ def missing_after(kinds: Iterable[Kind], wanted: Document, live: Document, skipp
         for key, cells in wanted.of(kind.name).items():
             if as_made(kind.name, key) in skipped:
                 continue
-            differences = differing(kind, cells, live.of(kind.name).get(key))
-            if differences or key not in live.of(kind.name):
-                wrong.append(f"{kind.name} {' '.join(cell or '' for cell in key)}: {in_words(kind, differences)}")
+            found = live.of(kind.name).get(key)
+            differences = differing(kind, cells, found)
+            if differences or found is None:
+                hidden = bool(kind.named) and any(kind.shown(one) != one for one in (cells, found) if one)
+                words = in_words(kind, differences, hidden=hidden)
+                wrong.append(f"{kind.name} {' '.join(cell or '' for cell in key)}: {words}")
     return wrong

@@ -7,6 +7,7 @@ from its facts, and what is no fact of a known kind, with cells that this kind t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -137,13 +138,21 @@ def _add(document: Document, kind: Kind, cells: Cells, where: str = "") -> None:
     if len(cells) != len(kind.columns):
         raise NotSafe(f"{where}a fact of the kind {kind.name} has {len(kind.columns)} values", _REFUSED)
     for (name, fits), cell in zip(kind.columns.items(), cells, strict=True):
-        if not (cell is None or isinstance(cell, str)) or (cell is not None and "\0" in cell) or not fits(cell):
+        if not (cell is None or (isinstance(cell, str) and _writable(cell))) or not fits(cell):
             what = "" if name in kind.secret else f": {cell!r}"
             raise NotSafe(f"{where}{kind.name} {cells[0]!r}: no valid {name}{what}", _REFUSED)
     key = kind.key(cells)
     if key in document.facts[kind.name]:
         raise NotSafe(f"{where}{kind.name} {key!r} is there twice", _REFUSED)
     document.facts[kind.name][key] = cells
+
+
+def _writable(cell: str) -> bool:
+    """Whether a server can be told it: no NUL, and of half characters only those that stand for bytes of its own."""
+    return "\0" not in cell and _HALF.search(cell) is None
+
+
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def read(kinds: tuple[Kind, ...], stream: BinaryIO) -> tuple[Document, list[Made]]:

@@ -129,12 +129,8 @@ class Planner:
                     made=[as_made("accounts", key)],
                 )  # fmt: skip
             elif differences:
-                if differences.keys() & {"authentication", "password"}:
-                    both = ACCOUNTS.values(cells)
-                    values = differences | {column: (None, both[column]) for column in ("authentication", "password")}
-                else:
-                    values = differences
                 words = in_words(ACCOUNTS, differences)
+                values = differences | _login(differences, ACCOUNTS.values(cells))
                 self.changes.change(f"alter account {name}: {words}", *_statements("ALTER USER", key, values))
 
     def _default_roles(self) -> None:
@@ -289,14 +285,23 @@ def _described(values: Mapping[str, Cell]) -> str:
     return ", ".join(word for word in words if word)
 
 
+def _login(differences: Mapping[str, tuple[Cell, Cell]], wanted: Mapping[str, Cell]) -> dict[str, tuple[Cell, Cell]]:
+    """What is set of how one logs in. A password that is set, be it the same, ends that it must be changed."""
+    ended = differences.get("expired", ("", ""))[1] == "no"
+    if not ended and not differences.keys() & {"authentication", "password"}:
+        return {}
+    return {column: (None, wanted[column]) for column in ("authentication", "password", "expired")}
+
+
 def _statements(verb: str, key: Cells, values: Mapping[str, tuple[Cell, Cell]]) -> Iterator[str]:
     new = {column: pair[1] for column, pair in values.items()}
-    words = [verb, _account(*key)]
+    name = f"{literal(str(key[0]))}@{literal(str(key[1]))}"
+    words = [verb, name]
     if "authentication" in new:
         plugins, secrets = str(new["authentication"]).split(" or "), json.loads(str(new["password"]))
         if len(plugins) != len(secrets):
-            name = shown_account(*key)
-            raise NotSafe(f"account {name} has {len(plugins)} ways to log in and {len(secrets)} passwords")
+            whose = shown_account(*key)
+            raise NotSafe(f"account {whose} has {len(plugins)} ways to log in and {len(secrets)} passwords")
         ways = zip(plugins, secrets, strict=True)
         words.append(
             "IDENTIFIED VIA " + " OR ".join(f"{way} USING {literal(how)}" if how else way for way, how in ways)
@@ -314,7 +319,7 @@ def _statements(verb: str, key: Cells, values: Mapping[str, tuple[Cell, Cell]]) 
         words.append(f"PASSWORD EXPIRE {when}")
     yield " ".join(words)
     if new.get("expired") == "yes":
-        yield f"ALTER USER {_account(*key)} PASSWORD EXPIRE"
+        yield f"ALTER USER {name} PASSWORD EXPIRE"
 
 
 def _require(tls: Sequence[str]) -> str:

@@ -47,11 +47,16 @@ def _tls(cell: Cell) -> bool:
     return _texts(cell) and len(values := json.loads(cell or "")) == 4 and values[0] in _TLS[1:]
 
 
+def _host(cell: Cell) -> bool:
+    """Only roles have none: the server would take it for any host."""
+    return bool(cell)
+
+
 _TLS = ("", "NONE", "SSL", "X509", "SPECIFIED")
 ACCOUNTS = Kind(
     "accounts",
     {
-        "user": text, "host": text, "authentication": _matching(_PLUGINS), "password": _texts, "tls": _tls,
+        "user": text, "host": _host, "authentication": _matching(_PLUGINS), "password": _texts, "tls": _tls,
         "queries": number, "updates": number, "connections": number, "at once": number,
         "seconds": _matching(_SECONDS), "locked": yes_or_no, "lifetime": lambda cell: cell is None or number(cell),
         "expired": yes_or_no, "default role": text,

@@ -6,11 +6,11 @@ Whoever may read such a table may read the accounts themselves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from dysnomia_plugins.base import Place
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.globals.changes import Changes, Made
 from dysnomia_plugins.toolkit.globals.document import Document, parse
 from dysnomia_plugins.toolkit.globals.plugin import Held
@@ -23,7 +23,7 @@ from dysnomia_plugins.types.mysql.server import error_code
 SCHEMA = "mysql"
 MARK = "globals kept by dysnomia"
 """The comment of a table that holds them: no other is dropped."""
-DOCUMENT, MADE, DONE = "document", "made", "done"
+DOCUMENT, MADE, DONE, LEFT = "document", "made", "done", "left out"
 OLDEST = (10, 4)
 """The first MariaDB with ``mysql.global_priv``."""
 _DENIED = frozenset({1044, 1142, 1143, 1227})
@@ -97,22 +97,30 @@ class MysqlKeeper:
         """Whether the change that a place is the guard of came to its end."""
         return self.exists(place) and any(what == DONE for what, _ in self._rows(place))
 
+    def left(self, place: Place) -> set[Made]:
+        """The facts that the change left out that a place is the guard of."""
+        return {tuple(json.loads(line)) for what, line in self._rows(place) if what == LEFT}
+
     def set_done(self, place: Place) -> None:
         self.client.script(f"INSERT INTO {self.table(place)} (what, line) VALUES ('{DONE}', '');")
 
-    def keep(self, place: Place, held: Held) -> None:
+    def keep(self, place: Place, held: Held, left: Iterable[Made] = ()) -> None:
+        """``left``: see there."""
         self.live()
         lines = [(DOCUMENT, line.decode()) for _, lines in held.document.lines() for line in lines]
         lines += [(MADE, json.dumps(list(one))) for one in held.made]
+        lines += [(LEFT, json.dumps(list(one))) for one in sorted(left)]
         into = f"INSERT INTO {self.table(place)} (what, line) VALUES"
-        values = "".join(f"{into} ('{what}', {literal(line)});\n" for what, line in lines)
-        # What fails is repeated by the client program, so a line that fails must hold no secret: none of these can.
-        self.client.script(
-            f"CREATE TABLE {self.table(place)} (n int PRIMARY KEY AUTO_INCREMENT, what varchar(10) NOT NULL,"
-            f" line longtext NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-            f" COMMENT={literal(MARK)};\n{QUIET}SET autocommit = 0;\n{values}COMMIT;\n",
-            held=True,
+        values = "".join(
+            f"SET @dysnomia_line = {literal(line)};\n{into} ('{what}', @dysnomia_line);\n" for what, line in lines
         )
+        with unrepeated():
+            self.client.script(
+                f"CREATE TABLE {self.table(place)} (n int PRIMARY KEY AUTO_INCREMENT, what varchar(10) NOT NULL,"
+                f" line longtext NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+                f" COMMENT={literal(MARK)};\n{QUIET}SET autocommit = 0;\n{values}COMMIT;\n",
+                held=True,
+            )
 
     def drop(self, place: Place) -> None:
         """Idempotent. Raises NotSafe for a table that no job of ours made."""
@@ -152,5 +160,18 @@ class MysqlKeeper:
         return Planner(held.document, live, self.facts(held.document), held.made).plan()
 
 
-def made_of(made: Sequence[Made]) -> list[list[Any]]:
-    return [list(one) for one in made]
+@contextmanager
+def unrepeated() -> Iterator[None]:
+    """Raise a failure of the client program without the statement that failed, which it repeats: with its secrets."""
+    try:
+        yield
+    except PluginError as error:
+        failed = error if isinstance(error, ProcessFailed) else error.__cause__
+        if not isinstance(failed, ProcessFailed) or _FRAME not in failed.stderr:
+            raise
+        if failed is not error:
+            raise type(error)(error.message, error.hint) from None
+        raise ProcessFailed(failed.program, failed.status, failed.stderr.rpartition(_FRAME)[2], failed.hint) from None
+
+
+_FRAME = "--------------\n"

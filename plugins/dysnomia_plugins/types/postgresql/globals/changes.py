@@ -34,8 +34,6 @@ class Facts:
     folders: frozenset[str]
     """Those of the snapshot's tablespaces that the server sees."""
     bootstrap: str = "postgres"
-    by_password: bool = False
-    """Whether we log in by a password: then ours stays, or the job could not go on."""
     depends: Mapping[str, str] = field(default_factory=dict)
     """Of roles and tablespaces (``role NAME``) that an undo would drop: what depends on them."""
 
@@ -71,7 +69,8 @@ class Planner:
             name, live = str(key[0]), self.live.of("roles").get(key)
             differences = differing(ROLES, cells, live)
             if live is not None and name == self.facts.me:
-                for flag in ("superuser", "login", *(("password", "until") if self.facts.by_password else ())):
+                # Whether we log in by a password cannot be known: libpq finds one in a file (~/.pgpass) by itself.
+                for flag in ("superuser", "login", "password", "until"):
                     if flag in differences and (differences[flag][1] == "no" or flag in ("password", "until")):
                         del differences[flag]
                         self.changes.leave(ROLES, key, f"role {name}: {flag} stays, for it is the one we are")
@@ -354,7 +353,7 @@ def _value(name: str, value: str) -> str:
 
 def _shown_value(name: str, value: str) -> str:
     """An application's own setting may be a secret, by its name."""
-    return repr(shown(name, value)[:60])
+    return repr(shown(name, value))
 
 
 def _grant(key: Cells, verb: str, *, grantable: bool = False) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """A server's globals: read from it, and kept on it for a job, in a database of the job's own.
 
-Such a database is made from template0, so that no code of anybody's is in it, and holds two tables: the document, line
-by line, and what a restore made. Nobody but a superuser may read them.
+Such a database is made from template0, so that no code of anybody's is in it, and lets in nobody but superusers. A
+schema of its own holds the document, line by line, what a restore made, and whether it came to its end. All of it must
+be a superuser's when it is read: what somebody else made there could run as us, or be what somebody else wrote.
 """
 
 from __future__ import annotations
@@ -32,12 +33,25 @@ SET track_activities = off;
 SET pg_stat_statements.track = 'none';
 SET pg_stat_statements.track_utility = off;
 SET password_encryption = 'scram-sha-256';
+SELECT pg_catalog.set_config(s.name, v.value, false) FROM pg_catalog.pg_settings s,
+  (VALUES ('pgaudit.log', 'none'), ('pgaudit.role', ''), ('auto_explain.log_min_duration', '-1'),
+    ('pg_stat_monitor.pgsm_track', 'none'), ('pg_stat_monitor.pgsm_track_utility', 'off')) v(name, value)
+  WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) v.name;
 """
 """Before statements that hold secrets: they go into no log and no view of the server's, and no error repeats them."""
-_TABLES = """CREATE TABLE public.document (n int GENERATED ALWAYS AS IDENTITY, line text NOT NULL);
-CREATE TABLE public.made (line text NOT NULL);
-CREATE TABLE public.done (line text NOT NULL);
+SCHEMA = "dysnomia"
+TABLES = ("document", "made", "done")
+_TABLES = f"""BEGIN;
+CREATE SCHEMA {SCHEMA};
+CREATE TABLE {SCHEMA}.document (n int GENERATED ALWAYS AS IDENTITY, line text NOT NULL);
+CREATE TABLE {SCHEMA}.made (line text NOT NULL);
+CREATE TABLE {SCHEMA}.done (line text NOT NULL);
+COMMIT;
 """
+_OWNERS = f"""SELECT json_object_agg(c.relname, c.relkind = 'r' AND o.rolsuper AND s.rolsuper)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+    JOIN pg_roles s ON s.oid = n.nspowner
+  WHERE n.nspname = '{SCHEMA}' AND c.relname IN ({", ".join(map(literal, TABLES))})"""
 
 
 class PostgresqlKeeper:
@@ -70,19 +84,46 @@ class PostgresqlKeeper:
         """Raises PluginError, NotSafe."""
         if not self.exists(place):
             raise PluginError(f"there is no database {place.name} on the server at {self.client.server}")
+        if not self._has_tables(place):
+            raise PluginError(f"the database {place.name} at {self.client.server} holds no globals that were kept")
         lines, made = self.client.ask(
-            "SELECT json_build_array((SELECT coalesce(json_agg(line ORDER BY n), '[]') FROM public.document),"
-            " (SELECT coalesce(json_agg(line ORDER BY ctid), '[]') FROM public.made))",
+            f"SELECT json_build_array((SELECT coalesce(json_agg(line ORDER BY n), '[]') FROM {SCHEMA}.document),"
+            f" (SELECT coalesce(json_agg(line ORDER BY ctid), '[]') FROM {SCHEMA}.made))",
             place.name,
         )
         content = "".join(f"{line}\n" for line in lines).encode()
         return Held(parse(KINDS, content), [tuple(json.loads(one)) for one in made])
 
+    def done(self, place: Place) -> bool:
+        """Whether the transaction that a place is the guard of was committed. Raises PluginError, NotSafe."""
+        if not self._has_tables(place):
+            return False
+        return bool(self.client.ask(f"SELECT count(*) FROM {SCHEMA}.done", place.name))
+
+    def _has_tables(self, place: Place) -> bool:
+        """Whether its first transaction was committed. Raises NotSafe where not all of it is a superuser's."""
+        owned = self.client.ask(
+            "SELECT to_json(r.rolsuper) FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
+            f" WHERE d.datname = {literal(place.name)}"
+        )
+        tables: dict[str, bool] = (self.client.ask(_OWNERS, place.name) or {}) if owned else {}
+        if owned and not tables:
+            return False
+        if set(tables) != set(TABLES) or not all(tables.values()):
+            raise NotSafe(
+                f"tables of the database {place.name} at {self.client.server} do not belong to a superuser: somebody"
+                " else may have written them",
+                "nothing of it was read; look who made it, and drop it by psql",
+            )
+        return True
+
     def create(self, place: Place) -> None:
-        """An empty place. Raises PluginError."""
+        """An empty place, which nobody but superusers can connect to from the beginning. Raises PluginError."""
         name = identifier(place.name)
         self.client.script(
-            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C';\n"
+            f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+            " CONNECTION LIMIT 0;\n"
+            f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;\n"
             f"COMMENT ON DATABASE {name} IS {literal(MARK)};\n"
         )
         self.client.script(_TABLES, place.name)
@@ -123,7 +164,6 @@ class PostgresqlKeeper:
             predefined=frozenset(about["predefined"]),
             folders=frozenset(folders),
             bootstrap=about["bootstrap"],
-            by_password=bool(self.client.server.password or self.client.server.passfile or self.client.server.host),
             depends=self._depends(made) if made else {},
         )
 
@@ -152,8 +192,8 @@ class PostgresqlKeeper:
 def filling(held: Held) -> str:
     """The statements that fill the tables of a place."""
     lines = [line.decode() for _, lines in held.document.lines() for line in lines]
-    sql = [f"INSERT INTO public.document (line) VALUES ({literal(line)});" for line in lines]
-    sql += [f"INSERT INTO public.made VALUES ({literal(json.dumps(list(one)))});" for one in held.made]
+    sql = [f"INSERT INTO {SCHEMA}.document (line) VALUES ({literal(line)});" for line in lines]
+    sql += [f"INSERT INTO {SCHEMA}.made VALUES ({literal(json.dumps(list(one)))});" for one in held.made]
     return "".join(f"{line}\n" for line in sql)
 
 
