@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.driver import Driver
 from tests.plugins.conformance.world import World
 from tests.plugins.ejabberd.world import EjabberdWorld
 
@@ -22,3 +23,14 @@ class TestEjabberd(Conformance):
     def world(self, tmp_path: Path) -> Iterator[World]:
         with EjabberdWorld(tmp_path / "world") as world:
             yield world
+
+    @pytest.mark.worlds
+    def test_memory_is_bounded(self, world: World, driver: Driver) -> None:
+        """Four minutes, of which most is Erlang printing and reading terms."""
+        super().test_memory_is_bounded(world, driver)
+
+    @pytest.mark.xfail(reason="open: what was loaded beside stays behind after an undo before the guard is durable")
+    def test_until_the_guard_is_durable_undo_swaps_back(
+        self, world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        super().test_until_the_guard_is_durable_undo_swaps_back(world, driver, monkeypatch)

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def test_a_folder_of_root_s_that_is_put_in_the_place_of_the_scratch_lets_nobody_
         return answer()
 
     assert answer() == "ready"
-    open_it, extract, answers = system.open_folder, Extractor.extract, list[str]()
+    open_it, answers = system.open_folder, list[str]()
 
     def exchanged(name: str, parent: int) -> int:
         if name.endswith("-beside") and everybody.exists():
@@ -78,14 +78,18 @@ def test_a_folder_of_root_s_that_is_put_in_the_place_of_the_scratch_lets_nobody_
             member.run("mv", everybody, site / name)
         return open_it(name, parent)
 
-    def watched(*arguments: Any) -> None:
-        answers.append(attack())
-        extract(*arguments)
-        answers.append(attack())
+    def watched(extract: Callable[..., None]) -> Callable[..., None]:
+        def attacked(*arguments: Any) -> None:
+            answers.append(attack())
+            extract(*arguments)
+            answers.append(attack())
+
+        return attacked
 
     with attacker, monkeypatch.context() as patched:
         patched.setattr(system, "open_folder", exchanged)
-        patched.setattr(Extractor, "extract", watched)
+        for way in ("extract", "extract_plain"):
+            patched.setattr(Extractor, way, watched(getattr(Extractor, way)))
         made = load_beside(make_context(component, tmp_path), stored)
         answers.append(attack())
         attacker.kill()

@@ -85,10 +85,10 @@ def missing_after(kinds: Iterable[Kind], wanted: Document, live: Document, skipp
         for key, cells in wanted.of(kind.name).items():
             if as_made(kind.name, key) in skipped:
                 continue
-            found = live.of(kind.name).get(key)
-            differences = differing(kind, cells, found)
-            if differences or found is None:
-                hidden = bool(kind.named) and any(kind.shown(one) != one for one in (cells, found) if one)
+            now = live.of(kind.name).get(key)
+            differences = differing(kind, cells, now)
+            if differences or now is None:
+                hidden = bool(kind.named) and any(kind.shown(one) != one for one in (cells, now) if one)
                 words = in_words(kind, differences, hidden=hidden)
                 wrong.append(f"{kind.name} {' '.join(cell or '' for cell in key)}: {words}")
     return wrong

@@ -162,7 +162,9 @@ class MysqlKeeper:
 
 @contextmanager
 def unrepeated() -> Iterator[None]:
-    """Raise a failure of the client program without the statement that failed, which it repeats: with its secrets."""
+    """Cut the statement that failed, which the client program repeats with its secrets, from an error.
+
+    Raises ProcessFailed or the PluginError it led to."""
     try:
         yield
     except PluginError as error:

@@ -111,8 +111,8 @@ class PostgresqlKeeper:
             return False
         if set(tables) != set(TABLES) or not all(tables.values()):
             raise NotSafe(
-                f"tables of the database {place.name} at {self.client.server} do not belong to a superuser: somebody"
-                " else may have written them",
+                f"tables of the database {place.name} at {self.client.server} do not belong to a superuser: another"
+                " user may have written them",
                 "nothing of it was read; look who made it, and drop it by psql",
             )
         return True

@@ -88,13 +88,13 @@ def _live(keeper: PostgresqlKeeper, talk: Talk) -> Document:
 def _drop_tablespace(ctx: Context, keeper: PostgresqlKeeper, name: str, location: str) -> None:
     """Unless it is another one of that name, which somebody made meanwhile."""
     try:
-        found = keeper.client.ask(
+        place = keeper.client.ask(
             "SELECT json_build_array(pg_tablespace_location(oid), pg_get_userbyid(spcowner) = current_user)"
             f" FROM pg_tablespace WHERE spcname = {literal(name)}"
         )
-        if found is None:
+        if place is None:
             return
-        if found != [posixpath.normpath(location), True]:
+        if place != [posixpath.normpath(location), True]:
             ctx.progress.log(f"tablespace {name} stays: its owner or its location is not what the job gave it")
             return
         keeper.client.script(f"DROP TABLESPACE IF EXISTS {identifier(name)};")
