@@ -72,5 +72,5 @@ def _is_new(machine: Machine, one: Standing, when: datetime) -> bool:
     before and has no generation of then is missing: nobody knows what it held."""
     if one.generation is not None or one.key.container not in machine.inventory().listings:
         return False
-    found_at = machine.store.listed_at(one.key)
-    return found_at is not None and found_at > when
+    first = machine.store.listed_at(one.key)
+    return first is not None and first > when
