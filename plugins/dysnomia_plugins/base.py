@@ -106,6 +106,9 @@ class StatePlugin(Plugin):
     main_artefact: ClassVar[str] = ""
     """Of a type whose snapshots have several artefacts: the one that the server's own client loads."""
 
+    read_by_dysnomia: ClassVar[str] = "xz"
+    """The compression with which Dysnomia's own module of the type reads a snapshot of ours."""
+
     def activities(self) -> frozenset[str]:
         return frozenset({"activate", "deactivate", "snapshot", "restore", "collect-garbage"})
 
@@ -121,7 +124,7 @@ class StatePlugin(Plugin):
 
     def dump_reader(self, component: Component) -> str:
         """Return the user that Dysnomia's own module of this type switches to before it reads a snapshot; ``""`` if it
-        does not switch. With ``compression=xz`` that user gets read permission on stored snapshots."""
+        does not switch. With the compression of ``read_by_dysnomia`` that user may read stored snapshots."""
         return ""
 
     def leaves_garbage(self, component: Component) -> bool:

@@ -126,7 +126,7 @@ def _postgresql(folder: Path) -> Iterator[Figure]:
             orders.snapshot()
             others.restic(orders.dumped())
             others.borg(orders.dump, day)
-        yield from _on_disk(f"{DAYS} daily generations in PostgreSQL", orders.world, others, ON_DISK)
+        yield from on_disk(f"{DAYS} daily generations in PostgreSQL", orders.world, others, ON_DISK)
         ours, theirs, dumped = _changed_days(orders)
         yield ratio("a snapshot of the eleventh day and on", ours, "pg_dump | zstd -T2 -3", theirs, SAME)
         yield ratio("the same", ours, "pg_dump alone", dumped, float("inf"))
@@ -206,7 +206,7 @@ def _sqlite(folder: Path) -> Iterator[Figure]:
         world.run("dysnomia", "-o", "snapshot", "-C", "sqlite", "-c", "bench")
         others.restic(live / "bench")
         others.borg(live / "bench", day)
-    yield from _on_disk(f"{DAYS} daily generations in SQLite", world, others, SAME)
+    yield from on_disk(f"{DAYS} daily generations in SQLite", world, others, SAME)
 
 
 def _sqlite_day(path: Path, day: int, last: int) -> int:
@@ -230,7 +230,8 @@ def _sqlite_day(path: Path, day: int, last: int) -> int:
     return until
 
 
-def _on_disk(work: str, world: World, others: Others, hold: float) -> Iterator[Figure]:
+def on_disk(work: str, world: World, others: Others, hold: float) -> Iterator[Figure]:
+    """The sizes of a state directory and of the repositories of the other tools. Raises CalledProcessError."""
     here = _size(world.state) - _size(world.state / "reserve")
     restic = statistics.median(map(_size, others.restics))
     for tool, there, limit in (("restic", restic, hold), ("borg", _size(others.folder / "borg"), float("inf"))):

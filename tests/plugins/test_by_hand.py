@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.world import World
+from tests.plugins.ejabberd.changes import PEOPLE, seed
 from tests.plugins.git.changes import commit, git
 from tests.plugins.influx.changes import plain
 from tests.plugins.influx.changes import seed as seed_influx
 from tests.plugins.openldap.changes import seed_ldif
+from tests.plugins.servers.ejabberd import EjabberdServer
 from tests.plugins.servers.influx import InfluxServer
 from tests.plugins.servers.mariadb import MariadbServer
 from tests.plugins.servers.openldap import SlapdServer
@@ -136,6 +138,20 @@ def test_slapadd_loads_openldap(tmp_path: Path) -> None:
         assert server.slapcat() == then != []
     finally:
         server.remove()
+
+
+@pytest.mark.server
+def test_ejabberdctl_loads_ejabberd(tmp_path: Path) -> None:
+    with EjabberdServer() as server:
+        seed(server)
+        dump = exported(tmp_path, "chat", server.properties)
+        there = server.home / "there.dump"
+        there.write_bytes(dump.read_bytes())
+        for name in PEOPLE:
+            server.run_control("unregister", name, "localhost")
+        assert server.run_control("registered_users", "localhost").split() == []
+        server.run_control("load", str(there))
+        assert server.run_control("registered_users", "localhost").split() == sorted(PEOPLE)
 
 
 @pytest.mark.server

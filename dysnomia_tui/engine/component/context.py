@@ -50,7 +50,7 @@ LOCK_ROUND = 0.25
 def dump_reader(plugin: Plugin, component: Component, compression: str) -> str:
     """The user who may read a snapshot besides its owner: whom bash Dysnomia's module of the type becomes, where the
     store is one that it restores from as well. ``""`` for nobody."""
-    if compression != "xz" or os.geteuid() != 0 or not isinstance(plugin, StatePlugin):
+    if os.geteuid() != 0 or not isinstance(plugin, StatePlugin) or compression != plugin.read_by_dysnomia:
         return ""
     user = plugin.dump_reader(component)
     try:

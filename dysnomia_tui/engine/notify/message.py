@@ -31,6 +31,10 @@ class Condition:
     """What shows it."""
 
 
+_NEVER = "never"
+"""The word of a component without any generation: alone it says nothing in a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """A condition that began or changed (``well``: one that ended)."""
@@ -41,9 +45,19 @@ class Happening:
     @property
     def line(self) -> str:
         text = self.condition
+        if text.word == _NEVER:
+            return self.short
         if self.well:
             return f"{text.what}: this is over: {text.word}{f', {text.text}' if text.text else ''}"
         return f"{text.what} {text.word}: {text.text}" if text.text else f"{text.what} {text.word}"
+
+    @property
+    def short(self) -> str:
+        """Of a title."""
+        text = self.condition
+        if text.word == _NEVER:
+            return f"{text.what} {'has a snapshot now' if self.well else 'was never snapshotted'}"
+        return f"{text.what} {f'no longer {text.word}' if self.well else text.word}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +84,7 @@ class Message:
         if self.test:
             return f"{self.host}: a test message of dysnomia-tui"
         first, more = self.happenings[0], len(self.happenings) - 1
-        text = first.condition
-        name = f"{text.what} {f'no longer {text.word}' if first.well else text.word}"
-        return f"{self.host}: {name}{f', and {more} more' if more else ''}"
+        return f"{self.host}: {first.short}{f', and {more} more' if more else ''}"
 
     @property
     def text(self) -> str:

@@ -85,6 +85,7 @@ def plan_restore(
             "dangerous": untrusted,
             "text": text,
             "blocked": int(wrong or code),
+            **({"changes": list(preflight.changes)} if preflight.changes else {}),
         },
         depends=_depends(machine, generation, preflight, container),
         warnings=_warnings(machine, generation, preflight),
@@ -196,6 +197,10 @@ def preflight_grade(machine: Machine, plan: Plan) -> str:
             return f"it could no longer be undone: {finding.text}"
         if finding.severity is Severity.DANGEROUS and plan.grade < Grade.FINAL:
             return f"it is more dangerous now: {finding.text}"
+    planned = tuple(plan.params.get("changes", ()))
+    if planned != report.changes:
+        other = next(iter(set(report.changes) ^ set(planned)), "")
+        return f"what would change is no longer what was planned ({other})"
     return ""
 
 
@@ -220,6 +225,7 @@ def _restore_steps(
     steps = [
         Step(f"generation {generation.number} would be loaded beside what is live, every byte verified", name),
         Step(as_step(preflight.swap) or "it would take the place of what is live", name),
+        *changes_as_steps(preflight, name),
         Step(f"a new generation would record that {generation.number} is live again", name),
     ]
     if guard:
@@ -228,6 +234,11 @@ def _restore_steps(
     else:
         steps.append(Step("no guard would be made: this could not be undone", name))
     return tuple(steps)
+
+
+def changes_as_steps(preflight: Preflight, key: str) -> list[Step]:
+    """Every change of a type that changes what is live and does not replace it, a step each."""
+    return [Step(line, key) for line in preflight.changes]
 
 
 def _untouched(target: RestoreTarget) -> str:

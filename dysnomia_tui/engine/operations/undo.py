@@ -16,7 +16,7 @@ from dysnomia_tui.engine.errors import Blocked, Exit, Stale, Unknown
 from dysnomia_tui.engine.jobs.board import JobBoard
 from dysnomia_tui.engine.jobs.context import JobContext, Outcome
 from dysnomia_tui.engine.machine.machine import Machine
-from dysnomia_tui.engine.operations.restore import _restored, as_step, preflight_or_blocker, replaced
+from dysnomia_tui.engine.operations.restore import _restored, as_step, changes_as_steps, preflight_or_blocker, replaced
 from dysnomia_tui.engine.operations.trash import come_back
 from dysnomia_tui.engine.plans.grades import confirmation, graded
 from dysnomia_tui.engine.plans.plan import Grade, Kind, Plan, SpaceNeed, Step
@@ -141,6 +141,7 @@ def _preflight(machine: Machine, key: ComponentKey, before: _Before) -> tuple[Pr
     return replace(
         preflight,
         findings=tuple(finding for finding in preflight.findings if not finding.of_snapshot),
+        changes=(),
         needs=() if live is None else ((FOR_THE_GUARD, live, machine.store.free_bytes()),),
     ), code
 
@@ -153,6 +154,7 @@ def _steps(key: ComponentKey, job_id: str, before: _Before, preflight: Preflight
         steps = [Step(f"{what} would be loaded, every byte verified, and take the place of what is live", str(key))]
     if preflight.swap:
         steps.append(Step(as_step(preflight.swap), str(key)))
+    steps += changes_as_steps(preflight, str(key))
     steps.append(Step("what is live now would become a guard itself, held for a week", str(key)))
     return tuple(steps)
 

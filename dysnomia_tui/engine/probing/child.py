@@ -256,6 +256,7 @@ def _preflight(
         "needs": result.needs,
         "swap": result.swap,
         "guard": result.guard,
+        "changes": result.changes,
         "identity": plugin.identity(component) if question["replace"] else "",
         "address": plugin.address(copied) if elsewhere else "",
     }

@@ -122,6 +122,7 @@ def preflight(
         guard=answer["guard"],
         identity=answer["identity"],
         address=answer["address"],
+        changes=tuple(answer["changes"]),
     )
 
 

@@ -281,6 +281,9 @@ class Preflight:
     """How the swap is made, in one sentence."""
     guard: str = ""
     """What the guard is, and where a gap remains, in one sentence."""
+    changes: tuple[str, ...] = ()
+    """Of a type that changes what is live and does not replace it: every change, a line each, with no secrets. The job
+    is refused where they are others when it begins."""
     identity: str = ""
     """What would be replaced (``StatePlugin.identity``). Filled in by the engine."""
     address: str = ""

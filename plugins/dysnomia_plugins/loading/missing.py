@@ -11,12 +11,10 @@ _UNIX = ""
 DYSNOMIAS: Mapping[str, str] = {
     "bsdrc-script": "FreeBSD and the like",
     "cygrunsrv-service": "Cygwin on Windows",
-    "ejabberd-dump": _UNIX,
     "iis-webapplication": "Cygwin on Windows",
     "launchd-daemon": "macOS",
     "mongo-database": _UNIX,
     "mssql-database": "Cygwin on Windows",
-    "nixos-configuration": "NixOS",
     "s6-rc-service": _UNIX,
 }
 """The types of Dysnomia 0.10.2 that are none of ours, and what they work on alone. Its modules run here as they are.

@@ -137,6 +137,8 @@ def explain(folder: Path) -> Explained | None:
     footers: dict[str, ArtefactFooter | FolderFooter] = {}
     for footer_or_file in collapsed(path for path, _ in walk(folder)):
         path = folder_of(footer_or_file) or footer_or_file
+        if "/" in path:
+            return None  # a snapshot that holds snapshots: their footers explain them, and not what holds them
         reader = open_artefact(folder / path)
         if reader.about is None:
             return None

@@ -147,9 +147,8 @@ def _count_rules(generations: tuple[GcGeneration, ...], policy: Policy, at: date
     if policy.only_budget:
         for gen in newest_first:
             _add(rules, gen.number, f"{MAX_SIZE} {size(policy.max_size)}")
-        return
     good = [gen for gen in newest_first if gen.good]
-    if newest_first:
+    if newest_first and not policy.only_budget:
         _add(rules, newest_first[0].number, "newest")
     if policy.last > 0:
         for gen in {gen.number: gen for gen in [*newest_first[: policy.last], *good[: policy.last]]}.values():

@@ -44,8 +44,9 @@ class Policy:
 
     @property
     def only_budget(self) -> bool:
-        """Whether nothing chooses what is kept but the budget."""
-        return self.max_size is not None and self == Policy(max_size=self.max_size)
+        """Whether nothing chooses what is kept but the budget: its floors say what stays, and not what goes."""
+        alone = Policy(max_size=self.max_size, at_least=self.at_least, min_age=self.min_age)
+        return self.max_size is not None and self == alone
 
 
 @dataclass(frozen=True, slots=True)

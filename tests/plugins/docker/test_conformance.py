@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.docker.world import VolumeWorld
 from tests.plugins.servers.docker import DockerServer
@@ -15,7 +15,7 @@ from tests.plugins.servers.docker import DockerServer
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("docker")]
 
 
-class TestDockerVolume(Conformance):
+class TestDockerVolume(SlowConformance):
     column = "docker-volume"
     server = ("dockerd", "--version")
 

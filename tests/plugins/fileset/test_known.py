@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from dysnomia_plugins.toolkit.filesets import dump as fileset
-from dysnomia_plugins.toolkit.trees import dump
+from dysnomia_plugins.toolkit.trees import dump, plain
 from dysnomia_plugins.types.fileset import Fileset
 from dysnomia_store.model import Generation
 from dysnomia_tui.engine.component import activities
@@ -81,15 +81,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Nothing counts as just changed, unless a test says so: else it would have to wait until all of it is older."""
     place = Place(tmp_path)
     make_tree(place.data, Random(1))
-    read_all = dump._read_all
+    for module in (dump, plain):
+        monkeypatch.setattr(module, "_read_all", counted(place, module._read_all))
+    monkeypatch.setattr(fileset, "JUST", 0)
+    return place
 
-    def counted(descriptor: int, size: int) -> bytes:
+
+def counted(place: Place, read_all: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
+    def read(descriptor: int, size: int) -> bytes:
         place.read.append(size)
         return read_all(descriptor, size)
 
-    monkeypatch.setattr(dump, "_read_all", counted)
-    monkeypatch.setattr(fileset, "JUST", 0)
-    return place
+    return read
 
 
 def make_tree(folder: Path, random: Random) -> None:

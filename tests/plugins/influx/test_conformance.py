@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.slow import SlowConformance
 from tests.plugins.conformance.world import World
 from tests.plugins.influx.world import InfluxWorld
 
 
 @pytest.mark.server
-class TestInflux(Conformance):
+class TestInflux(SlowConformance):
     column = "influx-database"
     server = ("influxd", "version")
 

@@ -18,7 +18,7 @@ import pytest
 
 from dysnomia_tui.config import SettingsError, load_settings
 from dysnomia_tui.engine.notify import send
-from dysnomia_tui.engine.notify.message import Condition
+from dysnomia_tui.engine.notify.message import Condition, Happening
 from dysnomia_tui.engine.notify.news import Look, Run, news
 from dysnomia_tui.engine.records import Level
 from tests.unit.cli.calling import call
@@ -329,3 +329,12 @@ def test_apprise_sends_the_message(host: Host, capsys: pytest.CaptureFixture[str
         server.status = 500
         assert host.call("dysnomia-tui", "notify", "--test") == 1
         assert "Apprise could not deliver" in capsys.readouterr().out
+
+
+def test_a_component_without_a_snapshot_is_told_in_a_sentence_that_says_so() -> None:
+    one = Condition(
+        "component files/uploads", "files/uploads", Level.WARNING, "never", "never snapshotted", "dysnomia-tui status"
+    )
+    assert [Happening(one).short, Happening(one, well=True).line] == [
+        "files/uploads was never snapshotted", "files/uploads has a snapshot now",
+    ]  # fmt: skip

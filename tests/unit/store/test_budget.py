@@ -41,6 +41,9 @@ def test_of_what_other_rules_keep_the_oldest_go() -> None:
 def test_it_never_takes_the_floor_nor_what_is_kept_for_itself() -> None:
     assert kept(decide(TEN, Policy(max_size=0))) == [10]
     assert kept(decide(TEN, Policy(max_size=0, at_least=3))) == [8, 9, 10]
+    roomy = kept(decide(TEN, Policy(max_size=1 << 30)))
+    assert kept(decide(TEN, Policy(max_size=1 << 30, at_least=3))) == roomy, "a floor deletes nothing"
+    assert kept(decide(TEN, Policy(max_size=1 << 30, min_age=timedelta(days=2)))) == roomy
     assert kept(decide(TEN, Policy(max_size=0, min_age=timedelta(days=2)))) == [8, 9, 10]
     pinned = gen(1, DAYS[0], marks=Marks(pins=(Pin("why", "bob", NOW),)))
     found = state(pinned, *TEN.generations[1:])

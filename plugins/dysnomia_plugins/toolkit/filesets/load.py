@@ -7,7 +7,7 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.base import Context, Place, Stored
@@ -16,17 +16,21 @@ from dysnomia_plugins.toolkit.filesets.places import Layout
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import sync_file_system
 from dysnomia_plugins.toolkit.guarded.way import Identity
-from dysnomia_plugins.toolkit.trees.compare import compare, differs
+from dysnomia_plugins.toolkit.trees.compare import Found, compare, differs
 from dysnomia_plugins.toolkit.trees.contents import ARTEFACT, index_of
 from dysnomia_plugins.toolkit.trees.extract import Extractor, Trust
 from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, below, purpose_of
+from dysnomia_plugins.toolkit.trees.plain_members import Ahead, PlainMembers
 from dysnomia_plugins.toolkit.trees.selected_members import Chosen
 from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
 from dysnomia_plugins.toolkit.trees.tarread import Entry, TarReader
 from dysnomia_plugins.toolkit.trees.walk import Walk
 from dysnomia_store.errors import NotFound
 from dysnomia_store.model import Section
+
+TOLD, TOLD_FILES = 256 << 10, 200
+"""Bytes and number of small files after which progress is told, and a cancellation is noticed."""
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Loader:
     """The folders that are loaded into, each held by its descriptor until it is handed over."""
     _roots: Sequence[RootAt] = ()
     """What may be loaded there; the mounts they are found by are those of when it began."""
+    _names_of_roots: frozenset[str] = frozenset()
     _done: int = 0
 
     def run(self, sections: Sequence[Section] | None) -> None:
@@ -93,9 +98,16 @@ class Loader:
     def _extract(self, making: str, wanted: Chosen | None) -> None:
         if wanted is None:
             with self.stored.open(ARTEFACT) as stream:
-                archive = TarReader(stream)
-                for entry in archive:
+                ahead = Ahead(stream)
+                archive = TarReader(ahead.stream())
+                plain = PlainMembers(ahead, self.trust.wanted)
+                while True:
+                    self._take_plain(plain, making)
+                    if (entry := archive.next()) is None:
+                        break
                     self._take(entry, entry.member, making)
+                    entry.skip()
+                    plain.learn(entry)
                 if not archive.ended:
                     raise BadArchive("the archive has no end marker", "it is not complete; nothing was replaced")
             return
@@ -109,6 +121,24 @@ class Loader:
     def _take(self, entry: Entry, member: Member, making: str) -> None:
         self.ctx.cancel.check()
         self._extractor(member.name, making).extract(entry, member, self._advance)
+
+    def _take_plain(self, plain: PlainMembers, making: str) -> None:
+        """The small files that come next."""
+        folder: str | None = None
+        size = count = 0
+        while (file := plain.next()) is not None:
+            name = f"{file.folder}/{file.name}" if file.folder else file.name
+            if file.folder != folder or name in self._names_of_roots:
+                extractor = self._extractor(name, making)
+                folder = file.folder if name not in self._names_of_roots else None
+            extractor.extract_plain(file)
+            size += len(file.data)
+            count += 1
+            if size >= TOLD or count >= TOLD_FILES:
+                self._advance(size)
+                size = count = 0
+        if count:
+            self._advance(size)
 
     def _advance(self, size: int) -> None:
         self._done += size
@@ -127,6 +157,7 @@ class Loader:
     def _base_of(self, name: str) -> str:
         if not self._roots:
             self._roots = tuple(self.layout.roots_at(self.place))
+            self._names_of_roots = frozenset(root.root for root in self._roots)
         for root in self._roots:
             if below(name, root.root):
                 return root.base
@@ -173,16 +204,20 @@ class Loader:
             return
         compare(
             self.stored.sections,
-            lambda: (self._as_it_will_be(seen.member) for seen in Walk(roots, open_files=False)),
+            lambda: self._as_it_will_be(Walk(roots, open_files=False)),
             strict=self.trust.made_here and not lost,
             owners=self.trust.root,
             check=self.ctx.cancel.check,
         )
 
-    def _as_it_will_be(self, member: Member) -> Member:
+    def _as_it_will_be(self, walk: Walk) -> Iterator[Found]:
         """A base is still closed: what it will be like is set when all is found right."""
         top = next((extractor.top for extractor in self._extractors.values() if extractor.top is not None), None)
-        return top if top is not None and member.name == top.name and member.kind is top.kind else member
+        if top is None:
+            yield from walk
+            return
+        for seen in walk:
+            yield top if seen.name == top.name and seen.kind is top.kind else seen
 
 
 def _check_one(section: Section, path: str) -> None:

@@ -6,14 +6,15 @@ can be, with the same bytes in the archive and in the digests as ``Member`` and 
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dysnomia_plugins.toolkit.files_reader import SNIFFED, is_text
-from dysnomia_plugins.toolkit.trees.member import BLOCK, ContentDigest, Member
+from dysnomia_plugins.toolkit.trees.member import BLOCK, ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.tarwrite import TAR_BLOCK, PlainHeaders, header
-from dysnomia_plugins.toolkit.trees.walk import Seen
+from dysnomia_plugins.toolkit.trees.walk import Owners, Seen, member_of
 from dysnomia_store.model import Form
 from dysnomia_store.sink import ContentSink, WholeSection
 
@@ -26,7 +27,8 @@ PLAIN = min(BLOCK, SNIFFED)
 _KINDS = 1000
 """Different owners and modes that are kept; more are worked out again."""
 
-_ENCODING = sys.getfilesystemencoding()
+ENCODING = sys.getfilesystemencoding()
+TEXT, BYTES = Form.TEXT, Form.BYTES
 _PADDING = tuple(bytes(size) for size in range(TAR_BLOCK))
 
 
@@ -34,7 +36,9 @@ _PADDING = tuple(bytes(size) for size in range(TAR_BLOCK))
 class _Alike:
     """What files of one owner and mode have in common."""
 
-    headers: PlainHeaders
+    usable: bool
+    """Whether ``header`` says all there is to say of them."""
+    header: Callable[[bytes, int, int], bytes | None]
     attributes: Mapping[str, str]
     canonical: bytes
     """Mode, owner and group as they stand in a member's canonical bytes."""
@@ -43,7 +47,8 @@ class _Alike:
     def of(cls, member: Member) -> _Alike:
         parts = (b"%o" % member.mode, b"%d" % member.uid, b"%d" % member.gid)
         canonical = b"".join(b"%d:%b" % (len(part), part) for part in parts)
-        return cls(PlainHeaders(member), member.attributes(), canonical)
+        headers = PlainHeaders(member)
+        return cls(headers.usable, headers.header, member.attributes(), canonical)
 
 
 @dataclass
@@ -67,27 +72,29 @@ class Batch:
         """A file without holes that was found unchanged after ``data`` was read.
 
         Returns whether the batch is full; None for a file that is not a plain one, and was not taken."""
-        size = len(data)
-        if size > PLAIN or seen.xattrs:
+        if len(data) > PLAIN or seen.xattrs:
             return None
-        now = seen.stat
-        alike = self._alike.get((now.st_mode, now.st_uid, now.st_gid)) or self._learn(seen)
-        name = seen.name.encode(_ENCODING, "surrogateescape")
-        blocks = alike.headers.header(name, size, now.st_mtime_ns) if alike.headers.usable else None
-        if blocks is None:
+        return self.add_plain(seen.name, seen.name.encode(ENCODING, "surrogateescape"), seen.stat, data, seen.owners)
+
+    def add_plain(self, name: str, encoded: bytes, seen: os.stat_result, data: bytes, owners: Owners) -> bool | None:
+        """The same of a regular file of at most ``PLAIN`` bytes that has no extended attributes."""
+        size = len(data)
+        alike = self._alike.get((seen.st_mode, seen.st_uid, seen.st_gid)) or self._learn(seen, owners)
+        if not alike.usable or (blocks := alike.header(encoded, size, seen.st_mtime_ns)) is None:
             return None
         length = b"%d" % size
         canonical = b"4:file%d:%b%b%d:%b0:3:0,0%b" % (
-            len(name), name, alike.canonical, len(length), length, ContentDigest.of_small(data),
+            len(encoded), encoded, alike.canonical, len(length), length, ContentDigest.of_small(data),
         )  # fmt: skip
         self._sections.append(
             WholeSection(
-                "file", seen.name, Form.TEXT if is_text(data) else Form.BYTES, size, alike.attributes, canonical,
+                "file", name, TEXT if is_text(data) else BYTES, size, alike.attributes, canonical,
                 (blocks, data, _PADDING[-size % TAR_BLOCK]),
             )
         )  # fmt: skip
         self._content += size
-        return self._is_full(size)
+        self._stored += size
+        return self._stored >= FULL or len(self._sections) >= MOST
 
     @property
     def waiting(self) -> bool:
@@ -107,8 +114,10 @@ class Batch:
         self._stored += size
         return self._stored >= FULL or len(self._sections) >= MOST
 
-    def _learn(self, seen: Seen) -> _Alike:
+    def _learn(self, seen: os.stat_result, owners: Owners) -> _Alike:
         if len(self._alike) >= _KINDS:
             self._alike.clear()
-        alike = self._alike[seen.stat.st_mode, seen.stat.st_uid, seen.stat.st_gid] = _Alike.of(seen.member)
+        user, group = owners.user(seen.st_uid), owners.group(seen.st_gid)
+        alike = _Alike.of(member_of("", seen, Kind.FILE, "", (), user, group))
+        self._alike[seen.st_mode, seen.st_uid, seen.st_gid] = alike
         return alike

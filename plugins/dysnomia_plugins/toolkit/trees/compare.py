@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from dysnomia_plugins.errors import PluginError
-from dysnomia_plugins.toolkit.trees.member import Kind, Member
+from dysnomia_plugins.toolkit.trees.member import Kind
 from dysnomia_plugins.toolkit.trees.names import sort_key
 from dysnomia_store.model import Section
 
 
+class Found(Protocol):
+    """What stands on disk: a member, or what a walk saw."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def attributes(self) -> Mapping[str, str]: ...
+
+
 def compare(
     sections: Callable[[], Iterable[Section]],
-    members: Callable[[], Iterable[Member]],
+    members: Callable[[], Iterable[Found]],
     *,
     strict: bool,
     owners: bool,
@@ -44,7 +60,7 @@ def compare(
 
 def _compared(
     index: Iterable[Section],
-    members: Iterable[Member],
+    members: Iterable[Found],
     strict: bool,
     owners: bool,
     check: Callable[[], None],

@@ -28,6 +28,7 @@ from dysnomia_plugins.toolkit.trees.extract import MAX_DEPTH
 from dysnomia_plugins.toolkit.trees.known import Known, Noting, key_of
 from dysnomia_plugins.toolkit.trees.member import ContentDigest, Kind, Member
 from dysnomia_plugins.toolkit.trees.names import RootAt
+from dysnomia_plugins.toolkit.trees.plain import PlainFiles
 from dysnomia_plugins.toolkit.trees.tarread import CHUNK, MAX_EXTENTS
 from dysnomia_plugins.toolkit.trees.tarwrite import END, header, padding
 from dysnomia_plugins.toolkit.trees.walk import Seen, Walk
@@ -73,16 +74,22 @@ class TreeDump:
     _done: int = 0
     _settled: float = 0.0
     """What changed last before this time shows every change since; later times must be looked at."""
+    _plain: PlainFiles | None = None
     _batch: Batch = field(default_factory=Batch)
     _as_found: bool = False
     """Whether a look at the file that was stored last, after it was read, showed what it was found as."""
 
     def run(self) -> None:
         """Raises PluginError where something cannot be read, or nothing is there."""
-        walk = Walk(self.roots, skip=self.skip, known=None if self.known is None else self.known.same)
+        if self.known is None:
+            self._plain = PlainFiles(self._batch, self._flush, self.noting)
+        known = None if self.known is None else self.known.same
+        walk = Walk(self.roots, skip=self.skip, known=known, taker=self._plain)
         for seen in walk:
             self._member(seen)
             self.members += 1
+        if self._plain is not None:
+            self.members += self._plain.taken
         if len(walk.missing) == len(self.roots):
             where = ", ".join(root.path for root in self.roots) or "no mkdir line"
             raise PluginError(
@@ -164,6 +171,8 @@ class TreeDump:
         if before.st_ctime > self._settled:
             settle(before)
             self._settled = time.time() - TICK
+            if self._plain is not None:
+                self._plain.settled = self._settled
         for left in reversed(range(TRIES)):
             data = _read_all(descriptor, before.st_size)
             after = os.fstat(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import grp
 import os
+import posixpath
 import pwd
 import stat
 from collections.abc import Callable, Sequence
@@ -24,9 +25,11 @@ from dysnomia_plugins.toolkit.guarded.system import (
     pinned,
     pinned_path,
     proc_path,
+    read_xattrs,
     write_xattrs,
 )
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
+from dysnomia_plugins.toolkit.trees.plain_members import PlainMember
 from dysnomia_plugins.toolkit.trees.tarheader import BadArchive
 from dysnomia_plugins.toolkit.trees.tarread import Entry
 
@@ -70,6 +73,13 @@ class Trust:
         mode = member.mode & 0o1777 if member.kind is not Kind.FOLDER else member.mode & ~stat.S_ISUID
         safe = tuple((name, value) for name, value in member.xattrs if not name.startswith(("security.", "trusted.")))
         return replace(member, mode=mode, xattrs=safe)
+
+    def wanted(self, member: Member) -> Member | None:
+        """What files like this one are made as by ``extract_plain``; None where each of them takes a closer look.
+
+        Raises PluginError as ``apply``."""
+        made = self.apply(member)
+        return made if made is not None and made.mode == member.mode and not member.xattrs else None
 
     def _owner(self, member: Member) -> tuple[int, int]:
         if not self.root:
@@ -120,6 +130,8 @@ class Extractor:
     top: Member | None = None
     """What the base itself should be like. It is the last thing that is set: until then nobody else may enter it."""
     _stack: list[_Open] = field(default_factory=list)
+    _filled: str | None = None
+    """Which folder is the last of the open ones; None where that is not known."""
 
     def extract(
         self, entry: Entry, member: Member | None = None, on_bytes: Callable[[int], None] | None = None
@@ -138,7 +150,34 @@ class Extractor:
         try:
             self._make(wanted, entry, on_bytes)
         except LinkInTheWay as error:
-            raise BadArchive(f"the archive writes {stored.name!r} through a link", "nothing was extracted") from error
+            raise _through_a_link(stored.name) from error
+        self.members += 1
+
+    def extract_plain(self, plain: PlainMember) -> None:
+        """Make a small file, like one that ``wanted`` has said of. Raises as ``extract``."""
+        folder, name, data, mtime, like = plain
+        try:
+            if folder != self._filled:
+                self._enter(folder.split("/") if folder else [])
+                self._filled = folder
+            parent = self._stack[-1].descriptor if self._stack else self.base
+            try:
+                descriptor = os.open(name, _NEW, 0o600, dir_fd=parent)
+            except FileExistsError:
+                self._clear(name, parent, replace(like, name=posixpath.join(folder, name)))
+                descriptor = os.open(name, _NEW, 0o600, dir_fd=parent)
+        except LinkInTheWay as error:
+            raise _through_a_link(posixpath.join(folder, name)) from error
+        try:
+            if data and (written := os.write(descriptor, data)) < len(data):
+                _write_at(descriptor, data[written:], written)
+            self._own(descriptor, like)
+            if read_xattrs(descriptor):
+                self._xattrs(descriptor, replace(like, name=posixpath.join(folder, name)))
+            os.fchmod(descriptor, like.mode)
+            os.utime(descriptor, ns=(mtime, mtime))
+        finally:
+            os.close(descriptor)
         self.members += 1
 
     def _leave_out(self, what: str) -> None:
@@ -189,6 +228,7 @@ class Extractor:
 
     def _enter(self, parts: Sequence[str]) -> _Open | None:
         """Have the folder open, with those above it; None is the base itself."""
+        self._filled = None
         if len(parts) > MAX_DEPTH:
             raise PluginError(f"the archive holds folders nested deeper than {MAX_DEPTH}")
         common = 0
@@ -320,6 +360,10 @@ class Extractor:
             if member.kind is not Kind.SYMLINK:
                 chmod_pinned(made, member.mode)
             os.utime(pinned_path(made), ns=(member.mtime, member.mtime))
+
+
+def _through_a_link(name: str) -> BadArchive:
+    return BadArchive(f"the archive writes {name!r} through a link", "nothing was extracted")
 
 
 def _write_at(descriptor: int, data: bytes, offset: int) -> None:

@@ -41,18 +41,20 @@ _64 = (1 << 64) - 1
 
 def key_of(name: str, kind: Kind, link: str, seen: os.stat_result) -> bytes:
     """What stands for a member as it was looked at: 16 bytes."""
-    fields = _FIELDS.pack(
-        seen.st_ino,
-        seen.st_size,
-        seen.st_mtime_ns & _64,
-        seen.st_ctime_ns & _64,
-        seen.st_mode,
-        seen.st_uid,
+    what = b"%b\0%b\0%b" % (kind.encode(), os.fsencode(name), os.fsencode(link))
+    return blake2b(what + _fields(seen), digest_size=_KEY).digest()
+
+
+def file_key(name: bytes, seen: os.stat_result) -> bytes:
+    """The same of a file, quicker."""
+    return blake2b(b"file\0%b\0%b" % (name, _fields(seen)), digest_size=_KEY).digest()
+
+
+def _fields(seen: os.stat_result) -> bytes:
+    return _FIELDS.pack(
+        seen.st_ino, seen.st_size, seen.st_mtime_ns & _64, seen.st_ctime_ns & _64, seen.st_mode, seen.st_uid,
         seen.st_gid,
-    )
-    return blake2b(
-        b"%b\0%b\0%b%b" % (kind.encode(), os.fsencode(name), os.fsencode(link), fields), digest_size=_KEY
-    ).digest()
+    )  # fmt: skip
 
 
 @dataclass

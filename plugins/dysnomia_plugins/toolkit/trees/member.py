@@ -97,14 +97,17 @@ def _shown(value: bytes) -> str:
 
 def kind_of(mode: int) -> Kind | None:
     """The kind of what ``lstat`` saw; None for what cannot be stored (a socket)."""
-    return {
-        stat.S_IFREG: Kind.FILE,
-        stat.S_IFDIR: Kind.FOLDER,
-        stat.S_IFLNK: Kind.SYMLINK,
-        stat.S_IFIFO: Kind.FIFO,
-        stat.S_IFCHR: Kind.CHAR,
-        stat.S_IFBLK: Kind.DISK,
-    }.get(stat.S_IFMT(mode))
+    return _KINDS.get(stat.S_IFMT(mode))
+
+
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.FOLDER,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFCHR: Kind.CHAR,
+    stat.S_IFBLK: Kind.DISK,
+}
 
 
 class ContentDigest:

@@ -11,9 +11,10 @@ import os
 import posixpath
 import pwd
 import stat
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay, folder_at, open_folder, proc_path, read_xattrs
@@ -21,7 +22,9 @@ from dysnomia_plugins.toolkit.trees.member import Kind, Member, kind_of
 from dysnomia_plugins.toolkit.trees.names import RootAt, own_name
 
 _TRIES = 3
-_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = 1000
+"""Different owners and modes that are kept; more are worked out again."""
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass
@@ -30,12 +33,23 @@ class Owners:
 
     _users: dict[int, str] = field(default_factory=dict)
     _groups: dict[int, str] = field(default_factory=dict)
+    _shown: dict[tuple[int, int, int], Mapping[str, str]] = field(default_factory=dict)
 
     def user(self, number: int) -> str:
         return _name(self._users, number, lambda uid: pwd.getpwuid(uid).pw_name)
 
     def group(self, number: int) -> str:
         return _name(self._groups, number, lambda gid: grp.getgrgid(gid).gr_name)
+
+    def shown(self, seen: os.stat_result) -> Mapping[str, str]:
+        """The attributes of a file or folder that has no extended ones: a tree has few different ones."""
+        alike = seen.st_mode, seen.st_uid, seen.st_gid
+        shown = self._shown.get(alike)
+        if shown is None:
+            if len(self._shown) >= _KINDS:
+                self._shown.clear()
+            shown = self._shown[alike] = member_of("", seen, Kind.FILE, "", ()).attributes()
+        return shown
 
 
 def _name(known: dict[int, str], number: int, look_up: Callable[[int], str]) -> str:
@@ -83,12 +97,38 @@ class Seen:
         return self._member
 
     @property
+    def size(self) -> int:
+        """As the member's."""
+        return self.stat.st_size if self.kind is Kind.FILE else 0
+
+    def attributes(self) -> Mapping[str, str]:
+        """As the member's."""
+        if self.kind in (Kind.FILE, Kind.FOLDER) and not self.xattrs:
+            return self.owners.shown(self.stat)
+        return self.member.attributes()
+
+    @property
     def path(self) -> str:
         """Absolute, for messages."""
         return self.folder if self.kind is Kind.FOLDER else posixpath.join(self.folder, posixpath.basename(self.name))
 
 
-@dataclass(frozen=True, slots=True)
+class Taker(Protocol):
+    """Deals with files by the folder, without what a ``Seen`` of each would cost."""
+
+    def take(self, prefix: str, folder: int, entries: Sequence[tuple[str, bool]], at: int) -> int:
+        """Deal with entries of an open folder, in order, from the one at ``at``. Returns the place of the first one
+        that it leaves: the walk looks at that as at any other, and asks again behind it.
+
+        Args:
+            prefix: what stands before their names.
+            entries: names, and whether the folder says that it is a regular file (which may be out of date).
+
+        Raises OSError, with the name of an entry that cannot be read.
+        """
+
+
+@dataclass(slots=True)
 class _Frame:
     """A folder that is being gone through."""
 
@@ -97,9 +137,11 @@ class _Frame:
     """What stands before the names of its entries."""
     descriptor: int
     path: str
-    entries: Iterator[tuple[str, bool]]
+    entries: Sequence[tuple[str, bool]]
     """Names, and whether the folder itself says that it is a regular file: that may be out of date."""
     seen: os.stat_result
+    at: int = 0
+    """Which of the entries comes next."""
 
 
 @dataclass
@@ -108,7 +150,8 @@ class Walk:
 
     ``open_files``: whether files are opened (a snapshot) or only looked at (a check). ``attributes``: whether
     extended attributes are read. ``skip``: names right in a root that are no part of it. ``known``: gives the key of a
-    member that is as it was (name, kind, link, status), else None; such a file is not opened.
+    member that is as it was (name, kind, link, status), else None; such a file is not opened. ``taker``: is asked
+    first, and what it takes does not come out here.
     """
 
     roots: Sequence[RootAt]
@@ -116,6 +159,7 @@ class Walk:
     attributes: bool = True
     skip: Collection[str] = ()
     known: Callable[[str, Kind, str, os.stat_result], bytes | None] | None = None
+    taker: Taker | None = None
     changed: list[str] = field(default_factory=list)
     """What vanished or changed while it was looked at, in words."""
     left_out: list[str] = field(default_factory=list)
@@ -138,18 +182,18 @@ class Walk:
 
     def _tree(self, root: RootAt, descriptor: int) -> Iterator[Seen]:
         """Depth first, without recursion: folders may be nested deeper than Python's stack is."""
-        frames = [self._frame(root.root, os.dup(descriptor), root.path)]
+        frames = [self._frame(root.root, os.dup(descriptor), root.path, self._not_of_it)]
         try:
             yield self._folder(frames[0])
             while frames:
                 frame = frames[-1]
-                following = next(frame.entries, None)
-                if following is None:
+                if self.taker is not None:
+                    frame.at = self._taken(self.taker, frame)
+                if frame.at == len(frame.entries):
                     self._leave(frames.pop())
                     continue
-                entry, regular = following
-                if len(frames) == 1 and (entry in self.skip or own_name(entry)):
-                    continue
+                entry, regular = frame.entries[frame.at]
+                frame.at += 1
                 name = frame.prefix + entry
                 if regular and self.known is not None and (same := self._same_file(name, entry, frame)) is not None:
                     yield same
@@ -162,6 +206,9 @@ class Walk:
                             continue
                     finally:
                         os.close(descriptor)
+                if not self.open_files and (looked := self._looked_at(name, entry, frame)) is not None:
+                    yield looked
+                    continue
                 try:
                     deeper = yield from self._entry(name, entry, frame)
                 except FileNotFoundError:
@@ -173,6 +220,12 @@ class Walk:
         finally:
             for frame in frames:
                 os.close(frame.descriptor)
+
+    def _taken(self, taker: Taker, frame: _Frame) -> int:
+        try:
+            return taker.take(frame.prefix, frame.descriptor, frame.entries, frame.at)
+        except OSError as error:
+            raise self._unreadable(posixpath.join(frame.path, str(error.filename)), error) from error
 
     def _same_file(self, name: str, entry: str, frame: _Frame) -> Seen | None:
         """A file that is as it was, and has no other name; None for all others."""
@@ -186,19 +239,38 @@ class Walk:
         key = self.known(name, Kind.FILE, "", seen)
         return None if key is None else Seen(name, Kind.FILE, -1, seen, frame.path, self._owners, key=key)
 
-    def _frame(self, name: str, descriptor: int, path: str) -> _Frame:
-        """A folder to go through. Its names are read again where it changed meanwhile."""
+    def _looked_at(self, name: str, entry: str, frame: _Frame) -> Seen | None:
+        """A file that has no other name; None for all others, and for what cannot be looked at."""
+        try:
+            seen = os.lstat(entry, dir_fd=frame.descriptor)
+            if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
+                return None
+            xattrs = read_xattrs(proc_path(entry, frame.descriptor)) if self.attributes else ()
+        except OSError:
+            return None
+        return Seen(name, Kind.FILE, -1, seen, frame.path, self._owners, xattrs)
+
+    def _not_of_it(self, entry: str) -> bool:
+        """Whether what is right in a root under that name is no part of it."""
+        return entry in self.skip or own_name(entry)
+
+    def _frame(
+        self, name: str, descriptor: int, path: str, left_out: Callable[[str], bool] = lambda _: False
+    ) -> _Frame:
+        """A folder to go through, without names that are ``left_out``. It is read again where it changed meanwhile."""
         for _ in range(_TRIES):
             before = os.fstat(descriptor)
             with os.scandir(descriptor) as scanned:
-                entries = [(one.name, self.open_files and _said_regular(one)) for one in scanned]
+                entries = [
+                    (one.name, self.open_files and _said_regular(one)) for one in scanned if not left_out(one.name)
+                ]
             if os.fstat(descriptor).st_mtime_ns == before.st_mtime_ns:
                 break
         if all(name.isascii() for name, _ in entries):
             entries.sort()
         else:
             entries.sort(key=_by_bytes)
-        return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, iter(entries), before)
+        return _Frame(name, "" if name == "." else f"{name}/", descriptor, path, entries, before)
 
     def _folder(self, frame: _Frame) -> Seen:
         xattrs = read_xattrs(frame.descriptor) if self.attributes else ()
@@ -239,7 +311,7 @@ class Walk:
 
     def _surely_file(self, name: str, entry: str, frame: _Frame) -> Iterator[Seen]:
         try:
-            descriptor = os.open(entry, _READING, dir_fd=frame.descriptor)
+            descriptor = os.open(entry, READING, dir_fd=frame.descriptor)
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -278,7 +350,7 @@ def _opened(name: str, folder: int) -> int:
     """A descriptor of what a folder said is a regular file; -1 where it cannot be opened: then the entry is looked at
     as any is, and that says why."""
     try:
-        return os.open(name, _READING, dir_fd=folder)
+        return os.open(name, READING, dir_fd=folder)
     except OSError:
         return -1
 

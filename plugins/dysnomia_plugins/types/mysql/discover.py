@@ -186,3 +186,26 @@ def list_state(client: Client) -> ListedState:
     names = [str(name) for (name,) in answers["names"]]
     remark = "" if answers["all"][0][0] else "the account is shown only databases on which it has a privilege"
     return ListedState([Listed(name) for name in names if name.lower() not in SYSTEM and not made_by_job(name)], remark)
+
+
+def discover_globals(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found]:
+    """The accounts of every server that runs here and lets us read them. One that does not is named with its
+    databases."""
+    numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
+    for instance in _instances(sockets):
+        container = next(numbered)
+        client = Client(Server(socket=instance.socket), runner, connect_timeout=2)
+        try:
+            count = client.ask("SELECT JSON_ARRAY(COUNT(*)) FROM mysql.global_priv", timeout=DISCOVER_SECONDS)[0]
+        except PluginError:
+            continue
+        properties: dict[str, PropertyValue] = {"type": "mysql-globals"}
+        if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
+            properties["mysqlSocket"] = instance.socket
+        yield Found(
+            type="mysql-globals",
+            container=f"{container}-globals",
+            component="globals",
+            properties=properties,
+            detail=f"{count} accounts and roles, at {instance.socket}",
+        )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dysnomia_plugins.base import Context, Finding, Preflight, Severity, Stored
-from dysnomia_plugins.errors import NotSafe
+from dysnomia_plugins.errors import NotSafe, ProcessFailed
 from dysnomia_plugins.toolkit.findings import free_bytes, of_snapshot
 from dysnomia_plugins.types.mysql import accounts, confined, engines, session
 from dysnomia_plugins.types.mysql.client import Client
@@ -20,6 +20,8 @@ _FOR_A_SWAP = (*_FOR_A_COPY, "ALTER ROUTINE", "EVENT", "PROCESS", "CREATE USER")
 _NEXT = "--next--"
 OLDEST = (10, 4)
 """The first MariaDB that can lock accounts."""
+GLOBALS = "restore the accounts, from a component of type mysql-globals, or create them"
+"""What brings accounts to a server that lacks them."""
 
 
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
@@ -28,7 +30,7 @@ def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) ->
     findings = [*_rights(client, replace), *_rights_for_code(ctx, client, stored, live, replace)]
     refused = any(finding.severity is Severity.BLOCKER for finding in findings)
     findings += [*of_snapshot(_versions(client, stored)), *of_snapshot(_trust(ctx, client, stored, live))]
-    findings += of_snapshot(_missing_engines(client, stored))
+    findings += of_snapshot([*_missing_engines(client, stored), *_definers_missing(client, stored)])
     if replace and not refused:
         findings += [*refusals(client, live), *_who(client, live), *_engines(client, live)]
     facts = _facts(client, live)
@@ -137,6 +139,26 @@ def _rights_for_code(ctx: Context, client: Client, stored: Stored, live: str, re
             f"the definer of some views, triggers, routines or events in the snapshot is {some(others)}, and"
             f" {user}@{host} may not make what runs as another account: GRANT SET USER ON *.* TO"
             f" {identifier(user)}@{identifier(host)}, or name an account in mysqlUsername that has it",
+        )
+
+
+def _definers_missing(client: Client, stored: Stored) -> Iterator[Finding]:
+    """Code whose definer the server lacks is restored, and fails when it runs."""
+    definers = {f"{one[0]}@{one[1]}" for one, _ in confined.definers_of(stored).values() if one}
+    if not definers:
+        return
+    names = ", ".join(map(literal, sorted(definers)))
+    sql = f"SELECT JSON_ARRAY(CONCAT(user, '@', host)) FROM mysql.user WHERE CONCAT(user, '@', host) IN ({names})"
+    try:
+        present = client.rows(sql)
+    except ProcessFailed:  # the account may not read the others
+        return
+    missing = sorted(definers - {str(name) for (name,) in present})
+    if missing:
+        yield Finding(
+            Severity.WARNING,
+            f"the definer of some triggers, routines or events in the snapshot is {some(missing)}, which this"
+            f" server lacks, and these fail when they run: {GLOBALS}",
         )
 
 

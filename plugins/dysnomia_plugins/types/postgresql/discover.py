@@ -248,3 +248,34 @@ def _listed(client: Client, name: str, connectable: bool, template: bool) -> Lis
     except PluginError as error:
         return Listed(name, f"whether it holds anything cannot be told ({error.message})")
     return Listed(name, idle=not used)
+
+
+def discover_globals(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
+    """The globals of every server that runs here and lets us in. One that does not is named with its databases."""
+    taken: set[str] = set()
+    for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
+        name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
+        numbered = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+        container = next(one for one in numbered if one not in taken)
+        taken.add(container)
+        server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
+        try:
+            roles = Client(server, runner, connect_timeout=2).ask(
+                "SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_'", timeout=DISCOVER_SECONDS
+            )
+        except PluginError:
+            continue
+        properties: dict[str, PropertyValue] = {"type": "postgresql-globals"}
+        if cluster.owner != "postgres":
+            properties["postgresqlUsername"] = cluster.owner
+        if cluster.port != 5432:
+            properties["postgresqlPort"] = str(cluster.port)
+        if os.path.realpath(cluster.folder) != os.path.realpath(RUNTIME_DIR):
+            properties["postgresqlRuntimeDir"] = cluster.folder
+        yield Found(
+            type="postgresql-globals",
+            container=f"{container}-globals",
+            component="globals",
+            properties=properties,
+            detail=f"{roles} {'role' if roles == 1 else 'roles'}, at {cluster.folder}:{cluster.port}",
+        )

@@ -16,6 +16,9 @@ from dysnomia_plugins.types.postgresql.needs import Needs, needs_of
 from dysnomia_plugins.types.postgresql.surroundings import REORDERED, Surroundings, read
 from dysnomia_plugins.types.postgresql.surroundings import roles as roles_around
 
+GLOBALS = "restore them first, from a component of type postgresql-globals, or create them"
+"""What brings roles and tablespaces to a server that lacks them."""
+
 
 def preflight(ctx: Context, client: Client, stored: Stored, *, replace: bool) -> Preflight:
     """The findings of a restore of ``stored``. A server that does not answer is a finding, too."""
@@ -120,7 +123,8 @@ def _missing(client: Client, stored: Stored, needs: Needs, *, given: bool) -> It
         if missing:
             names = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
             one = what if len(missing) > 1 else what[:-1]
-            yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks")
+            way = "" if what == "extensions" else f": {GLOBALS}"
+            yield Finding(Severity.BLOCKER, f"the dump needs the {one} {names}, which this server lacks{way}")
     if around and not given:
         missing_roles = sorted(roles_around(around) - set(available["roles"]) - needs.real_roles)
         if missing_roles:

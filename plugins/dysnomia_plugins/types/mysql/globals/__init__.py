@@ -1,0 +1,1 @@
+"""The type ``mysql-globals``: accounts, roles, memberships and privileges of a MariaDB server."""

@@ -1,0 +1,1 @@
+"""The type ``postgresql-globals``: roles, memberships, tablespaces, settings and grants of a PostgreSQL server."""

@@ -1,0 +1,21 @@
+"""The suite for types whose jobs take seconds (a server is stopped, commands of ours are started)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.plugins.conformance.cases import Conformance
+from tests.plugins.conformance.driver import Driver
+from tests.plugins.conformance.world import World
+
+
+class SlowConformance(Conformance):
+    """Killed restores are tried by ``make test``; undos and recoveries, a minute or two each, by ``make test-all``."""
+
+    @pytest.mark.worlds
+    def test_a_killed_undo_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
+        super().test_a_killed_undo_leaves_the_old_or_the_new_state(world, driver)
+
+    @pytest.mark.worlds
+    def test_a_killed_recovery_is_taken_up_by_the_next(self, world: World, driver: Driver) -> None:
+        super().test_a_killed_recovery_is_taken_up_by_the_next(world, driver)

@@ -1,0 +1,135 @@
+"""What Dysnomia's own tests of its module do, dumps of ejabberd's own, and writes that no lock keeps waiting."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dysnomia_plugins.base import Severity
+from dysnomia_plugins.errors import PluginError
+from dysnomia_tui.engine.component import activities
+from tests.plugins.conformance.driver import Driver
+from tests.plugins.conformance.world import ProgramWriter
+from tests.plugins.ejabberd.world import EjabberdWorld
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.server
+DIRTY = r"""
+N = '%s', {ok, F} = file:open("%s", [append, raw]), net_adm:ping(N),
+W = fun W(I) ->
+    Name = list_to_binary("d" ++ integer_to_list(I)),
+    ok = rpc:call(N, mnesia, dirty_write, [{last_activity, {Name, <<"localhost">>}, I, <<>>}]),
+    file:write(F, [integer_to_list(I), "\n"]), W(I + 1)
+end, W(0).
+"""
+
+
+def test_the_component_may_be_the_dump_itself(world: EjabberdWorld, driver: Driver) -> None:
+    """Activated again, nothing is set back: a password that was changed stays."""
+    initial = world.component.path / "ejabberd-dump" / "initial.dump"
+    world.component = replace(world.component, path=initial)
+    driver.activity("activate")
+    assert world.server.run_control("registered_users", "localhost").split() == ["admin"]
+    world.server.run_control("change_password", "admin", "localhost", "another")
+    then = world.whole()
+    driver.activity("activate")
+    assert world.whole() == then
+
+
+def test_a_dump_of_ejabberdctl_is_a_snapshot_and_is_restored_exactly(world: EjabberdWorld, driver: Driver) -> None:
+    """As Dysnomia's module makes one: a file ``dump`` below the snapshots, and a generation that leads to it."""
+    world.seed()
+    then = world.whole()
+    folder = driver.folder / "state" / "snapshots" / "ejabberd" / "chat" / ("0" * 64)
+    dump = world.server.home / "theirs"
+    world.server.run_control("dump", str(dump))
+    folder.mkdir(parents=True)
+    (folder / "dump").write_bytes(dump.read_bytes())
+    generations = Path(str(folder).replace("/snapshots/", "/generations/")).parent
+    generations.mkdir(parents=True)
+    (generations / "1").symlink_to(folder)
+    world.change("registered", random.Random(1))
+    world.change("message", random.Random(1))
+    now = world.whole()
+    bench = driver.bench()
+    activities.restore(bench, 1)
+    assert world.whole() == then
+    driver.undo(bench.job)
+    assert world.whole() == now
+
+
+def test_ours_is_loaded_by_ejabberdctl(world: EjabberdWorld, tmp_path: Path) -> None:
+    driver = Driver(world, tmp_path / "plain", compression="plain")
+    world.seed()
+    then = world.whole()
+    stored = driver.store.stored(driver.key, driver.snapshot().generation.id)
+    assert [path.name for path in stored.folder.iterdir() if path.name == "dump"] == ["dump"]
+    copy = world.server.home / "ours"
+    copy.write_bytes((stored.folder / "dump").read_bytes())
+    world.empty()
+    world.server.run_control("load", str(copy))
+    assert world.whole() == then
+
+
+def test_no_write_without_a_transaction_is_lost(world: EjabberdWorld, driver: Driver, tmp_path: Path) -> None:
+    world.seed()
+    number = driver.snapshot().generation.number
+    log = tmp_path / "log"
+    argv = world.server.erl("-noinput", "-eval", DIRTY % (world.server.node, log))
+    with ProgramWriter(log, argv, env=world.server.environment) as writer:
+        wait_until(lambda: len(writer.acknowledged()) > 200)
+        result = driver.restore(number)
+        before = len(writer.acknowledged())
+        wait_until(lambda: len(writer.acknowledged()) > before + 50)
+        writer.stop()
+        acknowledged = writer.acknowledged()
+    assert result.guard is not None
+    guard = driver.restored_elsewhere(result.guard.number, "guard")
+    kept = _activities(world.lines()) | _activities(world.lines(guard))
+    assert acknowledged <= kept
+
+
+def _activities(lines: list[bytes]) -> set[int]:
+    names = (line.split(b'"')[1] for line in lines if line.startswith(b'{last_activity,{<<"d'))
+    return {int(name[1:]) for name in names if name[1:].isdigit()}
+
+
+def test_a_restore_that_cannot_be_leaves_live_as_it_is(world: EjabberdWorld, driver: Driver) -> None:
+    """The server has another table by now: rows of it cannot be entered."""
+    world.seed()
+    number = driver.snapshot().generation.number
+    world.server.do(
+        "{atomic, ok} = mnesia:transform_table(muc_room, fun({A, B, C}) -> {A, B, C, x} end, [name_host, opts, more])"
+    )
+    now = world.whole()
+    bench = driver.bench()
+    with pytest.raises(PluginError, match="other columns"):
+        activities.restore(bench, number)
+    assert world.whole() == now
+    assert driver.left_behind(bench.job) == []
+    assert list(world.server.spool.glob("*dysnomia*")) == []
+
+
+def test_a_table_that_the_server_does_not_have_comes_back(world: EjabberdWorld, driver: Driver) -> None:
+    world.seed()
+    number = driver.snapshot().generation.number
+    then = world.whole()
+    world.server.do("{atomic, ok} = mnesia:delete_table(vcard)")
+    driver.restore(number)
+    assert world.whole() == then
+
+
+def test_the_plan_says_what_happens_to_whom(world: EjabberdWorld, driver: Driver) -> None:
+    world.seed()
+    stored = driver.store.stored(driver.key, driver.snapshot().generation.id)
+    with driver.context() as ctx:
+        before = world.plugin.preflight(ctx, stored, replace=True)
+        with world.unreachable():
+            down = world.plugin.preflight(ctx, stored, replace=True)
+    warnings = [one.text for one in before.findings if one.severity is Severity.WARNING]
+    assert any("disconnected" in text for text in warnings)
+    assert "not stopped" in before.swap
+    assert any("is not answering" in one.text for one in down.findings if one.severity is Severity.BLOCKER)
