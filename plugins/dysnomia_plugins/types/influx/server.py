@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _TIMEOUT = 600.0
 _MOST_OF_ANSWER = 1 << 16
 _ROWS = 10_000
+_WHERE = re.compile(r" at line \d+, char \d+")
 Series = Mapping[str, Any]
 """One series of an answer: ``name``, ``tags``, ``columns``, ``values``."""
 
@@ -110,7 +112,7 @@ class Server:
             connection, "POST", "/query", urlencode(words).encode(), "application/x-www-form-urlencoded"
         )
         if answer.status != 200:
-            self._refused(answer, "a query")
+            self._refused(answer, f"a query ({_named(words['q'])})", words["q"])
         return answer
 
     def _asked(
@@ -130,7 +132,7 @@ class Server:
                 f"InfluxDB on {self} is not answering ({why})", "start it, or correct influxdbHttpHost and -Port"
             ) from error
 
-    def _refused(self, answer: HTTPResponse, what: str) -> NoReturn:
+    def _refused(self, answer: HTTPResponse, what: str, statement: str = "") -> NoReturn:
         text = answer.read(_MOST_OF_ANSWER).decode("utf-8", "replace")
         try:
             text = str(json.loads(text)["error"])
@@ -138,10 +140,10 @@ class Server:
             pass
         if answer.status in (401, 403):
             raise WrongCredentials(
-                f"InfluxDB on {self} does not let {self.user or 'us'} in: {text[:500]}",
+                f"InfluxDB on {self} does not let {self.user or 'us'} in: {_said(text, statement)}",
                 "set influxdbUser and influxdbPassword to an administrator of it",
             )
-        raise PluginError(f"InfluxDB on {self} refuses {what} ({answer.status}): {text[:500]}")
+        raise PluginError(f"InfluxDB on {self} refuses {what} ({answer.status}): {_said(text, statement)}")
 
 
 def _series(answer: Mapping[str, Any], statement: str) -> Iterator[Series]:
@@ -152,4 +154,17 @@ def _series(answer: Mapping[str, Any], statement: str) -> Iterator[Series]:
         if not error:
             yield from result.get("series", ())
     if error:
-        raise PluginError(f"InfluxDB: {str(error)[:500]} ({statement[:100]})")
+        raise PluginError(f"InfluxDB: {_said(str(error), statement)} ({_named(statement)})")
+
+
+def _named(statement: str) -> str:
+    """What a statement is, by its first two words: those after them may be a password."""
+    return " ".join(statement.split(None, 2)[:2])[:60]
+
+
+def _said(text: str, statement: str) -> str:
+    """What the server says of a statement: it repeats words, so of one with a password only where the error is."""
+    if "password" not in statement.lower():
+        return text[:500]
+    where = _WHERE.search(text)
+    return f"it refuses a statement with a password{where[0] if where else ''}"

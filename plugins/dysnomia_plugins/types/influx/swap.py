@@ -47,6 +47,12 @@ class Move:
                 folder.move(here, folder, target)
                 folder.sync()
 
+    def is_back(self) -> bool:
+        """Whether the folder has its old name. Raises OSError."""
+        with Folder.at(self.folder) as folder:
+            seen = folder.seen(self.old)
+            return seen is not None and (seen.st_dev, seen.st_ino) == self.inode
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -85,16 +91,20 @@ class Exchange:
         with Folder.at(self.meta) as folder:
             folder.move_over(self.new, folder, META)
             folder.sync()
-        self.tidy()
 
     def back(self) -> None:
+        """While folders go back, no server starts either: also where ``meta.db`` was the new one already."""
+        with Folder.at(self.meta) as folder:
+            seen = folder.seen(self.old)
+            if seen is None:
+                return  # that is the last step
+            if not self.is_between():
+                folder.replace_file(META, _BARRIER, self.tag, like=seen)
         for move in reversed(self.moves):
             move.run(back=True)
         with Folder.at(self.meta) as folder:
-            if folder.seen(self.old) is not None:
-                folder.move_over(self.old, folder, META)
-                folder.sync()
-        self.tidy()
+            folder.move_over(self.old, folder, META)
+            folder.sync()
 
     def is_between(self) -> bool:
         """Whether it was begun and is not done."""
@@ -105,6 +115,13 @@ class Exchange:
         """Whether it was not begun: the file that ``meta.db`` was to be is there still."""
         with Folder.at(self.meta) as folder:
             return folder.seen(self.new) is not None
+
+    def is_new(self) -> bool:
+        """Whether ``meta.db`` is the new one, with all folders as it says, though it was to be reverted."""
+        with Folder.at(self.meta) as folder:
+            if folder.seen(self.old) is None:
+                return False
+        return not any(move.is_back() for move in self.moves)
 
     def tidy(self) -> None:
         with Folder.at(self.meta) as folder:
@@ -159,7 +176,12 @@ def _exchange(ctx: Context, running: Running, live: str, new: Mapping[str, str])
             with as_ourselves():
                 ctx.journal.step(BACK)
             exchange.back()
+            exchange.tidy()
             raise
+        try:
+            exchange.tidy()
+        except OSError as error:
+            left(f"{folder.shown(exchange.old)} is left, a copy of what {META} was ({error.strerror}): remove it")
 
 
 def _moves(running: Running, live: str, new: Mapping[str, str]) -> list[Move]:
@@ -181,33 +203,37 @@ def recover(ctx: Context, server: Server) -> bool:
     steps = ctx.journal.steps()
     names = [name for name, _ in steps]
     begun = next((data for name, data in reversed(steps) if name == EXCHANGE), None)
-    swapped = False
+    swapped = healed = False
     if begun is not None:
         exchange = Exchange.of(begun)
         try:
             with acting_as(actor(exchange.uid, exchange.gid)):
+                healed = exchange.is_between()
                 swapped = _healed(ctx, exchange, reverting=BACK in names)
         except OSError as error:
             raise PluginError(
                 f"{error.filename or exchange.meta} could not be changed ({error.strerror})", "run it as root"
             ) from error
-    stopped_server.start_left(kind(server), ctx)
+    stopped_server.start_left(kind(server), ctx, given_up_too=healed)
     return swapped
 
 
 def _healed(ctx: Context, exchange: Exchange, *, reverting: bool) -> bool:
-    if reverting:
-        if exchange.is_between():
-            exchange.back()
-        exchange.tidy()
-        return False
+    """Finish or revert it. Returns whether the new one is live. Raises OSError."""
+    swapped = False
     if exchange.is_between():
-        exchange.forward()
-        return True
-    if exchange.is_waiting():
-        with as_ourselves():
-            ctx.journal.step(BACK)
-        exchange.tidy()
-        return False
+        swapped = not reverting
+        if reverting:
+            exchange.back()
+        else:
+            exchange.forward()
+    elif exchange.is_waiting():
+        if not reverting:
+            with as_ourselves():
+                ctx.journal.step(BACK)
+    elif not reverting or exchange.is_new():
+        swapped = True
+    else:
+        exchange.back()
     exchange.tidy()
-    return True
+    return swapped
