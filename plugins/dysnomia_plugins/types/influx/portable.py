@@ -226,7 +226,9 @@ def _require_all(
         )
     if len(set(held)) != len(held):
         raise PluginError("the manifest of the portable backup names a shard twice", "check the snapshot")
-    without = sorted(number for (policy, number), gone in shards.items() if not gone and (policy, str(number)) not in held)
+    without = sorted(
+        number for (policy, number), gone in shards.items() if not gone and (policy, str(number)) not in held
+    )
     if without:
         ctx.progress.log(
             f"the portable backup has no points of shard {', '.join(map(str, without))}: none was written, or its"
@@ -248,7 +250,7 @@ def _made(folder: Folder, names: list[str]) -> Iterator[Folder]:
 
 
 def _unpack(ctx: Context, stream: BinaryIO, shard: Folder) -> None:
-    """The files of a shard, by their last names alone. What is cut or damaged ends a tar silently. Raises PluginError."""
+    """The files of a shard, by their last names alone. Raises PluginError, also where ``tarfile`` would just end."""
     whole = _ToItsEnd(stream)
     try:
         with tarfile.open(fileobj=cast("BinaryIO", whole), mode="r|") as archive:

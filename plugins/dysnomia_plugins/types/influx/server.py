@@ -8,7 +8,9 @@ machine that its module becomes; nothing here needs it. A password goes in a hea
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -18,7 +20,9 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from dysnomia_plugins.base import Component
-from dysnomia_plugins.errors import PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.guarded.way import user_in_words
+from dysnomia_plugins.types.influx.listeners import users_listening
 
 HOST, PORT = "127.0.0.1", "8086"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -40,6 +44,8 @@ class Server:
     password: str = field(default="", repr=False)
     timeout: float = _TIMEOUT
     token: str = field(default="", repr=False)
+    owner: int | None = None
+    """The user who runs it, where that is known: nobody else but root is told the password there."""
 
     @classmethod
     def of(cls, component: Component, timeout: float = _TIMEOUT) -> Server:
@@ -61,9 +67,9 @@ class Server:
     # Requests.
 
     def version(self) -> str:
-        """What the server says it is. Raises ServerDown."""
+        """What the server says it is: it is not told the password for that. Raises ServerDown."""
         with closing(self._connection()) as connection:
-            answer = self._asked(connection, "GET", "/ping", None)
+            answer = self._asked(connection, "GET", "/ping", None, known=False)
             answer.read(_MOST_OF_ANSWER)
             return answer.headers.get("X-Influxdb-Version", "")
 
@@ -116,14 +122,22 @@ class Server:
         return answer
 
     def _asked(
-        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, kind: str = "text/plain"
+        self,
+        connection: HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        kind: str = "text/plain",
+        *,
+        known: bool = True,
     ) -> HTTPResponse:
-        headers = {"Content-Type": kind}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        elif self.user:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        """``known``: whether the account is sent along."""
+        headers = {"Content-Type": kind, **(self._account() if known else {})}
         try:
+            if known and self.owner is not None:
+                self._require_owner(self.owner)  # also before the connection: it may be accepted and the port left
+                connection.connect()
+                self._require_owner(self.owner)
             connection.request(method, path, body, headers)
             return connection.getresponse()
         except (OSError, HTTPException) as error:
@@ -131,6 +145,26 @@ class Server:
             raise ServerDown(
                 f"InfluxDB on {self} is not answering ({why})", "start it, or correct influxdbHttpHost and -Port"
             ) from error
+
+    def _account(self) -> Mapping[str, str]:
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
+        if self.user:
+            word = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            return {"Authorization": f"Basic {word}"}
+        return {}
+
+    def _require_owner(self, owner: int) -> None:
+        """Raises NotSafe where somebody else listens there, ConnectionRefusedError where nobody does."""
+        users = users_listening(self.port)
+        if not users:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        others = users - {0, owner}
+        if others:
+            raise NotSafe(
+                f"port {self.port}, where InfluxDB was, is in use by a process of {user_in_words(min(others))}",
+                "end that process, and start InfluxDB",
+            )
 
     def _refused(self, answer: HTTPResponse, what: str, statement: str = "") -> NoReturn:
         text = answer.read(_MOST_OF_ANSWER).decode("utf-8", "replace")

@@ -7,12 +7,14 @@ finds it so finishes what was begun. Nothing is written by path: see ``toolkit/g
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dysnomia_plugins.base import Context
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import PluginError, ServerDown
 from dysnomia_plugins.toolkit import stopped_server
 from dysnomia_plugins.toolkit.guarded.acting import acting_as, as_ourselves
 from dysnomia_plugins.toolkit.guarded.folder import Folder
@@ -26,6 +28,8 @@ BACK = "influxdb-exchange-back"
 META = "meta.db"
 _BARRIER = b"\x07dysnomia-tui exchanges databases: its next job on this server finishes that\n"
 """What no server can read as its ``meta.db`` (a field of a kind that there is none of)."""
+
+_LOOK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,27 @@ def swap(ctx: Context, server: Server, live: str, beside: str, aside: str) -> No
         raise PluginError(
             f"{error.filename or running.meta} could not be changed ({error.strerror})", "live is unchanged"
         ) from error
-    _await(server, live)
+    _await(replace(server, owner=running.uid), live)
 
 
 def _await(server: Server, live: str) -> None:
-    """Raises PluginError where the server that was started does not know the database."""
+    """A server opens all databases before it answers. Raises PluginError where it does not, or knows no such one."""
+    _answering(server)
     databases.require(server, live)
+
+
+def _answering(server: Server) -> None:
+    """Raises ServerDown where it does not within the time that it has to start."""
+    until = time.monotonic() + stopped_server.SECONDS
+    while True:
+        try:
+            server.version()
+        except ServerDown:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK)
+        else:
+            return
 
 
 def _exchange(ctx: Context, running: Running, live: str, new: Mapping[str, str]) -> None:
@@ -215,6 +234,9 @@ def recover(ctx: Context, server: Server) -> bool:
                 f"{error.filename or exchange.meta} could not be changed ({error.strerror})", "run it as root"
             ) from error
     stopped_server.start_left(kind(server), ctx, given_up_too=healed)
+    if any(name == kind(server).started for name, _ in ctx.journal.steps()):
+        with suppress(ServerDown):
+            _answering(server)
     return swapped
 
 
