@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_plugins.base import Component, Plugin
-from dysnomia_plugins.errors import Unsupported
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.loading.external import ExternalModule, ModuleConvention, module_environment
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.engine.machine.machine import Machine
@@ -68,7 +68,7 @@ def _client(plugin: Plugin, component: Component) -> Mapping[str, str]:
         return {}
     try:
         return plugin.shell(component)[1]
-    except Unsupported:
+    except PluginError:  # none of its own, or its container does not run: the shell is there to look at that
         return {}
 
 

@@ -108,12 +108,14 @@ class Plugin(ABC):
         """Return lines to show to an operator who opens a shell on this component. No secrets."""
         import shlex
 
-        from dysnomia_plugins.errors import Unsupported
+        from dysnomia_plugins.errors import PluginError, Unsupported
 
         try:
             argv, _ = self.shell(component)
         except Unsupported:
             return ()
+        except PluginError as error:
+            return (f"its own client cannot be run now: {error.message}",)
         return (f"its own client: {shlex.join(argv)}",)
 
     def probe(self, component: Component, runner: Runner) -> Probe:

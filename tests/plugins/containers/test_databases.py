@@ -219,6 +219,8 @@ def test_a_container_that_comes_back_at_another_address_is_the_same(docker: Dock
     said = {"type": kind.type, "dockerContainer": "shop-db-1", "dockerSocket": str(docker.socket)}
     probe = plugin.probe(component(Path("/"), **said), ProcessRunner())
     assert (probe.up, probe.detail) == (False, caught.value.message)
+    hints = plugin.hints(component(Path("/"), "mysql", **said))
+    assert hints == (f"its own client cannot be run now: {caught.value.message}",)
     docker.docker("run", "--detach", "--name", "takes-its-address", *PROGRAMS, "machine:1", "sleep", "1000")
     docker.docker("start", "shop-db-1")
     kind.wait(docker, "shop-db-1")

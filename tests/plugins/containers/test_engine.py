@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, Wron
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.containers.find import found
-from dysnomia_plugins.toolkit.containers.reach import addresses
+from dysnomia_plugins.toolkit.containers.reach import addresses, reach
 from dysnomia_plugins.toolkit.process import ProcessRunner
 
 DOCKER = Engine("docker", "/nowhere/docker.sock")
@@ -83,7 +84,7 @@ def test_an_address_counts_only_where_this_machine_is_on_its_network() -> None:
 
 def test_addresses_of_another_users_docker_are_not_taken_for_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dysnomia_plugins.toolkit.containers.reach._own_addresses", lambda: frozenset({"172.18.0.1"}))
-    reference = Reference(DOCKER, "shop-db-1")
+    reference = Reference(DOCKER, "shop-db-1", "host")
     facts = Facts.of(inspected())
     published = [("127.0.0.1", 15432), ("::1", 15432)]
     assert list(addresses(reference, facts, Said(), 5432)) == published, "a socket that nobody is known to own"
@@ -92,12 +93,46 @@ def test_addresses_of_another_users_docker_are_not_taken_for_this_machines(monke
     assert list(addresses(reference, facts, Said(), 5433)) == [("172.18.0.2", 5433)]
 
 
-def test_a_container_on_the_network_of_another_is_reached_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dysnomia_plugins.toolkit.containers.reach._own_addresses", frozenset)
-    runner = Said(told(inspected("vpn", HostConfig={"NetworkMode": "host"})))
-    facts = Facts.of(inspected(HostConfig={"NetworkMode": "container:cafe"}, NetworkSettings={}))
-    assert list(addresses(Reference(DOCKER, "x"), facts, runner, 5432)) == [("127.0.0.1", 5432)]
-    assert runner.asked[0][-1] == "cafe"
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"HostConfig": {"NetworkMode": "host"}, "NetworkSettings": {}},
+        {"HostConfig": {"NetworkMode": "container:" + "ab" * 32}, "NetworkSettings": {}},
+        {},
+    ],
+    ids=["host", "another's", "published"],
+)
+def test_whoever_listens_on_this_machine_is_asked_only_where_the_operator_says_so(network: dict[str, Any]) -> None:
+    """Any local user may listen in the server's place, and would be told its password."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        published = {"Ports": {f"{port}/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(port)}]}, "Networks": {}}
+        said = told(inspected(**{"NetworkSettings": published, **network}))
+        other = told(inspected("vpn", HostConfig={"NetworkMode": "host"}))
+        runner = Said(said, other)
+        reached = reach(Reference(DOCKER, "shop-db-1"), runner, port, client=lambda _: True)
+        assert (reached.host, reached.port) == ("", "")
+        runner = Said(said, other)
+        reached = reach(Reference(DOCKER, "shop-db-1", "host"), runner, port, client=lambda _: True)
+        assert (reached.host, reached.port) == ("127.0.0.1", str(port))
+
+
+@pytest.mark.parametrize("value", ["/run/x\0y", "/run/\ud800"])
+def test_a_variable_that_no_process_can_have_ends_nothing(value: str) -> None:
+    config = {"Env": [f"POSTGRES_PASSWORD_FILE={value}", f"POSTGRES_USER={value}"], "Image": "postgres:15"}
+    said = Said(told(inspected(Config=config)))
+    reached = reach(Reference(DOCKER, "shop-db-1", "inside"), said, 5432, client=lambda _: True)
+    assert reached.secret(ProcessRunner(), "POSTGRES_PASSWORD") == ""
+    assert dict(reached.facts.environment) == {}
+
+
+@pytest.mark.parametrize("given", ["shop-db-1", "ab" * 32])
+def test_a_container_is_meant_by_its_whole_name_or_id(given: str) -> None:
+    assert DOCKER.look(Said(told(inspected())), given).id == "ab" * 32
+    with pytest.raises(ServerDown, match="there is no Docker container abab"):
+        DOCKER.look(Said(told(inspected())), "abab")
+    reached = reach(Reference(DOCKER, given, "inside"), Said(told(inspected())), 5432, client=lambda _: True)
+    assert (reached.container.exact, reached.container.name) == ("ab" * 32, given)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +178,7 @@ def test_an_answer_that_is_none(answer: bytes) -> None:
 
 def test_a_container_that_is_paused_says_how_it_goes_on() -> None:
     with pytest.raises(ServerDown) as caught:
-        DOCKER.look(Said(told(inspected(State={"Status": "paused"}))), "x")
+        DOCKER.look(Said(told(inspected("x", State={"Status": "paused"}))), "x")
     assert (caught.value.message, caught.value.hint) == (
         "the Docker container x does not run (it is paused)",
         "docker unpause x",

@@ -13,6 +13,7 @@ import pytest
 from dysnomia_plugins.errors import Cancelled, ProcessFailed, ServerDown, ToolMissing
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
 from dysnomia_plugins.toolkit.containers.inside import InsideRunner, readable
+from dysnomia_plugins.toolkit.containers.reach import reach
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from tests.plugins.conformance.driver import Token
 from tests.plugins.servers.docker import DockerServer
@@ -70,6 +71,19 @@ def test_what_is_not_there(reference: Reference, dockerd: DockerServer) -> None:
         runner.run(["true"])
 
 
+def test_a_container_that_was_made_in_its_place_is_another(reference: Reference, dockerd: DockerServer) -> None:
+    made = dockerd.docker("inspect", "--format", "{{.Id}}", "inside")
+    assert reference.engine.look(ProcessRunner(), made).name == "inside"
+    with pytest.raises(ServerDown, match=f"there is no Docker container {made[:12]}"):
+        reference.engine.look(ProcessRunner(), made[:12])
+    reached = reach(reference, ProcessRunner(), 5432, client=lambda _: False)
+    assert InsideRunner(ProcessRunner(), reached.container).run(["echo", "x"]).stdout == b"x\n"
+    dockerd.docker("rm", "--force", "inside")
+    dockerd.run("inside")
+    with pytest.raises(ServerDown, match="the Docker container inside does not run"):
+        InsideRunner(ProcessRunner(), reached.container).run(["echo", "x"])
+
+
 def _runs(dockerd: DockerServer, word: str) -> bool:
     return word in dockerd.docker("top", "inside", "-eo", "pid,args")
 
@@ -94,6 +108,7 @@ WORKER = """
 import sys
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
 from dysnomia_plugins.toolkit.containers.inside import InsideRunner
+from dysnomia_plugins.toolkit.containers.reach import reach
 from dysnomia_plugins.toolkit.process import ProcessRunner
 reference = Reference(Engine("docker", sys.argv[1]), "inside")
 with InsideRunner(ProcessRunner(), reference).reading(["sleep", "4712"]) as stream:

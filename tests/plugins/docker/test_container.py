@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from dysnomia_plugins.base import Component
+from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.docker.container import DockerContainer
 from dysnomia_plugins.types.docker.spec import ContainerSpec
 from dysnomia_store.names import ComponentKey
+from dysnomia_tui.engine.component import activities
+from tests.plugins.conformance.driver import Reporter
 from tests.plugins.docker.made import Deployed
-from tests.plugins.killed import kill_everywhere
+from tests.plugins.killed import Jobs, kill_everywhere
 from tests.plugins.servers.docker import DockerServer
 from tests.waiting import wait_until
 
@@ -121,6 +124,44 @@ def test_what_ran_before_goes_on_after_a_failed_activation(deployed: Deployed) -
     assert deployed.status("runs") == "running"
 
 
+class Meanwhile(Reporter):
+    """Does something at one line of the log, or at a phase."""
+
+    def __init__(self, at: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._at, self._act = at, act
+
+    def phase(self, name: str) -> None:
+        super().phase(name)
+        self.log(f"({name})")
+
+    def log(self, line: str) -> None:
+        super().log(line)
+        if line == self._at:
+            self._act()
+
+
+@pytest.mark.parametrize("moment", ["(load)", "create dysnomia-theirs", "start dysnomia-theirs"])
+def test_a_container_that_somebody_else_made_meanwhile_is_not_taken_back(
+    deployed: Deployed, tmp_path: Path, moment: str
+) -> None:
+    path = deployed.make("theirs", command=DIES)
+    ids: list[str] = []
+
+    def somebody() -> None:
+        if deployed.status("theirs"):
+            deployed.server.docker("rm", "dysnomia-theirs")
+        ids.append(deployed.server.docker("create", "--name", "dysnomia-theirs", "--label", "dysnomia-tui.job=other",
+                                          "--volume", "/anonymous", "tiny:1", "sh", "-c", DIES))  # fmt: skip
+
+    jobs = Jobs(DockerContainer(), path, tmp_path / "jobs", {"dockerSocket": str(deployed.server.socket)})
+    reporter = Meanwhile(moment, somebody)
+    with pytest.raises(PluginError):
+        activities.activity(jobs.bench(reporter), "activate")
+    there = deployed.server.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", "name=^/dysnomia-theirs$")
+    assert [there] == ids
+
+
 def test_what_is_told_of_a_container(deployed: Deployed) -> None:
     path = deployed.make("talks", "--volume", "spoken:/data")
     plugin, component = DockerContainer(), component_of(path, deployed.server)
@@ -155,7 +196,7 @@ def test_a_dockerd_that_is_away_is_said(deployed: Deployed, tmp_path: Path) -> N
 def test_parameters_are_words_and_values_of_variables_are_in_no_command_line(deployed: Deployed) -> None:
     secret = "a $(touch /tmp/never) `b` 'c' \"d\" *"
     path = deployed.make("secret", "--env", f"SECRET={secret}", f"--env=OTHER={secret}=2", "-e", "PATH=/bin:/none")
-    words, variables = ContainerSpec.of(component_of(path, deployed.server)).created()
+    words, variables = ContainerSpec.of(component_of(path, deployed.server)).created("l=1")
     assert variables == {"SECRET": secret, "OTHER": f"{secret}=2"}
     assert [word for word in words if secret in word] == []
     deployed.dysnomia("activate", "secret")

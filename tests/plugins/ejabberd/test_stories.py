@@ -122,6 +122,54 @@ def test_a_table_that_the_server_does_not_have_comes_back(world: EjabberdWorld, 
     assert world.whole() == then
 
 
+def _own_table(world: EjabberdWorld, kind: str) -> None:
+    """One that a module of somebody's own makes."""
+    world.server.do(
+        f"{{atomic, ok}} = mnesia:create_table(own, [{{type, {kind}}}, {{disc_copies, [node()]}}, "
+        "{attributes, [key, value]}])"
+    )
+
+
+@pytest.mark.parametrize("table", ["own", "offline_msg"])
+def test_a_table_with_several_rows_of_one_key_comes_back_with_all_of_them(
+    world: EjabberdWorld, driver: Driver, table: str
+) -> None:
+    world.seed()
+    _own_table(world, "bag")
+    world.server.do("[mnesia:dirty_write({own, key, N}) || N <- [1, 1.0, 2]]")
+    number = driver.snapshot().generation.number
+    then = world.whole()
+    world.server.do(f"{{atomic, ok}} = mnesia:delete_table({table})")
+    driver.restore(number)
+    assert world.whole() == then
+    assert world.server.do(f"mnesia:table_info({table}, type)") == b"bag"
+
+
+def test_several_rows_of_one_key_are_refused_where_the_table_holds_one(world: EjabberdWorld, driver: Driver) -> None:
+    world.seed()
+    _own_table(world, "bag")
+    world.server.do("[mnesia:dirty_write({own, key, N}) || N <- [1, 2]]")
+    number = driver.snapshot().generation.number
+    world.server.do("{atomic, ok} = mnesia:delete_table(own)")
+    _own_table(world, "set")
+    now = world.whole()
+    bench = driver.bench()
+    with pytest.raises(PluginError, match="table own has one row for each key here, and more in the snapshot"):
+        activities.restore(bench, number)
+    assert world.whole() == now
+    assert driver.left_behind(bench.job) == []
+
+
+def test_keys_that_differ_in_their_type_alone_are_two(world: EjabberdWorld, driver: Driver) -> None:
+    _own_table(world, "set")
+    world.server.do("[mnesia:dirty_write({own, Key, Key}) || Key <- [1, 1.0, {2}, {2.0}]]")
+    number = driver.snapshot().generation.number
+    then = world.lines()
+    world.server.do("[mnesia:dirty_delete(own, Key) || Key <- [1, 1.0, {2}, {2.0}]]")
+    driver.restore(number)
+    assert world.lines() == then
+
+
 def test_the_plan_says_what_happens_to_whom(world: EjabberdWorld, driver: Driver) -> None:
     world.seed()
     stored = driver.store.stored(driver.key, driver.snapshot().generation.id)

@@ -88,6 +88,55 @@ def test_names_by_the_hundred_thousand_are_refused(world: EjabberdWorld, driver:
     assert list(world.server.spool.glob("*dysnomia*")) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{tables,[{own,[{record_name,own},{attributes,[key,%s]}]}]}.\n{own,a,b}.\n",
+        "{tables,[{own,[{record_name,own},{attributes,[key,value]}]}]}.\n{own,a,[%s]}.\n",
+    ],
+    ids=["first line", "last line"],
+)
+def test_names_are_counted_wherever_they_are(world: EjabberdWorld, driver: Driver, text: str) -> None:
+    names = ",".join(f"a{number}" for number in range(250_000))
+    (world.component.path / "ejabberd-dump" / "initial.dump").write_text(text % names)
+    before = int(world.server.do("erlang:system_info(atom_count)"))
+    with pytest.raises(PluginError, match="names"):
+        driver.activity("activate")
+    assert int(world.server.do("erlang:system_info(atom_count)")) < before + 10_000
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "{record_name,own},{attributes,[key,value]},{disc_only_copies,['elsewhere@localhost']}",
+        "{record_name,own},{attributes,[key,value]},{storage_properties,[{dets,[{file,own}]}]}",
+        "{record_name,own},{attributes,[key,value]},{majority,true}",
+        "{record_name,own},{attributes,[key,1]}",
+        "{record_name,own},{attributes,[key]}",
+    ],
+)
+def test_a_table_is_made_from_its_name_and_columns_alone(world: EjabberdWorld, driver: Driver, options: str) -> None:
+    (world.component.path / "ejabberd-dump" / "initial.dump").write_text(
+        f"{{tables,[{{own,[{options}]}}]}}.\n{{own,a,b}}.\n"
+    )
+    with pytest.raises(PluginError, match="does not describe the table own by its record name and columns"):
+        driver.activity("activate")
+    assert b"own" not in world.server.do("mnesia:system_info(tables)")
+    assert list(world.server.spool.glob("*dysnomia*")) == []
+
+
+def test_a_table_that_is_not_on_disk_here_is_refused(world: EjabberdWorld, driver: Driver) -> None:
+    now = world.server.do("mnesia:table_info(session, all)")
+    (world.component.path / "ejabberd-dump" / "initial.dump").write_text(
+        "{tables,[{own,[{record_name,own},{attributes,[key,value]}]},"
+        "{session,[{record_name,session},{attributes,[sid,usr,us,priority,info]}]}]}.\n{own,a,b}.\n"
+    )
+    with pytest.raises(PluginError, match="the table session is not on disk here"):
+        driver.activity("activate")
+    assert world.server.do("mnesia:table_info(session, all)") == now
+    assert b"own" not in world.server.do("mnesia:system_info(tables)")
+
+
 def test_another_cookie_is_no_way_in(world: EjabberdWorld, driver: Driver) -> None:
     other = world.server.home / "other"
     other.mkdir()

@@ -75,6 +75,40 @@ def test_passwords_are_shown_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
+    "opts",
+    [
+        b"[{password,<<112,226,115>>},{title,<<112,226,115>>}]",
+        b'[{password,"p\xe2s"},{title,"p\xe2s"}]',
+        b"[{password,[112,226,1000]},{title,[112,226,1000]}]",
+        b'[{\'password\',<<"p>>s">>},{title,<<"p>>s">>}]',
+        b"[{secret,{plain,[<<1,2>>]},<<3>>},{title,{plain,[<<1,2>>]},<<3>>}]",
+        b'{xmlel,<<"x">>,[{<<"password">>,<<"pas">>}],[{xmlel,<<"title">>,[],[{<<"pas">>}]}]}',
+        b'{xmlel,<<"x">>,[],[{xmlel,<<"password">>,[],[{xmlcdata,<<"pas">>}]},{title,[],[{xmlcdata,<<"pas">>}]}]}',
+    ],
+)
+def test_the_password_of_a_room_is_hidden_however_it_is_written(opts: bytes) -> None:
+    """As ``~0p`` writes it, whose binaries are numbers where they are no Latin-1 text; and in invitations."""
+    section = Section(kind="table", name="offline_msg", form=Form.ROWS, size=0, digest="", columns=("us", "packet"))
+    (line,) = lines(b'{offline_msg,<<"password">>,' + opts + b"}.\n")
+    (who, cell) = parse_row(section, line).cells
+    assert who == "password"
+    assert cell is not None
+    hidden, title = cell.split("title")
+    assert HIDDEN in hidden
+    assert not any(part in hidden for part in ("112", "p\xe2s", "p>>s", 'pas"', "1,2", "<<3>>"))
+    assert any(part in title for part in ("112", 's"', "1,2")), "what is no secret is shown"
+
+
+def test_private_storage_is_hidden() -> None:
+    """Bookmarks hold the passwords of rooms, also as text that nobody parsed."""
+    section = Section(
+        kind="table", name="private_storage", form=Form.ROWS, size=0, digest="", columns=("usns", "xml"), key=("usns",)
+    )
+    (line,) = lines(b'{private_storage,{<<"ann">>,<<"localhost">>,<<"n">>},{xmlel,<<"x">>,[],[]}}.\n')
+    assert parse_row(section, line).cells[1] == HIDDEN
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         (b"{passwd,<0.12.0>}.\n", "invalid term"),

@@ -12,7 +12,7 @@ import pwd
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from dysnomia_plugins.base import PropertyValue, Runner
@@ -85,8 +85,12 @@ class Engine:
         return self._inspect(runner, ids) if ids else []
 
     def look(self, runner: Runner, name: str) -> Facts:
-        """One container, as it is now. Raises ServerDown where it does not run, WrongCredentials, PluginError."""
+        """The container of exactly this name, or id, as it is now.
+
+        Raises ServerDown where it does not run, WrongCredentials, PluginError."""
         facts = self._inspect(runner, [name])[0]
+        if name not in (facts.name, facts.id):  # what begins with it is another's id
+            raise self._none(name)
         if facts.state != "running":
             raise ServerDown(
                 f"the {self.title} container {name} does not run (it is {facts.state})",
@@ -112,9 +116,7 @@ class Engine:
     def explained(self, error: ProcessFailed, name: str) -> PluginError:
         """What a failure of its client means; the error itself where it says it best."""
         if _NONE.search(error.stderr):
-            return ServerDown(
-                f"there is no {self.title} container {name}", f"{self.program} ps --all shows what there is"
-            )
+            return self._none(name)
         if _DENIED.search(error.stderr) and self.program == "docker":
             return WrongCredentials(
                 f"Docker at {self.socket or SOCKET} may not be asked by this user",
@@ -123,6 +125,9 @@ class Engine:
         if "Cannot connect to the Docker daemon" in error.stderr:
             return ServerDown(f"Docker at {self.socket or SOCKET} is not running", "is the service docker started?")
         return error
+
+    def _none(self, name: str) -> ServerDown:
+        return ServerDown(f"there is no {self.title} container {name}", f"{self.program} ps --all shows what there is")
 
 
 def engines() -> Iterator[Engine]:
@@ -144,6 +149,8 @@ class Reference:
     name: str
     client: str = ""
     """Whose client programs are used: ``host``, ``inside``; ``""`` for the host's, where they reach the server."""
+    id: str = field(default="", compare=False)
+    """Of the one that was looked up."""
 
     @classmethod
     def of(cls, properties: Mapping[str, PropertyValue]) -> Self | None:
@@ -162,6 +169,12 @@ class Reference:
         if socket and not socket.startswith("/"):
             raise PluginError(f"dockerSocket must be an absolute path, not {socket!r}", "correct it in the container")
         return cls(Engine("docker", socket) if docker else Engine("podman"), name, client)
+
+    @property
+    def exact(self) -> str:
+        """What its engine is to be asked by: once it was looked up, the id. A name would lead to another container that
+        was made in its place, or whose id begins so."""
+        return self.id or self.name
 
     @property
     def location(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -35,7 +36,7 @@ class Facts:
     state: str
     """``running``, ``paused``, ``exited``…"""
     environment: Mapping[str, str] = field(repr=False)
-    """Holds secrets."""
+    """What its processes can have been given. Holds secrets."""
     words: tuple[str, ...] = field(repr=False)
     """The program and its arguments. May hold secrets."""
     exposed: frozenset[str]
@@ -57,7 +58,7 @@ class Facts:
             name=str(answer["Name"]).removeprefix("/"),
             image=str(answer.get("ImageName") or config.get("Image") or ""),
             state=str(answer["State"]["Status"]),
-            environment={name: value for name, _, value in pairs},
+            environment={name: value for name, _, value in pairs if _can_be_given(value)},
             words=tuple(map(str, (answer.get("Path") or "", *(answer.get("Args") or ())))),
             exposed=frozenset(config.get("ExposedPorts") or ()) | frozenset(network.get("Ports") or ()),
             network=str((answer.get("HostConfig") or {}).get("NetworkMode") or ""),
@@ -68,6 +69,14 @@ class Facts:
     def runs(self, *programs: str) -> bool:
         """Whether one of these programs is a word of its command."""
         return any(word.rpartition("/")[2] in programs for word in self.words)
+
+
+def _can_be_given(value: str) -> bool:
+    """Whether a process can have it in its environment, or as an argument: one that we start, too."""
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _addresses(network: Mapping[str, Any]) -> Iterator[Address]:

@@ -72,7 +72,7 @@ class InsideRunner:
         given = {"LC_ALL": "C.UTF-8", **(options.get("env") or {})}
         given.pop("HOME", None)  # of a user of this machine; the client of Docker needs its own
         names = [word for name in given for word in ("--env", name)]
-        words = [*engine.argv, "exec", "--interactive", *names, self._container.name]
+        words = [*engine.argv, "exec", "--interactive", *names, self._container.exact]
         return [*words, *(("sh", "-c", _GUARD, "sh") if guarded else ()), *argv], {**given, **engine.environment}
 
     @contextmanager

@@ -1,11 +1,11 @@
-"""How a server in a container is reached: by the host's own client where its port answers, else by its own client."""
+"""How a server in a container is reached: by this machine's client at the container's own address, else by its own."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psutil
 
@@ -52,6 +52,7 @@ def reach(container: Reference, runner: Runner, port: int, *, client: Callable[[
 
     Raises ServerDown where the container does not run, or its port must answer and does not; PluginError."""
     facts = container.engine.look(runner, container.name)
+    container = replace(container, id=facts.id)
     if container.client == "inside" or (container.client != "host" and not client(facts)):
         return Reached(container, facts)
     tried = []
@@ -69,19 +70,18 @@ def reach(container: Reference, runner: Runner, port: int, *, client: Callable[[
 
 
 def addresses(container: Reference, facts: Facts, runner: Runner, port: int) -> Iterator[tuple[str, int]]:
-    """Where a port of a container is to be reached from this machine: at its own addresses first, where nobody else
-    can listen, then where it is published."""
-    if facts.network == "host":
-        yield "127.0.0.1", port
-    elif facts.network.startswith("container:"):
+    """Where a port of a container is to be reached from this machine: at its own addresses, where nobody else can
+    listen. At those of this machine only where ``containerClient=host`` asks for it: there any local user may listen in
+    the server's place, and would be told the password."""
+    if facts.network.startswith("container:"):
         other = container.engine.look(runner, facts.network.removeprefix("container:"))
         if not other.network.startswith("container:"):
             yield from addresses(container, other, runner, port)
-    else:
-        if container.engine.by_root:
-            own = _own_addresses()
-            yield from ((one.host, port) for one in dict.fromkeys(facts.addresses) if one.is_beside(own))
-        yield from facts.published.get(f"{port}/tcp", ())
+    elif facts.network != "host" and container.engine.by_root:
+        own = _own_addresses()
+        yield from ((one.host, port) for one in dict.fromkeys(facts.addresses) if one.is_beside(own))
+    if container.client == "host":
+        yield from [("127.0.0.1", port)] if facts.network == "host" else facts.published.get(f"{port}/tcp", ())
 
 
 def _own_addresses() -> frozenset[str]:

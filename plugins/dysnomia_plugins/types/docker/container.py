@@ -2,7 +2,7 @@
 
 Holds no state: what a container keeps is in volumes and databases, which are components of their own. What an
 activation is about to make stands in the journal first, so that one that fails, is cancelled or dies is taken back: the
-container, if there was none, and the image, if it came with it.
+container, if the job has made it, and the image, if it came with it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from dysnomia_plugins.types.docker.told import last_lines, overall, status_of
 
 IMAGE, CONTAINER, STARTED = "docker-image", "docker-container", "docker-started"
 """Written in journals, of jobs before an upgrade too: not to be renamed."""
+LABEL = "dysnomia-tui.job"
+"""Of the containers that a job makes: its tag. Nothing else that has their name is taken back."""
 SETTLE = 0.5
 """Seconds in which a container that was started must not have failed."""
 LOOK = 0.1
@@ -51,7 +53,6 @@ class DockerContainer(Plugin):
 
     def activate(self, ctx: Context) -> None:
         spec, docker = ContainerSpec.of(ctx.component), Docker.of(ctx.component, ctx.runner)
-        before = docker.container(spec.name)
         if spec.image:
             ctx.progress.phase("load")
             ctx.journal.step(IMAGE, tag=spec.tag, was=docker.image(spec.tag), images=docker.images())
@@ -61,10 +62,11 @@ class DockerContainer(Plugin):
                 raise PluginError(f"there is no image {spec.tag} in {spec.image}", "correct dockerImageTag")
         ctx.progress.phase("create")
         ctx.cancel.check()
+        before = docker.container(spec.name)  # as late as can be: others make containers too
         if before is None:
-            ctx.journal.step(CONTAINER, name=spec.name)
+            ctx.journal.step(CONTAINER, name=spec.name, job=ctx.tag)
             ctx.progress.log(f"create {spec.name}")
-            words, variables = spec.created()
+            words, variables = spec.created(f"{LABEL}={ctx.tag}")
             _asking(ctx).run(*words, timeout=None, env=variables)
         elif before.image != docker.image(spec.tag):
             ctx.progress.log(
@@ -73,7 +75,8 @@ class DockerContainer(Plugin):
             )
         ctx.progress.phase("start")
         ctx.cancel.check()
-        ctx.journal.step(STARTED, name=spec.name, up=before is not None and before.is_up)
+        was_up = before is not None and before.is_up
+        ctx.journal.step(STARTED, name=spec.name, id=before.id if before else "", up=was_up)
         ctx.progress.log(f"start {spec.name}")
         _start(ctx, spec.name)
         self._settle(ctx, docker, spec.name)
@@ -151,10 +154,10 @@ class DockerContainer(Plugin):
         with deployment.taken_back() as faults:
             if made is not None:
                 with deployment.noting(faults):
-                    _remove_made(docker, str(made["name"]))
+                    _remove_made(ctx, docker, made)
             elif started is not None and not started.get("up"):
                 with deployment.noting(faults):
-                    _stop_again(docker, str(started["name"]))
+                    _stop_again(docker, started)
             if IMAGE in done:
                 with deployment.noting(faults):
                     _take_image_back(docker, done[IMAGE])
@@ -204,16 +207,23 @@ def _start(ctx: Context, name: str) -> None:
     ctx.runner.follow(docker.command("start", name), env=docker.environment, umask=0o022)
 
 
-def _remove_made(docker: Docker, name: str) -> None:
-    """What was never in service: its anonymous volumes with it."""
-    if docker.container(name) is not None:
-        docker.run("rm", "--force", "--volumes", name, timeout=None)
+def _remove_made(ctx: Context, docker: Docker, step: Mapping[str, Any]) -> None:
+    """What was never in service: its anonymous volumes with it. One that has the name and was not made by the job that
+    wrote the step is somebody else's."""
+    container = docker.container(str(step["name"]))
+    if container is None:
+        return
+    if "job" in step and container.labels.get(LABEL) != step["job"]:  # jobs before an upgrade labelled none
+        ctx.progress.log(f"the container {container.name} is not what this job made, and was left as it is")
+        return
+    docker.run("rm", "--force", "--volumes", container.id, timeout=None)
 
 
-def _stop_again(docker: Docker, name: str) -> None:
-    container: Container | None = docker.container(name)
-    if container is not None and container.is_up:
-        docker.run("stop", name, timeout=None)
+def _stop_again(docker: Docker, step: Mapping[str, Any]) -> None:
+    """The one that was there before and did not run; not one that has its name since."""
+    container: Container | None = docker.container(str(step["name"]))
+    if container is not None and container.is_up and step.get("id", container.id) == container.id:
+        docker.run("stop", container.id, timeout=None)
 
 
 def _take_image_back(docker: Docker, step: Mapping[str, Any]) -> None:

@@ -47,8 +47,7 @@ class Container:
     """``healthy``, ``unhealthy``, ``starting``; ``""`` where its image has no check."""
     removed_when_stopped: bool
     """``--rm``."""
-    swarm_service: str
-    """The service of a swarm that would start another in its place."""
+    labels: Mapping[str, str] = field(repr=False)
     mounts: tuple[MountedAt, ...] = field(repr=False)
 
     @classmethod
@@ -69,11 +68,16 @@ class Container:
                 restarts=int(answer.get("RestartCount") or 0),
                 health=str((state.get("Health") or state.get("Healthcheck") or {}).get("Status") or ""),
                 removed_when_stopped=bool(host.get("AutoRemove")),
-                swarm_service=str((config.get("Labels") or {}).get(_SWARM) or ""),
+                labels=dict(config.get("Labels") or {}),
                 mounts=tuple(_mounted(one) for one in answer.get("Mounts") or ()),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise PluginError(f"what is said of a container is not understood ({error!r})") from error
+
+    @property
+    def swarm_service(self) -> str:
+        """The service of a swarm that would start another in its place."""
+        return str(self.labels.get(_SWARM) or "")
 
     @property
     def is_up(self) -> bool:

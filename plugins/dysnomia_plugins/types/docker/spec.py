@@ -80,11 +80,11 @@ class ContainerSpec:
             stateless=single(values, "dockerStatelessDeployment", "1") == "1",
         )
 
-    def created(self) -> tuple[list[str], dict[str, str]]:
-        """The words that create the container, and the variables they name: values of variables are in no command
-        line, where every user of the machine could read them."""
+    def created(self, label: str) -> tuple[list[str], dict[str, str]]:
+        """The words that create the container with a label (``name=value``) of ours, and the variables they name:
+        values of variables are in no command line, where every user of the machine could read them."""
         words, variables = _without_values(self.parameters)
-        return ["create", *words, "--name", self.name, self.tag], variables
+        return ["create", *words, "--label", label, "--name", self.name, self.tag], variables
 
 
 def _archive(component: Component, image: str) -> str:

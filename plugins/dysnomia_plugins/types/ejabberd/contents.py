@@ -6,7 +6,6 @@ dump stand as it has written them, and count as ours would have been.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -22,6 +21,7 @@ from dysnomia_plugins.types.ejabberd.terms import (
     name_of,
     shown,
     table_of,
+    without_secrets,
 )
 from dysnomia_store import model
 from dysnomia_store.sink import ContentSink
@@ -30,9 +30,9 @@ DUMP = "dump"
 """As Dysnomia's own module calls the file."""
 TABLE = "table"
 HIDDEN = "(hidden)"
-SECRET = {"passwd": {"password"}, "oauth_token": {"token"}, "oauth_client": {"options"}, "push_session": {"xml"}}
-"""Columns whose cells are shown nowhere."""
-_PASSWORD = re.compile(rb'\{(password|secret),<<"(?:[^"\\]|\\.)*">>\}')
+SECRET = {"passwd": {"password"}, "oauth_token": {"token"}, "oauth_client": {"options"}, "push_session": {"xml"},
+          "private_storage": {"xml"}}  # fmt: skip
+"""Columns whose cells are shown nowhere: of private storage, because bookmarks hold the passwords of rooms."""
 _BATCH = 200
 _BATCH_BYTES = 1 << 20
 _OURS = MARK.encode()
@@ -132,7 +132,7 @@ def raw_rows(stored: Stored, section: model.Section) -> Iterator[Sequence[bytes]
 
 def parse_row(section: model.Section, raw: bytes) -> Row:
     """A row, with secrets hidden."""
-    dumped = [shown(_PASSWORD.sub(rb"{\1,(hidden)}", cell)) for cell in list(cells(raw))[1:]]
+    dumped = [shown(without_secrets(cell)) for cell in list(cells(raw))[1:]]
     secret = SECRET.get(section.name, set())
     for number, column in enumerate(section.columns[: len(dumped)]):
         if column in secret:

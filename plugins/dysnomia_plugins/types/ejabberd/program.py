@@ -83,23 +83,43 @@ Exchange = fun(Parent, Name, Aside, Missing, Fill) ->
     erlang:monitor_node(node(Parent), true),
     true = register(dysnomia_exchange, self()),
     Me = self(),
-    Wanted = ets:new(wanted, [bag, private]),
-    Keys = ets:new(keys, [bag, private]),
+    Insert = fun(R, Wanted) ->
+        T = element(1, R),
+        Id = case Wanted of
+            #{T := There} -> There;
+            _ -> ets:new(wanted, [duplicate_bag, private, {keypos, 2}])
+        end,
+        ets:insert(Id, R), Wanted#{T => Id}
+    end,
     Receive = fun
-        Loop() ->
+        Loop(Wanted) ->
             receive
                 {Parent, rows, Found} ->
-                    [begin
-                        ets:insert(Keys, {element(1, R), element(2, R)}),
-                        ets:insert(Wanted, {{element(1, R), element(2, R)}, R})
-                    end || R <- Found],
-                    Parent ! {self(), more}, Loop();
-                {Parent, go} -> ok;
+                    Now = lists:foldl(Insert, Wanted, Found), Parent ! {self(), more}, Loop(Now);
+                {Parent, go} -> Wanted;
                 {nodedown, _} -> exit(abandoned)
             end
     end,
-    Receive(),
-    [{atomic, ok} = mnesia:create_table(T, [{disc_copies, [node()]} | Options]) || {T, Options} <- Missing],
+    Wanted = Receive(#{}),
+    Keys = fun
+        Loop(_, '$end_of_table', Found) -> Found;
+        Loop(Id, Key, Found) -> Loop(Id, ets:next(Id, Key), [Key | Found])
+    end,
+    KeysOf = fun(T) -> case Wanted of #{T := Id} -> Keys(Id, ets:first(Id), []); _ -> [] end end,
+    RowsOf = fun(T, K) -> case Wanted of #{T := Id} -> ets:lookup(Id, K); _ -> [] end end,
+    HasSeveral = fun(T) ->
+        Known = KeysOf(T),
+        is_map_key(T, Wanted) andalso ets:info(maps:get(T, Wanted), size) > length(Known) andalso
+            lists:any(fun(K) -> [First | More] = RowsOf(T, K), lists:any(fun(R) -> R =/= First end, More) end, Known)
+    end,
+    Several = [T || T <- maps:keys(Wanted), HasSeveral(T)],
+    [exit({several_rows, T}) || T <- Several, not lists:keymember(T, 1, Missing), mnesia:table_info(T, type) =/= bag],
+    TypeOf = fun(T) -> case lists:member(T, Several ++ [archive_msg, offline_msg, sr_user]) of
+        true -> bag;
+        false -> set
+    end end,
+    [{atomic, ok} = mnesia:create_table(T, [{type, TypeOf(T)}, {disc_copies, [node()]} | Options])
+        || {T, Options} <- Missing],
     case lists:member(dysnomia_exchange, mnesia:system_info(local_tables)) of
         true -> ok;
         false -> {atomic, ok} = mnesia:create_table(dysnomia_exchange,
@@ -127,24 +147,27 @@ Exchange = fun(Parent, Name, Aside, Missing, Fill) ->
     Put = fun(Found) -> ok = file:write(File, [io_lib:format("~0p.~n", [Row]) || Row <- Found]) end,
     Done = mnesia:transaction(fun() ->
         [mnesia:write_lock_table(T) || T <- Names],
-        Fill andalso [mnesia:abort(holds_rows) || T <- Names, ets:member(Keys, T), mnesia:table_info(T, size) > 0],
+        Fill andalso [mnesia:abort(holds_rows) || T <- Names, is_map_key(T, Wanted), mnesia:table_info(T, size) > 0],
         {ok, 0} = file:position(File, 0), ok = file:truncate(File),
         All(Names, Put), ok = file:sync(File),
         [begin
             Record = mnesia:table_info(T, record_name),
             As = fun(Row) -> setelement(1, Row, Record) end,
-            Live = mnesia:all_keys(T),
-            All2 = lists:usort(Live ++ [K || {_, K} <- ets:lookup(Keys, T)]),
+            % Not sorted: 1 and 1.0 are two keys, and would become one.
+            Both = maps:from_list([{K, 1} || K <- mnesia:all_keys(T) ++ KeysOf(T)]),
             [begin
                 There = mnesia:read(T, K, write),
-                Want = [As(Row) || {_, Row} <- ets:lookup(Wanted, {T, K})],
+                Want = [As(Row) || Row <- RowsOf(T, K)],
                 ThereSet = maps:from_list([{Row, 1} || Row <- There]),
                 WantSet = maps:from_list([{Row, 1} || Row <- Want]),
                 Gone = [Row || Row <- There, not is_map_key(Row, WantSet)],
+                New = [Row || Row <- Want, not is_map_key(Row, ThereSet)],
                 [mnesia:delete_object(T, Row, write) || Row <- Gone],
-                [mnesia:write(T, Row, write) || Row <- Want, not is_map_key(Row, ThereSet)]
-            end || K <- All2]
-        end || T <- Names, not Fill orelse ets:member(Keys, T)],
+                [mnesia:write(T, Row, write) || Row <- New],
+                After = maps:from_list([{Row, 1} || New =/= [], Row <- mnesia:read(T, K, write)]),
+                lists:all(fun(Row) -> is_map_key(Row, After) end, New) orelse mnesia:abort({not_as_wanted, T})
+            end || K <- maps:keys(Both)]
+        end || T <- Names, not Fill orelse is_map_key(T, Wanted)],
         mnesia:write({dysnomia_exchange, Name, erlang:system_time(second)})
     end),
     file:close(File),
@@ -194,7 +217,18 @@ end,
 Parse = fun(Line) ->
     {ok, Tokens, _} = erl_scan:string(binary_to_list(Line)),
     {ok, Term} = erl_parse:parse_term(Tokens),
+    Atoms = erlang:system_info(atom_count),
+    Atoms < 200000 orelse Fail("the snapshot has more than ~p names (atoms)", [Atoms]),
     Term
+end,
+% A definition goes to mnesia:create_table: of a stranger's nothing is in it but what these two may say.
+Defines = fun({T, Options}) ->
+    Known = fun({record_name, Name}) -> is_atom(Name); ({attributes, Names}) -> lists:all(fun erlang:is_atom/1, Names);
+        (_) -> false end,
+    Names = proplists:get_value(attributes, Options, []),
+    is_atom(T) andalso lists:all(Known, Options) andalso length(Names) > 1
+        orelse Fail("the snapshot does not describe the table ~0p by its record name and columns alone", [T]),
+    {T, [{record_name, proplists:get_value(record_name, Options, T)}, {attributes, Names}]}
 end,
 
 try
@@ -220,7 +254,8 @@ try
         Me = self(),
         {ok, File} = file:open(Beside, [read, raw, binary, {read_ahead, 1 bsl 20}]),
         {ok, First} = file:read_line(File),
-        {tables, Defined} = Parse(First),
+        {tables, Described} = Parse(First),
+        Defined = [Defines(One) || One <- Described],
         There = rpc:call(Node, erlang, apply, [fun() -> [Definition(T) || T <- Tables()] end, []]),
         [case lists:keyfind(T, 1, There) of
             false -> ok;
@@ -228,6 +263,9 @@ try
             _ -> Fail("the table ~0p has other columns here than in the snapshot", [T])
         end || {T, Options} <- Defined],
         Missing = [{T, Options} || {T, Options} <- Defined, not lists:keymember(T, 1, There)],
+        Elsewhere = rpc:call(Node, mnesia, system_info, [tables]),
+        [Fail("the table ~0p is not on disk here: it cannot be restored", [T]) || {T, _} <- Missing,
+            lists:member(T, Elsewhere)],
         {Pid, Monitor} = spawn_monitor(Node, erlang, apply, [Exchange, [Me, Name, Aside, Missing, Command =:= "fill"]]),
         Next = fun() ->
             receive
@@ -241,8 +279,6 @@ try
             Loop(Waiting, Size) ->
                 case file:read_line(File) of
                     {ok, Line} ->
-                        Atoms = erlang:system_info(atom_count),
-                        Atoms < 200000 orelse Fail("the snapshot has more than ~p names (atoms)", [Atoms]),
                         Loop([Parse(Line) | Waiting], Size + byte_size(Line));
                     eof -> Pid ! {Me, rows, lists:reverse(Waiting)}, Next()
                 end
@@ -253,6 +289,8 @@ try
             {Pid, done, {atomic, _}, Closed, Unlocked} -> io:format("~p ~p~n", [Closed, Unlocked]);
             {Pid, done, {aborted, holds_rows}, _, _} -> io:format("holds-rows~n");
             {Pid, done, {aborted, Why}, _, _} -> Fail("the rows could not be exchanged: ~0p", [Reason(Why)]);
+            {'DOWN', Monitor, process, _, {several_rows, T}} ->
+                Fail("the table ~0p has one row for each key here, and more in the snapshot", [T]);
             {'DOWN', Monitor, process, _, Why} -> Fail("the rows could not be exchanged: ~0p", [Reason(Why)])
         end;
     {"happened", [Name]} ->

@@ -32,6 +32,11 @@ _TOKEN = re.compile(
 _PAIRS = {b"{": b"}", b"[": b"]", b"<<": b">>", b"#{": b"}"}
 _ESCAPE = re.compile(rb"\\(?:x\{([0-9a-fA-F]+)\}|x([0-9a-fA-F]{2})|([0-7]{1,3})|\^(.)|(.))", re.DOTALL)
 _ESCAPED = {b"n": 10, b"r": 13, b"t": 9, b"v": 11, b"b": 8, b"f": 12, b"e": 27, b"s": 32, b"d": 127}
+_SECRET_WORDS = (b"password", b"secret")
+_BEFORE_SECRETS = (
+    b"{password,", b"{'password',", b"{secret,", b"{'secret',", b'{<<"password">>,', b'{xmlel,<<"password">>,'
+)  # fmt: skip
+"""An option of a room; an attribute and an element of XML (an invitation to a room, a bookmark)."""
 _BINARY = re.compile(rb"<<(?:%b)?>>" % _STRING)
 
 
@@ -140,6 +145,26 @@ def cells(line: bytes) -> Iterator[bytes]:
         depth += kind == "open"
         if kind == "end":
             return
+
+
+def without_secrets(cell: bytes) -> bytes:
+    """A cell as it is written, where ``(hidden)`` stands for what follows a name of a secret in its tuple."""
+    if not any(word in cell for word in _SECRET_WORDS):
+        return cell
+    out: list[bytes] = []
+    depth = 0
+    hidden_in: int | None = None
+    for kind, token in _tokens(cell):
+        depth -= kind == "close"
+        if hidden_in is not None and depth < hidden_in:
+            hidden_in = None
+        if hidden_in is None:
+            out.append(token)
+        depth += kind == "open"
+        if hidden_in is None and token == b"," and b"".join(out[-7:]).endswith(_BEFORE_SECRETS):
+            out.append(b"(hidden)")
+            hidden_in = depth
+    return b"".join(out)
 
 
 def name_of(cell: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dysnomia_plugins.base import Runner
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.toolkit.containers.facts import Facts
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 
 if TYPE_CHECKING:
     from dysnomia_plugins.toolkit.containers.reach import Reached
@@ -44,7 +45,7 @@ def resolved(server: Server, runner: Runner) -> Server:
     user, password = server.user, server.password
     if not (password or server.defaults_file):
         user, password = _account(reached, runner, server.user)
-    reachable = replace(server, resolved=True, user=user, password=password)
+    reachable = replace(server, container=reached.container, resolved=True, user=user, password=password)
     if reached.host:
         return replace(reachable, host=reached.host, port=reached.port, socket="")
     if server.defaults_file:
@@ -72,9 +73,12 @@ def _account(reached: Reached, runner: Runner, asked: str) -> tuple[str, str]:
 
 
 def shell(server: Server, database: str) -> tuple[Sequence[str], Mapping[str, str]]:
-    """The client program inside the container, as the account that its image was given."""
+    """The client program inside the container, as the account that its image was given.
+
+    Raises PluginError where the container does not run."""
     assert server.container is not None
     engine = server.container.engine
+    container = engine.look(ProcessRunner(NeverCancelled()), server.container.name).id
     env = {"MYSQL_PWD": server.password} if server.password else {}
     names = [word for name in env for word in ("--env", name)]
     start = (
@@ -83,7 +87,7 @@ def shell(server: Server, database: str) -> tuple[Sequence[str], Mapping[str, st
         ' exec "$(command -v mariadb || echo mysql)" --user="$1" --database="$2"'
     )
     words = ["sh", "-c", start, "sh", server.user or "root", database]
-    return [*engine.argv, "exec", "--interactive", "--tty", *names, server.container.name, *words], {
+    return [*engine.argv, "exec", "--interactive", "--tty", *names, container, *words], {
         **env,
         **engine.environment,
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dysnomia_plugins.base import Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.containers.facts import Facts
+from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.postgresql.tools import newest
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def resolved(server: Server, runner: Runner) -> Server:
     password = server.password
     if not (password or server.passfile) and server.user in ("", user):
         password = reached.secret(runner, "POSTGRES_PASSWORD")
-    reachable = replace(server, resolved=True, user=server.user or user, password=password)
+    reachable = replace(server, container=reached.container, resolved=True, user=server.user or user, password=password)
     if not reached.host:
         return replace(reachable, inside=True, passfile="")
     run_as = "" if reachable.passfile else client_user()
@@ -54,14 +55,15 @@ def _fits(facts: Facts, folder: str) -> bool:
 
 
 def shell(server: Server, database: str) -> tuple[Sequence[str], Mapping[str, str]]:
-    """psql inside the container, as the role that its image was given."""
+    """psql inside the container, as the role that its image was given. Raises PluginError where that does not run."""
     assert server.container is not None
     engine = server.container.engine
+    container = engine.look(ProcessRunner(NeverCancelled()), server.container.name).id
     env = {"PGDATABASE": database}
     env |= {"PGUSER": server.user} if server.user else {}
     env |= {"PGPORT": server.port} if server.port else {}
     env |= {"PGPASSWORD": server.password} if server.password else {}
     names = [word for name in env for word in ("--env", name)]
     start = 'PGUSER="${PGUSER:-${POSTGRES_USER:-postgres}}" exec psql'
-    argv = [*engine.argv, "exec", "--interactive", "--tty", *names, server.container.name, "sh", "-c", start]
+    argv = [*engine.argv, "exec", "--interactive", "--tty", *names, container, "sh", "-c", start]
     return argv, env | engine.environment
