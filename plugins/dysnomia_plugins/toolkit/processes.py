@@ -176,13 +176,22 @@ def _logs(process: RunningProcess) -> Iterator[Path]:
         numbers = sorted(map(int, os.listdir(folder / "fd")), key=lambda number: (number not in (1, 2), number))
         for number in numbers:
             with suppress(OSError):
-                about = (folder / "fdinfo" / str(number)).read_bytes().split()
-                flags = int(about[about.index(b"flags:") + 1], 8)
+                flags = _flags(process.pid, number)
                 path = folder / "fd" / str(number)
                 named = number in (1, 2) or _LOGS.search(os.readlink(path))
                 writes = flags & (os.O_ACCMODE if number in (1, 2) else os.O_APPEND)
                 if named and writes and stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (a descriptor, not a path)
                     yield path
+
+
+def opened_for_writing(pid: int, number: int | str) -> bool:
+    """Whether a process has this descriptor open for writing. Raises OSError where that cannot be seen."""
+    return bool(_flags(pid, number) & os.O_ACCMODE)
+
+
+def _flags(pid: int, number: int | str) -> int:
+    about = (PROC / str(pid) / "fdinfo" / str(number)).read_bytes().split()
+    return int(about[about.index(b"flags:") + 1], 8)
 
 
 def last_lines(descriptor: int, lines: int) -> list[str]:

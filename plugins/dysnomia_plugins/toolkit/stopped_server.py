@@ -281,11 +281,15 @@ def _was_stopped(kind: Kind, ctx: Context) -> bool:
     return kind.stopped in _since_stop(kind, ctx)[1]
 
 
-def start_left(kind: Kind, ctx: Context) -> None:
+def start_left(kind: Kind, ctx: Context, *, given_up_too: bool = False) -> None:
     """Start the server that a dead job, or one whose exchange failed, has stopped and not started. Idempotent.
 
-    One that does not start is logged: it must not be in the way of an undo."""
+    One that does not start is logged: it must not be in the way of an undo.
+
+    Args:
+        given_up_too: also one that did not start before, as what was in its way is away now.
+    """
     begun, since = _since_stop(kind, ctx)
-    if begun is None or kind.started in since or kind.given_up in since:
+    if begun is None or kind.started in since or (kind.given_up in since and not given_up_too):
         return
     _start_again(ctx, _Away.of(kind, begun))

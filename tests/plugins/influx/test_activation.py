@@ -44,6 +44,22 @@ def test_one_that_fails_leaves_nothing(world: InfluxWorld, driver: Driver) -> No
     assert world.whole() is not None
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE USER x WITH PASSWORD 'hunter2' WITH NONSENSE",
+        "CREATE USER x WITH PASSWORD hunter2",
+        "SET PASSWORD FOR nobody = 'hunter2'",
+        'create user x with password "hunter2"',
+    ],
+)
+def test_no_password_of_a_statement_is_shown(world: InfluxWorld, driver: Driver, statement: str) -> None:
+    (world.component.path / "influx-databases" / "b.influxql").write_text(f"# DDL\n{statement}\n")
+    with pytest.raises(PluginError, match=" ".join(statement.split()[:2])) as raised:
+        driver.activity("activate")
+    assert "hunter2" not in f"{raised.value!r} {raised.value} {raised.value.hint}"
+
+
 def test_what_a_killed_one_began_is_finished_and_nothing_is_lost(
     world: InfluxWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,13 +114,71 @@ def _cut(path: Path) -> None:
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:700]))
 
 
-@pytest.mark.parametrize("harm", [_other_name, _link, _cut])
+def _lengthened(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """A shard of two files, changed behind the first."""
+    packed = gzip.decompress(path.read_bytes())
+    end = tarfile.BLOCKSIZE + -(-_first(packed).size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    path.write_bytes(gzip.compress(packed[:end] + change(packed[:end])))
+
+
+def _first(packed: bytes) -> tarfile.TarInfo:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        first = archive.next()
+    assert first is not None
+    assert first.isreg()
+    return first
+
+
+def _cut_between_files(path: Path) -> None:
+    _lengthened(path, lambda first: b"")
+
+
+def _damaged_header(path: Path) -> None:
+    _lengthened(path, lambda first: b"x" + first[1:] + bytes(1024))
+
+
+def _more_behind_its_end(path: Path) -> None:
+    _lengthened(path, lambda first: bytes(1024) + first + bytes(1024))
+
+
+def _sparse(path: Path) -> None:
+    member = tarfile.TarInfo("app/autogen/1/000000001-000000001.tsm")
+    member.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[483:495] = b"%011o\0" % (1 << 32)  # what it says it is unpacked
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path.write_bytes(gzip.compress(bytes(header) + bytes(1024)))
+
+
+@pytest.mark.parametrize(
+    "harm", [_other_name, _link, _cut, _cut_between_files, _damaged_header, _more_behind_its_end, _sparse]
+)
 def test_a_strange_one_is_refused(world: InfluxWorld, driver: Driver, harm: Callable[[Path], None]) -> None:
     world.seed()
     then = world.whole()
     snapshot = theirs(world, driver)
     harm(next(snapshot.rglob("*.tar.gz")))
     with pytest.raises(PluginError):
+        driver.restore(1)
+    assert world.whole() == then
+
+
+@pytest.mark.parametrize("harm", ["forgets", "repeats", "invents"])
+def test_a_manifest_that_is_not_of_its_files_is_refused(world: InfluxWorld, driver: Driver, harm: str) -> None:
+    world.seed()
+    then = world.whole()
+    snapshot = theirs(world, driver)
+    path = next(snapshot.rglob("*.manifest"))
+    manifest = json.loads(path.read_text())
+    if harm == "forgets":
+        del manifest["files"][0]
+    elif harm == "repeats":
+        manifest["files"].append(manifest["files"][0])
+    else:
+        manifest["files"][0]["shardID"] = 4711
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(PluginError, match=r"the manifest of the portable backup|shard 4711"):
         driver.restore(1)
     assert world.whole() == then
 
@@ -133,5 +191,5 @@ def test_a_manifest_that_leads_elsewhere_is_refused(world: InfluxWorld, driver: 
     for one in manifest["files"]:
         one["policy"] = "../../.."
     path.write_text(json.dumps(manifest))
-    with pytest.raises(PluginError, match="names no folder"):
+    with pytest.raises(PluginError, match=r"names no folder|file lacks"):
         driver.restore(1)

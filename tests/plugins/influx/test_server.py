@@ -15,6 +15,7 @@ import pytest
 
 from dysnomia_plugins.base import Severity
 from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.types.influx import running, swap
 from dysnomia_plugins.types.influx.server import Server
 from dysnomia_tui.engine.component import activities
@@ -167,6 +168,40 @@ def test_a_link_in_the_place_of_its_file_is_not_followed(
         driver.restore(number)
     world.server.ready()
     assert world.whole() == then
+
+
+def test_what_was_live_is_kept_where_the_reverting_fails_as_well(
+    world: InfluxWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails once after the new ``meta.db`` is in its place, and once more on the way back."""
+    world.seed()
+    number = driver.snapshot().generation.number
+    world.change("value", random.Random(1))
+    then = world.whole()
+    over, run = Folder.move_over, swap.Move.run
+    failing = [swap.META, "back"]
+
+    def over_and_fail(self: Folder, name: str, target: Folder, new: str) -> None:
+        over(self, name, target, new)
+        if new in failing and "-new-" in name:
+            failing.remove(new)
+            raise OSError(5, "Input/output error")
+
+    def fail_back(self: swap.Move, *, back: bool = False) -> None:
+        if back and "back" in failing:
+            failing.remove("back")
+            raise OSError(5, "Input/output error")
+        run(self, back=back)
+
+    monkeypatch.setattr(Folder, "move_over", over_and_fail)
+    monkeypatch.setattr(swap.Move, "run", fail_back)
+    with pytest.raises(PluginError):
+        driver.restore(number)
+    assert not failing
+    world.server.ready()
+    assert world.whole() == then
+    assert [path.name for path in (world.server.home / "meta").iterdir()] == ["meta.db"]
+    driver.restore(number)
 
 
 def test_no_server_starts_in_the_middle_of_an_exchange(world: InfluxWorld) -> None:

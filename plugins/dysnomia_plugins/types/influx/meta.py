@@ -23,6 +23,10 @@ POLICIES, QUERIES = 3, 4
 """Of a database."""
 SUBSCRIPTIONS = 6
 """Of a retention policy."""
+GROUPS, SHARDS = 5, 5
+"""Of a retention policy, and of a group of shards."""
+ID, DELETED_AT = 1, 4
+"""Of a shard, and of a group of them."""
 QUERY_NAME, QUERY_TEXT = 1, 2
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 MAX_META = 64 << 20
@@ -109,6 +113,24 @@ def _texts(message: bytes, number: int) -> Iterator[bytes]:
 
 def _text(message: bytes, number: int) -> str:
     return next(_texts(message, number), b"").decode("utf-8", "surrogateescape")
+
+
+def _number(message: bytes, number: int) -> int:
+    """0 where there is none."""
+    raw = next((one.raw for one in fields(message) if one.number == number and one.value is None), b"\0\0")
+    return _varint(raw, _varint(raw, 0)[1])[0]
+
+
+def shards(meta: bytes, database: str) -> dict[tuple[str, int], bool]:
+    """The shards of a database by policy and number, and whether each is deleted. Raises BadMeta."""
+    return {
+        (_text(policy, NAME), _number(shard, ID)): _number(group, DELETED_AT) != 0
+        for one in _texts(meta, DATABASES)
+        if _text(one, NAME) == database
+        for policy in _texts(one, POLICIES)
+        for group in _texts(policy, GROUPS)
+        for shard in _texts(group, SHARDS)
+    }
 
 
 def renamed(

@@ -9,6 +9,7 @@ it is started again. A server that cannot be stopped from here gets copies only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from dysnomia_plugins.base import (
@@ -33,6 +34,7 @@ from dysnomia_plugins.types.influx import activation, contents, databases, disco
 from dysnomia_plugins.types.influx import dump as dumping
 from dysnomia_plugins.types.influx.load import load
 from dysnomia_plugins.types.influx.preflight import preflight
+from dysnomia_plugins.types.influx.running import owner_left
 from dysnomia_plugins.types.influx.server import Server
 from dysnomia_store.model import Section
 from dysnomia_store.sink import ContentSink
@@ -52,13 +54,13 @@ class InfluxDatabase(StatePlugin):
     # Life.
 
     def activate(self, ctx: Context) -> None:
-        activation.activate(ctx, Server.of(ctx.component), self.live(ctx.component).name)
+        activation.activate(ctx, _server(ctx), self.live(ctx.component).name)
 
     def deactivate(self, ctx: Context) -> None:
         """The database stays; the engine marks it as garbage."""
 
     def collect_garbage(self, ctx: Context) -> None:
-        databases.drop(Server.of(ctx.component), self.live(ctx.component).name)
+        databases.drop(_server(ctx), self.live(ctx.component).name)
 
     def shell(self, component: Component) -> tuple[Sequence[str], Mapping[str, str]]:
         server = Server.of(component)
@@ -105,16 +107,16 @@ class InfluxDatabase(StatePlugin):
         return Place(databases.check_name(name))
 
     def exists(self, ctx: Context, place: Place) -> bool:
-        return databases.exists(Server.of(ctx.component), place.name)
+        return databases.exists(_server(ctx), place.name)
 
     def drop(self, ctx: Context, place: Place) -> None:
         if place == self.live(ctx.component):
             raise NotSafe(f"{place.name} is live", "deactivate the component and collect garbage")
-        databases.drop(Server.of(ctx.component), place.name)
+        databases.drop(_server(ctx), place.name)
 
     def left_behind(self, ctx: Context) -> Iterable[Place]:
         """Also a copy that was not loaded to its end. Raises PluginError."""
-        existing = databases.names(Server.of(ctx.component))
+        existing = databases.names(_server(ctx))
         steps = ctx.journal.steps()
         whole = {data["name"] for step, data in steps if step == COPIED}
         half = [str(data["name"]) for step, data in steps if step == COPYING and data["name"] not in whole]
@@ -124,7 +126,7 @@ class InfluxDatabase(StatePlugin):
     # Snapshot.
 
     def dump(self, ctx: Context, place: Place, draft: Draft) -> Dumped:
-        return dumping.dump(ctx, Server.of(ctx.component), place.name, draft)
+        return dumping.dump(ctx, _server(ctx), place.name, draft)
 
     def rescan(self, ctx: Context, stored: Stored, sink: ContentSink) -> bool | None:
         contents.rescan(stored, sink)
@@ -136,10 +138,10 @@ class InfluxDatabase(StatePlugin):
     # Restore.
 
     def preflight(self, ctx: Context, stored: Stored, *, replace: bool) -> Preflight:
-        return preflight(ctx, Server.of(ctx.component), self.live(ctx.component).name, stored, replace=replace)
+        return preflight(ctx, _server(ctx), self.live(ctx.component).name, stored, replace=replace)
 
     def load(self, ctx: Context, stored: Stored, place: Place, sections: Sequence[Section] | None = None) -> None:
-        server = Server.of(ctx.component)
+        server = _server(ctx)
         if databases.exists(server, place.name):
             raise NotSafe(f"InfluxDB on {server} has a database {place.name} already", "nothing was loaded over it")
         ctx.journal.step(COPYING, name=place.name)
@@ -147,10 +149,10 @@ class InfluxDatabase(StatePlugin):
         ctx.journal.step(COPIED, name=place.name)
 
     def swap(self, ctx: Context, beside: Place, aside: Place) -> None:
-        swap.swap(ctx, Server.of(ctx.component), self.live(ctx.component).name, beside.name, aside.name)
+        swap.swap(ctx, _server(ctx), self.live(ctx.component).name, beside.name, aside.name)
 
     def recover(self, ctx: Context) -> bool:
-        server = Server.of(ctx.component)
+        server = _server(ctx)
         swapped = swap.recover(ctx, server)
         activation.finish_left(ctx, server, self.live(ctx.component).name)
         return swapped
@@ -163,3 +165,8 @@ class InfluxDatabase(StatePlugin):
 
     def parse_row(self, section: Section, raw: bytes) -> Row:
         return contents.parse_row(section, raw)
+
+
+def _server(ctx: Context) -> Server:
+    """Where this job has stopped it, only its owner is told the password from then on. Raises PluginError."""
+    return replace(Server.of(ctx.component), owner=owner_left(ctx))

@@ -19,10 +19,10 @@ import re
 import secrets
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from dysnomia_plugins.base import Context, Stored
 from dysnomia_plugins.errors import PluginError, Unsupported
@@ -38,6 +38,7 @@ _WHO = "dysnomia"
 _FOLDER = "server"
 _START_SECONDS = 600.0
 _LOOK = 0.05
+_PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _FILE = re.compile(r"[0-9A-Za-z_-]{1,100}\.(?:tsm|tombstone)")
 _LISTENS = re.compile(rb"addr=(?:\[::\]|127\.0\.0\.1):(\d+)")
 _CONFIG = """reporting-disabled = true
@@ -69,6 +70,29 @@ bind-address = "127.0.0.1:0"
 
 class _Enough(Exception):
     pass
+
+
+class _ToItsEnd:
+    """Reads a tar, and knows whether it ends as one: with two blocks of zeros at least, and nothing behind them."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._total = self._zeros_from = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._stream.read(size)
+        last = len(piece.rstrip(b"\0"))
+        if last:
+            self._zeros_from = self._total + last
+        self._total += len(piece)
+        return piece
+
+    def require_end(self, at: int) -> None:
+        """``at``: where its last file ends. Raises EOFError."""
+        while self.read(1 << 20):
+            pass
+        if self._zeros_from > at or self._total - at < 2 * tarfile.BLOCKSIZE:
+            raise EOFError
 
 
 def is_one(stored: Stored) -> bool:
@@ -158,14 +182,16 @@ def _database(ctx: Context, manifest: dict[str, object]) -> str:
 def _fill(
     ctx: Context, stored: Stored, manifest: dict[str, object], database: str, folder: Folder, secret: str
 ) -> None:
+    content = _meta(stored, database)
     with folder.make_folder("meta") as made:
-        made.write_new("meta.db", _meta(stored, database))
+        made.write_new("meta.db", meta.alone(content, database, _WHO))
     folder.write_new("influxdb.conf", _CONFIG.format(secret=secret).encode())
+    _require_all(ctx, stored, manifest, meta.shards(content, database))
     names = stored.artefacts()
     with folder.make_folder("wal"), folder.make_folder("data") as data:
         for one in _files(manifest):
             ctx.cancel.check()
-            file = str(one.get("fileName")).removesuffix(".gz")
+            file = _file(one)
             artefact = next((name for name in names if name.endswith("/" + file) or name == file), None)
             if artefact is None or not file.endswith(_TAR):
                 raise PluginError(f"the portable backup lacks {file[:100]}", "check the snapshot")
@@ -174,6 +200,40 @@ def _fill(
                 raise PluginError("the manifest of the portable backup names no folder", "check the snapshot")
             with stored.open(artefact) as stream, _made(data, where) as shard:
                 _unpack(ctx, stream, shard)
+
+
+def _file(one: dict[str, object]) -> str:
+    return str(one.get("fileName")).removesuffix(".gz")
+
+
+def _require_all(
+    ctx: Context, stored: Stored, manifest: dict[str, object], shards: Mapping[tuple[str, int], bool]
+) -> None:
+    """Manifest, files and ``meta.db`` have the same shards. Raises PluginError.
+
+    One that was never written to is in ``meta.db`` alone: a server makes them before they are needed."""
+    listed = list(_files(manifest))
+    surplus = {posixpath.basename(name) for name in stored.artefacts() if name.endswith(_TAR)} - set(map(_file, listed))
+    if surplus:
+        raise PluginError(f"the manifest of the portable backup lacks {min(surplus)[:100]}", "check the snapshot")
+    held = [(str(one.get("policy")), str(one.get("shardID"))) for one in listed]
+    known = {(policy, str(number)) for policy, number in shards}
+    unknown = next((one for one in held if one not in known), None)
+    if unknown is not None:
+        raise PluginError(
+            f"the portable backup holds shard {unknown[1][:40]} of {unknown[0][:100]!r}, which its {_META} file lacks",
+            "check the snapshot",
+        )
+    if len(set(held)) != len(held):
+        raise PluginError("the manifest of the portable backup names a shard twice", "check the snapshot")
+    without = sorted(
+        number for (policy, number), gone in shards.items() if not gone and (policy, str(number)) not in held
+    )
+    if without:
+        ctx.progress.log(
+            f"the portable backup has no points of shard {', '.join(map(str, without))}: none was written, or its"
+            " files are lost"
+        )
 
 
 @contextmanager
@@ -190,12 +250,13 @@ def _made(folder: Folder, names: list[str]) -> Iterator[Folder]:
 
 
 def _unpack(ctx: Context, stream: BinaryIO, shard: Folder) -> None:
-    """The files of a shard, by their last names alone. Raises PluginError."""
+    """The files of a shard, by their last names alone. Raises PluginError, also where ``tarfile`` would just end."""
+    whole = _ToItsEnd(stream)
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=cast("BinaryIO", whole), mode="r|") as archive:
             for member in archive:
                 name = posixpath.basename(member.name)
-                if not member.isreg() or not _FILE.fullmatch(name):
+                if member.type not in _PLAIN or member.issparse() or not _FILE.fullmatch(name):
                     if member.isdir() or name == "fields.idx":
                         continue
                     raise PluginError(f"the portable backup holds {member.name[:100]!r}", "it was not unpacked")
@@ -205,6 +266,7 @@ def _unpack(ctx: Context, stream: BinaryIO, shard: Folder) -> None:
                     while block := content.read(1 << 20):
                         ctx.cancel.check()
                         write_all(descriptor, block)
+            whole.require_end(archive.offset)
     except (tarfile.TarError, EOFError, FileExistsError) as error:
         raise PluginError(
             f"a shard of the portable backup is damaged ({type(error).__name__})", "check the snapshot"
@@ -220,7 +282,7 @@ def _meta(stored: Stored, database: str) -> bytes:
     content = next((one.value for one in meta.fields(packed) if one.number == 1 and one.value is not None), b"")
     if database not in meta.names(content):
         raise PluginError(f"the portable backup does not define {database!r}", "check the snapshot")
-    return meta.alone(content, database, _WHO)
+    return content
 
 
 # The server.

@@ -16,15 +16,19 @@ from typing import Any
 
 import psutil
 
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.base import Context
+from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.guarded.acting import Actor
-from dysnomia_plugins.toolkit.processes import PROC, RunningProcess
+from dysnomia_plugins.toolkit.guarded.folder import Folder
+from dysnomia_plugins.toolkit.guarded.way import user_in_words
+from dysnomia_plugins.toolkit.processes import PROC, RunningProcess, opened_for_writing
 from dysnomia_plugins.toolkit.stopped_server import Holder, Kind
 from dysnomia_plugins.types.influx.server import LOCAL, Server
 
 STOP_SETTING, START_SETTING = "influxdbStop", "influxdbStart"
 PROGRAM = "influxd"
-_PROBE = 5.0
+STEPS = "influxdb"
+"""Begins the steps in journals, of jobs before an upgrade too: not to be renamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,12 @@ class Running:
         pid = diagnostics.get(("system", "PID"))
         if not isinstance(pid, int):
             raise NotSafe(f"InfluxDB on {server} does not say which process it is", "only copies can be made")
-        why = _why_not_here(server, pid)
-        if why:
-            raise NotSafe(f"InfluxDB on {server} cannot be stopped from here: {why}", "only copies can be made")
+        _require_here(server, pid)
         folders = [str(diagnostics.get(one, "")) for one in _FOLDERS]
         if not all(folder.startswith("/") for folder in folders):
             raise NotSafe(f"InfluxDB on {server} names folders that are not absolute", "set dir and wal-dir to paths")
-        uid, gid = psutil.Process(pid).uids().effective, psutil.Process(pid).gids().effective
         meta, data, wal = map(posixpath.normpath, folders)
+        uid, gid = _user(server, pid, (meta, data, wal))
         return cls(pid, meta, data, wal, uid, gid)
 
     def actor(self) -> Actor | None:
@@ -60,6 +62,44 @@ class Running:
 
 
 _FOLDERS = (("config-meta", "dir"), ("config-data", "dir"), ("config-data", "wal-dir"))
+
+
+def _user(server: Server, pid: int, folders: Sequence[str]) -> tuple[int, int]:
+    """Of the process that the server says it is, as it is now. Raises NotSafe where it is not one user's alone.
+
+    A program that takes on root's rights may have got the port from whom it was started by: it is not believed."""
+    process = RunningProcess.of(pid)
+    _require_here(server, pid)
+    try:
+        gid = psutil.Process(pid).gids().effective
+        program = os.readlink(f"{PROC}/{pid}/exe").removesuffix(" (deleted)")
+    except (psutil.Error, OSError) as error:
+        raise NotSafe(f"process {pid} cannot be examined ({type(error).__name__})", "run it as root") from error
+    if process is None or not process.is_there:
+        raise NotSafe(f"InfluxDB on {server} has ended", "start it")
+    if len(process.uids) != 1:
+        raise NotSafe(f"process {pid}, on port {server.port}, has the rights of several users", "see what it is")
+    uid = min(process.uids)
+    if uid == 0:
+        _require_roots(pid, program, folders)
+    return uid, gid
+
+
+def _require_roots(pid: int, program: str, folders: Sequence[str]) -> None:
+    """Raises NotSafe where a process of root's is another program, or its folders are not root's."""
+    if posixpath.basename(program) != PROGRAM:
+        raise NotSafe(f"process {pid}, which runs as root, is {program}", f"it must be {PROGRAM}")
+    for path in folders:
+        try:
+            with Folder.at(path) as folder:
+                owner = folder.stat().st_uid
+        except OSError as error:
+            raise NotSafe(f"{path} cannot be opened ({error.strerror})", "only copies can be made") from error
+        if owner != 0:
+            raise NotSafe(
+                f"{path} belongs to {user_in_words(owner)}, and {PROGRAM} (pid {pid}) runs as root",
+                f"run {PROGRAM} as that user, or give the folder to root",
+            )
 
 
 def actor(uid: int, gid: int) -> Actor | None:
@@ -81,6 +121,12 @@ def _diagnostics(server: Server) -> Mapping[tuple[str, str], Any]:
     return values
 
 
+def _require_here(server: Server, pid: int) -> None:
+    why = _why_not_here(server, pid)
+    if why:
+        raise NotSafe(f"InfluxDB on {server} cannot be stopped from here: {why}", "only copies can be made")
+
+
 def _why_not_here(server: Server, pid: int) -> str:
     if server.host not in LOCAL:
         return f"{server.host} is another machine, or may be one"
@@ -95,16 +141,16 @@ def _why_not_here(server: Server, pid: int) -> str:
 
 
 def kind(server: Server) -> Kind:
-    """How such a server is stopped. A place is its folder of data."""
+    """How such a server is stopped. A place is its folder of data.
+
+    Nobody is asked who has it open: while the server is away, whoever has its port would be told the password."""
 
     def holders(folder: str) -> Sequence[Holder]:
-        pids = set(_with_files_in(folder))
-        with suppress(PluginError):
-            pids.add(Running.of(Server(server.host, server.port, server.user, server.password, _PROBE)).pid)
+        pids = {*_with_files_in(folder), *_listening(server, folder)}
         return tuple(filter(None, map(Holder.of, sorted(pids))))
 
     return Kind(
-        name="influxdb",
+        name=STEPS,
         program=PROGRAM,
         stop_setting=STOP_SETTING,
         start_setting=START_SETTING,
@@ -115,8 +161,29 @@ def kind(server: Server) -> Kind:
     )
 
 
+def owner_left(ctx: Context) -> int | None:
+    """Who owns the folder of the server that this job has stopped; None where it has stopped none."""
+    folders = [str(data["folder"]) for name, data in ctx.journal.steps() if name == f"{STEPS}-stop"]
+    try:
+        with Folder.at(folders[-1]) as folder:
+            return folder.stat().st_uid
+    except (IndexError, OSError):
+        return None
+
+
+def _listening(server: Server, folder: str) -> list[int]:
+    """The servers of the folder's owner, or root, on this port."""
+    try:
+        with Folder.at(folder) as opened:
+            users = {0, opened.stat().st_uid}
+    except OSError:
+        return []
+    processes = [one for name in os.listdir(PROC) if name.isdigit() and (one := RunningProcess.of(int(name)))]
+    return [one.pid for one in processes if one.uids <= users and not _why_not_here(server, one.pid)]
+
+
 def _with_files_in(folder: str) -> list[int]:
-    """The processes that have a file below a folder open."""
+    """The processes that have a file below a folder open for writing."""
     inside = folder.rstrip("/") + "/"
     pids = [int(name) for name in os.listdir(PROC) if name.isdigit() and int(name) != os.getpid()]
     return [pid for pid in pids if RunningProcess.of(pid) is not None and _has_open(pid, inside)]
@@ -127,6 +194,6 @@ def _has_open(pid: int, inside: str) -> bool:
     with suppress(OSError):
         for number in os.listdir(folder):
             with suppress(OSError):
-                if os.readlink(f"{folder}/{number}").startswith(inside):
+                if os.readlink(f"{folder}/{number}").startswith(inside) and opened_for_writing(pid, number):
                     return True
     return False

@@ -8,7 +8,10 @@ machine that its module becomes; nothing here needs it. A password goes in a hea
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,13 +20,16 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 from dysnomia_plugins.base import Component
-from dysnomia_plugins.errors import PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.errors import NotSafe, PluginError, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.guarded.way import user_in_words
+from dysnomia_plugins.types.influx.listeners import users_listening
 
 HOST, PORT = "127.0.0.1", "8086"
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _TIMEOUT = 600.0
 _MOST_OF_ANSWER = 1 << 16
 _ROWS = 10_000
+_WHERE = re.compile(r" at line \d+, char \d+")
 Series = Mapping[str, Any]
 """One series of an answer: ``name``, ``tags``, ``columns``, ``values``."""
 
@@ -38,6 +44,8 @@ class Server:
     password: str = field(default="", repr=False)
     timeout: float = _TIMEOUT
     token: str = field(default="", repr=False)
+    owner: int | None = None
+    """The user who runs it, where that is known: nobody else but root is told the password there."""
 
     @classmethod
     def of(cls, component: Component, timeout: float = _TIMEOUT) -> Server:
@@ -59,9 +67,9 @@ class Server:
     # Requests.
 
     def version(self) -> str:
-        """What the server says it is. Raises ServerDown."""
+        """What the server says it is: it is not told the password for that. Raises ServerDown."""
         with closing(self._connection()) as connection:
-            answer = self._asked(connection, "GET", "/ping", None)
+            answer = self._asked(connection, "GET", "/ping", None, known=False)
             answer.read(_MOST_OF_ANSWER)
             return answer.headers.get("X-Influxdb-Version", "")
 
@@ -110,18 +118,26 @@ class Server:
             connection, "POST", "/query", urlencode(words).encode(), "application/x-www-form-urlencoded"
         )
         if answer.status != 200:
-            self._refused(answer, "a query")
+            self._refused(answer, f"a query ({_named(words['q'])})", words["q"])
         return answer
 
     def _asked(
-        self, connection: HTTPConnection, method: str, path: str, body: bytes | None, kind: str = "text/plain"
+        self,
+        connection: HTTPConnection,
+        method: str,
+        path: str,
+        body: bytes | None,
+        kind: str = "text/plain",
+        *,
+        known: bool = True,
     ) -> HTTPResponse:
-        headers = {"Content-Type": kind}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        elif self.user:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        """``known``: whether the account is sent along."""
+        headers = {"Content-Type": kind, **(self._account() if known else {})}
         try:
+            if known and self.owner is not None:
+                self._require_owner(self.owner)  # also before the connection: it may be accepted and the port left
+                connection.connect()
+                self._require_owner(self.owner)
             connection.request(method, path, body, headers)
             return connection.getresponse()
         except (OSError, HTTPException) as error:
@@ -130,7 +146,27 @@ class Server:
                 f"InfluxDB on {self} is not answering ({why})", "start it, or correct influxdbHttpHost and -Port"
             ) from error
 
-    def _refused(self, answer: HTTPResponse, what: str) -> NoReturn:
+    def _account(self) -> Mapping[str, str]:
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
+        if self.user:
+            word = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            return {"Authorization": f"Basic {word}"}
+        return {}
+
+    def _require_owner(self, owner: int) -> None:
+        """Raises NotSafe where somebody else listens there, ConnectionRefusedError where nobody does."""
+        users = users_listening(self.port)
+        if not users:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        others = users - {0, owner}
+        if others:
+            raise NotSafe(
+                f"port {self.port}, where InfluxDB was, is in use by a process of {user_in_words(min(others))}",
+                "end that process, and start InfluxDB",
+            )
+
+    def _refused(self, answer: HTTPResponse, what: str, statement: str = "") -> NoReturn:
         text = answer.read(_MOST_OF_ANSWER).decode("utf-8", "replace")
         try:
             text = str(json.loads(text)["error"])
@@ -138,10 +174,10 @@ class Server:
             pass
         if answer.status in (401, 403):
             raise WrongCredentials(
-                f"InfluxDB on {self} does not let {self.user or 'us'} in: {text[:500]}",
+                f"InfluxDB on {self} does not let {self.user or 'us'} in: {_said(text, statement)}",
                 "set influxdbUser and influxdbPassword to an administrator of it",
             )
-        raise PluginError(f"InfluxDB on {self} refuses {what} ({answer.status}): {text[:500]}")
+        raise PluginError(f"InfluxDB on {self} refuses {what} ({answer.status}): {_said(text, statement)}")
 
 
 def _series(answer: Mapping[str, Any], statement: str) -> Iterator[Series]:
@@ -152,4 +188,17 @@ def _series(answer: Mapping[str, Any], statement: str) -> Iterator[Series]:
         if not error:
             yield from result.get("series", ())
     if error:
-        raise PluginError(f"InfluxDB: {str(error)[:500]} ({statement[:100]})")
+        raise PluginError(f"InfluxDB: {_said(str(error), statement)} ({_named(statement)})")
+
+
+def _named(statement: str) -> str:
+    """What a statement is, by its first two words: those after them may be a password."""
+    return " ".join(statement.split(None, 2)[:2])[:60]
+
+
+def _said(text: str, statement: str) -> str:
+    """What the server says of a statement: it repeats words, so of one with a password only where the error is."""
+    if "password" not in statement.lower():
+        return text[:500]
+    where = _WHERE.search(text)
+    return f"it refuses a statement with a password{where[0] if where else ''}"

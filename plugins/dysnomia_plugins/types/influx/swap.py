@@ -7,12 +7,14 @@ finds it so finishes what was begun. Nothing is written by path: see ``toolkit/g
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dysnomia_plugins.base import Context
-from dysnomia_plugins.errors import PluginError
+from dysnomia_plugins.errors import PluginError, ServerDown
 from dysnomia_plugins.toolkit import stopped_server
 from dysnomia_plugins.toolkit.guarded.acting import acting_as, as_ourselves
 from dysnomia_plugins.toolkit.guarded.folder import Folder
@@ -26,6 +28,8 @@ BACK = "influxdb-exchange-back"
 META = "meta.db"
 _BARRIER = b"\x07dysnomia-tui exchanges databases: its next job on this server finishes that\n"
 """What no server can read as its ``meta.db`` (a field of a kind that there is none of)."""
+
+_LOOK = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,12 @@ class Move:
             if seen is not None and (seen.st_dev, seen.st_ino) == self.inode:
                 folder.move(here, folder, target)
                 folder.sync()
+
+    def is_back(self) -> bool:
+        """Whether the folder has its old name. Raises OSError."""
+        with Folder.at(self.folder) as folder:
+            seen = folder.seen(self.old)
+            return seen is not None and (seen.st_dev, seen.st_ino) == self.inode
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +95,20 @@ class Exchange:
         with Folder.at(self.meta) as folder:
             folder.move_over(self.new, folder, META)
             folder.sync()
-        self.tidy()
 
     def back(self) -> None:
+        """While folders go back, no server starts either: also where ``meta.db`` was the new one already."""
+        with Folder.at(self.meta) as folder:
+            seen = folder.seen(self.old)
+            if seen is None:
+                return  # that is the last step
+            if not self.is_between():
+                folder.replace_file(META, _BARRIER, self.tag, like=seen)
         for move in reversed(self.moves):
             move.run(back=True)
         with Folder.at(self.meta) as folder:
-            if folder.seen(self.old) is not None:
-                folder.move_over(self.old, folder, META)
-                folder.sync()
-        self.tidy()
+            folder.move_over(self.old, folder, META)
+            folder.sync()
 
     def is_between(self) -> bool:
         """Whether it was begun and is not done."""
@@ -105,6 +119,13 @@ class Exchange:
         """Whether it was not begun: the file that ``meta.db`` was to be is there still."""
         with Folder.at(self.meta) as folder:
             return folder.seen(self.new) is not None
+
+    def is_new(self) -> bool:
+        """Whether ``meta.db`` is the new one, with all folders as it says, though it was to be reverted."""
+        with Folder.at(self.meta) as folder:
+            if folder.seen(self.old) is None:
+                return False
+        return not any(move.is_back() for move in self.moves)
 
     def tidy(self) -> None:
         with Folder.at(self.meta) as folder:
@@ -125,12 +146,27 @@ def swap(ctx: Context, server: Server, live: str, beside: str, aside: str) -> No
         raise PluginError(
             f"{error.filename or running.meta} could not be changed ({error.strerror})", "live is unchanged"
         ) from error
-    _await(server, live)
+    _await(replace(server, owner=running.uid), live)
 
 
 def _await(server: Server, live: str) -> None:
-    """Raises PluginError where the server that was started does not know the database."""
+    """A server opens all databases before it answers. Raises PluginError where it does not, or knows no such one."""
+    _answering(server)
     databases.require(server, live)
+
+
+def _answering(server: Server) -> None:
+    """Raises ServerDown where it does not within the time that it has to start."""
+    until = time.monotonic() + stopped_server.SECONDS
+    while True:
+        try:
+            server.version()
+        except ServerDown:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK)
+        else:
+            return
 
 
 def _exchange(ctx: Context, running: Running, live: str, new: Mapping[str, str]) -> None:
@@ -159,7 +195,12 @@ def _exchange(ctx: Context, running: Running, live: str, new: Mapping[str, str])
             with as_ourselves():
                 ctx.journal.step(BACK)
             exchange.back()
+            exchange.tidy()
             raise
+        try:
+            exchange.tidy()
+        except OSError as error:
+            left(f"{folder.shown(exchange.old)} is left, a copy of what {META} was ({error.strerror}): remove it")
 
 
 def _moves(running: Running, live: str, new: Mapping[str, str]) -> list[Move]:
@@ -181,33 +222,40 @@ def recover(ctx: Context, server: Server) -> bool:
     steps = ctx.journal.steps()
     names = [name for name, _ in steps]
     begun = next((data for name, data in reversed(steps) if name == EXCHANGE), None)
-    swapped = False
+    swapped = healed = False
     if begun is not None:
         exchange = Exchange.of(begun)
         try:
             with acting_as(actor(exchange.uid, exchange.gid)):
+                healed = exchange.is_between()
                 swapped = _healed(ctx, exchange, reverting=BACK in names)
         except OSError as error:
             raise PluginError(
                 f"{error.filename or exchange.meta} could not be changed ({error.strerror})", "run it as root"
             ) from error
-    stopped_server.start_left(kind(server), ctx)
+    stopped_server.start_left(kind(server), ctx, given_up_too=healed)
+    if any(name == kind(server).started for name, _ in ctx.journal.steps()):
+        with suppress(ServerDown):
+            _answering(server)
     return swapped
 
 
 def _healed(ctx: Context, exchange: Exchange, *, reverting: bool) -> bool:
-    if reverting:
-        if exchange.is_between():
-            exchange.back()
-        exchange.tidy()
-        return False
+    """Finish or revert it. Returns whether the new one is live. Raises OSError."""
+    swapped = False
     if exchange.is_between():
-        exchange.forward()
-        return True
-    if exchange.is_waiting():
-        with as_ourselves():
-            ctx.journal.step(BACK)
-        exchange.tidy()
-        return False
+        swapped = not reverting
+        if reverting:
+            exchange.back()
+        else:
+            exchange.forward()
+    elif exchange.is_waiting():
+        if not reverting:
+            with as_ourselves():
+                ctx.journal.step(BACK)
+    elif not reverting or exchange.is_new():
+        swapped = True
+    else:
+        exchange.back()
     exchange.tidy()
-    return True
+    return swapped
