@@ -15,6 +15,7 @@ from tests.plugins.ejabberd.world import EjabberdWorld
 
 @pytest.mark.server
 @pytest.mark.timeout(1800)
+@pytest.mark.worlds
 class TestEjabberd(Conformance):
     column = "ejabberd-dump"
     server = ("dpkg-query", "-W", "-f", "ejabberd ${Version}\n", "ejabberd")
