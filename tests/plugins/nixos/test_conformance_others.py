@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
+from tests.plugins.conformance.cases import WorldConformance
 from tests.plugins.conformance.driver import with_properties
-from tests.plugins.conformance.worlds import other_world
+from tests.plugins.conformance.world import World
 from tests.plugins.nixos import test_conformance as plain
 from tests.plugins.nixos.world import NixosWorld
 
@@ -39,20 +41,19 @@ class HostileWorld(NixosWorld):
         with_properties(self, noHardlink="1")
 
 
-_Others = other_world(
-    __name__,
-    "nixos-configuration, hostile settings",
-    HostileWorld,
-    server=("nix-env", "--version"),
-    needs=("monkeypatch",),
-)
-
-
 @pytest.mark.server
+@pytest.mark.worlds
 @pytest.mark.timeout(1800)
-class TestHostileSettings(_Others):  # type: ignore[valid-type, misc]
-    single_changes: ClassVar[int] = 12
+class TestHostileSettings(WorldConformance):
     column = "nixos-configuration, hostile settings"
+    server = ("nix-env", "--version")
+    single_changes: ClassVar[int] = 12
+
+    @pytest.fixture
+    def world(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+        with HostileWorld(monkeypatch, tmp_path / "world") as world:
+            yield world
+
     test_deactivate_keeps_the_state_and_collect_garbage_deletes_it = (
         plain.TestNixos.test_deactivate_keeps_the_state_and_collect_garbage_deletes_it
     )
