@@ -91,7 +91,6 @@ ALLOWED = {
     ("types/influx/swap.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/config.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/discover.py", "os.path.realpath"): COMPARED,
-    ("types/openldap/server.py", "Path.read_bytes"): PROC,
     ("toolkit/units.py", "Path.read_text"): PROC,
     ("types/sqlite/activation.py", "Path.read_text"): INITIAL,
     ("types/git/activation.py", "Path.open"): INITIAL,

@@ -176,6 +176,15 @@ class Reference:
         was made in its place, or whose id begins so."""
         return self.id or self.name
 
+    def in_terminal(
+        self, runner: Runner, words: Sequence[str], env: Mapping[str, str]
+    ) -> tuple[Sequence[str], Mapping[str, str]]:
+        """How a program is run inside for whoever sits at a terminal: words, and the client's environment, from which
+        ``env`` is passed on by its names. Raises PluginError where the container does not run."""
+        names = [word for name in env for word in ("--env", name)]
+        start = [*self.engine.argv, "exec", "--interactive", "--tty", *names, self.engine.look(runner, self.name).id]
+        return [*start, *words], {**env, **self.engine.environment}
+
     @property
     def location(self) -> tuple[str, ...]:
         """The same for every way to write it down."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dysnomia_plugins.base import PropertyValue, Runner
+from dysnomia_plugins.base import Found, PropertyValue, Runner
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference, engines
 from dysnomia_plugins.toolkit.containers.facts import Facts
@@ -35,6 +35,18 @@ class FoundContainer:
         """For the operator."""
         image = "".join(char if char.isprintable() else "?" for char in self.facts.image)
         return f"in {self.reference}" + (f" ({image})" if image and not image.startswith("sha256:") else "")
+
+    def refused(self, properties: Mapping[str, PropertyValue], server: str, error: PluginError) -> Found:
+        """Its server cannot be asked what it holds. ``server``: for the operator."""
+        return Found(
+            type=str(properties["type"]),
+            container=self.container,
+            component="",
+            properties=properties,
+            detail=f"{server} {self.where} ({error.message})",
+            readable=False,
+            remedy=error.hint,
+        )
 
 
 def found(runner: Runner, port: int, *programs: str, among: Iterable[Engine] | None = None) -> Iterator[FoundContainer]:

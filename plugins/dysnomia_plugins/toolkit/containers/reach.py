@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import psutil
 
 from dysnomia_plugins.base import Runner
-from dysnomia_plugins.errors import ServerDown
+from dysnomia_plugins.errors import PluginError, ServerDown
 from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.containers.inside import readable
@@ -67,6 +67,14 @@ def reach(container: Reference, runner: Runner, port: int, *, client: Callable[[
             "is it started? Else take containerClient=host out of the container's file: then its own client is used",
         )
     return Reached(container, facts)
+
+
+def port_inside(text: str, usual: int, setting: str) -> int:
+    """The port that a container's file says, or the usual one. Raises PluginError."""
+    try:
+        return int(text or usual)
+    except ValueError:
+        raise PluginError(f"{setting} must be a number, not {text!r}", "correct it in its file") from None
 
 
 def addresses(container: Reference, facts: Facts, runner: Runner, port: int) -> Iterator[tuple[str, int]]:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-_ACCESS = os.O_WRONLY | os.O_RDWR
-
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -91,15 +89,12 @@ def _open_files(pid: int) -> Iterator[tuple[str, bool]]:
 
 
 def _writes(pid: int, number: str) -> bool:
-    """From the octal ``flags:`` of ``fdinfo``."""
+    from dysnomia_plugins.toolkit.processes import opened_for_writing
+
     try:
-        with open(f"/proc/{pid}/fdinfo/{number}", "rb") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith(b"flags:"):
-                    return bool(int(line.split()[1], 8) & _ACCESS)
-    except (OSError, ValueError, IndexError):
-        pass
-    return False
+        return opened_for_writing(pid, number)
+    except OSError:
+        return False
 
 
 def _mapped(pid: int) -> Iterator[tuple[str, bool]]:

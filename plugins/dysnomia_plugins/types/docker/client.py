@@ -9,8 +9,6 @@ Container properties: ``dockerSocket`` (a path), ``dockerProgram`` (``docker`` o
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,12 +17,12 @@ from typing import Any, Self
 
 from dysnomia_plugins.base import Component, Runner
 from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.toolkit.containers.engine import SOCKET, Engine
 from dysnomia_plugins.types.docker.containers import Container
 
 TOOLS = ("docker",)
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {"docker": ("podman",)}
 PACKAGES: Mapping[str, str] = {"docker": "docker.io"}
-SOCKET = "/var/run/docker.sock"
 SOCKET_SETTING, PROGRAM_SETTING = "dockerSocket", "dockerProgram"
 ANSWER = 60.0
 """Seconds for one answer: an image is loaded, and a container stopped, in a time of their own."""
@@ -62,19 +60,12 @@ class Docker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the client needs to know: Docker's nothing, Podman's whose containers are meant."""
-        if self.socket:
-            return {"HOME": "/nonexistent"}
-        uid = os.geteuid()
-        try:
-            home = pwd.getpwuid(uid).pw_dir
-        except KeyError:
-            home = "/nonexistent"
-        return {"HOME": home} | ({"XDG_RUNTIME_DIR": f"/run/user/{uid}"} if uid else {})
+        """What the client needs to know (see ``Engine``)."""
+        return Engine(self.program, self.socket).environment
 
     def command(self, *words: str) -> list[str]:
         """The client with these words."""
-        return [self.program, *(("--host", f"unix://{self.socket}") if self.socket else ()), *words]
+        return [*Engine(self.program, self.socket).argv, *words]
 
     def run(self, *words: str, timeout: float | None = ANSWER, env: Mapping[str, str] | None = None) -> str:
         """What one call prints. Raises ServerDown, WrongCredentials, ProcessFailed, ToolMissing, Cancelled."""

@@ -36,6 +36,7 @@ from dysnomia_plugins.base import (
 )
 from dysnomia_plugins.errors import NotSafe, PluginError
 from dysnomia_plugins.interface.status import Fact, Status, Tone
+from dysnomia_plugins.toolkit.containers.engine import SOCKET
 from dysnomia_plugins.toolkit.filesets.load import Loader
 from dysnomia_plugins.toolkit.filesets.plugin import FilesetState
 from dysnomia_plugins.toolkit.filesets.spec import FilesetSpec
@@ -45,7 +46,7 @@ from dysnomia_plugins.toolkit.servers import down
 from dysnomia_plugins.toolkit.trees.extract import Trust
 from dysnomia_plugins.toolkit.trees.names import purpose_of
 from dysnomia_plugins.types.docker import client
-from dysnomia_plugins.types.docker.client import SOCKET, Docker, Nothing, names_in_words
+from dysnomia_plugins.types.docker.client import Docker, Nothing, names_in_words
 from dysnomia_plugins.types.docker.containers import Container
 from dysnomia_plugins.types.docker.held import (
     REFUSE,

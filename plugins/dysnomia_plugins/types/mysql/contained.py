@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dysnomia_plugins.base import Runner
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import NotSafe
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 
@@ -35,12 +35,9 @@ def resolved(server: Server, runner: Runner) -> Server:
     container = server.container
     if container is None or server.resolved:
         return server
-    from dysnomia_plugins.toolkit.containers.reach import reach
+    from dysnomia_plugins.toolkit.containers.reach import port_inside, reach
 
-    try:
-        port = int(server.port or PORT)
-    except ValueError:
-        raise PluginError(f"mysqlPort must be a number, not {server.port!r}", "correct it in its file") from None
+    port = port_inside(server.port, PORT, "mysqlPort")
     reached = reach(container, runner, port, client=_fits)
     user, password = server.user, server.password
     if not (password or server.defaults_file):
@@ -77,17 +74,11 @@ def shell(server: Server, database: str) -> tuple[Sequence[str], Mapping[str, st
 
     Raises PluginError where the container does not run."""
     assert server.container is not None
-    engine = server.container.engine
-    container = engine.look(ProcessRunner(NeverCancelled()), server.container.name).id
     env = {"MYSQL_PWD": server.password} if server.password else {}
-    names = [word for name in env for word in ("--env", name)]
     start = (
         'if [ -z "$MYSQL_PWD" ] && [ "$1" = root ]; then'
         ' MYSQL_PWD="${MARIADB_ROOT_PASSWORD-$MYSQL_ROOT_PASSWORD}"; export MYSQL_PWD; fi;'
         ' exec "$(command -v mariadb || echo mysql)" --user="$1" --database="$2"'
     )
     words = ["sh", "-c", start, "sh", server.user or "root", database]
-    return [*engine.argv, "exec", "--interactive", "--tty", *names, container, *words], {
-        **env,
-        **engine.environment,
-    }
+    return server.container.in_terminal(ProcessRunner(NeverCancelled()), words, env)

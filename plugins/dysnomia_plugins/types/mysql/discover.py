@@ -61,13 +61,25 @@ class Instance:
     socket: str
     owner: str
 
+    def properties(self, type_name: str) -> dict[str, PropertyValue]:
+        """What the file of a container on it says: nothing that is so by default."""
+        properties: dict[str, PropertyValue] = {"type": type_name}
+        if os.path.realpath(self.socket) != os.path.realpath(SOCKET):
+            properties["mysqlSocket"] = self.socket
+        return properties
+
 
 def discover(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found]:
     """Every database on every server that runs here. What may not be seen is named, with the line that could."""
-    numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
-    for instance in _instances(sockets):
-        yield from _databases(instance, next(numbered), runner)
+    for container, instance in _named(sockets):
+        yield from _databases(instance, container, runner)
     yield from in_containers(runner)
+
+
+def _named(sockets: Iterable[str]) -> Iterator[tuple[str, Instance]]:
+    """Every server that runs here, and what its container is called."""
+    numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
+    return zip(numbered, _instances(sockets), strict=False)
 
 
 def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> Iterator[Found]:
@@ -79,15 +91,7 @@ def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> It
             rows = client.rows(_DATABASES, timeout=DISCOVER_SECONDS)
             version = client.version_text
         except PluginError as error:
-            yield Found(
-                type=_TYPE,
-                container=one.container,
-                component="",
-                properties=properties,
-                detail=f"a server {one.where} ({error.message})",
-                readable=False,
-                remedy=error.hint,
-            )
+            yield one.refused(properties, "a server", error)
             continue
         product = "MariaDB" if client.mariadb else "MySQL"
         for name, charset, size in rows:
@@ -135,9 +139,7 @@ def _sockets_of_processes() -> Iterator[str]:
 
 
 def _databases(instance: Instance, container: str, runner: Runner) -> Iterator[Found]:
-    properties: dict[str, PropertyValue] = {"type": _TYPE}
-    if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
-        properties["mysqlSocket"] = instance.socket
+    properties = instance.properties(_TYPE)
     try:
         client = Client(Server(socket=instance.socket), runner, connect_timeout=2)
         rows = client.rows(_DATABASES, timeout=DISCOVER_SECONDS)
@@ -191,21 +193,16 @@ def list_state(client: Client) -> ListedState:
 def discover_globals(runner: Runner, sockets: Iterable[str] = SOCKETS) -> Iterator[Found]:
     """The accounts of every server that runs here and lets us read them. One that does not is named with its
     databases."""
-    numbered = itertools.chain(["mysql"], (f"mysql-{n}" for n in itertools.count(2)))
-    for instance in _instances(sockets):
-        container = next(numbered)
+    for container, instance in _named(sockets):
         client = Client(Server(socket=instance.socket), runner, connect_timeout=2)
         try:
             count = client.ask("SELECT JSON_ARRAY(COUNT(*)) FROM mysql.global_priv", timeout=DISCOVER_SECONDS)[0]
         except PluginError:
             continue
-        properties: dict[str, PropertyValue] = {"type": "mysql-globals"}
-        if os.path.realpath(instance.socket) != os.path.realpath(SOCKET):
-            properties["mysqlSocket"] = instance.socket
         yield Found(
             type="mysql-globals",
             container=f"{container}-globals",
             component="globals",
-            properties=properties,
+            properties=instance.properties("mysql-globals"),
             detail=f"{count} accounts and roles, at {instance.socket}",
         )

@@ -8,7 +8,6 @@ import stat
 import struct
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from dysnomia_plugins.base import Component, Context, Place
 from dysnomia_plugins.errors import NotSafe
@@ -16,7 +15,7 @@ from dysnomia_plugins.toolkit import stopped_server
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import LinkInTheWay
 from dysnomia_plugins.toolkit.guarded.way import user_in_words
-from dysnomia_plugins.toolkit.processes import PROC
+from dysnomia_plugins.toolkit.processes import PROC, opened_for_writing
 from dysnomia_plugins.toolkit.stopped_server import HIDDEN, Control, Holder, Kind
 from dysnomia_plugins.toolkit.trees.exchange import identity
 from dysnomia_plugins.types.openldap.places import LOCK, data_at
@@ -102,18 +101,11 @@ def _writes(pid: int, file: tuple[int, int]) -> bool:
     for number in numbers:
         try:
             seen = os.stat(f"{folder}/{number}")  # noqa: PTH116 (a descriptor, not a path)
-            if (seen.st_dev, seen.st_ino) == file and _for_writing(f"{PROC}/{pid}/fdinfo/{number}"):
+            if (seen.st_dev, seen.st_ino) == file and opened_for_writing(pid, number):
                 return True
         except OSError:
             continue
     return False
-
-
-def _for_writing(path: str) -> bool:
-    """From the octal ``flags:`` of ``fdinfo``."""
-    lines = Path(path).read_bytes().splitlines()
-    flags = next((int(line.split()[1], 8) for line in lines if line.startswith(b"flags:")), 0)
-    return bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
 KIND = Kind(

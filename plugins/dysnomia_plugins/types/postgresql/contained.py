@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dysnomia_plugins.base import Runner
-from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.process import NeverCancelled, ProcessRunner
 from dysnomia_plugins.types.postgresql.tools import newest
@@ -29,12 +28,9 @@ def resolved(server: Server, runner: Runner) -> Server:
     container = server.container
     if container is None or server.resolved:
         return server
-    from dysnomia_plugins.toolkit.containers.reach import client_user, reach
+    from dysnomia_plugins.toolkit.containers.reach import client_user, port_inside, reach
 
-    try:
-        port = int(server.port or PORT)
-    except ValueError:
-        raise PluginError(f"postgresqlPort must be a number, not {server.port!r}", "correct it in its file") from None
+    port = port_inside(server.port, PORT, "postgresqlPort")
     reached = reach(container, runner, port, client=lambda facts: _fits(facts, server.bin_folder))
     user = reached.facts.environment.get("POSTGRES_USER") or "postgres"
     password = server.password
@@ -57,13 +53,9 @@ def _fits(facts: Facts, folder: str) -> bool:
 def shell(server: Server, database: str) -> tuple[Sequence[str], Mapping[str, str]]:
     """psql inside the container, as the role that its image was given. Raises PluginError where that does not run."""
     assert server.container is not None
-    engine = server.container.engine
-    container = engine.look(ProcessRunner(NeverCancelled()), server.container.name).id
     env = {"PGDATABASE": database}
     env |= {"PGUSER": server.user} if server.user else {}
     env |= {"PGPORT": server.port} if server.port else {}
     env |= {"PGPASSWORD": server.password} if server.password else {}
-    names = [word for name in env for word in ("--env", name)]
     start = 'PGUSER="${PGUSER:-${POSTGRES_USER:-postgres}}" exec psql'
-    argv = [*engine.argv, "exec", "--interactive", "--tty", *names, container, "sh", "-c", start]
-    return argv, env | engine.environment
+    return server.container.in_terminal(ProcessRunner(NeverCancelled()), ["sh", "-c", start], env)

@@ -73,17 +73,39 @@ class Cluster:
     port: int
     owner: str
 
+    @property
+    def server(self) -> Server:
+        """How we come to it."""
+        return Server(user=self.owner, port=str(self.port), folder=self.folder)
+
+    def properties(self, type_name: str) -> dict[str, PropertyValue]:
+        """What the file of a container on it says: nothing that is so by default."""
+        properties: dict[str, PropertyValue] = {"type": type_name}
+        if self.owner != "postgres":
+            properties["postgresqlUsername"] = self.owner
+        if self.port != 5432:
+            properties["postgresqlPort"] = str(self.port)
+        if os.path.realpath(self.folder) != os.path.realpath(RUNTIME_DIR):
+            properties["postgresqlRuntimeDir"] = self.folder
+        return properties
+
 
 def discover(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
     """Every database on every server that runs here. What may not be seen is named, with the line that could."""
+    for container, cluster in _named(folders):
+        yield from _databases(cluster, container, runner)
+    yield from in_containers(runner)
+
+
+def _named(folders: Iterable[str]) -> Iterator[tuple[str, Cluster]]:
+    """Every server that runs here, and what its container is called."""
     taken: set[str] = set()
     for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
         name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
         numbered = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
         container = next(one for one in numbered if one not in taken)
         taken.add(container)
-        yield from _databases(cluster, container, runner)
-    yield from in_containers(runner)
+        yield container, cluster
 
 
 def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> Iterator[Found]:
@@ -95,15 +117,7 @@ def in_containers(runner: Runner, engines: Iterable[Engine] | None = None) -> It
             databases = client.ask(_DATABASES, timeout=DISCOVER_SECONDS)
             version = client.ask("SELECT to_json(split_part(current_setting('server_version'), ' ', 1))")
         except PluginError as error:
-            yield Found(
-                type=_TYPE,
-                container=one.container,
-                component="",
-                properties=properties,
-                detail=f"a PostgreSQL server {one.where} ({error.message})",
-                readable=False,
-                remedy=error.hint,
-            )
+            yield one.refused(properties, "a PostgreSQL server", error)
             continue
         for name, encoding, size in of_operators(databases):
             yield Found(
@@ -184,15 +198,8 @@ def _folder_in_lock_file(path: Path) -> Iterator[str]:
 
 
 def _databases(cluster: Cluster, container: str, runner: Runner) -> Iterator[Found]:
-    properties: dict[str, PropertyValue] = {"type": _TYPE}
-    if cluster.owner != "postgres":
-        properties["postgresqlUsername"] = cluster.owner
-    if cluster.port != 5432:
-        properties["postgresqlPort"] = str(cluster.port)
-    if os.path.realpath(cluster.folder) != os.path.realpath(RUNTIME_DIR):
-        properties["postgresqlRuntimeDir"] = cluster.folder
-    server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
-    client = Client(server, runner, connect_timeout=2)
+    properties = cluster.properties(_TYPE)
+    client = Client(cluster.server, runner, connect_timeout=2)
     try:
         databases = client.ask(_DATABASES, timeout=DISCOVER_SECONDS)
     except PluginError as error:
@@ -252,30 +259,17 @@ def _listed(client: Client, name: str, connectable: bool, template: bool) -> Lis
 
 def discover_globals(runner: Runner, folders: Iterable[str] = (RUNTIME_DIR, "/tmp")) -> Iterator[Found]:
     """The globals of every server that runs here and lets us in. One that does not is named with its databases."""
-    taken: set[str] = set()
-    for cluster in sorted(_clusters(folders), key=lambda one: (one.port, one.folder != RUNTIME_DIR, one.folder)):
-        name = "postgresql" if cluster.port == 5432 else f"postgresql-{cluster.port}"
-        numbered = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
-        container = next(one for one in numbered if one not in taken)
-        taken.add(container)
-        server = Server(user=cluster.owner, port=str(cluster.port), folder=cluster.folder)
+    for container, cluster in _named(folders):
         try:
-            roles = Client(server, runner, connect_timeout=2).ask(
+            roles = Client(cluster.server, runner, connect_timeout=2).ask(
                 "SELECT count(*) FROM pg_roles WHERE rolname !~ '^pg_'", timeout=DISCOVER_SECONDS
             )
         except PluginError:
             continue
-        properties: dict[str, PropertyValue] = {"type": "postgresql-globals"}
-        if cluster.owner != "postgres":
-            properties["postgresqlUsername"] = cluster.owner
-        if cluster.port != 5432:
-            properties["postgresqlPort"] = str(cluster.port)
-        if os.path.realpath(cluster.folder) != os.path.realpath(RUNTIME_DIR):
-            properties["postgresqlRuntimeDir"] = cluster.folder
         yield Found(
             type="postgresql-globals",
             container=f"{container}-globals",
             component="globals",
-            properties=properties,
+            properties=cluster.properties("postgresql-globals"),
             detail=f"{roles} {'role' if roles == 1 else 'roles'}, at {cluster.folder}:{cluster.port}",
         )
