@@ -78,7 +78,12 @@ def test_it_is_named_with_every_generation_and_healed_by_the_next_snapshot(world
     listed = checks(world)
     assert len(listed) == 4
     assert all("corrupt" in check for check in listed.values()), listed
-    planned = world.run("dysnomia", "-o", "restore", "-C", "sqlite", "-c", "books", "--generation", "1", "--dry-run")
+    planned = world.run(
+        "dysnomia", "-o", "restore", "-C", "sqlite", "-c", "books", "--generation", "1", "--dry-run", status=None
+    )
+    assert planned.status == (7 if "cannot: generation 1 of sqlite/books is damaged" in planned.out else 0), (
+        "a plan reads the frames that hold the schema; which frame is damaged differs from run to run"
+    )
     assert "its last check said: corrupt" in planned.out
     world.run("dysnomia", "-o", "restore", "-C", "sqlite", "-c", "books", "--generation", "1", "--yes", status=7)
 
