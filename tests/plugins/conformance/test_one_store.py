@@ -22,6 +22,7 @@ from dysnomia_plugins.base import Component
 from dysnomia_plugins.types.webapplication.plugin import GenericWebApplication
 from dysnomia_store.model import CheckResult, Marks, Pin
 from dysnomia_tui.engine.component.context import dump_reader
+from tests.in_memory import in_memory
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.conformance.sql_world import DATABASE
 from tests.plugins.conformance.world import World
@@ -266,6 +267,6 @@ class TestItsCollection:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="store.", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    folder = Path(tempfile.mkdtemp(prefix="store.", dir=in_memory()))
     yield folder
     shutil.rmtree(folder)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from tests.in_memory import in_memory
 from tests.plugins.servers.common import Service, free_port, missing, server_user
 
 SETTINGS = (
@@ -37,8 +38,7 @@ def mariadb_program(name: str) -> str:
 
 def _roomy() -> str:
     """Where its data goes: in memory where there is room, since each table is a file that is made and removed."""
-    memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30 else "/tmp"
+    return in_memory(4 << 30) or "/tmp"
 
 
 class MariadbServer(Service):

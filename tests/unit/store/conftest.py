@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.in_memory import in_memory
 from tests.unit.store.shop import Shop
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A short-lived folder, in memory where that can be had: these tests sync each file thousands of times."""
-    memory = Path("/dev/shm")
-    base = tempfile.mkdtemp(prefix="store-", dir=memory if memory.is_dir() else None)
+    base = tempfile.mkdtemp(prefix="store-", dir=in_memory())
     yield Path(base)
     shutil.rmtree(base, ignore_errors=True)
 

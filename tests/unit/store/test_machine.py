@@ -19,6 +19,7 @@ from dysnomia_store.content.cutting import Cutting
 from dysnomia_store.disk.syscalls import Disk
 from dysnomia_store.model import CheckResult, Marks, Pin, Reason, Verdict
 from dysnomia_store.records.retention import Policy
+from tests.in_memory import in_memory
 from tests.thorough import often
 from tests.unit.store.frames import alone, flip, folder_of, frames_of, lines, on_disk
 from tests.unit.store.shop import KEY, SMALL, START, Shop, rows
@@ -54,8 +55,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        memory = Path("/dev/shm")
-        self.base = Path(tempfile.mkdtemp(prefix="store-", dir=memory if memory.is_dir() else None))
+        self.base = Path(tempfile.mkdtemp(prefix="store-", dir=in_memory()))
         self.shop = Shop(self.base / "state", cutting=self.cutting)
         self.model = Model()
 
