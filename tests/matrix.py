@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -186,12 +187,13 @@ def in_docs() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
 
 
 def run(wanted: Sequence[Column]) -> tuple[int, dict[str, dict[str, str]]]:
-    """Run the cases of columns. pytest's status, and the outcomes."""
+    """Run the cases of columns as ``make test-all`` does. pytest's status, and the outcomes."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", f"--matrix-file={file.name}"]
         argv += [f"--matrix-column={column.name}" for column in wanted]
         files = sorted({str(column.file) for column in wanted})
-        status = subprocess.run([*argv, *files], cwd=ROOT, check=False).returncode
+        thorough = {**os.environ, "DYSNOMIA_THOROUGH": "1"}
+        status = subprocess.run([*argv, *files], cwd=ROOT, env=thorough, check=False).returncode
         return status, json.loads(Path(file.name).read_text())
 
 

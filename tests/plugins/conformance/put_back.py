@@ -15,7 +15,7 @@ from dysnomia_tui.engine import RowsAsked
 from dysnomia_tui.engine.component import activities
 from dysnomia_tui.engine.component.rows import PlannedRow
 from dysnomia_tui.engine.rows.look import look
-from tests.plugins.conformance.crash import kills
+from tests.plugins.conformance.crash import THOROUGH, kills
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.conformance.world import World
 from tests.waiting import wait_until
@@ -84,6 +84,7 @@ class PutBackCases:
         for job in kills(
             driver,
             lambda bench: activities.put_back(bench, story.first.number, story.first.id, story.planned, NAME),
+            whole=THOROUGH,
         ):
             ids = driver.ids()
             for left in driver.unsettled():

@@ -10,7 +10,15 @@ from tests.plugins.conformance.world import World
 
 
 class SlowConformance(Conformance):
-    """Killed restores are tried by ``make test``; undos and recoveries, a minute or two each, by ``make test-all``."""
+    """Killed restores are tried by ``make test``; what else is killed (a minute or two each), by ``make test-all``."""
+
+    @pytest.mark.worlds
+    def test_a_killed_snapshot_is_whole_or_nothing(self, world: World, driver: Driver) -> None:
+        super().test_a_killed_snapshot_is_whole_or_nothing(world, driver)
+
+    @pytest.mark.worlds
+    def test_a_killed_collection_keeps_what_it_should(self, world: World, driver: Driver) -> None:
+        super().test_a_killed_collection_keeps_what_it_should(world, driver)
 
     @pytest.mark.worlds
     def test_a_killed_undo_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
@@ -19,3 +27,7 @@ class SlowConformance(Conformance):
     @pytest.mark.worlds
     def test_a_killed_recovery_is_taken_up_by_the_next(self, world: World, driver: Driver) -> None:
         super().test_a_killed_recovery_is_taken_up_by_the_next(world, driver)
+
+    @pytest.mark.worlds
+    def test_a_killed_put_back_leaves_the_old_or_the_new_state(self, world: World, driver: Driver) -> None:
+        super().test_a_killed_put_back_leaves_the_old_or_the_new_state(world, driver)
