@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -33,11 +34,10 @@ def export(engine: Engine, key: ComponentKey, args: argparse.Namespace) -> int:
     Raises EngineError, Usage, OSError."""
     if len(args.section) > 1:
         raise Usage("export takes only one --section", "export each into its own file")
-    if args.section and args.to:
-        raise Usage("--section goes to standard output", "omit --to, and redirect the output: > FILE")
     generation = asked(engine, key, args.generation)
     with engine.plain(key, generation.number) as plain:
-        count = _into(plain, Path(args.to)) if args.to else _to_output(plain, "".join(args.section))
+        section = "".join(args.section)
+        count = _into(plain, Path(args.to), section) if args.to else _to_output(plain, section)
     where = f" in {args.to}" if args.to else ""
     say(f"{size(count)} of generation {generation.number} of {key}{where}, every byte checked")
     return Exit.OK
@@ -48,8 +48,10 @@ def _to_output(plain: Plain, section: str) -> int:
     if out.isatty():
         # A dump can hold any bytes, those that drive a terminal among them.
         raise Usage("standard output is a terminal", "redirect it (> FILE), pipe it, or give --to DIR")
-    opened = plain.open_section(section) if section else plain.open(plain.main())
-    with opened as stream:
+    if section:
+        with plain.open_section(section) as (_, pieces):
+            return _write(pieces, _Out())
+    with plain.open(plain.main()) as stream:
         return _copy(stream, _Out())
 
 
@@ -61,8 +63,8 @@ class _Out(io.RawIOBase):
         return len(data)
 
 
-def _into(plain: Plain, folder: Path) -> int:
-    """Write all parts into a folder that is made for it, which gets its name when it is whole."""
+def _into(plain: Plain, folder: Path, section: str) -> int:
+    """Write all parts (or one section) into a folder that is made for it, which gets its name when it is whole."""
     if os.path.lexists(folder):
         raise Usage(f"{folder} already exists", "name a new folder")
     parent = folder.absolute().parent
@@ -71,12 +73,20 @@ def _into(plain: Plain, folder: Path) -> int:
         raise Blocked(f"{parent} can be changed by others", "name a folder below one of yours, or /var/tmp")
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
     try:
-        count = sum(_part(plain, part, making) for part in plain.parts())
+        if section:
+            count = _section(plain, section, making)
+        else:
+            count = sum(_part(plain, part, making) for part in plain.parts())
         making.rename(folder)
     except BaseException:
         shutil.rmtree(making, ignore_errors=True)
         raise
     return count
+
+
+def _section(plain: Plain, wanted: str, folder: Path) -> int:
+    with plain.open_section(wanted) as (name, pieces), (folder / name).open("xb") as out:
+        return _write(pieces, out)
 
 
 def _part(plain: Plain, part: str, folder: Path) -> int:
@@ -116,8 +126,12 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
 
 
 def _copy(source: BinaryIO, target: IO[bytes] | _Out) -> int:
+    return _write(iter(lambda: source.read(PIECE), b""), target)
+
+
+def _write(pieces: Iterable[bytes], target: IO[bytes] | _Out) -> int:
     count = 0
-    while data := source.read(PIECE):
+    for data in pieces:
         target.write(data)
         count += len(data)
     return count

@@ -259,6 +259,15 @@ class StatePlugin(Plugin):
 
         raise Unsupported(f"there is no SQL for a {self.title}", "--diff --rows shows what differs")
 
+    def section_dump(self, stored: Stored, section: Section) -> Iterator[bytes]:
+        """Yield one section as the server's own client loads it, where no artefact has it in one piece
+        (``section.offset`` is None): all of it or, by that client, nothing.
+
+        Raises Unsupported before it yields anything where there is no such form; Corrupt, PluginError."""
+        from dysnomia_plugins.errors import Unsupported
+
+        raise Unsupported(f"{section.kind} {section.name} is not stored in one piece in the snapshot")
+
     # Rows back into what is live.
 
     puts_back: ClassVar[bool] = False

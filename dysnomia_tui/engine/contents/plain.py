@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import BinaryIO, cast
 
 from dysnomia_plugins.base import StatePlugin
+from dysnomia_plugins.errors import Unsupported
 from dysnomia_store import StoredSnapshot
 from dysnomia_store.model import Generation, Section
 from dysnomia_tui.engine.contents.contents import is_meant, reader_of, sections_of
@@ -16,6 +19,7 @@ from dysnomia_tui.engine.machine.machine import Machine
 
 TREE = ".tar"
 """How the name of a part ends that holds a tree of files."""
+PIECE = 1 << 20
 
 
 class Plain:
@@ -58,26 +62,35 @@ class Plain:
             yield stream
 
     @contextmanager
-    def open_section(self, wanted: str) -> Iterator[BinaryIO]:
-        """Stream what a snapshot holds of a section, as it is in its dump: a table's rows, a schema's statements.
+    def open_section(self, wanted: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """A file name for a section, and what the snapshot holds of it, in pieces, as it is in its dump: a table's
+        rows, a schema's statements. What is in no dump by itself (an SQLite file's tables) comes as its type writes it.
 
         Args:
             wanted: ``KIND:NAME``, or the name alone where one section has it.
 
-        Raises Unknown where none or several are meant, Blocked where the dump has no place for it alone."""
+        Raises Unknown where none or several are meant, Blocked where there is no such form of it."""
         section = self._meant(wanted)
         if section.offset is None or section.length is None:
-            raise Blocked(
-                f"{section.kind} {section.name} is not stored in one piece in the snapshot",
-                "restore it into a copy instead: dysnomia -o restore --as NAME --section " + wanted,
-            )
+            yield f"{_file_name(section.name)}.sql", self._written_by_type(section, wanted)
+            return
         part = section.artefact or self.main()
         with self._stored.open_range(part, section.offset, section.length) as stream:
             if self.is_tree(part):
                 with _file_in(stream, section) as content:
-                    yield content
+                    yield _file_name(section.name.rpartition("/")[2]), _pieces(content)
             else:
-                yield stream
+                yield _file_name(section.name) + PurePath(part).suffix, _pieces(stream)
+
+    def _written_by_type(self, section: Section, wanted: str) -> Iterator[bytes]:
+        reader = reader_of(self._machine, self._generation)
+        try:
+            if not isinstance(reader, StatePlugin):
+                raise Unsupported(f"{section.kind} {section.name} is not stored in one piece in the snapshot")
+            yield from reader.section_dump(self._stored, section)
+        except Unsupported as error:
+            hint = error.hint or "restore it into a copy instead: dysnomia -o restore --as NAME --section " + wanted
+            raise Blocked(str(error), hint) from None
 
     def _meant(self, wanted: str) -> Section:
         matching = [section for section in sections_of(self._machine, self._generation) if is_meant(section, wanted)]
@@ -90,6 +103,17 @@ class Plain:
                 f"{wanted} is ambiguous: {where} has {len(matching)} such sections", f"name one of them: {kinds}"
             )
         return matching[0]
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """What a stream holds, in pieces of bounded size."""
+    while data := stream.read(PIECE):
+        yield data
+
+
+def _file_name(name: str) -> str:
+    """A section's name as the name of one file, which no folder, and no option of a program, is taken for."""
+    return re.sub(r"[/\x00-\x1f\x7f]|^[-.]", "_", name)[:200] or "_"
 
 
 @contextmanager

@@ -58,6 +58,26 @@ def test_a_tree_comes_as_a_tree(
     assert capfdbinary.readouterr().out == found[Path(section)]
 
 
+def test_a_table_comes_as_a_script_for_sqlite3(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert export(monkeypatch, "--generation", "3", "--section", "table:customers") == 0
+    script = capfdbinary.readouterr().out
+    again = tmp_path / "again"
+    for code in (0, 1):
+        done = subprocess.run(["sqlite3", again], input=script, capture_output=True, check=False)
+        assert done.returncode == code, "the second time there is such a table, and all stays as it is"
+        rows = subprocess.run(["sqlite3", again, "SELECT * FROM customers"], capture_output=True, check=True)
+        assert rows.stdout == b"1|Ada|Lyon\n2|Bea|Lyon\n"
+    folder = tmp_path / "parts"
+    assert export(monkeypatch, "--generation", "3", "--section", "table:customers", "--to", str(folder)) == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"customers.sql": script}
+    assert (
+        export(monkeypatch, "--section", "file:papers/list.txt", "--to", str(tmp_path / "list"), key=str(PAPERS)) == 0
+    )
+    assert [path.name for path in (tmp_path / "list").iterdir()] == ["list.txt"]
+
+
 def test_what_is_refused(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,8 +87,8 @@ def test_what_is_refused(
     assert export(monkeypatch, "--generation", "99") == 5
     assert export(monkeypatch, "--section", "nothing", key=str(PAPERS)) == 5
     assert "has no section nothing" in capfd.readouterr().err
-    assert export(monkeypatch, "--section", "table:customers") == 6
-    assert "restore it into a copy" in capfd.readouterr().err
+    assert export(monkeypatch, "--section", "customers", "--section", "items") == 2
+    capfd.readouterr()
     assert list(tmp_path.iterdir()) == [tmp_path / "there"]
 
 

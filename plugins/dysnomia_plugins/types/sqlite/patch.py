@@ -16,14 +16,13 @@ from dysnomia_plugins.toolkit.patches import WRONG_STATE
 from dysnomia_plugins.types.sqlite.cells import decode_row, quoted
 from dysnomia_plugins.types.sqlite.literals import literal
 from dysnomia_plugins.types.sqlite.reader import Reader, SchemaObject, Table
+from dysnomia_plugins.types.sqlite.script import COUNTERS, OWN, codec_of, statement
 from dysnomia_store.model import Form
 
 _GUARD = "dysnomia patch"
 GUARD = f"temp.{quoted(_GUARD)}"
 """A table for as long as the patch is applied: it takes no row that says that something else was changed."""
 _SETTINGS = ("user_version", "application_id")
-_OWN = "sqlite_"
-"""How the names begin of the tables that SQLite keeps for itself: they are written anew."""
 _COLLATION = re.compile(r"\bCOLLATE\s+[\"\[`']?(\w+)", re.IGNORECASE)
 KNOWN_COLLATIONS = {"BINARY", "NOCASE", "RTRIM"}
 
@@ -36,21 +35,21 @@ def sql_patch(old: Reader, new: Reader, changes: Sequence[SectionPatch], title: 
     by_name = {table.name: table for table in new.tables(objects)}
     tables = [(by_name[change.new.name], change) for change in changes if change.new and change.new.form is Form.ROWS]
     _refuse(objects, tables)
+    names = {table.name.lower() for table, _ in tables}
+    triggers = [one for one in objects if one.type == "trigger" and one.table.lower() in names]
+    again = [statement(one) for one in triggers]
     yield f"-- {title}\n"
     yield "-- For the sqlite3 program: sqlite3 DATABASE < FILE. It changes all of this, or nothing.\n"
     yield ".bail on\nPRAGMA foreign_keys = OFF;\nBEGIN IMMEDIATE;\n"
     check = f"CONSTRAINT {quoted(WRONG_STATE)} CHECK (fits)"
     yield f"CREATE TEMP TABLE {quoted(_GUARD)} (changes, fits {check});\n"
     yield f"INSERT INTO {GUARD} VALUES (total_changes(), 1);\n"
-    names = {table.name.lower() for table, _ in tables}
-    triggers = [one for one in objects if one.type == "trigger" and one.table.lower() in names]
     for one in triggers:
         yield f"DROP TRIGGER main.{quoted(one.name)};\n"
     for table, change in tables:
-        if not table.name.startswith(_OWN):
+        if not table.name.startswith(OWN):
             yield from _rows(new, table, change)
-    for one in triggers:
-        yield one.sql + ";\n"
+    yield from again
     yield from _own_tables(new, by_name, {table.name for table, _ in tables})
     for name in _SETTINGS:
         if old.settings[name] != new.settings[name]:
@@ -64,7 +63,7 @@ def _refuse(objects: Sequence[SchemaObject], tables: Sequence[tuple[Table, Secti
     for table, _ in tables:
         if table.kind != "table":
             raise Unsupported(f"{table.name} belongs to a virtual table, whose rows are not in a patch")
-        if not table.key and not table.name.startswith(_OWN):
+        if not table.key and not table.name.startswith(OWN):
             raise Unsupported(f"the rows of table {table.name} cannot be told apart: it has neither key nor rowid")
         if unknown & collations_in(one.sql for one in objects if one.table == table.name):
             raise Unsupported(f"table {table.name} is ordered by a collation that only its application knows")
@@ -77,7 +76,7 @@ def collations_in(statements: Iterable[str]) -> set[str]:
 
 def _rows(reader: Reader, table: Table, change: SectionPatch) -> Iterator[str]:
     """Delete, insert, and count both."""
-    codec = _codec(reader)
+    codec = codec_of(reader)
     target = f"main.{quoted(table.name)}"
     columns = [quoted(name) for name in table.shown_columns]
     written = reader.written_columns(table)
@@ -107,16 +106,12 @@ def _counted(changes: int) -> str:
 
 def _own_tables(reader: Reader, by_name: dict[str, Table], changed: set[str]) -> Iterator[str]:
     """Statistics where they differ; the counters of AUTOINCREMENT always, since inserting has moved them."""
-    codec = _codec(reader)
+    codec = codec_of(reader)
     for name, table in sorted(by_name.items()):
-        if not name.startswith(_OWN) or (name not in changed and name != "sqlite_sequence"):
+        if not name.startswith(OWN) or (name not in changed and name != COUNTERS):
             continue
         columns = ", ".join(map(quoted, table.columns))
         yield f"DELETE FROM main.{quoted(name)};\n"
         for raw in reader.rows(table):
             values = ", ".join(literal(value, codec) for value in decode_row(raw))
             yield f"INSERT INTO main.{quoted(name)} ({columns}) VALUES ({values});\n"
-
-
-def _codec(reader: Reader) -> str:
-    return {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(reader.settings["encoding"], "utf-8")

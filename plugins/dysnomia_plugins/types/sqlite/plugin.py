@@ -294,6 +294,14 @@ class SqliteDatabase(StatePlugin):
         with Reader(self._extracts.path(old)) as before, Reader(self._extracts.path(new)) as after:
             yield from sql_patch(before, after, changes, title)
 
+    def section_dump(self, stored: Stored, section: Section) -> Iterator[bytes]:
+        from dysnomia_plugins.types.sqlite.reader import Reader
+        from dysnomia_plugins.types.sqlite.script import section_script
+
+        with Reader(self._extracts.path(stored)) as reader:
+            for piece in section_script(reader, section):
+                yield piece.encode("utf-8", "surrogateescape")
+
     puts_back = True
 
     def lacking(self, ctx: Context, section: Section, batches: Iterator[Sequence[bytes]]) -> Iterator[bytes]:
