@@ -103,7 +103,8 @@ def working(done: int, total: int | None) -> str:
     return f"{done} of {plural(total, 'generation')}…" if total else "reading…"
 
 
-def outcome(lines: Sequence[HistoryLine], notes: Sequence[str]) -> str:
-    """What it came to, for the frame."""
+def outcome(listed: int, count: int, notes: Sequence[str]) -> str:
+    """What it came to, for the frame: how many changes were found, and how many of them are listed."""
     left_out = f", {plural(len(notes), 'remark')}" if notes else ""
-    return f"{plural(len(lines), 'change')}{left_out}"
+    only = f", the newest {listed:,} listed" if listed < count else ""
+    return f"{plural(count, 'change')}{only}{left_out}"

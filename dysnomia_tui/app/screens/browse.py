@@ -13,6 +13,7 @@ from textual.widget import Widget
 from dysnomia_store.model import Section
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
+from dysnomia_tui.app.finds import Finds
 from dysnomia_tui.app.paged_rows import PagedRows
 from dysnomia_tui.app.present import browse, whole_row
 from dysnomia_tui.app.present.text import escaped
@@ -25,11 +26,16 @@ from dysnomia_tui.engine.records import FoundRow
 
 AT_MOST = 100_000
 """Sections listed."""
-MOST_FOUND = 20_000
-"""Rows listed of those that a search finds."""
 EVERY = 0.2
 """Seconds between two looks at a search under way."""
 Cells = tuple[str | None, ...]
+Looked = tuple[Search[FoundRow], int, list[FoundRow], int, bool, str, int]
+"""A search; how many finds were taken before, and the next; how many there are; whether it is over; why it failed; how
+many rows were read."""
+
+
+def _cells_of(row: FoundRow) -> Iterable[Cells]:
+    return (row.cells,)
 
 
 class BrowseScreen(DysnomiaScreen):
@@ -57,6 +63,7 @@ class BrowseScreen(DysnomiaScreen):
         self._section: Section | None = None
         self._all_rows: PagedRows[Cells] | None = None
         self._search: Search[FoundRow] | None = None
+        self._finds = Finds(_cells_of)
         self._found: dict[int, Cells] = {}
         """What a search has found, by the number of the row."""
 
@@ -161,26 +168,30 @@ class BrowseScreen(DysnomiaScreen):
 
     def _look(self) -> None:
         """Take what was found since the last look."""
-        search, known = self._search, len(self._found)
+        search, known, wanted = self._search, len(self._finds.items), self._finds.wanted
         if search is None:
             return
 
-        def read(_engine: object) -> tuple[Search[FoundRow], list[FoundRow], int, bool, str, int]:
-            over, error = search.ready, search.error
-            return search, search.page(known, MOST_FOUND - known), len(search), over, error, search.progress()[0]
+        def read(_engine: object) -> Looked:
+            over, error = search.ready, search.error  # before the rest: what is over has found no more since
+            return search, known, search.page(known, wanted), len(search), over, error, search.progress()[0]
 
         self.ask(f"find look {id(search)} {known}", read, self._have_found)
 
-    def _have_found(self, answer: tuple[Search[FoundRow], list[FoundRow], int, bool, str, int]) -> None:
-        search, rows, count, over, error, read = answer
-        if search is not self._search:
+    def _have_found(self, answer: Looked) -> None:
+        search, known, rows, count, over, error, read = answer
+        if search is not self._search or known != len(self._finds.items):
             return
+        self._finds.take(rows)
         self._found |= {row.number - 1: row.cells for row in rows}
+        complete = self._finds.complete(count)
         self.rows.have_found(count, read, over=over)
         if rows:
             self.rows.set_items(tuple(self._found))
         self._say_hits()
-        if error or over:
+        if not complete:
+            self._look()
+        elif error or over:
             self.rows.set_empty(Text(error or browse.NONE_FOUND, style="bold red" if error else "dim"))
             self._search = None
             self._close(search)
@@ -192,7 +203,7 @@ class BrowseScreen(DysnomiaScreen):
 
     def _end_search(self) -> None:
         search, self._search = self._search, None
-        self._found = {}
+        self._found, self._finds = {}, Finds(_cells_of)
         if search is not None:
             self._close(search)
 

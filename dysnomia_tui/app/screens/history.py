@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 from textual import on
 from textual.widget import Widget
 from textual.widgets import Static
 
+from dysnomia_base.records import dataclass
 from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.actions.registry import bindings
 from dysnomia_tui.app.controllers.putting_back import put_line_back
+from dysnomia_tui.app.finds import Cells, Finds
 from dysnomia_tui.app.present import history as present
 from dysnomia_tui.app.present import styles
 from dysnomia_tui.app.present.text import escaped, plain
@@ -23,9 +25,28 @@ from dysnomia_tui.app.widgets.virtual_table import VirtualTable
 from dysnomia_tui.engine import HistoryAsked, Search
 from dysnomia_tui.engine.records import HistoryLine
 
-AT_MOST = 20_000
 EVERY = 0.2
 """Seconds between two looks at a search under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a search under way has to tell."""
+
+    known: int
+    """Lines that were taken before."""
+    lines: Sequence[HistoryLine]
+    """The next."""
+    count: int
+    """All that were found."""
+    over: bool
+    error: str
+    notes: tuple[str, ...]
+    progress: tuple[int, int | None]
+
+
+def _cells(line: HistoryLine) -> Iterable[Cells]:
+    return (cells for cells in (line.row.old, line.row.new) if cells is not None)
 
 
 class HistoryScreen(DysnomiaScreen):
@@ -51,6 +72,7 @@ class HistoryScreen(DysnomiaScreen):
         self._asked = asked
         self._title = title
         self._search: Search[HistoryLine] | None = None
+        self._found = Finds(_cells)
         self._ended = False
 
     def compose_body(self) -> Iterable[Widget]:
@@ -107,29 +129,36 @@ class HistoryScreen(DysnomiaScreen):
         if search is None or self._ended:
             return
 
-        def read(_engine: object) -> tuple[list[HistoryLine], bool, str, tuple[str, ...], tuple[int, int | None]]:
-            over, error = search.ready, search.error
-            return search.page(0, AT_MOST), over, error, search.notes, search.progress()
+        known, wanted = len(self._found.items), self._found.wanted
+
+        def read(_engine: object) -> Looked:
+            over, error = search.ready, search.error  # before the rest: what is over has found no more since
+            return Looked(known, search.page(known, wanted), len(search), over, error, search.notes, search.progress())
 
         self.ask(f"history look {id(self)}", read, self._have)
 
-    def _have(self, answer: tuple[list[HistoryLine], bool, str, tuple[str, ...], tuple[int, int | None]]) -> None:
-        lines, ready, error, notes, progress = answer
-        if not self.is_attached or self._ended:
+    def _have(self, looked: Looked) -> None:
+        if not self.is_attached or self._ended or looked.known != len(self._found.items):
             return
-        if error:
-            self._failed(error)
+        self._found.take(looked.lines)
+        complete = self._found.complete(looked.count)
+        if looked.lines:
+            lines = tuple(self._found.items)
+            self.lines.set_columns(present.columns(self.services.times, lines))
+            self.lines.set_items(lines)
+        if looked.error and complete:
+            self._failed(looked.error)
             return
-        self._ended = ready
-        if ready:
+        self._ended = looked.over and complete
+        if self._ended:
+            notes = looked.notes
             self.lines.set_empty(Text("\n").join([plain("no generation has it", styles.DIM), *map(plain, notes)]))
             for note in notes:
                 self.services.trouble(note)
-        if list(self.lines.items) != lines:
-            self.lines.set_columns(present.columns(self.services.times, lines))
-            self.lines.set_items(lines)
-        left = present.outcome(lines, notes) if ready else present.working(*progress)
-        self.lines.border_subtitle = escaped(left)
+        left = present.outcome(len(self._found.items), looked.count, looked.notes)
+        self.lines.border_subtitle = escaped(left if self._ended else present.working(*looked.progress))
+        if not complete:
+            self._look()
 
     # --- panes -------------------------------------------------------------------------------------------------
 

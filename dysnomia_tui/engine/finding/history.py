@@ -40,6 +40,8 @@ class State:
 Name = tuple[str, str]
 """Kind and name of a section."""
 States = Mapping[Name, State]
+Read = dict[tuple[Name, Known], State | None]
+"""What was found in sections, by what they hold: None where the row is not in it."""
 Say = Callable[[str], None]
 Tick = Callable[[int, int], None]
 
@@ -62,12 +64,12 @@ class Follower:
         """A line for each change, newest first. Raises Unknown where no generation can be read."""
         generations = [one for one in reversed(self.machine.store.generations(self.key)) if one.id]
         whole = self.asked.row is None and not self.asked.section and self._names_a_section(generations)
-        known: dict[tuple[Name, Known], State | None] = {}
+        known: Read = {}
         newer: tuple[Generation, States] | None = None
         for done, generation in enumerate(generations):
             self.tick(done, len(generations))
             try:
-                states = self._states(generation, known, whole=whole)
+                states, known = self._states(generation, known, whole=whole)
             except PROBLEMS as error:
                 self.say(f"generation {generation.number} cannot be read, and is left out: {error}")
                 continue
@@ -90,10 +92,10 @@ class Follower:
                 continue  # it is said when it is read
         return False
 
-    def _states(
-        self, generation: Generation, known: dict[tuple[Name, Known], State | None], *, whole: bool
-    ) -> dict[Name, State]:
+    def _states(self, generation: Generation, known: Read, *, whole: bool) -> tuple[dict[Name, State], Read]:
+        """What was there, and what was read of it. ``known``: of the generation before; what it has too is not read."""
         states: dict[Name, State] = {}
+        read: Read = {}
         with opened(self.machine, generation, self.scratch) as side:
             for section in side.stored.sections():
                 if not is_meant(section, self.asked.text if whole else self.asked.section):
@@ -102,13 +104,19 @@ class Follower:
                 if whole:
                     states[name] = _of_section(section)
                     continue
+                if not self._may_hold(section):
+                    continue
                 content = name, content_of(generation, section)
-                if content not in known:
-                    known[content] = self._row(side, section)
-                state = known[content]
+                state = read[content] = known[content] if content in known else self._row(side, section)
                 if state is not None:
                     states[name] = State(section.columns, state.cells)
-        return states
+        return states, read
+
+    def _may_hold(self, section: Section) -> bool:
+        """Whether a row is looked for in it at all: of a hundred thousand files nothing is kept in mind."""
+        if section.form is Form.ROWS and section.key:
+            return True
+        return bool(self.asked.section) and section.form is not Form.BYTES
 
     def _say_once(self, words: str) -> None:
         if words not in self._said:
@@ -130,8 +138,6 @@ class Follower:
                 row = side.reader.parse_row(section, raw)
                 if row.key == key:
                     return State(section.columns, tuple(map(_cut, row.cells)))
-            return None
-        if not self.asked.section or section.form is Form.BYTES:
             return None
         for batch in side.reader.raw_rows(side.stored, section):
             for raw in batch:
