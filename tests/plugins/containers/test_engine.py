@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from dysnomia_plugins.errors import PluginError, ProcessFailed, ServerDown, Wron
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
 from dysnomia_plugins.toolkit.containers.find import found
-from dysnomia_plugins.toolkit.containers.reach import addresses, reach
+from dysnomia_plugins.toolkit.containers.reach import Reached, addresses, reach
 from dysnomia_plugins.toolkit.process import ProcessRunner
 
 DOCKER = Engine("docker", "/nowhere/docker.sock")
@@ -117,6 +118,54 @@ def test_whoever_listens_on_this_machine_is_asked_only_where_the_operator_says_s
         assert (reached.host, reached.port) == ("127.0.0.1", str(port))
 
 
+@pytest.mark.parametrize("now", ["the same", "another port", "ended", "made anew"])
+def test_the_container_is_looked_at_again_before_anything_is_sent_to_its_address(now: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        def published(number: int) -> dict[str, Any]:
+            bindings = [{"HostIp": "127.0.0.1", "HostPort": str(number)}]
+            return inspected(NetworkSettings={"Ports": {f"{port}/tcp": bindings}, "Networks": {}})
+
+        reference = Reference(DOCKER, "shop-db-1", "host")
+        reached = reach(reference, Said(told(published(port))), port, client=lambda _: True)
+    answers: Mapping[str, bytes | ProcessFailed] = {
+        "the same": told(published(port)),
+        "another port": told(published(port + 1)),
+        "ended": told(published(port) | {"State": {"Status": "exited"}}),
+        "made anew": ProcessFailed("docker", 1, "Error: No such container"),
+    }
+    said = Said(answers[now], b"sent")
+    runner = reached.runner(said)
+    if now == "the same":
+        assert runner.run(["psql"], stdin=b"SELECT 'secret'").stdout == b"sent"
+        return
+    with pytest.raises(ServerDown):
+        runner.run(["psql"], stdin=b"SELECT 'secret'")
+    with pytest.raises(ServerDown):
+        Reached(replace(reached.container, id="cd" * 32), reached.facts, "127.0.0.1", "1", 1).confirm(
+            Said(told(published(1)))
+        )
+    assert [argv[-1] for argv in said.asked] == ["ab" * 32], "it is asked by its id, and psql was not started"
+
+
+@pytest.mark.parametrize("path", ["hunter2", "secrets/x", "./x", " /x"])
+def test_what_is_no_path_of_a_secret_is_refused_and_not_shown(path: str) -> None:
+    config = {"Env": [f"POSTGRES_PASSWORD_FILE={path}"], "Image": "postgres:15"}
+    said = Said(told(inspected(Config=config)))
+    reached = reach(Reference(DOCKER, "shop-db-1", "inside"), said, 5432, client=lambda _: True)
+    with pytest.raises(PluginError) as caught:
+        reached.secret(ProcessRunner(), "POSTGRES_PASSWORD")
+    assert caught.value.message == "POSTGRES_PASSWORD_FILE of the Docker container shop-db-1 is not an absolute path"
+
+
+def test_an_empty_name_of_a_file_is_none() -> None:
+    config = {"Env": ["POSTGRES_PASSWORD_FILE=", "POSTGRES_PASSWORD="], "Image": "postgres:15"}
+    said = Said(told(inspected(Config=config)))
+    reached = reach(Reference(DOCKER, "shop-db-1", "inside"), said, 5432, client=lambda _: True)
+    assert reached.secret(ProcessRunner(), "POSTGRES_PASSWORD") == ""
+
+
 @pytest.mark.parametrize("value", ["/run/x\0y", "/run/\ud800"])
 def test_a_variable_that_no_process_can_have_ends_nothing(value: str) -> None:
     config = {"Env": [f"POSTGRES_PASSWORD_FILE={value}", f"POSTGRES_USER={value}"], "Image": "postgres:15"}
@@ -174,6 +223,13 @@ def test_what_docker_complains_of(stderr: str, kind: type[PluginError], says: st
 def test_an_answer_that_is_none(answer: bytes) -> None:
     with pytest.raises(PluginError, match="not understood"):
         DOCKER.look(Said(answer), "x")
+
+
+def test_an_answer_that_is_no_text_is_not_shown() -> None:
+    """It holds the environments of containers."""
+    with pytest.raises(PluginError, match="not understood") as caught:
+        DOCKER.look(Said(told(inspected()) + b"hunter2\xff"), "x")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_container_that_is_paused_says_how_it_goes_on() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dysnomia_plugins.errors import Cancelled, ProcessFailed, ServerDown, ToolMissing
+from dysnomia_plugins.errors import Cancelled, PluginError, ProcessFailed, ServerDown, ToolMissing
 from dysnomia_plugins.toolkit.containers.engine import Engine, Reference
 from dysnomia_plugins.toolkit.containers.inside import InsideRunner, readable
 from dysnomia_plugins.toolkit.containers.reach import reach
@@ -58,6 +58,24 @@ def test_what_is_read_and_written(reference: Reference) -> None:
     assert len(readable(ProcessRunner(), reference, "/tmp/file", 1 << 20)) == 500_000
     with pytest.raises(ProcessFailed, match="ended with status 7"), runner.reading(["sh", "-c", "exit 7"]) as stream:
         stream.read()
+
+
+def test_a_secret_is_read_from_a_file_alone_and_no_more_of_it_than_one_may_have(
+    reference: Reference, dockerd: DockerServer
+) -> None:
+    make = "cd /tmp; echo s > secret; ln -s secret link; mkdir folder; trap : PIPE; cat /dev/zero | head -c 65537 > big"
+    dockerd.docker("exec", "inside", "sh", "-c", make)
+    assert readable(ProcessRunner(), reference, "/tmp/secret") == b"s\n"
+    refused = {
+        "/tmp/link": "it is a symbolic link",
+        "/tmp/folder": "it is not there, or is no file",
+        "/tmp/none": "it is not there, or is no file",
+        "/dev/zero": "it is not there, or is no file",
+        "/tmp/big": "more than 64 KiB",
+    }
+    for path, why in refused.items():
+        with pytest.raises(PluginError, match=f"the file {path} in the Docker container inside .*{why}"):
+            readable(ProcessRunner(), reference, path)
 
 
 def test_what_is_not_there(reference: Reference, dockerd: DockerServer) -> None:

@@ -195,15 +195,23 @@ def test_a_dockerd_that_is_away_is_said(deployed: Deployed, tmp_path: Path) -> N
 
 def test_parameters_are_words_and_values_of_variables_are_in_no_command_line(deployed: Deployed) -> None:
     secret = "a $(touch /tmp/never) `b` 'c' \"d\" *"
-    path = deployed.make("secret", "--env", f"SECRET={secret}", f"--env=OTHER={secret}=2", "-e", "PATH=/bin:/none")
-    words, variables = ContainerSpec.of(component_of(path, deployed.server)).created("l=1")
-    assert variables == {"SECRET": secret, "OTHER": f"{secret}=2"}
-    assert [word for word in words if secret in word] == []
+    path = deployed.make(
+        "secret", "--env", f"SECRET={secret}", f"--env=OTHER={secret}=2", "-e", "PATH=/bin:/none", f"-eSHORT={secret}",
+        f"-e=EQUALS={secret}", "-ite", f"LAST={secret}", f"-iteONE={secret}", f"--env=DOCKER_TOKEN={secret}",
+        "-e", f"with.a-dot={secret}", "-e", "TWICE=1", f"-eTWICE={secret}", "-e", "NOT_OURS",
+    )  # fmt: skip
+    spec = ContainerSpec.of(component_of(path, deployed.server))
+    creation = spec.created("l=1")
+    assert [word for word in creation.words if "never" in word] == []
+    assert "never" not in repr((spec, creation))
     deployed.dysnomia("activate", "secret")
     inside = deployed.server.docker("exec", "dysnomia-secret", "env").splitlines()
     assert f"SECRET={secret}" in inside
     assert f"OTHER={secret}=2" in inside
     assert "PATH=/bin:/none" in inside
+    for name in ("SHORT", "EQUALS", "LAST", "ONE", "DOCKER_TOKEN", "with.a-dot", "TWICE"):
+        assert f"{name}={secret}" in inside
+    assert not any(line.startswith("NOT_OURS") for line in inside)
     assert not Path("/tmp/never").exists()
 
 

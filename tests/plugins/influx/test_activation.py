@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dysnomia_plugins.errors import PluginError
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.types.influx import activation
-from tests.plugins.conformance.driver import Driver, in_child
+from tests.plugins.conformance.driver import Driver, Reporter, in_child
 from tests.plugins.influx.world import InfluxWorld
 
 pytestmark = pytest.mark.server
@@ -42,6 +44,29 @@ def test_one_that_fails_leaves_nothing(world: InfluxWorld, driver: Driver) -> No
     path.unlink()
     driver.activity("activate")
     assert world.whole() is not None
+
+
+@pytest.mark.parametrize("point", ["cpu,host=client load=1 1", "cpu,host=a load=9 1000000000"])
+def test_one_that_fails_deletes_nothing_that_a_client_has_written(
+    world: InfluxWorld, driver: Driver, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """Not even where a client has written over a point of the initial state."""
+    (world.component.path / "influx-databases" / "b.influxql").write_text("# DDL\nCREATE SOMETHING\n")
+    load = activation._load
+
+    def loads(*words: Any) -> None:
+        load(*words)
+        world.server.write(point, "app")
+
+    monkeypatch.setattr(activation, "_load", loads)
+    reporter = Reporter()
+    with driver.context() as given:
+        ctx = replace(given, progress=reporter)
+        with pytest.raises(PluginError, match="SOMETHING"):
+            world.plugin.activate(ctx)
+        assert "the database app was kept" in "\n".join(reporter.lines)
+        assert world.plugin.recover(ctx) is False
+    assert [one for one in world.server.points("app") if one["name"] == "cpu"]
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> Callable
         [member(f"{INSIDE}/" + "d/" * 50 + "x")],
         [member(f"{INSIDE}/link", tarfile.SYMTYPE, "/"), member(f"{INSIDE}/link/outside")],
         [member(f"{INSIDE}/x"), member(f"{INSIDE}/x")],
+        [member(f"{INSIDE}/x", tarfile.GNUTYPE_SPARSE)],
+        [member(f"{INSIDE}/x", tarfile.CONTTYPE)],
     ],
 )
 def test_nothing_leads_out(world: NixosWorld, tmp_path: Path, members: list[Callable[[tarfile.TarFile], None]]) -> None:
@@ -73,6 +75,25 @@ def test_nothing_leads_out(world: NixosWorld, tmp_path: Path, members: list[Call
     made = {path for path in tmp_path.rglob("*") if "store" not in path.parts} - before
     assert all(path.is_relative_to(place.name) for path in made), made
     assert not Path("/outside").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE, tarfile.CHRTYPE, tarfile.LNKTYPE])
+def test_a_member_that_none_of_ours_has_is_refused_by_its_name(world: NixosWorld, tmp_path: Path, kind: bytes) -> None:
+    """Its digest would be worked out wrongly: what follows such a header is something else."""
+    driver = Driver(world, tmp_path / "store")
+    header = tarfile.TarInfo(f"{INSIDE}/odd")
+    header.type = kind
+    content = header.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+    with driver.bench().draft() as draft:
+        with draft.artefact(tree.ARTEFACT) as sink:
+            sink.write(content)
+        match = f"'{INSIDE}/odd' in it"
+        with (
+            driver.bench().draft() as other,
+            other.artefact(tree.ARTEFACT) as again,
+            pytest.raises(PluginError, match=match),
+        ):
+            tree.scan(draft.stored(), again)
 
 
 def test_a_section_of_another_kind_is_refused(world: NixosWorld, tmp_path: Path) -> None:

@@ -93,6 +93,31 @@ def test_what_a_killed_activation_had_changed_is_put_back_by_the_next_writer(wor
     assert runs(world) == [world.system, world.system]
 
 
+@pytest.mark.parametrize("how", ["broken", "deadly"])
+def test_a_deactivation_that_fails_or_is_killed_leaves_the_system_active(
+    world: NixosWorld, driver: Driver, how: str
+) -> None:
+    """Else the profile would be another system's than the one that runs, and nobody would deactivate it any more."""
+    driver.activity("activate")
+    folder = world.broken if how == "broken" else world.deadly
+    folder.mkdir()
+    (folder / "before").touch()
+    if how == "broken":
+        with pytest.raises(PluginError, match="ended with status 4"):
+            driver.activity("deactivate")
+    else:
+        job = driver.new_job()
+        assert in_child(lambda: activities.activity(driver.bench(job), "deactivate")) == signal.SIGKILL
+        assert runs(world)[0] == world.before
+        driver.dead.append(job)
+        for left in driver.unsettled():
+            activities.recover(driver.bench(), left)
+    assert runs(world) == [world.system, world.system]
+    (folder / "before").unlink()
+    driver.activity("deactivate")
+    assert runs(world) == [world.before, world.before]
+
+
 def test_if_one_component_fails_the_others_are_undone(world: NixosWorld, driver: Driver) -> None:
     world.seed()
     number = driver.snapshot().generation.number
@@ -112,6 +137,26 @@ def test_if_one_component_fails_the_others_are_undone(world: NixosWorld, driver:
     assert world.whole() == now
     said = world.command("dysnomia-snapshots", "--query-all", "--json", "-C", "files", "-c", "component")
     assert '"text": "undo of job' in said
+
+
+def test_a_component_that_had_no_state_keeps_what_was_restored_where_another_fails(
+    world: NixosWorld, driver: Driver
+) -> None:
+    """It has no guard, and nothing of it is lost."""
+    world.seed()
+    number = driver.snapshot().generation.number
+    whole = world.files.whole()
+    world.change(world.changes()[0], random.Random(1))
+    driver.snapshot()
+    snapshots = sorted((world.statedir / "snapshots/sqlite/orders").iterdir(), key=lambda path: path.stat().st_mtime)
+    file = next(path for path in snapshots[0].rglob("*") if path.is_file())
+    file.chmod(0o600)
+    file.write_bytes(bytes(len(file.read_bytes())))
+    shutil.rmtree(world.files.target)
+    with pytest.raises(PluginError, match=r"corrupt|damaged|differ|checksum|digest"):
+        driver.restore(number)
+    assert world.files.whole() == whole
+    assert not driver.unsettled()
 
 
 def test_a_snapshot_of_dysnomias_own_module_is_restored(world: NixosWorld, driver: Driver, tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ class Engine:
         try:
             return [Facts.of(one) for one, _ in zip(json.loads(answer), names, strict=True)]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PluginError(f"{self.program} inspect gave an answer that is not understood ({error!r})") from error
+            raise PluginError(
+                f"{self.program} inspect gave an answer that is not understood ({type(error).__name__})"
+            ) from error
 
     def _ask(self, runner: Runner, *words: str) -> bytes:
         try:

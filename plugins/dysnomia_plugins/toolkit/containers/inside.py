@@ -26,6 +26,11 @@ _GUARD = (
 """Runs its arguments, and ends them when its standard input ends. It leaves after all of its children: an orphan goes
 to the container's first process, and PostgreSQL takes one that was killed for a crash of its own, and ends all
 sessions."""
+_READ = '[ ! -L "$1" ] || exit 71; [ -f "$1" ] || exit 72; exec head -c "$2" -- "$1"'
+_WHY_NOT_READ = {71: "it is a symbolic link", 72: "it is not there, or is no file"}
+_SECRET_HINT = "write the user name and the password into the container's file, or correct the variable"
+MOST = 1 << 16
+"""Bytes of a file that holds a secret."""
 _NO_PROGRAM = "executable file not found"
 _GONE = ("is not running", "No such container", "no such container", "is paused")
 
@@ -106,9 +111,21 @@ def _pipe() -> Iterator[BinaryIO]:
         os.close(write)
 
 
-def readable(runner: Runner, container: Reference, path: str, most: int = 1 << 16) -> bytes:
-    """A small file inside the container. Raises PluginError."""
-    data = InsideRunner(runner, container).run(["cat", "--", path], timeout=10).stdout
+def readable(runner: Runner, container: Reference, path: str, most: int = MOST) -> bytes:
+    """A small file inside the container. No more than ``most`` bytes and one are read of it.
+
+    Raises PluginError where it is larger, is not there, or is no file but a link, a folder or a device."""
+    words = ["sh", "-c", _READ, "sh", path, str(most + 1)]
+    try:
+        data = InsideRunner(runner, container).run(words, timeout=10).stdout
+    except ProcessFailed as error:
+        if type(error) is not ProcessFailed:
+            raise
+        why = _WHY_NOT_READ.get(error.status, error.stderr.strip() or f"status {error.status}")
+        raise PluginError(f"the file {path} in the {container} cannot be read: {why}", _SECRET_HINT) from error
     if len(data) > most:
-        raise PluginError(f"{path} in the {container} is larger than {most >> 10} KiB: it cannot be a password's file")
+        raise PluginError(
+            f"the file {path} in the {container} has more than {most >> 10} KiB, and is not read as a password",
+            _SECRET_HINT,
+        )
     return data

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Unpack
 
 import psutil
 
-from dysnomia_plugins.base import Runner
+from dysnomia_plugins.base import Finished, Runner
 from dysnomia_plugins.errors import PluginError, ServerDown
+from dysnomia_plugins.interface.context import Argv, FollowOptions, ReadOptions, RunOptions, WriteOptions
 from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.containers.facts import Facts
-from dysnomia_plugins.toolkit.containers.inside import readable
+from dysnomia_plugins.toolkit.containers.inside import InsideRunner, readable
 from dysnomia_plugins.toolkit.processes import PROC
 from dysnomia_plugins.toolkit.servers import namesake
 
@@ -31,16 +34,76 @@ class Reached:
     host: str = ""
     """``""`` where its own client is to be run inside."""
     port: str = ""
+    port_inside: int = 0
+    """Where the server listens in the container."""
 
     def secret(self, runner: Runner, *names: str) -> str:
         """The first of these variables of the container that is set, or is in the file that ``<name>_FILE`` says, as
-        entrypoints of images read it. Raises PluginError where such a file cannot be read."""
+        entrypoints of images read it. Empty is not set, as for them.
+
+        Raises PluginError where such a file has no absolute path, or cannot be read. What is not a path is not shown:
+        it may be the secret, under the wrong name."""
         for name in names:
             if value := self.facts.environment.get(name, ""):
                 return value
             if path := self.facts.environment.get(f"{name}_FILE", ""):
+                if not path.startswith("/"):
+                    raise PluginError(
+                        f"{name}_FILE of the {self.container} is not an absolute path",
+                        "write the user name and the password into the container's file, or correct the variable",
+                    )
                 return readable(runner, self.container, path).decode("utf-8", "surrogateescape").rstrip("\n")
         return ""
+
+    def runner(self, runner: Runner) -> Runner:
+        """How client programs are run for the server, where ``runner`` runs this machine's."""
+        if isinstance(runner, (InsideRunner, BesideRunner)):
+            return runner
+        return BesideRunner(runner, self) if self.host else InsideRunner(runner, self.container)
+
+    def confirm(self, runner: Runner) -> None:
+        """Look again whether the container has the address that it was reached at: one that is started again, or made
+        anew, may have another, and somebody else this one.
+
+        Raises ServerDown where it has not, or does not run; PluginError."""
+        facts = self.container.engine.look(runner, self.container.exact)
+        if (self.host, int(self.port)) not in addresses(self.container, facts, runner, self.port_inside):
+            raise ServerDown(
+                f"the {self.container} is no longer reached at {self.host}:{self.port}: it was started again, or its"
+                " networks were changed",
+                "try again",
+            )
+
+
+class BesideRunner:
+    """A ``Runner`` of this machine's client programs for a server in a container, which is looked at before each."""
+
+    def __init__(self, runner: Runner, reached: Reached) -> None:
+        self._runner = runner
+        self._reached = reached
+
+    def _confirm(self) -> None:
+        self._reached.confirm(self._runner)
+
+    def run(self, argv: Argv, **options: Unpack[RunOptions]) -> Finished:
+        """As ``Runner.run``; raises ServerDown too."""
+        self._confirm()
+        return self._runner.run(argv, **options)
+
+    def reading(self, argv: Argv, **options: Unpack[ReadOptions]) -> AbstractContextManager[BinaryIO]:
+        """As ``Runner.reading``; raises ServerDown too."""
+        self._confirm()
+        return self._runner.reading(argv, **options)
+
+    def follow(self, argv: Argv, **options: Unpack[FollowOptions]) -> None:
+        """As ``Runner.follow``; raises ServerDown too."""
+        self._confirm()
+        self._runner.follow(argv, **options)
+
+    def writing(self, argv: Argv, **options: Unpack[WriteOptions]) -> AbstractContextManager[BinaryIO]:
+        """As ``Runner.writing``; raises ServerDown too."""
+        self._confirm()
+        return self._runner.writing(argv, **options)
 
 
 def reach(container: Reference, runner: Runner, port: int, *, client: Callable[[Facts], bool]) -> Reached:
@@ -58,7 +121,7 @@ def reach(container: Reference, runner: Runner, port: int, *, client: Callable[[
     tried = []
     for host, number in addresses(container, facts, runner, port):
         if _answers(host, number):
-            return Reached(container, facts, host, str(number))
+            return Reached(container, facts, host, str(number), port)
         tried.append(f"{host}:{number}")
     if container.client == "host":
         where = f"at {' or '.join(tried)}" if tried else "by any address of this machine or the container's networks"

@@ -67,19 +67,30 @@ class Docker:
         """The client with these words."""
         return [*Engine(self.program, self.socket).argv, *words]
 
-    def run(self, *words: str, timeout: float | None = ANSWER, env: Mapping[str, str] | None = None) -> str:
+    def run(
+        self,
+        *words: str,
+        timeout: float | None = ANSWER,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+    ) -> str:
         """What one call prints. Raises ServerDown, WrongCredentials, ProcessFailed, ToolMissing, Cancelled."""
-        return self.both(*words, timeout=timeout, env=env)[0]
+        return self.both(*words, timeout=timeout, env=env, stdin=stdin)[0]
 
     def both(
-        self, *words: str, timeout: float | None = ANSWER, env: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        timeout: float | None = ANSWER,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
     ) -> tuple[str, str]:
         """The same, and what it prints on its standard error. ``env``: variables besides the client's own.
 
         Raises as ``run`` does."""
         try:
             done = self.runner.run(
-                self.command(*words), env={**(env or {}), **self.environment}, timeout=timeout, umask=0o022
+                self.command(*words), env={**(env or {}), **self.environment}, timeout=timeout, umask=0o022,
+                stdin=stdin,
             )  # fmt: skip
         except ProcessFailed as error:
             raise _explained(error, self) from error

@@ -53,6 +53,7 @@ class DockerContainer(Plugin):
 
     def activate(self, ctx: Context) -> None:
         spec, docker = ContainerSpec.of(ctx.component), Docker.of(ctx.component, ctx.runner)
+        creation = spec.created(f"{LABEL}={ctx.tag}")
         if spec.image:
             ctx.progress.phase("load")
             ctx.journal.step(IMAGE, tag=spec.tag, was=docker.image(spec.tag), images=docker.images())
@@ -66,8 +67,7 @@ class DockerContainer(Plugin):
         if before is None:
             ctx.journal.step(CONTAINER, name=spec.name, job=ctx.tag)
             ctx.progress.log(f"create {spec.name}")
-            words, variables = spec.created(f"{LABEL}={ctx.tag}")
-            _asking(ctx).run(*words, timeout=None, env=variables)
+            _asking(ctx).run(*creation.words, timeout=None, env=creation.variables, stdin=creation.lines)
         elif before.image != docker.image(spec.tag):
             ctx.progress.log(
                 f"WARNING: {spec.name} is there already, and was made of another image than {spec.tag} is now:"

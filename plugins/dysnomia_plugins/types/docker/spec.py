@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -28,10 +28,23 @@ from dysnomia_plugins.toolkit.deployment import names_in
 SETTINGS, PARAMETERS = "-docker-settings", "-docker-createparams"
 _TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_./:@-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_OPTIONS = ("-e", "--env")
+_SHORT = re.compile(r"(-[diPqt]*)e=?(.*)", re.ASCII | re.DOTALL)
+"""``-e`` as the client reads it: after options that take no value, and with its own in the same word or the next."""
 _OF_THE_CLIENT = re.compile(
     r"PATH|HOME|LC_ALL|LANG|TMPDIR|(DOCKER|XDG|CONTAINER|CONTAINERS|GODEBUG|LD)(_.*)?|.*_PROXY", re.I
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """How the client is called so that it creates a container: no value of a variable is a word, which every user of
+    the machine could read."""
+
+    words: tuple[str, ...] = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)
+    """For the client's environment, where it looks up those that the words name."""
+    lines: bytes = field(repr=False)
+    """For its standard input: the variables that the client itself would obey, or that no shell could set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class ContainerSpec:
     image: str
     """The archive; ``""`` where the image is there already."""
     tag: str
-    parameters: tuple[str, ...]
+    parameters: tuple[str, ...] = field(repr=False)
     """Words for ``docker create``. They may hold secrets."""
     timeout: int
     stateless: bool
@@ -80,11 +93,18 @@ class ContainerSpec:
             stateless=single(values, "dockerStatelessDeployment", "1") == "1",
         )
 
-    def created(self, label: str) -> tuple[list[str], dict[str, str]]:
-        """The words that create the container with a label (``name=value``) of ours, and the variables they name:
-        values of variables are in no command line, where every user of the machine could read them."""
-        words, variables = _without_values(self.parameters)
-        return ["create", *words, "--label", label, "--name", self.name, self.tag], variables
+    def created(self, label: str) -> Creation:
+        """How the container is created, with a label (``name=value``) of ours. Raises BadProperties."""
+        rest, given = _without_variables(self.parameters)
+        looked_up = {name: value for name, value in given.items() if value is not None and _may_be_set(name)}
+        named = [name for name, value in given.items() if value is None or name in looked_up]
+        lines = b"".join(
+            _line(name, value) for name, value in given.items() if value is not None and name not in looked_up
+        )
+        words = [*rest, *(word for name in named for word in ("--env", name))]
+        words += ["--env-file", "/dev/stdin"] if lines else []
+        words += ["--label", label, "--name", self.name, self.tag]
+        return Creation(("create", *words), looked_up, lines)
 
 
 def _archive(component: Component, image: str) -> str:
@@ -113,22 +133,38 @@ def _seconds(component: Component, text: str) -> int:
     return int(text)
 
 
-def _without_values(parameters: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """``--env NAME=value`` as ``--env NAME``, which the client looks up among its own variables. What the client itself
-    would obey stays as it is."""
+def _without_variables(parameters: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
+    """What is left without ``--env`` in all its forms, and the variables; None is the value of one that is only named.
+    As for the client, the last of a name counts."""
     words: list[str] = []
-    variables: dict[str, str] = {}
-    option = ""
-    for word in parameters:
-        prefix = "--env=" if word.startswith("--env=") else ""
-        name, given, value = word.removeprefix(prefix).partition("=")
-        is_variable = bool(given) and (bool(prefix) or option in _OPTIONS)
-        if is_variable and _may_be_set(name) and variables.setdefault(name, value) == value:
-            words.append(prefix + name)
-        else:
+    given: dict[str, str | None] = {}
+    rest = iter(parameters)
+    for word in rest:
+        long, short = word == "--env" or word.startswith("--env="), _SHORT.fullmatch(word)
+        if not long and short is None:
             words.append(word)
-        option = word
-    return words, variables
+            continue
+        text = word.removeprefix("--env").removeprefix("=") if short is None else short[2]
+        if not text and not word.endswith("="):
+            text = next(rest, "")
+        if short is not None and short[1] != "-":
+            words.append(short[1])
+        name, has_value, value = text.partition("=")
+        given.pop(name, None)
+        given[name] = value if has_value else None
+    return words, given
+
+
+def _line(name: str, value: str) -> bytes:
+    """Of a file of variables, as the client reads one. Raises BadProperties for what it would read as another."""
+    if not name or name.startswith("#") or any(char.isspace() for char in name) or value.endswith("\r"):
+        raise BadProperties(f"Docker cannot be given the variable {name!r}", f"correct --env in *{PARAMETERS}")
+    try:
+        return f"{name}={value}\n".encode()
+    except UnicodeEncodeError:
+        raise BadProperties(
+            f"the variable {name!r} is not UTF-8, and Docker takes no other", f"correct --env in *{PARAMETERS}"
+        ) from None
 
 
 def _may_be_set(name: str) -> bool:

@@ -7,6 +7,7 @@ are named by ``# CONTEXT-DATABASE:`` and ``# CONTEXT-RETENTION-POLICY:``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from dysnomia_plugins.base import Context
@@ -32,13 +33,32 @@ def activate(ctx: Context, server: Server, live: str) -> None:
     if databases.exists(server, live):
         return
     ctx.journal.step(BEGUN)
+    written = _Written()
     try:
-        _lay_down(ctx, server, live)
+        _lay_down(ctx, server, live, written)
     except BaseException:
-        databases.drop(server, live)
-        ctx.journal.step(GIVEN_UP)
+        _give_up(ctx, server, live, written)
         raise
     ctx.journal.step(LAID_DOWN)
+
+
+def _give_up(ctx: Context, server: Server, live: str, written: _Written) -> None:
+    """Drop the database where nobody else has written into it: clients may as soon as it is there, and InfluxDB has
+    nothing that keeps them out. Where that is not certain it is kept, and the log says so."""
+    try:
+        others = databases.points_written(server, live) - written.points
+        if others == 0:
+            databases.drop(server, live)
+    except PluginError as error:
+        ctx.progress.log(f"WARNING: the database {live} is still there, with a part of its initial state: {error}")
+        return
+    if others:
+        ctx.progress.log(
+            f"WARNING: the database {live} was kept: it has other points than those of the component, clients' perhaps."
+            " Its initial state is not complete: import the rest (influx -import), or drop the database and activate"
+            " again"
+        )
+    ctx.journal.step(GIVEN_UP)
 
 
 def finish_left(ctx: Context, server: Server, live: str) -> None:
@@ -46,25 +66,32 @@ def finish_left(ctx: Context, server: Server, live: str) -> None:
     that are there already are the same. Idempotent. Raises PluginError."""
     names = [name for name, _ in ctx.journal.steps()]
     if BEGUN in names and LAID_DOWN not in names and GIVEN_UP not in names:
-        _lay_down(ctx, server, live)
+        _lay_down(ctx, server, live, _Written())
         ctx.journal.step(LAID_DOWN)
 
 
-def _lay_down(ctx: Context, server: Server, live: str) -> None:
+@dataclass
+class _Written:
+    """What this activation has written so far."""
+
+    points: int = 0
+
+
+def _lay_down(ctx: Context, server: Server, live: str, written: _Written) -> None:
     files = sorted(filter(Path.is_file, ctx.component.initial_files(INITIAL, "*")))
     server.query(f"CREATE DATABASE {identifier(live)}")
     try:
         for path in files:
             ctx.progress.log(f"loading {path.name}")
             with path.open("rb") as stream:
-                _load(ctx, server, live, stream)
+                _load(ctx, server, live, stream, written)
     except OSError as error:
         raise PluginError(f"{live} could not be filled ({error.strerror})", "check the component's files") from error
     if not databases.exists(server, live):
         raise PluginError(f"the initial state of {live} drops it", "correct the component's files")
 
 
-def _load(ctx: Context, server: Server, live: str, stream: Iterable[bytes]) -> None:
+def _load(ctx: Context, server: Server, live: str, stream: Iterable[bytes], written: _Written) -> None:
     database, policy = live, ""
     waiting: list[bytes] = []
 
@@ -72,6 +99,7 @@ def _load(ctx: Context, server: Server, live: str, stream: Iterable[bytes]) -> N
         for batch in batches(waiting, 5000):
             ctx.cancel.check()
             server.write(b"".join(batch), database, policy)
+            written.points += len(batch) if database == live else 0
         waiting.clear()
 
     points = False

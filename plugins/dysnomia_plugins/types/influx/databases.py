@@ -51,6 +51,16 @@ def drop(server: Server, name: str) -> None:
     server.query(f"DROP DATABASE {identifier(name)}")
 
 
+def points_written(server: Server, name: str) -> int:
+    """How many points were written into it by whoever, since the server was started. Raises PluginError."""
+    return sum(
+        int(row[one["columns"].index("writePointsOk")])
+        for one in server.query("SHOW STATS FOR 'shard'")
+        if one.get("tags", {}).get("database") == name
+        for row in one.get("values", ())
+    )
+
+
 def policies(server: Server, name: str) -> Sequence[Policy]:
     """Raises PluginError."""
     series = server.query(f"SHOW RETENTION POLICIES ON {identifier(name)}")

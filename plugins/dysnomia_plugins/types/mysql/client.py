@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import NotSafe, ToolMissing
-from dysnomia_plugins.toolkit.containers.inside import InsideRunner
 from dysnomia_plugins.toolkit.servers import explained
 from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.mysql import session
@@ -55,9 +54,8 @@ class Client:
         Raises PluginError for a server in a container that cannot be reached."""
         self.server = resolved(server, runner)
         self.tag = tag
-        self.runner: Runner = runner
-        if self.server.inside and self.server.container is not None and not isinstance(runner, InsideRunner):
-            self.runner = InsideRunner(runner, self.server.container)
+        reached = self.server.reached
+        self.runner: Runner = runner if reached is None else reached.runner(runner)
         self._connect_timeout = connect_timeout
         self.path = path
         self._version = ""

@@ -33,7 +33,7 @@ _MYSQL_SOCKET = "/var/run/mysqld/mysqld.sock"
 def resolved(server: Server, runner: Runner) -> Server:
     """The server as it is reached now. Raises ServerDown where its container does not run, NotSafe, PluginError."""
     container = server.container
-    if container is None or server.resolved:
+    if container is None or server.reached:
         return server
     from dysnomia_plugins.toolkit.containers.reach import port_inside, reach
 
@@ -42,7 +42,7 @@ def resolved(server: Server, runner: Runner) -> Server:
     user, password = server.user, server.password
     if not (password or server.defaults_file):
         user, password = _account(reached, runner, server.user)
-    reachable = replace(server, container=reached.container, resolved=True, user=user, password=password)
+    reachable = replace(server, container=reached.container, reached=reached, user=user, password=password)
     if reached.host:
         return replace(reachable, host=reached.host, port=reached.port, socket="")
     if server.defaults_file:
@@ -51,7 +51,7 @@ def resolved(server: Server, runner: Runner) -> Server:
             "write mysqlUsername and mysqlPassword instead",
         )
     usual = _MYSQL_SOCKET if "MYSQL_VERSION" in reached.facts.environment else ""
-    return replace(reachable, inside=True, host="", port="", socket=server.socket or usual)
+    return replace(reachable, host="", port="", socket=server.socket or usual)
 
 
 def _fits(_facts: Facts) -> bool:

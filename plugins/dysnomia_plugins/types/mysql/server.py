@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
@@ -24,6 +24,9 @@ from dysnomia_plugins.interface.context import single
 from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.guarded.named_file import require_obeyed_file
 from dysnomia_plugins.toolkit.servers import namesake
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.toolkit.containers.reach import Reached
 
 CONNECT_TIMEOUT = 15
 """Seconds in which a server must let us in; one that is stopped (SIGSTOP) takes connections and never answers."""
@@ -56,10 +59,8 @@ class Server:
     defaults_file: str = ""
     container: Reference | None = None
     """The container of Docker or Podman that it runs in."""
-    resolved: bool = False
-    """Whether it was looked up how a server in a container is reached."""
-    inside: bool = False
-    """Whether client programs run inside that container."""
+    reached: Reached | None = field(default=None, repr=False, compare=False)
+    """How a server in a container is reached, once it was looked up."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -79,6 +80,11 @@ class Server:
             defaults_file=one("mysqlDefaultsFile"),
             container=container,
         )
+
+    @property
+    def inside(self) -> bool:
+        """Whether client programs run inside its container."""
+        return self.reached is not None and not self.reached.host
 
     @property
     def os_user(self) -> str | None:

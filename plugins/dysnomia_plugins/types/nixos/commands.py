@@ -96,6 +96,22 @@ class System:
         words = ("--query-all", "--json", "--container", key.container, "--component", key.component)
         return sorted(self._kept(self.run(runner, "dysnomia-snapshots", *words)), key=lambda kept: kept.number)
 
+    def stands_aside(self, ctx: Context, job: str) -> bool:
+        """Whether what a restore has replaced still stands where it was put, with no guard made of it.
+
+        Raises PluginError."""
+        return any(str(one["id"]) == job and one["details"].get("aside") for one in self._jobs(ctx))
+
+    def is_unfinished(self, ctx: Context, why: str) -> bool:
+        """Whether a job that was given this reason goes on, or died and was not recovered. Raises PluginError."""
+        jobs = [one for one in self._jobs(ctx) if one["why"] == why]
+        going = any(one["state"] in ("queued", "running", "cancelling") for one in jobs)
+        return going or any(one["state"] == "interrupted" and not one["details"].get("recovered") for one in jobs)
+
+    def _jobs(self, ctx: Context) -> list[Mapping[str, Any]]:
+        jobs: list[Mapping[str, Any]] = _parsed(self.run(ctx.runner, "dysnomia-tui", "jobs", "--json"), list)
+        return jobs
+
     def latest(self, runner: Runner) -> dict[ComponentKey, str]:
         """The id of each component's newest snapshot. Raises PluginError."""
         output = self.run(runner, "dysnomia-snapshots", "--query-latest", "--json")

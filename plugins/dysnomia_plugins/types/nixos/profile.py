@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ PROFILE = "/nix/var/nix/profiles/system"
 SETTING = "nixProfile"
 SWITCHED = "nixos-switch"
 ACTIVE = "nixos-active"
+"""Both also of a deactivation: written in journals, of jobs before an upgrade too, and not to be renamed."""
 PUT_BACK = "nixos-put-back"
 _GENERATION = re.compile(r".*-([0-9]+)-link")
 
@@ -30,20 +32,17 @@ def activate(ctx: Context, system: System) -> None:
     require_obeyed(component.path / "bin" / "switch-to-configuration")
     require_obeyed_profile(component)
     before = _generation(component)
-    ctx.journal.step(SWITCHED, before=before, system=os.path.realpath(profile(component)) if before else "")
-    try:
+    with _put_back_if_it_fails(ctx, system, before):
         if before is not None:
             nix_env(ctx, "--set", str(component.path))
         switch(ctx, str(component.path))
         deploy(ctx, system)
-    except PluginError:
-        put_back(ctx, system)
-        raise
-    ctx.journal.step(ACTIVE)
 
 
 def deactivate(ctx: Context, system: System) -> None:
-    """Go back to the system before, if this one is the machine's, as ``nix-env --rollback`` does."""
+    """Go back to the system before, if this one is the machine's, as ``nix-env --rollback`` does.
+
+    Where that fails the machine has this one again, as after a failed activation. Raises PluginError, Cancelled."""
     component = ctx.component
     if component.prop("disableNixOSSystemProfile"):
         return
@@ -51,13 +50,28 @@ def deactivate(ctx: Context, system: System) -> None:
     if os.path.realpath(profile(component)) != os.path.realpath(component.path):
         ctx.progress.log(f"{profile(component)} is another system already")
         return
-    nix_env(ctx, "--rollback")
-    switch(ctx, os.path.realpath(profile(component)))
-    deploy(ctx, system)
+    with _put_back_if_it_fails(ctx, system, _generation(component)):
+        nix_env(ctx, "--rollback")
+        switch(ctx, os.path.realpath(profile(component)))
+        deploy(ctx, system)
+
+
+@contextmanager
+def _put_back_if_it_fails(ctx: Context, system: System, before: int | None) -> Iterator[None]:
+    """The journal has what there was before anything is done inside, and that it was done. Raises PluginError."""
+    ctx.journal.step(SWITCHED, before=before, system=os.path.realpath(profile(ctx.component)) if before else "")
+    try:
+        yield
+    except PluginError:
+        put_back(ctx, system)
+        raise
+    ctx.journal.step(ACTIVE)
 
 
 def put_back(ctx: Context, system: System) -> None:
-    """What a failed or dead activation had changed, as it was before. Idempotent. Raises PluginError."""
+    """What a failed or dead activation or deactivation had changed, as it was before. Idempotent.
+
+    Raises PluginError."""
     data = _begun(ctx)
     if data is None:
         return
@@ -75,7 +89,7 @@ def put_back(ctx: Context, system: System) -> None:
 
 
 def _begun(ctx: Context) -> Mapping[str, Any] | None:
-    """What an activation noted that did not come to its end; None where none is left."""
+    """What was noted of an activation, or the opposite, that did not come to its end; None where none is left."""
     noted = [(name, data) for name, data in ctx.journal.steps() if name in (SWITCHED, ACTIVE, PUT_BACK)]
     return noted[-1][1] if noted and noted[-1][0] == SWITCHED else None
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dysnomia_plugins.base import Context, Place
-from dysnomia_plugins.errors import NotSafe, PluginError
+from dysnomia_plugins.errors import Cancelled, NotSafe, PluginError
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.way import real_path
@@ -153,16 +153,34 @@ def recover(ctx: Context, system: System) -> bool:
     return False
 
 
+def _await_end(ctx: Context, system: System, key: ComponentKey) -> None:
+    """Of a restore whose end nobody saw: whatever writes there next waits for it, or recovers it. Raises PluginError.
+
+    What is written is a snapshot. It fails where the component has no state, which is no reason to leave the others as
+    they are."""
+    try:
+        why = f"before {reason(ctx)} is undone"
+        system.run(ctx.runner, "dysnomia", "--operation", "snapshot", *named(key), "--reason", why)
+    except Cancelled:
+        raise
+    except PluginError as error:
+        if system.is_unfinished(ctx, reason(ctx)):
+            raise
+        ctx.progress.log(f"{key}: {error}")
+
+
 def _take_back(ctx: Context, system: System, key: ComponentKey, job: str) -> None:
     """Undo the restore of one component, if there was one and it is not undone. Raises PluginError."""
     if not job:
-        # Of one whose end nobody saw: whatever writes there next waits for it, or recovers it.
-        system.run(ctx.runner, "dysnomia", "--operation", "snapshot", *named(key), "--reason", reason(ctx))
+        _await_end(ctx, system, key)
     generations = system.generations(ctx.runner, key)
     if not job:
         job = next((one.job for one in generations if one.reason == "restore" and one.text == reason(ctx)), "")
     if job and not any(one.reason == "restore" and one.text == f"undo of job {job}" for one in generations):
-        ctx.progress.log(f"undoing the restore of {key}")
-        ctx.journal.step(TAKE_BACK, key=str(key), job=job)
-        system.run(ctx.runner, "dysnomia-tui", "undo", job)
+        if any(one.reason == "guard" and one.job == job for one in generations) or system.stands_aside(ctx, job):
+            ctx.progress.log(f"undoing the restore of {key}")
+            ctx.journal.step(TAKE_BACK, key=str(key), job=job)
+            system.run(ctx.runner, "dysnomia-tui", "undo", job)
+        else:
+            ctx.progress.log(f"WARNING: {key} had no state before, so it keeps what was restored (job {job})")
     ctx.journal.step(TAKEN_BACK, key=str(key))

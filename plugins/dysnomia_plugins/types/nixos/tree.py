@@ -28,6 +28,9 @@ COMPONENT = "component"
 SNAPSHOT = "snapshot"
 _PIECE = 1 << 20
 _END = bytes(2 * tarfile.BLOCKSIZE)
+_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
+_WRITTEN = (*_FILES, tarfile.DIRTYPE, tarfile.SYMTYPE)
+"""What a member of an archive can be: no hole of a sparse file, no header of another format of tar."""
 _LONGEST = 1 << 16
 _DEEPEST = 40
 """Folders in a snapshot; modules make two at most."""
@@ -180,12 +183,13 @@ def _put(archive: tarfile.TarFile, member: tarfile.TarInfo, words: Sequence[str]
     with _folder(root, words[:-1]) as folder:
         if member.issym():
             folder.make_link(words[-1], member.linkname)
-        elif member.isreg():
+        elif member.type in _FILES and not member.issparse():
             source = archive.extractfile(member)
             assert source is not None
             _write_new(folder, words[-1], cast("BinaryIO", source), member.size)
         else:
-            raise NotSafe(f"the archive holds {member.name!r}, which is not a file", "nothing of it was loaded")
+            what = "is sparse" if member.issparse() else "is not a file"
+            raise NotSafe(f"the archive holds {member.name!r}, which {what}", "nothing of it was loaded")
 
 
 def _folder(root: Folder, words: Sequence[str]) -> Folder:
@@ -303,6 +307,8 @@ def scan(stored: Stored, sink: ContentSink) -> bool:
                 if block == bytes(tarfile.BLOCKSIZE):
                     break
                 whole, member = _member(stream, block)
+                if member.type not in _WRITTEN:
+                    raise EOFError(f"{member.name!r} in it is neither a folder, a link nor a whole file")
                 current = _in_section(sink, current, member)
                 sink.write(whole)
                 _through(stream, sink, member.size if member.isreg() else 0)

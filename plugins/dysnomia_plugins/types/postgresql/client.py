@@ -11,7 +11,6 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Runner
 from dysnomia_plugins.errors import PluginError, ProcessFailed, ToolMissing
-from dysnomia_plugins.toolkit.containers.inside import InsideRunner
 from dysnomia_plugins.toolkit.servers import explained
 from dysnomia_plugins.toolkit.sqldump.names import encode
 from dysnomia_plugins.types.postgresql.contained import resolved
@@ -46,9 +45,8 @@ class Client:
         self.server = resolved(server, runner)
         self._maintenance_names = [name for name in MAINTENANCE if name != avoid]
         self.application = application
-        self._runner: Runner = runner
-        if self.server.inside and self.server.container is not None:
-            self._runner = InsideRunner(runner, self.server.container)
+        reached = self.server.reached
+        self._runner: Runner = runner if reached is None else reached.runner(runner)
         self._connect_timeout = connect_timeout
         self._maintenance = ""
         self._version = 0

@@ -26,7 +26,7 @@ PROGRAMS = ("postgres", "postmaster")
 def resolved(server: Server, runner: Runner) -> Server:
     """The server as it is reached now. Raises ServerDown where its container does not run, PluginError."""
     container = server.container
-    if container is None or server.resolved:
+    if container is None or server.reached:
         return server
     from dysnomia_plugins.toolkit.containers.reach import client_user, port_inside, reach
 
@@ -36,9 +36,11 @@ def resolved(server: Server, runner: Runner) -> Server:
     password = server.password
     if not (password or server.passfile) and server.user in ("", user):
         password = reached.secret(runner, "POSTGRES_PASSWORD")
-    reachable = replace(server, container=reached.container, resolved=True, user=server.user or user, password=password)
+    reachable = replace(
+        server, container=reached.container, reached=reached, user=server.user or user, password=password
+    )
     if not reached.host:
-        return replace(reachable, inside=True, passfile="")
+        return replace(reachable, passfile="")
     run_as = "" if reachable.passfile else client_user()
     return replace(reachable, host=reached.host, port=reached.port, run_as=run_as)
 

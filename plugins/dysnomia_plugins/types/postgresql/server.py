@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dysnomia_plugins.base import Component, PropertyValue
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed, ServerDown, WrongCredentials
@@ -24,6 +24,9 @@ from dysnomia_plugins.toolkit.containers.engine import Reference
 from dysnomia_plugins.toolkit.guarded.acting import Actor
 from dysnomia_plugins.toolkit.guarded.named_file import reader_of
 from dysnomia_plugins.toolkit.servers import namesake
+
+if TYPE_CHECKING:
+    from dysnomia_plugins.toolkit.containers.reach import Reached
 
 RUNTIME_DIR = "/var/run/postgresql"
 DEFAULT_PORT = "5432"
@@ -49,10 +52,8 @@ class Server:
     """Whom the client tools run as when we are root, where it is another than the role's namesake."""
     container: Reference | None = None
     """The container of Docker or Podman that it runs in."""
-    resolved: bool = False
-    """Whether it was looked up how a server in a container is reached."""
-    inside: bool = False
-    """Whether client programs run inside that container."""
+    reached: Reached | None = field(default=None, repr=False, compare=False)
+    """How a server in a container is reached, once it was looked up."""
 
     @classmethod
     def of(cls, component: Component) -> Self:
@@ -74,6 +75,11 @@ class Server:
             trusts_owners=_yes(one(TRUST_OWNERS)),
             container=container,
         )
+
+    @property
+    def inside(self) -> bool:
+        """Whether client programs run inside its container."""
+        return self.reached is not None and not self.reached.host
 
     @property
     def os_user(self) -> str | None:
