@@ -1,7 +1,8 @@
 """Links to a component's files in a folder of the system's own, where a server looks for what it is to run.
 
 Only links are ever made, replaced or removed, and of those that stand under a file's name only the component's own
-and those that lead nowhere: what an operator has put there stays.
+and those that lead nowhere: what an operator has put there stays. And only where root alone may write: a server obeys
+what is there, and nobody else can lead us elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dysnomia_base.ownership import nearest_existing, why_not_obeyed
 from dysnomia_plugins.base import Context
 from dysnomia_plugins.errors import NotSafe, PluginError
 
@@ -56,6 +58,7 @@ class Link:
 
 def make_links(ctx: Context, step: str, links: Sequence[Link]) -> None:
     """Make them; what stands there goes into the journal first, by that name. Raises NotSafe, PluginError."""
+    _require_root_s([link.path for link in links])
     ctx.journal.step(step, was={str(link.path): link.was() for link in links if not link.made})
     for link in links:
         if not link.made:
@@ -64,10 +67,12 @@ def make_links(ctx: Context, step: str, links: Sequence[Link]) -> None:
 
 
 def put_back(path: Path, was: str) -> None:
-    """What stood there before: another link, or nothing."""
+    """What stood there before: another link, or nothing. Raises NotSafe, PluginError."""
     if not was:
         remove([path])
-    elif path.is_symlink() and os.readlink(path) != was:
+        return
+    _require_root_s([path])
+    if path.is_symlink() and os.readlink(path) != was:
         point(path, was)
 
 
@@ -95,7 +100,8 @@ def folder_for(path: Path) -> None:
 
 
 def remove(paths: Sequence[Path]) -> None:
-    """Remove links, and what a killed ``point`` left beside them. Idempotent. Raises PluginError."""
+    """Remove links, and what a killed ``point`` left beside them. Idempotent. Raises NotSafe, PluginError."""
+    _require_root_s(paths)
     for path in paths:
         try:
             path.with_name(f".dysnomia.{path.name}").unlink(missing_ok=True)
@@ -107,6 +113,19 @@ def remove(paths: Sequence[Path]) -> None:
             raise PluginError(
                 f"{path} could not be removed ({error.strerror})", "check the permissions of its folder"
             ) from error
+
+
+def _require_root_s(paths: Sequence[Path]) -> None:
+    for folder in dict.fromkeys(path.parent for path in paths):
+        try:
+            reason = why_not_obeyed(nearest_existing(folder))
+        except OSError as error:
+            reason = f"{error.filename} cannot be looked at ({error.strerror})"
+        if reason:
+            raise NotSafe(
+                f"no link was changed in {folder}, where a server would obey it: {reason}",
+                "choose a folder in which, and on the way to which, only root may write",
+            )
 
 
 def settle_folders(folders: Sequence[Path]) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from dysnomia_plugins.base import Component
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor
+from dysnomia_plugins.toolkit.guarded.acting import Actor
+from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.process import ProcessRunner
 from dysnomia_plugins.toolkit.trees.member import Kind, Member
 from dysnomia_plugins.types.git.load import tamed_file

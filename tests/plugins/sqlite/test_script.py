@@ -90,3 +90,8 @@ def test_tables_of_sqlite_itself_are_refused_before_the_first_line(source: Path)
 def test_what_hides_behind_a_declaration_is_refused(tail: str) -> None:
     with pytest.raises(Unsupported, match="more than one statement"):
         statement(SchemaObject("table", "t", "t", f"CREATE TABLE t (a){tail}"))
+
+
+def test_what_goes_on_behind_a_nul_is_refused() -> None:
+    with pytest.raises(Unsupported, match="has a NUL in it"):
+        statement(SchemaObject("table", "t", "t", "CREATE TABLE t (a)\0;\n.shell id"))

@@ -9,6 +9,7 @@ file servers use it), and this thread alone; signals and tracing see root as bef
 from __future__ import annotations
 
 import ctypes
+import grp
 import os
 import pwd
 import threading
@@ -17,9 +18,8 @@ from contextlib import contextmanager
 
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.errors import NotSafe
-from dysnomia_plugins.toolkit.guarded.way import Others, user_in_words
+from dysnomia_plugins.toolkit.guarded.way import NOBODY, Others, user_in_words
 
-NOBODY = 65534
 _ASKED = ctypes.c_uint(0xFFFFFFFF)
 """An id that nobody has: it changes nothing, and tells what is set."""
 _current = threading.local()
@@ -38,26 +38,39 @@ class Actor:
 
     @classmethod
     def of(cls, uid: int, gid: int) -> Actor:
-        """A user with its groups as they are configured; ``gid`` besides them."""
+        """A user with the groups that it has, as they are configured. ``gid``, a file's, comes first if it is one of
+        them: ``chown redis FILE`` leaves root's group on a file of a user that is not in it.
+
+        Of a user without an account, ``gid`` is taken where no group of this machine has that number: containers'
+        users are numbered like its own groups."""
         try:
             entry = pwd.getpwuid(uid)
         except KeyError:
-            return cls(uid, gid)
-        return cls(uid, gid, tuple(os.getgrouplist(entry.pw_name, entry.pw_gid)))
+            return cls(uid, NOBODY if _is_group(gid) else gid)
+        groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+        return cls(uid, gid if gid in groups else entry.pw_gid, groups)
 
 
 def actor_for(others: Others | None, owner: os.stat_result | None) -> Actor | None:
     """As whom a file is worked on that stands where ``others`` may change things; None: as ourselves.
 
     As its owner; where that is root, or there is none yet, as who owns the folder; where that is root as well, with
-    the rights of its group alone."""
+    the rights of the group alone that may write there, or with none."""
     if others is None or os.geteuid() != 0:
         return None
     if owner is not None and owner.st_uid != 0:
         return Actor.of(owner.st_uid, owner.st_gid)
     if others.uid != 0:
         return Actor.of(others.uid, others.gid)
-    return Actor(NOBODY, owner.st_gid if owner is not None else others.gid)
+    return Actor(NOBODY, others.gid)
+
+
+def _is_group(gid: int) -> bool:
+    try:
+        grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return True
 
 
 def as_command(actor: Actor | None) -> tuple[str, ...]:

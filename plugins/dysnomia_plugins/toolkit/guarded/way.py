@@ -19,6 +19,7 @@ from dysnomia_base.records import dataclass
 from dysnomia_base.users import is_others_own_group
 from dysnomia_plugins.errors import NotSafe
 
+NOBODY = 65534
 MAX_LINKS = 40
 """As many as Linux itself follows."""
 _PASSING = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,6 +67,7 @@ class Others:
     uid: int
     """The folder's owner: root where it is a group, or everybody, that may write there."""
     gid: int
+    """The folder's group; nobody's where everybody may write there, or those whom an access list names."""
 
     def __str__(self) -> str:
         return self.words
@@ -74,14 +76,15 @@ class Others:
 def others_in(folder: int) -> Others | None:
     """Who they are, of an open folder (``O_PATH`` will do). None: nobody."""
     seen = os.fstat(folder)
-    words = ""
+    words, gid = "", seen.st_gid
     if not is_ours(seen):
         words = f"user {user_in_words(seen.st_uid)}"
     elif seen.st_mode & stat.S_IWOTH:
-        words = "everybody"
+        words, gid = "everybody", NOBODY
     elif seen.st_mode & stat.S_IWGRP and not (_private_group(seen.st_gid) and not _has_acl(folder)):
         words = f"group {_group_in_words(seen.st_gid)}"
-    return Others(words, seen.st_uid, seen.st_gid) if words else None
+    # Root's group is that of whoever an access list names, and those are not in it.
+    return Others(words, seen.st_uid, gid or NOBODY) if words else None
 
 
 def _private_group(gid: int) -> bool:

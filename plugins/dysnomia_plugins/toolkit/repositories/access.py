@@ -8,6 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+_NO_ID = 0xFFFFFFFF
+"""What asks the system to leave an owner as it is."""
+_MOST_MODE = 0o3777
+"""Everything but set-user-ID."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -27,11 +32,14 @@ class Access:
 
     @classmethod
     def read(cls, data: Any) -> Self | None:
-        """From a snapshot's surroundings, which may be anybody's."""
+        """From a snapshot's surroundings; None where it is none that a system can have."""
         try:
-            return cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
-        except (TypeError, KeyError, ValueError):
+            found = cls(*(int(data[name]) for name in ("uid", "gid", "folder_mode", "file_mode")))
+        except (TypeError, KeyError, ValueError, OverflowError):
             return None
+        ids, modes = (found.uid, found.gid), (found.folder_mode, found.file_mode)
+        fits = all(0 <= one < _NO_ID for one in ids) and all(0 <= mode <= _MOST_MODE for mode in modes)
+        return found if fits else None
 
     def noted(self) -> Mapping[str, int]:
         """As JSON."""

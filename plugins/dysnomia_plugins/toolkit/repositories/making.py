@@ -14,11 +14,11 @@ from collections.abc import Collection, Sequence
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as, actor_for
+from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for
 from dysnomia_plugins.toolkit.guarded.folder import OPEN_FOLDER, PRIVATE_FOLDER, Folder, current_umask, hand_over
 from dysnomia_plugins.toolkit.guarded.removal import remove_folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, rename_new, sync_file_system
-from dysnomia_plugins.toolkit.guarded.way import others_on_the_way
+from dysnomia_plugins.toolkit.guarded.way import NOBODY, others_on_the_way
 from dysnomia_plugins.toolkit.repositories.places import let_in, make_wrapper, wrapper_made
 
 _ENTRY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -11,9 +11,10 @@ from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError, ProcessFailed
-from dysnomia_plugins.toolkit.guarded.acting import NOBODY, acting_as
+from dysnomia_plugins.toolkit.guarded.acting import acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
 from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
+from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.repositories.files import FilesLoader, tamed
 from dysnomia_plugins.toolkit.repositories.making import begin, give_name, hand_over_top, maker_for, open_top, reclaim
 from dysnomia_plugins.toolkit.repositories.places import COPY, is_strange_proof, purpose_at, wrapper_of
@@ -106,11 +107,12 @@ class Loader:
         return self.stored.metadata.content_size if self.stored.metadata is not None else None
 
     def _access(self) -> Access | None:
-        """Whose it becomes: as live has it, or as the snapshot's maker said; nobody's where it must give no rights."""
+        """Whose it becomes: as live has it, or as a snapshot made here says; nobody's where it must give no rights.
+        A stranger's does not choose whom this machine gives it to."""
         if is_strange_proof(self.ctx, self.place):
             return Access(NOBODY, NOBODY, 0o700, 0o600)
         access = Access.at(self.layout.live)
-        if access is None and self.stored.metadata is not None:
+        if access is None and self.ctx.made_here and self.stored.metadata is not None:
             access = Access.read(self.stored.metadata.surroundings.get("access"))
         return access
 

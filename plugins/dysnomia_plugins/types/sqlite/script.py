@@ -23,8 +23,10 @@ COUNTERS = "sqlite_sequence"
 def statement(one: SchemaObject) -> str:
     """A declaration with its end.
 
-    Raises Unsupported where it is more than one statement, as nobody declares it: the sqlite3 program would take what
-    follows for commands of its own."""
+    Raises Unsupported where it is more than one statement, or goes on behind a NUL, as nobody declares it: the sqlite3
+    program would take what follows for commands of its own."""
+    if "\0" in one.sql:
+        raise Unsupported(f"the declaration of {one.type} {one.name} has a NUL in it", "the file was tampered with")
     ends = (at for at, letter in enumerate(one.sql) if letter == ";")
     if any(sqlite3.complete_statement(one.sql[: at + 1]) for at in ends):
         raise Unsupported(f"{one.type} {one.name} is declared by more than one statement", "the file was tampered with")

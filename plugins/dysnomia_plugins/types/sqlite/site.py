@@ -19,9 +19,9 @@ from pathlib import Path
 from dysnomia_base.records import dataclass
 from dysnomia_plugins.base import CancelToken, Progress
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as, actor_for, as_ourselves
+from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as, actor_for, as_ourselves
 from dysnomia_plugins.toolkit.guarded.folder import Folder, hand_over
-from dysnomia_plugins.toolkit.guarded.way import Identity, Others, others_on_the_way, real_path, user_in_words
+from dysnomia_plugins.toolkit.guarded.way import NOBODY, Identity, Others, others_on_the_way, real_path, user_in_words
 from dysnomia_plugins.types.sqlite.opening import Deadline, NotADatabase, connect, explained, show
 
 SIDECARS = ("-wal", "-shm", "-journal")

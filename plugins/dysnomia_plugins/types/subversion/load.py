@@ -11,9 +11,10 @@ from typing import Any
 
 from dysnomia_plugins.base import Context, Place, Stored
 from dysnomia_plugins.errors import NotSafe, PluginError
-from dysnomia_plugins.toolkit.guarded.acting import NOBODY, Actor, acting_as
+from dysnomia_plugins.toolkit.guarded.acting import Actor, acting_as
 from dysnomia_plugins.toolkit.guarded.folder import Folder
 from dysnomia_plugins.toolkit.guarded.system import folder_at, sync_file_system
+from dysnomia_plugins.toolkit.guarded.way import NOBODY
 from dysnomia_plugins.toolkit.repositories.files import FILES, FilesLoader, Last, clear, copy_files, tamed
 from dysnomia_plugins.toolkit.repositories.making import (
     begin,
@@ -101,13 +102,15 @@ class Loader:
         return Access(uid, gid, 0o700, 0o600)
 
     def _around(self, live: Repository) -> Mapping[str, Any]:
-        """What is not in the snapshot's dump: as live has it, or as the snapshot's maker said."""
+        """What is not in the snapshot's dump: as live has it, or as the snapshot's maker said; but a stranger does not
+        choose whom this machine gives it to."""
         if Access.at(live.path) is not None:
             try:
                 return live.surroundings(live.info())
             except PluginError as error:
                 self.ctx.progress.log(f"the settings of the live repository cannot be read: {error.message}")
-        return self.stored.metadata.surroundings if self.stored.metadata is not None else {}
+        around = self.stored.metadata.surroundings if self.stored.metadata is not None else {}
+        return around if self.ctx.made_here else {name: said for name, said in around.items() if name != "access"}
 
     # History.
 
