@@ -63,6 +63,28 @@ class _Out(io.RawIOBase):
         return len(data)
 
 
+class _File(io.RawIOBase):
+    """A new file in the folder that is being made; its errors say where that is."""
+
+    def __init__(self, path: Path, where: Path) -> None:
+        self._file = path.open("xb", buffering=0)  # so that nothing is left to be written when it is closed
+        self._where = where
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            error.filename = os.fspath(self._where)
+            raise
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 def _into(plain: Plain, folder: Path, section: str) -> int:
     """Write all parts (or one section) into a folder that is made for it, which gets its name when it is whole."""
     if os.path.lexists(folder):
@@ -85,7 +107,7 @@ def _into(plain: Plain, folder: Path, section: str) -> int:
 
 
 def _section(plain: Plain, wanted: str, folder: Path) -> int:
-    with plain.open_section(wanted) as (name, pieces), (folder / name).open("xb") as out:
+    with plain.open_section(wanted) as (name, pieces), _File(folder / name, folder.parent) as out:
         return _write(pieces, out)
 
 
@@ -97,7 +119,7 @@ def _part(plain: Plain, part: str, folder: Path) -> int:
         if ".." in path.parts or Path(part).is_absolute():
             raise Blocked(f"the snapshot names a file {visible(part)}, outside of itself", "check it: -o check")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as out:
+        with _File(path, folder.parent) as out:
             return _copy(stream, out)
 
 
@@ -125,11 +147,11 @@ def _unpacked(stream: BinaryIO, folder: Path) -> int:
     return count
 
 
-def _copy(source: BinaryIO, target: IO[bytes] | _Out) -> int:
+def _copy(source: BinaryIO, target: IO[bytes] | io.RawIOBase) -> int:
     return _write(iter(lambda: source.read(PIECE), b""), target)
 
 
-def _write(pieces: Iterable[bytes], target: IO[bytes] | _Out) -> int:
+def _write(pieces: Iterable[bytes], target: IO[bytes] | io.RawIOBase) -> int:
     count = 0
     for data in pieces:
         target.write(data)

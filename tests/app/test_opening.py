@@ -8,7 +8,7 @@ from dysnomia_store.names import ComponentKey
 from dysnomia_tui.app.screens.group import GroupScreen
 from dysnomia_tui.engine.records import Opening
 from tests.app.driving import driven
-from tests.app.fake_world import NOW, orders_generations
+from tests.app.fake_world import DOCUMENTS, NOW, orders_generations
 
 
 async def test_it_opens_on_the_generation_and_goes_there_once() -> None:
@@ -22,6 +22,21 @@ async def test_it_opens_on_the_generation_and_goes_there_once() -> None:
         run.app.look_again()
         await run.settled()
         assert run.main.here().key == moved, "the cursor is the operator's from then on"
+
+
+async def test_it_opens_on_the_generation_though_those_of_the_first_component_are_read_meanwhile() -> None:
+    key = ComponentKey.of("postgresql", "orders")
+    number = orders_generations()[7].number
+    async with driven() as run:
+        shown = run.main.list
+        run.app.show_component(DOCUMENTS)
+        await run.until(lambda: shown.of == DOCUMENTS)
+        shown.want(key, number)
+        shown.have(DOCUMENTS, tuple(shown.items), run.app.times)
+        assert run.main.units.find(key, run.app.state)
+        await run.until(lambda: (found := run.main.here().generation) is not None and found.key == key)
+        assert (found := run.main.here().generation) is not None
+        assert found.number == number
 
 
 async def test_it_opens_on_a_component_and_says_where_there_is_none() -> None:

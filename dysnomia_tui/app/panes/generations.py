@@ -73,8 +73,10 @@ class GenerationsPane(VirtualTable[Generation]):
         self._known[key] = generations
         if key != self.of:
             return False
-        wanted = self._wanted[1] if self._wanted is not None and self._wanted[0] == key else None
-        self._wanted = None
+        wanted = None
+        if self._wanted is not None and self._wanted[0] == key:
+            # Of another component, it is waited for still: this answer was under way when the cursor was sent there.
+            wanted, self._wanted = self._wanted[1], None
         self.set_empty(Text("no generation yet", style="dim"))
         if tuple(self.items) != generations or wanted is not None:
             self.set_items(generations, to=wanted)

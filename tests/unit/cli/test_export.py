@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dysnomia_plugins.errors import PluginError
 from tests.unit.cli.calling import call
 from tests.unit.engine.ledger import PAPERS, SHOP, Ledger, make_ledger
 
@@ -106,6 +109,33 @@ def test_damage_is_said_and_leaves_no_folder(
             stored.write_bytes(data)
     assert export(monkeypatch, "--to", str(tmp_path / "parts")) == 7
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("section", [(), ("--section", "table:customers")])
+def test_a_full_disk_is_named_and_leaves_no_folder(
+    section: tuple[str, ...], ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    real = Path.open
+
+    def opened(path: Path, *args: Any, **options: Any) -> Any:
+        return real(Path("/dev/full"), "wb", buffering=0) if ".parts-" in str(path) else real(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    assert export(monkeypatch, *section, "--to", str(tmp_path / "parts")) == 9
+    assert f"No space left on device ({tmp_path})" in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_that_is_full_is_no_space(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise PluginError("/tmp/copy.sqlite cannot be written", "free some space") from OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("dysnomia_plugins.types.sqlite.contents.write_out", full)
+    assert export(monkeypatch, "--section", "table:customers") == 9
+    assert "free some space" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
