@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 from textual import on
@@ -126,8 +126,9 @@ class HistoryScreen(DysnomiaScreen):
             for note in notes:
                 self.services.trouble(note)
         if list(self.lines.items) != lines:
-            self.lines.set_columns(present.columns(self.services.times, lines))
+            self._set_columns(self.services.times, lines)
             self.lines.set_items(lines)
+            self._show(self.lines.item, self.services.times)
         left = present.outcome(lines, notes) if ready else present.working(*progress)
         self.lines.border_subtitle = escaped(left)
 
@@ -161,11 +162,20 @@ class HistoryScreen(DysnomiaScreen):
         self._show(event.item, self.services.times)
 
     def _show(self, line: HistoryLine | None, times: Times) -> None:
-        about = self.query_one("#detail", Static)
-        about.update(present.detail(line, times) if line is not None else Text(""))
+        self.query_one("#about").styles.min_height = present.height(self.lines.items)
+        self.query_one("#detail", Static).update(self._detail(line, times) if line is not None else Text(""))
+
+    def _detail(self, line: HistoryLine, times: Times) -> Text:
+        view = self.services.state.component(self._of)
+        newest = view.newest.number if view is not None and view.newest is not None else None
+        return present.detail(line, times, present.last_seen(line, self.lines.items, newest))
+
+    def _set_columns(self, times: Times, lines: Sequence[HistoryLine]) -> None:
+        several = not self._asked.section and self._asked.row is None
+        self.lines.set_columns(present.columns(times, lines, several=several))
 
     def on_times(self, times: Times) -> None:
-        self.lines.set_columns(present.columns(times, self.lines.items))
+        self._set_columns(times, self.lines.items)
         self._show(self.lines.item, times)
 
     @on(VirtualTable.Chosen, "#lines")
@@ -183,7 +193,7 @@ class HistoryScreen(DysnomiaScreen):
         """The row as the line under the cursor has it."""
         line: HistoryLine | None = self.lines.item
         if line is not None:
-            self.services.copy(present.detail(line, self.services.times).plain, "the line")
+            self.services.copy(self._detail(line, self.services.times).plain, "the line")
 
     def act_history_put(self) -> None:
         """The row as this line has it, into what is live."""
