@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
@@ -151,8 +152,14 @@ class DysnomiaApp(TypingAhead):
             words = f"config.toml: there is no theme {self.settings.theme!r}; use one of {known}"
             self.notify(words, severity="warning", markup=False, timeout=15)
         self.set_interval(1, self._tick)
+        self.app_resume_signal.subscribe(self, self._resumed)
         # The first frame is on the screen before the store is read.
         self.call_after_refresh(self.poller.start)
+
+    def _resumed(self, _app: App[Any]) -> None:
+        """Paint all of it: the terminal comes back empty, and Textual paints only what has changed since."""
+        if self.is_open:
+            self.refresh(layout=True)
 
     @on(Answered)
     def _answered(self, message: Answered) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from dysnomia_tui.app.present.history import last_seen
 from dysnomia_tui.app.screens.base import DysnomiaScreen
 from dysnomia_tui.app.screens.browse import BrowseScreen
 from dysnomia_tui.app.screens.diff import DiffScreen
@@ -146,6 +147,29 @@ async def test_the_history_of_a_row_is_a_key_away_and_enter_shows_the_change() -
         assert "generation 1 is the oldest" in run.toasts()
         await run.press("q")
         assert run.screen is screen
+
+
+async def test_each_line_says_up_to_which_generation_the_row_is_so_and_nothing_jumps() -> None:
+    async with driven() as run:
+        run.app.go.history(ORDERS, HistoryAsked("7"), "7")
+        await run.settled()
+        screen = front(run, HistoryScreen)
+        tall = screen.lines.size.height
+        assert "section" in run.text(), "of one that was looked for everywhere, also where it is in one alone"
+        assert "last seen in 213" in run.text()
+        await run.press("j")
+        assert "changed between 204 and 205; as here up to 213" in run.text()
+        await run.press("j")
+        assert "the oldest generation; as here up to 204" in run.text()
+        assert screen.lines.size.height == tall
+
+
+def test_a_row_that_is_there_still_is_so_up_to_the_newest() -> None:
+    _, changed, oldest = history_of("7")
+    assert last_seen(changed, [changed, oldest], 214) == "as here up to 214, the newest"
+    assert last_seen(changed, [changed, oldest], None) == ""
+    elsewhere = replace(changed, name="customers")
+    assert last_seen(oldest, [elsewhere, oldest], 214) == "as here up to 214, the newest"
 
 
 async def test_the_history_of_a_section_is_asked_for_where_the_sections_are() -> None:

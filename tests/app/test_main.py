@@ -59,6 +59,30 @@ async def test_the_cursor_stays_on_its_generation_when_another_is_made() -> None
         assert run.main.list.item.number == 212
 
 
+async def test_whoever_comes_back_to_a_component_is_on_its_newest_generation() -> None:
+    """Also where that was made since: what is remembered of it is shown until it has been read again."""
+    async with driven() as run:
+        await run.press("j")
+        await run.settled()
+        run.engine.world.lines[ORDERS] = (generation(ORDERS, 215), *run.engine.world.lines[ORDERS])
+        await run.press("k")
+        await run.until(lambda: run.main.list.items and run.main.list.items[0].number == 215)
+        assert run.main.list.item is not None
+        assert run.main.list.item.number == 215
+
+
+async def test_a_generation_is_gone_to_also_where_another_component_was_read_first() -> None:
+    """The program is opened at a generation: the component that the cursor was on before answers in between."""
+    async with driven() as run:
+        pane = run.main.list
+        pane.want(CRM, 20)
+        pane.have(ORDERS, tuple(pane.items), run.app.times)
+        assert run.main.units.find(CRM, run.app.state)
+        await run.settled()
+        assert pane.item is not None
+        assert (pane.item.key, pane.item.number) == (CRM, 20)
+
+
 async def test_the_cursor_stays_where_it_was_moved_after_a_jump_to_a_generation() -> None:
     async with driven() as run:
         await run.press("2")

@@ -106,6 +106,23 @@ async def test_only_the_rows_on_the_screen_are_rendered_however_long_the_list() 
         assert app.counted.cells <= 50 * 6 + 100
 
 
+async def test_the_end_of_a_list_that_is_still_read_is_its_end_when_it_is_whole() -> None:
+    app = TableApp(range(0))
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.table.set_growing(True)
+        await pilot.press("G")
+        for count in (1, 3, 5):
+            app.table.set_items(range(count))
+            assert app.table.item == count - 1
+        await pilot.press("k")
+        app.table.set_items(range(7))
+        assert app.table.item == 3, "another key was pressed since"
+        await pilot.press("G")
+        app.table.set_growing(False)
+        app.table.set_items(range(9))
+        assert app.table.item == 6, "what comes to a list that was whole moves nothing"
+
+
 async def test_moving() -> None:
     app = TableApp(range(ROWS))
     async with app.run_test(size=(80, 21)) as pilot:

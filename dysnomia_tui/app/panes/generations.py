@@ -25,6 +25,8 @@ class GenerationsPane(VirtualTable[Generation]):
         self._marked: dict[ComponentKey, frozenset[int]] = {}
         self._wanted: tuple[ComponentKey, int | None] | None = None
         self._orders: dict[ComponentKey, Order] = {}
+        self._arrived = False
+        """Whether what is shown was read before it was shown, and not again since."""
         self.of: ComponentKey | None = None
         """Whose generations are shown."""
 
@@ -57,7 +59,10 @@ class GenerationsPane(VirtualTable[Generation]):
         """Show what is known of a component."""
         if self.of is not None:
             self._orders[self.of] = self.order
+        if self._wanted is not None and self._wanted[0] == self.of != key:
+            self._wanted = None
         self.of = key
+        self._arrived = True
         self.set_filter("")
         self.set_order(self._orders.get(key, Order()) if key is not None else Order())
         self.set_marks(())
@@ -75,8 +80,12 @@ class GenerationsPane(VirtualTable[Generation]):
             return False
         wanted = None
         if self._wanted is not None and self._wanted[0] == key:
-            # Of another component, it is waited for still: this answer was under way when the cursor was sent there.
+            # Kept while another component answers: it may be shown, and read, before the cursor has come to this one.
             wanted, self._wanted = self._wanted[1], None
+        if wanted is None and self._arrived and self.row == 0 and not self.order.column and generations:
+            # Whoever comes to a component is on its newest generation, also where that was made since the last look.
+            wanted = generations[0].number
+        self._arrived = False
         self.set_empty(Text("no generation yet", style="dim"))
         if tuple(self.items) != generations or wanted is not None:
             self.set_items(generations, to=wanted)

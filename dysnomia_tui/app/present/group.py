@@ -20,8 +20,8 @@ from dysnomia_tui.engine.records import ComponentView, JobView
 
 WIDEST_NAME, LEAST_NAME = 36, 9
 NONE_THAT_OLD = "none that old"
-OTHER_COLUMNS, NOTE, SHORT_NOTE = 30, 24, 17
-"""Cells of the columns between the name and the note, and of the note; with what is left between them."""
+OTHER_COLUMNS, SHORT_NOTE = 30, 17
+"""Cells of the columns between the name and the note, and the least of the note; with what is left between them."""
 WITH_SIZE = 66
 """Cells from which on there is a column of sizes."""
 
@@ -68,7 +68,7 @@ def columns(
         return row.key.component if short else str(row.key)
 
     longest = max((width(name(row)) for row in rows), default=LEAST_NAME)
-    rest = (OTHER_COLUMNS if cells >= WITH_SIZE else OTHER_COLUMNS - 6) + (NOTE if cells >= WITH_SIZE else SHORT_NOTE)
+    rest = (OTHER_COLUMNS if cells >= WITH_SIZE else OTHER_COLUMNS - 6) + SHORT_NOTE
     named = max(min(longest, WIDEST_NAME, cells - rest), LEAST_NAME)
     digits = max((len(str(row.generation.number)) for row in rows if row.generation is not None), default=0)
     shown: list[Column[Stood]] = [

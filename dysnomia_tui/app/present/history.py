@@ -14,7 +14,9 @@ from dysnomia_tui.engine.records import Change, HistoryLine
 
 ARROW = "→"
 WIDEST_NAME = 24
-"""Cells of a column's name above its value."""
+"""Cells of a column's name above its value, and of a section's."""
+LEAST_NAME = 12
+"""Cells of a section's name, so that the column seldom grows while lines are found."""
 
 
 def line_key(line: HistoryLine) -> Hashable:
@@ -25,11 +27,11 @@ def line_words(line: HistoryLine) -> str:
     return f"{line.generation} {styles.CHANGE[line.row.change].word} {line.kind} {line.name} {summary_of(line).plain}"
 
 
-def columns(times: Times, lines: Sequence[HistoryLine]) -> tuple[Column[HistoryLine], ...]:
-    """Number, time, what happened; the section where there are several; the cells that changed, or all."""
-    several = len({(line.kind, line.name) for line in lines}) > 1
+def columns(times: Times, lines: Sequence[HistoryLine], *, several: bool) -> tuple[Column[HistoryLine], ...]:
+    """Number, time, what happened; the cells that changed, or all. ``several``: sections are searched, and named."""
     names = max((width(line.name) for line in lines), default=0)
-    section = Column[HistoryLine]("section", "section", min(names, WIDEST_NAME), lambda line: plain(line.name))
+    wide = max(min(names, WIDEST_NAME), LEAST_NAME)
+    section = Column[HistoryLine]("section", "section", wide, lambda line: plain(line.name))
     return (
         Column("number", "#", 4, lambda line: plain(str(line.generation), styles.STRONG), align="right", gap=0),
         Column("as_of", "as of", 17, lambda line: plain(times.long(line.as_of))),
@@ -72,10 +74,30 @@ def _value(cell: str | None, style: str = "") -> Text:
     return plain(cell or "''", style)
 
 
-def detail(line: HistoryLine, times: Times) -> Text:
-    """Everything about one line: where it stands, and each column with its value."""
+def height(lines: Sequence[HistoryLine]) -> int:
+    """Lines that the tallest of their details takes where nothing wraps: the pane keeps it while the cursor moves."""
+    return 1 + max((max(len(line.columns), 1) for line in lines), default=0)
+
+
+def last_seen(line: HistoryLine, lines: Sequence[HistoryLine], newest: int | None) -> str:
+    """Up to which generation it is as this line has it, ``""`` where it is gone or that is not known.
+
+    ``lines``: newest first, each found before what is older. ``newest``: the component's generation."""
+    if line.row.change is Change.REMOVED:
+        return ""
+    later = [one for one in lines if (one.kind, one.name) == (line.kind, line.name)]
+    at = next((index for index, one in enumerate(later) if one.generation == line.generation), 0)
+    last = later[at - 1].before if at else newest
+    if last is None or last < line.generation:
+        return ""
+    return f"as here up to {last}" if at else f"as here up to {last}, the newest"
+
+
+def detail(line: HistoryLine, times: Times, until: str = "") -> Text:
+    """Everything about one line: where it stands, and each column with its value. ``until``: from ``last_seen``."""
     where = plain(f"{line.kind} {line.name}", styles.STRONG)
-    lines = [join([where, plain(_since(line, times), styles.DIM)], "  ")]
+    since = "; ".join(part for part in (_since(line, times), until) if part)
+    lines = [join([where, plain(since, styles.DIM)], "  ")]
     row = line.row
     cells = row.new if row.new is not None else row.old or ()
     names = max((width(name) for name in line.columns), default=0)
@@ -95,6 +117,8 @@ def _since(line: HistoryLine, times: Times) -> str:
         return f"there in {line.generation}, the oldest generation"
     if line.row.change is Change.REMOVED:
         return f"last seen in {line.before}, {times.full(line.before_as_of)}; gone in {line.generation}"
+    if line.row.change is Change.ADDED:
+        return f"came between {line.before} and {line.generation}"
     return f"changed between {line.before} and {line.generation}"
 
 

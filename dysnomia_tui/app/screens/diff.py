@@ -111,6 +111,7 @@ class DiffScreen(DysnomiaScreen):
 
     def on_mount(self) -> None:
         self._set_columns()
+        self.sections.set_growing(True)
         self.sections.border_title = escaped(f"{self._of.component} {self._title}")
         self._since = self.services.clock()
         self.set_path(f"{self._of}/{self._title}")
@@ -193,6 +194,7 @@ class DiffScreen(DysnomiaScreen):
             self.sections.set_empty(Text("…"))
         if changes != self.sections.items:
             self.sections.set_items(changes)
+        self.sections.set_growing(not ready)
         self._go_to_wanted(changes)
         left = present.summary(changes).plain if ready else present.working(done, total)
         self.sections.border_subtitle = escaped(left)

@@ -144,8 +144,9 @@ class HistoryScreen(DysnomiaScreen):
         complete = self._found.complete(looked.count)
         if looked.lines:
             lines = tuple(self._found.items)
-            self.lines.set_columns(present.columns(self.services.times, lines))
+            self._set_columns(self.services.times, lines)
             self.lines.set_items(lines)
+            self._show(self.lines.item, self.services.times)
         if looked.error and complete:
             self._failed(looked.error)
             return
@@ -190,11 +191,20 @@ class HistoryScreen(DysnomiaScreen):
         self._show(event.item, self.services.times)
 
     def _show(self, line: HistoryLine | None, times: Times) -> None:
-        about = self.query_one("#detail", Static)
-        about.update(present.detail(line, times) if line is not None else Text(""))
+        self.query_one("#about").styles.min_height = present.height(self.lines.items)
+        self.query_one("#detail", Static).update(self._detail(line, times) if line is not None else Text(""))
+
+    def _detail(self, line: HistoryLine, times: Times) -> Text:
+        view = self.services.state.component(self._of)
+        newest = view.newest.number if view is not None and view.newest is not None else None
+        return present.detail(line, times, present.last_seen(line, self.lines.items, newest))
+
+    def _set_columns(self, times: Times, lines: Sequence[HistoryLine]) -> None:
+        several = not self._asked.section and self._asked.row is None
+        self.lines.set_columns(present.columns(times, lines, several=several))
 
     def on_times(self, times: Times) -> None:
-        self.lines.set_columns(present.columns(times, self.lines.items))
+        self._set_columns(times, self.lines.items)
         self._show(self.lines.item, times)
 
     @on(VirtualTable.Chosen, "#lines")
@@ -212,7 +222,7 @@ class HistoryScreen(DysnomiaScreen):
         """The row as the line under the cursor has it."""
         line: HistoryLine | None = self.lines.item
         if line is not None:
-            self.services.copy(present.detail(line, self.services.times).plain, "the line")
+            self.services.copy(self._detail(line, self.services.times).plain, "the line")
 
     def act_history_put(self) -> None:
         """The row as this line has it, into what is live."""

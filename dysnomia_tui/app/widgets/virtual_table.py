@@ -95,6 +95,8 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self._markable = markable
         self._anchor: Hashable | None = None
         self._into_waits = False
+        self._is_growing = False
+        self._at_end = False
         self._empty = Text(empty, style="dim")
         self._cursor = 0
         self._laid_out: Layout[T] = Layout()
@@ -184,9 +186,15 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
             return Text(f"{visible(hidden)}: the filter hides all {count:,}, Esc takes it away", style="dim")
         return self._empty
 
+    def set_growing(self, growing: bool) -> None:
+        """Say whether more is still being read to the list's end: until then the key for the end means that end."""
+        self._is_growing = growing
+
     def set_items(self, items: Sequence[T], *, to: Hashable | None = None) -> None:
         """Show these items. The cursor stays on its key (or goes to ``to``); marks of items that are gone go."""
         before = to if to is not None else self._key_here()
+        if self._at_end and self._is_growing and items:
+            before = self._listing.key(items[-1])
         if self._listing.put(items):
             self.post_message(self.MarksChanged(self))
         self._review(before)
@@ -288,7 +296,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
         self.invalidate()
 
     def on_blur(self) -> None:
-        self._into_waits = False
+        self._into_waits = self._at_end = False
         self.invalidate()
 
     # --- the cursor ---------------------------------------------------------------------------------------------
@@ -301,7 +309,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
     def _move(self, row: int, direction: int = 1) -> None:
         row = self._listing.nearest(row, direction)
         before = self._cursor
-        self._into_waits = False
+        self._into_waits = self._at_end = False
         self._cursor = row
         if self._show_cursor():
             self.refresh()
@@ -334,6 +342,7 @@ class VirtualTable(ActionHost, ScrollView, Generic[T], can_focus=True):
 
     def act_bottom(self) -> None:
         self._move(len(self._listing.shown) - 1, -1)
+        self._at_end = self._is_growing
 
     def act_half_down(self) -> None:
         self._move(self._cursor + max(self.page // 2, 1), 1)
