@@ -13,7 +13,6 @@ DYSNOMIAS: Mapping[str, str] = {
     "cygrunsrv-service": "Cygwin on Windows",
     "iis-webapplication": "Cygwin on Windows",
     "launchd-daemon": "macOS",
-    "mongo-database": _UNIX,
     "mssql-database": "Cygwin on Windows",
     "s6-rc-service": _UNIX,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -346,14 +347,17 @@ def _failing_dump(
 
 
 class _DyingDraft:
+    """Of several artefacts too: some are very small."""
+
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        self._calls = itertools.count(1)
         self.folder = draft.folder
 
     @contextmanager
     def artefact(self, name: str) -> Iterator[ContentSink]:
         with self._draft.artefact(name) as sink:
-            yield _DyingSink(sink)
+            yield _DyingSink(sink, self._calls)
 
     def claim(self, snapshot_id: str) -> None:
         self._draft.claim(snapshot_id)
@@ -362,14 +366,13 @@ class _DyingDraft:
 class _DyingSink:
     """Passes the first bytes on, then fails as a dump does."""
 
-    def __init__(self, sink: ContentSink) -> None:
+    def __init__(self, sink: ContentSink, calls: Iterator[int]) -> None:
         self._sink = sink
-        self._calls = 0
+        self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._sink, name)
-        self._calls += 1
-        if self._calls > 3:
+        if next(self._calls) > 3:
             raise PluginError("the dump died half-way")
         return found
 

@@ -94,7 +94,7 @@ def test_an_unknown_type_names_those_there_are(tmp_path: Path) -> None:
     ("name", "remedy"),
     [
         ("", "add a line type=… to the file of the container"),
-        ("mongo-database", "Dysnomia's own module brings it: put libexec/dysnomia/mongo-database into a folder of the"),
+        ("s6-rc-service", "Dysnomia's own module brings it: put libexec/dysnomia/s6-rc-service into a folder of the"),
         ("launchd-daemon", "Dysnomia's own module brings it (it works on macOS alone): put"),
         ("postgres-database", "if postgresql-database is meant, correct type=; else put a module called postgres-data"),
         ("our-own-thing", "put a module called our-own-thing into a folder of the modules path ({path}), or install a"),

@@ -141,10 +141,10 @@ def test_a_broken_container_leaves_the_others(machine: EngineFixture, engine: En
 
 def test_an_alarm_says_what_would_bring_a_type_that_is_not_there(machine: EngineFixture, engine: Engine) -> None:
     """Also of a container without components, before anything was done with it."""
-    (machine.root / "containers" / "mongo").write_text("type=mongo-database\n")
-    (alarm,) = [alarm.text for alarm in engine.overview().alarms if alarm.text.startswith("mongo: ")]
-    assert f"{machine.root}/containers/mongo: there is no type 'mongo-database'" in alarm
-    assert "Dysnomia's own module brings it: put libexec/dysnomia/mongo-database into a folder" in alarm
+    (machine.root / "containers" / "s6").write_text("type=s6-rc-service\n")
+    (alarm,) = [alarm.text for alarm in engine.overview().alarms if alarm.text.startswith("s6: ")]
+    assert f"{machine.root}/containers/s6: there is no type 's6-rc-service'" in alarm
+    assert "Dysnomia's own module brings it: put libexec/dysnomia/s6-rc-service into a folder" in alarm
 
 
 def test_health_of_nothing_special() -> None:
