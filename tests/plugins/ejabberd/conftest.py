@@ -9,6 +9,17 @@ import pytest
 
 from tests.plugins.conformance.driver import Driver
 from tests.plugins.ejabberd.world import EjabberdWorld
+from tests.plugins.servers.ejabberd import EjabberdServer
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[EjabberdServer]:
+    """For tests that leave its tables as they are: a start takes seconds."""
+    server = EjabberdServer()
+    try:
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -29,9 +29,3 @@ class TestEjabberd(Conformance):
     def test_memory_is_bounded(self, world: World, driver: Driver) -> None:
         """Four minutes, of which most is Erlang printing and reading terms."""
         super().test_memory_is_bounded(world, driver)
-
-    @pytest.mark.xfail(reason="open: what was loaded beside stays behind after an undo before the guard is durable")
-    def test_until_the_guard_is_durable_undo_swaps_back(
-        self, world: World, driver: Driver, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        super().test_until_the_guard_is_durable_undo_swaps_back(world, driver, monkeypatch)

@@ -51,9 +51,14 @@ net_adm:ping(N), W(0).
 
 
 class EjabberdWorld(World):
-    """A server with the usual modules."""
+    """A server with the usual modules.
+
+    Args:
+        server: one that runs already, and goes on when this is closed.
+    """
 
     def __init__(self, folder: Path, server: EjabberdServer | None = None) -> None:
+        self._own = server is None
         self.plugin = EjabberdDump()
         self.folder = folder
         self.server = server or EjabberdServer()
@@ -63,21 +68,23 @@ class EjabberdWorld(World):
         key = ComponentKey.of("ejabberd", "chat")
         self.component = Component(key, initial.parent, dict(self.server.properties))
         try:
-            self.server.start()
+            if not self.server.running:
+                self.server.start()
             self.empty()
         except BaseException:
             self.close()
             raise
 
     def empty(self) -> None:
-        """Without what modules wrote when they started."""
+        """Without what modules wrote when they started, and what the server remembers of rows that are gone."""
         self.server.do(
             "[mnesia:clear_table(T) || T <- mnesia:system_info(local_tables), T =/= schema,"
-            " mnesia:table_info(T, storage_type) =/= ram_copies]"
+            " mnesia:table_info(T, storage_type) =/= ram_copies], ejabberd_admin:clear_cache()"
         )
 
     def close(self) -> None:
-        self.server.remove()
+        if self._own:
+            self.server.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def seed(self) -> None:

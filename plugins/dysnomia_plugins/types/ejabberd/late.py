@@ -1,19 +1,22 @@
 """Writes that came without a transaction while rows were exchanged: entered into what was set aside.
 
-The server notes them as forms, ``{write,set,ROW}.`` or ``{delete,bag,ROW or {table,key}}.``, after a first form that
-says what their tables are. Whether one of them is live as well does not matter: none is lost.
+The server notes them as it hears of them: a form and a line each, ``{write,set,ROW}.`` or
+``{delete,bag,ROW or {table,key}}.``, after a first one that says what their tables are. Where it was killed the last
+line has no end, and is none. Whether one of them is live as well does not matter: none is lost.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import groupby
+from typing import BinaryIO
 
 from dysnomia_plugins.base import Context, Place
 from dysnomia_plugins.types.ejabberd import places
 from dysnomia_plugins.types.ejabberd.contents import Columns, header, key_of, opened
 from dysnomia_plugins.types.ejabberd.node import Server
-from dysnomia_plugins.types.ejabberd.terms import Form, cells, forms, table_of
+from dysnomia_plugins.types.ejabberd.terms import Form, cells, definitions, forms, table_of
 
 _Events = dict[bytes, dict[bytes, list[tuple[bytes, bytes, bytes]]]]
 """By table and key: what was done, the table's type, and the row (or table and key)."""
@@ -26,14 +29,21 @@ def enter(ctx: Context, server: Server, aside: Place) -> None:
         return
     places.drop(ctx, server, making)
     with places.reading(server, notes) as stream:
-        dumped = forms(stream)
-        _, tables = opened(dumped)
-        events = _events(dumped)
-    with places.reading(server, aside) as before:
-        places.write(ctx, server, making, merged(forms(before), tables, events))
-    places.replace(server, making, aside)
+        tables, events = noted(stream)
+    if events:
+        with places.reading(server, aside) as before:
+            places.write(ctx, server, making, merged(forms(before), tables, events))
+        places.replace(server, making, aside)
+        ctx.progress.log("writes that came during the exchange are in what was set aside")
     places.drop(ctx, server, notes)
-    ctx.progress.log("writes that came during the exchange are in what was set aside")
+
+
+def noted(stream: BinaryIO) -> tuple[Columns, _Events]:
+    """The tables, and what was written: what has no end is left out. Raises BadTerms for what are no notes."""
+    text = stream.read().partition(b"\0")[0]  # the end of a file that a machine lost with its power may be zeros
+    dumped = forms(io.BytesIO(text[: text.rfind(b"\n") + 1]))
+    first = next(dumped, None)
+    return ({}, {}) if first is None else (definitions(first.line), _events(dumped))
 
 
 def _events(dumped: Iterator[Form]) -> _Events:

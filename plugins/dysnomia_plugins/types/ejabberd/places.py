@@ -25,6 +25,7 @@ COPY = "copy"
 LATE = ".late"
 """What the server notes of writes that no lock kept waiting."""
 MERGED = ".merged"
+_OURS = ".dysnomia-"
 _SUFFIX = ".dump"
 
 
@@ -34,7 +35,7 @@ def live(server: Server) -> Place:
 
 def made(server: Server, tag: str, purpose: str) -> Place:
     """The place a job uses for a purpose."""
-    return Place(f"{server.spool}/.dysnomia-{tag}-{purpose}{_SUFFIX}")
+    return Place(f"{server.spool}/{_OURS}{tag}-{purpose}{_SUFFIX}")
 
 
 def named(server: Server, name: str) -> Place:
@@ -73,7 +74,7 @@ def write(ctx: Context, server: Server, place: Place, lines: Iterable[bytes]) ->
     """Make a dump, durable, its owner's alone; a copy gets its name when it is whole.
 
     Raises NotSafe where there is something already, PluginError."""
-    ours = _base(place).startswith(f".dysnomia-{ctx.tag}-")
+    ours = _base(place).startswith(f"{_OURS}{ctx.tag}-")
     making = place if ours else made(server, ctx.tag, COPY)
     if holds_file(server, place):
         raise NotSafe(f"{place.name} already exists", "nothing was loaded over it")
@@ -117,16 +118,32 @@ def drop(ctx: Context, server: Server, place: Place) -> None:
     try:
         with _folder(server) as folder:
             name = _base(place)
-            if not name.startswith(f".dysnomia-{ctx.tag}-"):
+            if not name.startswith(f"{_OURS}{ctx.tag}-"):
                 seen = folder.seen(name)
                 known = [data for step, data in ctx.journal.steps() if step == NAMED and data["place"] == place.name]
                 if seen is None or not any((seen.st_dev, seen.st_ino) == (k["device"], k["inode"]) for k in known):
                     return
-            for one in (name, name + LATE, name + MERGED):
-                folder.unlink(one)
-            folder.sync()
+            _unlink_all(folder, name)
     except FileNotFoundError:
         return
+
+
+def drop_made(server: Server, place: Place) -> None:
+    """Delete a dump that a job has made for itself, be it another one. Idempotent. Raises PluginError, NotSafe."""
+    name = _base(place)
+    if not (name.startswith(_OURS) and name.endswith(_SUFFIX)):
+        raise NotSafe(f"{place.name} was not made for a job", "it was left where it is")
+    try:
+        with _folder(server) as folder:
+            _unlink_all(folder, name)
+    except FileNotFoundError:
+        return
+
+
+def _unlink_all(folder: Folder, name: str) -> None:
+    for one in (name, name + LATE, name + MERGED):
+        folder.unlink(one)
+    folder.sync()
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class EjabberdDump(StatePlugin):
         beside, aside = (places.made(server, ctx.tag, purpose) for purpose in (Purpose.BESIDE, Purpose.ASIDE))
         try:
             places.write(ctx, server, beside, [contents.header({})])
-            swap.swap(ctx, server, beside, aside)
+            swap.empty(ctx, server, beside, aside)
         finally:
             for place in (beside, aside):
                 places.drop(ctx, server, place)

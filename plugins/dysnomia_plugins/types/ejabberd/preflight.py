@@ -50,5 +50,6 @@ def preflight(ctx: Context, server: Server, stored: Stored, *, replace: bool) ->
         swap="all rows that differ would be exchanged in one transaction of the server's, which goes on to run: it is"
         " not stopped",
         guard="all rows as they were in that transaction; what was registered or sent since the snapshot is in it and"
-        " no longer live. Tables stay, also ones that the snapshot has no rows of",
+        " no longer live. What modules write during it without a transaction is in it or stays live."
+        " Tables stay, also ones that the snapshot has no rows of",
     )
