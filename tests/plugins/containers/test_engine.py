@@ -211,7 +211,7 @@ def test_no_container_is_named() -> None:
     [
         ("Error: No such container: x", ServerDown, "there is no Docker container x"),
         ("permission denied while trying to connect to the Docker daemon socket", WrongCredentials, "by this user"),
-        ("Cannot connect to the Docker daemon at unix:///x", ServerDown, "is not running"),
+        ("Cannot connect to the Docker daemon at unix:///x", ServerDown, "does not answer"),
     ],
 )
 def test_what_docker_complains_of(stderr: str, kind: type[PluginError], says: str) -> None:

@@ -93,6 +93,30 @@ def test_what_a_killed_activation_had_changed_is_put_back_by_the_next_writer(wor
     assert runs(world) == [world.system, world.system]
 
 
+def test_what_an_operator_chose_since_a_job_was_killed_stays(world: NixosWorld, driver: Driver) -> None:
+    world.deadly.mkdir()
+    (world.deadly / "system").touch()
+    job = driver.new_job()
+    assert in_child(lambda: activities.activity(driver.bench(job), "activate")) == signal.SIGKILL
+    chosen = world.make_system("chosen", components=False)
+    world.use(chosen)
+    driver.dead.append(job)
+    for left in driver.unsettled():
+        activities.recover(driver.bench(), left)
+    assert runs(world) == [chosen, chosen]
+    assert "switch before" not in world.log.read_text()
+
+
+def test_a_system_without_one_before_it_is_not_deactivated(world: NixosWorld, driver: Driver) -> None:
+    driver.activity("activate")
+    for link in world.profile.parent.glob("system-1-link"):
+        link.unlink()
+    with pytest.raises(PluginError, match="has no generation before 2"):
+        driver.activity("deactivate")
+    assert runs(world) == [world.system, world.system]
+    assert world.log.read_text() == "switch system\n"
+
+
 @pytest.mark.parametrize("how", ["broken", "deadly"])
 def test_a_deactivation_that_fails_or_is_killed_leaves_the_system_active(
     world: NixosWorld, driver: Driver, how: str

@@ -25,7 +25,8 @@ ASK_SECONDS = 5.0
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
 """What Docker and Podman let a container be called: never an option, nor a path."""
 _NONE = re.compile(r"no such (container|object)", re.IGNORECASE)
-_DENIED = re.compile(r"permission denied", re.IGNORECASE)
+_DENIED = re.compile(r"permission denied while trying to connect", re.IGNORECASE)
+_AWAY = re.compile(r"cannot connect to the docker daemon|is the docker daemon running", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,18 @@ class Engine:
         """What a failure of its client means; the error itself where it says it best."""
         if _NONE.search(error.stderr):
             return self._none(name)
-        if _DENIED.search(error.stderr) and self.program == "docker":
-            return WrongCredentials(
-                f"Docker at {self.socket or SOCKET} may not be asked by this user",
-                "root and members of the group docker may",
-            )
-        if "Cannot connect to the Docker daemon" in error.stderr:
-            return ServerDown(f"Docker at {self.socket or SOCKET} is not running", "is the service docker started?")
+        return self.unreachable(error)
+
+    def unreachable(self, error: ProcessFailed) -> PluginError:
+        """That it does not answer, or may not be asked, where its client failed of that; else the error itself."""
+        if self.program == "docker" and _DENIED.search(error.stderr):
+            return WrongCredentials(f"{self} may not be asked by this user", "root and members of the group docker may")
+        if self.program == "docker" and _AWAY.search(error.stderr):
+            return ServerDown(f"{self} does not answer", "start it (systemctl start docker)")
         return error
+
+    def __str__(self) -> str:
+        return f"Docker at {self.socket or SOCKET}" if self.program == "docker" else self.title
 
     def _none(self, name: str) -> ServerDown:
         return ServerDown(f"there is no {self.title} container {name}", f"{self.program} ps --all shows what there is")

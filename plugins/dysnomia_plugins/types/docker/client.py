@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dysnomia_plugins.base import Component, Runner
-from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed, ServerDown, WrongCredentials
+from dysnomia_plugins.errors import BadProperties, PluginError, ProcessFailed
 from dysnomia_plugins.toolkit.containers.engine import SOCKET, Engine
 from dysnomia_plugins.types.docker.containers import Container
 
@@ -27,8 +27,6 @@ SOCKET_SETTING, PROGRAM_SETTING = "dockerSocket", "dockerProgram"
 ANSWER = 60.0
 """Seconds for one answer: an image is loaded, and a container stopped, in a time of their own."""
 NONE_OF_IT = re.compile(r"no such (container|volume|image|object)|no (container|volume) with name", re.IGNORECASE)
-_DENIED = re.compile(r"permission denied", re.IGNORECASE)
-_AWAY = re.compile(r"cannot connect to the docker daemon|is the docker daemon running", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +54,20 @@ class Docker:
 
     @property
     def title(self) -> str:
-        return f"Docker at {self.socket}" if self.socket else "Podman"
+        return str(self.engine)
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.program, self.socket)
 
     @property
     def environment(self) -> dict[str, str]:
         """What the client needs to know (see ``Engine``)."""
-        return Engine(self.program, self.socket).environment
+        return self.engine.environment
 
     def command(self, *words: str) -> list[str]:
         """The client with these words."""
-        return [*Engine(self.program, self.socket).argv, *words]
+        return [*self.engine.argv, *words]
 
     def run(
         self,
@@ -93,7 +95,7 @@ class Docker:
                 stdin=stdin,
             )  # fmt: skip
         except ProcessFailed as error:
-            raise _explained(error, self) from error
+            raise self.engine.unreachable(error) from error
         return done.stdout.decode("utf-8", "replace"), done.stderr
 
     def version(self, timeout: float | None = None) -> str:
@@ -152,14 +154,6 @@ class Docker:
 
 class Nothing(PluginError):
     """There is no such container, image or volume."""
-
-
-def _explained(error: ProcessFailed, docker: Docker) -> PluginError:
-    if docker.socket and _AWAY.search(error.stderr):
-        return ServerDown(f"{docker.title} does not answer", "start it (systemctl start docker)")
-    if docker.socket and _DENIED.search(error.stderr) and docker.socket in error.stderr:
-        return WrongCredentials(f"{docker.title} may not be asked by this user", "root and the group docker may")
-    return error
 
 
 def names_in_words(containers: Sequence[Container]) -> str:

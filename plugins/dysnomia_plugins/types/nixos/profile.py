@@ -32,7 +32,7 @@ def activate(ctx: Context, system: System) -> None:
     require_obeyed(component.path / "bin" / "switch-to-configuration")
     require_obeyed_profile(component)
     before = _generation(component)
-    with _put_back_if_it_fails(ctx, system, before):
+    with _put_back_if_it_fails(ctx, system, before, os.path.realpath(component.path)):
         if before is not None:
             nix_env(ctx, "--set", str(component.path))
         switch(ctx, str(component.path))
@@ -50,16 +50,19 @@ def deactivate(ctx: Context, system: System) -> None:
     if os.path.realpath(profile(component)) != os.path.realpath(component.path):
         ctx.progress.log(f"{profile(component)} is another system already")
         return
-    with _put_back_if_it_fails(ctx, system, _generation(component)):
+    number = _generation(component) or 0
+    with _put_back_if_it_fails(ctx, system, number, _system_before(component, number)):
         nix_env(ctx, "--rollback")
         switch(ctx, os.path.realpath(profile(component)))
         deploy(ctx, system)
 
 
 @contextmanager
-def _put_back_if_it_fails(ctx: Context, system: System, before: int | None) -> Iterator[None]:
-    """The journal has what there was before anything is done inside, and that it was done. Raises PluginError."""
-    ctx.journal.step(SWITCHED, before=before, system=os.path.realpath(profile(ctx.component)) if before else "")
+def _put_back_if_it_fails(ctx: Context, system: System, before: int | None, target: str) -> Iterator[None]:
+    """The journal has what there was before anything is done inside, and that it was done. ``target``: the system that
+    the profile is made to lead to. Raises PluginError."""
+    was = os.path.realpath(profile(ctx.component)) if before else ""
+    ctx.journal.step(SWITCHED, before=before, system=was, target=target)
     try:
         yield
     except PluginError:
@@ -75,8 +78,10 @@ def put_back(ctx: Context, system: System) -> None:
     data = _begun(ctx)
     if data is None:
         return
-    before, path = data["before"], str(data["system"])
-    if before is None:
+    before, path, now = data["before"], str(data["system"]), os.path.realpath(profile(ctx.component))
+    if before and now not in (path, data.get("target", now)):
+        ctx.progress.log(f"WARNING: {profile(ctx.component)} leads to {now}, which was chosen since: it is left so")
+    elif before is None:
         ctx.progress.log("the system profile is not used: which system ran before is not known, and none was put back")
     elif not before:
         ctx.progress.log(f"{profile(ctx.component)} had no generation before: what was activated stays")
@@ -119,6 +124,19 @@ def _generation(component: Component) -> int | None:
     except OSError:
         return 0
     return int(generation[1]) if generation else 0
+
+
+def _system_before(component: Component, number: int) -> str:
+    """The system that a rollback from a generation leads to. Raises PluginError where there is none."""
+    above, name = posixpath.split(profile(component))
+    try:
+        links = [re.fullmatch(rf"{re.escape(name)}-([0-9]+)-link", one) for one in os.listdir(above)]
+    except OSError as error:
+        raise PluginError(f"{above} cannot be read ({error.strerror})", "run it as root") from error
+    earlier = [int(link[1]) for link in links if link and int(link[1]) < number]
+    if not earlier:
+        raise PluginError(f"{profile(component)} has no generation before {number}", "activate another system instead")
+    return os.path.realpath(f"{above}/{name}-{max(earlier)}-link")
 
 
 def nix_env(ctx: Context, *words: str) -> None:
