@@ -88,6 +88,8 @@ ALLOWED = {
     ("types/nixos/profile.py", "os.path.realpath"): COMPARED,
     ("types/openldap/activation.py", "Path.open"): INITIAL,
     ("types/influx/activation.py", "Path.open"): INITIAL,
+    ("types/mongo/activation.py", "Path.read_bytes"): INITIAL,
+    ("types/mongo/source.py", "Path.open"): INITIAL,
     ("types/influx/swap.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/config.py", "Path.read_bytes"): BY_FOLDER,
     ("types/openldap/discover.py", "os.path.realpath"): COMPARED,

@@ -61,9 +61,9 @@ def _load(ctx: Context, server: Server, parts: Sequence[source.Part], live: str,
 def _shell(ctx: Context) -> str:
     """Raises ToolMissing."""
     for name in SHELLS:
-        found = shutil.which(name, path=ctx.tool_path)
-        if found:
-            return found
+        path = shutil.which(name, path=ctx.tool_path)
+        if path:
+            return path
     raise ToolMissing(
         f"{' and '.join(SHELLS)} are not installed, and the initial state of {ctx.component.key} is JavaScript",
         f"install mongosh, or put a dump by mongodump into {INITIAL} of the component",

@@ -44,13 +44,13 @@ class Definition:
         if len(data) > _MOST:
             raise PluginError(f"the definition of {named!r} is longer than {_MOST >> 20} MiB", "check the snapshot")
         try:
-            found = json_util.loads(data.decode("utf-8"), json_options=CANONICAL_JSON_OPTIONS)
+            parts = json_util.loads(data.decode("utf-8"), json_options=CANONICAL_JSON_OPTIONS)
         except (ValueError, TypeError, KeyError, BSONError, RecursionError) as error:
             raise PluginError(f"the definition of {named!r} is not JSON ({error})", "check the snapshot") from error
-        if not isinstance(found, dict):
+        if not isinstance(parts, dict):
             raise PluginError(f"the definition of {named!r} is not an object", "check the snapshot")
-        options, indexes = found.get("options") or {}, found.get("indexes") or []
-        name = found.get("collectionName") or named
+        options, indexes = parts.get("options") or {}, parts.get("indexes") or []
+        name = parts.get("collectionName") or named
         right = isinstance(options, dict) and isinstance(indexes, list) and isinstance(name, str)
         if not right or not all(isinstance(one, dict) and isinstance(one.get("key"), dict) for one in indexes):
             raise PluginError(f"the definition of {named!r} does not say what it is", "check the snapshot")

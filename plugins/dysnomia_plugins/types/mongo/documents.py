@@ -59,15 +59,15 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 def split(data: bytes) -> list[bytes]:
     """The documents of a batch that a server sent. Raises PluginError."""
-    found = []
+    pieces = []
     at = 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "little")
         if not _LEAST <= size <= len(data) - at:
             raise PluginError("MongoDB sent a batch that is not BSON", "try again, and check the server's log")
-        found.append(data[at : at + size])
+        pieces.append(data[at : at + size])
         at += size
-    return found
+    return pieces
 
 
 def batches(documents: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -154,5 +154,5 @@ def raw_batches(
 
 def raw(collection: Collection[dict[str, Any]], **options: Any) -> Iterator[bytes]:
     """All documents of a collection, a batch after the other as the server sent it. Raises PyMongo's errors."""
-    found: Any = collection.find_raw_batches({}, batch_size=_BATCH, **options)
-    yield from found
+    cursor: Any = collection.find_raw_batches({}, batch_size=_BATCH, **options)
+    yield from cursor

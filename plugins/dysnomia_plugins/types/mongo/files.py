@@ -45,7 +45,7 @@ def files_of(names: Iterable[str]) -> list[Files]:
     """The files of a snapshot by collection: ours, or those in a folder, as ``mongodump`` makes it for a database.
 
     Raises PluginError for any others."""
-    found: dict[str, dict[str, str]] = {}
+    by_base: dict[str, dict[str, str]] = {}
     folders = set()
     for name in names:
         folder, _, base = name.rpartition("/")
@@ -56,10 +56,10 @@ def files_of(names: Iterable[str]) -> list[Files]:
         if not kind or len(folders) > 1:
             what = "the folders of several databases" if len(folders) > 1 else f"a file {name!r}"
             raise PluginError(
-                f"it holds {what}: that is no dump of one database", "make it without --gzip and --archive"
+                f"it holds {what}: that is not a dump of one database", "make it without --gzip and --archive"
             )
-        found.setdefault(base.removesuffix(kind), {})[kind] = name
-    return [_files(base, kinds) for base, kinds in sorted(found.items()) if not base.startswith("system.")]
+        by_base.setdefault(base.removesuffix(kind), {})[kind] = name
+    return [_files(base, kinds) for base, kinds in sorted(by_base.items()) if not base.startswith("system.")]
 
 
 def _files(base: str, kinds: Mapping[str, str]) -> Files:

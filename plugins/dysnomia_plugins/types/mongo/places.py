@@ -47,20 +47,20 @@ class Spot:
     def infos(self, client: MongoClient[dict[str, Any]]) -> list[dict[str, Any]]:
         """What the server says of each collection there, with the names that they have when they are live."""
         beginning = f"{self.prefix}." if self.prefix else ""
-        found = []
+        infos = []
         for info in client[self.database].list_collections():
             name = str(info["name"])
             if name.startswith(beginning) and (self.prefix or not (is_ours(name) or name.startswith("system."))):
-                found.append({**info, "name": name.removeprefix(beginning)})
-        return sorted(found, key=lambda one: str(one["name"]))
+                infos.append({**info, "name": name.removeprefix(beginning)})
+        return sorted(infos, key=lambda one: str(one["name"]))
 
     def definitions(self, client: MongoClient[dict[str, Any]]) -> list[Definition]:
         """Of all collections and views there, in the order of their names. Raises PluginError for what is not known."""
         infos = self.infos(client)
-        found = [self._defined(client, info) for info in infos]
+        definitions = [self._defined(client, info) for info in infos]
         if self.prefix:
-            found += self.views(client)
-        return sorted(found, key=lambda one: one.name)
+            definitions += self.views(client)
+        return sorted(definitions, key=lambda one: one.name)
 
     def _defined(self, client: MongoClient[dict[str, Any]], info: dict[str, Any]) -> Definition:
         name, kind = str(info["name"]), info.get("type", "collection")
@@ -103,13 +103,13 @@ class Spot:
 
     def noted(self, client: MongoClient[dict[str, Any]]) -> list[str] | None:
         """Which collections belong there; None where it was not noted."""
-        found = client[self.database][self.prefix].find_one({"_id": _CONTENTS})
-        return None if found is None else [str(name) for name in found["collections"]]
+        contents = client[self.database][self.prefix].find_one({"_id": _CONTENTS})
+        return None if contents is None else [str(name) for name in contents["collections"]]
 
     def views(self, client: MongoClient[dict[str, Any]]) -> Iterator[Definition]:
-        for found in client[self.database][self.prefix].find({}):
-            if str(found["_id"]).startswith(_VIEW):
-                yield Definition.read(bytes(found["definition"]), "a view")
+        for document in client[self.database][self.prefix].find({}):
+            if str(document["_id"]).startswith(_VIEW):
+                yield Definition.read(bytes(document["definition"]), "a view")
 
     def exists(self, client: MongoClient[dict[str, Any]]) -> bool:
         if not self.prefix:

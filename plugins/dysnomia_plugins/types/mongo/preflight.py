@@ -108,7 +108,7 @@ def _size(spot: Spot, client: MongoClient[dict[str, Any]]) -> int | None:
     from pymongo.errors import OperationFailure
 
     try:
-        said = client[spot.database].command("dbStats")
+        stats = client[spot.database].command("dbStats")
     except OperationFailure:
         return None
-    return int(said.get("dataSize", 0)) + int(said.get("indexSize", 0))
+    return int(stats.get("dataSize", 0)) + int(stats.get("indexSize", 0))

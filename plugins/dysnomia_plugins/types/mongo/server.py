@@ -138,8 +138,8 @@ class Server:
 
 def _one_line(error: Exception) -> str:
     details = getattr(error, "details", None)
-    said = details.get("errmsg") if isinstance(details, Mapping) else None
-    return _cut(str(said or error))
+    text = details.get("errmsg") if isinstance(details, Mapping) else None
+    return _cut(str(text or error))
 
 
 def _cut(text: str) -> str:

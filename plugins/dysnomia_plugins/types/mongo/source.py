@@ -40,7 +40,7 @@ class Part:
 
 def parts(names: Sequence[str], opener: Opener) -> list[Part]:
     """Raises PluginError, Corrupt."""
-    found = []
+    made = []
     for files in files_of(names):
         with opener(files.definition) as stream:
             definition = Definition.read(_whole(stream), files.named)
@@ -53,11 +53,11 @@ def parts(names: Sequence[str], opener: Opener) -> list[Part]:
                 f"the dump has no file of the documents of {definition.name}",
                 "make it anew: an empty one has one too",
             )
-        found.append(Part(definition, files.documents, opener, files.definition))
-    names_found = [one.definition.name for one in found]
+        made.append(Part(definition, files.documents, opener, files.definition))
+    names_found = [one.definition.name for one in made]
     if len(set(names_found)) != len(names_found):
         raise PluginError("two files of the dump say that they are the same collection", "check the snapshot")
-    return sorted(found, key=lambda one: one.definition.name)
+    return sorted(made, key=lambda one: one.definition.name)
 
 
 def _whole(stream: BinaryIO) -> bytes:
@@ -73,14 +73,14 @@ def of_stored(stored: Stored, sections: Sequence[Section] | None = None) -> list
     """All of a snapshot, or what is chosen: of a definition alone the collection without its documents.
 
     Raises PluginError, Corrupt."""
-    found = parts(stored.artefacts(), stored.open)
+    whole = parts(stored.artefacts(), stored.open)
     if sections is None:
-        return found
+        return whole
     chosen = {section.name for section in sections}
     filled = {section.name for section in sections if section.kind == COLLECTION}
     return [
         one if one.definition.name in filled else Part(one.definition, "", one.open, one.defined_in)
-        for one in found
+        for one in whole
         if one.definition.name in chosen
     ]
 

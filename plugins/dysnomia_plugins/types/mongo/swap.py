@@ -192,6 +192,6 @@ class _Exchange:
         options: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
         database = self.client.get_database(self.live.database, codec_options=options)
         key = {"_id": document["_id"]}
-        found: Any = database[target].find_one(key)
-        if found is None or found.raw != document.raw:
+        kept: Any = database[target].find_one(key)
+        if kept is None or kept.raw != document.raw:
             database[f"{target}{WRITTEN}"].replace_one(key, document, upsert=True)
